@@ -1,0 +1,145 @@
+"""The host of the emulators: one event loop, one private directory, one set of addresses.
+
+An emulator is given the `Sandbox` and starts its servers with it; what it returns is the environment in which the
+unchanged product (and `gcloud`, `az`, `akka`) talk to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from aiohttp import web
+
+from bootstrap.sandbox.calls import CallGate, CallLog
+from bootstrap.sandbox.faults import FaultPlan
+from bootstrap.sandbox.images import BuiltInImages, ImageStore
+from bootstrap.sandbox.tls import CertificateAuthority
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """What a person may set of a sandbox; times in seconds."""
+
+    latency: float = 0.0
+    propagation: float = 0.0
+    faults: tuple[str, ...] = ()
+    log: Path | None = None
+
+
+class Emulator(Protocol):
+    """One cloud. A provider offers a factory of it as `Provider.emulator`."""
+
+    name: str
+
+    async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
+        """Start serving; return the environment variables that lead the clients here."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop what `start` started beyond `Sandbox.serve`."""
+        ...
+
+
+@dataclass
+class Sandbox:
+    """One run of the embedded clouds."""
+
+    settings: SandboxSettings = field(default_factory=SandboxSettings)
+    images: ImageStore = field(default_factory=BuiltInImages)
+
+    def __post_init__(self) -> None:
+        # A fault that cannot be read must fail before anything is started.
+        self.faults = FaultPlan.parse(self.settings.faults)
+        self.log = CallLog(self.settings.log)
+        self.gate = CallGate(latency=self.settings.latency, faults=self.faults, log=self.log)
+        self.directory = Path(tempfile.mkdtemp(prefix="pullkey-sandbox-"))
+        self.authority = CertificateAuthority(self.directory)
+        self.emulators: dict[str, Emulator] = {}
+        self.environment: dict[str, str] = {}
+        self._runners: list[web.AppRunner] = []
+        self._ahead = dt.timedelta()
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def now(self) -> dt.datetime:
+        """The sandbox's time: the machine's, plus what a test has moved it ahead."""
+        return dt.datetime.now(dt.UTC) + self._ahead
+
+    def advance(self, by: dt.timedelta) -> None:
+        """Move the sandbox's clock ahead, so that keys expire and what was made becomes visible."""
+        self._ahead += by
+
+    def visible(self, since: dt.datetime) -> bool:
+        """Whether a change made at `since` has reached every replica (`--propagation`)."""
+        return self.now() - since >= dt.timedelta(seconds=self.settings.propagation)
+
+    # -- serving -------------------------------------------------------------------------------------------------
+
+    async def serve(self, app: web.Application, *, tls: bool = True, hosts: Iterable[str] = ()) -> int:
+        """Serve an application on a free loopback port; return the port.
+
+        With `tls` its certificate is valid for loopback and for `hosts`.
+        """
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, handle_signals=False)
+        await runner.setup()
+        self._runners.append(runner)
+        listener = socket.create_server((LOOPBACK, 0))
+        # Split writes on a reused connection would otherwise wait 40 ms for the client's delayed ACK.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        context = self.authority.server_context([LOOPBACK, "localhost", *hosts]) if tls else None
+        await web.SockSite(runner, listener, ssl_context=context).start()
+        return int(listener.getsockname()[1])
+
+    async def start(self, factories: Mapping[str, Callable[[], Emulator]]) -> Mapping[str, str]:
+        """Start the emulators, in order; return the whole environment."""
+        bundle = str(self.authority.bundle)
+        self.environment = {
+            # What the clients of the clouds read to learn whom to trust: OpenSSL and httpx, requests, gRPC.
+            "SSL_CERT_FILE": bundle,
+            "REQUESTS_CA_BUNDLE": bundle,
+            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": bundle,
+            # The journal of sandbox runs must not mix with that of real ones.
+            "PULLKEY_STATE_DIR": str(self.directory / "state"),
+        }
+        try:
+            await self.images.start()
+            for name, factory in factories.items():
+                emulator = factory()
+                self.emulators[name] = emulator
+                self._merge(await emulator.start(self))
+        except BaseException:
+            await self.stop()
+            raise
+        return self.environment
+
+    def _merge(self, more: Mapping[str, str]) -> None:
+        joined = {"PATH": os.pathsep, "PULLKEY_REGISTRY_CONNECT_TO": ","}
+        self.environment.setdefault("PATH", os.environ.get("PATH", os.defpath))
+        for name, value in more.items():
+            if name in joined and name in self.environment:
+                self.environment[name] = value + joined[name] + self.environment[name]
+            else:
+                self.environment[name] = value
+
+    async def stop(self) -> None:
+        """Stop everything and remove the sandbox's directory."""
+        for emulator in reversed(self.emulators.values()):
+            with contextlib.suppress(Exception):
+                await emulator.stop()
+        for runner in self._runners:
+            with contextlib.suppress(Exception):
+                await runner.cleanup()
+        await self.images.stop()
+        self.log.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
