@@ -1,0 +1,68 @@
+"""A running sandbox for tests that are not coroutines: its event loop lives in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from bootstrap.sandbox.host import Emulator, Sandbox, SandboxSettings
+
+T = TypeVar("T")
+
+
+class RunningSandbox:
+    """Starts a sandbox with these emulators on entry, stops it on exit.
+
+    Args:
+        factories: the emulators by name, in the order they are started.
+        settings: latency, propagation, faults, log.
+
+    Attributes:
+        sandbox: the running sandbox. Its plain attributes may be read and set from the test's thread; whatever is
+            a coroutine goes through `call`.
+        environment: what its emulators returned.
+    """
+
+    def __init__(
+        self, factories: Mapping[str, Callable[[], Emulator]], settings: SandboxSettings | None = None
+    ) -> None:
+        self._factories = factories
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
+        self.sandbox = Sandbox(settings or SandboxSettings())
+        self.environment: Mapping[str, str] = {}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        try:
+            self.environment = self.call(self.sandbox.start(self._factories))
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.call(self.sandbox.stop())
+        finally:
+            self._end()
+
+    def call(self, coroutine: Coroutine[Any, Any, T], *, timeout: float = 60) -> T:
+        """Run a coroutine on the sandbox's loop; its result, or its exception."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
+
+    def process_environment(self, **more: str) -> dict[str, str]:
+        """The environment for a program that is to talk to this sandbox: this process's, with the sandbox's over it."""
+        return {**os.environ, **self.environment, **more}
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        if not self._thread.is_alive():
+            self._loop.close()
