@@ -1,0 +1,259 @@
+"""The `akka` command, as far as registry credentials need it.
+
+The CLI is closed source; its generated reference is what is known. Each thing that the reference leaves open sits
+behind one small function here: `parse_credentials`, `_password_argument`, `AkkaCli.remove_credentials`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bootstrap.credential import Credential
+from bootstrap.errors import OutcomeUnknown, Problem, ProblemKind, StepFailed, UsageProblem
+from bootstrap.provider import HeldCredential
+from bootstrap.secret import Secret
+from bootstrap.waiting import Deadline
+
+_CALL_SECONDS = 60
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+DEFAULT_SECRET_NAME = "docker-credentials"  # noqa: S105  - a name, of `akka docker add-credentials --secret-name`
+_INSTALL = "https://doc.akka.io/operations/cli/installation.html"
+
+
+@dataclass(frozen=True)
+class AkkaScope:
+    """Which Akka project, and how the CLI reaches it; empty means the CLI's own configuration."""
+
+    project: str = ""
+    owner: str = ""
+    region: str = ""
+    context: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.project or "the CLI's current project"
+
+    def arguments(self, *, with_region: bool = True) -> list[str]:
+        """The flags of the documented commands; values are joined so that none can be taken for a flag."""
+        pairs = [("--project", self.project), ("--owner", self.owner)]
+        if with_region:
+            pairs.append(("--region", self.region))
+        return [f"{flag}={value}" for flag, value in pairs if value]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the CLI printed, and how it ended. It has no argv: one of them carries a password."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """The CLI's own words on what went wrong, in one line."""
+        text = (self.err.strip() or self.out.strip() or f"exit code {self.code}").replace("\n", " ")
+        return "".join(character for character in text if character.isprintable())[:400]
+
+
+@dataclass
+class AkkaCli:
+    """Runs `akka`, one direct child a call, no shell.
+
+    Args:
+        scope: the project.
+        deadline: of the run.
+        program: the executable; `PULLKEY_AKKA_CLI`, else `akka` on the path.
+    """
+
+    scope: AkkaScope
+    deadline: Deadline
+    program: str = field(default_factory=lambda: os.environ.get("PULLKEY_AKKA_CLI") or "akka")
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    async def preflight(self) -> list[Problem]:
+        """Whether the CLI is there, logged in, and sees the project."""
+        if shutil.which(self.program) is None:
+            return [Problem(ProblemKind.SETUP, f"The Akka CLI is not installed: {self.program!r} is not on the path", f"Install it ({_INSTALL}) and log in with: akka auth login")]  # fmt: skip
+        project = [*self.scope.arguments(with_region=False)]
+        login, seen = await asyncio.gather(
+            self._run(["auth", "current-login"]), self._run(["projects", "get", *project, "-o", "json"])
+        )
+        if login.code != 0:
+            return [Problem(ProblemKind.SETUP, f"The Akka CLI is not logged in ({login.complaint})", "Run: akka auth login (in CI: set AKKA_TOKEN)")]  # fmt: skip
+        if seen.code != 0:
+            return [Problem(ProblemKind.SETUP, f"Akka does not show {self.scope.label} ({seen.complaint})", "See `akka projects list`, and name the project with --akka-project (and --akka-owner)")]  # fmt: skip
+        return []
+
+    async def version(self) -> str | None:
+        """The CLI's version, or None if it does not say."""
+        answer = await self._run(["version"])
+        found = _VERSION.search(answer.out + answer.err)
+        return found[0] if answer.code == 0 and found else None
+
+    async def credentials(self) -> list[HeldCredential]:
+        """What Akka has for this project.
+
+        Raises:
+            StepFailed: the CLI did not list them.
+        """
+        scope = self.scope.arguments()
+        answer = await self._run(["docker", "list-credentials", *scope, "-o", "json"])
+        if answer.code != 0:
+            # Before 3.0.4 there was no JSON output for it.
+            answer = await self._run(["docker", "list-credentials", *scope])
+        if answer.code != 0:
+            raise StepFailed(f"akka docker list-credentials failed: {answer.complaint}")
+        return parse_credentials(answer.out)
+
+    async def credential(self, secret_name: str) -> HeldCredential | None:
+        """The one of this name, or None."""
+        return next((held for held in await self.credentials() if held.name == secret_name), None)
+
+    # -- changing ------------------------------------------------------------------------------------------------
+
+    async def add_credentials(self, secret_name: str, credential: Credential) -> None:
+        """`akka docker add-credentials`: makes or replaces the secret, and adds it to the project.
+
+        Raises:
+            StepFailed: the CLI said no. It may have written the secret and not the project's configuration.
+            OutcomeUnknown: it did not end in time.
+        """
+        arguments = [
+            "docker", "add-credentials",
+            f"--secret-name={secret_name}",
+            f"--docker-server={credential.server}",
+            f"--docker-username={credential.username}",
+            f"--docker-email={credential.email}",
+            *self.scope.arguments(),
+        ]  # fmt: skip
+        answer = await self._run(arguments, password=credential.password)
+        if answer.code != 0:
+            raise StepFailed(
+                f"akka docker add-credentials failed: {credential.password.redact(answer.complaint)}"
+            )
+
+    async def remove_credentials(self, secret_name: str) -> None:
+        """Remove the project's reference, and then the secret itself. Already gone is success.
+
+        Raises:
+            StepFailed: the CLI did not remove them.
+        """
+        scope = self.scope.arguments()
+        answer = await self._run(["docker", "remove-credentials", secret_name, *scope])
+        if answer.code != 0 and "unknown command" in answer.complaint:
+            # The guide still says `delete-credentials`; CLIs before 3.0.4 know only that.
+            answer = await self._run(["docker", "delete-credentials", secret_name, *scope])
+        _unless_gone(answer, "akka docker remove-credentials")
+        _unless_gone(await self._run(["secrets", "delete", secret_name, *scope]), "akka secrets delete")
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    async def _run(self, arguments: Sequence[str], *, password: Secret | None = None) -> Answer:
+        """Run the CLI once. The password, if any, is added at the last moment and to nothing that could be printed."""
+        flags = [f"--timeout={_CALL_SECONDS}s", "--disable-prompt"]
+        if self.scope.context:
+            flags.append(f"--context={self.scope.context}")
+        told = f"akka {' '.join(arguments[:2])}"
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self.program,
+                *arguments,
+                *flags,
+                *([] if password is None else [_password_argument(password)]),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env={**os.environ, "AKKA_DISABLE_PROMPTS": "true"},
+                # A Ctrl-C in the terminal must not cut a registration in half.
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise UsageProblem(
+                f"The Akka CLI is not installed: {self.program!r} is not on the path",
+                mend=f"Install it: {_INSTALL}",
+            ) from None
+        except (OSError, ValueError) as error:
+            # The text of this error can hold the arguments.
+            raise StepFailed(f"{told} could not be started ({type(error).__name__})") from None
+        try:
+            seconds = max(5.0, min(_CALL_SECONDS + 10.0, self.deadline.left))
+            out, err = await asyncio.wait_for(process.communicate(), seconds)
+        except TimeoutError:
+            raise OutcomeUnknown(f"{told} did not end within {seconds:.0f} s and was stopped") from None
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        return Answer(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+def _password_argument(password: Secret) -> str:
+    """The only documented way to hand a password over; one argument, so that one beginning with `-` is no flag."""
+    return f"--docker-password={password.reveal()}"
+
+
+def _unless_gone(answer: Answer, told: str) -> None:
+    gone = ("not found", "does not exist", "no such", "notfound")
+    if answer.code != 0 and not any(word in answer.complaint.lower() for word in gone):
+        raise StepFailed(f"{told} failed: {answer.complaint}")
+
+
+def parse_credentials(text: str) -> list[HeldCredential]:
+    """Read `akka docker list-credentials`, JSON or text.
+
+    No sample of the current CLI's JSON is published, so any list of objects with the known keys is taken, in any
+    case; the text form is what the guide shows, whose columns are not aligned.
+    """
+    try:
+        document = json.loads(text) if text.strip() else []
+    except ValueError:
+        return _parse_table(text)
+    if isinstance(document, dict):
+        document = next((value for value in document.values() if isinstance(value, list)), [])
+    rows = [row for row in document or [] if isinstance(row, dict)] if isinstance(document, list) else []
+    return [held for held in map(_from_json, rows) if held.name]
+
+
+def _from_json(row: dict[str, Any]) -> HeldCredential:
+    lower = {str(key).lower(): value for key, value in row.items()}
+
+    def text(*names: str) -> str:
+        found = next((lower[name] for name in names if lower.get(name) is not None), "")
+        return str(found) if isinstance(found, str | int) else ""
+
+    return HeldCredential(
+        name=text("name", "secretname", "secret_name", "secret").rsplit("/", 1)[-1],
+        server=text("server", "dockerserver", "docker_server"),
+        username=text("username", "user", "dockerusername", "docker_username"),
+        email=text("email", "dockeremail", "docker_email"),
+        status=text("status", "state"),
+    )
+
+
+def _parse_table(text: str) -> list[HeldCredential]:
+    """Rows by what a column can hold, not by where it stands: user and e-mail may be blank."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        return []
+    has_status = "STATUS" in lines[0].split()
+    rows = lines[1:] if lines[0].split()[0] in ("NAME", "ID") else lines
+    found = []
+    for line in rows:
+        name, *words = line.split()
+        status = words.pop(0) if has_status and words else ""
+        server = words.pop(0) if words else ""
+        email = next((word for word in words if "@" in word), "")
+        username = next((word for word in words if word != email), "")
+        found.append(HeldCredential(name, server, username, email, status))
+    return found

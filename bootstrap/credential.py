@@ -1,0 +1,43 @@
+"""What Akka is given."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import re
+from dataclasses import dataclass, field
+
+from bootstrap.link import KeyLink
+from bootstrap.secret import Secret
+
+_NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
+_NAME_LIMIT = 63  # a Kubernetes label, which Akka's resource names are
+
+
+@dataclass(frozen=True)
+class Credential:
+    """Server, user name, e-mail and password, and which key the password is."""
+
+    server: str
+    username: str
+    password: Secret
+    link: KeyLink
+    ends: dt.datetime | None = field(default=None)
+
+    @property
+    def email(self) -> str:
+        return str(self.link)
+
+
+def secret_name(*parts: str) -> str:
+    """A name for the Akka secret that only this registry leads to.
+
+    >>> secret_name("europe-west1-docker.pkg.dev", "acme-shop", "containers")
+    'europe-west1-docker-pkg-dev-acme-shop-containers'
+    """
+    name = _NOT_IN_A_NAME.sub("-", "-".join(filter(None, parts)).lower()).strip("-")
+    if len(name) <= _NAME_LIMIT:
+        return name
+    # Two long names must not become one by being cut.
+    mark = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
+    return f"{name[: _NAME_LIMIT - 9].rstrip('-')}-{mark}"

@@ -1,0 +1,151 @@
+"""The write-ahead record of what a run is about to make.
+
+One file a target, in the state directory, readable by its owner only; it holds no secret. A step's intent is on disk
+before the call that makes something is sent. A run that ends (well, or after undoing) removes its file; one that is
+killed leaves it, and the next run for the same target starts from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bootstrap.errors import PullkeyError
+
+
+class TargetBusy(PullkeyError):
+    """Another run is at work on the same target on this machine."""
+
+
+@dataclass
+class Entry:
+    """One step that was begun. `made` is None while the answer is not known."""
+
+    step: str
+    intent: dict[str, Any]
+    made: dict[str, Any] | None = None
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """All that is known of what was made, for the step's undo."""
+        return {**self.intent, **(self.made or {}), "answered": self.made is not None}
+
+
+@dataclass
+class Record:
+    """What a run had begun, in order."""
+
+    run_id: str
+    target: str
+    command: str
+    begun: str
+    entries: list[Entry] = field(default_factory=list)
+
+
+class Journal:
+    """The record of one target.
+
+    Args:
+        directory: the state directory.
+        identity: the target's `identity`.
+    """
+
+    def __init__(self, directory: Path, identity: str) -> None:
+        name = hashlib.sha256(identity.encode()).hexdigest()[:24]
+        self._directory = directory / "journal"
+        self._path = self._directory / f"{name}.json"
+        self._lock = self._directory / f"{name}.lock"
+        self._identity = identity
+        self.record: Record | None = None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the target for this process; the lock goes with the process, however it ends.
+
+        Raises:
+            TargetBusy: another process holds it.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise TargetBusy(
+                    f"Another pullkey is at work on {self._identity} on this machine",
+                    mend="Wait for it to end, and run this again.",
+                ) from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    def left_behind(self) -> Record | None:
+        """What a run that did not end had begun.
+
+        Raises:
+            PullkeyError: there is such a record and it cannot be read.
+        """
+        try:
+            document = json.loads(self._path.read_text(encoding="utf-8"))
+            entries = [Entry(**entry) for entry in document.pop("entries")]
+            return Record(**document, entries=entries)
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise PullkeyError(
+                f"The journal of an earlier run cannot be read: {self._path}",
+                mend="Look at it, check the keys of the identity that it names, and remove the file.",
+            ) from None
+
+    def begin(self, run_id: str, command: str) -> None:
+        begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        self.record = Record(run_id, self._identity, command, begun)
+
+    def about_to(self, step: str, intent: Mapping[str, Any]) -> Entry:
+        """Put on disk what a step is about to make."""
+        entry = Entry(step, dict(intent))
+        self._record.entries.append(entry)
+        self._write()
+        return entry
+
+    def has_made(self, entry: Entry, made: Mapping[str, Any]) -> None:
+        entry.made = dict(made)
+        self._write()
+
+    def forget(self, entry: Entry) -> None:
+        """The step made nothing, or what it made is undone."""
+        self._record.entries.remove(entry)
+        self._write()
+
+    def end(self) -> None:
+        """The run has ended and nothing of it is unaccounted for."""
+        self._path.unlink(missing_ok=True)
+
+    @property
+    def _record(self) -> Record:
+        if self.record is None:
+            raise AssertionError("a journal is begun before it is written")
+        return self.record
+
+    def _write(self) -> None:
+        """Atomically, and through to the disk: a torn record is worse than none."""
+        draft = self._path.with_suffix(".new")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(asdict(self._record), file, separators=(",", ":"))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._path)
+        folder = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,57 @@
+"""The e-mail field of a credential, which links Akka's record to the key in the cloud.
+
+Akka never shows a password, but it shows the e-mail, which is free. `NAME+KEY_ID@DOMAIN` therefore says which key
+Akka holds, from any machine and without a state file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_LOCAL_LIMIT = 64  # RFC 5321, 4.5.3.1.1
+_KEY_ID = re.compile(r"^[A-Za-z0-9-]{6,64}$")
+_NAME = re.compile(r"[^a-z0-9-]+")
+
+
+@dataclass(frozen=True)
+class KeyLink:
+    """Which key of which identity a credential is.
+
+    >>> str(KeyLink("akka-docker-reader", "abc123def", "acme.iam.gserviceaccount.com"))
+    'akka-docker-reader+abc123def@acme.iam.gserviceaccount.com'
+    >>> KeyLink.parse("akka-docker-reader+abc123def@acme.iam.gserviceaccount.com").key_id
+    'abc123def'
+    >>> KeyLink.parse("user@example.com") is None
+    True
+    """
+
+    name: str
+    key_id: str
+    domain: str
+
+    def __str__(self) -> str:
+        local = f"{self.name}+{self.key_id}"
+        if len(local) <= _LOCAL_LIMIT:
+            return f"{local}@{self.domain}"
+        # A long account name beside a 40-digit key id: the name moves to the domain's side.
+        return f"{self.key_id}@{self.name}.{self.domain}"
+
+    @classmethod
+    def parse(cls, email: str) -> KeyLink | None:
+        """The link in an e-mail, or None if it is not one of ours."""
+        local, at, domain = email.strip().partition("@")
+        if not at or not domain or "@" in domain:
+            return None
+        name, plus, key_id = local.rpartition("+")
+        if plus and name and _KEY_ID.match(key_id):
+            return cls(name, key_id, domain)
+        name, dot, rest = domain.partition(".")
+        if not plus and dot and len(local) == 40 and _KEY_ID.match(local):
+            return cls(name, local, rest)
+        return None
+
+
+def local_name(text: str) -> str:
+    """`text` as it may stand before the `+`: lower case, dashes, short enough for a key id beside it."""
+    return _NAME.sub("-", text.lower()).strip("-")[:27].rstrip("-") or "pullkey"

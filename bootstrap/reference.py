@@ -1,0 +1,80 @@
+"""Reading what a person types for a registry: a host, a URL, or a whole image reference."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bootstrap.errors import UsageProblem
+
+# The grammar of the Distribution specification (reference.go): path components, tag, digest.
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_PATH = re.compile(rf"^{_COMPONENT}(?:/{_COMPONENT})*$")
+_TAG = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")
+_DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
+_LABEL = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
+# In Google's domain-scoped projects (`example.com:project`) a path holds the domain as a component of its own.
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """`HOST[:PORT]/PATH[:TAG][@DIGEST]`; `path` and `reference` are empty where only a host was given."""
+
+    host: str
+    port: int | None
+    path: str
+    reference: str
+
+    @property
+    def registry(self) -> str:
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        if not self.path:
+            return self.registry
+        separator = "@" if self.reference.startswith("sha256:") else ":"
+        return f"{self.registry}/{self.path}{separator}{self.reference}"
+
+
+def parse_reference(text: str, *, where: str) -> ImageReference:
+    """Read a host, an https URL of one, or an image reference.
+
+    A tag that is missing from an image reference is `latest`, as for every puller.
+
+    Args:
+        text: what was typed.
+        where: the option it was typed for, named in the error.
+
+    Raises:
+        UsageProblem: it is none of the three.
+    """
+    if not text.isascii() or not text.isprintable() or " " in text or not text:
+        raise UsageProblem(
+            f"{where} may hold only printable ASCII characters without spaces: {text!r}",
+            mend="Type the host by hand: a character that merely looks right may have been pasted.",
+        )
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme != "https":
+        raise UsageProblem(f"{where} must be https, or have no scheme: {text!r}")
+    bare = (rest if separator else text).rstrip("/")
+    authority, _, path = bare.partition("/")
+    host, colon, port = authority.lower().partition(":")
+    if colon and not (port.isdigit() and 0 < int(port) < 65536):
+        raise UsageProblem(f"{where} has no valid port: {text!r}")
+    labels = host.split(".")
+    if len(host) > 253 or not all(_LABEL.match(label) for label in labels):
+        raise UsageProblem(f"{where} does not begin with a host name: {text!r}")
+    number = int(port) if colon else None
+    # `https://HOST/v2/` is the registry's own address, not an image.
+    if not path or path in ("v1", "v2"):
+        return ImageReference(host, number, "", "")
+    path, at, blob_digest = path.partition("@")
+    path, colon, tag = path.partition(":")
+    if not _PATH.match(path):
+        raise UsageProblem(
+            f"{where} has a path that no image can have: {text!r}",
+            mend="An image is HOST/NAME:TAG, its name in lower case.",
+        )
+    if (at and not _DIGEST.match(blob_digest)) or (colon and not _TAG.match(tag)):
+        raise UsageProblem(f"{where} has no valid tag or digest: {text!r}")
+    return ImageReference(host, number, path, blob_digest or tag or "latest")

@@ -1,0 +1,48 @@
+"""The one type that a key travels in."""
+
+from __future__ import annotations
+
+import hmac
+from typing import NoReturn
+
+
+class Secret:
+    """A string that cannot be printed, logged, formatted, pickled or compared in variable time.
+
+    >>> Secret("hunter2")
+    Secret(<hidden, 7 characters>)
+    >>> f"{Secret('hunter2')}"
+    '<hidden>'
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself. Each call of this is a place to look at in review."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret(<hidden, {len(self._value)} characters>)"
+
+    def __str__(self) -> str:
+        return "<hidden>"
+
+    def __format__(self, spec: str) -> str:
+        return format("<hidden>", spec)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    __hash__ = None  # type: ignore[assignment]  # a hash of a secret is a fingerprint of it
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is never written anywhere")
+
+    def redact(self, text: str) -> str:
+        """`text` without this secret, for text that another program wrote."""
+        return text.replace(self._value, "<hidden>") if self._value else text

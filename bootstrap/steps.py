@@ -1,0 +1,140 @@
+"""The vocabulary of a provider: steps, what is seen of them, and the commands a person would type.
+
+A provider turns a target into a list of steps; every command of pullkey reads that one list.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from bootstrap.errors import Problem
+
+Intent = Mapping[str, Any]
+"""What a step is about to make, or has made: JSON, no secret, enough to find it again from another process."""
+
+
+class State(StrEnum):
+    """Whether a step still has to be done."""
+
+    DONE = "done"
+    MISSING = "missing"
+    UNSEEN = "unseen"  # this person may not look
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What was seen of a step: its state, and the reason in a few words."""
+
+    state: State
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What doing a step has come to.
+
+    Args:
+        detail: what was made, in a few words.
+        made: what the undo needs to know of it; None when nothing had to be made after all.
+    """
+
+    detail: str
+    made: Intent | None = None
+
+
+@dataclass(frozen=True)
+class Script:
+    """The step as a person would do it: bash that uses the variables of `Session.script_variables`."""
+
+    do: str
+    check: str = ""
+    undo: str = ""
+    why: str = ""
+
+
+class Step(ABC):
+    """One thing to be done. Subclasses are small and know one cloud's way of doing it."""
+
+    name: str
+    """Short and stable: it stands in the journal and in `--output json`."""
+    after: tuple[str, ...] = ()
+    """The steps that must be done before this one; those without an order among them go side by side."""
+    permissions: tuple[str, ...] = ()
+    """The cloud's own names of what the person must be allowed, to do this step."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What it does, in one line, beginning with a verb."""
+
+    @abstractmethod
+    async def look(self) -> Sighting:
+        """See whether it is already done; changes nothing.
+
+        Done is never judged by existence alone: what is there must also be of use.
+        """
+
+    def intent(self) -> Intent:
+        """What is about to be made, so that it can be found if the answer is lost; on disk before `do` is called."""
+        return {}
+
+    @abstractmethod
+    async def do(self) -> Done:
+        """Do it, as often as it takes for the cloud's own delays.
+
+        Raises:
+            StepFailed: it cannot be done. Nothing was made.
+            OutcomeUnknown: it may have been made.
+        """
+
+    async def undo(self, intent: Intent) -> str:
+        """Remove what `do` made, given its `intent()` merged with what it said it `made`.
+
+        What is already gone counts as removed. Returns what was undone, in a few words, or "" for nothing.
+
+        Raises:
+            StillThere: it could not be removed.
+        """
+        del intent
+        return ""
+
+    @abstractmethod
+    def script(self) -> Script:
+        """The documented command; needs no connection to the cloud."""
+
+
+class StillThere(Exception):
+    """Something that was made could not be removed.
+
+    Args:
+        what: what is still there.
+        command: the one command that removes it.
+    """
+
+    def __init__(self, what: str, command: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.command = command
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that the person should know before the first change, and that stops nothing."""
+
+    text: str
+
+
+@dataclass
+class Findings:
+    """What a preflight found."""
+
+    problems: list[Problem] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+    def add(self, other: Findings) -> None:
+        self.problems += other.problems
+        self.notices += other.notices
