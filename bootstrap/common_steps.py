@@ -1,0 +1,206 @@
+"""The two steps that are the same for every provider: the handshake and the handoff."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Awaitable, Callable
+
+from bootstrap.akka import AkkaCli
+from bootstrap.errors import StepFailed
+from bootstrap.handshake import Challenge, Patience, Verdict, failure, prove
+from bootstrap.link import KeyLink
+from bootstrap.provider import HeldCredential, RunContext, Session
+from bootstrap.steps import Done, Intent, Script, Sighting, State, Step
+
+_READ_BACKS = 5
+
+
+async def held_link(session: Session, context: RunContext) -> tuple[KeyLink | None, str]:
+    """The key that Akka holds for this target, or None and the reason why there is none of use."""
+    held = await context.held_credential()
+    if held is None:
+        return None, "Akka has no credential of this name"
+    if not same_server(held.server, await session.server()):
+        return None, f"Akka's credential is for {held.server}"
+    if held.link is None:
+        return None, "Akka's credential was not made by pullkey, so its key cannot be checked"
+    if held.username != await session.username():
+        return None, f"Akka's credential is of another identity, {held.username}"
+    if held.status.upper() not in ("OK", ""):
+        return None, f"Akka's status of it is {held.status}"
+    if context.new_key:
+        return None, "a new key was asked for"
+    return held.link, f"Akka holds key {held.link.key_id}"
+
+
+def same_server(one: str, other: str) -> bool:
+    """Whether two spellings name one registry: scheme and trailing slash do not count."""
+
+    def bare(server: str) -> str:
+        return server.lower().removeprefix("https://").rstrip("/")
+
+    return bare(one) == bare(other)
+
+
+class HandshakeStep(Step):
+    """Proves that the new credential pulls, before Akka is told of it."""
+
+    name = "handshake"
+    after = ("identity", "grant", "key")
+
+    def __init__(
+        self,
+        session: Session,
+        context: RunContext,
+        *,
+        challenge: Callable[[], Awaitable[Challenge]],
+        key_pending: Callable[[], Awaitable[bool]],
+        patience: Patience,
+    ) -> None:
+        self._session = session
+        self._context = context
+        self._challenge = challenge
+        self._key_pending = key_pending
+        self._patience = patience
+
+    @property
+    def title(self) -> str:
+        return "Prove with the registry's own token exchange that the key pulls"
+
+    async def look(self) -> Sighting:
+        if await self._key_pending():
+            return Sighting(State.MISSING, "the new key is not proven yet")
+        return Sighting(State.DONE, "no new key to prove")
+
+    async def do(self) -> Done:
+        credential = self._session.credential
+        if credential is None:
+            raise AssertionError("the handshake comes after the key")
+        probe = await self._session.probe()
+        attempt = await prove(
+            probe,
+            await self._challenge(),
+            credential,
+            deadline=self._context.deadline,
+            tell=self._context.tell,
+            patience=self._patience,
+        )
+        if attempt.verdict is not Verdict.PULLS:
+            raise failure(attempt, await self._session.diagnose(attempt))
+        return Done(f"it {probe.proves}")
+
+    def script(self) -> Script:
+        words = self._session.script_credential
+        return Script(
+            do=(
+                "# A tool of your own does as well: `docker login` with the same user and password.\n"
+                f"printf %s {words['password']} | "
+                f'skopeo login --username {words["username"]} --password-stdin "${{SERVER#https://}}"\n'
+                'skopeo logout "${SERVER#https://}"'
+            ),
+            why="A role takes 2 minutes to spread, at times 7 or more: try again before you give up.",
+        )
+
+
+class AkkaHoldsNewKey(Exception):
+    """The registration cannot be taken back, so the key behind it must stay."""
+
+
+class HandoffStep(Step):
+    """Registers the credential with Akka and reads it back."""
+
+    name = "handoff"
+    after = ("handshake",)
+
+    def __init__(self, session: Session, context: RunContext, akka: AkkaCli, secret_name: str) -> None:
+        self._session = session
+        self._context = context
+        self._akka = akka
+        self._secret_name = secret_name
+        self._before: HeldCredential | None = None
+
+    @property
+    def title(self) -> str:
+        return f"Register it in Akka as {self._secret_name} and read it back"
+
+    async def look(self) -> Sighting:
+        self._before = await self._context.held_credential()
+        link, reason = await held_link(self._session, self._context)
+        return Sighting(State.DONE if link else State.MISSING, reason)
+
+    def intent(self) -> Intent:
+        credential = self._session.credential
+        return {
+            "secret_name": self._secret_name,
+            "key_id": credential.link.key_id if credential else "",
+            "replaces": self._before.email if self._before else None,
+        }
+
+    async def do(self) -> Done:
+        credential = self._session.credential
+        if credential is None:
+            raise AssertionError("the handoff comes after the key")
+        await self._akka.add_credentials(self._secret_name, credential)
+        seen = None
+        for pause in range(_READ_BACKS):
+            # Akka copies between regions on its own time.
+            await asyncio.sleep(min(pause, self._context.deadline.left))
+            seen = await self._akka.credential(self._secret_name)
+            if seen is not None and self._differs(seen) is None:
+                return Done(f"Akka shows {seen.name} with status {seen.status or 'OK'}", {})
+        raise StepFailed(
+            f"Akka took the credential, and shows something else: {self._differs(seen)}",
+            mend=f"See: akka docker list-credentials {shlex.join(self._akka.scope.arguments())}".rstrip(),
+        )
+
+    def _differs(self, seen: HeldCredential | None) -> str | None:
+        credential = self._session.credential
+        if seen is None or credential is None:
+            return f"no credential named {self._secret_name}"
+        if not same_server(seen.server, credential.server):
+            return f"server {seen.server}"
+        if (seen.username, seen.email) != (credential.username, credential.email):
+            return f"user {seen.username}, e-mail {seen.email}"
+        if seen.status.upper() not in ("OK", ""):
+            return f"status {seen.status}"
+        return None
+
+    async def undo(self, intent: Intent) -> str:
+        """Take the registration back, where that leaves Akka as it was.
+
+        Raises:
+            AkkaHoldsNewKey: it replaced another one (whose password nobody has any more), or Akka cannot be asked.
+        """
+        try:
+            seen = await self._akka.credential(intent["secret_name"])
+            holds = seen is not None and seen.link is not None and seen.link.key_id == intent["key_id"]
+            if intent["replaces"] is not None:
+                if holds:
+                    raise AkkaHoldsNewKey(f"Akka already holds the new key as {intent['secret_name']}")
+                return ""
+            # The secret may be there without the project's reference to it.
+            if seen is None or holds:
+                await self._akka.remove_credentials(intent["secret_name"])
+        except StepFailed as error:
+            raise AkkaHoldsNewKey(f"Akka may hold the new key as {intent['secret_name']} ({error})") from None
+        return f"removed {intent['secret_name']} from Akka"
+
+    def script(self) -> Script:
+        words = self._session.script_credential
+        scope = " ".join(shlex.quote(argument) for argument in self._akka.scope.arguments())
+        tail = f" {scope}" if scope else ""
+        name = shlex.quote(self._secret_name)
+        return Script(
+            do=(
+                "akka docker add-credentials \\\n"
+                f"  --secret-name={name} \\\n"
+                f"  --docker-server={words['server']} \\\n"
+                f"  --docker-username={words['username']} \\\n"
+                f"  --docker-email={words['email']} \\\n"
+                f"  --docker-password={words['password']}{tail}"
+            ),
+            check=f"akka docker list-credentials{tail} | grep -E '^{self._secret_name} +OK '",
+            # The published page says `delete-credentials`; the command is `remove-credentials` since CLI 3.0.4.
+            undo=f"akka docker remove-credentials {name}{tail}\nakka secrets delete {name}{tail}",
+        )

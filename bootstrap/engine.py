@@ -1,0 +1,432 @@
+"""One run for one target: look at everything, say what is wrong, do what is missing, undo on failure.
+
+The order is that of `docs/architecture.md`: preflight, identity, grant and key side by side, handshake, handoff.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bootstrap.akka import AkkaCli
+from bootstrap.common_steps import AkkaHoldsNewKey, HandoffStep, HandshakeStep, held_link, same_server
+from bootstrap.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, Refused, StepFailed
+from bootstrap.handshake import Attempt, Challenge, Patience, Verdict, failure, fetch_challenge
+from bootstrap.journal import Entry, Journal, Record
+from bootstrap.once import Once
+from bootstrap.provider import HeldCredential, RunContext, Session, Target, right
+from bootstrap.reporter import Reporter
+from bootstrap.steps import Findings, Notice, Sighting, State, Step, StillThere
+
+_GRACE_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the person asked for, beyond the target."""
+
+    secret_name: str
+    replace: bool = False
+    wait: bool = True
+    dry_run: bool = False
+    yes: bool = False
+    command: str = ""
+
+
+@dataclass
+class StepResult:
+    """What became of one step."""
+
+    name: str
+    title: str
+    seen: Sighting
+    result: str = "planned"
+    detail: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Outcome:
+    """What became of a run; everything that the person and `--output json` are told."""
+
+    result: str = "unchanged"
+    exit_code: ExitCode = ExitCode.DONE
+    changed: bool = False
+    proven: str = ""
+    who: str = ""
+    steps: dict[str, StepResult] = field(default_factory=dict)
+    problems: Sequence[Problem] = ()
+    notices: list[str] = field(default_factory=list)
+    undone: list[str] = field(default_factory=list)
+    left_over: list[LeftOver] = field(default_factory=list)
+    error: PullkeyError | None = None
+    credential: Mapping[str, str | None] = field(default_factory=dict)
+
+
+class Interrupted(PullkeyError):
+    """The person, or whoever stops processes, wanted it to end."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+@dataclass
+class Run:
+    """One onboarding. `execute` does it all; `interrupt` may be called meanwhile, from the same event loop."""
+
+    target: Target
+    session: Session
+    context: RunContext
+    akka: AkkaCli
+    journal: Journal
+    reporter: Reporter
+    wishes: Wishes
+    patience: Patience = field(default_factory=Patience)
+
+    def __post_init__(self) -> None:
+        self.outcome = Outcome()
+        self._held = Once(lambda: self.akka.credential(self.wishes.secret_name))
+        self.context.held = self._held_or_none
+        self._challenge = Once(lambda: fetch_challenge(self.target.registry))
+        self.handoff = HandoffStep(self.session, self.context, self.akka, self.wishes.secret_name)
+        self.handshake = HandshakeStep(
+            self.session,
+            self.context,
+            challenge=self._trusted_challenge,
+            key_pending=self._key_pending,
+            patience=self.patience,
+        )
+        self.steps: list[Step] = [*self.session.steps, self.handshake, self.handoff]
+        self._looks = {step.name: Once(step.look) for step in self.steps}
+        self._stop = asyncio.Event()
+        self._entries: list[tuple[Step, Entry]] = []
+
+    # -- the whole of it -----------------------------------------------------------------------------------------
+
+    async def execute(self) -> Outcome:
+        """Do it. Errors that a person can be told are told and stand in the outcome; none is raised."""
+        try:
+            with self.journal.locked():
+                await self._execute()
+        except Refused as refusal:
+            self.outcome.result, self.outcome.problems = "refused", refusal.problems
+            self.outcome.exit_code = refusal.exit_code
+            self.reporter.problems(refusal.problems)
+        except PullkeyError as error:
+            self.outcome.error = error
+            self.outcome.exit_code = ExitCode.LEFT_OVER if self.outcome.left_over else error.exit_code
+            self.outcome.result = "interrupted" if isinstance(error, Interrupted) else "failed"
+        finally:
+            self.reporter.left_over(self.outcome.left_over)
+            await self.session.close()
+        return self.outcome
+
+    def interrupt(self) -> None:
+        """Begin no further step, wait for the calls that are under way, and undo."""
+        self._stop.set()
+
+    async def _execute(self) -> None:
+        sightings = await self._examine()
+        self.reporter.planned([(step.name, step.title, sightings[step.name]) for step in self.steps])
+        pending = [step for step in self.steps if sightings[step.name].state is not State.DONE]
+        lost = self.journal.left_behind()
+        if self.wishes.dry_run:
+            self.outcome.result = "planned"
+            if lost is not None:
+                self._notice(
+                    f"Run {lost.run_id} of {lost.begun} did not end; the next run clears up after it first."
+                )
+            return
+        if not pending and lost is None:
+            self.outcome.credential = await self._described()
+            return
+        if not self.wishes.yes and not self.reporter.confirm(f"Make {self.target.label} pullable for Akka?"):
+            raise Refused([Problem(ProblemKind.SETUP, "It was not confirmed, so nothing was changed", "Answer y, or give --yes")])  # fmt: skip
+        if lost is not None:
+            await self._recover(lost)
+        if pending:
+            self.journal.begin(self.context.run_id, self.wishes.command)
+            await self._do_all(pending)
+            self.outcome.result, self.outcome.changed = "done", True
+        self.outcome.credential = await self._described()
+        if self.outcome.left_over:
+            self.outcome.exit_code = ExitCode.LEFT_OVER
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    async def _examine(self) -> dict[str, Sighting]:
+        """Everything that can be known before a change, asked side by side; all the problems at once.
+
+        Raises:
+            Refused: there are problems.
+        """
+        akka_problems = asyncio.create_task(self.akka.preflight())
+        challenge = self._challenge()
+        who = await self.session.connect()
+        self.outcome.who = who
+        self.reporter.connected(self.target.label, who)
+        permissions = sorted({name for step in self.steps for name in step.permissions})
+        findings, missing, problems, answered = await asyncio.gather(
+            self.session.preflight(), self.session.missing_permissions(permissions), akka_problems, challenge
+        )
+        findings.problems += problems
+        if problems:
+            self._held.forget()
+        sightings: dict[str, Sighting] = {}
+        looks = await asyncio.gather(
+            *(self._looks[step.name]() for step in self.steps), return_exceptions=True
+        )
+        for step, seen in zip(self.steps, looks, strict=True):
+            if isinstance(seen, Sighting):
+                sightings[step.name] = seen
+            elif isinstance(seen, PullkeyError):
+                if not findings.problems:
+                    findings.problems.append(Problem(ProblemKind.SETUP, seen.what, seen.mend, step=step.name))
+                sightings[step.name] = Sighting(State.UNSEEN, seen.what)
+            else:
+                raise seen
+        findings.problems += self._rights(sightings, missing, who)
+        if not problems:
+            findings.add(await self._about_akkas_record(sightings))
+        findings.add(_about_the_registry(answered, sightings))
+        for step in self.steps:
+            self.outcome.steps[step.name] = StepResult(step.name, step.title, sightings[step.name])
+        for notice in findings.notices:
+            self._notice(notice.text)
+        if findings.problems:
+            raise Refused(findings.problems)
+        return sightings
+
+    def _rights(
+        self, sightings: Mapping[str, Sighting], missing: Mapping[str, str] | None, who: str
+    ) -> list[Problem]:
+        """A permission is missed only where a step that needs it is still to be done."""
+        if missing is None:
+            return []
+        return [
+            right(permission, missing[permission], step.name, step.title, who)
+            for step in self.steps
+            if sightings[step.name].state is not State.DONE
+            for permission in step.permissions
+            if permission in missing
+        ]
+
+    async def _about_akkas_record(self, sightings: Mapping[str, Sighting]) -> Findings:
+        held = await self._held()
+        if held is None or sightings["handoff"].state is State.DONE:
+            return Findings()
+        name = self.wishes.secret_name
+        if not same_server(held.server, await self.session.server()):
+            if not self.wishes.replace:
+                return Findings([Problem(ProblemKind.QUESTION, f"Akka's credential {name} is for another registry, {held.server}", "Give another --secret-name, or --replace to overwrite it", step="handoff")])  # fmt: skip
+            return Findings([], [Notice(f"Akka's credential {name} for {held.server} will be replaced, as --replace says.")])  # fmt: skip
+        whose = f"key {held.link.key_id}" if held.link else f"the credential of {held.username or 'nobody'}"
+        return Findings([], [Notice(f"Akka's {name} ({whose}) will be replaced once the new key pulls; its own key stays as it is.")])  # fmt: skip
+
+    async def _held_or_none(self) -> HeldCredential | None:
+        return await self._held()
+
+    async def _key_pending(self) -> bool:
+        return (await self._looks["key"]()).state is not State.DONE
+
+    async def _trusted_challenge(self) -> Challenge:
+        answered = await self._challenge()
+        if isinstance(answered, Attempt):
+            self._challenge.forget()
+            answered = await self._challenge()
+        if isinstance(answered, Attempt):
+            raise failure(answered, "")
+        return answered
+
+    async def _described(self) -> dict[str, str | None]:
+        """The credential without its password."""
+        made = self.session.credential
+        if made is not None:
+            ends = made.ends.isoformat(timespec="seconds") if made.ends else None
+            return {
+                "server": made.server, "username": made.username, "email": made.email,
+                "key_id": made.link.key_id, "ends": ends,
+            }  # fmt: skip
+        link, _ = await held_link(self.session, self.context)
+        return {
+            "server": await self.session.server(), "username": await self.session.username(),
+            "email": str(link) if link else None, "key_id": link.key_id if link else None, "ends": None,
+        }  # fmt: skip
+
+    # -- doing ---------------------------------------------------------------------------------------------------
+
+    async def _do_all(self, pending: Sequence[Step]) -> None:
+        """Do the steps in their order, side by side where there is none; undo all if one fails."""
+        finished = {step.name: asyncio.Event() for step in pending}
+        broken: list[PullkeyError] = []
+        halt = asyncio.Event()
+
+        async def take(step: Step) -> None:
+            for name in step.after:
+                if name in finished:
+                    await _first(finished[name].wait(), halt.wait(), self._stop.wait())
+            if halt.is_set() or self._stop.is_set():
+                return
+            try:
+                await self._do(step)
+                finished[step.name].set()
+            except PullkeyError as error:
+                broken.append(error)
+                halt.set()
+            except Exception:
+                halt.set()
+                raise
+
+        tasks = [asyncio.create_task(take(step), name=step.name) for step in pending]
+        try:
+            await _first(asyncio.wait(tasks), self._stop.wait())
+            if self._stop.is_set():
+                await self._wind_up(tasks)
+            for task in tasks:
+                if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                    raise error
+            if broken:
+                raise broken[0]
+            if self._stop.is_set():
+                raise Interrupted("It was interrupted")
+        except BaseException as error:
+            await asyncio.shield(self._undo_all())
+            if isinstance(error, PullkeyError):
+                raise
+            raise _unexpected(error) from error
+        self.journal.end()
+
+    async def _wind_up(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """A call under way gets the time to answer: one that is cut off leaves nobody knowing what was made."""
+        for task in tasks:
+            if task.get_name() == self.handshake.name:
+                task.cancel()
+        await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    async def _do(self, step: Step) -> None:
+        result = self.outcome.steps[step.name]
+        if step is self.handshake and not self.wishes.wait:
+            result.result, result.detail = "skipped", "not proven, because of --no-wait"
+            self.reporter.finish(step.name, result.detail, 0.0)
+            return
+        self.reporter.begin(step.name, step.title)
+        begin = time.monotonic()
+        entry = self.journal.about_to(step.name, step.intent())
+        self._entries.append((step, entry))
+        try:
+            done = await step.do()
+        except PullkeyError as error:
+            result.result, result.detail = "failed", error.what
+            self.reporter.fail(step.name, error.what)
+            raise
+        result.seconds = round(time.monotonic() - begin, 3)
+        result.result, result.detail = "done", done.detail
+        if done.made is None:
+            self._entries.remove((step, entry))
+            self.journal.forget(entry)
+        else:
+            self.journal.has_made(entry, done.made)
+        if step is self.handshake:
+            self.outcome.proven = done.detail
+        self.reporter.finish(step.name, done.detail, result.seconds)
+
+    # -- undoing -------------------------------------------------------------------------------------------------
+
+    async def _undo_all(self) -> None:
+        """Last in, first out; one that fails stops no other, except where Akka holds the key that would go."""
+        for step, entry in reversed(self._entries):
+            if not await self._undo(step, entry):
+                break
+        if not self.outcome.left_over:
+            self.journal.end()
+
+    async def _undo(self, step: Step, entry: Entry) -> bool:
+        """Undo one step; False if what came before it must stay."""
+        try:
+            undone = await step.undo(entry.known)
+        except AkkaHoldsNewKey as finding:
+            self.outcome.left_over.append(
+                LeftOver(f"{finding}; its key, role and identity were kept", self.wishes.command)
+            )
+            return False
+        except StillThere as finding:
+            self.outcome.left_over.append(LeftOver(finding.what, finding.command))
+            return True
+        except PullkeyError as error:
+            self.outcome.left_over.append(LeftOver(f"step {step.name} could not be undone: {error.what}", _first_line(step.script().undo)))  # fmt: skip
+            return True
+        if undone:
+            self.outcome.undone.append(undone)
+            self.reporter.undone(undone)
+        if step.name in self.outcome.steps and self.outcome.steps[step.name].result == "done":
+            self.outcome.steps[step.name].result = "undone"
+        self.journal.forget(entry)
+        return True
+
+    async def _recover(self, lost: Record) -> None:
+        """Clear up after a run that did not end.
+
+        Identity and grant stay: this run wants the same ones. A key that Akka does not hold is of use to nobody, since
+        its secret died with that run.
+        """
+        self._notice(f"Run {lost.run_id} of {lost.begun} did not end; clearing up after it.")
+        held = await self._held()
+        holds = held.link.key_id if held and held.link else None
+        self.journal.record = lost
+        by_name = {step.name: step for step in self.steps}
+        for entry in reversed(list(lost.entries)):
+            if entry.step != "key" or entry.known.get("key_id") == holds:
+                self.journal.forget(entry)
+            else:
+                await self._undo(by_name["key"], entry)
+        self.journal.end()
+
+    def _notice(self, text: str) -> None:
+        self.outcome.notices.append(text)
+        self.reporter.notice(text)
+
+
+def _about_the_registry(answered: Challenge | Attempt, sightings: Mapping[str, Sighting]) -> Findings:
+    if isinstance(answered, Challenge) or sightings["handshake"].state is State.DONE:
+        if isinstance(answered, Challenge) and answered.scheme == "none":
+            return Findings([], [Notice("This registry lets anybody pull: Akka needs no credential for it.")])
+        return Findings()
+    if answered.verdict is Verdict.UNREACHABLE:
+        # It may be a passing fault: the handshake tries again.
+        return Findings(
+            [], [Notice(f"The registry could not be asked how it wants to be spoken to: {answered.detail}")]
+        )
+    reason = failure(answered, "")
+    return Findings(
+        [Problem(ProblemKind.SETUP, f"The registry refuses: {answered}", reason.mend, step="handshake")]
+    )
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Wait until one of them is through."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _first_line(script: str) -> str:
+    return next((line for line in script.splitlines() if line and not line.startswith("#")), "")
+
+
+def _unexpected(error: BaseException) -> PullkeyError:
+    """An error that nobody foresaw still ends in a sentence; the traceback is for `--verbose`.
+
+    Its text may come from anywhere, so only its kind is told.
+    """
+    return StepFailed(
+        f"Something that pullkey does not expect went wrong ({type(error).__name__})",
+        mend="Run it again with --verbose, and report what it shows.",
+    )
