@@ -1,0 +1,1 @@
+"""The kinds of registry that pullkey knows, one package each."""

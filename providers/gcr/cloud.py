@@ -1,0 +1,386 @@
+"""Google's SDKs, as far as this provider calls them.
+
+The clients are made when they are first used, each at its own endpoint; every call is traced, and its errors become
+`CallRefused` or pass through for the caller to judge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import cached_property
+from typing import Any, TypeVar
+
+from bootstrap.errors import PullkeyError, StepFailed, UsageProblem
+from bootstrap.settings import endpoint
+from providers.gcr.policy import VERSION
+
+T = TypeVar("T")
+_SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+_READ_SECONDS = 30.0
+_CHANGE_SECONDS = 60.0
+
+INSTALL = 'pipx install --force "pullkey[gcr]"  (or: uv tool install "pullkey[gcr]", or: pip install "pullkey[gcr]")'
+
+
+class NoLogin(PullkeyError):
+    """There is no usable Google login."""
+
+
+def sdk_missing(error: ImportError) -> UsageProblem:
+    """The sentence for an extra that is not installed."""
+    return UsageProblem(
+        f"Google's libraries are not installed ({error.name})", mend=f"Install them: {INSTALL}"
+    )
+
+
+class GoogleCloud:
+    """The calls, as the person that the application default credentials (or the impersonated account) name.
+
+    Args:
+        impersonate: e-mail of a service account to act as, or "".
+        trace: takes one line per call, without secrets.
+    """
+
+    def __init__(self, impersonate: str, trace: Callable[[str], None]) -> None:
+        self._impersonate = impersonate
+        self._trace = trace
+        self._credentials: Any = None
+        self._clients: list[Any] = []
+
+    # -- logging in ----------------------------------------------------------------------------------------------
+
+    async def connect(self) -> str:
+        """Find the login; return as whom.
+
+        Raises:
+            UsageProblem: Google's libraries are not installed.
+            NoLogin: there is no login, or it has ended.
+        """
+        return await asyncio.to_thread(self._log_in)
+
+    def _log_in(self) -> str:
+        try:
+            import google.auth
+            import google.auth.exceptions
+            import google.auth.transport.requests
+            from google.auth import impersonated_credentials
+            from google.oauth2 import service_account
+        except ImportError as error:
+            raise sdk_missing(error) from None
+        try:
+            credentials, _ = google.auth.default(scopes=_SCOPES)
+            if self._impersonate:
+                override = endpoint("PULLKEY_GOOGLE_IAMCREDENTIALS_ENDPOINT")
+                generate = f"/v1/projects/-/serviceAccounts/{self._impersonate}:generateAccessToken"
+                credentials = impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
+                    source_credentials=credentials,
+                    target_principal=self._impersonate,
+                    target_scopes=list(_SCOPES),
+                    iam_endpoint_override=override.url + generate if override else None,
+                )
+            if not isinstance(credentials, service_account.Credentials):
+                # A service account signs its own tokens; everybody else finds out now whether the login still holds.
+                credentials.refresh(google.auth.transport.requests.Request())  # type: ignore[no-untyped-call]
+        except google.auth.exceptions.GoogleAuthError as error:
+            raise NoLogin(
+                f"There is no usable Google login ({_plain(str(error))})",
+                mend="Run: gcloud auth application-default login (in CI: set up workload identity federation)",
+            ) from None
+        self._credentials = credentials
+        return self._impersonate or getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "") or "your Google login"  # fmt: skip
+
+    def _client(self, kind: Any, variable: str) -> Any:
+        from google.api_core.client_options import ClientOptions
+
+        where = endpoint(variable)
+        if where is None:
+            client = kind(credentials=self._credentials)
+        elif where.plaintext:
+            import grpc
+
+            channel = grpc.aio.insecure_channel(where.grpc_target)
+            client = kind(transport=kind.get_transport_class("grpc_asyncio")(channel=channel))
+        else:
+            client = kind(
+                credentials=self._credentials, client_options=ClientOptions(api_endpoint=where.grpc_target)
+            )
+        self._clients.append(client)
+        return client
+
+    @cached_property
+    def iam(self) -> Any:
+        from google.cloud import iam_admin_v1
+
+        return self._client(iam_admin_v1.IAMAsyncClient, "PULLKEY_GOOGLE_IAM_ENDPOINT")
+
+    @cached_property
+    def projects(self) -> Any:
+        from google.cloud import resourcemanager_v3
+
+        return self._client(resourcemanager_v3.ProjectsAsyncClient, "PULLKEY_GOOGLE_RESOURCEMANAGER_ENDPOINT")
+
+    @cached_property
+    def registry(self) -> Any:
+        from google.cloud import artifactregistry_v1
+
+        return self._client(
+            artifactregistry_v1.ArtifactRegistryAsyncClient, "PULLKEY_GOOGLE_ARTIFACTREGISTRY_ENDPOINT"
+        )
+
+    @cached_property
+    def services(self) -> Any:
+        from google.cloud import service_usage_v1
+
+        return self._client(service_usage_v1.ServiceUsageAsyncClient, "PULLKEY_GOOGLE_SERVICEUSAGE_ENDPOINT")
+
+    @cached_property
+    def policies(self) -> Any:
+        from google.cloud import orgpolicy_v2
+
+        return self._client(orgpolicy_v2.OrgPolicyAsyncClient, "PULLKEY_GOOGLE_ORGPOLICY_ENDPOINT")
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.transport.close()
+
+    # -- calling -------------------------------------------------------------------------------------------------
+
+    async def _call(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+        begin = time.monotonic()
+        status = "OK"
+        try:
+            return await call()
+        except Exception as error:
+            status = status_of(error)
+            raise
+        finally:
+            self._trace(f"google {method} {resource} {status} {(time.monotonic() - begin) * 1000:.0f} ms")
+
+    async def project_state(self, project: str) -> str:
+        """`ACTIVE`, `DELETE_REQUESTED`..."""
+        found = await self._call(
+            "GetProject",
+            project,
+            lambda: self.projects.get_project(name=f"projects/{project}", timeout=_READ_SECONDS),
+        )
+        return str(found.state.name)
+
+    async def held_on_project(self, project: str, permissions: Iterable[str]) -> set[str]:
+        return await self._held(self.projects, f"projects/{project}", permissions)
+
+    async def held_on_repository(self, resource: str, permissions: Iterable[str]) -> set[str]:
+        return await self._held(self.registry, resource, permissions)
+
+    async def held_on_account(self, resource: str, permissions: Iterable[str]) -> set[str]:
+        return await self._held(self.iam, resource, permissions)
+
+    async def _held(self, client: Any, resource: str, permissions: Iterable[str]) -> set[str]:
+        from google.iam.v1 import iam_policy_pb2
+
+        request = iam_policy_pb2.TestIamPermissionsRequest(resource=resource, permissions=sorted(permissions))
+        answer = await self._call(
+            "TestIamPermissions",
+            resource,
+            lambda: client.test_iam_permissions(request=request, timeout=_READ_SECONDS),
+        )
+        return set(answer.permissions)
+
+    async def disabled_services(self, project: str, names: Iterable[str]) -> list[str]:
+        """Those of the services that are not enabled in the project."""
+        from google.cloud import service_usage_v1
+
+        request = service_usage_v1.BatchGetServicesRequest(
+            parent=f"projects/{project}", names=[f"projects/{project}/services/{name}" for name in names]
+        )
+        answer = await self._call(
+            "BatchGetServices",
+            project,
+            lambda: self.services.batch_get_services(request=request, timeout=_READ_SECONDS),
+        )
+        enabled = service_usage_v1.State.ENABLED
+        return [service.name.rsplit("/", 1)[-1] for service in answer.services if service.state != enabled]
+
+    async def enable_services(self, project: str, names: Iterable[str], seconds: float) -> None:
+        from google.cloud import service_usage_v1
+
+        request = service_usage_v1.BatchEnableServicesRequest(
+            parent=f"projects/{project}", service_ids=sorted(names)
+        )
+
+        async def enable() -> None:
+            operation = await self.services.batch_enable_services(request=request, timeout=_CHANGE_SECONDS)
+            await operation.result(timeout=seconds)
+
+        await self._call("BatchEnableServices", project, enable)
+
+    async def forbids(self, project: str, constraint: str) -> bool:
+        """Whether a boolean constraint of the organisation is in force for the project."""
+        name = f"projects/{project}/policies/{constraint}"
+        policy = await self._call(
+            "GetEffectivePolicy",
+            name,
+            lambda: self.policies.get_effective_policy(name=name, timeout=_READ_SECONDS),
+        )
+        return any(rule.enforce for rule in policy.spec.rules)
+
+    async def repository_format(self, resource: str) -> str:
+        found = await self._call(
+            "GetRepository",
+            resource,
+            lambda: self.registry.get_repository(name=resource, timeout=_READ_SECONDS),
+        )
+        return str(found.format_.name)
+
+    async def docker_repositories(self, project: str, location: str) -> list[str]:
+        parent = f"projects/{project}/locations/{location}"
+
+        async def names() -> list[str]:
+            pages = await self.registry.list_repositories(parent=parent, timeout=_READ_SECONDS)
+            return [found.name.rsplit("/", 1)[-1] async for found in pages if found.format_.name == "DOCKER"]
+
+        return await self._call("ListRepositories", parent, names)
+
+    async def policy(self, resource: str, *, of_repository: bool) -> Any:
+        """The IAM policy of a project or repository, conditions included."""
+        from google.iam.v1 import iam_policy_pb2, options_pb2
+
+        client = self.registry if of_repository else self.projects
+        request = iam_policy_pb2.GetIamPolicyRequest(
+            resource=resource, options=options_pb2.GetPolicyOptions(requested_policy_version=VERSION)
+        )
+        return await self._call(
+            "GetIamPolicy", resource, lambda: client.get_iam_policy(request=request, timeout=_READ_SECONDS)
+        )
+
+    async def set_policy(self, resource: str, policy: Any, *, of_repository: bool) -> None:
+        """Write a policy that was read with its etag; a conflict is an error, and asks for reading it again."""
+        from google.iam.v1 import iam_policy_pb2
+
+        client = self.registry if of_repository else self.projects
+        request = iam_policy_pb2.SetIamPolicyRequest(resource=resource, policy=policy)
+        # Without a retry of its own: the same etag again never succeeds.
+        await self._call(
+            "SetIamPolicy",
+            resource,
+            lambda: client.set_iam_policy(request=request, retry=None, timeout=_CHANGE_SECONDS),
+        )
+
+    async def account(self, resource: str) -> Any:
+        """The service account.
+
+        Raises:
+            google.api_core.exceptions.NotFound: there is none.
+        """
+        return await self._call(
+            "GetServiceAccount",
+            resource,
+            lambda: self.iam.get_service_account(name=resource, timeout=_READ_SECONDS),
+        )
+
+    async def create_account(self, project: str, account_id: str, description: str) -> Any:
+        from google.cloud import iam_admin_v1
+
+        request = iam_admin_v1.CreateServiceAccountRequest(
+            name=f"projects/{project}",
+            account_id=account_id,
+            service_account=iam_admin_v1.ServiceAccount(
+                display_name="Akka image pulls", description=description
+            ),
+        )
+        return await self._call(
+            "CreateServiceAccount",
+            f"projects/{project}/serviceAccounts/{account_id}",
+            lambda: self.iam.create_service_account(request=request, retry=None, timeout=_CHANGE_SECONDS),
+        )
+
+    async def delete_account(self, resource: str) -> None:
+        await self._call(
+            "DeleteServiceAccount",
+            resource,
+            lambda: self.iam.delete_service_account(name=resource, timeout=_CHANGE_SECONDS),
+        )
+
+    async def user_keys(self, resource: str) -> Mapping[str, Any]:
+        """The keys that somebody made (Google's own rotate by themselves), by id."""
+        from google.cloud import iam_admin_v1
+
+        request = iam_admin_v1.ListServiceAccountKeysRequest(
+            name=resource, key_types=[iam_admin_v1.ListServiceAccountKeysRequest.KeyType.USER_MANAGED]
+        )
+        answer = await self._call(
+            "ListServiceAccountKeys",
+            resource,
+            lambda: self.iam.list_service_account_keys(request=request, timeout=_READ_SECONDS),
+        )
+        return {key.name.rsplit("/", 1)[-1]: key for key in answer.keys}
+
+    async def create_key(self, resource: str) -> Any:
+        """A new JSON key. Never retried here: a second call makes a second key."""
+        from google.cloud import iam_admin_v1
+
+        request = iam_admin_v1.CreateServiceAccountKeyRequest(
+            name=resource,
+            private_key_type=iam_admin_v1.ServiceAccountPrivateKeyType.TYPE_GOOGLE_CREDENTIALS_FILE,
+        )
+        return await self._call(
+            "CreateServiceAccountKey",
+            resource,
+            lambda: self.iam.create_service_account_key(request=request, retry=None, timeout=_CHANGE_SECONDS),
+        )
+
+    async def delete_key(self, resource: str) -> None:
+        await self._call(
+            "DeleteServiceAccountKey",
+            resource,
+            lambda: self.iam.delete_service_account_key(name=resource, timeout=_CHANGE_SECONDS),
+        )
+
+
+# -- errors --------------------------------------------------------------------------------------------------------
+
+
+def status_of(error: BaseException) -> str:
+    """Google's own name of an error: `NOT_FOUND`."""
+    code = getattr(error, "grpc_status_code", None)
+    return str(code.name) if code is not None else type(error).__name__
+
+
+def reason_of(error: BaseException) -> str:
+    """The reason in the error's details (google.rpc.ErrorInfo): `SERVICE_DISABLED`."""
+    return str(getattr(error, "reason", None) or "")
+
+
+def is_busy(error: BaseException) -> bool:
+    """An error that says nothing about the call itself, only that it should come again."""
+    return status_of(error) in ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "ABORTED") or (
+        status_of(error) == "RESOURCE_EXHAUSTED" and not is_key_limit(error)
+    )
+
+
+def is_unanswered(error: BaseException) -> bool:
+    """The call may have been done all the same."""
+    return status_of(error) in ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN", "CANCELLED")
+
+
+def is_key_limit(error: BaseException) -> bool:
+    """Ten keys: Google says so with a retry hint of a day, which a quota of calls never has."""
+    details = getattr(error, "details", None) or []
+    hints = [detail.retry_delay.seconds for detail in details if hasattr(detail, "retry_delay")]
+    return status_of(error) == "RESOURCE_EXHAUSTED" and any(seconds > 3600 for seconds in hints)
+
+
+def refused(error: BaseException, doing: str) -> StepFailed:
+    """A Google error as a sentence."""
+    return StepFailed(f"Google refused to {doing}: {said(error)}")
+
+
+def said(error: BaseException) -> str:
+    """Google's own words, in one line, with its status."""
+    return f"{status_of(error)}, {_plain(str(getattr(error, 'message', '') or type(error).__name__))}"
+
+
+def _plain(text: str) -> str:
+    one_line = " ".join(text.split())
+    return "".join(character for character in one_line if character.isprintable())[:400]

@@ -1,0 +1,327 @@
+"""One Google target, open: the steps, and the facts that they share."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from bootstrap.errors import Problem, ProblemKind
+from bootstrap.handshake import Attempt, Probe, Verdict
+from bootstrap.once import Once
+from bootstrap.provider import RunContext, Session
+from bootstrap.steps import Findings, Notice, State, Step
+from bootstrap.waiting import Deadline
+from providers.gcr import cloud, policy
+from providers.gcr.cloud import GoogleCloud
+from providers.gcr.steps import KEY_LIMIT, EnableApis, Grant, Identity, Key
+from providers.gcr.target import STORAGE_ROLE, GcrTarget
+
+_UNDO_SECONDS = 60.0
+_NO_KEYS = ("iam.disableServiceAccountKeyCreation", "iam.managed.disableServiceAccountKeyCreation")
+
+
+class GcrSession(Session):
+    """See `bootstrap.provider.Session`."""
+
+    def __init__(self, target: GcrTarget, context: RunContext) -> None:
+        self.target = target
+        self.context = context
+        self.cloud = GoogleCloud(target.impersonate, context.trace)
+        self.account_made = False
+        self.account = Once(self._account)
+        self.keys = Once(self._keys)
+        self.disabled_services = Once(
+            lambda: self.cloud.disabled_services(target.project, self._needed_services())
+        )
+        self.grant_policy = Once(
+            lambda: self.cloud.policy(target.grant_resource, of_repository=target.grant_on_repository)
+        )
+        self._key = Key(self)
+        steps: list[Step] = [EnableApis(self)] if target.enable_apis else []
+        steps.append(Identity(self))
+        if not target.skip_grant:
+            steps.append(Grant(self))
+        self.steps = [*steps, self._key]
+
+    # -- facts ---------------------------------------------------------------------------------------------------
+
+    async def _account(self) -> Any:
+        from google.api_core import exceptions
+
+        try:
+            return await self.cloud.account(self.target.account_resource)
+        except exceptions.NotFound:
+            return None
+        except exceptions.PermissionDenied:
+            if self.target.enable_apis:
+                return None  # the IAM API may be one of those that are to be enabled
+            raise
+
+    async def _keys(self) -> Mapping[str, Any]:
+        from google.api_core import exceptions
+
+        if await self.account() is None:
+            return {}
+        try:
+            return await self.cloud.user_keys(self.target.account_resource)
+        except exceptions.NotFound:
+            return {}
+
+    def _needed_services(self) -> list[str]:
+        return [
+            "artifactregistry.googleapis.com",
+            "cloudresourcemanager.googleapis.com",
+            "iam.googleapis.com",
+        ]
+
+    def undo_deadline(self) -> Deadline:
+        """Undoing has time of its own: the run may have failed because its time was up."""
+        return Deadline(_UNDO_SECONDS)
+
+    # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
+
+    async def connect(self) -> str:
+        return await self.cloud.connect()
+
+    async def close(self) -> None:
+        await self.cloud.close()
+
+    async def server(self) -> str:
+        return f"https://{self.target.host}"
+
+    async def username(self) -> str:
+        return "_json_key"
+
+    async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
+        from google.api_core import exceptions
+
+        target = self.target
+        on_repository = {name for name in permissions if name.startswith("artifactregistry.")}
+        on_account = {name for name in permissions if name.startswith("iam.serviceAccountKeys.")}
+        on_project = set(permissions) - on_repository
+        elsewhere = target.account_project != target.project
+        if elsewhere:
+            on_project -= on_account
+        asked = [self.cloud.held_on_project(target.project, on_project)]
+        if on_repository:
+            asked.append(self.cloud.held_on_repository(target.repository_resource, on_repository))
+        try:
+            held = set().union(*await asyncio.gather(*asked))
+            still = on_account - held
+            if still and (elsewhere or await self.account() is not None):
+                # A right on keys may be held on the account alone.
+                held |= await self.cloud.held_on_account(target.account_resource, still)
+        except exceptions.GoogleAPICallError:
+            return None
+        places = {
+            **dict.fromkeys(on_project, f"project {target.project}"),
+            **dict.fromkeys(on_repository, f"repository {target.repository}"),
+            **dict.fromkeys(on_account, f"service account {target.account}"),
+        }
+        return {name: places[name] for name in permissions if name not in held}
+
+    async def preflight(self) -> Findings:
+        checks: list[Coroutine[Any, Any, Findings]] = [
+            self._about_project(),
+            self._about_account(),
+            self._about_apis(),
+        ]
+        if self.target.repository:
+            checks.append(self._about_repository())
+        findings = Findings()
+        for found in await asyncio.gather(*checks):
+            findings.add(found)
+        if self.target.role == STORAGE_ROLE and not self.target.skip_grant:
+            findings.notices.append(Notice(f"{STORAGE_ROLE} is broader than a puller needs: it reads every object in every bucket of {self.target.project}."))  # fmt: skip
+        return findings
+
+    async def _about_project(self) -> Findings:
+        from google.api_core import exceptions
+
+        project = self.target.project
+        try:
+            state = await self.cloud.project_state(project)
+        except (exceptions.NotFound, exceptions.PermissionDenied, exceptions.InvalidArgument) as error:
+            if cloud.reason_of(error) == "SERVICE_DISABLED" or await self._holds_anything():
+                return Findings()
+            return Findings([Problem(ProblemKind.SETUP, f"Google shows no project {project} ({cloud.said(error)})", "Check --gcp-project against `gcloud projects list`; it takes the id, not the name or number")])  # fmt: skip
+        except exceptions.GoogleAPICallError as error:
+            return Findings([Problem(ProblemKind.SETUP, f"Google could not be asked about project {project}: {cloud.said(error)}", "Run it again in a while")])  # fmt: skip
+        if state != "ACTIVE":
+            return Findings([Problem(ProblemKind.SETUP, f"Project {project} is not active: {state}", "Restore it, or name another")])  # fmt: skip
+        return Findings()
+
+    async def _holds_anything(self) -> bool:
+        """A project of which this person may do something exists, even where they may not look at it."""
+        from google.api_core import exceptions
+
+        try:
+            return bool(await self.cloud.held_on_project(self.target.project, {"iam.serviceAccounts.get"}))
+        except exceptions.GoogleAPICallError:
+            return False
+
+    async def _about_apis(self) -> Findings:
+        from google.api_core import exceptions
+
+        if self.target.enable_apis:
+            return Findings()
+        try:
+            disabled = await self.disabled_services()
+        except exceptions.GoogleAPICallError:
+            return Findings()  # may not be asked; a call of a disabled API says so itself
+        if not disabled:
+            return Findings()
+        return Findings([Problem(ProblemKind.SETUP, f"These APIs are not enabled in {self.target.project}: {', '.join(disabled)}", f"Give --enable-apis, or run: gcloud services enable {' '.join(disabled)} --project={self.target.project}")])  # fmt: skip
+
+    async def _about_repository(self) -> Findings:
+        from google.api_core import exceptions
+
+        target = self.target
+        try:
+            kind = await self.cloud.repository_format(target.repository_resource)
+        except exceptions.NotFound:
+            there = await _or_nothing(self.cloud.docker_repositories(target.project, target.location))
+            known = (
+                f"There are: {', '.join(there)}"
+                if there
+                else f"There is none for images in {target.location}"
+            )
+            return Findings([Problem(ProblemKind.SETUP, f"Project {target.project} has no repository {target.repository} in {target.location}", f"{known}; see `gcloud artifacts repositories list`", step="grant")])  # fmt: skip
+        except exceptions.GoogleAPICallError:
+            return Findings()
+        if kind != "DOCKER":
+            return Findings([Problem(ProblemKind.SETUP, f"Repository {target.repository} holds no images: its format is {kind}", "Name one of format DOCKER", step="grant")])  # fmt: skip
+        return Findings()
+
+    async def _about_account(self) -> Findings:
+        from google.api_core import exceptions
+
+        target = self.target
+        try:
+            account = await self.account()
+        except exceptions.GoogleAPICallError as error:
+            if target.account_given:
+                return Findings([Problem(ProblemKind.SETUP, f"Google shows no service account {target.account} ({cloud.said(error)})", "Check --service-account", step="identity")])  # fmt: skip
+            return Findings()
+        if account is None:
+            if target.account_given:
+                return Findings([Problem(ProblemKind.SETUP, f"There is no service account {target.account}", "Check --service-account; a bare name is created, an e-mail must exist", step="identity")])  # fmt: skip
+            findings = await self._about_deleted_account()
+            findings.add(await self._about_key_policy())
+            return findings
+        if account.disabled:
+            return Findings([Problem(ProblemKind.SETUP, f"The service account {target.account} is disabled", f"Find out why; then: gcloud iam service-accounts enable {target.account}", step="identity")])  # fmt: skip
+        try:
+            sighting, keys = await self._key.look(), await self.keys()
+        except exceptions.GoogleAPICallError:
+            return await self._about_key_policy()
+        if sighting.state is State.DONE:
+            return Findings()
+        if len(keys) >= KEY_LIMIT:
+            oldest = min(keys.values(), key=lambda key: key.valid_after_time)
+            key_id = oldest.name.rsplit("/", 1)[-1]
+            return Findings([Problem(ProblemKind.LIMIT, f"{target.account} has {len(keys)} keys, and Google allows {KEY_LIMIT}", f"Delete one that nobody uses; the oldest is {key_id} of {oldest.valid_after_time:%Y-%m-%d}: gcloud iam service-accounts keys delete {key_id} --iam-account={target.account}", step="key")])  # fmt: skip
+        return await self._about_key_policy()
+
+    async def _about_deleted_account(self) -> Findings:
+        """A deleted account of that name can come back for 30 days; a new one of the same name inherits nothing."""
+        from google.api_core import exceptions
+
+        if self.target.skip_grant:
+            return Findings()
+        try:
+            gone = policy.deleted_accounts(await self.grant_policy(), self.target.account)
+        except exceptions.GoogleAPICallError:
+            return Findings()
+        return Findings([], [Notice(f"A service account of this name was deleted (unique id {uid}); a new one is made, which inherits nothing of it. To have the old one instead, within 30 days: gcloud iam service-accounts undelete {uid}") for uid in gone])  # fmt: skip
+
+    async def _about_key_policy(self) -> Findings:
+        """Organisations made since May 2024 forbid keys by default; told first, and never tried."""
+        from google.api_core import exceptions
+
+        project = self.target.account_project if self.target.account_project != "-" else self.target.project
+        answers = await asyncio.gather(
+            *(self.cloud.forbids(project, constraint) for constraint in _NO_KEYS), return_exceptions=True
+        )
+        forbidding = [name for name, answer in zip(_NO_KEYS, answers, strict=True) if answer is True]
+        if forbidding:
+            return Findings([Problem(ProblemKind.POLICY, f"Organisation policy {' and '.join(forbidding)} forbids keys of service accounts in {project}", "Ask whoever administers organisation policies for an exception for this project; or keep a project for such accounts where keys are allowed, and name one with --service-account EMAIL", step="key")])  # fmt: skip
+        for answer in answers:
+            if isinstance(answer, exceptions.GoogleAPICallError):
+                return Findings([], [Notice(f"Whether an organisation policy forbids keys could not be seen ({cloud.status_of(answer)}); it will show when the key is made.")])  # fmt: skip
+            if isinstance(answer, BaseException):
+                raise answer
+        return Findings()
+
+    async def probe(self) -> Probe:
+        target = self.target
+        if target.image_path:
+            return Probe(target.host, f"{target.path}/{target.image_path}", target.reference)
+        repository = target.repository
+        if not repository:
+            there = await _or_nothing(self.cloud.docker_repositories(target.project, target.location))
+            if not there:
+                return Probe(target.host)
+            return Probe(target.host, f"{target.path}{there[0]}/pullkey-probe")
+        return Probe(target.host, f"{target.path}/pullkey-probe")
+
+    async def diagnose(self, attempt: Attempt) -> str:
+        from google.api_core import exceptions
+
+        if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or self.credential is None:
+            return ""
+        self.keys.forget()
+        self.grant_policy.forget()
+        key_id, role = self.credential.link.key_id, self.target.role
+        try:
+            keys = await self.cloud.user_keys(self.target.account_resource)
+            granted = self.target.skip_grant or policy.has(
+                await self.grant_policy(), role, self.target.account
+            )
+        except exceptions.GoogleAPICallError:
+            return ""
+        if key_id not in keys:
+            return f"Google no longer shows the key {key_id}: somebody or something deleted it."
+        if keys[key_id].disabled:
+            return f"Google shows the key {key_id} as disabled: a policy may disable new keys."
+        if not granted:
+            return f"Google no longer shows {role} on {self.target.grant_resource}: somebody or something took it."
+        if self.target.skip_grant:
+            return "The key is good; whether the role was granted is not known here (--skip-grant)."
+        return "Google shows key and role in place, so it is still spreading, or a deny policy forbids it."
+
+    # -- scripts -------------------------------------------------------------------------------------------------
+
+    def script_variables(self) -> Mapping[str, str]:
+        target = self.target
+        named = {
+            "PROJECT": target.project,
+            "ACCOUNT": target.account_name,
+            "EMAIL": target.account,
+            "ROLE": target.role,
+            "SERVER": f"https://{target.host}",
+        }
+        if target.grant_on_repository:
+            named |= {"LOCATION": target.location, "REPOSITORY": target.repository}
+        return {name: shlex.quote(value) for name, value in named.items()}
+
+    @property
+    def script_credential(self) -> Mapping[str, str]:
+        link = f'"{self.target.account_name}+$KEY_ID@{self.target.account_domain}"'
+        return {
+            "server": '"$SERVER"',
+            "username": "_json_key",
+            "email": link,
+            "password": '"$(cat "$KEY_FILE")"',
+        }
+
+
+async def _or_nothing(names: Awaitable[list[str]]) -> list[str]:
+    from google.api_core import exceptions
+
+    try:
+        return await names
+    except exceptions.GoogleAPICallError:
+        return []

@@ -1,0 +1,432 @@
+"""What is done in Google Cloud, one class a step."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+from bootstrap.common_steps import held_link
+from bootstrap.credential import Credential
+from bootstrap.errors import OutcomeUnknown, StepFailed
+from bootstrap.link import KeyLink
+from bootstrap.secret import Secret
+from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere
+from bootstrap.waiting import wait_out
+from providers.gcr import cloud, policy
+
+if TYPE_CHECKING:
+    from providers.gcr.session import GcrSession
+
+KEY_LIMIT = 10  # "Quotas and limits", service account keys
+_SETTLE_SECONDS = 2.0
+_BUSY = "Google is busy or briefly away; trying again."
+
+
+class EnableApis(Step):
+    """Only where `--enable-apis` asked for it."""
+
+    name = "apis"
+    permissions = ("serviceusage.services.enable",)
+
+    def __init__(self, session: GcrSession) -> None:
+        self._session = session
+
+    @property
+    def title(self) -> str:
+        return f"Enable the Google APIs that are needed in {self._session.target.project}"
+
+    async def look(self) -> Sighting:
+        disabled = await self._session.disabled_services()
+        if disabled:
+            return Sighting(State.MISSING, f"not enabled: {', '.join(disabled)}")
+        return Sighting(State.DONE, "all enabled")
+
+    async def do(self) -> Done:
+        from google.api_core import exceptions
+
+        session = self._session
+        disabled = await session.disabled_services()
+        try:
+            await wait_out(
+                lambda: session.cloud.enable_services(
+                    session.target.project, disabled, session.context.deadline.left
+                ),
+                why=lambda error: _BUSY if cloud.is_busy(error) else None,
+                deadline=session.context.deadline,
+                tell=session.context.tell,
+            )
+        except exceptions.GoogleAPICallError as error:
+            raise cloud.refused(error, f"enable {', '.join(disabled)}") from None
+        # They stay enabled when a later step fails: something else may have begun to use them.
+        return Done(f"enabled {', '.join(disabled)}")
+
+    def script(self) -> Script:
+        return Script(do='gcloud services enable iam.googleapis.com artifactregistry.googleapis.com cloudresourcemanager.googleapis.com --project="$PROJECT"')  # fmt: skip
+
+
+class Identity(Step):
+    """The service account: found, or created under a name that is known before."""
+
+    name = "identity"
+    after = ("apis",)
+
+    def __init__(self, session: GcrSession) -> None:
+        self._session = session
+        if not session.target.account_given:
+            self.permissions = ("iam.serviceAccounts.get", "iam.serviceAccounts.create")
+
+    @property
+    def title(self) -> str:
+        verb = "Use" if self._session.target.account_given else "Create"
+        return f"{verb} the service account {self._session.target.account}"
+
+    async def look(self) -> Sighting:
+        account = await self._session.account()
+        if account is None:
+            return Sighting(State.MISSING, "there is none")
+        return Sighting(State.DONE, "it is there")
+
+    def intent(self) -> Intent:
+        return {"account": self._session.target.account_resource, "run_id": self._session.context.run_id}
+
+    async def do(self) -> Done:
+        from google.api_core import exceptions
+
+        session = self._session
+        target = session.target
+        description = f"Pulls images for Akka. Made by pullkey, run {session.context.run_id}."
+
+        async def create() -> bool:
+            try:
+                await session.cloud.create_account(target.project, target.account_name, description)
+            except exceptions.AlreadyExists:
+                # Made by somebody else in the meantime, or by a try of ours whose answer was lost.
+                found = await session.cloud.account(target.account_resource)
+                return session.context.run_id in found.description
+            return True
+
+        try:
+            ours = await wait_out(
+                create,
+                why=lambda error: _BUSY if cloud.is_busy(error) or cloud.is_unanswered(error) else None,
+                deadline=session.context.deadline,
+                tell=session.context.tell,
+            )
+        except exceptions.GoogleAPICallError as error:
+            raise cloud.refused(error, f"create the service account {target.account}") from None
+        session.account_made = ours
+        return Done("created", {}) if ours else Done("somebody else has just made it")
+
+    async def undo(self, intent: Intent) -> str:
+        from google.api_core import exceptions
+
+        resource = intent["account"]
+        email = resource.rsplit("/", 1)[-1]
+        try:
+            found = await self._session.cloud.account(resource)
+            if intent["run_id"] not in found.description:
+                return ""
+            await self._session.cloud.delete_account(resource)
+        except exceptions.NotFound:
+            return ""
+        except exceptions.GoogleAPICallError as error:
+            raise StillThere(
+                f"the service account {email} ({cloud.said(error)})",
+                f"gcloud iam service-accounts delete {email} --project={self._session.target.project}",
+            ) from None
+        return f"deleted the service account {email}"
+
+    def script(self) -> Script:
+        if self._session.target.account_given:
+            return Script(do='gcloud iam service-accounts describe "$EMAIL"')
+        return Script(
+            do=(
+                'gcloud iam service-accounts describe "$EMAIL" --project="$PROJECT" >/dev/null 2>&1 ||\n'
+                '  gcloud iam service-accounts create "$ACCOUNT" --project="$PROJECT" '
+                '--display-name="Akka image pulls" --description="Pulls images for Akka."'
+            ),
+            check='gcloud iam service-accounts describe "$EMAIL" --project="$PROJECT" --format="value(email)"',
+            undo='gcloud iam service-accounts delete "$EMAIL" --project="$PROJECT" --quiet',
+        )
+
+
+class Grant(Step):
+    """The role, for our member only, in a policy that others write too."""
+
+    name = "grant"
+    after = ("identity",)
+
+    def __init__(self, session: GcrSession) -> None:
+        self._session = session
+        prefix = (
+            "artifactregistry.repositories"
+            if session.target.grant_on_repository
+            else "resourcemanager.projects"
+        )
+        self.permissions = (f"{prefix}.getIamPolicy", f"{prefix}.setIamPolicy")
+
+    @property
+    def title(self) -> str:
+        target = self._session.target
+        where = (
+            f"repository {target.repository}" if target.grant_on_repository else f"project {target.project}"
+        )
+        return f"Grant {target.role} on the {where}"
+
+    async def look(self) -> Sighting:
+        from google.api_core import exceptions
+
+        target = self._session.target
+        try:
+            found = await self._session.grant_policy()
+        except exceptions.PermissionDenied:
+            return Sighting(State.UNSEEN, "its policy may not be read")
+        except exceptions.NotFound:
+            return Sighting(State.MISSING, "there is no such repository")
+        if policy.has(found, target.role, target.account):
+            return Sighting(State.DONE, "it has it")
+        return Sighting(State.MISSING, "it does not have it")
+
+    def intent(self) -> Intent:
+        target = self._session.target
+        return {"resource": target.grant_resource, "role": target.role, "account": target.account}
+
+    async def do(self) -> Done:
+        from google.api_core import exceptions
+
+        session, target = self._session, self._session.target
+
+        async def change() -> bool:
+            found = await session.cloud.policy(
+                target.grant_resource, of_repository=target.grant_on_repository
+            )
+            if policy.has(found, target.role, target.account):
+                return False
+            policy.add(found, target.role, target.account)
+            await session.cloud.set_policy(
+                target.grant_resource, found, of_repository=target.grant_on_repository
+            )
+            return True
+
+        try:
+            changed = await wait_out(
+                change, why=self._delay, deadline=session.context.deadline, tell=session.context.tell
+            )
+        except exceptions.GoogleAPICallError as error:
+            raise cloud.refused(error, f"grant {target.role} on {target.grant_resource}") from None
+        # A write whose answer was lost reads as "has it" the next time: its undo is safe either way, since the role
+        # was missing when this run began.
+        return Done("granted" if changed else "it has it now", {})
+
+    def _delay(self, error: Exception) -> str | None:
+        if cloud.status_of(error) == "ABORTED":
+            return "Somebody else changed the policy at the same time; reading it again."
+        if cloud.is_busy(error):
+            return _BUSY
+        # Google answers "Service account X does not exist" until the account has spread.
+        unknown = cloud.status_of(error) == "INVALID_ARGUMENT" and (
+            self._session.account_made or "does not exist" in cloud.said(error)
+        )
+        return (
+            "Google does not know the new account everywhere yet; this takes up to a minute."
+            if unknown
+            else None
+        )
+
+    async def undo(self, intent: Intent) -> str:
+        from google.api_core import exceptions
+
+        session = self._session
+        on_repository = "/repositories/" in intent["resource"]
+        email, role, resource = intent["account"], intent["role"], intent["resource"]
+
+        async def change() -> bool:
+            found = await session.cloud.policy(resource, of_repository=on_repository)
+            if not policy.remove(found, role, email):
+                return False
+            await session.cloud.set_policy(resource, found, of_repository=on_repository)
+            return True
+
+        try:
+            changed = await wait_out(
+                change,
+                why=lambda error: _BUSY if cloud.is_busy(error) else None,
+                deadline=session.undo_deadline(),
+                tell=session.context.tell,
+            )
+        except exceptions.NotFound:
+            return ""
+        except exceptions.GoogleAPICallError as error:
+            raise StillThere(
+                f"{role} of {email} on {resource} ({cloud.said(error)})",
+                _grant_command("remove", resource, role, email),
+            ) from None
+        return f"took {role} on {resource} from {email}" if changed else ""
+
+    def script(self) -> Script:
+        target = self._session.target
+        if target.grant_on_repository:
+            place = 'artifacts repositories {verb}-iam-policy-binding "$REPOSITORY" --location="$LOCATION" --project="$PROJECT"'
+            policy_of = 'artifacts repositories get-iam-policy "$REPOSITORY" --location="$LOCATION" --project="$PROJECT"'
+        else:
+            place = 'projects {verb}-iam-policy-binding "$PROJECT"'
+            policy_of = 'projects get-iam-policy "$PROJECT"'
+        rest = '--member="serviceAccount:$EMAIL" --role="$ROLE" --condition=None --format=none'
+        return Script(
+            do=f"gcloud {place.format(verb='add')} {rest}",
+            check=f"gcloud {policy_of} --flatten='bindings[].members' --filter=\"bindings.role=$ROLE AND bindings.members:serviceAccount:$EMAIL\" --format='value(bindings.role)' | grep .",
+            undo=f"gcloud {place.format(verb='remove')} {rest}",
+            why="Google may need a minute to know a new account; if it says that the account does not exist, repeat it.",
+        )
+
+
+def _grant_command(verb: str, resource: str, role: str, email: str) -> str:
+    parts = resource.split("/")
+    if "repositories" in parts:
+        place = f"artifacts repositories {verb}-iam-policy-binding {parts[5]} --location={parts[3]} --project={parts[1]}"
+    else:
+        place = f"projects {verb}-iam-policy-binding {parts[1]}"
+    return f"gcloud {place} --member=serviceAccount:{email} --role={role} --condition=None"
+
+
+class Key(Step):
+    """One JSON key. It has no label, so the list of those from before is what tells it from others'."""
+
+    name = "key"
+    after = ("identity",)
+    permissions = ("iam.serviceAccountKeys.create", "iam.serviceAccountKeys.list")
+
+    def __init__(self, session: GcrSession) -> None:
+        self._session = session
+        self._before: list[str] = []
+
+    @property
+    def title(self) -> str:
+        return f"Make a JSON key of {self._session.target.account_name}"
+
+    async def look(self) -> Sighting:
+        session = self._session
+        keys = await session.keys()
+        self._before = sorted(keys)
+        link, reason = await held_link(session, session.context)
+        if link is None:
+            return Sighting(State.MISSING, reason)
+        if (link.name, link.domain) != (session.target.account_name, session.target.account_domain):
+            return Sighting(State.MISSING, f"Akka holds a key of another account, {link.name}@{link.domain}")
+        key = keys.get(link.key_id)
+        if key is None:
+            return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, is gone")
+        if key.disabled:
+            return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, is disabled")
+        if key.valid_before_time and key.valid_before_time <= dt.datetime.now(dt.UTC):
+            return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, has expired")
+        return Sighting(State.DONE, f"Akka holds key {link.key_id}, which is good")
+
+    def intent(self) -> Intent:
+        return {"account": self._session.target.account_resource, "before": self._before}
+
+    async def do(self) -> Done:
+        from google.api_core import exceptions
+
+        session, target = self._session, self._session.target
+        try:
+            answer = await wait_out(
+                self._create, why=self._delay, deadline=session.context.deadline, tell=session.context.tell
+            )
+        except exceptions.GoogleAPICallError as error:
+            if cloud.is_key_limit(error):
+                raise StepFailed(f"{target.account} has {KEY_LIMIT} keys already, Google's limit", mend="Delete one that nobody uses.") from None  # fmt: skip
+            raise cloud.refused(error, f"make a key of {target.account}") from None
+        key_id = answer.name.rsplit("/", 1)[-1]
+        # Google's own form of the file, in one line: the same JSON, and nothing in it that a shell or parser trips over.
+        document = json.dumps(json.loads(answer.private_key_data), separators=(",", ":"))
+        ends = answer.valid_before_time
+        session.credential = Credential(
+            server=await session.server(),
+            username="_json_key",
+            password=Secret(document),
+            link=KeyLink(target.account_name, key_id, target.account_domain),
+            # Without an end Google says the year 9999.
+            ends=ends if ends and ends.year < 9000 else None,
+        )
+        return Done(f"made key {key_id}", {"key_id": key_id})
+
+    async def _create(self) -> Any:
+        from google.api_core import exceptions
+
+        resource = self._session.target.account_resource
+        try:
+            return await self._session.cloud.create_key(resource)
+        except exceptions.GoogleAPICallError as error:
+            if not cloud.is_unanswered(error):
+                raise
+            # It may have been made. A second call would make a second key, so look first.
+            await asyncio.sleep(_SETTLE_SECONDS)
+            appeared = await self._appeared(self._before)
+            if appeared:
+                raise OutcomeUnknown(
+                    f"Google did not answer the creation of a key ({cloud.status_of(error)}), and key "
+                    f"{', '.join(appeared)} has appeared since; its secret is lost"
+                ) from None
+            raise
+
+    async def _appeared(self, before: list[str]) -> list[str]:
+        keys = await self._session.cloud.user_keys(self._session.target.account_resource)
+        return sorted(set(keys) - set(before))
+
+    def _delay(self, error: Exception) -> str | None:
+        if cloud.is_key_limit(error) or isinstance(error, StepFailed):
+            return None
+        if cloud.is_busy(error):
+            return _BUSY
+        if cloud.status_of(error) == "NOT_FOUND" and self._session.account_made:
+            return "Google does not know the new account everywhere yet; this takes up to a minute."
+        return None
+
+    async def undo(self, intent: Intent) -> str:
+        from google.api_core import exceptions
+
+        key_id = intent.get("key_id")
+        resource = intent["account"]
+        email = resource.rsplit("/", 1)[-1]
+        project = resource.split("/")[1]
+        of = f"--iam-account={email}" + (f" --project={project}" if project != "-" else "")
+        try:
+            if key_id:
+                await self._session.cloud.delete_key(f"{resource}/keys/{key_id}")
+                return f"deleted key {key_id} of {email}"
+            if self._session.account_made:
+                return ""  # it goes with the account, which this run made and now removes
+            appeared = await self._appeared(intent["before"])
+        except exceptions.NotFound:
+            return ""
+        except exceptions.GoogleAPICallError as error:
+            what = f"key {key_id}" if key_id else "a key that may have been made"
+            command = (
+                f"gcloud iam service-accounts keys delete {key_id} {of}"
+                if key_id
+                else f"gcloud iam service-accounts keys list --managed-by=user {of}"
+            )
+            raise StillThere(f"{what} of {email} ({cloud.said(error)})", command) from None
+        if appeared:
+            # Somebody else may have made it in the same moment: a key is never deleted on a guess.
+            raise StillThere(
+                f"{email} has a key that appeared during the run and that nobody may hold: {', '.join(appeared)}",
+                f"gcloud iam service-accounts keys delete {appeared[0]} {of}",
+            )
+        return ""
+
+    def script(self) -> Script:
+        return Script(
+            do=(
+                'KEY_FILE="$(mktemp)"\n'
+                "trap 'rm -f \"$KEY_FILE\"' EXIT\n"
+                'gcloud iam service-accounts keys create "$KEY_FILE" --iam-account="$EMAIL"\n'
+                'KEY_ID="$(sed -n \'s/.*"private_key_id": *"\\([0-9a-f]*\\)".*/\\1/p\' "$KEY_FILE")"\n'
+                'echo "The key is $KEY_ID"'
+            ),
+            check='gcloud iam service-accounts keys list --iam-account="$EMAIL" --managed-by=user --format="value(name)" | grep "$KEY_ID"',
+            undo=': "${KEY_ID:?the key that is to go; see: gcloud iam service-accounts keys list --iam-account=$EMAIL}"\ngcloud iam service-accounts keys delete "$KEY_ID" --iam-account="$EMAIL" --quiet',
+        )

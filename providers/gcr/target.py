@@ -1,0 +1,218 @@
+"""One Google registry, as a person names it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bootstrap.credential import secret_name
+from bootstrap.errors import UsageProblem
+from bootstrap.reference import parse_reference
+
+DEFAULT_ACCOUNT = "akka-docker-reader"
+DEFAULT_ROLE = "roles/artifactregistry.reader"
+STORAGE_ROLE = "roles/storage.objectViewer"
+
+# Which repository serves a Container Registry host: "Transition from Container Registry", and gcloud's own table
+# (command_lib/artifacts/util.py).
+_CONTAINER_REGISTRY = {"gcr.io": "us", "us.gcr.io": "us", "eu.gcr.io": "europe", "asia.gcr.io": "asia"}
+_ARTIFACT_REGISTRY = re.compile(r"^(?P<location>[a-z0-9-]+)-docker\.pkg\.dev$")
+_REGIONAL = re.compile(r"^docker\.(?P<location>[a-z0-9-]+)\.rep\.pkg\.dev$")
+
+# "Creating and managing projects": 6 to 30 characters; a domain before the colon in domain-scoped projects.
+_PROJECT = re.compile(r"^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$")
+# `CreateServiceAccountRequest.account_id`: 6 to 30 characters.
+_ACCOUNT = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
+_EMAIL = re.compile(r"^[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com$")
+_PROJECT_EMAIL = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]@(?P<project>[a-z][a-z0-9-]{4,28}[a-z0-9])\.iam\.gserviceaccount\.com$")  # fmt: skip
+_REPOSITORY = re.compile(r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$")
+_ROLE = re.compile(r"^(?:roles|projects/[a-z0-9.:-]+/roles|organizations/[0-9]+/roles)/[A-Za-z0-9_.]+$")
+
+
+@dataclass(frozen=True)
+class GcrTarget:
+    """A registry host of one Google project, or one repository behind it."""
+
+    project: str
+    host: str
+    location: str
+    repository: str  # "" for all of the project
+    image_path: str  # the path that a puller names, without project and repository; "" if no image was named
+    reference: str
+    account: str
+    account_given: bool  # an e-mail: somebody made the account, and this run never makes or removes it
+    role: str
+    skip_grant: bool
+    enable_apis: bool
+    impersonate: str
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> GcrTarget:
+        """Read the options of `pullkey onboard gcr`, and `--image`.
+
+        Raises:
+            UsageProblem: one of them cannot be used, or two of them contradict each other.
+        """
+        server = values.get("server")
+        if not server:
+            raise UsageProblem("No registry is named", mend="Name it: --server LOCATION-docker.pkg.dev")
+        named = parse_reference(server, where="--server")
+        if named.port is not None:
+            raise UsageProblem(f"--server: a Google registry has no port: {server!r}")
+        location = _location(named.host)
+        image = named if named.path else None
+        if values.get("image"):
+            image = parse_reference(values["image"], where="--image")
+            if image.registry != named.host:
+                raise UsageProblem(
+                    f"--image is of {image.registry}, and --server is {named.host}: name one registry"
+                )
+        project, repository, path = _split(named.host, image.path if image else "")
+        project = _agree("--gcp-project", values.get("gcp_project"), project) or ""
+        if not project:
+            raise UsageProblem("No Google project is named", mend="Name it: --gcp-project ID")
+        if not _PROJECT.match(project):
+            raise UsageProblem(f"--gcp-project: {project!r} is no project id", mend="It is 6 to 30 lower-case letters, digits and dashes: see `gcloud projects list`.")  # fmt: skip
+        repository = _agree("--repository", values.get("repository"), repository) or ""
+        if repository and not _REPOSITORY.match(repository.replace(".", "-")):
+            raise UsageProblem(f"--repository: {repository!r} is no repository name", mend="See `gcloud artifacts repositories list`.")  # fmt: skip
+        account, given = _account(values.get("service_account") or DEFAULT_ACCOUNT, project)
+        impersonate = values.get("impersonate_service_account") or ""
+        if impersonate and not _EMAIL.match(impersonate):
+            raise UsageProblem(
+                f"--impersonate-service-account: {impersonate!r} is no service account's e-mail"
+            )
+        return cls(
+            project=project,
+            host=named.host,
+            location=location,
+            repository=repository,
+            image_path=path,
+            reference=image.reference if image and path else "",
+            account=account,
+            account_given=given,
+            role=_role(values.get("role") or DEFAULT_ROLE, allow_any=bool(values.get("allow_custom_role"))),
+            skip_grant=bool(values.get("skip_grant")),
+            enable_apis=bool(values.get("enable_apis")),
+            impersonate=impersonate,
+        )
+
+    # -- as `bootstrap.provider.Target` ---------------------------------------------------------------------------
+
+    @property
+    def label(self) -> str:
+        return f"{self.host}/{self.path}" if self.repository else f"{self.host} (project {self.project})"
+
+    @property
+    def registry(self) -> str:
+        return self.host
+
+    @property
+    def secret_name(self) -> str:
+        repository = "" if self.host in _CONTAINER_REGISTRY else self.repository
+        return secret_name(self.host, self.project, repository)
+
+    @property
+    def identity(self) -> str:
+        return f"gcr {self.host} {self.project} {self.repository or '*'} {self.account}"
+
+    # -- names ----------------------------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> str:
+        """The path of the repository as a puller names it, without an image."""
+        project = self.project.replace(":", "/")
+        return project if self.host in _CONTAINER_REGISTRY else f"{project}/{self.repository}"
+
+    @property
+    def account_name(self) -> str:
+        return self.account.partition("@")[0]
+
+    @property
+    def account_domain(self) -> str:
+        return self.account.partition("@")[2]
+
+    @property
+    def account_project(self) -> str:
+        """The project that the account is in; `-` where its e-mail does not tell.
+
+        `-` lets Google find it, at the price of a 403 instead of a 404 for an account that is not there.
+        """
+        if not self.account_given:
+            return self.project
+        match = _PROJECT_EMAIL.match(self.account)
+        return match["project"] if match else "-"
+
+    @property
+    def account_resource(self) -> str:
+        return f"projects/{self.account_project}/serviceAccounts/{self.account}"
+
+    @property
+    def repository_resource(self) -> str:
+        return f"projects/{self.project}/locations/{self.location}/repositories/{self.repository}"
+
+    @property
+    def grant_on_repository(self) -> bool:
+        """Storage roles are unknown to a repository: what Akka's older page grants, it grants on the project."""
+        return bool(self.repository) and self.role != STORAGE_ROLE
+
+    @property
+    def grant_resource(self) -> str:
+        return self.repository_resource if self.grant_on_repository else f"projects/{self.project}"
+
+
+def _location(host: str) -> str:
+    if host in _CONTAINER_REGISTRY:
+        return _CONTAINER_REGISTRY[host]
+    match = _ARTIFACT_REGISTRY.match(host) or _REGIONAL.match(host)
+    if match is None:
+        raise UsageProblem(
+            f"--server: {host!r} is no Google registry",
+            mend="It is LOCATION-docker.pkg.dev, docker.LOCATION.rep.pkg.dev, or gcr.io, us.gcr.io, eu.gcr.io, asia.gcr.io.",
+        )
+    return match["location"]
+
+
+def _split(host: str, path: str) -> tuple[str, str, str]:
+    """Project, repository and the rest of an image's path. A Container Registry host is one repository."""
+    project, _, rest = path.partition("/")
+    if "." in project:  # example.com/project: a domain-scoped project
+        domain, (project, _, rest) = project, rest.partition("/")
+        project = f"{domain}:{project}"
+    if host in _CONTAINER_REGISTRY:
+        return project, host, rest
+    repository, _, rest = rest.partition("/")
+    return project, repository, rest
+
+
+def _agree(option: str, given: str | None, from_image: str) -> str | None:
+    if given and from_image and given != from_image:
+        raise UsageProblem(f"{option} is {given!r}, and the image's is {from_image!r}: name one")
+    return given or from_image or None
+
+
+def _account(text: str, project: str) -> tuple[str, bool]:
+    """The account's e-mail, and whether it was given as one."""
+    if "@" in text:
+        if not _EMAIL.match(text):
+            raise UsageProblem(f"--service-account: {text!r} is no service account's e-mail", mend="It ends in .gserviceaccount.com: see `gcloud iam service-accounts list`.")  # fmt: skip
+        return text, True
+    if not _ACCOUNT.match(text):
+        raise UsageProblem(f"--service-account: {text!r} is no account id", mend="It is 6 to 30 lower-case letters, digits and dashes, beginning with a letter and not ending with a dash.")  # fmt: skip
+    # A domain-scoped project `example.com:shop` has accounts of `shop.example.com`.
+    domain, colon, name = project.partition(":")
+    return f"{text}@{f'{name}.{domain}' if colon else project}.iam.gserviceaccount.com", False
+
+
+def _role(role: str, *, allow_any: bool) -> str:
+    if role in (DEFAULT_ROLE, STORAGE_ROLE):
+        return role
+    if not _ROLE.match(role):
+        raise UsageProblem(
+            f"--role: {role!r} is no role", mend="A role is roles/NAME or projects/ID/roles/NAME."
+        )
+    if not allow_any:
+        raise UsageProblem(f"--role: {role} is not one that a puller needs", mend=f"Leave --role out ({DEFAULT_ROLE}), or give --allow-custom-role if you are sure that it may only read.")  # fmt: skip
+    return role
