@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bootstrap.credential import Credential
-from bootstrap.errors import Problem
-from bootstrap.handshake import Attempt, Probe
+from bootstrap.errors import Problem, ProblemKind
 from bootstrap.link import KeyLink
 from bootstrap.steps import Findings, Step
-from bootstrap.waiting import Deadline, Tell
 
 if TYPE_CHECKING:
+    # What these import is not needed to show a provider's options.
+    from bootstrap.handshake import Attempt, Probe
     from bootstrap.sandbox.host import Emulator
+    from bootstrap.waiting import Deadline, Tell
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,6 @@ class Provider(Protocol):
 
 def right(permission: str, resource: str, step: str, title: str, who: str) -> Problem:
     """The problem of a permission that is missing."""
-    from bootstrap.errors import ProblemKind
-
     return Problem(
         ProblemKind.RIGHT,
         f"{who} lacks the permission {permission} on {resource}, needed to: {title}",

@@ -48,12 +48,21 @@ class Done:
 
 @dataclass(frozen=True)
 class Script:
-    """The step as a person would do it: bash that uses the variables of `Session.script_variables`."""
+    """The step as a person would do it: bash that uses the variables of `Session.script_variables`.
+
+    Args:
+        do: the commands.
+        check: one command that fails until it is done.
+        undo: the commands that take it back.
+        why: what a person should know before.
+        repeat: `do` is one command that may fail until the cloud has caught up.
+    """
 
     do: str
     check: str = ""
     undo: str = ""
     why: str = ""
+    repeat: bool = False
 
 
 class Step(ABC):

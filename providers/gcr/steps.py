@@ -278,7 +278,8 @@ class Grant(Step):
             do=f"gcloud {place.format(verb='add')} {rest}",
             check=f"gcloud {policy_of} --flatten='bindings[].members' --filter=\"bindings.role=$ROLE AND bindings.members:serviceAccount:$EMAIL\" --format='value(bindings.role)' | grep .",
             undo=f"gcloud {place.format(verb='remove')} {rest}",
-            why="Google may need a minute to know a new account; if it says that the account does not exist, repeat it.",
+            why="Google may need a minute to know a new account, and says until then that it does not exist.",
+            repeat=True,
         )
 
 

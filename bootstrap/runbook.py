@@ -1,0 +1,106 @@
+"""The steps of a target as a person would do them: a bash script, or a page to read.
+
+Read from the same steps that `onboard` does, so it cannot say anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bootstrap.provider import Session
+from bootstrap.steps import Step
+
+_AGAIN = """\
+# Clouds take their time: what was just made is not known everywhere at once.
+again() {
+  local try
+  for try in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    if "$@"; then return 0; fi
+    echo "Not yet (try $try); again in 10 s ..." >&2
+    sleep "${PULLKEY_RUNBOOK_PAUSE:-10}"
+  done
+  return 1
+}"""
+
+
+def as_bash(session: Session, steps: Sequence[Step], *, label: str, then: str = "") -> str:
+    """A script that does the steps, with a check after each; with the argument `undo` it takes them back.
+
+    Args:
+        session: gives the variables.
+        steps: which steps, in order; those of a hand-over are not all.
+        label: the registry, for the heading.
+        then: what is to be done afterwards, told at the end.
+    """
+    parts = [
+        "#!/usr/bin/env bash",
+        f"# Makes {label} pullable for Akka; written by pullkey.",
+        "#   bash THIS_FILE        does it",
+        "#   bash THIS_FILE undo   takes it back",
+        "set -euo pipefail",
+        "umask 077  # whatever is written here is for nobody else",
+        "",
+        *(f"{name}={value}" for name, value in session.script_variables().items()),
+        "",
+        _AGAIN,
+        "",
+        *([session.script_preamble(), ""] if session.script_preamble() else []),
+        'if [ "${1:-do}" = undo ]; then',
+        *_indented(_undo(steps)),
+        "  exit 0",
+        "fi",
+    ]
+    for number, step in enumerate(steps, 1):
+        script = step.script()
+        parts += ["", f"# {number}. {step.title}"]
+        parts += [f"#    {line}" for line in script.why.splitlines()]
+        parts += [f"echo {_quoted(f'{number}. {step.title}')}"]
+        parts += [f"again {script.do}" if script.repeat else script.do]
+        if script.check:
+            parts += [f"check_{step.name}() {{", *_indented(script.check), "}", f"again check_{step.name}"]
+    parts += ["", f"echo {_quoted(then or 'Done.')}"]
+    return "\n".join(parts) + "\n"
+
+
+def as_markdown(session: Session, steps: Sequence[Step], *, label: str, then: str = "") -> str:
+    """The same as a page: what, why, command, check, undo."""
+    parts = [
+        f"# Make {label} pullable for Akka",
+        "",
+        "Run these in one shell, in order.",
+        "",
+        "```bash",
+        "umask 077",
+        *(f"{name}={value}" for name, value in session.script_variables().items()),
+        *session.script_preamble().splitlines(),
+        "```",
+    ]
+    for number, step in enumerate(steps, 1):
+        script = step.script()
+        parts += ["", f"## {number}. {step.title}", ""]
+        parts += [script.why, ""] if script.why else []
+        parts += ["```bash", script.do, "```"]
+        if script.check:
+            parts += ["", "Check:", "", "```bash", script.check, "```"]
+    parts += ["", "## Undo", "", "```bash", *_undo(steps), "```"]
+    if then:
+        parts += ["", "## Then", "", then]
+    return "\n".join(parts) + "\n"
+
+
+def _undo(steps: Sequence[Step]) -> list[str]:
+    lines: list[str] = []
+    for step in reversed(steps):
+        undo = step.script().undo
+        if undo:
+            lines += [f"# {step.title}: take it back", *undo.splitlines()]
+    return lines or [": # nothing to take back"]
+
+
+def _indented(script: str | Sequence[str]) -> list[str]:
+    lines = script.splitlines() if isinstance(script, str) else script
+    return [f"  {line}" if line else line for line in lines]
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
