@@ -92,14 +92,18 @@ class HandshakeStep(Step):
 
     def script(self) -> Script:
         words = self._session.script_credential
+        login = f"login --username {words['username']} --password-stdin"
         return Script(
             do=(
-                "# A tool of your own does as well: `docker login` with the same user and password.\n"
-                f"printf %s {words['password']} | "
-                f'skopeo login --username {words["username"]} --password-stdin "${{SERVER#https://}}"\n'
-                'skopeo logout "${SERVER#https://}"'
+                "log_in() {\n"
+                "  local tool\n"
+                "  if command -v skopeo >/dev/null; then tool=skopeo; else tool=docker; fi\n"
+                f'  printf %s {words["password"]} | "$tool" {login} "${{SERVER#https://}}" &&\n'
+                '    "$tool" logout "${SERVER#https://}"\n'
+                "}\n"
+                'if [ "${PULLKEY_RUNBOOK_LOGIN:-yes}" = no ]; then echo "Not tried, as asked."; else again log_in; fi'
             ),
-            why="A role takes 2 minutes to spread, at times 7 or more: try again before you give up.",
+            why="A role takes 2 minutes to spread, at times 7 or more.",
         )
 
 

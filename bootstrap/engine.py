@@ -6,6 +6,7 @@ The order is that of `docs/architecture.md`: preflight, identity, grant and key 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,15 @@ from typing import Any
 
 from bootstrap.akka import AkkaCli
 from bootstrap.common_steps import AkkaHoldsNewKey, HandoffStep, HandshakeStep, held_link, same_server
+from bootstrap.credential import Credential
 from bootstrap.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, Refused, StepFailed
-from bootstrap.handshake import Attempt, Challenge, Patience, Verdict, failure, fetch_challenge
+from bootstrap.handshake import Attempt, Challenge, Patience, Verdict, exchange, failure, fetch_challenge
 from bootstrap.journal import Entry, Journal, Record
+from bootstrap.link import KeyLink
 from bootstrap.once import Once
 from bootstrap.provider import HeldCredential, RunContext, Session, Target, right
 from bootstrap.reporter import Reporter
+from bootstrap.secret import Secret
 from bootstrap.steps import Findings, Notice, Sighting, State, Step, StillThere
 
 _GRACE_SECONDS = 15.0
@@ -90,6 +94,7 @@ class Run:
         self._held = Once(lambda: self.akka.credential(self.wishes.secret_name))
         self.context.held = self._held_or_none
         self._challenge = Once(lambda: fetch_challenge(self.target.registry))
+        self.changing = False
         self.handoff = HandoffStep(self.session, self.context, self.akka, self.wishes.secret_name)
         self.handshake = HandshakeStep(
             self.session,
@@ -107,9 +112,20 @@ class Run:
 
     async def execute(self) -> Outcome:
         """Do it. Errors that a person can be told are told and stand in the outcome; none is raised."""
+        with_lock = self.journal.locked()
+        return await self._told(self._execute(), with_lock)
+
+    async def verify(self, password: Secret | None) -> Outcome:
+        """Only look: at key, grant and Akka's record; with the password also at a pull. Changes nothing."""
+        return await self._told(self._verify(password), contextlib.nullcontext())
+
+    async def _told(self, work: Coroutine[Any, Any, None], lock: AbstractContextManager[None]) -> Outcome:
         try:
-            with self.journal.locked():
-                await self._execute()
+            try:
+                with lock:
+                    await work
+            finally:
+                work.close()
         except Refused as refusal:
             self.outcome.result, self.outcome.problems = "refused", refusal.problems
             self.outcome.exit_code = refusal.exit_code
@@ -144,6 +160,7 @@ class Run:
             return
         if not self.wishes.yes and not self.reporter.confirm(f"Make {self.target.label} pullable for Akka?"):
             raise Refused([Problem(ProblemKind.SETUP, "It was not confirmed, so nothing was changed", "Answer y, or give --yes")])  # fmt: skip
+        self.changing = True
         if lost is not None:
             await self._recover(lost)
         if pending:
@@ -154,9 +171,27 @@ class Run:
         if self.outcome.left_over:
             self.outcome.exit_code = ExitCode.LEFT_OVER
 
+    async def _verify(self, password: Secret | None) -> None:
+        sightings = await self._examine(for_change=False)
+        self.reporter.planned([(step.name, step.title, sightings[step.name]) for step in self.steps])
+        self.outcome.credential = await self._described()
+        good = all(seen.state is State.DONE for seen in sightings.values())
+        if password is not None:
+            probe = await self.session.probe()
+            username = await self.session.username() or ""
+            credential = Credential(await self.session.server(), username, password, KeyLink("", "", ""))
+            attempt = await exchange(probe, await self._trusted_challenge(), credential)
+            good = good and attempt.verdict is Verdict.PULLS
+            if attempt.verdict is Verdict.PULLS:
+                self.outcome.proven = f"it {probe.proves}"
+            else:
+                self._notice(f"The credential on stdin does not pull: {attempt}")
+        self.outcome.result = "verified" if good else "drift"
+        self.outcome.exit_code = ExitCode.DONE if good else ExitCode.DRIFT
+
     # -- looking -------------------------------------------------------------------------------------------------
 
-    async def _examine(self) -> dict[str, Sighting]:
+    async def _examine(self, *, for_change: bool = True) -> dict[str, Sighting]:
         """Everything that can be known before a change, asked side by side; all the problems at once.
 
         Raises:
@@ -195,8 +230,10 @@ class Run:
             self.outcome.steps[step.name] = StepResult(step.name, step.title, sightings[step.name])
         for notice in findings.notices:
             self._notice(notice.text)
-        if findings.problems:
+        if findings.problems and for_change:
             raise Refused(findings.problems)
+        for problem in findings.problems:
+            self._notice(problem.what)
         return sightings
 
     def _rights(
@@ -389,6 +426,16 @@ class Run:
     def _notice(self, text: str) -> None:
         self.outcome.notices.append(text)
         self.reporter.notice(text)
+
+
+def all_steps(session: Session, context: RunContext, akka: AkkaCli, secret_name: str) -> list[Step]:
+    """All the steps of a target, for readers that do none of them."""
+
+    async def nothing() -> Any:
+        raise AssertionError("a reader does no step")
+
+    handshake = HandshakeStep(session, context, challenge=nothing, key_pending=nothing, patience=Patience())
+    return [*session.steps, handshake, HandoffStep(session, context, akka, secret_name)]
 
 
 def _about_the_registry(answered: Challenge | Attempt, sightings: Mapping[str, Sighting]) -> Findings:
