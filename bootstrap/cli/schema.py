@@ -9,7 +9,7 @@ import click
 
 @click.command()
 def schema() -> None:
-    """Print the JSON Schema of what `--output json` prints.
+    r"""Print the JSON Schema of what `--output json` prints.
 
     \b
     Example:

@@ -96,7 +96,7 @@ def _click_option(option: Option, provider: str) -> click.Option:
     help_text = option.help + (f"  [default: {option.default}]" if option.default else "")
     if option.kind == "switch":
         return click.Option([option.name], is_flag=True, envvar=variables, help=help_text)
-    kind: click.ParamType = click.STRING
+    kind: click.ParamType[Any] = click.STRING
     if option.kind == "duration":
         kind = DurationType()
     elif option.choices:
