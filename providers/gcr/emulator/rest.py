@@ -1,0 +1,97 @@
+"""The same APIs over REST, as their `google.api.http` rules map them: what `gcloud` speaks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from aiohttp import web
+from google.protobuf import json_format  # type: ignore[import-untyped]
+
+from bootstrap.sandbox.calls import CallGate, RestApi
+from providers.gcr.emulator.api import Api, Http, Rpc, answer
+from providers.gcr.emulator.errors import CloudError, invalid_argument
+from providers.gcr.emulator.oauth import Tokens, render_fault
+
+_VARIABLE: Final = re.compile(r"\{(?P<field>[a-z_.]+)=(?P<pattern>[^}]+)\}")
+
+
+class RestServer:
+    """Adds routes for some APIs to an application."""
+
+    def __init__(self, apis: Iterable[Api], tokens: Tokens, gate: CallGate, app: web.Application) -> None:
+        self._tokens = tokens
+        for api in apis:
+            routes = RestApi(gate, api.name, render_fault, app)
+            for rpc in api.rpcs:
+                for http in rpc.http:
+                    self._add(routes, api, rpc, http)
+
+    def _add(self, routes: RestApi, api: Api, rpc: Rpc, http: Http) -> None:
+        variable = _VARIABLE.search(http.path)
+        field = variable["field"] if variable else ""
+        path = _VARIABLE.sub(lambda it: f"{{subject:{it['pattern'].replace('*', '[^/:]+')}}}", http.path)
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            authorization = request.headers.get("Authorization", "")
+            try:
+                message = await _request_message(rpc, request, field)
+                response = await answer(api, rpc, self._tokens, authorization, message)
+            except CloudError as error:
+                return web.json_response(error.body(), status=error.http_status)
+            return web.json_response(
+                http.render(response) if http.render else json_format.MessageToDict(response)
+            )
+
+        routes.route(
+            http.verb,
+            path,
+            rpc.method,
+            handle,
+            changes=rpc.changes,
+            resource=lambda it: it.match_info.get("subject", ""),
+        )
+
+
+async def _request_message(rpc: Rpc, request: web.Request, field: str) -> Any:
+    """The request message: the JSON body or the query, and the path's variable over it."""
+    values = _from_query(request)
+    raw = await request.read()
+    message = rpc.request()
+    try:
+        if raw:
+            # PatchServiceAccount says its mask as `updateMask`, all others are the message itself.
+            values |= json.loads(raw)
+        json_format.ParseDict(values, message, ignore_unknown_fields=True)
+    except (ValueError, TypeError, json_format.ParseError) as error:
+        raise invalid_argument(f"Invalid JSON payload received. {error}") from None
+    if field:
+        *parents, last = field.split(".")
+        target = message
+        for parent in parents:
+            target = getattr(target, parent)
+        setattr(target, last, request.match_info["subject"])
+    return message
+
+
+def _from_query(request: web.Request) -> dict[str, Any]:
+    """`a.b=c` as nested JSON; a parameter that comes several times, or is a repeated field's, as a list."""
+    values: dict[str, Any] = {}
+    for key in dict.fromkeys(request.query):
+        if key in _SYSTEM_PARAMETERS:
+            continue
+        found: list[Any] = request.query.getall(key)
+        *parents, last = key.split(".")
+        target = values
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        target[last] = found if last in _REPEATED or len(found) > 1 else found[0]
+    return values
+
+
+_SYSTEM_PARAMETERS: Final = frozenset(
+    {"alt", "$alt", "fields", "key", "prettyPrint", "quotaUser", "access_token"}
+)
+_REPEATED: Final = frozenset({"names", "keyTypes", "permissions"})

@@ -1,0 +1,282 @@
+"""The world of the emulator: projects, service accounts, keys, repositories, and what is set on them.
+
+Nothing here knows of gRPC, REST or HTTP. Tests may set the world up through it, in the voice of "somebody else did".
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from providers.gcr.emulator.policy import AllowPolicy
+
+NEVER: Final = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
+"""The `validBeforeTime` of a key that does not expire."""
+
+SERVICE_TITLES: Final = {
+    "artifactregistry.googleapis.com": "Artifact Registry API",
+    "cloudresourcemanager.googleapis.com": "Cloud Resource Manager API",
+    "containerregistry.googleapis.com": "Container Registry API",
+    "iam.googleapis.com": "Identity and Access Management (IAM) API",
+    "iamcredentials.googleapis.com": "IAM Service Account Credentials API",
+    "orgpolicy.googleapis.com": "Organization Policy API",
+    "serviceusage.googleapis.com": "Service Usage API",
+}
+
+
+@dataclass
+class Key:
+    """One key of a service account: the public half, and how long it is good for."""
+
+    id: str
+    public_key: rsa.RSAPublicKey
+    created: dt.datetime
+    valid_after: dt.datetime
+    valid_before: dt.datetime
+    uploaded: bool = False
+    system_managed: bool = False
+    disabled: bool = False
+
+
+@dataclass
+class ServiceAccount:
+    project_id: str
+    email: str
+    unique_id: str
+    created: dt.datetime
+    display_name: str = ""
+    description: str = ""
+    disabled: bool = False
+    etag: bytes = b"\x01\x02"
+    keys: dict[str, Key] = field(default_factory=dict)
+    policy: AllowPolicy = field(default_factory=AllowPolicy)
+
+    @property
+    def name(self) -> str:
+        return f"projects/{self.project_id}/serviceAccounts/{self.email}"
+
+    @property
+    def member(self) -> str:
+        return f"serviceAccount:{self.email}"
+
+    @property
+    def deleted_member(self) -> str:
+        """How policies show the account once it is deleted."""
+        return f"deleted:{self.member}?uid={self.unique_id}"
+
+    def user_keys(self) -> list[Key]:
+        return [key for key in self.keys.values() if not key.system_managed]
+
+
+@dataclass
+class Repository:
+    project_id: str
+    location: str
+    id: str
+    created: dt.datetime
+    policy: AllowPolicy = field(default_factory=AllowPolicy)
+
+    @property
+    def name(self) -> str:
+        return f"projects/{self.project_id}/locations/{self.location}/repositories/{self.id}"
+
+
+@dataclass
+class Project:
+    id: str
+    number: str
+    display_name: str
+    created: dt.datetime
+    services: dict[str, dt.datetime] = field(default_factory=dict)
+    """The enabled APIs, and since when."""
+    accounts: dict[str, ServiceAccount] = field(default_factory=dict)
+    """By e-mail."""
+    deleted_accounts: dict[str, ServiceAccount] = field(default_factory=dict)
+    """By unique id."""
+    repositories: dict[tuple[str, str], Repository] = field(default_factory=dict)
+    """By location and id."""
+    constraints: dict[str, bool | tuple[str, ...]] = field(default_factory=dict)
+    """The effective organisation policies, by constraint without `constraints/`: enforced or not, or the values."""
+    policy: AllowPolicy = field(default_factory=AllowPolicy)
+
+    @property
+    def name(self) -> str:
+        return f"projects/{self.number}"
+
+    def enforces(self, constraint: str) -> bool:
+        return self.constraints.get(constraint) is True
+
+
+@dataclass
+class GoogleState:
+    """Everything there is.
+
+    Args:
+        now: the sandbox's clock.
+        visible: whether a change made then has spread.
+        operator: the e-mail address of the service account that runs the product.
+        denied_permissions: permissions that the operator lacks whatever its roles say.
+        accounts_per_project: the quota.
+    """
+
+    now: Callable[[], dt.datetime]
+    visible: Callable[[dt.datetime], bool]
+    operator: str = ""
+    denied_permissions: set[str] = field(default_factory=set)
+    custom_roles: dict[str, frozenset[str]] = field(default_factory=dict)
+    """By full name: `projects/P/roles/R`."""
+    accounts_per_project: int = 100
+    token_uri: str = "https://oauth2.googleapis.com/token"
+    projects: dict[str, Project] = field(default_factory=dict)
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    def project(self, id_or_number: str) -> Project | None:
+        if id_or_number in self.projects:
+            return self.projects[id_or_number]
+        return next((it for it in self.projects.values() if it.number == id_or_number), None)
+
+    def accounts(self) -> Iterator[ServiceAccount]:
+        for project in self.projects.values():
+            yield from project.accounts.values()
+
+    def account(self, email_or_unique_id: str) -> ServiceAccount | None:
+        """The live account of that e-mail address or unique id."""
+        return next(
+            (it for it in self.accounts() if email_or_unique_id in (it.email, it.unique_id)),
+            None,
+        )
+
+    def repository(self, project_id: str, location: str, repository_id: str) -> Repository | None:
+        project = self.projects.get(project_id)
+        return project.repositories.get((location, repository_id)) if project else None
+
+    def policies(self) -> Iterator[AllowPolicy]:
+        for project in self.projects.values():
+            yield project.policy
+            for repository in project.repositories.values():
+                yield repository.policy
+            for account in project.accounts.values():
+                yield account.policy
+
+    def usable_key(self, email: str, key_id: str) -> Key | None:
+        """The key, if the account is enabled and the key spread, enabled and within its dates."""
+        account = self.account(email)
+        if account is None or account.disabled:
+            return None
+        key = account.keys.get(key_id)
+        if key is None or key.disabled or not self.visible(key.created):
+            return None
+        return key if key.valid_after <= self.now() < key.valid_before else None
+
+    # -- making --------------------------------------------------------------------------------------------------
+
+    def add_project(
+        self,
+        project_id: str,
+        number: str,
+        *,
+        services: Iterable[str] = SERVICE_TITLES,
+        display_name: str = "",
+    ) -> Project:
+        since = self.now() - dt.timedelta(days=90)
+        project = Project(project_id, number, display_name or project_id, since)
+        project.services = dict.fromkeys(services, since)
+        self.projects[project_id] = project
+        return project
+
+    def add_repository(self, project_id: str, location: str, repository_id: str) -> Repository:
+        repository = Repository(project_id, location, repository_id, self.now())
+        self.projects[project_id].repositories[location, repository_id] = repository
+        return repository
+
+    def add_account(
+        self, project_id: str, account_id: str, *, created: dt.datetime | None = None
+    ) -> ServiceAccount:
+        """A new account; `created` in the past makes it known everywhere at once."""
+        email = f"{account_id}@{project_id}.iam.gserviceaccount.com"
+        unique_id = str(10**20 + secrets.randbelow(9 * 10**19))
+        account = ServiceAccount(project_id, email, unique_id, created or self.now())
+        self.projects[project_id].accounts[email] = account
+        return account
+
+    def delete_account(self, account: ServiceAccount) -> None:
+        """Delete; policies show its member as `deleted:...?uid=...` from then on."""
+        project = self.projects[account.project_id]
+        del project.accounts[account.email]
+        project.deleted_accounts[account.unique_id] = account
+        for policy in self.policies():
+            policy.rename_member(account.member, account.deleted_member)
+
+    def undelete_account(self, account: ServiceAccount) -> None:
+        project = self.projects[account.project_id]
+        del project.deleted_accounts[account.unique_id]
+        project.accounts[account.email] = account
+        for policy in self.policies():
+            policy.rename_member(account.deleted_member, account.member)
+
+    def add_key(
+        self,
+        account: ServiceAccount,
+        public_key: rsa.RSAPublicKey,
+        *,
+        key_id: str = "",
+        valid_after: dt.datetime | None = None,
+        valid_before: dt.datetime = NEVER,
+        uploaded: bool = False,
+        system_managed: bool = False,
+        created: dt.datetime | None = None,
+    ) -> Key:
+        since = created or self.now()
+        key = Key(
+            key_id or secrets.token_hex(20),
+            public_key,
+            since,
+            valid_after or since,
+            valid_before,
+            uploaded=uploaded,
+            system_managed=system_managed,
+        )
+        account.keys[key.id] = key
+        return key
+
+    def key_file(self, account: ServiceAccount, key: Key, private_key: rsa.RSAPrivateKey) -> bytes:
+        """The JSON key file that Google hands out, once (`TYPE_GOOGLE_CREDENTIALS_FILE`)."""
+        pem = private_key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        quoted = account.email.replace("@", "%40")
+        return json.dumps(
+            {
+                "type": "service_account",
+                "project_id": account.project_id,
+                "private_key_id": key.id,
+                "private_key": pem.decode(),
+                "client_email": account.email,
+                "client_id": account.unique_id,
+                "auth_uri": "https://accounts.google.com/o/oauth2/auth",
+                "token_uri": self.token_uri,
+                "auth_provider_x509_cert_url": "https://www.googleapis.com/oauth2/v1/certs",
+                "client_x509_cert_url": f"https://www.googleapis.com/robot/v1/metadata/x509/{quoted}",
+                "universe_domain": "googleapis.com",
+            },
+            indent=2,
+        ).encode()
+
+
+def generate_private_key() -> rsa.RSAPrivateKey:
+    """A new RSA key of 2048 bits; slow, so callers on the event loop hand it to a thread."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def base64url(text: str) -> bytes:
+    """Decode unpadded base64url, as in a JWT."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
