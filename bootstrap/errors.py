@@ -1,7 +1,7 @@
 """What can go wrong, as a person is told it.
 
 Every error is one sentence that says what is wrong and where, and (mostly) one that says what to do: `mend`.
-The exit codes are those of `docs/exit-codes.md`.
+The exit codes are those of the README.
 """
 
 from __future__ import annotations
