@@ -1,0 +1,117 @@
+"""An Azure that fits into one process: Entra ID, Resource Manager, Graph, and container registries.
+
+It answers as the real services do; where it differs from them, it is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from bootstrap.sandbox.host import LOOPBACK, Sandbox
+from providers.acr.emulator import cli_profile, seed
+from providers.acr.emulator.arm_api import ArmApi
+from providers.acr.emulator.authorization import Authorization
+from providers.acr.emulator.entra import Audiences, EntraId
+from providers.acr.emulator.graph import Graph
+from providers.acr.emulator.registry import RegistryService
+from providers.acr.emulator.resource_manager import ResourceManager
+from providers.acr.emulator.state import AzureState, Registry
+from providers.acr.emulator.tokens import Tokens
+
+__all__ = ["AzureEmulator"]
+
+_OWN_CREDENTIALS = {"AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_PASSWORD"}
+"""What azure-identity's EnvironmentCredential takes; even an empty value counts as there."""
+
+
+class AzureEmulator:
+    """Azure, for `bootstrap.sandbox.host.Sandbox`.
+
+    Attributes:
+        state: what it holds; a test reads it, and changes it to take rights away or to add what is others'.
+        registry_ports: the port of each registry by its login server.
+    """
+
+    name = "azure"
+    state: AzureState
+
+    def __init__(self) -> None:
+        self.registry_ports: dict[str, int] = {}
+
+    async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
+        """Serve the seeded Azure; return the environment that leads the SDKs and `az` to it."""
+        self._sandbox = sandbox
+        self._tokens = tokens = Tokens()
+        self.state = state = seed.seeded_state(sandbox)
+        await seed.put_images(state, sandbox)
+
+        entra = EntraId(state, tokens, sandbox.gate)
+        graph = Graph(state, tokens, entra, sandbox.gate)
+        arm = ArmApi(state, tokens, entra, sandbox.gate)
+        manager = ResourceManager(arm)
+        Authorization(arm)
+        arm.refuse_other_paths()
+        entra.address = f"https://localhost:{await sandbox.serve(entra.app)}"
+        graph.address = f"https://localhost:{await sandbox.serve(graph.app)}"
+        arm.address = f"https://localhost:{await sandbox.serve(arm.app)}"
+        manager.graph_address, manager.authority_address = graph.address, entra.address
+        entra.audiences = Audiences(
+            arm=frozenset(
+                {arm.address, "https://management.azure.com", "https://management.core.windows.net"}
+            ),
+            graph=frozenset(
+                {graph.address, "https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000"}
+            ),
+        )
+        for registry in state.registries:
+            await self.serve_registry(registry)
+
+        assertion = entra.federated_assertion()
+        token_file = sandbox.directory / "azure-federated-token"
+        token_file.touch(mode=0o600)
+        token_file.write_text(assertion)
+        cli = cli_profile.write(
+            sandbox.directory / "azure-cli",
+            state,
+            authority=entra.address,
+            arm=arm.address,
+            graph=graph.address,
+            assertion=assertion,
+        )
+        connect_to = ",".join(f"{host}={LOOPBACK}:{port}" for host, port in self.registry_ports.items())
+        return {
+            "PULLKEY_AZURE_RESOURCE_MANAGER_ENDPOINT": arm.address,
+            "PULLKEY_AZURE_GRAPH_ENDPOINT": graph.address,
+            "PULLKEY_AZURE_AUTHORITY_HOST": entra.address,
+            "PULLKEY_REGISTRY_CONNECT_TO": connect_to,
+            "PULLKEY_ACR_REGISTRY": f"{state.registry('acmeshop').login_server}/{seed.IMAGE}:{seed.TAG}",
+            # DefaultAzureCredential does not hand its `authority` on to WorkloadIdentityCredential, which reads this.
+            "AZURE_AUTHORITY_HOST": entra.address,
+            "AZURE_TENANT_ID": state.tenant_id,
+            "AZURE_CLIENT_ID": state.operator.app_id,
+            "AZURE_FEDERATED_TOKEN_FILE": str(token_file),
+            **self._instead_of_own_credentials(),
+            **cli,
+        }
+
+    def _instead_of_own_credentials(self) -> Mapping[str, str]:
+        """A secret of the operator's where the person's environment has a credential of another identity.
+
+        azure-identity would try that one first, together with the sandbox's client id; a secret goes before all.
+        """
+        if not _OWN_CREDENTIALS & os.environ.keys():
+            return {}
+        return {"AZURE_CLIENT_SECRET": seed.operator_secret(self.state).text}
+
+    async def serve_registry(self, registry: Registry) -> int:
+        """Open the port of a registry that is in `state`; return it."""
+        service = RegistryService(
+            registry, self.state, self._tokens, self._sandbox.images, self._sandbox.gate
+        )
+        port = await self._sandbox.serve(service.app, hosts=[registry.login_server])
+        self.registry_ports[registry.login_server] = port
+        return port
+
+    async def stop(self) -> None:
+        """Nothing runs but what the sandbox serves, and it stops that."""

@@ -1,0 +1,195 @@
+"""The part of OData's `$filter` that Graph and Resource Manager understand.
+
+Comparisons (`eq`, `ne`, `ge`, `gt`, `le`, `lt`, `in`), `and`, `or`, `not`, `startswith`, `endswith`, `contains`, and
+`collection/any(x:...)`. Text is compared without regard to case, as both services do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Item = Mapping[str, Any]
+Predicate = Callable[[Item], bool]
+Function = Callable[[str], Predicate]
+"""A function of the service's own, such as `assignedTo('ID')`; it gets "" where no argument is given."""
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z?)|(?P<mark>[(),:])|(?P<word>[^\s(),:']+))"
+)
+_ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
+    "eq": lambda a, b: bool(a == b),
+    "ne": lambda a, b: bool(a != b),
+    "ge": lambda a, b: a is not None and bool(a >= b),
+    "gt": lambda a, b: a is not None and bool(a > b),
+    "le": lambda a, b: a is not None and bool(a <= b),
+    "lt": lambda a, b: a is not None and bool(a < b),
+}
+_TEXT_FUNCTIONS: Mapping[str, Callable[[str, str], bool]] = {
+    "startswith": str.startswith,
+    "endswith": str.endswith,
+    "contains": lambda text, part: part in text,
+}
+_WORDS: Mapping[str, Any] = {"true": True, "false": False, "null": None}
+
+
+class FilterError(ValueError):
+    """Raised for a filter that cannot be read, or that names a property that is not there."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A filter that was read. `advanced` tells that Graph wants `ConsistencyLevel: eventual` for it."""
+
+    matches: Predicate
+    advanced: bool
+
+
+def parse(text: str, functions: Mapping[str, Function] | None = None) -> Filter:
+    """Read a `$filter`.
+
+    Raises:
+        FilterError: it cannot be read.
+    """
+    parser = _Parser(text, functions or {})
+    predicate = parser.whole()
+    return Filter(predicate, parser.advanced)
+
+
+def _fold(value: Any) -> Any:
+    return value.casefold() if isinstance(value, str) else value
+
+
+def _value(item: Item, path: str) -> Any:
+    value: Any = item
+    for name in path.split("/"):
+        if not isinstance(value, Mapping) or name not in value:
+            raise FilterError(f"Could not find a property named '{name}'.")
+        value = value[name]
+    return _fold(value)
+
+
+class _Parser:
+    """Recursive descent over the tokens; each method returns the predicate of what it has read."""
+
+    def __init__(self, text: str, functions: Mapping[str, Function]) -> None:
+        self._functions = {name.lower(): function for name, function in functions.items()}
+        self._tokens: list[str] = []
+        self._next = 0
+        self.advanced = False
+        position = 0
+        while position < len(text.rstrip()):
+            match = _TOKEN.match(text, position)
+            if match is None:
+                raise FilterError(f"Syntax error at position {position} in '{text}'.")
+            self._tokens.append(match[0].strip())
+            position = match.end()
+
+    def whole(self) -> Predicate:
+        predicate = self._either()
+        if self._next < len(self._tokens):
+            raise FilterError(f"Syntax error near '{self._tokens[self._next]}'.")
+        return predicate
+
+    def _peek(self) -> str:
+        return self._tokens[self._next] if self._next < len(self._tokens) else ""
+
+    def _take(self, expected: str | None = None) -> str:
+        token = self._peek()
+        if not token or (expected is not None and token.lower() != expected):
+            raise FilterError(f"Syntax error near '{token}'.")
+        self._next += 1
+        return token
+
+    def _either(self) -> Predicate:
+        left = self._both()
+        while self._peek().lower() == "or":
+            self._take()
+            left = _any_of(left, self._both())
+        return left
+
+    def _both(self) -> Predicate:
+        left = self._one()
+        while self._peek().lower() == "and":
+            self._take()
+            left = _all_of(left, self._one())
+        return left
+
+    def _one(self) -> Predicate:
+        if self._peek().lower() == "not":
+            self._take()
+            self.advanced = True
+            inner = self._one()
+            return lambda item: not inner(item)
+        if self._peek() == "(":
+            self._take()
+            inside = self._either()
+            self._take(")")
+            return inside
+        name = self._take()
+        return self._called(name) if self._peek() == "(" else self._comparison(name)
+
+    def _called(self, name: str) -> Predicate:
+        self._take("(")
+        lowered = name.lower()
+        if lowered.endswith("/any"):
+            predicate = self._any(name[: -len("/any")])
+        elif lowered in _TEXT_FUNCTIONS:
+            predicate = self._text_function(lowered)
+        elif lowered in self._functions:
+            argument = "" if self._peek() == ")" else str(self._literal())
+            predicate = self._functions[lowered](argument)
+        else:
+            raise FilterError(f"An unknown function with name '{name}' was found.")
+        self._take(")")
+        return predicate
+
+    def _any(self, path: str) -> Predicate:
+        variable = self._take()
+        self._take(":")
+        inner = self._either()
+        return lambda item: any(inner({**item, variable: element}) for element in _value(item, path) or ())
+
+    def _text_function(self, name: str) -> Predicate:
+        path = self._take()
+        self._take(",")
+        part = _fold(self._literal())
+        if name != "startswith":
+            self.advanced = True
+        check = _TEXT_FUNCTIONS[name]
+        return lambda item: check(str(_value(item, path) or ""), part)
+
+    def _comparison(self, path: str) -> Predicate:
+        operator = self._take().lower()
+        if operator == "in":
+            self._take("(")
+            values = [_fold(self._literal())]
+            while self._peek() == ",":
+                self._take()
+                values.append(_fold(self._literal()))
+            self._take(")")
+            return lambda item: _value(item, path) in values
+        if operator not in _ORDER:
+            raise FilterError(f"Syntax error near '{operator}'.")
+        if operator == "ne":
+            self.advanced = True
+        wanted, compare = _fold(self._literal()), _ORDER[operator]
+        return lambda item: compare(_value(item, path), wanted)
+
+    def _literal(self) -> Any:
+        token = self._take()
+        if token.startswith("'"):
+            return token[1:-1].replace("''", "'")
+        if token in _WORDS:
+            return _WORDS[token]
+        return int(token) if token.isdigit() else token
+
+
+def _any_of(left: Predicate, right: Predicate) -> Predicate:
+    return lambda item: left(item) or right(item)
+
+
+def _all_of(left: Predicate, right: Predicate) -> Predicate:
+    return lambda item: left(item) and right(item)

@@ -1,0 +1,210 @@
+"""The data plane of one container registry: the challenge, the token service, and the images.
+
+Sources: Azure/acr "Token-BasicAuth" (challenge, token call), "Azure Container Registry roles" (who pulls in which mode),
+"Troubleshoot registry login" and "Configure rules to access a registry behind a firewall" (how it refuses).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import uuid
+from collections.abc import Iterable
+
+from aiohttp import web
+
+from bootstrap.sandbox.calls import CallGate, Handler, RestApi
+from bootstrap.sandbox.images import ImageStore
+from providers.acr.emulator.answers import ApiError, answering, registry_error_form
+from providers.acr.emulator.roles import CONTENT_READ, CONTENT_WRITE, PULL_ACTION, PUSH_ACTION
+from providers.acr.emulator.state import AzureState, Registry
+from providers.acr.emulator.tokens import TokenError, Tokens
+
+_TOKEN_LIFETIME = 75 * 60
+_REFUSED = "authentication required, visit https://aka.ms/acr/authorization for more information."
+
+
+class RegistryService:
+    """One registry on a port of its own."""
+
+    def __init__(
+        self, registry: Registry, state: AzureState, tokens: Tokens, images: ImageStore, gate: CallGate
+    ) -> None:
+        self._registry = registry
+        self._state = state
+        self._tokens = tokens
+        self._images = images
+        self.app = web.Application()
+        api = RestApi(gate, "registry", registry_error_form, self.app)
+
+        def route(verb: str, path: str, method: str, handler: Handler) -> None:
+            guarded = answering(self._behind_firewall(handler), registry_error_form)
+            api.route(verb, path, method, guarded, changes=False, resource=self._resource)
+
+        route("GET", "/v2/", "Ping", self._ping)
+        route("GET", "/oauth2/token", "GetToken", self._token_by_basic)
+        route("POST", "/oauth2/token", "GetToken", self._token_by_form)
+        route("GET", "/v2/{name:.+}/tags/list", "ListTags", self._tags)
+        for verb in ("GET", "HEAD"):
+            route(verb, "/v2/{name:.+}/manifests/{reference}", "GetManifest", self._manifest)
+            route(verb, "/v2/{name:.+}/blobs/{digest}", "GetBlob", self._blob)
+
+    def _resource(self, request: web.Request) -> str:
+        return f"{self._registry.login_server}{request.path}"
+
+    def _behind_firewall(self, handler: Handler) -> Handler:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            address = request.remote or ""
+            if not self._passes(address):
+                raise ApiError(
+                    403,
+                    "DENIED",
+                    f"client with IP '{address}' is not allowed access. Refer https://aka.ms/acr/firewall to grant "
+                    f"access. CorrelationId: {uuid.uuid4()}",
+                )
+            return await handler(request)
+
+        return answer
+
+    def _passes(self, address: str) -> bool:
+        if not self._registry.public_network_access:
+            return False
+        if not self._registry.firewall_denies:
+            return True
+        networks = [ipaddress.ip_network(one, strict=False) for one in self._registry.allowed_addresses]
+        return any(ipaddress.ip_address(address) in network for network in networks)
+
+    # -- tokens --------------------------------------------------------------------------------------------------
+
+    async def _token_by_basic(self, request: web.Request) -> web.Response:
+        scopes = request.query.getall("scope", [])
+        header = request.headers.get("Authorization", "")
+        if not header:
+            return self._issue(None, scopes, request.query.get("service"))
+        try:
+            user, _, password = (
+                base64.b64decode(header.removeprefix("Basic "), validate=True).decode().partition(":")
+            )
+        except (binascii.Error, UnicodeDecodeError):
+            raise _refused() from None
+        return self._issue(self._principal(user, password), scopes, request.query.get("service"))
+
+    async def _token_by_form(self, request: web.Request) -> web.Response:
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        if form.get("grant_type") != "password":
+            raise ApiError(400, "UNSUPPORTED", f"grant type '{form.get('grant_type', '')}' is not supported")
+        principal = self._principal(form.get("username", ""), form.get("password", ""))
+        return self._issue(principal, form.get("scope", "").split(), form.get("service"))
+
+    def _principal(self, app_id: str, secret: str) -> str:
+        """The object id of the service principal that these prove."""
+        application = self._state.application_by_app_id(app_id)
+        principal = self._state.principal_by_app_id(app_id)
+        if application is None or principal is None or self._state.secret_problem(application, secret):
+            raise _refused()
+        return principal.id
+
+    def _issue(self, principal_id: str | None, scopes: Iterable[str], service: str | None) -> web.Response:
+        if not service:
+            raise ApiError(400, "BAD_REQUEST", "service is a required parameter")
+        allowed = self._allowed(principal_id)
+        # An identity without any right here is told what a wrong password is told.
+        if not allowed:
+            raise _refused()
+        access = []
+        for scope in scopes:
+            kind, _, rest = scope.partition(":")
+            name, _, actions = rest.rpartition(":")
+            if kind == "repository":
+                granted = [one for one in actions.split(",") if one in allowed]
+                access.append({"type": kind, "name": name, "actions": granted})
+        claims = {
+            "iss": "Azure Container Registry",
+            "aud": self._registry.login_server,
+            "sub": principal_id or "",
+            "access": access,
+        }
+        return web.json_response({"access_token": self._tokens.sign(claims, lifetime=_TOKEN_LIFETIME)})
+
+    def _allowed(self, principal_id: str | None) -> set[str]:
+        """What a principal (or, without one, anybody) may do with this registry's images."""
+        if principal_id is None:
+            return {"pull"} if self._registry.anonymous_pull else set()
+        if self._registry.abac:
+            check, actions = self._state.allowed_data, {"pull": CONTENT_READ, "push": CONTENT_WRITE}
+        else:
+            check, actions = self._state.allowed, {"pull": PULL_ACTION, "push": PUSH_ACTION}
+        return {name for name, action in actions.items() if check(principal_id, action, self._registry.id)}
+
+    # -- the Distribution API ------------------------------------------------------------------------------------
+
+    async def _ping(self, request: web.Request) -> web.Response:
+        self._claims(request, "")
+        return web.json_response({}, headers={"Docker-Distribution-Api-Version": "registry/2.0"})
+
+    async def _tags(self, request: web.Request) -> web.Response:
+        name = self._pullable(request)
+        tags = await self._images.tags(self._stored(name))
+        if tags is None:
+            raise ApiError(404, "NAME_UNKNOWN", f'repository "{name}" is not found')
+        return web.json_response({"name": name, "tags": tags})
+
+    async def _manifest(self, request: web.Request) -> web.Response:
+        name = self._pullable(request)
+        head = request.method == "HEAD"
+        response = await self._images.manifest(self._stored(name), request.match_info["reference"], head=head)
+        if response.status == 404:
+            raise ApiError(
+                404,
+                "MANIFEST_UNKNOWN",
+                f'manifest tagged by "{request.match_info["reference"]}" is not found',
+            )
+        return response
+
+    async def _blob(self, request: web.Request) -> web.Response:
+        name = self._pullable(request)
+        head = request.method == "HEAD"
+        return await self._images.blob(self._stored(name), request.match_info["digest"], head=head)
+
+    def _stored(self, name: str) -> str:
+        return f"{self._registry.login_server}/{name}"
+
+    def _pullable(self, request: web.Request) -> str:
+        """The repository that a request names, if its token lets it be pulled."""
+        name = request.match_info["name"]
+        access = self._claims(request, name).get("access", [])
+        if not isinstance(access, list) or not any(
+            one["name"] == name and "pull" in one["actions"] for one in access
+        ):
+            raise self._challenge(request, name, "insufficient_scope")
+        return name
+
+    def _claims(self, request: web.Request, name: str) -> dict[str, object]:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise self._challenge(request, name, "")
+        try:
+            claims = self._tokens.read(token)
+        except TokenError:
+            raise self._challenge(request, name, "invalid_token") from None
+        if claims.get("aud") != self._registry.login_server:
+            raise self._challenge(request, name, "invalid_token")
+        return claims
+
+    def _challenge(self, request: web.Request, name: str, error: str) -> ApiError:
+        # The host that the client used, so that a client at a loopback address finds its way back here.
+        challenge = f'Bearer realm="https://{request.host}/oauth2/token",service="{request.host}"'
+        details = []
+        if name:
+            challenge += f',scope="repository:{name}:pull"'
+            details = [{"Type": "repository", "Name": name, "Action": "pull"}]
+        if error:
+            challenge += f',error="{error}"'
+        return ApiError(
+            401, "UNAUTHORIZED", _REFUSED, details=details, headers={"WWW-Authenticate": challenge}
+        )
+
+
+def _refused() -> ApiError:
+    return ApiError(401, "UNAUTHORIZED", _REFUSED)

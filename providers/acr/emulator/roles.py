@@ -1,0 +1,140 @@
+"""Azure's built-in roles, as far as they matter here, and what a set of permissions allows.
+
+Sources: Microsoft's "Azure built-in roles" and "Container Registry roles directory reference". AcrPull and its kin are
+control-plane actions that a registry in ABAC mode does not honour; the "Container Registry Repository" roles are data
+actions, which only such a registry honours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+PULL_ACTION = "Microsoft.ContainerRegistry/registries/pull/read"
+PUSH_ACTION = "Microsoft.ContainerRegistry/registries/push/write"
+CONTENT_READ = "Microsoft.ContainerRegistry/registries/repositories/content/read"
+CONTENT_WRITE = "Microsoft.ContainerRegistry/registries/repositories/content/write"
+_METADATA = "Microsoft.ContainerRegistry/registries/repositories/metadata"
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """What one role allows, with `*` in actions as any text; the case of letters does not count."""
+
+    actions: tuple[str, ...] = ()
+    not_actions: tuple[str, ...] = ()
+    data_actions: tuple[str, ...] = ()
+    not_data_actions: tuple[str, ...] = ()
+
+    def allows(self, action: str) -> bool:
+        return _matches(action, self.actions) and not _matches(action, self.not_actions)
+
+    def allows_data(self, action: str) -> bool:
+        return _matches(action, self.data_actions) and not _matches(action, self.not_data_actions)
+
+
+def _matches(action: str, patterns: Iterable[str]) -> bool:
+    return any(
+        re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) for pattern in patterns
+    )
+
+
+@dataclass(frozen=True)
+class Role:
+    """A built-in role; `guid` is the last part of its definition's id."""
+
+    guid: str
+    name: str
+    description: str
+    permissions: Permissions
+
+
+OWNER = Role(
+    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635",
+    "Owner",
+    "Grants full access to manage all resources, including the ability to assign roles in Azure RBAC.",
+    Permissions(actions=("*",)),
+)
+CONTRIBUTOR = Role(
+    "b24988ac-6180-42a0-ab88-20f7382dd24c",
+    "Contributor",
+    "Grants full access to manage all resources, but does not allow you to assign roles in Azure RBAC.",
+    Permissions(
+        actions=("*",),
+        not_actions=(
+            "Microsoft.Authorization/*/Delete",
+            "Microsoft.Authorization/*/Write",
+            "Microsoft.Authorization/elevateAccess/Action",
+        ),
+    ),
+)
+READER = Role(
+    "acdd72a7-3385-48ef-bd42-f606fba81ae7",
+    "Reader",
+    "View all resources, but does not allow you to make any changes.",
+    # This includes registries/pull/read, which is why Microsoft's table says that a Reader can pull.
+    Permissions(actions=("*/read",)),
+)
+USER_ACCESS_ADMINISTRATOR = Role(
+    "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
+    "User Access Administrator",
+    "Lets you manage user access to Azure resources.",
+    Permissions(actions=("*/read", "Microsoft.Authorization/*", "Microsoft.Support/*")),
+)
+RBAC_ADMINISTRATOR = Role(
+    "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
+    "Role Based Access Control Administrator",
+    "Manage access to Azure resources by assigning roles using Azure RBAC.",
+    Permissions(
+        actions=(
+            "Microsoft.Authorization/roleAssignments/write",
+            "Microsoft.Authorization/roleAssignments/delete",
+            "*/read",
+            "Microsoft.Support/*",
+        )
+    ),
+)
+ACR_PULL = Role(
+    "7f951dda-4ed3-4680-a7ca-43fe172d538d", "AcrPull", "acr pull", Permissions(actions=(PULL_ACTION,))
+)
+ACR_PUSH = Role(
+    "8311e382-0749-4cb8-b61a-304f252e45ec",
+    "AcrPush",
+    "acr push",
+    Permissions(actions=(PULL_ACTION, PUSH_ACTION)),
+)
+ACR_DELETE = Role(
+    "c2f4ef07-c644-48eb-af81-4b1b4947fb11",
+    "AcrDelete",
+    "acr delete",
+    Permissions(actions=("Microsoft.ContainerRegistry/registries/artifacts/delete",)),
+)
+REPOSITORY_READER = Role(
+    "b93aa761-3e63-49ed-ac28-beffa264f7ac",
+    "Container Registry Repository Reader",
+    "Allows for read access to Azure Container Registry repositories, but excluding catalog listing.",
+    Permissions(data_actions=(f"{_METADATA}/read", CONTENT_READ)),
+)
+REPOSITORY_WRITER = Role(
+    "2a1e307c-b015-4ebd-883e-5b7698a07328",
+    "Container Registry Repository Writer",
+    "Allows for read and write access to Azure Container Registry repositories, but excluding catalog listing.",
+    Permissions(data_actions=(f"{_METADATA}/read", CONTENT_READ, f"{_METADATA}/write", CONTENT_WRITE)),
+)
+
+BUILT_IN = {
+    role.guid: role
+    for role in (
+        OWNER,
+        CONTRIBUTOR,
+        READER,
+        USER_ACCESS_ADMINISTRATOR,
+        RBAC_ADMINISTRATOR,
+        ACR_PULL,
+        ACR_PUSH,
+        ACR_DELETE,
+        REPOSITORY_READER,
+        REPOSITORY_WRITER,
+    )
+}

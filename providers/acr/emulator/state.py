@@ -1,0 +1,318 @@
+"""What the emulated Azure holds: one tenant's directory, its subscriptions, registries and role assignments."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import string
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from bootstrap.sandbox.host import Sandbox
+from providers.acr.emulator.replication import Lifetime, Replicas
+from providers.acr.emulator.roles import BUILT_IN, Permissions, Role
+
+DEFAULT_SECRET_LIFETIME = dt.timedelta(days=730)
+"""Graph's default: "startDateTime + 2 years" (application: addPassword)."""
+_SECRET_CHARACTERS = string.ascii_letters + string.digits + "-_.~"
+
+
+@dataclass
+class Secret:
+    """A client secret. Its text is given out once, by addPassword."""
+
+    key_id: str
+    display_name: str | None
+    text: str = field(repr=False)
+    start: dt.datetime
+    end: dt.datetime
+    lifetime: Lifetime
+
+
+@dataclass
+class Application:
+    """An application object. `properties` are the ones that a client may write and that mean nothing here."""
+
+    id: str
+    app_id: str
+    display_name: str
+    lifetime: Lifetime
+    unique_name: str | None = None
+    owner_id: str | None = None
+    properties: dict[str, Any] = field(default_factory=dict)
+    secrets: list[Secret] = field(default_factory=list)
+
+
+@dataclass
+class ServicePrincipal:
+    """An application's identity in the tenant."""
+
+    id: str
+    app_id: str
+    display_name: str
+    lifetime: Lifetime
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class RoleAssignment:
+    """A role given to a principal at a scope; `name` is the GUID that its maker chose."""
+
+    name: str
+    scope: str
+    role: Role
+    principal_id: str
+    principal_type: str
+    lifetime: Lifetime
+    description: str | None = None
+    created_by: str = ""
+
+    def same_grant(self, other: RoleAssignment) -> bool:
+        return (self.scope.lower(), self.role.guid, self.principal_id) == (
+            other.scope.lower(),
+            other.role.guid,
+            other.principal_id,
+        )
+
+
+@dataclass
+class Subscription:
+    """A subscription, with the resource providers that are registered in it."""
+
+    id: str
+    name: str
+    providers: set[str] = field(default_factory=lambda: {"Microsoft.ContainerRegistry"})
+
+    @property
+    def scope(self) -> str:
+        return f"/subscriptions/{self.id}"
+
+
+@dataclass
+class Registry:
+    """A container registry; every setting may be changed by a test while it is served."""
+
+    name: str
+    subscription_id: str
+    created: dt.datetime
+    resource_group: str = "shop"
+    location: str = "westeurope"
+    sku: str = "Standard"
+    abac: bool = False
+    admin_user_enabled: bool = False
+    anonymous_pull: bool = False
+    public_network_access: bool = True
+    firewall_denies: bool = False
+    allowed_addresses: list[str] = field(default_factory=list)
+    data_endpoint: bool = False
+
+    @property
+    def login_server(self) -> str:
+        return f"{self.name.lower()}.azurecr.io"
+
+    @property
+    def id(self) -> str:
+        return (
+            f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.ContainerRegistry/registries/{self.name}"
+        )
+
+
+@dataclass
+class AppManagementPolicy:
+    """The tenant's rules for client secrets (defaultAppManagementPolicy)."""
+
+    id: str = "538f1913-366a-440a-95a0-e195cb55b282"
+    secrets_blocked: bool = False
+    max_secret_lifetime: dt.timedelta | None = None
+
+    @property
+    def enabled(self) -> bool:
+        return self.secrets_blocked or self.max_secret_lifetime is not None
+
+
+@dataclass(frozen=True)
+class Operator:
+    """The service principal that the sandbox's person is logged in as."""
+
+    app_id: str
+    object_id: str
+    federated_subject: str
+
+
+class AzureState:
+    """Everything the emulated services share. The `add_...` methods are for tests and for the seed.
+
+    Attributes:
+        denied_actions: Resource Manager actions that nobody holds, whatever the roles say.
+        graph_roles: the Graph application permissions that the operator's tokens carry.
+        directory_roles: the directory role template ids (`wids`) that they carry.
+        members_may_create_apps: the tenant's `allowedToCreateApps`.
+        page_size: how many registries one page of a list holds.
+    """
+
+    def __init__(self, sandbox: Sandbox, *, tenant_id: str, tenant_name: str, operator: Operator) -> None:
+        self._sandbox = sandbox
+        self.tenant_id = tenant_id
+        self.tenant_name = tenant_name
+        self.operator = operator
+        self.replicas = Replicas(sandbox)
+        self.denied_actions: set[str] = set()
+        self.graph_roles: set[str] = {"Application.ReadWrite.All", "Policy.Read.All"}
+        self.directory_roles: set[str] = set()
+        self.members_may_create_apps = True
+        self.page_size = 100
+        self.app_management_policy = AppManagementPolicy()
+        self.subscriptions: list[Subscription] = []
+        self.registries: list[Registry] = []
+        self.applications: list[Application] = []
+        self.service_principals: list[ServicePrincipal] = []
+        self.role_assignments: list[RoleAssignment] = []
+
+    def now(self) -> dt.datetime:
+        return self._sandbox.now()
+
+    # -- making things -------------------------------------------------------------------------------------------
+
+    def add_application(
+        self,
+        display_name: str,
+        *,
+        app_id: str | None = None,
+        unique_name: str | None = None,
+        owner_id: str | None = None,
+        properties: dict[str, Any] | None = None,
+        created: dt.datetime | None = None,
+    ) -> Application:
+        application = Application(
+            id=str(uuid.uuid4()),
+            app_id=app_id or str(uuid.uuid4()),
+            display_name=display_name,
+            lifetime=Lifetime(created or self.now()),
+            unique_name=unique_name,
+            owner_id=owner_id,
+            properties=properties or {},
+        )
+        self.applications.append(application)
+        return application
+
+    def add_secret(
+        self,
+        application: Application,
+        *,
+        display_name: str | None = None,
+        start: dt.datetime | None = None,
+        end: dt.datetime | None = None,
+        created: dt.datetime | None = None,
+    ) -> Secret:
+        begin = start or self.now()
+        # The form of today's secrets: 40 characters with a digit and `Q~` after the first three.
+        letters = [secrets.choice(_SECRET_CHARACTERS) for _ in range(37)]
+        secret = Secret(
+            key_id=str(uuid.uuid4()),
+            display_name=display_name,
+            text="".join([*letters[:3], "8Q~", *letters[3:]]),
+            start=begin,
+            end=end or begin + DEFAULT_SECRET_LIFETIME,
+            lifetime=Lifetime(created or self.now()),
+        )
+        application.secrets.append(secret)
+        return secret
+
+    def add_service_principal(
+        self, application: Application, *, object_id: str | None = None, created: dt.datetime | None = None
+    ) -> ServicePrincipal:
+        principal = ServicePrincipal(
+            id=object_id or str(uuid.uuid4()),
+            app_id=application.app_id,
+            display_name=application.display_name,
+            lifetime=Lifetime(created or self.now()),
+        )
+        self.service_principals.append(principal)
+        return principal
+
+    def add_registry(self, name: str, subscription: Subscription, **settings: Any) -> Registry:
+        """Make a registry known to Resource Manager; `AzureEmulator.serve_registry` opens its port."""
+        registry = Registry(name, subscription.id, self.now(), **settings)
+        self.registries.append(registry)
+        return registry
+
+    def add_assignment(
+        self,
+        principal_id: str,
+        role: Role,
+        scope: str,
+        *,
+        principal_type: str = "ServicePrincipal",
+        created: dt.datetime | None = None,
+    ) -> RoleAssignment:
+        assignment = RoleAssignment(
+            name=str(uuid.uuid4()),
+            scope=scope,
+            role=role,
+            principal_id=principal_id,
+            principal_type=principal_type,
+            lifetime=Lifetime(created or self.now()),
+        )
+        self.role_assignments.append(assignment)
+        return assignment
+
+    # -- finding things ------------------------------------------------------------------------------------------
+
+    def registry(self, name: str) -> Registry:
+        return next(one for one in self.registries if one.name.lower() == name.lower())
+
+    def subscription(self, subscription_id: str) -> Subscription | None:
+        return next((one for one in self.subscriptions if one.id == subscription_id.lower()), None)
+
+    def applications_named(self, display_name: str) -> list[Application]:
+        """Those that exist, whether or not every replica knows of them."""
+        return [one for one in self.applications if one.display_name == display_name and one.lifetime.exists]
+
+    def application_by_app_id(self, app_id: str) -> Application | None:
+        return next(
+            (one for one in self.applications if one.app_id == app_id.lower() and one.lifetime.exists), None
+        )
+
+    def principal_by_app_id(self, app_id: str) -> ServicePrincipal | None:
+        return next(
+            (one for one in self.service_principals if one.app_id == app_id.lower() and one.lifetime.exists),
+            None,
+        )
+
+    # -- who may what --------------------------------------------------------------------------------------------
+
+    def permissions(self, principal_id: str, scope: str) -> Iterator[Permissions]:
+        """What a principal's roles at and above a scope allow; each with `denied_actions` taken out."""
+        denied = tuple(sorted(self.denied_actions))
+        for assignment in self.role_assignments:
+            if assignment.principal_id != principal_id or not scope_holds(assignment.scope, scope):
+                continue
+            if self.replicas.seen(assignment.lifetime):
+                given = BUILT_IN[assignment.role.guid].permissions
+                yield Permissions(
+                    given.actions, given.not_actions + denied, given.data_actions, given.not_data_actions
+                )
+
+    def allowed(self, principal_id: str, action: str, scope: str) -> bool:
+        return any(one.allows(action) for one in self.permissions(principal_id, scope))
+
+    def allowed_data(self, principal_id: str, action: str, scope: str) -> bool:
+        return any(one.allows_data(action) for one in self.permissions(principal_id, scope))
+
+    def secret_problem(self, application: Application, text: str) -> str:
+        """Why a secret does not prove the application: "" if it does, else "invalid" or "expired"."""
+        for secret in application.secrets:
+            if secrets.compare_digest(secret.text.encode(), text.encode()):
+                if not self.replicas.honoured(secret.lifetime):
+                    return "invalid"
+                return "" if secret.start <= self.now() < secret.end else "expired"
+        return "invalid"
+
+
+def scope_holds(outer: str, inner: str) -> bool:
+    """Whether what is assigned at `outer` reaches `inner`."""
+    outer, inner = outer.lower().rstrip("/"), inner.lower().rstrip("/")
+    return inner == outer or inner.startswith(outer + "/")
