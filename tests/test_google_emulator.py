@@ -30,6 +30,7 @@ from google.auth.transport.requests import Request
 from google.cloud import artifactregistry_v1, iam_admin_v1, orgpolicy_v2, resourcemanager_v3, service_usage_v1
 from google.iam.v1 import iam_policy_pb2, options_pb2, policy_pb2
 from google.oauth2 import service_account
+from google.type import expr_pb2  # type: ignore[import-untyped]
 
 from bootstrap.sandbox.host import SandboxSettings
 from providers.gcr.emulator import GoogleEmulator
@@ -361,9 +362,14 @@ def test_a_read_below_version_3_hides_conditions_and_cannot_be_written_back(goog
     policy = read_policy(google, version=1)
     assert policy.version == 1
     assert not any(it.HasField("condition") for it in policy.bindings)
-    assert any("_withcond_" in it.role for it in policy.bindings)
-    with pytest.raises(exceptions.InvalidArgument):
+    renamed = [it for it in policy.bindings if "_withcond_" in it.role]
+    assert [it.role.partition("_withcond_")[0] for it in renamed] == ["roles/browser"]
+    with pytest.raises(exceptions.InvalidArgument, match="is not supported for this resource"):
         write_policy(google, policy)
+    policy.bindings.remove(renamed[0])
+    with pytest.raises(exceptions.InvalidArgument, match="must specify policy version 3"):
+        write_policy(google, policy)
+    assert any(it.HasField("condition") for it in read_policy(google).bindings)
 
 
 def test_a_write_without_etag_below_version_3_loses_the_conditions() -> None:
@@ -586,6 +592,21 @@ def test_what_is_new_is_not_known_everywhere_at_once() -> None:
         assert google.token(key, scope)[0] == 401, "the key is not known yet"
         running.sandbox.advance(dt.timedelta(seconds=61))
         assert google.token(key, scope)[0] == 200
+        policy = read_policy(google)
+        policy.bindings.append(policy_pb2.Binding(role=READER, members=[member]))
+        write_policy(google, policy)
+        tools = "repository:acme-shop/tools/drill:pull"
+        assert google.token(key, tools)[0] == 403, "the grant has not spread yet"
+        running.sandbox.advance(dt.timedelta(seconds=61))
+        assert google.token(key, tools)[0] == 200
+
+
+def test_a_grant_with_a_condition_pulls_nothing(google: Google) -> None:
+    account, key = google.reader("conditional-reader")
+    tools = google.state.projects["acme-shop"].repositories["europe-west1", "tools"]
+    condition = expr_pb2.Expr(title="always", expression="true")
+    tools.policy.grant(READER, account.member, condition=condition, since=google.state.now())
+    assert google.token(key, "repository:acme-shop/tools/drill:pull")[0] == 403
 
 
 # -- registry ----------------------------------------------------------------------------------------------------

@@ -378,10 +378,9 @@ class IamApi:
         """The live account of that name, if the caller may."""
         project_id, subject = _parts(name)
         account = self._state.account(subject)
-        wildcard = project_id == "-"
-        if wildcard and account is None:
-            raise _denied(permission)
-        project = self._state.project(account.project_id if wildcard and account else project_id)
+        if project_id == "-" and account is not None:
+            project_id = account.project_id
+        project = self._state.project(project_id)
         if project is None:
             raise _denied(permission)
         self._access.require_service(project, _SERVICE)
