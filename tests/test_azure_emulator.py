@@ -546,6 +546,26 @@ def test_what_was_just_made_is_not_yet_known_elsewhere(slow_azure: Azure) -> Non
     azure.as_operator(work)
 
 
+def test_fresh_application_cannot_log_in_yet(slow_azure: Azure) -> None:
+    azure = slow_azure
+    app_id, secret = azure.puller(None, "")
+
+    async def ask() -> str:
+        async with ClientSecretCredential(
+            azure.state.tenant_id,
+            app_id,
+            secret,
+            authority=azure.running.environment["PULLKEY_AZURE_AUTHORITY_HOST"],
+            connection_verify=azure.running.environment["SSL_CERT_FILE"],
+        ) as credential:
+            return (await credential.get_token("https://management.azure.com/.default")).token
+
+    with pytest.raises(ClientAuthenticationError, match="AADSTS700016"):
+        asyncio.run(ask())
+    azure.running.sandbox.advance(dt.timedelta(hours=1))
+    assert claims(asyncio.run(ask()))["appid"] == app_id
+
+
 def test_fresh_secret_is_taken_by_some_replicas_only(slow_azure: Azure) -> None:
     azure = slow_azure
     application = azure.state.applications_named("deployer")[0]

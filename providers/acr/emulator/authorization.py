@@ -134,7 +134,6 @@ class Authorization:
                 "InvalidRoleAssignmentId",
                 f"The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID.",
             ) from None
-        # Old API versions carry the properties flat under `properties`, as the new ones do.
         properties = body.get("properties") or {}
         role_id = str(properties.get("roleDefinitionId", ""))
         role = BUILT_IN.get(role_id.rpartition("/")[2].lower())
