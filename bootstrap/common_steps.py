@@ -117,11 +117,20 @@ class HandoffStep(Step):
     name = "handoff"
     after = ("handshake",)
 
-    def __init__(self, session: Session, context: RunContext, akka: AkkaCli, secret_name: str) -> None:
+    def __init__(
+        self,
+        session: Session,
+        context: RunContext,
+        akka: AkkaCli,
+        secret_name: str,
+        *,
+        key_pending: Callable[[], Awaitable[bool]],
+    ) -> None:
         self._session = session
         self._context = context
         self._akka = akka
         self._secret_name = secret_name
+        self._key_pending = key_pending
         self._before: HeldCredential | None = None
 
     @property
@@ -131,6 +140,8 @@ class HandoffStep(Step):
     async def look(self) -> Sighting:
         self._before = await self._context.held_credential()
         link, reason = await held_link(self._session, self._context)
+        if link is not None and await self._key_pending():
+            return Sighting(State.MISSING, "the key that Akka holds is of no use")
         return Sighting(State.DONE if link else State.MISSING, reason)
 
     def intent(self) -> Intent:

@@ -16,7 +16,16 @@ from typing import Any
 from bootstrap.akka import AkkaCli
 from bootstrap.common_steps import AkkaHoldsNewKey, HandoffStep, HandshakeStep, held_link, same_server
 from bootstrap.credential import Credential
-from bootstrap.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, Refused, StepFailed
+from bootstrap.errors import (
+    ExitCode,
+    LeftOver,
+    Problem,
+    ProblemKind,
+    PullkeyError,
+    Refused,
+    StepFailed,
+    UsageProblem,
+)
 from bootstrap.handshake import Attempt, Challenge, Patience, Verdict, exchange, failure, fetch_challenge
 from bootstrap.journal import Entry, Journal, Record
 from bootstrap.link import KeyLink
@@ -48,9 +57,12 @@ class StepResult:
     name: str
     title: str
     seen: Sighting
-    result: str = "planned"
+    result: str = field(init=False)
     detail: str = ""
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.result = "kept" if self.seen.state is State.DONE else "planned"
 
 
 @dataclass
@@ -96,7 +108,9 @@ class Run:
         self.context.held = self._held_or_none
         self._challenge = Once(lambda: fetch_challenge(self.target.registry))
         self.changing = False
-        self.handoff = HandoffStep(self.session, self.context, self.akka, self.wishes.secret_name)
+        self.handoff = HandoffStep(
+            self.session, self.context, self.akka, self.wishes.secret_name, key_pending=self._key_pending
+        )
         self.handshake = HandshakeStep(
             self.session,
             self.context,
@@ -132,13 +146,27 @@ class Run:
             self.outcome.exit_code = refusal.exit_code
             self.reporter.problems(refusal.problems)
         except PullkeyError as error:
-            self.outcome.error = error
-            self.outcome.exit_code = ExitCode.LEFT_OVER if self.outcome.left_over else error.exit_code
-            self.outcome.result = "interrupted" if isinstance(error, Interrupted) else "failed"
+            self._failed(error)
+        except Exception as error:  # noqa: BLE001  - an SDK can raise anything; a person is owed a sentence
+            self._failed(self._as_told(error))
         finally:
             self.reporter.left_over(self.outcome.left_over)
             await self.session.close()
         return self.outcome
+
+    def _failed(self, error: PullkeyError) -> None:
+        self.outcome.error = error
+        self.outcome.exit_code = ExitCode.LEFT_OVER if self.outcome.left_over else error.exit_code
+        self.outcome.result = "interrupted" if isinstance(error, Interrupted) else "failed"
+
+    def _as_told(self, error: BaseException) -> PullkeyError:
+        """An error as a sentence: our own, the cloud's, or one that nobody foresaw."""
+        if isinstance(error, PullkeyError):
+            return error
+        said = self.session.cloud_said(error)
+        told = StepFailed(f"The cloud could not be asked: {said}", mend="Run it again in a while.") if said else _unexpected(error)  # fmt: skip
+        told.__cause__ = error
+        return told
 
     def interrupt(self) -> None:
         """Begin no further step, wait for the calls that are under way, and undo."""
@@ -200,7 +228,7 @@ class Run:
         """
         akka_problems = asyncio.create_task(self.akka.preflight())
         challenge = self._challenge()
-        who = await self.session.connect()
+        who = await self._connect(akka_problems)
         self.outcome.who = who
         self.reporter.connected(self.target.label, who)
         permissions = sorted({name for step in self.steps for name in step.permissions})
@@ -217,10 +245,12 @@ class Run:
         for step, seen in zip(self.steps, looks, strict=True):
             if isinstance(seen, Sighting):
                 sightings[step.name] = seen
-            elif isinstance(seen, PullkeyError):
+            elif isinstance(seen, Exception):
+                told = self._as_told(seen)
                 if not findings.problems:
-                    findings.problems.append(Problem(ProblemKind.SETUP, seen.what, seen.mend, step=step.name))
-                sightings[step.name] = Sighting(State.UNSEEN, seen.what)
+                    # Mostly another symptom of a problem that is told already.
+                    findings.problems.append(Problem(ProblemKind.SETUP, told.what, told.mend, step=step.name))
+                sightings[step.name] = Sighting(State.UNSEEN, told.what)
             else:
                 raise seen
         findings.problems += self._rights(sightings, missing, who)
@@ -236,6 +266,17 @@ class Run:
         for problem in findings.problems:
             self._notice(problem.what)
         return sightings
+
+    async def _connect(self, akka_problems: asyncio.Task[list[Problem]]) -> str:
+        try:
+            return await self.session.connect()
+        except UsageProblem:
+            akka_problems.cancel()
+            raise
+        except PullkeyError as error:
+            raise Refused(
+                [Problem(ProblemKind.SETUP, error.what, error.mend), *await akka_problems]
+            ) from None
 
     def _rights(
         self, sightings: Mapping[str, Sighting], missing: Mapping[str, str] | None, who: str
@@ -331,9 +372,9 @@ class Run:
                 raise Interrupted("It was interrupted")
         except BaseException as error:
             await asyncio.shield(self._undo_all())
-            if isinstance(error, PullkeyError):
+            if isinstance(error, PullkeyError) or not isinstance(error, Exception):
                 raise
-            raise _unexpected(error) from error
+            raise self._as_told(error) from error
         self.journal.end()
 
     async def _wind_up(self, tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -436,7 +477,7 @@ def all_steps(session: Session, context: RunContext, akka: AkkaCli, secret_name:
         raise AssertionError("a reader does no step")
 
     handshake = HandshakeStep(session, context, challenge=nothing, key_pending=nothing, patience=Patience())
-    return [*session.steps, handshake, HandoffStep(session, context, akka, secret_name)]
+    return [*session.steps, handshake, HandoffStep(session, context, akka, secret_name, key_pending=nothing)]
 
 
 def _about_the_registry(answered: Challenge | Attempt, sightings: Mapping[str, Sighting]) -> Findings:

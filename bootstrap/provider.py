@@ -147,6 +147,11 @@ class Session(ABC):
     def script_credential(self) -> Mapping[str, str]:
         """The bash words for server, username, email and password, as the handoff's script uses them."""
 
+    def cloud_said(self, error: BaseException) -> str:
+        """What the cloud says in an error of its SDK, in one line without secrets; "" for any other error."""
+        del error
+        return ""
+
     def script_preamble(self) -> str:
         """Bash that must run before the first step."""
         return ""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from bootstrap.akka import AkkaScope
 from bootstrap.engine import Outcome
 from bootstrap.errors import Problem
-from bootstrap.provider import Target
+from bootstrap.provider import Session, Target
+from bootstrap.runbook import filled_in
 from bootstrap.steps import Step
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ def as_json(
     target: Target,
     scope: AkkaScope,
     secret_name: str,
+    session: Session,
     steps: Sequence[Step],
 ) -> str:
     """The object that `pullkey schema` describes. It holds no secret: none is in an `Outcome`."""
-    scripts = {step.name: step.script() for step in steps}
+    variables = session.script_variables()
+    scripts = {step.name: filled_in(step.script().do, variables) for step in steps}
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "command": command,
@@ -59,7 +62,7 @@ def as_json(
                 "result": result.result,
                 "detail": result.detail,
                 "seconds": result.seconds,
-                "command": scripts[result.name].do,
+                "command": scripts[result.name],
             }
             for result in outcome.steps.values()
         ],
@@ -96,7 +99,7 @@ def tell_end(
         for step in run.steps:
             if outcome.steps[step.name].seen.state != "done":
                 line(f"\n  # {step.title}")
-                for command in step.script().do.splitlines():
+                for command in filled_in(step.script().do, run.session.script_variables()).splitlines():
                     line(f"  {command}")
         line("\nNothing was changed.")
         return

@@ -5,11 +5,13 @@ Read from the same steps that `onboard` does, so it cannot say anything else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from bootstrap.provider import Session
 from bootstrap.steps import Step
 
+_PLAIN = re.compile(r"^[A-Za-z0-9_./:@-]+$")
 _AGAIN = """\
 # Clouds take their time: what was just made is not known everywhere at once.
 again() {
@@ -86,6 +88,14 @@ def as_markdown(session: Session, steps: Sequence[Step], *, label: str, then: st
     if then:
         parts += ["", "## Then", "", then]
     return "\n".join(parts) + "\n"
+
+
+def filled_in(script: str, variables: Mapping[str, str]) -> str:
+    """A script with the plain values in place of its variables, for reading; what only the shell knows stays."""
+    for name, value in variables.items():
+        if _PLAIN.match(value):
+            script = re.sub(rf'"\${name}"|\${name}\b|\$\{{{name}\}}', value, script)
+    return script
 
 
 def _undo(steps: Sequence[Step]) -> list[str]:

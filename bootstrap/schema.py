@@ -53,7 +53,7 @@ def run_schema() -> dict[str, Any]:
                 "title": _TEXT,
                 "state": {"enum": ["done", "missing", "unseen"], "description": "What was seen before anything was changed."},
                 "reason": _TEXT,
-                "result": {"enum": ["planned", "done", "skipped", "failed", "undone"]},
+                "result": {"enum": ["kept", "planned", "done", "skipped", "failed", "undone"]},
                 "detail": _TEXT,
                 "seconds": {"type": "number"},
                 "command": {**_TEXT, "description": "What a person would type instead."},

@@ -34,7 +34,9 @@ class TestHosts:
             ("asia.gcr.io", "asia", "asia.gcr.io"),
         ],
     )
-    def test_a_host_says_where_its_repositories_are(self, server: str, location: str, repository: str) -> None:
+    def test_a_host_says_where_its_repositories_are(
+        self, server: str, location: str, repository: str
+    ) -> None:
         target = parse(server=server, gcp_project="acme-shop")
         assert (target.location, target.repository) == (location, repository)
 
@@ -56,7 +58,11 @@ class TestImages:
 
     def test_an_image_of_gcr_io_is_in_the_repository_of_that_name(self) -> None:
         target = parse(server="eu.gcr.io/acme-shop/checkout")
-        assert (target.project, target.repository, target.image_path) == ("acme-shop", "eu.gcr.io", "checkout")
+        assert (target.project, target.repository, target.image_path) == (
+            "acme-shop",
+            "eu.gcr.io",
+            "checkout",
+        )
         assert target.grant_resource == "projects/acme-shop/locations/europe/repositories/eu.gcr.io"
 
     def test_a_domain_scoped_project(self) -> None:
@@ -81,7 +87,10 @@ class TestImages:
             ({"server": HOST, "gcp_project": "acme-shop", "repository": "No Such"}, "--repository"),
             ({"server": HOST, "gcp_project": "acme-shop", "service_account": "Bad_ID!"}, "--service-account"),
             ({"server": HOST, "gcp_project": "acme-shop", "service_account": "short"}, "--service-account"),
-            ({"server": HOST, "gcp_project": "acme-shop", "service_account": "me@gmail.com"}, "--service-account"),
+            (
+                {"server": HOST, "gcp_project": "acme-shop", "service_account": "me@gmail.com"},
+                "--service-account",
+            ),
             ({"server": HOST, "gcp_project": "acme-shop", "role": "viewer"}, "--role"),
             ({"server": HOST, "gcp_project": "acme-shop", "role": "roles/owner"}, "--allow-custom-role"),
             ({"server": HOST, "gcp_project": "acme-shop", "image": "gcr.io/acme-shop/x"}, "name one"),
@@ -114,7 +123,9 @@ class TestGrantPlace:
         assert target.grant_resource == "projects/acme-shop"
 
     def test_an_account_of_another_project_is_looked_for_there(self) -> None:
-        target = parse(server=HOST, gcp_project="acme-shop", service_account="puller@acme-images.iam.gserviceaccount.com")
+        target = parse(
+            server=HOST, gcp_project="acme-shop", service_account="puller@acme-images.iam.gserviceaccount.com"
+        )
         assert target.account_resource == "projects/acme-images/serviceAccounts/puller@acme-images.iam.gserviceaccount.com"  # fmt: skip
 
 
@@ -122,7 +133,9 @@ ROLES = st.sampled_from(["roles/artifactregistry.reader", "roles/viewer", "roles
 MEMBERS = st.sampled_from(["user:ann@example.com", "group:dev@example.com", "serviceAccount:ci@x.iam.gserviceaccount.com", "deleted:serviceAccount:us@p?uid=1"])  # fmt: skip
 BINDINGS = st.builds(
     lambda role, members, condition: policy_pb2.Binding(
-        role=role, members=members, condition=expr_pb2.Expr(expression="true", title="t") if condition else None
+        role=role,
+        members=members,
+        condition=expr_pb2.Expr(expression="true", title="t") if condition else None,
     ),
     ROLES,
     st.lists(MEMBERS, min_size=1, unique=True),

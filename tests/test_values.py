@@ -61,7 +61,9 @@ class TestKeyLink:
         assert KeyLink.parse(str(link)) == link
 
     @given(st.text(max_size=60), st.uuids().map(str))
-    def test_an_azure_link_survives_it_whatever_the_application_is_called(self, name: str, key_id: str) -> None:
+    def test_an_azure_link_survives_it_whatever_the_application_is_called(
+        self, name: str, key_id: str
+    ) -> None:
         link = KeyLink(local_name(name), key_id, "acmeshop.azurecr.io")
         assert KeyLink.parse(str(link)) == link
 
@@ -69,7 +71,9 @@ class TestKeyLink:
     def test_the_part_before_the_at_is_no_longer_than_mail_allows(self, name: str, key_id: str) -> None:
         assert len(str(KeyLink(name, key_id, "x.example")).partition("@")[0]) <= 64
 
-    @pytest.mark.parametrize("email", ["", "user@example.com", "no-at", "a+b@", "+abc123def@x", "a@b@c", "dev+ops@x.y"])
+    @pytest.mark.parametrize(
+        "email", ["", "user@example.com", "no-at", "a+b@", "+abc123def@x", "a@b@c", "dev+ops@x.y"]
+    )
     def test_what_is_not_ours_is_no_link(self, email: str) -> None:
         assert KeyLink.parse(email) is None
 
@@ -130,7 +134,9 @@ class TestReference:
 
 
 class TestEndpoint:
-    @pytest.mark.parametrize("text", ["http://127.0.0.1:80", "http://localhost:1", "http://[::1]:5", "https://iam.example"])
+    @pytest.mark.parametrize(
+        "text", ["http://127.0.0.1:80", "http://localhost:1", "http://[::1]:5", "https://iam.example"]
+    )
     def test_https_anywhere_and_plaintext_on_loopback(self, text: str) -> None:
         assert parse_endpoint(text, where="X").url == text
 

@@ -60,7 +60,7 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Print the version.")  # fmt: skip
 def cli() -> None:
-    r"""Give the Akka platform the right to pull images from a private registry.
+    """Give the Akka platform the right to pull images from a private registry.
 
     \b
     Examples:

@@ -9,7 +9,7 @@ import click
 
 @click.command()
 def schema() -> None:
-    r"""Print the JSON Schema of what `--output json` prints.
+    """Print the JSON Schema of what `--output json` prints.
 
     \b
     Example:

@@ -225,7 +225,7 @@ async def _run(
         reporter.close()
     handover = _hand_over(run, outcome, values)
     if values["output"] == "json":
-        click.echo(as_json(outcome, command="verify" if verify else "plan" if wishes.dry_run else "onboard", provider=provider.name, target=target, scope=scope, secret_name=name, steps=run.steps))  # fmt: skip
+        click.echo(as_json(outcome, command="verify" if verify else "plan" if wishes.dry_run else "onboard", provider=provider.name, target=target, scope=scope, secret_name=name, session=run.session, steps=run.steps))  # fmt: skip
     tell_end(outcome, run=run, show_commands=wishes.dry_run, handover=handover, verbose=values["verbose"])
     return outcome.exit_code
 

@@ -134,7 +134,7 @@ class GcrSession(Session):
         for found in await asyncio.gather(*checks):
             findings.add(found)
         if self.target.role == STORAGE_ROLE and not self.target.skip_grant:
-            findings.notices.append(Notice(f"{STORAGE_ROLE} is broader than a puller needs: it reads every object in every bucket of {self.target.project}."))  # fmt: skip
+            findings.notices.append(Notice(f"{STORAGE_ROLE} is broader than a puller needs: it reads every object in every bucket of {self.target.project}; and Artifact Registry, which serves gcr.io now, wants its own role for a pull."))  # fmt: skip
         return findings
 
     async def _about_project(self) -> Findings:
@@ -291,6 +291,13 @@ class GcrSession(Session):
         if self.target.skip_grant:
             return "The key is good; whether the role was granted is not known here (--skip-grant)."
         return "Google shows key and role in place, so it is still spreading, or a deny policy forbids it."
+
+    def cloud_said(self, error: BaseException) -> str:
+        from google.api_core import exceptions
+        from google.auth.exceptions import GoogleAuthError
+
+        known = isinstance(error, exceptions.GoogleAPICallError | GoogleAuthError)
+        return cloud.said(error) if known else ""
 
     # -- scripts -------------------------------------------------------------------------------------------------
 

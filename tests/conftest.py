@@ -1,0 +1,166 @@
+"""What the tests of the product share: the unchanged command against a sandbox, and a search for leaks after each."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap.sandbox.akka import AkkaCredential, AkkaEmulator
+from bootstrap.sandbox.host import Emulator, SandboxSettings
+from tests.sandbox_thread import RunningSandbox
+
+
+@dataclass
+class Result:
+    """How one run of the command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+
+@dataclass
+class World:
+    """A sandbox with Akka and one cloud, and the product's command in it."""
+
+    running: RunningSandbox
+    cloud: Any
+    akka: AkkaEmulator
+    provider: str
+    said: list[str] = field(default_factory=list)
+    passwords: list[str] = field(default_factory=list)
+
+    def run(self, *arguments: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Result:
+        """Run `pullkey` as a person would, without a terminal."""
+        done = subprocess.run(
+            [sys.executable, "-m", "bootstrap", *arguments],
+            env={**self.running.process_environment(), "NO_COLOR": "1", **(env or {})},
+            input=stdin,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        self.said += [done.stdout, done.stderr]
+        self._remember_passwords()
+        assert "Traceback" not in done.stderr, done.stderr
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def onboard(self, *arguments: str, **how: Any) -> Result:
+        return self.run("onboard", self.provider, "--yes", "--timeout", "20s", *arguments, **how)
+
+    def changes(self) -> list[str]:
+        """The calls so far that can change something and were not refused, as API.METHOD."""
+        return [
+            f"{call.api}.{call.method}"
+            for call in self.running.sandbox.log.calls
+            if call.changes and call.status < 400
+        ]
+
+    def calls(self, name: str) -> int:
+        return sum(f"{call.api}.{call.method}" == name for call in self.running.sandbox.log.calls)
+
+    def fault(self, spec: str) -> None:
+        self.running.sandbox.faults.add(spec)
+
+    def held(self, name: str, project: str = "shop") -> AkkaCredential:
+        """What Akka holds, its password included."""
+        return self.akka.credential(project, name)
+
+    def names(self, project: str = "shop") -> list[str]:
+        """The credentials that Akka shows."""
+        answer = subprocess.run(
+            [self.akka.cli, "docker", "list-credentials", f"--project={project}", "-o", "json"],
+            env=self.running.process_environment(), capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return [row["name"] for row in json.loads(answer.stdout or "[]")]
+
+    def _remember_passwords(self) -> None:
+        for project in self.akka.projects.values():
+            for region in project.regions:
+                for _, _, entry in project.secrets.seen_from(region):
+                    credential = entry.value.credential()
+                    if credential is not None and credential.password not in self.passwords:
+                        self.passwords.append(credential.password)
+
+    def leaks(self) -> list[str]:
+        """Where a piece of a key that Akka was given stands, other than in Akka."""
+        found = []
+        texts = {"output": "".join(self.said), "call log": repr(self.running.sandbox.log.calls)}
+        state = Path(self.running.environment["PULLKEY_STATE_DIR"])
+        for path in state.rglob("*"):
+            if path.is_file():
+                texts[str(path)] = path.read_text(errors="replace")
+        for password in self.passwords:
+            for piece in pieces(password):
+                found += [f"{where} holds {piece[:6]}..." for where, text in texts.items() if piece in text]
+        return found
+
+
+def pieces(password: str) -> list[str]:
+    """What of a password is enough to recognise it by: of a JSON key, the lines of its private key."""
+    try:
+        key = json.loads(password)["private_key"]
+    except (ValueError, KeyError, TypeError):
+        return [password]
+    return [line[:24] for line in key.splitlines()[2:-2]]
+
+
+def make_world(provider: str, settings: SandboxSettings | None = None) -> Iterator[World]:
+    def cloud() -> Emulator:
+        from bootstrap import plugins
+
+        return plugins.load(provider).emulator()()
+
+    with RunningSandbox({"akka": AkkaEmulator, "cloud": cloud}, settings) as running:
+        akka = running.sandbox.emulators["akka"]
+        assert isinstance(akka, AkkaEmulator)
+        world = World(running, running.sandbox.emulators["cloud"], akka, provider)
+        yield world
+        assert world.leaks() == []
+
+
+@pytest.fixture
+def gcr() -> Iterator[World]:
+    yield from make_world("gcr")
+
+
+@pytest.fixture
+def acr() -> Iterator[World]:
+    yield from make_world("acr")
+
+
+@pytest.fixture(autouse=True)
+def _own_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the person at this machine has set must not decide a test."""
+    for name in os.environ:
+        if name.startswith(("PULLKEY_", "AKKA_", "AZURE_", "GOOGLE_", "CLOUDSDK_")) and "TEST" not in name:
+            monkeypatch.delenv(name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where the programs are promised, a test that needs them may not be skipped for their absence."""
+    import shutil
+
+    for item in items:
+        if item.get_closest_marker("needs_debian") and not os.environ.get("PULLKEY_TESTS_REQUIRE_DEBIAN"):
+            missing = [name for name in ("docker-registry", "skopeo") if shutil.which(name) is None]
+            if missing:
+                item.add_marker(pytest.mark.skip(reason=f"not installed: {', '.join(missing)}"))
