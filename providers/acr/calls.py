@@ -1,0 +1,95 @@
+"""What the calls of Azure's two APIs have in common: how a refusal is told, and one traced line a call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from bootstrap.errors import PullkeyError, StepFailed
+
+T = TypeVar("T")
+INSTALL = 'pipx install --force "pullkey[acr]"  (or: uv tool install "pullkey[acr]", or: pip install "pullkey[acr]")'
+
+
+class NoLogin(PullkeyError):
+    """There is no usable Azure login."""
+
+
+class CallRefused(Exception):
+    """A call that Azure refused, or did not answer.
+
+    Args:
+        status: the HTTP status; 0 if there was no answer.
+        code: Azure's name of the error, `AuthorizationFailed`; "" if it gave none.
+        message: its own words.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{status} {code}")
+        self.status = status
+        self.code = code
+        self.message = message
+
+    @property
+    def missing(self) -> bool:
+        return self.status == 404
+
+    @property
+    def forbidden(self) -> bool:
+        return self.status in (401, 403)
+
+    @property
+    def unanswered(self) -> bool:
+        """It may have been done all the same."""
+        return self.status in {0, 408} or self.status >= 500
+
+    @property
+    def busy(self) -> bool:
+        """It says nothing about the call itself, only that it should come again."""
+        return self.unanswered or self.status == 429
+
+    @property
+    def said(self) -> str:
+        """Azure's own words, in one line, with its code."""
+        code = self.code or (str(self.status) if self.status else "no answer")
+        return f"{code}, {plain(self.message)}" if self.message else code
+
+
+def refused(error: CallRefused, doing: str) -> StepFailed:
+    """An Azure error as a sentence."""
+    return StepFailed(f"Azure refused to {doing}: {error.said}")
+
+
+@contextmanager
+def as_sentence(doing: str) -> Iterator[None]:
+    """Whatever is refused inside ends in a sentence."""
+    try:
+        yield
+    except CallRefused as error:
+        raise refused(error, doing) from None
+
+
+async def traced(
+    trace: Callable[[str], None], method: str, resource: str, call: Callable[[], Awaitable[T]]
+) -> T:
+    """Await a call; tell its method, resource, status and time."""
+    begin = time.monotonic()
+    status = "OK"
+    try:
+        return await call()
+    except CallRefused as error:
+        status = f"{error.status or 'unanswered'} {error.code}".rstrip()
+        raise
+    except BaseException as error:
+        status = type(error).__name__
+        raise
+    finally:
+        trace(f"azure {method} {resource} {status} {(time.monotonic() - begin) * 1000:.0f} ms")
+
+
+def plain(text: str) -> str:
+    """Text from elsewhere as one printable line, cut to what a person reads."""
+    one_line = " ".join(text.split())
+    return "".join(character for character in one_line if character.isprintable())[:300]

@@ -1,0 +1,75 @@
+"""What an access token says of the person it was given to.
+
+It is our own token, straight from the directory over TLS, so nothing is verified; whatever cannot be read counts as
+unknown, never as a missing right. Names of claims: "Access token claims reference".
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+GRAPH_RIGHT = "Application.ReadWrite.OwnedBy (Microsoft Graph)"
+
+_MAKES_APPLICATIONS = frozenset(
+    {"Application.ReadWrite.OwnedBy", "Application.ReadWrite.All", "Directory.ReadWrite.All"}
+)
+# "Microsoft Entra built-in roles": those that may create applications where members may not.
+_DIRECTORY_ROLES = frozenset({
+    "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3",  # Application Administrator
+    "158c047a-c907-4556-b7ef-446551a6b5f7",  # Cloud Application Administrator
+    "62e90394-69f5-4237-9190-012177145e10",  # Global Administrator
+    "cf1c38e5-3621-4004-a7cb-879624dcddd0",  # Application Developer
+})  # fmt: skip
+
+
+def read(token: str) -> Mapping[str, Any]:
+    """The claims of a token; empty if it is none that can be read.
+
+    >>> read("not a token")
+    {}
+    """
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def person(claims: Mapping[str, Any]) -> str:
+    """Whom the token is for, as a person would recognise it."""
+    for name in ("upn", "preferred_username", "unique_name", "email", "app_displayname"):
+        if claims.get(name):
+            return str(claims[name])
+    return f"application {claims['appid']}" if claims.get("appid") else "your Azure login"
+
+
+def makes_applications(claims: Mapping[str, Any]) -> bool | None:
+    """Whether the token's owner may make applications and their secrets.
+
+    Returns:
+        None if the token does not tell: of a member without a directory role, the tenant's policy decides.
+    """
+    if not claims:
+        return None
+    if _DIRECTORY_ROLES & _texts(claims.get("wids")):
+        return True
+    if claims.get("scp") is not None:
+        return None
+    return bool(_MAKES_APPLICATIONS & _texts(claims.get("roles")))
+
+
+def is_application(claims: Mapping[str, Any]) -> bool:
+    """Whether the token is an application's own, with nobody signed in."""
+    return bool(claims) and claims.get("scp") is None
+
+
+def _texts(value: Any) -> frozenset[str]:
+    return (
+        frozenset(filter(lambda one: isinstance(one, str), value)) if isinstance(value, list) else frozenset()
+    )

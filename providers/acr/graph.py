@@ -1,0 +1,356 @@
+"""Microsoft Graph, as far as this provider calls it: applications, their secrets, service principals, policies.
+
+The SDK stays inside: what goes in and out is our own. Reads are tried again as its own retry does it; a call that
+changes something is sent once, and whoever made it judges the answer.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import stamina
+
+from bootstrap.secret import Secret
+from providers.acr.calls import CallRefused, traced
+
+if TYPE_CHECKING:
+    from msgraph.generated.models.application import Application as GraphApplication
+
+T = TypeVar("T")
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Password:
+    """A client secret, without its text: Graph shows that once only."""
+
+    key_id: str
+    display_name: str
+    ends: dt.datetime | None
+
+
+@dataclass(frozen=True)
+class Application:
+    """An application; `object_id` is what it is changed by, `app_id` what it logs in with."""
+
+    object_id: str
+    app_id: str
+    display_name: str
+    notes: str
+    created: dt.datetime | None
+    passwords: tuple[Password, ...]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The application's service principal in this directory."""
+
+    object_id: str
+    enabled: bool
+
+
+@dataclass(frozen=True)
+class NewPassword:
+    """A client secret that was just made."""
+
+    key_id: str
+    text: Secret
+    ends: dt.datetime
+
+
+@dataclass(frozen=True)
+class PasswordPolicy:
+    """What the directory allows of client secrets; rules hold for applications made after a day, `None` for all."""
+
+    forbidden: bool = False
+    forbidden_after: dt.datetime | None = None
+    longest: dt.timedelta | None = None
+    longest_after: dt.datetime | None = None
+
+    def forbids(self, created: dt.datetime | None) -> bool:
+        """Whether an application of that day (`None`: one yet to be made) may have no secret."""
+        return self.forbidden and _since(created, self.forbidden_after)
+
+    def limit(self, created: dt.datetime | None) -> dt.timedelta | None:
+        """The longest that a secret of such an application may live, or None."""
+        return self.longest if _since(created, self.longest_after) else None
+
+
+class Graph:
+    """The calls.
+
+    Args:
+        login: gives tokens, as `azure.core`'s `AsyncTokenCredential`.
+        url: the endpoint, without path.
+        trace: takes one line per call, without secrets.
+    """
+
+    def __init__(self, login: Any, url: str, trace: Callable[[str], None]) -> None:
+        from kiota_authentication_azure.azure_identity_authentication_provider import (
+            AzureIdentityAuthenticationProvider,
+        )
+        from kiota_http.kiota_client_factory import KiotaClientFactory
+        from msgraph.graph_request_adapter import GraphRequestAdapter
+        from msgraph.graph_service_client import GraphServiceClient
+        from msgraph_core import GraphClientFactory  # type: ignore[import-untyped]
+
+        self.scope = f"{url}/.default"
+        self._trace = trace
+        host = urlsplit(url).hostname or ""
+        self._http = GraphClientFactory.create_with_default_middleware(
+            client=KiotaClientFactory.get_default_client()
+        )
+        self._http.timeout = httpx.Timeout(_SECONDS, connect=10.0)
+        adapter = GraphRequestAdapter(
+            AzureIdentityAuthenticationProvider(login, scopes=[self.scope], allowed_hosts=[host]), self._http
+        )
+        adapter.base_url = f"{url}/v1.0"
+        self._client = GraphServiceClient(request_adapter=adapter)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    # -- calling -------------------------------------------------------------------------------------------------
+
+    async def _change(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+        async def translated() -> T:
+            from azure.core.exceptions import AzureError
+            from kiota_abstractions.api_error import APIError
+
+            try:
+                return await call()
+            except APIError as error:
+                raise _call_refused(error) from None
+            except (httpx.TransportError, AzureError) as error:
+                raise CallRefused(0, "", type(error).__name__) from None
+            except ValueError:
+                raise CallRefused(0, "", "its answer cannot be read") from None
+
+        return await traced(self._trace, method, resource, translated)
+
+    async def _read(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+        """A read may be repeated. The SDK does that where it is told 429, 503 and 504, and not for a lost connection."""
+        async for attempt in stamina.retry_context(
+            on=_comes_again, attempts=3, wait_initial=0.2, wait_max=2.0
+        ):
+            with attempt:
+                return await self._change(method, resource, call)
+        raise AssertionError("stamina either returns or raises")
+
+    def _once(self, **headers: str) -> Any:
+        """The configuration of a request that the SDK must not repeat."""
+        from kiota_abstractions.base_request_configuration import RequestConfiguration
+        from kiota_abstractions.headers_collection import HeadersCollection
+        from kiota_http.middleware.options import RetryHandlerOption
+
+        collection = HeadersCollection()
+        for name, value in headers.items():
+            collection.add(name, value)
+        return RequestConfiguration(
+            headers=collection, options=[RetryHandlerOption(max_retries=0, should_retry=False)]
+        )
+
+    # -- applications --------------------------------------------------------------------------------------------
+
+    async def application_by_unique_name(self, unique_name: str) -> Application | None:
+        one = self._client.applications_with_unique_name(unique_name)
+        return await self._or_none(self._read("GetApplication", unique_name, lambda: _application(one.get())))
+
+    async def application_by_app_id(self, app_id: str) -> Application | None:
+        one = self._client.applications_with_app_id(app_id)
+        return await self._or_none(self._read("GetApplication", app_id, lambda: _application(one.get())))
+
+    async def _or_none(self, found: Awaitable[T]) -> T | None:
+        try:
+            return await found
+        except CallRefused as error:
+            if error.missing:
+                return None
+            raise
+
+    async def applications_named(self, display_name: str) -> list[Application]:
+        """All the applications of exactly that display name, of which there may be many."""
+        from kiota_abstractions.base_request_configuration import RequestConfiguration
+        from msgraph.generated.applications.applications_request_builder import ApplicationsRequestBuilder
+
+        quoted = display_name.replace("'", "''")
+        parameters = ApplicationsRequestBuilder.ApplicationsRequestBuilderGetQueryParameters(
+            filter=f"displayName eq '{quoted}'"
+        )
+
+        async def listed() -> list[Application]:
+            page = await self._client.applications.get(RequestConfiguration(query_parameters=parameters))
+            found = [_as_application(one) for one in (page.value if page else None) or ()]
+            # Graph compares without regard to case.
+            return [one for one in found if one.display_name == display_name]
+
+        return await self._read("ListApplications", display_name, listed)
+
+    async def create_application(self, unique_name: str, display_name: str, notes: str) -> Application | None:
+        """Create it under a name that only one application can have, or update the one that is there.
+
+        "Create application: Upsert": 201 with a body when it was created, 204 without one when it was updated; without
+        the header Graph answers 404.
+
+        Returns:
+            the application if it was created, None if there was one.
+        """
+        from msgraph.generated.models.application import Application as GraphApplication
+
+        body = GraphApplication(
+            display_name=display_name, notes=notes, tags=["pullkey"], sign_in_audience="AzureADMyOrg"
+        )
+        builder = self._client.applications_with_unique_name(unique_name)
+
+        async def patch() -> Application | None:
+            made = await builder.patch(body, self._once(Prefer="create-if-missing"))
+            return _as_application(made) if made is not None and made.id else None
+
+        return await self._change("UpsertApplication", unique_name, patch)
+
+    async def delete_application(self, object_id: str) -> None:
+        builder = self._client.applications.by_application_id(object_id)
+        await self._change("DeleteApplication", object_id, lambda: builder.delete(self._once()))
+
+    # -- service principals --------------------------------------------------------------------------------------
+
+    async def principal(self, app_id: str) -> Principal | None:
+        builder = self._client.service_principals_with_app_id(app_id)
+
+        async def got() -> Principal | None:
+            found = await builder.get()
+            return Principal(str(found.id), found.account_enabled is not False) if found else None
+
+        return await self._or_none(self._read("GetServicePrincipal", app_id, got))
+
+    async def create_principal(self, app_id: str) -> Principal:
+        from msgraph.generated.models.service_principal import ServicePrincipal
+
+        async def post() -> Principal:
+            made = await self._client.service_principals.post(ServicePrincipal(app_id=app_id), self._once())
+            if made is None or not made.id:
+                raise CallRefused(0, "", "its answer is empty")
+            return Principal(made.id, enabled=True)
+
+        return await self._change("CreateServicePrincipal", app_id, post)
+
+    async def delete_principal(self, object_id: str) -> None:
+        builder = self._client.service_principals.by_service_principal_id(object_id)
+        await self._change("DeleteServicePrincipal", object_id, lambda: builder.delete(self._once()))
+
+    # -- secrets -------------------------------------------------------------------------------------------------
+
+    async def add_password(self, object_id: str, display_name: str, ends: dt.datetime) -> NewPassword:
+        """A new client secret. Sent once: a second call makes a second secret."""
+        from msgraph.generated.applications.item.add_password.add_password_post_request_body import (
+            AddPasswordPostRequestBody,
+        )
+        from msgraph.generated.models.password_credential import PasswordCredential
+
+        body = AddPasswordPostRequestBody(
+            password_credential=PasswordCredential(display_name=display_name, end_date_time=ends)
+        )
+        builder = self._client.applications.by_application_id(object_id).add_password
+
+        async def post() -> NewPassword:
+            made = await builder.post(body, self._once())
+            if made is None or made.key_id is None or not made.secret_text:
+                # It was made all the same, and must be looked for.
+                raise CallRefused(0, "", "its answer holds no secret")
+            return NewPassword(str(made.key_id), Secret(made.secret_text), made.end_date_time or ends)
+
+        return await self._change("AddPassword", object_id, post)
+
+    async def remove_password(self, object_id: str, key_id: str) -> None:
+        from uuid import UUID
+
+        from msgraph.generated.applications.item.remove_password.remove_password_post_request_body import (
+            RemovePasswordPostRequestBody,
+        )
+
+        body = RemovePasswordPostRequestBody(key_id=UUID(key_id))
+        builder = self._client.applications.by_application_id(object_id).remove_password
+        await self._change(
+            "RemovePassword", f"{object_id} {key_id}", lambda: builder.post(body, self._once())
+        )
+
+    # -- policies ------------------------------------------------------------------------------------------------
+
+    async def password_policy(self) -> PasswordPolicy:
+        """The directory's default; one of the application's own is not read, and shows when the secret is made.
+
+        Source: Graph's "tenantAppManagementPolicy resource type".
+        """
+
+        async def got() -> PasswordPolicy:
+            found = await self._client.policies.default_app_management_policy.get()
+            rules = found.application_restrictions if found and found.is_enabled else None
+            forbidden, forbidden_after, longest, longest_after = False, None, None, None
+            for rule in (rules.password_credentials if rules else None) or ():
+                if rule.state is not None and str(rule.state.value) != "enabled":
+                    continue
+                kind = str(rule.restriction_type.value) if rule.restriction_type else ""
+                if kind == "passwordAddition":
+                    forbidden, forbidden_after = True, rule.restrict_for_apps_created_after_date_time
+                elif kind == "passwordLifetime":
+                    longest = rule.max_lifetime
+                    longest_after = rule.restrict_for_apps_created_after_date_time
+            return PasswordPolicy(forbidden, forbidden_after, longest, longest_after)
+
+        return await self._read("GetDefaultAppManagementPolicy", "policies", got)
+
+    async def members_create_applications(self) -> bool:
+        """Whether the directory lets every member create applications."""
+
+        async def got() -> bool:
+            found = await self._client.policies.authorization_policy.get()
+            rights = found.default_user_role_permissions if found else None
+            return rights is None or rights.allowed_to_create_apps is not False
+
+        return await self._read("GetAuthorizationPolicy", "policies", got)
+
+
+async def _application(answer: Awaitable[GraphApplication | None]) -> Application:
+    found = await answer
+    if found is None:
+        raise CallRefused(0, "", "its answer is empty")
+    return _as_application(found)
+
+
+def _as_application(found: GraphApplication) -> Application:
+    return Application(
+        object_id=str(found.id),
+        app_id=str(found.app_id),
+        display_name=found.display_name or "",
+        notes=found.notes or "",
+        created=found.created_date_time,
+        passwords=tuple(
+            Password(str(one.key_id), one.display_name or "", one.end_date_time)
+            for one in found.password_credentials or ()
+        ),
+    )
+
+
+def _call_refused(error: Any) -> CallRefused:
+    main = getattr(error, "error", None)
+    code, message = getattr(main, "code", None), getattr(main, "message", None)
+    status = error.response_status_code
+    return CallRefused(status if isinstance(status, int) else 0, code or "", message or "")
+
+
+def _comes_again(error: Exception) -> bool:
+    return isinstance(error, CallRefused) and (error.status == 0 or error.status in (500, 502))
+
+
+def _since(created: dt.datetime | None, day: dt.datetime | None) -> bool:
+    return created is None or day is None or created.timestamp() > _timestamp(day)
+
+
+def _timestamp(moment: dt.datetime) -> float:
+    # Graph's "for all" is the year 1, which some platforms' time cannot hold.
+    return moment.timestamp() if moment.year > 1970 else 0.0

@@ -1,0 +1,363 @@
+"""One Azure target, open: the steps, and the facts that they share."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import difflib
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+
+from bootstrap.errors import Problem, ProblemKind, PullkeyError, StepFailed
+from bootstrap.handshake import Attempt, Probe, Verdict
+from bootstrap.link import local_name
+from bootstrap.once import Once
+from bootstrap.provider import RunContext, Session
+from bootstrap.steps import Findings, Notice, State, Step
+from bootstrap.waiting import Deadline
+from providers.acr import claims
+from providers.acr.calls import CallRefused
+from providers.acr.cloud import Azure, Registry
+from providers.acr.graph import Application, Principal
+from providers.acr.steps import (
+    ACR_PULL,
+    NO_SECRETS,
+    REPOSITORY_READER,
+    ROLE_NAMES,
+    Grant,
+    Identity,
+    Key,
+)
+from providers.acr.target import AcrTarget, is_guid
+
+_UNDO_SECONDS = 60.0
+# The directory's clock and ours differ, and a lifetime that is a second too long is refused.
+_CLOCK_MARGIN = dt.timedelta(minutes=5)
+
+
+class AcrSession(Session):
+    """See `bootstrap.provider.Session`."""
+
+    def __init__(self, target: AcrTarget, context: RunContext) -> None:
+        self.target = target
+        self.context = context
+        self.cloud = Azure(target.cloud, target.auth, target.tenant, context.trace)
+        self.registry = Once(self._registry)
+        self.application = Once(self._application)
+        self.principal = Once(self._principal)
+        self.known: Application | None = None
+        self.known_principal: Principal | None = None
+        self.application_made = False
+        self.lifetime = target.expires_in
+        self.role = ACR_PULL
+        self.scope = ""
+        self._key = Key(self)
+        steps: list[Step] = [Identity(self)]
+        if not target.skip_grant:
+            steps.append(Grant(self))
+        self.steps = [*steps, self._key]
+
+    # -- facts ---------------------------------------------------------------------------------------------------
+
+    async def _registry(self) -> Registry:
+        """The registry, wherever it is.
+
+        Raises:
+            StepFailed: it cannot be found, or is not at the host that was named.
+        """
+        target = self.target
+        try:
+            if target.resource_group:
+                found = await self.cloud.registry(target.subscription, target.resource_group, target.name)
+            else:
+                found = await self._searched()
+        except CallRefused as error:
+            raise StepFailed(f"Azure does not show the registry {target.name} ({error.said})", mend="Check --registry and --subscription against `az acr list`.") from None  # fmt: skip
+        if found.login_server != target.host:
+            raise StepFailed(f"The login server of {found.name} is {found.login_server}, not {target.host}", mend=f"Give --registry {found.login_server}")  # fmt: skip
+        self.scope = found.id
+        self.role = REPOSITORY_READER if found.abac else ACR_PULL
+        return found
+
+    async def _searched(self) -> Registry:
+        wanted, name = self.target.subscription, self.target.name
+        if is_guid(wanted):
+            subscriptions = [wanted]
+        else:
+            seen = await self.cloud.subscriptions()
+            subscriptions = [
+                one for one, title in seen.items() if not wanted or title.lower() == wanted.lower()
+            ]
+            if not subscriptions:
+                which = f"subscription {wanted}" if wanted else "subscription at all"
+                known = f"It sees: {', '.join(sorted(seen.values()))}." if seen else ""
+                raise StepFailed(f"This login sees no {which}. {known}".rstrip(), mend="Check --subscription and --tenant against `az account list`.")  # fmt: skip
+        answers = await self.cloud.registries_of(subscriptions)
+        registries = [one for answer in answers if not isinstance(answer, CallRefused) for one in answer]
+        refusals = [answer for answer in answers if isinstance(answer, CallRefused)]
+        for one in registries:
+            if one.name.lower() == name.lower():
+                return one
+        if refusals and not registries:
+            raise refusals[0]
+        where = f"subscription {wanted}" if wanted else f"any of {len(subscriptions)} subscriptions"
+        near = difflib.get_close_matches(name.lower(), sorted(one.name.lower() for one in registries), n=3, cutoff=0.5)  # fmt: skip
+        hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        unseen = f" ({len(refusals)} could not be searched)" if refusals else ""
+        raise StepFailed(f"There is no registry {name} in {where} that this login sees{unseen}", mend=f"{hint}See `az acr list`; another --subscription or --tenant may have it.")  # fmt: skip
+
+    async def _application(self) -> Application | None:
+        graph, target = self.cloud.graph, self.target
+        if target.app_id:
+            self.known = await graph.application_by_app_id(target.app_id)
+        else:
+            self.known = await graph.application_by_unique_name(target.unique_name)
+        return self.known
+
+    async def _principal(self) -> Principal | None:
+        application = await self.application()
+        app_id = application.app_id if application else self.target.app_id
+        self.known_principal = await self.cloud.graph.principal(app_id) if app_id else None
+        return self.known_principal
+
+    def has(self, application: Application) -> None:
+        """The application that was found or made by the step; a read might not show it yet."""
+        self.known = application
+
+    def has_principal(self, principal: Principal) -> None:
+        self.known_principal = principal
+
+    async def has_role(self, registry: Registry, principal: Principal) -> bool:
+        assigned = await self.cloud.assignments(registry, principal.object_id)
+        return any(one.role == self.role for one in assigned)
+
+    def undo_deadline(self) -> Deadline:
+        """Undoing has time of its own: the run may have failed because its time was up."""
+        return Deadline(_UNDO_SECONDS)
+
+    # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
+
+    async def connect(self) -> str:
+        return await self.cloud.connect()
+
+    async def close(self) -> None:
+        await self.cloud.close()
+
+    async def server(self) -> str:
+        return self.target.host
+
+    async def username(self) -> str | None:
+        if self.target.app_id:
+            return self.target.app_id
+        if self.known is None:
+            try:
+                await self.application()
+            except CallRefused:
+                return None
+        return self.known.app_id if self.known else None
+
+    async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
+        missing: dict[str, str] = {}
+        on_registry = [name for name in permissions if name != claims.GRAPH_RIGHT]
+        if claims.GRAPH_RIGHT in permissions and not await self._makes_secrets():
+            missing[claims.GRAPH_RIGHT] = "the directory"
+        if on_registry:
+            try:
+                registry = await self.registry()
+                held = await self.cloud.allowed_actions(registry)
+            except (CallRefused, PullkeyError):
+                return missing or None
+            missing |= {name: f"registry {registry.name}" for name in on_registry if not allows(held, name)}
+        return missing
+
+    async def _makes_secrets(self) -> bool:
+        """Whether this login may make applications and secrets; yes where nobody can tell."""
+        token = self.cloud.graph_claims
+        known = claims.makes_applications(token)
+        if known is not None:
+            return known
+        if self.target.app_id or not token:
+            return True  # who owns an application may add a secret to it; the call itself will tell
+        try:
+            return await self.cloud.graph.members_create_applications()
+        except CallRefused:
+            return True
+
+    async def preflight(self) -> Findings:
+        findings = Findings()
+        for found in await asyncio.gather(self._about_registry(), self._about_application()):
+            findings.add(found)
+        return findings
+
+    async def _about_registry(self) -> Findings:
+        try:
+            registry = await self.registry()
+        except PullkeyError as error:
+            return Findings([Problem(ProblemKind.SETUP, error.what, error.mend)])
+        findings = Findings()
+        if not registry.public_network:
+            findings.problems.append(Problem(ProblemKind.SETUP, f"Public network access to {registry.name} is off, and Akka pulls over the public internet", f"Switch it on: az acr update --name {registry.name} --public-network-enabled true"))  # fmt: skip
+        elif registry.firewall_denies and not registry.firewall_exceptions:
+            findings.problems.append(Problem(ProblemKind.SETUP, f"The network rules of {registry.name} let nobody in from the public internet, from where Akka pulls", f"Allow it: az acr update --name {registry.name} --default-action Allow, or let Akka's addresses in: az acr network-rule add --name {registry.name} --ip-address ADDRESS"))  # fmt: skip
+        elif registry.firewall_denies:
+            findings.notices.append(Notice(f"The network rules of {registry.name} let only some addresses in; Akka's must be among them, which cannot be seen from here."))  # fmt: skip
+        if registry.anonymous_pull:
+            findings.notices.append(Notice(f"{registry.name} lets anybody pull: Akka needs no credential for it."))  # fmt: skip
+        return findings
+
+    async def _about_application(self) -> Findings:
+        target = self.target
+        try:
+            application, principal = await self.application(), await self.principal()
+        except CallRefused as error:
+            if target.app_id or not error.forbidden:
+                return Findings([Problem(ProblemKind.SETUP, f"The directory does not show the application {target.app_label} ({error.said})", "Check --app-id and --tenant", step="identity")])  # fmt: skip
+            return Findings()  # the missing right is told by its name
+        if application is None and target.app_id:
+            if principal is not None:
+                return Findings([Problem(ProblemKind.SETUP, f"The application {target.app_id} is of another directory, where alone a secret can be added to it", "Log in there, or name an application of this directory with --app-id", step="key")])  # fmt: skip
+            return Findings([Problem(ProblemKind.SETUP, f"There is no application {target.app_id} in this directory", "Check --app-id against `az ad app list`; it takes the application (client) id", step="identity")])  # fmt: skip
+        if application is None and (others := await self._namesakes()):
+            ids = ", ".join(one.app_id for one in others)
+            return Findings([Problem(ProblemKind.QUESTION, f"There is an application {target.app_name} that pullkey has not made: {ids}", "To use it, name it with --app-id; to have one of its own made, give another --app-name", step="identity")])  # fmt: skip
+        if application is not None and principal is None and target.app_id:
+            return Findings([Problem(ProblemKind.SETUP, f"The application {target.app_id} has no service principal in this directory", f"Have it made: az ad sp create --id {target.app_id}", step="identity")])  # fmt: skip
+        if principal is not None and not principal.enabled:
+            return Findings([Problem(ProblemKind.SETUP, f"The service principal of {target.app_label} is disabled", f"Find out why; then: az ad sp update --id {application.app_id if application else ''} --set accountEnabled=true", step="identity")])  # fmt: skip
+        return await self._about_policy(application)
+
+    async def _namesakes(self) -> list[Application]:
+        try:
+            return await self.cloud.graph.applications_named(self.target.app_name)
+        except CallRefused:
+            return []
+
+    async def _about_policy(self, application: Application | None) -> Findings:
+        """What the directory allows of client secrets is told first, and never tried."""
+        try:
+            if (await self._key.look()).state is State.DONE:
+                return Findings()
+            policy = await self.cloud.graph.password_policy()
+        except (CallRefused, PullkeyError):
+            return Findings()  # few may read it; it will show when the secret is made
+        created = application.created if application else None
+        if policy.forbids(created):
+            return Findings([Problem(ProblemKind.POLICY, "The directory's app management policy forbids client secrets", NO_SECRETS, step="key")])  # fmt: skip
+        longest = policy.limit(created)
+        if longest is None or self.lifetime <= longest:
+            return Findings()
+        self.lifetime = longest - _CLOCK_MARGIN
+        return Findings([], [Notice(f"The directory allows client secrets {longest.days} days at most, so this one is good for that long.")])  # fmt: skip
+
+    async def probe(self) -> Probe:
+        # Without an image any name will do: where the role is on the whole registry, a repository that is not there is
+        # answered "not found" only to those who may pull.
+        return Probe(self.target.host, self.target.repository or "pullkey-probe", self.target.reference)
+
+    async def diagnose(self, attempt: Attempt) -> str:
+        if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or self.credential is None:
+            return ""
+        key_id = self.credential.link.key_id
+        try:
+            registry = await self.registry()
+            application = await self.cloud.graph.application_by_app_id(self.credential.username)
+            principal = await self.cloud.graph.principal(self.credential.username)
+            granted = self.target.skip_grant or (
+                principal is not None and await self.has_role(registry, principal)
+            )
+        except (CallRefused, PullkeyError):
+            return ""
+        if application is None or principal is None:
+            return "Azure no longer shows the application: somebody or something deleted it."
+        if not principal.enabled:
+            return "Azure shows the service principal as disabled."
+        if key_id not in [one.key_id for one in application.passwords]:
+            return f"Azure no longer shows the secret {key_id}: somebody or something deleted it."
+        if not granted:
+            return f"Azure no longer shows {ROLE_NAMES[self.role]} on {registry.name}: somebody or something took it."
+        if self.target.skip_grant:
+            return "The secret is good; whether the role was granted is not known here (--skip-grant). A registry answers both alike."
+        return "Azure shows secret and role in place, so they are still spreading."
+
+    # -- scripts -------------------------------------------------------------------------------------------------
+
+    def script_variables(self) -> Mapping[str, str]:
+        target = self.target
+        ends = dt.datetime.now(dt.UTC) + self.lifetime
+        named = {
+            "REGISTRY": target.name,
+            "SUBSCRIPTION": target.subscription,
+            "END_DATE": f"{ends:%Y-%m-%dT%H:%M:%SZ}",
+        }
+        if target.app_id:
+            named["APPLICATION_ID"] = target.app_id
+        else:
+            named["UNIQUE_NAME"] = target.unique_name
+            named["APPLICATION"] = json.dumps({
+                "displayName": target.app_name,
+                "notes": "Pulls images for Akka. Made by pullkey's runbook.",
+                "tags": ["pullkey"],
+                "signInAudience": "AzureADMyOrg",
+            })  # fmt: skip
+        return {name: shlex.quote(value) for name, value in named.items()}
+
+    def script_preamble(self) -> str:
+        show = 'az acr show --name "$REGISTRY" ${SUBSCRIPTION:+--subscription "$SUBSCRIPTION"} --output tsv --query'
+        if self.target.app_id:
+            application = [
+                'application() { az ad app show --id "$APPLICATION_ID" --query appId --output tsv; }'
+            ]
+        else:
+            application = [
+                'GRAPH="$(az cloud show --query endpoints.microsoftGraphResourceId --output tsv)"',
+                "APPLICATION_URL=\"${GRAPH%/}/v1.0/applications(uniqueName='$UNIQUE_NAME')\"",
+                'application() { az rest --method GET --url "$APPLICATION_URL" --query appId --output tsv; }',
+            ]
+        return "\n".join([
+            f'SCOPE="$({show} id)"',
+            f'SERVER="$({show} loginServer)"',
+            f"ROLE={ACR_PULL}  # {ROLE_NAMES[ACR_PULL]}",
+            f'if [ "$({show} roleAssignmentMode)" = AbacRepositoryPermissions ]; then',
+            f"  ROLE={REPOSITORY_READER}  # {ROLE_NAMES[REPOSITORY_READER]}",
+            "fi",
+            *application,
+            "find_identity() {",
+            '  APP_ID="$(application)" && PRINCIPAL_ID="$(az ad sp show --id "$APP_ID" --query id --output tsv)"',
+            "}",
+            "# What was just made is not known everywhere at once.",
+            "patiently() {",
+            "  local try",
+            '  for try in 1 2 3 4 5 6; do "$@" && return; sleep "${PULLKEY_RUNBOOK_PAUSE:-10}"; done',
+            "  return 1",
+            "}",
+        ])  # fmt: skip
+
+    @property
+    def script_credential(self) -> Mapping[str, str]:
+        return {
+            "server": '"$SERVER"',
+            "username": '"$APP_ID"',
+            "email": f'"{local_name(self.target.app_name)}+$KEY_ID@$SERVER"',
+            "password": '"$SECRET"',
+        }
+
+
+def allows(held: Iterable[tuple[Sequence[str], Sequence[str]]], action: str) -> bool:
+    """Whether one of the roles allows an action: named by it, and not taken away again by the same role.
+
+    `*` stands for any text, and case does not count ("Understand Azure role definitions").
+
+    >>> allows([(["*"], ["Microsoft.Authorization/*/Write"])], "Microsoft.Authorization/roleAssignments/write")
+    False
+    >>> allows([(["*/read"], [])], "microsoft.authorization/roleassignments/READ")
+    True
+    """
+    return any(_covers(actions, action) and not _covers(without, action) for actions, without in held)
+
+
+def _covers(patterns: Iterable[str], action: str) -> bool:
+    return any(
+        re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) for pattern in patterns
+    )

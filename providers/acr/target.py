@@ -1,0 +1,180 @@
+"""One Azure registry, as a person names it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bootstrap.credential import secret_name
+from bootstrap.errors import UsageProblem
+from bootstrap.reference import parse_reference
+
+DEFAULT_APP = "akka-docker-reader"
+DEFAULT_LIFETIME = dt.timedelta(days=365)
+LOGINS = (
+    "default",
+    "cli",
+    "environment",
+    "workload-identity",
+    "managed-identity",
+    "developer-cli",
+    "powershell",
+)
+SUFFIXES = {"public": ".azurecr.io", "usgov": ".azurecr.us", "china": ".azurecr.cn"}
+
+# "Naming rules and restrictions for Azure resources": alphanumeric, 5 to 50.
+_NAME = re.compile(r"^[A-Za-z0-9]{5,50}$")
+# A registry made with a "domain name label scope" is at NAME-HASH.azurecr.io; a name itself has no dash.
+_LABEL = re.compile(r"^(?P<name>[a-z0-9]{5,50})(?:-[a-z0-9]+)?$")
+_RESOURCE = re.compile(
+    r"^/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)"
+    r"/providers/Microsoft\.ContainerRegistry/registries/(?P<name>[^/]+)/?$",
+    re.IGNORECASE,
+)
+_GUID = re.compile(r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
+_TENANT = re.compile(r"^[A-Za-z0-9.-]+$")
+_NOT_IN_A_UNIQUE_NAME = re.compile(r"[^a-z0-9]+")
+_APP_NAME_LIMIT = 120  # of `displayName`: Graph's "application resource type" says 256, the portal takes 120
+
+
+@dataclass(frozen=True)
+class AcrTarget:
+    """A registry of one Azure cloud. Names of registries are unique in the whole cloud."""
+
+    name: str
+    host: str  # the login server as typed, else as it is mostly derived from the name
+    cloud: str
+    resource_group: str  # "" unless a resource id was given
+    subscription: str  # id or name; "" to search all
+    repository: str  # of the image; "" if none was named
+    reference: str
+    app_name: str
+    app_id: str  # "" unless somebody else's application was named
+    skip_grant: bool
+    expires_in: dt.timedelta
+    auth: str
+    tenant: str
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> AcrTarget:
+        """Read the options of `pullkey onboard acr`, and `--image`.
+
+        Raises:
+            UsageProblem: one of them cannot be used, or two of them contradict each other.
+        """
+        text = values.get("registry")
+        if not text:
+            raise UsageProblem("No registry is named", mend="Name it: --registry NAME")
+        cloud, subscription, group = values.get("cloud") or "", values.get("subscription") or "", ""
+        repository = reference = host = ""
+        resource = _RESOURCE.match(text)
+        if resource is not None:
+            name, group = resource["name"], resource["group"]
+            if _GUID.match(subscription) and subscription.lower() != resource["subscription"].lower():
+                raise UsageProblem(f"--subscription is {subscription}, and --registry is in {resource['subscription']}: name one")  # fmt: skip
+            subscription = resource["subscription"]
+        elif _NAME.match(text):
+            name = text
+        else:
+            host, name, cloud, repository, reference = _login_server(text, cloud, where="--registry")
+        if not _NAME.match(name):
+            raise UsageProblem(
+                f"--registry: {name!r} is no registry name", mend="It is 5 to 50 letters and digits."
+            )
+        if values.get("image"):
+            at, of, cloud, repository, reference = _login_server(values["image"], cloud, where="--image")
+            if of != name.lower() or (host and at != host):
+                raise UsageProblem(f"--image is of {at}, and --registry is {host or name}: name one registry")
+            if not repository:
+                raise UsageProblem(f"--image names no image: {values['image']!r}")
+            host = at
+        cloud = cloud or "public"
+        app_id = values.get("app_id") or ""
+        if app_id and not _GUID.match(app_id):
+            raise UsageProblem(f"--app-id: {app_id!r} is no application (client) id", mend="It is a GUID: see `az ad app list --show-mine`.")  # fmt: skip
+        tenant = values.get("tenant") or ""
+        if tenant and not _TENANT.match(tenant):
+            raise UsageProblem(f"--tenant: {tenant!r} is no tenant id or domain")
+        lifetime = values.get("expires_in") or DEFAULT_LIFETIME
+        if lifetime < dt.timedelta(hours=1):
+            raise UsageProblem("--expires-in must be at least an hour", mend="A day is 1d.")
+        return cls(
+            name=name,
+            host=host or f"{name.lower()}{SUFFIXES[cloud]}",
+            cloud=cloud,
+            resource_group=group,
+            subscription=subscription,
+            repository=repository,
+            reference=reference,
+            app_name=_app_name(values.get("app_name") or DEFAULT_APP),
+            app_id=app_id.lower(),
+            skip_grant=bool(values.get("skip_grant")),
+            expires_in=lifetime,
+            auth=values.get("auth") or "default",
+            tenant=tenant,
+        )
+
+    # -- as `bootstrap.provider.Target` ---------------------------------------------------------------------------
+
+    @property
+    def label(self) -> str:
+        return self.host
+
+    @property
+    def registry(self) -> str:
+        return self.host
+
+    @property
+    def secret_name(self) -> str:
+        return secret_name(f"{self.name}{SUFFIXES[self.cloud]}")
+
+    @property
+    def identity(self) -> str:
+        return f"acr {self.name.lower()}{SUFFIXES[self.cloud]} {self.app_id or self.unique_name}"
+
+    # -- names ----------------------------------------------------------------------------------------------------
+
+    @property
+    def unique_name(self) -> str:
+        """What marks the application as ours: Graph lets a `uniqueName` be given once only, and never changed."""
+        return f"pullkey-{_slug(self.app_name)}"
+
+    @property
+    def app_label(self) -> str:
+        return self.app_id or self.app_name
+
+
+def is_guid(text: str) -> bool:
+    return bool(_GUID.match(text))
+
+
+def _login_server(text: str, cloud: str, *, where: str) -> tuple[str, str, str, str, str]:
+    """Host, registry name, cloud, repository and reference of a login server or an image of it.
+
+    Raises:
+        UsageProblem: it is no Azure registry, or one of another cloud than `cloud`.
+    """
+    named = parse_reference(text, where=where)
+    for of, suffix in SUFFIXES.items():
+        label = _LABEL.match(named.host.removesuffix(suffix)) if named.host.endswith(suffix) else None
+        if label is not None and named.port is None:
+            if cloud not in ("", of):
+                raise UsageProblem(f"{where}: {named.host} is in the cloud {of}, and --cloud is {cloud}")
+            return named.host, label["name"], of, named.path, named.reference if named.path else ""
+    raise UsageProblem(
+        f"{where}: {text!r} is no Azure registry",
+        mend="It is a name of 5 to 50 letters and digits, NAME.azurecr.io (.us, .cn), an image of it, or a resource id.",
+    )
+
+
+def _app_name(text: str) -> str:
+    if len(text) > _APP_NAME_LIMIT or not text.isprintable() or not _slug(text):
+        raise UsageProblem(f"--app-name: {text!r} is no name for an application", mend=f"It has letters or digits, and at most {_APP_NAME_LIMIT} characters.")  # fmt: skip
+    return text
+
+
+def _slug(text: str) -> str:
+    return _NOT_IN_A_UNIQUE_NAME.sub("-", text.lower()).strip("-")
