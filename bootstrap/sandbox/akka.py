@@ -1,0 +1,611 @@
+"""The Akka platform of the sandbox: its projects, secrets and registry configuration, and the `akka` executable.
+
+The executable (`akka_cli.py`) reads the command line; what it asks of the platform comes here over loopback, one call
+per command, with a token that only it is told. What a service of Akka would pull with can be read by tests with
+`AkkaEmulator.credential`.
+
+Facts are from the CLI reference and guides of akka-sdk for CLI 3.0.71. Not documented, and so assumed here:
+
+* `STATUS` is `OK`, or `MISSING` where the project refers to a secret that is not there, or `INVALID`.
+* `-o json` of a list is an array of objects with lower-case keys: `name`, `status`, `server`, `email`, `username`
+  for credentials; `name`, `type`, `keys` for secrets; with `--all-regions` also `region` and `sync`.
+* Projects are shown in JSON as the server's message has them (platform-api, `projects.proto`), in snake case.
+* A reference to a secret, in the project's registry configuration, is global or regional by itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import fnmatch
+import hmac
+import json
+import os
+import secrets
+import shlex
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from aiohttp import web
+
+from bootstrap.sandbox.akka_cli import OLD_VERSION
+from bootstrap.sandbox.calls import RestApi
+from bootstrap.sandbox.host import Sandbox
+
+VERSION = "3.0.71"
+DOCKER_TYPE = "docker"
+"""The TYPE of a registry credential in `akka secrets list`; the real word is not documented."""
+
+Mode = Literal["current", "old", "hangs", "asks", "babbles", "notices", "half-done", "logged-out", "not-ok"]
+"""How the CLI behaves:
+
+* `current`: as documented for 3.0.71.
+* `old`: as before 3.0.4: credentials are known by a UUID and removed with `delete-credentials`; text output only.
+* `hangs`: it never ends, whatever its `--timeout`.
+* `asks`: it asks a question on stdin, although prompts are disabled.
+* `babbles`: it does what it is told, and prints what nobody documented.
+* `notices`: it prints a notice before what it should print.
+* `half-done`: `add-credentials` writes the secret, then may not change the project's registry configuration, as a
+  service token might (whether it may is not documented).
+* `logged-out`: nobody is logged in.
+* `not-ok`: `list-credentials` shows a STATUS that is not OK.
+"""
+
+_GLOBAL = ""
+"""The scope of what is written in the primary region and copied to the others."""
+
+_GRPC_CODES = {
+    400: "InvalidArgument",
+    401: "Unauthenticated",
+    403: "PermissionDenied",
+    404: "NotFound",
+    409: "Aborted",
+    412: "FailedPrecondition",
+    429: "ResourceExhausted",
+    500: "Internal",
+    501: "Unimplemented",
+    503: "Unavailable",
+    504: "DeadlineExceeded",
+}
+
+
+@dataclass(frozen=True)
+class AkkaCredential:
+    """What Akka pulls with."""
+
+    server: str
+    username: str
+    email: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class AkkaSecret:
+    """A secret of a project. Akka never shows the values of one."""
+
+    type: str
+    data: Mapping[str, str] = field(repr=False)
+
+    def credential(self) -> AkkaCredential | None:
+        """The credential it holds, or None for a secret of another type."""
+        if self.type != DOCKER_TYPE:
+            return None
+        return AkkaCredential(**self.data)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A secret or a reference in one scope, and when it was last written."""
+
+    value: Any
+    since: dt.datetime
+
+
+class _AkkaError(Exception):
+    """An answer that is an error, in the platform's terms."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _Scoped:
+    """Things with a name, each either global or regional (guide "Regions": global unless `--region` is given)."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._entries: dict[str, dict[str, _Entry]] = {}
+
+    def write(self, name: str, value: Any, scope: _Scope, now: dt.datetime) -> bool:
+        """Create or replace; return whether it was there before.
+
+        Raises:
+            _AkkaError: it would have to change between global and regional, and that was not asked for.
+        """
+        there = self._entries.get(name, {})
+        existed = bool(there)
+        if scope.region != _GLOBAL and _GLOBAL in there:
+            if not scope.force_regional:
+                raise _AkkaError(
+                    412, f"{self._kind} '{name}' is global, use --force-regional to make it regional"
+                )
+            there = {}
+        elif scope.region == _GLOBAL and there and _GLOBAL not in there:
+            if not scope.force_global:
+                raise _AkkaError(
+                    412, f"{self._kind} '{name}' is regional, use --force-global to make it global"
+                )
+            there = {}
+        self._entries[name] = {**there, scope.region: _Entry(value, now)}
+        return existed
+
+    def remove(self, name: str, regions: list[str] | None) -> None:
+        """Remove it from these regions (None: wherever it is).
+
+        Raises:
+            _AkkaError: it is not there.
+        """
+        there = self._entries.get(name, {})
+        gone = [scope for scope in there if regions is None or scope in regions]
+        if not gone:
+            raise _AkkaError(404, f"{self._kind} '{name}' not found")
+        self._entries[name] = {scope: entry for scope, entry in there.items() if scope not in gone}
+        if not self._entries[name]:
+            del self._entries[name]
+
+    def find(self, name: str, region: str) -> tuple[str, _Entry] | None:
+        """What a region sees under this name, and its scope."""
+        there = self._entries.get(name, {})
+        for scope in (region, _GLOBAL):
+            if scope in there:
+                return scope, there[scope]
+        return None
+
+    def seen_from(self, region: str) -> Iterator[tuple[str, str, _Entry]]:
+        """Name, scope and entry of all that a region sees, by name."""
+        for name in sorted(self._entries):
+            found = self.find(name, region)
+            if found is not None:
+                yield name, *found
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """Where a command writes."""
+
+    region: str
+    force_global: bool
+    force_regional: bool
+
+
+class AkkaProject:
+    """A project: where it runs, its secrets, and which of them its registry configuration refers to."""
+
+    def __init__(self, name: str, owner: str, regions: tuple[str, ...], description: str = "") -> None:
+        self.name = name
+        self.owner = owner
+        self.description = description
+        self.regions = regions
+        self.primary = regions[0]
+        self.id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"akka:{owner}/{name}"))
+        self.secrets = _Scoped("secret")
+        self.registries = _Scoped("registry credentials")
+
+    def put_credential(self, name: str, credential: AkkaCredential, now: dt.datetime) -> None:
+        """What somebody else has already registered, as a global credential."""
+        everywhere = _Scope(_GLOBAL, force_global=True, force_regional=False)
+        self.secrets.write(name, AkkaSecret(DOCKER_TYPE, vars(credential)), everywhere, now)
+        self.registries.write(name, None, everywhere, now)
+
+    def message(self) -> dict[str, Any]:
+        """The project as the server's protobuf message has it (`kalix.projects.v1alpha.Project`)."""
+        owner_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"akka:{self.owner}"))
+        return {
+            "name": f"projects/{self.id}",
+            "friendly_name": self.name,
+            "description": self.description,
+            "owner": {"id": owner_id, "name": f"organizations/{owner_id}", "friendly_name": self.owner},
+            "regions": self.region_messages(),
+        }
+
+    def region_messages(self) -> list[dict[str, Any]]:
+        return [
+            {"name": f"projects/{self.id}/regions/{region}", "primary": region == self.primary}
+            for region in self.regions
+        ]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One command, as the executable sends it."""
+
+    flags: Mapping[str, Any]
+    arguments: list[str]
+    project: str
+    body: Mapping[str, Any]
+
+
+class AkkaEmulator:
+    """Akka's side of the sandbox.
+
+    Attributes:
+        projects: the projects by name, with all they hold. There is `shop` (the configured project, one region, empty)
+            and `billing` (two regions, with a credential `docker-credentials` that belongs to somebody else).
+        mode: how the CLI behaves; may be changed at any time.
+        mode_applies_to: the commands that a misbehaviour hits, as a shell pattern over the methods of the call log
+            (`docker.add-credentials`, `docker.*`).
+        service_token: the only value of AKKA_TOKEN that is accepted.
+        cli: the path of the executable, once started.
+    """
+
+    name = "akka"
+
+    def __init__(self) -> None:
+        self.projects = {
+            "shop": AkkaProject("shop", "acme", ("gcp-us-east1",), "Online shop"),
+            "billing": AkkaProject("billing", "acme", ("gcp-us-east1", "aws-us-east-2"), "Invoices"),
+        }
+        self.current_project = "shop"
+        self.mode: Mode = "current"
+        self.mode_applies_to = "*"
+        self.service_token = f"cst4.{secrets.token_hex(16)}"
+        self.cli = Path()
+        self._token = secrets.token_hex(16)
+
+    async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
+        """Serve the platform and write the executable; return where it is."""
+        self._sandbox = sandbox
+        self.projects["billing"].put_credential(
+            "docker-credentials",
+            AkkaCredential(
+                "https://registry.example.com/v2/", "billing-bot", "ops@example.com", "someone-elses"
+            ),
+            sandbox.now(),
+        )
+        app = web.Application(middlewares=[self._only_the_executable])
+        app.router.add_post("/manner", self._manner)
+        api = RestApi(sandbox.gate, self.name, _render_error, app)
+        for method, (handler, changes) in self._methods().items():
+            api.route(
+                "POST",
+                f"/call/{method}",
+                method,
+                self._answer(handler),
+                changes=changes,
+                resource=self._resource,
+            )
+        port = await sandbox.serve(app, tls=False)
+        self.cli = self._write_executable(sandbox.directory, port)
+        return {
+            "PATH": str(self.cli.parent),
+            "PULLKEY_AKKA_CLI": str(self.cli),
+            "PULLKEY_AKKA_PROJECT": self.current_project,
+        }
+
+    async def stop(self) -> None:
+        return
+
+    def credential(self, project: str, secret_name: str, region: str = "") -> AkkaCredential:
+        """What a service of `project` pulls with, password included.
+
+        Args:
+            project: the project's name.
+            secret_name: the name of the secret that holds the credential.
+            region: the region the service runs in; the primary unless given.
+
+        Raises:
+            KeyError: the project does not refer to such a secret, or the secret does not hold a credential.
+        """
+        holder = self.projects[project]
+        at = region or holder.primary
+        found = holder.secrets.find(secret_name, at)
+        credential = found[1].value.credential() if found else None
+        if credential is None or holder.registries.find(secret_name, at) is None:
+            raise KeyError(secret_name)
+        assert isinstance(credential, AkkaCredential)  # noqa: S101
+        return credential
+
+    # -- the executable --------------------------------------------------------------------------------------------
+
+    def _write_executable(self, directory: Path, port: int) -> Path:
+        program = directory / "akka-cli" / "akka_cli.py"
+        program.parent.mkdir(mode=0o700)
+        source = Path(__file__).with_name("akka_cli.py").read_bytes()
+        program.write_bytes(source)
+        endpoint = program.with_name("endpoint.json")
+        endpoint.touch(mode=0o600)
+        endpoint.write_text(json.dumps({"port": port, "token": self._token}), encoding="utf-8")
+        executable = directory / "bin" / "akka"
+        executable.parent.mkdir(mode=0o700, exist_ok=True)
+        # A script for the shell and not one for Python: the kernel limits how long the path after `#!` may be.
+        command = shlex.join([sys.executable, "-I", "-S", os.fspath(program)])
+        executable.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+        executable.chmod(0o755)
+        return executable
+
+    @web.middleware
+    async def _only_the_executable(
+        self, request: web.Request, handler: Callable[[web.Request], Any]
+    ) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+            return _render_error(401, "", "this is not the sandbox's akka")
+        response = await handler(request)
+        assert isinstance(response, web.StreamResponse)  # noqa: S101
+        return response
+
+    async def _manner(self, _: web.Request) -> web.Response:
+        """How the executable is to behave, which it has to know before it can read its command line."""
+        return web.json_response({"mode": self.mode, "pattern": fnmatch.translate(self.mode_applies_to)})
+
+    # -- one call --------------------------------------------------------------------------------------------------
+
+    def _methods(self) -> dict[str, tuple[Callable[[_Request], dict[str, Any]], bool]]:
+        """The answer to each method, and whether it changes something."""
+        return {
+            "docker.add-credentials": (self._add_credentials, True),
+            "docker.list-credentials": (self._list_credentials, False),
+            "docker.remove-credentials": (self._remove_credentials, True),
+            "docker.delete-credentials": (self._delete_credentials, True),
+            "secrets.list": (self._list_secrets, False),
+            "secrets.get": (self._get_secret, False),
+            "secrets.create": (self._create_secret, True),
+            "secrets.delete": (self._delete_secret, True),
+            "projects.list": (self._list_projects, False),
+            "projects.get": (self._get_project, False),
+            "projects.regions.list": (self._list_regions, False),
+            "projects.regions.set-primary": (self._set_primary, True),
+            "auth.current-login": (self._current_login, False),
+            "config.get": (self._config_get, False),
+            "config.list": (self._config_list, False),
+            "config.get-project": (lambda _: {"item": self.current_project}, False),
+            "config.get-organization": (lambda _: {"item": "acme"}, False),
+            "config.current-context": (lambda _: {"item": "default"}, False),
+            "config.list-contexts": (lambda _: {"items": ["default"]}, False),
+            "version": (lambda _: {"item": OLD_VERSION if self.mode == "old" else VERSION}, False),
+        }
+
+    def _resource(self, request: web.Request) -> str:
+        project = request.query.get("project") or self.current_project
+        return "/".join(part for part in (project, request.query.get("name", "")) if part)
+
+    def _answer(self, handler: Callable[[_Request], dict[str, Any]]) -> Callable[[web.Request], Any]:
+        async def answer(request: web.Request) -> web.Response:
+            body = await request.json()
+            local = request.path.startswith(("/call/config.", "/call/version"))
+            try:
+                if body["context"] not in ("", "default"):
+                    raise _AkkaError(404, f"context '{body['context']}' not found")
+                if not local:
+                    self._authenticate(request, body["token"])
+                return web.json_response(
+                    handler(
+                        _Request(
+                            body["flags"], body["arguments"], body["project"] or self.current_project, body
+                        )
+                    )
+                )
+            except _AkkaError as error:
+                return _render_error(error.status, "", str(error))
+
+        return answer
+
+    def _authenticate(self, request: web.Request, token: str) -> None:
+        """AKKA_TOKEN is taken before the login of the configuration (guide "CI/CD with service tokens")."""
+        method = request.path.removeprefix("/call/")
+        if token:
+            if not hmac.compare_digest(token.encode(), self.service_token.encode()):
+                raise _AkkaError(401, "invalid token")
+        elif self._misbehaves("logged-out", method):
+            raise _AkkaError(401, "not logged in, run 'akka auth login'")
+
+    def _misbehaves(self, mode: Mode, method: str) -> bool:
+        return self.mode == mode and fnmatch.fnmatchcase(method, self.mode_applies_to)
+
+    def _project(self, request: _Request) -> AkkaProject:
+        """The project that is meant, by name or id."""
+        wanted = request.project
+        owner = request.flags.get("owner")
+        for project in self.projects.values():
+            if wanted in (project.name, project.id) and owner in (None, "", project.owner):
+                return project
+        raise _AkkaError(404, f"project '{wanted}' not found")
+
+    @staticmethod
+    def _region(request: _Request, project: AkkaProject) -> str:
+        region = str(request.flags.get("region") or _GLOBAL)
+        if region != _GLOBAL and region not in project.regions:
+            raise _AkkaError(404, f"project '{project.name}' has no region '{region}'")
+        return region
+
+    def _target(self, request: _Request) -> tuple[AkkaProject, _Scope]:
+        """Where a command that writes does so."""
+        project = self._project(request)
+        force_global = bool(request.flags.get("force-global"))
+        force_regional = bool(request.flags.get("force-regional"))
+        region = self._region(request, project)
+        if force_global and region != _GLOBAL:
+            raise _AkkaError(400, "--force-global goes without --region")
+        if force_regional and region == _GLOBAL:
+            raise _AkkaError(400, "--force-regional goes with --region")
+        return project, _Scope(region, force_global, force_regional)
+
+    def _views(self, request: _Request) -> tuple[AkkaProject, list[str]]:
+        """The regions a command that reads looks from: the primary, the one named, or all of them."""
+        project = self._project(request)
+        region = self._region(request, project)
+        if request.flags.get("all-regions"):
+            return project, list(project.regions)
+        return project, [region or project.primary]
+
+    def _where(self, project: AkkaProject, region: str, scope: str, entry: _Entry) -> dict[str, str]:
+        """Region and sync state of what is shown. A global resource is copied from the primary after a while."""
+        arrived = scope != _GLOBAL or region == project.primary or self._sandbox.visible(entry.since)
+        return {"region": region, "sync": "Synced" if arrived else "NotSynced"}
+
+    # -- akka docker -----------------------------------------------------------------------------------------------
+
+    def _add_credentials(self, request: _Request) -> dict[str, Any]:
+        """Write the secret, then refer to it in the project's registry configuration: two effects, in this order."""
+        project, scope = self._target(request)
+        flags = request.flags
+        name = str(flags["secret-name"]) if "secret-name" in flags else str(uuid.uuid4())
+        existed = False
+        if not flags.get("config-only"):
+            data = {
+                key: str(flags[f"docker-{key}"] or "") for key in ("server", "username", "email", "password")
+            }
+            existed = project.secrets.write(name, AkkaSecret(DOCKER_TYPE, data), scope, self._sandbox.now())
+        if not flags.get("secret-only"):
+            if self._misbehaves("half-done", "docker.add-credentials"):
+                raise _AkkaError(403, "not allowed to change the registry configuration of the project")
+            project.registries.write(name, None, scope, self._sandbox.now())
+        if self.mode == "old":
+            return {"message": f"Created docker credentials with id {name}"}
+        return {"message": f"Docker credentials '{name}' {'updated' if existed else 'created'}."}
+
+    def _list_credentials(self, request: _Request) -> dict[str, Any]:
+        project, regions = self._views(request)
+        rows = []
+        for region in regions:
+            for name, scope, entry in project.registries.seen_from(region):
+                row = {"name": name, **self._credential_row(project, name, region)}
+                if request.flags.get("all-regions"):
+                    row |= self._where(project, region, scope, entry)
+                rows.append(row)
+        return {"items": rows}
+
+    def _credential_row(self, project: AkkaProject, name: str, region: str) -> dict[str, str]:
+        """One line of `list-credentials`. Passwords are never shown."""
+        found = project.secrets.find(name, region)
+        credential = found[1].value.credential() if found else None
+        if credential is None:
+            status = "INVALID" if found else "MISSING"
+            return {"status": status, "server": "", "email": "", "username": ""}
+        return {
+            "status": "INVALID" if self._misbehaves("not-ok", "docker.list-credentials") else "OK",
+            "server": credential.server,
+            "email": credential.email,
+            "username": credential.username,
+        }
+
+    def _remove_credentials(self, request: _Request) -> dict[str, Any]:
+        """Remove the reference only; the secret stays (guide "Configure an external container registry")."""
+        project, scope = self._target(request)
+        name = request.arguments[0]
+        anywhere = scope.force_global or scope.force_regional
+        project.registries.remove(name, None if anywhere else [scope.region])
+        return {"message": f"Docker credentials '{name}' removed."}
+
+    def _delete_credentials(self, request: _Request) -> dict[str, Any]:
+        """The older CLI's command: there the credential is one thing, with an id."""
+        project, name = self._project(request), request.arguments[0]
+        try:
+            project.registries.remove(name, None)
+            project.secrets.remove(name, None)
+        except _AkkaError:
+            raise _AkkaError(400, "Invalid docker credentials name") from None
+        return {"message": "Docker credentials deleted."}
+
+    # -- akka secrets ----------------------------------------------------------------------------------------------
+
+    def _list_secrets(self, request: _Request) -> dict[str, Any]:
+        project, regions = self._views(request)
+        return {
+            "items": [
+                self._secret_row(request, project, region, name, scope, entry)
+                for region in regions
+                for name, scope, entry in project.secrets.seen_from(region)
+            ]
+        }
+
+    def _secret_row(
+        self, request: _Request, project: AkkaProject, region: str, name: str, scope: str, entry: _Entry
+    ) -> dict[str, Any]:
+        row = {"name": name, "type": entry.value.type, "keys": sorted(entry.value.data)}
+        return row | self._where(project, region, scope, entry) if request.flags.get("all-regions") else row
+
+    def _get_secret(self, request: _Request) -> dict[str, Any]:
+        project, regions = self._views(request)
+        name = request.arguments[0]
+        rows = [
+            self._secret_row(request, project, region, name, *found)
+            for region in regions
+            if (found := project.secrets.find(name, region)) is not None
+        ]
+        if not rows:
+            raise _AkkaError(404, f"secret '{name}' not found")
+        return {"items": rows, "item": rows[0]}
+
+    def _create_secret(self, request: _Request) -> dict[str, Any]:
+        project, scope = self._target(request)
+        name = request.arguments[0]
+        secret = AkkaSecret(request.body["kind"], request.body["data"])
+        existed = project.secrets.write(name, secret, scope, self._sandbox.now())
+        return {"message": f"Secret '{name}' {'updated' if existed else 'created'}."}
+
+    def _delete_secret(self, request: _Request) -> dict[str, Any]:
+        project = self._project(request)
+        region = self._region(request, project)
+        name = request.arguments[0]
+        project.secrets.remove(name, None if request.flags.get("all-regions") else [region])
+        return {"message": f"Secret '{name}' deleted."}
+
+    # -- akka projects, auth, config -------------------------------------------------------------------------------
+
+    def _list_projects(self, request: _Request) -> dict[str, Any]:
+        organization = request.flags.get("organization")
+        current = self._find_quietly(request.project)
+        return {
+            "items": [
+                project.message()
+                for project in self.projects.values()
+                if organization in (None, "", project.owner)
+            ],
+            "current": f"projects/{current.id}" if current else "",
+        }
+
+    def _find_quietly(self, wanted: str) -> AkkaProject | None:
+        return next((one for one in self.projects.values() if wanted in (one.name, one.id)), None)
+
+    def _get_project(self, request: _Request) -> dict[str, Any]:
+        return {"item": self._project(request).message()}
+
+    def _list_regions(self, request: _Request) -> dict[str, Any]:
+        return {"items": self._project(request).region_messages()}
+
+    def _set_primary(self, request: _Request) -> dict[str, Any]:
+        project, region = self._project(request), request.arguments[0]
+        if region not in project.regions:
+            raise _AkkaError(404, f"project '{project.name}' has no region '{region}'")
+        project.primary = region
+        return {"message": f"Primary region of project '{project.name}' is now '{region}'."}
+
+    def _current_login(self, _: _Request) -> dict[str, Any]:
+        return {"item": {"context": "default", "name": "Sandbox Person", "email": "person@acme.example"}}
+
+    def _config(self) -> dict[str, str]:
+        # The real CLI prints the long-lived token here, so the sandbox does as well: nothing may log it.
+        return {
+            "api-server-host": "api.kalix.io:443",
+            "organization": "acme",
+            "project": self.current_project,
+            "refresh-token": "made-up-refresh-token",
+        }
+
+    def _config_get(self, request: _Request) -> dict[str, Any]:
+        key = request.arguments[0]
+        if key not in self._config():
+            raise _AkkaError(404, f"configuration key '{key}' is not set")
+        return {"item": self._config()[key]}
+
+    def _config_list(self, _: _Request) -> dict[str, Any]:
+        return {"item": self._config()}
+
+
+def _render_error(status: int, code: str, message: str) -> web.Response:
+    grpc_code = code or _GRPC_CODES.get(status, "Unknown")
+    return web.json_response({"code": grpc_code, "message": message}, status=status)

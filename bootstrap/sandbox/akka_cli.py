@@ -1,0 +1,717 @@
+"""The program behind the sandbox's `akka` executable.
+
+It knows the documented commands and flags, and how their answers look as text or JSON; what Akka remembers is kept by
+`AkkaEmulator`, asked over loopback. It needs the standard library only, and starts as `python -I -S`, so that a test
+which runs it many times stays quick.
+
+The surface is that of the generated reference of CLI 3.0.71 (akka-sdk, `docs/src/modules/reference/pages/cli/akka-cli`).
+No source shows the JSON of `akka docker`, `akka secrets` and `akka projects`, the vocabulary of `STATUS`, the layout of
+`--all-regions`, or the words of a success: those are this sandbox's assumptions, and nothing should depend on them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+OLD_VERSION = "3.0.3"
+"""The last CLI before 3.0.4 changed the registry commands (release notes: "Changed Docker credentials commands")."""
+
+Answer = dict[str, Any]
+Values = dict[str, Any]
+
+
+class CliError(Exception):
+    """Ends the program with `Error: TEXT` on stderr and status 1."""
+
+    def __init__(self, text: str, *, usage_of: str = "") -> None:
+        super().__init__(text)
+        self.usage_of = usage_of
+
+
+# -- the surface ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One flag. A `strings` flag may be repeated."""
+
+    name: str
+    kind: Literal["string", "bool", "strings"] = "string"
+    default: str | bool | None = None
+    short: str = ""
+    meaning: str = ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+        method: what it is called in the sandbox's call log and faults.
+        flags: its own flags, beside the global ones.
+        arguments: the positional arguments; one in brackets may be left out.
+        render: makes the answer into text; the command only has JSON-shaped output if `structured`.
+        doing: what stands before the server's error, as in `Error: DOING: rpc error: ...`.
+    """
+
+    method: str
+    render: Callable[[Answer, Values], str]
+    flags: tuple[Flag, ...] = ()
+    arguments: tuple[str, ...] = ()
+    structured: bool = False
+    doing: str = ""
+    check: Callable[[Values, Sequence[str]], None] | None = None
+
+
+GLOBAL_FLAGS = (
+    Flag("cache-file", default="~/.akka/cache.yaml", meaning="location of cache file"),
+    Flag("config", default="~/.akka/config.yaml", meaning="location of config file"),
+    Flag("context", default="", meaning="configuration context to use"),
+    Flag("disable-prompt", "bool", default=False, meaning="disable all interactive prompts"),
+    Flag("help", "bool", default=False, short="h", meaning="help for this command"),
+    Flag("output", default="text", short="o", meaning="text, json, json-compact or go-template=..."),
+    Flag("page-mode", default="auto", meaning="paged, buffered or auto"),
+    Flag("quiet", "bool", default=False, short="q", meaning="quiet output, for scripts"),
+    Flag("timeout", default="10s", meaning="client command timeout"),
+    Flag("use-grpc-web", "bool", default=False, meaning="use grpc-web"),
+    Flag("verbose", "bool", default=False, meaning="verbose output"),
+)
+OLD_GLOBAL_FLAGS = (
+    *(flag for flag in GLOBAL_FLAGS if flag.name not in ("page-mode", "verbose")),
+    # `-v` became `--version` on 2026-04-01.
+    Flag("verbose", "bool", default=False, short="v", meaning="verbose output"),
+)
+ROOT_FLAGS = (Flag("version", "bool", default=False, short="v", meaning="version for akka"),)
+
+_PROJECT = (Flag("project", meaning="project to use"), Flag("owner", meaning="owner of the project"))
+_REGION = Flag("region", meaning="region to use, if the project has more than one")
+_ALL_REGIONS = Flag("all-regions", "bool", default=False, meaning="run on all regions")
+_FORCE = (
+    Flag("force-global", "bool", default=False, meaning="make an existing regional resource a global one"),
+    Flag("force-regional", "bool", default=False, meaning="make an existing global resource a regional one"),
+)
+_READ = (*_PROJECT, _REGION, _ALL_REGIONS)
+_WRITE = (*_PROJECT, _REGION, *_FORCE)
+_CREDENTIAL = (
+    Flag("docker-server", meaning="registry server, e.g. https://mydockerregistry.com"),
+    Flag("docker-username", meaning="registry username"),
+    Flag("docker-email", meaning="registry email"),
+    Flag("docker-password", meaning="registry password"),
+)
+
+
+def _done(answer: Answer, _: Values) -> str:
+    return str(answer["message"])
+
+
+def _table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Columns padded with spaces, at least two between them, as the guides show."""
+    cells = [list(columns), *([_cell(row.get(name.lower(), "")) for name in columns] for row in rows)]
+    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
+    padded = (
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells
+    )
+    return "\n".join(line.rstrip() for line in padded)
+
+
+def _cell(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def _credentials(answer: Answer, values: Values) -> str:
+    # Guide "Configure an external container registry"; the two last columns are an assumption.
+    regional = ("REGION", "SYNC") if values.get("all-regions") else ()
+    return _table(("NAME", "STATUS", "SERVER", "EMAIL", "USERNAME", *regional), answer["items"])
+
+
+def _old_credentials(answer: Answer, _: Values) -> str:
+    return _table(
+        ("ID", "SERVER", "USERNAME", "EMAIL"), [{**row, "id": row["name"]} for row in answer["items"]]
+    )
+
+
+def _secrets(answer: Answer, values: Values) -> str:
+    regional = ("REGION", "SYNC") if values.get("all-regions") else ()
+    return _table(("NAME", "TYPE", "KEYS", *regional), answer["items"])
+
+
+def _secret(answer: Answer, values: Values) -> str:
+    items = answer["items"] if values.get("all-regions") else [answer["item"]]
+    return _secrets({"items": items}, values)
+
+
+def _projects(answer: Answer, _: Values) -> str:
+    rows = [
+        {
+            "": "*" if item["name"] == answer["current"] else "",
+            "name": item["friendly_name"],
+            "description": item["description"],
+            "id": item["name"].removeprefix("projects/"),
+            "owner": item["owner"]["friendly_name"],
+            "region": [region["name"].rpartition("/")[2] for region in item["regions"]],
+        }
+        for item in answer["items"]
+    ]
+    return _table(("", "NAME", "DESCRIPTION", "ID", "OWNER", "REGION"), rows)
+
+
+def _project(answer: Answer, _: Values) -> str:
+    item = answer["item"]
+    lines = [
+        f"Name:         {item['friendly_name']}",
+        f"Description:  {item['description']}",
+        f"ID:           {item['name'].removeprefix('projects/')}",
+        f"Owner:        {item['owner']['friendly_name']}",
+        "Regions:",
+    ]
+    lines += [
+        f"  {region['name'].rpartition('/')[2]}{' (primary)' if region['primary'] else ''}"
+        for region in item["regions"]
+    ]
+    return "\n".join(lines)
+
+
+def _regions(answer: Answer, _: Values) -> str:
+    rows = [
+        {"name": region["name"].rpartition("/")[2], "primary": "yes" if region["primary"] else ""}
+        for region in answer["items"]
+    ]
+    return _table(("NAME", "PRIMARY"), rows)
+
+
+def _login(answer: Answer, _: Values) -> str:
+    return _table(("CONTEXT", "NAME", "EMAIL"), [answer["item"]])
+
+
+def _value(answer: Answer, _: Values) -> str:
+    return str(answer["item"])
+
+
+def _settings(answer: Answer, _: Values) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in answer["item"].items())
+
+
+def _contexts(answer: Answer, _: Values) -> str:
+    return _table(("NAME",), [{"name": name} for name in answer["items"]])
+
+
+def _require(*names: str) -> Callable[[Values, Sequence[str]], None]:
+    def check(values: Values, _: Sequence[str]) -> None:
+        missing = [f'"{name}"' for name in names if not values.get(name)]
+        if missing:
+            raise CliError(f"required flag(s) {', '.join(missing)} not set")
+
+    return check
+
+
+def _check_add(values: Values, arguments: Sequence[str]) -> None:
+    if values["config-only"] and values["secret-only"]:
+        group = "[config-only secret-only]"
+        raise CliError(
+            f"if any flags in the group {group} are set none of the others can be; {group} were all set"
+        )
+    if not values["config-only"]:
+        # The guide calls server and password mandatory.
+        _require("docker-server", "docker-password")(values, arguments)
+
+
+def _check_generic(values: Values, _: Sequence[str]) -> None:
+    for name in ("literal", "from-file"):
+        for pair in values[name]:
+            if "=" not in pair:
+                raise CliError(f"invalid --{name}, must be key=value")
+
+
+def _secret_types() -> dict[tuple[str, ...], Command]:
+    """`akka secrets create TYPE NAME`: each type with the flags of its reference page."""
+    types: dict[str, tuple[Flag, ...]] = {
+        "generic": (
+            Flag("from-file", "strings", meaning="key=filename"),
+            Flag("literal", "strings", meaning="key=value"),
+        ),
+        "symmetric": (Flag("secret-key"), Flag("secret-key-literal")),
+        "asymmetric": (
+            Flag("public-key"),
+            Flag("private-key"),
+            Flag("extract-public-key", "bool", default=False),
+        ),
+        "tls": (Flag("key"), Flag("cert"), Flag("ca")),
+        "tls-ca": (Flag("cert"),),
+    }
+    return {
+        ("secrets", "create", kind): Command(
+            "secrets.create",
+            _done,
+            (*flags, *_WRITE),
+            ("NAME",),
+            check=_check_generic if kind == "generic" else None,
+        )
+        for kind, flags in types.items()
+    }
+
+
+_COMMON: dict[tuple[str, ...], Command] = {
+    **_secret_types(),
+    ("secrets", "list"): Command("secrets.list", _secrets, _READ, structured=True),
+    ("secrets", "get"): Command("secrets.get", _secret, _READ, ("SECRET_NAME",), structured=True),
+    ("secrets", "delete"): Command("secrets.delete", _done, _READ, ("SECRET_NAME",)),
+    ("projects", "list"): Command(
+        "projects.list",
+        _projects,
+        (Flag("organization"), Flag("include-deleted", "bool", default=False)),
+        structured=True,
+    ),
+    ("projects", "get"): Command("projects.get", _project, _PROJECT, ("[PROJECT]",), structured=True),
+    ("projects", "regions", "list"): Command("projects.regions.list", _regions, _PROJECT, structured=True),
+    ("projects", "regions", "set-primary"): Command(
+        "projects.regions.set-primary", _done, _PROJECT, ("REGION",)
+    ),
+    ("auth", "current-login"): Command("auth.current-login", _login, structured=True),
+    ("config", "get"): Command("config.get", _value, (), ("KEY",)),
+    ("config", "list"): Command("config.list", _settings),
+    ("config", "get-project"): Command("config.get-project", _value),
+    ("config", "get-organization"): Command("config.get-organization", _value),
+    ("config", "current-context"): Command("config.current-context", _value),
+    ("config", "list-contexts"): Command("config.list-contexts", _contexts),
+    ("version",): Command("version", _value),
+}
+
+COMMANDS: dict[tuple[str, ...], Command] = {
+    ("docker", "add-credentials"): Command(
+        "docker.add-credentials",
+        _done,
+        (
+            *_CREDENTIAL,
+            Flag("secret-name", default="docker-credentials", meaning="secret that holds the credentials"),
+            Flag("config-only", "bool", default=False, meaning="only change the registry config"),
+            Flag("secret-only", "bool", default=False, meaning="only add or update the secret"),
+            *_WRITE,
+        ),
+        check=_check_add,
+        doing="error adding docker credentials",
+    ),
+    ("docker", "list-credentials"): Command(
+        "docker.list-credentials",
+        _credentials,
+        _READ,
+        structured=True,
+        doing="error listing docker credentials",
+    ),
+    ("docker", "remove-credentials"): Command(
+        "docker.remove-credentials", _done, _WRITE, ("SECRET",), doing="error removing docker credentials"
+    ),
+    **_COMMON,
+}
+
+OLD_COMMANDS: dict[tuple[str, ...], Command] = {
+    ("docker", "add-credentials"): Command(
+        "docker.add-credentials",
+        _done,
+        (*_CREDENTIAL, *_PROJECT),
+        check=_require("docker-server", "docker-password"),
+        doing="error adding docker credentials",
+    ),
+    ("docker", "list-credentials"): Command(
+        "docker.list-credentials", _old_credentials, _PROJECT, doing="error listing docker credentials"
+    ),
+    ("docker", "delete-credentials"): Command(
+        "docker.delete-credentials",
+        _done,
+        _PROJECT,
+        ("CREDENTIALS_ID",),
+        # These words are in the test fixtures of retgits/vscode-kalix-tools.
+        doing="error deleting docker credentials",
+    ),
+    **_COMMON,
+}
+
+ALIASES = {"project": "projects", "secret": "secrets"}
+"""Short forms that the guides use."""
+
+
+# -- reading the command line, as cobra and pflag do ---------------------------------------------------------------
+
+
+@dataclass
+class CommandLine:
+    """The words of one call, taken apart."""
+
+    words: list[str] = field(default_factory=list)
+    flags: list[tuple[Flag, str]] = field(default_factory=list)
+
+
+def _split(arguments: Sequence[str], flags: Sequence[Flag], path: str) -> CommandLine:
+    """Take flags and words apart; flags may stand anywhere until `--`."""
+    line = CommandLine()
+    long = {flag.name: flag for flag in flags}
+    short = {flag.short: flag for flag in flags if flag.short}
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            line.words += rest
+            break
+        if word.startswith("--"):
+            name, has_value, value = word[2:].partition("=")
+            if name not in long:
+                raise CliError(f"unknown flag: --{name}", usage_of=path)
+            flag = long[name]
+        elif word.startswith("-") and word != "-":
+            name, value = word[1], word[2:]
+            if name not in short:
+                raise CliError(f"unknown shorthand flag: {name!r} in {word}", usage_of=path)
+            flag = short[name]
+            if flag.kind == "bool" and value and not value.startswith("="):
+                rest.insert(0, f"-{value}")
+                value = ""
+            has_value, value = ("=" if value else ""), value.removeprefix("=")
+        else:
+            line.words.append(word)
+            continue
+        if not has_value:
+            if flag.kind == "bool":
+                value = "true"
+            elif rest:
+                value = rest.pop(0)
+            else:
+                raise CliError(f"flag needs an argument: --{flag.name}", usage_of=path)
+        line.flags.append((flag, value))
+    return line
+
+
+def _values(line: CommandLine, flags: Sequence[Flag], path: str) -> Values:
+    """What each flag is set to, with the defaults of those that were not given."""
+    values: Values = {flag.name: [] if flag.kind == "strings" else flag.default for flag in flags}
+    for flag, text in line.flags:
+        if flag.kind == "strings":
+            values[flag.name].append(text)
+        elif flag.kind == "string":
+            values[flag.name] = text
+        elif text.lower() in ("true", "t", "1", "false", "f", "0"):
+            values[flag.name] = text.lower() in ("true", "t", "1")
+        else:
+            raise CliError(
+                f'invalid argument "{text}" for "--{flag.name}" flag: '
+                f'strconv.ParseBool: parsing "{text}": invalid syntax',
+                usage_of=path,
+            )
+    return values
+
+
+def _find(
+    arguments: Sequence[str], commands: Mapping[tuple[str, ...], Command], flags: Sequence[Flag]
+) -> tuple[str, ...]:
+    """The command that is meant: the longest known sequence of words; flags before and between are passed over.
+
+    The flags of the command itself are known only once it is found, so here a flag that is not global counts as one
+    that stands alone, as cobra does it.
+    """
+    takes_value = {f"--{flag.name}" for flag in flags if flag.kind != "bool"}
+    takes_value |= {f"-{flag.short}" for flag in flags if flag.short and flag.kind != "bool"}
+    path: tuple[str, ...] = ()
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            break
+        if word.startswith("-"):
+            if word in takes_value and rest:
+                rest.pop(0)
+            continue
+        longer = (*path, ALIASES.get(word, word) if not path else word)
+        if not any(known[: len(longer)] == longer for known in commands):
+            raise CliError(
+                f'unknown command "{word}" for "{" ".join(("akka", *path))}"', usage_of=_name(path)
+            )
+        path = longer
+        if path in commands:
+            break
+    return path
+
+
+def _name(path: Sequence[str]) -> str:
+    return " ".join(("akka", *path))
+
+
+def _check_arguments(command: Command, given: Sequence[str], path: str) -> None:
+    needed = sum(not name.startswith("[") for name in command.arguments)
+    most = len(command.arguments)
+    if needed <= len(given) <= most:
+        return
+    if not most:
+        raise CliError(f'unknown command "{given[0]}" for "{path}"', usage_of=path)
+    allowed = f"accepts {most} arg(s)" if needed == most else f"accepts between {needed} and {most} arg(s)"
+    raise CliError(f"{allowed}, received {len(given)}", usage_of=path)
+
+
+def _help(path: tuple[str, ...], commands: Mapping[tuple[str, ...], Command], flags: Sequence[Flag]) -> str:
+    lines = []
+    if path in commands:
+        command = commands[path]
+        lines += ["Usage:", f"  {' '.join([_name(path), *command.arguments])} [flags]"]
+        lines += _flag_lines("Flags:", command.flags)
+    else:
+        depth = len(path)
+        groups = dict.fromkeys(known[depth] for known in commands if known[:depth] == path)
+        lines += [
+            "Usage:",
+            f"  {_name(path)} [command]",
+            "",
+            "Available Commands:",
+            *(f"  {name}" for name in groups),
+        ]
+    return "\n".join(lines + _flag_lines("Global Flags:", flags))
+
+
+def _flag_lines(title: str, flags: Sequence[Flag]) -> list[str]:
+    def line(flag: Flag) -> str:
+        kind = {"bool": "", "string": " string", "strings": " stringArray"}[flag.kind]
+        short = f"-{flag.short}, " if flag.short else "    "
+        return f"  {short}--{flag.name}{kind}".ljust(34) + flag.meaning
+
+    return ["", title, *(line(flag).rstrip() for flag in flags)] if flags else []
+
+
+# -- asking the emulator -------------------------------------------------------------------------------------------
+
+
+class Server:
+    """The emulator's loopback API; only this program, told of its port and token, may use it."""
+
+    def __init__(self, endpoint: Mapping[str, Any], *, deadline: float) -> None:
+        self._port = int(endpoint["port"])
+        self._token = str(endpoint["token"])
+        self._deadline = time.monotonic() + deadline
+
+    def ask(self, path: str, body: Mapping[str, Any]) -> Answer:
+        """Send one request, return its JSON.
+
+        Raises:
+            CliError: the server said no, broke off, did not answer in time, or is not there.
+        """
+        try:
+            status, answer = self._exchange(path, json.dumps(body).encode())
+        except TimeoutError:
+            raise CliError("rpc error: code = DeadlineExceeded desc = context deadline exceeded") from None
+        except OSError as error:
+            raise CliError(
+                f'rpc error: code = Unavailable desc = error reading from server: "{error}"'
+            ) from None
+        except ValueError:
+            raise CliError(
+                "rpc error: code = Internal desc = failed to unmarshal the received message"
+            ) from None
+        if status != 200:
+            raise CliError(f"rpc error: code = {answer['code']} desc = {answer['message']}")
+        return answer
+
+    def _left(self) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def _exchange(self, path: str, body: bytes) -> tuple[int, Answer]:
+        """HTTP by hand: `http.client` alone would take longer to import than all the rest of this program."""
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {self._token}\r\nUser-Agent: akka-cli\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", self._port), timeout=self._left()) as connection:
+            connection.sendall(head.encode() + body)
+            received = bytearray()
+            while True:
+                connection.settimeout(self._left())
+                chunk = connection.recv(65536)
+                if not chunk:
+                    break
+                received += chunk
+        answer_head, _, answer_body = bytes(received).partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)^content-length: *([0-9]+)", answer_head, re.MULTILINE)
+        if length is None or len(answer_body) != int(length[1]):
+            raise ConnectionResetError("unexpected EOF")
+        answer: Answer = json.loads(answer_body)
+        return int(answer_head.split(b" ", 2)[1]), answer
+
+
+def _seconds(text: str) -> float:
+    """A Go duration: `10s`, `1m30s`, `250ms`."""
+    units = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+    parts = re.findall(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)", text)
+    if text != "0" and (not text or "".join(number + unit for number, unit in parts) != text):
+        raise CliError(
+            f'invalid argument "{text}" for "--timeout" flag: time: invalid duration "{text}"',
+            usage_of="akka",
+        )
+    return sum(float(number) * units[unit] for number, unit in parts)
+
+
+def _quoted(text: str) -> str:
+    return "".join(
+        chr(byte) if chr(byte).isalnum() and byte < 128 else f"%{byte:02X}"
+        for byte in text.encode("utf-8", "surrogateescape")
+    )
+
+
+# -- the program ---------------------------------------------------------------------------------------------------
+
+
+def _hang() -> NoReturn:
+    while True:
+        time.sleep(3600)
+
+
+def _read_files(path: Sequence[str], values: Values) -> dict[str, str]:
+    """The contents of a secret that is to be created, by key, from files and literals."""
+    try:
+        return _secret_data(path[-1], values)
+    except OSError as error:
+        raise CliError(f"open {error.filename}: {str(error.strerror).lower()}") from None
+
+
+def _secret_data(kind: str, values: Values) -> dict[str, str]:
+    def read(name: str) -> str:
+        return Path(name).read_text(encoding="utf-8", errors="surrogateescape")
+
+    if kind == "generic":
+        literals = dict(pair.split("=", 1) for pair in values["literal"])
+        return literals | {
+            key: read(name) for key, name in (pair.split("=", 1) for pair in values["from-file"])
+        }
+    data = {}
+    for name in ("secret-key", "public-key", "private-key", "key", "cert", "ca"):
+        if values.get(name):
+            data[name] = read(values[name])
+    if values.get("secret-key-literal"):
+        data["secret-key"] = values["secret-key-literal"]
+    return data
+
+
+def _structured(answer: Answer, values: Values) -> Any:
+    """What `-o json` shows: a list command's items, or the one item."""
+    wanted_all = "item" not in answer or values.get("all-regions")
+    return answer["items"] if wanted_all and "items" in answer else answer["item"]
+
+
+def _output(command: Command, answer: Answer, values: Values, *, structured: bool) -> str:
+    form = values["output"]
+    if not structured or form == "text":
+        return command.render(answer, values)
+    shown = _structured(answer, values)
+    if form == "json":
+        return json.dumps(shown, indent=2)
+    return json.dumps(shown, separators=(",", ":"))
+
+
+def _check_output_form(form: str, *, old: bool) -> None:
+    if form.startswith("go-template="):
+        raise CliError("the sandbox does not play the output go-template")
+    # `json-compact` came on 2025-04-17.
+    if form not in (("text", "json") if old else ("text", "json", "json-compact")):
+        raise CliError(f'invalid output format "{form}"')
+
+
+def _ask_the_person() -> None:
+    """A question on stdin that no flag switches off."""
+    sys.stderr.write("The credentials will be used by all services of this project. Continue? [y/N]: ")
+    sys.stderr.flush()
+    reply = sys.stdin.readline()
+    if not reply:
+        raise CliError("EOF")
+    if reply.strip().lower() not in ("y", "yes"):
+        raise CliError("cancelled")
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str], endpoint: Mapping[str, Any]) -> str:
+    """Carry out one call; return what goes to stdout.
+
+    Raises:
+        CliError: it failed.
+    """
+    manner = Server(endpoint, deadline=10).ask("/manner", {})
+    old = manner["mode"] == "old"
+    commands = OLD_COMMANDS if old else COMMANDS
+    global_flags = OLD_GLOBAL_FLAGS if old else GLOBAL_FLAGS
+    path = _find(arguments, commands, global_flags)
+    command = commands.get(path)
+    own_flags = command.flags if command else ROOT_FLAGS if not path and not old else ()
+    flags = (*own_flags, *global_flags)
+    line = _split(arguments, flags, _name(path))
+    values = _values(line, flags, _name(path))
+    if values.get("version"):
+        path, command = ("version",), commands["version",]
+    if values["help"] or command is None:
+        return _help(path, commands, global_flags)
+    given = line.words[len(path) :]
+    _check_arguments(command, given, _name(path))
+    _check_output_form(values["output"], old=old)
+    if command.check is not None:
+        command.check(values, given)
+
+    # `akka projects get` takes the project as an argument as well.
+    named = given[0] if given and command.method == "projects.get" else values.get("project")
+    body: dict[str, Any] = {
+        "flags": {
+            name: value for name, value in values.items() if name in {flag.name for flag in command.flags}
+        },
+        "arguments": given,
+        "context": values["context"],
+        "project": named or environment.get("AKKA_PROJECT", ""),
+        "token": environment.get("AKKA_TOKEN", ""),
+    }
+    if command.method == "secrets.create":
+        body["kind"], body["data"] = path[-1], _read_files(path, values)
+    misbehaves = re.fullmatch(manner["pattern"], command.method) is not None
+    if misbehaves and manner["mode"] == "hangs":
+        _hang()
+    if misbehaves and manner["mode"] == "asks":
+        _ask_the_person()
+    deadline = _seconds(values["timeout"])
+    # Project and secret are in the address, so that the call log has them; the rest of the body it never sees.
+    about_one = command.method.startswith(("docker.", "secrets."))
+    name = _quoted(str(given[0] if given and about_one else values.get("secret-name") or ""))
+    address = f"/call/{command.method}?project={_quoted(body['project'])}&name={name}"
+    try:
+        answer = Server(endpoint, deadline=deadline).ask(address, body)
+    except CliError as error:
+        raise CliError(f"{command.doing}: {error}" if command.doing else str(error)) from None
+    if misbehaves and manner["mode"] == "babbles":
+        return "~~ the winds of change are blowing ~~\n(c) nobody documented this"
+    # The older CLI plays text only, whatever is asked for.
+    shown = _output(command, answer, values, structured=command.structured and not old)
+    output = "" if values["quiet"] and command.render is _done else shown
+    if misbehaves and manner["mode"] == "notices":
+        return f"A new version of the Akka CLI is available [99.0.0]\n\n{output}"
+    return output
+
+
+def main() -> int:
+    # What Go programs do: end at once on Ctrl-C and when the reader of a pipe is gone.
+    for name in ("SIGINT", "SIGPIPE"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+    endpoint = json.loads((Path(__file__).parent / "endpoint.json").read_text(encoding="utf-8"))
+    try:
+        output = run(sys.argv[1:], os.environ, endpoint)
+    except CliError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        if error.usage_of:
+            sys.stderr.write(f"Run '{error.usage_of} --help' for usage.\n")
+        return 1
+    if output:
+        sys.stdout.write(output + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
