@@ -1,0 +1,152 @@
+"""`pullkey sandbox`: the embedded clouds, for trying things without an account."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from bootstrap.cli.types import DurationType
+from bootstrap.errors import UsageProblem
+from bootstrap.sandbox.faults import FaultPlan, FaultSyntaxError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from bootstrap.sandbox.host import SandboxSettings
+    from bootstrap.sandbox.images import ImageStore
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+_INSTALL = 'pipx install --force "pullkey[all]"  (or: uv tool install "pullkey[all]", or: pip install "pullkey[all]")'
+_EXTRA = frozenset({"aiohttp", "cryptography"})
+
+
+class FaultType(click.ParamType[str]):
+    """`iam.CreateServiceAccountKey=503*2`; checked here, so that nothing is started for one that cannot be read."""
+
+    name = "fault"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            FaultPlan.parse([str(value)])
+        except FaultSyntaxError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+_OPTIONS = (
+    click.option("--latency", type=DurationType(), default="0", envvar="PULLKEY_LATENCY", metavar="DURATION", help="How long each call takes: 50ms."),
+    click.option("--propagation", type=DurationType(), default="0", envvar="PULLKEY_PROPAGATION", metavar="DURATION", help="How long a change takes to be seen everywhere: 5s."),
+    click.option("--fault", "faults", type=FaultType(), multiple=True, envvar="PULLKEY_FAULT", metavar="API.METHOD=ACTION[*TIMES]", help="Make a call fail: iam.CreateServiceAccountKey=503*2, graph.*=reset, akka.docker.add-credentials=lost. The actions: a status (400 to 599), reset, lost, hang, hang-after, cut, malformed, slow=SECONDS. May be given more than once."),
+    click.option("--log", type=click.Path(dir_okay=False, path_type=Path), envvar="PULLKEY_LOG", metavar="FILE", help="Append one JSON line per call."),
+    click.option("--registry", type=click.Choice(["builtin", "docker-registry"]), default="builtin", envvar="PULLKEY_SANDBOX_REGISTRY", help="What serves the images: a small store in memory, or Debian's docker-registry."),
+)  # fmt: skip
+
+
+def _settings_options(command: F) -> F:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def sandbox() -> None:
+    """Try it all against made-up clouds on this machine; no account is needed.
+
+    \b
+    Examples:
+      pullkey sandbox exec -- pullkey onboard gcr --yes
+      pullkey sandbox exec --latency 50ms --log calls.jsonl -- sh -c 'pullkey onboard acr --yes'
+      pullkey sandbox serve
+    """
+
+
+@sandbox.command("exec", context_settings={"allow_interspersed_args": False})
+@_settings_options
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_context
+def exec_command(
+    context: click.Context,
+    command: tuple[str, ...],
+    latency: dt.timedelta,
+    propagation: dt.timedelta,
+    faults: tuple[str, ...],
+    log: Path | None,
+    registry: str,
+) -> None:
+    """Run COMMAND in a sandbox of its own; end with its exit status.
+
+    \b
+    Examples:
+      pullkey sandbox exec -- pullkey onboard gcr --yes
+      pullkey sandbox exec --propagation 5s -- pullkey onboard acr --yes
+      pullkey sandbox exec --fault 'iam.CreateServiceAccountKey=403' -- pullkey onboard gcr --yes
+      pullkey sandbox exec --log calls.jsonl -- akka docker list-credentials --project billing
+
+    In it `pullkey`, `gcloud`, `az` and `akka` all talk to the sandbox. Your own configuration of them is not touched,
+    and your variables that would lead elsewhere (AZURE_..., GOOGLE_..., AKKA_..., PULLKEY_..., proxies) are not passed on;
+    what the command needs of them can be set inside: -- env NAME=VALUE COMMAND.
+    """
+    run = runner()
+    context.exit(
+        run.exec_in_sandbox(command, _settings(latency, propagation, faults, log), _images(registry))
+    )
+
+
+@sandbox.command()
+@_settings_options
+@click.pass_context
+def serve(
+    context: click.Context,
+    latency: dt.timedelta,
+    propagation: dt.timedelta,
+    faults: tuple[str, ...],
+    log: Path | None,
+    registry: str,
+) -> None:
+    """Keep a sandbox running until Ctrl-C, and print its environment as `export` lines.
+
+    \b
+    Examples:
+      pullkey sandbox serve
+      pullkey sandbox serve > sandbox.env &      (then, once it is ready: . ./sandbox.env)
+    """
+    run = runner()
+    context.exit(run.serve_sandbox(_settings(latency, propagation, faults, log), _images(registry)))
+
+
+def runner() -> ModuleType:
+    """The module `bootstrap.sandbox.run`.
+
+    Raises:
+        UsageProblem: the extra `sandbox` is not installed.
+    """
+    try:
+        from bootstrap.sandbox import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        raise UsageProblem(
+            f"The sandbox needs {error.name}, which is not installed",
+            mend=f"Install it: {_INSTALL}",
+        ) from None
+    return run
+
+
+def _settings(
+    latency: dt.timedelta, propagation: dt.timedelta, faults: tuple[str, ...], log: Path | None
+) -> SandboxSettings:
+    from bootstrap.sandbox.host import SandboxSettings
+
+    return SandboxSettings(latency.total_seconds(), propagation.total_seconds(), faults, log)
+
+
+def _images(registry: str) -> ImageStore:
+    from bootstrap.sandbox.distribution import DistributionImages
+    from bootstrap.sandbox.images import BuiltInImages
+
+    return DistributionImages() if registry == "docker-registry" else BuiltInImages()

@@ -1,0 +1,168 @@
+"""Images served by a real Distribution registry: Debian's `docker-registry`.
+
+It runs without authentication, so it listens on a socket in a private directory: no other user of this machine reaches
+it, and there is no port to be taken. Who may pull what is decided before, by the emulators.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from bootstrap.errors import UsageProblem
+from bootstrap.sandbox.images import MANIFEST_TYPE, Image, digest
+
+_PROGRAM = "docker-registry"
+_START_SECONDS = 20.0
+_KEPT_HEADERS = ("Content-Type", "Docker-Content-Digest", "Docker-Distribution-Api-Version")
+
+
+class DistributionImages:
+    """An `ImageStore` kept by a `docker-registry` process of its own."""
+
+    def __init__(self) -> None:
+        self._directory: Path | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._http: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Start the registry and wait until it answers.
+
+        Raises:
+            UsageProblem: it is not installed, or does not come up.
+        """
+        program = shutil.which(_PROGRAM)
+        if program is None:
+            raise UsageProblem(
+                f"{_PROGRAM} is not installed",
+                mend=f"Install it (on Debian: apt install {_PROGRAM}), or use the built-in registry",
+            )
+        self._directory = Path(tempfile.mkdtemp(prefix="pullkey-registry-"))
+        try:
+            await self._launch(program, self._directory)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End the process and remove what it stored."""
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), 5)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+            self._process = None
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
+
+    async def put(self, name: str, tag: str, image: Image) -> None:
+        """Push an image through the registry's own API (Distribution specification, "Pushing an image")."""
+        for blob in (image.config, image.layer):
+            async with self._client.post(f"/v2/{_path(name)}/blobs/uploads/") as begun:
+                begun.raise_for_status()
+                location = begun.headers["Location"]
+            joint = "&" if "?" in location else "?"
+            async with self._client.put(f"{location}{joint}digest={digest(blob)}", data=blob) as stored:
+                stored.raise_for_status()
+        async with self._client.put(
+            f"/v2/{_path(name)}/manifests/{tag}", data=image.manifest, headers={"Content-Type": MANIFEST_TYPE}
+        ) as stored:
+            stored.raise_for_status()
+
+    async def manifest(self, name: str, reference: str, *, head: bool) -> web.Response:
+        """GET or HEAD of a manifest, as the registry answers it."""
+        return await self._read(f"/v2/{_path(name)}/manifests/{reference}", head=head)
+
+    async def blob(self, name: str, blob_digest: str, *, head: bool) -> web.Response:
+        """GET or HEAD of a blob, as the registry answers it."""
+        return await self._read(f"/v2/{_path(name)}/blobs/{blob_digest}", head=head)
+
+    async def tags(self, name: str) -> list[str] | None:
+        """The tags of a repository, or None if the registry knows no such repository."""
+        async with self._client.get(f"/v2/{_path(name)}/tags/list") as answer:
+            if answer.status == 404:
+                return None
+            answer.raise_for_status()
+            listed = await answer.json()
+        return sorted(listed["tags"] or [])
+
+    @property
+    def _client(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            raise RuntimeError("The registry is not running.")
+        return self._http
+
+    async def _read(self, path: str, *, head: bool) -> web.Response:
+        method = "HEAD" if head else "GET"
+        async with self._client.request(method, path, headers={"Accept": MANIFEST_TYPE}) as answer:
+            headers = {name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers}
+            if head:
+                headers["Content-Length"] = answer.headers.get("Content-Length", "0")
+                return web.Response(status=answer.status, headers=headers)
+            return web.Response(status=answer.status, headers=headers, body=await answer.read())
+
+    async def _launch(self, program: str, directory: Path) -> None:
+        address = directory / "registry.sock"
+        settings = {
+            "version": "0.1",
+            "log": {"level": "error", "accesslog": {"disabled": True}},
+            "storage": {"filesystem": {"rootdirectory": str(directory / "images")}},
+            # Relative: an upload's address must not name a host, since there is none.
+            "http": {"net": "unix", "addr": str(address), "relativeurls": True},
+        }
+        config = directory / "config.yml"
+        config.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
+        with (directory / "log").open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                program,
+                "serve",
+                str(config),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Variables REGISTRY_... would override the settings.
+                env={"PATH": str(Path(program).parent)},
+                # A Ctrl-C in the terminal is for the command that uses the sandbox.
+                start_new_session=True,
+            )
+        self._http = aiohttp.ClientSession(
+            "http://registry", connector=aiohttp.UnixConnector(str(address)), trust_env=False
+        )
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                while not await self._answers():
+                    if self._process.returncode is not None:
+                        break
+                    await asyncio.sleep(0.02)
+                else:
+                    return
+        except TimeoutError:
+            pass
+        said = (directory / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise UsageProblem(f"{_PROGRAM} did not start: {said[-1] if said else 'it said nothing'}")
+
+    async def _answers(self) -> bool:
+        try:
+            async with self._client.get("/v2/") as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+
+def _path(name: str) -> str:
+    """The store's name of a repository; a host's port cannot stand in it as it is."""
+    return name.replace(":", "__")

@@ -1,0 +1,180 @@
+"""Running one sandbox: around a command, or until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from bootstrap import plugins
+from bootstrap.errors import UsageProblem
+from bootstrap.sandbox.akka import AkkaEmulator
+from bootstrap.sandbox.faults import FaultSyntaxError
+from bootstrap.sandbox.host import Emulator, Sandbox, SandboxSettings
+from bootstrap.sandbox.images import BuiltInImages, ImageStore
+
+_LEADS_ELSEWHERE = ("AKKA_", "ARM_", "AZURE_", "CLOUDSDK_", "GCE_METADATA_", "GCLOUD_", "GOOGLE_", "IDENTITY_", "MSI_", "PULLKEY_")  # fmt: skip
+"""A person's own variables that name a real account, project or endpoint."""
+_HARMLESS = frozenset(
+    {"AKKA_DISABLE_PROMPTS", "PULLKEY_OUTPUT", "PULLKEY_TIMEOUT", "PULLKEY_VERBOSE", "PULLKEY_YES"}
+)
+_PROXIES = frozenset(
+    {"ALL_PROXY", "FTP_PROXY", "GRPC_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_GRPC_PROXY", "NO_PROXY"}
+)
+# The system's own proxy settings (as on macOS) are asked where no variable is set.
+_NO_PROXY = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+
+
+def emulator_factories() -> dict[str, Callable[[], Emulator]]:
+    """The emulators of one sandbox, in the order they are started: Akka, then those of the providers.
+
+    A provider whose extra is not installed, or which cannot be loaded, is left out, with a note on stderr.
+    """
+    factories: dict[str, Callable[[], Emulator]] = {"akka": AkkaEmulator}
+    for name in plugins.names():
+        try:
+            factories[name] = plugins.load(name).emulator()
+        except (ImportError, UsageProblem) as error:
+            print(f"The sandbox has no {name}: {error}", file=sys.stderr)  # noqa: T201
+    return factories
+
+
+def interferes(name: str) -> bool:
+    """Whether a variable of the person's own would lead a program in the sandbox elsewhere."""
+    if name in _HARMLESS:
+        return False
+    return name.startswith(_LEADS_ELSEWHERE) or name.upper() in _PROXIES
+
+
+def sandbox_environment(own: Mapping[str, str], sandbox: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a command in the sandbox: `own` without what would lead elsewhere, with the sandbox's."""
+    kept = {name: value for name, value in own.items() if not interferes(name)}
+    return {**kept, **_NO_PROXY, **sandbox}
+
+
+def exec_in_sandbox(argv: Sequence[str], settings: SandboxSettings, images: ImageStore | None = None) -> int:
+    """Run a command in a sandbox of its own; stdin, stdout and stderr are the caller's.
+
+    SIGTERM and SIGHUP are handed on to the command. SIGINT reaches it by itself, from the terminal.
+
+    Returns:
+        The command's exit status; 128 + N if signal N ended it, 127 if it was not found, 126 if it cannot be run.
+
+    Raises:
+        UsageProblem: a fault cannot be read, the log cannot be written, or the registry cannot be started.
+    """
+
+    async def command(environment: Mapping[str, str], signals: _Signals) -> int:
+        return await _command(argv, environment, signals)
+
+    return asyncio.run(_in_sandbox(command, settings, images))
+
+
+def serve_sandbox(settings: SandboxSettings, images: ImageStore | None = None) -> int:
+    """Keep a sandbox running until SIGINT, SIGTERM or SIGHUP; print its environment as shell commands on stdout.
+
+    Returns:
+        0, or 128 + N if signal N came before the sandbox was ready.
+
+    Raises:
+        UsageProblem: as for `exec_in_sandbox`.
+    """
+    return asyncio.run(_in_sandbox(_serve, settings, images))
+
+
+class _Signals:
+    """SIGINT, SIGTERM and SIGHUP, handed to `act`; until somebody sets that, they end the task that starts up."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self.received = 0
+        self.act: Callable[[signal.Signals], None] = self._give_up
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # What is ignored (nohup, a background job of a script) stays so, for the command too.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self._receive, number)
+
+    def _receive(self, number: signal.Signals) -> None:
+        self.received = number
+        self.act(number)
+
+    def _give_up(self, _: signal.Signals) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
+async def _in_sandbox(
+    body: Callable[[Mapping[str, str], _Signals], Awaitable[int]],
+    settings: SandboxSettings,
+    images: ImageStore | None,
+) -> int:
+    """Start a sandbox, run `body` with its environment, stop it, whatever happens."""
+    signals = _Signals()
+    _check_log(settings.log)
+    try:
+        sandbox = Sandbox(settings, images or BuiltInImages())
+    except FaultSyntaxError as error:
+        raise UsageProblem(str(error)) from None
+    try:
+        environment = await sandbox.start(emulator_factories())
+        return await body(environment, signals)
+    except asyncio.CancelledError:
+        if not signals.received:
+            raise
+        return 128 + signals.received
+    finally:
+        # A second Ctrl-C must not leave half of it behind.
+        signals.act = _ignore
+        await sandbox.stop()
+
+
+def _ignore(_: signal.Signals) -> None:
+    return
+
+
+def _check_log(path: Path | None) -> None:
+    """The log is opened at the first call, when it is too late to say that it cannot be."""
+    if path is not None:
+        try:
+            path.open("a", encoding="utf-8").close()
+        except OSError as error:
+            raise UsageProblem(f"The log {str(path)!r} cannot be written: {error.strerror}") from None
+
+
+async def _command(argv: Sequence[str], environment: Mapping[str, str], signals: _Signals) -> int:
+    try:
+        child = await asyncio.create_subprocess_exec(*argv, env=sandbox_environment(os.environ, environment))
+    except FileNotFoundError:
+        print(f"pullkey: {argv[0]!r} was not found.", file=sys.stderr)  # noqa: T201
+        return 127
+    except OSError as error:
+        print(f"pullkey: {argv[0]!r} cannot be run: {error.strerror}.", file=sys.stderr)  # noqa: T201
+        return 126
+
+    def hand_on(number: signal.Signals) -> None:
+        # Ctrl-C goes to the whole process group: the command has it already.
+        if number != signal.SIGINT:
+            with contextlib.suppress(ProcessLookupError):
+                child.send_signal(number)
+
+    signals.act = hand_on
+    code = await child.wait()
+    return code if code >= 0 else 128 - code
+
+
+async def _serve(environment: Mapping[str, str], signals: _Signals) -> int:
+    stopped = asyncio.Event()
+    signals.act = lambda _: stopped.set()
+    unset = [f"unset {name}" for name in sorted(os.environ) if interferes(name)]
+    export = [f"export {name}={shlex.quote(value)}" for name, value in {**_NO_PROXY, **environment}.items()]
+    sys.stdout.write("\n".join([*unset, *export, "# The sandbox is ready.", ""]))
+    sys.stdout.flush()
+    sys.stderr.write("Paste these lines into another shell of the same user. Ctrl-C stops the sandbox.\n")
+    await stopped.wait()
+    return 0
