@@ -25,6 +25,10 @@ from bootstrap.waiting import Deadline
 _CALL_SECONDS = 60
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 DEFAULT_SECRET_NAME = "docker-credentials"  # noqa: S105  - a name, of `akka docker add-credentials --secret-name`
+# Release notes: CLI 3.0.4 "Changed Docker credentials commands"; before it a credential was known by a UUID.
+_NAMED_SECRETS = (3, 0, 4)
+# What a call that only reads may be made again for.
+_PASSING = ("code = Unavailable", "code = DeadlineExceeded", "code = ResourceExhausted", "code = Internal")
 _INSTALL = "https://doc.akka.io/operations/cli/installation.html"
 
 
@@ -85,9 +89,13 @@ class AkkaCli:
         if shutil.which(self.program) is None:
             return [Problem(ProblemKind.SETUP, f"The Akka CLI is not installed: {self.program!r} is not on the path", f"Install it ({_INSTALL}) and log in with: akka auth login")]  # fmt: skip
         project = [*self.scope.arguments(with_region=False)]
-        login, seen = await asyncio.gather(
-            self._run(["auth", "current-login"]), self._run(["projects", "get", *project, "-o", "json"])
+        version, login, seen = await asyncio.gather(
+            self.version(),
+            self._read(["auth", "current-login"]),
+            self._read(["projects", "get", *project, "-o", "json"]),
         )
+        if version is not None and tuple(map(int, version.split("."))) < _NAMED_SECRETS:
+            return [Problem(ProblemKind.SETUP, f"The Akka CLI {version} is too old: it cannot name a credential", f"Install 3.0.4 or newer: {_INSTALL}")]  # fmt: skip
         if login.code != 0:
             return [Problem(ProblemKind.SETUP, f"The Akka CLI is not logged in ({login.complaint})", "Run: akka auth login (in CI: set AKKA_TOKEN)")]  # fmt: skip
         if seen.code != 0:
@@ -96,7 +104,7 @@ class AkkaCli:
 
     async def version(self) -> str | None:
         """The CLI's version, or None if it does not say."""
-        answer = await self._run(["version"])
+        answer = await self._read(["version"])
         found = _VERSION.search(answer.out + answer.err)
         return found[0] if answer.code == 0 and found else None
 
@@ -107,10 +115,10 @@ class AkkaCli:
             StepFailed: the CLI did not list them.
         """
         scope = self.scope.arguments()
-        answer = await self._run(["docker", "list-credentials", *scope, "-o", "json"])
+        answer = await self._read(["docker", "list-credentials", *scope, "-o", "json"])
         if answer.code != 0:
             # Before 3.0.4 there was no JSON output for it.
-            answer = await self._run(["docker", "list-credentials", *scope])
+            answer = await self._read(["docker", "list-credentials", *scope])
         if answer.code != 0:
             raise StepFailed(f"akka docker list-credentials failed: {answer.complaint}")
         return parse_credentials(answer.out)
@@ -157,6 +165,15 @@ class AkkaCli:
         _unless_gone(await self._run(["secrets", "delete", secret_name, *scope]), "akka secrets delete")
 
     # -- running -------------------------------------------------------------------------------------------------
+
+    async def _read(self, arguments: Sequence[str]) -> Answer:
+        answer = await self._run(arguments)
+        for pause in (0.5, 2.0):
+            if answer.code == 0 or not any(reason in answer.complaint for reason in _PASSING):
+                break
+            await asyncio.sleep(min(pause, self.deadline.left))
+            answer = await self._run(arguments)
+        return answer
 
     async def _run(self, arguments: Sequence[str], *, password: Secret | None = None) -> Answer:
         """Run the CLI once. The password, if any, is added at the last moment and to nothing that could be printed."""
@@ -215,9 +232,13 @@ def parse_credentials(text: str) -> list[HeldCredential]:
     No sample of the current CLI's JSON is published, so any list of objects with the known keys is taken, in any
     case; the text form is what the guide shows, whose columns are not aligned.
     """
+    # The CLI may print a notice of its own first.
+    begin = re.search(r"^[\[{]", text, re.MULTILINE)
     try:
-        document = json.loads(text) if text.strip() else []
+        document = json.loads(text[begin.start() :]) if begin else []
     except ValueError:
+        document = []
+    if not begin:
         return _parse_table(text)
     if isinstance(document, dict):
         document = next((value for value in document.values() if isinstance(value, list)), [])
@@ -244,10 +265,13 @@ def _from_json(row: dict[str, Any]) -> HeldCredential:
 def _parse_table(text: str) -> list[HeldCredential]:
     """Rows by what a column can hold, not by where it stands: user and e-mail may be blank."""
     lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
+    heads = [
+        number for number, line in enumerate(lines) if line.split()[0] in ("NAME", "ID") and "SERVER" in line
+    ]
+    if not heads:
         return []
-    has_status = "STATUS" in lines[0].split()
-    rows = lines[1:] if lines[0].split()[0] in ("NAME", "ID") else lines
+    has_status = "STATUS" in lines[heads[0]].split()
+    rows = lines[heads[0] + 1 :]
     found = []
     for line in rows:
         name, *words = line.split()

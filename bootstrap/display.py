@@ -43,9 +43,9 @@ class PlainReporter:
     def problems(self, problems: Sequence[Problem]) -> None:
         self._line("Nothing was changed. To be mended first:")
         for problem in problems:
-            self._line(f"  - {problem.what}.")
+            self._line(f"  - {sentence(problem.what)}")
             if problem.mend:
-                self._line(f"    {problem.mend}.")
+                self._line(f"    {sentence(problem.mend)}")
 
     def begin(self, name: str, title: str) -> None:
         if self._verbose:
@@ -183,6 +183,11 @@ def _plain(text: str) -> str:
 
 def _because(detail: str) -> str:
     return f" ({detail})" if detail else ""
+
+
+def sentence(text: str) -> str:
+    """With a full stop, unless it ends otherwise."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def wants_colour(stream: TextIO) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.akka import AkkaScope
+from bootstrap.display import sentence
 from bootstrap.engine import Outcome
 from bootstrap.errors import Problem
 from bootstrap.provider import Session, Target
@@ -136,9 +137,9 @@ def _tell_error(outcome: Outcome, line: Any, *, verbose: bool) -> None:
     error = outcome.error
     if error is None:
         return
-    line(f"pullkey: {error.what}{'' if error.what.endswith(('.', ')')) else '.'}")
+    line(f"pullkey: {sentence(error.what)}")
     if error.mend:
-        line(f"  {error.mend}")
+        line(f"  {sentence(error.mend)}")
     if outcome.left_over:
         line("  Not everything could be undone; see what is left over above.")
     elif outcome.undone:

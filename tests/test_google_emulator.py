@@ -30,7 +30,7 @@ from google.auth.transport.requests import Request
 from google.cloud import artifactregistry_v1, iam_admin_v1, orgpolicy_v2, resourcemanager_v3, service_usage_v1
 from google.iam.v1 import iam_policy_pb2, options_pb2, policy_pb2
 from google.oauth2 import service_account
-from google.type import expr_pb2  # type: ignore[import-untyped]
+from google.type import expr_pb2
 
 from bootstrap.sandbox.host import SandboxSettings
 from providers.gcr.emulator import GoogleEmulator

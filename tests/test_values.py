@@ -113,7 +113,7 @@ class TestReference:
         "text",
         [
             "", " ", "http://gcr.io", "ftp://gcr.io", "gcr.io:99999", "gcr.io:x", "-gcr.io", "gcr..io", "gcr.io/UPPER",
-            "gcr.io/a b", "gcr.io/a\n", "gcr.io/x:", "gcr.io/x@md5:abc", "gсr.io", "user:pw@gcr.io", "gcr.io/x:y:z",
+            "gcr.io/a b", "gcr.io/a\n", "gcr.io/x:", "gcr.io/x@md5:abc", "g\u0441r.io", "user:pw@gcr.io", "gcr.io/x:y:z",
             "gcr.io/../etc", "gcr.io\x00", "a" * 300 + ".io",
         ],
     )  # fmt: skip
@@ -146,7 +146,7 @@ class TestEndpoint:
          "https://", "https://x/path", "https://user:pw@x", "https://x?q", "https://x:port"],
     )  # fmt: skip
     def test_anything_else_is_refused_by_name(self, text: str) -> None:
-        with pytest.raises(UsageProblem, match="^THE_VARIABLE "):
+        with pytest.raises(UsageProblem, match=r"^THE_VARIABLE "):
             parse_endpoint(text, where="THE_VARIABLE")
 
     def test_a_registry_is_reached_where_the_person_says(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,6 +147,20 @@ class GoogleCloud:
 
     # -- calling -------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _reading(self) -> dict[str, Any]:
+        """How a read is called: again while Google is busy. The SDKs do so for some of their reads only."""
+        from google.api_core import exceptions, retry_async
+
+        busy = retry_async.if_exception_type(
+            exceptions.ServiceUnavailable,
+            exceptions.DeadlineExceeded,
+            exceptions.InternalServerError,
+            exceptions.ResourceExhausted,
+        )
+        retry = retry_async.AsyncRetry(predicate=busy, initial=0.3, maximum=5.0, timeout=_READ_SECONDS)
+        return {"retry": retry, "timeout": _READ_SECONDS}
+
     async def _call(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
         begin = time.monotonic()
         status = "OK"
@@ -163,7 +177,7 @@ class GoogleCloud:
         found = await self._call(
             "GetProject",
             project,
-            lambda: self.projects.get_project(name=f"projects/{project}", timeout=_READ_SECONDS),
+            lambda: self.projects.get_project(name=f"projects/{project}", **self._reading),
         )
         return str(found.state.name)
 
@@ -183,7 +197,7 @@ class GoogleCloud:
         answer = await self._call(
             "TestIamPermissions",
             resource,
-            lambda: client.test_iam_permissions(request=request, timeout=_READ_SECONDS),
+            lambda: client.test_iam_permissions(request=request, **self._reading),
         )
         return set(answer.permissions)
 
@@ -197,7 +211,7 @@ class GoogleCloud:
         answer = await self._call(
             "BatchGetServices",
             project,
-            lambda: self.services.batch_get_services(request=request, timeout=_READ_SECONDS),
+            lambda: self.services.batch_get_services(request=request, **self._reading),
         )
         enabled = service_usage_v1.State.ENABLED
         return [service.name.rsplit("/", 1)[-1] for service in answer.services if service.state != enabled]
@@ -221,7 +235,7 @@ class GoogleCloud:
         policy = await self._call(
             "GetEffectivePolicy",
             name,
-            lambda: self.policies.get_effective_policy(name=name, timeout=_READ_SECONDS),
+            lambda: self.policies.get_effective_policy(name=name, **self._reading),
         )
         return any(rule.enforce for rule in policy.spec.rules)
 
@@ -229,7 +243,7 @@ class GoogleCloud:
         found = await self._call(
             "GetRepository",
             resource,
-            lambda: self.registry.get_repository(name=resource, timeout=_READ_SECONDS),
+            lambda: self.registry.get_repository(name=resource, **self._reading),
         )
         return str(found.format_.name)
 
@@ -237,7 +251,7 @@ class GoogleCloud:
         parent = f"projects/{project}/locations/{location}"
 
         async def names() -> list[str]:
-            pages = await self.registry.list_repositories(parent=parent, timeout=_READ_SECONDS)
+            pages = await self.registry.list_repositories(parent=parent, **self._reading)
             return [found.name.rsplit("/", 1)[-1] async for found in pages if found.format_.name == "DOCKER"]
 
         return await self._call("ListRepositories", parent, names)
@@ -251,7 +265,7 @@ class GoogleCloud:
             resource=resource, options=options_pb2.GetPolicyOptions(requested_policy_version=VERSION)
         )
         return await self._call(
-            "GetIamPolicy", resource, lambda: client.get_iam_policy(request=request, timeout=_READ_SECONDS)
+            "GetIamPolicy", resource, lambda: client.get_iam_policy(request=request, **self._reading)
         )
 
     async def set_policy(self, resource: str, policy: Any, *, of_repository: bool) -> None:
@@ -276,7 +290,7 @@ class GoogleCloud:
         return await self._call(
             "GetServiceAccount",
             resource,
-            lambda: self.iam.get_service_account(name=resource, timeout=_READ_SECONDS),
+            lambda: self.iam.get_service_account(name=resource, **self._reading),
         )
 
     async def create_account(self, project: str, account_id: str, description: str) -> Any:
@@ -312,7 +326,7 @@ class GoogleCloud:
         answer = await self._call(
             "ListServiceAccountKeys",
             resource,
-            lambda: self.iam.list_service_account_keys(request=request, timeout=_READ_SECONDS),
+            lambda: self.iam.list_service_account_keys(request=request, **self._reading),
         )
         return {key.name.rsplit("/", 1)[-1]: key for key in answer.keys}
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from google.iam.v1 import iam_policy_pb2
-from google.rpc import error_details_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2
 
 from providers.gcr.emulator.errors import CloudError, error_info, invalid_argument
 from providers.gcr.emulator.policy import AllowPolicy

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from google.protobuf import any_pb2, json_format  # type: ignore[import-untyped]
-from google.rpc import code_pb2, error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.protobuf import any_pb2, json_format
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 HTTP_STATUS: Final = {
     "OK": 200,

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.cloud.iam_admin_v1.types import iam
 from google.iam.v1 import iam_policy_pb2
-from google.protobuf import empty_pb2  # type: ignore[import-untyped]
+from google.protobuf import empty_pb2
 
 from providers.gcr.emulator.access import Access, Caller
 from providers.gcr.emulator.api import Api, Handler, Http, Rpc, message_class

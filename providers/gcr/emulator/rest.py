@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from aiohttp import web
-from google.protobuf import json_format  # type: ignore[import-untyped]
+from google.protobuf import json_format
 
 from bootstrap.sandbox.calls import CallGate, RestApi
 from providers.gcr.emulator.api import Api, Http, Rpc, answer

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 from typing import Final
 
-from google.type import expr_pb2  # type: ignore[import-untyped]
+from google.type import expr_pb2
 
 from bootstrap.sandbox.images import Image, ImageStore
 from providers.gcr.emulator.state import GoogleState, generate_private_key

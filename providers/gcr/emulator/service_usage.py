@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from google.cloud.service_usage_v1.types import resources, serviceusage
 from google.longrunning import operations_pb2
-from google.rpc import error_details_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2
 
 from providers.gcr.emulator.access import Access, Caller
 from providers.gcr.emulator.api import Api, Handler, Http, Rpc, message_class
