@@ -1,0 +1,104 @@
+"""The real `gcloud` and `az`, a person's own way, beside ours: the clouds end alike."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap.link import KeyLink
+from tests.conftest import Result, World, make_world
+from tests.test_gcr import ACCOUNT, cloud_picture, project
+
+pytestmark = pytest.mark.needs_cloud_cli
+needs_gcloud = pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed")
+
+
+def bash(world: World, script: Path, *arguments: str, **env: str) -> Result:
+    """Run a script in the sandbox's environment, without trying a login, and without long pauses."""
+    done = subprocess.run(
+        ["bash", script, *arguments],
+        env=world.running.process_environment(PULLKEY_RUNBOOK_LOGIN="no", PULLKEY_RUNBOOK_PAUSE="1", **env),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=170, check=False,
+    )  # fmt: skip
+    world.said += [done.stdout, done.stderr]
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def shape(world: World) -> Any:
+    """What a person would call the state of the project: accounts, number of keys, who has which role."""
+    shop = project(world)
+    policies = {"project": shop.policy, **{name: found.policy for (_, name), found in shop.repositories.items()}}
+    return (
+        {email: len(found.user_keys()) for email, found in shop.accounts.items()},
+        {name: sorted(str(binding) for binding in found.bindings()) for name, found in policies.items()},
+    )
+
+
+@needs_gcloud
+def test_googles_documented_commands_end_as_onboard_does(tmp_path: Path) -> None:
+    script = tmp_path / "documented.sh"
+    script.write_text(
+        "set -eu\n"
+        "gcloud iam service-accounts create akka-docker-reader\n"
+        f"gcloud projects add-iam-policy-binding acme-shop --member=serviceAccount:{ACCOUNT} "
+        "--role=roles/artifactregistry.reader --condition=None\n"
+        f"gcloud iam service-accounts keys create {tmp_path}/keyfile.json --iam-account {ACCOUNT}\n"
+        "akka docker add-credentials --docker-server https://europe-west1-docker.pkg.dev --docker-username _json_key "
+        f'--docker-email anyemail@example.com --docker-password "$(cat {tmp_path}/keyfile.json)"\n'
+    )
+    for world in make_world("gcr"):
+        by_hand = bash(world, script)
+        assert by_hand.code == 0, by_hand.text
+        theirs = shape(world)
+        registered = world.held("docker-credentials")
+    for world in make_world("gcr"):
+        done = world.onboard("--server", "europe-west1-docker.pkg.dev", "--secret-name", "docker-credentials")
+        assert done.code == 0, done.text
+        assert shape(world) == theirs
+        ours = world.held("docker-credentials")
+        assert (ours.server, ours.username) == (registered.server, registered.username)
+        assert sorted(json.loads(ours.password)) == sorted(json.loads(registered.password))
+
+
+@needs_gcloud
+@pytest.mark.parametrize("server", [(), ("--server", "europe-west1-docker.pkg.dev"), ("--server", "gcr.io/acme-shop/checkout")])  # fmt: skip
+def test_the_runbook_of_a_google_registry_ends_as_onboard_does_and_undoes(
+    gcr: World, tmp_path: Path, server: tuple[str, ...]
+) -> None:
+    before = cloud_picture(gcr)
+    script = tmp_path / "steps.sh"
+    script.write_text(gcr.run("runbook", "gcr", *server).out)
+
+    done = bash(gcr, script)
+    assert done.code == 0, done.text
+
+    # What the runbook has left is what onboard would have: it finds nothing to do.
+    again = gcr.onboard(*server, "--output", "json")
+    assert again.json["result"] == "unchanged", again.text
+
+    link = KeyLink.parse(again.json["credential"]["email"])
+    assert link is not None
+    undone = bash(gcr, script, "undo", KEY_ID=link.key_id)
+    assert undone.code == 0, undone.text
+    assert cloud_picture(gcr) == before
+    assert gcr.names() == []
+
+
+@needs_gcloud
+def test_a_hand_over_is_run_by_whoever_may_and_the_same_command_goes_on(gcr: World, tmp_path: Path) -> None:
+    denied = gcr.cloud.state.denied_permissions
+    denied |= {"iam.serviceAccounts.create", "artifactregistry.repositories.setIamPolicy"}
+    script = tmp_path / "steps.sh"
+    assert gcr.onboard("--handover", str(script)).code == 3
+
+    lacking, gcr.cloud.state.denied_permissions = denied, set()
+    done = bash(gcr, script)
+    assert done.code == 0, done.text
+    gcr.cloud.state.denied_permissions = lacking
+
+    assert gcr.onboard().code == 0
