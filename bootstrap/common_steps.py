@@ -66,11 +66,11 @@ class HandshakeStep(Step):
 
     @property
     def title(self) -> str:
-        return "Prove with the registry's own token exchange that the key pulls"
+        return "Prove that the key pulls"
 
     async def look(self) -> Sighting:
         if await self._key_pending():
-            return Sighting(State.MISSING, "the new key is not proven yet")
+            return Sighting(State.MISSING, "a new key is to be proven")
         return Sighting(State.DONE, "no new key to prove")
 
     async def do(self) -> Done:
@@ -135,7 +135,7 @@ class HandoffStep(Step):
 
     @property
     def title(self) -> str:
-        return f"Register it in Akka as {self._secret_name} and read it back"
+        return f"Register it in Akka as {self._secret_name}"
 
     async def look(self) -> Sighting:
         self._before = await self._context.held_credential()

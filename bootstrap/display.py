@@ -13,9 +13,8 @@ from bootstrap.reporter import Reporter
 from bootstrap.steps import Sighting, State
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.live import Live
-    from rich.text import Text
 
 _WORDS = {State.DONE: "is there", State.MISSING: "to do", State.UNSEEN: "cannot be seen"}
 
@@ -93,7 +92,9 @@ class LiveReporter(PlainReporter):
         self._rows: dict[str, tuple[str, Sighting]] = {}
         self._marks: dict[str, tuple[str, str, str]] = {}
         self._began: dict[str, float] = {}
+        self._took: dict[str, float] = {}
         self._wait = ""
+        self._shown = True
         self._live: Live | None = None
 
     def _line(self, text: str) -> None:
@@ -101,11 +102,11 @@ class LiveReporter(PlainReporter):
         self._console.print(text, style=style, markup=False)
 
     def connected(self, label: str, who: str) -> None:
-        self._console.print(f"[bold]{_plain(label)}[/bold] [dim]as {_plain(who)}[/dim]")
+        self._console.print(f"[bold]{_plain(label)}[/bold]\n[dim]as {_plain(who)}[/dim]")
 
     def planned(self, rows: Sequence[tuple[str, str, Sighting]]) -> None:
         self._rows = {name: (title, sighting) for name, title, sighting in rows}
-        self._console.print(self._render())
+        self._shown = False
 
     def begin(self, name: str, title: str) -> None:
         self._began[name] = time.monotonic()
@@ -117,24 +118,37 @@ class LiveReporter(PlainReporter):
         self._refresh()
 
     def finish(self, name: str, detail: str, seconds: float) -> None:
-        self._wait = ""
         self._marks[name] = ("✓", "green", detail)
-        self._began[name] = -seconds
+        self._took[name] = seconds
+        if not set(self._began) - set(self._took):
+            self._wait = ""
         self._refresh()
 
     def fail(self, name: str, text: str) -> None:
         self._wait = ""
         self._marks[name] = ("✗", "red", "failed")
+        self._took[name] = time.monotonic() - self._began.get(name, time.monotonic())
         self._refresh()
 
     def undone(self, text: str) -> None:
         self.close()
         super().undone(text)
 
+    def confirm(self, question: str) -> bool:
+        self._show()
+        return super().confirm(question)
+
     def close(self) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
+        self._show()
+
+    def _show(self) -> None:
+        """The list as it stands, where no live one has shown it."""
+        if not self._shown:
+            self._shown = True
+            self._console.print(self._render())
 
     def problems(self, problems: Sequence[Problem]) -> None:
         self.close()
@@ -148,30 +162,34 @@ class LiveReporter(PlainReporter):
         if self._live is None:
             from rich.live import Live
 
+            self._shown = True
             self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8)
             self._live.start()
         self._live.refresh()
 
-    def _render(self) -> Text:
+    def _render(self) -> Group:
+        from rich.console import Group
+        from rich.table import Table
         from rich.text import Text
 
-        text = Text()
+        table = Table.grid(padding=(0, 1), expand=True)
+        table.add_column(width=3, justify="right")
+        table.add_column(ratio=1, overflow="fold")
+        table.add_column(justify="right", no_wrap=True)
         for name, (title, sighting) in self._rows.items():
             there = sighting.state is State.DONE
             mark, style, detail = self._marks.get(name, ("✓" if there else "·", "dim", sighting.detail))
-            text.append(f"  {mark} ", style)
-            text.append(title, "dim" if there else "")
+            text = Text(title, style="dim" if there else "")
             if detail:
-                text.append(f"  {detail}", "dim")
-            if name in self._began:
-                began = self._began[name]
-                seconds = -began if began <= 0 else time.monotonic() - began
-                text.append(f"  {seconds:.1f} s", "dim")
-            text.append("\n")
-        if self._wait:
-            text.append(f"    {self._wait}\n", "yellow")
-        text.rstrip()
-        return text
+                text.append(f"\n{detail}", "dim")
+            table.add_row(Text(mark, style), text, Text(self._time_of(name), "dim"))
+        waiting = [Text(f"    {self._wait}", "yellow")] if self._wait else []
+        return Group(table, *waiting)
+
+    def _time_of(self, name: str) -> str:
+        if name in self._took:
+            return f"{self._took[name]:.1f} s"
+        return f"{time.monotonic() - self._began[name]:.1f} s" if name in self._began else ""
 
 
 _STYLES = (("note:", "yellow"), ("undone:", "yellow"), ("failed:", "red"), ("left over:", "bold red"), ("google ", "dim"), ("azure ", "dim"))  # fmt: skip

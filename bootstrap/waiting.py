@@ -7,6 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import stamina
+from stamina.instrumentation import set_on_retry_hooks
+
+# What is waited for is told in words of our own; stamina's own hooks would log the error itself.
+set_on_retry_hooks([])
 
 T = TypeVar("T")
 

@@ -32,7 +32,10 @@ def bash(world: World, script: Path, *arguments: str, **env: str) -> Result:
 def shape(world: World) -> Any:
     """What a person would call the state of the project: accounts, number of keys, who has which role."""
     shop = project(world)
-    policies = {"project": shop.policy, **{name: found.policy for (_, name), found in shop.repositories.items()}}
+    policies = {
+        "project": shop.policy,
+        **{name: found.policy for (_, name), found in shop.repositories.items()},
+    }
     return (
         {email: len(found.user_keys()) for email, found in shop.accounts.items()},
         {name: sorted(str(binding) for binding in found.bindings()) for name, found in policies.items()},

@@ -80,7 +80,7 @@ class Identity(Step):
     @property
     def title(self) -> str:
         verb = "Use" if self._session.target.account_given else "Create"
-        return f"{verb} the service account {self._session.target.account}"
+        return f"{verb} service account {self._session.target.account}"
 
     async def look(self) -> Sighting:
         account = await self._session.account()
@@ -173,7 +173,7 @@ class Grant(Step):
         where = (
             f"repository {target.repository}" if target.grant_on_repository else f"project {target.project}"
         )
-        return f"Grant {target.role} on the {where}"
+        return f"Grant {target.role} on {where}"
 
     async def look(self) -> Sighting:
         from google.api_core import exceptions
