@@ -174,7 +174,7 @@ class Azure:
             raise UsageProblem(
                 f"Azure's libraries are not installed ({error.name})", mend=f"Install them: {INSTALL}"
             ) from None
-        from azure.core.exceptions import ClientAuthenticationError
+        from azure.core.exceptions import AzureError
         from azure.core.pipeline.transport import AioHttpTransport
 
         from providers.acr.graph import Graph
@@ -191,7 +191,7 @@ class Azure:
                 self._login.get_token(scope),
                 self._login.get_token(self.graph.scope, enable_cae=True),
             )
-        except (ClientAuthenticationError, ValueError) as error:
+        except (AzureError, ValueError, OSError) as error:
             raise NoLogin(
                 f"There is no usable Azure login ({_reason(error)})",
                 mend=f"Run: az login{f' --tenant {self._tenant}' if self._tenant else ''} (in CI: set up workload identity federation)",
@@ -455,5 +455,5 @@ def _reason(error: Exception) -> str:
     telling = [said for _, said in members if "AADSTS" in said] or [
         said for name, said in members if name == "AzureCliCredential"
     ]
-    reason = plain(telling[0] if telling else text)
+    reason = plain(telling[0] if telling else members[-1][1] if members else text)
     return re.split(r"(?<=[^A-Z.])\. |  *Trace ID", reason)[0].rstrip(".")
