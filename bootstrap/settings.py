@@ -111,6 +111,18 @@ def connect_to(registry_host: str) -> tuple[str, int] | None:
     return None
 
 
+def check_addresses(registry_host: str) -> None:
+    """Refuse every address in the environment that cannot be used, before anything is begun.
+
+    Raises:
+        UsageProblem: as for `endpoint` and `connect_to`.
+    """
+    for variable in sorted(os.environ):
+        if variable.startswith("PULLKEY_") and variable.endswith(("_ENDPOINT", "_AUTHORITY_HOST")):
+            endpoint(variable)
+    connect_to(registry_host)
+
+
 def state_directory() -> Path:
     """Where the journal is: `PULLKEY_STATE_DIR`, else the platform's own place for state."""
     configured = os.environ.get("PULLKEY_STATE_DIR")

@@ -15,6 +15,7 @@ import pytest
 
 from bootstrap.sandbox.akka import AkkaCredential, AkkaEmulator
 from bootstrap.sandbox.host import Emulator, SandboxSettings
+from bootstrap.sandbox.images import ImageStore
 from tests.sandbox_thread import RunningSandbox
 
 
@@ -123,13 +124,17 @@ def pieces(password: str) -> list[str]:
     return [line[:24] for line in key.splitlines()[2:-2]]
 
 
-def make_world(provider: str, settings: SandboxSettings | None = None) -> Iterator[World]:
+def make_world(
+    provider: str, settings: SandboxSettings | None = None, *, images: ImageStore | None = None
+) -> Iterator[World]:
+    """A sandbox of one provider; when it ends, nothing of a key may stand anywhere but in Akka."""
+
     def cloud() -> Emulator:
         from bootstrap import plugins
 
         return plugins.load(provider).emulator()()
 
-    with RunningSandbox({"akka": AkkaEmulator, "cloud": cloud}, settings) as running:
+    with RunningSandbox({"akka": AkkaEmulator, "cloud": cloud}, settings, images) as running:
         akka = running.sandbox.emulators["akka"]
         assert isinstance(akka, AkkaEmulator)
         world = World(running, running.sandbox.emulators["cloud"], akka, provider)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from bootstrap.sandbox.host import Emulator, Sandbox, SandboxSettings
+from bootstrap.sandbox.images import BuiltInImages, ImageStore
 
 T = TypeVar("T")
 
@@ -20,6 +21,7 @@ class RunningSandbox:
     Args:
         factories: the emulators by name, in the order they are started.
         settings: latency, propagation, faults, log.
+        images: where the images are served from; memory unless given.
 
     Attributes:
         sandbox: the running sandbox. Its plain attributes may be read and set from the test's thread; whatever is
@@ -28,12 +30,15 @@ class RunningSandbox:
     """
 
     def __init__(
-        self, factories: Mapping[str, Callable[[], Emulator]], settings: SandboxSettings | None = None
+        self,
+        factories: Mapping[str, Callable[[], Emulator]],
+        settings: SandboxSettings | None = None,
+        images: ImageStore | None = None,
     ) -> None:
         self._factories = factories
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
-        self.sandbox = Sandbox(settings or SandboxSettings())
+        self.sandbox = Sandbox(settings or SandboxSettings(), images or BuiltInImages())
         self.environment: Mapping[str, str] = {}
 
     def __enter__(self) -> Self:

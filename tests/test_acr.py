@@ -276,7 +276,7 @@ class TestToldFirst:
 
     def test_no_login(self, acr: World) -> None:
         done = acr.onboard(env={"AZURE_FEDERATED_TOKEN_FILE": "/nonexistent", "AZURE_CONFIG_DIR": "/nonexistent"} )  # fmt: skip
-        assert done.code != 0
+        assert done.code == 3
         assert "There is no usable Azure login" in done.err
         assert "az login" in done.err
         assert len(max(done.err.splitlines(), key=len)) < 400

@@ -105,3 +105,71 @@ def test_a_hand_over_is_run_by_whoever_may_and_the_same_command_goes_on(gcr: Wor
     gcr.cloud.state.denied_permissions = lacking
 
     assert gcr.onboard().code == 0
+
+
+needs_az = pytest.mark.skipif(shutil.which("az") is None, reason="az is not installed")
+
+
+def azure_shape(world: World) -> Any:
+    """Applications of our name, how many secrets each has, and which roles on what."""
+    state = world.cloud.state
+    ours = [
+        one for one in state.applications if one.display_name == "akka-docker-reader" and one.lifetime.exists
+    ]
+    principals = {
+        state.principal_by_app_id(one.app_id).id for one in ours if state.principal_by_app_id(one.app_id)
+    }
+    return (
+        [len([secret for secret in one.secrets if secret.lifetime.exists]) for one in ours],
+        len(principals),
+        sorted(
+            (one.role.name, one.scope.lower())
+            for one in state.role_assignments
+            if one.principal_id in principals and one.lifetime.exists
+        ),
+    )
+
+
+@needs_az
+def test_azures_documented_commands_end_as_onboard_does(tmp_path: Path) -> None:
+    """As Akka's page has them, with what no longer works mended: one create-for-rbac gives user and password."""
+    script = tmp_path / "documented.sh"
+    script.write_text(
+        "set -eu\n"
+        "ID=$(az acr show --name acmeshop --query id --output tsv)\n"
+        'az ad sp create-for-rbac --name akka-docker-reader --scopes "$ID" --role acrpull --output json > sp.json\n'
+        "APP=$(az ad sp list --display-name akka-docker-reader --query '[0].appId' --output tsv)\n"
+        'akka docker add-credentials --docker-server acmeshop.azurecr.io --docker-username "$APP" '
+        "--docker-email anyemail@example.com "
+        '--docker-password "$(sed -n \'s/.*"password": *"\\(.*\\)".*/\\1/p\' sp.json)"\n'
+    )
+    for world in make_world("acr"):
+        # In a folder of its own: the password must not stand where the search for leaks looks.
+        by_hand = subprocess.run(["bash", script], cwd=tmp_path, env=world.running.process_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=170, check=False)  # fmt: skip
+        assert by_hand.returncode == 0, by_hand.stderr
+        theirs = azure_shape(world)
+        assert theirs[0] == [1]
+        registered = world.held("docker-credentials")
+    for world in make_world("acr"):
+        done = world.onboard("--secret-name", "docker-credentials")
+        assert done.code == 0, done.text
+        assert azure_shape(world) == theirs
+        assert world.held("docker-credentials").server == registered.server
+
+
+@needs_az
+def test_the_runbook_of_an_azure_registry_ends_as_onboard_does_and_undoes(acr: World, tmp_path: Path) -> None:
+    before = azure_shape(acr)
+    script = tmp_path / "steps.sh"
+    script.write_text(acr.run("runbook", "acr").out)
+
+    done = bash(acr, script)
+    assert done.code == 0, done.text
+
+    again = acr.onboard("--output", "json")
+    assert again.json["result"] == "unchanged", again.text
+
+    undone = bash(acr, script, "undo", KEY_ID=again.json["credential"]["key_id"])
+    assert undone.code == 0, undone.text
+    assert azure_shape(acr) == before
+    assert acr.names() == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -268,7 +267,7 @@ def test_a_journal_that_cannot_be_read_is_told_and_nothing_is_changed(gcr: World
     process.communicate(timeout=10)
     (path,) = Path(gcr.running.environment["PULLKEY_STATE_DIR"]).rglob("*.json")
     assert "PRIVATE" not in path.read_text()
-    assert os.stat(path).st_mode & 0o077 == 0
+    assert path.stat().st_mode & 0o077 == 0
     path.write_text("{")
     changes = len(gcr.changes())
 

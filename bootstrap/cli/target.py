@@ -166,7 +166,7 @@ def _onboard(provider: Provider, values: dict[str, Any]) -> int:
         return _in_sandbox()
     if not (values["yes"] or values["dry_run"]) and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageProblem("There is no terminal to ask on before the first change", mend="Give --yes, or --dry-run to look only")  # fmt: skip
-    _forbid_core_dumps()
+    _keep_to_ourselves()
     return asyncio.run(_run(provider, values))
 
 
@@ -179,11 +179,14 @@ def _in_sandbox() -> int:
     return exec_in_sandbox([sys.executable, "-m", "bootstrap", *arguments], SandboxSettings())
 
 
-def _forbid_core_dumps() -> None:
-    """A core dump of this process would hold the key."""
+def _keep_to_ourselves() -> None:
+    """A core dump of this process would hold the key; the SDKs' logs are not ours to print."""
+    import logging
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Without any handler Python prints the SDKs' warnings on stderr.
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 async def _run(
@@ -195,10 +198,11 @@ async def _run(
     from bootstrap.journal import Journal
     from bootstrap.provider import RunContext
     from bootstrap.report import as_json, tell_end
-    from bootstrap.settings import state_directory
+    from bootstrap.settings import check_addresses, state_directory
     from bootstrap.waiting import Deadline
 
     target = provider.target(values)
+    check_addresses(target.registry)
     reporter = make_reporter(sys.stderr, verbose=values["verbose"])
     deadline = Deadline(values["timeout"].total_seconds())
     context = RunContext(deadline, reporter.waiting, reporter.trace, new_key=values["new_key"])
@@ -320,7 +324,7 @@ def _verify(provider: Provider, values: dict[str, Any]) -> int:
     password = sys.stdin.read() if values["credential_stdin"] else ""
     if values["credential_stdin"] and not password.strip():
         raise UsageProblem("--credential-stdin: there is nothing on stdin", mend="Give the password on stdin: pullkey verify ... --credential-stdin < FILE")  # fmt: skip
-    _forbid_core_dumps()
+    _keep_to_ourselves()
     from bootstrap.secret import Secret
 
     secret = Secret(password.strip()) if password else None

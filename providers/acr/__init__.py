@@ -38,7 +38,7 @@ class AcrProvider:
         Option("--skip-grant", "Grant nothing: somebody else has granted, or will.", kind="switch"),
         Option("--expires-in", "How long the client secret is to live.", kind="duration", default="365d", metavar="TIME"),
         Option("--cloud", "Which Azure; else told by the login server, or public.", choices=tuple(SUFFIXES)),
-        Option("--auth", "Which login to use; `default` tries them in the Azure SDK's order.", choices=LOGINS, default="default"),
+        Option("--auth", f"Which login to use: {', '.join(LOGINS)}; `default` tries them in the Azure SDK's order.", choices=LOGINS, default="default", metavar="LOGIN"),
         Option("--tenant", "The directory to log in to, where the login has several.", metavar="ID|DOMAIN"),
     )  # fmt: skip
 

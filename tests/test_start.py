@@ -1,0 +1,154 @@
+"""How the command starts: quickly, without any cloud's SDK, with help that shows examples, with errors in a sentence."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SDKS = ("google", "azure", "msgraph", "grpc", "aiohttp", "httpx", "rich", "cryptography")
+
+
+def pullkey(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bootstrap", *arguments],
+        env={**os.environ, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def imported_by(*arguments: str) -> set[str]:
+    code = (
+        "import sys, bootstrap.cli as c\n"
+        f"sys.argv = ['pullkey', *{list(arguments)!r}]\n"
+        "try: c.main()\n"
+        "except SystemExit: pass\n"
+        "print('IMPORTED', *sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(done.stdout.rpartition("IMPORTED")[2].split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("onboard", "--help"), ("onboard", "gcr", "--help"), ("onboard", "acr", "--help"), ("completion", "bash"), ("runbook", "gcr", "--server", "gcr.io/acme-shop/x")]
+)  # fmt: skip
+def test_no_sdk_is_imported_to_tell_about_itself(arguments: tuple[str, ...]) -> None:
+    imported = imported_by(*arguments)
+    # `google` is a namespace that other distributions' .pth files may set up; what counts is what is in it.
+    heavy = {name for name in imported if name.partition(".")[0] in SDKS and name != "google"}
+    if arguments[0] == "runbook":
+        heavy = {name for name in heavy if name.partition(".")[0] in ("google", "azure", "msgraph", "grpc")}
+    assert not heavy
+
+
+def test_onboarding_google_never_imports_azure(tmp_path: Path) -> None:
+    imported = imported_by("onboard", "gcr", "--yes", "--server", "gcr.io/acme-shop/x", "--timeout", "1s")
+    assert not {name for name in imported if name.startswith(("azure", "msgraph"))}
+
+
+def test_help_imports_little_beyond_click() -> None:
+    """What it takes in milliseconds is measured by scripts/measure-start; this counts what it takes them for."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, click; print(len(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(imported_by("--help")) - int(done.stdout) <= 20
+
+
+@pytest.mark.parametrize("command", [(), ("onboard",), ("onboard", "gcr"), ("onboard", "acr"), ("plan", "acr"), ("verify",), ("runbook",), ("sandbox",), ("sandbox", "exec"), ("sandbox", "serve"), ("schema",), ("completion",)])  # fmt: skip
+def test_help_shows_examples_and_fits_80_columns(command: tuple[str, ...]) -> None:
+    done = pullkey(*command, "--help", COLUMNS="80")
+    assert done.returncode == 0
+    assert "Example" in done.stdout
+    assert done.stdout.index("Example") < done.stdout.index("Options")
+    too_long = [line for line in done.stdout.splitlines() if len(line) > 80 and "pullkey " not in line]
+    assert too_long == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("onbord",), "There is no command 'onbord'"),
+        (("onboard", "ecr"), "There is no provider 'ecr'; there are: acr, gcr"),
+        (("onboard", "gcr", "--yes"), "No registry is named"),
+        (("onboard", "gcr", "--yes", "--sever", "gcr.io"), "--server"),
+        (("onboard", "gcr", "--yes", "--server", "gcr.io", "--timeout", "soon"), "'soon'"),
+        (("onboard", "gcr", "--yes", "--server", "gcr.io", "--output", "xml"), "xml"),
+        (("onboard", "gcr", "--yes", "--server", "gcr.io", "--akka-project", "--yes"), "--akka-project"),
+        (
+            ("onboard", "gcr", "--yes", "--server", "gcr.io", "--akka-project", "a\x1b[31mb"),
+            "cannot be printed",
+        ),
+        (("onboard", "acr", "--yes"), "--registry"),
+        (("onboard", "acr", "--yes", "--registry", "x"), "--registry"),
+        (("sandbox", "exec", "--fault", "nonsense", "--", "true"), "nonsense"),
+        (("sandbox", "exec", "--latency", "fast", "--", "true"), "fast"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence_and_exit_code_2(arguments: tuple[str, ...], says: str) -> None:
+    done = pullkey(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) <= 3
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PULLKEY_REGISTRY_CONNECT_TO", "nonsense"),
+        ("PULLKEY_GOOGLE_IAM_ENDPOINT", "http://iam.example.com"),
+        ("PULLKEY_GOOGLE_ORGPOLICY_ENDPOINT", "iam.example.com"),
+        ("PULLKEY_AZURE_AUTHORITY_HOST", "http://login.example.com"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_by_the_name_of_its_variable(
+    tmp_path: Path, variable: str, value: str
+) -> None:
+    done = pullkey(
+        "onboard", "gcr", "--yes", "--server", "gcr.io/acme-shop/x",
+        **{variable: value, "PULLKEY_STATE_DIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert variable in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(("provider", "module", "typed"), [("gcr", "google", ("--server", "gcr.io/acme-shop/x")), ("acr", "azure", ("--registry", "acmeshop"))])  # fmt: skip
+def test_a_missing_extra_is_one_sentence_with_the_commands_that_install_it(
+    tmp_path: Path, provider: str, module: str, typed: tuple[str, ...]
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Gone:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] == {module!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Gone())\n"
+        f"sys.modules.pop({module!r}, None)\n"
+    )
+    akka = tmp_path / "akka"
+    akka.write_text("#!/bin/sh\necho '[]'\n")
+    akka.chmod(0o755)
+
+    done = pullkey(
+        "onboard", provider, "--yes", *typed,
+        PYTHONPATH=str(tmp_path), PULLKEY_AKKA_CLI=str(akka), PULLKEY_STATE_DIR=str(tmp_path / "state"),
+    )  # fmt: skip
+
+    assert done.returncode == 2, done.stderr
+    for tool in (f'pipx install --force "pullkey[{provider}]"', f'uv tool install "pullkey[{provider}]"', f'pip install "pullkey[{provider}]"'):  # fmt: skip
+        assert tool in done.stderr
+
+
+def test_completion_knows_commands_and_options() -> None:
+    done = pullkey(_PULLKEY_COMPLETE="bash_complete", COMP_WORDS="pullkey onboard gcr --ser", COMP_CWORD="3")
+    assert "--server" in done.stdout
+    assert pullkey("completion", "zsh").stdout.startswith("#compdef pullkey")
