@@ -113,6 +113,19 @@ def _listens_on_a_port(pid: int) -> bool:
     return any(line.split()[9] in sockets for table in tables for line in table if line.split()[3] == "0A")
 
 
+@pytest.mark.needs_debian
+def test_temporary_directory_may_have_a_long_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+
+    async def body(images: ImageStore) -> None:
+        await images.put(NAME, "1.0", IMAGE)
+        assert await images.tags(NAME) == ["1.0"]
+
+    with_store(DistributionImages(), body)
+
+
 def test_missing_program_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageProblem, match="docker-registry is not installed") as raised:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -20,6 +21,7 @@ from bootstrap.errors import UsageProblem
 from bootstrap.sandbox.images import MANIFEST_TYPE, Image, digest
 
 _PROGRAM = "docker-registry"
+_SOCKET = "registry.sock"
 _START_SECONDS = 20.0
 _KEPT_HEADERS = ("Content-Type", "Docker-Content-Digest", "Docker-Distribution-Api-Version")
 
@@ -31,6 +33,7 @@ class DistributionImages:
         self._directory: Path | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._http: aiohttp.ClientSession | None = None
+        self._opened: int | None = None
 
     async def start(self) -> None:
         """Start the registry and wait until it answers.
@@ -56,6 +59,9 @@ class DistributionImages:
         if self._http is not None:
             await self._http.close()
             self._http = None
+        if self._opened is not None:
+            os.close(self._opened)
+            self._opened = None
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
@@ -116,13 +122,12 @@ class DistributionImages:
             return web.Response(status=answer.status, headers=headers, body=await answer.read())
 
     async def _launch(self, program: str, directory: Path) -> None:
-        address = directory / "registry.sock"
         settings = {
             "version": "0.1",
             "log": {"level": "error", "accesslog": {"disabled": True}},
             "storage": {"filesystem": {"rootdirectory": str(directory / "images")}},
             # Relative: an upload's address must not name a host, since there is none.
-            "http": {"net": "unix", "addr": str(address), "relativeurls": True},
+            "http": {"net": "unix", "addr": _SOCKET, "relativeurls": True},
         }
         config = directory / "config.yml"
         config.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
@@ -131,6 +136,7 @@ class DistributionImages:
                 program,
                 "serve",
                 str(config),
+                cwd=directory,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -139,9 +145,11 @@ class DistributionImages:
                 # A Ctrl-C in the terminal is for the command that uses the sandbox.
                 start_new_session=True,
             )
-        self._http = aiohttp.ClientSession(
-            "http://registry", connector=aiohttp.UnixConnector(str(address)), trust_env=False
-        )
+        # A socket's path may have 107 characters, which a long TMPDIR exceeds: the registry names it from its working
+        # directory, and we name it from a descriptor of that directory.
+        self._opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        connector = aiohttp.UnixConnector(f"/proc/self/fd/{self._opened}/{_SOCKET}")
+        self._http = aiohttp.ClientSession("http://registry", connector=connector, trust_env=False)
         try:
             async with asyncio.timeout(_START_SECONDS):
                 while not await self._answers():
