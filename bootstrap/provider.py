@@ -147,6 +147,10 @@ class Session(ABC):
     def script_credential(self) -> Mapping[str, str]:
         """The bash words for server, username, email and password, as the handoff's script uses them."""
 
+    def handover_extra(self) -> str:
+        """Bash that ends a hand-over, so that this person can go on where it stops; "" if nothing is needed."""
+        return ""
+
     def cloud_said(self, error: BaseException) -> str:
         """What the cloud says in an error of its SDK, in one line without secrets; "" for any other error."""
         del error

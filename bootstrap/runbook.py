@@ -25,7 +25,7 @@ again() {
 }"""
 
 
-def as_bash(session: Session, steps: Sequence[Step], *, label: str, then: str = "") -> str:
+def as_bash(session: Session, steps: Sequence[Step], *, label: str, then: str = "", extra: str = "") -> str:
     """A script that does the steps, with a check after each; with the argument `undo` it takes them back.
 
     Args:
@@ -33,6 +33,7 @@ def as_bash(session: Session, steps: Sequence[Step], *, label: str, then: str = 
         steps: which steps, in order; those of a hand-over are not all.
         label: the registry, for the heading.
         then: what is to be done afterwards, told at the end.
+        extra: bash that comes after the steps.
     """
     parts = [
         "#!/usr/bin/env bash",
@@ -60,6 +61,7 @@ def as_bash(session: Session, steps: Sequence[Step], *, label: str, then: str = 
         parts += [f"again {script.do}" if script.repeat else script.do]
         if script.check:
             parts += [f"check_{step.name}() {{", *_indented(script.check), "}", f"again check_{step.name}"]
+    parts += ["", extra] if extra else []
     parts += ["", f"echo {_quoted(then or 'Done.')}"]
     return "\n".join(parts) + "\n"
 

@@ -173,3 +173,21 @@ def test_the_runbook_of_an_azure_registry_ends_as_onboard_does_and_undoes(acr: W
     assert undone.code == 0, undone.text
     assert azure_shape(acr) == before
     assert acr.names() == []
+
+
+@needs_az
+def test_a_hand_over_for_azure_is_run_by_whoever_may_and_the_same_command_goes_on(
+    acr: World, tmp_path: Path
+) -> None:
+    denied = acr.cloud.state.denied_actions
+    denied.add("Microsoft.Authorization/roleAssignments/write")
+    script = tmp_path / "steps.sh"
+    assert acr.onboard("--handover", str(script)).code == 3
+
+    denied.clear()
+    done = bash(acr, script)
+    assert done.code == 0, done.text
+    denied.add("Microsoft.Authorization/roleAssignments/write")
+
+    assert acr.onboard().code == 0
+    assert len(azure_shape(acr)[0]) == 1

@@ -302,6 +302,13 @@ class TestHelpers:
         done = gcr.onboard()
         assert done.code == 0, done.text
 
+    def test_what_is_handed_over_brings_what_it_needs_first(self, gcr: World, tmp_path: Path) -> None:
+        gcr.cloud.state.denied_permissions.add("artifactregistry.repositories.setIamPolicy")
+        script = tmp_path / "steps.sh"
+        gcr.onboard("--handover", str(script))
+        text = script.read_text()
+        assert text.index("gcloud iam service-accounts create") < text.index("add-iam-policy-binding")
+
     def test_verify_says_what_is_proven_and_pulls_with_a_password_on_stdin(self, gcr: World) -> None:
         assert gcr.run("verify", "gcr").code == 5
         gcr.onboard()

@@ -300,13 +300,22 @@ def _hand_over(run: Run, outcome: Outcome, values: Mapping[str, Any]) -> Path | 
     lacking = {problem.step for problem in outcome.problems if problem.kind is ProblemKind.RIGHT}
     if not lacking or not values["handover"]:
         return None
-    steps = [step for step in run.session.steps if step.name in lacking and step.name != "key"]
+    # What a step needs first goes with it; the key is for whoever registers it.
+    by_name = {step.name: step for step in run.session.steps}
+    wanted = lacking - {"key"}
+    while more := {name for step in wanted for name in by_name[step].after if name in by_name} - wanted:
+        wanted |= more
+    pending = {name for name, result in outcome.steps.items() if result.result != "kept"}
+    steps = [step for step in run.session.steps if step.name in wanted & pending]
     if not steps:
         return None
     then = f"Now whoever asked for this runs again: {run.wishes.command}"
     path = Path(values["handover"])
     try:
-        path.write_text(as_bash(run.session, steps, label=run.target.label, then=then), encoding="utf-8")
+        script = as_bash(
+            run.session, steps, label=run.target.label, then=then, extra=run.session.handover_extra()
+        )
+        path.write_text(script, encoding="utf-8")
     except OSError as error:
         raise UsageProblem(f"--handover: {path} cannot be written: {error.strerror}") from None
     return path

@@ -181,9 +181,20 @@ class AcrSession(Session):
         if self.target.app_id or not token:
             return True  # who owns an application may add a secret to it; the call itself will tell
         try:
-            return await self.cloud.graph.members_create_applications()
+            if await self.cloud.graph.members_create_applications():
+                return True
+            # Somebody may have made it and this person its owner: that is what a hand-over asks for.
+            return await self.application() is not None
         except CallRefused:
             return True
+
+    def handover_extra(self) -> str:
+        """An owner of an application may add secrets to it without any right in the directory."""
+        token = self.cloud.graph_claims
+        if claims.is_application(token) or not token.get("oid"):
+            return "# The application that runs pullkey also needs the app role Application.ReadWrite.OwnedBy of Graph."
+        owner = shlex.quote(str(token["oid"]))
+        return f'# Whoever runs pullkey may then add a secret of their own.\naz ad app owner add --id "$(application)" --owner-object-id {owner}'
 
     async def preflight(self) -> Findings:
         findings = Findings()
