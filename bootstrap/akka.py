@@ -12,7 +12,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,11 +76,13 @@ class AkkaCli:
     Args:
         scope: the project.
         deadline: of the run.
+        trace: takes one line per call, without its arguments.
         program: the executable; `PULLKEY_AKKA_CLI`, else `akka` on the path.
     """
 
     scope: AkkaScope
     deadline: Deadline
+    trace: Callable[[str], None]
     program: str = field(default_factory=lambda: os.environ.get("PULLKEY_AKKA_CLI") or "akka")
 
     # -- reading -------------------------------------------------------------------------------------------------
@@ -181,6 +184,7 @@ class AkkaCli:
         if self.scope.context:
             flags.append(f"--context={self.scope.context}")
         told = f"akka {' '.join(arguments[:2])}"
+        begin = time.monotonic()
         try:
             process = await asyncio.create_subprocess_exec(
                 self.program,
@@ -212,6 +216,7 @@ class AkkaCli:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
+        self.trace(f"{told} exit {process.returncode} {(time.monotonic() - begin) * 1000:.0f} ms")
         return Answer(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
 
 

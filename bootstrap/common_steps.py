@@ -85,6 +85,7 @@ class HandshakeStep(Step):
             deadline=self._context.deadline,
             tell=self._context.tell,
             patience=self._patience,
+            trace=self._context.trace,
         )
         if attempt.verdict is not Verdict.PULLS:
             raise failure(attempt, await self._session.diagnose(attempt))

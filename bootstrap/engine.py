@@ -106,7 +106,7 @@ class Run:
         self.outcome = Outcome()
         self._held = Once(lambda: self.akka.credential(self.wishes.secret_name))
         self.context.held = self._held_or_none
-        self._challenge = Once(lambda: fetch_challenge(self.target.registry))
+        self._challenge = Once(lambda: fetch_challenge(self.target.registry, trace=self.context.trace))
         self.changing = False
         self.handoff = HandoffStep(
             self.session, self.context, self.akka, self.wishes.secret_name, key_pending=self._key_pending
@@ -209,7 +209,9 @@ class Run:
             probe = await self.session.probe()
             username = await self.session.username() or ""
             credential = Credential(await self.session.server(), username, password, KeyLink("", "", ""))
-            attempt = await exchange(probe, await self._trusted_challenge(), credential)
+            attempt = await exchange(
+                probe, await self._trusted_challenge(), credential, trace=self.context.trace
+            )
             good = good and attempt.verdict is Verdict.PULLS
             if attempt.verdict is Verdict.PULLS:
                 self.outcome.proven = f"it {probe.proves}"

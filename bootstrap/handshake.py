@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -111,17 +112,40 @@ class _ConnectTo(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def _client(timeout: float, host: str) -> httpx.AsyncClient:
+def _silent(_line: str) -> None:
+    return
+
+
+def _hooks(trace: Tell) -> dict[str, list[Any]]:
+    """One line per exchange: method, address without its query, status, time. Headers are never looked at."""
+
+    async def sent(request: httpx.Request) -> None:
+        request.extensions["pullkey_sent"] = time.monotonic()
+
+    async def answered(response: httpx.Response) -> None:
+        request = response.request
+        took = (time.monotonic() - request.extensions["pullkey_sent"]) * 1000
+        host = request.headers.get("Host", request.url.netloc.decode())
+        trace(
+            f"registry {request.method} https://{host}{request.url.path} {response.status_code} {took:.0f} ms"
+        )
+
+    return {"request": [sent], "response": [answered]}
+
+
+def _client(timeout: float, host: str, trace: Tell) -> httpx.AsyncClient:
     # Redirects are never followed: one could carry the credential to another host. Without an address of its own the
     # registry is reached as httpx would: proxies and certificates as the environment says.
     transport = _ConnectTo() if connect_to(host) is not None else None
-    return httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False)
+    return httpx.AsyncClient(
+        transport=transport, timeout=timeout, follow_redirects=False, event_hooks=_hooks(trace)
+    )
 
 
-async def fetch_challenge(host: str, *, timeout: float = 30.0) -> Challenge | Attempt:  # noqa: ASYNC109
+async def fetch_challenge(host: str, *, timeout: float = 30.0, trace: Tell = _silent) -> Challenge | Attempt:  # noqa: ASYNC109
     """Ask the registry how it wants to be spoken to; an `Attempt` says why that did not work. Sends no credential."""
     try:
-        async with _client(timeout, host) as client:
+        async with _client(timeout, host, trace) as client:
             response = await client.get(f"https://{host}/v2/")
     except httpx.HTTPError as error:
         return Attempt(Verdict.UNREACHABLE, f"{host} does not answer: {_reason(error)}")
@@ -157,11 +181,13 @@ def _untrusted(host: str, realm: str) -> Attempt | None:
     return None
 
 
-async def exchange(probe: Probe, challenge: Challenge, credential: Credential) -> Attempt:
+async def exchange(
+    probe: Probe, challenge: Challenge, credential: Credential, *, trace: Tell = _silent
+) -> Attempt:
     """Do the whole exchange once, on a connection of its own, so that several reach several of the cloud's servers."""
     basic = httpx.BasicAuth(credential.username, credential.password.reveal())
     try:
-        async with _client(30.0, probe.host) as client:
+        async with _client(30.0, probe.host, trace) as client:
             if challenge.scheme == "none":
                 return Attempt(Verdict.PULLS, "anybody may pull")
             if challenge.scheme == "basic":
@@ -257,21 +283,18 @@ async def prove(
     deadline: Deadline,
     tell: Tell,
     patience: Patience,
+    trace: Tell = _silent,
 ) -> Attempt:
     """Exchange until it is sure that the credential pulls, or that it will not.
 
     Returns:
-        the last attempt: `PULLS`, or what it failed with.
-
-    Raises:
-        StepFailed: never; the caller decides what a verdict means.
+        the last attempt: `PULLS`, or what it failed with; the caller decides what that means.
     """
-    wanted, refused_once, pause = 1, False, 0.5
-    good_rounds = 0
+    wanted, good_rounds, pause = 1, 0, 0.5
     told: set[Verdict] = set()
     while True:
         attempts = await asyncio.gather(
-            *(exchange(probe, challenge, credential) for _ in range(patience.at_once))
+            *(exchange(probe, challenge, credential, trace=trace) for _ in range(patience.at_once))
         )
         bad = [attempt for attempt in attempts if attempt.verdict is not Verdict.PULLS]
         if not bad:
@@ -285,8 +308,7 @@ async def prove(
             return worst
         if deadline.passed:
             return worst
-        refused_once, good_rounds = True, 0
-        wanted = patience.rounds_after_refusal if refused_once else 1
+        wanted, good_rounds = patience.rounds_after_refusal, 0
         if worst.verdict not in told:
             told.add(worst.verdict)
             tell(

@@ -331,6 +331,8 @@ class TestHelpers:
     def test_verbose_shows_each_call(self, gcr: World) -> None:
         done = gcr.onboard("--verbose")
         assert "google CreateServiceAccountKey projects/acme-shop/serviceAccounts/" in done.err
+        assert "registry GET https://europe-west1-docker.pkg.dev/v2/token 200" in done.err
+        assert "akka docker add-credentials exit 0" in done.err
         assert "private" not in done.err
 
     def test_a_pipe_without_yes_is_refused(self, gcr: World) -> None:

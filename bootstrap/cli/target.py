@@ -172,11 +172,12 @@ def _onboard(provider: Provider, values: dict[str, Any]) -> int:
 
 def _in_sandbox() -> int:
     """The unchanged product, run once more as a child of a sandbox."""
-    from bootstrap.sandbox.host import SandboxSettings
-    from bootstrap.sandbox.run import exec_in_sandbox
+    from bootstrap.cli.sandbox import runner
 
+    run = runner()
     arguments = [argument for argument in sys.argv[1:] if argument != "--sandbox"]
-    return exec_in_sandbox([sys.executable, "-m", "bootstrap", *arguments], SandboxSettings())
+    code: int = run.exec_in_sandbox([sys.executable, "-m", "bootstrap", *arguments], run.SandboxSettings())
+    return code
 
 
 def _keep_to_ourselves() -> None:
@@ -220,7 +221,13 @@ async def _run(
         state_directory(), f"{target.identity} -> {scope.project} {scope.owner} {scope.region} {name}"
     )
     run = Run(
-        target, provider.open(target, context), context, AkkaCli(scope, deadline), journal, reporter, wishes
+        target,
+        provider.open(target, context),
+        context,
+        AkkaCli(scope, deadline, reporter.trace),
+        journal,
+        reporter,
+        wishes,
     )
     try:
         with _signals(run):
@@ -362,7 +369,7 @@ def _runbook(provider: Provider, values: dict[str, Any]) -> int:
     deadline = Deadline(0)
     context = RunContext(deadline, lambda _: None, lambda _: None)
     session = provider.open(target, context)
-    akka = AkkaCli(_scope(values), deadline)
+    akka = AkkaCli(_scope(values), deadline, context.trace)
     steps = all_steps(session, context, akka, values["secret_name"] or target.secret_name)
     render = as_bash if values["format"] == "bash" else as_markdown
     click.echo(render(session, steps, label=target.label), nl=False)
