@@ -15,6 +15,8 @@ import pytest
 
 from bootstrap.sandbox.run import interferes, sandbox_environment
 
+# It ends by itself, so that a test which fails leaves nothing running.
+WAITING = "n=0; while [ $n -lt 200 ]; do sleep 0.05; n=$((n+1)); done"
 PULLKEY = [sys.executable, "-m", "bootstrap", "sandbox"]
 
 
@@ -135,7 +137,7 @@ def test_images_of_a_real_registry(temporary: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signal_is_handed_on_and_all_is_cleaned_up(temporary: Path, number: signal.Signals) -> None:
     name = number.name.removeprefix("SIG")
-    script = f"trap 'echo caught; exit 9' {name}; echo ready; while :; do sleep 0.05; done"
+    script = f"trap 'echo caught; exit 9' {name}; echo ready; {WAITING}"
     with subprocess.Popen(
         [*PULLKEY, "exec", "--", "sh", "-c", script], stdout=subprocess.PIPE, text=True
     ) as child:
@@ -148,7 +150,7 @@ def test_signal_is_handed_on_and_all_is_cleaned_up(temporary: Path, number: sign
 
 
 def test_interrupt_is_left_to_the_command(temporary: Path) -> None:
-    script = "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.05; done"
+    script = f"trap 'echo caught; exit 3' INT; echo ready; {WAITING}"
     with subprocess.Popen(
         [*PULLKEY, "exec", "--", "sh", "-c", script],
         stdout=subprocess.PIPE,
@@ -165,7 +167,7 @@ def test_interrupt_is_left_to_the_command(temporary: Path) -> None:
 
 
 def test_signal_while_it_starts_ends_it(temporary: Path) -> None:
-    with subprocess.Popen([*PULLKEY, "exec", "--", "sleep", "60"]) as child:
+    with subprocess.Popen([*PULLKEY, "exec", "--", "sleep", "10"]) as child:
         limit = time.monotonic() + 20
         while not list(temporary.iterdir()) and time.monotonic() < limit:
             time.sleep(0.002)

@@ -152,3 +152,21 @@ def test_completion_knows_commands_and_options() -> None:
     done = pullkey(_PULLKEY_COMPLETE="bash_complete", COMP_WORDS="pullkey onboard gcr --ser", COMP_CWORD="3")
     assert "--server" in done.stdout
     assert pullkey("completion", "zsh").stdout.startswith("#compdef pullkey")
+
+
+def test_google_alone_installs_nothing_of_azure() -> None:
+    from importlib.metadata import requires
+
+    needed = [line for line in requires("pullkey") or [] if "extra ==" not in line or 'extra == "gcr"' in line.replace("'", '"')]  # fmt: skip
+    assert any(line.startswith("google-cloud-iam") for line in needed)
+    assert not [line for line in needed if line.startswith(("azure", "msgraph"))]
+
+
+def test_the_lock_has_a_hash_for_everything_and_names_no_host() -> None:
+    lines = (Path(__file__).resolve().parent.parent / "requirements.lock").read_text().splitlines()
+    assert not [line for line in lines if "://" in line or "--index-url" in line.partition("#")[0]]
+    pinned = [
+        number for number, line in enumerate(lines) if "==" in line and not line.lstrip().startswith("#")
+    ]
+    assert pinned
+    assert all("--hash=sha256:" in lines[number + 1] for number in pinned)
