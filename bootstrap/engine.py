@@ -89,6 +89,12 @@ class Interrupted(PullkeyError):
     exit_code = ExitCode.INTERRUPTED
 
 
+class Declined(PullkeyError):
+    """The person was asked before the first change, and did not say yes."""
+
+    exit_code = ExitCode.REFUSED
+
+
 @dataclass
 class Run:
     """One onboarding. `execute` does it all; `interrupt` may be called meanwhile, from the same event loop."""
@@ -157,7 +163,8 @@ class Run:
     def _failed(self, error: PullkeyError) -> None:
         self.outcome.error = error
         self.outcome.exit_code = ExitCode.LEFT_OVER if self.outcome.left_over else error.exit_code
-        self.outcome.result = "interrupted" if isinstance(error, Interrupted) else "failed"
+        kinds: dict[type[PullkeyError], str] = {Interrupted: "interrupted", Declined: "refused"}
+        self.outcome.result = kinds.get(type(error), "failed")
 
     def _as_told(self, error: BaseException) -> PullkeyError:
         """An error as a sentence: our own, the cloud's, or one that nobody foresaw."""
@@ -188,7 +195,7 @@ class Run:
             self.outcome.credential = await self._described()
             return
         if not self.wishes.yes and not self.reporter.confirm(f"Make {self.target.label} pullable for Akka?"):
-            raise Refused([Problem(ProblemKind.SETUP, "It was not confirmed, so nothing was changed", "Answer y, or give --yes")])  # fmt: skip
+            raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
         self.changing = True
         if lost is not None:
             await self._recover(lost)
