@@ -179,14 +179,17 @@ class Azure:
 
         from providers.acr.graph import Graph
 
-        self._manager, scope = self._resource_manager()
+        # Whom a token is for does not change with the address at which the API is reached.
+        scope = self._cloud.resource_manager_scope
+        manager = endpoint("PULLKEY_AZURE_RESOURCE_MANAGER_ENDPOINT")
+        self._manager = manager.url if manager else self._cloud.resource_manager
         graph = endpoint("PULLKEY_AZURE_GRAPH_ENDPOINT")
         graph_url = graph.url if graph else self._cloud.graph
         try:
             self._login = Login(self._credential(), self._tenant)
             self._scope = scope
             self._transport = AioHttpTransport()
-            self.graph = Graph(self._login, graph_url, self._trace)
+            self.graph = Graph(self._login, graph_url, f"{self._cloud.graph}/.default", self._trace)
             manager_token, graph_token = await asyncio.gather(
                 self._login.get_token(scope),
                 self._login.get_token(self.graph.scope, enable_cae=True),
@@ -198,13 +201,6 @@ class Azure:
             ) from None
         self.graph_claims = claims.read(graph_token.token)
         return claims.person({**self.graph_claims, **claims.read(manager_token.token)})
-
-    def _resource_manager(self) -> tuple[str, str]:
-        """The URL of Resource Manager, and the scope of its tokens."""
-        where = endpoint("PULLKEY_AZURE_RESOURCE_MANAGER_ENDPOINT")
-        if where is None:
-            return self._cloud.resource_manager, self._cloud.resource_manager_scope
-        return where.url, f"{where.url}/.default"
 
     def _credential(self) -> Any:
         from azure.identity import aio

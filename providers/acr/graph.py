@@ -87,10 +87,11 @@ class Graph:
     Args:
         login: gives tokens, as `azure.core`'s `AsyncTokenCredential`.
         url: the endpoint, without path.
+        scope: what its tokens are asked for.
         trace: takes one line per call, without secrets.
     """
 
-    def __init__(self, login: Any, url: str, trace: Callable[[str], None]) -> None:
+    def __init__(self, login: Any, url: str, scope: str, trace: Callable[[str], None]) -> None:
         from kiota_authentication_azure.azure_identity_authentication_provider import (
             AzureIdentityAuthenticationProvider,
         )
@@ -99,7 +100,7 @@ class Graph:
         from msgraph.graph_service_client import GraphServiceClient
         from msgraph_core import GraphClientFactory  # type: ignore[import-untyped]
 
-        self.scope = f"{url}/.default"
+        self.scope = scope
         self._trace = trace
         host = urlsplit(url).hostname or ""
         self._http = GraphClientFactory.create_with_default_middleware(
