@@ -25,7 +25,6 @@ from bootstrap.waiting import Deadline
 
 _CALL_SECONDS = 60
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
-DEFAULT_SECRET_NAME = "docker-credentials"  # noqa: S105  - a name, of `akka docker add-credentials --secret-name`
 # Release notes: CLI 3.0.4 "Changed Docker credentials commands"; before it a credential was known by a UUID.
 _NAMED_SECRETS = (3, 0, 4)
 # What a call that only reads may be made again for.

@@ -133,8 +133,8 @@ class Run:
 
     async def execute(self) -> Outcome:
         """Do it. Errors that a person can be told are told and stand in the outcome; none is raised."""
-        with_lock = self.journal.locked()
-        return await self._told(self._execute(), with_lock)
+        lock = contextlib.nullcontext() if self.wishes.dry_run else self.journal.locked()
+        return await self._told(self._execute(), lock)
 
     async def verify(self, password: Secret | None) -> Outcome:
         """Only look: at key, grant and Akka's record; with the password also at a pull. Changes nothing."""

@@ -7,7 +7,7 @@ The exit codes are those of the README.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 
@@ -91,10 +91,3 @@ class LeftOver:
 
     what: str
     command: str
-
-
-@dataclass
-class LeftOvers:
-    """Collects what could not be undone."""
-
-    items: list[LeftOver] = field(default_factory=list)

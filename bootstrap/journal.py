@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bootstrap.errors import PullkeyError
+from bootstrap.errors import PullkeyError, UsageProblem
 
 
 class TargetBusy(PullkeyError):
@@ -72,9 +72,16 @@ class Journal:
 
         Raises:
             TargetBusy: another process holds it.
+            UsageProblem: the state directory cannot be written.
         """
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise UsageProblem(
+                f"The journal cannot be written in {self._directory} ({error.strerror})",
+                mend="Name another place with PULLKEY_STATE_DIR; without a journal a run that is killed leaves a key behind.",
+            ) from None
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

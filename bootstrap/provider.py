@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from bootstrap.waiting import Deadline, Tell
 
 
+_UNDO_SECONDS = 60.0
+
+
 @dataclass(frozen=True)
 class Option:
     """One option of `pullkey onboard PROVIDER`, read by every command that takes a target.
@@ -146,6 +149,12 @@ class Session(ABC):
     @abstractmethod
     def script_credential(self) -> Mapping[str, str]:
         """The bash words for server, username, email and password, as the handoff's script uses them."""
+
+    def undo_deadline(self) -> Deadline:
+        """Undoing has time of its own: the run may have failed because its time was up."""
+        from bootstrap.waiting import Deadline
+
+        return Deadline(_UNDO_SECONDS)
 
     def handover_extra(self) -> str:
         """Bash that ends a hand-over, so that this person can go on where it stops; "" if nothing is needed."""

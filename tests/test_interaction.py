@@ -118,3 +118,14 @@ def test_a_handover_file_that_cannot_be_written(gcr: World, tmp_path: Path) -> N
     done = gcr.onboard("--handover", str(tmp_path / "no" / "such" / "folder"))
     assert done.code == 2
     assert "--handover" in done.err
+
+
+def test_without_a_place_for_the_journal_nothing_is_begun(gcr: World, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    env = {"PULLKEY_STATE_DIR": str(file / "state")}
+    done = gcr.onboard(env=env)
+    assert done.code == 2
+    assert "PULLKEY_STATE_DIR" in done.err
+    assert gcr.changes() == []
+    assert gcr.run("plan", "gcr", env=env).code == 0

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,28 @@ def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     )
     assert "Traceback" not in done.stderr
     return done
+
+
+@contextmanager
+def started(*arguments: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """A sandbox in a process group of its own, ended with all of the group if the test fails before it ends."""
+    child = subprocess.Popen(
+        [*PULLKEY, *arguments],
+        env={**os.environ, **more},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        with child:
+            try:
+                yield child
+            except BaseException:
+                os.killpg(child.pid, signal.SIGKILL)
+                raise
+    finally:
+        assert child.returncode is not None
 
 
 def shell(script: str, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -138,9 +162,7 @@ def test_images_of_a_real_registry(temporary: Path) -> None:
 def test_signal_is_handed_on_and_all_is_cleaned_up(temporary: Path, number: signal.Signals) -> None:
     name = number.name.removeprefix("SIG")
     script = f"trap 'echo caught; exit 9' {name}; echo ready; {WAITING}"
-    with subprocess.Popen(
-        [*PULLKEY, "exec", "--", "sh", "-c", script], stdout=subprocess.PIPE, text=True
-    ) as child:
+    with started("exec", "--", "sh", "-c", script) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         child.send_signal(number)
@@ -151,12 +173,7 @@ def test_signal_is_handed_on_and_all_is_cleaned_up(temporary: Path, number: sign
 
 def test_interrupt_is_left_to_the_command(temporary: Path) -> None:
     script = f"trap 'echo caught; exit 3' INT; echo ready; {WAITING}"
-    with subprocess.Popen(
-        [*PULLKEY, "exec", "--", "sh", "-c", script],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as child:
+    with started("exec", "--", "sh", "-c", script) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         # To the process group, as a terminal does it.
@@ -167,7 +184,7 @@ def test_interrupt_is_left_to_the_command(temporary: Path) -> None:
 
 
 def test_signal_while_it_starts_ends_it(temporary: Path) -> None:
-    with subprocess.Popen([*PULLKEY, "exec", "--", "sleep", "10"]) as child:
+    with started("exec", "--", "sleep", "10") as child:
         limit = time.monotonic() + 20
         while not list(temporary.iterdir()) and time.monotonic() < limit:
             time.sleep(0.002)
@@ -225,13 +242,7 @@ def test_help_shows_examples_first_and_needs_no_extra() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_served_until_told_to_stop(temporary: Path, number: signal.Signals) -> None:
-    with subprocess.Popen(
-        [*PULLKEY, "serve"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "AKKA_TOKEN": "own"},
-    ) as child:
+    with started("serve", AKKA_TOKEN="own") as child:
         assert child.stdout is not None
         lines = []
         while not (line := child.stdout.readline()).startswith("#"):

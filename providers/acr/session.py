@@ -16,7 +16,6 @@ from bootstrap.link import local_name
 from bootstrap.once import Once
 from bootstrap.provider import RunContext, Session
 from bootstrap.steps import Findings, Notice, State, Step
-from bootstrap.waiting import Deadline
 from providers.acr import claims
 from providers.acr.calls import CallRefused
 from providers.acr.cloud import Azure, Registry
@@ -32,7 +31,6 @@ from providers.acr.steps import (
 )
 from providers.acr.target import AcrTarget, is_guid
 
-_UNDO_SECONDS = 60.0
 # The directory's clock and ours differ, and a lifetime that is a second too long is refused.
 _CLOCK_MARGIN = dt.timedelta(minutes=5)
 
@@ -132,10 +130,6 @@ class AcrSession(Session):
     async def has_role(self, registry: Registry, principal: Principal) -> bool:
         assigned = await self.cloud.assignments(registry, principal.object_id)
         return any(one.role == self.role for one in assigned)
-
-    def undo_deadline(self) -> Deadline:
-        """Undoing has time of its own: the run may have failed because its time was up."""
-        return Deadline(_UNDO_SECONDS)
 
     # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
 

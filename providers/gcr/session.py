@@ -12,13 +12,11 @@ from bootstrap.handshake import Attempt, Probe, Verdict
 from bootstrap.once import Once
 from bootstrap.provider import RunContext, Session
 from bootstrap.steps import Findings, Notice, State, Step
-from bootstrap.waiting import Deadline
 from providers.gcr import cloud, policy
 from providers.gcr.cloud import GoogleCloud
 from providers.gcr.steps import KEY_LIMIT, EnableApis, Grant, Identity, Key
 from providers.gcr.target import STORAGE_ROLE, GcrTarget
 
-_UNDO_SECONDS = 60.0
 _NO_KEYS = ("iam.disableServiceAccountKeyCreation", "iam.managed.disableServiceAccountKeyCreation")
 
 
@@ -75,10 +73,6 @@ class GcrSession(Session):
             "cloudresourcemanager.googleapis.com",
             "iam.googleapis.com",
         ]
-
-    def undo_deadline(self) -> Deadline:
-        """Undoing has time of its own: the run may have failed because its time was up."""
-        return Deadline(_UNDO_SECONDS)
 
     # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
 
