@@ -104,9 +104,9 @@ class Journal:
             document = json.loads(self._path.read_text(encoding="utf-8"))
             entries = [Entry(**entry) for entry in document.pop("entries")]
             return Record(**document, entries=entries)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             raise PullkeyError(
                 f"The journal of an earlier run cannot be read: {self._path}",
                 mend="Look at it, check the keys of the identity that it names, and remove the file.",

@@ -56,15 +56,12 @@ def started(*arguments: str, **more: str) -> Iterator[subprocess.Popen[str]]:
         text=True,
         start_new_session=True,
     )
-    try:
-        with child:
-            try:
-                yield child
-            except BaseException:
-                os.killpg(child.pid, signal.SIGKILL)
-                raise
-    finally:
-        assert child.returncode is not None
+    with child:
+        try:
+            yield child
+        except BaseException:
+            os.killpg(child.pid, signal.SIGKILL)
+            raise
 
 
 def shell(script: str, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
