@@ -112,7 +112,7 @@ class Run:
         self.outcome = Outcome()
         self._held = Once(lambda: self.akka.credential(self.wishes.secret_name))
         self.context.held = self._held_or_none
-        self._challenge = Once(lambda: fetch_challenge(self.target.registry, trace=self.context.trace))
+        self._challenge = Once(self._ask_the_registry)
         self.changing = False
         self.handoff = HandoffStep(
             self.session, self.context, self.akka, self.wishes.secret_name, key_pending=self._key_pending
@@ -236,13 +236,15 @@ class Run:
             Refused: there are problems.
         """
         akka_problems = asyncio.create_task(self.akka.preflight())
-        challenge = self._challenge()
         who = await self._connect(akka_problems)
         self.outcome.who = who
         self.reporter.connected(self.target.label, who)
         permissions = sorted({name for step in self.steps for name in step.permissions})
         findings, missing, problems, answered = await asyncio.gather(
-            self.session.preflight(), self.session.missing_permissions(permissions), akka_problems, challenge
+            self.session.preflight(),
+            self.session.missing_permissions(permissions),
+            akka_problems,
+            self._challenge(),
         )
         findings.problems += problems
         if problems:
@@ -265,7 +267,11 @@ class Run:
         findings.problems += self._rights(sightings, missing, who)
         if not problems:
             findings.add(await self._about_akkas_record(sightings))
-        findings.add(_about_the_registry(answered, sightings))
+        # Of a registry that is not there, no second word is needed.
+        if not (
+            findings.problems and isinstance(answered, Attempt) and answered.verdict is Verdict.UNREACHABLE
+        ):
+            findings.add(_about_the_registry(answered, sightings))
         for step in self.steps:
             self.outcome.steps[step.name] = StepResult(step.name, step.title, sightings[step.name])
         for notice in findings.notices:
@@ -306,7 +312,11 @@ class Run:
         if held is None or sightings["handoff"].state is State.DONE:
             return Findings()
         name = self.wishes.secret_name
-        if not same_server(held.server, await self.session.server()):
+        try:
+            server = await self.session.server()
+        except PullkeyError:
+            return Findings()  # there is no such registry, which is told already
+        if not same_server(held.server, server):
             if not self.wishes.replace:
                 return Findings([Problem(ProblemKind.QUESTION, f"Akka's credential {name} is for another registry, {held.server}", "Give another --secret-name, or --replace to overwrite it", step="handoff")])  # fmt: skip
             return Findings([], [Notice(f"Akka's credential {name} for {held.server} will be replaced, as --replace says.")])  # fmt: skip
@@ -318,6 +328,13 @@ class Run:
 
     async def _key_pending(self) -> bool:
         return (await self._looks["key"]()).state is not State.DONE
+
+    async def _ask_the_registry(self) -> Challenge | Attempt:
+        try:
+            host = await self.session.host()
+        except PullkeyError as error:
+            return Attempt(Verdict.UNREACHABLE, error.what)
+        return await fetch_challenge(host, trace=self.context.trace)
 
     async def _trusted_challenge(self) -> Challenge:
         answered = await self._challenge()

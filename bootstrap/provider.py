@@ -126,6 +126,14 @@ class Session(ABC):
         """Whatever else stands in the way: wrong names, policies, limits. Changes nothing."""
 
     @abstractmethod
+    async def host(self) -> str:
+        """The registry's host as a puller names it; the cloud may be asked.
+
+        Raises:
+            PullkeyError: there is no such registry.
+        """
+
+    @abstractmethod
     async def server(self) -> str:
         """The server as it is handed to Akka."""
 

@@ -151,6 +151,20 @@ class TestOnboarding:
         assert done.code == 0, done.text
         assert acr.held(NAME).server == "acmeshop.azurecr.io"
 
+    def test_the_login_server_is_the_one_that_azure_tells(self, acr: World) -> None:
+        state = acr.cloud.state
+        labelled = state.add_registry("acmelabel", state.subscriptions[0], domain_name_label="a1b2c3")
+        port = acr.running.call(acr.cloud.serve_registry(labelled))
+        reach = {"PULLKEY_REGISTRY_CONNECT_TO": f"acmelabel-a1b2c3.azurecr.io=127.0.0.1:{port}"}
+
+        done = acr.onboard("--registry", "acmelabel", env=reach)
+        assert done.code == 0, done.text
+        assert acr.held("acmelabel-azurecr-io").server == "acmelabel-a1b2c3.azurecr.io"
+
+        wrong = acr.onboard("--registry", "acmelabel.azurecr.io", env=reach)
+        assert wrong.code == 3
+        assert "--registry acmelabel-a1b2c3.azurecr.io" in wrong.err
+
     def test_a_subscription_may_be_named(self, acr: World) -> None:
         assert acr.onboard("--subscription", "acme production").code == 0
         wrong = acr.onboard("--subscription", "Acme Staging")

@@ -73,7 +73,7 @@ class AcrSession(Session):
                 found = await self._searched()
         except CallRefused as error:
             raise StepFailed(f"Azure does not show the registry {target.name} ({error.said})", mend="Check --registry and --subscription against `az acr list`.") from None  # fmt: skip
-        if found.login_server != target.host:
+        if target.host_named and found.login_server != target.host:
             raise StepFailed(f"The login server of {found.name} is {found.login_server}, not {target.host}", mend=f"Give --registry {found.login_server}")  # fmt: skip
         self.scope = found.id
         self.role = REPOSITORY_READER if found.abac else ACR_PULL
@@ -139,8 +139,12 @@ class AcrSession(Session):
     async def close(self) -> None:
         await self.cloud.close()
 
+    async def host(self) -> str:
+        # A registry with a domain name label has a login server of another name than its own.
+        return (await self.registry()).login_server
+
     async def server(self) -> str:
-        return self.target.host
+        return await self.host()
 
     async def username(self) -> str | None:
         if self.target.app_id:
@@ -259,7 +263,7 @@ class AcrSession(Session):
     async def probe(self) -> Probe:
         # Without an image any name will do: where the role is on the whole registry, a repository that is not there is
         # answered "not found" only to those who may pull.
-        return Probe(self.target.host, self.target.repository or "pullkey-probe", self.target.reference)
+        return Probe(await self.host(), self.target.repository or "pullkey-probe", self.target.reference)
 
     async def diagnose(self, attempt: Attempt) -> str:
         if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or self.credential is None:

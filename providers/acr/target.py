@@ -46,6 +46,7 @@ class AcrTarget:
 
     name: str
     host: str  # the login server as typed, else as it is mostly derived from the name
+    host_named: bool  # typed: then it must be the registry's
     cloud: str
     resource_group: str  # "" unless a resource id was given
     subscription: str  # id or name; "" to search all
@@ -103,6 +104,7 @@ class AcrTarget:
             raise UsageProblem("--expires-in must be at least an hour", mend="A day is 1d.")
         return cls(
             name=name,
+            host_named=bool(host),
             host=host or f"{name.lower()}{SUFFIXES[cloud]}",
             cloud=cloud,
             resource_group=group,

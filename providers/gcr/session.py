@@ -82,6 +82,9 @@ class GcrSession(Session):
     async def close(self) -> None:
         await self.cloud.close()
 
+    async def host(self) -> str:
+        return self.target.host
+
     async def server(self) -> str:
         return f"https://{self.target.host}"
 

@@ -107,10 +107,12 @@ class Registry:
     firewall_denies: bool = False
     allowed_addresses: list[str] = field(default_factory=list)
     data_endpoint: bool = False
+    domain_name_label: str = ""  # the hash that "DNL scope" puts into the login server's name
 
     @property
     def login_server(self) -> str:
-        return f"{self.name.lower()}.azurecr.io"
+        label = f"-{self.domain_name_label}" if self.domain_name_label else ""
+        return f"{self.name.lower()}{label}.azurecr.io"
 
     @property
     def id(self) -> str:
