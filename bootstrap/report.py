@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bootstrap.akka import AkkaScope
 from bootstrap.display import sentence
 from bootstrap.engine import Outcome
-from bootstrap.errors import Problem
+from bootstrap.errors import ExitCode, Problem
 from bootstrap.provider import Session, Target
 from bootstrap.runbook import filled_in
 from bootstrap.steps import Step
@@ -144,7 +144,7 @@ def _tell_error(outcome: Outcome, line: Any, *, verbose: bool) -> None:
         line("  Not everything could be undone; see what is left over above.")
     elif outcome.undone:
         line("  What this run had made was undone.")
-    elif outcome.result != "refused":
+    elif outcome.result != "refused" and outcome.exit_code is not ExitCode.USAGE:
         line("  Nothing of this run is left.")
     cause = error.__cause__
     if verbose and cause is not None:

@@ -144,6 +144,7 @@ def test_a_missing_extra_is_one_sentence_with_the_commands_that_install_it(
     )  # fmt: skip
 
     assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 2
     for tool in (f'pipx install --force "pullkey[{provider}]"', f'uv tool install "pullkey[{provider}]"', f'pip install "pullkey[{provider}]"'):  # fmt: skip
         assert tool in done.stderr
 
