@@ -105,6 +105,7 @@ class HandshakeStep(Step):
                 'if [ "${PULLKEY_RUNBOOK_LOGIN:-yes}" = no ]; then echo "Not tried, as asked."; else again log_in; fi'
             ),
             why="A role takes 2 minutes to spread, at times 7 or more.",
+            typed="docker login --username USER --password-stdin SERVER",
         )
 
 

@@ -36,7 +36,7 @@ def as_json(
 ) -> str:
     """The object that `pullkey schema` describes. It holds no secret: none is in an `Outcome`."""
     variables = session.script_variables()
-    scripts = {step.name: filled_in(step.script().do, variables) for step in steps}
+    scripts = {step.name: filled_in(step.script().shown, variables) for step in steps}
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "command": command,
@@ -100,7 +100,7 @@ def tell_end(
         for step in run.steps:
             if outcome.steps[step.name].seen.state != "done":
                 line(f"\n  # {step.title}")
-                for command in filled_in(step.script().do, run.session.script_variables()).splitlines():
+                for command in filled_in(step.script().shown, run.session.script_variables()).splitlines():
                     line(f"  {command}")
         line("\nNothing was changed.")
         return

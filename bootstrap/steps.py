@@ -56,6 +56,8 @@ class Script:
         undo: the commands that take it back.
         why: what a person should know before.
         repeat: `do` is one command that may fail until the cloud has caught up.
+        typed: the documented command by itself, for reading, where `do` is more than that; what only the clouds know
+            stands in it in capitals.
     """
 
     do: str
@@ -63,6 +65,12 @@ class Script:
     undo: str = ""
     why: str = ""
     repeat: bool = False
+    typed: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What a plan shows of it."""
+        return self.typed or self.do
 
 
 class Step(ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import shlex
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
@@ -203,6 +204,7 @@ class Identity(Step):
                 "patiently make_principal"
             ),
             check="find_identity",
+            typed=f"az ad app create --display-name {shlex.quote(self._session.target.app_name)}\naz ad sp create --id APP_ID",
             undo='az ad app delete --id "$(application)"',
             why=(
                 "Not `az ad sp create-for-rbac`: on a name that exists it takes over that application and deletes every\n"
@@ -313,6 +315,7 @@ class Grant(Step):
             do=f"find_identity\ngrant() {{ az role assignment create {of}; }}\npatiently grant",
             check='az role assignment list --assignee "$PRINCIPAL_ID" --scope "$SCOPE" --include-inherited --query "[].roleDefinitionId" --output tsv | grep "$ROLE"',
             undo='if find_identity; then az role assignment delete --assignee "$PRINCIPAL_ID" --role "$ROLE" --scope "$SCOPE"; fi',
+            typed=f"az role assignment create --assignee-object-id PRINCIPAL_ID --assignee-principal-type ServicePrincipal --role {shlex.quote(ROLE_NAMES[self._session.role])} --scope REGISTRY_ID",
             why="A registry in ABAC mode does not honour AcrPull; there the role is Container Registry Repository Reader.",
         )
 
@@ -503,6 +506,7 @@ class Key(Step):
             ),
             check='[ -n "$SECRET" ] && [ -n "$KEY_ID" ]',
             undo='if [ -n "${KEY_ID:-}" ]; then az ad app credential delete --id "$(application)" --key-id "$KEY_ID"; fi',
+            typed='az ad app credential reset --id APP_ID --append --end-date "$END_DATE"',
             why="--append keeps the secrets that are there; without it all of them would be deleted.",
         )
 

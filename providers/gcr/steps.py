@@ -149,6 +149,7 @@ class Identity(Step):
             ),
             check='gcloud iam service-accounts describe "$EMAIL" --project="$PROJECT" --format="value(email)"',
             undo='gcloud iam service-accounts delete "$EMAIL" --project="$PROJECT" --quiet',
+            typed='gcloud iam service-accounts create "$ACCOUNT" --project="$PROJECT"',
         )
 
 
@@ -430,4 +431,5 @@ class Key(Step):
             ),
             check='gcloud iam service-accounts keys list --iam-account="$EMAIL" --managed-by=user --format="value(name)" | grep "$KEY_ID"',
             undo=': "${KEY_ID:?the key that is to go; see: gcloud iam service-accounts keys list --iam-account=$EMAIL}"\ngcloud iam service-accounts keys delete "$KEY_ID" --iam-account="$EMAIL" --quiet',
+            typed='gcloud iam service-accounts keys create keyfile.json --iam-account="$EMAIL"',
         )
