@@ -485,7 +485,9 @@ class Run:
         self.journal.record = lost
         by_name = {step.name: step for step in self.steps}
         for entry in reversed(list(lost.entries)):
-            if entry.step != "key" or entry.known.get("key_id") == holds:
+            key_id = entry.known.get("key_id")
+            # Without an id its creation was not answered: that is no key that Akka holds, least of all if it holds none.
+            if entry.step != "key" or (key_id is not None and key_id == holds):
                 self.journal.forget(entry)
             else:
                 await self._undo(by_name["key"], entry)

@@ -7,6 +7,8 @@ import datetime as dt
 import json
 import re
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -466,3 +468,26 @@ def test_the_name_of_an_assignment_never_changes() -> None:
     name = assignment_name("/subscriptions/S/registries/R", "P", "ROLE")
     assert name == assignment_name("/Subscriptions/s/registries/r", "p", "role")
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name)
+
+
+def test_a_secret_whose_answer_a_killed_run_never_saw_is_removed_by_the_next(acr: World) -> None:
+    acr.fault("graph.AddPassword=hang-after")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bootstrap", "onboard", "acr", "--yes"],
+        env=acr.running.process_environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    end = time.monotonic() + 30
+    while not (applications(acr) and secrets(applications(acr)[0])):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    (orphan,) = secrets(applications(acr)[0])
+    process.kill()
+    process.wait(timeout=10)
+
+    done = acr.onboard()
+
+    assert done.code == 0, done.text
+    (only,) = secrets(applications(acr)[0])
+    assert only.key_id != orphan.key_id
+    assert acr.held(NAME).password

@@ -245,6 +245,26 @@ def test_the_run_after_one_that_was_killed_ends_with_one_key(gcr: World) -> None
     ]
 
 
+def test_a_key_whose_answer_a_killed_run_never_saw_is_named_by_the_next(gcr: World) -> None:
+    gcr.fault("iam.CreateServiceAccountKey=hang-after")
+    process = _start(gcr)
+    end = time.monotonic() + 30
+    while account(gcr) is None or not account(gcr).user_keys():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    (orphan,) = account(gcr).user_keys()
+    process.kill()
+    process.communicate(timeout=10)
+
+    done = gcr.onboard("--output", "json")
+
+    # It bears no mark, so it is not deleted on a guess; the run goes on with a key of its own.
+    assert done.code == 6, done.text
+    (left,) = done.json["left_over"]
+    assert f"keys delete {orphan.id}" in left["command"]
+    assert json.loads(gcr.held(NAME).password)["private_key_id"] != orphan.id
+
+
 def test_two_at_once_on_one_machine_do_not_mix(gcr: World) -> None:
     gcr.fault("registry.GetManifest=slow=3*3")
     process = _start(gcr)
