@@ -22,6 +22,7 @@ from bootstrap.errors import OutcomeUnknown, Problem, ProblemKind, StepFailed, U
 from bootstrap.provider import HeldCredential
 from bootstrap.secret import Secret
 from bootstrap.waiting import Deadline
+from bootstrap.words import one_line
 
 _CALL_SECONDS = 60
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -64,8 +65,7 @@ class Answer:
     @property
     def complaint(self) -> str:
         """The CLI's own words on what went wrong, in one line."""
-        text = (self.err.strip() or self.out.strip() or f"exit code {self.code}").replace("\n", " ")
-        return "".join(character for character in text if character.isprintable())[:400]
+        return one_line(self.err.strip() or self.out.strip() or f"exit code {self.code}", 400)
 
 
 @dataclass
@@ -148,9 +148,7 @@ class AkkaCli:
         ]  # fmt: skip
         answer = await self._run(arguments, password=credential.password)
         if answer.code != 0:
-            raise StepFailed(
-                f"akka docker add-credentials failed: {credential.password.redact(answer.complaint)}"
-            )
+            raise StepFailed(f"akka docker add-credentials failed: {answer.complaint}")
 
     async def remove_credentials(self, secret_name: str) -> None:
         """Remove the project's reference, and then the secret itself. Already gone is success.
@@ -216,7 +214,11 @@ class AkkaCli:
                     process.kill()
                 await process.wait()
         self.trace(f"{told} exit {process.returncode} {(time.monotonic() - begin) * 1000:.0f} ms")
-        return Answer(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
+        said = [stream.decode(errors="replace") for stream in (out, err)]
+        if password is not None:
+            # Before anything is cut or joined: a piece of the password would not be recognised.
+            said = [password.redact(text) for text in said]
+        return Answer(process.returncode or 0, *said)
 
 
 def _password_argument(password: Secret) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from bootstrap.errors import LeftOver, Problem
 from bootstrap.reporter import Reporter
 from bootstrap.steps import Sighting, State
+from bootstrap.words import sentence
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -201,11 +202,6 @@ def _plain(text: str) -> str:
 
 def _because(detail: str) -> str:
     return f" ({detail})" if detail else ""
-
-
-def sentence(text: str) -> str:
-    """With a full stop, unless it ends otherwise."""
-    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def wants_colour(stream: TextIO) -> bool:

@@ -30,7 +30,7 @@ from bootstrap.handshake import Attempt, Challenge, Patience, Verdict, exchange,
 from bootstrap.journal import Entry, Journal, Record
 from bootstrap.link import KeyLink
 from bootstrap.once import Once
-from bootstrap.provider import HeldCredential, RunContext, Session, Target, right
+from bootstrap.provider import RunContext, Session, Target, right
 from bootstrap.reporter import Reporter
 from bootstrap.secret import Secret
 from bootstrap.steps import Findings, Notice, Sighting, State, Step, StillThere
@@ -111,7 +111,7 @@ class Run:
     def __post_init__(self) -> None:
         self.outcome = Outcome()
         self._held = Once(lambda: self.akka.credential(self.wishes.secret_name))
-        self.context.held = self._held_or_none
+        self.context.held = self._held
         self._challenge = Once(self._ask_the_registry)
         self.changing = False
         self.handoff = HandoffStep(
@@ -247,8 +247,6 @@ class Run:
             self._challenge(),
         )
         findings.problems += problems
-        if problems:
-            self._held.forget()
         sightings: dict[str, Sighting] = {}
         looks = await asyncio.gather(
             *(self._looks[step.name]() for step in self.steps), return_exceptions=True
@@ -322,9 +320,6 @@ class Run:
             return Findings([], [Notice(f"Akka's credential {name} for {held.server} will be replaced, as --replace says.")])  # fmt: skip
         whose = f"key {held.link.key_id}" if held.link else f"the credential of {held.username or 'nobody'}"
         return Findings([], [Notice(f"Akka's {name} ({whose}) will be replaced once the new key pulls; its own key stays as it is.")])  # fmt: skip
-
-    async def _held_or_none(self) -> HeldCredential | None:
-        return await self._held()
 
     async def _key_pending(self) -> bool:
         return (await self._looks["key"]()).state is not State.DONE

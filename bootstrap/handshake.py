@@ -20,6 +20,7 @@ from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.settings import connect_to
 from bootstrap.waiting import Deadline, Tell
+from bootstrap.words import one_line
 
 _MANIFESTS = ", ".join([
     "application/vnd.oci.image.index.v1+json",
@@ -243,7 +244,7 @@ def _said(response: httpx.Response) -> str:
         text = f"{first.get('code', '')} {first.get('message', '')}"
     except (ValueError, LookupError, TypeError, AttributeError):
         text = response.reason_phrase
-    return "".join(character for character in text.strip() if character.isprintable())[:300]
+    return one_line(text)
 
 
 def _token(response: httpx.Response) -> str | None:

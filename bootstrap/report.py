@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.akka import AkkaScope
-from bootstrap.display import sentence
 from bootstrap.engine import Outcome
 from bootstrap.errors import ExitCode, Problem
 from bootstrap.provider import Session, Target
 from bootstrap.runbook import filled_in
 from bootstrap.steps import Step
+from bootstrap.words import sentence
 
 if TYPE_CHECKING:
     from bootstrap.engine import Run

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import json
 from typing import NoReturn
+
+_PIECE = 12
 
 
 class Secret:
@@ -44,5 +47,24 @@ class Secret:
         raise TypeError("a secret is never written anywhere")
 
     def redact(self, text: str) -> str:
-        """`text` without this secret, for text that another program wrote."""
-        return text.replace(self._value, "<hidden>") if self._value else text
+        """`text` without any piece of this secret, for text that another program wrote.
+
+        That program may have cut, quoted or unescaped it, so pieces of a dozen characters count, not the whole only.
+        """
+        quoted = json.dumps(self._value)[1:-1]
+        size = min(_PIECE, len(self._value))
+        if size == 0:
+            return text
+        pieces = {
+            form[at : at + size] for form in (self._value, quoted) for at in range(len(form) - size + 1)
+        }
+        kept: list[str] = []
+        hidden_until = 0
+        for at, character in enumerate(text):
+            if text[at : at + size] in pieces:
+                if at >= hidden_until:
+                    kept.append("<hidden>")
+                hidden_until = at + size
+            if at >= hidden_until:
+                kept.append(character)
+        return "".join(kept)

@@ -170,6 +170,20 @@ class TestAkka:
         assert "akka docker add-credentials failed" in done.err
         assert "BEGIN PRIVATE" not in done.err
 
+    def test_a_cli_that_repeats_its_arguments_repeats_no_key(self, gcr: World, tmp_path: Path) -> None:
+        loud = tmp_path / "akka"
+        loud.write_text(
+            "#!/bin/sh\n"
+            'case "$*" in *add-credentials*) echo "Error: I do not like: $*" >&2; exit 1;; esac\n'
+            f'exec {gcr.akka.cli} "$@"\n'
+        )
+        loud.chmod(0o755)
+        done = gcr.onboard("--verbose", "--output", "json", env={"PULLKEY_AKKA_CLI": str(loud)})
+        assert done.code == 1, done.text
+        assert "I do not like" in done.err
+        assert "--docker-password=<hidden>" in done.err
+        assert "private_key" not in done.text
+
     def test_a_handoff_that_replaced_a_credential_is_never_undone_under_akkas_feet(self, gcr: World) -> None:
         gcr.onboard()
         gcr.akka.mode, gcr.akka.mode_applies_to = "not-ok", "docker.list-credentials"

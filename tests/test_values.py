@@ -45,6 +45,16 @@ class TestSecret:
     def test_it_takes_itself_out_of_what_others_wrote(self) -> None:
         assert Secret(KEY).redact(f"unknown flag {KEY}!") == "unknown flag <hidden>!"
 
+    @given(st.text(min_size=12), st.text(), st.text(), st.integers(0, 40))
+    def test_no_piece_of_it_is_left_however_it_was_cut(
+        self, value: str, before: str, after: str, cut: int
+    ) -> None:
+        piece = value[cut % (len(value) - 11) :]
+        left = Secret(value).redact(f"{before}{piece}{after}")
+        assert not any(
+            piece[at : at + 12] in left for at in range(len(piece) - 11) if "<hidden>" not in piece
+        )
+
     def test_equal_secrets_are_equal(self) -> None:
         assert Secret(KEY) == Secret(KEY)
         assert Secret(KEY) != Secret("other")

@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from bootstrap.errors import ExitCode, PullkeyError
+from bootstrap.words import sentence
 
 _COMMANDS = {
     "onboard": ("bootstrap.cli.target", "onboard", "Make a registry pullable for an Akka project."),
@@ -92,14 +93,10 @@ def main() -> NoReturn:
 
 
 def _tell(what: str, mend: str, code: ExitCode = ExitCode.USAGE) -> ExitCode:
-    click.echo(f"pullkey: {_sentence(what)}", err=True)
+    click.echo(f"pullkey: {sentence(what)}", err=True)
     if mend:
-        click.echo(f"  {_sentence(mend)}", err=True)
+        click.echo(f"  {sentence(mend)}", err=True)
     return code
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "?", "!", ")")) else f"{text}."
 
 
 def _help_of(error: click.ClickException) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from bootstrap.errors import PullkeyError, StepFailed
+from bootstrap.words import one_line
 
 T = TypeVar("T")
 INSTALL = 'pipx install --force "pullkey[acr]"  (or: uv tool install "pullkey[acr]", or: pip install "pullkey[acr]")'
@@ -54,7 +55,7 @@ class CallRefused(Exception):
     def said(self) -> str:
         """Azure's own words, in one line, with its code."""
         code = self.code or (str(self.status) if self.status else "no answer")
-        return f"{code}, {plain(self.message)}" if self.message else code
+        return f"{code}, {one_line(self.message)}" if self.message else code
 
 
 def refused(error: CallRefused, doing: str) -> StepFailed:
@@ -87,9 +88,3 @@ async def traced(
         raise
     finally:
         trace(f"azure {method} {resource} {status} {(time.monotonic() - begin) * 1000:.0f} ms")
-
-
-def plain(text: str) -> str:
-    """Text from elsewhere as one printable line, cut to what a person reads."""
-    one_line = " ".join(text.split())
-    return "".join(character for character in one_line if character.isprintable())[:300]

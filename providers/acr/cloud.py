@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from bootstrap.errors import UsageProblem
 from bootstrap.settings import endpoint
+from bootstrap.words import one_line
 from providers.acr import claims
-from providers.acr.calls import INSTALL, CallRefused, NoLogin, plain, traced
+from providers.acr.calls import INSTALL, CallRefused, NoLogin, traced
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
@@ -417,7 +418,7 @@ def _call_refused(error: Any) -> CallRefused:
     code, message = getattr(told, "code", None), getattr(told, "message", None)
     # Without a response it is the login that has failed (ClientAuthenticationError).
     status = error.status_code or (401 if error.response is None else 0)
-    return CallRefused(status, code or "", message or plain(str(error.reason or error.message)))
+    return CallRefused(status, code or "", message or one_line(str(error.reason or error.message)))
 
 
 def _registry(found: Any) -> Registry:
@@ -451,5 +452,5 @@ def _reason(error: Exception) -> str:
     telling = [said for _, said in members if "AADSTS" in said] or [
         said for name, said in members if name == "AzureCliCredential"
     ]
-    reason = plain(telling[0] if telling else members[-1][1] if members else text)
+    reason = one_line(telling[0] if telling else members[-1][1] if members else text)
     return re.split(r"(?<=[^A-Z.])\. |  *Trace ID", reason)[0].rstrip(".")

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from bootstrap.errors import PullkeyError, StepFailed, UsageProblem
 from bootstrap.settings import endpoint
+from bootstrap.words import one_line
 from providers.gcr.policy import VERSION
 
 T = TypeVar("T")
@@ -85,7 +86,7 @@ class GoogleCloud:
                 credentials.refresh(google.auth.transport.requests.Request())  # type: ignore[no-untyped-call]
         except google.auth.exceptions.GoogleAuthError as error:
             raise NoLogin(
-                f"There is no usable Google login ({_plain(str(error))})",
+                f"There is no usable Google login ({one_line(str(error), 400)})",
                 mend="Run: gcloud auth application-default login (in CI: set up workload identity federation)",
             ) from None
         self._credentials = credentials
@@ -392,9 +393,4 @@ def refused(error: BaseException, doing: str) -> StepFailed:
 
 def said(error: BaseException) -> str:
     """Google's own words, in one line, with its status."""
-    return f"{status_of(error)}, {_plain(str(getattr(error, 'message', '') or type(error).__name__))}"
-
-
-def _plain(text: str) -> str:
-    one_line = " ".join(text.split())
-    return "".join(character for character in one_line if character.isprintable())[:400]
+    return f"{status_of(error)}, {one_line(str(getattr(error, 'message', '') or type(error).__name__), 400)}"
