@@ -26,7 +26,16 @@ from bootstrap.errors import (
     StepFailed,
     UsageProblem,
 )
-from bootstrap.handshake import Attempt, Challenge, Patience, Verdict, exchange, failure, fetch_challenge
+from bootstrap.handshake import (
+    Attempt,
+    Challenge,
+    Patience,
+    Verdict,
+    exchange,
+    failure,
+    fetch_challenge,
+    open_to_all,
+)
 from bootstrap.journal import Entry, Journal, Record
 from bootstrap.link import KeyLink
 from bootstrap.once import Once
@@ -44,6 +53,7 @@ class Wishes:
 
     secret_name: str
     replace: bool = False
+    anyway: bool = False
     wait: bool = True
     dry_run: bool = False
     yes: bool = False
@@ -127,6 +137,7 @@ class Run:
         self.steps: list[Step] = [*self.session.steps, self.handshake, self.handoff]
         self._looks = {step.name: Once(step.look) for step in self.steps}
         self._stop = asyncio.Event()
+        self.public = ""
         self._entries: list[tuple[Step, Entry]] = []
 
     # -- the whole of it -----------------------------------------------------------------------------------------
@@ -184,6 +195,9 @@ class Run:
         self.reporter.planned([(step.name, step.title, sightings[step.name]) for step in self.steps])
         pending = [step for step in self.steps if sightings[step.name].state is not State.DONE]
         lost = self.journal.left_behind()
+        if self.public and pending and lost is None and not self.wishes.anyway:
+            self.outcome.result = "unneeded"
+            return
         if self.wishes.dry_run:
             self.outcome.result = "planned"
             if lost is not None:
@@ -194,6 +208,8 @@ class Run:
         if not pending and lost is None:
             self.outcome.credential = await self._described()
             return
+        if "key" in {step.name for step in pending}:
+            await self.session.ask()
         if not self.wishes.yes and not self.reporter.confirm(f"Make {self.target.label} pullable for Akka?"):
             raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
         self.changing = True
@@ -265,6 +281,8 @@ class Run:
         findings.problems += self._rights(sightings, missing, who)
         if not problems:
             findings.add(await self._about_akkas_record(sightings))
+        if isinstance(answered, Challenge) and sightings["key"].state is not State.DONE:
+            await self._see_whether_public(findings, answered)
         # Of a registry that is not there, no second word is needed.
         if not (
             findings.problems and isinstance(answered, Attempt) and answered.verdict is Verdict.UNREACHABLE
@@ -279,6 +297,21 @@ class Run:
         for problem in findings.problems:
             self._notice(problem.what)
         return sightings
+
+    async def _see_whether_public(self, findings: Findings, answered: Challenge) -> None:
+        """A registry that lets anybody pull needs no credential, whatever else would stand in the way of making one."""
+        public = findings.public
+        if not public:
+            with contextlib.suppress(PullkeyError):
+                probe = await self.session.probe()
+                public = await open_to_all(probe, answered, trace=self.context.trace)
+        if not public:
+            return
+        self.public = public
+        if self.wishes.anyway:
+            findings.notices.append(Notice(f"{public}, so Akka needs no credential; one is made all the same, as --anyway says."))  # fmt: skip
+            return
+        findings.problems.clear()
 
     async def _connect(self, akka_problems: asyncio.Task[list[Problem]]) -> str:
         try:
@@ -505,8 +538,6 @@ def all_steps(session: Session, context: RunContext, akka: AkkaCli, secret_name:
 
 def _about_the_registry(answered: Challenge | Attempt, sightings: Mapping[str, Sighting]) -> Findings:
     if isinstance(answered, Challenge) or sightings["handshake"].state is State.DONE:
-        if isinstance(answered, Challenge) and answered.scheme == "none":
-            return Findings([], [Notice("This registry lets anybody pull: Akka needs no credential for it.")])
         return Findings()
     if answered.verdict is Verdict.UNREACHABLE:
         # It may be a passing fault: the handshake tries again.

@@ -182,17 +182,33 @@ def _untrusted(host: str, realm: str) -> Attempt | None:
     return None
 
 
+async def open_to_all(probe: Probe, challenge: Challenge, *, trace: Tell = _silent) -> str:
+    """Why anybody may pull, as a sentence, or "" where they may not or it cannot be told.
+
+    Only the registry's own word counts: it asks for no credential, or gives out the manifest of the image that was
+    named without one. That an image which does not exist is "not found" proves nothing here.
+    """
+    if challenge.scheme == "none":
+        return f"{probe.host} asks nobody for a credential"
+    if challenge.scheme == "bearer" and probe.reference:
+        attempt = await exchange(probe, challenge, None, trace=trace)
+        if attempt.verdict is Verdict.PULLS:
+            return f"{probe.host} gives {probe.repository}:{probe.reference} to anybody"
+    return ""
+
+
 async def exchange(
-    probe: Probe, challenge: Challenge, credential: Credential, *, trace: Tell = _silent
+    probe: Probe, challenge: Challenge, credential: Credential | None, *, trace: Tell = _silent
 ) -> Attempt:
-    """Do the whole exchange once, on a connection of its own, so that several reach several of the cloud's servers."""
-    basic = httpx.BasicAuth(credential.username, credential.password.reveal())
+    """Do the whole exchange once, on a connection of its own, so that several reach several of the cloud's servers.
+
+    Without a credential it is what anybody would be told.
+    """
+    basic = httpx.BasicAuth(credential.username, credential.password.reveal()) if credential else None
     try:
         async with _client(30.0, probe.host, trace) as client:
-            if challenge.scheme == "none":
-                return Attempt(Verdict.PULLS, "anybody may pull")
-            if challenge.scheme == "basic":
-                return await _pull(client, probe, auth=basic)
+            if challenge.scheme in ("none", "basic"):
+                return await _pull(client, probe, auth=None if challenge.scheme == "none" else basic)
             scope = f"repository:{probe.repository}:pull" if probe.repository else ""
             query = {"service": challenge.service, **({"scope": scope} if scope else {})}
             response = await client.get(challenge.realm, params=query, auth=basic)

@@ -1,14 +1,16 @@
 """The e-mail field of a credential, which links Akka's record to the key in the cloud.
 
 Akka never shows a password, but it shows the e-mail, which is free. `NAME+KEY_ID@DOMAIN` therefore says which key
-Akka holds, from any machine and without a state file.
+Akka holds, from any machine and without a state file; after a rotation, `KEY_ID@NAME.was-OLD_KEY_ID.DOMAIN` also says
+which key it replaced, until that one is gone.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+_WAS = "was-"
 _LOCAL_LIMIT = 64  # RFC 5321, 4.5.3.1.1
 _KEY_ID = re.compile(r"^[A-Za-z0-9-]{6,64}$")
 _NAME = re.compile(r"[^a-z0-9-]+")
@@ -24,18 +26,27 @@ class KeyLink:
     'abc123def'
     >>> KeyLink.parse("user@example.com") is None
     True
+    >>> str(KeyLink("akka-docker-reader", "abc123def", "acmeshop.azurecr.io", replaces="fed321cba"))
+    'abc123def@akka-docker-reader.was-fed321cba.acmeshop.azurecr.io'
     """
 
     name: str
     key_id: str
     domain: str
+    replaces: str = ""  # the key that Akka held before this one, where it may still be there
 
     def __str__(self) -> str:
+        if self.replaces:
+            return f"{self.key_id}@{self.name}.{_WAS}{self.replaces}.{self.domain}"
         local = f"{self.name}+{self.key_id}"
         if len(local) <= _LOCAL_LIMIT:
             return f"{local}@{self.domain}"
         # A long account name beside a 40-digit key id: the name moves to the domain's side.
         return f"{self.key_id}@{self.name}.{self.domain}"
+
+    def replacing(self, key_id: str) -> KeyLink:
+        """The same key, as the one that replaced `key_id`."""
+        return replace(self, replaces=key_id)
 
     @classmethod
     def parse(cls, email: str) -> KeyLink | None:
@@ -47,6 +58,10 @@ class KeyLink:
         if plus and name and _KEY_ID.match(key_id):
             return cls(name, key_id, domain)
         name, dot, rest = domain.partition(".")
+        was, _, home = rest.partition(".")
+        if not plus and was.startswith(_WAS) and home and _KEY_ID.match(local):
+            replaces = was.removeprefix(_WAS)
+            return cls(name, local, home, replaces) if _KEY_ID.match(replaces) else None
         if not plus and dot and len(local) == 40 and _KEY_ID.match(local):
             return cls(name, local, rest)
         return None

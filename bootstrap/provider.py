@@ -6,15 +6,17 @@ Providers are found through the entry-point group `pullkey.providers`; each entr
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from bootstrap.credential import Credential
 from bootstrap.errors import Problem, ProblemKind
 from bootstrap.link import KeyLink
+from bootstrap.secret import Secret
 from bootstrap.steps import Findings, Step
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from bootstrap.waiting import Deadline, Tell
 
 
+T = TypeVar("T")
 _UNDO_SECONDS = 60.0
 
 
@@ -31,15 +34,18 @@ _UNDO_SECONDS = 60.0
 class Option:
     """One option of `pullkey onboard PROVIDER`, read by every command that takes a target.
 
-    `kind` is how it is read: text, a switch, a duration (`365d`), or one of `choices`.
+    `kind` is how it is read: text, a switch, a duration (`365d`), or one of `choices`. A `secret` is typed as a switch
+    (`--password-stdin`); its value is the `Secret` that was read from stdin, or None. `login` marks what a command that
+    takes the name of an Akka secret needs too; there it comes from the variables that every option has.
     """
 
     name: str
     help: str
-    kind: Literal["text", "switch", "duration"] = "text"
+    kind: Literal["text", "switch", "duration", "secret"] = "text"
     default: str | None = None
     choices: tuple[str, ...] = ()
     metavar: str | None = None
+    login: bool = False
 
     @property
     def key(self) -> str:
@@ -67,9 +73,49 @@ class Target(Protocol):
         """What tells this target from any other: two runs with the same must not go at once."""
 
 
+class Closable(Protocol):
+    """Something that holds connections."""
+
+    async def close(self) -> None:
+        """Give them back."""
+
+
+class Shared:
+    """What the sessions of one command have in common: logins, connections, and facts that were asked for already."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, Any] = {}
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What was made under this key, made now if it is the first time."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        kept: T = self._kept[key]
+        return kept
+
+    async def close(self) -> None:
+        """Close whatever has a `close`."""
+        for kept in reversed(self._kept.values()):
+            if hasattr(kept, "close"):
+                await kept.close()
+        self._kept.clear()
+
+
+async def nobody_to_ask(_what: str) -> Secret | None:
+    """For commands that only look: no secret is asked for."""
+    return None
+
+
 @dataclass
 class RunContext:
-    """What a session is given by the run it belongs to."""
+    """What a session is given by the run it belongs to.
+
+    Attributes:
+        ask_secret: asks the person for a secret that is needed to go on (or takes it from stdin, where it was given),
+            by what it is: "The password of ops at registry.example.com". None where the run changes nothing, and goes on
+            without. Raises `UsageProblem` if there is nobody to ask.
+        shared: what all sessions of this command have in common.
+    """
 
     deadline: Deadline
     tell: Tell
@@ -77,6 +123,8 @@ class RunContext:
     new_key: bool = False
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     held: Callable[[], Awaitable[HeldCredential | None]] | None = None
+    ask_secret: Callable[[str], Awaitable[Secret | None]] = nobody_to_ask
+    shared: Shared = field(default_factory=Shared)
 
     async def held_credential(self) -> HeldCredential | None:
         """What Akka holds now under the secret name of this target."""
@@ -92,10 +140,21 @@ class HeldCredential:
     username: str
     email: str
     status: str
+    behind: str = ""  # the regions that do not show the same yet
 
     @property
     def link(self) -> KeyLink | None:
         return KeyLink.parse(self.email)
+
+
+@dataclass(frozen=True)
+class KeyFacts:
+    """What a cloud shows of one key; never its secret."""
+
+    key_id: str
+    created: dt.datetime | None
+    ends: dt.datetime | None = None
+    disabled: bool = False
 
 
 class Session(ABC):
@@ -105,6 +164,10 @@ class Session(ABC):
     """Identity, grant and key, in order; handshake and handoff follow, the same for every provider."""
     credential: Credential | None = None
     """Set by the step that makes a key."""
+    disables_keys: bool = False
+    """Whether a key can be switched off and on again."""
+    deletes_keys: bool = True
+    """Whether a key can be deleted through the cloud; not so one that the person brought."""
 
     @abstractmethod
     async def connect(self) -> str:
@@ -124,6 +187,13 @@ class Session(ABC):
     @abstractmethod
     async def preflight(self) -> Findings:
         """Whatever else stands in the way: wrong names, policies, limits. Changes nothing."""
+
+    async def ask(self) -> None:
+        """Ask the person (`context.ask_secret`) for what making a key needs; once, when it is sure to be made.
+
+        Raises:
+            UsageProblem: there is nobody to ask, or what was given cannot be used.
+        """
 
     @abstractmethod
     async def host(self) -> str:
@@ -148,6 +218,46 @@ class Session(ABC):
     @abstractmethod
     async def diagnose(self, attempt: Attempt) -> str:
         """What the cloud itself says about a handshake that keeps failing: key, identity and grant looked at anew."""
+
+    # -- the keys of the identity, by id; each raises PullkeyError where the cloud refuses ------------------------
+
+    @abstractmethod
+    async def key_facts(self, key_id: str) -> KeyFacts | None:
+        """What the cloud shows of a key of this target's identity, asked anew; None if it is gone (or expired away).
+
+        Raises:
+            PullkeyError: it cannot be seen.
+        """
+
+    @abstractmethod
+    async def delete_key(self, key_id: str) -> bool:
+        """Delete a key, whoever's run made it; False if it was gone already.
+
+        Raises:
+            PullkeyError: the cloud refuses.
+        """
+
+    @abstractmethod
+    def delete_key_command(self, key_id: str) -> str:
+        """What a person would type to delete it."""
+
+    async def switch_key(self, key_id: str, *, on: bool) -> None:
+        """Disable or enable a key; only where `disables_keys`.
+
+        Raises:
+            PullkeyError: the cloud refuses, or the key is gone.
+        """
+        raise NotImplementedError
+
+    async def used_by_others(self, ours: Collection[str]) -> list[str]:
+        """What else than the keys `ours` needs the identity, each in a few words: "key abc of 2026-01-01".
+
+        While there is anything, neither grant nor identity goes.
+
+        Raises:
+            PullkeyError: it cannot be seen.
+        """
+        return []
 
     @abstractmethod
     def script_variables(self) -> Mapping[str, str]:
@@ -181,6 +291,20 @@ class Session(ABC):
         """Give back connections."""
 
 
+@dataclass(frozen=True)
+class Check:
+    """One line of `pullkey doctor`: what was looked at, how it is, and what mends it.
+
+    Args:
+        good: True, False, or None for something to know that is neither.
+    """
+
+    what: str
+    good: bool | None
+    detail: str
+    mend: str = ""
+
+
 class Provider(Protocol):
     """One kind of registry."""
 
@@ -189,6 +313,31 @@ class Provider(Protocol):
     summary: str
     examples: Sequence[str]
     options: Sequence[Option]
+    fallback: bool
+    """Whether it takes any server that no other provider recognises."""
+
+    def recognises(self, held: HeldCredential) -> bool:
+        """Whether Akka's record is of this kind of registry, by its server alone."""
+        ...
+
+    async def locate(self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> Target:
+        """The target that stands behind a credential of ours (`held.link` is there), by its record and by the cloud.
+
+        An identity or application that was not made by pullkey becomes one that was given, which is never removed.
+
+        Args:
+            held: Akka's record.
+            context: of the run; what is made for the asking goes into `context.shared`.
+            login: the values of the options marked `login`.
+
+        Raises:
+            PullkeyError: the cloud cannot be asked, or what it shows leaves more than one possibility.
+        """
+        ...
+
+    async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
+        """What `pullkey doctor` can see of this provider without a target: libraries, login, clock. Raises nothing."""
+        ...
 
     def target(self, values: Mapping[str, Any]) -> Target:
         """Check what was typed, without calling anybody.

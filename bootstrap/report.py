@@ -122,6 +122,9 @@ def tell_end(
         line(
             f"  a pull was {'done: ' + outcome.proven if outcome.proven else 'not tried: Akka shows no password (see --credential-stdin)'}"
         )
+    elif outcome.result == "unneeded":
+        line(f"{sentence(run.public)} Akka needs no credential for it, and nothing was changed.")
+        line("  To register one all the same, give --anyway.")
     elif outcome.result == "drift":
         line(f"Akka's credential {name} is not as it should be; `pullkey onboard` mends it.")
     elif outcome.error is not None:

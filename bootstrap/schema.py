@@ -33,7 +33,7 @@ def run_schema() -> dict[str, Any]:
         **_object({
             "schema_version": {"const": 1},
             "command": {"enum": ["onboard", "plan", "verify"]},
-            "result": {"enum": ["done", "unchanged", "planned", "verified", "drift", "refused", "failed", "interrupted"]},
+            "result": {"enum": ["done", "unchanged", "unneeded", "planned", "verified", "drift", "refused", "failed", "interrupted"]},
             "exit_code": {"enum": [0, 1, 2, 3, 5, 6, 130]},
             "changed": {"type": "boolean", "description": "Whether something is different now because of this run."},
             "proven": {**_TEXT_OR_NULL, "description": "What the handshake has shown, or null if there was none."},

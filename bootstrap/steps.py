@@ -33,6 +33,32 @@ class Sighting:
     detail: str = ""
 
 
+class Fate(StrEnum):
+    """What offboarding does with what a step once made."""
+
+    REMOVE = "remove"
+    KEEP = "keep"
+    GONE = "gone"
+    UNSEEN = "unseen"  # this person may not look, so it stays
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What offboarding will do with one thing that stands behind a credential.
+
+    Args:
+        fate: whether it goes.
+        what: what it is, as a person would name it: `service account akka-docker-reader@...`.
+        why: why it stays or is gone, in a few words.
+        command: what removes it by hand, where it stays and is of ours.
+    """
+
+    fate: Fate
+    what: str
+    why: str = ""
+    command: str = ""
+
+
 @dataclass(frozen=True)
 class Done:
     """What doing a step has come to.
@@ -119,6 +145,27 @@ class Step(ABC):
         del intent
         return ""
 
+    async def removal(self) -> Removal | None:
+        """What offboarding is to do with what this step makes, by what the cloud shows now; changes nothing.
+
+        `REMOVE` only for what is surely ours; whether others still use the identity is asked apart
+        (`Session.used_by_others`), and then neither grant nor identity goes. None: the step leaves nothing behind.
+
+        Raises:
+            PullkeyError: it cannot be seen.
+        """
+        return None
+
+    async def remove(self) -> str:
+        """Remove it for good, whoever's run made it; called only where `removal` said `REMOVE`. Already gone is done.
+
+        Returns what was removed, in a few words, or "" for nothing.
+
+        Raises:
+            StillThere: it could not be removed.
+        """
+        return ""
+
     @abstractmethod
     def script(self) -> Script:
         """The documented command; needs no connection to the cloud."""
@@ -151,7 +198,10 @@ class Findings:
 
     problems: list[Problem] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    public: str = ""
+    """Why anybody may pull, so that Akka needs no credential; "" where that is not so, or not known."""
 
     def add(self, other: Findings) -> None:
         self.problems += other.problems
         self.notices += other.notices
+        self.public = self.public or other.public

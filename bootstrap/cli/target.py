@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootstrap import plugins
+from bootstrap.cli.secrets import asker, keep_to_ourselves, read_stdin, secrets_from_stdin
 from bootstrap.cli.types import DurationType
 from bootstrap.errors import ExitCode, UsageProblem
 from bootstrap.provider import Option, Provider
@@ -33,6 +34,7 @@ _AKKA = (
 )
 _RUN = (
     Option("--replace", "Overwrite an Akka secret of that name that is for another registry.", kind="switch"),
+    Option("--anyway", "Register a credential even where the registry lets anybody pull.", kind="switch"),
     Option("--new-key", "Make a new key even where the one that Akka holds is good.", kind="switch"),
     Option("--timeout", "How long to wait for the clouds in all.", kind="duration", default="10m", metavar="TIME"),
     Option("--no-wait", "Hand off without proof that it pulls.", kind="switch"),
@@ -53,6 +55,7 @@ _VERIFY = (
 # What only a run that may change something is asked.
 _UNASKED = {
     "replace": False,
+    "anyway": False,
     "new_key": False,
     "no_wait": False,
     "dry_run": False,
@@ -94,7 +97,7 @@ def _click_option(option: Option, provider: str) -> click.Option:
         f"PULLKEY_{option.key.upper()}",
     ]
     help_text = option.help + (f"  [default: {option.default}]" if option.default else "")
-    if option.kind == "switch":
+    if option.kind in {"switch", "secret"}:
         return click.Option([option.name], is_flag=True, envvar=variables, help=help_text)
     kind: click.ParamType[Any] = click.STRING
     if option.kind == "duration":
@@ -129,7 +132,8 @@ def _command(
 
 
 def _invoke(run: Callable[..., int], provider: Provider, **values: Any) -> int:
-    return run(provider, {key: _clean(key, value) for key, value in values.items()})
+    clean = {key: _clean(key, value) for key, value in values.items()}
+    return run(provider, clean | secrets_from_stdin(provider.options, clean))
 
 
 def _clean(key: str, value: Any) -> Any:
@@ -166,7 +170,7 @@ def _onboard(provider: Provider, values: dict[str, Any]) -> int:
         return _in_sandbox()
     if not (values["yes"] or values["dry_run"]) and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageProblem("There is no terminal to ask on before the first change", mend="Give --yes, or --dry-run to look only")  # fmt: skip
-    _keep_to_ourselves()
+    keep_to_ourselves()
     return asyncio.run(_run(provider, values))
 
 
@@ -178,16 +182,6 @@ def _in_sandbox() -> int:
     arguments = [argument for argument in sys.argv[1:] if argument != "--sandbox"]
     code: int = run.exec_in_sandbox([sys.executable, "-m", "bootstrap", *arguments], run.SandboxSettings())
     return code
-
-
-def _keep_to_ourselves() -> None:
-    """A core dump of this process would hold the key; the SDKs' logs are not ours to print."""
-    import logging
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Without any handler Python prints the SDKs' warnings on stderr.
-    logging.getLogger().addHandler(logging.NullHandler())
 
 
 async def _run(
@@ -207,11 +201,14 @@ async def _run(
     reporter = make_reporter(sys.stderr, verbose=values["verbose"])
     deadline = Deadline(values["timeout"].total_seconds())
     context = RunContext(deadline, reporter.waiting, reporter.trace, new_key=values["new_key"])
+    if not (verify or values["dry_run"]):
+        context.ask_secret = asker()
     scope = _scope(values)
     name = values["secret_name"] or target.secret_name
     wishes = Wishes(
         secret_name=name,
         replace=values["replace"],
+        anyway=values["anyway"],
         wait=not values["no_wait"],
         dry_run=values["dry_run"],
         yes=values["yes"],
@@ -234,6 +231,7 @@ async def _run(
             outcome = await (run.verify(password) if verify else run.execute())
     finally:
         reporter.close()
+        await context.shared.close()
     handover = _hand_over(run, outcome, values)
     if values["output"] == "json":
         click.echo(as_json(outcome, command="verify" if verify else "plan" if wishes.dry_run else "onboard", provider=provider.name, target=target, scope=scope, secret_name=name, session=run.session, steps=run.steps))  # fmt: skip
@@ -337,14 +335,9 @@ def _build_verify(provider: Provider) -> click.Command:
 
 
 def _verify(provider: Provider, values: dict[str, Any]) -> int:
-    password = sys.stdin.read() if values["credential_stdin"] else ""
-    if values["credential_stdin"] and not password.strip():
-        raise UsageProblem("--credential-stdin: there is nothing on stdin", mend="Give the password on stdin: pullkey verify ... --credential-stdin < FILE")  # fmt: skip
-    _keep_to_ourselves()
-    from bootstrap.secret import Secret
-
-    secret = Secret(password.strip()) if password else None
-    return asyncio.run(_run(provider, {**_UNASKED, **values}, verify=True, password=secret))
+    password = read_stdin("--credential-stdin") if values["credential_stdin"] else None
+    keep_to_ourselves()
+    return asyncio.run(_run(provider, {**_UNASKED, **values}, verify=True, password=password))
 
 
 # -- runbook -------------------------------------------------------------------------------------------------------
