@@ -13,8 +13,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bootstrap.credential import Credential
@@ -45,6 +45,11 @@ class AkkaScope:
     @property
     def label(self) -> str:
         return self.project or "the CLI's current project"
+
+    def place(self, secret_name: str) -> str:
+        """Which Akka secret this is, for the journal."""
+        where = "/".join(filter(None, (self.owner, self.project, self.region)))
+        return f"Akka's {secret_name} of {where or 'the current project'}"
 
     def arguments(self, *, with_region: bool = True) -> list[str]:
         """The flags of the documented commands; values are joined so that none can be taken for a flag."""
@@ -111,19 +116,34 @@ class AkkaCli:
         return found[0] if answer.code == 0 and found else None
 
     async def credentials(self) -> list[HeldCredential]:
-        """What Akka has for this project.
+        """What Akka has for this project, in the region of the scope, or else as all the regions show it.
 
         Raises:
             StepFailed: the CLI did not list them.
         """
-        scope = self.scope.arguments()
+        scope = [*self.scope.arguments(), *([] if self.scope.region else ["--all-regions"])]
         answer = await self._read(["docker", "list-credentials", *scope, "-o", "json"])
         if answer.code != 0:
             # Before 3.0.4 there was no JSON output for it.
             answer = await self._read(["docker", "list-credentials", *scope])
         if answer.code != 0:
             raise StepFailed(f"akka docker list-credentials failed: {answer.complaint}")
-        return parse_credentials(answer.out)
+        return merge_regions(parse_credentials(answer.out))
+
+    async def projects(self) -> list[AkkaScope]:
+        """The projects that this login sees, each as the scope in which to ask about it.
+
+        Raises:
+            StepFailed: the CLI did not list them.
+        """
+        answer = await self._read(["projects", "list", "-o", "json"])
+        if answer.code != 0:
+            raise StepFailed(f"akka projects list failed: {answer.complaint}")
+        return parse_projects(answer.out, self.scope.context)
+
+    def elsewhere(self, scope: AkkaScope) -> AkkaCli:
+        """The same CLI for another project."""
+        return AkkaCli(scope, self.deadline, self.trace, self.program)
 
     async def credential(self, secret_name: str) -> HeldCredential | None:
         """The one of this name, or None."""
@@ -156,12 +176,29 @@ class AkkaCli:
         Raises:
             StepFailed: the CLI did not remove them.
         """
+        await self.remove_reference(secret_name)
+        await self.remove_secret(secret_name)
+
+    async def remove_reference(self, secret_name: str) -> None:
+        """Remove it from the project's registry configuration; the secret stays. Already gone is success.
+
+        Raises:
+            StepFailed: the CLI did not remove it.
+        """
         scope = self.scope.arguments()
         answer = await self._run(["docker", "remove-credentials", secret_name, *scope])
         if answer.code != 0 and "unknown command" in answer.complaint:
             # The guide still says `delete-credentials`; CLIs before 3.0.4 know only that.
             answer = await self._run(["docker", "delete-credentials", secret_name, *scope])
         _unless_gone(answer, "akka docker remove-credentials")
+
+    async def remove_secret(self, secret_name: str) -> None:
+        """Delete the secret itself. Already gone is success.
+
+        Raises:
+            StepFailed: the CLI did not delete it.
+        """
+        scope = self.scope.arguments()
         _unless_gone(await self._run(["secrets", "delete", secret_name, *scope]), "akka secrets delete")
 
     # -- running -------------------------------------------------------------------------------------------------
@@ -233,38 +270,85 @@ def _unless_gone(answer: Answer, told: str) -> None:
 
 
 def parse_credentials(text: str) -> list[HeldCredential]:
-    """Read `akka docker list-credentials`, JSON or text.
+    """Read `akka docker list-credentials`, JSON or text: one row a credential, or one a credential and region.
 
     No sample of the current CLI's JSON is published, so any list of objects with the known keys is taken, in any
     case; the text form is what the guide shows, whose columns are not aligned.
     """
-    # The CLI may print a notice of its own first.
-    begin = re.search(r"^[\[{]", text, re.MULTILINE)
-    try:
-        document = json.loads(text[begin.start() :]) if begin else []
-    except ValueError:
-        document = []
-    if not begin:
+    rows = _json_rows(text)
+    if rows is None:
         return _parse_table(text)
-    if isinstance(document, dict):
-        document = next((value for value in document.values() if isinstance(value, list)), [])
-    rows = [row for row in document or [] if isinstance(row, dict)] if isinstance(document, list) else []
     return [held for held in map(_from_json, rows) if held.name]
 
 
-def _from_json(row: dict[str, Any]) -> HeldCredential:
-    lower = {str(key).lower(): value for key, value in row.items()}
+def parse_projects(text: str, context: str = "") -> list[AkkaScope]:
+    """Read `akka projects list -o json`, of which no sample of the current CLI is published either."""
+    found = []
+    for row in _json_rows(text) or []:
+        lower = _lower(row)
+        name = _text(lower, "friendly_name", "friendlyname") or _text(lower, "name").rsplit("/", 1)[-1]
+        owner = lower.get("owner")
+        of = _text(_lower(owner), "friendly_name", "friendlyname", "id") if isinstance(owner, dict) else ""
+        if name:
+            found.append(AkkaScope(project=name, owner=of, context=context))
+    return found
 
-    def text(*names: str) -> str:
-        found = next((lower[name] for name in names if lower.get(name) is not None), "")
-        return str(found) if isinstance(found, str | int) else ""
 
+def merge_regions(rows: Sequence[HeldCredential]) -> list[HeldCredential]:
+    """One row a credential, as its first region shows it; `behind` names the regions that show something else.
+
+    The platform's API calls a copy Synced, NotSynced, Failed or Conflict.
+    """
+    by_name: dict[str, list[HeldCredential]] = {}
+    for row in rows:
+        by_name.setdefault(row.name, []).append(row)
+    merged = []
+    for first, *others in by_name.values():
+        same = (first.server, first.username, first.email, first.status.upper())
+        behind = [
+            row.region or "another region"
+            for row in (first, *others)
+            if (row.server, row.username, row.email, row.status.upper()) != same
+            or row.sync.upper() not in ("", "OK", "SYNCED")
+        ]
+        merged.append(replace(first, behind=", ".join(behind)))
+    return merged
+
+
+def _json_rows(text: str) -> list[dict[str, Any]] | None:
+    """The objects of a list, or of the one list in an object; None if it is no JSON at all."""
+    # The CLI may print a notice of its own first.
+    begin = re.search(r"^[\[{]", text, re.MULTILINE)
+    if begin is None:
+        return None
+    try:
+        document = json.loads(text[begin.start() :])
+    except ValueError:
+        return []
+    if isinstance(document, dict):
+        document = next((value for value in document.values() if isinstance(value, list)), [])
+    return [row for row in document or [] if isinstance(row, dict)] if isinstance(document, list) else []
+
+
+def _lower(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(key).lower(): value for key, value in row.items()}
+
+
+def _text(lower: Mapping[str, Any], *names: str) -> str:
+    found = next((lower[name] for name in names if lower.get(name) is not None), "")
+    return str(found) if isinstance(found, str | int) else ""
+
+
+def _from_json(row: Mapping[str, Any]) -> HeldCredential:
+    lower = _lower(row)
     return HeldCredential(
-        name=text("name", "secretname", "secret_name", "secret").rsplit("/", 1)[-1],
-        server=text("server", "dockerserver", "docker_server"),
-        username=text("username", "user", "dockerusername", "docker_username"),
-        email=text("email", "dockeremail", "docker_email"),
-        status=text("status", "state"),
+        name=_text(lower, "name", "secretname", "secret_name", "secret").rsplit("/", 1)[-1],
+        server=_text(lower, "server", "dockerserver", "docker_server"),
+        username=_text(lower, "username", "user", "dockerusername", "docker_username"),
+        email=_text(lower, "email", "dockeremail", "docker_email"),
+        status=_text(lower, "status", "state"),
+        region=_text(lower, "region"),
+        sync=_text(lower, "sync", "syncstatus", "sync_status"),
     )
 
 
@@ -276,14 +360,16 @@ def _parse_table(text: str) -> list[HeldCredential]:
     ]
     if not heads:
         return []
-    has_status = "STATUS" in lines[heads[0]].split()
+    columns = lines[heads[0]].split()
     rows = lines[heads[0] + 1 :]
     found = []
     for line in rows:
         name, *words = line.split()
-        status = words.pop(0) if has_status and words else ""
+        status = words.pop(0) if "STATUS" in columns and words else ""
+        sync = words.pop() if "SYNC" in columns and words else ""
+        region = words.pop() if "REGION" in columns and words else ""
         server = words.pop(0) if words else ""
         email = next((word for word in words if "@" in word), "")
         username = next((word for word in words if word != email), "")
-        found.append(HeldCredential(name, server, username, email, status))
+        found.append(HeldCredential(name, server, username, email, status, region=region, sync=sync))
     return found

@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bootstrap.akka import AkkaCli
-from bootstrap.common_steps import AkkaHoldsNewKey, HandoffStep, HandshakeStep, held_link, same_server
+from bootstrap.common_steps import (
+    AkkaHoldsNewKey,
+    HandoffStep,
+    HandshakeStep,
+    held_link,
+    recorded_link,
+    same_server,
+)
 from bootstrap.credential import Credential
 from bootstrap.errors import (
     ExitCode,
@@ -41,6 +49,7 @@ from bootstrap.link import KeyLink
 from bootstrap.once import Once
 from bootstrap.provider import RunContext, Session, Target, right
 from bootstrap.reporter import Reporter
+from bootstrap.retirement import ClearStep, RetireStep
 from bootstrap.secret import Secret
 from bootstrap.steps import Findings, Notice, Sighting, State, Step, StillThere
 
@@ -58,6 +67,8 @@ class Wishes:
     dry_run: bool = False
     yes: bool = False
     command: str = ""
+    grace: dt.timedelta | None = None
+    """A rotation: how long the key that Akka held is left. None: no rotation."""
 
 
 @dataclass
@@ -134,7 +145,14 @@ class Run:
             key_pending=self._key_pending,
             patience=self.patience,
         )
-        self.steps: list[Step] = [*self.session.steps, self.handshake, self.handoff]
+        self.clear = ClearStep(
+            self.session, self.context, grace=self.wishes.grace, key_pending=self._key_pending
+        )
+        self.steps: list[Step] = [self.clear, *self.session.steps, self.handshake, self.handoff]
+        if self.wishes.grace is not None:
+            self.steps.append(
+                RetireStep(self.session, self.context, grace=self.wishes.grace, key_pending=self._key_pending)
+            )
         self._looks = {step.name: Once(step.look) for step in self.steps}
         self._stop = asyncio.Event()
         self.public = ""
@@ -195,6 +213,8 @@ class Run:
         self.reporter.planned([(step.name, step.title, sightings[step.name]) for step in self.steps])
         pending = [step for step in self.steps if sightings[step.name].state is not State.DONE]
         lost = self.journal.left_behind()
+        if lost is not None:
+            self.journal.check_target(lost)
         if self.public and pending and lost is None and not self.wishes.anyway:
             self.outcome.result = "unneeded"
             return
@@ -227,7 +247,7 @@ class Run:
         sightings = await self._examine(for_change=False)
         self.reporter.planned([(step.name, step.title, sightings[step.name]) for step in self.steps])
         self.outcome.credential = await self._described()
-        good = all(seen.state is State.DONE for seen in sightings.values())
+        good = all(sightings[step.name].state is State.DONE for step in self.steps)
         if password is not None:
             probe = await self.session.probe()
             username = await self.session.username() or ""
@@ -288,6 +308,9 @@ class Run:
             findings.problems and isinstance(answered, Attempt) and answered.verdict is Verdict.UNREACHABLE
         ):
             findings.add(_about_the_registry(answered, sightings))
+        self.steps = [
+            step for step in self.steps if not (step.quiet and sightings[step.name].state is State.DONE)
+        ]
         for step in self.steps:
             self.outcome.steps[step.name] = StepResult(step.name, step.title, sightings[step.name])
         for notice in findings.notices:
@@ -351,8 +374,12 @@ class Run:
             if not self.wishes.replace:
                 return Findings([Problem(ProblemKind.QUESTION, f"Akka's credential {name} is for another registry, {held.server}", "Give another --secret-name, or --replace to overwrite it", step="handoff")])  # fmt: skip
             return Findings([], [Notice(f"Akka's credential {name} for {held.server} will be replaced, as --replace says.")])  # fmt: skip
-        whose = f"key {held.link.key_id}" if held.link else f"the credential of {held.username or 'nobody'}"
-        return Findings([], [Notice(f"Akka's {name} ({whose}) will be replaced once the new key pulls; its own key stays as it is.")])  # fmt: skip
+        if held.link is None:
+            whose = f"the credential of {held.username or 'nobody'}"
+            return Findings([], [Notice(f"Akka's {name} ({whose}) will be replaced once the new key pulls; what stands behind it was not made by pullkey and stays as it is.")])  # fmt: skip
+        if self.wishes.grace is not None:
+            return Findings()  # what becomes of the old key is a step of its own
+        return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id}) will be replaced once the new key pulls; its own key stays until the next `pullkey rotate`.")])  # fmt: skip
 
     async def _key_pending(self) -> bool:
         return (await self._looks["key"]()).state is not State.DONE
@@ -397,7 +424,8 @@ class Run:
         halt = asyncio.Event()
 
         async def take(step: Step) -> None:
-            for name in step.after:
+            # A place for the new key may have to be made first.
+            for name in (*step.after, *((self.clear.name,) if step.name == "key" else ())):
                 if name in finished:
                     await _first(finished[name].wait(), halt.wait(), self._stop.wait())
             if halt.is_set() or self._stop.is_set():
@@ -459,6 +487,10 @@ class Run:
             raise
         result.seconds = round(time.monotonic() - begin, 3)
         result.result, result.detail = "done", done.detail
+        if done.left_over is not None:
+            self.outcome.left_over.append(done.left_over)
+        if step.name == "key":
+            await self._note_replaced()
         if done.made is None:
             self._entries.remove((step, entry))
             self.journal.forget(entry)
@@ -467,6 +499,18 @@ class Run:
         if step is self.handshake:
             self.outcome.proven = done.detail
         self.reporter.finish(step.name, done.detail, result.seconds)
+
+    async def _note_replaced(self) -> None:
+        """The new credential says which key it replaces, for whoever is to delete that one."""
+        made = self.session.credential
+        link, _ = await recorded_link(self.session, await self._held())
+        if (
+            made is not None
+            and link is not None
+            and self.session.deletes_keys
+            and link.key_id != made.link.key_id
+        ):
+            self.session.credential = replace(made, link=made.link.replacing(link.key_id))
 
     # -- undoing -------------------------------------------------------------------------------------------------
 
@@ -515,11 +559,24 @@ class Run:
         for entry in reversed(list(lost.entries)):
             key_id = entry.known.get("key_id")
             # Without an id its creation was not answered: that is no key that Akka holds, least of all if it holds none.
-            if entry.step != "key" or (key_id is not None and key_id == holds):
-                self.journal.forget(entry)
-            else:
+            if entry.step == "key" and (key_id is None or key_id != holds):
                 await self._undo(by_name["key"], entry)
+            elif entry.step in ("retire", "offboard") and key_id and key_id != holds:
+                await self._retire_lost(key_id, entry)
+            else:
+                self.journal.forget(entry)
         self.journal.end()
+
+    async def _retire_lost(self, key_id: str, entry: Entry) -> None:
+        """A key that a lost run was taking out of use, and that Akka no longer holds, goes for good."""
+        try:
+            if await self.session.delete_key(key_id):
+                undone = f"deleted key {key_id}, which that run was taking out of use"
+                self.outcome.undone.append(undone)
+                self.reporter.undone(undone)
+        except PullkeyError as error:
+            self.outcome.left_over.append(LeftOver(f"key {key_id} ({error.what})", self.session.delete_key_command(key_id)))  # fmt: skip
+        self.journal.forget(entry)
 
     def _notice(self, text: str) -> None:
         self.outcome.notices.append(text)

@@ -1,6 +1,6 @@
 """The write-ahead record of what a run is about to make.
 
-One file a target, in the state directory, readable by its owner only; it holds no secret. A step's intent is on disk
+One file an Akka secret, in the state directory, readable by its owner only; it holds no secret. A step's intent is on disk
 before the call that makes something is sent. A run that ends (well, or after undoing) removes its file; one that is
 killed leaves it, and the next run for the same target starts from it.
 """
@@ -51,15 +51,17 @@ class Record:
 
 
 class Journal:
-    """The record of one target.
+    """The record of what is being done to one Akka secret: two runs for the same must not go at once.
 
     Args:
         directory: the state directory.
-        identity: the target's `identity`.
+        place: which Akka secret: project, owner, region, name.
+        identity: the `identity` of the target that stands behind it.
     """
 
-    def __init__(self, directory: Path, identity: str) -> None:
-        name = hashlib.sha256(identity.encode()).hexdigest()[:24]
+    def __init__(self, directory: Path, place: str, identity: str) -> None:
+        name = hashlib.sha256(place.encode()).hexdigest()[:24]
+        self._place = place
         self._directory = directory / "journal"
         self._path = self._directory / f"{name}.json"
         self._lock = self._directory / f"{name}.lock"
@@ -87,7 +89,7 @@ class Journal:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise TargetBusy(
-                    f"Another pullkey is at work on {self._identity} on this machine",
+                    f"Another pullkey is at work on {self._place} on this machine",
                     mend="Wait for it to end, and run this again.",
                 ) from None
             yield
@@ -111,6 +113,18 @@ class Journal:
                 f"The journal of an earlier run cannot be read: {self._path}",
                 mend="Look at it, check the keys of the identity that it names, and remove the file.",
             ) from None
+
+    def check_target(self, lost: Record) -> None:
+        """What a run for another target has begun is only for a run for that target to end.
+
+        Raises:
+            PullkeyError: it is of another target.
+        """
+        if lost.target != self._identity:
+            raise PullkeyError(
+                f"Run {lost.run_id} of {lost.begun} for {lost.target} did not end, and has this same Akka secret",
+                mend=f"End it first: {lost.command}",
+            )
 
     def begin(self, run_id: str, command: str) -> None:
         begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

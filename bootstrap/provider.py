@@ -141,6 +141,8 @@ class HeldCredential:
     email: str
     status: str
     behind: str = ""  # the regions that do not show the same yet
+    region: str = ""
+    sync: str = ""
 
     @property
     def link(self) -> KeyLink | None:
@@ -164,6 +166,8 @@ class Session(ABC):
     """Identity, grant and key, in order; handshake and handoff follow, the same for every provider."""
     credential: Credential | None = None
     """Set by the step that makes a key."""
+    retire_permissions: tuple[str, ...] = ()
+    """What the person must be allowed, to switch off and delete a key that was replaced."""
     disables_keys: bool = False
     """Whether a key can be switched off and on again."""
     deletes_keys: bool = True
@@ -218,6 +222,10 @@ class Session(ABC):
     @abstractmethod
     async def diagnose(self, attempt: Attempt) -> str:
         """What the cloud itself says about a handshake that keeps failing: key, identity and grant looked at anew."""
+
+    def holds(self, link: KeyLink) -> bool:
+        """Whether a key is of this target's identity, where the user name alone does not tell."""
+        return True
 
     # -- the keys of the identity, by id; each raises PullkeyError where the cloud refuses ------------------------
 

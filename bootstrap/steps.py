@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from bootstrap.errors import Problem
+from bootstrap.errors import LeftOver, Problem
 
 Intent = Mapping[str, Any]
 """What a step is about to make, or has made: JSON, no secret, enough to find it again from another process."""
@@ -66,10 +66,12 @@ class Done:
     Args:
         detail: what was made, in a few words.
         made: what the undo needs to know of it; None when nothing had to be made after all.
+        left_over: what it could not remove, where that must not fail the run.
     """
 
     detail: str
     made: Intent | None = None
+    left_over: LeftOver | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ class Step(ABC):
     """The steps that must be done before this one; those without an order among them go side by side."""
     permissions: tuple[str, ...] = ()
     """The cloud's own names of what the person must be allowed, to do this step."""
+    quiet: bool = False
+    """Nothing is told of it while there is nothing to do."""
 
     @property
     @abstractmethod

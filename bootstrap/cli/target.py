@@ -214,9 +214,7 @@ async def _run(
         yes=values["yes"],
         command=_retyped(),
     )
-    journal = Journal(
-        state_directory(), f"{target.identity} -> {scope.project} {scope.owner} {scope.region} {name}"
-    )
+    journal = Journal(state_directory(), scope.place(name), target.identity)
     run = Run(
         target,
         provider.open(target, context),
