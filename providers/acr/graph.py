@@ -20,6 +20,8 @@ from providers.acr.calls import CallRefused, traced
 
 if TYPE_CHECKING:
     from msgraph.generated.models.application import Application as GraphApplication
+    from msgraph.generated.models.key_credential import KeyCredential
+    from msgraph.generated.models.password_credential import PasswordCredential
 
 T = TypeVar("T")
 _SECONDS = 60.0
@@ -31,19 +33,29 @@ class Password:
 
     key_id: str
     display_name: str
+    created: dt.datetime | None
     ends: dt.datetime | None
+
+    @property
+    def expired(self) -> bool:
+        return self.ends is not None and self.ends <= dt.datetime.now(dt.UTC)
 
 
 @dataclass(frozen=True)
 class Application:
-    """An application; `object_id` is what it is changed by, `app_id` what it logs in with."""
+    """An application; `object_id` is what it is changed by, `app_id` what it logs in with.
+
+    `certificates` are its `keyCredentials`, which have the same shape as its secrets.
+    """
 
     object_id: str
     app_id: str
+    unique_name: str
     display_name: str
     notes: str
     created: dt.datetime | None
     passwords: tuple[Password, ...]
+    certificates: tuple[Password, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -214,6 +226,17 @@ class Graph:
 
         return await self._change("UpsertApplication", unique_name, patch)
 
+    async def federated_credentials(self, object_id: str) -> list[str]:
+        """The names of the federated identity credentials of an application, with which others log in as it."""
+        builder = self._client.applications.by_application_id(object_id).federated_identity_credentials
+
+        async def listed() -> list[str]:
+            # An application has at most 20 of them ("federatedIdentityCredential resource type"): one page.
+            page = await builder.get()
+            return [one.name or str(one.id) for one in (page.value if page else None) or ()]
+
+        return await self._read("ListFederatedIdentityCredentials", object_id, listed)
+
     async def delete_application(self, object_id: str) -> None:
         builder = self._client.applications.by_application_id(object_id)
         await self._change("DeleteApplication", object_id, lambda: builder.delete(self._once()))
@@ -327,14 +350,17 @@ def _as_application(found: GraphApplication) -> Application:
     return Application(
         object_id=str(found.id),
         app_id=str(found.app_id),
+        unique_name=found.unique_name or "",
         display_name=found.display_name or "",
         notes=found.notes or "",
         created=found.created_date_time,
-        passwords=tuple(
-            Password(str(one.key_id), one.display_name or "", one.end_date_time)
-            for one in found.password_credentials or ()
-        ),
+        passwords=tuple(map(_as_password, found.password_credentials or ())),
+        certificates=tuple(map(_as_password, found.key_credentials or ())),
     )
+
+
+def _as_password(found: PasswordCredential | KeyCredential) -> Password:
+    return Password(str(found.key_id), found.display_name or "", found.start_date_time, found.end_date_time)
 
 
 def _call_refused(error: Any) -> CallRefused:

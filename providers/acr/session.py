@@ -8,26 +8,29 @@ import difflib
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bootstrap.errors import Problem, ProblemKind, PullkeyError, StepFailed
 from bootstrap.handshake import Attempt, Probe, Verdict
 from bootstrap.link import local_name
 from bootstrap.once import Once
-from bootstrap.provider import RunContext, Session
+from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.steps import Findings, Notice, State, Step
+from bootstrap.waiting import wait_out
 from providers.acr import claims
-from providers.acr.calls import CallRefused
+from providers.acr.calls import CallRefused, as_sentence
 from providers.acr.cloud import Azure, Registry
-from providers.acr.graph import Application, Principal
+from providers.acr.graph import Application, Password, Principal
 from providers.acr.steps import (
     ACR_PULL,
     NO_SECRETS,
     REPOSITORY_READER,
     ROLE_NAMES,
+    STILL_SHOWN,
     Grant,
     Identity,
     Key,
+    busy,
 )
 from providers.acr.target import AcrTarget, is_guid
 
@@ -37,6 +40,8 @@ _CLOCK_MARGIN = dt.timedelta(minutes=5)
 
 class AcrSession(Session):
     """See `bootstrap.provider.Session`."""
+
+    retire_permissions = (claims.GRAPH_RIGHT,)
 
     def __init__(self, target: AcrTarget, context: RunContext) -> None:
         self.target = target
@@ -107,12 +112,14 @@ class AcrSession(Session):
         raise StepFailed(f"There is no registry {name} in {where} that this login sees{unseen}", mend=f"{hint}See `az acr list`; another --subscription or --tenant may have it.")  # fmt: skip
 
     async def _application(self) -> Application | None:
+        self.known = await self._seen()
+        return self.known
+
+    async def _seen(self) -> Application | None:
         graph, target = self.cloud.graph, self.target
         if target.app_id:
-            self.known = await graph.application_by_app_id(target.app_id)
-        else:
-            self.known = await graph.application_by_unique_name(target.unique_name)
-        return self.known
+            return await graph.application_by_app_id(target.app_id)
+        return await graph.application_by_unique_name(target.unique_name)
 
     async def _principal(self) -> Principal | None:
         application = await self.application()
@@ -213,7 +220,7 @@ class AcrSession(Session):
         elif registry.firewall_denies:
             findings.notices.append(Notice(f"The network rules of {registry.name} let only some addresses in; Akka's must be among them, which cannot be seen from here."))  # fmt: skip
         if registry.anonymous_pull:
-            findings.notices.append(Notice(f"{registry.name} lets anybody pull: Akka needs no credential for it."))  # fmt: skip
+            findings.public = f"{registry.name} lets anybody pull"
         return findings
 
     async def _about_application(self) -> Findings:
@@ -290,6 +297,81 @@ class AcrSession(Session):
             return "The secret is good; whether the role was granted is not known here (--skip-grant). A registry answers both alike."
         return "Azure shows secret and role in place, so they are still spreading."
 
+    # -- the application's secrets, by id -------------------------------------------------------------------------
+
+    async def _application_now(self) -> Application | None:
+        """The application, asked anew.
+
+        Raises:
+            StepFailed: it may not be read.
+        """
+        with as_sentence(f"show the application {self.target.app_label}"):
+            return await self._seen()
+
+    async def key_facts(self, key_id: str) -> KeyFacts | None:
+        application = await self._application_now()
+        for one in application.passwords if application else ():
+            if one.key_id.lower() == key_id.lower():
+                return KeyFacts(one.key_id, one.created, one.ends)
+        return None
+
+    async def delete_key(self, key_id: str) -> bool:
+        sent = False
+
+        async def delete() -> bool:
+            nonlocal sent
+            application = await self._seen()
+            if application is None or key_id.lower() not in [
+                one.key_id.lower() for one in application.passwords
+            ]:
+                # Where a try of ours went unanswered, it was that one which removed it.
+                return sent
+            try:
+                await self.cloud.graph.remove_password(application.object_id, key_id)
+            except CallRefused as error:
+                sent = sent or error.unanswered
+                raise
+            return True
+
+        with as_sentence(f"remove the secret {key_id} of {self.target.app_label}"):
+            return await wait_out(
+                delete,
+                # Graph answers 400 or 404 for a secret that is gone, which a read may still show for a while.
+                why=lambda error: (
+                    STILL_SHOWN
+                    if isinstance(error, CallRefused) and error.status in (400, 404)
+                    else busy(error)
+                ),
+                deadline=self.undo_deadline(),
+                tell=self.context.tell,
+            )
+
+    def delete_key_command(self, key_id: str) -> str:
+        app_id = self.target.app_id or (self.known.app_id if self.known else "")
+        of = (
+            app_id
+            or f"$(az ad app list --display-name {shlex.quote(self.target.app_name)} --query '[0].appId' --output tsv)"
+        )
+        return f"az ad app credential delete --id {of} --key-id {shlex.quote(key_id)}"
+
+    async def used_by_others(self, ours: Collection[str]) -> list[str]:
+        application = await self._application_now()
+        if application is None:
+            return []
+        known = {key_id.lower() for key_id in ours}
+        # What has expired serves nobody.
+        secrets = [
+            one for one in application.passwords if one.key_id.lower() not in known and not one.expired
+        ]
+        certificates = [one for one in application.certificates if not one.expired]
+        with as_sentence(f"show the federated credentials of {self.target.app_label}"):
+            federated = await self.cloud.graph.federated_credentials(application.object_id)
+        return [
+            *(_described("secret", one) for one in secrets),
+            *(_described("certificate", one) for one in certificates),
+            *(f"federated credential {name}" for name in federated),
+        ]
+
     # -- scripts -------------------------------------------------------------------------------------------------
 
     def script_variables(self) -> Mapping[str, str]:
@@ -351,6 +433,11 @@ class AcrSession(Session):
             "email": f'"{local_name(self.target.app_name)}+$KEY_ID@$SERVER"',
             "password": '"$SECRET"',
         }
+
+
+def _described(kind: str, one: Password) -> str:
+    when = f" of {one.created:%Y-%m-%d}" if one.created else ""
+    return f"{kind} {one.key_id[:8]}…{when} ({one.display_name or 'without a name'})"
 
 
 def allows(held: Iterable[tuple[Sequence[str], Sequence[str]]], action: str) -> bool:

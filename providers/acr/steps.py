@@ -38,6 +38,7 @@ _SETTLE_SECONDS = 4.0
 _REMOVAL_SECONDS = 30.0
 _BUSY = "Azure is busy or briefly away; trying again."
 _SPREADING = "Azure does not know the new application everywhere yet; this takes up to a minute."
+STILL_SHOWN = "Azure still shows a secret that it no longer knows; this takes up to a minute."
 _MAY_NOT_LOOK = "it may not be read"
 
 
