@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.provider import Option, RunContext, Session
-from providers.gcr.target import DEFAULT_ACCOUNT, DEFAULT_ROLE, GcrTarget
+from bootstrap.provider import HeldCredential, Option, RunContext, Session
+from providers.gcr.target import DEFAULT_ACCOUNT, DEFAULT_ROLE, GcrTarget, host_of, is_google
 
 if TYPE_CHECKING:
     from bootstrap.sandbox.host import Emulator
@@ -30,6 +30,7 @@ class GcrProvider:
         "pullkey onboard gcr --gcp-project acme-shop --server europe-west1-docker.pkg.dev --repository containers",
         "pullkey onboard gcr --gcp-project acme-shop --server gcr.io --akka-project shop --yes",
     )
+    fallback = False
     options = (
         Option("--gcp-project", "The Google project; taken from --server where that is a whole image reference.", metavar="ID"),
         Option("--server", "The registry: a host, its URL, or a whole image reference.", metavar="HOST|IMAGE"),
@@ -39,8 +40,11 @@ class GcrProvider:
         Option("--allow-custom-role", "Accept a --role that is neither of the documented ones.", kind="switch"),
         Option("--skip-grant", "Grant nothing: somebody else has granted, or will.", kind="switch"),
         Option("--enable-apis", "Enable the Google APIs that this needs and that are not enabled yet.", kind="switch"),
-        Option("--impersonate-service-account", "Act as this service account instead of as yourself.", metavar="EMAIL"),
+        Option("--impersonate-service-account", "Act as this service account instead of as yourself.", metavar="EMAIL", login=True),
     )  # fmt: skip
+
+    def recognises(self, held: HeldCredential) -> bool:
+        return is_google(host_of(held.server))
 
     def target(self, values: Mapping[str, Any]) -> GcrTarget:
         return GcrTarget.parse(values)

@@ -7,12 +7,14 @@ The clients are made when they are first used, each at its own endpoint; every c
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
 from bootstrap.errors import PullkeyError, StepFailed, UsageProblem
+from bootstrap.once import Once
 from bootstrap.settings import endpoint
 from bootstrap.words import one_line
 from providers.gcr.policy import VERSION
@@ -22,6 +24,7 @@ _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _READ_SECONDS = 30.0
 _CHANGE_SECONDS = 60.0
 
+BUSY = "Google is busy or briefly away; trying again."
 INSTALL = 'pipx install --force "pullkey[gcr]"  (or: uv tool install "pullkey[gcr]", or: pip install "pullkey[gcr]")'
 
 
@@ -45,15 +48,16 @@ class GoogleCloud:
     """
 
     def __init__(self, impersonate: str, trace: Callable[[str], None]) -> None:
-        self._impersonate = impersonate
+        self.impersonate = impersonate
+        self.connect = Once(self._connect)
         self._trace = trace
         self._credentials: Any = None
         self._clients: list[Any] = []
 
     # -- logging in ----------------------------------------------------------------------------------------------
 
-    async def connect(self) -> str:
-        """Find the login; return as whom.
+    async def _connect(self) -> str:
+        """Find the login, once for all sessions; return as whom.
 
         Raises:
             UsageProblem: Google's libraries are not installed.
@@ -72,12 +76,12 @@ class GoogleCloud:
             raise sdk_missing(error) from None
         try:
             credentials, _ = google.auth.default(scopes=_SCOPES)
-            if self._impersonate:
+            if self.impersonate:
                 override = endpoint("PULLKEY_GOOGLE_IAMCREDENTIALS_ENDPOINT")
-                generate = f"/v1/projects/-/serviceAccounts/{self._impersonate}:generateAccessToken"
+                generate = f"/v1/projects/-/serviceAccounts/{self.impersonate}:generateAccessToken"
                 credentials = impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
                     source_credentials=credentials,
-                    target_principal=self._impersonate,
+                    target_principal=self.impersonate,
                     target_scopes=list(_SCOPES),
                     iam_endpoint_override=override.url + generate if override else None,
                 )
@@ -90,7 +94,7 @@ class GoogleCloud:
                 mend="Run: gcloud auth application-default login (in CI: set up workload identity federation)",
             ) from None
         self._credentials = credentials
-        return self._impersonate or getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "") or "your Google login"  # fmt: skip
+        return self.impersonate or getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "") or "your Google login"  # fmt: skip
 
     def _client(self, kind: Any, variable: str) -> Any:
         from google.api_core.client_options import ClientOptions
@@ -143,8 +147,8 @@ class GoogleCloud:
         return self._client(orgpolicy_v2.OrgPolicyAsyncClient, "PULLKEY_GOOGLE_ORGPOLICY_ENDPOINT")
 
     async def close(self) -> None:
-        for client in self._clients:
-            await client.transport.close()
+        while self._clients:
+            await self._clients.pop().transport.close()
 
     # -- calling -------------------------------------------------------------------------------------------------
 
@@ -257,29 +261,37 @@ class GoogleCloud:
 
         return await self._call("ListRepositories", parent, names)
 
-    async def policy(self, resource: str, *, of_repository: bool) -> Any:
-        """The IAM policy of a project or repository, conditions included."""
+    def _keeper(self, resource: str) -> Any:
+        """The API that keeps a resource's policy."""
+        if "/repositories/" in resource:
+            return self.registry
+        return self.iam if "/serviceAccounts/" in resource else self.projects
+
+    async def policy(self, resource: str) -> Any:
+        """The IAM policy of a project, repository or service account, conditions included."""
         from google.iam.v1 import iam_policy_pb2, options_pb2
 
-        client = self.registry if of_repository else self.projects
         request = iam_policy_pb2.GetIamPolicyRequest(
             resource=resource, options=options_pb2.GetPolicyOptions(requested_policy_version=VERSION)
         )
         return await self._call(
-            "GetIamPolicy", resource, lambda: client.get_iam_policy(request=request, **self._reading)
+            "GetIamPolicy",
+            resource,
+            lambda: self._keeper(resource).get_iam_policy(request=request, **self._reading),
         )
 
-    async def set_policy(self, resource: str, policy: Any, *, of_repository: bool) -> None:
+    async def set_policy(self, resource: str, policy: Any) -> None:
         """Write a policy that was read with its etag; a conflict is an error, and asks for reading it again."""
         from google.iam.v1 import iam_policy_pb2
 
-        client = self.registry if of_repository else self.projects
         request = iam_policy_pb2.SetIamPolicyRequest(resource=resource, policy=policy)
         # Without a retry of its own: the same etag again never succeeds.
         await self._call(
             "SetIamPolicy",
             resource,
-            lambda: client.set_iam_policy(request=request, retry=None, timeout=_CHANGE_SECONDS),
+            lambda: self._keeper(resource).set_iam_policy(
+                request=request, retry=None, timeout=_CHANGE_SECONDS
+            ),
         )
 
     async def account(self, resource: str) -> Any:
@@ -351,6 +363,36 @@ class GoogleCloud:
             resource,
             lambda: self.iam.delete_service_account_key(name=resource, timeout=_CHANGE_SECONDS),
         )
+
+    async def switch_key(self, resource: str, *, on: bool) -> None:
+        from google.cloud import iam_admin_v1
+
+        if on:
+            enable = iam_admin_v1.EnableServiceAccountKeyRequest(name=resource)
+            await self._call(
+                "EnableServiceAccountKey",
+                resource,
+                lambda: self.iam.enable_service_account_key(request=enable, timeout=_CHANGE_SECONDS),
+            )
+        else:
+            disable = iam_admin_v1.DisableServiceAccountKeyRequest(name=resource)
+            await self._call(
+                "DisableServiceAccountKey",
+                resource,
+                lambda: self.iam.disable_service_account_key(request=disable, timeout=_CHANGE_SECONDS),
+            )
+
+
+def end_of(key: Any) -> dt.datetime | None:
+    """When a key ends; None for one that does not: Google then says the year 9999."""
+    ends = key.valid_before_time
+    return ends if ends and ends.year < 9000 else None
+
+
+def of_account(resource: str) -> str:
+    """The options by which `gcloud iam service-accounts keys` is told the account."""
+    _, project, _, email = resource.split("/")
+    return f"--iam-account={email}" + (f" --project={project}" if project != "-" else "")
 
 
 # -- errors --------------------------------------------------------------------------------------------------------

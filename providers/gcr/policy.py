@@ -53,5 +53,10 @@ def deleted_accounts(policy: Any, email: str) -> list[str]:
     return sorted({name.removeprefix(prefix) for binding in policy.bindings for name in binding.members if name.startswith(prefix)})  # fmt: skip
 
 
+def members(policy: Any) -> list[tuple[str, str]]:
+    """Every role with whom it is given to, with a condition or without."""
+    return sorted({(binding.role, name) for binding in policy.bindings for name in binding.members})
+
+
 def _conditional(binding: Any) -> bool:
     return bool(binding.HasField("condition"))

@@ -4,38 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
 
-from bootstrap.errors import Problem, ProblemKind
+from bootstrap.errors import Problem, ProblemKind, StepFailed
 from bootstrap.handshake import Attempt, Probe, Verdict
 from bootstrap.once import Once
-from bootstrap.provider import RunContext, Session
+from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.steps import Findings, Notice, State, Step
+from bootstrap.waiting import wait_out
 from providers.gcr import cloud, policy
-from providers.gcr.cloud import GoogleCloud
+from providers.gcr.facts import shared_cloud, shared_facts
 from providers.gcr.steps import KEY_LIMIT, EnableApis, Grant, Identity, Key
 from providers.gcr.target import STORAGE_ROLE, GcrTarget
 
+T = TypeVar("T")
+_SERVICES = ("artifactregistry.googleapis.com", "cloudresourcemanager.googleapis.com", "iam.googleapis.com")
 _NO_KEYS = ("iam.disableServiceAccountKeyCreation", "iam.managed.disableServiceAccountKeyCreation")
 
 
 class GcrSession(Session):
     """See `bootstrap.provider.Session`."""
 
+    disables_keys = True
+
     def __init__(self, target: GcrTarget, context: RunContext) -> None:
         self.target = target
         self.context = context
-        self.cloud = GoogleCloud(target.impersonate, context.trace)
+        self.cloud = shared_cloud(context.shared, target.impersonate, context.trace)
+        self.facts = shared_facts(context.shared, self.cloud)
         self.account_made = False
         self.account = Once(self._account)
-        self.keys = Once(self._keys)
-        self.disabled_services = Once(
-            lambda: self.cloud.disabled_services(target.project, self._needed_services())
-        )
-        self.grant_policy = Once(
-            lambda: self.cloud.policy(target.grant_resource, of_repository=target.grant_on_repository)
-        )
+        self.keys = self.facts.keys(target.account_resource)
+        self.account_policy = self.facts.policy(target.account_resource)
+        self.disabled_services = self.facts.disabled_services(target.project, _SERVICES)
+        self.grant_policy = self.facts.policy(target.grant_resource)
         self._key = Key(self)
         steps: list[Step] = [EnableApis(self)] if target.enable_apis else []
         steps.append(Identity(self))
@@ -49,38 +52,23 @@ class GcrSession(Session):
         from google.api_core import exceptions
 
         try:
-            return await self.cloud.account(self.target.account_resource)
-        except exceptions.NotFound:
-            return None
+            return await self.facts.account(self.target.account_resource)()
         except exceptions.PermissionDenied:
             if self.target.enable_apis:
                 return None  # the IAM API may be one of those that are to be enabled
             raise
 
-    async def _keys(self) -> Mapping[str, Any]:
-        from google.api_core import exceptions
-
-        if await self.account() is None:
-            return {}
-        try:
-            return await self.cloud.user_keys(self.target.account_resource)
-        except exceptions.NotFound:
-            return {}
-
-    def _needed_services(self) -> list[str]:
-        return [
-            "artifactregistry.googleapis.com",
-            "cloudresourcemanager.googleapis.com",
-            "iam.googleapis.com",
-        ]
+    def forget_account(self) -> None:
+        """The account was made or removed."""
+        self.account.forget()
+        self.facts.account(self.target.account_resource).forget()
+        self.account_policy.forget()
+        self.keys.forget()
 
     # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
 
     async def connect(self) -> str:
         return await self.cloud.connect()
-
-    async def close(self) -> None:
-        await self.cloud.close()
 
     async def host(self) -> str:
         return self.target.host
@@ -139,7 +127,7 @@ class GcrSession(Session):
 
         project = self.target.project
         try:
-            state = await self.cloud.project_state(project)
+            state = await self.facts.project_state(project)()
         except (exceptions.NotFound, exceptions.PermissionDenied, exceptions.InvalidArgument) as error:
             if cloud.reason_of(error) == "SERVICE_DISABLED" or await self._holds_anything():
                 return Findings()
@@ -179,7 +167,7 @@ class GcrSession(Session):
         try:
             kind = await self.cloud.repository_format(target.repository_resource)
         except exceptions.NotFound:
-            there = await _or_nothing(self.cloud.docker_repositories(target.project, target.location))
+            there = await _or_nothing(self.facts.repositories(target.project, target.location)())
             known = (
                 f"There are: {', '.join(there)}"
                 if there
@@ -240,7 +228,7 @@ class GcrSession(Session):
 
         project = self.target.account_project if self.target.account_project != "-" else self.target.project
         answers = await asyncio.gather(
-            *(self.cloud.forbids(project, constraint) for constraint in _NO_KEYS), return_exceptions=True
+            *(self.facts.forbids(project, constraint)() for constraint in _NO_KEYS), return_exceptions=True
         )
         forbidding = [name for name, answer in zip(_NO_KEYS, answers, strict=True) if answer is True]
         if forbidding:
@@ -258,7 +246,7 @@ class GcrSession(Session):
             return Probe(target.host, f"{target.path}/{target.image_path}", target.reference)
         repository = target.repository
         if not repository:
-            there = await _or_nothing(self.cloud.docker_repositories(target.project, target.location))
+            there = await _or_nothing(self.facts.repositories(target.project, target.location)())
             if not there:
                 return Probe(target.host)
             return Probe(target.host, f"{target.path}{there[0]}/pullkey-probe")
@@ -288,6 +276,93 @@ class GcrSession(Session):
         if self.target.skip_grant:
             return "The key is good; whether the role was granted is not known here (--skip-grant)."
         return "Google shows key and role in place, so it is still spreading, or a deny policy forbids it."
+
+    # -- the keys of the account ----------------------------------------------------------------------------------
+
+    async def key_facts(self, key_id: str) -> KeyFacts | None:
+        from google.api_core import exceptions
+
+        # An answer from before a change must not stand for what is now.
+        self.keys.forget()
+        try:
+            found = (await self.keys()).get(key_id)
+        except exceptions.GoogleAPICallError as error:
+            raise cloud.refused(error, f"show the keys of {self.target.account}") from None
+        if found is None:
+            return None
+        return KeyFacts(key_id, found.valid_after_time, cloud.end_of(found), found.disabled)
+
+    async def delete_key(self, key_id: str) -> bool:
+        from google.api_core import exceptions
+
+        unanswered = False
+
+        async def delete() -> bool:
+            nonlocal unanswered
+            try:
+                await self.cloud.delete_key(self._key_resource(key_id))
+            except exceptions.NotFound:
+                return unanswered
+            except exceptions.GoogleAPICallError as error:
+                unanswered = unanswered or cloud.is_unanswered(error)
+                raise
+            return True
+
+        return await self._change_key(delete, f"delete key {key_id} of {self.target.account}")
+
+    def delete_key_command(self, key_id: str) -> str:
+        return f"gcloud iam service-accounts keys delete {key_id} {cloud.of_account(self.target.account_resource)}"
+
+    async def switch_key(self, key_id: str, *, on: bool) -> None:
+        from google.api_core import exceptions
+
+        async def switch() -> None:
+            try:
+                await self.cloud.switch_key(self._key_resource(key_id), on=on)
+            except exceptions.NotFound:
+                raise StepFailed(
+                    f"Key {key_id} of {self.target.account} is gone",
+                    mend="Make a new one: pullkey rotate, or pullkey onboard.",
+                ) from None
+
+        verb = "enable" if on else "disable"
+        await self._change_key(switch, f"{verb} key {key_id} of {self.target.account}")
+
+    async def _change_key(self, change: Callable[[], Awaitable[T]], doing: str) -> T:
+        from google.api_core import exceptions
+
+        try:
+            return await wait_out(
+                change,
+                why=lambda error: cloud.BUSY if cloud.is_busy(error) else None,
+                deadline=self.context.deadline,
+                tell=self.context.tell,
+            )
+        except exceptions.GoogleAPICallError as error:
+            raise cloud.refused(error, doing) from None
+        finally:
+            self.keys.forget()
+
+    def _key_resource(self, key_id: str) -> str:
+        return f"{self.target.account_resource}/keys/{key_id}"
+
+    async def used_by_others(self, ours: Collection[str]) -> list[str]:
+        """Other keys that somebody made, and whoever may act as the account: a workload may do so without a key."""
+        from google.api_core import exceptions
+
+        try:
+            self.keys.forget()
+            keys, found = await asyncio.gather(self.keys(), self.account_policy())
+        except exceptions.NotFound:
+            return []
+        except exceptions.GoogleAPICallError as error:
+            raise cloud.refused(error, f"show who else uses {self.target.account}") from None
+        others = [
+            f"key {key_id} of {key.valid_after_time:%Y-%m-%d}"
+            for key_id, key in sorted(keys.items(), key=lambda item: item[1].valid_after_time)
+            if key_id not in ours
+        ]
+        return others + [f"{name}, who has {role} on it" for role, name in policy.members(found)]
 
     def cloud_said(self, error: BaseException) -> str:
         from google.api_core import exceptions

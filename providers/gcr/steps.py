@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 KEY_LIMIT = 10  # "Quotas and limits", service account keys
 _SETTLE_SECONDS = 2.0
-_BUSY = "Google is busy or briefly away; trying again."
 
 
 class EnableApis(Step):
@@ -53,7 +52,7 @@ class EnableApis(Step):
                 lambda: session.cloud.enable_services(
                     session.target.project, disabled, session.context.deadline.left
                 ),
-                why=lambda error: _BUSY if cloud.is_busy(error) else None,
+                why=lambda error: cloud.BUSY if cloud.is_busy(error) else None,
                 deadline=session.context.deadline,
                 tell=session.context.tell,
             )
@@ -110,13 +109,14 @@ class Identity(Step):
         try:
             ours = await wait_out(
                 create,
-                why=lambda error: _BUSY if cloud.is_busy(error) or cloud.is_unanswered(error) else None,
+                why=lambda error: cloud.BUSY if cloud.is_busy(error) or cloud.is_unanswered(error) else None,
                 deadline=session.context.deadline,
                 tell=session.context.tell,
             )
         except exceptions.GoogleAPICallError as error:
             raise cloud.refused(error, f"create the service account {target.account}") from None
         session.account_made = ours
+        session.forget_account()
         return Done("created", {}) if ours else Done("somebody else has just made it")
 
     async def undo(self, intent: Intent) -> str:
@@ -200,15 +200,11 @@ class Grant(Step):
         session, target = self._session, self._session.target
 
         async def change() -> bool:
-            found = await session.cloud.policy(
-                target.grant_resource, of_repository=target.grant_on_repository
-            )
+            found = await session.cloud.policy(target.grant_resource)
             if policy.has(found, target.role, target.account):
                 return False
             policy.add(found, target.role, target.account)
-            await session.cloud.set_policy(
-                target.grant_resource, found, of_repository=target.grant_on_repository
-            )
+            await session.cloud.set_policy(target.grant_resource, found)
             return True
 
         try:
@@ -217,6 +213,7 @@ class Grant(Step):
             )
         except exceptions.GoogleAPICallError as error:
             raise cloud.refused(error, f"grant {target.role} on {target.grant_resource}") from None
+        session.grant_policy.forget()
         # A write whose answer was lost reads as "has it" the next time: its undo is safe either way, since the role
         # was missing when this run began.
         return Done("granted" if changed else "it has it now", {})
@@ -225,7 +222,7 @@ class Grant(Step):
         if cloud.status_of(error) == "ABORTED":
             return "Somebody else changed the policy at the same time; reading it again."
         if cloud.is_busy(error):
-            return _BUSY
+            return cloud.BUSY
         # Google answers "Service account X does not exist" until the account has spread.
         unknown = cloud.status_of(error) == "INVALID_ARGUMENT" and (
             self._session.account_made or "does not exist" in cloud.said(error)
@@ -240,20 +237,19 @@ class Grant(Step):
         from google.api_core import exceptions
 
         session = self._session
-        on_repository = "/repositories/" in intent["resource"]
         email, role, resource = intent["account"], intent["role"], intent["resource"]
 
         async def change() -> bool:
-            found = await session.cloud.policy(resource, of_repository=on_repository)
+            found = await session.cloud.policy(resource)
             if not policy.remove(found, role, email):
                 return False
-            await session.cloud.set_policy(resource, found, of_repository=on_repository)
+            await session.cloud.set_policy(resource, found)
             return True
 
         try:
             changed = await wait_out(
                 change,
-                why=lambda error: _BUSY if cloud.is_busy(error) else None,
+                why=lambda error: cloud.BUSY if cloud.is_busy(error) else None,
                 deadline=session.undo_deadline(),
                 tell=session.context.tell,
             )
@@ -341,17 +337,16 @@ class Key(Step):
             if cloud.is_key_limit(error):
                 raise StepFailed(f"{target.account} has {KEY_LIMIT} keys already, Google's limit", mend="Delete one that nobody uses.") from None  # fmt: skip
             raise cloud.refused(error, f"make a key of {target.account}") from None
+        session.keys.forget()
         key_id = answer.name.rsplit("/", 1)[-1]
         # Google's own form of the file, in one line: the same JSON, and nothing in it that a shell or parser trips over.
         document = json.dumps(json.loads(answer.private_key_data), separators=(",", ":"))
-        ends = answer.valid_before_time
         session.credential = Credential(
             server=await session.server(),
             username="_json_key",
             password=Secret(document),
             link=KeyLink(target.account_name, key_id, target.account_domain),
-            # Without an end Google says the year 9999.
-            ends=ends if ends and ends.year < 9000 else None,
+            ends=cloud.end_of(answer),
         )
         return Done(f"made key {key_id}", {"key_id": key_id})
 
@@ -382,7 +377,7 @@ class Key(Step):
         if cloud.is_key_limit(error) or isinstance(error, StepFailed):
             return None
         if cloud.is_busy(error):
-            return _BUSY
+            return cloud.BUSY
         if cloud.status_of(error) == "NOT_FOUND" and self._session.account_made:
             return "Google does not know the new account everywhere yet; this takes up to a minute."
         return None

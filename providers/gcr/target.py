@@ -163,16 +163,30 @@ class GcrTarget:
         return self.repository_resource if self.grant_on_repository else f"projects/{self.project}"
 
 
-def _location(host: str) -> str:
+def host_of(server: str) -> str:
+    """The host in a server as Akka shows it: with a scheme or without, perhaps with a path."""
+    return server.strip().lower().removeprefix("https://").partition("/")[0]
+
+
+def is_google(host: str) -> bool:
+    return _location_of(host) is not None
+
+
+def _location_of(host: str) -> str | None:
     if host in _CONTAINER_REGISTRY:
         return _CONTAINER_REGISTRY[host]
     match = _ARTIFACT_REGISTRY.match(host) or _REGIONAL.match(host)
-    if match is None:
+    return match["location"] if match else None
+
+
+def _location(host: str) -> str:
+    location = _location_of(host)
+    if location is None:
         raise UsageProblem(
             f"--server: {host!r} is no Google registry",
             mend="It is LOCATION-docker.pkg.dev, docker.LOCATION.rep.pkg.dev, or gcr.io, us.gcr.io, eu.gcr.io, asia.gcr.io.",
         )
-    return match["location"]
+    return location
 
 
 def _split(host: str, path: str) -> tuple[str, str, str]:
