@@ -1,0 +1,75 @@
+"""What the sessions of one command ask Google, each fact once; whoever changes one makes the next ask anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Hashable, Mapping
+from typing import Any
+
+from bootstrap.once import Once
+from bootstrap.provider import Shared
+from providers.gcr.cloud import GoogleCloud
+
+
+class Facts:
+    """Facts by the resource they are about. Refusals of Google pass through, the same for all who ask."""
+
+    def __init__(self, cloud: GoogleCloud) -> None:
+        self._cloud = cloud
+        self._asked: dict[Hashable, Once[Any]] = {}
+
+    def _once(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Once[Any]:
+        return self._asked.setdefault(key, Once(ask))
+
+    def account(self, resource: str) -> Once[Any]:
+        """The service account, or None if there is none."""
+        return self._once(("account", resource), lambda: self._account(resource))
+
+    async def _account(self, resource: str) -> Any:
+        from google.api_core import exceptions
+
+        try:
+            return await self._cloud.account(resource)
+        except exceptions.NotFound:
+            return None
+
+    def keys(self, resource: str) -> Once[Mapping[str, Any]]:
+        """The keys of an account that somebody made, by id; none of an account that is not there."""
+        return self._once(("keys", resource), lambda: self._keys(resource))
+
+    async def _keys(self, resource: str) -> Mapping[str, Any]:
+        from google.api_core import exceptions
+
+        try:
+            return await self._cloud.user_keys(resource)
+        except exceptions.NotFound:
+            return {}
+
+    def policy(self, resource: str) -> Once[Any]:
+        """The IAM policy of a project, a repository or an account."""
+        return self._once(("policy", resource), lambda: self._cloud.policy(resource))
+
+    def repositories(self, project: str, location: str) -> Once[list[str]]:
+        """The repositories for images, by name."""
+        return self._once(
+            ("repositories", project, location), lambda: self._cloud.docker_repositories(project, location)
+        )
+
+    def project_state(self, project: str) -> Once[str]:
+        return self._once(("project", project), lambda: self._cloud.project_state(project))
+
+    def disabled_services(self, project: str, names: tuple[str, ...]) -> Once[list[str]]:
+        return self._once(("services", project, names), lambda: self._cloud.disabled_services(project, names))
+
+    def forbids(self, project: str, constraint: str) -> Once[bool]:
+        return self._once(
+            ("constraint", project, constraint), lambda: self._cloud.forbids(project, constraint)
+        )
+
+
+def shared_cloud(shared: Shared, impersonate: str, trace: Callable[[str], None]) -> GoogleCloud:
+    """The one login and the connections of a command; closed with `shared`."""
+    return shared.get(("gcr", impersonate), lambda: GoogleCloud(impersonate, trace))
+
+
+def shared_facts(shared: Shared, cloud: GoogleCloud) -> Facts:
+    return shared.get(("gcr-facts", cloud.impersonate), lambda: Facts(cloud))
