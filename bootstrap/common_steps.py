@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from bootstrap.akka import AkkaCli
 from bootstrap.errors import StepFailed
-from bootstrap.handshake import Challenge, Patience, Verdict, failure, prove
+from bootstrap.handshake import BROUGHT, Challenge, Patience, Verdict, failure, prove
 from bootstrap.link import KeyLink
 from bootstrap.provider import HeldCredential, RunContext, Session
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step
@@ -99,27 +99,32 @@ class HandshakeStep(Step):
             credential,
             deadline=self._context.deadline,
             tell=self._context.tell,
-            patience=self._patience,
+            patience=self._patience if self._session.waits_for_spreading else BROUGHT,
             trace=self._context.trace,
         )
         if attempt.verdict is not Verdict.PULLS:
-            raise failure(attempt, await self._session.diagnose(attempt))
-        return Done(f"it {probe.proves}")
+            diagnosis = await self._session.diagnose(attempt)
+            raise failure(attempt, diagnosis, brought=not self._session.waits_for_spreading)
+        return Done(f"it {attempt.detail}")
 
     def script(self) -> Script:
         words = self._session.script_credential
         login = f"login --username {words['username']} --password-stdin"
+        # Where the server is a URL with a path, what is logged in to is its host.
+        host = words.get("registry", '"${SERVER#https://}"')
+        spreads = self._session.waits_for_spreading
         return Script(
             do=(
                 "log_in() {\n"
                 "  local tool\n"
                 "  if command -v skopeo >/dev/null; then tool=skopeo; else tool=docker; fi\n"
-                f'  printf %s {words["password"]} | "$tool" {login} "${{SERVER#https://}}" &&\n'
-                '    "$tool" logout "${SERVER#https://}"\n'
+                f'  printf %s {words["password"]} | "$tool" {login} {host} &&\n'
+                f'    "$tool" logout {host}\n'
                 "}\n"
-                'if [ "${PULLKEY_RUNBOOK_LOGIN:-yes}" = no ]; then echo "Not tried, as asked."; else again log_in; fi'
+                'if [ "${PULLKEY_RUNBOOK_LOGIN:-yes}" = no ]; then echo "Not tried, as asked."; '
+                f"else {'again ' if spreads else ''}log_in; fi"
             ),
-            why="A role takes 2 minutes to spread, at times 7 or more.",
+            why="A role takes 2 minutes to spread, at times 7 or more." if spreads else "",
             typed="docker login --username USER --password-stdin SERVER",
         )
 

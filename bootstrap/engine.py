@@ -42,6 +42,7 @@ from bootstrap.handshake import (
     exchange,
     failure,
     fetch_challenge,
+    first_word,
     open_to_all,
 )
 from bootstrap.journal import Entry, Journal, Record
@@ -257,7 +258,7 @@ class Run:
             )
             good = good and attempt.verdict is Verdict.PULLS
             if attempt.verdict is Verdict.PULLS:
-                self.outcome.proven = f"it {probe.proves}"
+                self.outcome.proven = f"it {attempt.detail}"
             else:
                 self._notice(f"The credential on stdin does not pull: {attempt}")
         self.outcome.result = "verified" if good else "drift"
@@ -602,9 +603,7 @@ def _about_the_registry(answered: Challenge | Attempt, sightings: Mapping[str, S
             [], [Notice(f"The registry could not be asked how it wants to be spoken to: {answered.detail}")]
         )
     reason = failure(answered, "")
-    return Findings(
-        [Problem(ProblemKind.SETUP, f"The registry refuses: {answered}", reason.mend, step="handshake")]
-    )
+    return Findings([Problem(ProblemKind.SETUP, first_word(answered), reason.mend, step="handshake")])
 
 
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:

@@ -2,17 +2,25 @@
 
 Source of the protocol: the Distribution project, "Token Authentication Specification" and "OCI Distribution
 Specification"; where the clouds differ from it, the provider's `diagnose` knows.
+
+Where the password may go: to the registry itself, and to the token service (the "realm") that the registry names, if
+that is https and the same owner's, as far as names tell: the same host, or one of the same registrable domain by the
+Public Suffix List (GitLab has its registry at `registry.gitlab.com` and its tokens at `gitlab.com`). An address or a
+name of one label has no owner that could be told, so there it is the same host only.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import re
+import ssl
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -22,16 +30,23 @@ from bootstrap.settings import connect_to
 from bootstrap.waiting import Deadline, Tell
 from bootstrap.words import one_line
 
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
+
 _MANIFESTS = ", ".join([
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 ])  # fmt: skip
-_PARAMETER = re.compile(r'([a-z_]+)="([^"]*)"')
+_PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"([^"]*)"|([^",\s]+))')
 _BODY_LIMIT = 1_000_000
 # Which other host may be given the credential, because the registry's owner is known to keep its tokens there.
 _KNOWN_REALMS = {"registry-1.docker.io": "auth.docker.io", "index.docker.io": "auth.docker.io"}
+# Under these each name is another customer's, and the Public Suffix List (of 2026-10-23) does not have them.
+_SHARED = frozenset({"amazonaws.com", "amazonaws.com.cn", "azurecr.cn", "azurecr.io", "azurecr.us", "gcr.io", "jfrog.io", "on.aws", "pkg.dev"})  # fmt: skip
+# What OpenSSL calls a certificate whose authority is not known (`X509_V_ERR_...` in x509_vfy.h).
+_UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21})
 
 
 class Verdict(StrEnum):
@@ -44,6 +59,7 @@ class Verdict(StrEnum):
     NETWORK_REFUSED = "network refused"  # a firewall of the registry
     UNREACHABLE = "unreachable"  # no answer, or one that is no registry's
     UNTRUSTED = "untrusted"  # it asks for the credential to be sent somewhere else
+    CERTIFICATE_REFUSED = "certificate refused"  # its TLS certificate does not verify
 
 
 # These may turn good by themselves: the cloud's own delay, or a passing fault.
@@ -71,15 +87,16 @@ class Probe:
             return f"reads the manifest of {self.host}/{self.repository}:{self.reference}"
         if self.repository:
             return f"may pull {self.host}/{self.repository}"
-        return f"is accepted by {self.host}; no repository was named to try a pull of"
+        return f"is accepted by {self.host}; no image was named to try a pull of"
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """How one exchange ended, and what the registry said."""
+    """How one exchange ended, and what the registry said (of `PULLS`: what was proven); what to do, where known."""
 
     verdict: Verdict
     detail: str = ""
+    mend: str = ""
 
     def __str__(self) -> str:
         return f"{self.verdict}: {self.detail}" if self.detail else str(self.verdict)
@@ -126,9 +143,9 @@ def _hooks(trace: Tell) -> dict[str, list[Any]]:
     async def answered(response: httpx.Response) -> None:
         request = response.request
         took = (time.monotonic() - request.extensions["pullkey_sent"]) * 1000
-        host = request.headers.get("Host", request.url.netloc.decode())
         trace(
-            f"registry {request.method} https://{host}{request.url.path} {response.status_code} {took:.0f} ms"
+            f"registry {request.method} https://{_whom(request)}{request.url.path} "
+            f"{response.status_code} {took:.0f} ms"
         )
 
     return {"request": [sent], "response": [answered]}
@@ -137,10 +154,15 @@ def _hooks(trace: Tell) -> dict[str, list[Any]]:
 def _client(timeout: float, host: str, trace: Tell) -> httpx.AsyncClient:
     # Redirects are never followed: one could carry the credential to another host. Without an address of its own the
     # registry is reached as httpx would: proxies and certificates as the environment says.
-    transport = _ConnectTo() if connect_to(host) is not None else None
+    transport = _ConnectTo() if connect_to(_bare(host)) is not None else None
     return httpx.AsyncClient(
         transport=transport, timeout=timeout, follow_redirects=False, event_hooks=_hooks(trace)
     )
+
+
+def _bare(host: str) -> str:
+    """A host without its port."""
+    return host.partition(":")[0]
 
 
 async def fetch_challenge(host: str, *, timeout: float = 30.0, trace: Tell = _silent) -> Challenge | Attempt:  # noqa: ASYNC109
@@ -149,20 +171,28 @@ async def fetch_challenge(host: str, *, timeout: float = 30.0, trace: Tell = _si
         async with _client(timeout, host, trace) as client:
             response = await client.get(f"https://{host}/v2/")
     except httpx.HTTPError as error:
-        return Attempt(Verdict.UNREACHABLE, f"{host} does not answer: {_reason(error)}")
+        return _unanswered(error, host)
     if response.status_code == 200:
+        if _is_page(response):
+            return Attempt(Verdict.UNREACHABLE, f"{host}/v2/ is a web page, not a registry")
         return Challenge("none")
     if response.status_code == 403:
         return Attempt(Verdict.NETWORK_REFUSED, _said(response))
-    header = response.headers.get("WWW-Authenticate", "")
-    scheme, _, rest = header.partition(" ")
-    if response.status_code != 401 or scheme.lower() not in ("bearer", "basic"):
+    return _challenge_in(response, host)
+
+
+def _challenge_in(response: httpx.Response, host: str) -> Challenge | Attempt:
+    """What a refusal asks for. Of several challenges Bearer goes first, as it says more."""
+    challenges = [header.strip().partition(" ") for header in response.headers.get_list("WWW-Authenticate")]
+    rest = {scheme.lower(): rest for scheme, _, rest in reversed(challenges)}
+    if response.status_code != 401 or not rest.keys() & {"bearer", "basic"}:
         return Attempt(
             Verdict.UNREACHABLE, f"{host}/v2/ answers {response.status_code}, not as a registry does"
         )
-    if scheme.lower() == "basic":
+    if "bearer" not in rest:
         return Challenge("basic")
-    parameters = dict(_PARAMETER.findall(rest))
+    found = reversed(_PARAMETER.findall(rest["bearer"]))
+    parameters = {name.lower(): quoted or plain for name, quoted, plain in found}
     challenge = Challenge("bearer", parameters.get("realm", ""), parameters.get("service", ""))
     if (refusal := _untrusted(host, challenge.realm)) is not None:
         return refusal
@@ -170,16 +200,60 @@ async def fetch_challenge(host: str, *, timeout: float = 30.0, trace: Tell = _si
 
 
 def _untrusted(host: str, realm: str) -> Attempt | None:
-    """The credential goes only where the registry's owner is sure to be: https, the registry's own host."""
+    """The credential goes only where the registry's owner is sure to be: https, and a host of the same owner."""
     try:
         url = httpx.URL(realm)
     except httpx.InvalidURL:
         return Attempt(Verdict.UNTRUSTED, f"{host} names a token service that is no URL")
     if url.scheme != "https":
-        return Attempt(Verdict.UNTRUSTED, f"{host} wants the credential sent without TLS, to {realm}")
-    if url.host not in (host, _KNOWN_REALMS.get(host)):
-        return Attempt(Verdict.UNTRUSTED, f"{host} wants the credential sent to another host, {url.host}")
+        return Attempt(
+            Verdict.UNTRUSTED, f"{host} wants the credential sent without TLS, to {one_line(realm)}"
+        )
+    # Not `url.host`, which is written out in Unicode.
+    other = url.raw_host.decode("ascii", "replace")
+    if not same_owner(_bare(host), other):
+        return Attempt(
+            Verdict.UNTRUSTED, f"{host} wants the credential sent to another host, {one_line(other)}"
+        )
     return None
+
+
+def same_owner(registry: str, other: str) -> bool:
+    """Whether what is told to one host may be told to the other (both without a port).
+
+    >>> same_owner("registry.gitlab.com", "gitlab.com")
+    True
+    >>> same_owner("alice.github.io", "mallory.github.io")
+    False
+    >>> same_owner("10.0.0.1", "10.0.0.2")
+    False
+    """
+    if registry == other or _KNOWN_REALMS.get(registry) == other:
+        return True
+    owner = _owner(registry)
+    return owner is not None and owner == _owner(other)
+
+
+def _owner(host: str) -> str | None:
+    """The registrable domain of a name, or None where nobody could be told as its owner."""
+    last = host.rpartition(".")[2]
+    if "." not in host or last[:1].isdigit():  # no top level domain begins with a digit, every address does
+        return None
+    owner = _suffixes().privatesuffix(host)
+    return None if owner in _SHARED else owner
+
+
+@functools.cache
+def _suffixes() -> PublicSuffixList:
+    """The list as it came with the package: nothing is fetched. Read only where two hosts differ."""
+    from publicsuffixlist import PublicSuffixList
+
+    return PublicSuffixList()
+
+
+def _is_page(response: httpx.Response) -> bool:
+    """Whether it is made for a browser: many a web site answers 200 to whatever it is asked."""
+    return str(response.headers.get("Content-Type", "")).lower().startswith("text/html")
 
 
 async def open_to_all(probe: Probe, challenge: Challenge, *, trace: Tell = _silent) -> str:
@@ -188,9 +262,9 @@ async def open_to_all(probe: Probe, challenge: Challenge, *, trace: Tell = _sile
     Only the registry's own word counts: it asks for no credential, or gives out the manifest of the image that was
     named without one. That an image which does not exist is "not found" proves nothing here.
     """
-    if challenge.scheme == "none":
+    if challenge.scheme == "none" and not probe.reference:
         return f"{probe.host} asks nobody for a credential"
-    if challenge.scheme == "bearer" and probe.reference:
+    if challenge.scheme in ("none", "bearer") and probe.reference:
         attempt = await exchange(probe, challenge, None, trace=trace)
         if attempt.verdict is Verdict.PULLS:
             return f"{probe.host} gives {probe.repository}:{probe.reference} to anybody"
@@ -207,49 +281,80 @@ async def exchange(
     basic = httpx.BasicAuth(credential.username, credential.password.reveal()) if credential else None
     try:
         async with _client(30.0, probe.host, trace) as client:
-            if challenge.scheme in ("none", "basic"):
-                return await _pull(client, probe, auth=None if challenge.scheme == "none" else basic)
+            if challenge.scheme == "none":
+                response = await _read(client, probe)
+                if response.status_code != 401 or basic is None:
+                    return _judged(probe, response, unasked=basic is not None)
+                # It lets anybody in, and not to everything.
+                asked = _challenge_in(response, probe.host)
+                if isinstance(asked, Attempt):
+                    return asked
+                challenge = asked
+            if challenge.scheme == "basic":
+                return _judged(probe, await _read(client, probe, auth=basic), basic=True)
             scope = f"repository:{probe.repository}:pull" if probe.repository else ""
-            query = {"service": challenge.service, **({"scope": scope} if scope else {})}
-            response = await client.get(challenge.realm, params=query, auth=basic)
-            if (refusal := _refusal(response, where="token")) is not None:
-                return refusal
+            query = {name: text for name, text in (("service", challenge.service), ("scope", scope)) if text}
+            response = await client.get(httpx.URL(challenge.realm).copy_merge_params(query), auth=basic)
+            if response.status_code >= 300:
+                # Who says 401 here does not know the caller; with no repository asked for, 403 means the same (GHCR).
+                return _refusal(response, whole=response.status_code == 401 or not scope)
             token = _token(response)
             if token is None:
                 return Attempt(Verdict.UNREACHABLE, "the token service's answer holds no token")
-            return await _pull(client, probe, headers={"Authorization": f"Bearer {token}"})
+            return _judged(probe, await _read(client, probe, headers={"Authorization": f"Bearer {token}"}))
     except httpx.HTTPError as error:
-        return Attempt(Verdict.UNREACHABLE, f"{probe.host} does not answer: {_reason(error)}")
+        return _unanswered(error, probe.host)
 
 
-async def _pull(client: httpx.AsyncClient, probe: Probe, **how: Any) -> Attempt:
+async def _read(client: httpx.AsyncClient, probe: Probe, **how: Any) -> httpx.Response:
+    """Ask for the manifest, or without a repository for `/v2/`."""
     headers = {"Accept": _MANIFESTS, **how.pop("headers", {})}
-    if not probe.repository:
-        response = await client.get(f"https://{probe.host}/v2/", headers=headers, **how)
-        return _refusal(response, where="pull") or Attempt(Verdict.PULLS, probe.proves)
-    reference = probe.reference or "pullkey-asks-whether-it-may-pull"
-    url = f"https://{probe.host}/v2/{probe.repository}/manifests/{reference}"
-    response = await client.get(url, headers=headers, **how)
-    if response.status_code == 404:
+    path = "/v2/"
+    if probe.repository:
+        path += f"{probe.repository}/manifests/{probe.reference or 'pullkey-asks-whether-it-may-pull'}"
+    return await client.get(f"https://{probe.host}{path}", headers=headers, **how)
+
+
+def _judged(probe: Probe, response: httpx.Response, *, basic: bool = False, unasked: bool = False) -> Attempt:
+    """What the answer to `_read` means.
+
+    Args:
+        probe: what was asked for.
+        response: the answer.
+        basic: the password itself was sent.
+        unasked: there is a password, and the registry did not want it.
+    """
+    status = response.status_code
+    if status == 404 and probe.repository:
         if probe.reference:
             return Attempt(Verdict.NOT_FOUND, f"{probe.host} has no {probe.repository}:{probe.reference}")
-        return Attempt(Verdict.PULLS, probe.proves)
-    return _refusal(response, where="pull") or Attempt(Verdict.PULLS, probe.proves)
+    # A redirect of a pull is a success: the right was checked. One of `/v2/` leads to some web page.
+    elif status >= (400 if probe.repository else 300):
+        # A token is given to whom the token service knows, so what comes after it is about the repository.
+        return _refusal(response, whole=basic and status == 401)
+    elif status < 300 and _is_page(response):
+        return Attempt(Verdict.UNREACHABLE, f"{probe.host} answers with a web page, not as a registry does")
+    if unasked and not probe.repository:
+        return Attempt(Verdict.PULLS, f"was not tried: {probe.host} asks nobody for a credential")
+    if unasked:
+        return Attempt(Verdict.PULLS, f"{probe.proves}, as anybody does: no credential was asked for")
+    return Attempt(Verdict.PULLS, probe.proves)
 
 
-def _refusal(response: httpx.Response, *, where: str) -> Attempt | None:
-    """Why an answer is no success, or None if it is one. A redirect of a pull is one: the right was checked."""
+def _refusal(response: httpx.Response, *, whole: bool) -> Attempt:
+    """Why an answer is no success.
+
+    Args:
+        response: the answer.
+        whole: it is about the credential as such, not about a repository.
+    """
     status = response.status_code
-    if status < 300 or (where == "pull" and status < 400):
-        return None
     said = _said(response)
     if status == 403 and ("not allowed access" in said or "firewall" in said.lower()):
         return Attempt(Verdict.NETWORK_REFUSED, said)
     if status in (401, 403):
-        # Who is asked for a token and says 401 does not know the caller; whatever comes later is about the repository.
-        unknown = status == 401 and where == "token"
-        return Attempt(Verdict.IDENTITY_REFUSED if unknown else Verdict.NO_GRANT, said)
-    return Attempt(Verdict.UNREACHABLE, f"{response.url.host} answers {status} {said}".rstrip())
+        return Attempt(Verdict.IDENTITY_REFUSED if whole else Verdict.NO_GRANT, said)
+    return Attempt(Verdict.UNREACHABLE, f"{_whom(response.request)} answers {status} {said}".rstrip())
 
 
 def _said(response: httpx.Response) -> str:
@@ -272,8 +377,39 @@ def _token(response: httpx.Response) -> str | None:
     return token if isinstance(token, str) and token.isascii() and token.isprintable() else None
 
 
-def _reason(error: httpx.HTTPError) -> str:
-    return str(error) or type(error).__name__
+def _unanswered(error: httpx.HTTPError, host: str) -> Attempt:
+    """Why there is no answer. A certificate that does not verify has a reason of its own, and a mend."""
+    if isinstance(error, httpx.RequestError) and error._request is not None:  # noqa: SLF001  - `.request` raises
+        host = _whom(error.request)
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            mend = _OWN_AUTHORITY if cause.verify_code in _UNKNOWN_AUTHORITY else _NO_CLIENT_WILL
+            said = one_line(cause.verify_message)
+            return Attempt(
+                Verdict.CERTIFICATE_REFUSED, f"The TLS certificate of {host} does not verify: {said}", mend
+            )
+    return Attempt(Verdict.UNREACHABLE, f"{host} does not answer: {str(error) or type(error).__name__}")
+
+
+_OWN_AUTHORITY = (
+    "If its authority is your own, name that authority's certificate: SSL_CERT_FILE=FILE. Akka, which pulls over the "
+    "public internet, must trust it too, and pullkey cannot see whether it does."
+)
+_NO_CLIENT_WILL = (
+    "Have the certificate mended, or name the registry as its certificate does: Akka would refuse it too."
+)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__
+
+
+def _whom(request: httpx.Request) -> str:
+    """The host that a request is for, by name also where it is reached at another address."""
+    return str(request.headers.get("Host") or request.url.netloc.decode("ascii", "replace"))
 
 
 @dataclass(frozen=True)
@@ -285,11 +421,17 @@ class Patience:
         rounds_after_refusal: good rounds in a row that are wanted once any exchange was refused: a key that is still
             spreading is refused at random.
         pause: seconds between those rounds.
+        spreads: the key was made just now, so that a refusal may pass by itself.
     """
 
     at_once: int = 3
     rounds_after_refusal: int = 3
     pause: float = 1.0
+    spreads: bool = True
+
+
+# A password that somebody brought is good or it is not; and each try of a wrong one counts towards a lock-out.
+BROUGHT = Patience(at_once=1, rounds_after_refusal=1, spreads=False)
 
 
 async def prove(
@@ -321,7 +463,7 @@ async def prove(
             await asyncio.sleep(min(patience.pause, deadline.left))
             continue
         worst = bad[0]
-        if worst.verdict not in _MAY_PASS:
+        if worst.verdict not in (_MAY_PASS if patience.spreads else (Verdict.UNREACHABLE,)):
             return worst
         if deadline.passed:
             return worst
@@ -346,9 +488,23 @@ _WAITING = {
 }
 
 
-def failure(attempt: Attempt, diagnosis: str) -> StepFailed:
-    """What a person is told when the credential does not pull."""
-    mend = {
+_BROUGHT_MENDS = {
+    Verdict.IDENTITY_REFUSED: "Check user name and password by logging in with them; where logins have a second "
+    "factor, a registry takes a token in place of the password.",
+    Verdict.NO_GRANT: "Have this user allowed to pull it, and check the name of the image: many a registry answers "
+    "alike where there is none.",
+}
+
+
+def failure(attempt: Attempt, diagnosis: str, *, brought: bool = False) -> StepFailed:
+    """What a person is told when the credential does not pull.
+
+    Args:
+        attempt: how the last exchange ended.
+        diagnosis: what else is known, as sentences.
+        brought: the person brought the password, so that nothing of it is spreading.
+    """
+    mends = {
         Verdict.IDENTITY_REFUSED: "Run it again later with a longer --timeout; if it stays so, the cloud may forbid "
         "this kind of key.",
         Verdict.NO_GRANT: "Run it again later with a longer --timeout, and check that the role is on this repository.",
@@ -356,6 +512,14 @@ def failure(attempt: Attempt, diagnosis: str) -> StepFailed:
         Verdict.NETWORK_REFUSED: "Akka pulls over the public internet: allow that in the registry's network rules.",
         Verdict.UNREACHABLE: "Check the registry's host name, and whether it is reachable from here.",
         Verdict.UNTRUSTED: "The credential was not sent. Check that this is the registry you mean.",
-    }.get(attempt.verdict, "")
-    what = f"The new credential does not pull ({attempt})."
+    }
+    mend = attempt.mend or ({**mends, **_BROUGHT_MENDS} if brought else mends).get(attempt.verdict, "")
+    what = f"The {'' if brought else 'new '}credential does not pull ({attempt})."
     return StepFailed(f"{what} {diagnosis}".rstrip(), mend=mend)
+
+
+def first_word(attempt: Attempt) -> str:
+    """What the registry's first answer, before any credential, comes to where no pull can be tried."""
+    if attempt.verdict in (Verdict.CERTIFICATE_REFUSED, Verdict.UNTRUSTED):
+        return attempt.detail
+    return f"The registry refuses: {attempt}"

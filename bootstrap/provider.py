@@ -172,6 +172,8 @@ class Session(ABC):
     """Whether a key can be switched off and on again."""
     deletes_keys: bool = True
     """Whether a key can be deleted through the cloud; not so one that the person brought."""
+    waits_for_spreading: bool = True
+    """Whether a refusal may pass by itself, the key being new; a password that was brought is refused for good."""
 
     @abstractmethod
     async def connect(self) -> str:

@@ -212,7 +212,9 @@ def test_a_certificate_of_another_name_is_refused(
     monkeypatch.setenv("PULLKEY_REGISTRY_CONNECT_TO", f"wrong.example.org={address}")
     answered = asyncio.run(fetch_challenge("wrong.example.org"))
     assert isinstance(answered, Attempt)
-    assert answered.verdict is Verdict.UNREACHABLE
+    assert answered.verdict is Verdict.CERTIFICATE_REFUSED
+    assert "wrong.example.org" in answered.detail
+    assert "name the registry as its certificate does" in answered.mend
 
 
 def run_prove(registry: Registry, seconds: float = 10.0, **patience: Any) -> tuple[Attempt, list[str]]:
