@@ -1,0 +1,69 @@
+"""Any registry that speaks the Distribution protocol: Harbor, GitLab, Quay, GHCR, Nexus, Artifactory, Distribution.
+
+Such a registry has no API in common by which a key could be made, so the person brings user name and password. What can
+be seen of them is seen before Akka is told: TLS, what the registry asks for, and that the password pulls. A run makes
+nothing but Akka's record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bootstrap.provider import Check, HeldCredential, Option, RunContext, Session
+from providers.private.target import PrivateTarget
+
+if TYPE_CHECKING:
+    from bootstrap.sandbox.host import Emulator
+
+
+class PrivateProvider:
+    """The provider `private`; see `bootstrap.provider.Provider`."""
+
+    name = "private"
+    title = "Any registry, with a password that you bring"
+    summary = (
+        "Hand Akka the user name and password of any registry that speaks the Distribution protocol (Harbor, GitLab, "
+        "Quay, GHCR, Nexus, Artifactory, Distribution), after proof that they pull."
+    )
+    examples = (
+        "pullkey onboard private --server https://mycontainerregistry.example.com/v1/ --username ops",
+        "pullkey onboard private --image registry.example.com:5000/shop/checkout:1.0 --username ops --yes --password-stdin < password.txt",
+        "printf %s pull-in-the-sandbox | pullkey onboard private --sandbox --username ops --password-stdin --yes",
+    )
+    options = (
+        Option("--server", "The registry: its URL with the version of its API, as Akka is to have it; of HOST or HOST:PORT alone, https://HOST/v1/ is handed to Akka.", metavar="URL|HOST"),
+        Option("--username", "Who pulls: the user, robot account or deploy token.", metavar="NAME"),
+        Option("--email", "An address of yours for Akka's record; the id of the run is added to it, as NAME+ID@DOMAIN, by which pullkey knows its own. Else pullkey+ID@HOST.", metavar="ADDRESS"),
+        Option("--password-stdin", "Read the password from stdin; else it is asked for, without echo.", kind="secret"),
+    )  # fmt: skip
+    fallback = True
+
+    def target(self, values: Mapping[str, Any]) -> PrivateTarget:
+        return PrivateTarget.parse(values)
+
+    def open(self, target: PrivateTarget, context: RunContext) -> Session:
+        from providers.private.session import PrivateSession
+
+        return PrivateSession(target, context)
+
+    def recognises(self, held: HeldCredential) -> bool:
+        return True
+
+    async def locate(
+        self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]
+    ) -> PrivateTarget:
+        return PrivateTarget.behind(held, image=login.get("image"))
+
+    async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
+        return [
+            Check("private", None, "nothing to look at without a registry: its password is asked for when it is needed")
+        ]  # fmt: skip
+
+    def emulator(self) -> Callable[[], Emulator]:
+        from providers.private.emulator import PrivateEmulator
+
+        return PrivateEmulator
+
+
+provider = PrivateProvider()

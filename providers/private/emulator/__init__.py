@@ -1,0 +1,52 @@
+"""A registry of somebody's own, as Distribution, Harbor or GitLab would answer.
+
+It answers as such registries do; where it differs from them, it is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bootstrap.sandbox.host import LOOPBACK, Sandbox
+from bootstrap.sandbox.images import Image
+from providers.private.emulator.registry import PrivateRegistry
+
+__all__ = ["PrivateEmulator"]
+
+HOST = "registry.sandbox.example"
+TOKENS = "tokens.sandbox.example"  # of the same owner
+ELSEWHERE = "tokens.elsewhere.example"  # of another
+IMAGE = "shop/checkout"
+TAG = "1.0"
+
+
+class PrivateEmulator:
+    """One registry, for `bootstrap.sandbox.host.Sandbox`.
+
+    Attributes:
+        registry: what it holds; a test reads and changes it.
+        port: where it is on loopback.
+    """
+
+    name = "private"
+    registry: PrivateRegistry
+    port: int
+
+    async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
+        """Serve the registry; return the environment that leads pullkey to it."""
+        await sandbox.images.put(f"{HOST}/{IMAGE}", TAG, Image.build(f"Hello from {HOST}\n"))
+        self.registry = PrivateRegistry(HOST, sandbox.images, sandbox.gate)
+        self.registry.add_user("ops", "pull-in-the-sandbox", may_pull=("shop/",))
+        # Somebody else's, who may not pull what is the shop's.
+        self.registry.add_user("press", "read-the-news-here", may_pull=("news/",))
+        hosts = (HOST, TOKENS, ELSEWHERE)
+        self.port = await sandbox.serve(self.registry.app, hosts=hosts)
+        return {
+            "PULLKEY_REGISTRY_CONNECT_TO": ",".join(f"{host}={LOOPBACK}:{self.port}" for host in hosts),
+            "PULLKEY_PRIVATE_SERVER": f"https://{HOST}/v1/",
+            "PULLKEY_PRIVATE_USERNAME": "ops",
+            "PULLKEY_PRIVATE_IMAGE": f"{HOST}/{IMAGE}:{TAG}",
+        }
+
+    async def stop(self) -> None:
+        """Nothing runs but what the sandbox serves, and it stops that."""
