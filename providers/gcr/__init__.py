@@ -9,11 +9,11 @@ What a run makes in the Google project, by default:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.provider import HeldCredential, Option, RunContext, Session
-from providers.gcr.target import DEFAULT_ACCOUNT, DEFAULT_ROLE, GcrTarget, host_of, is_google
+from bootstrap.provider import Check, HeldCredential, Option, RunContext, Session
+from providers.gcr.target import CREATE, DEFAULT_ACCOUNT, DEFAULT_ROLE, UPLOAD, GcrTarget, host_of, is_google
 
 if TYPE_CHECKING:
     from bootstrap.sandbox.host import Emulator
@@ -40,11 +40,23 @@ class GcrProvider:
         Option("--allow-custom-role", "Accept a --role that is neither of the documented ones.", kind="switch"),
         Option("--skip-grant", "Grant nothing: somebody else has granted, or will.", kind="switch"),
         Option("--enable-apis", "Enable the Google APIs that this needs and that are not enabled yet.", kind="switch"),
+        Option("--key-source", "Who makes the key: Google (create), or this machine, which sends Google the public half only (upload).", choices=(CREATE, UPLOAD), default=CREATE),
+        Option("--expires-in", "How long an uploaded key is to last; 90d unless given. A key that Google makes has no end.", kind="duration", metavar="TIME"),
         Option("--impersonate-service-account", "Act as this service account instead of as yourself.", metavar="EMAIL", login=True),
     )  # fmt: skip
 
     def recognises(self, held: HeldCredential) -> bool:
         return is_google(host_of(held.server))
+
+    async def locate(self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> GcrTarget:
+        from providers.gcr.locate import locate
+
+        return await locate(held, context, login)
+
+    async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
+        from providers.gcr.checkup import checkup
+
+        return await checkup(context, login)
 
     def target(self, values: Mapping[str, Any]) -> GcrTarget:
         return GcrTarget.parse(values)

@@ -7,7 +7,9 @@ The clients are made when they are first used, each at its own endpoint; every c
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
+import email.utils
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
@@ -24,12 +26,20 @@ _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _READ_SECONDS = 30.0
 _CHANGE_SECONDS = 60.0
 
+MEND_LOGIN = "Run: gcloud auth application-default login (in CI: set up workload identity federation)"
 BUSY = "Google is busy or briefly away; trying again."
 INSTALL = 'pipx install --force "pullkey[gcr]"  (or: uv tool install "pullkey[gcr]", or: pip install "pullkey[gcr]")'
 
 
 class NoLogin(PullkeyError):
     """There is no usable Google login."""
+
+
+def _no_login(error: Exception) -> NoLogin:
+    return NoLogin(
+        f"There is no usable Google login ({one_line(str(error), 400)})",
+        mend=MEND_LOGIN,
+    )
 
 
 def sdk_missing(error: ImportError) -> UsageProblem:
@@ -52,6 +62,8 @@ class GoogleCloud:
         self.connect = Once(self._connect)
         self._trace = trace
         self._credentials: Any = None
+        self.default_project: str | None = None
+        self.skew: dt.timedelta | None = None
         self._clients: list[Any] = []
 
     # -- logging in ----------------------------------------------------------------------------------------------
@@ -75,7 +87,7 @@ class GoogleCloud:
         except ImportError as error:
             raise sdk_missing(error) from None
         try:
-            credentials, _ = google.auth.default(scopes=_SCOPES)
+            credentials, self.default_project = google.auth.default(scopes=_SCOPES)
             if self.impersonate:
                 override = endpoint("PULLKEY_GOOGLE_IAMCREDENTIALS_ENDPOINT")
                 generate = f"/v1/projects/-/serviceAccounts/{self.impersonate}:generateAccessToken"
@@ -87,14 +99,43 @@ class GoogleCloud:
                 )
             if not isinstance(credentials, service_account.Credentials):
                 # A service account signs its own tokens; everybody else finds out now whether the login still holds.
-                credentials.refresh(google.auth.transport.requests.Request())  # type: ignore[no-untyped-call]
+                credentials.refresh(self._request())  # type: ignore[no-untyped-call]
         except google.auth.exceptions.GoogleAuthError as error:
-            raise NoLogin(
-                f"There is no usable Google login ({one_line(str(error), 400)})",
-                mend="Run: gcloud auth application-default login (in CI: set up workload identity federation)",
-            ) from None
+            raise _no_login(error) from None
         self._credentials = credentials
         return self.impersonate or getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "") or "your Google login"  # fmt: skip
+
+    def _request(self) -> Any:
+        """How Google's token service is called: it tells Google's time, which is noted."""
+        import google.auth.transport.requests
+
+        inner = google.auth.transport.requests.Request()
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            answer = inner(*arguments, **options)
+            with contextlib.suppress(KeyError, ValueError, TypeError):
+                told = email.utils.parsedate_to_datetime(answer.headers["date"])
+                self.skew = dt.datetime.now(dt.UTC) - told.astimezone(dt.UTC)
+            return answer
+
+        return call
+
+    async def read_clock(self) -> None:
+        """Note in `skew` how far this machine's clock is ahead of Google's, by the answer to a token refresh.
+
+        Raises:
+            NoLogin: the login has ended.
+        """
+        if self.skew is None:
+            await asyncio.to_thread(self._refresh)
+
+    def _refresh(self) -> None:
+        import google.auth.exceptions
+
+        try:
+            self._credentials.refresh(self._request())
+        except google.auth.exceptions.GoogleAuthError as error:
+            raise _no_login(error) from None
 
     def _client(self, kind: Any, variable: str) -> Any:
         from google.api_core.client_options import ClientOptions

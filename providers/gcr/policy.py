@@ -58,5 +58,10 @@ def members(policy: Any) -> list[tuple[str, str]]:
     return sorted({(binding.role, name) for binding in policy.bindings for name in binding.members})
 
 
+def roles(policy: Any, email: str) -> list[tuple[str, bool]]:
+    """The roles that the account has, and whether each comes with a condition."""
+    return [(it.role, _conditional(it)) for it in policy.bindings if member(email) in it.members]
+
+
 def _conditional(binding: Any) -> bool:
     return bool(binding.HasField("condition"))

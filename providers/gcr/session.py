@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from bootstrap.errors import Problem, ProblemKind, StepFailed
 from bootstrap.handshake import Attempt, Probe, Verdict
+from bootstrap.link import KeyLink
 from bootstrap.once import Once
 from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.steps import Findings, Notice, State, Step
@@ -27,6 +28,7 @@ class GcrSession(Session):
     """See `bootstrap.provider.Session`."""
 
     disables_keys = True
+    retire_permissions = ("iam.serviceAccountKeys.disable", "iam.serviceAccountKeys.delete")
 
     def __init__(self, target: GcrTarget, context: RunContext) -> None:
         self.target = target
@@ -277,6 +279,12 @@ class GcrSession(Session):
             return "The key is good; whether the role was granted is not known here (--skip-grant)."
         return "Google shows key and role in place, so it is still spreading, or a deny policy forbids it."
 
+    def holds(self, link: KeyLink) -> bool:
+        return (link.name, link.domain) == (self.target.account_name, self.target.account_domain)
+
+    async def identity(self) -> str:
+        return self.target.account
+
     # -- the keys of the account ----------------------------------------------------------------------------------
 
     async def key_facts(self, key_id: str) -> KeyFacts | None:
@@ -363,6 +371,28 @@ class GcrSession(Session):
             if key_id not in ours
         ]
         return others + [f"{name}, who has {role} on it" for role, name in policy.members(found)]
+
+    async def other_roles(self) -> list[str]:
+        """What the account has beside this target's grant, as far as this project and location go.
+
+        Raises:
+            google.api_core.exceptions.GoogleAPICallError: it may not be seen.
+        """
+        target = self.target
+        names = await self.facts.repositories(target.project, target.location)()
+        parent = f"projects/{target.project}/locations/{target.location}/repositories"
+        places = {f"projects/{target.project}": f"project {target.project}"} | {
+            f"{parent}/{name}": f"repository {name}" for name in names
+        }
+        for resource in places:
+            self.facts.policy(resource).forget()
+        found = await asyncio.gather(*(self.facts.policy(resource)() for resource in places))
+        return [
+            f"{role} on {where}"
+            for (resource, where), one in zip(places.items(), found, strict=True)
+            for role, conditional in policy.roles(one, target.account)
+            if conditional or (resource, role) != (target.grant_resource, target.role)
+        ]
 
     def cloud_said(self, error: BaseException) -> str:
         from google.api_core import exceptions

@@ -12,7 +12,7 @@ from bootstrap.credential import Credential
 from bootstrap.errors import OutcomeUnknown, StepFailed
 from bootstrap.link import KeyLink
 from bootstrap.secret import Secret
-from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere
+from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere
 from bootstrap.waiting import wait_out
 from providers.gcr import cloud, policy
 
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from providers.gcr.session import GcrSession
 
 KEY_LIMIT = 10  # "Quotas and limits", service account keys
+MARK = "Made by pullkey"
 _SETTLE_SECONDS = 2.0
+
+
+def made_by_pullkey(account: Any) -> bool:
+    """Whether a service account was made by pullkey, as its description says."""
+    return MARK in account.description
 
 
 class EnableApis(Step):
@@ -95,7 +101,7 @@ class Identity(Step):
 
         session = self._session
         target = session.target
-        description = f"Pulls images for Akka. Made by pullkey, run {session.context.run_id}."
+        description = f"Pulls images for Akka. {MARK}, run {session.context.run_id}."
 
         async def create() -> bool:
             try:
@@ -138,6 +144,62 @@ class Identity(Step):
             ) from None
         return f"deleted the service account {email}"
 
+    async def removal(self) -> Removal:
+        from google.api_core import exceptions
+
+        session, email = self._session, self._session.target.account
+        what = f"service account {email}"
+        session.forget_account()
+        try:
+            account = await session.account()
+            if account is None:
+                return Removal(Fate.GONE, what, "it is not there")
+            if session.target.account_given or not made_by_pullkey(account):
+                return Removal(Fate.KEEP, what, "it was not made by pullkey")
+            others = await session.other_roles()
+        except exceptions.PermissionDenied as error:
+            return Removal(Fate.UNSEEN, what, f"what it is for may not be seen ({cloud.said(error)})")
+        except exceptions.GoogleAPICallError as error:
+            raise cloud.refused(error, f"show what {email} is for") from None
+        if others:
+            return Removal(
+                Fate.KEEP, what, f"it has other roles: {', '.join(others)}", self._delete_command()
+            )
+        return Removal(Fate.REMOVE, what, command=self._delete_command())
+
+    async def remove(self) -> str:
+        from google.api_core import exceptions
+
+        session, target = self._session, self._session.target
+
+        async def delete() -> bool:
+            found = await session.cloud.account(target.account_resource)
+            if not made_by_pullkey(found):
+                return False  # somebody has made another of that name since
+            await session.cloud.delete_account(target.account_resource)
+            return True
+
+        try:
+            deleted = await wait_out(
+                delete,
+                why=lambda error: cloud.BUSY if cloud.is_busy(error) else None,
+                deadline=session.context.deadline,
+                tell=session.context.tell,
+            )
+        except exceptions.NotFound:
+            return ""
+        except exceptions.GoogleAPICallError as error:
+            raise StillThere(
+                f"the service account {target.account} ({cloud.said(error)})", self._delete_command()
+            ) from None
+        finally:
+            session.forget_account()
+        return f"deleted the service account {target.account}" if deleted else ""
+
+    def _delete_command(self) -> str:
+        target = self._session.target
+        return f"gcloud iam service-accounts delete {target.account} --project={target.account_project}"
+
     def script(self) -> Script:
         if self._session.target.account_given:
             return Script(do='gcloud iam service-accounts describe "$EMAIL"')
@@ -170,11 +232,7 @@ class Grant(Step):
 
     @property
     def title(self) -> str:
-        target = self._session.target
-        where = (
-            f"repository {target.repository}" if target.grant_on_repository else f"project {target.project}"
-        )
-        return f"Grant {target.role} on {where}"
+        return f"Grant {self._session.target.role} on {self._session.target.grant_place}"
 
     async def look(self) -> Sighting:
         from google.api_core import exceptions
@@ -188,7 +246,20 @@ class Grant(Step):
             return Sighting(State.MISSING, "there is no such repository")
         if policy.has(found, target.role, target.account):
             return Sighting(State.DONE, "it has it")
+        if target.grant_on_repository and await self._has_it_on_the_project():
+            return Sighting(State.DONE, "it has it on the whole project")
         return Sighting(State.MISSING, "it does not have it")
+
+    async def _has_it_on_the_project(self) -> bool:
+        """A role on the project pulls from each of its repositories: a repository's policy only adds to it."""
+        from google.api_core import exceptions
+
+        target = self._session.target
+        try:
+            found = await self._session.facts.policy(f"projects/{target.project}")()
+        except exceptions.GoogleAPICallError:
+            return False
+        return policy.has(found, target.role, target.account)
 
     def intent(self) -> Intent:
         target = self._session.target
@@ -260,7 +331,35 @@ class Grant(Step):
                 f"{role} of {email} on {resource} ({cloud.said(error)})",
                 _grant_command("remove", resource, role, email),
             ) from None
+        finally:
+            session.grant_policy.forget()
         return f"took {role} on {resource} from {email}" if changed else ""
+
+    async def removal(self) -> Removal:
+        from google.api_core import exceptions
+
+        session, target = self._session, self._session.target
+        what = f"{target.role} of {target.account} on {target.grant_place}"
+        command = _grant_command("remove", target.grant_resource, target.role, target.account)
+        session.grant_policy.forget()
+        try:
+            if not policy.has(await session.grant_policy(), target.role, target.account):
+                return Removal(Fate.GONE, what, "it is not there")
+            account = await session.account()
+        except exceptions.NotFound:
+            return Removal(Fate.GONE, what, "there is no such repository")
+        except exceptions.PermissionDenied as error:
+            return Removal(Fate.UNSEEN, what, f"it may not be seen ({cloud.said(error)})", command)
+        except exceptions.GoogleAPICallError as error:
+            raise cloud.refused(error, f"show the policy of {target.grant_place}") from None
+        if target.account_given or (account is not None and not made_by_pullkey(account)):
+            return Removal(
+                Fate.KEEP, what, "somebody else made this account, and may have granted it", command
+            )
+        return Removal(Fate.REMOVE, what, command=command)
+
+    async def remove(self) -> str:
+        return await self.undo(self.intent())
 
     def script(self) -> Script:
         target = self._session.target
@@ -311,8 +410,6 @@ class Key(Step):
         link, reason = await held_link(session, session.context)
         if link is None:
             return Sighting(State.MISSING, reason)
-        if (link.name, link.domain) != (session.target.account_name, session.target.account_domain):
-            return Sighting(State.MISSING, f"Akka holds a key of another account, {link.name}@{link.domain}")
         key = keys.get(link.key_id)
         if key is None:
             return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, is gone")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.credential import secret_name
+from bootstrap.durations import parse_duration
 from bootstrap.errors import UsageProblem
 from bootstrap.reference import parse_reference
 
@@ -26,9 +28,15 @@ _PROJECT = re.compile(r"^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$")
 # `CreateServiceAccountRequest.account_id`: 6 to 30 characters.
 _ACCOUNT = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
 _EMAIL = re.compile(r"^[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com$")
-_PROJECT_EMAIL = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]@(?P<project>[a-z][a-z0-9-]{4,28}[a-z0-9])\.iam\.gserviceaccount\.com$")  # fmt: skip
+_PROJECT_EMAIL = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]@(?P<project>[a-z][a-z0-9-]{4,28}[a-z0-9])(?:\.(?P<domain>[a-z0-9.-]+))?\.iam\.gserviceaccount\.com$")  # fmt: skip
 _REPOSITORY = re.compile(r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$")
 _ROLE = re.compile(r"^(?:roles|projects/[a-z0-9.:-]+/roles|organizations/[0-9]+/roles)/[A-Za-z0-9_.]+$")
+
+CREATE, UPLOAD = "create", "upload"
+DEFAULT_LIFE = "90d"
+# "The given public key has a lifetime of 315,446,400 seconds, which is longer than the max allowed lifetime of
+# 315,360,000 seconds" (GAM-team/GAM#1127): ten years of 365 days, some of which the certificate begins earlier.
+_LONGEST_LIFE = dt.timedelta(days=3649)
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,8 @@ class GcrTarget:
     skip_grant: bool
     enable_apis: bool
     impersonate: str
+    key_source: str = CREATE
+    life: dt.timedelta = dt.timedelta(days=90)  # of a key that is made here and uploaded
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> GcrTarget:
@@ -61,7 +71,7 @@ class GcrTarget:
         named = parse_reference(server, where="--server")
         if named.port is not None:
             raise UsageProblem(f"--server: a Google registry has no port: {server!r}")
-        location = _location(named.host)
+        location = location_of(named.host)
         image = named if named.path else None
         if values.get("image"):
             image = parse_reference(values["image"], where="--image")
@@ -69,7 +79,7 @@ class GcrTarget:
                 raise UsageProblem(
                     f"--image is of {image.registry}, and --server is {named.host}: name one registry"
                 )
-        project, repository, path = _split(named.host, image.path if image else "")
+        project, repository, path = split_path(named.host, image.path if image else "")
         project = _agree("--gcp-project", values.get("gcp_project"), project) or ""
         if not project:
             raise UsageProblem("No Google project is named", mend="Name it: --gcp-project ID")
@@ -79,11 +89,6 @@ class GcrTarget:
         if repository and not _REPOSITORY.match(repository.replace(".", "-")):
             raise UsageProblem(f"--repository: {repository!r} is no repository name", mend="See `gcloud artifacts repositories list`.")  # fmt: skip
         account, given = _account(values.get("service_account") or DEFAULT_ACCOUNT, project)
-        impersonate = values.get("impersonate_service_account") or ""
-        if impersonate and not _EMAIL.match(impersonate):
-            raise UsageProblem(
-                f"--impersonate-service-account: {impersonate!r} is no service account's e-mail"
-            )
         return cls(
             project=project,
             host=named.host,
@@ -96,7 +101,9 @@ class GcrTarget:
             role=_role(values.get("role") or DEFAULT_ROLE, allow_any=bool(values.get("allow_custom_role"))),
             skip_grant=bool(values.get("skip_grant")),
             enable_apis=bool(values.get("enable_apis")),
-            impersonate=impersonate,
+            impersonate=impersonated(values),
+            key_source=values.get("key_source") or CREATE,
+            life=_life(values.get("key_source") or CREATE, values.get("expires_in")),
         )
 
     # -- as `bootstrap.provider.Target` ---------------------------------------------------------------------------
@@ -111,8 +118,7 @@ class GcrTarget:
 
     @property
     def secret_name(self) -> str:
-        repository = "" if self.host in _CONTAINER_REGISTRY else self.repository
-        return secret_name(self.host, self.project, repository)
+        return registry_secret_name(self.host, self.project, self.repository)
 
     @property
     def identity(self) -> str:
@@ -142,8 +148,7 @@ class GcrTarget:
         """
         if not self.account_given:
             return self.project
-        match = _PROJECT_EMAIL.match(self.account)
-        return match["project"] if match else "-"
+        return project_of(self.account) or "-"
 
     @property
     def account_resource(self) -> str:
@@ -162,6 +167,49 @@ class GcrTarget:
     def grant_resource(self) -> str:
         return self.repository_resource if self.grant_on_repository else f"projects/{self.project}"
 
+    @property
+    def grant_place(self) -> str:
+        """Where the role is granted, as a person would name it."""
+        return f"repository {self.repository}" if self.grant_on_repository else f"project {self.project}"
+
+
+def impersonated(values: Mapping[str, Any]) -> str:
+    """The account to act as, or "".
+
+    Raises:
+        UsageProblem: it is none.
+    """
+    email: str = values.get("impersonate_service_account") or ""
+    if email and not _EMAIL.match(email):
+        raise UsageProblem(f"--impersonate-service-account: {email!r} is no service account's e-mail")
+    return email
+
+
+def project_of(email: str) -> str:
+    """The project that an account's e-mail names; "" where it names none, as that of Compute Engine's own."""
+    match = _PROJECT_EMAIL.match(email)
+    if match is None:
+        return ""
+    return f"{match['domain']}:{match['project']}" if match["domain"] else match["project"]
+
+
+def is_project(text: str) -> bool:
+    return bool(_PROJECT.match(text))
+
+
+def is_repository(text: str) -> bool:
+    return bool(_REPOSITORY.match(text.replace(".", "-")))
+
+
+def repository_of(host: str) -> str:
+    """The one repository that a host is, as those of Container Registry are; "" where there may be many."""
+    return host if host in _CONTAINER_REGISTRY else ""
+
+
+def registry_secret_name(host: str, project: str, repository: str) -> str:
+    """The Akka secret's name for a place; a Container Registry host is one repository, which is not named twice."""
+    return secret_name(host, project, "" if host in _CONTAINER_REGISTRY else repository)
+
 
 def host_of(server: str) -> str:
     """The host in a server as Akka shows it: with a scheme or without, perhaps with a path."""
@@ -179,7 +227,12 @@ def _location_of(host: str) -> str | None:
     return match["location"] if match else None
 
 
-def _location(host: str) -> str:
+def location_of(host: str) -> str:
+    """Where a Google host keeps its repositories.
+
+    Raises:
+        UsageProblem: it is no Google registry.
+    """
     location = _location_of(host)
     if location is None:
         raise UsageProblem(
@@ -189,7 +242,7 @@ def _location(host: str) -> str:
     return location
 
 
-def _split(host: str, path: str) -> tuple[str, str, str]:
+def split_path(host: str, path: str) -> tuple[str, str, str]:
     """Project, repository and the rest of an image's path. A Container Registry host is one repository."""
     project, _, rest = path.partition("/")
     if "." in project:  # example.com/project: a domain-scoped project
@@ -218,6 +271,18 @@ def _account(text: str, project: str) -> tuple[str, bool]:
     # A domain-scoped project `example.com:shop` has accounts of `shop.example.com`.
     domain, colon, name = project.partition(":")
     return f"{text}@{f'{name}.{domain}' if colon else project}.iam.gserviceaccount.com", False
+
+
+def _life(source: str, given: Any) -> dt.timedelta:
+    """How long an uploaded key is to last. What Google makes lasts until somebody deletes it, whatever is wished for."""
+    if source != UPLOAD:
+        if given is not None:
+            raise UsageProblem("--expires-in is for --key-source upload: a key that Google makes has no end date", mend="Give --key-source upload too, or leave --expires-in out.")  # fmt: skip
+        return parse_duration(DEFAULT_LIFE)
+    life: dt.timedelta = given if given is not None else parse_duration(DEFAULT_LIFE)
+    if not dt.timedelta(hours=1) <= life <= _LONGEST_LIFE:
+        raise UsageProblem("--expires-in: a key lasts between an hour and ten years", mend=f"Google takes at most 3650 days; {DEFAULT_LIFE} is the default.")  # fmt: skip
+    return life
 
 
 def _role(role: str, *, allow_any: bool) -> str:

@@ -1,0 +1,246 @@
+"""From Akka's record of a credential back to the Google project, repository and account that stand behind it.
+
+The record names the registry's host and the account, whose e-mail mostly names its project. Project and repository
+stand in the secret's name, if it was derived; else the account's roles tell where it may pull from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bootstrap.errors import PullkeyError, UsageProblem
+from bootstrap.provider import HeldCredential, RunContext
+from bootstrap.reference import parse_reference
+from providers.gcr import cloud, policy
+from providers.gcr.facts import Facts, shared_cloud, shared_facts
+from providers.gcr.steps import made_by_pullkey
+from providers.gcr.target import (
+    CREATE,
+    DEFAULT_ROLE,
+    STORAGE_ROLE,
+    UPLOAD,
+    GcrTarget,
+    host_of,
+    impersonated,
+    is_project,
+    is_repository,
+    location_of,
+    project_of,
+    registry_secret_name,
+    repository_of,
+    split_path,
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a credential may be for: a project, and one repository of it or "" for all."""
+
+    project: str
+    repository: str
+
+    def __str__(self) -> str:
+        return f"{self.project}/{self.repository}" if self.repository else f"project {self.project}"
+
+
+async def locate(held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> GcrTarget:
+    """See `bootstrap.provider.Provider.locate`."""
+    from google.api_core import exceptions
+
+    google = shared_cloud(context.shared, impersonated(login), context.trace)
+    await google.connect()
+    search = _Search(held, shared_facts(context.shared, google))
+    try:
+        return await search.target(login.get("image"), google.impersonate)
+    except exceptions.GoogleAPICallError as error:
+        raise cloud.refused(error, f"show what stands behind {held.name}") from None
+
+
+class _Search:
+    def __init__(self, held: HeldCredential, facts: Facts) -> None:
+        if held.link is None:
+            raise AssertionError("only a credential of ours is looked for")
+        self._name = held.name
+        self._key_id = held.link.key_id
+        self._email = f"{held.link.name}@{held.link.domain}"
+        self._own = project_of(self._email)
+        self._host = host_of(held.server)
+        self._location = location_of(self._host)
+        self._facts = facts
+
+    async def target(self, image: str | None, impersonate: str) -> GcrTarget:
+        place, path, reference = await self._named(image) if image else (await self._found(), "", "")
+        resource = f"projects/{self._own or '-'}/serviceAccounts/{self._email}"
+        account, role, (source, life) = await asyncio.gather(
+            self._account(resource), self._role(place), self._key_source(resource)
+        )
+        # An account that is gone is nobody's: who wants it again makes it under its name.
+        ours = account is None or (account != "unseen" and made_by_pullkey(account))
+        return GcrTarget(
+            project=place.project,
+            host=self._host,
+            location=self._location,
+            repository=place.repository,
+            image_path=path,
+            reference=reference,
+            account=self._email,
+            account_given=not (ours and self._own == place.project),
+            role=role,
+            skip_grant=False,
+            enable_apis=False,
+            impersonate=impersonate,
+            key_source=source,
+            life=life,
+        )
+
+    # -- where ---------------------------------------------------------------------------------------------------
+
+    async def _named(self, image: str) -> tuple[Place, str, str]:
+        named = parse_reference(image, where="--image")
+        if named.registry != self._host:
+            raise UsageProblem(f"--image is of {named.registry}, and Akka's {self._name} is for {self._host}", mend="Name an image of that registry.")  # fmt: skip
+        project, repository, path = split_path(self._host, named.path)
+        if not project or not repository:
+            raise UsageProblem(f"--image: {image!r} names no repository of {self._host}", mend=self._how())
+        return Place(project, repository), path, named.reference if path else ""
+
+    async def _found(self) -> Place:
+        projects = [self._own] if self._own else []
+        derived = await self._each(self._derived, projects)
+        if len(derived) != 1 or await self._granted_role(derived[0]) is None:
+            # The name was given by hand, or is of another project, or can be read in two ways: the roles decide.
+            projects += [project for project in self._spelled() if await self._exists(project)]
+            derived = await self._each(self._derived, projects)
+        if len(derived) == 1:
+            return derived[0]
+        granted = await self._each(self._granted, projects)
+        both = [place for place in derived if place in granted]
+        likely = both or derived or granted or self._no_longer_there()
+        if len(likely) == 1:
+            return likely[0]
+        if not likely:
+            raise PullkeyError(
+                f"Which repository of {self._host} Akka's {self._name} is for cannot be told: {self._email} has no "
+                f"role to pull in {_listed(projects) or 'any project that its name tells'}",
+                mend=self._how(),
+            )
+        raise PullkeyError(f"Akka's {self._name} may be for any of these: {_listed(likely)}", mend=self._how())  # fmt: skip
+
+    def _how(self) -> str:
+        return f"Name an image of it: --image {self._host}/PROJECT/{'' if repository_of(self._host) else 'REPOSITORY/'}IMAGE:TAG"
+
+    async def _each(
+        self, ask: Callable[[str], Awaitable[list[Place]]], projects: Sequence[str]
+    ) -> list[Place]:
+        return [place for found in await asyncio.gather(*map(ask, projects)) for place in found]
+
+    def _rest(self) -> str:
+        """What the secret's name has after the host; "" for a name that was not derived from it."""
+        prefix = registry_secret_name(self._host, "", "") + "-"
+        return self._name.removeprefix(prefix) if self._name.startswith(prefix) else ""
+
+    def _spelled(self) -> list[str]:
+        """The other projects that the secret's name may spell; its dashes do not say where the project ends."""
+        words = self._rest().split("-")
+        heads = ["-".join(words[:count]) for count in range(1, len(words) + 1)]
+        return [head for head in heads if is_project(head) and head != self._own]
+
+    async def _exists(self, project: str) -> bool:
+        from google.api_core import exceptions
+
+        try:
+            return await self._facts.project_state(project)() == "ACTIVE"
+        except (exceptions.NotFound, exceptions.PermissionDenied, exceptions.InvalidArgument):
+            return False
+
+    async def _derived(self, project: str) -> list[Place]:
+        """The places in a project whose derived secret name this is."""
+        if only := repository_of(self._host):
+            candidates = [only]
+        else:
+            candidates = ["", *await self._repositories(project)]
+        return [Place(project, it) for it in candidates if registry_secret_name(self._host, project, it) == self._name]  # fmt: skip
+
+    async def _repositories(self, project: str) -> list[str]:
+        """The repositories for images there; where they may not be listed, the one that the secret's name spells."""
+        from google.api_core import exceptions
+
+        try:
+            return await self._facts.repositories(project, self._location)()
+        except (exceptions.PermissionDenied, exceptions.NotFound):
+            spelled = self._rest().removeprefix(project + "-")
+            return [spelled] if spelled != self._rest() and is_repository(spelled) else []
+
+    async def _granted(self, project: str) -> list[Place]:
+        """The places in a project that the account has a documented role on."""
+        only = repository_of(self._host)
+        places = [Place(project, it) for it in ["", *([only] if only else await self._repositories(project))]]
+        roles = await asyncio.gather(*(self._granted_role(place) for place in places))
+        found = [place for place, role in zip(places, roles, strict=True) if role]
+        return [Place(project, only)] if found and only else found
+
+    def _no_longer_there(self) -> list[Place]:
+        """The place that the name spells in the account's own project, though Google shows no such repository."""
+        spelled = repository_of(self._host) or self._rest().removeprefix(f"{self._own}-")
+        if is_repository(spelled) and registry_secret_name(self._host, self._own, spelled) == self._name:
+            return [Place(self._own, spelled)]
+        return []
+
+    # -- what ----------------------------------------------------------------------------------------------------
+
+    async def _account(self, resource: str) -> Any:
+        """The account; None if it is gone, "unseen" if it may not be looked at."""
+        from google.api_core import exceptions
+
+        try:
+            return await self._facts.account(resource)()
+        except exceptions.PermissionDenied:
+            return "unseen"
+
+    async def _role(self, place: Place) -> str:
+        role = await self._granted_role(place)
+        if role is None and place.repository:
+            # What Akka's older page grants, it grants on the project.
+            project_wide = await self._granted_role(Place(place.project, ""))
+            role = STORAGE_ROLE if project_wide == STORAGE_ROLE else None
+        return role or DEFAULT_ROLE
+
+    async def _granted_role(self, place: Place) -> str | None:
+        """The documented role that the account has right there, if its policy may be read."""
+        from google.api_core import exceptions
+
+        resource = f"projects/{place.project}"
+        if place.repository:
+            resource += f"/locations/{self._location}/repositories/{place.repository}"
+        try:
+            found = await self._facts.policy(resource)()
+        except (exceptions.PermissionDenied, exceptions.NotFound):
+            return None
+        return next((it for it in (DEFAULT_ROLE, STORAGE_ROLE) if policy.has(found, it, self._email)), None)
+
+    async def _key_source(self, resource: str) -> tuple[str, dt.timedelta]:
+        """How the key that Akka holds was made: the next one is made in the same way, with as long a life."""
+        from google.api_core import exceptions
+        from google.cloud import iam_admin_v1
+
+        default = dt.timedelta(days=90)
+        try:
+            key = (await self._facts.keys(resource)()).get(self._key_id)
+        except exceptions.PermissionDenied:
+            return CREATE, default
+        if key is None or key.key_origin != iam_admin_v1.ServiceAccountKeyOrigin.USER_PROVIDED:
+            return CREATE, default
+        ends = cloud.end_of(key)
+        if ends is None:
+            return UPLOAD, default
+        # To the day: the certificate begins a little before it was made.
+        days = round((ends - key.valid_after_time) / dt.timedelta(days=1))
+        return UPLOAD, dt.timedelta(days=days) if days else ends - key.valid_after_time
+
+
+def _listed(things: Sequence[object]) -> str:
+    return ", ".join(sorted({str(thing) for thing in things}))
