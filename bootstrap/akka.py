@@ -141,6 +141,18 @@ class AkkaCli:
             raise StepFailed(f"akka projects list failed: {answer.complaint}")
         return parse_projects(answer.out, self.scope.context)
 
+    async def project_name(self) -> str:
+        """The project's name, asked where the CLI's configuration decides; "" if it does not tell."""
+        if self.scope.project:
+            return self.scope.project
+        answer = await self._read(["projects", "get", *self.scope.arguments(with_region=False), "-o", "json"])
+        try:
+            document = json.loads(answer.out) if answer.code == 0 else {}
+        except ValueError:
+            return ""
+        found = parse_projects(json.dumps([document])) if isinstance(document, dict) else []
+        return found[0].project if found else ""
+
     def elsewhere(self, scope: AkkaScope) -> AkkaCli:
         """The same CLI for another project."""
         return AkkaCli(scope, self.deadline, self.trace, self.program)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from bootstrap.errors import LeftOver, Problem
 from bootstrap.reporter import Reporter
-from bootstrap.steps import Sighting, State
+from bootstrap.steps import Fate, Removal, Sighting, State
 from bootstrap.words import sentence
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 _WORDS = {State.DONE: "is there", State.MISSING: "to do", State.UNSEEN: "cannot be seen"}
+_FATES = {Fate.REMOVE: "goes", Fate.KEEP: "stays", Fate.GONE: "is gone", Fate.UNSEEN: "not seen"}
 
 
 class PlainReporter:
@@ -36,6 +37,12 @@ class PlainReporter:
     def planned(self, rows: Sequence[tuple[str, str, Sighting]]) -> None:
         for _, title, sighting in rows:
             self._line(f"  [{_WORDS[sighting.state]:8}] {title}{_because(sighting.detail)}")
+
+    def removals(self, removals: Sequence[Removal]) -> None:
+        for one in removals:
+            self._line(f"  [{_FATES[one.fate]:8}] {one.what}{_because(one.why)}")
+            if one.command and one.fate is not Fate.REMOVE:
+                self._line(f"             by hand: {one.command}")
 
     def notice(self, text: str) -> None:
         self._line(f"  note: {text}")

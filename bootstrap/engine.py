@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
 
 from bootstrap.akka import AkkaCli
 from bootstrap.common_steps import (
@@ -48,13 +48,16 @@ from bootstrap.handshake import (
 from bootstrap.journal import Entry, Journal, Record
 from bootstrap.link import KeyLink
 from bootstrap.once import Once
-from bootstrap.provider import RunContext, Session, Target, right
+from bootstrap.proofs import Proofs
+from bootstrap.provider import HeldCredential, RunContext, Session, Target, right
 from bootstrap.reporter import Reporter
-from bootstrap.retirement import ClearStep, RetireStep
+from bootstrap.retirement import RETIRE, ClearStep, RetireStep
 from bootstrap.secret import Secret
 from bootstrap.steps import Findings, Notice, Sighting, State, Step, StillThere
 
 _GRACE_SECONDS = 15.0
+OFFBOARD = "offboard"
+"""The journal's name of an offboarding."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Wishes:
     wait: bool = True
     dry_run: bool = False
     yes: bool = False
+    question: str = ""
     command: str = ""
     grace: dt.timedelta | None = None
     """A rotation: how long the key that Akka held is left. None: no rotation."""
@@ -117,6 +121,16 @@ class Declined(PullkeyError):
     exit_code = ExitCode.REFUSED
 
 
+PartWith = Callable[[HeldCredential], Awaitable["Parted"]]
+
+
+class Parted(Protocol):
+    """What became of what stood behind a record."""
+
+    left_over: list[LeftOver]
+    error: PullkeyError | None
+
+
 @dataclass
 class Run:
     """One onboarding. `execute` does it all; `interrupt` may be called meanwhile, from the same event loop."""
@@ -129,6 +143,9 @@ class Run:
     reporter: Reporter
     wishes: Wishes
     patience: Patience = field(default_factory=Patience)
+    proofs: Proofs | None = None
+    part_with: PartWith | None = None
+    """Removes what stood behind a record of ours that another registry's has replaced."""
 
     def __post_init__(self) -> None:
         self.outcome = Outcome()
@@ -158,6 +175,7 @@ class Run:
         self._stop = asyncio.Event()
         self.public = ""
         self._entries: list[tuple[Step, Entry]] = []
+        self._promised: dict[str, Entry] = {}
 
     # -- the whole of it -----------------------------------------------------------------------------------------
 
@@ -231,15 +249,21 @@ class Run:
             return
         if "key" in {step.name for step in pending}:
             await self.session.ask()
-        if not self.wishes.yes and not self.reporter.confirm(f"Make {self.target.label} pullable for Akka?"):
+        if not self.wishes.yes and not self.reporter.confirm(self.wishes.question):
             raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
         self.changing = True
         if lost is not None:
             await self._recover(lost)
         if pending:
             self.journal.begin(self.context.run_id, self.wishes.command)
+            overwritten = await self._overwritten(pending)
+            if overwritten is not None:
+                self.journal.about_to(OFFBOARD, as_intent(overwritten))
             await self._do_all(pending)
             self.outcome.result, self.outcome.changed = "done", True
+            if overwritten is not None:
+                await self._part_with(overwritten)
+            self.journal.end()
         self.outcome.credential = await self._described()
         if self.outcome.left_over:
             self.outcome.exit_code = ExitCode.LEFT_OVER
@@ -374,10 +398,13 @@ class Run:
         if not same_server(held.server, server):
             if not self.wishes.replace:
                 return Findings([Problem(ProblemKind.QUESTION, f"Akka's credential {name} is for another registry, {held.server}", "Give another --secret-name, or --replace to overwrite it", step="handoff")])  # fmt: skip
-            return Findings([], [Notice(f"Akka's credential {name} for {held.server} will be replaced, as --replace says.")])  # fmt: skip
+            then = "; what stands behind the old one is removed then" if held.link else ""
+            return Findings([], [Notice(f"Akka's credential {name} for {held.server} will be replaced, as --replace says{then}.")])  # fmt: skip
         if held.link is None:
             whose = f"the credential of {held.username or 'nobody'}"
             return Findings([], [Notice(f"Akka's {name} ({whose}) will be replaced once the new key pulls; what stands behind it was not made by pullkey and stays as it is.")])  # fmt: skip
+        if (await recorded_link(self.session, held))[0] is None:
+            return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id} of {held.link.name}@{held.link.domain}) will be replaced once the new key pulls; what stands behind it is removed then.")])  # fmt: skip
         if self.wishes.grace is not None:
             return Findings()  # what becomes of the old key is a step of its own
         return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id}) will be replaced once the new key pulls; its own key stays until the next `pullkey rotate`.")])  # fmt: skip
@@ -416,6 +443,24 @@ class Run:
             "email": str(link) if link else None, "key_id": link.key_id if link else None, "ends": None,
         }  # fmt: skip
 
+    async def _overwritten(self, pending: Sequence[Step]) -> HeldCredential | None:
+        """The record of ours, of another registry or identity, that this run's handoff takes the name of."""
+        held = await self._held()
+        if held is None or held.link is None or self.handoff not in pending:
+            return None
+        link, _ = await recorded_link(self.session, held)
+        return held if link is None else None
+
+    async def _part_with(self, held: HeldCredential) -> None:
+        """Akka holds the new one; nothing that goes wrong here is a reason to undo it."""
+        if self.part_with is None:
+            return
+        parted = await self.part_with(held)
+        self.outcome.left_over += parted.left_over
+        if parted.error is not None:
+            what = f"what stood behind Akka's earlier {held.name} ({held.username}, {held.email}): {parted.error.what}"
+            self.outcome.left_over.append(LeftOver(what, ""))
+
     # -- doing ---------------------------------------------------------------------------------------------------
 
     async def _do_all(self, pending: Sequence[Step]) -> None:
@@ -441,6 +486,10 @@ class Run:
                 halt.set()
                 raise
 
+        for step in pending:
+            if step.name == RETIRE:
+                # From the handoff on the old key is to go, even if this run does not live to do it.
+                self._promised[step.name] = self.journal.about_to(step.name, step.intent())
         tasks = [asyncio.create_task(take(step), name=step.name) for step in pending]
         try:
             await _first(asyncio.wait(tasks), self._stop.wait())
@@ -458,7 +507,6 @@ class Run:
             if isinstance(error, PullkeyError) or not isinstance(error, Exception):
                 raise
             raise self._as_told(error) from error
-        self.journal.end()
 
     async def _wind_up(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """A call under way gets the time to answer: one that is cut off leaves nobody knowing what was made."""
@@ -478,7 +526,7 @@ class Run:
             return
         self.reporter.begin(step.name, step.title)
         begin = time.monotonic()
-        entry = self.journal.about_to(step.name, step.intent())
+        entry = self._promised.get(step.name) or self.journal.about_to(step.name, step.intent())
         self._entries.append((step, entry))
         try:
             done = await step.do()
@@ -499,7 +547,12 @@ class Run:
             self.journal.has_made(entry, done.made)
         if step is self.handshake:
             self.outcome.proven = done.detail
+            self._remember_proof()
         self.reporter.finish(step.name, done.detail, result.seconds)
+
+    def _remember_proof(self) -> None:
+        if self.proofs is not None and self.session.credential is not None:
+            self.proofs.remember(self.session.credential.link.key_id)
 
     async def _note_replaced(self) -> None:
         """The new credential says which key it replaces, for whoever is to delete that one."""
@@ -562,21 +615,34 @@ class Run:
             # Without an id its creation was not answered: that is no key that Akka holds, least of all if it holds none.
             if entry.step == "key" and (key_id is None or key_id != holds):
                 await self._undo(by_name["key"], entry)
-            elif entry.step in ("retire", "offboard") and key_id and key_id != holds:
+            elif entry.step in (RETIRE, OFFBOARD) and key_id and key_id != holds:
                 await self._retire_lost(key_id, entry)
             else:
                 self.journal.forget(entry)
         self.journal.end()
 
     async def _retire_lost(self, key_id: str, entry: Entry) -> None:
-        """A key that a lost run was taking out of use, and that Akka no longer holds, goes for good."""
+        """A key that a lost run was taking out of use, and that Akka no longer holds: as that run would have."""
+        if entry.step == OFFBOARD:
+            held = HeldCredential(**entry.intent["held"])
+            if (await recorded_link(self.session, held))[0] is None:
+                await self._part_with(held)
+                self.journal.forget(entry)
+                return
+        session, in_grace = self.session, bool(entry.known.get("grace"))
+        undone = ""
         try:
-            if await self.session.delete_key(key_id):
-                undone = f"deleted key {key_id}, which that run was taking out of use"
-                self.outcome.undone.append(undone)
-                self.reporter.undone(undone)
+            if not in_grace:
+                undone = f"deleted key {key_id}" if await session.delete_key(key_id) else ""
+            elif session.disables_keys and (facts := await session.key_facts(key_id)) and not facts.disabled:
+                await session.switch_key(key_id, on=False)
+                undone = f"switched off key {key_id}"
         except PullkeyError as error:
-            self.outcome.left_over.append(LeftOver(f"key {key_id} ({error.what})", self.session.delete_key_command(key_id)))  # fmt: skip
+            left = LeftOver(f"key {key_id} ({error.what})", session.delete_key_command(key_id))
+            self.outcome.left_over.append(left)
+        if undone:
+            self.outcome.undone.append(undone)
+            self.reporter.undone(undone)
         self.journal.forget(entry)
 
     def _notice(self, text: str) -> None:
@@ -592,6 +658,11 @@ def all_steps(session: Session, context: RunContext, akka: AkkaCli, secret_name:
 
     handshake = HandshakeStep(session, context, challenge=nothing, key_pending=nothing, patience=Patience())
     return [*session.steps, handshake, HandoffStep(session, context, akka, secret_name, key_pending=nothing)]
+
+
+def as_intent(held: HeldCredential) -> dict[str, Any]:
+    """What the journal keeps of a credential that is to go; Akka may not show it any more when it is needed."""
+    return {"held": asdict(held), "key_id": held.link.key_id if held.link else ""}
 
 
 def _about_the_registry(answered: Challenge | Attempt, sightings: Mapping[str, Sighting]) -> Findings:

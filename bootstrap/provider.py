@@ -73,11 +73,9 @@ class Target(Protocol):
         """What tells this target from any other: two runs with the same must not go at once."""
 
 
-class Closable(Protocol):
-    """Something that holds connections."""
-
-    async def close(self) -> None:
-        """Give them back."""
+def new_run_id() -> str:
+    """What marks all that one run makes for one target."""
+    return uuid.uuid4().hex[:12]
 
 
 class Shared:
@@ -121,7 +119,7 @@ class RunContext:
     tell: Tell
     trace: Callable[[str], None]
     new_key: bool = False
-    run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    run_id: str = field(default_factory=new_run_id)
     held: Callable[[], Awaitable[HeldCredential | None]] | None = None
     ask_secret: Callable[[str], Awaitable[Secret | None]] = nobody_to_ask
     shared: Shared = field(default_factory=Shared)
@@ -225,6 +223,10 @@ class Session(ABC):
     async def diagnose(self, attempt: Attempt) -> str:
         """What the cloud itself says about a handshake that keeps failing: key, identity and grant looked at anew."""
 
+    async def identity(self) -> str:
+        """Who pulls, as a person names them."""
+        return await self.username() or ""
+
     def holds(self, link: KeyLink) -> bool:
         """Whether a key is of this target's identity, where the user name alone does not tell."""
         return True
@@ -325,6 +327,8 @@ class Provider(Protocol):
     options: Sequence[Option]
     fallback: bool
     """Whether it takes any server that no other provider recognises."""
+    aliases: tuple[str, ...]
+    """Hosts that all mean its one registry, where there is only one."""
 
     def recognises(self, held: HeldCredential) -> bool:
         """Whether Akka's record is of this kind of registry, by its server alone."""

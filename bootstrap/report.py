@@ -1,89 +1,21 @@
-"""How a run ended: the last lines for a person, and the JSON object for a program."""
+"""How a run ended: the last lines for a person, on stderr."""
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.akka import AkkaScope
+from bootstrap.behind import Behind
 from bootstrap.engine import Outcome
-from bootstrap.errors import ExitCode, Problem
-from bootstrap.provider import Session, Target
+from bootstrap.errors import ExitCode
+from bootstrap.offboarding import Parting
 from bootstrap.runbook import filled_in
-from bootstrap.steps import Step
 from bootstrap.words import sentence
 
 if TYPE_CHECKING:
     from bootstrap.engine import Run
-
-SCHEMA_VERSION = 1
-
-
-def as_json(
-    outcome: Outcome,
-    *,
-    command: str,
-    provider: str,
-    target: Target,
-    scope: AkkaScope,
-    secret_name: str,
-    session: Session,
-    steps: Sequence[Step],
-) -> str:
-    """The object that `pullkey schema` describes. It holds no secret: none is in an `Outcome`."""
-    variables = session.script_variables()
-    scripts = {step.name: filled_in(step.script().shown, variables) for step in steps}
-    document: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "command": command,
-        "result": outcome.result,
-        "exit_code": int(outcome.exit_code),
-        "changed": outcome.changed,
-        "proven": outcome.proven or None,
-        "provider": provider,
-        "registry": target.label,
-        "as": outcome.who or None,
-        "akka": {
-            "project": scope.project or None,
-            "owner": scope.owner or None,
-            "region": scope.region or None,
-            "secret_name": secret_name,
-        },
-        "credential": dict(outcome.credential) or None,
-        "steps": [
-            {
-                "name": result.name,
-                "title": result.title,
-                "state": str(result.seen.state),
-                "reason": result.seen.detail,
-                "result": result.result,
-                "detail": result.detail,
-                "seconds": result.seconds,
-                "command": scripts[result.name],
-            }
-            for result in outcome.steps.values()
-        ],
-        "problems": [_problem(problem) for problem in outcome.problems],
-        "notices": outcome.notices,
-        "undone": outcome.undone,
-        "left_over": [{"what": item.what, "command": item.command} for item in outcome.left_over],
-        "error": {"what": outcome.error.what, "mend": outcome.error.mend} if outcome.error else None,
-    }
-    return json.dumps(document, indent=2)
-
-
-def _problem(problem: Problem) -> dict[str, str | None]:
-    return {
-        "kind": str(problem.kind),
-        "what": problem.what,
-        "mend": problem.mend or None,
-        "step": problem.step or None,
-        "permission": problem.permission or None,
-    }
 
 
 def tell_end(
@@ -134,6 +66,32 @@ def tell_end(
         line("Then run this command again; it goes on from there.")
     elif any(problem.permission for problem in outcome.problems):
         line("With --handover FILE the steps are written down for whoever has the rights.")
+
+
+def tell_parting(parting: Parting, behind: Behind) -> None:
+    """The last lines of an offboarding."""
+
+    def line(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    name = behind.held.name
+    if parting.result == "planned":
+        line("Nothing was changed.")
+    elif parting.error is not None:
+        line(f"pullkey: {sentence(parting.error.what)}")
+        if parting.error.mend:
+            line(f"  {sentence(parting.error.mend)}")
+    elif parting.left_over:
+        line(
+            f"Akka no longer has {name}, and not everything behind it could be removed; see what is left over above."
+        )
+    elif parting.result == "done":
+        stays = sum(item.removal.fate == "keep" for item in parting.items)
+        line(
+            f"Done: {name} is gone{', but for what stays, as told above' if stays else ', and all that stood behind it'}."
+        )
+    else:
+        line("There was nothing to remove.")
 
 
 def _tell_error(outcome: Outcome, line: Any, *, verbose: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bootstrap.errors import LeftOver, Problem
-from bootstrap.steps import Sighting
+from bootstrap.steps import Removal, Sighting
 
 
 class Reporter(Protocol):
@@ -17,6 +17,9 @@ class Reporter(Protocol):
 
     def planned(self, rows: Sequence[tuple[str, str, Sighting]]) -> None:
         """The steps: name, title, and what was seen of each."""
+
+    def removals(self, removals: Sequence[Removal]) -> None:
+        """What offboarding will do with each thing."""
 
     def notice(self, text: str) -> None:
         """Something to know."""

@@ -15,6 +15,7 @@ from bootstrap.link import KeyLink
 from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step
 
+RETIRE = "retire"
 DEFAULT_GRACE = dt.timedelta(hours=24)
 
 
@@ -88,7 +89,7 @@ class RetireStep(Step):
     It never fails the run: Akka has a key that pulls, and what could not be done is left over, with its command.
     """
 
-    name = "retire"
+    name = RETIRE
     quiet = True
     after = ("handoff",)
 
@@ -129,7 +130,7 @@ class RetireStep(Step):
         return Sighting(State.MISSING, f"Akka holds key {link.key_id}")
 
     def intent(self) -> Intent:
-        return {"key_id": self._key_id}
+        return {"key_id": self._key_id, "grace": self._grace.total_seconds()}
 
     async def do(self) -> Done:
         session, key_id = self._session, self._key_id

@@ -18,6 +18,13 @@ _COMMANDS = {
     "onboard": ("bootstrap.cli.target", "onboard", "Make a registry pullable for an Akka project."),
     "plan": ("bootstrap.cli.target", "plan", "Show what onboard would do; change nothing."),
     "verify": ("bootstrap.cli.target", "verify", "Say what is proven of a credential that Akka holds."),
+    "list": ("bootstrap.cli.credentials", "list_credentials", "Show what Akka has, joined with the clouds."),
+    "rotate": ("bootstrap.cli.credentials", "rotate", "Replace the key behind a credential."),
+    "offboard": (
+        "bootstrap.cli.credentials",
+        "offboard",
+        "Take a credential out of use, and what stands behind it.",
+    ),
     "runbook": ("bootstrap.cli.target", "runbook", "Write the steps as a script or page for a person."),
     "sandbox": ("bootstrap.cli.sandbox", "sandbox", "Try it all against made-up clouds on this machine."),
     "schema": ("bootstrap.cli.schema", "schema", "Print the JSON Schema of --output json."),

@@ -1,0 +1,59 @@
+"""Ctrl-C, SIGTERM and SIGHUP: the first ends a run in order, the second ends the process at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from typing import Protocol
+
+import click
+
+from bootstrap.errors import ExitCode
+from bootstrap.reporter import Reporter
+
+
+class Interruptible(Protocol):
+    """Something that may be in the middle of a change."""
+
+    changing: bool
+
+    def interrupt(self) -> None:
+        """End in order."""
+
+
+@contextlib.contextmanager
+def ends_in_order(run: Interruptible, reporter: Reporter, command: str) -> Iterator[None]:
+    """While this is open, the first signal ends the run in order; the second stops at once and says what is left."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    asked = 0
+
+    def stop() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            reporter.close()
+            click.echo(f"pullkey: Stopped at once. What was made is in the journal; run this again to clear up:\n  {command}", err=True)  # fmt: skip
+            os._exit(ExitCode.INTERRUPTED)
+        if run.changing:
+            click.echo(
+                "Interrupted: waiting for the calls under way, then ending in order. Once more stops at once.",
+                err=True,
+            )
+            run.interrupt()
+        elif task is not None:
+            task.cancel()
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise click.Abort from None
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,179 @@
+"""The JSON objects of `--output json`, which `pullkey schema` describes. None holds a secret: none is in what they tell."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bootstrap.akka import AkkaScope
+from bootstrap.behind import Behind
+from bootstrap.engine import Run
+from bootstrap.errors import ExitCode, LeftOver, Problem, PullkeyError
+from bootstrap.offboarding import Parting
+from bootstrap.provider import KeyFacts
+from bootstrap.runbook import filled_in
+from bootstrap.standing import Standing, due
+
+SCHEMA_VERSION = 1
+
+
+def as_text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2)
+
+
+def run_document(run: Run, *, command: str, provider: str, scope: AkkaScope) -> dict[str, Any]:
+    """One run for one target: `onboard`, `plan`, `verify`, `rotate`."""
+    outcome, session = run.outcome, run.session
+    variables = session.script_variables()
+    scripts = {step.name: filled_in(step.script().shown, variables) for step in run.steps}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "result": outcome.result,
+        "exit_code": int(outcome.exit_code),
+        "changed": outcome.changed,
+        "proven": outcome.proven or None,
+        "provider": provider,
+        "registry": run.target.label,
+        "as": outcome.who or None,
+        "akka": _akka(scope, run.wishes.secret_name),
+        "credential": dict(outcome.credential) or None,
+        "steps": [
+            {
+                "name": result.name,
+                "title": result.title,
+                "state": str(result.seen.state),
+                "reason": result.seen.detail,
+                "result": result.result,
+                "detail": result.detail,
+                "seconds": result.seconds,
+                "command": scripts[result.name],
+            }
+            for result in outcome.steps.values()
+        ],
+        "problems": [_problem(problem) for problem in outcome.problems],
+        "notices": outcome.notices,
+        "undone": outcome.undone,
+        "left_over": _left_over(outcome.left_over),
+        "error": _error(outcome.error),
+    }
+
+
+def parting_document(parting: Parting, behind: Behind, *, scope: AkkaScope) -> dict[str, Any]:
+    """One offboarding."""
+    held = behind.held
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "offboard",
+        "result": parting.result,
+        "exit_code": int(parting.exit_code),
+        "changed": parting.changed,
+        "provider": behind.provider.name,
+        "registry": behind.target.label if behind.target else held.server,
+        "akka": _akka(scope, held.name),
+        "things": [
+            {
+                "name": item.name,
+                "what": item.removal.what,
+                "fate": str(item.removal.fate),
+                "why": item.removal.why or None,
+                "command": item.removal.command or None,
+                "result": item.result or None,
+                "detail": item.detail or None,
+            }
+            for item in parting.items
+        ],
+        "notices": parting.notices,
+        "left_over": _left_over(parting.left_over),
+        "error": _error(parting.error),
+    }
+
+
+def results_document(command: str, results: Sequence[Mapping[str, Any]], code: int) -> dict[str, Any]:
+    """What one command has done to several credentials."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "exit_code": int(code),
+        "results": list(results),
+    }
+
+
+def list_document(standings: Sequence[Standing], *, scope: AkkaScope, code: ExitCode) -> dict[str, Any]:
+    """What `pullkey list` shows."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "list",
+        "exit_code": int(code),
+        "akka": {name: value for name, value in _akka(scope, "").items() if name != "secret_name"},
+        "credentials": [_standing(one) for one in standings],
+    }
+
+
+def _standing(one: Standing) -> dict[str, Any]:
+    held, link = one.behind.held, one.behind.held.link
+    return {
+        "name": held.name,
+        "state": one.state.replace(" ", "-"),
+        "provider": one.behind.provider.name,
+        "registry": one.behind.target.label if one.behind.target else None,
+        "server": held.server,
+        "username": held.username,
+        "email": held.email,
+        "status": held.status or None,
+        "regions_behind": held.behind or None,
+        "identity": one.identity or None,
+        "grant": one.grant or None,
+        "key_id": link.key_id if link else None,
+        "key": _key(one.key),
+        "replaced_key": _key(one.replaced),
+        "due": (due(one.key) or None) if one.key else None,
+        "last_pulled": _moment(one.proven),
+        "wrong": one.wrong,
+        "not_seen": one.unseen,
+        "notes": one.known,
+    }
+
+
+def _key(key: KeyFacts | None) -> dict[str, Any] | None:
+    if key is None:
+        return None
+    return {
+        "id": key.key_id,
+        "created": _moment(key.created),
+        "ends": _moment(key.ends),
+        "disabled": key.disabled,
+    }
+
+
+def _moment(moment: dt.datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None
+
+
+def _akka(scope: AkkaScope, secret_name: str) -> dict[str, str | None]:
+    return {
+        "project": scope.project or None,
+        "owner": scope.owner or None,
+        "region": scope.region or None,
+        "secret_name": secret_name,
+    }
+
+
+def _left_over(items: Sequence[LeftOver]) -> list[dict[str, str]]:
+    return [{"what": item.what, "command": item.command} for item in items]
+
+
+def _error(error: PullkeyError | None) -> dict[str, str] | None:
+    return {"what": error.what, "mend": error.mend} if error else None
+
+
+def _problem(problem: Problem) -> dict[str, str | None]:
+    return {
+        "kind": str(problem.kind),
+        "what": problem.what,
+        "mend": problem.mend or None,
+        "step": problem.step or None,
+        "permission": problem.permission or None,
+    }

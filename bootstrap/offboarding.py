@@ -1,0 +1,341 @@
+"""Takes a credential out of use for good: Akka's reference, Akka's secret, the key, the grant, the identity.
+
+Only what is surely ours goes: the identity only if pullkey made it and nothing else uses it. What is already gone counts
+as done; what stays is told with the reason, and with the command that removes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from bootstrap.akka import AkkaCli
+from bootstrap.behind import Behind, find
+from bootstrap.engine import OFFBOARD, Declined, Interrupted, as_intent
+from bootstrap.errors import ExitCode, LeftOver, PullkeyError, StepFailed
+from bootstrap.journal import Journal
+from bootstrap.link import KeyLink
+from bootstrap.proofs import Proofs
+from bootstrap.provider import HeldCredential, RunContext, Session
+from bootstrap.reporter import Reporter
+from bootstrap.steps import Fate, Removal, StillThere
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the person asked for.
+
+    Args:
+        keep_identity: the identity stays, even where nothing else uses it.
+        keep_secret: Akka's secret stays; only the project's reference to it goes.
+        akka_too: whether Akka's side goes as well; not so where another credential has taken its name.
+    """
+
+    dry_run: bool = False
+    yes: bool = False
+    keep_identity: bool = False
+    keep_secret: bool = False
+    akka_too: bool = True
+    command: str = ""
+
+
+@dataclass
+class Item:
+    """One thing that goes or stays."""
+
+    name: str
+    removal: Removal
+    act: Callable[[], Awaitable[str]] | None = None
+    result: str = ""
+    detail: str = ""
+
+    @property
+    def goes(self) -> bool:
+        return self.removal.fate is Fate.REMOVE and self.act is not None
+
+
+@dataclass
+class Parting:
+    """What became of an offboarding."""
+
+    result: str = "unchanged"
+    exit_code: ExitCode = ExitCode.DONE
+    changed: bool = False
+    items: list[Item] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    left_over: list[LeftOver] = field(default_factory=list)
+    error: PullkeyError | None = None
+
+
+class Offboarding:
+    """One credential that is to go.
+
+    Args:
+        behind: Akka's record, and what stands behind it.
+        akka: the CLI, for the credential's project.
+        journal: of its Akka secret; its lock is held while anything is changed. None inside a run that has both.
+    """
+
+    def __init__(
+        self,
+        behind: Behind,
+        context: RunContext,
+        akka: AkkaCli,
+        journal: Journal | None,
+        reporter: Reporter,
+        proofs: Proofs,
+        wanted: Wanted,
+    ) -> None:
+        self._behind = behind
+        self._held = behind.held
+        self._context = context
+        self._akka = akka
+        self._journal = journal
+        self._reporter = reporter
+        self._proofs = proofs
+        self._wanted = wanted
+        self._stopped = False
+        self.changing = False
+        self.parting = Parting()
+
+    def interrupt(self) -> None:
+        """Begin nothing more. What has gone stays gone; the next run goes on with the rest."""
+        self._stopped = True
+
+    async def execute(self) -> Parting:
+        """Do it. Errors that a person can be told stand in what is returned; none is raised."""
+        try:
+            if self._wanted.dry_run:
+                await self._look()
+                self.parting.result = "planned"
+            else:
+                with self._journal.locked() if self._journal else contextlib.nullcontext():
+                    await self._execute()
+        except PullkeyError as error:
+            self._failed(error)
+        except Exception as error:  # noqa: BLE001  - an SDK can raise anything; a person is owed a sentence
+            session = self._behind.session
+            said = session.cloud_said(error) if session else ""
+            self._failed(StepFailed(f"Something went wrong ({said or type(error).__name__})", mend="Run it again in a while."))  # fmt: skip
+        self._reporter.left_over(self.parting.left_over)
+        return self.parting
+
+    def _failed(self, error: PullkeyError) -> None:
+        self.parting.error = error
+        self.parting.exit_code = ExitCode.LEFT_OVER if self.parting.left_over else error.exit_code
+        self.parting.result = "interrupted" if isinstance(error, Interrupted) else "refused" if isinstance(error, Declined) else "failed"  # fmt: skip
+
+    async def _execute(self) -> None:
+        await self._look()
+        going = [item for item in self.parting.items if item.goes]
+        if not going:
+            self._end_journal()
+            return
+        if not self._wanted.yes and not self._reporter.confirm(f"Remove what is marked, for Akka's {self._held.name}?"):  # fmt: skip
+            raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
+        self.changing = True
+        if self._journal is not None:
+            self._journal.begin(self._context.run_id, self._wanted.command)
+            self._journal.about_to(OFFBOARD, as_intent(self._held))
+        for item in going:
+            if self._stopped:
+                raise Interrupted("It was interrupted; what is marked and not done is still there", mend=f"Go on with: {self._wanted.command}")  # fmt: skip
+            if not await self._remove(item):
+                # Behind a credential that Akka still has, nothing may go.
+                raise StepFailed(f"{item.detail}, so what stands behind it was left alone", mend="Run it again in a while.")  # fmt: skip
+        self._end_journal()
+        self.parting.result = "done"
+        if self.parting.left_over:
+            self.parting.exit_code = ExitCode.LEFT_OVER
+
+    def _end_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.end()
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        """What goes and what stays, all of it before the first change."""
+        items = self.parting.items
+        if self._wanted.akka_too:
+            items += self._of_akka()
+        session, link = self._behind.session, self._held.link
+        if link is None:
+            items.append(
+                Item("behind", Removal(Fate.KEEP, "what stands behind it", "it was not made by pullkey"))
+            )
+        elif session is None:
+            raise self._behind.error or StepFailed("What stands behind it could not be found")
+        else:
+            others = await self._holders(link)
+            items += await self._of_keys(session, link, others)
+            items += await self._of_steps(session, link, others)
+        self._reporter.removals([item.removal for item in items])
+
+    def _of_akka(self) -> list[Item]:
+        name = self._held.name
+        project = self._akka.scope.label
+
+        async def reference() -> str:
+            await self._akka.remove_reference(name)
+            return f"{project} no longer uses {name}"
+
+        async def secret() -> str:
+            await self._akka.remove_secret(name)
+            return f"deleted Akka's secret {name}"
+
+        kept = Removal(Fate.KEEP, f"Akka's secret {name}", "--keep-secret; its key pulls nothing any more")
+        return [
+            Item("reference", Removal(Fate.REMOVE, f"Akka's credential {name} of {project}"), reference),
+            Item("secret", kept)
+            if self._wanted.keep_secret
+            else Item("secret", Removal(Fate.REMOVE, f"Akka's secret {name}"), secret),
+        ]
+
+    async def _holders(self, link: KeyLink) -> list[str]:
+        """Who else in Akka has the same key: another name, another project."""
+        name = self._held.name
+        here = [
+            held.name
+            for held in await self._akka.credentials()
+            if held.name != name and _has(held.link, link)
+        ]
+        found = [f"Akka's {other} has the same key" for other in here]
+        try:
+            current, projects = await asyncio.gather(self._akka.project_name(), self._akka.projects())
+        except PullkeyError as error:
+            self._notice(f"Whether another project of Akka has the same key could not be seen: {error.what}.")
+            return found
+
+        async def look(project: str, cli: AkkaCli) -> list[str]:
+            held = await cli.credentials()
+            return [
+                f"Akka's {one.name} of project {project} has the same key"
+                for one in held
+                if _has(one.link, link)
+            ]
+
+        looks = [look(one.project, self._akka.elsewhere(one)) for one in projects if one.project != current]
+        for answer in await asyncio.gather(*looks, return_exceptions=True):
+            if isinstance(answer, PullkeyError):
+                self._notice(
+                    f"Whether another project of Akka has the same key could not be seen: {answer.what}."
+                )
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                found += answer
+        return found
+
+    async def _of_keys(self, session: Session, link: KeyLink, others: Sequence[str]) -> list[Item]:
+        """The key that Akka holds, and the one that it replaced, where that is still there."""
+        if not session.deletes_keys:
+            why = "somebody brought it, so only its owner can revoke it"
+            what = f"the password that was handed off in run {link.key_id}"
+            return [Item("key", Removal(Fate.KEEP, what, why, session.delete_key_command(link.key_id)))]
+        items = []
+        for key_id in filter(None, (link.key_id, link.replaces)):
+            removal = await self._of_key(session, key_id, others)
+            if key_id == link.key_id or removal.fate is not Fate.GONE:
+                items.append(Item("key", removal, self._deletion(session, key_id)))
+        return items
+
+    async def _of_key(self, session: Session, key_id: str, others: Sequence[str]) -> Removal:
+        what, command = f"key {key_id}", session.delete_key_command(key_id)
+        try:
+            if await session.key_facts(key_id) is None:
+                return Removal(Fate.GONE, what)
+        except PullkeyError as error:
+            return Removal(Fate.UNSEEN, what, error.what, command)
+        if others:
+            return Removal(Fate.KEEP, what, "; ".join(others), command)
+        return Removal(Fate.REMOVE, what, command=command)
+
+    def _deletion(self, session: Session, key_id: str) -> Callable[[], Awaitable[str]]:
+        async def act() -> str:
+            try:
+                there = await session.delete_key(key_id)
+            except PullkeyError as error:
+                raise StillThere(f"key {key_id} ({error.what})", session.delete_key_command(key_id)) from None
+            self._proofs.forget(key_id)
+            return f"deleted key {key_id}" if there else f"key {key_id} was gone already"
+
+        return act
+
+    async def _of_steps(self, session: Session, link: KeyLink, others: Sequence[str]) -> list[Item]:
+        """Grant and identity, last made first."""
+        uses = list(others)
+        if session.deletes_keys:
+            try:
+                uses += await session.used_by_others({key for key in (link.key_id, link.replaces) if key})
+            except PullkeyError as error:
+                uses.append(f"whether others use it could not be seen: {error.what}")
+        items = []
+        for step in reversed(session.steps):
+            try:
+                removal = await step.removal()
+            except PullkeyError as error:
+                removal = Removal(Fate.UNSEEN, step.title, error.what)
+            if removal is None:
+                continue
+            act: Callable[[], Awaitable[str]] | None = step.remove
+            if removal.fate is Fate.REMOVE and (
+                uses or (self._wanted.keep_identity and step.name == "identity")
+            ):
+                why = _in_short(uses) if uses else "--keep-identity"
+                removal, act = Removal(Fate.KEEP, removal.what, why, removal.command), None
+            items.append(Item(step.name, removal, act))
+        return items
+
+    # -- doing ---------------------------------------------------------------------------------------------------
+
+    async def _remove(self, item: Item) -> bool:
+        """Remove one thing; False if Akka's side could not be removed, behind which nothing may go."""
+        self._reporter.begin(item.name, item.removal.what)
+        assert item.act is not None  # noqa: S101  - `goes` has said so
+        try:
+            item.detail = await item.act()
+        except StillThere as finding:
+            self._leave(item, finding.what, finding.command)
+            return True
+        except PullkeyError as error:
+            if item.name in ("reference", "secret"):
+                item.result, item.detail = "failed", error.what
+                self._reporter.fail(item.name, error.what)
+                return False
+            self._leave(item, f"{item.removal.what} ({error.what})", item.removal.command)
+            return True
+        item.result = "removed"
+        self.parting.changed = True
+        self._reporter.finish(item.name, item.detail or "it was gone already", 0.0)
+        return True
+
+    def _leave(self, item: Item, what: str, command: str) -> None:
+        item.result, item.detail = "left over", what
+        self._reporter.fail(item.name, what)
+        self.parting.left_over.append(LeftOver(what, command))
+
+    def _notice(self, text: str) -> None:
+        self.parting.notices.append(text)
+        self._reporter.notice(text)
+
+
+async def part_with(
+    held: HeldCredential, context: RunContext, akka: AkkaCli, reporter: Reporter, proofs: Proofs
+) -> Parting:
+    """Remove what stood behind a credential whose name in Akka another one has taken."""
+    behind = await find(held, context)
+    wanted = Wanted(yes=True, akka_too=False)
+    return await Offboarding(
+        behind, behind.context or context, akka, None, reporter, proofs, wanted
+    ).execute()
+
+
+def _has(one: KeyLink | None, other: KeyLink) -> bool:
+    return one is not None and other.key_id in (one.key_id, one.replaces)
+
+
+def _in_short(uses: Sequence[str]) -> str:
+    return uses[0] if len(uses) == 1 else f"{uses[0]}, and {len(uses) - 1} more"
