@@ -1,0 +1,48 @@
+"""The sandbox's stand-in for Docker Hub: its API, its token service, and its registry.
+
+It answers as the real services do; where it differs from them, it is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bootstrap.sandbox.host import LOOPBACK, Sandbox
+from providers.docker_hub.emulator import seed
+from providers.docker_hub.emulator.api import HubApi
+from providers.docker_hub.emulator.registry import AUTH, RegistryService
+from providers.docker_hub.emulator.state import HubState
+from providers.docker_hub.target import REGISTRY
+
+__all__ = ["DockerHubEmulator"]
+
+
+class DockerHubEmulator:
+    """Docker Hub, for `bootstrap.sandbox.host.Sandbox`.
+
+    Attributes:
+        state: what it holds; a test reads it, and changes it.
+        registry_port: the port of the registry and its token service.
+    """
+
+    name = "docker-hub"
+    state: HubState
+    registry_port: int
+
+    async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
+        """Serve the seeded Docker Hub; return the environment that leads the client to it, and no secret."""
+        self.state = seed.seeded_state(sandbox)
+        await seed.put_images(self.state, sandbox)
+        port = await sandbox.serve(HubApi(self.state, sandbox.gate).app)
+        registry = RegistryService(self.state, sandbox.images, sandbox.gate)
+        self.registry_port = await sandbox.serve(registry.app, hosts=[REGISTRY, AUTH])
+        hosts = ",".join(f"{host}={LOOPBACK}:{self.registry_port}" for host in (REGISTRY, AUTH))
+        return {
+            "PULLKEY_DOCKER_HUB_ENDPOINT": f"https://localhost:{port}",
+            "PULLKEY_REGISTRY_CONNECT_TO": hosts,
+            "PULLKEY_DOCKER_HUB_IMAGE": f"{seed.IMAGE}:{seed.TAG}",
+            "PULLKEY_DOCKER_HUB_HUB_USER": seed.USER,
+        }
+
+    async def stop(self) -> None:
+        """Nothing runs but what the sandbox serves, and it stops that."""

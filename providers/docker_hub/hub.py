@@ -1,0 +1,515 @@
+"""Docker Hub's API, as far as this provider calls it. There is no SDK; this is the only module that speaks HTTP to it.
+
+Source: the OpenAPI document at https://docs.docker.com/reference/api/hub/latest/ (read in its version of 2026): log in
+with `POST /v2/auth/token`; personal tokens at `/v2/access-tokens`, those of an organisation at
+`/v2/orgs/NAME/access-tokens`; whoever calls too often gets 429 with `X-Retry-After`, a point in time.
+
+What it does not say, from https://github.com/docker/hub-feedback/issues/2478 and
+https://github.com/docker/terraform-provider-docker/issues/84: whoever has logged in with a token instead of a password
+may neither see tokens nor make any ("token issued from personal access token is not allowed", 403).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import email.utils
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx
+
+from bootstrap.errors import PullkeyError, StepFailed
+from bootstrap.provider import RunContext
+from bootstrap.secret import Secret
+from bootstrap.settings import endpoint
+from bootstrap.waiting import Deadline, wait_out
+from bootstrap.words import one_line
+
+T = TypeVar("T")
+ENDPOINT = "PULLKEY_DOCKER_HUB_ENDPOINT"
+HUB = "https://hub.docker.com"
+TOKENS_PAGE = "https://app.docker.com/settings/personal-access-tokens"
+
+_TIMEOUT = 30.0
+_BODY_LIMIT = 1_000_000
+_READ_SECONDS = 60.0
+_PAGE_SIZE = 100
+_MOST_PAGES = 100
+_KEY_ID = re.compile(r"^[A-Za-z0-9-]{6,64}$")
+_BUSY = "Docker Hub is busy or briefly away; trying again."
+
+
+class NotAsked(PullkeyError):
+    """Docker Hub needs a login, and there is none."""
+
+
+class HubRefused(Exception):
+    """A call that Docker Hub refused, or did not answer as it should.
+
+    Args:
+        status: the HTTP status; 0 if there was no answer.
+        message: its own words, or what is wrong with the answer.
+        retry_after: how many seconds it asks to be left alone for.
+        second_factor: it wants a code beside the password.
+    """
+
+    def __init__(
+        self, status: int, message: str, *, retry_after: float = 0.0, second_factor: bool = False
+    ) -> None:
+        super().__init__(f"{status}")
+        self.status = status
+        self.message = message
+        self.retry_after = retry_after
+        self.second_factor = second_factor
+
+    @property
+    def missing(self) -> bool:
+        return self.status == 404
+
+    @property
+    def unanswered(self) -> bool:
+        """It may have been done all the same."""
+        return self.status in {0, 408} or self.status >= 500
+
+    @property
+    def busy(self) -> bool:
+        """It says nothing about the call itself, only that it should come again."""
+        return self.unanswered or self.status == 429
+
+    @property
+    def said(self) -> str:
+        """Docker Hub's own words, in one line, with the status."""
+        status = str(self.status) if self.status else "no answer"
+        return f"{status}, {one_line(self.message)}" if self.message else status
+
+
+def busy(error: Exception) -> str | None:
+    return _BUSY if isinstance(error, HubRefused) and error.busy else None
+
+
+@contextmanager
+def as_sentence(doing: str) -> Iterator[None]:
+    """Whatever is refused inside ends in a sentence."""
+    try:
+        yield
+    except HubRefused as error:
+        raise StepFailed(f"Docker Hub refused to {doing}: {error.said}") from None
+
+
+@dataclass(frozen=True)
+class Token:
+    """What Docker Hub shows of a token: never its text."""
+
+    key_id: str
+    label: str
+    created: dt.datetime | None
+    ends: dt.datetime | None
+    active: bool
+    repositories: tuple[
+        str, ...
+    ] = ()  # of an organisation's token, what it may pull; shown of one, not in a list
+
+    @property
+    def expired(self) -> bool:
+        return self.ends is not None and self.ends <= dt.datetime.now(dt.UTC)
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """A token that was made, with the only copy of its text."""
+
+    token: Token
+    text: Secret
+
+
+@dataclass
+class Answer:
+    """A good answer: its JSON (None where it has no body) and its headers."""
+
+    body: Any
+    headers: Mapping[str, str]
+
+
+class Connection:
+    """The connections to Docker Hub, one set for a command."""
+
+    def __init__(self) -> None:
+        named = endpoint(ENDPOINT)
+        self.url = named.url if named else HUB
+        # A redirect could carry the login to another host, so none is followed.
+        self._client = httpx.AsyncClient(base_url=self.url, timeout=_TIMEOUT, follow_redirects=False)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        trace: Callable[[str], None],
+        bearer: Secret | None = None,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """One call.
+
+        Raises:
+            HubRefused: it was refused, not answered, or answered with something that is no answer.
+        """
+        headers = {"Authorization": f"Bearer {bearer.reveal()}"} if bearer else {}
+        begin = time.monotonic()
+        status = "unanswered"
+        try:
+            async with self._client.stream(
+                method, path, headers=headers, json=body, params=query
+            ) as response:
+                status = str(response.status_code)
+                content = await _bounded(response)
+        except httpx.HTTPError as error:
+            # The error's text may hold the address, never the body; which kind it is says enough.
+            raise HubRefused(0, f"{type(error).__name__} at {self.url}") from None
+        finally:
+            trace(f"hub {method} {path} {status} {(time.monotonic() - begin) * 1000:.0f} ms")
+        return _read(response, content)
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    content = b""
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > _BODY_LIMIT:
+            raise HubRefused(0, "the answer is longer than any that is expected")
+    return content
+
+
+def _read(response: httpx.Response, content: bytes) -> Answer:
+    status = response.status_code
+    try:
+        body = json.loads(content) if content.strip() else None
+        known = True
+    except ValueError:
+        body, known = None, False
+    if 200 <= status < 300:
+        if not known:
+            # What was asked for may have been done.
+            raise HubRefused(0, "the answer is not JSON")
+        return Answer(body, response.headers)
+    fields = body if isinstance(body, dict) else {}
+    raise HubRefused(
+        status,
+        _message(fields) or response.reason_phrase,
+        retry_after=_retry_after(response.headers),
+        second_factor=bool(fields.get("login_2fa_token")),
+    )
+
+
+def _message(body: Mapping[str, Any]) -> str:
+    """The words of an error, in any of the three forms that the API has (`error`, `Error`, `ValueError`)."""
+    for name in ("detail", "message", "text"):
+        if isinstance(body.get(name), str) and body[name]:
+            return str(body[name])
+    fields = body.get("fields")
+    return json.dumps(fields) if isinstance(fields, dict) and fields else ""
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """How long to wait: `Retry-After` in seconds, or Docker Hub's `X-Retry-After`, which is a Unix time."""
+    for name in ("Retry-After", "X-Retry-After"):
+        try:
+            seconds = float(headers.get(name, ""))
+        except ValueError:
+            continue
+        return max(0.0, seconds - time.time() if seconds > 1e9 else seconds)
+    return 0.0
+
+
+@dataclass
+class Login:
+    """One user's login, asked for at most once a command, however many sessions need it.
+
+    `secret` is the password; what it is exchanged for is short-lived, and got anew when it has run out.
+    """
+
+    user: str
+    secret: Secret | None = None
+    refused: PullkeyError | None = None
+    _bearer: Secret | None = None
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def ask(self, context: RunContext) -> Secret:
+        """The password, from whoever is there to be asked.
+
+        Raises:
+            NotAsked: nobody may be asked in this run.
+            UsageProblem: there is no terminal.
+        """
+        if self.secret is None:
+            if not self.user:
+                raise NotAsked("Docker Hub was not asked: who logs in is not known", mend="Name your Docker ID: --hub-user NAME, or the variable PULLKEY_HUB_USER.")  # fmt: skip
+            self.secret = await context.ask_secret(f"The Docker Hub password of {self.user}")
+        if self.secret is None:
+            raise NotAsked("Docker Hub was not asked: no login was given")
+        return self.secret
+
+    async def bearer(self, hub: Hub, *, instead_of: Secret | None = None) -> Secret:
+        """What calls are made with.
+
+        Raises:
+            NotAsked, UsageProblem: as `ask`.
+            StepFailed: the login is refused; it is not tried twice, for an account may be locked by that.
+        """
+        async with self._lock:
+            if self.refused is not None:
+                raise self.refused
+            if self._bearer is None or self._bearer is instead_of:
+                secret = await self.ask(hub.context)
+                try:
+                    self._bearer = await hub.log_in(self.user, secret)
+                except HubRefused as error:
+                    self.refused = _no_login(self.user, error)
+                    raise self.refused from None
+            return self._bearer
+
+
+def _no_login(user: str, error: HubRefused) -> PullkeyError:
+    if error.status != 401:
+        return StepFailed(f"Docker Hub did not log {user} in: {error.said}")
+    why = " (two-factor authentication is switched on)" if error.second_factor else ""
+    return StepFailed(
+        f"Docker Hub refuses the login of {user}{why}: {error.said}",
+        mend=f"Check the password. Where two-factor authentication or single sign-on is switched on it takes none: make "
+        f"a read-only token at {TOKENS_PAGE}, and bring it with --token-stdin.",
+    )
+
+
+class Hub:
+    """The calls of one session, with the login that it shares with the others of the command.
+
+    Args:
+        context: of the run: whom to ask, how long to wait, where to tell.
+        user: who logs in.
+        secret: the password, where it was given already.
+    """
+
+    def __init__(self, context: RunContext, user: str, secret: Secret | None) -> None:
+        self.context = context
+        self._connection: Connection | None = None
+        self.login: Login = context.shared.get(("docker-hub-login", user), lambda: Login(user))
+        if secret is not None:
+            self.login.secret = secret
+
+    @property
+    def connection(self) -> Connection:
+        """Made when it is first needed: an endpoint that cannot be used is told by whoever runs the command."""
+        if self._connection is None:
+            self._connection = self.context.shared.get("docker-hub", Connection)
+        return self._connection
+
+    @property
+    def may_look(self) -> bool:
+        """Whether looking needs nobody to be asked."""
+        return self.login.secret is not None
+
+    # -- calls ---------------------------------------------------------------------------------------------------
+
+    async def log_in(self, user: str, secret: Secret) -> Secret:
+        """Exchange a password for what calls are made with (`AuthCreateAccessToken`).
+
+        Raises:
+            HubRefused: wrong, or not enough.
+        """
+        body = {"identifier": user, "secret": secret.reveal()}
+        trace = self.context.trace
+        answer = await self._patiently(
+            lambda: self.connection.send("POST", "/v2/auth/token", trace=trace, body=body)
+        )
+        return Secret(_text(answer.body, "access_token"))
+
+    async def tokens(self, organization: str) -> list[Token]:
+        """All the tokens of the user, or of an organisation."""
+        found: list[Token] = []
+        # The address of the next page comes from the answer, and could lead anywhere; the number of it cannot.
+        for page in range(1, _MOST_PAGES + 1):
+            answer = await self._read(
+                "GET", _tokens(organization), query={"page": page, "page_size": _PAGE_SIZE}
+            )
+            results = answer.body.get("results") if isinstance(answer.body, dict) else None
+            if not isinstance(results, list):
+                raise HubRefused(0, "the answer is no list of tokens")
+            found += [_token(one) for one in results]
+            if not results or not answer.body.get("next"):
+                return found
+        return found
+
+    async def token(self, key_id: str, organization: str) -> Token | None:
+        """One token, or None if there is none of this id."""
+        try:
+            answer = await self._read("GET", f"{_tokens(organization)}/{key_id}")
+        except HubRefused as error:
+            if error.missing:
+                return None
+            raise
+        return _token(answer.body)
+
+    async def create(
+        self, label: str, ends: dt.datetime, *, organization: str, repositories: Sequence[str]
+    ) -> NewToken:
+        """Make a token that may pull: one of an organisation these repositories only. Sent once, whatever comes of it.
+
+        Raises:
+            HubRefused: where it is `unanswered`, the token may be there all the same.
+        """
+        expires_at = f"{ends:%Y-%m-%dT%H:%M:%SZ}"
+        if organization:
+            scope = ["scope-image-pull"]
+            resources = [{"type": "TYPE_REPO", "path": path, "scopes": scope} for path in repositories]
+            body: dict[str, Any] = {
+                "label": label,
+                "description": "Pulls images for Akka. Made by pullkey.",
+                "resources": resources,
+                "expires_at": expires_at,
+            }
+        else:
+            body = {"token_label": label, "scopes": ["repo:read"], "expires_at": expires_at}
+        answer = await self._send("POST", _tokens(organization), body=body)
+        return NewToken(_token(answer.body), Secret(_text(answer.body, "token")))
+
+    async def switch(self, key_id: str, organization: str, *, on: bool) -> None:
+        """Activate or deactivate a token."""
+        await self._read("PATCH", f"{_tokens(organization)}/{key_id}", body={"is_active": on})
+
+    async def delete(self, key_id: str, organization: str) -> bool:
+        """Delete a token; False if there was none."""
+        try:
+            await self._read("DELETE", f"{_tokens(organization)}/{key_id}")
+        except HubRefused as error:
+            if error.missing:
+                return False
+            raise
+        return True
+
+    async def has_repository(self, path: str) -> bool:
+        """Whether the user may see a repository (`GetRepository`)."""
+        namespace, _, name = path.partition("/")
+        try:
+            await self._read("GET", f"/v2/namespaces/{namespace}/repositories/{name}")
+        except HubRefused as error:
+            if error.missing:
+                return False
+            raise
+        return True
+
+    async def _read(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """A call that may be sent again: a read, or a change that comes to the same however often it is made."""
+        return await self._patiently(lambda: self._send(method, path, query=query, body=body))
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        bearer = await self.login.bearer(self)
+        trace = self.context.trace
+        try:
+            return await self.connection.send(
+                method, path, trace=trace, bearer=bearer, query=query, body=body
+            )
+        except HubRefused as error:
+            if error.status != 401:
+                raise
+        # What the login was exchanged for lives for minutes, and a run may take longer.
+        bearer = await self.login.bearer(self, instead_of=bearer)
+        return await self.connection.send(method, path, trace=trace, bearer=bearer, query=query, body=body)
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        deadline = Deadline(min(_READ_SECONDS, max(self.context.deadline.left, 1.0)))
+        return await wait_out(
+            lambda: left_alone(call, deadline), why=busy, deadline=deadline, tell=self.context.tell
+        )
+
+
+async def left_alone(call: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
+    """Make a call; where Docker Hub asks to be left alone for a while, its refusal comes after that while."""
+    try:
+        return await call()
+    except HubRefused as error:
+        if error.busy and error.retry_after:
+            await asyncio.sleep(min(error.retry_after, deadline.left))
+        raise
+
+
+def _tokens(organization: str) -> str:
+    return f"/v2/orgs/{organization}/access-tokens" if organization else "/v2/access-tokens"
+
+
+def _text(body: Any, name: str) -> str:
+    """A secret of an answer.
+
+    Raises:
+        HubRefused: as unanswered; it is not there, or cannot be one.
+    """
+    text = body.get(name) if isinstance(body, dict) else None
+    if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable():
+        raise HubRefused(0, f"the answer holds no {name}")
+    return text
+
+
+def _token(body: Any) -> Token:
+    """A token as either of the two APIs shows it (`accessToken`, `orgAccessToken`).
+
+    Raises:
+        HubRefused: as unanswered; it is none.
+    """
+    shown = body if isinstance(body, dict) else {}
+    key_id = shown.get("uuid") or shown.get("id")
+    if not isinstance(key_id, str) or not _KEY_ID.match(key_id):
+        raise HubRefused(0, "the answer shows a token without an id")
+    resources = shown.get("resources")
+    paths = [
+        one["path"]
+        for one in (resources if isinstance(resources, list) else [])
+        if isinstance(one, dict) and one.get("type") == "TYPE_REPO" and isinstance(one.get("path"), str)
+    ]
+    return Token(
+        key_id=key_id,
+        label=str(shown.get("token_label") or shown.get("label") or ""),
+        created=_time(shown.get("created_at")),
+        ends=_time(shown.get("expires_at")),
+        active=shown.get("is_active") is not False,
+        repositories=tuple(paths),
+    )
+
+
+def _time(text: Any) -> dt.datetime | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        seen = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return seen if seen.tzinfo else seen.replace(tzinfo=dt.UTC)
+
+
+def their_clock(headers: Mapping[str, str]) -> dt.datetime | None:
+    """The time by an answer's `Date`."""
+    try:
+        return email.utils.parsedate_to_datetime(headers.get("Date", ""))
+    except ValueError:
+        return None

@@ -1,0 +1,118 @@
+"""The steps as a person would do them: bash and curl, with every secret kept out of arguments and files."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shlex
+from collections.abc import Mapping
+
+from bootstrap.steps import Script
+from providers.docker_hub.hub import TOKENS_PAGE
+from providers.docker_hub.target import DOMAIN, SERVER, DockerHubTarget
+
+_LOGIN = r"""
+# The value of a field in an answer of one line of JSON.
+field() { sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
+# The password and what it is exchanged for are in no argument of any program.
+log_in_to_hub() {
+  if [ -n "${BEARER:-}" ]; then return; fi
+  local password
+  read -rsp "The Docker Hub password of $HUB_USER: " password; echo
+  password=${password//\\/\\\\}
+  password=${password//\"/\\\"}
+  BEARER="$(printf '{"identifier":"%s","secret":"%s"}' "$HUB_USER" "$password" |
+    curl --silent --show-error --fail --header 'Content-Type: application/json' --data-binary @- "$HUB/v2/auth/token" |
+    field access_token)"
+  [ -n "$BEARER" ]
+}
+hub() {
+  local method=$1 path=$2
+  shift 2
+  curl --silent --show-error --fail --request "$method" --header 'Content-Type: application/json' \
+    --config <(printf 'header = "Authorization: Bearer %s"\n' "$BEARER") "$@" "$HUB$path"
+}
+""".strip()
+
+
+def where_to_delete(organization: str) -> str:
+    """Where a person deletes a token: with curl it takes a password and two calls, and the page shows what it is."""
+    if organization:
+        return f"open https://app.docker.com/ and choose {organization}, Identity & auth, Access tokens"
+    return f"open {TOKENS_PAGE}"
+
+
+def variables(target: DockerHubTarget, hub: str) -> Mapping[str, str]:
+    """The variables that the scripts use, quoted."""
+    named = {"SERVER": SERVER, "PULLER": target.puller}
+    if target.minted:
+        ends = dt.datetime.now(dt.UTC) + target.expires_in - dt.timedelta(minutes=5)
+        named |= {
+            "HUB": hub,
+            "HUB_USER": target.user,
+            "EXPIRES_AT": f"{ends:%Y-%m-%dT%H:%M:%SZ}",
+            "TOKENS": f"/v2/orgs/{target.organization}/access-tokens" if target.organization else "/v2/access-tokens",
+        }  # fmt: skip
+    if target.kind == "oat":
+        resources = [{"type": "TYPE_REPO", "path": path, "scopes": ["scope-image-pull"]} for path in target.repositories]  # fmt: skip
+        named["RESOURCES"] = json.dumps(resources)
+    return {name: shlex.quote(value) for name, value in named.items()}
+
+
+def credential(target: DockerHubTarget) -> Mapping[str, str]:
+    return {
+        "server": '"$SERVER"',
+        "username": '"$PULLER"',
+        "email": f'"{target.kind}+$KEY_ID@{DOMAIN}"',
+        "password": '"$TOKEN"',
+        "registry": DOMAIN,  # what is logged in to
+    }
+
+
+def preamble(target: DockerHubTarget) -> str:
+    """What the step that makes a token needs, and its undoing too."""
+    if not target.minted:
+        return ""
+    return _LOGIN
+
+
+def brought(target: DockerHubTarget) -> Script:
+    whose = target.puller or "whoever pulls"
+    return Script(
+        do=(
+            'read -rsp "The Docker Hub token of $PULLER: " TOKEN; echo\n'
+            # What stands in the e-mail for a token whose id Docker Hub alone knows.
+            "KEY_ID=\"$(od -An -N6 -tx1 /dev/urandom | tr -d ' \\n')\""
+        ),
+        check='[ -n "$TOKEN" ] && [ -n "$KEY_ID" ]',
+        why=f"Make a read-only token of {whose} at {TOKENS_PAGE}; it is not shown while you paste it.",
+        typed=f"{where_to_delete('')}  # make a read-only token of {whose}",
+    )
+
+
+def minted(target: DockerHubTarget) -> Script:
+    label = 'LABEL="pullkey runbook $(date -u +%Y%m%dT%H%M%SZ)"'
+    if target.kind == "oat":
+        body = '\'{"label":"%s","description":"Pulls images for Akka.","resources":%s,"expires_at":"%s"}\' "$LABEL" "$RESOURCES" "$EXPIRES_AT"'
+        name, why = "id", "It takes the login of an owner of the organisation, and may pull these repositories only."  # fmt: skip
+    else:
+        body = '\'{"token_label":"%s","scopes":["repo:read"],"expires_at":"%s"}\' "$LABEL" "$EXPIRES_AT"'
+        name, why = "uuid", "A personal token cannot be limited to a repository: it reads all that this user may read."  # fmt: skip
+    return Script(
+        do=(
+            "log_in_to_hub\n"
+            f"{label}\n"
+            f'MADE="$(printf {body} | hub POST "$TOKENS" --data-binary @-)"\n'
+            f'KEY_ID="$(printf %s "$MADE" | field {name})"\n'
+            'TOKEN="$(printf %s "$MADE" | field token)"\n'
+            "unset MADE\n"
+            'echo "The token is $KEY_ID, labelled $LABEL"'
+        ),
+        check='[ -n "$TOKEN" ] && [ -n "$KEY_ID" ]',
+        undo=(
+            'if [ -n "${KEY_ID:-}" ]; then log_in_to_hub && hub DELETE "$TOKENS/$KEY_ID"; '
+            f"else echo {shlex.quote('To delete the token, ' + where_to_delete(target.organization))}; fi"
+        ),
+        typed='curl --request POST --header "Authorization: Bearer $BEARER" --json BODY "$HUB$TOKENS"',
+        why=why,
+    )

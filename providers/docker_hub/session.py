@@ -1,0 +1,247 @@
+"""One Docker Hub target, open: its one step, and the facts that it shares with the checks before and after."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from bootstrap.credential import Credential
+from bootstrap.errors import Problem, ProblemKind, PullkeyError, Refused, UsageProblem
+from bootstrap.handshake import Attempt, Challenge, Probe, Verdict, exchange, fetch_challenge
+from bootstrap.link import KeyLink
+from bootstrap.provider import KeyFacts, RunContext, Session
+from bootstrap.secret import Secret
+from bootstrap.settings import endpoint
+from bootstrap.steps import Findings, Notice, State, Step
+from providers.docker_hub import scripts
+from providers.docker_hub.hub import ENDPOINT, HUB, TOKENS_PAGE, Hub, HubRefused, Token, as_sentence
+from providers.docker_hub.steps import BroughtKey, MintedKey
+from providers.docker_hub.target import KINDS, REGISTRY, SERVER, DockerHubTarget, check_token
+
+
+class DockerHubSession(Session):
+    """See `bootstrap.provider.Session`."""
+
+    def __init__(self, target: DockerHubTarget, context: RunContext) -> None:
+        self.target = target
+        self.context = context
+        self.hub = Hub(context, target.user, target.login)
+        self.token: Secret | None = target.token
+        self.disables_keys = self.deletes_keys = target.minted
+        self.waits_for_spreading = target.minted
+        self._key: Step = MintedKey(self) if target.minted else BroughtKey(self)
+        self.steps = [self._key]
+
+    # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
+
+    async def connect(self) -> str:
+        target = self.target
+        if not target.minted:
+            return f"{target.puller}, with a token that is brought" if target.puller else "nobody yet"
+        if not self.hub.may_look:
+            return f"{target.user}, who has not logged in" if target.user else "nobody"
+        await self.hub.login.bearer(self.hub)
+        return f"the Docker Hub user {target.user}"
+
+    async def host(self) -> str:
+        return REGISTRY
+
+    async def server(self) -> str:
+        return SERVER
+
+    async def username(self) -> str | None:
+        return self.target.puller or None
+
+    def holds(self, link: KeyLink) -> bool:
+        """A token that is made is never compared with one that was brought, of which Docker Hub's id is not known."""
+        return link.name == self.target.kind if self.target.asked_for and self.target.minted else link.name in KINDS  # fmt: skip
+
+    async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
+        return {}  # Docker Hub has none by name; what a login may not do is found by looking
+
+    async def probe(self) -> Probe:
+        if self.target.repository:
+            return Probe(REGISTRY, self.target.repository, self.target.reference)
+        repositories: tuple[str, ...] = ()
+        if self.target.kind == "oat" and self.hub.may_look:
+            repositories = await self.held_repositories()
+        return Probe(REGISTRY, repositories[0] if repositories else "", "")
+
+    async def preflight(self) -> Findings:
+        findings = Findings()
+        if not self.target.puller:
+            findings.problems.append(Problem(ProblemKind.QUESTION, "Nobody is named who pulls", "Name the Docker ID whose token it is: --hub-user NAME", step="key"))  # fmt: skip
+        try:
+            pending = (await self._key.look()).state is not State.DONE
+        except PullkeyError:
+            pending = True  # what it was is told where the step is looked at
+        if pending:
+            findings.notices += self._notices()
+            findings.problems += await self._problems()
+        return findings
+
+    def _notices(self) -> list[Notice]:
+        target = self.target
+        if target.organization or not target.user:
+            return []
+        instead = "A token of an organisation can be (--organization NAME, for its owners)."
+        if target.minted:
+            return [Notice(f"A personal access token cannot be limited to a repository: with this one Akka can read all that {target.user} can. {instead}")]  # fmt: skip
+        return [Notice(f"A personal access token cannot be limited to a repository: with one, Akka can read all that {target.user} can. {instead}")]  # fmt: skip
+
+    async def _problems(self) -> list[Problem]:
+        """What can be seen to be wrong with what was given, before anything is made."""
+        if self.target.minted:
+            return await self._about_the_login() if self.hub.may_look else []
+        return await self._about_the_token() if self.token is not None else []
+
+    async def _about_the_login(self) -> list[Problem]:
+        """Whether this login may make the token, and may itself see what the token is to pull."""
+        target = self.target
+        whose = f"the tokens of {target.puller}"
+        try:
+            await self.hub.tokens(target.organization)
+        except HubRefused as error:
+            return [_may_not(target, error, whose)]
+        except PullkeyError as error:
+            return [Problem(ProblemKind.SETUP, error.what, error.mend, step="key")]
+        problems = []
+        for name in target.repositories:
+            try:
+                if await self.hub.has_repository(name):
+                    continue
+            except HubRefused as error:
+                if error.status not in {401, 403}:
+                    continue  # it says nothing about the repository; the handshake will
+            problems.append(Problem(ProblemKind.SETUP, f"Docker Hub shows {target.user} no repository {name}", "Check its name, or ask its owner to let this user read it", step="key"))  # fmt: skip
+        return problems
+
+    async def _about_the_token(self) -> list[Problem]:
+        """Whether the registry takes the token that was brought: no refusal of that one will pass by waiting."""
+        if self.token is None or not self.target.puller:
+            return []
+        challenge = await fetch_challenge(REGISTRY, trace=self.context.trace)
+        if not isinstance(challenge, Challenge):
+            return []  # told by the run itself
+        credential = Credential(SERVER, self.target.puller, self.token, KeyLink("", "", ""))
+        attempt = await exchange(await self.probe(), challenge, credential, trace=self.context.trace)
+        if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
+            return []
+        diagnosis = self._of_a_brought_token(attempt)
+        return [Problem(ProblemKind.SETUP, f"The token that was given does not pull ({attempt}). {diagnosis}", f"Make a read-only token at {TOKENS_PAGE} and give that one", step="key")]  # fmt: skip
+
+    async def ask(self) -> None:
+        """The token that is brought, or the login that makes one; it is tried at once, before anything is changed.
+
+        Raises:
+            UsageProblem: there is nobody to ask, or what was given cannot be used.
+            Refused: Docker Hub does not take what was given, or not for this.
+        """
+        if self.target.minted:
+            if self.hub.may_look:
+                return  # looked at already
+            await self.hub.login.bearer(self.hub)
+        else:
+            if self.token is not None:
+                return
+            self.token = await self.context.ask_secret(f"The Docker Hub token of {self.target.puller}")
+            if self.token is None:
+                raise UsageProblem("No Docker Hub token was given", mend="Give it on stdin, with --token-stdin.")  # fmt: skip
+            check_token(self.token)
+        if problems := await self._problems():
+            raise Refused(problems)
+
+    async def diagnose(self, attempt: Attempt) -> str:
+        if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or self.credential is None:
+            return ""
+        if not self.target.minted:
+            return self._of_a_brought_token(attempt)
+        try:
+            token = await self.hub.token(self.credential.link.key_id, self.target.organization)
+        except (HubRefused, PullkeyError):
+            return ""
+        if token is None:
+            return "Docker Hub no longer shows the token: somebody or something deleted it."
+        if not token.active:
+            return "Docker Hub shows the token as deactivated."
+        if attempt.verdict is Verdict.NO_GRANT:
+            probe = await self.probe()
+            return f"Docker Hub shows the token as active, so {self.target.puller} may not pull {probe.repository}, or there is no such repository."  # fmt: skip
+        return "Docker Hub shows the token as active, so its registry does not know it yet."
+
+    def _of_a_brought_token(self, attempt: Attempt) -> str:
+        puller = self.target.puller
+        if attempt.verdict is Verdict.NO_GRANT:
+            return f"It is a token of {puller}, who may not pull {self.target.repository}; or there is no such repository, which Docker Hub answers alike."  # fmt: skip
+        return f"It is no token of {puller}, or it has expired, or was deactivated or deleted."
+
+    # -- keys ----------------------------------------------------------------------------------------------------
+
+    async def held_repositories(self) -> tuple[str, ...]:
+        """What the organisation's token that Akka holds may pull; empty if it is gone or Akka holds none."""
+        held = await self.context.held_credential()
+        if held is None or held.link is None or held.link.name != "oat":
+            return ()
+        with as_sentence(f"show the token {held.link.key_id}"):
+            token = await self.hub.token(held.link.key_id, self.target.organization)
+        return token.repositories if token else ()
+
+    async def key_facts(self, key_id: str) -> KeyFacts | None:
+        self._only_of_minted()
+        with as_sentence(f"show the token {key_id}"):
+            token = await self.hub.token(key_id, self.target.organization)
+        return None if token is None or token.expired else _facts(token)
+
+    async def delete_key(self, key_id: str) -> bool:
+        self._only_of_minted()
+        with as_sentence(f"delete the token {key_id}"):
+            return await self.hub.delete(key_id, self.target.organization)
+
+    def delete_key_command(self, key_id: str) -> str:
+        if self.target.minted:
+            return f"{scripts.where_to_delete(self.target.organization)}  # the token {key_id}"
+        return f"{scripts.where_to_delete('')}  # the token that run {key_id} handed off"
+
+    async def switch_key(self, key_id: str, *, on: bool) -> None:
+        self._only_of_minted()
+        with as_sentence(f"{'activate' if on else 'deactivate'} the token {key_id}"):
+            await self.hub.switch(key_id, self.target.organization, on=on)
+
+    def _only_of_minted(self) -> None:
+        if not self.target.minted:
+            raise PullkeyError("Docker Hub cannot be asked about a token that was brought: its id there is not known", mend=f"Whoever made it sees it at {TOKENS_PAGE}")  # fmt: skip
+
+    def cloud_said(self, error: BaseException) -> str:
+        return f"Docker Hub answered {error.said}" if isinstance(error, HubRefused) else ""
+
+    # -- scripts -------------------------------------------------------------------------------------------------
+
+    def script_variables(self) -> Mapping[str, str]:
+        named = endpoint(ENDPOINT) if os.environ.get(ENDPOINT) else None
+        return scripts.variables(self.target, named.url if named else HUB)
+
+    def script_preamble(self) -> str:
+        return scripts.preamble(self.target)
+
+    @property
+    def script_credential(self) -> Mapping[str, str]:
+        return scripts.credential(self.target)
+
+
+def _facts(token: Token) -> KeyFacts:
+    return KeyFacts(token.key_id, token.created, token.ends, disabled=not token.active)
+
+
+def _may_not(target: DockerHubTarget, error: HubRefused, whose: str) -> Problem:
+    """Why a login may not make a token, as far as Docker Hub tells it."""
+    if error.status == 403:
+        owner = f"is no owner of {target.organization}, or " if target.organization else ""
+        return Problem(
+            ProblemKind.RIGHT,
+            f"Docker Hub does not let this login see {whose} ({error.said}): {target.user} {owner}has logged in with a token instead of a password, with which no token can be made",
+            f"Give the password of {'an owner' if target.organization else target.user}, or bring a token made at {TOKENS_PAGE}: --token-stdin",
+            step="key",
+        )
+    if error.missing and target.organization:
+        return Problem(ProblemKind.SETUP, f"Docker Hub shows {target.user} no organisation {target.organization} ({error.said})", "Check --organization", step="key")  # fmt: skip
+    return Problem(ProblemKind.SETUP, f"Docker Hub does not show {whose} ({error.said})", "Run it again in a while", step="key")  # fmt: skip

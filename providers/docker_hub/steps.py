@@ -1,0 +1,222 @@
+"""What is done at Docker Hub: one step, in two forms."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from bootstrap.common_steps import held_link
+from bootstrap.credential import Credential
+from bootstrap.errors import PullkeyError, StepFailed
+from bootstrap.link import KeyLink
+from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere
+from bootstrap.waiting import Deadline, wait_out
+from providers.docker_hub import scripts
+from providers.docker_hub.hub import HubRefused, NewToken, as_sentence, busy, left_alone
+from providers.docker_hub.target import DOMAIN, SERVER
+
+if TYPE_CHECKING:
+    from providers.docker_hub.session import DockerHubSession
+
+_WHAT = {"pat": "a personal token", "oat": "a token of the organisation", "brought": "a token that was brought"}  # fmt: skip
+# Docker Hub's clock and ours differ, and an end that is a second more than a year away may be refused.
+_CLOCK_MARGIN = dt.timedelta(minutes=5)
+_SETTLE_SECONDS = 3.0
+_MOST_TRIES = 4
+
+
+class BroughtKey(Step):
+    """The token that the person brings. Docker Hub is not asked about it: whoever holds a token may not see tokens."""
+
+    name = "key"
+
+    def __init__(self, session: DockerHubSession) -> None:
+        self._session = session
+
+    @property
+    def title(self) -> str:
+        return f"Take the token of {self._session.target.puller or 'whoever pulls'} that is brought"
+
+    async def look(self) -> Sighting:
+        session = self._session
+        link, reason = await held_link(session, session.context)
+        if link is None:
+            return Sighting(State.MISSING, reason)
+        if session.target.token is not None:
+            # Akka never shows a password, so that it is the same one cannot be seen.
+            return Sighting(State.MISSING, "a token was given")
+        if link.name == "brought":
+            return Sighting(State.DONE, f"Akka holds the token that run {link.key_id} handed off")
+        return Sighting(State.DONE, f"Akka holds {_WHAT.get(link.name, 'a token')}, {link.key_id}; Docker Hub was not asked about it")  # fmt: skip
+
+    async def do(self) -> Done:
+        session = self._session
+        if session.token is None:
+            raise AssertionError("the token is asked for before the first change")
+        session.credential = Credential(
+            server=SERVER,
+            username=session.target.puller,
+            password=session.token,
+            link=KeyLink("brought", session.context.run_id, DOMAIN),
+        )
+        return Done("the token is there; when it ends, Docker Hub alone knows")
+
+    def script(self) -> Script:
+        return scripts.brought(self._session.target)
+
+
+class MintedKey(Step):
+    """A token that is made for this, under a label that carries the run's id, so that it is found whatever happens."""
+
+    name = "key"
+
+    def __init__(self, session: DockerHubSession) -> None:
+        self._session = session
+        self._sent = False
+        self._lost = False
+
+    @property
+    def title(self) -> str:
+        target = self._session.target
+        if target.organization:
+            of = ", ".join(target.repositories) or "the same repositories"
+            return f"Make a token of the organisation {target.organization} that may pull {of}"
+        return f"Make a personal access token of {target.user} that may read"
+
+    @property
+    def _label(self) -> str:
+        return f"pullkey {self._session.context.run_id}: Akka pulls with it"  # 100 characters at most
+
+    async def look(self) -> Sighting:
+        session, target = self._session, self._session.target
+        link, reason = await held_link(session, session.context)
+        if link is None:
+            return Sighting(State.MISSING, reason)
+        if not session.hub.may_look:
+            return Sighting(State.DONE, f"Akka holds token {link.key_id}; Docker Hub was not asked about it, since no login was given")  # fmt: skip
+        with as_sentence(f"show the token {link.key_id}"):
+            token = await session.hub.token(link.key_id, target.organization)
+        if token is None:
+            return Sighting(State.MISSING, f"the token that Akka holds, {link.key_id}, is gone")
+        if token.expired:
+            return Sighting(State.MISSING, f"the token that Akka holds, {link.key_id}, has expired")
+        if not token.active:
+            return Sighting(State.MISSING, f"the token that Akka holds, {link.key_id}, is deactivated")
+        unread = [name for name in target.repositories if name not in token.repositories]
+        if target.organization and unread:
+            return Sighting(State.MISSING, f"the token that Akka holds, {link.key_id}, may not pull {', '.join(unread)}")  # fmt: skip
+        return Sighting(State.DONE, f"Akka holds token {link.key_id}, which is good")
+
+    def intent(self) -> Intent:
+        target = self._session.target
+        return {"label": self._label, "user": target.user, "organization": target.organization}
+
+    async def do(self) -> Done:
+        session, target = self._session, self._session.target
+        repositories = target.repositories
+        with as_sentence(f"make a token of {target.puller}"):
+            if target.organization and not repositories:
+                repositories = await self._as_held()
+            made = await self._made(repositories)
+            if self._lost:
+                # A call without an answer may have made one more, which is to be seen only now.
+                await self._remove(self.intent(), keep=made.token.key_id)
+        token = made.token
+        session.credential = Credential(
+            server=SERVER,
+            username=target.puller,
+            password=made.text,
+            link=KeyLink(target.kind, token.key_id, DOMAIN),
+            ends=token.ends,
+        )
+        until = f"good until {token.ends:%Y-%m-%d}" if token.ends else "which Docker Hub shows without an end"
+        return Done(f"made token {token.key_id}, {until}", {"key_id": token.key_id})
+
+    async def _as_held(self) -> tuple[str, ...]:
+        """The repositories of the token that Akka holds, for one that is to replace it."""
+        session = self._session
+        repositories = await session.held_repositories()
+        if not repositories:
+            organization = session.target.organization
+            raise StepFailed(
+                "The token that Akka holds is gone, so what it may pull is not known",
+                mend=f"Name it: pullkey onboard docker-hub --organization {organization} --repository {organization}/NAME",
+            )
+        return repositories
+
+    async def _made(self, repositories: tuple[str, ...]) -> NewToken:
+        """The token. Its making is sent again only after what an unanswered call may have made is removed.
+
+        Raises:
+            HubRefused: Docker Hub does not want to, or never answers.
+        """
+        session, context = self._session, self._session.context
+        ends = dt.datetime.now(dt.UTC) + session.target.expires_in - _CLOCK_MARGIN
+        tries = 0
+
+        async def once() -> NewToken:
+            nonlocal tries
+            tries += 1
+            self._sent = True
+            try:
+                return await session.hub.create(
+                    self._label,
+                    ends,
+                    organization=session.target.organization,
+                    repositories=repositories,
+                )
+            except HubRefused as error:
+                if error.unanswered:
+                    self._lost = True
+                    await self._remove(self.intent())
+                raise
+
+        def why(error: Exception) -> str | None:
+            # Where nothing is ever answered as documented, a token more each time helps nobody.
+            return busy(error) if tries < _MOST_TRIES else None
+
+        return await wait_out(
+            lambda: left_alone(once, context.deadline), why=why, deadline=context.deadline, tell=context.tell
+        )
+
+    async def _remove(self, intent: Intent, *, keep: str = "", seconds: float = 0.0) -> list[str]:
+        """Delete the tokens of this run, which their label tells from everybody else's.
+
+        Args:
+            intent: whose, and which label.
+            keep: one that stays.
+            seconds: how long to look for what cannot be seen yet.
+        """
+        hub, deadline = self._session.hub, Deadline(seconds)
+        removed: list[str] = []
+        while True:
+            for token in await hub.tokens(intent["organization"]):
+                if token.label == intent["label"] and token.key_id not in (keep, *removed):
+                    await hub.delete(token.key_id, intent["organization"])
+                    removed.append(token.key_id)
+            if deadline.passed or removed:
+                return removed
+            await asyncio.sleep(min(1.0, deadline.left))
+
+    async def undo(self, intent: Intent) -> str:
+        session, key_id = self._session, intent.get("key_id", "")
+        if not key_id and self._sent and not self._lost:
+            return ""  # it was refused, so nothing was made
+        try:
+            if key_id:
+                gone = [key_id] if await session.hub.delete(key_id, intent["organization"]) else []
+            else:
+                gone = await self._remove(intent, seconds=_SETTLE_SECONDS)
+        except (HubRefused, PullkeyError) as error:
+            said = error.said if isinstance(error, HubRefused) else error.what
+            what = f"the token {key_id} of" if key_id else "perhaps a token of"
+            of = intent["organization"] or intent["user"]
+            raise StillThere(
+                f'{what} {of} at Docker Hub, labelled "{intent["label"]}" ({said})',
+                scripts.where_to_delete(intent["organization"]),
+            ) from None
+        return f"deleted token {', '.join(gone)}" if gone else ""
+
+    def script(self) -> Script:
+        return scripts.minted(self._session.target)

@@ -1,0 +1,254 @@
+"""One Docker Hub user or organisation, and the repositories that are to be pulled, as a person names them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bootstrap.credential import secret_name
+from bootstrap.errors import PullkeyError, UsageProblem
+from bootstrap.provider import HeldCredential
+from bootstrap.reference import parse_reference
+from bootstrap.secret import Secret
+
+SERVER = "https://index.docker.io/v1/"  # what Akka's page names, to the letter
+REGISTRY = "registry-1.docker.io"
+HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com", "registry.hub.docker.com"})  # fmt: skip
+DOMAIN = "docker.io"
+"""What stands behind the `@` of the e-mail; the kind of token stands before it."""
+
+Kind = Literal["pat", "oat", "brought"]
+KINDS: tuple[Kind, ...] = ("pat", "oat", "brought")
+DEFAULT_LIFETIME = dt.timedelta(days=365)
+# "Create and manage personal access tokens", and the same of an organisation: up to one year from today.
+LONGEST = dt.timedelta(days=365)
+_MOST_REPOSITORIES = 50  # "Create and manage organization access tokens"
+
+# A Docker ID is made of lower-case letters and digits today; older ones hold more.
+_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9._-]{0,253}[a-z0-9])?$")
+_WEB_PAGE = re.compile(
+    r"^(?:https://)?hub\.docker\.com/(?:r|repository/docker)/(?P<path>[^/?#]+/[^/?#]+)(?:[/?#].*)?$"
+)
+_OFFICIAL_PAGE = re.compile(r"^(?:https://)?hub\.docker\.com/_/(?P<path>[^/?#]+)/?$")
+
+
+@dataclass(frozen=True)
+class DockerHubTarget:
+    """Whose token is handed to Akka, and what it is to pull.
+
+    Attributes:
+        kind: a token to be made of the user (`pat`) or of the organisation (`oat`), or one that is `brought`.
+        asked_for: whether that kind was asked for, rather than being what happens when nothing is said.
+        user: who logs in to Docker Hub, and who pulls with a personal token; "" if nobody was named.
+        organization: whose token it is; "" for a personal one.
+        repositories: what is to be pulled, as `NAMESPACE/NAME`; an organisation's token is limited to these.
+        repository: the repository of the image that proves the pull; "" if none is known.
+        token: the token that was brought on stdin.
+        login: the password that was given on stdin, to log in to Docker Hub with.
+    """
+
+    kind: Kind
+    asked_for: bool
+    user: str
+    organization: str
+    repositories: tuple[str, ...]
+    repository: str
+    reference: str
+    expires_in: dt.timedelta = DEFAULT_LIFETIME
+    token: Secret | None = field(default=None, repr=False, compare=False)
+    login: Secret | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> DockerHubTarget:
+        """Read the options of `pullkey onboard docker-hub`, and `--image`.
+
+        Raises:
+            UsageProblem: one of them cannot be used, or two of them contradict each other.
+        """
+        user = _account(values.get("hub_user"), where="--hub-user")
+        organization = _account(values.get("organization"), where="--organization")
+        token, login = values.get("token_stdin"), values.get("login_stdin")
+        minted = bool(values.get("mint") or login or (organization and not token))
+        if token and minted:
+            raise UsageProblem("--token-stdin brings a token, so none is made: leave out --mint and --login-stdin")  # fmt: skip
+        if token:
+            _check_token(token)
+        image, reference = image_of(values["image"], where="--image") if values.get("image") else ("", "")
+        repositories = _repositories(values.get("repository"))
+        if repositories and image and image not in repositories:
+            raise UsageProblem(f"--image is of {image}, which --repository does not name", mend="Add it there, or name an image of one of them.")  # fmt: skip
+        repositories = repositories or ((image,) if image else ())
+        if minted and not user:
+            raise UsageProblem("Nobody is named to log in to Docker Hub", mend="Name your Docker ID: --hub-user NAME")  # fmt: skip
+        if not (user or organization or image):
+            raise UsageProblem("Nobody is named who pulls", mend="Name the Docker ID whose token it is: --hub-user NAME")  # fmt: skip
+        if organization and minted:
+            _check_organization(organization, repositories)
+        lifetime = values.get("expires_in") or DEFAULT_LIFETIME
+        if not dt.timedelta(hours=1) <= lifetime <= LONGEST:
+            raise UsageProblem("--expires-in must be an hour at least, and a year at most", mend="A day is 1d; Docker Hub takes up to 365d.")  # fmt: skip
+        return cls(
+            kind=("oat" if organization else "pat") if minted else "brought",
+            asked_for=minted or token is not None,
+            user=user,
+            organization=organization,
+            repositories=repositories,
+            repository=image or (repositories[0] if repositories else ""),
+            reference=reference,
+            expires_in=lifetime,
+            token=token,
+            login=login,
+        )
+
+    @classmethod
+    def held(cls, held: HeldCredential, login: Mapping[str, Any]) -> DockerHubTarget:
+        """The target behind Akka's record: kind and user are in it, the rest in the login's values.
+
+        Raises:
+            PullkeyError: the record is not one of these.
+        """
+        kind = next((kind for kind in KINDS if held.link is not None and held.link.name == kind), None)
+        if kind is None:
+            raise PullkeyError(f"The e-mail {held.email} of Akka's {held.name} is none that pullkey gives a Docker Hub token")  # fmt: skip
+        try:
+            repository, reference = image_of(login.get("image") or "", where="--image")
+        except UsageProblem:
+            repository = reference = ""  # it is of another registry: of all credentials, one may be meant
+        named = _account(login.get("hub_user"), where="--hub-user")
+        return cls(
+            kind=kind,
+            asked_for=True,
+            user=named if kind == "oat" else held.username,
+            organization=held.username if kind == "oat" else "",
+            repositories=(),
+            repository=repository,
+            reference=reference,
+        )
+
+    # -- as `bootstrap.provider.Target` ---------------------------------------------------------------------------
+
+    @property
+    def label(self) -> str:
+        if self.repositories:
+            return ", ".join(f"{DOMAIN}/{name}" for name in self.repositories)
+        return f"Docker Hub for {self.puller}"
+
+    @property
+    def registry(self) -> str:
+        return REGISTRY
+
+    @property
+    def secret_name(self) -> str:
+        # A token is good for all that its owner may read, so it is one for each owner, not for each repository.
+        return secret_name("docker-hub", self.puller)
+
+    @property
+    def identity(self) -> str:
+        return f"docker-hub {self.puller or self.repository}"
+
+    # -- names ----------------------------------------------------------------------------------------------------
+
+    @property
+    def puller(self) -> str:
+        """The user name that is handed to Akka: with an organisation's token, the organisation."""
+        return self.organization or self.user
+
+    @property
+    def minted(self) -> bool:
+        return self.kind != "brought"
+
+
+def is_docker_hub(server: str) -> bool:
+    """Whether a server, as Akka shows it, is Docker Hub.
+
+    >>> is_docker_hub("https://index.docker.io/v1/")
+    True
+    >>> is_docker_hub("registry.example.com")
+    False
+    """
+    host = server.strip().lower().removeprefix("https://").removeprefix("http://").partition("/")[0]
+    return host.partition(":")[0] in HOSTS
+
+
+def image_of(text: str, *, where: str) -> tuple[str, str]:
+    """Repository and reference of an image on Docker Hub, named as for every puller: without a host, or with one.
+
+    >>> image_of("acme/checkout:1.0", where="--image")
+    ('acme/checkout', '1.0')
+    >>> image_of("nginx", where="--image")
+    ('library/nginx', 'latest')
+
+    Raises:
+        UsageProblem: it is no image, or one of another registry.
+    """
+    bare = text.strip().removeprefix("https://")
+    if page := _WEB_PAGE.match(bare):
+        bare = page["path"]
+    elif page := _OFFICIAL_PAGE.match(bare):
+        bare = f"library/{page['path']}"
+    first, slash, rest = bare.partition("/")
+    # The rule of every puller (distribution/reference): a first part with a dot or a colon, or `localhost`, is a host.
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        if first.lower() not in HOSTS:
+            raise UsageProblem(f"{where}: {text!r} is not on Docker Hub", mend="Another registry has another provider: see `pullkey onboard --help`.")  # fmt: skip
+        bare = rest
+    named = parse_reference(f"{DOMAIN}/{bare}", where=where)
+    if not named.path:
+        raise UsageProblem(f"{where} names no image: {text!r}", mend="An image is NAMESPACE/NAME:TAG.")
+    if named.path.count("/") > 1:
+        raise UsageProblem(f"{where}: {text!r} is no image of Docker Hub, where one is NAMESPACE/NAME:TAG")
+    # Official images are of the user `library`.
+    return named.path if "/" in named.path else f"library/{named.path}", named.reference
+
+
+def _account(text: Any, *, where: str) -> str:
+    name = str(text or "").strip().lower()
+    if not name:
+        return ""
+    if "@" in name:
+        raise UsageProblem(f"{where}: {name!r} is an e-mail address", mend="It takes the Docker ID, which is the name in front of your images.")  # fmt: skip
+    if not _NAME.match(name):
+        raise UsageProblem(f"{where}: {name!r} is no Docker ID", mend="It holds letters and digits only.")
+    return name
+
+
+def _repositories(text: Any) -> tuple[str, ...]:
+    found: list[str] = []
+    for part in str(text or "").split(","):
+        if not part.strip():
+            continue
+        name, _ = image_of(part.strip(), where="--repository")
+        if not part.strip().rstrip("/").endswith(name.removeprefix("library/")):
+            raise UsageProblem(f"--repository: {part.strip()!r} names a tag", mend="A token is good for a whole repository: NAMESPACE/NAME.")  # fmt: skip
+        if name not in found:
+            found.append(name)
+    return tuple(found)
+
+
+def _check_organization(organization: str, repositories: tuple[str, ...]) -> None:
+    if not repositories:
+        raise UsageProblem("No repository is named that the organisation's token is to be limited to", mend=f"Name them: --repository {organization}/NAME,{organization}/NAME")  # fmt: skip
+    others = [name for name in repositories if name.partition("/")[0] != organization]
+    if others:
+        raise UsageProblem(f"{', '.join(others)} is not of the organisation {organization}, and its tokens read nothing else", mend="Leave it out, or make it pullable by itself.")  # fmt: skip
+    if len(repositories) > _MOST_REPOSITORIES:
+        raise UsageProblem(f"--repository names {len(repositories)} repositories, and one token is good for {_MOST_REPOSITORIES} at most")  # fmt: skip
+
+
+def _check_token(token: Secret) -> None:
+    text = token.reveal()
+    if any(character.isspace() or not character.isprintable() for character in text):
+        raise UsageProblem("The token that was given holds white space or control characters, as none does", mend="Give the token alone, in one line.")  # fmt: skip
+
+
+def check_token(token: Secret) -> Secret:
+    """A token that was typed, if it can be one.
+
+    Raises:
+        UsageProblem: it cannot.
+    """
+    _check_token(token)
+    return token
