@@ -278,12 +278,20 @@ class GoogleCloud:
     async def forbids(self, project: str, constraint: str) -> bool:
         """Whether a boolean constraint of the organisation is in force for the project."""
         name = f"projects/{project}/policies/{constraint}"
+        return any(rule.enforce for rule in await self._effective_rules(name))
+
+    async def allowed_values(self, project: str, constraint: str) -> list[str]:
+        """The values that a list constraint of the organisation allows; none where it allows all."""
+        name = f"projects/{project}/policies/{constraint}"
+        return [value for rule in await self._effective_rules(name) for value in rule.values.allowed_values]
+
+    async def _effective_rules(self, name: str) -> Any:
         policy = await self._call(
             "GetEffectivePolicy",
             name,
             lambda: self.policies.get_effective_policy(name=name, **self._reading),
         )
-        return any(rule.enforce for rule in policy.spec.rules)
+        return policy.spec.rules
 
     async def repository_format(self, resource: str) -> str:
         found = await self._call(
@@ -396,6 +404,30 @@ class GoogleCloud:
             "CreateServiceAccountKey",
             resource,
             lambda: self.iam.create_service_account_key(request=request, retry=None, timeout=_CHANGE_SECONDS),
+        )
+
+    async def upload_key(self, resource: str, certificate: bytes) -> Any:
+        """Let the holder of the private half of this certificate's key be the account. Never retried here."""
+        from google.cloud import iam_admin_v1
+
+        request = iam_admin_v1.UploadServiceAccountKeyRequest(name=resource, public_key_data=certificate)
+        return await self._call(
+            "UploadServiceAccountKey",
+            resource,
+            lambda: self.iam.upload_service_account_key(request=request, retry=None, timeout=_CHANGE_SECONDS),
+        )
+
+    async def public_key(self, resource: str) -> Any:
+        """A key with its public half, in PEM."""
+        from google.cloud import iam_admin_v1
+
+        request = iam_admin_v1.GetServiceAccountKeyRequest(
+            name=resource, public_key_type=iam_admin_v1.ServiceAccountPublicKeyType.TYPE_X509_PEM_FILE
+        )
+        return await self._call(
+            "GetServiceAccountKey",
+            resource,
+            lambda: self.iam.get_service_account_key(request=request, **self._reading),
         )
 
     async def delete_key(self, resource: str) -> None:

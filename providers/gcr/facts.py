@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from typing import Any
 
 from bootstrap.once import Once
@@ -65,6 +65,11 @@ class Facts:
             ("constraint", project, constraint), lambda: self._cloud.forbids(project, constraint)
         )
 
+    def allowed_values(self, project: str, constraint: str) -> Once[list[str]]:
+        return self._once(
+            ("values", project, constraint), lambda: self._cloud.allowed_values(project, constraint)
+        )
+
 
 def shared_cloud(shared: Shared, impersonate: str, trace: Callable[[str], None]) -> GoogleCloud:
     """The one login and the connections of a command; closed with `shared`."""
@@ -73,3 +78,13 @@ def shared_cloud(shared: Shared, impersonate: str, trace: Callable[[str], None])
 
 def shared_facts(shared: Shared, cloud: GoogleCloud) -> Facts:
     return shared.get(("gcr-facts", cloud.impersonate), lambda: Facts(cloud))
+
+
+async def or_nothing(names: Awaitable[list[str]]) -> list[str]:
+    """The names, or none where Google refuses to tell them."""
+    from google.api_core import exceptions
+
+    try:
+        return await names
+    except exceptions.GoogleAPICallError:
+        return []

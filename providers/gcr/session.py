@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import math
 import shlex
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
-from bootstrap.errors import Problem, ProblemKind, StepFailed
+from bootstrap.errors import StepFailed
 from bootstrap.handshake import Attempt, Probe, Verdict
 from bootstrap.link import KeyLink
 from bootstrap.once import Once
 from bootstrap.provider import KeyFacts, RunContext, Session
-from bootstrap.steps import Findings, Notice, State, Step
+from bootstrap.steps import Findings, Step
 from bootstrap.waiting import wait_out
 from providers.gcr import cloud, policy
-from providers.gcr.facts import shared_cloud, shared_facts
-from providers.gcr.steps import KEY_LIMIT, EnableApis, Grant, Identity, Key
-from providers.gcr.target import STORAGE_ROLE, GcrTarget
+from providers.gcr.facts import or_nothing, shared_cloud, shared_facts
+from providers.gcr.key import Key
+from providers.gcr.preflight import Preflight
+from providers.gcr.steps import EnableApis, Grant, Identity
+from providers.gcr.target import UPLOAD, GcrTarget
 
 T = TypeVar("T")
 _SERVICES = ("artifactregistry.googleapis.com", "cloudresourcemanager.googleapis.com", "iam.googleapis.com")
-_NO_KEYS = ("iam.disableServiceAccountKeyCreation", "iam.managed.disableServiceAccountKeyCreation")
 
 
 class GcrSession(Session):
@@ -36,6 +39,8 @@ class GcrSession(Session):
         self.cloud = shared_cloud(context.shared, target.impersonate, context.trace)
         self.facts = shared_facts(context.shared, self.cloud)
         self.account_made = False
+        # Keys that sessions of this command have made; none of these has appeared by chance.
+        self.made_keys: set[str] = context.shared.get("gcr-made-keys", set)
         self.account = Once(self._account)
         self.keys = self.facts.keys(target.account_resource)
         self.account_policy = self.facts.policy(target.account_resource)
@@ -71,6 +76,13 @@ class GcrSession(Session):
 
     async def connect(self) -> str:
         return await self.cloud.connect()
+
+    async def ask(self) -> None:
+        if self.target.key_source == UPLOAD:
+            try:
+                import cryptography  # noqa: F401  - older releases of google-auth do not bring it
+            except ImportError as error:
+                raise cloud.sdk_missing(error) from None
 
     async def host(self) -> str:
         return self.target.host
@@ -110,137 +122,7 @@ class GcrSession(Session):
         return {name: places[name] for name in permissions if name not in held}
 
     async def preflight(self) -> Findings:
-        checks: list[Coroutine[Any, Any, Findings]] = [
-            self._about_project(),
-            self._about_account(),
-            self._about_apis(),
-        ]
-        if self.target.repository:
-            checks.append(self._about_repository())
-        findings = Findings()
-        for found in await asyncio.gather(*checks):
-            findings.add(found)
-        if self.target.role == STORAGE_ROLE and not self.target.skip_grant:
-            findings.notices.append(Notice(f"{STORAGE_ROLE} is broader than a puller needs: it reads every object in every bucket of {self.target.project}; and Artifact Registry, which serves gcr.io now, wants its own role for a pull."))  # fmt: skip
-        return findings
-
-    async def _about_project(self) -> Findings:
-        from google.api_core import exceptions
-
-        project = self.target.project
-        try:
-            state = await self.facts.project_state(project)()
-        except (exceptions.NotFound, exceptions.PermissionDenied, exceptions.InvalidArgument) as error:
-            if cloud.reason_of(error) == "SERVICE_DISABLED" or await self._holds_anything():
-                return Findings()
-            return Findings([Problem(ProblemKind.SETUP, f"Google shows no project {project} ({cloud.said(error)})", "Check --gcp-project against `gcloud projects list`; it takes the id, not the name or number")])  # fmt: skip
-        except exceptions.GoogleAPICallError as error:
-            return Findings([Problem(ProblemKind.SETUP, f"Google could not be asked about project {project}: {cloud.said(error)}", "Run it again in a while")])  # fmt: skip
-        if state != "ACTIVE":
-            return Findings([Problem(ProblemKind.SETUP, f"Project {project} is not active: {state}", "Restore it, or name another")])  # fmt: skip
-        return Findings()
-
-    async def _holds_anything(self) -> bool:
-        """A project of which this person may do something exists, even where they may not look at it."""
-        from google.api_core import exceptions
-
-        try:
-            return bool(await self.cloud.held_on_project(self.target.project, {"iam.serviceAccounts.get"}))
-        except exceptions.GoogleAPICallError:
-            return False
-
-    async def _about_apis(self) -> Findings:
-        from google.api_core import exceptions
-
-        if self.target.enable_apis:
-            return Findings()
-        try:
-            disabled = await self.disabled_services()
-        except exceptions.GoogleAPICallError:
-            return Findings()  # may not be asked; a call of a disabled API says so itself
-        if not disabled:
-            return Findings()
-        return Findings([Problem(ProblemKind.SETUP, f"These APIs are not enabled in {self.target.project}: {', '.join(disabled)}", f"Give --enable-apis, or run: gcloud services enable {' '.join(disabled)} --project={self.target.project}")])  # fmt: skip
-
-    async def _about_repository(self) -> Findings:
-        from google.api_core import exceptions
-
-        target = self.target
-        try:
-            kind = await self.cloud.repository_format(target.repository_resource)
-        except exceptions.NotFound:
-            there = await _or_nothing(self.facts.repositories(target.project, target.location)())
-            known = (
-                f"There are: {', '.join(there)}"
-                if there
-                else f"There is none for images in {target.location}"
-            )
-            return Findings([Problem(ProblemKind.SETUP, f"Project {target.project} has no repository {target.repository} in {target.location}", f"{known}; see `gcloud artifacts repositories list`", step="grant")])  # fmt: skip
-        except exceptions.GoogleAPICallError:
-            return Findings()
-        if kind != "DOCKER":
-            return Findings([Problem(ProblemKind.SETUP, f"Repository {target.repository} holds no images: its format is {kind}", "Name one of format DOCKER", step="grant")])  # fmt: skip
-        return Findings()
-
-    async def _about_account(self) -> Findings:
-        from google.api_core import exceptions
-
-        target = self.target
-        try:
-            account = await self.account()
-        except exceptions.GoogleAPICallError as error:
-            if target.account_given:
-                return Findings([Problem(ProblemKind.SETUP, f"Google shows no service account {target.account} ({cloud.said(error)})", "Check --service-account", step="identity")])  # fmt: skip
-            return Findings()
-        if account is None:
-            if target.account_given:
-                return Findings([Problem(ProblemKind.SETUP, f"There is no service account {target.account}", "Check --service-account; a bare name is created, an e-mail must exist", step="identity")])  # fmt: skip
-            findings = await self._about_deleted_account()
-            findings.add(await self._about_key_policy())
-            return findings
-        if account.disabled:
-            return Findings([Problem(ProblemKind.SETUP, f"The service account {target.account} is disabled", f"Find out why; then: gcloud iam service-accounts enable {target.account}", step="identity")])  # fmt: skip
-        try:
-            sighting, keys = await self._key.look(), await self.keys()
-        except exceptions.GoogleAPICallError:
-            return await self._about_key_policy()
-        if sighting.state is State.DONE:
-            return Findings()
-        if len(keys) >= KEY_LIMIT:
-            oldest = min(keys.values(), key=lambda key: key.valid_after_time)
-            key_id = oldest.name.rsplit("/", 1)[-1]
-            return Findings([Problem(ProblemKind.LIMIT, f"{target.account} has {len(keys)} keys, and Google allows {KEY_LIMIT}", f"Delete one that nobody uses; the oldest is {key_id} of {oldest.valid_after_time:%Y-%m-%d}: gcloud iam service-accounts keys delete {key_id} --iam-account={target.account}", step="key")])  # fmt: skip
-        return await self._about_key_policy()
-
-    async def _about_deleted_account(self) -> Findings:
-        """A deleted account of that name can come back for 30 days; a new one of the same name inherits nothing."""
-        from google.api_core import exceptions
-
-        if self.target.skip_grant:
-            return Findings()
-        try:
-            gone = policy.deleted_accounts(await self.grant_policy(), self.target.account)
-        except exceptions.GoogleAPICallError:
-            return Findings()
-        return Findings([], [Notice(f"A service account of this name was deleted (unique id {uid}); a new one is made, which inherits nothing of it. To have the old one instead, within 30 days: gcloud iam service-accounts undelete {uid}") for uid in gone])  # fmt: skip
-
-    async def _about_key_policy(self) -> Findings:
-        """Organisations made since May 2024 forbid keys by default; told first, and never tried."""
-        from google.api_core import exceptions
-
-        project = self.target.account_project if self.target.account_project != "-" else self.target.project
-        answers = await asyncio.gather(
-            *(self.facts.forbids(project, constraint)() for constraint in _NO_KEYS), return_exceptions=True
-        )
-        forbidding = [name for name, answer in zip(_NO_KEYS, answers, strict=True) if answer is True]
-        if forbidding:
-            return Findings([Problem(ProblemKind.POLICY, f"Organisation policy {' and '.join(forbidding)} forbids keys of service accounts in {project}", "Ask whoever administers organisation policies for an exception for this project; or keep a project for such accounts where keys are allowed, and name one with --service-account EMAIL", step="key")])  # fmt: skip
-        for answer in answers:
-            if isinstance(answer, exceptions.GoogleAPICallError):
-                return Findings([], [Notice(f"Whether an organisation policy forbids keys could not be seen ({cloud.status_of(answer)}); it will show when the key is made.")])  # fmt: skip
-            if isinstance(answer, BaseException):
-                raise answer
-        return Findings()
+        return await Preflight(self, self._key).findings()
 
     async def probe(self) -> Probe:
         target = self.target
@@ -248,7 +130,7 @@ class GcrSession(Session):
             return Probe(target.host, f"{target.path}/{target.image_path}", target.reference)
         repository = target.repository
         if not repository:
-            there = await _or_nothing(self.facts.repositories(target.project, target.location)())
+            there = await or_nothing(self.facts.repositories(target.project, target.location)())
             if not there:
                 return Probe(target.host)
             return Probe(target.host, f"{target.path}{there[0]}/pullkey-probe")
@@ -412,6 +294,8 @@ class GcrSession(Session):
             "ROLE": target.role,
             "SERVER": f"https://{target.host}",
         }
+        if target.key_source == UPLOAD:
+            named["DAYS"] = str(math.ceil(target.life / dt.timedelta(days=1)))
         if target.grant_on_repository:
             named |= {"LOCATION": target.location, "REPOSITORY": target.repository}
         return {name: shlex.quote(value) for name, value in named.items()}
@@ -425,12 +309,3 @@ class GcrSession(Session):
             "email": link,
             "password": '"$(cat "$KEY_FILE")"',
         }
-
-
-async def _or_nothing(names: Awaitable[list[str]]) -> list[str]:
-    from google.api_core import exceptions
-
-    try:
-        return await names
-    except exceptions.GoogleAPICallError:
-        return []

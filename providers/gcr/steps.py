@@ -1,17 +1,9 @@
-"""What is done in Google Cloud, one class a step."""
+"""What is done in Google Cloud, one class a step; the key has a module of its own."""
 
 from __future__ import annotations
 
-import asyncio
-import datetime as dt
-import json
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.common_steps import held_link
-from bootstrap.credential import Credential
-from bootstrap.errors import OutcomeUnknown, StepFailed
-from bootstrap.link import KeyLink
-from bootstrap.secret import Secret
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere
 from bootstrap.waiting import wait_out
 from providers.gcr import cloud, policy
@@ -19,9 +11,7 @@ from providers.gcr import cloud, policy
 if TYPE_CHECKING:
     from providers.gcr.session import GcrSession
 
-KEY_LIMIT = 10  # "Quotas and limits", service account keys
 MARK = "Made by pullkey"
-_SETTLE_SECONDS = 2.0
 
 
 def made_by_pullkey(account: Any) -> bool:
@@ -386,142 +376,3 @@ def _grant_command(verb: str, resource: str, role: str, email: str) -> str:
     else:
         place = f"projects {verb}-iam-policy-binding {parts[1]}"
     return f"gcloud {place} --member=serviceAccount:{email} --role={role} --condition=None"
-
-
-class Key(Step):
-    """One JSON key. It has no label, so the list of those from before is what tells it from others'."""
-
-    name = "key"
-    after = ("identity",)
-    permissions = ("iam.serviceAccountKeys.create", "iam.serviceAccountKeys.list")
-
-    def __init__(self, session: GcrSession) -> None:
-        self._session = session
-        self._before: list[str] = []
-
-    @property
-    def title(self) -> str:
-        return f"Make a JSON key of {self._session.target.account_name}"
-
-    async def look(self) -> Sighting:
-        session = self._session
-        keys = await session.keys()
-        self._before = sorted(keys)
-        link, reason = await held_link(session, session.context)
-        if link is None:
-            return Sighting(State.MISSING, reason)
-        key = keys.get(link.key_id)
-        if key is None:
-            return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, is gone")
-        if key.disabled:
-            return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, is disabled")
-        if key.valid_before_time and key.valid_before_time <= dt.datetime.now(dt.UTC):
-            return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, has expired")
-        return Sighting(State.DONE, f"Akka holds key {link.key_id}, which is good")
-
-    def intent(self) -> Intent:
-        return {"account": self._session.target.account_resource, "before": self._before}
-
-    async def do(self) -> Done:
-        from google.api_core import exceptions
-
-        session, target = self._session, self._session.target
-        try:
-            answer = await wait_out(
-                self._create, why=self._delay, deadline=session.context.deadline, tell=session.context.tell
-            )
-        except exceptions.GoogleAPICallError as error:
-            if cloud.is_key_limit(error):
-                raise StepFailed(f"{target.account} has {KEY_LIMIT} keys already, Google's limit", mend="Delete one that nobody uses.") from None  # fmt: skip
-            raise cloud.refused(error, f"make a key of {target.account}") from None
-        session.keys.forget()
-        key_id = answer.name.rsplit("/", 1)[-1]
-        # Google's own form of the file, in one line: the same JSON, and nothing in it that a shell or parser trips over.
-        document = json.dumps(json.loads(answer.private_key_data), separators=(",", ":"))
-        session.credential = Credential(
-            server=await session.server(),
-            username="_json_key",
-            password=Secret(document),
-            link=KeyLink(target.account_name, key_id, target.account_domain),
-            ends=cloud.end_of(answer),
-        )
-        return Done(f"made key {key_id}", {"key_id": key_id})
-
-    async def _create(self) -> Any:
-        from google.api_core import exceptions
-
-        resource = self._session.target.account_resource
-        try:
-            return await self._session.cloud.create_key(resource)
-        except exceptions.GoogleAPICallError as error:
-            if not cloud.is_unanswered(error):
-                raise
-            # It may have been made. A second call would make a second key, so look first.
-            await asyncio.sleep(_SETTLE_SECONDS)
-            appeared = await self._appeared(self._before)
-            if appeared:
-                raise OutcomeUnknown(
-                    f"Google did not answer the creation of a key ({cloud.status_of(error)}), and key "
-                    f"{', '.join(appeared)} has appeared since; its secret is lost"
-                ) from None
-            raise
-
-    async def _appeared(self, before: list[str]) -> list[str]:
-        keys = await self._session.cloud.user_keys(self._session.target.account_resource)
-        return sorted(set(keys) - set(before))
-
-    def _delay(self, error: Exception) -> str | None:
-        if cloud.is_key_limit(error) or isinstance(error, StepFailed):
-            return None
-        if cloud.is_busy(error):
-            return cloud.BUSY
-        if cloud.status_of(error) == "NOT_FOUND" and self._session.account_made:
-            return "Google does not know the new account everywhere yet; this takes up to a minute."
-        return None
-
-    async def undo(self, intent: Intent) -> str:
-        from google.api_core import exceptions
-
-        key_id = intent.get("key_id")
-        resource = intent["account"]
-        email = resource.rsplit("/", 1)[-1]
-        project = resource.split("/")[1]
-        of = f"--iam-account={email}" + (f" --project={project}" if project != "-" else "")
-        try:
-            if key_id:
-                await self._session.cloud.delete_key(f"{resource}/keys/{key_id}")
-                return f"deleted key {key_id} of {email}"
-            if self._session.account_made:
-                return ""  # it goes with the account, which this run made and now removes
-            appeared = await self._appeared(intent["before"])
-        except exceptions.NotFound:
-            return ""
-        except exceptions.GoogleAPICallError as error:
-            what = f"key {key_id}" if key_id else "a key that may have been made"
-            command = (
-                f"gcloud iam service-accounts keys delete {key_id} {of}"
-                if key_id
-                else f"gcloud iam service-accounts keys list --managed-by=user {of}"
-            )
-            raise StillThere(f"{what} of {email} ({cloud.said(error)})", command) from None
-        if appeared:
-            # Somebody else may have made it in the same moment: a key is never deleted on a guess.
-            raise StillThere(
-                f"{email} has a key that appeared during the run and that nobody may hold: {', '.join(appeared)}",
-                f"gcloud iam service-accounts keys delete {appeared[0]} {of}",
-            )
-        return ""
-
-    def script(self) -> Script:
-        return Script(
-            do=(
-                'KEY_FILE="$(mktemp)"\n'
-                "trap 'rm -f \"$KEY_FILE\"' EXIT\n"
-                'gcloud iam service-accounts keys create "$KEY_FILE" --iam-account="$EMAIL"\n'
-                'KEY_ID="$(sed -n \'s/.*"private_key_id": *"\\([0-9a-f]*\\)".*/\\1/p\' "$KEY_FILE")"\n'
-                'echo "The key is $KEY_ID"'
-            ),
-            check='gcloud iam service-accounts keys list --iam-account="$EMAIL" --managed-by=user --format="value(name)" | grep "$KEY_ID"',
-            undo=': "${KEY_ID:?the key that is to go; see: gcloud iam service-accounts keys list --iam-account=$EMAIL}"\ngcloud iam service-accounts keys delete "$KEY_ID" --iam-account="$EMAIL" --quiet',
-            typed='gcloud iam service-accounts keys create keyfile.json --iam-account="$EMAIL"',
-        )

@@ -35,8 +35,8 @@ _ROLE = re.compile(r"^(?:roles|projects/[a-z0-9.:-]+/roles|organizations/[0-9]+/
 CREATE, UPLOAD = "create", "upload"
 DEFAULT_LIFE = "90d"
 # "The given public key has a lifetime of 315,446,400 seconds, which is longer than the max allowed lifetime of
-# 315,360,000 seconds" (GAM-team/GAM#1127): ten years of 365 days, some of which the certificate begins earlier.
-_LONGEST_LIFE = dt.timedelta(days=3649)
+# 315,360,000 seconds" (GAM-team/GAM#1127): ten years of 365 days.
+_LONGEST_LIFE = dt.timedelta(days=3650)
 
 
 @dataclass(frozen=True)

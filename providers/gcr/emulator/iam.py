@@ -15,8 +15,9 @@ import re
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 from google.cloud.iam_admin_v1.types import iam
 from google.iam.v1 import iam_policy_pb2
 from google.protobuf import empty_pb2
@@ -45,6 +46,7 @@ _GRPC: Final = "google.iam.admin.v1.IAM"
 _KEYS_PER_ACCOUNT: Final = 10
 _DAY_AND_A_SECOND: Final = 86401
 _ACCOUNT_ID: Final = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])$")
+_LONGEST_SPAN: Final = dt.timedelta(days=3650)
 _UNDELETE_WINDOW: Final = dt.timedelta(days=30)
 _ACCOUNT_PATH: Final = "projects/*/serviceAccounts/*"
 _KEY_PATH: Final = "projects/*/serviceAccounts/*/keys/*"
@@ -288,6 +290,8 @@ class IamApi:
             message.public_key_data = key.public_key.public_bytes(
                 serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
             )
+        elif request.public_key_type == iam.ServiceAccountPublicKeyType.TYPE_X509_PEM_FILE:
+            message.public_key_data = key.certificate or _certificate(account, key)
         return message
 
     async def create_key(self, caller: Caller, request: Any) -> Any:
@@ -310,7 +314,10 @@ class IamApi:
     async def upload_key(self, caller: Caller, request: Any) -> Any:
         """Take the public half of a key that was made elsewhere, in an X.509 certificate.
 
-        That the certificate's dates bound the key, and what answers a certificate that is there already, is a guess.
+        Its dates are shown as the key's, and the key is refused after its end (jpassing.com, "Limiting the validity of
+        service account keys"). A certificate that spans too long is refused (GAM-team/GAM#1127: more than 3650 days; the
+        same words name the organisation policy). What answers a certificate that is there already is a guess, and so
+        is the key's id.
         """
         account = self._account(caller, request.name, "iam.serviceAccountKeys.create")
         self._check_may_add_key(account, request.name, upload=True)
@@ -321,6 +328,7 @@ class IamApi:
         public_key = certificate.public_key()
         if not isinstance(public_key, rsa.RSAPublicKey):
             raise invalid_argument("Public key must be an RSA key.")
+        self._check_span(account, certificate.not_valid_after_utc - certificate.not_valid_before_utc)
         der = certificate.public_bytes(serialization.Encoding.DER)
         key_id = hashlib.sha256(der).hexdigest()[:40]
         if key_id in account.keys:
@@ -333,21 +341,22 @@ class IamApi:
             valid_before=certificate.not_valid_after_utc,
             uploaded=True,
         )
+        key.certificate = certificate.public_bytes(serialization.Encoding.PEM)
         return _key_message(account, key)
 
     async def delete_key(self, caller: Caller, request: Any) -> Any:
         account, key = self._key(caller, request.name, "iam.serviceAccountKeys.delete")
         if key.system_managed:
             raise invalid_argument("System-managed keys cannot be deleted.")
-        del account.keys[key.id]
+        self._state.delete_key(account, key)
         return empty_pb2.Empty()
 
     async def disable_key(self, caller: Caller, request: Any) -> Any:
-        self._key(caller, request.name, "iam.serviceAccountKeys.disable")[1].disabled = True
+        self._state.switch_key(self._key(caller, request.name, "iam.serviceAccountKeys.disable")[1], on=False)
         return empty_pb2.Empty()
 
     async def enable_key(self, caller: Caller, request: Any) -> Any:
-        self._key(caller, request.name, "iam.serviceAccountKeys.enable")[1].disabled = False
+        self._state.switch_key(self._key(caller, request.name, "iam.serviceAccountKeys.enable")[1], on=True)
         return empty_pb2.Empty()
 
     # -- policies ------------------------------------------------------------------------------------------------
@@ -443,12 +452,25 @@ class IamApi:
                 ),
             )
 
+    def _check_span(self, account: ServiceAccount, span: dt.timedelta) -> None:
+        longest = self._longest(account) or _LONGEST_SPAN
+        if span > longest:
+            raise invalid_argument(
+                f"The given public key has a lifetime of {span.total_seconds():,.0f} seconds, which is longer than the "
+                f"max allowed lifetime of {longest.total_seconds():,.0f} seconds as specified in resource settings or "
+                "in organization policy."
+            )
+
     def _expiry(self, account: ServiceAccount) -> dt.datetime:
         """When a new key ends: never, or after `iam.serviceAccountKeyExpiryHours`, whose values are like `8h`."""
+        longest = self._longest(account)
+        return self._state.now() + longest if longest else NEVER
+
+    def _longest(self, account: ServiceAccount) -> dt.timedelta | None:
         values = self._state.projects[account.project_id].constraints.get("iam.serviceAccountKeyExpiryHours")
         if not isinstance(values, tuple) or not values:
-            return NEVER
-        return self._state.now() + dt.timedelta(hours=int(values[0].removesuffix("h")))
+            return None
+        return dt.timedelta(hours=int(values[0].removesuffix("h")))
 
 
 def _parts(name: str) -> tuple[str, str]:
@@ -486,6 +508,18 @@ def _account_message(account: ServiceAccount) -> Any:
         oauth2_client_id=account.unique_id,
         disabled=account.disabled,
         etag=account.etag,
+    )
+
+
+def _certificate(account: ServiceAccount, key: Key) -> bytes:
+    """The certificate that Google shows for a key that it made; who signs it here is of no use to anybody."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, account.email[:64])])
+    return (
+        x509.CertificateBuilder(name, name, key.public_key, x509.random_serial_number())
+        .not_valid_before(key.valid_after)
+        .not_valid_after(key.valid_before)
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
     )
 
 

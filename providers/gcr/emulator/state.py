@@ -44,6 +44,10 @@ class Key:
     uploaded: bool = False
     system_managed: bool = False
     disabled: bool = False
+    switched: dt.datetime | None = None
+    """When it was last disabled or enabled: until that has spread, it goes on as before."""
+    certificate: bytes = b""
+    """What was uploaded, in PEM."""
 
 
 @dataclass
@@ -57,6 +61,8 @@ class ServiceAccount:
     disabled: bool = False
     etag: bytes = b"\x01\x02"
     keys: dict[str, Key] = field(default_factory=dict)
+    deleted_keys: dict[str, tuple[Key, dt.datetime]] = field(default_factory=dict)
+    """With the time of their deletion: until that has spread, they go on working."""
     policy: AllowPolicy = field(default_factory=AllowPolicy)
 
     @property
@@ -173,7 +179,14 @@ class GoogleState:
         if account is None or account.disabled:
             return None
         key = account.keys.get(key_id)
-        if key is None or key.disabled or not self.visible(key.created):
+        if key is None and key_id in account.deleted_keys:
+            deleted, when = account.deleted_keys[key_id]
+            key = None if self.visible(when) else deleted
+        if key is None or not self.visible(key.created):
+            return None
+        # A change that has not spread yet leaves it as it was.
+        known = key.switched is None or self.visible(key.switched)
+        if key.disabled is known:
             return None
         return key if key.valid_after <= self.now() < key.valid_before else None
 
@@ -207,6 +220,18 @@ class GoogleState:
         account = ServiceAccount(project_id, email, unique_id, created or self.now())
         self.projects[project_id].accounts[email] = account
         return account
+
+    def open_to_all(self, repository: Repository) -> None:
+        """Let anybody pull from a repository, as its owner may: with a role for `allUsers`."""
+        repository.policy.grant("roles/artifactregistry.reader", "allUsers", since=repository.created)
+
+    def switch_key(self, key: Key, *, on: bool) -> None:
+        if key.disabled is on:
+            key.disabled, key.switched = not on, self.now()
+
+    def delete_key(self, account: ServiceAccount, key: Key) -> None:
+        del account.keys[key.id]
+        account.deleted_keys[key.id] = key, self.now()
 
     def delete_account(self, account: ServiceAccount) -> None:
         """Delete; policies show its member as `deleted:...?uid=...` from then on."""
