@@ -9,17 +9,24 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bootstrap.credential import Credential
 from bootstrap.handshake import (
+    BROUGHT,
     Attempt,
     Challenge,
     Patience,
     Probe,
     Verdict,
     exchange,
+    failure,
     fetch_challenge,
+    first_word,
+    open_to_all,
     prove,
+    same_owner,
 )
 from bootstrap.link import KeyLink
 from bootstrap.sandbox.host import Sandbox
@@ -29,6 +36,7 @@ from tests.sandbox_thread import RunningSandbox
 
 HOST = "registry.example.com"
 OTHER = "evil.example.net"
+SISTER = "tokens.example.com"
 PASSWORD = "s3cret-of-the-puller"
 CREDENTIAL = Credential(f"https://{HOST}", "puller", Secret(PASSWORD), KeyLink("a", "key123", "b"))
 
@@ -43,16 +51,20 @@ class Registry:
         self.token: list[tuple[int, str]] = [(200, '{"token": "t"}')]
         self.manifest: list[tuple[int, str]] = [(200, "{}")]
         self.location = ""
+        self.type = "application/json"
+        self.room = ""  # what a manifest asks for, where it is refused
         self.got_password: list[str] = []
         self.scopes: list[str] = []
+        self.queries: list[dict[str, str]] = []
 
     async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
         app = web.Application()
         app.router.add_get("/v2/", self._ping)
         app.router.add_get("/token", self._token)
         app.router.add_get("/v2/{path:.*}", self._manifest)
-        port = await sandbox.serve(app, tls=True, hosts=[HOST, OTHER])
-        return {"PULLKEY_REGISTRY_CONNECT_TO": f"{HOST}=127.0.0.1:{port},{OTHER}=127.0.0.1:{port}"}
+        port = await sandbox.serve(app, tls=True, hosts=[HOST, OTHER, SISTER])
+        names = (HOST, OTHER, SISTER)
+        return {"PULLKEY_REGISTRY_CONNECT_TO": ",".join(f"{name}=127.0.0.1:{port}" for name in names)}
 
     async def stop(self) -> None:
         return
@@ -68,19 +80,22 @@ class Registry:
         headers = {"WWW-Authenticate": challenge} if challenge else {}
         if self.location:
             headers["Location"] = self.location
-        return web.Response(status=status, headers=headers, text=body)
+        return web.Response(status=status, headers=headers, text=body, content_type=self.type)
 
     async def _token(self, request: web.Request) -> web.Response:
         self._note(request)
         self.scopes.append(request.query.get("scope", ""))
+        self.queries.append(dict(request.query))
         status, body = self.token.pop(0) if len(self.token) > 1 else self.token[0]
         headers = {"Location": self.location} if self.location else {}
         return web.Response(status=status, text=body, headers=headers)
 
     async def _manifest(self, request: web.Request) -> web.Response:
         self._note(request)
+        if self.room and "Authorization" not in request.headers:
+            return web.Response(status=401, headers={"WWW-Authenticate": self.room})
         status, body = self.manifest.pop(0) if len(self.manifest) > 1 else self.manifest[0]
-        return web.Response(status=status, text=body)
+        return web.Response(status=status, text=body, content_type=self.type)
 
 
 @pytest.fixture
@@ -253,3 +268,210 @@ def test_the_deadline_ends_it_with_the_last_verdict(registry: Registry) -> None:
     attempt, told = run_prove(registry, seconds=1.0)
     assert attempt == Attempt(Verdict.NO_GRANT, "DENIED no role")
     assert "no role" in told[0]
+
+
+def test_a_password_that_was_brought_is_tried_once(registry: Registry) -> None:
+    registry.token = [(401, error("UNAUTHORIZED"))]
+    attempt, told = run_prove(registry, seconds=60, **vars(BROUGHT))
+    assert attempt.verdict is Verdict.IDENTITY_REFUSED
+    assert registry.got_password == [f"{HOST}/token"]
+    assert told == []
+
+
+def test_a_passing_fault_is_waited_out_for_a_password_that_was_brought(registry: Registry) -> None:
+    registry.token = [(503, ""), (200, '{"token": "t"}')]
+    attempt, told = run_prove(registry, seconds=60, **vars(BROUGHT))
+    assert attempt.verdict is Verdict.PULLS
+    assert len(told) == 1
+
+
+def test_what_is_advised_depends_on_who_made_the_password() -> None:
+    refused = Attempt(Verdict.IDENTITY_REFUSED, "no")
+    assert "--timeout" in failure(refused, "").mend
+    assert "--timeout" not in failure(refused, "", brought=True).mend
+    assert failure(Attempt(Verdict.CERTIFICATE_REFUSED, "bad", "do this"), "").mend == "do this"
+
+
+def test_a_first_word_is_a_sentence() -> None:
+    assert (
+        first_word(Attempt(Verdict.NETWORK_REFUSED, "DENIED"))
+        == "The registry refuses: network refused: DENIED"
+    )
+    assert first_word(Attempt(Verdict.UNTRUSTED, "It wants it elsewhere")) == "It wants it elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("status", "repository", "verdict"),
+    [
+        (401, "", Verdict.IDENTITY_REFUSED),
+        (403, "", Verdict.IDENTITY_REFUSED),
+        (403, "team/app", Verdict.NO_GRANT),
+    ],
+)
+def test_a_token_refused_for_no_repository_is_about_the_password(
+    registry: Registry, status: int, repository: str, verdict: Verdict
+) -> None:
+    registry.token = [(status, error("DENIED"))]
+    assert run_exchange(Probe(HOST, repository)).verdict is verdict
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(401, Verdict.IDENTITY_REFUSED), (403, Verdict.NO_GRANT)])
+def test_basic_authentication_that_is_refused(registry: Registry, status: int, verdict: Verdict) -> None:
+    registry.ping = (401, "Basic realm=x", "")
+    registry.manifest = [(status, error("DENIED"))]
+    assert run_exchange().verdict is verdict
+
+
+def test_a_redirect_without_a_repository_proves_nothing(registry: Registry) -> None:
+    registry.ping = (401, "Basic realm=x", "")
+    challenge = asyncio.run(fetch_challenge(HOST))
+    assert isinstance(challenge, Challenge)
+    registry.ping, registry.location = (302, "", ""), "https://registry.example.com/login"
+    attempt = asyncio.run(exchange(Probe(HOST), challenge, CREDENTIAL))
+    assert attempt.verdict is Verdict.UNREACHABLE
+
+
+def test_a_web_page_is_no_registry(registry: Registry) -> None:
+    registry.type = "text/html"
+    registry.ping = (200, "", "<html>")
+    answered = asyncio.run(fetch_challenge(HOST))
+    assert isinstance(answered, Attempt)
+    assert "web page" in answered.detail
+    registry.ping = (401, "Basic realm=x", "")
+    assert run_exchange().verdict is Verdict.UNREACHABLE
+
+
+def test_a_registry_that_is_open_at_the_door_only(registry: Registry) -> None:
+    registry.ping, registry.room = (200, "", ""), "Basic realm=x"
+    assert asyncio.run(open_to_all(PROBE, Challenge("none"))) == ""
+    assert run_exchange() == Attempt(Verdict.PULLS, PROBE.proves)
+    registry.room = f'Bearer realm="https://{OTHER}/token",service="x"'
+    registry.got_password.clear()
+    assert run_exchange().verdict is Verdict.UNTRUSTED
+    assert registry.got_password == []
+
+
+def test_what_nobody_asked_for_is_not_called_proven(registry: Registry) -> None:
+    registry.ping = (200, "", "")
+    assert "as anybody does" in run_exchange().detail
+    assert run_exchange(Probe(HOST)).detail == f"was not tried: {HOST} asks nobody for a credential"
+    assert registry.got_password == []
+
+
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        f'bearer Realm="https://{HOST}/token?tenant=a" , service={HOST}',
+        f'Bearer error="x",realm="https://{SISTER}/token"',
+        f'Bearer realm="https://{HOST}:443/token"',
+    ],
+)
+def test_spellings_of_a_challenge(registry: Registry, challenge: str) -> None:
+    registry.ping = (401, challenge, "")
+    assert run_exchange().verdict is Verdict.PULLS
+    assert registry.scopes == ["repository:team/app:pull"]
+
+
+def test_the_realms_own_query_is_kept(registry: Registry) -> None:
+    seen: list[str] = []
+    challenge = Challenge("bearer", f"https://{HOST}/token?tenant=a", "x")
+    asyncio.run(exchange(PROBE, challenge, CREDENTIAL, trace=seen.append))
+    assert "tenant" not in "".join(seen)  # a query is never shown
+    assert registry.queries[-1] == {"tenant": "a", "service": "x", "scope": "repository:team/app:pull"}
+
+
+# -- whom the credential is shown ------------------------------------------------------------------------------------
+
+LABEL = st.from_regex(r"[a-z](?:[a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+SUFFIXES = st.sampled_from(["com", "co.uk", "example", "github.io", "gitlab.io", "s3.amazonaws.com"])
+
+
+@pytest.mark.parametrize(
+    ("registry_host", "other"),
+    [
+        ("registry.gitlab.com", "gitlab.com"),
+        ("registry.corp.example", "gitlab.corp.example"),
+        ("docker.eu.acme.co.uk", "sso.acme.co.uk"),
+        ("registry-1.docker.io", "auth.docker.io"),
+        ("xn--bcher-kva.example.com", "xn--bcher-kva.example.com"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("nexus", "nexus"),
+    ],
+)
+def test_the_same_owner(registry_host: str, other: str) -> None:
+    assert same_owner(registry_host, other)
+
+
+@pytest.mark.parametrize(
+    ("registry_host", "other"),
+    [
+        ("registry.acme.co.uk", "tokens.mallory.co.uk"),
+        ("alice.github.io", "mallory.github.io"),
+        ("alice.github.io", "github.io"),
+        ("acme.azurecr.io", "mallory.azurecr.io"),
+        ("acme.jfrog.io", "mallory.jfrog.io"),
+        ("10.0.0.1", "10.0.0.2"),
+        ("127.0.0.1", "1.0.0.1"),
+        ("nexus", "tokens"),
+        ("nexus", "nexus.example.com"),
+        ("registry.example.com", "example.com.evil.net"),
+        ("registry.example.com", "notexample.com"),
+        ("registry.example.com", ""),
+        ("one.city.kawasaki.jp", "two.city.kawasaki.jp.evil.net"),
+        ("one.somebody.kawasaki.jp", "two.somebody.kawasaki.jp"),
+        ("com", "org"),
+    ],
+)
+def test_another_owner(registry_host: str, other: str) -> None:
+    assert not same_owner(registry_host, other)
+    assert not same_owner(other, registry_host)
+
+
+@given(LABEL, LABEL, LABEL, LABEL, SUFFIXES)
+def test_two_names_are_of_one_owner_if_what_was_registered_is_the_same(
+    one: str, two: str, mine: str, theirs: str, suffix: str
+) -> None:
+    # `own-`, since some names that could be drawn are suffixes themselves: uk.com.
+    assert same_owner(f"{one}.own-{mine}.{suffix}", f"{two}.own-{mine}.{suffix}")
+    assert same_owner(f"{one}.own-{mine}.{suffix}", f"{two}.own-{theirs}.{suffix}") is (mine == theirs)
+
+
+@given(st.ip_addresses(v=4), st.ip_addresses(v=4))
+def test_an_address_is_of_one_owner_with_itself_only(one: Any, two: Any) -> None:
+    assert same_owner(str(one), str(two)) is (one == two)
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_whatever_a_registry_names_is_judged(one: str, two: str) -> None:
+    assert same_owner(one, one)
+    assert same_owner(one, two) is same_owner(two, one)
+
+
+@given(st.text(max_size=60))
+def test_no_realm_but_https_of_the_same_owner_is_trusted(text: str) -> None:
+    from bootstrap.handshake import _untrusted
+
+    refusal = _untrusted(HOST, text)
+    assert refusal is not None
+    assert refusal.verdict is Verdict.UNTRUSTED
+    assert refusal.detail.isprintable()
+
+
+def test_a_name_in_other_letters_is_the_same_as_in_the_certificate() -> None:
+    from bootstrap.handshake import _untrusted
+
+    assert _untrusted("xn--bcher-kva.example:5000", "https://xn--bcher-kva.example/token") is None
+    assert _untrusted("xn--bcher-kva.example", "https://b\u00fccher.example/token") is None
+
+
+def test_a_certificate_that_nobody_knows_is_told_with_what_to_do(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import certifi
+
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    answered = asyncio.run(fetch_challenge(HOST))
+    assert isinstance(answered, Attempt)
+    assert answered.verdict is Verdict.CERTIFICATE_REFUSED
+    assert answered.detail.startswith(f"The TLS certificate of {HOST} does not verify: ")
+    assert "SSL_CERT_FILE=FILE" in answered.mend

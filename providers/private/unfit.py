@@ -18,7 +18,6 @@ works today and fails some night. Sources:
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime as dt
 import json
 import re
@@ -141,7 +140,7 @@ def _decoded(text: str) -> str:
     plain = text.rstrip("=").translate(str.maketrans("-_", "+/"))
     try:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode()
-    except (binascii.Error, UnicodeError):
+    except ValueError:  # no base64, or no text behind it
         return ""
 
 
