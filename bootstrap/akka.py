@@ -115,6 +115,12 @@ class AkkaCli:
         found = _VERSION.search(answer.out + answer.err)
         return found[0] if answer.code == 0 and found else None
 
+    async def login(self) -> str:
+        """The e-mail of who is logged in; "" if the CLI does not tell. What it prints is not documented."""
+        answer = await self._read(["auth", "current-login"])
+        found = re.search(r"[\w.+-]+@[\w.-]+", answer.out)
+        return found[0] if answer.code == 0 and found else ""
+
     async def credentials(self) -> list[HeldCredential]:
         """What Akka has for this project, in the region of the scope, or else as all the regions show it.
 

@@ -12,7 +12,7 @@ from bootstrap.behind import Behind
 from bootstrap.engine import Run
 from bootstrap.errors import ExitCode, LeftOver, Problem, PullkeyError
 from bootstrap.offboarding import Parting
-from bootstrap.provider import KeyFacts
+from bootstrap.provider import Check, KeyFacts
 from bootstrap.runbook import filled_in
 from bootstrap.standing import Standing, due
 
@@ -109,6 +109,26 @@ def list_document(standings: Sequence[Standing], *, scope: AkkaScope, code: Exit
         "exit_code": int(code),
         "akka": {name: value for name, value in _akka(scope, "").items() if name != "secret_name"},
         "credentials": [_standing(one) for one in standings],
+    }
+
+
+def doctor_document(found: Mapping[str, Sequence[Check]], code: ExitCode) -> dict[str, Any]:
+    """What `pullkey doctor` has seen."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "doctor",
+        "exit_code": int(code),
+        "checks": [
+            {
+                "about": about,
+                "what": check.what,
+                "good": check.good,
+                "detail": check.detail,
+                "mend": check.mend or None,
+            }
+            for about, checks in found.items()
+            for check in checks
+        ],
     }
 
 

@@ -102,17 +102,20 @@ class Journal:
         Raises:
             PullkeyError: there is such a record and it cannot be read.
         """
-        try:
-            document = json.loads(self._path.read_text(encoding="utf-8"))
-            entries = [Entry(**entry) for entry in document.pop("entries")]
-            return Record(**document, entries=entries)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            raise PullkeyError(
-                f"The journal of an earlier run cannot be read: {self._path}",
-                mend="Look at it, check the keys of the identity that it names, and remove the file.",
-            ) from None
+        return _read(self._path)
+
+    @staticmethod
+    def all_left_behind(directory: Path) -> list[Record | PullkeyError]:
+        """What all the runs that did not end had begun, on this machine; an error for one that cannot be read."""
+        found: list[Record | PullkeyError] = []
+        for path in sorted((directory / "journal").glob("*.json")):
+            try:
+                record = _read(path)
+            except PullkeyError as error:
+                found.append(error)
+            else:
+                found += [record] if record is not None else []
+        return found
 
     def check_target(self, lost: Record) -> None:
         """What a run for another target has begun is only for a run for that target to end.
@@ -170,3 +173,17 @@ class Journal:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        entries = [Entry(**entry) for entry in document.pop("entries")]
+        return Record(**document, entries=entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        raise PullkeyError(
+            f"The journal of an earlier run cannot be read: {path}",
+            mend="Look at it, check the keys of the identity that it names, and remove the file.",
+        ) from None

@@ -1,4 +1,4 @@
-"""The JSON Schema of what `--output json` prints.
+"""The JSON Schemas of what `--output json` prints, by what they describe.
 
 Names are never removed or changed within one `schema_version`; new ones may come.
 """
@@ -21,53 +21,154 @@ def _list(items: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
 
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT = {"type": "string"}
 _TEXT_OR_NULL = {"type": ["string", "null"]}
 
 
-def run_schema() -> dict[str, Any]:
-    """The object that `onboard`, `plan` and `verify` print."""
+_TEXTS = _list(_TEXT)
+_EXIT_CODE = {"enum": [0, 1, 2, 3, 4, 5, 6, 130]}
+_AKKA = _object({"project": _TEXT_OR_NULL, "owner": _TEXT_OR_NULL, "region": _TEXT_OR_NULL})
+_AKKA_SECRET = _object({**_AKKA["properties"], "secret_name": _TEXT})
+_LEFT_OVER = _list(_object({"what": _TEXT, "command": _TEXT}))
+_ERROR = {"oneOf": [{"type": "null"}, _object({"what": _TEXT, "mend": _TEXT})]}
+_MOMENT = {"type": ["string", "null"], "format": "date-time"}
+_KEY = {"oneOf": [{"type": "null"}, _object({"id": _TEXT, "created": _MOMENT, "ends": _MOMENT, "disabled": {"type": "boolean"}})]}  # fmt: skip
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Each schema, by the name that `pullkey schema` takes."""
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "One run of pullkey for one target",
-        **_object({
-            "schema_version": {"const": 1},
-            "command": {"enum": ["onboard", "plan", "verify"]},
-            "result": {"enum": ["done", "unchanged", "unneeded", "planned", "verified", "drift", "refused", "failed", "interrupted"]},
-            "exit_code": {"enum": [0, 1, 2, 3, 5, 6, 130]},
-            "changed": {"type": "boolean", "description": "Whether something is different now because of this run."},
-            "proven": {**_TEXT_OR_NULL, "description": "What the handshake has shown, or null if there was none."},
+        "run": _titled("One run of pullkey for one target", _run()),
+        "rotate": _titled("What pullkey rotate has done", _results("rotate", _run())),
+        "offboard": _titled("What pullkey offboard has done", _results("offboard", _offboarding())),
+        "list": _titled("What pullkey list shows", _listing()),
+        "doctor": _titled("What pullkey doctor has seen", _checks()),
+    }
+
+
+def _titled(title: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"$schema": _DRAFT, "title": title, **schema}
+
+
+def _results(command: str, one: dict[str, Any]) -> dict[str, Any]:
+    return _object({
+        "schema_version": {"const": 1},
+        "command": {"const": command},
+        "exit_code": _EXIT_CODE,
+        "results": {**_list(one), "description": "One a credential, in the order in which they were done."},
+    })  # fmt: skip
+
+
+def _offboarding() -> dict[str, Any]:
+    return _object({
+        "schema_version": {"const": 1},
+        "command": {"const": "offboard"},
+        "result": {"enum": ["done", "unchanged", "planned", "refused", "failed", "interrupted"]},
+        "exit_code": _EXIT_CODE,
+        "changed": {"type": "boolean"},
+        "provider": _TEXT,
+        "registry": _TEXT,
+        "akka": _AKKA_SECRET,
+        "things": _list(_object({
+            "name": _TEXT,
+            "what": _TEXT,
+            "fate": {"enum": ["remove", "keep", "gone", "unseen"], "description": "What is to become of it, as seen before anything was changed."},
+            "why": {**_TEXT_OR_NULL, "description": "Why it stays."},
+            "command": {**_TEXT_OR_NULL, "description": "What removes it by hand."},
+            "result": {"enum": ["removed", "failed", "left over", None]},
+            "detail": _TEXT_OR_NULL,
+        })),
+        "notices": _TEXTS,
+        "left_over": _LEFT_OVER,
+        "error": _ERROR,
+    })  # fmt: skip
+
+
+def _listing() -> dict[str, Any]:
+    return _object({
+        "schema_version": {"const": 1},
+        "command": {"const": "list"},
+        "exit_code": _EXIT_CODE,
+        "akka": _AKKA,
+        "credentials": _list(_object({
+            "name": {**_TEXT, "description": "The name of the Akka secret."},
+            "state": {"enum": ["ok", "wrong", "unseen", "not-ours"]},
             "provider": _TEXT,
-            "registry": {**_TEXT, "description": "The registry as a person names it."},
-            "as": {**_TEXT_OR_NULL, "description": "Who is logged in to the cloud."},
-            "akka": _object({"project": _TEXT_OR_NULL, "owner": _TEXT_OR_NULL, "region": _TEXT_OR_NULL, "secret_name": _TEXT}),
-            "credential": {
-                "oneOf": [
-                    {"type": "null"},
-                    _object({"server": _TEXT, "username": _TEXT_OR_NULL, "email": _TEXT_OR_NULL, "key_id": _TEXT_OR_NULL, "ends": _TEXT_OR_NULL}),
-                ],
-                "description": "What Akka is given, without its password.",
-            },
-            "steps": _list(_object({
-                "name": _TEXT,
-                "title": _TEXT,
-                "state": {"enum": ["done", "missing", "unseen"], "description": "What was seen before anything was changed."},
-                "reason": _TEXT,
-                "result": {"enum": ["kept", "planned", "done", "skipped", "failed", "undone"]},
-                "detail": _TEXT,
-                "seconds": {"type": "number"},
-                "command": {**_TEXT, "description": "What a person would type instead."},
-            })),
-            "problems": _list(_object({
-                "kind": {"enum": ["right", "policy", "limit", "setup", "question"]},
-                "what": _TEXT,
-                "mend": _TEXT_OR_NULL,
-                "step": _TEXT_OR_NULL,
-                "permission": _TEXT_OR_NULL,
-            })),
-            "notices": _list(_TEXT),
-            "undone": _list(_TEXT),
-            "left_over": _list(_object({"what": _TEXT, "command": _TEXT})),
-            "error": {"oneOf": [{"type": "null"}, _object({"what": _TEXT, "mend": _TEXT})]},
-        }),
-    }  # fmt: skip
+            "registry": _TEXT_OR_NULL,
+            "server": _TEXT,
+            "username": _TEXT,
+            "email": _TEXT,
+            "status": _TEXT_OR_NULL,
+            "regions_behind": {**_TEXT_OR_NULL, "description": "The regions that show something else."},
+            "identity": _TEXT_OR_NULL,
+            "grant": {"enum": ["in place", "missing", None]},
+            "key_id": {**_TEXT_OR_NULL, "description": "The key that Akka holds, by its record."},
+            "key": {**_KEY, "description": "What the cloud shows of it; null if it is gone, or could not be seen."},
+            "replaced_key": {**_KEY, "description": "The key before it, where that is still there."},
+            "due": {**_TEXT_OR_NULL, "description": "Why `pullkey rotate --due` would replace it."},
+            "last_pulled": {**_MOMENT, "description": "When this machine last saw it pull."},
+            "wrong": _TEXTS,
+            "not_seen": _TEXTS,
+            "notes": _TEXTS,
+        })),
+    })  # fmt: skip
+
+
+def _checks() -> dict[str, Any]:
+    return _object({
+        "schema_version": {"const": 1},
+        "command": {"const": "doctor"},
+        "exit_code": _EXIT_CODE,
+        "checks": _list(_object({
+            "about": _TEXT,
+            "what": _TEXT,
+            "good": {"type": ["boolean", "null"], "description": "null: to know, neither good nor bad."},
+            "detail": _TEXT,
+            "mend": _TEXT_OR_NULL,
+        })),
+    })  # fmt: skip
+
+
+def _run() -> dict[str, Any]:
+    """The object that `onboard`, `plan` and `verify` print, and `rotate` for each credential."""
+    return _object({
+        "schema_version": {"const": 1},
+        "command": {"enum": ["onboard", "plan", "verify", "rotate"]},
+        "result": {"enum": ["done", "unchanged", "unneeded", "planned", "verified", "drift", "refused", "failed", "interrupted"]},
+        "exit_code": _EXIT_CODE,
+        "changed": {"type": "boolean", "description": "Whether something is different now because of this run."},
+        "proven": {**_TEXT_OR_NULL, "description": "What the handshake has shown, or null if there was none."},
+        "provider": _TEXT,
+        "registry": {**_TEXT, "description": "The registry as a person names it."},
+        "as": {**_TEXT_OR_NULL, "description": "Who is logged in to the cloud."},
+        "akka": _AKKA_SECRET,
+        "credential": {
+            "oneOf": [
+                {"type": "null"},
+                _object({"server": _TEXT, "username": _TEXT_OR_NULL, "email": _TEXT_OR_NULL, "key_id": _TEXT_OR_NULL, "ends": _TEXT_OR_NULL}),
+            ],
+            "description": "What Akka is given, without its password.",
+        },
+        "steps": _list(_object({
+            "name": _TEXT,
+            "title": _TEXT,
+            "state": {"enum": ["done", "missing", "unseen"], "description": "What was seen before anything was changed."},
+            "reason": _TEXT,
+            "result": {"enum": ["kept", "planned", "done", "skipped", "failed", "undone"]},
+            "detail": _TEXT,
+            "seconds": {"type": "number"},
+            "command": {**_TEXT, "description": "What a person would type instead."},
+        })),
+        "problems": _list(_object({
+            "kind": {"enum": ["right", "policy", "limit", "setup", "question"]},
+            "what": _TEXT,
+            "mend": _TEXT_OR_NULL,
+            "step": _TEXT_OR_NULL,
+            "permission": _TEXT_OR_NULL,
+        })),
+        "notices": _TEXTS,
+        "undone": _TEXTS,
+        "left_over": _LEFT_OVER,
+        "error": _ERROR,
+    })  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from bootstrap.schema import run_schema
+from bootstrap.schema import schemas
 from tests.conftest import World
 
 NAME = "europe-west1-docker-pkg-dev-acme-shop-containers"
@@ -325,7 +325,7 @@ class TestHelpers:
         self, gcr: World, arguments: tuple[str, ...]
     ) -> None:
         done = gcr.run(*arguments, "--output", "json")
-        jsonschema.validate(done.json, run_schema())
+        jsonschema.validate(done.json, schemas()["run"])
         assert done.json["exit_code"] == done.code
 
     def test_verbose_shows_each_call(self, gcr: World) -> None:

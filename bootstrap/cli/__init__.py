@@ -25,6 +25,7 @@ _COMMANDS = {
         "offboard",
         "Take a credential out of use, and what stands behind it.",
     ),
+    "doctor": ("bootstrap.cli.doctor", "doctor", "Look at logins, versions, clocks and this machine."),
     "runbook": ("bootstrap.cli.target", "runbook", "Write the steps as a script or page for a person."),
     "sandbox": ("bootstrap.cli.sandbox", "sandbox", "Try it all against made-up clouds on this machine."),
     "schema": ("bootstrap.cli.schema", "schema", "Print the JSON Schema of --output json."),

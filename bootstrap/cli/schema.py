@@ -8,13 +8,17 @@ import click
 
 
 @click.command()
-def schema() -> None:
-    """Print the JSON Schema of what `--output json` prints.
+@click.argument(
+    "what", required=False, default="run", type=click.Choice(["run", "rotate", "offboard", "list", "doctor"])
+)
+def schema(what: str) -> None:
+    """Print the JSON Schema of what --output json prints: of a run (onboard, plan, verify) unless another is named.
 
     \b
-    Example:
+    Examples:
       pullkey schema > pullkey-run.schema.json
+      pullkey schema list
     """
-    from bootstrap.schema import run_schema
+    from bootstrap.schema import schemas
 
-    click.echo(json.dumps(run_schema(), indent=2))
+    click.echo(json.dumps(schemas()[what], indent=2))

@@ -1,0 +1,89 @@
+"""`pullkey doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bootstrap import plugins
+from bootstrap.cli.options import OUTPUT, SCOPE, TIMEOUT, VERBOSE, clean, scope_of, with_options
+from bootstrap.errors import ExitCode, UsageProblem
+from bootstrap.words import sentence
+
+if TYPE_CHECKING:
+    from bootstrap.provider import Check
+
+
+@click.command()
+@click.argument("providers", nargs=-1, metavar="[PROVIDER]...")
+@with_options(*SCOPE, TIMEOUT, OUTPUT, VERBOSE)
+def doctor(**values: Any) -> int:
+    """Look at all that a run needs, without a target; change nothing. Exit 3 if something is to be mended.
+
+    Versions and logins of the clouds and of Akka, clocks, proxies, certificates, runs that did not end, and whether
+    other users of this host could read the password that the Akka CLI takes as an argument. It calls nobody but the
+    clouds and Akka. Permissions and policies need a target: see `pullkey plan`.
+
+    \b
+    Examples:
+      pullkey doctor
+      pullkey doctor gcr
+    """
+    from bootstrap.cli.secrets import keep_to_ourselves
+
+    values = {key: clean(key, value) for key, value in values.items()}
+    for name in values["providers"]:
+        if name not in plugins.names():
+            raise UsageProblem(
+                f"There is no provider {name!r}", mend=f"There are: {', '.join(plugins.names())}"
+            )
+    keep_to_ourselves()
+    return asyncio.run(_doctor(values))
+
+
+async def _doctor(values: Mapping[str, Any]) -> int:
+    from bootstrap.akka import AkkaCli
+    from bootstrap.display import make_reporter
+    from bootstrap.doctor import examine
+    from bootstrap.documents import as_text, doctor_document
+    from bootstrap.provider import RunContext
+    from bootstrap.settings import check_addresses, state_directory
+    from bootstrap.waiting import Deadline
+
+    check_addresses("")
+    reporter = make_reporter(sys.stderr, verbose=values["verbose"])
+    deadline = Deadline(values["timeout"].total_seconds())
+    context = RunContext(deadline, reporter.waiting, reporter.trace)
+    akka = AkkaCli(scope_of(values), deadline, reporter.trace)
+    try:
+        found = await examine(values["providers"], context, akka, state_directory())
+    finally:
+        reporter.close()
+        await context.shared.close()
+    bad = sum(check.good is False for checks in found.values() for check in checks)
+    code = ExitCode.REFUSED if bad else ExitCode.DONE
+    if values["output"] == "json":
+        click.echo(as_text(doctor_document(found, code)))
+    else:
+        _show(found, bad)
+    return code
+
+
+def _show(found: Mapping[str, Sequence[Check]], bad: int) -> None:
+    from bootstrap.display import wants_colour
+
+    coloured = wants_colour(sys.stdout)
+    marks = {True: ("ok", "green"), False: ("BAD", "red"), None: ("note", "yellow")}
+    for about, checks in found.items():
+        click.echo(about)
+        for check in checks:
+            mark, colour = marks[check.good]
+            shown = click.style(f"{mark:4}", fg=colour) if coloured else f"{mark:4}"
+            click.echo(f"  {shown}  {check.what}: {check.detail}")
+            if check.mend and check.good is not True:
+                click.echo(f"        {sentence(check.mend)}")
+    click.echo(f"{bad} thing{'s' * (bad != 1)} to mend." if bad else "Nothing is to be mended.")
