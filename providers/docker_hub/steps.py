@@ -62,6 +62,12 @@ class BroughtKey(Step):
         )
         return Done("the token is there; when it ends, Docker Hub alone knows")
 
+    async def undo(self, intent: Intent) -> str:
+        """Nothing is made here; but a run that was killed may have made a token, which takes a login to delete."""
+        if "label" in intent:
+            raise _still_there(intent, "no login was given")
+        return ""
+
     def script(self) -> Script:
         return scripts.brought(self._session.target)
 
@@ -201,6 +207,8 @@ class MintedKey(Step):
 
     async def undo(self, intent: Intent) -> str:
         session, key_id = self._session, intent.get("key_id", "")
+        if "label" not in intent:
+            return ""  # of a run to which a token was brought
         if not key_id and self._sent and not self._lost:
             return ""  # it was refused, so nothing was made
         try:
@@ -210,13 +218,18 @@ class MintedKey(Step):
                 gone = await self._remove(intent, seconds=_SETTLE_SECONDS)
         except (HubRefused, PullkeyError) as error:
             said = error.said if isinstance(error, HubRefused) else error.what
-            what = f"the token {key_id} of" if key_id else "perhaps a token of"
-            of = intent["organization"] or intent["user"]
-            raise StillThere(
-                f'{what} {of} at Docker Hub, labelled "{intent["label"]}" ({said})',
-                scripts.where_to_delete(intent["organization"]),
-            ) from None
+            raise _still_there(intent, said) from None
         return f"deleted token {', '.join(gone)}" if gone else ""
 
     def script(self) -> Script:
         return scripts.minted(self._session.target)
+
+
+def _still_there(intent: Intent, why: str) -> StillThere:
+    key_id, organization = intent.get("key_id", ""), intent["organization"]
+    what = f"the token {key_id}" if key_id else "perhaps a token"
+    of = organization or intent["user"]
+    return StillThere(
+        f'{what} of {of} at Docker Hub, labelled "{intent["label"]}" ({why})',
+        scripts.where_to_delete(organization),
+    )

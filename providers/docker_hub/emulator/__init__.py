@@ -40,6 +40,8 @@ class DockerHubEmulator:
         return {
             "PULLKEY_DOCKER_HUB_ENDPOINT": f"https://localhost:{port}",
             "PULLKEY_REGISTRY_CONNECT_TO": hosts,
+            # The runbook's curl: unlike other clients, Debian's does not read SSL_CERT_FILE.
+            "CURL_CA_BUNDLE": str(sandbox.authority.bundle),
             "PULLKEY_DOCKER_HUB_IMAGE": f"{seed.IMAGE}:{seed.TAG}",
             "PULLKEY_DOCKER_HUB_HUB_USER": seed.USER,
         }
