@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from bootstrap.errors import UsageProblem
 from bootstrap.sandbox.host import SandboxSettings
 from providers.acr import claims
-from providers.acr.session import allows
+from providers.acr.registry_session import allows
 from providers.acr.steps import assignment_name
 from providers.acr.target import SUFFIXES, AcrTarget
 from tests.conftest import World, make_world
@@ -299,7 +299,11 @@ class TestToldFirst:
 
     def test_anonymous_pull(self, acr: World) -> None:
         acr.cloud.state.registry("acmeshop").anonymous_pull = True
-        assert "lets anybody pull" in acr.onboard("--dry-run").err
+        done = acr.onboard("--output", "json")
+        assert done.code == 0, done.text
+        assert done.json["result"] == "unneeded"
+        assert "acmeshop lets anybody pull" in done.text
+        assert acr.changes() == []
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,18 @@ What a run makes, by default:
 * an application `akka-docker-reader` in the directory, marked as pullkey's, with its service principal
 * `AcrPull` for it on the registry (`Container Registry Repository Reader` where the registry is in ABAC mode)
 * one client secret of it, which is handed to Akka as the password; the user name is the application (client) id
+
+With `--auth-kind token`, which needs no right in the directory, it is a token of the registry itself with a scope map
+for the repositories that were named, and one of the token's two passwords.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.provider import Option, RunContext, Session
-from providers.acr.target import DEFAULT_APP, LOGINS, SUFFIXES, AcrTarget
+from bootstrap.provider import Check, HeldCredential, Option, RunContext, Session
+from providers.acr.target import AUTH_KINDS, DEFAULT_APP, LOGINS, SUFFIXES, AcrTarget, is_azure
 
 if TYPE_CHECKING:
     from bootstrap.sandbox.host import Emulator
@@ -24,28 +27,49 @@ class AcrProvider:
 
     name = "acr"
     title = "Azure Container Registry"
+    fallback = False
     summary = "Make an Azure Container Registry pullable for an Akka project."
     examples = (
         "pullkey onboard acr --registry acmeshop",
         "pullkey onboard acr --registry acmeshop.azurecr.io/checkout:1.0 --akka-project shop",
         "pullkey onboard acr --registry acmeshop --app-id 11111111-2222-3333-4444-555555555555 --skip-grant --yes",
+        "pullkey onboard acr --registry acmeshop --auth-kind token --repository checkout,cart",
     )
     options = (
         Option("--registry", "The registry: its name, login server or resource id, or a whole image reference.", metavar="NAME|IMAGE"),
-        Option("--subscription", "Its subscription, by id or name; else all that the login sees are searched.", metavar="ID|NAME"),
-        Option("--app-name", "Who pulls: the name of the application, created where it is missing.", default=DEFAULT_APP, metavar="NAME"),
+        Option("--subscription", "Its subscription, by id or name; else all that the login sees are searched.", metavar="ID|NAME", login=True),
+        Option("--auth-kind", "Who pulls: a service principal of the directory, or a token of the registry, which needs no right in the directory.", choices=AUTH_KINDS, default="principal"),
+        Option("--repository", "What a token may pull, separated by commas; else the repository of the image.", metavar="NAME,..."),
+        Option("--app-name", "Who pulls: the name of the application (or what that of the token begins with), created where it is missing.", default=DEFAULT_APP, metavar="NAME"),
         Option("--app-id", "Who pulls: the client id of an application that somebody made; it gets a secret and the role only.", metavar="ID"),
         Option("--skip-grant", "Grant nothing: somebody else has granted, or will.", kind="switch"),
-        Option("--expires-in", "How long the client secret is to live.", kind="duration", default="365d", metavar="TIME"),
-        Option("--cloud", "Which Azure; else told by the login server, or public.", choices=tuple(SUFFIXES)),
-        Option("--auth", f"Which login to use: {', '.join(LOGINS)}; `default` tries them in the Azure SDK's order.", choices=LOGINS, default="default", metavar="LOGIN"),
-        Option("--tenant", "The directory to log in to, where the login has several.", metavar="ID|DOMAIN"),
+        Option("--expires-in", "How long the secret is to live.", kind="duration", default="365d", metavar="TIME"),
+        Option("--cloud", "Which Azure; else told by the login server, or public.", choices=tuple(SUFFIXES), login=True),
+        Option("--auth", f"Which login to use: {', '.join(LOGINS)}; `default` tries them in the Azure SDK's order.", choices=LOGINS, default="default", metavar="LOGIN", login=True),
+        Option("--tenant", "The directory to log in to, where the login has several.", metavar="ID|DOMAIN", login=True),
     )  # fmt: skip
 
     def target(self, values: Mapping[str, Any]) -> AcrTarget:
         return AcrTarget.parse(values)
 
+    def recognises(self, held: HeldCredential) -> bool:
+        return is_azure(held.server)
+
+    async def locate(self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> AcrTarget:
+        from providers.acr.locate import located
+
+        return await located(held, context, login)
+
+    async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
+        from providers.acr.checkup import checks
+
+        return await checks(context, login)
+
     def open(self, target: AcrTarget, context: RunContext) -> Session:
+        if target.auth_kind == "token":
+            from providers.acr.token_session import TokenSession
+
+            return TokenSession(target, context)
         from providers.acr.session import AcrSession
 
         return AcrSession(target, context)

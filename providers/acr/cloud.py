@@ -1,4 +1,4 @@
-"""Azure's login and Resource Manager, as far as this provider calls them.
+"""Azure's Resource Manager, as far as this provider calls it.
 
 Every call is traced; its errors become `CallRefused`. Of Azure's SDKs, only this module and `graph` know.
 """
@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bootstrap.errors import UsageProblem
+from bootstrap.once import Once
 from bootstrap.settings import endpoint
 from bootstrap.words import one_line
 from providers.acr import claims
 from providers.acr.calls import INSTALL, CallRefused, NoLogin, traced
+from providers.acr.facts import Facts
+from providers.acr.login import CLOUDS, Login, make_credential, reason
 
 if TYPE_CHECKING:
-    from azure.core.credentials import AccessToken
     from azure.core.pipeline.transport import AioHttpTransport
     from azure.mgmt.authorization.v2022_04_01.aio import AuthorizationManagementClient
     from azure.mgmt.containerregistry.aio import ContainerRegistryManagementClient
@@ -32,42 +34,7 @@ T = TypeVar("T")
 _READ_SECONDS = 30
 _RETRIES = 3
 _SEARCHES_AT_ONCE = 16
-_TOKEN_MARGIN_SECONDS = 300
 _RESOURCE_ID = re.compile(r"^/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)/", re.IGNORECASE)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class AzureCloud:
-    """Where one of Azure's clouds is: `azure.mgmt.core.tools.get_arm_endpoints`, `azure.identity.AzureAuthorityHosts`,
-    and Graph's "National cloud deployments".
-    """
-
-    authority: str
-    resource_manager: str
-    resource_manager_scope: str
-    graph: str
-
-
-CLOUDS = {
-    "public": AzureCloud(
-        "https://login.microsoftonline.com",
-        "https://management.azure.com",
-        "https://management.azure.com/.default",
-        "https://graph.microsoft.com",
-    ),
-    "usgov": AzureCloud(
-        "https://login.microsoftonline.us",
-        "https://management.usgovcloudapi.net",
-        "https://management.core.usgovcloudapi.net/.default",
-        "https://graph.microsoft.us",
-    ),
-    "china": AzureCloud(
-        "https://login.chinacloudapi.cn",
-        "https://management.chinacloudapi.cn",
-        "https://management.chinacloudapi.cn/.default",
-        "https://microsoftgraph.chinacloudapi.cn",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -96,46 +63,12 @@ class Registry:
 
 @dataclass(frozen=True)
 class Assignment:
-    """Who has which role where; `role` is the GUID of its definition."""
+    """Who has which role where; `role` is the GUID of its definition, `name` that of the assignment."""
 
+    id: str
+    name: str
     role: str
     scope: str
-
-
-class Login:
-    """A credential that asks each token of the SDK's own once, whoever of the clients needs it.
-
-    The SDK's clients keep a token each, and `az` is a program that takes half a second to answer.
-    """
-
-    def __init__(self, credential: Any, tenant: str) -> None:
-        self._credential = credential
-        self._tenant = tenant
-        self._tokens: dict[tuple[str, ...], AccessToken] = {}
-        self._lock = asyncio.Lock()
-
-    async def get_token(
-        self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, **options: Any
-    ) -> AccessToken:
-        """As `azure.core.credentials_async.AsyncTokenCredential`; a demand for more claims is passed through."""
-        async with self._lock:
-            kept = self._tokens.get(scopes)
-            if kept is not None and not claims and kept.expires_on - time.time() > _TOKEN_MARGIN_SECONDS:
-                return kept
-            tenant = tenant_id or self._tenant
-            more = {**({"claims": claims} if claims else {}), **({"tenant_id": tenant} if tenant else {})}
-            token: AccessToken = await self._credential.get_token(*scopes, **more, **options)
-            self._tokens[scopes] = token
-            return token
-
-    async def close(self) -> None:
-        await self._credential.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """The clients may be closed before the login."""
 
 
 class Azure:
@@ -157,17 +90,33 @@ class Azure:
         self._trace = trace
         self._login: Login | None = None
         self._transport: AioHttpTransport | None = None
+        self._facts = Facts()
+        self._room = asyncio.Semaphore(_SEARCHES_AT_ONCE)
+        self._opened = Once(self._open)
+        self._managing = Once(self._manage)
+        self._in_directory = Once(self._enter_directory)
+        self.clock_ahead: float | None = None
+        self.manager_claims: Mapping[str, Any] = {}
         self.graph_claims: Mapping[str, Any] = {}
 
     # -- logging in ----------------------------------------------------------------------------------------------
 
     async def connect(self) -> str:
-        """Find the login; return as whom.
+        """Find the login, for Resource Manager only; return as whom.
 
         Raises:
             UsageProblem: Azure's libraries are not installed.
             NoLogin: there is no login, or it has ended.
         """
+        await self._managing()
+        return claims.person(self.manager_claims)
+
+    async def connect_to_directory(self) -> str:
+        """As `connect`, and the directory too, which not everybody has a login for."""
+        await asyncio.gather(self._managing(), self._in_directory())
+        return claims.person({**self.graph_claims, **self.manager_claims})
+
+    async def _open(self) -> Login:
         try:
             # They take a second to import, in which others may go on.
             await asyncio.to_thread(_import_sdks)
@@ -175,62 +124,50 @@ class Azure:
             raise UsageProblem(
                 f"Azure's libraries are not installed ({error.name})", mend=f"Install them: {INSTALL}"
             ) from None
-        from azure.core.exceptions import AzureError
         from azure.core.pipeline.transport import AioHttpTransport
 
-        from providers.acr.graph import Graph
-
         # Whom a token is for does not change with the address at which the API is reached.
-        scope = self._cloud.resource_manager_scope
+        self._scope = self._cloud.resource_manager_scope
         manager = endpoint("PULLKEY_AZURE_RESOURCE_MANAGER_ENDPOINT")
         self._manager = manager.url if manager else self._cloud.resource_manager
+        with self._needs_login():
+            self._login = Login(make_credential(self._cloud, self._auth, self._tenant), self._tenant)
+        self._transport = AioHttpTransport()
+        return self._login
+
+    async def _manage(self) -> None:
+        login = await self._opened()
+        with self._needs_login():
+            self.manager_claims = claims.read((await login.get_token(self._scope)).token)
+
+    async def _enter_directory(self) -> None:
+        login = await self._opened()
+        from providers.acr.graph import Graph
+
         graph = endpoint("PULLKEY_AZURE_GRAPH_ENDPOINT")
-        graph_url = graph.url if graph else self._cloud.graph
+        url = graph.url if graph else self._cloud.graph
+        self.graph = Graph(login, url, f"{self._cloud.graph}/.default", self._trace)
+        with self._needs_login():
+            token = await login.get_token(self.graph.scope, enable_cae=True)
+        self.graph_claims = claims.read(token.token)
+
+    @contextlib.contextmanager
+    def _needs_login(self) -> Iterator[None]:
+        from azure.core.exceptions import AzureError
+
         try:
-            self._login = Login(self._credential(), self._tenant)
-            self._scope = scope
-            self._transport = AioHttpTransport()
-            self.graph = Graph(self._login, graph_url, f"{self._cloud.graph}/.default", self._trace)
-            manager_token, graph_token = await asyncio.gather(
-                self._login.get_token(scope),
-                self._login.get_token(self.graph.scope, enable_cae=True),
-            )
+            yield
         except (AzureError, ValueError, OSError) as error:
             raise NoLogin(
-                f"There is no usable Azure login ({_reason(error)})",
+                f"There is no usable Azure login ({reason(error)})",
                 mend=f"Run: az login{f' --tenant {self._tenant}' if self._tenant else ''} (in CI: set up workload identity federation)",
             ) from None
-        self.graph_claims = claims.read(graph_token.token)
-        return claims.person({**self.graph_claims, **claims.read(manager_token.token)})
-
-    def _credential(self) -> Any:
-        from azure.identity import aio
-
-        where = endpoint("PULLKEY_AZURE_AUTHORITY_HOST")
-        authority = where.url if where else self._cloud.authority
-        # Discovery asks Microsoft whether it knows the authority, which it does not where that is somewhere else.
-        discovery: dict[str, Any] = {"disable_instance_discovery": True} if where else {}
-        tenants = [self._tenant] if self._tenant else []
-        for_tenant: dict[str, Any] = {"additionally_allowed_tenants": tenants}
-        with _default_authority(authority):
-            if self._auth == "cli":
-                return aio.AzureCliCredential(**for_tenant)
-            if self._auth == "developer-cli":
-                return aio.AzureDeveloperCliCredential(**for_tenant)
-            if self._auth == "powershell":
-                return aio.AzurePowerShellCredential(**for_tenant)
-            if self._auth == "environment":
-                return aio.EnvironmentCredential(authority=authority, **discovery, **for_tenant)
-            if self._auth == "workload-identity":
-                return aio.WorkloadIdentityCredential(authority=authority, **discovery, **for_tenant)
-            if self._auth == "managed-identity":
-                return aio.ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"))
-            return aio.DefaultAzureCredential(authority=authority, **discovery, **for_tenant)
 
     async def close(self) -> None:
         """Give back every connection."""
         if self._transport is not None:
             await self._transport.close()
+        if hasattr(self, "graph"):
             await self.graph.close()
         if self._login is not None:
             await self._login.close()
@@ -248,7 +185,7 @@ class Azure:
             "read_timeout": _READ_SECONDS,
         }
 
-    def _registries(self, subscription: str) -> ContainerRegistryManagementClient:
+    def registries_client(self, subscription: str) -> ContainerRegistryManagementClient:
         from azure.mgmt.containerregistry.aio import ContainerRegistryManagementClient
 
         return ContainerRegistryManagementClient(self._credentials, subscription, **self._options())
@@ -263,12 +200,15 @@ class Azure:
     def _credentials(self) -> Any:
         return self._login
 
-    async def _call(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+    async def call(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
         async def translated() -> T:
-            from azure.core.exceptions import AzureError, HttpResponseError
+            from azure.core.exceptions import AzureError, DecodeError, HttpResponseError
 
             try:
                 return await call()
+            except (DecodeError, ValueError):
+                # It was answered, and nobody knows what.
+                raise CallRefused(0, "", "its answer cannot be read") from None
             except HttpResponseError as error:
                 raise _call_refused(error) from None
             except AzureError as error:
@@ -279,50 +219,58 @@ class Azure:
 
     async def subscriptions(self) -> dict[str, str]:
         """The names of the subscriptions that this login sees, by id."""
+        return await self._facts.get("subscriptions", self._subscriptions)
+
+    async def _subscriptions(self) -> dict[str, str]:
         from azure.core.rest import HttpRequest
 
         async def pages() -> dict[str, str]:
             # Its own SDK would be another dependency, for one read.
-            client = self._registries("-")
+            client = self.registries_client("-")
             found: dict[str, str] = {}
             url = "/subscriptions?api-version=2022-12-01"
             while url:
+                begin = time.time()
                 response = await client.send_request(HttpRequest("GET", url))
                 response.raise_for_status()
+                self.clock_ahead = _ahead(response.headers.get("Date", ""), begin, time.time())
                 body = response.json()
                 found |= {one["subscriptionId"]: one.get("displayName", "") for one in body["value"]}
                 url = body.get("nextLink") or ""
             return found
 
-        return await self._call("ListSubscriptions", "/subscriptions", pages)
+        return await self.call("ListSubscriptions", "/subscriptions", pages)
 
     async def registries(self, subscription: str) -> list[Registry]:
         async def listed() -> list[Registry]:
-            return [_registry(one) async for one in self._registries(subscription).registries.list()]
+            async with self._room:
+                return [
+                    _registry(one) async for one in self.registries_client(subscription).registries.list()
+                ]
 
-        return await self._call("ListRegistries", f"/subscriptions/{subscription}", listed)
+        return await self._facts.get(
+            ("registries", subscription.lower()),
+            lambda: self.call("ListRegistries", f"/subscriptions/{subscription}", listed),
+        )
 
     async def registries_of(self, subscriptions: list[str]) -> list[list[Registry] | CallRefused]:
         """The registries of each, searched side by side; a subscription that refuses stops no other."""
-        room = asyncio.Semaphore(_SEARCHES_AT_ONCE)
 
         async def search(subscription: str) -> list[Registry] | CallRefused:
-            async with room:
-                try:
-                    return await self.registries(subscription)
-                except CallRefused as error:
-                    return error
+            try:
+                return await self.registries(subscription)
+            except CallRefused as error:
+                return error
 
         return await asyncio.gather(*map(search, subscriptions))
 
     async def registry(self, subscription: str, group: str, name: str) -> Registry:
-        return _registry(
-            await self._call(
-                "GetRegistry",
-                f"/subscriptions/{subscription}/resourceGroups/{group}/{name}",
-                lambda: self._registries(subscription).registries.get(group, name),
-            )
-        )
+        resource = f"/subscriptions/{subscription}/resourceGroups/{group}/{name}".lower()
+
+        async def got() -> Registry:
+            return _registry(await self.registries_client(subscription).registries.get(group, name))
+
+        return await self._facts.get(resource, lambda: self.call("GetRegistry", resource, got))
 
     async def allowed_actions(self, registry: Registry) -> list[tuple[list[str], list[str]]]:
         """For each role that the caller has on the registry: its actions, and those taken away again."""
@@ -333,7 +281,7 @@ class Azure:
             )
             return [(list(one.actions or ()), list(one.not_actions or ())) async for one in held]
 
-        return await self._call("ListPermissions", registry.id, listed)
+        return await self.call("ListPermissions", registry.id, listed)
 
     async def assignments(self, registry: Registry, principal: str) -> list[Assignment]:
         """The roles of a service principal on the registry, those of its groups and of wider scopes included."""
@@ -342,12 +290,21 @@ class Azure:
             found = self._authorization(registry.subscription).role_assignments.list_for_scope(
                 registry.id, filter=f"atScope() and assignedTo('{principal}')"
             )
-            return [
-                Assignment(str(one.role_definition_id).rpartition("/")[2].lower(), str(one.scope))
-                async for one in found
-            ]
+            return [_assignment(one) async for one in found]
 
-        return await self._call("ListRoleAssignments", registry.id, listed)
+        return await self.call("ListRoleAssignments", registry.id, listed)
+
+    async def assignments_in(self, subscription: str, principal: str) -> list[Assignment]:
+        """Every role of a service principal in a subscription, on whatever is in it."""
+
+        async def listed() -> list[Assignment]:
+            async with self._room:
+                found = self._authorization(subscription).role_assignments.list_for_subscription(
+                    filter=f"principalId eq '{principal}'"
+                )
+                return [_assignment(one) async for one in found]
+
+        return await self.call("ListRoleAssignments", f"/subscriptions/{subscription}", listed)
 
     async def assign(self, scope: str, name: str, role: str, principal: str) -> bool:
         """Give the role; the same name again changes nothing. True if it was not there yet."""
@@ -368,7 +325,7 @@ class Azure:
             )
             return bool(status == 201)
 
-        return await self._call("PutRoleAssignment", f"{scope} {name}", put)
+        return await self.call("PutRoleAssignment", f"{scope} {name}", put)
 
     async def unassign(self, scope: str, name: str) -> bool:
         """Take the role assignment of that name away; False if there was none."""
@@ -377,7 +334,7 @@ class Azure:
             client = self._authorization(_subscription(scope))
             return await client.role_assignments.delete(scope, name) is not None
 
-        return await self._call("DeleteRoleAssignment", f"{scope} {name}", delete)
+        return await self.call("DeleteRoleAssignment", f"{scope} {name}", delete)
 
 
 def _import_sdks() -> None:
@@ -386,20 +343,6 @@ def _import_sdks() -> None:
     import azure.mgmt.authorization.v2022_04_01.aio
     import azure.mgmt.containerregistry.aio  # noqa: F401
     import msgraph  # noqa: F401
-
-
-@contextlib.contextmanager
-def _default_authority(authority: str) -> Iterator[None]:
-    """`DefaultAzureCredential` hands its `authority` to some of its members only; the others read this when made."""
-    before = os.environ.get("AZURE_AUTHORITY_HOST")
-    os.environ["AZURE_AUTHORITY_HOST"] = authority
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["AZURE_AUTHORITY_HOST"]
-        else:
-            os.environ["AZURE_AUTHORITY_HOST"] = before
 
 
 def _plaintext_on_loopback() -> Any:
@@ -440,17 +383,23 @@ def _registry(found: Any) -> Registry:
     )
 
 
+def _assignment(found: Any) -> Assignment:
+    return Assignment(
+        id=str(found.id),
+        name=str(found.name).lower(),
+        role=str(found.role_definition_id).rpartition("/")[2].lower(),
+        scope=str(found.scope),
+    )
+
+
+def _ahead(date: str, begin: float, end: float) -> float | None:
+    """By how many seconds this machine's clock is ahead of the one that wrote a `Date` header."""
+    try:
+        theirs = parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None
+    return (begin + end) / 2 - theirs
+
+
 def _subscription(scope: str) -> str:
     return scope.split("/")[2]
-
-
-def _reason(error: Exception) -> str:
-    """The one reason out of a chain's many: each member of it tells at length why it was not the one."""
-    text = str(getattr(error, "message", "") or error)
-    members = re.findall(r"^\s*(\w+Credential): (.*)$", text, re.MULTILINE)
-    # Most only say that they were not set up; what is told of a login that was tried says more.
-    telling = [said for _, said in members if "AADSTS" in said] or [
-        said for name, said in members if name == "AzureCliCredential"
-    ]
-    reason = one_line(telling[0] if telling else members[-1][1] if members else text)
-    return re.split(r"(?<=[^A-Z.])\. |  *Trace ID", reason)[0].rstrip(".")

@@ -17,6 +17,7 @@ import stamina
 
 from bootstrap.secret import Secret
 from providers.acr.calls import CallRefused, traced
+from providers.acr.facts import Facts
 
 if TYPE_CHECKING:
     from msgraph.generated.models.application import Application as GraphApplication
@@ -113,6 +114,7 @@ class Graph:
         from msgraph_core import GraphClientFactory  # type: ignore[import-untyped]
 
         self.scope = scope
+        self._facts = Facts()
         self._trace = trace
         host = urlsplit(url).hostname or ""
         self._http = GraphClientFactory.create_with_default_middleware(
@@ -131,6 +133,13 @@ class Graph:
     # -- calling -------------------------------------------------------------------------------------------------
 
     async def _change(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+        """After a change, answered or not, nothing that was seen before counts."""
+        try:
+            return await self._sent(method, resource, call)
+        finally:
+            self._facts.forget()
+
+    async def _sent(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
         async def translated() -> T:
             from azure.core.exceptions import AzureError
             from kiota_abstractions.api_error import APIError
@@ -152,7 +161,7 @@ class Graph:
             on=_comes_again, attempts=3, wait_initial=0.2, wait_max=2.0
         ):
             with attempt:
-                return await self._change(method, resource, call)
+                return await self._sent(method, resource, call)
         raise AssertionError("stamina either returns or raises")
 
     def _once(self, **headers: str) -> Any:
@@ -169,6 +178,17 @@ class Graph:
         )
 
     # -- applications --------------------------------------------------------------------------------------------
+
+    async def seen_application(self, *, app_id: str = "", unique_name: str = "") -> Application | None:
+        """An application by either of its names, as it was when this command last looked."""
+        if app_id:
+            return await self._facts.get(("app", app_id), lambda: self.application_by_app_id(app_id))
+        return await self._facts.get(
+            ("name", unique_name), lambda: self.application_by_unique_name(unique_name)
+        )
+
+    async def seen_principal(self, app_id: str) -> Principal | None:
+        return await self._facts.get(("principal", app_id), lambda: self.principal(app_id))
 
     async def application_by_unique_name(self, unique_name: str) -> Application | None:
         one = self._client.applications_with_unique_name(unique_name)

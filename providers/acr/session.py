@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import difflib
 import json
-import re
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from bootstrap.errors import Problem, ProblemKind, PullkeyError, StepFailed
+from bootstrap.errors import Problem, ProblemKind, PullkeyError
 from bootstrap.handshake import Attempt, Probe, Verdict
 from bootstrap.link import local_name
 from bootstrap.once import Once
-from bootstrap.provider import KeyFacts, RunContext, Session
+from bootstrap.provider import KeyFacts, RunContext
 from bootstrap.steps import Findings, Notice, State, Step
 from bootstrap.waiting import wait_out
 from providers.acr import claims
 from providers.acr.calls import CallRefused, as_sentence
-from providers.acr.cloud import Azure, Registry
+from providers.acr.cloud import Assignment, Registry
 from providers.acr.graph import Application, Password, Principal
+from providers.acr.registry_session import RegistrySession
 from providers.acr.steps import (
     ACR_PULL,
     NO_SECRETS,
@@ -31,29 +30,26 @@ from providers.acr.steps import (
     Identity,
     Key,
     busy,
+    is_derived,
 )
-from providers.acr.target import AcrTarget, is_guid
+from providers.acr.target import AcrTarget
 
 # The directory's clock and ours differ, and a lifetime that is a second too long is refused.
 _CLOCK_MARGIN = dt.timedelta(minutes=5)
 
 
-class AcrSession(Session):
-    """See `bootstrap.provider.Session`."""
+class AcrSession(RegistrySession):
+    """A service principal pulls. See `bootstrap.provider.Session`."""
 
     retire_permissions = (claims.GRAPH_RIGHT,)
 
     def __init__(self, target: AcrTarget, context: RunContext) -> None:
-        self.target = target
-        self.context = context
-        self.cloud = Azure(target.cloud, target.auth, target.tenant, context.trace)
-        self.registry = Once(self._registry)
+        super().__init__(target, context)
         self.application = Once(self._application)
         self.principal = Once(self._principal)
         self.known: Application | None = None
         self.known_principal: Principal | None = None
         self.application_made = False
-        self.lifetime = target.expires_in
         self.role = ACR_PULL
         self.scope = ""
         self._key = Key(self)
@@ -65,54 +61,17 @@ class AcrSession(Session):
     # -- facts ---------------------------------------------------------------------------------------------------
 
     async def _registry(self) -> Registry:
-        """The registry, wherever it is.
-
-        Raises:
-            StepFailed: it cannot be found, or is not at the host that was named.
-        """
-        target = self.target
-        try:
-            if target.resource_group:
-                found = await self.cloud.registry(target.subscription, target.resource_group, target.name)
-            else:
-                found = await self._searched()
-        except CallRefused as error:
-            raise StepFailed(f"Azure does not show the registry {target.name} ({error.said})", mend="Check --registry and --subscription against `az acr list`.") from None  # fmt: skip
-        if target.host_named and found.login_server != target.host:
-            raise StepFailed(f"The login server of {found.name} is {found.login_server}, not {target.host}", mend=f"Give --registry {found.login_server}")  # fmt: skip
+        found = await super()._registry()
         self.scope = found.id
         self.role = REPOSITORY_READER if found.abac else ACR_PULL
         return found
 
-    async def _searched(self) -> Registry:
-        wanted, name = self.target.subscription, self.target.name
-        if is_guid(wanted):
-            subscriptions = [wanted]
-        else:
-            seen = await self.cloud.subscriptions()
-            subscriptions = [
-                one for one, title in seen.items() if not wanted or title.lower() == wanted.lower()
-            ]
-            if not subscriptions:
-                which = f"subscription {wanted}" if wanted else "subscription at all"
-                known = f"It sees: {', '.join(sorted(seen.values()))}." if seen else ""
-                raise StepFailed(f"This login sees no {which}. {known}".rstrip(), mend="Check --subscription and --tenant against `az account list`.")  # fmt: skip
-        answers = await self.cloud.registries_of(subscriptions)
-        registries = [one for answer in answers if not isinstance(answer, CallRefused) for one in answer]
-        refusals = [answer for answer in answers if isinstance(answer, CallRefused)]
-        for one in registries:
-            if one.name.lower() == name.lower():
-                return one
-        if refusals and not registries:
-            raise refusals[0]
-        where = f"subscription {wanted}" if wanted else f"any of {len(subscriptions)} subscriptions"
-        near = difflib.get_close_matches(name.lower(), sorted(one.name.lower() for one in registries), n=3, cutoff=0.5)  # fmt: skip
-        hint = f"Did you mean {' or '.join(near)}? " if near else ""
-        unseen = f" ({len(refusals)} could not be searched)" if refusals else ""
-        raise StepFailed(f"There is no registry {name} in {where} that this login sees{unseen}", mend=f"{hint}See `az acr list`; another --subscription or --tenant may have it.")  # fmt: skip
-
     async def _application(self) -> Application | None:
-        self.known = await self._seen()
+        graph, target = self.cloud.graph, self.target
+        if target.app_id:
+            self.known = await graph.seen_application(app_id=target.app_id)
+        else:
+            self.known = await graph.seen_application(unique_name=target.unique_name)
         return self.known
 
     async def _seen(self) -> Application | None:
@@ -124,7 +83,7 @@ class AcrSession(Session):
     async def _principal(self) -> Principal | None:
         application = await self.application()
         app_id = application.app_id if application else self.target.app_id
-        self.known_principal = await self.cloud.graph.principal(app_id) if app_id else None
+        self.known_principal = await self.cloud.graph.seen_principal(app_id) if app_id else None
         return self.known_principal
 
     def has(self, application: Application) -> None:
@@ -141,17 +100,7 @@ class AcrSession(Session):
     # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
 
     async def connect(self) -> str:
-        return await self.cloud.connect()
-
-    async def close(self) -> None:
-        await self.cloud.close()
-
-    async def host(self) -> str:
-        # A registry with a domain name label has a login server of another name than its own.
-        return (await self.registry()).login_server
-
-    async def server(self) -> str:
-        return await self.host()
+        return await self.cloud.connect_to_directory()
 
     async def username(self) -> str | None:
         if self.target.app_id:
@@ -169,12 +118,10 @@ class AcrSession(Session):
         if claims.GRAPH_RIGHT in permissions and not await self._makes_secrets():
             missing[claims.GRAPH_RIGHT] = "the directory"
         if on_registry:
-            try:
-                registry = await self.registry()
-                held = await self.cloud.allowed_actions(registry)
-            except (CallRefused, PullkeyError):
+            lacking = await super().missing_permissions(on_registry)
+            if lacking is None:
                 return missing or None
-            missing |= {name: f"registry {registry.name}" for name in on_registry if not allows(held, name)}
+            missing |= lacking
         return missing
 
     async def _makes_secrets(self) -> bool:
@@ -203,24 +150,8 @@ class AcrSession(Session):
 
     async def preflight(self) -> Findings:
         findings = Findings()
-        for found in await asyncio.gather(self._about_registry(), self._about_application()):
+        for found in await asyncio.gather(self.about_registry(), self._about_application()):
             findings.add(found)
-        return findings
-
-    async def _about_registry(self) -> Findings:
-        try:
-            registry = await self.registry()
-        except PullkeyError as error:
-            return Findings([Problem(ProblemKind.SETUP, error.what, error.mend)])
-        findings = Findings()
-        if not registry.public_network:
-            findings.problems.append(Problem(ProblemKind.SETUP, f"Public network access to {registry.name} is off, and Akka pulls over the public internet", f"Switch it on: az acr update --name {registry.name} --public-network-enabled true"))  # fmt: skip
-        elif registry.firewall_denies and not registry.firewall_exceptions:
-            findings.problems.append(Problem(ProblemKind.SETUP, f"The network rules of {registry.name} let nobody in from the public internet, from where Akka pulls", f"Allow it: az acr update --name {registry.name} --default-action Allow, or let Akka's addresses in: az acr network-rule add --name {registry.name} --ip-address ADDRESS"))  # fmt: skip
-        elif registry.firewall_denies:
-            findings.notices.append(Notice(f"The network rules of {registry.name} let only some addresses in; Akka's must be among them, which cannot be seen from here."))  # fmt: skip
-        if registry.anonymous_pull:
-            findings.public = f"{registry.name} lets anybody pull"
         return findings
 
     async def _about_application(self) -> Findings:
@@ -299,7 +230,7 @@ class AcrSession(Session):
 
     # -- the application's secrets, by id -------------------------------------------------------------------------
 
-    async def _application_now(self) -> Application | None:
+    async def application_now(self) -> Application | None:
         """The application, asked anew.
 
         Raises:
@@ -308,8 +239,40 @@ class AcrSession(Session):
         with as_sentence(f"show the application {self.target.app_label}"):
             return await self._seen()
 
+    async def principal_now(self) -> Principal | None:
+        """The service principal, asked anew; raises as `application_now`."""
+        application = await self.application_now()
+        app_id = application.app_id if application else self.target.client_id
+        with as_sentence(f"show the service principal of {self.target.app_label}"):
+            return await self.cloud.graph.principal(app_id) if app_id else None
+
+    async def other_roles(self, application: Application) -> list[Assignment]:
+        """The roles of the service principal, other than what pullkey has assigned on this registry.
+
+        Where this login may not look, in another subscription than the registry's, nothing can be told.
+
+        Raises:
+            StepFailed: the roles in the registry's own subscription may not be read.
+        """
+        registry = await self.registry()
+        with as_sentence(f"show the roles of {self.target.app_label}"):
+            principal = await self.cloud.graph.principal(application.app_id)
+            if principal is None:
+                return []
+            found = await self.cloud.assignments_in(registry.subscription, principal.object_id)
+            elsewhere = set(await self.cloud.subscriptions()) - {registry.subscription}
+        answers = await asyncio.gather(
+            *(self.cloud.assignments_in(one, principal.object_id) for one in sorted(elsewhere)),
+            return_exceptions=True,
+        )
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, CallRefused):
+                raise answer
+            found += answer if isinstance(answer, list) else []
+        return [one for one in found if not is_derived(one, registry, principal.object_id)]
+
     async def key_facts(self, key_id: str) -> KeyFacts | None:
-        application = await self._application_now()
+        application = await self.application_now()
         for one in application.passwords if application else ():
             if one.key_id.lower() == key_id.lower():
                 return KeyFacts(one.key_id, one.created, one.ends)
@@ -347,7 +310,7 @@ class AcrSession(Session):
             )
 
     def delete_key_command(self, key_id: str) -> str:
-        app_id = self.target.app_id or (self.known.app_id if self.known else "")
+        app_id = self.target.client_id or (self.known.app_id if self.known else "")
         of = (
             app_id
             or f"$(az ad app list --display-name {shlex.quote(self.target.app_name)} --query '[0].appId' --output tsv)"
@@ -355,7 +318,7 @@ class AcrSession(Session):
         return f"az ad app credential delete --id {of} --key-id {shlex.quote(key_id)}"
 
     async def used_by_others(self, ours: Collection[str]) -> list[str]:
-        application = await self._application_now()
+        application = await self.application_now()
         if application is None:
             return []
         known = {key_id.lower() for key_id in ours}
@@ -438,22 +401,3 @@ class AcrSession(Session):
 def _described(kind: str, one: Password) -> str:
     when = f" of {one.created:%Y-%m-%d}" if one.created else ""
     return f"{kind} {one.key_id[:8]}…{when} ({one.display_name or 'without a name'})"
-
-
-def allows(held: Iterable[tuple[Sequence[str], Sequence[str]]], action: str) -> bool:
-    """Whether one of the roles allows an action: named by it, and not taken away again by the same role.
-
-    `*` stands for any text, and case does not count ("Understand Azure role definitions").
-
-    >>> allows([(["*"], ["Microsoft.Authorization/*/Write"])], "Microsoft.Authorization/roleAssignments/write")
-    False
-    >>> allows([(["*/read"], [])], "microsoft.authorization/roleassignments/READ")
-    True
-    """
-    return any(_covers(actions, action) and not _covers(without, action) for actions, without in held)
-
-
-def _covers(patterns: Iterable[str], action: str) -> bool:
-    return any(
-        re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) for pattern in patterns
-    )

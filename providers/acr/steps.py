@@ -13,12 +13,13 @@ from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.link import KeyLink, local_name
-from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere
+from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere
 from bootstrap.waiting import Deadline, wait_out
 from providers.acr.calls import CallRefused, as_sentence, refused
 from providers.acr.claims import GRAPH_RIGHT
 
 if TYPE_CHECKING:
+    from providers.acr.cloud import Assignment, Registry
     from providers.acr.graph import Application, NewPassword, Principal
     from providers.acr.session import AcrSession
 
@@ -45,6 +46,36 @@ _MAY_NOT_LOOK = "it may not be read"
 def assignment_name(scope: str, principal: str, role: str) -> str:
     """The GUID under which a role is assigned, the same in every run and on every machine."""
     return str(uuid.uuid5(_NAMESPACE, f"{scope}|{principal}|{role}".lower()))
+
+
+def _derived_by_role(scope: str, principal: str) -> dict[str, str]:
+    """What pullkey calls its assignments there, by role; a registry may have changed its mode since."""
+    return {role: assignment_name(scope, principal, role) for role in ROLE_NAMES}
+
+
+def is_derived(assignment: Assignment, registry: Registry, principal: str) -> bool:
+    """Whether an assignment is one that pullkey has made on this registry."""
+    return (
+        assignment.scope.lower() == registry.id.lower()
+        and assignment.name in _derived_by_role(registry.id, principal).values()
+    )
+
+
+def _unassign(assignment: str) -> str:
+    return f"az role assignment delete --ids {shlex.quote(assignment)}"
+
+
+def _delete_application(app_id: str) -> str:
+    return f"az ad app delete --id {app_id}"
+
+
+def _place(assignment: Assignment) -> str:
+    """Where a role is assigned, as a person would name it."""
+    parts = assignment.scope.strip("/").split("/")
+    if len(parts) < 2:
+        return "the whole directory"
+    kind = {"subscriptions": "subscription", "resourcegroups": "resource group", "registries": "registry"}
+    return f"{kind.get(parts[-2].lower(), parts[-2])} {parts[-1]}"
 
 
 def busy(error: Exception) -> str | None:
@@ -163,9 +194,43 @@ class Identity(Step):
             found = session.known
             raise StillThere(
                 f"the application {name} ({error.said})",
-                f"az ad app delete --id {found.app_id if found else intent.get('object_id', '')}",
+                _delete_application(found.app_id if found else intent.get("object_id", "")),
             ) from None
         return f"deleted the application {name}"
+
+    async def removal(self) -> Removal:
+        session, target = self._session, self._session.target
+        what = f"application {target.app_label} and its service principal"
+        application = await session.application_now()
+        if application is None:
+            return Removal(Fate.GONE, what, "there is no such application")
+        what = f"application {application.display_name} ({application.app_id}) and its service principal"
+        command = _delete_application(application.app_id)
+        if target.app_id or application.unique_name != target.unique_name:
+            return Removal(Fate.KEEP, what, "pullkey has not made it", command)
+        roles = await session.other_roles(application)
+        if roles:
+            more = f" and {len(roles) - 1} more" if len(roles) > 1 else ""
+            return Removal(Fate.KEEP, what, f"it also has a role on {_place(roles[0])}{more}", command)
+        return Removal(Fate.REMOVE, what, command=command)
+
+    async def remove(self) -> str:
+        session = self._session
+        application = await session.application_now()
+        if application is None:
+            return ""
+        if session.target.app_id or application.unique_name != session.target.unique_name:
+            raise AssertionError("an application that was given is never removed")
+        try:
+            await self._gone(lambda: session.cloud.graph.delete_application(application.object_id))
+        except CallRefused as error:
+            raise StillThere(
+                f"the application {application.display_name} ({error.said})",
+                _delete_application(application.app_id),
+            ) from None
+        return (
+            f"deleted the application {application.display_name}, which the directory's bin keeps for 30 days"
+        )
 
     async def _made_unanswered(self, intent: Intent) -> str:
         """The application that this run has made although some call of it failed; "" if there is none."""
@@ -305,10 +370,61 @@ class Grant(Step):
                 return ""
             raise StillThere(
                 f"{ROLE_NAMES[intent['role']]} of {session.target.app_label} on {session.target.name} ({error.said})",
-                f"az role assignment delete --ids {intent['scope']}/providers/Microsoft.Authorization/roleAssignments/{intent['name']}",
+                _unassign(
+                    f"{intent['scope']}/providers/Microsoft.Authorization/roleAssignments/{intent['name']}"
+                ),
             ) from None
         what = f"{ROLE_NAMES[intent['role']]} on {session.target.name} from {session.target.app_label}"
         return f"took {what}" if taken else ""
+
+    async def removal(self) -> Removal:
+        session = self._session
+        registry, label = await session.registry(), session.target.app_label
+        principal = await session.principal_now()
+        if principal is None:
+            return Removal(Fate.GONE, f"role of {label} on {registry.name}", "there is no service principal")
+        with as_sentence(f"show the roles on {registry.name}"):
+            assigned = await session.cloud.assignments(registry, principal.object_id)
+        ours = [one for one in assigned if is_derived(one, registry, principal.object_id)]
+        if ours:
+            roles = " and ".join(ROLE_NAMES.get(one.role, one.role) for one in ours)
+            return Removal(
+                Fate.REMOVE, f"{roles} of {label} on {registry.name}", command=_unassign(ours[0].id)
+            )
+        others = [one for one in assigned if one.role == session.role]
+        what = f"{ROLE_NAMES[session.role]} of {label} on {registry.name}"
+        if not others:
+            return Removal(Fate.GONE, what, "it does not have it")
+        wider = others[0].scope.lower() != registry.id.lower()
+        why = f"it comes from {_place(others[0])}" if wider else "somebody else assigned it"
+        return Removal(Fate.KEEP, what, why, _unassign(others[0].id))
+
+    async def remove(self) -> str:
+        session = self._session
+        registry = await session.registry()
+        principal = await session.principal_now()
+        if principal is None:
+            return ""
+        taken = []
+        for role, name in _derived_by_role(registry.id, principal.object_id).items():
+            try:
+                there = await wait_out(
+                    lambda name=name: session.cloud.unassign(registry.id, name),  # type: ignore[misc]
+                    why=busy,
+                    deadline=session.undo_deadline(),
+                    tell=session.context.tell,
+                )
+            except CallRefused as error:
+                if error.missing:
+                    continue
+                raise StillThere(
+                    f"{ROLE_NAMES[role]} of {session.target.app_label} on {registry.name} ({error.said})",
+                    _unassign(f"{registry.id}/providers/Microsoft.Authorization/roleAssignments/{name}"),
+                ) from None
+            taken += [ROLE_NAMES[role]] if there else []
+        return (
+            f"took {' and '.join(taken)} on {registry.name} from {session.target.app_label}" if taken else ""
+        )
 
     def script(self) -> Script:
         of = '--assignee-object-id "$PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role "$ROLE" --scope "$SCOPE" --output none'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ LOGINS = (
     "developer-cli",
     "powershell",
 )
+AUTH_KINDS = ("principal", "token")
 SUFFIXES = {"public": ".azurecr.io", "usgov": ".azurecr.us", "china": ".azurecr.cn"}
 
 # "Naming rules and restrictions for Azure resources": alphanumeric, 5 to 50.
@@ -38,6 +40,12 @@ _GUID = re.compile(r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECA
 _TENANT = re.compile(r"^[A-Za-z0-9.-]+$")
 _NOT_IN_A_UNIQUE_NAME = re.compile(r"[^a-z0-9]+")
 _APP_NAME_LIMIT = 120  # of `displayName`: Graph's "application resource type" says 256, the portal takes 120
+# The Distribution specification's grammar of a repository's name.
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"^{_COMPONENT}(?:/{_COMPONENT})*$")
+# Azure takes 5 to 50 characters; beside a key id it must also fit into the local part of a mail address.
+_TOKEN_NAME_LIMIT = 40
+_REPOSITORIES_LIMIT = 500  # per scope map: "Azure Container Registry SKU features and limits"
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,11 @@ class AcrTarget:
     expires_in: dt.timedelta
     auth: str
     tenant: str
+    auth_kind: str = "principal"
+    repositories: tuple[str, ...] = ()  # what a token may pull
+    token: str = ""  # its name, where Akka's record tells it; else it is derived
+    scope_map: str = ""  # likewise
+    located: str = ""  # the client id in Akka's record, where the target was found by that
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> AcrTarget:
@@ -93,6 +106,8 @@ class AcrTarget:
                 raise UsageProblem(f"--image names no image: {values['image']!r}")
             host = at
         cloud = cloud or "public"
+        auth_kind = values.get("auth_kind") or "principal"
+        repositories = _repositories(values, auth_kind, repository)
         app_id = values.get("app_id") or ""
         if app_id and not _GUID.match(app_id):
             raise UsageProblem(f"--app-id: {app_id!r} is no application (client) id", mend="It is a GUID: see `az ad app list --show-mine`.")  # fmt: skip
@@ -109,7 +124,7 @@ class AcrTarget:
             cloud=cloud,
             resource_group=group,
             subscription=subscription,
-            repository=repository,
+            repository=repository or (repositories[0] if repositories else ""),
             reference=reference,
             app_name=_app_name(values.get("app_name") or DEFAULT_APP),
             app_id=app_id.lower(),
@@ -117,6 +132,11 @@ class AcrTarget:
             expires_in=lifetime,
             auth=values.get("auth") or "default",
             tenant=tenant,
+            auth_kind=auth_kind,
+            repositories=repositories,
+            token=values.get("token") or "",
+            scope_map=values.get("scope_map") or "",
+            located=values.get("located") or "",
         )
 
     # -- as `bootstrap.provider.Target` ---------------------------------------------------------------------------
@@ -135,18 +155,46 @@ class AcrTarget:
 
     @property
     def identity(self) -> str:
-        return f"acr {self.name.lower()}{SUFFIXES[self.cloud]} {self.app_id or self.unique_name}"
+        who = f"token {self.token_name}" if self.auth_kind == "token" else self.app_id or self.unique_name
+        return f"acr {self.name.lower()}{SUFFIXES[self.cloud]} {who}"
 
     # -- names ----------------------------------------------------------------------------------------------------
 
     @property
     def unique_name(self) -> str:
         """What marks the application as ours: Graph lets a `uniqueName` be given once only, and never changed."""
-        return f"pullkey-{_slug(self.app_name)}"
+        return f"pullkey-{slug(self.app_name)}"
 
     @property
     def app_label(self) -> str:
         return self.app_id or self.app_name
+
+    @property
+    def client_id(self) -> str:
+        """The application's client id, where it is known before anybody is asked."""
+        return self.app_id or self.located
+
+    @property
+    def token_name(self) -> str:
+        """What the registry's token is called: derived from what it may pull, so that it is found again."""
+        if self.token:
+            return self.token
+        plain = f"{slug(self.app_name)}-{'-'.join(map(slug, self.repositories))}"
+        if self.repositories == (slug("".join(self.repositories)),) and 5 <= len(plain) <= _TOKEN_NAME_LIMIT:
+            return plain
+        # Two sets of repositories must not become one by their spelling, or by being cut.
+        mark = hashlib.sha256("\0".join([slug(self.app_name), *self.repositories]).encode()).hexdigest()[:8]
+        return f"{plain[: _TOKEN_NAME_LIMIT - 9].rstrip('-')}-{mark}"
+
+    @property
+    def scope_map_name(self) -> str:
+        return self.scope_map or self.token_name
+
+
+def is_azure(server: str) -> bool:
+    """Whether the server in Akka's record is an Azure registry of some cloud."""
+    host = server.lower().removeprefix("https://").partition("/")[0]
+    return host.endswith(tuple(SUFFIXES.values()))
 
 
 def is_guid(text: str) -> bool:
@@ -172,11 +220,40 @@ def _login_server(text: str, cloud: str, *, where: str) -> tuple[str, str, str, 
     )
 
 
+def _repositories(values: Mapping[str, Any], auth_kind: str, of_image: str) -> tuple[str, ...]:
+    """What a token may pull: `--repository`, else the repository of the image that was named.
+
+    Raises:
+        UsageProblem: there is none, or what was typed goes with a service principal only, or not with it.
+    """
+    typed = [part.strip() for part in (values.get("repository") or "").split(",")]
+    named = sorted({part for part in typed if part})
+    if auth_kind != "token":
+        if named:
+            raise UsageProblem("--repository goes with --auth-kind token: the role of a service principal is on the whole registry", mend="Add --auth-kind token, or leave --repository out.")  # fmt: skip
+        return ()
+    for option, key in (("--app-id", "app_id"), ("--skip-grant", "skip_grant")):
+        if values.get(key):
+            raise UsageProblem(f"{option} goes with a service principal, not with --auth-kind token")
+    if values.get("token"):
+        return tuple(named)  # as its scope map says, in which an asterisk may stand
+    for one in named:
+        if not _REPOSITORY.match(one):
+            raise UsageProblem(f"--repository: {one!r} is no name of a repository", mend="It is in lower case, without host and tag; several are separated by commas.")  # fmt: skip
+    if len(named) > _REPOSITORIES_LIMIT:
+        raise UsageProblem(f"--repository names {len(named)} repositories, and a scope map takes {_REPOSITORIES_LIMIT}")  # fmt: skip
+    if named and of_image and of_image not in named:
+        raise UsageProblem(f"--repository does not name {of_image}, of which an image is to be pulled", mend=f"Add it: --repository {','.join([*named, of_image])}")  # fmt: skip
+    if not (named or of_image):
+        raise UsageProblem("A token is for repositories, and none is named", mend="Name them: --repository NAME,NAME")  # fmt: skip
+    return tuple(named) or ((of_image,) if of_image else ())
+
+
 def _app_name(text: str) -> str:
-    if len(text) > _APP_NAME_LIMIT or not text.isprintable() or not _slug(text):
+    if len(text) > _APP_NAME_LIMIT or not text.isprintable() or not slug(text):
         raise UsageProblem(f"--app-name: {text!r} is no name for an application", mend=f"It has letters or digits, and at most {_APP_NAME_LIMIT} characters.")  # fmt: skip
     return text
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
     return _NOT_IN_A_UNIQUE_NAME.sub("-", text.lower()).strip("-")

@@ -16,6 +16,7 @@ from providers.acr.emulator.entra import Audiences, EntraId
 from providers.acr.emulator.graph import Graph
 from providers.acr.emulator.registry import RegistryService
 from providers.acr.emulator.resource_manager import ResourceManager
+from providers.acr.emulator.scoped_tokens import ScopedTokens
 from providers.acr.emulator.state import AzureState, Registry
 from providers.acr.emulator.tokens import Tokens
 
@@ -51,6 +52,7 @@ class AzureEmulator:
         arm = ArmApi(state, tokens, entra, sandbox.gate)
         manager = ResourceManager(arm)
         Authorization(arm)
+        ScopedTokens(arm)
         arm.refuse_other_paths()
         entra.address = f"https://localhost:{await sandbox.serve(entra.app)}"
         graph.address = f"https://localhost:{await sandbox.serve(graph.app)}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from email.utils import format_datetime
 from typing import Any
 
 from aiohttp import web
@@ -56,7 +58,10 @@ class ArmApi:
                     if version
                     else "The api-version query parameter (?api-version=) is required for all requests.",
                 )
-            return await handler(request, caller)
+            response = await handler(request, caller)
+            # The clock that a client compares its own with.
+            response.headers["Date"] = format_datetime(self.state.now().astimezone(dt.UTC), usegmt=True)
+            return response
 
         self.api.route(verb, path, method, answering(checked, arm_error), changes=changes)
 

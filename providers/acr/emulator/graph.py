@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -104,6 +105,8 @@ class Graph:
         self._route("POST", f"{one}/addPassword", "AddPassword", self._add_password)
         self._route("POST", f"{one}/removePassword", "RemovePassword", self._remove_password)
         self._route("GET", f"{one}/owners", "ListApplicationOwners", self._owners)
+        federated = f"{one}/federatedIdentityCredentials"
+        self._route("GET", federated, "ListFederatedIdentityCredentials", self._federated)
 
     def _route(
         self, verb: str, path: str, method: str, handler: GraphHandler, *, changes: bool | None = None
@@ -205,6 +208,20 @@ class Graph:
             for one in owners
         ]
         return self._collection(request, "directoryObjects", typed)
+
+    async def _federated(self, request: web.Request, caller: Caller) -> web.Response:
+        _require(caller, _READ)
+        found = [
+            {
+                "id": str(uuid.uuid5(uuid.NAMESPACE_URL, name)),
+                "name": name,
+                "issuer": "https://token.actions.githubusercontent.com",
+                "subject": f"repo:acme/{name}:ref:refs/heads/main",
+                "audiences": ["api://AzureADTokenExchange"],
+            }
+            for name in self._application(request).federated
+        ]
+        return self._collection(request, "federatedIdentityCredentials", found)
 
     def _application(self, request: web.Request) -> Application:
         """The application that the path names, as a lagging replica knows it."""

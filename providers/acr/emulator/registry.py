@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import secrets
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -18,11 +20,20 @@ from bootstrap.sandbox.calls import CallGate, Handler, RestApi
 from bootstrap.sandbox.images import ImageStore
 from providers.acr.emulator.answers import ApiError, answering, registry_error_form
 from providers.acr.emulator.roles import CONTENT_READ, CONTENT_WRITE, PULL_ACTION, PUSH_ACTION
-from providers.acr.emulator.state import AzureState, Registry
+from providers.acr.emulator.scoped_tokens import allowed_by
+from providers.acr.emulator.state import AzureState, Registry, Token
 from providers.acr.emulator.tokens import TokenError, Tokens
 
 _TOKEN_LIFETIME = 75 * 60
 _REFUSED = "authentication required, visit https://aka.ms/acr/authorization for more information."
+
+
+@dataclass(frozen=True)
+class _Puller:
+    """Who asks for a token: what it is known by, and what it may do with a repository."""
+
+    name: str
+    allowed: Callable[[str], set[str]]
 
 
 class RegistryService:
@@ -81,56 +92,71 @@ class RegistryService:
         scopes = request.query.getall("scope", [])
         header = request.headers.get("Authorization", "")
         if not header:
-            return self._issue(None, scopes, request.query.get("service"))
+            return self._issue(self._anybody(), scopes, request.query.get("service"))
         try:
             user, _, password = (
                 base64.b64decode(header.removeprefix("Basic "), validate=True).decode().partition(":")
             )
         except (binascii.Error, UnicodeDecodeError):
             raise _refused() from None
-        return self._issue(self._principal(user, password), scopes, request.query.get("service"))
+        return self._issue(self._puller(user, password), scopes, request.query.get("service"))
 
     async def _token_by_form(self, request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}
         if form.get("grant_type") != "password":
             raise ApiError(400, "UNSUPPORTED", f"grant type '{form.get('grant_type', '')}' is not supported")
-        principal = self._principal(form.get("username", ""), form.get("password", ""))
-        return self._issue(principal, form.get("scope", "").split(), form.get("service"))
+        puller = self._puller(form.get("username", ""), form.get("password", ""))
+        return self._issue(puller, form.get("scope", "").split(), form.get("service"))
 
-    def _principal(self, app_id: str, secret: str) -> str:
-        """The object id of the service principal that these prove."""
-        application = self._state.application_by_app_id(app_id)
-        principal = self._state.principal_by_app_id(app_id)
-        if application is None or principal is None or self._state.secret_problem(application, secret):
+    def _puller(self, user: str, password: str) -> _Puller:
+        """Whom user name and password prove: a service principal, or a token of this registry."""
+        token = self._registry.tokens.get(user.lower())
+        if token is not None:
+            if token.status == "disabled" or not self._proves(token, password):
+                raise _refused()
+            return _Puller(token.name, lambda repository: allowed_by(self._registry, token, repository))
+        application = self._state.application_by_app_id(user)
+        principal = self._state.principal_by_app_id(user)
+        if application is None or principal is None or self._state.secret_problem(application, password):
             raise _refused()
-        return principal.id
-
-    def _issue(self, principal_id: str | None, scopes: Iterable[str], service: str | None) -> web.Response:
-        if not service:
-            raise ApiError(400, "BAD_REQUEST", "service is a required parameter")
-        allowed = self._allowed(principal_id)
+        allowed = self._allowed(principal.id)
         # An identity without any right here is told what a wrong password is told.
         if not allowed:
             raise _refused()
+        return _Puller(principal.id, lambda _repository: allowed)
+
+    def _proves(self, token: Token, password: str) -> bool:
+        for one in token.passwords.values():
+            if secrets.compare_digest(one.text.encode(), password.encode()):
+                expired = one.expiry is not None and one.expiry <= self._state.now()
+                return not expired and self._state.replicas.honoured(one.lifetime)
+        return False
+
+    def _anybody(self) -> _Puller:
+        if not self._registry.anonymous_pull:
+            raise _refused()
+        return _Puller("", lambda _repository: {"pull"})
+
+    def _issue(self, puller: _Puller, scopes: Iterable[str], service: str | None) -> web.Response:
+        if not service:
+            raise ApiError(400, "BAD_REQUEST", "service is a required parameter")
         access = []
         for scope in scopes:
             kind, _, rest = scope.partition(":")
             name, _, actions = rest.rpartition(":")
             if kind == "repository":
-                granted = [one for one in actions.split(",") if one in allowed]
+                granted = [one for one in actions.split(",") if one in puller.allowed(name)]
                 access.append({"type": kind, "name": name, "actions": granted})
         claims = {
             "iss": "Azure Container Registry",
             "aud": self._registry.login_server,
-            "sub": principal_id or "",
+            "sub": puller.name,
             "access": access,
         }
         return web.json_response({"access_token": self._tokens.sign(claims, lifetime=_TOKEN_LIFETIME)})
 
-    def _allowed(self, principal_id: str | None) -> set[str]:
-        """What a principal (or, without one, anybody) may do with this registry's images."""
-        if principal_id is None:
-            return {"pull"} if self._registry.anonymous_pull else set()
+    def _allowed(self, principal_id: str) -> set[str]:
+        """What a principal may do with this registry's images."""
         if self._registry.abac:
             check, actions = self._state.allowed_data, {"pull": CONTENT_READ, "push": CONTENT_WRITE}
         else:

@@ -42,6 +42,7 @@ class Application:
     unique_name: str | None = None
     owner_id: str | None = None
     properties: dict[str, Any] = field(default_factory=dict)
+    federated: list[str] = field(default_factory=list)
     secrets: list[Secret] = field(default_factory=list)
 
 
@@ -91,6 +92,39 @@ class Subscription:
 
 
 @dataclass
+class ScopeMap:
+    """What tokens of a registry may do: actions such as `repositories/checkout/content/read`."""
+
+    name: str
+    actions: list[str]
+    description: str | None
+    created: dt.datetime
+
+
+@dataclass
+class TokenPassword:
+    """One of a token's two passwords. Its text is given out once, by generateCredentials."""
+
+    name: str
+    text: str = field(repr=False)
+    created: dt.datetime
+    expiry: dt.datetime | None
+    lifetime: Lifetime
+
+
+@dataclass
+class Token:
+    """A token of a registry; `active` once somebody has waited for its making to end."""
+
+    name: str
+    scope_map: str
+    created: dt.datetime
+    status: str = "enabled"
+    active: bool = False
+    passwords: dict[str, TokenPassword] = field(default_factory=dict)
+
+
+@dataclass
 class Registry:
     """A container registry; every setting may be changed by a test while it is served."""
 
@@ -108,6 +142,8 @@ class Registry:
     allowed_addresses: list[str] = field(default_factory=list)
     data_endpoint: bool = False
     domain_name_label: str = ""  # the hash that "DNL scope" puts into the login server's name
+    scope_maps: dict[str, ScopeMap] = field(default_factory=dict)
+    tokens: dict[str, Token] = field(default_factory=dict)
 
     @property
     def login_server(self) -> str:
@@ -153,6 +189,9 @@ class AzureState:
         directory_roles: the directory role template ids (`wids`) that they carry.
         members_may_create_apps: the tenant's `allowedToCreateApps`.
         page_size: how many registries one page of a list holds.
+        tokens_forbidden: an Azure Policy denies tokens ("Container registries should have repository scoped access
+            token disabled").
+        credentials_take_a_poll: whether generateCredentials answers 202 first, as its specification allows.
     """
 
     def __init__(self, sandbox: Sandbox, *, tenant_id: str, tenant_name: str, operator: Operator) -> None:
@@ -166,6 +205,8 @@ class AzureState:
         self.directory_roles: set[str] = set()
         self.members_may_create_apps = True
         self.page_size = 100
+        self.tokens_forbidden = False
+        self.credentials_take_a_poll = False
         self.app_management_policy = AppManagementPolicy()
         self.subscriptions: list[Subscription] = []
         self.registries: list[Registry] = []
@@ -240,6 +281,28 @@ class AzureState:
         registry = Registry(name, subscription.id, self.now(), **settings)
         self.registries.append(registry)
         return registry
+
+    def add_token(
+        self, registry: Registry, name: str, scope_map: str, *, created: dt.datetime | None = None
+    ) -> Token:
+        token = Token(name, scope_map, created or self.now())
+        registry.tokens[name.lower()] = token
+        return token
+
+    def add_password(
+        self,
+        token: Token,
+        slot: str,
+        *,
+        expiry: dt.datetime | None = None,
+        created: dt.datetime | None = None,
+    ) -> TokenPassword:
+        """A password in a slot; what was in it is no more."""
+        moment = created or self.now()
+        # The form of today's: 84 letters and digits with `+ACR` and some more in it.
+        text = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(72)) + "+ACR" + secrets.token_hex(4)  # fmt: skip
+        token.passwords[slot] = TokenPassword(slot, text, moment, expiry, Lifetime(moment))
+        return token.passwords[slot]
 
     def add_assignment(
         self,

@@ -1,0 +1,25 @@
+"""What many sessions of one command ask, asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, TypeVar
+
+from bootstrap.once import Once
+
+T = TypeVar("T")
+
+
+class Facts:
+    """Answers by what was asked; whoever changes something forgets them."""
+
+    def __init__(self) -> None:
+        self._asked: dict[Hashable, Once[Any]] = {}
+
+    async def get(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The answer, a refusal included, asked for now if it is the first time."""
+        answer: T = await self._asked.setdefault(key, Once(ask))()
+        return answer
+
+    def forget(self) -> None:
+        self._asked.clear()

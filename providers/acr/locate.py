@@ -1,0 +1,66 @@
+"""From Akka's record of a credential to the Azure target that stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bootstrap.errors import StepFailed
+from bootstrap.provider import HeldCredential, RunContext
+from providers.acr.calls import CallRefused
+from providers.acr.registry_session import cloud_of, find_registry
+from providers.acr.target import DEFAULT_APP, AcrTarget, is_guid, slug
+from providers.acr.tokens import Tokens, repositories_of
+
+_OURS = "pullkey-"
+
+
+async def located(held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> AcrTarget:
+    """See `bootstrap.provider.Provider.locate`.
+
+    Raises:
+        PullkeyError: there is no login, or the cloud does not show what is needed.
+    """
+    values = {**login, "registry": held.server}
+    if is_guid(held.username):
+        return await _of_principal(held, context, values)
+    return await _of_token(held, context, values)
+
+
+async def _of_principal(held: HeldCredential, context: RunContext, values: Mapping[str, Any]) -> AcrTarget:
+    app_id = held.username.lower()
+    given = AcrTarget.parse({**values, "app_id": app_id})
+    cloud = cloud_of(context, cloud=given.cloud, auth=given.auth, tenant=given.tenant)
+    await cloud.connect_to_directory()
+    try:
+        application = await cloud.graph.seen_application(app_id=app_id)
+    except CallRefused as error:
+        raise StepFailed(f"The directory does not show the application {app_id} ({error.said})", mend="It takes the right to read applications (Application.Read.All of Graph).") from None  # fmt: skip
+    if application is None or not application.unique_name.startswith(_OURS):
+        return given
+    # The unique name is for good; what people call the application may have been changed since.
+    mark = application.unique_name.removeprefix(_OURS)
+    name = application.display_name if slug(application.display_name) == mark else mark
+    ours = AcrTarget.parse({**values, "app_name": name or DEFAULT_APP, "located": app_id})
+    return ours if ours.unique_name == application.unique_name else given
+
+
+async def _of_token(held: HeldCredential, context: RunContext, values: Mapping[str, Any]) -> AcrTarget:
+    """A token is found in its registry; what it may pull, in its scope map."""
+    named = {**values, "auth_kind": "token", "token": held.username}
+    target = AcrTarget.parse({**named, "image": None})
+    cloud = cloud_of(context, cloud=target.cloud, auth=target.auth, tenant=target.tenant)
+    await cloud.connect()
+    registry = await find_registry(cloud, target)
+    tokens = Tokens(cloud)
+    try:
+        token = await tokens.token(registry, held.username)
+        scope_map = await tokens.scope_map(registry, token.scope_map) if token and token.scope_map else None
+    except CallRefused as error:
+        raise StepFailed(f"{registry.name} does not show its token {held.username} ({error.said})") from None
+    allowed = repositories_of(scope_map) if scope_map else ()
+    return AcrTarget.parse({
+        **named,
+        "repository": ",".join(allowed),
+        "scope_map": token.scope_map if token else "",
+    })  # fmt: skip

@@ -1,0 +1,142 @@
+"""Logging in to Azure: where each cloud is, which of the SDK's credentials is meant, and one token for all clients."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from bootstrap.settings import endpoint
+from bootstrap.words import one_line
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken
+
+_TOKEN_MARGIN_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class AzureCloud:
+    """Where one of Azure's clouds is: `azure.mgmt.core.tools.get_arm_endpoints`, `azure.identity.AzureAuthorityHosts`,
+    and Graph's "National cloud deployments".
+    """
+
+    authority: str
+    resource_manager: str
+    resource_manager_scope: str
+    graph: str
+
+
+CLOUDS = {
+    "public": AzureCloud(
+        "https://login.microsoftonline.com",
+        "https://management.azure.com",
+        "https://management.azure.com/.default",
+        "https://graph.microsoft.com",
+    ),
+    "usgov": AzureCloud(
+        "https://login.microsoftonline.us",
+        "https://management.usgovcloudapi.net",
+        "https://management.core.usgovcloudapi.net/.default",
+        "https://graph.microsoft.us",
+    ),
+    "china": AzureCloud(
+        "https://login.chinacloudapi.cn",
+        "https://management.chinacloudapi.cn",
+        "https://management.chinacloudapi.cn/.default",
+        "https://microsoftgraph.chinacloudapi.cn",
+    ),
+}
+
+
+class Login:
+    """A credential that asks each token of the SDK's own once, whoever of the clients needs it.
+
+    The SDK's clients keep a token each, and `az` is a program that takes half a second to answer.
+    """
+
+    def __init__(self, credential: Any, tenant: str) -> None:
+        self._credential = credential
+        self._tenant = tenant
+        self._tokens: dict[tuple[str, ...], AccessToken] = {}
+        self._lock = asyncio.Lock()
+
+    async def get_token(
+        self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, **options: Any
+    ) -> AccessToken:
+        """As `azure.core.credentials_async.AsyncTokenCredential`; a demand for more claims is passed through."""
+        async with self._lock:
+            kept = self._tokens.get(scopes)
+            if kept is not None and not claims and kept.expires_on - time.time() > _TOKEN_MARGIN_SECONDS:
+                return kept
+            tenant = tenant_id or self._tenant
+            more = {**({"claims": claims} if claims else {}), **({"tenant_id": tenant} if tenant else {})}
+            token: AccessToken = await self._credential.get_token(*scopes, **more, **options)
+            self._tokens[scopes] = token
+            return token
+
+    async def close(self) -> None:
+        await self._credential.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """The clients may be closed before the login."""
+
+
+def make_credential(cloud: AzureCloud, auth: str, tenant: str) -> Any:
+    """The SDK's credential for one of `target.LOGINS`."""
+    from azure.identity import aio
+
+    where = endpoint("PULLKEY_AZURE_AUTHORITY_HOST")
+    authority = where.url if where else cloud.authority
+    # Discovery asks Microsoft whether it knows the authority, which it does not where that is somewhere else.
+    discovery: dict[str, Any] = {"disable_instance_discovery": True} if where else {}
+    tenants = [tenant] if tenant else []
+    for_tenant: dict[str, Any] = {"additionally_allowed_tenants": tenants}
+    with _default_authority(authority):
+        if auth == "cli":
+            return aio.AzureCliCredential(**for_tenant)
+        if auth == "developer-cli":
+            return aio.AzureDeveloperCliCredential(**for_tenant)
+        if auth == "powershell":
+            return aio.AzurePowerShellCredential(**for_tenant)
+        if auth == "environment":
+            return aio.EnvironmentCredential(authority=authority, **discovery, **for_tenant)
+        if auth == "workload-identity":
+            return aio.WorkloadIdentityCredential(authority=authority, **discovery, **for_tenant)
+        if auth == "managed-identity":
+            return aio.ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"))
+        return aio.DefaultAzureCredential(authority=authority, **discovery, **for_tenant)
+
+
+@contextlib.contextmanager
+def _default_authority(authority: str) -> Iterator[None]:
+    """`DefaultAzureCredential` hands its `authority` to some of its members only; the others read this when made."""
+    before = os.environ.get("AZURE_AUTHORITY_HOST")
+    os.environ["AZURE_AUTHORITY_HOST"] = authority
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["AZURE_AUTHORITY_HOST"]
+        else:
+            os.environ["AZURE_AUTHORITY_HOST"] = before
+
+
+def reason(error: Exception) -> str:
+    """The one reason out of a chain's many: each member of it tells at length why it was not the one."""
+    text = str(getattr(error, "message", "") or error)
+    members = re.findall(r"^\s*(\w+Credential): (.*)$", text, re.MULTILINE)
+    # Most only say that they were not set up; what is told of a login that was tried says more.
+    telling = [said for _, said in members if "AADSTS" in said] or [
+        said for name, said in members if name == "AzureCliCredential"
+    ]
+    chosen = one_line(telling[0] if telling else members[-1][1] if members else text)
+    return re.split(r"(?<=[^A-Z.])\. |  *Trace ID", chosen)[0].rstrip(".")

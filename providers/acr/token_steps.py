@@ -1,0 +1,444 @@
+"""What is done in a registry where a token of its own pulls, one class a step: scope map, token, password."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import shlex
+from typing import TYPE_CHECKING
+
+from bootstrap.common_steps import held_link
+from bootstrap.credential import Credential
+from bootstrap.errors import StepFailed
+from bootstrap.link import KeyLink
+from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere
+from bootstrap.waiting import Deadline, wait_out
+from providers.acr.calls import CallRefused, as_sentence, refused
+from providers.acr.steps import busy
+from providers.acr.tokens import SLOTS, Generated, SlotPassword, Token, action_of
+
+if TYPE_CHECKING:
+    from providers.acr.cloud import Registry
+    from providers.acr.token_session import TokenSession
+
+_RIGHTS = "Microsoft.ContainerRegistry/registries"
+TOKENS_READ = f"{_RIGHTS}/tokens/read"
+TOKENS_WRITE = f"{_RIGHTS}/tokens/write"
+# What waits for a token or a scope map to be there asks after that operation.
+TOKENS_STATUS = f"{_RIGHTS}/tokens/operationStatuses/read"
+_SCOPE_MAP_RIGHTS = (
+    f"{_RIGHTS}/scopeMaps/read",
+    f"{_RIGHTS}/scopeMaps/write",
+    f"{_RIGHTS}/scopeMaps/operationStatuses/read",
+)
+_GENERATE = f"{_RIGHTS}/generateCredentials/action"
+
+MARK = "Made by pullkey"
+"""What tells our scope maps from others; a token has no description, so its scope map stands for it."""
+_FORBIDDEN = "RequestDisallowedByPolicy"
+_NOT_ACTIVE = "TokenNotActive"
+_MAY_NOT_LOOK = "it may not be read"
+_NO_TOKENS = (
+    "Ask whoever made that policy for an exception, or use a service principal: leave --auth-kind out."
+)
+_SETTLE_SECONDS = 4.0
+# How far from a lost call the time of a password may be for it to be that call's.
+_SAME_CALL = dt.timedelta(minutes=10)
+
+
+class ScopeMapGrant(Step):
+    """The scope map: what the token may do, and that is to pull these repositories."""
+
+    name = "grant"
+    permissions = _SCOPE_MAP_RIGHTS
+
+    def __init__(self, session: TokenSession) -> None:
+        self._session = session
+
+    @property
+    def title(self) -> str:
+        named = ", ".join(self._session.target.repositories) or "what its scope map says"
+        return f"Allow a token to pull {named}, and nothing else"
+
+    async def look(self) -> Sighting:
+        try:
+            scope_map = await self._session.scope_map()
+        except CallRefused as error:
+            if error.forbidden:
+                return Sighting(State.UNSEEN, _MAY_NOT_LOOK)
+            raise refused(error, f"show the scope map {self._session.target.scope_map_name}") from None
+        if scope_map is None:
+            return Sighting(State.MISSING, "there is no such scope map")
+        lacking = [one for one in self._session.actions if one not in scope_map.actions]
+        if lacking:
+            return Sighting(State.MISSING, f"the scope map lacks {', '.join(lacking)}")
+        return Sighting(State.DONE, "the scope map is there")
+
+    def intent(self) -> Intent:
+        return {"scope_map": self._session.target.scope_map_name, "run_id": self._session.context.run_id}
+
+    async def do(self) -> Done:
+        session = self._session
+        registry = await session.registry()
+        name = session.target.scope_map_name
+        with as_sentence(f"read the scope map {name}"):
+            before = await session.tokens.scope_map(registry, name)
+        # What somebody has added is not taken away again.
+        actions = sorted({*session.actions, *(before.actions if before else ())})
+        description = before.description if before else f"Pulls images for Akka. {MARK}, run {session.context.run_id}."  # fmt: skip
+        with as_sentence(f"make the scope map {name}"):
+            await wait_out(
+                lambda: session.tokens.put_scope_map(registry, name, actions, description),
+                why=busy,
+                deadline=session.context.deadline,
+                tell=session.context.tell,
+            )
+        return Done("created", {}) if before is None else Done("added what was lacking")
+
+    async def undo(self, intent: Intent) -> str:
+        session = self._session
+        name = intent["scope_map"]
+        try:
+            registry = await session.registry()
+            found = await session.tokens.scope_map(registry, name)
+            # The run's id in it says that it is this run's, whether or not its making was answered.
+            if found is None or intent["run_id"] not in found.description:
+                return ""
+            await session.gone(lambda: session.tokens.delete_scope_map(registry, name))
+        except CallRefused as error:
+            raise StillThere(f"the scope map {name} ({error.said})", self._delete_command()) from None
+        return f"deleted the scope map {name}"
+
+    async def removal(self) -> Removal:
+        session = self._session
+        name = session.target.scope_map_name
+        what = f"scope map {name}"
+        registry = await session.registry()
+        with as_sentence(f"show the scope map {name}"):
+            found = await session.tokens.scope_map(registry, name)
+            if found is None:
+                return Removal(Fate.GONE, what, "there is no such scope map")
+            if MARK not in found.description:
+                return Removal(Fate.KEEP, what, "pullkey has not made it", self._delete_command())
+            users = [one.name for one in await session.tokens.all(registry) if one.scope_map == name]
+        others = [one for one in users if one != session.target.token_name]
+        if others:
+            why = f"other tokens use it: {', '.join(others)}"
+            return Removal(Fate.KEEP, what, why, self._delete_command())
+        return Removal(Fate.REMOVE, what, command=self._delete_command())
+
+    async def remove(self) -> str:
+        session = self._session
+        name = session.target.scope_map_name
+        registry = await session.registry()
+        try:
+            if any(one.scope_map == name for one in await session.tokens.all(registry)):
+                # It was asked for to stay; without its scope map it would pull nothing.
+                return f"the scope map {name} stays with the token that uses it"
+            await session.gone(lambda: session.tokens.delete_scope_map(registry, name))
+        except CallRefused as error:
+            raise StillThere(f"the scope map {name} ({error.said})", self._delete_command()) from None
+        return f"deleted the scope map {name}"
+
+    def _delete_command(self) -> str:
+        target = self._session.target
+        return f"az acr scope-map delete --name {shlex.quote(target.scope_map_name)} --registry {target.name} --yes"
+
+    def script(self) -> Script:
+        repositories = " ".join(
+            f"--repository {shlex.quote(one)} content/read" for one in self._session.target.repositories
+        )
+        show = 'az acr scope-map show --name "$SCOPE_MAP" "${IN_REGISTRY[@]}" --output none'
+        create = f'az acr scope-map create --name "$SCOPE_MAP" "${{IN_REGISTRY[@]}}" {repositories}'
+        return Script(
+            do=f'{show} 2>/dev/null ||\n  {create} \\\n    --description "Pulls images for Akka. {MARK}\'s runbook." --output none',
+            check=show,
+            undo=f'if {show} 2>/dev/null; then az acr scope-map delete --name "$SCOPE_MAP" "${{IN_REGISTRY[@]}}" --yes; fi',
+            typed=f'az acr scope-map create --name "$SCOPE_MAP" --registry "$REGISTRY" {repositories}',
+            why="A token may do what its scope map says: here, pull these repositories.",
+        )
+
+
+class TokenIdentity(Step):
+    """The token, without a password."""
+
+    name = "identity"
+    after = ("grant",)
+    permissions = (TOKENS_READ, TOKENS_WRITE, TOKENS_STATUS)
+
+    def __init__(self, session: TokenSession) -> None:
+        self._session = session
+        self._sent = False
+
+    @property
+    def title(self) -> str:
+        target = self._session.target
+        return f"Create the token {target.token_name} in the registry {target.name}"
+
+    async def look(self) -> Sighting:
+        try:
+            token = await self._session.token()
+        except CallRefused as error:
+            if error.forbidden:
+                return Sighting(State.UNSEEN, _MAY_NOT_LOOK)
+            raise refused(error, f"show the token {self._session.target.token_name}") from None
+        if token is None:
+            return Sighting(State.MISSING, "there is no such token")
+        return Sighting(State.DONE, "it is there")
+
+    def intent(self) -> Intent:
+        return {"token": self._session.target.token_name, "run_id": self._session.context.run_id}
+
+    async def do(self) -> Done:
+        session, target = self._session, self._session.target
+        registry = await session.registry()
+
+        async def put() -> bool:
+            found = await session.tokens.token(registry, target.token_name)
+            if found is not None:
+                # There was none before: either a try of ours went unanswered, or somebody was faster.
+                return self._sent
+            try:
+                await session.tokens.put_token(registry, target.token_name, target.scope_map_name)
+            except CallRefused as error:
+                self._sent = self._sent or error.unanswered
+                raise
+            return True
+
+        try:
+            session.token_made = await wait_out(
+                put, why=busy, deadline=session.context.deadline, tell=session.context.tell
+            )
+        except CallRefused as error:
+            if error.code == _FORBIDDEN:
+                raise StepFailed(f"A policy forbids tokens of registries ({error.said})", mend=_NO_TOKENS) from None  # fmt: skip
+            raise refused(error, f"create the token {target.token_name}") from None
+        return Done("created", {}) if session.token_made else Done("somebody else has just made it")
+
+    async def undo(self, intent: Intent) -> str:
+        session = self._session
+        if not (session.token_made or self._sent):
+            return ""
+        try:
+            registry = await session.registry()
+            await session.gone(lambda: session.tokens.delete_token(registry, intent["token"]))
+        except CallRefused as error:
+            raise StillThere(f"the token {intent['token']} ({error.said})", self._delete_command()) from None
+        return f"deleted the token {intent['token']}"
+
+    async def removal(self) -> Removal:
+        session, target = self._session, self._session.target
+        what = f"token {target.token_name}"
+        registry = await session.registry()
+        with as_sentence(f"show the token {target.token_name}"):
+            token = await session.tokens.token(registry, target.token_name)
+            if token is None:
+                return Removal(Fate.GONE, what, "there is no such token")
+            scope_map = await session.tokens.scope_map(registry, token.scope_map) if token.scope_map else None
+        if scope_map is None or MARK not in scope_map.description or scope_map.name != token.name:
+            return Removal(Fate.KEEP, what, "pullkey has not made it", self._delete_command())
+        return Removal(Fate.REMOVE, what, command=self._delete_command())
+
+    async def remove(self) -> str:
+        session, name = self._session, self._session.target.token_name
+        registry = await session.registry()
+        try:
+            await session.gone(lambda: session.tokens.delete_token(registry, name))
+        except CallRefused as error:
+            raise StillThere(f"the token {name} ({error.said})", self._delete_command()) from None
+        return f"deleted the token {name}"
+
+    def _delete_command(self) -> str:
+        target = self._session.target
+        return f"az acr token delete --name {shlex.quote(target.token_name)} --registry {target.name} --yes"
+
+    def script(self) -> Script:
+        show = 'az acr token show --name "$TOKEN" "${IN_REGISTRY[@]}" --output none'
+        create = 'az acr token create --name "$TOKEN" "${IN_REGISTRY[@]}" --scope-map "$SCOPE_MAP" --no-passwords true --output none'
+        return Script(
+            do=f"{show} 2>/dev/null ||\n  {create}",
+            check=show,
+            undo=f'if {show} 2>/dev/null; then az acr token delete --name "$TOKEN" "${{IN_REGISTRY[@]}}" --yes; fi',
+            typed='az acr token create --name "$TOKEN" --registry "$REGISTRY" --scope-map "$SCOPE_MAP" --no-passwords true',
+            why="Without passwords: `az acr token create` makes both at once, and there would be none to rotate with.",
+        )
+
+
+class TokenKey(Step):
+    """One of the token's two passwords: the one that is empty, never the one that Akka holds."""
+
+    name = "key"
+    after = ("identity",)
+    permissions = (TOKENS_READ, _GENERATE)
+
+    def __init__(self, session: TokenSession) -> None:
+        self._session = session
+        self._slot = SLOTS[0]
+        self._before = ""
+        self._sent = False
+        self._lost = False
+
+    @property
+    def title(self) -> str:
+        return f"Generate a password of the token {self._session.target.token_name}"
+
+    async def look(self) -> Sighting:
+        session = self._session
+        try:
+            token = await session.token()
+        except CallRefused as error:
+            if error.forbidden:
+                return Sighting(State.UNSEEN, _MAY_NOT_LOOK)
+            raise refused(error, f"show the token {session.target.token_name}") from None
+        if token is None:
+            return Sighting(State.MISSING, "there is no token yet")
+        slot = await session.free_slot(token)
+        if slot is not None:
+            self._slot = slot
+            there = token.slot(slot)
+            self._before = there.key_id if there else ""
+        link, reason = await held_link(session, session.context)
+        if link is None:
+            return Sighting(State.MISSING, reason)
+        held = token.password(link.key_id)
+        if held is None:
+            return Sighting(State.MISSING, f"the password that Akka holds, {link.key_id}, is gone")
+        if held.expired:
+            return Sighting(State.MISSING, f"the password that Akka holds, {link.key_id}, has expired")
+        return Sighting(State.DONE, f"Akka holds {link.key_id}, which is good")
+
+    def intent(self) -> Intent:
+        return {
+            "token": self._session.target.token_name,
+            "slot": self._slot,
+            "before": self._before,
+            "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        }
+
+    async def do(self) -> Done:
+        session, name = self._session, self._session.target.token_name
+        registry = await session.registry()
+        with as_sentence(f"read the token {name}"):
+            token = await session.tokens.token(registry, name)
+        there = token.slot(self._slot) if token else None
+        if there is not None and there.key_id != self._before:
+            raise StepFailed(f"Somebody else has just generated {self._slot} of the token {name}", mend="Run it again, to see what is free then.")  # fmt: skip
+        ends = dt.datetime.now(dt.UTC) + session.lifetime
+        with as_sentence(f"generate {self._slot} of the token {name}"):
+            # Where a call went unanswered its password is known to nobody, and the same slot is generated again.
+            made = await wait_out(
+                lambda: self._generate(registry, ends),
+                why=self._delay,
+                deadline=session.context.deadline,
+                tell=session.context.tell,
+            )
+            key_id = await self._key_id(made)
+        server = await session.server()
+        session.credential = Credential(
+            server=server,
+            username=name,
+            password=made.text,
+            link=KeyLink(name, key_id, server),
+            ends=made.ends or ends,
+        )
+        return Done(f"generated {key_id}, good until {made.ends or ends:%Y-%m-%d}", {"key_id": key_id})
+
+    async def _generate(self, registry: Registry, ends: dt.datetime) -> Generated:
+        session = self._session
+        self._sent = True
+        try:
+            return await session.tokens.generate(registry, session.target.token_name, self._slot, ends)
+        except CallRefused as error:
+            self._lost = self._lost or error.unanswered
+            raise
+
+    async def _key_id(self, made: Generated) -> str:
+        """The slot with its time, as Azure will show it from now on; a read may lag what was just told."""
+        session, deadline = self._session, Deadline(_SETTLE_SECONDS)
+        registry = await session.registry()
+        told = SlotPassword(self._slot, made.created, made.ends) if made.created else None
+        while True:
+            token = await session.tokens.token(registry, session.target.token_name)
+            seen = token.slot(self._slot) if token else None
+            new = seen is not None and seen.key_id != self._before
+            if seen is not None and told is not None and seen.key_id == told.key_id:
+                return seen.key_id
+            if seen is not None and new and (told is None or deadline.passed):
+                return seen.key_id
+            if deadline.passed:
+                if told is None:
+                    raise CallRefused(404, "", f"{self._slot} is not to be seen")
+                return told.key_id
+            await asyncio.sleep(min(1.0, deadline.left))
+
+    def _delay(self, error: Exception) -> str | None:
+        if isinstance(error, CallRefused) and (
+            error.code == _NOT_ACTIVE or (error.missing and self._session.token_made)
+        ):
+            return "Azure has not finished making the token yet; this takes some seconds."
+        return busy(error)
+
+    async def undo(self, intent: Intent) -> str:
+        session = self._session
+        if session.token_made:
+            return ""  # it goes with the token, which this run made and now removes
+        name, slot, key_id = intent["token"], intent["slot"], intent.get("key_id")
+        try:
+            registry = await session.registry()
+            if key_id is None and (self._lost or not self._sent):
+                await asyncio.sleep(_SETTLE_SECONDS)  # a call without an answer may show late
+            token = await session.tokens.token(registry, name)
+            there = token.slot(slot) if token else None
+            if token is None or there is None or there.key_id == intent["before"]:
+                return ""
+            if key_id is None and not _of_that_call(there.created, intent["at"]):
+                raise StillThere(
+                    f"{there.key_id} of the token {name}, which may be somebody else's",
+                    session.delete_key_command(there.key_id),
+                )
+            if key_id not in (None, there.key_id):
+                return ""  # generated again since, by somebody else
+            await session.clear(token, slot)
+        except CallRefused as error:
+            raise StillThere(f"{slot} of the token {name} ({error.said})", session.delete_key_command(slot)) from None  # fmt: skip
+        return f"removed {there.key_id} of the token {name}"
+
+    def script(self) -> Script:
+        names = '$(az acr token show --name "$TOKEN" "${IN_REGISTRY[@]}" --query "credentials.passwords[].name" --output tsv)'
+        return Script(
+            do=(
+                f'TAKEN="{names}"\n'
+                "SLOT=password1\n"
+                'case "$TAKEN" in *password1*) SLOT=password2 ;; esac\n'
+                'case "$TAKEN" in *password1*password2*|*password2*password1*)\n'
+                '  echo "Both passwords of $TOKEN are there. If nobody uses one of them, remove it:" >&2\n'
+                '  echo "  az acr token credential delete --name $TOKEN --registry $REGISTRY --password1 (or --password2)" >&2\n'
+                "  exit 1 ;;\n"
+                "esac\n"
+                'SECRET="$(az acr token credential generate --name "$TOKEN" "${IN_REGISTRY[@]}" "--$SLOT" '
+                '--expiration "$END_DATE" --query "passwords[?name==\'$SLOT\'].value | [0]" --output tsv)"\n'
+                'CREATED="$(az acr token show --name "$TOKEN" "${IN_REGISTRY[@]}" '
+                '--query "credentials.passwords[?name==\'$SLOT\'].creationTime | [0]" --output tsv)"\n'
+                'KEY_ID="$SLOT-$(seconds_of "$CREATED")"\n'
+                'echo "The password is $KEY_ID"'
+            ),
+            check='[ -n "$SECRET" ] && [ -n "$KEY_ID" ]',
+            undo='if [ -n "${KEY_ID:-}" ]; then az acr token credential delete --name "$TOKEN" "${IN_REGISTRY[@]}" "--${KEY_ID%%-*}" --output none || true; fi',
+            typed='az acr token credential generate --name "$TOKEN" --registry "$REGISTRY" --password1 --expiration "$END_DATE"',
+            why="Only a password that is not there yet: generating one that is there cuts off whoever uses it.",
+        )
+
+
+def _of_that_call(created: dt.datetime | None, at: str) -> bool:
+    return created is not None and abs(created - dt.datetime.fromisoformat(at)) <= _SAME_CALL
+
+
+def in_use(token: Token) -> str:
+    """Both passwords with their days, for a person to tell whose they are."""
+    return " and ".join(
+        f"{one.slot} of {one.created:%Y-%m-%d}" if one.created else one.slot for one in token.passwords
+    )
+
+
+def wanted_actions(repositories: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(action_of, repositories))

@@ -1,0 +1,266 @@
+"""The tokens of a registry and their scope maps, as far as this provider calls for them: Resource Manager only.
+
+Sources: "Non-Microsoft Entra token-based repository permissions"; `az acr token`, for how a password is removed. They are
+there in every tier ("Azure Container Registry SKU features and limits": 100 tokens in Basic, 500 in Standard).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bootstrap.secret import Secret
+from providers.acr.calls import CallRefused
+from providers.acr.cloud import Azure, Registry
+
+if TYPE_CHECKING:
+    from azure.mgmt.containerregistry.aio import ContainerRegistryManagementClient
+
+T = TypeVar("T")
+SLOTS = ("password1", "password2")
+_READ = "/content/read"
+_REPOSITORIES = "repositories/"
+# Where an answer does not say when to ask again; a token is there after about five seconds.
+_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class ScopeMap:
+    """What tokens may do; `actions` are of the form `repositories/NAME/content/read`."""
+
+    id: str
+    name: str
+    description: str
+    actions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SlotPassword:
+    """One of a token's two passwords, without its text: Azure shows that once only."""
+
+    slot: str
+    created: dt.datetime | None
+    ends: dt.datetime | None
+
+    @property
+    def key_id(self) -> str:
+        """A slot that is generated again is another key, so its time belongs to its id."""
+        return f"{self.slot}-{int(self.created.timestamp()) if self.created else 0}"
+
+    @property
+    def expired(self) -> bool:
+        return self.ends is not None and self.ends <= dt.datetime.now(dt.UTC)
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token; `scope_map` is the name of what it may do, "" where it has none."""
+
+    id: str
+    name: str
+    scope_map: str
+    enabled: bool
+    passwords: tuple[SlotPassword, ...]
+    certificates: tuple[str, ...] = ()
+
+    def password(self, key_id: str) -> SlotPassword | None:
+        """The password of that id, or None where its slot is empty or was generated again."""
+        return next((one for one in self.passwords if one.key_id == key_id), None)
+
+    def slot(self, name: str) -> SlotPassword | None:
+        return next((one for one in self.passwords if one.slot == name), None)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A password that was just generated."""
+
+    created: dt.datetime | None
+    ends: dt.datetime | None
+    text: Secret
+
+
+def action_of(repository: str) -> str:
+    return f"{_REPOSITORIES}{repository}{_READ}"
+
+
+def repositories_of(scope_map: ScopeMap) -> tuple[str, ...]:
+    """The repositories that a scope map lets be pulled."""
+    return tuple(sorted(
+        action.removeprefix(_REPOSITORIES).removesuffix(_READ)
+        for action in scope_map.actions
+        if action.startswith(_REPOSITORIES) and action.endswith(_READ)
+    ))  # fmt: skip
+
+
+class Tokens:
+    """The calls. What changes something waits until Azure says that it is done."""
+
+    def __init__(self, azure: Azure) -> None:
+        self._azure = azure
+
+    def _client(self, registry: Registry) -> ContainerRegistryManagementClient:
+        return self._azure.registries_client(registry.subscription)
+
+    async def scope_map(self, registry: Registry, name: str) -> ScopeMap | None:
+        async def got() -> ScopeMap:
+            client = self._client(registry).scope_maps
+            return _scope_map(await client.get(registry.resource_group, registry.name, name))
+
+        return await self._or_none("GetScopeMap", registry, name, got)
+
+    async def put_scope_map(
+        self, registry: Registry, name: str, actions: Sequence[str], description: str
+    ) -> ScopeMap:
+        """Make it, or give the one of that name these actions and this description; doing it twice changes nothing."""
+        from azure.mgmt.containerregistry import models
+
+        body = models.ScopeMap(
+            properties=models.ScopeMapProperties(actions=list(actions), description=description)
+        )
+
+        async def put() -> ScopeMap:
+            poller = await self._client(registry).scope_maps.begin_create(
+                registry.resource_group, registry.name, name, body, polling_interval=_POLL_SECONDS
+            )
+            return _scope_map(await poller.result())
+
+        return await self._azure.call("PutScopeMap", f"{registry.id} {name}", put)
+
+    async def delete_scope_map(self, registry: Registry, name: str) -> None:
+        async def delete() -> None:
+            poller = await self._client(registry).scope_maps.begin_delete(
+                registry.resource_group, registry.name, name, polling_interval=_POLL_SECONDS
+            )
+            await poller.result()
+
+        await self._azure.call("DeleteScopeMap", f"{registry.id} {name}", delete)
+
+    async def token(self, registry: Registry, name: str) -> Token | None:
+        async def got() -> Token:
+            client = self._client(registry).tokens
+            return _token(await client.get(registry.resource_group, registry.name, name))
+
+        return await self._or_none("GetToken", registry, name, got)
+
+    async def all(self, registry: Registry) -> list[Token]:
+        async def listed() -> list[Token]:
+            found = self._client(registry).tokens.list(registry.resource_group, registry.name)
+            return [_token(one) async for one in found]
+
+        return await self._azure.call("ListTokens", registry.id, listed)
+
+    async def put_token(self, registry: Registry, name: str, scope_map: str) -> Token:
+        """Make it, without a password; doing it twice changes nothing."""
+        from azure.mgmt.containerregistry import models
+
+        body = models.Token(
+            properties=models.TokenProperties(
+                scope_map_id=f"{registry.id}/scopeMaps/{scope_map}", status="enabled"
+            )
+        )
+
+        async def put() -> Token:
+            poller = await self._client(registry).tokens.begin_create(
+                registry.resource_group, registry.name, name, body, polling_interval=_POLL_SECONDS
+            )
+            return _token(await poller.result())
+
+        return await self._azure.call("PutToken", f"{registry.id} {name}", put)
+
+    async def delete_token(self, registry: Registry, name: str) -> None:
+        async def delete() -> None:
+            poller = await self._client(registry).tokens.begin_delete(
+                registry.resource_group, registry.name, name, polling_interval=_POLL_SECONDS
+            )
+            await poller.result()
+
+        await self._azure.call("DeleteToken", f"{registry.id} {name}", delete)
+
+    async def generate(self, registry: Registry, token: str, slot: str, ends: dt.datetime) -> Generated:
+        """A new password in a slot; what was in it before is gone."""
+        from azure.mgmt.containerregistry import models
+
+        body = models.GenerateCredentialsParameters(
+            token_id=f"{registry.id}/tokens/{token}", name=slot, expiry=ends
+        )
+
+        async def post() -> Generated:
+            poller = await self._client(registry).registries.begin_generate_credentials(
+                registry.resource_group, registry.name, body, polling_interval=_POLL_SECONDS
+            )
+            result = await poller.result()
+            for one in result.passwords or ():
+                if _text(one.name) == slot and one.value:
+                    return Generated(one.creation_time, one.expiry, Secret(one.value))
+            # It was generated all the same.
+            raise CallRefused(0, "", "its answer holds no password")
+
+        return await self._azure.call("GenerateCredentials", f"{registry.id} {token} {slot}", post)
+
+    async def keep_passwords(self, registry: Registry, token: str, slots: Collection[str]) -> None:
+        """Remove every password of a token but those in these slots.
+
+        There is no call that removes one: a token is updated with the names of those that stay, as `az acr token
+        credential delete` does it.
+        """
+        from azure.mgmt.containerregistry import models
+
+        staying = [models.TokenPassword(name=slot) for slot in sorted(slots)]
+        body = models.TokenUpdateParameters(
+            properties=models.TokenUpdateProperties(
+                credentials=models.TokenCredentialsProperties(passwords=staying)
+            )
+        )
+
+        async def patch() -> None:
+            poller = await self._client(registry).tokens.begin_update(
+                registry.resource_group, registry.name, token, body, polling_interval=_POLL_SECONDS
+            )
+            await poller.result()
+
+        await self._azure.call("UpdateToken", f"{registry.id} {token}", patch)
+
+    async def _or_none(
+        self, method: str, registry: Registry, name: str, got: Callable[[], Awaitable[T]]
+    ) -> T | None:
+        try:
+            return await self._azure.call(method, f"{registry.id} {name}", got)
+        except CallRefused as error:
+            if error.missing:
+                return None
+            raise
+
+
+def _text(value: Any) -> str:
+    return str(getattr(value, "value", value) or "")
+
+
+def _scope_map(found: Any) -> ScopeMap:
+    properties = found.properties
+    return ScopeMap(
+        id=str(found.id),
+        name=str(found.name),
+        description=properties.description or "",
+        actions=tuple(properties.actions or ()),
+    )
+
+
+def _token(found: Any) -> Token:
+    properties = found.properties
+    credentials = properties.credentials
+    return Token(
+        id=str(found.id),
+        name=str(found.name),
+        scope_map=(properties.scope_map_id or "").rpartition("/")[2],
+        enabled=_text(properties.status).lower() != "disabled",
+        passwords=tuple(
+            SlotPassword(_text(one.name), one.creation_time, one.expiry)
+            for one in (credentials.passwords if credentials else None) or ()
+        ),
+        certificates=tuple(
+            _text(one.name) for one in (credentials.certificates if credentials else None) or ()
+        ),
+    )
