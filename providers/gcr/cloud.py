@@ -390,7 +390,7 @@ class GoogleCloud:
             resource,
             lambda: self.iam.list_service_account_keys(request=request, **self._reading),
         )
-        return {key.name.rsplit("/", 1)[-1]: key for key in answer.keys}
+        return {id_of(key): key for key in answer.keys}
 
     async def create_key(self, resource: str) -> Any:
         """A new JSON key. Never retried here: a second call makes a second key."""
@@ -431,10 +431,11 @@ class GoogleCloud:
         )
 
     async def delete_key(self, resource: str) -> None:
+        """Never retried here: whoever asks wants to know whether it was gone before."""
         await self._call(
             "DeleteServiceAccountKey",
             resource,
-            lambda: self.iam.delete_service_account_key(name=resource, timeout=_CHANGE_SECONDS),
+            lambda: self.iam.delete_service_account_key(name=resource, retry=None, timeout=_CHANGE_SECONDS),
         )
 
     async def switch_key(self, resource: str, *, on: bool) -> None:
@@ -454,6 +455,11 @@ class GoogleCloud:
                 resource,
                 lambda: self.iam.disable_service_account_key(request=disable, timeout=_CHANGE_SECONDS),
             )
+
+
+def id_of(key: Any) -> str:
+    """The last part of a key's name, which is no secret."""
+    return str(key.name.rsplit("/", 1)[-1])
 
 
 def end_of(key: Any) -> dt.datetime | None:

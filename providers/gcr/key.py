@@ -96,7 +96,7 @@ class Key(Step):
             raise refusal from None
         finally:
             session.keys.forget()
-        key_id = answer.name.rsplit("/", 1)[-1]
+        key_id = cloud.id_of(answer)
         session.made_keys.add(key_id)
         if self._sent > 1:
             await self._remove_doubles(key_id)
@@ -150,14 +150,14 @@ class Key(Step):
             if not found:
                 raise
             answer = found[0]
-        return answer, key_file(pair.private, account, answer.name.rsplit("/", 1)[-1])
+        return answer, key_file(pair.private, account, cloud.id_of(answer))
 
     async def _remove_doubles(self, key_id: str) -> None:
         """What was sent twice may be there twice: a list does not show at once what an unanswered call has made."""
         resource = self._session.target.account_resource
         for key in await self._uploaded(resource, self._before, self._own_pair().fingerprint):
             if not key.name.endswith(f"/{key_id}"):
-                await self._session.delete_key(key.name.rsplit("/", 1)[-1])
+                await self._session.delete_key(cloud.id_of(key))
 
     async def _appeared(self, resource: str, before: Collection[str]) -> list[str]:
         """The keys that were not there before, and that no other session of this command has made."""
@@ -192,17 +192,18 @@ class Key(Step):
         resource = intent["account"]
         email = resource.rsplit("/", 1)[-1]
         of = cloud.of_account(resource)
+        deadline = self._session.undo_deadline()
         try:
             if key_id:
-                await self._session.cloud.delete_key(f"{resource}/keys/{key_id}")
-                return f"deleted key {key_id} of {email}"
+                deleted = await self._session.delete_key_at(f"{resource}/keys/{key_id}", deadline)
+                return f"deleted key {key_id} of {email}" if deleted else ""
             if self._session.account_made:
                 return ""  # it goes with the account, which this run made and now removes
             if fingerprint := intent.get("fingerprint"):
                 ours = await self._uploaded(resource, intent["before"], fingerprint)
                 for key in ours:
-                    await self._session.cloud.delete_key(f"{resource}/keys/{key.name.rsplit('/', 1)[-1]}")
-                return f"deleted key {', '.join(key.name.rsplit('/', 1)[-1] for key in ours)} of {email}" if ours else ""  # fmt: skip
+                    await self._session.delete_key_at(f"{resource}/keys/{cloud.id_of(key)}", deadline)
+                return f"deleted key {', '.join(cloud.id_of(key) for key in ours)} of {email}" if ours else ""  # fmt: skip
             appeared = await self._appeared(resource, intent["before"])
         except exceptions.NotFound:
             return ""

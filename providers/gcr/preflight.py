@@ -133,7 +133,7 @@ class Preflight:
             return Findings()
         if len(keys) >= KEY_LIMIT:
             oldest = min(keys.values(), key=lambda key: key.valid_after_time)
-            key_id = oldest.name.rsplit("/", 1)[-1]
+            key_id = cloud.id_of(oldest)
             return Findings([Problem(ProblemKind.LIMIT, f"{target.account} has {len(keys)} keys, and Google allows {KEY_LIMIT}", f"Delete one that nobody uses; the oldest is {key_id} of {oldest.valid_after_time:%Y-%m-%d}: gcloud iam service-accounts keys delete {key_id} --iam-account={target.account}", step="key")])  # fmt: skip
         return await self._about_key_policy()
 

@@ -15,7 +15,7 @@ from bootstrap.link import KeyLink
 from bootstrap.once import Once
 from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.steps import Findings, Step
-from bootstrap.waiting import wait_out
+from bootstrap.waiting import Deadline, wait_out
 from providers.gcr import cloud, policy
 from providers.gcr.facts import or_nothing, shared_cloud, shared_facts
 from providers.gcr.key import Key
@@ -185,12 +185,25 @@ class GcrSession(Session):
     async def delete_key(self, key_id: str) -> bool:
         from google.api_core import exceptions
 
+        try:
+            return await self.delete_key_at(self._key_resource(key_id), self.context.deadline)
+        except exceptions.GoogleAPICallError as error:
+            raise cloud.refused(error, f"delete key {key_id} of {self.target.account}") from None
+
+    async def delete_key_at(self, resource: str, deadline: Deadline) -> bool:
+        """Delete a key; False if somebody else has deleted it before.
+
+        Raises:
+            google.api_core.exceptions.GoogleAPICallError: Google refuses.
+        """
+        from google.api_core import exceptions
+
         unanswered = False
 
         async def delete() -> bool:
             nonlocal unanswered
             try:
-                await self.cloud.delete_key(self._key_resource(key_id))
+                await self.cloud.delete_key(resource)
             except exceptions.NotFound:
                 return unanswered
             except exceptions.GoogleAPICallError as error:
@@ -198,7 +211,7 @@ class GcrSession(Session):
                 raise
             return True
 
-        return await self._change_key(delete, f"delete key {key_id} of {self.target.account}")
+        return await self._change_keys(delete, deadline)
 
     def delete_key_command(self, key_id: str) -> str:
         return f"gcloud iam service-accounts keys delete {key_id} {cloud.of_account(self.target.account_resource)}"
@@ -215,21 +228,20 @@ class GcrSession(Session):
                     mend="Make a new one: pullkey rotate, or pullkey onboard.",
                 ) from None
 
-        verb = "enable" if on else "disable"
-        await self._change_key(switch, f"{verb} key {key_id} of {self.target.account}")
+        try:
+            await self._change_keys(switch, self.context.deadline)
+        except exceptions.GoogleAPICallError as error:
+            verb = "enable" if on else "disable"
+            raise cloud.refused(error, f"{verb} key {key_id} of {self.target.account}") from None
 
-    async def _change_key(self, change: Callable[[], Awaitable[T]], doing: str) -> T:
-        from google.api_core import exceptions
-
+    async def _change_keys(self, change: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
         try:
             return await wait_out(
                 change,
                 why=lambda error: cloud.BUSY if cloud.is_busy(error) else None,
-                deadline=self.context.deadline,
+                deadline=deadline,
                 tell=self.context.tell,
             )
-        except exceptions.GoogleAPICallError as error:
-            raise cloud.refused(error, doing) from None
         finally:
             self.keys.forget()
 
