@@ -206,6 +206,14 @@ def test_basic_authentication(registry: Registry) -> None:
     assert registry.got_password == [f"{HOST}/v2/team/app/manifests/1.0"]
 
 
+def test_a_host_with_a_port_is_reached_at_its_address_too(registry: Registry) -> None:
+    registry.ping = (401, "Basic realm=x", "")
+    assert asyncio.run(fetch_challenge(f"{HOST}:5000")) == Challenge("basic")
+    probe = Probe(f"{HOST}:5000", "team/app", "1.0")
+    assert asyncio.run(exchange(probe, Challenge("basic"), CREDENTIAL)).verdict is Verdict.PULLS
+    assert registry.got_password == [f"{HOST}:5000/v2/team/app/manifests/1.0"]
+
+
 def test_a_registry_for_everybody_is_seen(registry: Registry) -> None:
     registry.ping = (200, "", "")
     assert asyncio.run(fetch_challenge(HOST)) == Challenge("none")

@@ -228,6 +228,15 @@ def test_the_runbook_is_bash(private: World, arguments: tuple[str, ...]) -> None
     assert "again log_in" not in script.out  # a password that was brought is good, or it is not
 
 
+def test_the_runbook_without_a_password_ends_at_once(private: World, tmp_path: Path) -> None:
+    script = tmp_path / "steps.sh"
+    script.write_text(private.run("runbook", "private").out)
+    done = subprocess.run(["bash", script], env=private.running.process_environment(), input="\n", capture_output=True, text=True, timeout=20, check=False)  # fmt: skip
+    assert done.returncode != 0
+    assert "No password was given" in done.stderr
+    assert private.changes() == []
+
+
 def test_the_runbook_hands_off(private: World, tmp_path: Path) -> None:
     script = tmp_path / "steps.sh"
     script.write_text(private.run("runbook", "private", "--email", "jo.doe@example.com").out)

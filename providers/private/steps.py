@@ -45,12 +45,12 @@ class Key(Step):
     def script(self) -> Script:
         return Script(
             do=(
-                'IFS= read -rs -p "Password of $USERNAME at $REGISTRY: " PASSWORD || [ -n "$PASSWORD" ]\n'
+                'IFS= read -rs -p "Password of $USERNAME at $REGISTRY: " PASSWORD || :\n'
                 "echo >&2\n"
+                ': "${PASSWORD:?No password was given}"\n'
                 # What tells Akka's record from any other, as a run's id would.
                 "KEY_ID=\"$(od -An -N6 -tx1 /dev/urandom | tr -d ' \\n')\""
             ),
-            check='[ -n "$PASSWORD" ]',
             typed="read -rs PASSWORD",
             why="It is read without echo, and is kept in this shell only.",
         )
