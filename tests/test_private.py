@@ -490,3 +490,48 @@ def test_a_record_leads_back_to_its_target() -> None:
     assert found == parse(server="https://registry.example.com/v1/", image="registry.example.com/a/b:1")
     assert provider.fallback
     assert provider.recognises(held)
+
+
+class TestTheRestOfItsLife:
+    def test_a_new_password_takes_the_place_of_the_old(self, private: World) -> None:
+        brought(private)
+        old = private.held(NAME)
+        private.cloud.registry.add_user("ops", "a-newer-password", may_pull=("shop/",))
+        done = private.run("rotate", NAME, "--secret-stdin", "--yes", stdin="a-newer-password")
+        assert done.code == 0, done.text
+        new = private.held(NAME)
+        assert (new.password, new.server, new.username) == ("a-newer-password", old.server, old.username)
+        assert new.email != old.email
+        link = KeyLink.parse(new.email)
+        assert link is not None
+        # What is behind the old one is nobody's to delete here, so the record need not remember it.
+        assert link.replaces == ""
+
+    def test_a_rotation_with_a_wrong_password_changes_nothing(self, private: World) -> None:
+        brought(private)
+        before = private.held(NAME)
+        done = private.run("rotate", NAME, "--secret-stdin", "--yes", stdin="not-the-password")
+        assert done.code == 1, done.text
+        assert private.held(NAME) == before
+
+    def test_offboarding_leaves_the_password_to_whoever_made_it(self, private: World) -> None:
+        brought(private)
+        done = private.run("offboard", NAME, "--yes")
+        assert done.code == 0, done.text
+        assert private.names() == []
+        assert "revoke the password of ops" in done.text
+
+    def test_it_is_listed_and_verified(self, private: World) -> None:
+        brought(private, "--email", "jo.doe@example.com")
+        listed = private.run("list", "--output", "json")
+        assert listed.code == 0, listed.text
+        (one,) = listed.json["credentials"]
+        assert (one["name"], one["provider"]) == (NAME, "private")
+        assert private.run("verify", NAME).code == 0
+        proven = private.run("verify", NAME, "--credential-stdin", stdin=PASSWORD)
+        assert proven.code == 0, proven.text
+        assert private.run("verify", NAME, "--credential-stdin", stdin="not-the-password").code == 5
+
+    def test_the_doctor_has_nothing_to_look_at(self, private: World) -> None:
+        told = private.run("doctor", "private")
+        assert "nothing to look at without a registry" in told.text
