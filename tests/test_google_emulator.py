@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from google.api_core import exceptions
+from google.auth.exceptions import RefreshError
 from google.auth.transport.grpc import AuthMetadataPlugin
 from google.auth.transport.requests import Request
 from google.cloud import artifactregistry_v1, iam_admin_v1, orgpolicy_v2, resourcemanager_v3, service_usage_v1
@@ -320,6 +321,66 @@ def test_an_uploaded_certificate_becomes_a_key_with_its_dates(google: Google) ->
     assert google.token(text, "")[0] == 200
 
 
+def certificate(private_key: rsa.RSAPrivateKey, days: int) -> bytes:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "unused")])
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    return (
+        x509.CertificateBuilder(name, name, private_key.public_key(), 1)
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=days))
+        .sign(private_key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+
+
+@pytest.mark.parametrize("uploaded", [True, False])
+def test_the_public_half_of_a_key_is_shown_as_a_certificate_and_raw(google: Google, uploaded: bool) -> None:
+    account = google.state.add_account("acme-shop", f"public-half-{uploaded}".lower())
+    private_key = rsa.generate_private_key(65537, 2048)
+    if uploaded:
+        pem = certificate(private_key, 30)
+        key = google.iam.upload_service_account_key(request={"name": account.name, "public_key_data": pem})
+    else:
+        key = google.iam.create_service_account_key(name=account.name)
+        loaded = serialization.load_pem_private_key(json.loads(key.private_key_data)["private_key"].encode(), None)  # fmt: skip
+        assert isinstance(loaded, rsa.RSAPrivateKey)
+        private_key = loaded
+
+    def shown(kind: str) -> bytes:
+        found = google.iam.get_service_account_key(request={"name": key.name, "public_key_type": kind})
+        return bytes(found.public_key_data)
+
+    wanted = private_key.public_key()
+    assert x509.load_pem_x509_certificate(shown("TYPE_X509_PEM_FILE")).public_key() == wanted
+    assert serialization.load_pem_public_key(shown("TYPE_RAW_PUBLIC_KEY")) == wanted
+    assert shown("TYPE_NONE") == b""
+
+
+@pytest.mark.parametrize(("policy", "days"), [((), 3651), (("720h",), 31)])
+def test_a_certificate_that_spans_too_long_is_refused(
+    google: Google, policy: tuple[str, ...], days: int
+) -> None:
+    account = google.state.add_account("acme-shop", f"spans-{days}-days")
+    google.state.projects["acme-shop"].constraints["iam.serviceAccountKeyExpiryHours"] = policy
+    private_key = rsa.generate_private_key(65537, 2048)
+    with pytest.raises(exceptions.InvalidArgument, match="longer than the max allowed lifetime"):
+        google.iam.upload_service_account_key(
+            request={"name": account.name, "public_key_data": certificate(private_key, days)}
+        )
+    pem = certificate(private_key, days - 1)
+    google.iam.upload_service_account_key(request={"name": account.name, "public_key_data": pem})
+
+
+@pytest.mark.parametrize("constraint", ["iam.disableServiceAccountKeyUpload", "iam.managed.disableServiceAccountKeyUpload"])  # fmt: skip
+def test_a_policy_against_uploads_forbids_no_creation(google: Google, constraint: str) -> None:
+    account = google.state.add_account("acme-shop", f"no-uploads-{len(constraint)}")
+    google.state.projects["acme-shop"].constraints[constraint] = True
+    pem = certificate(rsa.generate_private_key(65537, 2048), 30)
+    with pytest.raises(exceptions.FailedPrecondition):
+        google.iam.upload_service_account_key(request={"name": account.name, "public_key_data": pem})
+    google.iam.create_service_account_key(name=account.name)
+
+
 # -- policies ----------------------------------------------------------------------------------------------------
 
 
@@ -599,6 +660,57 @@ def test_what_is_new_is_not_known_everywhere_at_once() -> None:
         assert google.token(key, tools)[0] == 403, "the grant has not spread yet"
         running.sandbox.advance(dt.timedelta(seconds=61))
         assert google.token(key, tools)[0] == 200
+
+
+@pytest.mark.parametrize("change", ["disable", "delete"])
+def test_a_key_that_is_taken_away_works_until_that_has_spread(change: str) -> None:
+    with start(propagation=60.0) as running:
+        google = Google(running)
+        _, key = google.reader("taken-away")
+        scope = f"repository:{IMAGE}:pull"
+        running.sandbox.advance(dt.timedelta(seconds=61))
+        name = f"{SHOP}/serviceAccounts/{json.loads(key)['client_email']}/keys/{json.loads(key)['private_key_id']}"
+        getattr(google.iam, f"{change}_service_account_key")(request={"name": name})
+        assert google.token(key, scope)[0] == 200
+        running.sandbox.advance(dt.timedelta(seconds=61))
+        assert google.token(key, scope)[0] == 401
+        with pytest.raises(RefreshError, match="Invalid JWT Signature"):
+            refresh(google, key)
+        if change == "disable":
+            google.iam.enable_service_account_key(request={"name": name})
+            assert google.token(key, scope)[0] == 401
+            running.sandbox.advance(dt.timedelta(seconds=61))
+            assert google.token(key, scope)[0] == 200
+
+
+def refresh(google: Google, key: str) -> None:
+    """Ask the token endpoint for an access token, as google-auth does."""
+    import requests
+
+    session = requests.Session()
+    session.trust_env = False  # REQUESTS_CA_BUNDLE would win over the next line
+    session.verify = str(google.running.sandbox.authority.bundle)
+    scopes = ["https://www.googleapis.com/auth/cloud-platform"]
+    KeyCredentials.from_service_account_info(json.loads(key), scopes=scopes).refresh(Request(session))
+
+
+def test_anybody_may_pull_from_a_repository_that_is_open_to_all(google: Google) -> None:
+    tools = google.state.projects["acme-shop"].repositories["europe-west1", "tools"]
+    tools.created = google.state.now() - dt.timedelta(days=1)
+    url = "https://europe-west1-docker.pkg.dev/v2/token?scope=repository:acme-shop/tools/drill:pull"
+    assert google.fetch(url)[0] == 403
+    before, tools.policy = tools.policy, type(tools.policy)()
+    try:
+        google.state.open_to_all(tools)
+        status, _, body = google.fetch(url)
+        assert status == 200
+        manifest = "https://europe-west1-docker.pkg.dev/v2/acme-shop/tools/drill/manifests/1"
+        assert google.fetch(manifest, bearer=body["token"])[0] == 404
+        assert google.fetch(manifest)[0] == 401, "without a token it still asks for one"
+        push = url.replace(":pull", ":push")
+        assert google.fetch(push)[0] == 403
+    finally:
+        tools.policy = before
 
 
 def test_a_grant_with_a_condition_pulls_nothing(google: Google) -> None:
