@@ -1,0 +1,316 @@
+"""`pullkey onboard acr --auth-kind token`: a token of the registry, for people without any right in the directory."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime as dt
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from bootstrap.errors import UsageProblem
+from bootstrap.link import KeyLink
+from providers.acr.target import AcrTarget
+from tests.conftest import World
+
+T = TypeVar("T")
+NAME = "acmeshop-azurecr-io"
+TOKEN = "akka-docker-reader-checkout"
+KIND = ("--auth-kind", "token")
+ONLY_CHECKOUT = (*KIND, "--repository", "checkout")
+
+
+def shop(world: World) -> Any:
+    return world.cloud.state.registry("acmeshop")
+
+
+def token_picture(world: World) -> Any:
+    """All that tokens could change in the registry."""
+    return (
+        {name: sorted(one.actions) for name, one in shop(world).scope_maps.items()},
+        {
+            name: (one.scope_map, one.status, {slot: kept.text for slot, kept in one.passwords.items()})
+            for name, one in shop(world).tokens.items()
+        },
+    )
+
+
+def theirs(world: World, name: str = "theirs", description: str | None = "a partner's") -> Any:
+    """Somebody else's token, with a password in each slot."""
+    from providers.acr.emulator.state import ScopeMap
+
+    state = world.cloud.state
+    state_map = ScopeMap(name, ["repositories/checkout/content/read"], description, state.now())
+    shop(world).scope_maps[name] = state_map
+    token = state.add_token(shop(world), name, name)
+    token.active = True
+    for slot in ("password1", "password2"):
+        state.add_password(token, slot, created=state.now() - dt.timedelta(days=9))
+    return token
+
+
+def pulls(world: World, repository: str) -> bool:
+    """Whether what Akka holds pulls an image of a repository, as a puller goes about it."""
+    held = world.held(NAME)
+    trust = ssl.create_default_context(cafile=world.running.environment["SSL_CERT_FILE"])
+    at = f"https://localhost:{world.cloud.registry_ports['acmeshop.azurecr.io']}"
+    with httpx.Client(verify=trust) as client:
+        answer = client.get(
+            f"{at}/oauth2/token",
+            params={"service": "acmeshop.azurecr.io", "scope": f"repository:{repository}:pull"},
+            auth=(held.username, held.password),
+        )
+        if answer.status_code != 200:
+            return False
+        bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        return client.get(f"{at}/v2/{repository}/manifests/1.0", headers=bearer).status_code == 200
+
+
+def directory_calls(world: World) -> list[str]:
+    """Whatever of Graph was called, or was asked a token for."""
+    return [call.method for call in world.running.sandbox.log.calls if call.api == "graph"]
+
+
+@pytest.fixture
+def two(acr: World) -> World:
+    """A registry with a second repository."""
+    from bootstrap.sandbox.images import Image
+
+    acr.running.call(
+        acr.running.sandbox.images.put("acmeshop.azurecr.io/cart", "1.0", Image.build("cart\n"))
+    )
+    return acr
+
+
+class TestOnboarding:
+    def test_it_pulls_the_repositories_that_were_named_and_no_other(self, two: World) -> None:
+        two.cloud.state.graph_roles = set()
+
+        done = two.onboard(*ONLY_CHECKOUT)
+
+        assert done.code == 0, done.text
+        held = two.held(NAME)
+        token = shop(two).tokens[TOKEN]
+        assert (held.server, held.username) == ("acmeshop.azurecr.io", TOKEN)
+        assert held.password == token.passwords["password1"].text
+        assert list(token.passwords) == ["password1"]
+        assert shop(two).scope_maps[TOKEN].actions == ["repositories/checkout/content/read"]
+        assert (pulls(two, "checkout"), pulls(two, "cart")) == (True, False)
+        created = token.passwords["password1"].created
+        assert KeyLink.parse(held.email) == KeyLink(
+            TOKEN, f"password1-{int(created.timestamp())}", "acmeshop.azurecr.io"
+        )
+        lifetime = token.passwords["password1"].expiry - created
+        assert dt.timedelta(days=364) < lifetime <= dt.timedelta(days=365)
+
+    def test_nobody_asks_the_directory_nor_for_a_login_there(self, acr: World) -> None:
+        # Without an address nor a login of its own, any call to it would fail.
+        graph = acr.running.environment["PULLKEY_AZURE_GRAPH_ENDPOINT"]
+        done = acr.onboard(*ONLY_CHECKOUT, "--verbose", env={"PULLKEY_AZURE_GRAPH_ENDPOINT": "https://localhost:1"})  # fmt: skip
+        assert done.code == 0, done.text
+        assert directory_calls(acr) == []
+        assert graph not in done.err
+
+    def test_several_repositories(self, two: World) -> None:
+        done = two.onboard(*KIND, "--repository", "checkout, cart")
+        assert done.code == 0, done.text
+        assert (pulls(two, "checkout"), pulls(two, "cart")) == (True, True)
+        (name,) = shop(two).tokens
+        # The order in which they are typed is no matter.
+        again = two.onboard(*KIND, "--repository", "cart,checkout", "--output", "json")
+        assert again.json["result"] == "unchanged"
+        assert list(shop(two).tokens) == [name]
+
+    def test_the_second_run_changes_nothing(self, acr: World) -> None:
+        acr.onboard(*ONLY_CHECKOUT)
+        before, calls = token_picture(acr), len(acr.changes())
+        again = acr.onboard(*ONLY_CHECKOUT, "--output", "json")
+        assert again.code == 0, again.text
+        assert again.json["result"] == "unchanged"
+        assert (token_picture(acr), len(acr.changes())) == (before, calls)
+        assert acr.run("verify", "acr", *ONLY_CHECKOUT).code == 0
+
+    def test_a_new_key_takes_the_other_slot_and_the_next_one_the_first_again(self, acr: World) -> None:
+        acr.onboard(*ONLY_CHECKOUT)
+        first = acr.held(NAME).password
+        assert acr.onboard(*ONLY_CHECKOUT, "--new-key").code == 0
+        token = shop(acr).tokens[TOKEN]
+        assert token.passwords["password1"].text == first
+        second = acr.held(NAME).password
+        assert second == token.passwords["password2"].text
+
+        third = acr.onboard(*ONLY_CHECKOUT, "--new-key")
+
+        assert third.code == 0, third.text
+        # What Akka held until then was not touched; what that had replaced made room.
+        assert token.passwords["password2"].text == second
+        assert acr.held(NAME).password == token.passwords["password1"].text != first
+
+    def test_a_slot_that_was_generated_again_is_another_key(self, acr: World) -> None:
+        acr.onboard(*ONLY_CHECKOUT)
+        state, token = acr.cloud.state, shop(acr).tokens[TOKEN]
+        state.add_password(token, "password1", created=state.now() + dt.timedelta(seconds=5))
+        assert acr.run("verify", "acr", *ONLY_CHECKOUT).code == 5
+        theirs_now = token.passwords["password1"].text
+        done = acr.onboard(*ONLY_CHECKOUT)
+        assert done.code == 0, done.text
+        assert acr.held(NAME).password == token.passwords["password2"].text
+        assert token.passwords["password1"].text == theirs_now
+
+    def test_an_answer_that_takes_a_poll(self, acr: World) -> None:
+        acr.cloud.state.credentials_take_a_poll = True
+        done = acr.onboard(*ONLY_CHECKOUT)
+        assert done.code == 0, done.text
+        assert pulls(acr, "checkout")
+
+
+class TestToldFirst:
+    def test_both_passwords_in_use_by_who_knows_whom(self, acr: World) -> None:
+        acr.onboard(*ONLY_CHECKOUT)
+        state, token = acr.cloud.state, shop(acr).tokens[TOKEN]
+        state.add_password(token, "password2")
+        before = token_picture(acr)
+        done = acr.onboard(*ONLY_CHECKOUT, "--new-key")
+        assert done.code == 3, done.text
+        assert "Both passwords of the token akka-docker-reader-checkout are there" in done.err
+        assert f"az acr token credential delete --name {TOKEN} --registry acmeshop --password2" in done.err
+        assert "--password1" not in done.err
+        assert token_picture(acr) == before
+
+    def test_an_expired_password_of_whomever_is_no_obstacle(self, acr: World) -> None:
+        acr.onboard(*ONLY_CHECKOUT)
+        state, token = acr.cloud.state, shop(acr).tokens[TOKEN]
+        past = state.now() - dt.timedelta(days=2)
+        state.add_password(token, "password2", created=past, expiry=past + dt.timedelta(days=1))
+        assert acr.onboard(*ONLY_CHECKOUT, "--new-key").code == 0
+        assert acr.held(NAME).password == token.passwords["password2"].text
+
+    def test_a_token_of_that_name_that_is_not_ours(self, acr: World) -> None:
+        theirs(acr, TOKEN)
+        before = token_picture(acr)
+        done = acr.onboard(*ONLY_CHECKOUT)
+        assert done.code == 3, done.text
+        assert "that pullkey has not made" in done.err
+        assert "--app-name" in done.err
+        assert token_picture(acr) == before
+        assert acr.onboard(*ONLY_CHECKOUT, "--app-name", "shop").code == 0
+        assert acr.held(NAME).username == "shop-checkout"
+
+    def test_missing_rights_by_their_names(self, acr: World) -> None:
+        right = "Microsoft.ContainerRegistry/registries/generateCredentials/action"
+        acr.cloud.state.denied_actions.add(right)
+        done = acr.onboard(*ONLY_CHECKOUT)
+        assert done.code == 3
+        assert f"{right} on registry acmeshop" in done.err
+        assert "Graph" not in done.err
+        assert acr.changes() == []
+
+    def test_a_registry_in_abac_mode_is_told_of(self, acr: World) -> None:
+        done = acr.onboard("--registry", "acmeabac.azurecr.io/checkout:1.0", *KIND)
+        assert done.code == 0, done.text
+        assert "Microsoft does not say whether tokens pull there" in done.err
+
+    def test_a_policy_that_forbids_tokens(self, acr: World) -> None:
+        acr.cloud.state.tokens_forbidden = True
+        before = token_picture(acr)
+        done = acr.onboard(*ONLY_CHECKOUT)
+        assert done.code == 1
+        assert "A policy forbids tokens" in done.err
+        assert token_picture(acr) == before
+
+    def test_a_disabled_token(self, acr: World) -> None:
+        acr.onboard(*ONLY_CHECKOUT)
+        shop(acr).tokens[TOKEN].status = "disabled"
+        done = acr.onboard(*ONLY_CHECKOUT)
+        assert done.code == 3
+        assert "az acr token update" in done.err
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "arm.PutScopeMap=403",
+        "arm.PutToken=403",
+        "arm.GenerateCredentials=403",
+        "registry.GetManifest=401*forever",
+        "akka.docker.add-credentials=403",
+    ],
+)
+def test_a_step_that_fails_leaves_nothing_behind(acr: World, fault: str) -> None:
+    before = token_picture(acr)
+    acr.fault(fault)
+    done = acr.onboard(*ONLY_CHECKOUT, "--timeout", "4s", "--output", "json")
+    assert done.code == 1, done.text
+    assert done.json["left_over"] == []
+    assert token_picture(acr) == before
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "arm.PutScopeMap=lost",
+        "arm.PutToken=lost",
+        "arm.GetOperationStatus=503;retry-after=1",
+        "arm.GenerateCredentials=lost",
+        "arm.GenerateCredentials=malformed",
+        "arm.GenerateCredentials=409;code=TokenNotActive",
+        "registry.GetToken=401",
+    ],
+)
+def test_what_passes_is_waited_out_and_leaves_one_password(acr: World, fault: str) -> None:
+    acr.fault(fault)
+    done = acr.onboard(*ONLY_CHECKOUT)
+    assert done.code == 0, done.text
+    passwords = shop(acr).tokens[TOKEN].passwords
+    assert list(passwords) == ["password1"]
+    assert acr.held(NAME).password == passwords["password1"].text
+
+
+def test_an_undone_password_leaves_the_one_that_akka_holds(acr: World) -> None:
+    acr.onboard(*ONLY_CHECKOUT)
+    before = token_picture(acr)
+    acr.fault("akka.docker.add-credentials=403")
+    done = acr.onboard(*ONLY_CHECKOUT, "--new-key")
+    assert done.code == 1, done.text
+    assert token_picture(acr) == before
+    assert pulls(acr, "checkout")
+
+
+# -- without a cloud -----------------------------------------------------------------------------------------------
+
+
+def target(repositories: str, **more: Any) -> AcrTarget:
+    return AcrTarget.parse({"registry": "acmeshop", "auth_kind": "token", "repository": repositories, **more})
+
+
+def test_a_tokens_name_is_told_from_any_other_and_fits() -> None:
+    sets = ["checkout", "shop/checkout", "shop-checkout", "a", "checkout,cart", "x" * 90, "x" * 91, "a_b", "a.b"]
+    names = {target(one).token_name for one in sets} | {target("checkout", app_name="B" * 99).token_name}
+    assert len(names) == len(sets) + 1
+    for name in names:
+        assert 5 <= len(name) <= 50
+        assert name.replace("-", "").isalnum()
+        link = KeyLink(name, "password1-1767225600", "acmeshop.azurecr.io", "")
+        assert KeyLink.parse(str(link)) == link
+        assert KeyLink.parse(str(link.replacing("password2-1767225601"))) is not None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"auth_kind": "token"},
+        {"auth_kind": "token", "repository": "Checkout"},
+        {"auth_kind": "token", "repository": "checkout:1.0"},
+        {"auth_kind": "token", "repository": "checkout", "app_id": "00000000-1111-2222-3333-444444444444"},
+        {"auth_kind": "token", "repository": "checkout", "skip_grant": True},
+        {"auth_kind": "token", "repository": "cart", "image": "acmeshop.azurecr.io/checkout:1.0"},
+        {"repository": "checkout"},
+    ],
+)
+def test_what_cannot_be_used_is_told(values: dict[str, Any]) -> None:
+    with pytest.raises(UsageProblem):
+        AcrTarget.parse({"registry": "acmeshop", **values})
