@@ -457,12 +457,11 @@ def test_a_docker_hub_that_is_not_to_be_spoken_to_is_told(hub: World, fault: str
 
 def test_docker_hubs_own_rate_limit_is_waited_out(hub: World) -> None:
     hub.cloud.state.requests_left = 0
-    hub.cloud.state.limited_for = 2.0
-    begin = time.monotonic()
+    hub.cloud.state.limited_for = 3.0
     done = onboard(hub, *LOGIN, "--verbose")
     assert done.code == 0, done.text
-    assert "hub POST /v2/auth/token 429" in done.err
-    assert time.monotonic() - begin > 1
+    # It is left alone for as long as it asks, and not tried in between.
+    assert done.err.count("hub POST /v2/auth/token 429") == 1
 
 
 def test_what_cannot_be_undone_is_told_with_where_to_delete_it(hub: World) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -66,6 +67,7 @@ class HubApi:
     def __init__(self, state: HubState, gate: CallGate) -> None:
         self._state = state
         self._callers: dict[str, _Caller] = {}
+        self._limited_until = 0
         self.app = web.Application()
         api = RestApi(gate, "hub", render_error, self.app)
 
@@ -87,12 +89,14 @@ class HubApi:
     def _answering(self, handler: Answering) -> Answering:
         async def answer(request: web.Request) -> web.StreamResponse:
             state = self._state
-            if state.requests_left <= 0:
-                again = time.time() + state.limited_for
-                state.requests_left = _LIMIT_PER_MINUTE if state.limited_for else 0
+            if state.requests_left <= 0 and not self._limited_until:
+                self._limited_until = math.ceil(time.time() + state.limited_for)
+            if self._limited_until > time.time():
                 response = web.json_response({"detail": "Rate limit exceeded", "error": False}, status=429)
-                response.headers["X-Retry-After"] = f"{again:.0f}"
+                response.headers["X-Retry-After"] = str(self._limited_until)
                 return response
+            if self._limited_until:
+                self._limited_until, state.requests_left = 0, _LIMIT_PER_MINUTE
             state.requests_left -= 1
             try:
                 response = await handler(request)  # type: ignore[assignment]
