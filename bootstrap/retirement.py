@@ -57,14 +57,16 @@ class ClearStep(Step):
             return Sighting(State.DONE, "there is none")
         if not await _ours(self._session, self._context):
             return Sighting(State.DONE, "it is of another identity")
+        pending = await self._key_pending()
+        if self._grace is None and not pending:
+            # Nor is the cloud asked: it may take a password, which nobody wants to type for nothing.
+            return Sighting(State.DONE, f"key {link.replaces} is left to `pullkey rotate`")
         replaced = await self._session.key_facts(link.replaces)
         if replaced is None:
             return Sighting(State.DONE, f"key {link.replaces} is gone")
         self._key_id = link.replaces
-        if await self._key_pending():
+        if pending or self._grace is None:
             return Sighting(State.MISSING, f"key {link.replaces} goes before the next is replaced")
-        if self._grace is None:
-            return Sighting(State.DONE, f"key {link.replaces} is left to `pullkey rotate`")
         if not grace_over(await self._session.key_facts(link.key_id), self._grace):
             return Sighting(State.DONE, f"key {link.replaces} is still in its grace")
         if self._session.disables_keys and not replaced.disabled and self._grace:

@@ -645,6 +645,28 @@ class TestTheTokenLater:
         assert hub.calls("hub.CreateAuthToken") == before + 1
 
 
+@pytest.mark.parametrize(("arguments", "name", "user"), [(LOGIN, NAME, USER), (ORGANIZATION, ORG_NAME, OWNER)])  # fmt: skip
+def test_its_whole_life(hub: World, arguments: tuple[str, ...], name: str, user: str) -> None:
+    before = picture(hub)
+    env = {"PULLKEY_HUB_USER": user, "PULLKEY_DOCKER_HUB_HUB_USER": user}
+    onboard(hub, *arguments)
+    old = hub.held(name)
+
+    rotated = hub.run("rotate", name, "--secret-stdin", "--yes", stdin=PASSWORD, env=env)
+    assert rotated.code == 0, rotated.text
+    assert hub.held(name).password != old.password
+    assert [one.active for one in ours(hub) or oats(hub)] == [False, True]
+
+    # Nobody is asked for a password where there is nothing to do.
+    again = hub.onboard(*(arguments[:-1] or ("--mint",)), "--output", "json")
+    assert again.json["result"] == "unchanged", again.text
+
+    gone = hub.run("offboard", name, "--secret-stdin", "--yes", stdin=PASSWORD, env=env)
+    assert gone.code == 0, gone.text
+    assert picture(hub) == before
+    assert hub.names() == []
+
+
 def test_the_checkup_asks_nobody(hub: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable, value in hub.running.environment.items():
         monkeypatch.setenv(variable, value)
