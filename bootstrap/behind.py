@@ -54,7 +54,7 @@ def provider_of(held: HeldCredential) -> Provider:
 def is_for(held: HeldCredential, registry: str) -> bool:
     """Whether a credential is for the registry at `HOST[:PORT]`, by its server."""
     server = held.server.lower().removeprefix("https://").partition("/")[0]
-    names = provider_of(held).aliases
+    names = getattr(provider_of(held), "aliases", ())
     return server == registry or (server in names and registry in names)
 
 

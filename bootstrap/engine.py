@@ -398,13 +398,13 @@ class Run:
         if not same_server(held.server, server):
             if not self.wishes.replace:
                 return Findings([Problem(ProblemKind.QUESTION, f"Akka's credential {name} is for another registry, {held.server}", "Give another --secret-name, or --replace to overwrite it", step="handoff")])  # fmt: skip
-            then = "; what stands behind the old one is removed then" if held.link else ""
+            then = "; what pullkey made for the old one is removed then" if held.link else ""
             return Findings([], [Notice(f"Akka's credential {name} for {held.server} will be replaced, as --replace says{then}.")])  # fmt: skip
         if held.link is None:
             whose = f"the credential of {held.username or 'nobody'}"
             return Findings([], [Notice(f"Akka's {name} ({whose}) will be replaced once the new key pulls; what stands behind it was not made by pullkey and stays as it is.")])  # fmt: skip
         if (await recorded_link(self.session, held))[0] is None:
-            return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id} of {held.link.name}@{held.link.domain}) will be replaced once the new key pulls; what stands behind it is removed then.")])  # fmt: skip
+            return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id} of {held.link.name}@{held.link.domain}) will be replaced once the new key pulls; what pullkey made for it is removed then.")])  # fmt: skip
         if self.wishes.grace is not None:
             return Findings()  # what becomes of the old key is a step of its own
         return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id}) will be replaced once the new key pulls; its own key stays until the next `pullkey rotate`.")])  # fmt: skip

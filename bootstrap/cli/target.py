@@ -125,10 +125,13 @@ def _command(
     )
     if verb != "onboard":
         examples = examples.replace(" --yes", "")
+    # Who only looks, or writes a script, takes no secret for a new key.
+    takes_secrets = verb in ("onboard", "plan")
+    own = [option for option in provider.options if takes_secrets or option.kind != "secret"]
     return click.Command(
         provider.name,
         callback=partial(_invoke, run, provider),
-        params=[click_option(option, provider.name) for option in (*provider.options, *options)],
+        params=[click_option(option, provider.name) for option in (*own, *options)],
         help=f"{about}\n\n\b\nExamples:\n{examples}",
         short_help=provider.title,
     )

@@ -1,0 +1,434 @@
+"""The whole life of a credential, for every kind of registry: onboard, list, rotate, list, offboard.
+
+After the last one nothing of ours is left in any cloud or in Akka, and nothing of others is gone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import jsonschema
+import pytest
+
+from bootstrap.link import KeyLink
+from bootstrap.schema import schemas
+from tests.conftest import Result, World, make_world
+from tests.inventory import inventory
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to make a registry pullable.
+
+    Args:
+        onboarding: the options of `pullkey onboard`.
+        stdin: what the onboarding reads from stdin.
+        later: what `rotate` and `offboard` read from stdin, where they need something.
+        minted: whether a key is made in a cloud (or else brought).
+        switched: whether the cloud can switch a key off.
+    """
+
+    provider: str
+    onboarding: tuple[str, ...] = ()
+    stdin: str | None = None
+    later: str | None = None
+    minted: bool = True
+    switched: bool = False
+
+
+KINDS = {
+    "gcr": Kind("gcr", switched=True),
+    "gcr-upload": Kind("gcr", ("--key-source", "upload"), switched=True),
+    "acr": Kind("acr"),
+    "acr-token": Kind("acr", ("--auth-kind", "token")),
+    "docker-hub-user": Kind("docker-hub", ("--login-stdin",), "sandbox-password", "sandbox-password", switched=True),
+    "docker-hub-organization": Kind(
+        "docker-hub", ("--organization", "acme", "--hub-user", "acmeowner", "--login-stdin"),
+        "sandbox-password", "sandbox-password", switched=True,
+    ),
+    "private": Kind("private", ("--username", "ops", "--password-stdin"), "pull-in-the-sandbox", "pull-in-the-sandbox", minted=False),
+}  # fmt: skip
+MINTED = [name for name, kind in KINDS.items() if kind.minted]
+
+
+@dataclass
+class Life:
+    """A world in which one credential lives."""
+
+    world: World
+    kind: Kind
+    before: set[str] = field(default_factory=set)
+
+    def there(self) -> set[str]:
+        return inventory(self.world.cloud, self.world.akka)
+
+    def onboard(self, *more: str) -> Result:
+        return self.world.onboard(*self.kind.onboarding, *more, stdin=self.kind.stdin)
+
+    def command(self, *arguments: str) -> Result:
+        """A command that may need the person's secret again."""
+        more = ("--secret-stdin",) if self.kind.later else ()
+        env = {"PULLKEY_DOCKER_HUB_HUB_USER": "acmeowner"} if "acmeowner" in self.kind.onboarding else {}
+        return self.world.run(*arguments, *more, "--yes", "--timeout", "30s", stdin=self.kind.later, env=env)
+
+    def listed(self, *more: str) -> dict[str, object]:
+        answer = self.world.run("list", "--output", "json", *more)
+        assert answer.code in (0, 5), answer.text
+        jsonschema.validate(answer.json, schemas()["list"])
+        found: dict[str, object] = answer.json["credentials"][0]
+        return found
+
+    @property
+    def name(self) -> str:
+        return self.world.names()[0]
+
+    @property
+    def link(self) -> KeyLink:
+        link = KeyLink.parse(self.world.held(self.name).email)
+        assert link is not None
+        return link
+
+
+@contextmanager
+def living(name: str) -> Iterator[Life]:
+    kind = KINDS[name]
+    worlds = make_world(kind.provider)
+    life = Life(next(worlds), kind)
+    life.before = life.there()
+    yield life
+    for _ in worlds:  # its last look for leaks
+        pass
+
+
+@pytest.fixture(params=KINDS)
+def life(request: pytest.FixtureRequest) -> Iterator[Life]:
+    with living(request.param) as one:
+        yield one
+
+
+@pytest.fixture(params=MINTED)
+def minted(request: pytest.FixtureRequest) -> Iterator[Life]:
+    with living(request.param) as one:
+        yield one
+
+
+def test_a_whole_life_leaves_nothing_of_ours_and_takes_nothing_of_others(life: Life) -> None:
+    onboarded = life.onboard()
+    assert onboarded.code == 0, onboarded.text
+    first = life.link
+    assert life.listed()["key_id"] == first.key_id
+
+    rotated = life.command("rotate", life.name, "--output", "json")
+    assert rotated.code == 0, rotated.text
+    jsonschema.validate(rotated.json, schemas()["rotate"])
+    assert life.link.key_id != first.key_id
+    after = life.listed()
+    assert after["key_id"] == life.link.key_id
+    assert after["state"] in ("ok", "unseen")
+    assert life.before <= life.there()
+
+    gone = life.command("offboard", life.name, "--output", "json")
+    assert gone.code == 0, gone.text
+    jsonschema.validate(gone.json, schemas()["offboard"])
+    assert life.there() == life.before
+    assert life.world.names() == []
+
+
+def test_a_second_offboarding_finds_nothing_to_do(life: Life) -> None:
+    life.onboard()
+    name = life.name
+    life.command("offboard", name)
+    again = life.command("offboard", name)
+    assert again.code == 0
+    assert "nothing to remove" in again.err
+
+
+def test_the_old_key_is_taken_out_of_use_and_deleted_by_a_run_after_its_grace(minted: Life) -> None:
+    minted.onboard()
+    old = minted.link.key_id
+    rotated = minted.command("rotate", minted.name)
+    assert rotated.code == 0, rotated.text
+    assert minted.link.replaces == old
+    assert _there(minted, old)
+    if minted.kind.switched:
+        assert "is switched off" in rotated.err
+    else:
+        assert "stays good until" in rotated.err
+
+    # Within its grace it stays; after it, the next run deletes it, though no new key is due.
+    early = minted.command("rotate", minted.name, "--due")
+    assert early.code == 0, early.text
+    assert _there(minted, old)
+    late = minted.command("rotate", minted.name, "--due", "--keep-old", "1s")
+    assert late.code == 0, late.text
+    assert not _there(minted, old)
+    assert minted.link.key_id == minted.link.key_id
+    assert minted.listed()["state"] in ("ok", "unseen")
+
+
+def test_without_grace_the_old_key_is_gone_at_once(minted: Life) -> None:
+    minted.onboard()
+    old = minted.link.key_id
+    rotated = minted.command("rotate", minted.name, "--keep-old", "0")
+    assert rotated.code == 0, rotated.text
+    assert not _there(minted, old)
+    assert _there(minted, minted.link.key_id)
+
+
+def test_a_third_key_takes_the_place_of_the_first(minted: Life) -> None:
+    """One key at a time is on its way out, so no more than two are ever there."""
+    minted.onboard()
+    first = minted.link.key_id
+    minted.command("rotate", minted.name)
+    second = minted.link.key_id
+    third = minted.command("rotate", minted.name)
+    assert third.code == 0, third.text
+    assert not _there(minted, first)
+    assert _there(minted, second)
+    assert minted.link.replaces == second
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.switched])
+def test_a_rotation_can_be_taken_back(name: str) -> None:
+    with living(name) as life:
+        life.onboard()
+        old = life.link.key_id
+        life.command("rotate", life.name)
+        restored = life.command("rotate", life.name, "--restore")
+        assert restored.code == 0, restored.text
+        assert "switched on again" in restored.err
+        # And it stays so: a nightly job must not switch it off the next night.
+        life.command("rotate", life.name, "--due", "--keep-old", "1s")
+        assert _there(life, old)
+        assert any(
+            old in line and ("disabled=False" in line or "active=True" in line) for line in life.there()
+        )
+
+
+def test_what_is_not_due_is_left_alone(life: Life) -> None:
+    life.onboard()
+    before = life.there()
+    key = life.link
+    kept = life.command("rotate", life.name, "--due")
+    assert kept.code == 0, kept.text
+    assert "not due" in kept.err
+    assert life.link == key
+    assert life.there() == before
+
+
+def test_a_key_is_due_by_age_where_that_is_asked_for() -> None:
+    with living("gcr") as life:
+        life.onboard()
+        key = life.link.key_id
+        assert life.command("rotate", "--all", "--older-than", "1h").code == 0
+        assert life.link.key_id == key
+        assert life.command("rotate", "--all", "--older-than", "1ms").code == 0
+        assert life.link.key_id != key
+
+
+def test_dry_runs_change_nothing(life: Life) -> None:
+    life.onboard()
+    before = life.there()
+    for command in ("rotate", "offboard"):
+        shown = life.world.run(command, life.name, "--dry-run")
+        assert shown.code == 0, shown.text
+    assert life.there() == before
+
+
+def test_verify_by_name_says_what_is_proven_and_tries_the_password_where_it_is_given(life: Life) -> None:
+    life.onboard()
+    proven = life.world.run(
+        "verify",
+        life.name,
+        "--credential-stdin",
+        stdin=life.world.held(life.name).password,
+        env=_as_owner(life),
+    )
+    assert "a pull was done" in proven.err, proven.text
+    wrong = life.world.run(
+        "verify", life.name, "--credential-stdin", stdin="not-the-password", env=_as_owner(life)
+    )
+    assert wrong.code == 5
+    assert "does not pull" in wrong.err
+
+
+def test_list_names_a_key_that_somebody_deleted(minted: Life) -> None:
+    if minted.kind.provider == "docker-hub":
+        pytest.skip("Docker Hub shows its tokens to a login only, which list has none of")
+    minted.onboard()
+    _delete_behind_our_back(minted)
+    plain = minted.world.run("list")
+    assert plain.code == 0
+    assert "wrong" in plain.out
+    checked = minted.world.run("list", "--check")
+    assert checked.code == 5
+
+
+def test_list_checks_for_keys_that_end_soon() -> None:
+    with living("acr") as life:
+        life.onboard("--expires-in", "20d")
+        assert life.world.run("list", "--check").code == 0
+        soon = life.world.run("list", "--check", "--expires-within", "30d")
+        assert soon.code == 5
+        assert "ends on" in soon.out
+
+
+@pytest.mark.parametrize("flag", ["--keep-identity", "--keep-secret"])
+def test_offboarding_keeps_what_it_is_told_to(flag: str) -> None:
+    with living("gcr") as life:
+        life.onboard()
+        assert life.command("offboard", life.name, flag).code == 0
+        left = life.there() - life.before
+        if flag == "--keep-identity":
+            assert len(left) == 1
+            assert "google account akka-docker-reader@" in left.pop()
+        else:
+            assert {line.split()[3] for line in left} == {"secret"}
+
+
+def test_an_identity_that_somebody_else_uses_stays_with_its_role() -> None:
+    with living("gcr") as life:
+        life.onboard()
+        account = next(
+            one
+            for one in life.world.cloud.state.projects["acme-shop"].accounts.values()
+            if one.email.startswith("akka-docker-reader@")
+        )
+        life.world.running.call(_made(lambda: life.world.cloud.state.create_key(account)))
+        gone = life.command("offboard", life.name)
+        assert gone.code == 0, gone.text
+        assert "stays" in gone.err
+        left = life.there() - life.before
+        assert any("google account" in line for line in left)
+        assert any("google binding" in line for line in left)
+        assert sum("google key" in line and "akka-docker-reader" in line for line in left) >= 1
+
+
+def test_a_key_that_another_project_of_akka_holds_too_stays() -> None:
+    with living("gcr") as life:
+        life.onboard()
+        name = life.name
+        held = life.world.held(name)
+        billing = life.world.akka.projects["billing"]
+        billing.put_credential("copied", held, dt.datetime.now(dt.UTC))
+        gone = life.command("offboard", name)
+        assert gone.code == 0, gone.text
+        assert "project billing has the same key" in gone.err
+        assert _there(life, KeyLink.parse(held.email).key_id)  # type: ignore[union-attr]
+
+
+def test_an_offboarding_that_was_killed_is_gone_on_with() -> None:
+    """Akka's record went first, so only the journal still says which key it was."""
+    with living("gcr") as life:
+        life.onboard()
+        name = life.name
+        life.world.fault("iam.DeleteServiceAccountKey=hang*1")
+        import subprocess
+        import sys
+        import time
+
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bootstrap", "offboard", name, "--yes"],
+            env=life.world.running.process_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 60
+        while name in life.world.names() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        while life.world.calls("akka.secrets.delete") == 0 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.kill()
+        process.wait()
+        again = life.command("offboard", name)
+        assert again.code == 0, again.text
+        assert "going on with that" in again.err
+        assert life.there() == life.before
+
+
+def test_what_stood_behind_a_record_goes_when_another_registry_takes_its_name() -> None:
+    with living("gcr") as life:
+        life.onboard()
+        name, old = life.name, life.link.key_id
+        update = life.world.run(
+            "onboard", "gcr", "--yes", "--timeout", "30s", "--secret-name", name, "--replace",
+            "--service-account", "akka-second-reader",
+        )  # fmt: skip
+        assert update.code == 0, update.text
+        assert life.link.name == "akka-second-reader"
+        assert not _there(life, old)
+        assert not any("google account akka-docker-reader@" in line for line in life.there())
+
+
+def test_credentials_that_are_not_ours_are_left_alone() -> None:
+    with living("gcr") as life:
+        before = life.there()
+        for command in ("rotate", "offboard"):
+            refused = life.world.run(command, "docker-credentials", "--akka-project", "billing", "--yes")
+            assert refused.code != 0
+            assert "not made by pullkey" in refused.err
+            everything = life.world.run(command, "--all", "--akka-project", "billing", "--yes")
+            assert everything.code == 0, everything.text
+            assert "left alone" in everything.err
+        assert life.there() == before
+
+
+@pytest.mark.parametrize("command", ["rotate", "verify"])
+def test_a_mistyped_name_is_met_with_the_nearest(command: str) -> None:
+    with living("acr") as life:
+        life.onboard()
+        more = () if command == "verify" else ("--yes",)
+        wrong = life.world.run(command, life.name[:-1] + "x", *more)
+        assert wrong.code == 2
+        assert f"Did you mean {life.name}?" in wrong.err
+
+
+def _there(life: Life, key_id: str) -> bool:
+    if "-" in key_id and key_id.startswith("password"):
+        slot, _, created = key_id.partition("-")
+        return any(
+            f" {slot} " in line
+            and int(
+                dt.datetime.fromisoformat(line.rsplit(" ", 2)[-2] + "T" + line.rsplit(" ", 1)[-1]).timestamp()
+            )
+            == int(created)
+            for line in life.there()
+            if line.startswith("azure password")
+        )
+    return any(key_id in line for line in life.there())
+
+
+def _as_owner(life: Life) -> dict[str, str]:
+    return {"PULLKEY_DOCKER_HUB_HUB_USER": "acmeowner"} if "acmeowner" in life.kind.onboarding else {}
+
+
+async def _made(make: Callable[[], object]) -> object:
+    return make()
+
+
+def _delete_behind_our_back(life: Life) -> None:
+    """As somebody would in the cloud's own console."""
+    state, key_id = life.world.cloud.state, life.link.key_id
+    if life.kind.provider == "gcr":
+        for project in state.projects.values():
+            for account in project.accounts.values():
+                account.keys.pop(key_id, None)
+        return
+    for application in state.applications:
+        application.secrets = [one for one in application.secrets if one.key_id != key_id]
+    for registry in state.registries:
+        for token in registry.tokens.values():
+            token.passwords.pop(key_id.partition("-")[0], None)
+
+
+def test_json_of_a_page_is_the_same_as_that_of_the_list() -> None:
+    with living("acr") as life:
+        life.onboard()
+        whole = json.loads(life.world.run("list", "--output", "json").out)
+        one = json.loads(life.world.run("list", life.name, "--output", "json").out)
+        assert whole == one
