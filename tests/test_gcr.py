@@ -143,7 +143,9 @@ class TestTargets:
         assert done.code == 0
         assert "NOT proven" in done.err
         assert "pullkey verify gcr" in done.err.replace("bootstrap", "")
-        assert gcr.calls("registry.GetToken") == 0
+        # Whether anybody may pull is asked, without a credential; that is no proof of one.
+        assert gcr.calls("registry.GetToken") == 1
+        assert gcr.calls("registry.GetManifest") == 0
 
     def test_an_account_of_another_project_that_somebody_made(self, gcr: World) -> None:
         state = gcr.cloud.state

@@ -274,6 +274,10 @@ class TestLocating:
         target = shop.locate(shop.held(name or f"gcr-io-{shop.project.id}", host="gcr.io"))
         assert (target.project, target.repository, target.location) == (shop.project.id, "gcr.io", "us")
 
+    def test_gcr_io_by_a_role_on_the_project(self, shop: Shop) -> None:
+        shop.grant(shop.project, READER, shop.account.member)
+        assert shop.locate(shop.held("docker-credentials", host="gcr.io")).repository == "gcr.io"
+
     def test_a_name_of_ones_own_by_the_role(self, shop: Shop) -> None:
         assert shop.locate(shop.held("docker-credentials")).repository == "containers"
 
@@ -546,7 +550,10 @@ class TestCheckup:
         assert check.good is False
         assert "Invalid JWT Signature" in check.detail
 
-    def test_a_clock_that_is_wrong(self, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(("minutes", "side"), [(3, "behind"), (-3, "ahead")])
+    def test_a_clock_that_is_wrong(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch, minutes: int, side: str
+    ) -> None:
         from email.utils import format_datetime
 
         from google.auth.transport import requests
@@ -555,14 +562,14 @@ class TestCheckup:
 
         def late(self: Any, *arguments: Any, **options: Any) -> Any:
             answer = real(self, *arguments, **options)
-            ahead = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=3)
-            answer._response.headers["date"] = format_datetime(ahead, usegmt=True)
+            theirs = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes)
+            answer._response.headers["date"] = format_datetime(theirs, usegmt=True)
             return answer
 
         monkeypatch.setattr(requests.Request, "__call__", late)
         check = self.checks()["Clock against Google's"]
         assert check.good is False
-        assert "behind" in check.detail
+        assert side in check.detail
         assert "Set the clock" in check.mend
 
     def test_an_account_to_act_as_that_is_none(self, shop: Shop) -> None:
