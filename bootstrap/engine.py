@@ -74,6 +74,8 @@ class Wishes:
     command: str = ""
     grace: dt.timedelta | None = None
     """A rotation: how long the key that Akka held is left. None: no rotation."""
+    overlap: dt.timedelta = dt.timedelta()
+    """A rotation: how long both keys are good once Akka shows the new one everywhere."""
 
 
 @dataclass
@@ -169,7 +171,13 @@ class Run:
         self.steps: list[Step] = [self.clear, *self.session.steps, self.handshake, self.handoff]
         if self.wishes.grace is not None:
             self.steps.append(
-                RetireStep(self.session, self.context, grace=self.wishes.grace, key_pending=self._key_pending)
+                RetireStep(
+                    self.session,
+                    self.context,
+                    grace=self.wishes.grace,
+                    overlap=self.wishes.overlap,
+                    key_pending=self._key_pending,
+                )
             )
         self._looks = {step.name: Once(step.look) for step in self.steps}
         self._stop = asyncio.Event()

@@ -6,6 +6,7 @@ it from any machine, and one key at a time is on its way out.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable
 
@@ -16,7 +17,6 @@ from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step
 
 RETIRE = "retire"
-DEFAULT_GRACE = dt.timedelta(hours=24)
 
 
 def grace_over(holds: KeyFacts | None, grace: dt.timedelta) -> bool:
@@ -101,11 +101,13 @@ class RetireStep(Step):
         context: RunContext,
         *,
         grace: dt.timedelta,
+        overlap: dt.timedelta,
         key_pending: Callable[[], Awaitable[bool]],
     ) -> None:
         self._session = session
         self._context = context
         self._grace = grace
+        self._overlap = overlap
         self._key_pending = key_pending
         self.permissions = session.retire_permissions
         self._key_id = ""
@@ -141,6 +143,12 @@ class RetireStep(Step):
                 f"the password handed off in run {key_id} is good until somebody revokes it at the registry"
             )
         try:
+            if self._overlap and (not self._grace or session.disables_keys):
+                # Whoever read the old credential from Akka a moment ago is still pulling with it.
+                self._context.tell(
+                    f"Pulls that began with the old key get {self._overlap.total_seconds():.0f} s to end."
+                )
+                await asyncio.sleep(self._overlap.total_seconds())
             if not self._grace:
                 gone = not await session.delete_key(key_id)
                 return Done(f"key {key_id} was gone already" if gone else f"deleted key {key_id}")

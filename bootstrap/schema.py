@@ -93,7 +93,7 @@ def _listing() -> dict[str, Any]:
         "akka": _AKKA,
         "credentials": _list(_object({
             "name": {**_TEXT, "description": "The name of the Akka secret."},
-            "state": {"enum": ["ok", "wrong", "unseen", "not-ours"]},
+            "state": {"enum": ["ok", "wrong", "unseen", "brought", "not-ours"]},
             "provider": _TEXT,
             "registry": _TEXT_OR_NULL,
             "server": _TEXT,

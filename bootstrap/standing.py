@@ -44,7 +44,10 @@ class Standing:
             return "wrong"
         if not self.behind.ours:
             return "not ours"
-        return "unseen" if self.unseen else "ok"
+        if self.unseen:
+            return "unseen"
+        # Of a password that somebody brought nothing but Akka's record can be seen.
+        return "brought" if self.behind.session is not None and not self.behind.session.deletes_keys else "ok"
 
     def ends_within(self, span: dt.timedelta) -> bool:
         return self.key is not None and self.key.ends is not None and self.key.ends - now() <= span
@@ -129,7 +132,7 @@ async def _about_keys(found: Standing, expires_within: dt.timedelta) -> None:
         found.key = await session.key_facts(link.key_id)
         found.replaced = await session.key_facts(link.replaces) if link.replaces else None
     except PullkeyError as error:
-        if error.what not in " ".join(found.unseen):
+        if not any(reason.startswith("key: ") for reason in found.unseen):
             found.unseen.append(f"key: {error.what}")
         return
     if found.key is not None and found.key.ends is not None and found.key.ends > now() and found.ends_within(expires_within):  # fmt: skip

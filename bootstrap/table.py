@@ -12,7 +12,8 @@ from bootstrap.standing import Standing, due, now
 Style = Callable[[str, str], str]
 """Gives a text the style of a state; returns it as it is where there are no colours."""
 
-_GAP = "  "
+# How many reasons why something could not be seen are told in a list.
+_REASONS = 4
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ _COLUMNS = (
     _Column("ENDS", 4, lambda one: _span(one.key.ends - now()) if one.key and one.key.ends else "-"),
     _Column("PULLED", 6, lambda one: ago(one.proven) if one.proven else "-", least=90),
     _Column("GRANT", 8, lambda one: one.grant or "-", least=100),
-    _Column("STATE", 8, lambda one: one.state),
+    _Column("STATE", 7, lambda one: one.state),
     _Column("IDENTITY", 40, lambda one: one.identity or "-", least=150),
 )
 
@@ -37,13 +38,15 @@ _COLUMNS = (
 def as_table(standings: Sequence[Standing], *, width: int, style: Style) -> list[str]:
     """The lines of the list, none longer than `width` but for names that are."""
     columns = [column for column in _COLUMNS if width >= column.least]
-    taken = sum(column.width + len(_GAP) for column in columns)
     longest = max((len(one.behind.held.name) for one in standings), default=0)
+    widths = sum(column.width for column in columns)
+    gap = "  " if longest + widths + 2 * len(columns) <= width else " "
+    taken = widths + len(gap) * len(columns)
     name_width = min(max(longest, len("NAME")), max(width - taken, 16))
 
     def row(name: str, cells: Sequence[str]) -> str:
         padded = [f"{cell:{column.width}}" for cell, column in zip(cells, columns, strict=True)]
-        return _GAP.join([f"{name:{name_width}}", *padded]).rstrip()
+        return gap.join([f"{name:{name_width}}", *padded]).rstrip()
 
     lines = [style(row("NAME", [column.head for column in columns]), "head")]
     for one in standings:
@@ -97,7 +100,13 @@ def as_page(one: Standing, *, style: Style) -> list[str]:
 
 def total(standings: Sequence[Standing]) -> str:
     """The sum, in one line."""
-    words = {"ok": "ok", "wrong": "wrong", "unseen": "not wholly seen", "not ours": "not made by pullkey"}
+    words = {
+        "ok": "ok",
+        "wrong": "wrong",
+        "brought": "brought, with nothing to be seen",
+        "unseen": "not wholly seen",
+        "not ours": "not made by pullkey",
+    }
     counts = [(sum(one.state == state for one in standings), word) for state, word in words.items()]
     plural = "credential" if len(standings) == 1 else "credentials"
     return f"{len(standings)} {plural}: " + ", ".join(f"{count} {word}" for count, word in counts if count)
@@ -128,13 +137,32 @@ def _folded(rows: Sequence[tuple[str, str]], width: int) -> list[str]:
 
 
 def _unseen(standings: Sequence[Standing], width: int) -> list[str]:
-    """What could not be seen, each reason once: a login that is missing hides much at a time."""
+    """What could not be seen, by kind: a login or a right that is missing hides much at a time."""
     whose: dict[str, list[str]] = {}
     for one in standings:
-        for reason in one.unseen:
-            whose.setdefault(reason, []).append(one.behind.held.name)
+        if one.unseen:
+            whose.setdefault(_kind(one, one.unseen[0]), []).append(one.behind.held.name)
     rows = []
-    for reason, names in whose.items():
-        of = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    for reason, names in sorted(whose.items(), key=lambda item: -len(item[1]))[:_REASONS]:
+        of = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
         rows.append(("not seen: ", f"{reason} ({of})"))
+    rest = sum(len(names) for names in whose.values()) - sum(len(names) for names in sorted(whose.values(), key=len, reverse=True)[:_REASONS])  # fmt: skip
+    if rest:
+        rows.append(("not seen: ", f"{rest} more, for other reasons"))
+    if rows:
+        rows.append(("", "All that is known of one: pullkey list NAME"))
     return _folded(rows, width)
+
+
+def _kind(one: Standing, reason: str) -> str:
+    """A reason without what is this credential's own, so that the same one is told once."""
+    link = one.behind.held.link
+    own = [one.behind.held.name, one.behind.held.username, one.identity]
+    own += (
+        [link.key_id, f"{link.name}@{link.domain}", link.domain, link.domain.partition(".")[0]]
+        if link
+        else []
+    )
+    for text in sorted(filter(None, own), key=len, reverse=True):
+        reason = reason.replace(text, "…")
+    return reason

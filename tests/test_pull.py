@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 def copy(world: World, into: Path, name: str) -> subprocess.CompletedProcess[str]:
     """`skopeo copy` with what Akka holds, from the registry's own port."""
+    into.mkdir(exist_ok=True)
     held = world.held(name)
     if world.provider == "gcr":
         image = f"127.0.0.1:{world.cloud.registry_port}/acme-shop/containers/checkout:1.0"
@@ -57,3 +59,30 @@ def test_skopeo_copies_the_image_until_the_key_is_deleted(world: World, tmp_path
     refused = copy(world, tmp_path, name)
     assert refused.returncode != 0
     assert "unauthorized" in refused.stderr.lower() or "authentication" in refused.stderr.lower()
+
+
+@pytest.mark.parametrize("keep", ["24h", "0"])
+def test_no_pull_fails_while_the_key_is_rotated(world: World, tmp_path: Path, keep: str) -> None:
+    """A client pulls in a loop with whatever Akka holds at that moment."""
+    assert world.onboard().code == 0
+    name = world.names()[0]
+    over = threading.Event()
+    pulls: list[tuple[str, subprocess.CompletedProcess[str]]] = []
+
+    def pull_until_it_is_over() -> None:
+        while not over.is_set() or len(pulls) < 2:
+            pulls.append((world.held(name).email, copy(world, tmp_path / str(len(pulls)), name)))
+
+    client = threading.Thread(target=pull_until_it_is_over)
+    client.start()
+    try:
+        rotations = [
+            world.run("rotate", name, "--yes", "--keep-old", keep, "--overlap", "3s") for _ in range(2)
+        ]
+    finally:
+        over.set()
+        client.join()
+    assert [rotation.code for rotation in rotations] == [0, 0], rotations[-1].text
+    assert [done.stderr for _, done in pulls if done.returncode != 0] == []
+    # With the credentials of before, between and after.
+    assert len({email for email, _ in pulls}) >= 2

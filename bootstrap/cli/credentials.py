@@ -281,6 +281,7 @@ def _known(behind: Behind) -> _Known:
     Option("--due", "Only where a third of the key's life is left; without an end date, at 90 days of age.", kind="switch"),
     Option("--older-than", "With --due: where the key is of this age, instead.", kind="duration", metavar="TIME"),
     Option("--keep-old", "How long the old key is left, switched off where the cloud can, before a later run deletes it; 0 deletes it now.", kind="duration", default="24h", metavar="TIME"),
+    Option("--overlap", "How long both keys are good once Akka shows the new one in every region, for pulls that are under way.", kind="duration", default="10s", metavar="TIME"),
     Option("--restore", "Switch the key on again that the last rotation switched off.", kind="switch"),
     IMAGE, _SECRET, _DRY_RUN, YES, *SCOPE, TIMEOUT, OUTPUT, VERBOSE,
 )  # fmt: skip
@@ -417,6 +418,7 @@ async def _rotate_one(
         yes=values["yes"],
         question=question,
         grace=values["keep_old"],
+        overlap=values["overlap"],
         command=retyped(),
     )
     run = Run(
