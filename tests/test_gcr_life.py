@@ -257,6 +257,17 @@ class TestLocating:
 
         assert with_session(target, grant) is State.MISSING
 
+    def test_a_role_on_the_whole_project_is_a_grant_and_none_that_offboarding_takes(self, shop: Shop) -> None:
+        shop.repository.policy = type(shop.repository.policy)()
+        shop.grant(shop.project, READER, shop.account.member)
+
+        async def grant(session: GcrSession) -> State:
+            return (await next(it for it in session.steps if it.name == "grant").look()).state
+
+        assert shop.session(grant) is State.DONE
+        assert shop.removal("grant").fate is Fate.GONE
+        assert shop.removal("identity").fate is Fate.KEEP
+
     def test_a_repository_that_is_gone_itself(self, shop: Shop) -> None:
         del shop.project.repositories["europe-west1", "containers"]
         assert shop.locate(shop.held()).repository == "containers"
