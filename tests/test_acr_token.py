@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import datetime as dt
+import shutil
 import ssl
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +19,6 @@ from bootstrap.link import KeyLink
 from providers.acr.target import AcrTarget
 from tests.conftest import World
 
-T = TypeVar("T")
 NAME = "acmeshop-azurecr-io"
 TOKEN = "akka-docker-reader-checkout"
 KIND = ("--auth-kind", "token")
@@ -80,9 +81,7 @@ def two(acr: World) -> World:
     """A registry with a second repository."""
     from bootstrap.sandbox.images import Image
 
-    acr.running.call(
-        acr.running.sandbox.images.put("acmeshop.azurecr.io/cart", "1.0", Image.build("cart\n"))
-    )
+    acr.running.call(acr.running.sandbox.images.put("acmeshop.azurecr.io/cart", "1.0", Image.build("cart\n")))
     return acr
 
 
@@ -113,6 +112,8 @@ class TestOnboarding:
         done = acr.onboard(*ONLY_CHECKOUT, "--verbose", env={"PULLKEY_AZURE_GRAPH_ENDPOINT": "https://localhost:1"})  # fmt: skip
         assert done.code == 0, done.text
         assert directory_calls(acr) == []
+        # One login, for Resource Manager; the service that is waited for here would be asked for another.
+        assert acr.calls("entra.GetToken") == 1
         assert graph not in done.err
 
     def test_several_repositories(self, two: World) -> None:
@@ -280,6 +281,101 @@ def test_an_undone_password_leaves_the_one_that_akka_holds(acr: World) -> None:
     assert pulls(acr, "checkout")
 
 
+def test_its_whole_life_leaves_nothing_and_takes_nothing_from_others(two: World) -> None:
+    theirs(two)
+    before = token_picture(two)
+    assert two.onboard(*ONLY_CHECKOUT).code == 0
+    first = two.held(NAME).password
+
+    assert two.run("rotate", NAME, "--yes").code == 0
+    token = shop(two).tokens[TOKEN]
+    second = two.held(NAME).password
+    assert {one.text for one in token.passwords.values()} == {first, second}
+    assert pulls(two, "checkout")
+
+    assert two.run("rotate", NAME, "--yes", "--keep-old", "0").code == 0
+    third = two.held(NAME).password
+    assert [one.text for one in token.passwords.values()] == [third]
+    assert third not in (first, second)
+    assert (pulls(two, "checkout"), pulls(two, "cart")) == (True, False)
+    assert two.run("verify", NAME).code == 0
+    assert two.run("list", "--check").code == 0
+
+    gone = two.run("offboard", NAME, "--yes")
+    assert gone.code == 0, gone.text
+    assert token_picture(two) == before
+    assert two.names() == []
+    assert directory_calls(two) == []
+
+
+def test_a_password_that_somebody_else_may_use_keeps_the_token(acr: World) -> None:
+    acr.onboard(*ONLY_CHECKOUT)
+    other = acr.cloud.state.add_password(shop(acr).tokens[TOKEN], "password2")
+    gone = acr.run("offboard", NAME, "--yes")
+    assert gone.code == 0, gone.text
+    assert "password2 of" in gone.err
+    assert shop(acr).tokens[TOKEN].passwords == {"password2": other}
+    assert TOKEN in shop(acr).scope_maps
+
+
+def test_a_password_whose_answer_a_killed_run_never_saw_is_removed_by_the_next(acr: World) -> None:
+    acr.onboard(*ONLY_CHECKOUT)
+    passwords = shop(acr).tokens[TOKEN].passwords
+    acr.fault("arm.GenerateCredentials=hang-after")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bootstrap", "onboard", "acr", "--yes", "--new-key", *ONLY_CHECKOUT],
+        env=acr.running.process_environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while len(passwords) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+        passwords = shop(acr).tokens[TOKEN].passwords
+    process.kill()
+    process.wait(timeout=10)
+
+    done = acr.onboard(*ONLY_CHECKOUT)
+
+    assert done.code == 0, done.text
+    assert list(shop(acr).tokens[TOKEN].passwords) == ["password1"]
+    assert pulls(acr, "checkout")
+
+
+# -- the scripts ---------------------------------------------------------------------------------------------------
+
+
+def test_the_runbook_is_bash_and_calls_nobody(acr: World) -> None:
+    script = acr.run("runbook", "acr", *KIND, "--repository", "checkout,cart")
+    assert script.code == 0, script.text
+    subprocess.run(["bash", "-n"], input=script.out, text=True, check=True)
+    assert "--repository cart content/read --repository checkout content/read" in script.out
+    assert "az ad" not in script.out
+    assert acr.running.sandbox.log.calls == []
+
+
+@pytest.mark.needs_cloud_cli
+@pytest.mark.skipif(shutil.which("az") is None, reason="az is not installed")
+def test_the_runbook_ends_as_onboard_does_and_undoes(acr: World, tmp_path: Path) -> None:
+    from tests.test_documented_commands import bash
+
+    before = token_picture(acr)
+    script = tmp_path / "steps.sh"
+    script.write_text(acr.run("runbook", "acr", *ONLY_CHECKOUT).out)
+
+    done = bash(acr, script)
+    assert done.code == 0, done.text
+    assert pulls(acr, "checkout")
+
+    again = acr.onboard(*ONLY_CHECKOUT, "--output", "json")
+    assert again.json["result"] == "unchanged", again.text
+
+    undone = bash(acr, script, "undo", KEY_ID=again.json["credential"]["key_id"])
+    assert undone.code == 0, undone.text
+    assert token_picture(acr) == before
+    assert acr.names() == []
+
+
 # -- without a cloud -----------------------------------------------------------------------------------------------
 
 
@@ -288,7 +384,17 @@ def target(repositories: str, **more: Any) -> AcrTarget:
 
 
 def test_a_tokens_name_is_told_from_any_other_and_fits() -> None:
-    sets = ["checkout", "shop/checkout", "shop-checkout", "a", "checkout,cart", "x" * 90, "x" * 91, "a_b", "a.b"]
+    sets = [
+        "checkout",
+        "shop/checkout",
+        "shop-checkout",
+        "a",
+        "checkout,cart",
+        "x" * 90,
+        "x" * 91,
+        "a_b",
+        "a.b",
+    ]
     names = {target(one).token_name for one in sets} | {target("checkout", app_name="B" * 99).token_name}
     assert len(names) == len(sets) + 1
     for name in names:

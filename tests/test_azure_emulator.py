@@ -21,6 +21,7 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, 
 from azure.identity.aio import ClientSecretCredential, DefaultAzureCredential
 from azure.mgmt.authorization.aio import AuthorizationManagementClient
 from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreateParameters
+from azure.mgmt.containerregistry import models
 from azure.mgmt.containerregistry.aio import ContainerRegistryManagementClient
 from kiota_abstractions.api_error import APIError
 from kiota_abstractions.base_request_configuration import RequestConfiguration
@@ -44,7 +45,7 @@ from msgraph.graph_service_client import GraphServiceClient
 from bootstrap.sandbox.host import SandboxSettings
 from providers.acr.emulator import AzureEmulator, odata
 from providers.acr.emulator.roles import ACR_PULL, CONTRIBUTOR, READER, REPOSITORY_READER, Role
-from providers.acr.emulator.state import AzureState, Registry
+from providers.acr.emulator.state import AzureState, Registry, ScopeMap
 from tests.sandbox_thread import RunningSandbox
 
 T = TypeVar("T")
@@ -660,6 +661,68 @@ def test_firewall_and_anonymous_pull(azure: Azure) -> None:
     assert azure.get(SERVER, "/oauth2/token", params=anonymous).status_code == 200
 
 
+def test_anybody_pulls_where_that_is_allowed(azure: Azure) -> None:
+    azure.shop.anonymous_pull = True
+    anonymous = {"service": SERVER, "scope": "repository:checkout:pull"}
+    token = azure.get(SERVER, "/oauth2/token", params=anonymous).json()["access_token"]
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert azure.get(SERVER, "/v2/checkout/manifests/1.0", headers=bearer).status_code == 200
+    assert azure.get(SERVER, "/v2/checkout/manifests/9.9", headers=bearer).status_code == 404
+
+
+def test_a_token_pulls_what_its_scope_map_says_while_it_is_enabled_and_its_password_lives(
+    azure: Azure,
+) -> None:
+    azure.shop.scope_maps["readers"] = ScopeMap("readers", ["repositories/shop/*/content/read", "repositories/checkout/content/read"], None, azure.state.now())  # fmt: skip
+    token = azure.state.add_token(azure.shop, "reader", "readers")
+    password = azure.state.add_password(token, "password1", expiry=azure.state.now() + dt.timedelta(days=1))
+
+    def granted(repository: str) -> list[str] | int:
+        scope = f"repository:{repository}:pull,push"
+        answer = azure.token_answer(SERVER, "Reader", password.text, scope=scope)
+        if answer.status_code != 200:
+            return answer.status_code
+        found: list[str] = claims(answer.json()["access_token"])["access"][0]["actions"]
+        return found
+
+    assert (granted("checkout"), granted("shop/cart"), granted("cart")) == (["pull"], ["pull"], [])
+    token.status = "disabled"
+    assert granted("checkout") == 401
+    token.status = "enabled"
+    azure.running.sandbox.advance(dt.timedelta(days=2))
+    assert granted("checkout") == 401
+    assert azure.token_answer("acmeabac.azurecr.io", "reader", password.text).status_code == 401
+
+
+def test_rules_of_tokens_and_scope_maps_by_the_sdk(azure: Azure) -> None:
+    where = ("shop", "acmeshop")
+
+    async def work(clients: Clients) -> None:
+        api: Any = clients.registries  # its models may be empty in every part
+        actions = models.ScopeMapProperties(actions=["repositories/checkout/content/read"], description="d")
+        poller = await api.scope_maps.begin_create(*where, "readers", models.ScopeMap(properties=actions))
+        assert (await poller.result()).properties.provisioning_state == "Succeeded"
+        body = models.Token(properties=models.TokenProperties(scope_map_id=f"{azure.shop.id}/scopeMaps/readers"))  # fmt: skip
+        wanted = models.GenerateCredentialsParameters(token_id=f"{azure.shop.id}/tokens/reader", name="password1")  # fmt: skip
+        making = await api.tokens.begin_create(*where, "reader", body, polling=False)
+        assert (await making.result()).properties.provisioning_state == "Creating"
+        with pytest.raises(ResourceExistsError, match="TokenNotActive"):
+            await api.registries.begin_generate_credentials(*where, wanted)
+        await (await api.tokens.begin_create(*where, "reader", body)).result()
+        generated = await (await api.registries.begin_generate_credentials(*where, wanted)).result()
+        assert [one.name for one in generated.passwords] == ["password1"]
+        shown = await api.tokens.get(*where, "reader")
+        assert [one.value for one in shown.properties.credentials.passwords] == [None]
+        with pytest.raises(ResourceExistsError, match="ScopeMapInUse"):
+            await api.scope_maps.begin_delete(*where, "readers")
+        await (await api.tokens.begin_delete(*where, "reader")).result()
+        await (await api.scope_maps.begin_delete(*where, "readers")).result()
+        await (await api.scope_maps.begin_delete(*where, "readers")).result()
+
+    azure.as_operator(work)
+    assert (azure.shop.tokens, azure.shop.scope_maps) == ({}, {})
+
+
 # -- filters ---------------------------------------------------------------------------------------------------------
 
 
@@ -746,6 +809,39 @@ class TestDocumentedCommands:
         az(azure, "cloud", "register", "--name", "again", "--endpoint-resource-manager", arm)
         shown = az(azure, "cloud", "show", "--name", "again")
         assert shown["suffixes"]["acrLoginServerEndpoint"] == ".azurecr.io"
+
+
+class TestDocumentedTokens:
+    """`az acr scope-map` and `az acr token`, as Microsoft's page on repository permissions has them."""
+
+    pytestmark = needs_az
+
+    def test_documented_flow(self, azure: Azure) -> None:
+        here = ["--registry", "acmeshop"]
+        az(azure, "acr", "scope-map", "create", "--name", "readers", *here, "--repository", "checkout", "content/read", "--description", "some")  # fmt: skip
+        made = az(azure, "acr", "token", "create", "--name", "reader", *here, "--scope-map", "readers")
+        passwords = {one["name"]: one["value"] for one in made["credentials"]["passwords"]}
+        assert sorted(passwords) == ["password1", "password2"]
+        assert azure.token_answer(SERVER, "reader", passwords["password1"]).status_code == 200
+
+        again = az(azure, "acr", "token", "credential", "generate", "--name", "reader", *here, "--password2", "--expiration-in-days", "30")  # fmt: skip
+        values = {one["name"]: one["value"] for one in again["passwords"]}
+        assert values["password1"] is None
+        assert azure.token_answer(SERVER, "reader", passwords["password2"]).status_code == 401
+        assert azure.token_answer(SERVER, "reader", passwords["password1"]).status_code == 200
+
+        az(azure, "acr", "token", "credential", "delete", "--name", "reader", *here, "--password1")
+        assert azure.token_answer(SERVER, "reader", passwords["password1"]).status_code == 401
+        assert azure.token_answer(SERVER, "reader", values["password2"]).status_code == 200
+        azure.running.sandbox.advance(dt.timedelta(days=31))
+        assert azure.token_answer(SERVER, "reader", values["password2"]).status_code == 401
+
+        az(azure, "acr", "token", "update", "--name", "reader", *here, "--scope-map", "readers", "--status", "disabled")  # fmt: skip
+        assert az(azure, "acr", "token", "show", "--name", "reader", *here)["status"] == "disabled"
+        az(azure, "acr", "token", "delete", "--name", "reader", *here, "--yes")
+        az(azure, "acr", "scope-map", "delete", "--name", "readers", *here, "--yes")
+        assert az(azure, "acr", "token", "list", *here) == []
+        assert (azure.shop.tokens, azure.shop.scope_maps) == ({}, {})
 
 
 class TestPulling:
