@@ -162,6 +162,15 @@ class TestOnboarding:
         assert acr.held(NAME).password == token.passwords["password2"].text
         assert token.passwords["password1"].text == theirs_now
 
+    def test_what_akka_holds_is_not_touched_even_where_it_has_expired(self, acr: World) -> None:
+        acr.onboard(*ONLY_CHECKOUT)
+        held = shop(acr).tokens[TOKEN].passwords["password1"]
+        held.expiry = acr.cloud.state.now() - dt.timedelta(days=1)
+        done = acr.onboard(*ONLY_CHECKOUT)
+        assert done.code == 0, done.text
+        assert shop(acr).tokens[TOKEN].passwords["password1"] is held
+        assert acr.held(NAME).password == shop(acr).tokens[TOKEN].passwords["password2"].text
+
     def test_an_answer_that_takes_a_poll(self, acr: World) -> None:
         acr.cloud.state.credentials_take_a_poll = True
         done = acr.onboard(*ONLY_CHECKOUT)
