@@ -69,6 +69,12 @@ class Parting:
     error: PullkeyError | None = None
 
 
+class KeyUnseen(PullkeyError):
+    """The key could not be deleted, because it cannot be seen."""
+
+    exit_code = ExitCode.REFUSED
+
+
 class Offboarding:
     """One credential that is to go.
 
@@ -96,6 +102,7 @@ class Offboarding:
         self._reporter = reporter
         self._proofs = proofs
         self._wanted = wanted
+        self._records: list[tuple[str, HeldCredential]] = []
         self._stopped = False
         self.changing = False
         self.parting = Parting()
@@ -125,10 +132,11 @@ class Offboarding:
     def _failed(self, error: PullkeyError) -> None:
         self.parting.error = error
         self.parting.exit_code = ExitCode.LEFT_OVER if self.parting.left_over else error.exit_code
-        self.parting.result = "interrupted" if isinstance(error, Interrupted) else "refused" if isinstance(error, Declined) else "failed"  # fmt: skip
+        self.parting.result = "interrupted" if isinstance(error, Interrupted) else "refused" if isinstance(error, Declined | KeyUnseen) else "failed"  # fmt: skip
 
     async def _execute(self) -> None:
         await self._look()
+        self._refuse_to_lose_a_key()
         going = [item for item in self.parting.items if item.goes]
         if not going:
             self._end_journal()
@@ -146,9 +154,24 @@ class Offboarding:
                 # Behind a credential that Akka still has, nothing may go.
                 raise StepFailed(f"{item.detail}, so what stands behind it was left alone", mend="Run it again in a while.")  # fmt: skip
         self._end_journal()
+        self.parting.left_over += [
+            LeftOver(f"{item.removal.what} ({item.removal.why})", item.removal.command)
+            for item in self.parting.items
+            if item.removal.fate is Fate.UNSEEN
+        ]
         self.parting.result = "done"
         if self.parting.left_over:
             self.parting.exit_code = ExitCode.LEFT_OVER
+
+    def _refuse_to_lose_a_key(self) -> None:
+        """Without Akka's record nobody would know of a key that lives on.
+
+        Raises:
+            KeyUnseen: it cannot be seen, so it could not be deleted either.
+        """
+        for item in self.parting.items:
+            if item.name == "key" and item.removal.fate is Fate.UNSEEN:
+                raise KeyUnseen(f"{item.removal.what} cannot be seen ({item.removal.why}), and would live on with nobody knowing of it; nothing was changed", mend=f"Log in to its cloud (--secret-stdin for Docker Hub), or delete it by hand first: {item.removal.command}")  # fmt: skip
 
     def _end_journal(self) -> None:
         if self._journal is not None:
@@ -169,7 +192,12 @@ class Offboarding:
         elif session is None:
             raise self._behind.error or StepFailed("What stands behind it could not be found")
         else:
-            others = await self._holders(link)
+            self._records = await self._all_records()
+            others = [
+                f"Akka's {held.name}{f' of project {project}' if project else ''} has the same key"
+                for project, held in self._records
+                if _has(held.link, link)
+            ]
             items += await self._of_keys(session, link, others)
             items += await self._of_steps(session, link, others)
         self._reporter.removals([item.removal for item in items])
@@ -194,39 +222,39 @@ class Offboarding:
             else Item("secret", Removal(Fate.REMOVE, f"Akka's secret {name}"), secret),
         ]
 
-    async def _holders(self, link: KeyLink) -> list[str]:
-        """Who else in Akka has the same key: another name, another project."""
+    async def _all_records(self) -> list[tuple[str, HeldCredential]]:
+        """Akka's other records, of all the projects that this login sees, each with the project's name ("" for ours)."""
         name = self._held.name
-        here = [
-            held.name
-            for held in await self._akka.credentials()
-            if held.name != name and _has(held.link, link)
-        ]
-        found = [f"Akka's {other} has the same key" for other in here]
+        records = [("", held) for held in await self._akka.credentials() if held.name != name]
         try:
             current, projects = await asyncio.gather(self._akka.project_name(), self._akka.projects())
         except PullkeyError as error:
-            self._notice(f"Whether another project of Akka has the same key could not be seen: {error.what}.")
-            return found
-
-        async def look(project: str, cli: AkkaCli) -> list[str]:
-            held = await cli.credentials()
-            return [
-                f"Akka's {one.name} of project {project} has the same key"
-                for one in held
-                if _has(one.link, link)
-            ]
-
-        looks = [look(one.project, self._akka.elsewhere(one)) for one in projects if one.project != current]
-        for answer in await asyncio.gather(*looks, return_exceptions=True):
+            self._notice(f"What other projects of Akka have could not be seen: {error.what}.")
+            return records
+        others = [one for one in projects if one.project != current]
+        answers = await asyncio.gather(
+            *(self._akka.elsewhere(one).credentials() for one in others), return_exceptions=True
+        )
+        for scope, answer in zip(others, answers, strict=True):
             if isinstance(answer, PullkeyError):
-                self._notice(
-                    f"Whether another project of Akka has the same key could not be seen: {answer.what}."
-                )
+                self._notice(f"What Akka's project {scope.project} has could not be seen: {answer.what}.")
             elif isinstance(answer, BaseException):
                 raise answer
             else:
-                found += answer
+                records += [(scope.project, held) for held in answer]
+        return records
+
+    async def _keys_elsewhere(self, session: Session) -> set[str]:
+        """The keys of this identity that Akka has for other registries: they need the identity, and not this grant."""
+        target = self._behind.target
+        found: set[str] = set()
+        for _, held in self._records:
+            link = held.link
+            if link is None or held.username != self._held.username or not session.holds(link):
+                continue
+            other = await find(held, self._context)
+            if other.target is not None and target is not None and other.target.label != target.label:
+                found |= {key for key in (link.key_id, link.replaces) if key}
         return found
 
     async def _of_keys(self, session: Session, link: KeyLink, others: Sequence[str]) -> list[Item]:
@@ -266,12 +294,11 @@ class Offboarding:
 
     async def _of_steps(self, session: Session, link: KeyLink, others: Sequence[str]) -> list[Item]:
         """Grant and identity, last made first."""
-        uses = list(others)
-        if session.deletes_keys:
-            try:
-                uses += await session.used_by_others({key for key in (link.key_id, link.replaces) if key})
-            except PullkeyError as error:
-                uses.append(f"whether others use it could not be seen: {error.what}")
+        ours = {key for key in (link.key_id, link.replaces) if key}
+        uses = [*others, *await self._used(session, ours)]
+        grant_uses = (
+            [*others, *await self._used(session, ours | await self._keys_elsewhere(session))] if uses else []
+        )
         items = []
         for step in reversed(session.steps):
             try:
@@ -281,13 +308,27 @@ class Offboarding:
             if removal is None:
                 continue
             act: Callable[[], Awaitable[str]] | None = step.remove
-            if removal.fate is Fate.REMOVE and (
-                uses or (self._wanted.keep_identity and step.name == "identity")
+            why_not = uses if step.name == "identity" else grant_uses
+            if (
+                removal.fate is Fate.REMOVE
+                and not why_not
+                and self._wanted.keep_identity
+                and step.name == "identity"
             ):
-                why = _in_short(uses) if uses else "--keep-identity"
+                why_not = ["--keep-identity"]
+            if removal.fate is Fate.REMOVE and why_not:
+                why = _in_short(why_not)
                 removal, act = Removal(Fate.KEEP, removal.what, why, removal.command), None
             items.append(Item(step.name, removal, act))
         return items
+
+    async def _used(self, session: Session, ours: set[str]) -> list[str]:
+        if not session.deletes_keys:
+            return []
+        try:
+            return await session.used_by_others(ours)
+        except PullkeyError as error:
+            return [f"whether others use it could not be seen: {error.what}"]
 
     # -- doing ---------------------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ class FaultType(click.ParamType[str]):
 _OPTIONS = (
     click.option("--latency", type=DurationType(), default="0", envvar="PULLKEY_LATENCY", metavar="DURATION", help="How long each call takes: 50ms."),
     click.option("--propagation", type=DurationType(), default="0", envvar="PULLKEY_PROPAGATION", metavar="DURATION", help="How long a change takes to be seen everywhere: 5s."),
-    click.option("--fault", "faults", type=FaultType(), multiple=True, envvar="PULLKEY_FAULT", metavar="API.METHOD=ACTION[*TIMES]", help="Make a call fail: iam.CreateServiceAccountKey=503*2, graph.*=reset, akka.docker.add-credentials=lost. The actions: a status (400 to 599), reset, lost, hang, hang-after, cut, malformed, slow=SECONDS. May be given more than once."),
+    click.option("--fault", "faults", type=FaultType(), multiple=True, envvar="PULLKEY_FAULT", metavar="API.METHOD[#N]=ACTION[*TIMES]", help="Make a call fail: iam.CreateServiceAccountKey=503*2, graph.*=reset, akka.docker.add-credentials=lost. The actions: a status (400 to 599), reset, lost, hang, hang-after, cut, malformed, empty, types, unknown, huge, charset, html, loop, stale, slow=SECONDS. iam.GetIamPolicy#2=503 begins with the second call. May be given more than once."),
     click.option("--log", type=click.Path(dir_okay=False, path_type=Path), envvar="PULLKEY_LOG", metavar="FILE", help="Append one JSON line per call."),
     click.option("--registry", type=click.Choice(["builtin", "docker-registry"]), default="builtin", envvar="PULLKEY_SANDBOX_REGISTRY", help="What serves the images: a small store in memory, or Debian's docker-registry."),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 from aiohttp import web
 
@@ -19,6 +19,9 @@ from bootstrap.sandbox.faults import Fault, FaultPlan
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 RenderError = Callable[[int, str, str], web.Response]
 """Makes (HTTP status, the cloud's error code or "", message) into that cloud's own error answer."""
+_ENDLESS = "/endless-redirect"
+PADDING = 10_000_000
+"""How long a `huge` answer is."""
 
 
 @dataclass
@@ -66,6 +69,17 @@ class CallGate:
         self.latency = latency
         self.faults = faults
         self.log = log
+        self._answers: dict[tuple[str, ...], list[Any]] = {}
+
+    def lagging(self, question: tuple[str, ...], answer: Any, *, stale: bool) -> Any:
+        """What a replica says to a question whose answer now is `answer`: that, or what was said before it changed."""
+        known = self._answers.setdefault(question, [])
+        older = [one for one in known if one != answer][-1:]
+        if stale and older:
+            return older[0]
+        if known[-1:] != [answer]:
+            known.append(answer)
+        return answer
 
     @asynccontextmanager
     async def call(
@@ -110,6 +124,7 @@ class RestApi:
         self._name = name
         self._render_error = render_error
         self._app = app
+        app.router.add_route("*", _ENDLESS, _redirect)
 
     def route(
         self,
@@ -134,18 +149,18 @@ class RestApi:
                 call,
                 fault,
             ):
-                response = await self._respond(request, handler, fault)
+                response = await self._respond(request, handler, fault, reads=not does_change)
                 call.status = response.status
                 return response
 
         self._app.router.add_route(verb, path, answer)
 
     async def _respond(
-        self, request: web.Request, handler: Handler, fault: Fault | None
+        self, request: web.Request, handler: Handler, fault: Fault | None, *, reads: bool
     ) -> web.StreamResponse:
         match fault:
             case None:
-                return await handler(request)
+                return await self._answered(request, handler, reads=reads, stale=False)
             case Fault(kind="status"):
                 response = self._render_error(
                     fault.status, fault.code, "The sandbox was asked to fail this call."
@@ -159,7 +174,11 @@ class RestApi:
             case Fault(kind="hang"):
                 await asyncio.sleep(3600)
                 return web.Response(status=499)
-        response = await handler(request)  # type: ignore[assignment]
+            case Fault(kind="html"):
+                return web.Response(text="<!doctype html><title>Log in</title>", content_type="text/html")
+            case Fault(kind="loop"):
+                return await _redirect(request)
+        response = await self._answered(request, handler, reads=reads, stale=fault.kind == "stale")  # type: ignore[assignment]
         match fault.kind:
             case "lost":
                 _drop(request)
@@ -173,7 +192,76 @@ class RestApi:
                 return web.Response(
                     status=response.status, body=b'{"value": [{"id": "', content_type="application/json"
                 )
+            case "empty" | "types" | "unknown" | "huge" | "charset" if isinstance(response, web.Response):
+                return _altered(response, fault.kind)
         return response
+
+    async def _answered(
+        self, request: web.Request, handler: Handler, *, reads: bool, stale: bool
+    ) -> web.StreamResponse:
+        response = await handler(request)
+        if not (reads and isinstance(response, web.Response) and isinstance(response.body, bytes)):
+            return response
+        kept = {name: response.headers[name] for name in _KEPT if name in response.headers}
+        now = (response.status, response.body, tuple(kept.items()))
+        asked = (self._name, request.method, request.path_qs, request.headers.get("Authorization", ""))
+        said = self._gate.lagging(asked, now, stale=stale)
+        if said == now:
+            return response
+        status, body, headers = said
+        return web.Response(status=status, body=body, headers=dict(headers))
+
+
+_KEPT = ("Content-Type", "WWW-Authenticate", "Docker-Content-Digest")
+
+
+async def _redirect(_: web.Request) -> web.Response:
+    return web.Response(status=307, headers={"Location": _ENDLESS})
+
+
+def _altered(response: web.Response, kind: str) -> web.Response:
+    """The same answer, as no client expects it."""
+    body = response.body if isinstance(response.body, bytes) else b""
+    sent_as = response.content_type
+    try:
+        value = json.loads(body)
+    except ValueError:
+        value = None
+    match kind:
+        case "empty":
+            body = b""
+        case "types" if value is not None:
+            body = json.dumps(_other_types(value)).encode()
+        case "unknown" if value is not None:
+            body = json.dumps(_with_unknown(value)).encode()
+        case "huge":
+            body += b" " * PADDING
+        case "charset":
+            # It says UTF-16, and is UTF-8 with bytes that no UTF-8 has.
+            return web.Response(
+                status=response.status, body=b"\xff\xfe\xfd" + body, content_type=sent_as, charset="utf-16"
+            )
+    return web.Response(status=response.status, body=body, content_type=sent_as)
+
+
+def _other_types(value: Any) -> Any:
+    """JSON with each value of another type: a list for a text, a text for a number, an object for a list."""
+    match value:
+        case dict():
+            return {name: _other_types(one) for name, one in cast("dict[str, Any]", value).items()}
+        case list():
+            return {"0": value}
+        case str():
+            return [value]
+        case _:
+            return str(value)
+
+
+def _with_unknown(value: Any) -> Any:
+    """JSON with a field more in each object."""
+    if isinstance(value, dict):
+        return {**{name: _with_unknown(one) for name, one in value.items()}, "undocumented": {"and": ["more", 1]}}
+    return [_with_unknown(one) for one in value] if isinstance(value, list) else value
 
 
 def _drop(request: web.Request) -> None:

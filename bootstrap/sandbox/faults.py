@@ -1,9 +1,10 @@
 """What can be made to go wrong in the sandbox, and the small language that asks for it.
 
-A fault is written `PATTERN=ACTION[*TIMES]`:
+A fault is written `PATTERN[#NUMBER]=ACTION[*TIMES]`:
 
 * `PATTERN` is matched (shell style, case ignored) against `API.METHOD`, as the call log writes them:
   `iam.CreateServiceAccountKey`, `graph.*`.
+* `NUMBER` is the first of the matching calls that it hits, counted from when it was asked for (1 unless told).
 * `ACTION` is an HTTP status (`503`; with `;retry-after=7` it carries that header, with `;code=NAME` the cloud's own
   error code), or one of:
 
@@ -13,7 +14,18 @@ A fault is written `PATTERN=ACTION[*TIMES]`:
   - `hang-after`: it is done, and never answers
   - `cut`: it is done, half of the answer's body comes
   - `malformed`: it is done, the body is not what it should be
+  - `empty`: it is done, the body is empty
+  - `types`: it is done, and every value of the answer is of another type than it should be
+  - `unknown`: it is done, and the answer holds fields that nobody documented
+  - `huge`: it is done, the body is 10 MB long
+  - `charset`: it is done, the body is of another character set than it should be
+  - `html`: a web page comes with status 200, as behind a hotel's login; nothing is done
+  - `loop`: an endless redirect; nothing is done
+  - `stale`: a read is answered as it was before the last change that it showed, by a replica that lags; what is no
+    read is answered as ever
   - `slow=SECONDS`: it is done, the answer comes late
+
+  With `;chance=0.5` it hits half of the calls, always the same ones of a run.
 
 * `TIMES` is how many calls it hits (1 unless told; `*forever` for all).
 """
@@ -21,14 +33,22 @@ A fault is written `PATTERN=ACTION[*TIMES]`:
 from __future__ import annotations
 
 import fnmatch
+import random
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-Kind = Literal["status", "reset", "lost", "hang", "hang-after", "cut", "malformed", "slow"]
-_PLAIN_KINDS = ("reset", "lost", "hang", "hang-after", "cut", "malformed")
-_SPEC = re.compile(r"^(?P<pattern>[^=\s]+)=(?P<action>[^*\s]+)(?:\*(?P<times>\d+|forever))?$")
+Kind = Literal[
+    "status", "reset", "lost", "hang", "hang-after", "cut", "malformed", "empty", "types", "unknown", "huge", "charset",
+    "html", "loop", "stale", "slow",
+]  # fmt: skip
+PLAIN_KINDS: tuple[Kind, ...] = (
+    "reset", "lost", "hang", "hang-after", "cut", "malformed", "empty", "types", "unknown", "huge", "charset", "html",
+    "loop", "stale",
+)  # fmt: skip
+"""The actions that are one word."""
+_SPEC = re.compile(r"^(?P<pattern>[^=#\s]+)(?:#(?P<number>[1-9]\d*))?=(?P<action>[^*\s]+)(?:\*(?P<times>\d+|forever))?$")
 
 
 class FaultSyntaxError(ValueError):
@@ -46,28 +66,34 @@ class Fault:
     retry_after: float | None = None
     seconds: float = 0.0
     times: float = 1
+    skips: int = 0
+    chance: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._dice = random.Random(self.pattern)  # noqa: S311  - the same in each run, so that a test is too
 
     @classmethod
     def parse(cls, spec: str) -> Fault:
-        """Read `PATTERN=ACTION[*TIMES]`.
+        """Read `PATTERN[#NUMBER]=ACTION[*TIMES]`.
 
         Raises:
             FaultSyntaxError: it is not of that form.
         """
         match = _SPEC.match(spec)
         if match is None:
-            raise FaultSyntaxError(f"{spec!r} is not of the form API.METHOD=ACTION[*TIMES]")
+            raise FaultSyntaxError(f"{spec!r} is not of the form API.METHOD[#NUMBER]=ACTION[*TIMES]")
         times = match["times"] or "1"
         fault = cls(match["pattern"], "status", times=float("inf") if times == "forever" else int(times))
+        fault.skips = int(match["number"] or 1) - 1
         action, *options = match["action"].split(";")
-        if action in _PLAIN_KINDS:
+        if action in PLAIN_KINDS:
             fault.kind = cast("Kind", action)
         elif action.startswith("slow="):
             fault.kind, fault.seconds = "slow", _number(action.removeprefix("slow="), spec)
         elif action.isdigit() and 400 <= int(action) <= 599:
             fault.status = int(action)
         else:
-            known = ", ".join([*_PLAIN_KINDS, "slow=SECONDS"])
+            known = ", ".join([*PLAIN_KINDS, "slow=SECONDS"])
             raise FaultSyntaxError(
                 f"{spec!r}: {action!r} is neither a status from 400 to 599 nor one of {known}"
             )
@@ -77,14 +103,26 @@ class Fault:
                 fault.retry_after = _number(value, spec)
             elif name == "code":
                 fault.code = value
+            elif name == "chance":
+                fault.chance = _number(value, spec)
             else:
                 raise FaultSyntaxError(
-                    f"{spec!r}: {name!r} is not an option of a fault; retry-after and code are"
+                    f"{spec!r}: {name!r} is not an option of a fault; retry-after, code and chance are"
                 )
         return fault
 
-    def hits(self, api: str, method: str) -> bool:
+    def matches(self, api: str, method: str) -> bool:
         return self.times > 0 and fnmatch.fnmatch(f"{api}.{method}".lower(), self.pattern.lower())
+
+    def hits(self) -> bool:
+        """Whether it hits this matching call; it is used up by one if it does."""
+        if self.skips:
+            self.skips -= 1
+            return False
+        if self.chance < 1 and self._dice.random() >= self.chance:
+            return False
+        self.times -= 1
+        return True
 
 
 def _number(text: str, spec: str) -> float:
@@ -110,7 +148,6 @@ class FaultPlan:
     def take(self, api: str, method: str) -> Fault | None:
         """The fault that hits this call, if any; it is used up by one."""
         for fault in self.faults:
-            if fault.hits(api, method):
-                fault.times -= 1
+            if fault.matches(api, method) and fault.hits():
                 return fault
         return None
