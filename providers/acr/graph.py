@@ -1,7 +1,8 @@
 """Microsoft Graph, as far as this provider calls it: applications, their secrets, service principals, policies.
 
-The SDK stays inside: what goes in and out is our own. Reads are tried again as its own retry does it; a call that
-changes something is sent once, and whoever made it judges the answer.
+The SDK stays inside: what goes in and out is our own. Its request builders say what is sent and its adapter sends it,
+with narrow models (`graph_models`). Reads are tried again as its own retry does it; a call that changes something is sent
+once, and whoever made it judges the answer.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from providers.acr.calls import CallRefused, traced
 from providers.acr.facts import Facts
 
 if TYPE_CHECKING:
-    from msgraph.generated.models.application import Application as GraphApplication
     from msgraph.generated.models.key_credential import KeyCredential
     from msgraph.generated.models.password_credential import PasswordCredential
+
+    from providers.acr import graph_models
 
 T = TypeVar("T")
 _SECONDS = 60.0
@@ -113,6 +115,9 @@ class Graph:
         from msgraph.graph_service_client import GraphServiceClient
         from msgraph_core import GraphClientFactory  # type: ignore[import-untyped]
 
+        from providers.acr import graph_models
+
+        self._models = graph_models
         self.scope = scope
         self._facts = Facts()
         self._trace = trace
@@ -121,11 +126,11 @@ class Graph:
             client=KiotaClientFactory.get_default_client()
         )
         self._http.timeout = httpx.Timeout(_SECONDS, connect=10.0)
-        adapter = GraphRequestAdapter(
+        self._adapter = GraphRequestAdapter(
             AzureIdentityAuthenticationProvider(login, scopes=[self.scope], allowed_hosts=[host]), self._http
         )
-        adapter.base_url = f"{url}/v1.0"
-        self._client = GraphServiceClient(request_adapter=adapter)
+        self._adapter.base_url = f"{url}/v1.0"
+        self._client = GraphServiceClient(request_adapter=self._adapter)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -164,6 +169,13 @@ class Graph:
                 return await self._sent(method, resource, call)
         raise AssertionError("stamina either returns or raises")
 
+    async def _answer(self, request: Any, model: type[T]) -> T | None:
+        """Send what a request builder has made, and read the answer as `model`."""
+        from msgraph.generated.models.o_data_errors.o_data_error import ODataError
+
+        answer: T | None = await self._adapter.send_async(request, model, {"XXX": ODataError})
+        return answer
+
     def _once(self, **headers: str) -> Any:
         """The configuration of a request that the SDK must not repeat."""
         from kiota_abstractions.base_request_configuration import RequestConfiguration
@@ -192,11 +204,17 @@ class Graph:
 
     async def application_by_unique_name(self, unique_name: str) -> Application | None:
         one = self._client.applications_with_unique_name(unique_name)
-        return await self._or_none(self._read("GetApplication", unique_name, lambda: _application(one.get())))
+        return await self._or_none(self._read("GetApplication", unique_name, lambda: self._got(one)))
 
     async def application_by_app_id(self, app_id: str) -> Application | None:
         one = self._client.applications_with_app_id(app_id)
-        return await self._or_none(self._read("GetApplication", app_id, lambda: _application(one.get())))
+        return await self._or_none(self._read("GetApplication", app_id, lambda: self._got(one)))
+
+    async def _got(self, builder: Any) -> Application:
+        found = await self._answer(builder.to_get_request_information(), self._models.Application)
+        if found is None:
+            raise CallRefused(0, "", "its answer is empty")
+        return _as_application(found)
 
     async def _or_none(self, found: Awaitable[T]) -> T | None:
         try:
@@ -217,7 +235,12 @@ class Graph:
         )
 
         async def listed() -> list[Application]:
-            page = await self._client.applications.get(RequestConfiguration(query_parameters=parameters))
+            page = await self._answer(
+                self._client.applications.to_get_request_information(
+                    RequestConfiguration(query_parameters=parameters)
+                ),
+                self._models.Applications,
+            )
             found = [_as_application(one) for one in (page.value if page else None) or ()]
             # Graph compares without regard to case.
             return [one for one in found if one.display_name == display_name]
@@ -233,15 +256,16 @@ class Graph:
         Returns:
             the application if it was created, None if there was one.
         """
-        from msgraph.generated.models.application import Application as GraphApplication
-
-        body = GraphApplication(
+        body: Any = self._models.Application(
             display_name=display_name, notes=notes, tags=["pullkey"], sign_in_audience="AzureADMyOrg"
         )
         builder = self._client.applications_with_unique_name(unique_name)
 
         async def patch() -> Application | None:
-            made = await builder.patch(body, self._once(Prefer="create-if-missing"))
+            made = await self._answer(
+                builder.to_patch_request_information(body, self._once(Prefer="create-if-missing")),
+                self._models.Application,
+            )
             return _as_application(made) if made is not None and made.id else None
 
         return await self._change("UpsertApplication", unique_name, patch)
@@ -252,7 +276,7 @@ class Graph:
 
         async def listed() -> list[str]:
             # An application has at most 20 of them ("federatedIdentityCredential resource type"): one page.
-            page = await builder.get()
+            page = await self._answer(builder.to_get_request_information(), self._models.FederatedCredentials)
             return [one.name or str(one.id) for one in (page.value if page else None) or ()]
 
         return await self._read("ListFederatedIdentityCredentials", object_id, listed)
@@ -267,16 +291,17 @@ class Graph:
         builder = self._client.service_principals_with_app_id(app_id)
 
         async def got() -> Principal | None:
-            found = await builder.get()
+            found = await self._answer(builder.to_get_request_information(), self._models.ServicePrincipal)
             return Principal(str(found.id), found.account_enabled is not False) if found else None
 
         return await self._or_none(self._read("GetServicePrincipal", app_id, got))
 
     async def create_principal(self, app_id: str) -> Principal:
-        from msgraph.generated.models.service_principal import ServicePrincipal
+        body: Any = self._models.ServicePrincipal(app_id=app_id)
 
         async def post() -> Principal:
-            made = await self._client.service_principals.post(ServicePrincipal(app_id=app_id), self._once())
+            request = self._client.service_principals.to_post_request_information(body, self._once())
+            made = await self._answer(request, self._models.ServicePrincipal)
             if made is None or not made.id:
                 raise CallRefused(0, "", "its answer is empty")
             return Principal(made.id, enabled=True)
@@ -332,18 +357,17 @@ class Graph:
         """
 
         async def got() -> PasswordPolicy:
-            found = await self._client.policies.default_app_management_policy.get()
+            request = self._client.policies.default_app_management_policy.to_get_request_information()
+            found = await self._answer(request, self._models.ManagementPolicy)
             rules = found.application_restrictions if found and found.is_enabled else None
             forbidden, forbidden_after, longest, longest_after = False, None, None, None
             for rule in (rules.password_credentials if rules else None) or ():
-                if rule.state is not None and str(rule.state.value) != "enabled":
+                if rule.state not in (None, "enabled"):
                     continue
-                kind = str(rule.restriction_type.value) if rule.restriction_type else ""
-                if kind == "passwordAddition":
-                    forbidden, forbidden_after = True, rule.restrict_for_apps_created_after_date_time
-                elif kind == "passwordLifetime":
-                    longest = rule.max_lifetime
-                    longest_after = rule.restrict_for_apps_created_after_date_time
+                if rule.restriction_type == "passwordAddition":
+                    forbidden, forbidden_after = True, rule.restrict_for_apps_created_after
+                elif rule.restriction_type == "passwordLifetime":
+                    longest, longest_after = rule.max_lifetime, rule.restrict_for_apps_created_after
             return PasswordPolicy(forbidden, forbidden_after, longest, longest_after)
 
         return await self._read("GetDefaultAppManagementPolicy", "policies", got)
@@ -352,21 +376,15 @@ class Graph:
         """Whether the directory lets every member create applications."""
 
         async def got() -> bool:
-            found = await self._client.policies.authorization_policy.get()
+            request = self._client.policies.authorization_policy.to_get_request_information()
+            found = await self._answer(request, self._models.AuthorizationPolicy)
             rights = found.default_user_role_permissions if found else None
             return rights is None or rights.allowed_to_create_apps is not False
 
         return await self._read("GetAuthorizationPolicy", "policies", got)
 
 
-async def _application(answer: Awaitable[GraphApplication | None]) -> Application:
-    found = await answer
-    if found is None:
-        raise CallRefused(0, "", "its answer is empty")
-    return _as_application(found)
-
-
-def _as_application(found: GraphApplication) -> Application:
+def _as_application(found: graph_models.Application) -> Application:
     return Application(
         object_id=str(found.id),
         app_id=str(found.app_id),
