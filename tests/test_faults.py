@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.sandbox.faults import Fault, FaultPlan, FaultSyntaxError
-
-KINDS = ["reset", "lost", "hang", "hang-after", "cut", "malformed"]
+from bootstrap.sandbox.faults import PLAIN_KINDS, Fault, FaultPlan, FaultSyntaxError
 
 
 def test_status_with_its_options() -> None:
@@ -28,7 +26,8 @@ def test_slow_has_seconds() -> None:
     "spec",
     [
         "", "iam.X", "=503", "iam.X=", "iam.X=200", "iam.X=600", "iam.X=explode", "iam.X=slow=soon", "iam.X=503*often",
-        "iam.X=503;retry-after=soon", "iam.X=503;colour=red", "iam. X=503",
+        "iam.X=503;retry-after=soon", "iam.X=503;colour=red", "iam. X=503", "iam.X#0=503", "iam.X#=503",
+        "iam.X#two=503", "iam.X=503;chance=often",
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_one_sentence_with_the_text_in_it(spec: str) -> None:
@@ -40,7 +39,7 @@ def test_what_cannot_be_read_is_one_sentence_with_the_text_in_it(spec: str) -> N
 
 @given(
     pattern=st.from_regex(r"\A[a-z]{1,8}\.[A-Za-z*]{1,12}\Z"),
-    kind=st.sampled_from(KINDS),
+    kind=st.sampled_from(PLAIN_KINDS),
     times=st.integers(1, 50),
 )
 def test_hits_as_often_as_asked_and_no_more(pattern: str, kind: str, times: int) -> None:
@@ -55,6 +54,20 @@ def test_hits_as_often_as_asked_and_no_more(pattern: str, kind: str, times: int)
 def test_forever_never_ends() -> None:
     plan = FaultPlan.parse(["akka.*=503*forever"])
     assert all(plan.take("akka", "version") for _ in range(1000))
+
+
+def test_a_number_says_with_which_call_it_begins() -> None:
+    plan = FaultPlan.parse(["iam.Get#3=503*2"])
+    assert [plan.take("iam", "Get") is not None for _ in range(6)] == [False, False, True, True, False, False]
+
+
+def test_a_chance_hits_some_calls_and_the_same_ones_each_time() -> None:
+    first, second = (
+        [plan.take("registry", "GetToken") is not None for _ in range(200)]
+        for plan in [FaultPlan.parse(["registry.GetToken=401;chance=0.5*forever"]) for _ in range(2)]
+    )
+    assert first == second
+    assert 60 < sum(first) < 140
 
 
 def test_first_that_fits_is_taken() -> None:

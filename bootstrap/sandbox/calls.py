@@ -79,6 +79,7 @@ class CallGate:
             return older[0]
         if known[-1:] != [answer]:
             known.append(answer)
+            del known[:-2]
         return answer
 
     @asynccontextmanager
@@ -260,7 +261,10 @@ def _other_types(value: Any) -> Any:
 def _with_unknown(value: Any) -> Any:
     """JSON with a field more in each object."""
     if isinstance(value, dict):
-        return {**{name: _with_unknown(one) for name, one in value.items()}, "undocumented": {"and": ["more", 1]}}
+        return {
+            **{name: _with_unknown(one) for name, one in value.items()},
+            "undocumented": {"and": ["more", 1]},
+        }
     return [_with_unknown(one) for one in value] if isinstance(value, list) else value
 
 

@@ -48,7 +48,9 @@ PLAIN_KINDS: tuple[Kind, ...] = (
     "loop", "stale",
 )  # fmt: skip
 """The actions that are one word."""
-_SPEC = re.compile(r"^(?P<pattern>[^=#\s]+)(?:#(?P<number>[1-9]\d*))?=(?P<action>[^*\s]+)(?:\*(?P<times>\d+|forever))?$")
+_SPEC = re.compile(
+    r"^(?P<pattern>[^=#\s]+)(?:#(?P<number>[1-9]\d*))?=(?P<action>[^*\s]+)(?:\*(?P<times>\d+|forever))?$"
+)
 
 
 class FaultSyntaxError(ValueError):

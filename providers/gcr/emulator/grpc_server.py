@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import grpc
 
-from bootstrap.sandbox.calls import Call, CallGate
+from bootstrap.sandbox.calls import PADDING, Call, CallGate
 from bootstrap.sandbox.faults import Fault
 from bootstrap.sandbox.tls import ServerCertificate
 from providers.gcr.emulator.api import Api, Rpc, answer
@@ -17,6 +17,7 @@ from providers.gcr.emulator.oauth import Tokens
 
 _FOREVER: Final = 3600
 _NOT_PROTOBUF: Final = b"\xff\xff\xff\xff"
+_UNDOCUMENTED: Final = 20_000
 
 
 class GrpcServer:
@@ -83,7 +84,10 @@ class GrpcServer:
                 raise CloudError("UNAVAILABLE", "Socket closed")
             case Fault(kind="hang"):
                 await asyncio.sleep(_FOREVER)
-        response = await answer(api, rpc, self._tokens, authorization, request)
+            case Fault(kind="html" | "loop"):
+                # What a gRPC client makes of an answer that is not gRPC's.
+                raise CloudError("UNKNOWN", "Received http2 header with status: 302")
+        response = await self._answered(api, rpc, request, authorization, fault)
         match fault:
             case Fault(kind="lost" | "cut"):
                 raise CloudError("UNAVAILABLE", "Socket closed")
@@ -93,7 +97,57 @@ class GrpcServer:
                 await asyncio.sleep(fault.seconds)
             case Fault(kind="malformed"):
                 return _NOT_PROTOBUF
+            case Fault(kind="empty" | "types" | "unknown" | "huge" | "charset"):
+                return _altered(response, fault.kind)
         return response
+
+    async def _answered(
+        self, api: Api, rpc: Rpc, request: Any, authorization: str, fault: Fault | None
+    ) -> Any:
+        """The answer of a replica, which to a read may be an old one."""
+        try:
+            now: Any = await answer(api, rpc, self._tokens, authorization, request)
+        except CloudError as error:
+            now = error
+        if not rpc.changes:
+            asked = (api.name, rpc.method, request.SerializeToString().hex(), authorization)
+            now = self._gate.lagging(asked, now, stale=fault is not None and fault.kind == "stale")
+        if isinstance(now, CloudError):
+            raise now
+        return now
+
+
+def _altered(response: Any, kind: str) -> bytes:
+    """The same answer, as no client expects it."""
+    whole: bytes = response.SerializeToString()
+    match kind:
+        case "empty":
+            return b""
+        case "types":
+            # A number where a text, a list or a message should be; what is no message's wire type is passed over.
+            return b"".join(_tag(one.number, 0) + b"\x01" for one in response.DESCRIPTOR.fields)
+        case "unknown":
+            return whole + _text(_UNDOCUMENTED, b"and more")
+        case "huge":
+            return whole + _text(_UNDOCUMENTED, b" " * PADDING)
+    texts = [one.number for one in response.DESCRIPTOR.fields if one.type == one.TYPE_STRING]
+    return whole + b"".join(_text(number, b"\xff\xfe\xfd") for number in texts)
+
+
+def _tag(number: int, wire_type: int) -> bytes:
+    return _varint(number << 3 | wire_type)
+
+
+def _text(number: int, content: bytes) -> bytes:
+    return _tag(number, 2) + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    parts = []
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*parts, number])
 
 
 def _done(call: Call, response: Any) -> Any:

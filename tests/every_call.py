@@ -1,0 +1,337 @@
+"""Every call of every command, and everything that can go wrong with it: the cases, and what must hold after each.
+
+A case runs the unchanged command (in a forked child, see `fork_server`) against a sandbox in which one call of a clean
+run is made to fail. `tests/test_every_call.py` runs a selection of them, `scripts/fault-suite` all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bootstrap.errors import ExitCode
+from bootstrap.link import KeyLink
+from bootstrap.sandbox.host import SandboxSettings
+from tests.conftest import World, make_world
+from tests.fork_server import Ended, ForkServer
+from tests.inventory import inventory
+from tests.test_life import KINDS, Kind
+
+COMMANDS = ("onboard", "rotate", "offboard")
+FAULTS = {
+    "429": "429",
+    "429 with Retry-After": "429;retry-after=1",
+    "500": "500",
+    "502": "502",
+    "503": "503",
+    "504": "504",
+    "reset": "reset",
+    "lost": "lost",
+    "hang": "hang",
+    "hang-after": "hang-after",
+    "cut": "cut",
+    "malformed": "malformed",
+    "401": "401",
+    "403": "403",
+    "404": "404",
+    "409": "409",
+    "412": "412",
+    "empty": "empty",
+    "html": "html",
+    "types": "types",
+    "unknown": "unknown",
+    "huge": "huge",
+    "charset": "charset",
+    "loop": "loop",
+    "stale": "stale",
+}
+"""Faults by the name that the report has for them, as the sandbox is asked for them."""
+HANGS = ("hang", "hang-after")
+ONCE_SECONDS, FOREVER_SECONDS = 20.0, 5.0
+"""`--timeout`. What comes once should be waited out, also on a busy machine; what comes forever is given up on."""
+GRACE_SECONDS = 45.0
+"""How much longer than `--timeout` a run may take: what it made is undone after that."""
+_KEY_LINES = ("google key ", "azure secret ", "azure password ", "hub token ")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that goes wrong in one run. `call` is `API.METHOD#N`, the Nth of these calls of a clean run."""
+
+    kind: str
+    command: str
+    call: str
+    fault: str
+    forever: bool = False
+
+    @property
+    def spec(self) -> str:
+        return f"{self.call}={FAULTS[self.fault]}{'*forever' if self.forever else ''}"
+
+    @property
+    def timeout(self) -> float:
+        return FOREVER_SECONDS if self.forever or self.fault in HANGS else ONCE_SECONDS
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.command} {self.spec}"
+
+
+@dataclass
+class Outcome:
+    """What became of a case; `wrong` is empty if all that must hold holds."""
+
+    case: Case
+    code: int | None = None
+    seconds: float = 0.0
+    said: str = ""
+    hit: bool = False
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def over(self) -> float:
+        """Seconds beyond `--timeout`."""
+        return max(0.0, self.seconds - self.case.timeout)
+
+
+# -- running -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Stage:
+    """A world in which the commands of one kind are run."""
+
+    world: World
+    kind: Kind
+    server: ForkServer
+
+    def there(self) -> set[str]:
+        return inventory(self.world.cloud, self.world.akka)
+
+    def run(self, command: str, timeout: float, *more: str, stdin: str | None = None) -> Ended:
+        arguments = [*self._arguments(command), "--timeout", f"{timeout:g}s", "--output", "json", *more]
+        return self._run(arguments, self.kind.stdin if command == "onboard" else self.kind.later, timeout)
+
+    def pulls(self) -> bool:
+        """Whether what Akka holds pulls."""
+        name = self.held()
+        if name is None:
+            return False
+        password = self.world.held(name).password
+        ended = self._run(["verify", name, "--credential-stdin", "--timeout", "30s"], password, 30)
+        return "a pull was done" in ended.err
+
+    def held(self) -> str | None:
+        """The name under which Akka's project has a credential of ours."""
+        project = self.world.akka.projects["shop"]
+        return next((name for name, _, _ in project.registries.seen_from(project.primary)), None)
+
+    def _arguments(self, command: str) -> list[str]:
+        if command == "onboard":
+            return [command, self.kind.provider, "--yes", *self.kind.onboarding]
+        secret = ["--secret-stdin"] if self.kind.later else []
+        old = ["--keep-old", "0"] if command == "rotate" else []
+        return [command, self.held() or "", "--yes", *secret, *old]
+
+    def _run(self, arguments: Sequence[str], stdin: str | None, timeout: float) -> Ended:
+        owner = {"PULLKEY_DOCKER_HUB_HUB_USER": "acmeowner"} if "acmeowner" in self.kind.onboarding else {}
+        env = {**self.world.running.process_environment(), "NO_COLOR": "1", "PULLKEY_OVERLAP": "0", **owner}
+        ended = self.server.run(arguments, env, stdin=stdin, limit=timeout + GRACE_SECONDS + 30)
+        self.world.said += [ended.out, ended.err]
+        self.world._remember_passwords()
+        return ended
+
+
+@contextlib.contextmanager
+def stage(server: ForkServer, kind: str, settings: SandboxSettings | None = None) -> Iterator[Stage]:
+    """A world of its own; what it must not have leaked is looked for when it ends."""
+    worlds = make_world(KINDS[kind].provider, settings)
+    try:
+        yield Stage(next(worlds), KINDS[kind], server)
+        for _ in worlds:
+            pass
+    finally:
+        if isinstance(worlds, Generator):
+            worlds.close()
+
+
+def calls_of(server: ForkServer, kind: str, command: str) -> list[str]:
+    """The calls of a clean run, as `API.METHOD#N`.
+
+    Raises:
+        RuntimeError: it does not end well even though nothing goes wrong.
+    """
+    with stage(server, kind) as on:
+        _prepare(on, command)
+        begin = len(on.world.running.sandbox.log.calls)
+        ended = on.run(command, 60)
+        if ended.code != 0:
+            raise RuntimeError(f"a clean {command} of {kind} ends with {ended.code}: {ended.err}")
+        seen: dict[str, int] = {}
+        found = []
+        for call in on.world.running.sandbox.log.calls[begin:]:
+            name = f"{call.api}.{call.method}"
+            seen[name] = seen.get(name, 0) + 1
+            found.append(f"{name}#{seen[name]}")
+        return found
+
+
+def _prepare(on: Stage, command: str) -> None:
+    if command != "onboard":
+        ended = on.run("onboard", 60)
+        if ended.code != 0:
+            raise RuntimeError(f"a clean onboarding of {on.kind} ends with {ended.code}: {ended.err}")
+
+
+def run_case(server: ForkServer, case: Case) -> Outcome:
+    """Run one case in a world of its own, and look at what is left."""
+    outcome = Outcome(case)
+    try:
+        with stage(server, case.kind) as on:
+            untouched = on.there()
+            _prepare(on, case.command)
+            before = on.there()
+            on.world.fault(case.spec)
+            ended = on.run(case.command, case.timeout)
+            faults = on.world.running.sandbox.faults.faults
+            outcome.hit = any(call.fault for call in on.world.running.sandbox.log.calls)
+            faults.clear()
+            outcome.code, outcome.seconds, outcome.said = ended.code, round(ended.seconds, 1), ended.err
+            outcome.wrong += _about_the_end(case, ended)
+            outcome.wrong += _about_what_is_left(on, case, ended, untouched, before)
+    except AssertionError as leak:
+        outcome.wrong.append(f"it leaks: {leak}")
+    return outcome
+
+
+# -- what must hold ------------------------------------------------------------------------------------------------
+
+
+def _about_the_end(case: Case, ended: Ended) -> Iterator[str]:
+    if ended.code is None:
+        yield f"over time: it did not end within {ended.seconds:.0f} s"
+        return
+    if ended.code not in set(ExitCode):
+        yield f"exit code {ended.code} is not documented"
+    if "Traceback" in ended.err + ended.out:
+        yield "traceback"
+    if "does not expect" in ended.err:
+        yield "an error that nobody foresaw"
+    if ended.code != 0 and not (
+        "pullkey: " in ended.err or "To be mended" in ended.err or "left over" in ended.err
+    ):
+        yield "no sentence says what failed"
+    if ended.seconds > case.timeout + GRACE_SECONDS:
+        yield f"over time: {ended.seconds:.0f} s with --timeout {case.timeout:g}s"
+
+
+def _about_what_is_left(
+    on: Stage, case: Case, ended: Ended, untouched: set[str], before: set[str]
+) -> Iterator[str]:
+    after = on.there()
+    if gone := untouched - after:
+        yield f"taken from others: {sorted(gone)}"
+    name = on.held()
+    link = KeyLink.parse(on.world.held(name).email) if name else None
+    live = [line for line in after - untouched if line.startswith(_KEY_LINES)]
+    ours = [line for line in live if link is not None and _is_of(link.key_id, line)]
+    if name and case.kind != "private" and not ours:
+        yield f"Akka holds a key that is not there: {link}"
+    if name and ended.code != 0 and not on.pulls():
+        yield "Akka holds a credential that does not pull"
+    told = _told(ended)
+    if ended.code == ExitCode.LEFT_OVER:
+        if not told.strip():
+            yield "exit code 6, and nothing is told to be left over"
+        for line in live:
+            key = line.split()[3] if not line.startswith("azure password") else line.split()[2]
+            if line not in ours and line not in before and key.lower() not in told.lower():
+                yield f"orphan that is not named: {line}"
+        return
+    if ended.code in (None, ExitCode.DONE) and case.command == "offboard":
+        wanted = untouched if ended.code == 0 else after
+        if after != wanted:
+            yield f"orphans: {sorted(after - wanted)}"
+        return
+    if ended.code == ExitCode.DONE:
+        if case.kind != "private" and len(live) != 1:
+            yield f"orphans: keys of ours are {sorted(live)}"
+        if name is None:
+            yield "it says it is done, and Akka has nothing"
+        return
+    if after != before:
+        yield f"orphans: more {sorted(after - before)}, less {sorted(before - after)}"
+
+
+def _is_of(key_id: str, line: str) -> bool:
+    """Whether a line of the inventory is of this key. That of a registry's token is its slot and when it was made."""
+    if line.startswith("azure password"):
+        return line.split()[3] == key_id.partition("-")[0]
+    return key_id in line and not line.endswith(("disabled=True", "active=False"))
+
+
+def _told(ended: Ended) -> str:
+    """What the report says is left over, or stays."""
+    try:
+        report = json.loads(ended.out)
+    except ValueError:
+        return ""
+    return "\n".join(_left(report))
+
+
+def _left(report: Any) -> Iterator[str]:
+    if isinstance(report, dict):
+        for name, value in report.items():
+            if name == "left_over":
+                yield from (json.dumps(one) for one in value)
+            else:
+                yield from _left(value)
+    elif isinstance(report, list):
+        for one in report:
+            yield from _left(one)
+
+
+# -- which cases ---------------------------------------------------------------------------------------------------
+
+
+def all_cases(kind: str, command: str, calls: Iterable[str]) -> list[Case]:
+    """Every fault on every call, once and forever."""
+    return [
+        Case(kind, command, call, fault, forever)
+        for call in calls
+        for fault in FAULTS
+        for forever in (False, True)
+    ]
+
+
+def selection(kind: str, command: str, calls: Iterable[str], known: set[str], each: int = 2) -> list[Case]:
+    """Some faults for each call that is not `known` yet, which are then.
+
+    They go round, so that each fault comes to each provider; always the same for the same calls.
+
+    Args:
+        kind: a key of `KINDS`.
+        command: one of `COMMANDS`.
+        calls: of a clean run.
+        known: the calls, as `COMMAND API.METHOD`, that were selected for another kind of the same provider.
+        each: how many faults a call gets.
+    """
+    methods = dict.fromkeys(call.partition("#")[0] for call in sorted(calls))
+    new = [method for method in methods if f"{command} {method}" not in known]
+    known |= {f"{command} {method}" for method in new}
+    names = list(FAULTS)
+    first = COMMANDS.index(command) * 7 + list(KINDS).index(kind) * 3
+    return [
+        # 11 and the number of faults have no common factor, so two faults of one call are of different kinds.
+        Case(
+            kind,
+            command,
+            f"{method}#1",
+            names[(first + number * each + nth * 11) % len(names)],
+            bool((number + nth) % 2),
+        )
+        for number, method in enumerate(new)
+        for nth in range(each)
+    ]

@@ -1,0 +1,212 @@
+"""Runs `pullkey` many times without importing the clouds' SDKs each time.
+
+A process of its own, with one thread, imports the command and forks a child for each run. What a child had to import,
+the server imports too before the next run. In the child all is as in a process that was just started: its arguments,
+its environment, its three streams, its exit code.
+
+Run as a program it is the server: `python tests/fork_server.py SOCKET`. Tests use `ForkServer`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended. `code` is None if it had to be killed."""
+
+    code: int | None
+    out: str
+    err: str
+    seconds: float
+
+
+class ForkServer:
+    """Starts the server on entry, ends it on exit. May be used from several threads at once."""
+
+    def __enter__(self) -> Self:
+        self._directory = tempfile.TemporaryDirectory(prefix="pullkey-fork-")
+        self._address = Path(self._directory.name, "socket")
+        self._server = subprocess.Popen(
+            [sys.executable, str(Path(__file__)), str(self._address)], stdin=subprocess.PIPE, cwd=ROOT
+        )
+        end = time.monotonic() + 120
+        while not self._address.exists():
+            if self._server.poll() is not None or time.monotonic() > end:
+                raise RuntimeError("the fork server did not start")
+            time.sleep(0.02)
+        self._number = 0
+        self._lock = threading.Lock()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.terminate()
+        self._server.communicate(timeout=10)
+        self._directory.cleanup()
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        stdin: str | None = None,
+        limit: float = 120.0,
+        program: str = "pullkey",
+    ) -> Ended:
+        """Run `pullkey ARGUMENTS`, or with `program` as `module:function` that function in place of it.
+
+        Args:
+            arguments: after the name of the program.
+            env: the whole environment.
+            stdin: what it reads; nothing unless given.
+            limit: seconds after which it is killed.
+            program: what is run.
+        """
+        with self._lock:
+            self._number += 1
+            number = self._number
+        base = str(self._address.with_name(str(number)))
+        Path(f"{base}.in").write_text(stdin or "", encoding="utf-8")
+        begin = time.monotonic()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self._address))
+            asked = {"program": program, "argv": list(arguments), "env": dict(env), "base": base}
+            connection.sendall(json.dumps(asked).encode() + b"\n")
+            answers = connection.makefile()
+            pid = int(answers.readline())
+            connection.settimeout(limit)
+            try:
+                code: int | None = int(answers.readline())
+            except TimeoutError:
+                code = None
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        seconds = time.monotonic() - begin
+        out, err = (
+            Path(f"{base}.{name}").read_text(encoding="utf-8", errors="replace") for name in ("out", "err")
+        )
+        for name in ("in", "out", "err", "modules"):
+            Path(f"{base}.{name}").unlink(missing_ok=True)
+        return Ended(code, out, err, seconds)
+
+
+# -- the server ----------------------------------------------------------------------------------------------------
+
+
+def _serve(address: str) -> None:
+    sys.path.insert(0, str(ROOT))
+    warnings.simplefilter("ignore")
+    importlib.import_module("bootstrap.cli")
+    children: dict[int, tuple[socket.socket, str]] = {}
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen(64)
+    listener.settimeout(0.02)
+    while True:
+        with contextlib.suppress(TimeoutError):
+            connection, _ = listener.accept()
+            connection.settimeout(10)
+            asked = json.loads(connection.makefile().readline())
+            pid = os.fork()
+            if pid == 0:
+                _child(asked, [listener, connection, *(one for one, _ in children.values())])
+            connection.sendall(f"{pid}\n".encode())
+            children[pid] = (connection, asked["base"])
+        while children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            connection, base = children.pop(pid)
+            _learn(base)
+            with contextlib.suppress(OSError):
+                connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+            connection.close()
+
+
+def _learn(base: str) -> None:
+    """Import what a child had to import."""
+    with contextlib.suppress(OSError):
+        for name in Path(f"{base}.modules").read_text(encoding="utf-8").split():
+            if name not in sys.modules:
+                with contextlib.suppress(Exception):
+                    importlib.import_module(name)
+
+
+def _child(asked: Mapping[str, Any], inherited: Sequence[socket.socket]) -> NoReturn:
+    code = 1
+    try:
+        known = set(sys.modules)
+        for one in inherited:
+            one.close()
+        base = asked["base"]
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        for number, file in enumerate([
+            os.open(f"{base}.in", os.O_RDONLY), os.open(f"{base}.out", flags, 0o600), os.open(f"{base}.err", flags, 0o600),
+        ]):  # fmt: skip
+            os.dup2(file, number)
+            os.close(file)
+        sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False, buffering=1)
+        os.environ.clear()
+        os.environ.update(asked["env"])
+        sys.argv = ["pullkey", *asked["argv"]]
+        _read_environment_again()
+        code = _run(asked["program"])
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        # In the order in which they were begun: a package before its parts.
+        new = [name for name in sys.modules if name not in known]
+        Path(f"{base}.modules").write_text("\n".join(new), encoding="utf-8")
+    finally:
+        os._exit(code)
+
+
+def _read_environment_again() -> None:
+    """What a module reads of the environment when it is imported: aiohttp, whom to trust."""
+    connector = sys.modules.get("aiohttp.connector")
+    if connector is not None:
+        connector._SSL_CONTEXT_VERIFIED = connector._make_ssl_context(True)  # type: ignore[attr-defined]
+
+
+def _run(program: str) -> int:
+    try:
+        if program == "pullkey":
+            from bootstrap.cli import main
+
+            main()
+        module, _, function = program.partition(":")
+        getattr(importlib.import_module(module), function)()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # noqa: BLE001  - as the interpreter does it
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
