@@ -113,6 +113,7 @@ def _cleaned(values: dict[str, Any]) -> dict[str, Any]:
 @with_options(
     Option("--check", "For a job: exit 5 if anything is wrong, or could not be seen.", kind="switch"),
     Option("--expires-within", "A key that ends within this time is wrong.", kind="duration", default="14d", metavar="TIME"),
+    Option("--secret-stdin", "Read the Docker Hub login from stdin, without which its tokens cannot be seen.", kind="secret"),
     *SCOPE, TIMEOUT, OUTPUT, VERBOSE,
 )  # fmt: skip
 def list_credentials(**values: Any) -> int:
@@ -127,14 +128,18 @@ def list_credentials(**values: Any) -> int:
       pullkey list europe-west1-docker-pkg-dev-acme-shop-containers
       pullkey list --check --expires-within 30d
     """
-    return _run(lambda: _list(_cleaned(values)))
+    values = _cleaned(values)
+    secret = read_stdin("--secret-stdin") if values["secret_stdin"] else None
+    return _run(lambda: _list(values, secret))
 
 
-async def _list(values: Mapping[str, Any]) -> int:
+async def _list(values: Mapping[str, Any], secret: Secret | None) -> int:
     from bootstrap.behind import known_names
     from bootstrap.documents import as_text, list_document
 
     async with _opened(values) as command:
+        if secret is not None:
+            command.context.ask_secret = asker(secret)
         held = await command.akka.credentials()
         for name in values["names"]:
             if name not in [one.name for one in held]:
