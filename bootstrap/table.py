@@ -25,7 +25,7 @@ class _Column:
 
 
 _COLUMNS = (
-    _Column("KEY", 8, lambda one: one.behind.held.link.key_id[:8] if one.behind.held.link else "-"),
+    _Column("KEY", 9, lambda one: _short(one.behind.held.link.key_id) if one.behind.held.link else "-"),
     _Column("AGE", 4, lambda one: ago(one.key.created) if one.key and one.key.created else "-"),
     _Column("ENDS", 4, lambda one: _span(one.key.ends - now()) if one.key and one.key.ends else "-"),
     _Column("PULLED", 6, lambda one: ago(one.proven) if one.proven else "-", least=90),
@@ -124,6 +124,12 @@ def _span(span: dt.timedelta) -> str:
         return f"{span.days}d"
     hours, minutes = span.seconds // 3600, span.seconds // 60
     return f"{hours}h" if hours else f"{minutes}m" if minutes else "now"
+
+
+def _short(key_id: str) -> str:
+    """Enough of a key's id to tell it by; of a registry's token, which of its two passwords it is."""
+    slot, dash, _ = key_id.partition("-")
+    return slot if dash and slot in ("password1", "password2") else key_id[:8]
 
 
 def _folded(rows: Sequence[tuple[str, str]], width: int) -> list[str]:
