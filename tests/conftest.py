@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,11 @@ import pytest
 from bootstrap.sandbox.akka import AkkaCredential, AkkaEmulator
 from bootstrap.sandbox.host import Emulator, SandboxSettings
 from bootstrap.sandbox.images import ImageStore
+from tests.leaks import Figures, Watched, files_under, search
 from tests.sandbox_thread import RunningSandbox
+
+FIGURES = Figures()
+"""What all the leak scans of this process have come to."""
 
 
 @dataclass
@@ -46,12 +52,34 @@ class World:
     provider: str
     said: list[str] = field(default_factory=list)
     passwords: list[str] = field(default_factory=list)
+    extra: dict[str, str] = field(default_factory=dict)
+    """What every process is to have in its environment besides."""
+    forgiven: set[str] = field(default_factory=set)
+    """Hosts elsewhere that a test names on purpose, and that do not exist."""
+
+    def __post_init__(self) -> None:
+        # Of its own, so that all that a run writes is found; the sandbox's folder holds what it has for its own.
+        self.place = Path(tempfile.mkdtemp(prefix="pullkey-world-"))
+        for name in ("home", "tmp", "watch"):
+            (self.place / name).mkdir(mode=0o700)
+        self.watched = Watched(self.place / "watch")
+
+    def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of a person at this sandbox, whose processes are watched."""
+        own = {"HOME": str(self.place / "home"), "TMPDIR": str(self.place / "tmp"), "NO_COLOR": "1"}
+        return {
+            **self.running.process_environment(),
+            **own,
+            **self.watched.environment(),
+            **self.extra,
+            **(env or {}),
+        }
 
     def run(self, *arguments: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Result:
         """Run `pullkey` as a person would, without a terminal."""
         done = subprocess.run(
             [sys.executable, "-m", "bootstrap", *arguments],
-            env={**self.running.process_environment(), "NO_COLOR": "1", **(env or {})},
+            env=self.environment(env),
             input=stdin,
             stdin=None if stdin is not None else subprocess.DEVNULL,
             capture_output=True,
@@ -102,26 +130,35 @@ class World:
                         self.passwords.append(credential.password)
 
     def leaks(self) -> list[str]:
-        """Where a piece of a key that Akka was given stands, other than in Akka."""
-        found = []
-        texts = {"output": "".join(self.said), "call log": repr(self.running.sandbox.log.calls)}
-        state = Path(self.running.environment["PULLKEY_STATE_DIR"])
-        for path in state.rglob("*"):
-            if path.is_file():
-                texts[str(path)] = path.read_text(errors="replace")
-        for password in self.passwords:
-            for piece in pieces(password):
-                found += [f"{where} holds {piece[:6]}..." for where, text in texts.items() if piece in text]
-        return found
+        """Where a piece of a key stands, other than in Akka; and whom else the product has tried to reach."""
+        self.watched.read()
+        figures = Figures(
+            processes=len(list(self.watched.of("end"))),
+            secrets=len(self.watched.secrets()),
+            children=len(list(self.watched.of("subprocess.Popen"))),
+            handoffs=len(self.watched.handoffs()),
+            connections=len(list(self.watched.of("socket.connect"))),
+            files=len(self.watched.written()),
+        )
+        written = [Path(path) for path in self.watched.written()]
+        elsewhere = [path for path in written if path.is_file() and not path.is_relative_to(self.place)]
+        texts = [
+            ("output", "\n".join(self.said)),
+            ("call log", repr(self.running.sandbox.log.calls)),
+            *self.watched.texts(),
+            *files_under(
+                self.place / "home", self.place / "tmp", Path(self.running.environment["PULLKEY_STATE_DIR"])
+            ),
+            *((str(path), path.read_text(encoding="utf-8", errors="replace")) for path in elsewhere),
+        ]
+        found = search(texts, {*self.passwords, *self.watched.secrets()}, figures)
+        FIGURES.add(vars(figures))
+        return found + [
+            f"{host} was contacted" for host in self.watched.strays() if host not in self.forgiven
+        ]
 
-
-def pieces(password: str) -> list[str]:
-    """What of a password is enough to recognise it by: of a JSON key, the lines of its private key."""
-    try:
-        key = json.loads(password)["private_key"]
-    except (ValueError, KeyError, TypeError):
-        return [password]
-    return [line[:24] for line in key.splitlines()[2:-2]]
+    def close(self) -> None:
+        shutil.rmtree(self.place, ignore_errors=True)
 
 
 def make_world(
@@ -138,8 +175,11 @@ def make_world(
         akka = running.sandbox.emulators["akka"]
         assert isinstance(akka, AkkaEmulator)
         world = World(running, running.sandbox.emulators["cloud"], akka, provider)
-        yield world
-        assert world.leaks() == []
+        try:
+            yield world
+            assert world.leaks() == []
+        finally:
+            world.close()
 
 
 @pytest.fixture
@@ -162,10 +202,25 @@ def _own_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where the programs are promised, a test that needs them may not be skipped for their absence."""
-    import shutil
-
     for item in items:
         if item.get_closest_marker("needs_debian") and not os.environ.get("PULLKEY_TESTS_REQUIRE_DEBIAN"):
             missing = [name for name in ("docker-registry", "skopeo") if shutil.which(name) is None]
             if missing:
                 item.add_marker(pytest.mark.skip(reason=f"not installed: {', '.join(missing)}"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Under xdist the workers' figures go to the one that tells them."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["leak_figures"] = vars(FIGURES)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    FIGURES.add(getattr(node, "workeroutput", {}).get("leak_figures", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if FIGURES.processes:
+        terminalreporter.write_line(f"leak scan: {FIGURES}")

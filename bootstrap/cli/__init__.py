@@ -97,6 +97,12 @@ def main() -> NoReturn:
         # Whoever read our output has had enough; Python would complain once more at exit.
         sys.stdout = None
         code = ExitCode.DONE
+    except Exception as error:  # noqa: BLE001  - what nobody foresaw: its text, and its frames, may hold anything
+        code = _tell(
+            f"An error that pullkey does not know ({type(error).__name__} in {_frame_of(error)})",
+            "Please report it, with the command; `pullkey list` shows what Akka has.",
+            ExitCode.FAILED,
+        )
     sys.exit(int(code or 0))
 
 
@@ -105,6 +111,17 @@ def _tell(what: str, mend: str, code: ExitCode = ExitCode.USAGE) -> ExitCode:
     if mend:
         click.echo(f"  {sentence(mend)}", err=True)
     return code
+
+
+def _frame_of(error: BaseException) -> str:
+    """Where in pullkey it happened: module and line, which hold nothing of a person's."""
+    trace, where = error.__traceback__, ""
+    while trace is not None:
+        name = trace.tb_frame.f_globals.get("__name__", "")
+        if name.partition(".")[0] in ("bootstrap", "providers"):
+            where = f"{name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return where
 
 
 def _help_of(error: click.ClickException) -> str:

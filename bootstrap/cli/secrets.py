@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import resource
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,11 +20,34 @@ from bootstrap.secret import Secret
 _LIMIT = 65_536
 
 
+# Debugging aids that a person may have set for other programs, and that would print or write down what passes through
+# this one. Google's prints every answer, the key among them; gRPC's every byte; OpenSSL's the keys of the connections.
+_PRINTS_ALL = ("GOOGLE_SDK_PYTHON_LOGGING_SCOPE", "GRPC_TRACE", "GRPC_VERBOSITY", "SSLKEYLOGFILE")
+_PR_SET_DUMPABLE = 4
+
+
 def keep_to_ourselves() -> None:
-    """A core dump of this process would hold the key; the SDKs' logs are not ours to print."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Without any handler Python prints the SDKs' warnings on stderr.
+    """Before a key is there: no core dump, no reading by other processes, no log of a library's, no debugging aid."""
+    for limit in (1, 0):
+        # One byte is less than any dump, and the kernel takes it to mean a collector of dumps too; 0 means files only.
+        with contextlib.suppress(ValueError):
+            resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
+            break
+    _undumpable()
+    logging.disable(sys.maxsize)
+    # Some ask for a handler, and complain on stderr where there is none.
     logging.getLogger().addHandler(logging.NullHandler())
+    for name in _PRINTS_ALL:
+        os.environ.pop(name, None)
+
+
+def _undumpable() -> None:
+    """On Linux: other processes of this user, which are not root's, can read neither memory nor environment."""
+    import ctypes
+
+    # Elsewhere there is no such call.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def secrets_from_stdin(options: Sequence[Option], values: Mapping[str, Any]) -> dict[str, Secret | None]:
@@ -46,6 +71,7 @@ def read_stdin(option: str) -> Secret:
     Raises:
         UsageProblem: there is none, or it cannot be one.
     """
+    keep_to_ourselves()
     if sys.stdin.isatty():
         raise UsageProblem(f"{option}: stdin is a terminal, where it would show", mend="Give it from a file or a pipe, or leave the option out to be asked without echo.")  # fmt: skip
     try:

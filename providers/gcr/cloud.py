@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import email.utils
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
@@ -40,6 +41,26 @@ def _no_login(error: Exception) -> NoLogin:
         f"There is no usable Google login ({one_line(str(error), 400)})",
         mend=MEND_LOGIN,
     )
+
+
+def _spell_proxies_for_grpc() -> None:
+    """It reads their variables in lower case only; all the other libraries read both."""
+    for name in ("https_proxy", "no_proxy"):
+        if name.upper() in os.environ:
+            os.environ.setdefault(name, os.environ[name.upper()])
+
+
+def _asks_nobody_else(credentials: Any) -> Any:
+    """The same credentials, which call no address of Google's but those that were named.
+
+    Beside the first call google-auth (2.62) asks iamcredentials.googleapis.com in which regions the account may be
+    used, whatever address the person has named for that API. The answer is a hint, and there is no setting for it.
+    """
+    kind = type(credentials)
+    silent = {"_is_regional_access_boundary_lookup_required": lambda _: False}
+    # By its class, since the SDKs make copies of it.
+    credentials.__class__ = type(kind.__name__, (kind,), silent)
+    return credentials
 
 
 def sdk_missing(error: ImportError) -> UsageProblem:
@@ -86,6 +107,7 @@ class GoogleCloud:
             from google.oauth2 import service_account
         except ImportError as error:
             raise sdk_missing(error) from None
+        _spell_proxies_for_grpc()
         try:
             credentials, self.default_project = google.auth.default(scopes=_SCOPES)
             if self.impersonate:
@@ -102,6 +124,8 @@ class GoogleCloud:
                 credentials.refresh(self._request())  # type: ignore[no-untyped-call]
         except google.auth.exceptions.GoogleAuthError as error:
             raise _no_login(error) from None
+        if endpoint("PULLKEY_GOOGLE_IAMCREDENTIALS_ENDPOINT") is not None:
+            credentials = _asks_nobody_else(credentials)
         self._credentials = credentials
         return self.impersonate or getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "") or "your Google login"  # fmt: skip
 
