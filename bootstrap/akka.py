@@ -28,8 +28,11 @@ _CALL_SECONDS = 60
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 # Release notes: CLI 3.0.4 "Changed Docker credentials commands"; before it a credential was known by a UUID.
 _NAMED_SECRETS = (3, 0, 4)
-# What a call that only reads may be made again for.
-_PASSING = ("code = Unavailable", "code = DeadlineExceeded", "code = ResourceExhausted", "code = Internal")
+# What a call is made again for.
+_PASSING = (
+    "code = Unavailable", "code = DeadlineExceeded", "code = ResourceExhausted", "code = Internal", "code = Aborted",
+)  # fmt: skip
+_PAUSES = (0.5, 2.0)
 _INSTALL = "https://doc.akka.io/operations/cli/installation.html"
 
 
@@ -68,6 +71,11 @@ class Answer:
     err: str
 
     @property
+    def passes(self) -> bool:
+        """Whether it is a failure that may pass by itself."""
+        return self.code != 0 and any(reason in self.complaint for reason in _PASSING)
+
+    @property
     def complaint(self) -> str:
         """The CLI's own words on what went wrong, in one line."""
         return one_line(self.err.strip() or self.out.strip() or f"exit code {self.code}", 400)
@@ -82,12 +90,14 @@ class AkkaCli:
         deadline: of the run.
         trace: takes one line per call, without its arguments.
         program: the executable; `PULLKEY_AKKA_CLI`, else `akka` on the path.
+        lock: the descriptor of a lock that a command which changes something holds too, as long as it runs.
     """
 
     scope: AkkaScope
     deadline: Deadline
     trace: Callable[[str], None]
     program: str = field(default_factory=lambda: os.environ.get("PULLKEY_AKKA_CLI") or "akka")
+    lock: Callable[[], int | None] = lambda: None
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -125,13 +135,15 @@ class AkkaCli:
         """What Akka has for this project, in the region of the scope, or else as all the regions show it.
 
         Raises:
-            StepFailed: the CLI did not list them.
+            StepFailed: the CLI did not list them, or in no form that is known.
         """
         scope = [*self.scope.arguments(), *([] if self.scope.region else ["--all-regions"])]
         answer = await self._read(["docker", "list-credentials", *scope, "-o", "json"])
-        if answer.code != 0:
-            # Before 3.0.4 there was no JSON output for it.
-            answer = await self._read(["docker", "list-credentials", *scope])
+        if answer.code == 0:
+            with contextlib.suppress(Unreadable):
+                return merge_regions(parse_credentials(answer.out))
+        # Before 3.0.4 there was no JSON output for it.
+        answer = await self._read(["docker", "list-credentials", *scope])
         if answer.code != 0:
             raise StepFailed(f"akka docker list-credentials failed: {answer.complaint}")
         return merge_regions(parse_credentials(answer.out))
@@ -184,7 +196,7 @@ class AkkaCli:
             f"--docker-email={credential.email}",
             *self.scope.arguments(),
         ]  # fmt: skip
-        answer = await self._run(arguments, password=credential.password)
+        answer = await self._change(arguments, password=credential.password)
         if answer.code != 0:
             raise StepFailed(f"akka docker add-credentials failed: {answer.complaint}")
 
@@ -203,11 +215,19 @@ class AkkaCli:
         Raises:
             StepFailed: the CLI did not remove it.
         """
+        try:
+            await self._remove_reference(secret_name)
+        except StepFailed:
+            # It may have been done all the same: look, before somebody is told that it was not.
+            if await self.credential(secret_name) is not None:
+                raise
+
+    async def _remove_reference(self, secret_name: str) -> None:
         scope = self.scope.arguments()
-        answer = await self._run(["docker", "remove-credentials", secret_name, *scope])
+        answer = await self._change(["docker", "remove-credentials", secret_name, *scope])
         if answer.code != 0 and "unknown command" in answer.complaint:
             # The guide still says `delete-credentials`; CLIs before 3.0.4 know only that.
-            answer = await self._run(["docker", "delete-credentials", secret_name, *scope])
+            answer = await self._change(["docker", "delete-credentials", secret_name, *scope])
         _unless_gone(answer, "akka docker remove-credentials")
 
     async def remove_secret(self, secret_name: str) -> None:
@@ -217,21 +237,47 @@ class AkkaCli:
             StepFailed: the CLI did not delete it.
         """
         scope = self.scope.arguments()
-        _unless_gone(await self._run(["secrets", "delete", secret_name, *scope]), "akka secrets delete")
+        answer = await self._change(["secrets", "delete", secret_name, *scope])
+        _unless_gone(answer, "akka secrets delete")
 
     # -- running -------------------------------------------------------------------------------------------------
 
     async def _read(self, arguments: Sequence[str]) -> Answer:
         answer = await self._run(arguments)
-        for pause in (0.5, 2.0):
-            if answer.code == 0 or not any(reason in answer.complaint for reason in _PASSING):
+        for pause in _PAUSES:
+            if not answer.passes:
                 break
             await asyncio.sleep(min(pause, self.deadline.left))
             answer = await self._run(arguments)
         return answer
 
-    async def _run(self, arguments: Sequence[str], *, password: Secret | None = None) -> Answer:
+    async def _change(self, arguments: Sequence[str], *, password: Secret | None = None) -> Answer:
+        """Run a command that changes something, and again where its answer was lost or Akka is busy.
+
+        All of them come to the same however often they are done: to register is to create or replace, and what is
+        gone already is removed.
+
+        Raises:
+            OutcomeUnknown: it did not end in time.
+        """
+        for pause in _PAUSES:
+            try:
+                answer = await self._run(arguments, password=password, changes=True)
+            except OutcomeUnknown:
+                if self.deadline.passed:
+                    raise
+            else:
+                if not answer.passes:
+                    return answer
+            await asyncio.sleep(min(pause, self.deadline.left))
+        return await self._run(arguments, password=password, changes=True)
+
+    async def _run(
+        self, arguments: Sequence[str], *, password: Secret | None = None, changes: bool = False
+    ) -> Answer:
         """Run the CLI once. The password, if any, is added at the last moment and to nothing that could be printed."""
+        # If this process is killed the CLI goes on, and may register a key later than the next run would look.
+        lock = self.lock() if changes else None
         flags = [f"--timeout={_CALL_SECONDS}s", "--disable-prompt"]
         if self.scope.context:
             flags.append(f"--context={self.scope.context}")
@@ -249,6 +295,7 @@ class AkkaCli:
                 env={**os.environ, "AKKA_DISABLE_PROMPTS": "true"},
                 # A Ctrl-C in the terminal must not cut a registration in half.
                 start_new_session=True,
+                pass_fds=() if lock is None else (lock,),
             )
         except FileNotFoundError:
             raise UsageProblem(
@@ -259,7 +306,7 @@ class AkkaCli:
             # The text of this error can hold the arguments.
             raise StepFailed(f"{told} could not be started ({type(error).__name__})") from None
         try:
-            seconds = max(5.0, min(_CALL_SECONDS + 10.0, self.deadline.left))
+            seconds = self.deadline.within(_CALL_SECONDS + 10.0)
             out, err = await asyncio.wait_for(process.communicate(), seconds)
         except TimeoutError:
             raise OutcomeUnknown(f"{told} did not end within {seconds:.0f} s and was stopped") from None
@@ -292,17 +339,26 @@ def parse_credentials(text: str) -> list[HeldCredential]:
 
     No sample of the current CLI's JSON is published, so any list of objects with the known keys is taken, in any
     case; the text form is what the guide shows, whose columns are not aligned.
+
+    Raises:
+        Unreadable: it is neither, so that what Akka has is not known: it may be anything.
     """
-    rows = _json_rows(text)
-    if rows is None:
+    found, document = _json_in(text)
+    if not found:
         return _parse_table(text)
-    return [held for held in map(_from_json, rows) if held.name]
+    rows = _rows_of(document)
+    if rows is None:
+        raise Unreadable
+    credentials = [_from_json(row) for row in rows]
+    if not all(held.name for held in credentials):
+        raise Unreadable
+    return credentials
 
 
 def parse_projects(text: str, context: str = "") -> list[AkkaScope]:
     """Read `akka projects list -o json`, of which no sample of the current CLI is published either."""
     found = []
-    for row in _json_rows(text) or []:
+    for row in _rows_of(_json_in(text)[1]) or []:
         lower = _lower(row)
         name = _text(lower, "friendly_name", "friendlyname") or _text(lower, "name").rsplit("/", 1)[-1]
         owner = lower.get("owner")
@@ -333,19 +389,35 @@ def merge_regions(rows: Sequence[HeldCredential]) -> list[HeldCredential]:
     return merged
 
 
-def _json_rows(text: str) -> list[dict[str, Any]] | None:
-    """The objects of a list, or of the one list in an object; None if it is no JSON at all."""
-    # The CLI may print a notice of its own first.
-    begin = re.search(r"^[\[{]", text, re.MULTILINE)
-    if begin is None:
-        return None
-    try:
-        document = json.loads(text[begin.start() :])
-    except ValueError:
-        return []
-    if isinstance(document, dict):
-        document = next((value for value in document.values() if isinstance(value, list)), [])
-    return [row for row in document or [] if isinstance(row, dict)] if isinstance(document, list) else []
+class Unreadable(StepFailed):
+    """What the CLI has printed is of no form that is known."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "akka docker list-credentials prints what pullkey cannot read",
+            mend="See what it prints; an update of the Akka CLI, or of pullkey, may be due.",
+        )
+
+
+def _json_in(text: str) -> tuple[bool, Any]:
+    """Whether there is JSON, and the first of it: the CLI may print a notice of its own before and after."""
+    decoder = json.JSONDecoder()
+    for begin in re.finditer(r"^\s*(?=[\[{]|null\s*$)", text, re.MULTILINE):
+        with contextlib.suppress(ValueError):
+            return True, decoder.raw_decode(text, begin.end())[0]
+    return False, None
+
+
+def _rows_of(document: Any) -> list[dict[str, Any]] | None:
+    """The objects of a list, or of the one list in an object; none of null; None if it is something else."""
+    if isinstance(document, dict) and document:
+        lists = [value for value in document.values() if isinstance(value, list | None)]
+        if not lists:
+            return None
+        document = lists[0]
+    if not isinstance(document, list):
+        return None if document else []
+    return document if all(isinstance(row, dict) for row in document) else None
 
 
 def _lower(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -377,7 +449,10 @@ def _parse_table(text: str) -> list[HeldCredential]:
         number for number, line in enumerate(lines) if line.split()[0] in ("NAME", "ID") and "SERVER" in line
     ]
     if not heads:
-        return []
+        # Nobody has documented what is printed where there are none.
+        if not lines or (len(lines) == 1 and lines[0].lower().startswith("no ")):
+            return []
+        raise Unreadable
     columns = lines[heads[0]].split()
     rows = lines[heads[0] + 1 :]
     found = []

@@ -425,7 +425,9 @@ class Run:
             host = await self.session.host()
         except PullkeyError as error:
             return Attempt(Verdict.UNREACHABLE, error.what)
-        return await fetch_challenge(host, trace=self.context.trace)
+        return await fetch_challenge(
+            host, seconds=self.context.deadline.within(30.0), trace=self.context.trace
+        )
 
     async def _trusted_challenge(self) -> Challenge:
         answered = await self._challenge()

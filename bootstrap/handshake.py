@@ -41,6 +41,7 @@ _MANIFESTS = ", ".join([
 ])  # fmt: skip
 _PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"([^"]*)"|([^",\s]+))')
 _BODY_LIMIT = 1_000_000
+_SECONDS = 30.0
 # Which other host may be given the credential, because the registry's owner is known to keep its tokens there.
 _KNOWN_REALMS = {"registry-1.docker.io": "auth.docker.io", "index.docker.io": "auth.docker.io"}
 # Under these each name is another customer's, and the Public Suffix List (of 2026-10-23) does not have them.
@@ -165,13 +166,17 @@ def _bare(host: str) -> str:
     return host.partition(":")[0]
 
 
-async def fetch_challenge(host: str, *, timeout: float = 30.0, trace: Tell = _silent) -> Challenge | Attempt:  # noqa: ASYNC109
+async def fetch_challenge(
+    host: str, *, seconds: float = _SECONDS, trace: Tell = _silent
+) -> Challenge | Attempt:
     """Ask the registry how it wants to be spoken to; an `Attempt` says why that did not work. Sends no credential."""
     try:
-        async with _client(timeout, host, trace) as client:
+        async with asyncio.timeout(seconds), _client(_SECONDS, host, trace) as client:
             response = await client.get(f"https://{host}/v2/")
     except httpx.HTTPError as error:
         return _unanswered(error, host)
+    except TimeoutError:
+        return _too_late(host)
     if response.status_code == 200:
         if _is_page(response):
             return Attempt(Verdict.UNREACHABLE, f"{host}/v2/ is a web page, not a registry")
@@ -272,15 +277,20 @@ async def open_to_all(probe: Probe, challenge: Challenge, *, trace: Tell = _sile
 
 
 async def exchange(
-    probe: Probe, challenge: Challenge, credential: Credential | None, *, trace: Tell = _silent
+    probe: Probe,
+    challenge: Challenge,
+    credential: Credential | None,
+    *,
+    trace: Tell = _silent,
+    seconds: float = _SECONDS,
 ) -> Attempt:
     """Do the whole exchange once, on a connection of its own, so that several reach several of the cloud's servers.
 
-    Without a credential it is what anybody would be told.
+    Without a credential it is what anybody would be told. It takes no longer than `seconds`.
     """
     basic = httpx.BasicAuth(credential.username, credential.password.reveal()) if credential else None
     try:
-        async with _client(30.0, probe.host, trace) as client:
+        async with asyncio.timeout(seconds), _client(_SECONDS, probe.host, trace) as client:
             if challenge.scheme == "none":
                 response = await _read(client, probe)
                 if response.status_code != 401 or basic is None:
@@ -304,6 +314,12 @@ async def exchange(
             return _judged(probe, await _read(client, probe, headers={"Authorization": f"Bearer {token}"}))
     except httpx.HTTPError as error:
         return _unanswered(error, probe.host)
+    except TimeoutError:
+        return _too_late(probe.host)
+
+
+def _too_late(host: str) -> Attempt:
+    return Attempt(Verdict.UNREACHABLE, f"{host} does not answer in time")
 
 
 async def _read(client: httpx.AsyncClient, probe: Probe, **how: Any) -> httpx.Response:
@@ -453,7 +469,10 @@ async def prove(
     told: set[Verdict] = set()
     while True:
         attempts = await asyncio.gather(
-            *(exchange(probe, challenge, credential, trace=trace) for _ in range(patience.at_once))
+            *(
+                exchange(probe, challenge, credential, trace=trace, seconds=deadline.within(_SECONDS))
+                for _ in range(patience.at_once)
+            )
         )
         bad = [attempt for attempt in attempts if attempt.verdict is not Verdict.PULLS]
         if not bad:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -152,6 +153,11 @@ class Offboarding:
                 raise Interrupted("It was interrupted; what is marked and not done is still there", mend=f"Go on with: {self._wanted.command}")  # fmt: skip
             if not await self._remove(item):
                 # Behind a credential that Akka still has, nothing may go.
+                if self.parting.changed:
+                    rest = going[going.index(item) :]
+                    self.parting.left_over += [
+                        LeftOver(one.removal.what, one.removal.command) for one in rest
+                    ]
                 raise StepFailed(f"{item.detail}, so what stands behind it was left alone", mend="Run it again in a while.")  # fmt: skip
         self._end_journal()
         self.parting.left_over += [
@@ -214,12 +220,13 @@ class Offboarding:
             await self._akka.remove_secret(name)
             return f"deleted Akka's secret {name}"
 
+        delete = shlex.join(["akka", "secrets", "delete", name, *self._akka.scope.arguments()])
         kept = Removal(Fate.KEEP, f"Akka's secret {name}", "--keep-secret; its key pulls nothing any more")
         return [
             Item("reference", Removal(Fate.REMOVE, f"Akka's credential {name} of {project}"), reference),
             Item("secret", kept)
             if self._wanted.keep_secret
-            else Item("secret", Removal(Fate.REMOVE, f"Akka's secret {name}"), secret),
+            else Item("secret", Removal(Fate.REMOVE, f"Akka's secret {name}", command=delete), secret),
         ]
 
     async def _all_records(self) -> list[tuple[str, HeldCredential]]:

@@ -13,6 +13,7 @@ from stamina.instrumentation import set_on_retry_hooks
 set_on_retry_hooks([])
 
 T = TypeVar("T")
+_AFTER_SECONDS = 5.0
 
 
 class Deadline:
@@ -29,6 +30,13 @@ class Deadline:
     @property
     def passed(self) -> bool:
         return self.left <= 0
+
+    def within(self, seconds: float) -> float:
+        """How long one call may take that is given `seconds` at most: no longer than is left of the run.
+
+        What is called after that, to undo and to see what is left, has a little time of its own.
+        """
+        return min(seconds, max(self.left, _AFTER_SECONDS))
 
 
 Tell = Callable[[str], None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.akka import parse_credentials
+from bootstrap.akka import Unreadable, parse_credentials
 from bootstrap.common_steps import same_server
 from bootstrap.provider import HeldCredential
 
@@ -42,9 +43,22 @@ def test_every_form_that_is_known_is_read(text: str) -> None:
     assert parse_credentials(text) == [HELD]
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", "{}", "No credentials found.", '"text"', "5", '[1, "x", null]', "[{]", "<html>"])  # fmt: skip
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"items": null}', "No credentials found.", "NAME STATUS SERVER"])  # fmt: skip
 def test_nothing_is_an_empty_list(text: str) -> None:
     assert parse_credentials(text) == []
+
+
+@pytest.mark.parametrize("text", ['"text"', "5", '[1, "x", null]', "[{]", "<html>", '{"items": {"0": []}}', '[{"server": "x"}]', "~~ (c) nobody documented this"])  # fmt: skip
+def test_what_cannot_be_read_is_not_taken_for_nothing(text: str) -> None:
+    """Else a credential that Akka has would be overwritten, or removed, as one that is not there."""
+    with pytest.raises(Unreadable):
+        parse_credentials(text)
+
+
+def test_a_notice_may_look_like_json() -> None:
+    text = f"[99.0.0] is available {{really}}\n{json.dumps([vars(HELD)])}\nSee you."
+    assert parse_credentials(text) == [HELD]
+    assert parse_credentials(f"[99.0.0] is available\n{GUIDE}") == [HELD]
 
 
 def test_blank_columns_do_not_shift_the_others() -> None:
@@ -68,12 +82,14 @@ JSON: Any = st.recursive(
 
 @given(JSON)
 def test_any_json_is_read_or_passed_over(document: Any) -> None:
-    assert all(held.name for held in parse_credentials(json.dumps(document)))
+    with contextlib.suppress(Unreadable):
+        assert all(held.name for held in parse_credentials(json.dumps(document)))
 
 
 @given(st.text())
 def test_any_text_is_read_or_passed_over(text: str) -> None:
-    parse_credentials(text)
+    with contextlib.suppress(Unreadable):
+        parse_credentials(text)
 
 
 def test_a_server_is_one_however_it_is_spelled() -> None:

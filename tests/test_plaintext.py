@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import grpc
 import pytest
 
+from bootstrap.waiting import Deadline
 from providers.gcr.cloud import GoogleCloud
 from tests.conftest import World
 
@@ -67,7 +68,7 @@ def test_google_through_plaintext_on_loopback(monkeypatch: pytest.MonkeyPatch) -
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         monkeypatch.setenv("PULLKEY_GOOGLE_IAM_ENDPOINT", f"http://127.0.0.1:{port}")
-        cloud = GoogleCloud("", lambda _: None)
+        cloud = GoogleCloud("", lambda _: None, Deadline(60))
         with pytest.raises(exceptions.NotFound):
             await cloud.account("projects/p/serviceAccounts/x")
         await cloud.close()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bootstrap.errors import UsageProblem
 from bootstrap.once import Once
 from bootstrap.settings import endpoint
+from bootstrap.waiting import Deadline
 from bootstrap.words import one_line
 from providers.acr import claims
 from providers.acr.calls import INSTALL, CallRefused, NoLogin, traced
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _READ_SECONDS = 30
+_CALL_SECONDS = 120.0
 _RETRIES = 3
 _SEARCHES_AT_ONCE = 16
 _RESOURCE_ID = re.compile(r"^/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)/", re.IGNORECASE)  # fmt: skip
@@ -79,11 +81,15 @@ class Azure:
         auth: one of `target.LOGINS`.
         tenant: the directory, or "" for the login's own.
         trace: takes one line per call, without secrets.
+        deadline: of the run; no call is waited for much longer.
     """
 
     graph: Graph
 
-    def __init__(self, cloud: str, auth: str, tenant: str, trace: Callable[[str], None]) -> None:
+    def __init__(
+        self, cloud: str, auth: str, tenant: str, trace: Callable[[str], None], deadline: Deadline
+    ) -> None:
+        self._deadline = deadline
         self._cloud = CLOUDS[cloud]
         self._auth = auth
         self._tenant = tenant
@@ -131,7 +137,9 @@ class Azure:
         manager = endpoint("PULLKEY_AZURE_RESOURCE_MANAGER_ENDPOINT")
         self._manager = manager.url if manager else self._cloud.resource_manager
         with self._needs_login():
-            self._login = Login(make_credential(self._cloud, self._auth, self._tenant), self._tenant)
+            self._login = Login(
+                make_credential(self._cloud, self._auth, self._tenant), self._tenant, self._deadline
+            )
         self._transport = AioHttpTransport()
         return self._login
 
@@ -146,7 +154,7 @@ class Azure:
 
         graph = endpoint("PULLKEY_AZURE_GRAPH_ENDPOINT")
         url = graph.url if graph else self._cloud.graph
-        self.graph = Graph(login, url, f"{self._cloud.graph}/.default", self._trace)
+        self.graph = Graph(login, url, f"{self._cloud.graph}/.default", self._trace, self._deadline)
         with self._needs_login():
             token = await login.get_token(self.graph.scope, enable_cae=True)
         self.graph_claims = claims.read(token.token)
@@ -205,8 +213,11 @@ class Azure:
             from azure.core.exceptions import AzureError, DecodeError, HttpResponseError
 
             try:
-                return await call()
-            except (DecodeError, ValueError):
+                async with asyncio.timeout(self._deadline.within(_CALL_SECONDS)):
+                    return await call()
+            except TimeoutError:
+                raise CallRefused(0, "", "there was no answer in time") from None
+            except (DecodeError, ValueError, AttributeError, TypeError, LookupError):
                 # It was answered, and nobody knows what.
                 raise CallRefused(0, "", "its answer cannot be read") from None
             except HttpResponseError as error:
@@ -366,6 +377,8 @@ def _call_refused(error: Any) -> CallRefused:
 
 def _registry(found: Any) -> Registry:
     properties = found.properties
+    if not (found.id and found.name and properties.login_server):
+        raise ValueError
     rules = properties.network_rule_set
 
     def said(value: Any) -> str:
@@ -384,6 +397,8 @@ def _registry(found: Any) -> Registry:
 
 
 def _assignment(found: Any) -> Assignment:
+    if not (found.id and found.name):
+        raise ValueError
     return Assignment(
         id=str(found.id),
         name=str(found.name).lower(),

@@ -7,8 +7,9 @@ once, and whoever made it judges the answer.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ import httpx
 import stamina
 
 from bootstrap.secret import Secret
+from bootstrap.waiting import Deadline
 from providers.acr.calls import CallRefused, traced
 from providers.acr.facts import Facts
 
@@ -104,9 +106,12 @@ class Graph:
         url: the endpoint, without path.
         scope: what its tokens are asked for.
         trace: takes one line per call, without secrets.
+        deadline: of the run; no call is waited for much longer.
     """
 
-    def __init__(self, login: Any, url: str, scope: str, trace: Callable[[str], None]) -> None:
+    def __init__(
+        self, login: Any, url: str, scope: str, trace: Callable[[str], None], deadline: Deadline
+    ) -> None:
         from kiota_authentication_azure.azure_identity_authentication_provider import (
             AzureIdentityAuthenticationProvider,
         )
@@ -121,6 +126,7 @@ class Graph:
         self.scope = scope
         self._facts = Facts()
         self._trace = trace
+        self._deadline = deadline
         host = urlsplit(url).hostname or ""
         self._http = GraphClientFactory.create_with_default_middleware(
             client=KiotaClientFactory.get_default_client()
@@ -150,12 +156,17 @@ class Graph:
             from kiota_abstractions.api_error import APIError
 
             try:
-                return await call()
+                async with asyncio.timeout(self._deadline.within(_SECONDS)):
+                    return await call()
+            except CallRefused:
+                raise
             except APIError as error:
                 raise _call_refused(error) from None
+            except TimeoutError:
+                raise CallRefused(0, "", "there was no answer in time") from None
             except (httpx.TransportError, AzureError) as error:
                 raise CallRefused(0, "", type(error).__name__) from None
-            except ValueError:
+            except Exception:  # noqa: BLE001  - the SDK raises anything, a bare Exception too, where it cannot read it
                 raise CallRefused(0, "", "its answer cannot be read") from None
 
         return await traced(self._trace, method, resource, translated)
@@ -163,7 +174,11 @@ class Graph:
     async def _read(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
         """A read may be repeated. The SDK does that where it is told 429, 503 and 504, and not for a lost connection."""
         async for attempt in stamina.retry_context(
-            on=_comes_again, attempts=3, wait_initial=0.2, wait_max=2.0
+            on=_comes_again,
+            attempts=3,
+            wait_initial=0.2,
+            wait_max=2.0,
+            timeout=self._deadline.within(_SECONDS),
         ):
             with attempt:
                 return await self._sent(method, resource, call)
@@ -212,8 +227,8 @@ class Graph:
 
     async def _got(self, builder: Any) -> Application:
         found = await self._answer(builder.to_get_request_information(), self._models.Application)
-        if found is None:
-            raise CallRefused(0, "", "its answer is empty")
+        if found is None or not found.id or not found.app_id or found.password_credentials is None:
+            raise CallRefused(0, "", "its answer cannot be read")
         return _as_application(found)
 
     async def _or_none(self, found: Awaitable[T]) -> T | None:
@@ -241,7 +256,7 @@ class Graph:
                 ),
                 self._models.Applications,
             )
-            found = [_as_application(one) for one in (page.value if page else None) or ()]
+            found = [_as_application(one) for one in _all(page)]
             # Graph compares without regard to case.
             return [one for one in found if one.display_name == display_name]
 
@@ -277,7 +292,7 @@ class Graph:
         async def listed() -> list[str]:
             # An application has at most 20 of them ("federatedIdentityCredential resource type"): one page.
             page = await self._answer(builder.to_get_request_information(), self._models.FederatedCredentials)
-            return [one.name or str(one.id) for one in (page.value if page else None) or ()]
+            return [one.name or str(one.id) for one in _all(page)]
 
         return await self._read("ListFederatedIdentityCredentials", object_id, listed)
 
@@ -292,7 +307,9 @@ class Graph:
 
         async def got() -> Principal | None:
             found = await self._answer(builder.to_get_request_information(), self._models.ServicePrincipal)
-            return Principal(str(found.id), found.account_enabled is not False) if found else None
+            if found is None or not found.id:
+                raise CallRefused(0, "", "its answer cannot be read")
+            return Principal(found.id, found.account_enabled is not False)
 
         return await self._or_none(self._read("GetServicePrincipal", app_id, got))
 
@@ -382,6 +399,14 @@ class Graph:
             return rights is None or rights.allowed_to_create_apps is not False
 
         return await self._read("GetAuthorizationPolicy", "policies", got)
+
+
+def _all(page: Any) -> Sequence[Any]:
+    """What a page lists. One without a list is no page: it does not say that there is nothing."""
+    if page is None or page.value is None:
+        raise CallRefused(0, "", "its answer cannot be read")
+    values: Sequence[Any] = page.value
+    return values
 
 
 def _as_application(found: graph_models.Application) -> Application:

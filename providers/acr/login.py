@@ -7,17 +7,19 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from bootstrap.settings import endpoint
+from bootstrap.waiting import Deadline
 from bootstrap.words import one_line
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
 
 _TOKEN_MARGIN_SECONDS = 300
+_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,10 @@ class Login:
     The SDK's clients keep a token each, and `az` is a program that takes half a second to answer.
     """
 
-    def __init__(self, credential: Any, tenant: str) -> None:
+    def __init__(self, credential: Any, tenant: str, deadline: Deadline) -> None:
         self._credential = credential
         self._tenant = tenant
+        self._deadline = deadline
         self._tokens: dict[tuple[str, ...], AccessToken] = {}
         self._lock = asyncio.Lock()
 
@@ -76,9 +79,21 @@ class Login:
                 return kept
             tenant = tenant_id or self._tenant
             more = {**({"claims": claims} if claims else {}), **({"tenant_id": tenant} if tenant else {})}
-            token: AccessToken = await self._credential.get_token(*scopes, **more, **options)
+            token = await self._asked(scopes, {**more, **options})
             self._tokens[scopes] = token
             return token
+
+    async def _asked(self, scopes: tuple[str, ...], options: Mapping[str, Any]) -> AccessToken:
+        from azure.core.exceptions import ClientAuthenticationError
+
+        try:
+            async with asyncio.timeout(self._deadline.within(_SECONDS)):
+                token: AccessToken = await self._credential.get_token(*scopes, **options)
+        except TimeoutError:
+            raise ClientAuthenticationError("there was no answer in time") from None
+        except (AttributeError, TypeError, ValueError, LookupError):
+            raise ClientAuthenticationError("the directory's answer cannot be read") from None
+        return token
 
     async def close(self) -> None:
         await self._credential.close()

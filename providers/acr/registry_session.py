@@ -17,7 +17,9 @@ from providers.acr.target import AcrTarget, is_guid
 
 def cloud_of(context: RunContext, *, cloud: str, auth: str, tenant: str) -> Azure:
     """The login of a command, the same for all of its sessions; whoever runs the command closes it."""
-    return context.shared.get(("acr", cloud, auth, tenant), lambda: Azure(cloud, auth, tenant, context.trace))
+    return context.shared.get(
+        ("acr", cloud, auth, tenant), lambda: Azure(cloud, auth, tenant, context.trace, context.deadline)
+    )
 
 
 class RegistrySession(Session):

@@ -52,7 +52,7 @@ def _libraries() -> Check:
 
 async def _login(context: RunContext, login: Mapping[str, Any]) -> list[Check]:
     try:
-        google = shared_cloud(context.shared, impersonated(login), context.trace)
+        google = shared_cloud(context, impersonated(login))
     except PullkeyError as error:
         return [Check("Google login", False, error.what, error.mend)]
     try:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import email.utils
+import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 from bootstrap.errors import PullkeyError, StepFailed, UsageProblem
 from bootstrap.once import Once
 from bootstrap.settings import endpoint
+from bootstrap.waiting import Deadline
 from bootstrap.words import one_line
 from providers.gcr.policy import VERSION
 
@@ -76,10 +78,12 @@ class GoogleCloud:
     Args:
         impersonate: e-mail of a service account to act as, or "".
         trace: takes one line per call, without secrets.
+        deadline: of the run; no call is waited for much longer.
     """
 
-    def __init__(self, impersonate: str, trace: Callable[[str], None]) -> None:
+    def __init__(self, impersonate: str, trace: Callable[[str], None], deadline: Deadline) -> None:
         self.impersonate = impersonate
+        self._deadline = deadline
         self.connect = Once(self._connect)
         self._trace = trace
         self._credentials: Any = None
@@ -136,7 +140,7 @@ class GoogleCloud:
         inner = google.auth.transport.requests.Request()
 
         def call(*arguments: Any, **options: Any) -> Any:
-            answer = inner(*arguments, **options)
+            answer = inner(*arguments, **{"timeout": self._deadline.within(_READ_SECONDS), **options})
             with contextlib.suppress(KeyError, ValueError, TypeError):
                 told = email.utils.parsedate_to_datetime(answer.headers["date"])
                 self.skew = dt.datetime.now(dt.UTC) - told.astimezone(dt.UTC)
@@ -227,18 +231,48 @@ class GoogleCloud:
             exceptions.DeadlineExceeded,
             exceptions.InternalServerError,
             exceptions.ResourceExhausted,
+            *_UNREADABLE,
         )
         retry = retry_async.AsyncRetry(predicate=busy, initial=0.3, maximum=5.0, timeout=_READ_SECONDS)
         return {"retry": retry, "timeout": _READ_SECONDS}
 
-    async def _call(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+    async def _call(
+        self,
+        method: str,
+        resource: str,
+        call: Callable[[], Awaitable[T]],
+        *,
+        seconds: float = _CHANGE_SECONDS,
+        silent: bool = False,
+    ) -> T:
+        """One call, with the SDK's repeats of it.
+
+        Args:
+            method: what it is called in the trace.
+            resource: what it is about.
+            call: makes it.
+            seconds: how long it may take.
+            silent: a success has no answer. Else none is one that cannot be read: gRPC only logs that.
+
+        Raises:
+            google.api_core.exceptions.GoogleAPICallError: whatever went wrong.
+            google.auth.exceptions.GoogleAuthError: the login has ended.
+        """
         begin = time.monotonic()
         status = "OK"
         try:
-            return await call()
+            async with asyncio.timeout(self._deadline.within(seconds)):
+                answer = await call()
+            if answer is None and not silent:
+                raise ValueError
         except Exception as error:
-            status = status_of(error)
-            raise
+            told = _as_refusal(error)
+            status = status_of(told)
+            if told is error:
+                raise
+            raise told from None
+        else:
+            return answer
         finally:
             self._trace(f"google {method} {resource} {status} {(time.monotonic() - begin) * 1000:.0f} ms")
 
@@ -297,7 +331,7 @@ class GoogleCloud:
             operation = await self.services.batch_enable_services(request=request, timeout=_CHANGE_SECONDS)
             await operation.result(timeout=seconds)
 
-        await self._call("BatchEnableServices", project, enable)
+        await self._call("BatchEnableServices", project, enable, seconds=seconds, silent=True)
 
     async def forbids(self, project: str, constraint: str) -> bool:
         """Whether a boolean constraint of the organisation is in force for the project."""
@@ -347,11 +381,15 @@ class GoogleCloud:
         request = iam_policy_pb2.GetIamPolicyRequest(
             resource=resource, options=options_pb2.GetPolicyOptions(requested_policy_version=VERSION)
         )
-        return await self._call(
-            "GetIamPolicy",
-            resource,
-            lambda: self._keeper(resource).get_iam_policy(request=request, **self._reading),
-        )
+
+        async def read() -> Any:
+            found = await self._keeper(resource).get_iam_policy(request=request, **self._reading)
+            if not found.etag:
+                # Each policy has one. What came is none, and written back it would take everybody's rights.
+                raise ValueError
+            return found
+
+        return await self._call("GetIamPolicy", resource, read)
 
     async def set_policy(self, resource: str, policy: Any) -> None:
         """Write a policy that was read with its etag; a conflict is an error, and asks for reading it again."""
@@ -400,6 +438,7 @@ class GoogleCloud:
             "DeleteServiceAccount",
             resource,
             lambda: self.iam.delete_service_account(name=resource, timeout=_CHANGE_SECONDS),
+            silent=True,
         )
 
     async def user_keys(self, resource: str) -> Mapping[str, Any]:
@@ -424,11 +463,15 @@ class GoogleCloud:
             name=resource,
             private_key_type=iam_admin_v1.ServiceAccountPrivateKeyType.TYPE_GOOGLE_CREDENTIALS_FILE,
         )
-        return await self._call(
-            "CreateServiceAccountKey",
-            resource,
-            lambda: self.iam.create_service_account_key(request=request, retry=None, timeout=_CHANGE_SECONDS),
-        )
+
+        async def create() -> Any:
+            made = await self.iam.create_service_account_key(
+                request=request, retry=None, timeout=_CHANGE_SECONDS
+            )
+            json.loads(made.private_key_data)  # a key that cannot be read counts as no answer
+            return made
+
+        return await self._call("CreateServiceAccountKey", resource, create)
 
     async def upload_key(self, resource: str, certificate: bytes) -> Any:
         """Let the holder of the private half of this certificate's key be the account. Never retried here."""
@@ -460,6 +503,7 @@ class GoogleCloud:
             "DeleteServiceAccountKey",
             resource,
             lambda: self.iam.delete_service_account_key(name=resource, retry=None, timeout=_CHANGE_SECONDS),
+            silent=True,
         )
 
     async def switch_key(self, resource: str, *, on: bool) -> None:
@@ -471,6 +515,7 @@ class GoogleCloud:
                 "EnableServiceAccountKey",
                 resource,
                 lambda: self.iam.enable_service_account_key(request=enable, timeout=_CHANGE_SECONDS),
+                silent=True,
             )
         else:
             disable = iam_admin_v1.DisableServiceAccountKeyRequest(name=resource)
@@ -478,6 +523,7 @@ class GoogleCloud:
                 "DisableServiceAccountKey",
                 resource,
                 lambda: self.iam.disable_service_account_key(request=disable, timeout=_CHANGE_SECONDS),
+                silent=True,
             )
 
 
@@ -499,6 +545,23 @@ def of_account(resource: str) -> str:
 
 
 # -- errors --------------------------------------------------------------------------------------------------------
+
+# What the SDKs raise, or stumble over, where an answer is not of the form that was documented.
+_UNREADABLE = (AttributeError, TypeError, ValueError, LookupError)
+
+
+def _as_refusal(error: Exception) -> Exception:
+    """The same as one of Google's own errors, which all who call know: also where there is no answer, or none of use."""
+    from google.api_core import exceptions
+
+    if isinstance(error, exceptions.RetryError) and error.cause is not None:
+        # What it was repeated for says more than that it was.
+        return _as_refusal(error.cause)
+    if isinstance(error, TimeoutError | exceptions.RetryError):
+        return exceptions.DeadlineExceeded("there was no answer in time")  # type: ignore[no-untyped-call]
+    if isinstance(error, _UNREADABLE):
+        return exceptions.Unknown("its answer cannot be read")  # type: ignore[no-untyped-call]
+    return error
 
 
 def status_of(error: BaseException) -> str:

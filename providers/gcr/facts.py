@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from typing import Any
 
 from bootstrap.once import Once
-from bootstrap.provider import Shared
+from bootstrap.provider import RunContext, Shared
 from providers.gcr.cloud import GoogleCloud
 
 
@@ -71,9 +71,11 @@ class Facts:
         )
 
 
-def shared_cloud(shared: Shared, impersonate: str, trace: Callable[[str], None]) -> GoogleCloud:
-    """The one login and the connections of a command; closed with `shared`."""
-    return shared.get(("gcr", impersonate), lambda: GoogleCloud(impersonate, trace))
+def shared_cloud(context: RunContext, impersonate: str) -> GoogleCloud:
+    """The one login and the connections of a command; closed with `context.shared`."""
+    return context.shared.get(
+        ("gcr", impersonate), lambda: GoogleCloud(impersonate, context.trace, context.deadline)
+    )
 
 
 def shared_facts(shared: Shared, cloud: GoogleCloud) -> Facts:

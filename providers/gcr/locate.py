@@ -51,7 +51,7 @@ async def locate(held: HeldCredential, context: RunContext, login: Mapping[str, 
     """See `bootstrap.provider.Provider.locate`."""
     from google.api_core import exceptions
 
-    google = shared_cloud(context.shared, impersonated(login), context.trace)
+    google = shared_cloud(context, impersonated(login))
     await google.connect()
     search = _Search(held, shared_facts(context.shared, google))
     try:

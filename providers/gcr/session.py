@@ -36,7 +36,7 @@ class GcrSession(Session):
     def __init__(self, target: GcrTarget, context: RunContext) -> None:
         self.target = target
         self.context = context
-        self.cloud = shared_cloud(context.shared, target.impersonate, context.trace)
+        self.cloud = shared_cloud(context, target.impersonate)
         self.facts = shared_facts(context.shared, self.cloud)
         self.account_made = False
         # Keys that sessions of this command have made; none of these has appeared by chance.
