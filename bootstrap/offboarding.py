@@ -23,6 +23,8 @@ from bootstrap.provider import HeldCredential, RunContext, Session
 from bootstrap.reporter import Reporter
 from bootstrap.steps import Fate, Removal, StillThere
 
+_UNSEEN_USES = "whether others use it could not be seen"
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -325,7 +327,9 @@ class Offboarding:
                 why_not = ["--keep-identity"]
             if removal.fate is Fate.REMOVE and why_not:
                 why = _in_short(why_not)
-                removal, act = Removal(Fate.KEEP, removal.what, why, removal.command), None
+                # What may be used by nobody is left over: somebody must look.
+                fate = Fate.UNSEEN if all(use.startswith(_UNSEEN_USES) for use in why_not) else Fate.KEEP
+                removal, act = Removal(fate, removal.what, why, removal.command), None
             items.append(Item(step.name, removal, act))
         return items
 
@@ -335,7 +339,7 @@ class Offboarding:
         try:
             return await session.used_by_others(ours)
         except PullkeyError as error:
-            return [f"whether others use it could not be seen: {error.what}"]
+            return [f"{_UNSEEN_USES}: {error.what}"]
 
     # -- doing ---------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-_UNDO_SECONDS = 60.0
+_UNDO_SECONDS = 30.0
 
 
 @dataclass(frozen=True)

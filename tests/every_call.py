@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,7 +137,7 @@ class Stage:
 
     def _run(self, arguments: Sequence[str], stdin: str | None, timeout: float) -> Ended:
         owner = {"PULLKEY_DOCKER_HUB_HUB_USER": "acmeowner"} if "acmeowner" in self.kind.onboarding else {}
-        env = {**self.world.running.process_environment(), "NO_COLOR": "1", "PULLKEY_OVERLAP": "0", **owner}
+        env = self.world.environment({"PULLKEY_OVERLAP": "0", **owner})
         ended = self.server.run(arguments, env, stdin=stdin, limit=timeout + GRACE_SECONDS + 30)
         self.world.said += [ended.out, ended.err]
         self.world._remember_passwords()
@@ -157,8 +157,8 @@ def stage(server: ForkServer, kind: str, settings: SandboxSettings | None = None
             worlds.close()
 
 
-def calls_of(server: ForkServer, kind: str, command: str) -> list[str]:
-    """The calls of a clean run, as `API.METHOD#N`.
+def calls_of(server: ForkServer, kind: str, command: str) -> dict[str, bool]:
+    """The calls of a clean run, as `API.METHOD#N`, and whether each can change something.
 
     Raises:
         RuntimeError: it does not end well even though nothing goes wrong.
@@ -170,11 +170,11 @@ def calls_of(server: ForkServer, kind: str, command: str) -> list[str]:
         if ended.code != 0:
             raise RuntimeError(f"a clean {command} of {kind} ends with {ended.code}: {ended.err}")
         seen: dict[str, int] = {}
-        found = []
+        found = {}
         for call in on.world.running.sandbox.log.calls[begin:]:
             name = f"{call.api}.{call.method}"
             seen[name] = seen.get(name, 0) + 1
-            found.append(f"{name}#{seen[name]}")
+            found[f"{name}#{seen[name]}"] = call.changes
         return found
 
 
@@ -306,32 +306,43 @@ def all_cases(kind: str, command: str, calls: Iterable[str]) -> list[Case]:
     ]
 
 
-def selection(kind: str, command: str, calls: Iterable[str], known: set[str], each: int = 2) -> list[Case]:
-    """Some faults for each call that is not `known` yet, which are then.
+def selection(kind: str, command: str, calls: Mapping[str, bool], known: set[str]) -> list[Case]:
+    """For each call that is not `known` yet (which it is then) some faults: two if it changes something, else one.
 
     They go round, so that each fault comes to each provider; always the same for the same calls.
 
     Args:
         kind: a key of `KINDS`.
         command: one of `COMMANDS`.
-        calls: of a clean run.
-        known: the calls, as `COMMAND API.METHOD`, that were selected for another kind of the same provider.
-        each: how many faults a call gets.
+        calls: of a clean run, as `calls_of` tells them.
+        known: what was selected before.
     """
-    methods = dict.fromkeys(call.partition("#")[0] for call in sorted(calls))
-    new = [method for method in methods if f"{command} {method}" not in known]
-    known |= {f"{command} {method}" for method in new}
-    names = list(FAULTS)
-    first = COMMANDS.index(command) * 7 + list(KINDS).index(kind) * 3
-    return [
-        # 11 and the number of faults have no common factor, so two faults of one call are of different kinds.
-        Case(
-            kind,
-            command,
-            f"{method}#1",
-            names[(first + number * each + nth * 11) % len(names)],
-            bool((number + nth) % 2),
-        )
-        for number, method in enumerate(new)
-        for nth in range(each)
-    ]
+    provider, names = KINDS[kind].provider, list(FAULTS)
+    cases: list[Case] = []
+    # Side by side calls come in another order each time.
+    for call in sorted(calls):
+        method = call.partition("#")[0]
+        # What every provider does in the same way is made to fail for one of them, except where something is changed.
+        of = "any" if method.startswith("akka.") and not calls[call] else provider
+        if f"{of} {command} {method}" in known:
+            continue
+        known.add(f"{of} {command} {method}")
+        for nth in range(2 if calls[call] else 1):
+            turn = _turn(known, provider)
+            cases.append(
+                Case(
+                    kind,
+                    command,
+                    f"{method}#1",
+                    names[turn * 7 % len(names)],
+                    turn // len(names) % 2 == nth % 2,
+                )
+            )
+    return cases
+
+
+def _turn(known: set[str], provider: str) -> int:
+    """How many cases a provider has had. 7 and the number of faults have no common factor, so each has its turn."""
+    turn = next(number for number in range(10_000) if f"{provider} {number}" not in known)
+    known.add(f"{provider} {turn}")
+    return turn

@@ -14,7 +14,7 @@ from bootstrap.link import local_name
 from bootstrap.once import Once
 from bootstrap.provider import KeyFacts, RunContext
 from bootstrap.steps import Findings, Notice, State, Step
-from bootstrap.waiting import wait_out
+from bootstrap.waiting import Deadline, wait_out
 from providers.acr import claims
 from providers.acr.calls import CallRefused, as_sentence
 from providers.acr.cloud import Assignment, Registry
@@ -36,6 +36,8 @@ from providers.acr.target import AcrTarget
 
 # The directory's clock and ours differ, and a lifetime that is a second too long is refused.
 _CLOCK_MARGIN = dt.timedelta(minutes=5)
+
+_REMOVAL_SECONDS = 60.0
 
 
 class AcrSession(RegistrySession):
@@ -305,7 +307,7 @@ class AcrSession(RegistrySession):
                     if isinstance(error, CallRefused) and error.status in (400, 404)
                     else busy(error)
                 ),
-                deadline=self.undo_deadline(),
+                deadline=Deadline(self.context.deadline.within(_REMOVAL_SECONDS)),
                 tell=self.context.tell,
             )
 

@@ -86,14 +86,14 @@ class TokenSession(RegistrySession):
                 return slot
         return None
 
-    async def clear(self, token: Token, slot: str) -> None:
+    async def clear(self, token: Token, slot: str, deadline: Deadline) -> None:
         """Remove the password in a slot; a token that was just read says which other one stays."""
         registry = await self.registry()
         staying = {one.slot for one in token.passwords} - {slot}
         await wait_out(
             lambda: self.tokens.keep_passwords(registry, token.name, staying),
             why=busy,
-            deadline=self.undo_deadline(),
+            deadline=deadline,
             tell=self.context.tell,
         )
 
@@ -189,7 +189,7 @@ class TokenSession(RegistrySession):
         if token is None or found is None:
             return False
         with as_sentence(f"remove {key_id} of the token {token.name}"):
-            await self.clear(token, found.slot)
+            await self.clear(token, found.slot, Deadline(self.context.deadline.within(_REMOVAL_SECONDS)))
         return True
 
     def delete_key_command(self, key_id: str) -> str:

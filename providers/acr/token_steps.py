@@ -54,6 +54,7 @@ class ScopeMapGrant(Step):
 
     def __init__(self, session: TokenSession) -> None:
         self._session = session
+        self._may_be_made = False
 
     @property
     def title(self) -> str:
@@ -86,10 +87,12 @@ class ScopeMapGrant(Step):
         # What somebody has added is not taken away again.
         actions = sorted({*session.actions, *(before.actions if before else ())})
         description = before.description if before else f"Pulls images for Akka. {MARK}, run {session.context.run_id}."  # fmt: skip
+        # Whatever is answered: what it makes may not be shown for a while.
+        self._may_be_made = before is None
         with as_sentence(f"make the scope map {name}"):
             await wait_out(
                 lambda: session.tokens.put_scope_map(registry, name, actions, description),
-                why=busy,
+                why=_not_shown_yet,
                 deadline=session.context.deadline,
                 tell=session.context.tell,
             )
@@ -102,7 +105,8 @@ class ScopeMapGrant(Step):
             registry = await session.registry()
             found = await session.tokens.scope_map(registry, name)
             # The run's id in it says that it is this run's, whether or not its making was answered.
-            if found is None or intent["run_id"] not in found.description:
+            ours = self._may_be_made if found is None else intent["run_id"] in found.description
+            if not ours:
                 return ""
             await session.gone(lambda: session.tokens.delete_scope_map(registry, name))
         except CallRefused as error:
@@ -159,6 +163,13 @@ class ScopeMapGrant(Step):
         )
 
 
+def _not_shown_yet(error: Exception) -> str | None:
+    """Why to try again: the SDK reads what it has made, and takes for a failure that this is not shown yet."""
+    if isinstance(error, CallRefused) and error.missing:
+        return "Azure does not show everywhere yet what was just made."
+    return busy(error)
+
+
 class TokenIdentity(Step):
     """The token, without a password."""
 
@@ -201,13 +212,13 @@ class TokenIdentity(Step):
             try:
                 await session.tokens.put_token(registry, target.token_name, target.scope_map_name)
             except CallRefused as error:
-                self._sent = self._sent or error.unanswered
+                self._sent = self._sent or error.unanswered or error.missing
                 raise
             return True
 
         try:
             session.token_made = await wait_out(
-                put, why=busy, deadline=session.context.deadline, tell=session.context.tell
+                put, why=_not_shown_yet, deadline=session.context.deadline, tell=session.context.tell
             )
         except CallRefused as error:
             if error.code == _FORBIDDEN:
@@ -398,7 +409,7 @@ class TokenKey(Step):
                 )
             if key_id not in (None, there.key_id):
                 return ""  # generated again since, by somebody else
-            await session.clear(token, slot)
+            await session.clear(token, slot, session.undo_deadline())
         except CallRefused as error:
             raise StillThere(f"{slot} of the token {name} ({error.said})", session.delete_key_command(slot)) from None  # fmt: skip
         return f"removed {there.key_id} of the token {name}"

@@ -157,8 +157,9 @@ class Connection:
         bearer: Secret | None = None,
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
+        seconds: float = _TIMEOUT,
     ) -> Answer:
-        """One call.
+        """One call, which takes no longer than `seconds`.
 
         Raises:
             HubRefused: it was refused, not answered, or answered with something that is no answer.
@@ -167,11 +168,14 @@ class Connection:
         begin = time.monotonic()
         status = "unanswered"
         try:
-            async with self._client.stream(
-                method, path, headers=headers, json=body, params=query
-            ) as response:
+            async with (
+                asyncio.timeout(seconds),
+                self._client.stream(method, path, headers=headers, json=body, params=query) as response,
+            ):
                 status = str(response.status_code)
                 content = await _bounded(response)
+        except TimeoutError:
+            raise HubRefused(0, f"there was no answer in time at {self.url}") from None
         except httpx.HTTPError as error:
             # The error's text may hold the address, never the body; which kind it is says enough.
             raise HubRefused(0, f"{type(error).__name__} at {self.url}") from None
@@ -326,9 +330,10 @@ class Hub:
             HubRefused: wrong, or not enough.
         """
         body = {"identifier": user, "secret": secret.reveal()}
-        trace = self.context.trace
         answer = await self._patiently(
-            lambda: self.connection.send("POST", "/v2/auth/token", trace=trace, body=body)
+            lambda: self.connection.send(
+                "POST", "/v2/auth/token", trace=self.context.trace, body=body, seconds=self._seconds
+            )
         )
         return Secret(_text(answer.body, "access_token"))
 
@@ -426,17 +431,30 @@ class Hub:
         body: Mapping[str, Any] | None = None,
     ) -> Answer:
         bearer = await self.login.bearer(self)
-        trace = self.context.trace
-        try:
-            return await self.connection.send(
-                method, path, trace=trace, bearer=bearer, query=query, body=body
+
+        def send(bearer: Secret) -> Awaitable[Answer]:
+            return self.connection.send(
+                method,
+                path,
+                trace=self.context.trace,
+                bearer=bearer,
+                query=query,
+                body=body,
+                seconds=self._seconds,
             )
+
+        try:
+            return await send(bearer)
         except HubRefused as error:
             if error.status != 401:
                 raise
         # What the login was exchanged for lives for minutes, and a run may take longer.
-        bearer = await self.login.bearer(self, instead_of=bearer)
-        return await self.connection.send(method, path, trace=trace, bearer=bearer, query=query, body=body)
+        return await send(await self.login.bearer(self, instead_of=bearer))
+
+    @property
+    def _seconds(self) -> float:
+        """How long one call may take."""
+        return self.context.deadline.within(_TIMEOUT)
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         deadline = Deadline(min(_READ_SECONDS, max(self.context.deadline.left, 1.0)))

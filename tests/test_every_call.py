@@ -1,0 +1,58 @@
+"""Every call of every command fails in some ways, once or forever; `scripts/fault-suite` has all the ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.every_call import COMMANDS, FAULTS, Case, calls_of, run_case, selection
+from tests.fork_server import ForkServer
+from tests.test_life import KINDS
+
+AT_ONCE = 6
+"""Cases side by side: most of them wait most of the time."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    with ForkServer() as one:
+        yield one
+
+
+# Those of a provider share what is known of its calls, so each provider is one test.
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("provider", dict.fromkeys(kind.provider for kind in KINDS.values()))
+def test_a_call_that_fails_harms_nobody_and_leaves_nothing(server: ForkServer, provider: str) -> None:
+    cases = _cases(server, provider)
+    # A registry to which a password was brought has few calls.
+    assert {case.fault for case in cases} == set(FAULTS) or provider == "private"
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        outcomes = list(pool.map(lambda case: run_case(server, case), cases))
+    assert [
+        f"{one.case}: exit code {one.code}, {one.seconds} s: {one.wrong}" for one in outcomes if one.wrong
+    ] == []
+    assert all(one.code == 0 for one in outcomes if not one.hit)
+
+
+def _cases(server: ForkServer, provider: str) -> list[Case]:
+    # The calls to Akka that only read are made to fail for the first provider.
+    akkas = next(iter(KINDS.values())).provider
+    known = (
+        set()
+        if provider == akkas
+        else {f"any {command} {method}" for command in COMMANDS for method in _READS_OF_AKKA}
+    )
+    return [
+        case
+        for kind in KINDS
+        if KINDS[kind].provider == provider
+        for command in COMMANDS
+        for case in selection(kind, command, calls_of(server, kind, command), known)
+    ]
+
+
+_READS_OF_AKKA = (
+    "akka.version", "akka.auth.current-login", "akka.projects.get", "akka.projects.list", "akka.docker.list-credentials",
+)  # fmt: skip
