@@ -360,7 +360,8 @@ class Run:
         if not public:
             with contextlib.suppress(PullkeyError):
                 probe = await self.session.probe()
-                public = await open_to_all(probe, answered, trace=self.context.trace)
+                seconds = self.context.deadline.within(10.0)
+                public = await open_to_all(probe, answered, trace=self.context.trace, seconds=seconds)
         if not public:
             return
         self.public = public

@@ -261,7 +261,9 @@ def _is_page(response: httpx.Response) -> bool:
     return str(response.headers.get("Content-Type", "")).lower().startswith("text/html")
 
 
-async def open_to_all(probe: Probe, challenge: Challenge, *, trace: Tell = _silent) -> str:
+async def open_to_all(
+    probe: Probe, challenge: Challenge, *, trace: Tell = _silent, seconds: float = _SECONDS
+) -> str:
     """Why anybody may pull, as a sentence, or "" where they may not or it cannot be told.
 
     Only the registry's own word counts: it asks for no credential, or gives out the manifest of the image that was
@@ -270,7 +272,7 @@ async def open_to_all(probe: Probe, challenge: Challenge, *, trace: Tell = _sile
     if challenge.scheme == "none" and not probe.reference:
         return f"{probe.host} asks nobody for a credential"
     if challenge.scheme in ("none", "bearer") and probe.reference:
-        attempt = await exchange(probe, challenge, None, trace=trace)
+        attempt = await exchange(probe, challenge, None, trace=trace, seconds=seconds)
         if attempt.verdict is Verdict.PULLS:
             return f"{probe.host} gives {probe.repository}:{probe.reference} to anybody"
     return ""
