@@ -58,6 +58,11 @@ def same_server(one: str, other: str) -> bool:
     return bare(one) == bare(other)
 
 
+def _mark(held: HeldCredential | None) -> tuple[str, ...]:
+    """What tells a record from the one that another run has put in its place."""
+    return (held.server, held.username, held.email) if held is not None else ()
+
+
 class HandshakeStep(Step):
     """Proves that the new credential pulls, before Akka is told of it."""
 
@@ -129,6 +134,10 @@ class HandshakeStep(Step):
         )
 
 
+class Overtaken(StepFailed):
+    """Another run has changed Akka's record meanwhile."""
+
+
 class AkkaHoldsNewKey(Exception):
     """The registration cannot be taken back, so the key behind it must stay."""
 
@@ -178,6 +187,7 @@ class HandoffStep(Step):
         credential = self._session.credential
         if credential is None:
             raise AssertionError("the handoff comes after the key")
+        await self._give_way()
         await self._akka.add_credentials(self._secret_name, credential)
         patience = Deadline(min(_READ_BACK_SECONDS, max(self._context.deadline.left, 5.0)))
         pause, told = 0.0, False
@@ -195,10 +205,32 @@ class HandoffStep(Step):
                     f"Akka copies it to its other regions ({seen.behind} does not show it yet)."
                 )
             await asyncio.sleep(min(pause, patience.left))
+        if seen is not None and seen.link is not None and seen.email != credential.email:
+            raise Overtaken(f"Another run has registered key {seen.link.key_id} as {self._secret_name} over this one's, so this one gives way", mend="Akka has that credential; see: pullkey list")  # fmt: skip
         raise StepFailed(
             f"Akka took the credential, and shows something else: {self._differs(seen)}",
             mend=f"See: akka docker list-credentials {shlex.join(self._akka.scope.arguments())}".rstrip(),
         )
+
+    async def _give_way(self) -> None:
+        """Another run, on another machine, may have been faster: its key is in use, and would be lost sight of.
+
+        Raises:
+            Overtaken: Akka's record is another one than when this run began.
+        """
+        now = await self._akka.credential(self._secret_name)
+        if _mark(now) == _mark(self._before):
+            return
+        if now is None:
+            raise Overtaken(f"Akka's {self._secret_name} was removed while this run was under way", mend="Run it again, if it is to be there.")  # fmt: skip
+        link, _ = await recorded_link(self._session, now)
+        if (
+            link is not None
+            and self._session.deletes_keys
+            and await self._session.key_facts(link.key_id) is None
+        ):
+            return  # of no use to anybody, and this run's key is
+        raise Overtaken(f"Another run has registered {f'key {link.key_id}' if link else now.email or now.username} as {self._secret_name} while this one was under way, so this one gives way", mend="Akka has that credential; see: pullkey list")  # fmt: skip
 
     def _differs(self, seen: HeldCredential | None) -> str | None:
         credential = self._session.credential
@@ -227,9 +259,10 @@ class HandoffStep(Step):
                 if holds:
                     raise AkkaHoldsNewKey(f"Akka already holds the new key as {intent['secret_name']}")
                 return ""
+            if seen is not None and not holds:
+                return ""  # another run's
             # The secret may be there without the project's reference to it.
-            if seen is None or holds:
-                await self._akka.remove_credentials(intent["secret_name"])
+            await self._akka.remove_credentials(intent["secret_name"])
         except StepFailed as error:
             raise AkkaHoldsNewKey(f"Akka may hold the new key as {intent['secret_name']} ({error})") from None
         return f"removed {intent['secret_name']} from Akka"

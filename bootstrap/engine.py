@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from bootstrap.akka import AkkaCli
 from bootstrap.common_steps import (
@@ -50,14 +50,14 @@ from bootstrap.link import KeyLink
 from bootstrap.once import Once
 from bootstrap.proofs import Proofs
 from bootstrap.provider import HeldCredential, RunContext, Session, Target, right
+from bootstrap.records import keys_of
+from bootstrap.recovery import OFFBOARD, PartWith, Recovery, as_intent, strays
 from bootstrap.reporter import Reporter
 from bootstrap.retirement import RETIRE, ClearStep, RetireStep
 from bootstrap.secret import Secret
 from bootstrap.steps import Findings, Notice, Sighting, State, Step, StillThere
 
 _GRACE_SECONDS = 15.0
-OFFBOARD = "offboard"
-"""The journal's name of an offboarding."""
 
 
 @dataclass(frozen=True)
@@ -123,16 +123,6 @@ class Declined(PullkeyError):
     exit_code = ExitCode.REFUSED
 
 
-PartWith = Callable[[HeldCredential], Awaitable["Parted"]]
-
-
-class Parted(Protocol):
-    """What became of what stood behind a record."""
-
-    left_over: list[LeftOver]
-    error: PullkeyError | None
-
-
 @dataclass
 class Run:
     """One onboarding. `execute` does it all; `interrupt` may be called meanwhile, from the same event loop."""
@@ -153,6 +143,9 @@ class Run:
         self.outcome = Outcome()
         self._held = Once(lambda: self.akka.credential(self.wishes.secret_name))
         self.context.held = self._held
+        self.akka.lock = lambda: self.journal.descriptor
+        self._akka_problems = Once(self.akka.preflight)
+        self._who = Once(self.session.connect)
         self._challenge = Once(self._ask_the_registry)
         self.changing = False
         self.handoff = HandoffStep(
@@ -182,6 +175,8 @@ class Run:
         self._looks = {step.name: Once(step.look) for step in self.steps}
         self._stop = asyncio.Event()
         self.public = ""
+        self._told_left_over = False
+        self._keys_before: set[str] | None = None
         self._entries: list[tuple[Step, Entry]] = []
         self._promised: dict[str, Entry] = {}
 
@@ -212,9 +207,19 @@ class Run:
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything; a person is owed a sentence
             self._failed(self._as_told(error))
         finally:
-            self.reporter.left_over(self.outcome.left_over)
+            self._tell_left_over()
             await self.session.close()
         return self.outcome
+
+    def _tell_left_over(self) -> None:
+        """Before the journal ends: what is in neither would be lost sight of."""
+        if not self._told_left_over:
+            self._told_left_over = bool(self.outcome.left_over)
+            self.reporter.left_over(self.outcome.left_over)
+
+    def _end_journal(self) -> None:
+        self._tell_left_over()
+        self.journal.end()
 
     def _failed(self, error: PullkeyError) -> None:
         self.outcome.error = error
@@ -236,12 +241,15 @@ class Run:
         self._stop.set()
 
     async def _execute(self) -> None:
-        sightings = await self._examine()
-        self.reporter.planned([(step.name, step.title, sightings[step.name]) for step in self.steps])
-        pending = [step for step in self.steps if sightings[step.name].state is not State.DONE]
         lost = self.journal.left_behind()
         if lost is not None:
             self.journal.check_target(lost)
+            if not self.wishes.dry_run:
+                # First: what the lost run has made may itself stand in the way of this one.
+                await self._recover(lost)
+        sightings = await self._examine()
+        self.reporter.planned([(step.name, step.title, sightings[step.name]) for step in self.steps])
+        pending = [step for step in self.steps if sightings[step.name].state is not State.DONE]
         if self.public and pending and lost is None and not self.wishes.anyway:
             self.outcome.result = "unneeded"
             return
@@ -252,29 +260,31 @@ class Run:
                     f"Run {lost.run_id} of {lost.begun} did not end; the next run clears up after it first."
                 )
             return
-        if not pending and lost is None:
-            self.outcome.credential = await self._described()
-            return
-        if "key" in {step.name for step in pending}:
-            await self.session.ask()
-        if not self.wishes.yes and not self.reporter.confirm(self.wishes.question):
-            raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
-        self.changing = True
-        if lost is not None:
-            await self._recover(lost)
         if pending:
-            self.journal.begin(self.context.run_id, self.wishes.command)
-            overwritten = await self._overwritten(pending)
-            if overwritten is not None:
-                self.journal.about_to(OFFBOARD, as_intent(overwritten))
-            await self._do_all(pending)
-            self.outcome.result, self.outcome.changed = "done", True
-            if overwritten is not None:
-                await self._part_with(overwritten)
-            self.journal.end()
+            if "key" in {step.name for step in pending}:
+                await self.session.ask()
+            if not self.wishes.yes and not self.reporter.confirm(self.wishes.question):
+                raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
+            await self._change(pending)
         self.outcome.credential = await self._described()
+        await self._name_strays()
+        self._end_journal()
         if self.outcome.left_over:
             self.outcome.exit_code = ExitCode.LEFT_OVER
+
+    async def _change(self, pending: Sequence[Step]) -> None:
+        self.changing = True
+        with contextlib.suppress(PullkeyError):
+            self._keys_before = {key.key_id for key in await self.session.keys_of_ours()}
+            self._keys_before |= keys_of(filter(None, [await self._held()]))
+        self.journal.begin(self.context.run_id, self.wishes.command)
+        overwritten = await self._overwritten(pending)
+        if overwritten is not None:
+            self.journal.about_to(OFFBOARD, as_intent(overwritten))
+        await self._do_all(pending)
+        self.outcome.result, self.outcome.changed = "done", True
+        if overwritten is not None:
+            await self._part_with(overwritten)
 
     async def _verify(self, password: Secret | None) -> None:
         sightings = await self._examine(for_change=False)
@@ -304,8 +314,8 @@ class Run:
         Raises:
             Refused: there are problems.
         """
-        akka_problems = asyncio.create_task(self.akka.preflight())
-        who = await self._connect(akka_problems)
+        akka_problems = self._akka_problems()
+        who = await self._connect()
         self.outcome.who = who
         self.reporter.connected(self.target.label, who)
         permissions = sorted({name for step in self.steps for name in step.permissions})
@@ -370,15 +380,14 @@ class Run:
             return
         findings.problems.clear()
 
-    async def _connect(self, akka_problems: asyncio.Task[list[Problem]]) -> str:
+    async def _connect(self) -> str:
         try:
-            return await self.session.connect()
+            return await self._who()
         except UsageProblem:
-            akka_problems.cancel()
             raise
         except PullkeyError as error:
             raise Refused(
-                [Problem(ProblemKind.SETUP, error.what, error.mend), *await akka_problems]
+                [Problem(ProblemKind.SETUP, error.what, error.mend), *await self._akka_problems()]
             ) from None
 
     def _rights(
@@ -581,11 +590,33 @@ class Run:
 
     async def _undo_all(self) -> None:
         """Last in, first out; one that fails stops no other, except where Akka holds the key that would go."""
+        rivals: list[str] | None = None
         for step, entry in reversed(self._entries):
+            if step in self.session.steps and step.name != "key":
+                rivals = await self._rivals() if rivals is None else rivals
+                if rivals:
+                    # Another run, on another machine, has found it and goes on with it.
+                    self._notice(f"{step.title}: this stays, since key {rivals[0]} needs it, which another run has made meanwhile.")  # fmt: skip
+                    self.journal.forget(entry)
+                    continue
             if not await self._undo(step, entry):
                 break
         if not self.outcome.left_over:
             self.journal.end()
+
+    async def _rivals(self) -> list[str]:
+        """Other keys of the identity that have appeared since this run began; none where they cannot be seen."""
+        made = self.session.credential
+        own = {made.link.key_id} if made else set()
+        try:
+            link, _ = await recorded_link(self.session, await self.akka.credential(self.wishes.secret_name))
+            found = {link.key_id} if link is not None else set()
+            if self._keys_before is not None:
+                found |= {key.key_id for key in await self.session.keys_of_ours()}
+        except Exception as error:  # noqa: BLE001  - undoing goes on, whatever a cloud answers
+            self.context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
+            return []
+        return sorted(found - own - (self._keys_before or set()))
 
     async def _undo(self, step: Step, entry: Entry) -> bool:
         """Undo one step; False if what came before it must stay."""
@@ -611,50 +642,34 @@ class Run:
         return True
 
     async def _recover(self, lost: Record) -> None:
-        """Clear up after a run that did not end.
+        """Clear up after a run that did not end. Identity and grant stay: this run wants the same ones.
 
-        Identity and grant stay: this run wants the same ones. A key that Akka does not hold is of use to nobody, since
-        its secret died with that run.
+        Raises:
+            Refused: Akka or the cloud cannot be asked.
         """
+        await self._connect()
+        if problems := await self._akka_problems():
+            raise Refused(problems)
         self._notice(f"Run {lost.run_id} of {lost.begun} did not end; clearing up after it.")
-        held = await self._held()
-        holds = held.link.key_id if held and held.link else None
-        self.journal.record = lost
-        by_name = {step.name: step for step in self.steps}
-        for entry in reversed(list(lost.entries)):
-            key_id = entry.known.get("key_id")
-            # Without an id its creation was not answered: that is no key that Akka holds, least of all if it holds none.
-            if entry.step == "key" and (key_id is None or key_id != holds):
-                await self._undo(by_name["key"], entry)
-            elif entry.step in (RETIRE, OFFBOARD) and key_id and key_id != holds:
-                await self._retire_lost(key_id, entry)
-            else:
-                self.journal.forget(entry)
-        self.journal.end()
-
-    async def _retire_lost(self, key_id: str, entry: Entry) -> None:
-        """A key that a lost run was taking out of use, and that Akka no longer holds: as that run would have."""
-        if entry.step == OFFBOARD:
-            held = HeldCredential(**entry.intent["held"])
-            if (await recorded_link(self.session, held))[0] is None:
-                await self._part_with(held)
-                self.journal.forget(entry)
-                return
-        session, in_grace = self.session, bool(entry.known.get("grace"))
-        undone = ""
+        if not self.wishes.yes and not self.reporter.confirm("Remove what it has made and nobody uses?"):
+            raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
+        self.changing = True
+        recovery = Recovery(self.session, self.akka, self.journal, self.reporter, self.part_with)
         try:
-            if not in_grace:
-                undone = f"deleted key {key_id}" if await session.delete_key(key_id) else ""
-            elif session.disables_keys and (facts := await session.key_facts(key_id)) and not facts.disabled:
-                await session.switch_key(key_id, on=False)
-                undone = f"switched off key {key_id}"
-        except PullkeyError as error:
-            left = LeftOver(f"key {key_id} ({error.what})", session.delete_key_command(key_id))
-            self.outcome.left_over.append(left)
-        if undone:
-            self.outcome.undone.append(undone)
-            self.reporter.undone(undone)
-        self.journal.forget(entry)
+            await recovery.clear_up(lost, await self._held())
+        finally:
+            self.outcome.left_over += recovery.left_over
+            self.outcome.undone += recovery.undone
+        self._entries += recovery.kept
+
+    async def _name_strays(self) -> None:
+        """A key that a lost run on another machine has left: only the clouds know of it, and nobody of what use it is."""
+        link, _ = await recorded_link(self.session, await self._held())
+        made = self.session.credential.link if self.session.credential else None
+        known = {key for one in (link, made) if one is not None for key in (one.key_id, one.replaces) if key}
+        told = " ".join(f"{one.what} {one.command}" for one in self.outcome.left_over)
+        for text in await strays(self.session, self.akka, known, told):
+            self._notice(text)
 
     def _notice(self, text: str) -> None:
         self.outcome.notices.append(text)
@@ -669,11 +684,6 @@ def all_steps(session: Session, context: RunContext, akka: AkkaCli, secret_name:
 
     handshake = HandshakeStep(session, context, challenge=nothing, key_pending=nothing, patience=Patience())
     return [*session.steps, handshake, HandoffStep(session, context, akka, secret_name, key_pending=nothing)]
-
-
-def as_intent(held: HeldCredential) -> dict[str, Any]:
-    """What the journal keeps of a credential that is to go; Akka may not show it any more when it is needed."""
-    return {"held": asdict(held), "key_id": held.link.key_id if held.link else ""}
 
 
 def _about_the_registry(answered: Challenge | Attempt, sightings: Mapping[str, Sighting]) -> Findings:

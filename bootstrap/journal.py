@@ -67,6 +67,8 @@ class Journal:
         self._lock = self._directory / f"{name}.lock"
         self._identity = identity
         self.record: Record | None = None
+        self.descriptor: int | None = None
+        """Of the lock, while it is held: a child that has it too keeps the lock if this process is killed."""
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -92,8 +94,10 @@ class Journal:
                     f"Another pullkey is at work on {self._place} on this machine",
                     mend="Wait for it to end, and run this again.",
                 ) from None
+            self.descriptor = descriptor
             yield
         finally:
+            self.descriptor = None
             os.close(descriptor)
 
     def left_behind(self) -> Record | None:
@@ -130,8 +134,10 @@ class Journal:
             )
 
     def begin(self, run_id: str, command: str) -> None:
+        """Begin a record of this run. What is left of an earlier one's stays in it, until this run ends."""
         begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        self.record = Record(run_id, self._identity, command, begun)
+        left = self.record.entries if self.record is not None else []
+        self.record = Record(run_id, self._identity, command, begun, left)
 
     def about_to(self, step: str, intent: Mapping[str, Any]) -> Entry:
         """Put on disk what a step is about to make."""
@@ -150,8 +156,9 @@ class Journal:
         self._write()
 
     def end(self) -> None:
-        """The run has ended and nothing of it is unaccounted for."""
+        """The run has ended, and nothing of it is unaccounted for or untold."""
         self._path.unlink(missing_ok=True)
+        self.record = None
 
     @property
     def _record(self) -> Record:

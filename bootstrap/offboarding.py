@@ -6,7 +6,6 @@ as done; what stays is told with the reason, and with the command that removes i
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import shlex
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,12 +13,14 @@ from dataclasses import dataclass, field
 
 from bootstrap.akka import AkkaCli
 from bootstrap.behind import Behind, find
-from bootstrap.engine import OFFBOARD, Declined, Interrupted, as_intent
+from bootstrap.engine import Declined, Interrupted
 from bootstrap.errors import ExitCode, LeftOver, PullkeyError, StepFailed
 from bootstrap.journal import Journal
 from bootstrap.link import KeyLink
 from bootstrap.proofs import Proofs
 from bootstrap.provider import HeldCredential, RunContext, Session
+from bootstrap.records import Record, all_records
+from bootstrap.recovery import OFFBOARD, Recovery, as_intent, strays
 from bootstrap.reporter import Reporter
 from bootstrap.steps import Fate, Removal, StillThere
 
@@ -105,7 +106,10 @@ class Offboarding:
         self._reporter = reporter
         self._proofs = proofs
         self._wanted = wanted
-        self._records: list[tuple[str, HeldCredential]] = []
+        self._records: list[Record] = []
+        self._told_left_over = False
+        if journal is not None:
+            akka.lock = lambda: journal.descriptor
         self._stopped = False
         self.changing = False
         self.parting = Parting()
@@ -129,8 +133,14 @@ class Offboarding:
             session = self._behind.session
             said = session.cloud_said(error) if session else ""
             self._failed(StepFailed(f"Something went wrong ({said or type(error).__name__})", mend="Run it again in a while."))  # fmt: skip
-        self._reporter.left_over(self.parting.left_over)
+        self._tell_left_over()
         return self.parting
+
+    def _tell_left_over(self) -> None:
+        """Before the journal ends: what is in neither would be lost sight of."""
+        if not self._told_left_over:
+            self._told_left_over = bool(self.parting.left_over)
+            self._reporter.left_over(self.parting.left_over)
 
     def _failed(self, error: PullkeyError) -> None:
         self.parting.error = error
@@ -138,11 +148,12 @@ class Offboarding:
         self.parting.result = "interrupted" if isinstance(error, Interrupted) else "refused" if isinstance(error, Declined | KeyUnseen) else "failed"  # fmt: skip
 
     async def _execute(self) -> None:
+        await self._recover()
         await self._look()
         self._refuse_to_lose_a_key()
         going = [item for item in self.parting.items if item.goes]
         if not going:
-            self._end_journal()
+            await self._end()
             return
         if not self._wanted.yes and not self._reporter.confirm(f"Remove what is marked, for Akka's {self._held.name}?"):  # fmt: skip
             raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
@@ -161,13 +172,48 @@ class Offboarding:
                         LeftOver(one.removal.what, one.removal.command) for one in rest
                     ]
                 raise StepFailed(f"{item.detail}, so what stands behind it was left alone", mend="Run it again in a while.")  # fmt: skip
-        self._end_journal()
         self.parting.left_over += [
             LeftOver(f"{item.removal.what} ({item.removal.why})", item.removal.command)
             for item in self.parting.items
             if item.removal.fate is Fate.UNSEEN
         ]
         self.parting.result = "done"
+        await self._end()
+
+    async def _recover(self) -> None:
+        """What another run for this secret had begun and not ended goes first; what was offboarding is gone on with.
+
+        Raises:
+            PullkeyError: it was for another target, or was not to be touched.
+        """
+        session, journal = self._behind.session, self._journal
+        lost = journal.left_behind() if journal else None
+        if journal is None or lost is None or session is None:
+            return
+        journal.check_target(lost)
+        going = self._held.link.key_id if self._held.link else ""
+        if [entry for entry in lost.entries if entry.known.get("key_id") != going or entry.step != OFFBOARD]:
+            self._notice(f"Run {lost.run_id} of {lost.begun} did not end; clearing up after it.")
+            if not self._wanted.yes and not self._reporter.confirm("Remove what it has made and nobody uses?"):  # fmt: skip
+                raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
+        self.changing = True
+        recovery = Recovery(session, self._akka, journal, self._reporter, None)
+        try:
+            await recovery.clear_up(lost, self._held, going=going)
+        finally:
+            self.parting.left_over += recovery.left_over
+
+    async def _end(self) -> None:
+        """All is done; what is left over is told before the journal ends."""
+        if self._behind.session is not None and self._held.link is not None and self._journal is not None:
+            link = self._held.link
+            told = " ".join(f"{one.what} {one.command}" for one in self.parting.left_over)
+            told += " ".join(item.removal.command for item in self.parting.items)
+            for text in await strays(self._behind.session, self._akka, {link.key_id, link.replaces}, told):
+                self._notice(text)
+        self._tell_left_over()
+        if self._journal is not None:
+            self._journal.end()
         if self.parting.left_over:
             self.parting.exit_code = ExitCode.LEFT_OVER
 
@@ -180,10 +226,6 @@ class Offboarding:
         for item in self.parting.items:
             if item.name == "key" and item.removal.fate is Fate.UNSEEN:
                 raise KeyUnseen(f"{item.removal.what} cannot be seen ({item.removal.why}), and would live on with nobody knowing of it; nothing was changed", mend=f"Log in to its cloud (--secret-stdin for Docker Hub), or delete it by hand first: {item.removal.command}")  # fmt: skip
-
-    def _end_journal(self) -> None:
-        if self._journal is not None:
-            self._journal.end()
 
     # -- looking -------------------------------------------------------------------------------------------------
 
@@ -200,7 +242,8 @@ class Offboarding:
         elif session is None:
             raise self._behind.error or StepFailed("What stands behind it could not be found")
         else:
-            self._records = await self._all_records()
+            records = await all_records(self._akka, self._notice)
+            self._records = [(project, held) for project, held in records if project or held.name != self._held.name]  # fmt: skip
             others = [
                 f"Akka's {held.name}{f' of project {project}' if project else ''} has the same key"
                 for project, held in self._records
@@ -230,28 +273,6 @@ class Offboarding:
             if self._wanted.keep_secret
             else Item("secret", Removal(Fate.REMOVE, f"Akka's secret {name}", command=delete), secret),
         ]
-
-    async def _all_records(self) -> list[tuple[str, HeldCredential]]:
-        """Akka's other records, of all the projects that this login sees, each with the project's name ("" for ours)."""
-        name = self._held.name
-        records = [("", held) for held in await self._akka.credentials() if held.name != name]
-        try:
-            current, projects = await asyncio.gather(self._akka.project_name(), self._akka.projects())
-        except PullkeyError as error:
-            self._notice(f"What other projects of Akka have could not be seen: {error.what}.")
-            return records
-        others = [one for one in projects if one.project != current]
-        answers = await asyncio.gather(
-            *(self._akka.elsewhere(one).credentials() for one in others), return_exceptions=True
-        )
-        for scope, answer in zip(others, answers, strict=True):
-            if isinstance(answer, PullkeyError):
-                self._notice(f"What Akka's project {scope.project} has could not be seen: {answer.what}.")
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                records += [(scope.project, held) for held in answer]
-        return records
 
     async def _keys_elsewhere(self, session: Session) -> set[str]:
         """The keys of this identity that Akka has for other registries: they need the identity, and not this grant."""

@@ -271,6 +271,15 @@ class Session(ABC):
         """
         return []
 
+    async def keys_of_ours(self) -> list[KeyFacts]:
+        """The keys of the identity that pullkey has made, as far as the cloud tells: by a mark of theirs, or because the
+        identity itself is pullkey's. One that no record of Akka's names may be what a lost run has left.
+
+        Raises:
+            PullkeyError: they cannot be seen.
+        """
+        return []
+
     @abstractmethod
     def script_variables(self) -> Mapping[str, str]:
         """The variables that the steps' scripts use, with their values as bash words (quoted, or `$(...)`)."""

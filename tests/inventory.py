@@ -35,7 +35,8 @@ def _google(google: Any) -> Iterator[str]:
             yield f"google account {account.email} {account.description!r} disabled={account.disabled}"
             yield from _policy(account.email, account.policy)
             for key in account.keys.values():
-                yield f"google key {account.email} {key.id} disabled={key.disabled}"
+                whose = "google's own" if key.system_managed else "google"
+                yield f"{whose} key {account.email} {key.id} disabled={key.disabled}"
 
 
 def _policy(resource: str, policy: Any) -> Iterator[str]:

@@ -488,6 +488,7 @@ async def _offboard(values: Mapping[str, Any], secret: Secret | None) -> int:
         else:
             # Already gone is done; but a name that was mistyped must not look like it.
             click.echo(f"Akka has no credential named {name} in {command.scope.label}, so there is nothing to remove. {known_names(credentials, name)}", err=True)  # fmt: skip
+            click.echo("  If an offboarding of it was cut off on another machine: run it again there, or onboard the registry again and offboard it, which finds what is left.", err=True)  # fmt: skip
             code = ExitCode.DONE
     if values["output"] == "json":
         click.echo(as_text(results_document("offboard", documents, code)))
@@ -495,15 +496,23 @@ async def _offboard(values: Mapping[str, Any], secret: Secret | None) -> int:
 
 
 def _left_behind(command: _Command, name: str) -> HeldCredential | None:
-    """What a run that did not end was removing; Akka may have forgotten it already."""
-    from bootstrap.engine import OFFBOARD
+    """What a run that did not end was removing; Akka may have forgotten it already.
+
+    Raises:
+        PullkeyError: a run that did not end was about something else.
+    """
     from bootstrap.journal import Journal
     from bootstrap.provider import HeldCredential
+    from bootstrap.recovery import OFFBOARD
     from bootstrap.settings import state_directory
 
     lost = Journal(state_directory(), command.scope.place(name), "").left_behind()
-    entries = [entry for entry in lost.entries if entry.step == OFFBOARD] if lost else []
-    return HeldCredential(**entries[0].intent["held"]) if entries else None
+    if lost is None:
+        return None
+    entries = [entry for entry in lost.entries if entry.step == OFFBOARD]
+    if not entries:
+        raise PullkeyError(f"Akka has no credential named {name} in {command.scope.label}, but run {lost.run_id} of {lost.begun} did not end, and may have made what is behind it", mend=f"Run that again, which ends it; then offboard it: {lost.command}")  # fmt: skip
+    return HeldCredential(**entries[0].intent["held"])
 
 
 async def _offboard_one(

@@ -22,6 +22,7 @@ from providers.acr.graph import Application, Password, Principal
 from providers.acr.registry_session import RegistrySession
 from providers.acr.steps import (
     ACR_PULL,
+    DISPLAY_MARK,
     NO_SECRETS,
     REPOSITORY_READER,
     ROLE_NAMES,
@@ -335,6 +336,16 @@ class AcrSession(RegistrySession):
             *(_described("secret", one) for one in secrets),
             *(_described("certificate", one) for one in certificates),
             *(f"federated credential {name}" for name in federated),
+        ]
+
+    async def keys_of_ours(self) -> list[KeyFacts]:
+        application = await self.application_now()
+        return [
+            KeyFacts(one.key_id, one.created, one.ends)
+            for one in (application.passwords if application else ())
+            if (one.display_name or "").startswith(DISPLAY_MARK)
+            and one.display_name != self._key.display_name
+            and not one.expired
         ]
 
     # -- scripts -------------------------------------------------------------------------------------------------

@@ -41,6 +41,8 @@ _BUSY = "Azure is busy or briefly away; trying again."
 _SPREADING = "Azure does not know the new application everywhere yet; this takes up to a minute."
 STILL_SHOWN = "Azure still shows a secret that it no longer knows; this takes up to a minute."
 _MAY_NOT_LOOK = "it may not be read"
+DISPLAY_MARK = "pullkey "
+"""With which the display names of pullkey's secrets begin; the run's id follows."""
 
 
 def assignment_name(scope: str, principal: str, role: str) -> str:
@@ -237,7 +239,7 @@ class Identity(Step):
         session = self._session
         if session.application_made and session.known is not None:
             return session.known.object_id
-        if not self._lost:
+        if not (self._lost or intent.get("lost")):
             return ""
         await asyncio.sleep(_SETTLE_SECONDS)
         found = await session.cloud.graph.application_by_unique_name(intent["unique_name"])
@@ -355,7 +357,7 @@ class Grant(Step):
         return busy(error)
 
     async def undo(self, intent: Intent) -> str:
-        if not self._may_be_made:
+        if not (self._may_be_made or intent.get("lost")):
             return ""
         session = self._session
         try:
@@ -454,8 +456,9 @@ class Key(Step):
         return f"Add a client secret to {self._session.target.app_label}"
 
     @property
-    def _display_name(self) -> str:
-        return f"pullkey {self._session.context.run_id}"
+    def display_name(self) -> str:
+        """Of the secrets of this run."""
+        return f"{DISPLAY_MARK}{self._session.context.run_id}"
 
     async def look(self) -> Sighting:
         session = self._session
@@ -482,7 +485,7 @@ class Key(Step):
         return {
             "app_id": known.app_id if known else "",
             "object_id": known.object_id if known else "",
-            "display_name": self._display_name,
+            "display_name": self.display_name,
         }
 
     async def do(self) -> Done:
@@ -540,7 +543,7 @@ class Key(Step):
         self._sent = True
         try:
             return await self._session.cloud.graph.add_password(
-                application.object_id, self._display_name, ends
+                application.object_id, self.display_name, ends
             )
         except CallRefused as error:
             if error.unanswered:

@@ -207,6 +207,14 @@ class TokenSession(RegistrySession):
         others = [one for one in token.passwords if one.key_id not in ours and not one.expired]
         return [*map(_described, others), *(f"certificate {name}" for name in token.certificates)]
 
+    async def keys_of_ours(self) -> list[KeyFacts]:
+        """Both passwords of a token that pullkey has made: its scope map says so."""
+        with as_sentence(f"show the token {self.target.token_name}"):
+            token, scope_map = await asyncio.gather(self._token(), self._scope_map())
+        if token is None or scope_map is None or MARK not in scope_map.description:
+            return []
+        return [KeyFacts(one.key_id, one.created, one.ends) for one in token.passwords if not one.expired]
+
     # -- scripts -------------------------------------------------------------------------------------------------
 
     def script_variables(self) -> Mapping[str, str]:

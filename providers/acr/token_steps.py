@@ -228,14 +228,23 @@ class TokenIdentity(Step):
 
     async def undo(self, intent: Intent) -> str:
         session = self._session
-        if not (session.token_made or self._sent):
+        if not (session.token_made or self._sent or intent.get("lost")):
             return ""
         try:
             registry = await session.registry()
+            if intent.get("lost") and not await self._made_by(intent, registry):
+                return ""
             await session.gone(lambda: session.tokens.delete_token(registry, intent["token"]))
         except CallRefused as error:
             raise StillThere(f"the token {intent['token']} ({error.said})", self._delete_command()) from None
         return f"deleted the token {intent['token']}"
+
+    async def _made_by(self, intent: Intent, registry: Registry) -> bool:
+        """Whether a lost run has made the token: it was told so, or has also made the scope map that only it has."""
+        if intent["answered"]:
+            return True
+        scope_map = await self._session.tokens.scope_map(registry, self._session.target.scope_map_name)
+        return scope_map is not None and intent["run_id"] in scope_map.description
 
     async def removal(self) -> Removal:
         session, target = self._session, self._session.target
@@ -391,9 +400,9 @@ class TokenKey(Step):
 
     async def undo(self, intent: Intent) -> str:
         session = self._session
-        if session.token_made:
-            return ""  # it goes with the token, which this run made and now removes
         name, slot, key_id = intent["token"], intent["slot"], intent.get("key_id")
+        if session.token_made and key_id:
+            return ""  # it goes with the token, which this run made and now removes
         try:
             registry = await session.registry()
             if key_id is None and (self._lost or not self._sent):

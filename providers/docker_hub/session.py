@@ -15,7 +15,7 @@ from bootstrap.settings import endpoint
 from bootstrap.steps import Findings, Notice, State, Step
 from providers.docker_hub import scripts
 from providers.docker_hub.hub import ENDPOINT, HUB, TOKENS_PAGE, Hub, HubRefused, Token, as_sentence
-from providers.docker_hub.steps import BroughtKey, MintedKey
+from providers.docker_hub.steps import LABEL_MARK, BroughtKey, MintedKey
 from providers.docker_hub.target import KINDS, REGISTRY, SERVER, DockerHubTarget, check_token
 
 
@@ -191,6 +191,13 @@ class DockerHubSession(Session):
         with as_sentence(f"show the token {key_id}"):
             token = await self.hub.token(key_id, self.target.organization)
         return None if token is None or token.expired else _facts(token)
+
+    async def keys_of_ours(self) -> list[KeyFacts]:
+        if not (self.target.minted and self.hub.may_look):
+            return []
+        with as_sentence(f"show the tokens of {self.target.puller}"):
+            tokens = await self.hub.tokens(self.target.organization)
+        return [_facts(one) for one in tokens if one.label.startswith(LABEL_MARK) and not one.expired]
 
     async def delete_key(self, key_id: str) -> bool:
         self._only_of_minted()

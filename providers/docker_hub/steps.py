@@ -23,6 +23,8 @@ _WHAT = {"pat": "a personal token", "oat": "a token of the organisation", "broug
 # Docker Hub's clock and ours differ, and an end that is a second more than a year away may be refused.
 _CLOCK_MARGIN = dt.timedelta(minutes=5)
 _SETTLE_SECONDS = 3.0
+LABEL_MARK = "pullkey "
+"""With which the labels of pullkey's tokens begin; the run's id follows."""
 _MOST_TRIES = 4
 
 
@@ -92,7 +94,7 @@ class MintedKey(Step):
 
     @property
     def _label(self) -> str:
-        return f"pullkey {self._session.context.run_id}: Akka pulls with it"  # 100 characters at most
+        return f"{LABEL_MARK}{self._session.context.run_id}: Akka pulls with it"  # 100 characters at most
 
     async def look(self) -> Sighting:
         session, target = self._session, self._session.target

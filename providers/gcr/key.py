@@ -39,6 +39,7 @@ class Key(Step):
         self._before: list[str] = []
         self._pair: KeyPair | None = None
         self._sent = 0
+        self._unanswered = 0
         self._uploads = session.target.key_source == UPLOAD
         if self._uploads:
             # To upload is to create, for IAM: there is no permission of its own. To look whose a key is, is to get it.
@@ -119,6 +120,7 @@ class Key(Step):
         except exceptions.GoogleAPICallError as error:
             if not cloud.is_unanswered(error):
                 raise
+            self._unanswered += 1
             # It may have been made. A second call would make a second key, so look first.
             await asyncio.sleep(_SETTLE_SECONDS)
             appeared = await self._appeared(resource, self._before)
@@ -197,14 +199,17 @@ class Key(Step):
             if key_id:
                 deleted = await self._session.delete_key_at(f"{resource}/keys/{key_id}", deadline)
                 return f"deleted key {key_id} of {email}" if deleted else ""
-            if self._session.account_made:
-                return ""  # it goes with the account, which this run made and now removes
             if fingerprint := intent.get("fingerprint"):
                 ours = await self._uploaded(resource, intent["before"], fingerprint)
                 for key in ours:
                     await self._session.delete_key_at(f"{resource}/keys/{cloud.id_of(key)}", deadline)
                 return f"deleted key {', '.join(cloud.id_of(key) for key in ours)} of {email}" if ours else ""  # fmt: skip
-            appeared = await self._appeared(resource, intent["before"])
+            appeared = await self._appeared(resource, {*intent["before"], *intent.get("in_use", ())})
+            if self._session.account_made and 0 < len(appeared) <= self._unanswered:
+                # Of an account that this run has made: what its unanswered call has made, and nobody else's.
+                for one in appeared:
+                    await self._session.delete_key_at(f"{resource}/keys/{one}", deadline)
+                return f"deleted key {', '.join(appeared)} of {email}"
         except exceptions.NotFound:
             return ""
         except exceptions.GoogleAPICallError as error:
@@ -219,7 +224,7 @@ class Key(Step):
             # Somebody else may have made it in the same moment: a key is never deleted on a guess.
             raise StillThere(
                 f"{email} has a key that appeared during the run and that nobody may hold: {', '.join(appeared)}",
-                f"gcloud iam service-accounts keys delete {appeared[0]} {of}",
+                "; ".join(f"gcloud iam service-accounts keys delete {one} {of}" for one in appeared),
             )
         return ""
 

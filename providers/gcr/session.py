@@ -20,7 +20,7 @@ from providers.gcr import cloud, policy
 from providers.gcr.facts import or_nothing, shared_cloud, shared_facts
 from providers.gcr.key import Key
 from providers.gcr.preflight import Preflight
-from providers.gcr.steps import EnableApis, Grant, Identity
+from providers.gcr.steps import EnableApis, Grant, Identity, made_by_pullkey
 from providers.gcr.target import UPLOAD, GcrTarget
 
 T = TypeVar("T")
@@ -180,7 +180,7 @@ class GcrSession(Session):
             raise cloud.refused(error, f"show the keys of {self.target.account}") from None
         if found is None:
             return None
-        return KeyFacts(key_id, found.valid_after_time, cloud.end_of(found), found.disabled)
+        return _facts(key_id, found)
 
     async def delete_key(self, key_id: str) -> bool:
         from google.api_core import exceptions
@@ -266,6 +266,21 @@ class GcrSession(Session):
         ]
         return others + [f"{name}, who has {role} on it" for role, name in policy.members(found)]
 
+    async def keys_of_ours(self) -> list[KeyFacts]:
+        """A key has no mark, so all those of an account that pullkey has made."""
+        from google.api_core import exceptions
+
+        if self.target.account_given:
+            return []
+        self.keys.forget()
+        try:
+            account, keys = await asyncio.gather(self.account(), self.keys())
+        except exceptions.GoogleAPICallError as error:
+            raise cloud.refused(error, f"show the keys of {self.target.account}") from None
+        if account is None or not made_by_pullkey(account):
+            return []
+        return [_facts(key_id, key) for key_id, key in sorted(keys.items())]
+
     async def other_roles(self) -> list[str]:
         """What the account has beside this target's grant, as far as this project and location go.
 
@@ -321,3 +336,7 @@ class GcrSession(Session):
             "email": link,
             "password": '"$(cat "$KEY_FILE")"',
         }
+
+
+def _facts(key_id: str, key: Any) -> KeyFacts:
+    return KeyFacts(key_id, key.valid_after_time, cloud.end_of(key), key.disabled)

@@ -1,0 +1,50 @@
+"""`pullkey`, killed by its own hand right before or after it writes its journal.
+
+The product has no hook for this, and needs none: the moment between an answer and the journal cannot be met from outside.
+`PULLKEY_TEST_DIES` says at which writing: `before 3`. Without it the writings are only counted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bootstrap.cli import main as product
+from bootstrap.journal import Journal
+
+COUNTED = "journal writings: "
+
+
+def main() -> None:
+    """Run the product."""
+    when, _, number = os.environ.pop("PULLKEY_TEST_DIES", "never 0").partition(" ")
+    count = 0
+
+    def dying(name: str) -> None:
+        real = getattr(Journal, name)
+
+        def write(self: Journal) -> None:
+            nonlocal count
+            count += 1
+            if (when, count) == ("before", int(number)):
+                os.kill(os.getpid(), signal.SIGKILL)
+            real(self)
+            if (when, count) == ("after", int(number)):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        setattr(Journal, name, write)
+
+    dying("_write")
+    dying("end")
+    try:
+        product()
+    finally:
+        sys.stderr.write(f"{COUNTED}{count}\n")
+
+
+if __name__ == "__main__":
+    main()

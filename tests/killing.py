@@ -1,0 +1,391 @@
+"""Kills the product at every point at which it can matter, runs it again, and counts what has become of it.
+
+Where it can matter is not written down here: a run that is left alone shows it. Every call of it that changes something
+is a point before (the cloud never got it) and a point after (the cloud has done it, the answer never came); every write
+of its journal is a point before and a point after. So a step that is added later is covered by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from bootstrap.link import KeyLink
+from bootstrap.sandbox.calls import Call
+from bootstrap.sandbox.faults import Fault
+from tests.conftest import Result
+from tests.dying import COUNTED
+from tests.fork_server import ForkServer
+from tests.test_life import KINDS, Life, living
+
+JOURNAL = "journal"
+COMMANDS = ("onboard", "rotate", "rotate --keep-old 0", "offboard")
+MACHINES = ("same", "another")
+When = Literal["before", "after"]
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One moment of a run: before or after its NUMBER-th call of that name, or writing of its journal."""
+
+    where: str
+    number: int
+    when: When
+
+    def __str__(self) -> str:
+        return f"{self.when} {self.where} {self.number}"
+
+
+@dataclass
+class Verdict:
+    """What has become of one world in which the product was killed.
+
+    Attributes:
+        findings: what is not as it was promised; empty is good.
+        named: what is still there, and was named with the command that removes it.
+    """
+
+    kind: str
+    command: str
+    points: tuple[str, ...]
+    machine: str
+    findings: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)
+    reached: bool = True
+    codes: list[int] = field(default_factory=list)
+    said: str = ""
+
+    @property
+    def good(self) -> bool:
+        return not (self.findings or self.orphans or self.duplicates or self.foreign)
+
+    def __str__(self) -> str:
+        where = f"{self.kind}: {self.command}, killed {' and '.join(self.points)}, {self.machine} machine"
+        wrong = [
+            *self.findings,
+            *(f"orphan: {one}" for one in self.orphans),
+            *(f"duplicate: {one}" for one in self.duplicates),
+            *(f"of others: {one}" for one in self.foreign),
+        ]
+        return f"{where}: {'; '.join(wrong) or 'good'} {self.codes}"
+
+
+class Victim:
+    """The product in one world, as a process that can be killed."""
+
+    def __init__(self, life: Life, command: str, server: ForkServer) -> None:
+        self.life = life
+        self.command = command
+        self.server = server
+        self.name = life.name if command != "onboard" else ""
+
+    @property
+    def arguments(self) -> list[str]:
+        kind = self.life.kind
+        if self.command == "onboard":
+            return ["onboard", kind.provider, "--yes", "--timeout", "30s", *kind.onboarding]
+        verb, *more = self.command.split()
+        secret = ["--secret-stdin"] if kind.later else []
+        return [verb, self.name, *more, *secret, "--yes", "--timeout", "30s"]
+
+    @property
+    def stdin(self) -> str | None:
+        return self.life.kind.stdin if self.command == "onboard" else self.life.kind.later
+
+    @property
+    def environment(self) -> dict[str, str]:
+        env = {"PULLKEY_OVERLAP": "0"}
+        if "acmeowner" in self.life.kind.onboarding and self.command != "onboard":
+            env["PULLKEY_DOCKER_HUB_HUB_USER"] = "acmeowner"
+        return env
+
+    def run(self, program: str = "pullkey", **env: str) -> Result:
+        """Run the command to its end; the code of one that was killed is below 0."""
+        return run(
+            self.server,
+            self.life,
+            *self.arguments,
+            stdin=self.stdin,
+            env=self.environment | env,
+            program=program,
+        )
+
+    @contextlib.contextmanager
+    def running(self, **env: str) -> Iterator[Future[Result]]:
+        """The command on its way."""
+        with ThreadPoolExecutor(1) as beside:
+            yield beside.submit(self.run, **env)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command that is on its way."""
+        for pid in descendants(self.server._server.pid)[:1]:
+            os.kill(pid, number)
+
+    def killed(self, point: Point, *, children: bool = True) -> bool:
+        """Start it and kill it there; whether it came so far."""
+        if point.where == JOURNAL:
+            return self.run("tests.dying:main", PULLKEY_TEST_DIES=f"{point.when} {point.number}").code < 0
+        action = "hang" if point.when == "before" else "hang-after"
+        with self.held_at(f"{point.where}#{point.number}={action}") as (fault, _):
+            there = descendants(self.server._server.pid)
+            for pid in there if children else there[:1]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        return fault.times == 0
+
+    @contextlib.contextmanager
+    def held_at(self, spec: str, **env: str) -> Iterator[tuple[Fault, Future[Result]]]:
+        """The command on its way, and come as far as that fault; or else already at its end."""
+        plan = self.life.world.running.sandbox.faults
+        fault = Fault.parse(spec)
+        plan.faults.append(fault)
+        with self.running(**env) as ending:
+            wait_until(lambda: fault.times == 0 or ending.done())
+            if fault.kind == "hang-after":
+                time.sleep(0.1)  # until the cloud has done it
+            yield fault, ending
+        plan.faults.remove(fault)
+
+
+def run(server: ForkServer, life: Life, *arguments: str, stdin: str | None = None, env: Mapping[str, str] | None = None, program: str = "pullkey") -> Result:  # fmt: skip
+    """As `World.run`, without importing everything each time."""
+    world = life.world
+    ended = server.run(arguments, {**world.running.process_environment(), "NO_COLOR": "1", **(env or {})}, stdin=stdin, program=program)
+    world.said += [ended.out, ended.err]
+    world._remember_passwords()
+    assert "Traceback" not in ended.err, ended.err
+    return Result(-9 if ended.code is None else ended.code, ended.out, ended.err)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = _SECONDS) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came so far"
+        time.sleep(0.01)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have."""
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            parents.setdefault(parent, []).append(int(path.parent.name))
+    found = [pid]
+    for one in found:
+        found += parents.get(one, [])
+    return found[1:]
+
+
+@contextlib.contextmanager
+def scene(server: ForkServer, kind: str, command: str) -> Iterator[Victim]:
+    """A world in which that command is about to be given."""
+    with living(kind) as life:
+        life.world.run = partial(run, server, life)  # type: ignore[method-assign]
+        if command != "onboard":
+            first = life.onboard()
+            assert first.code == 0, first.text
+        yield Victim(life, command, server)
+
+
+def points(server: ForkServer, kind: str, command: str) -> list[Point]:
+    """All the moments at which a run of that command can be killed, as a run shows that is left alone."""
+    with scene(server, kind, command) as victim:
+        log = victim.life.world.running.sandbox.log.calls
+        begin = len(log)
+        alone = victim.run("tests.dying:main")
+        assert alone.code == 0, alone.text
+        return _points(log[begin:], alone)
+
+
+def _points(calls: Sequence[Call], alone: Result) -> list[Point]:
+    counts: dict[str, int] = {}
+    found = []
+    for call in calls:
+        if call.changes:
+            name = f"{call.api}.{call.method}"
+            counts[name] = counts.get(name, 0) + 1
+            found += [Point(name, counts[name], when) for when in _BOTH]
+    writings = int(alone.err.rpartition(COUNTED)[2].split()[0])
+    return found + [Point(JOURNAL, number, when) for number in range(1, writings + 1) for when in _BOTH]
+
+
+_BOTH: tuple[When, When] = ("before", "after")
+
+
+# -- what is to be seen afterwards -------------------------------------------------------------------------------------
+
+
+def is_key(line: str) -> bool:
+    return line.startswith(("google key ", "azure secret ", "azure password ", "hub token "))
+
+
+def key_id(line: str) -> str:
+    """The id of a key by which pullkey names it."""
+    words = line.split()
+    if line.startswith("azure password "):
+        created = dt.datetime.fromisoformat(" ".join(words[4:]))
+        return f"{words[3]}-{int(created.timestamp())}"
+    return words[3]
+
+
+def is_named(line: str, text: str) -> bool:
+    """Whether something that is still there was told, with the command that removes it."""
+    words = line.split()
+    if is_key(line):
+        if line.startswith("azure password "):
+            return f"--{words[3]}" in text
+        return key_id(line) in text and ("delete" in text or "settings" in text)
+    kind = " ".join(words[:2])
+    if kind == "google's own":
+        return is_named("google account " + words[3], text)  # it goes with its account
+    if kind in ("google account", "google binding"):
+        email = next(word for word in words if "@" in word).removeprefix("serviceAccount:")
+        return email in text and "gcloud " in text
+    if kind == "azure application":
+        return "az ad app delete" in text
+    if kind == "azure principal":
+        return "az ad app delete" in text  # it goes with its application
+    if kind == "azure role":
+        return "az role assignment delete" in text
+    if kind in ("azure scope", "azure token"):
+        return "az acr token delete" in text or "az acr scope-map delete" in text
+    return False
+
+
+def judge(
+    victim: Victim, point: Sequence[Point], machine: str, before: set[str], *, reached: bool
+) -> Verdict:
+    """Run the command again, once, and see what has become of everything."""
+    life = victim.life
+    verdict = Verdict(_name_of(life), victim.command, tuple(map(str, point)), machine, reached=reached)
+    again = victim.run()
+    verdict.codes.append(again.code)
+    verdict.said = again.text
+    if again.code not in (0, 6):
+        verdict.findings.append(f"the run after it ended with {again.code}")
+        return verdict
+    if victim.command == "offboard":
+        _judge_end(victim, verdict, again.text, before)
+        return verdict
+    names = life.world.names()
+    if len(names) != 1 + len([name for name in _names(before) if name]):
+        verdict.findings.append(f"Akka shows {names}")
+    name = next(iter(set(names) - set(_names(before))), "")
+    if not name:
+        verdict.findings.append("Akka has no credential of ours")
+        return verdict
+    held = life.world.held(name)
+    _judge_pull(victim, verdict, name, held.password)
+    link = KeyLink.parse(held.email)
+    assert link is not None
+    expected = {link.key_id, link.replaces if victim.command == "rotate" else ""}
+    keys = {line for line in life.there() - before if is_key(line)}
+    if life.kind.minted and not any(key_id(line) == link.key_id for line in keys):
+        verdict.findings.append("the key that Akka holds is gone")
+    for line in sorted(keys):
+        if key_id(line) not in expected:
+            (verdict.named if is_named(line, again.text) else verdict.duplicates).append(line)
+    verdict.foreign += sorted(before - life.there())
+    victim.name = name
+    _offboard(victim, verdict, name, again.text, before)
+    return verdict
+
+
+def _name_of(life: Life) -> str:
+    return next(name for name, kind in KINDS.items() if kind is life.kind)
+
+
+def _names(lines: set[str]) -> set[str]:
+    return {
+        line.rsplit(" ", 1)[-1] for line in lines if line.startswith("akka shop") and " reference " in line
+    }
+
+
+def _judge_pull(victim: Victim, verdict: Verdict, name: str, password: str) -> None:
+    owner = victim.environment | (
+        {"PULLKEY_DOCKER_HUB_HUB_USER": "acmeowner"} if "acmeowner" in victim.life.kind.onboarding else {}
+    )
+    pulled = victim.life.world.run("verify", name, "--credential-stdin", stdin=password, env=owner)
+    if "a pull was done" not in pulled.err:
+        verdict.findings.append(f"what Akka holds does not pull: {pulled.err.strip()[-200:]}")
+
+
+def _judge_end(victim: Victim, verdict: Verdict, text: str, before: set[str]) -> None:
+    there = victim.life.there()
+    left = sorted(there - before)
+    unnamed = [line for line in left if not is_named(line, text)]
+    if unnamed and verdict.machine == "another" and "onboard the registry again" in text:
+        # What it says to do where the journal of an offboarding is gone.
+        made = victim.life.onboard()
+        text += made.text
+        gone = victim.life.command("offboard", victim.name)
+        verdict.codes += [made.code, gone.code]
+        text += gone.text
+        verdict.said = text
+        there = victim.life.there()
+        left = sorted(there - before)
+        unnamed = [line for line in left if not is_named(line, text)]
+    verdict.orphans += unnamed
+    verdict.named += [line for line in left if line not in unnamed]
+    verdict.foreign += sorted(before - there)
+
+
+def _offboard(victim: Victim, verdict: Verdict, name: str, text: str, before: set[str]) -> None:
+    gone = victim.life.command("offboard", name)
+    verdict.codes.append(gone.code)
+    verdict.said += gone.text
+    if gone.code not in (0, 6):
+        verdict.findings.append(f"the offboarding ended with {gone.code}")
+    _judge_end(victim, verdict, text + gone.text, before)
+
+
+def tried(
+    server: ForkServer,
+    kind: str,
+    command: str,
+    *points_of: Point,
+    machine: str = "same",
+    children: bool = True,
+) -> Verdict:
+    """A fresh world in which the command is killed at one point, and its recovery at the further ones; then judged."""
+    with scene(server, kind, command) as victim:
+        before = victim.life.before
+        reached = True
+        for point in points_of:
+            reached = victim.killed(point, children=children) and reached
+            if machine == "another":
+                forget(victim)
+        return judge(victim, points_of, machine, before, reached=reached)
+
+
+def forget(victim: Victim) -> None:
+    """As on another machine: there is no journal."""
+    shutil.rmtree(victim.life.world.running.environment["PULLKEY_STATE_DIR"], ignore_errors=True)
+
+
+def figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """What is printed of many."""
+    return {
+        "tried": len(verdicts),
+        "converged": sum(one.good for one in verdicts),
+        "named": sum(bool(one.named) for one in verdicts),
+        "orphans": sum(len(one.orphans) for one in verdicts),
+        "duplicates": sum(len(one.duplicates) for one in verdicts),
+        "foreign": sum(len(one.foreign) for one in verdicts),
+        "not_reached": sum(not one.reached for one in verdicts),
+    }
