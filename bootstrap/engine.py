@@ -240,6 +240,10 @@ class Run:
         """Begin no further step, wait for the calls that are under way, and undo."""
         self._stop.set()
 
+    def unfinished(self) -> list[str]:
+        """The steps that were begun and are not undone."""
+        return [f"begun: {step.title}" for step, _ in self._entries]
+
     async def _execute(self) -> None:
         lost = self.journal.left_behind()
         if lost is not None:

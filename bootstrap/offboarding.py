@@ -118,6 +118,10 @@ class Offboarding:
         """Begin nothing more. What has gone stays gone; the next run goes on with the rest."""
         self._stopped = True
 
+    def unfinished(self) -> list[str]:
+        """What was to go, and is not known to be gone."""
+        return [f"still there: {item.removal.what}" for item in self.parting.items if item.goes and item.result != "removed"]  # fmt: skip
+
     async def execute(self) -> Parting:
         """Do it. Errors that a person can be told stand in what is returned; none is raised."""
         try:

@@ -23,6 +23,9 @@ class Interruptible(Protocol):
     def interrupt(self) -> None:
         """End in order."""
 
+    def unfinished(self) -> list[str]:
+        """What may be left if it stops now, each in a few words."""
+
 
 @contextlib.contextmanager
 def ends_in_order(run: Interruptible, reporter: Reporter, command: str) -> Iterator[None]:
@@ -36,7 +39,10 @@ def ends_in_order(run: Interruptible, reporter: Reporter, command: str) -> Itera
         asked += 1
         if asked > 1:
             reporter.close()
-            click.echo(f"pullkey: Stopped at once. What was made is in the journal; run this again to clear up:\n  {command}", err=True)  # fmt: skip
+            click.echo("pullkey: Stopped at once. What may be left is in the journal:", err=True)
+            for what in run.unfinished():
+                click.echo(f"  {what}", err=True)
+            click.echo(f"Run this again, which clears up first:\n  {command}", err=True)
             os._exit(ExitCode.INTERRUPTED)
         if run.changing:
             click.echo(

@@ -1,0 +1,195 @@
+"""The product is killed where it hurts, and run again. The full form of this is `scripts/kill-suite`."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bootstrap.link import KeyLink
+from tests.fork_server import ForkServer
+from tests.killing import (
+    JOURNAL,
+    Point,
+    Verdict,
+    is_key,
+    key_id,
+    points,
+    raced,
+    run,
+    scene,
+    tried,
+    wait_until,
+)
+
+_PARTS = 4
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    with ForkServer() as one:
+        yield one
+
+
+def _all_good(verdicts: Sequence[Verdict]) -> None:
+    assert verdicts
+    wrong = [f"{one}\n{one.said}" for one in verdicts if not one.good]
+    assert not wrong, "\n\n".join(wrong)
+    assert all(one.reached for one in verdicts)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", range(_PARTS))
+def test_an_onboarding_that_is_killed_anywhere_is_ended_by_the_next(server: ForkServer, part: int) -> None:
+    _all_good(
+        [tried(server, "gcr", "onboard", one) for one in points(server, "gcr", "onboard")[part::_PARTS]]
+    )
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("machine", ["same", "another"])
+def test_a_rotation_that_is_killed_at_any_call_is_ended_by_the_next(server: ForkServer, machine: str) -> None:
+    calls = [one for one in points(server, "acr", "rotate") if one.where != JOURNAL]
+    _all_good([tried(server, "acr", "rotate", one, machine=machine) for one in calls])
+
+
+@pytest.mark.timeout(600)
+def test_an_offboarding_that_is_killed_at_any_call_is_gone_on_with(server: ForkServer) -> None:
+    calls = [one for one in points(server, "gcr", "offboard") if one.where != JOURNAL]
+    _all_good([tried(server, "gcr", "offboard", one) for one in calls])
+
+
+@pytest.mark.timeout(600)
+def test_a_recovery_that_is_killed_is_recovered_from(server: ForkServer) -> None:
+    first = Point("iam.CreateServiceAccountKey", 1, "after")
+    calls = [one for one in points(server, "gcr", "onboard", first) if one.where != JOURNAL]
+    _all_good([tried(server, "gcr", "onboard", first, one) for one in calls])
+
+
+def test_of_two_machines_at_once_one_credential_stays(server: ForkServer) -> None:
+    _all_good([raced(server, "gcr", "onboard", late=late) for late in (0.0, 0.3)])
+
+
+def test_a_password_of_a_token_that_a_killed_rotation_has_generated_does_not_block_the_next(
+    server: ForkServer,
+) -> None:
+    """Both of a token's passwords are taken then, which the preflight refuses, were it asked first."""
+    _all_good([tried(server, "acr-token", "rotate", Point("arm.GenerateCredentials", 1, "after"))])
+
+
+def test_a_key_that_a_run_on_another_machine_has_left_is_named_and_not_deleted(server: ForkServer) -> None:
+    point = Point("akka.docker.add-credentials", 1, "before")
+    for kind in ("gcr", "acr", "docker-hub-user"):
+        verdict = tried(server, kind, "onboard", point, machine="another")
+        _all_good([verdict])
+        assert any(is_key(line) for line in verdict.named), verdict
+
+
+def test_an_offboarding_instead_of_the_same_command_clears_up_too(server: ForkServer) -> None:
+    """The journal of a rotation that was killed must not be written over."""
+    with scene(server, "gcr", "rotate") as victim:
+        life = victim.life
+        assert victim.killed(Point("akka.docker.add-credentials", 1, "before"))
+        gone = life.command("offboard", victim.name)
+        assert gone.code == 0, gone.text
+        assert life.there() == life.before
+
+
+def test_what_a_lost_run_has_made_goes_if_the_next_one_fails(server: ForkServer) -> None:
+    for kind in ("gcr", "acr", "acr-token"):
+        # The identity and the grant are there then.
+        last = next(one for one in points(server, kind, "onboard") if "Key" in one.where or "Password" in one.where or "Credentials" in one.where)  # fmt: skip
+        with scene(server, kind, "onboard") as victim:
+            life = victim.life
+            assert victim.killed(last)
+            assert life.there() != life.before
+            life.world.fault("akka.docker.add-credentials=400*forever")
+            failed = victim.run()
+            assert failed.code in (1, 6), failed.text
+            left = life.there() - life.before
+            assert all(key_id(line) in failed.text for line in left if is_key(line)), failed.text
+            assert bool(left) == (failed.code == 6), (left, failed.text)
+
+
+def test_a_registration_that_outlives_its_run_keeps_the_next_one_waiting(server: ForkServer) -> None:
+    """The CLI goes on when the product is killed: it may register a key that the next run has just deleted."""
+    with scene(server, "gcr", "onboard") as victim:
+        life = victim.life
+        with victim.held_at("akka.docker.add-credentials#1=slow=4") as (_, ending):
+            victim.signal(signal.SIGKILL)
+            wait_until(ending.done)
+            early = victim.run()
+        assert early.code == 1, early.text
+        assert "Another pullkey is at work" in early.err
+        wait_until(lambda: life.world.calls("akka.docker.add-credentials") == 1)
+        time.sleep(0.3)
+        late = victim.run()
+        assert late.code == 0, late.text
+        keys = [line for line in life.there() - life.before if is_key(line)]
+        link = KeyLink.parse(life.world.held(life.name).email)
+        assert link is not None
+        assert [key_id(line) for line in keys] == [link.key_id]
+
+
+# -- signals -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_a_call_waits_for_its_answer_and_undoes(server: ForkServer, number: int) -> None:
+    with scene(server, "gcr", "onboard") as victim:
+        for call in (
+            "iam.CreateServiceAccount",
+            "iam.CreateServiceAccountKey",
+            "akka.docker.add-credentials",
+        ):
+            with victim.held_at(f"{call}#1=slow=2") as (_, ending):
+                victim.signal(number)
+                ended = ending.result()
+            assert ended.code == 130, ended.text
+            assert "undone: " in ended.err
+            assert victim.life.there() == victim.life.before, ended.text
+
+
+def test_a_second_signal_stops_at_once_and_says_what_may_be_left(server: ForkServer) -> None:
+    with scene(server, "gcr", "onboard") as victim:
+        life = victim.life
+        with victim.held_at("iam.CreateServiceAccountKey#1=hang", done=True) as (_, ending):
+            victim.signal(signal.SIGINT)
+            time.sleep(0.5)
+            victim.signal(signal.SIGINT)
+            begin = time.monotonic()
+            ended = ending.result()
+        assert time.monotonic() - begin < 5
+        assert ended.code == 130, ended.text
+        assert "Stopped at once" in ended.err
+        assert "Make a JSON key" in ended.err
+        again = victim.run()
+        assert again.code == 6, again.text
+        keys = {key_id(line) for line in life.there() - life.before if is_key(line)}
+        link = KeyLink.parse(life.world.held(life.name).email)
+        assert link is not None
+        assert all(key in again.text for key in keys - {link.key_id})
+
+
+# -- two at once -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_targets_side_by_side_lose_no_binding(server: ForkServer, count: int) -> None:
+    """Each has an account of its own, and the policy that they write is the same one."""
+    with scene(server, "gcr", "onboard") as victim:
+        life = victim.life
+
+        def one(number: int) -> int:
+            more = ("--service-account", f"akka-reader-{number}", "--secret-name", f"registry-{number}")
+            return run(server, life, *victim.arguments, *more).code
+
+        with ThreadPoolExecutor(count) as beside:
+            codes = list(beside.map(one, range(count)))
+        assert codes == [0] * count
+        bindings = {line for line in life.there() - life.before if line.startswith("google binding")}
+        assert len(bindings) == count, bindings
+        assert life.before <= life.there()
