@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bootstrap.link import KeyLink
+from bootstrap.sandbox.faults import Fault
+from tests.conftest import World
 from tests.fork_server import ForkServer
 from tests.killing import (
     JOURNAL,
@@ -193,3 +195,23 @@ def test_targets_side_by_side_lose_no_binding(server: ForkServer, count: int) ->
         bindings = {line for line in life.there() - life.before if line.startswith("google binding")}
         assert len(bindings) == count, bindings
         assert life.before <= life.there()
+
+
+def test_an_application_that_another_run_was_faster_to_make_is_not_taken_for_ours(acr: World) -> None:
+    """An update of it that gets no answer looks like a creation that got none: our notes stand on it in both cases."""
+    state = acr.cloud.state
+
+    class Rival(Fault):
+        def hits(self) -> bool:
+            theirs = state.add_application("akka-docker-reader", unique_name="pullkey-akka-docker-reader")
+            state.add_service_principal(theirs)
+            return super().hits()
+
+    acr.running.sandbox.faults.faults.append(Rival("graph.UpsertApplication", "lost"))
+    acr.fault("graph.AddPassword=403*forever")
+    failed = acr.onboard()
+    assert failed.code == 1, failed.text
+    assert acr.calls("graph.AddPassword") > 0
+    (there,) = [one for one in state.applications if one.unique_name == "pullkey-akka-docker-reader"]
+    assert there.lifetime.exists
+    assert "run " in there.properties.get("notes", "")

@@ -98,6 +98,7 @@ class Identity(Step):
     def __init__(self, session: AcrSession) -> None:
         self._session = session
         self._lost = False
+        self._principal_sent = False
         if not session.target.app_id:
             self.permissions = (GRAPH_RIGHT,)
 
@@ -168,7 +169,10 @@ class Identity(Step):
     async def _principal(self, app_id: str) -> tuple[Principal, bool]:
         graph = self._session.cloud.graph
         found = await graph.principal(app_id)
-        return (found, False) if found is not None else (await graph.create_principal(app_id), True)
+        if found is not None:
+            return found, False
+        self._principal_sent = True
+        return await graph.create_principal(app_id), True
 
     def _delay(self, error: Exception) -> str | None:
         if not isinstance(error, CallRefused):
@@ -189,7 +193,7 @@ class Identity(Step):
                 await self._gone(lambda: graph.delete_principal(intent["principal_id"]))
                 return f"deleted the service principal of {name}"
             object_id = intent.get("object_id") or await self._made_unanswered(intent)
-            if not object_id:
+            if not object_id or await self._of_another_run():
                 return ""
             await self._gone(lambda: graph.delete_application(object_id))
         except CallRefused as error:
@@ -233,6 +237,17 @@ class Identity(Step):
         return (
             f"deleted the application {application.display_name}, which the directory's bin keeps for 30 days"
         )
+
+    async def _of_another_run(self) -> bool:
+        """Whether the application, whose making was not answered, is of another run that makes the same one.
+
+        An update of it writes our notes too, so they say who wrote last, not who was first. Whoever was first goes on to
+        make its service principal: one that is there, and that this run has never asked for, is the other's.
+        """
+        known = self._session.known
+        if not self._lost or self._principal_sent or known is None:
+            return False
+        return await self._session.cloud.graph.principal(known.app_id) is not None
 
     async def _made_unanswered(self, intent: Intent) -> str:
         """The application that this run has made although some call of it failed; "" if there is none."""
