@@ -46,9 +46,11 @@ def _all_good(verdicts: Sequence[Verdict]) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", range(_PARTS))
 def test_an_onboarding_that_is_killed_anywhere_is_ended_by_the_next(server: ForkServer, part: int) -> None:
-    _all_good(
-        [tried(server, "gcr", "onboard", one) for one in points(server, "gcr", "onboard")[part::_PARTS]]
-    )
+    every = points(server, "gcr", "onboard")
+    calls = [one for one in every if one.where != JOURNAL]
+    # Of the journal's writings every third is enough here; the full form has them all.
+    chosen = calls + [one for one in every if one.where == JOURNAL][::3]
+    _all_good([tried(server, "gcr", "onboard", one) for one in chosen[part::_PARTS]])
 
 
 @pytest.mark.timeout(600)
