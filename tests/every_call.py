@@ -164,7 +164,7 @@ def calls_of(server: ForkServer, kind: str, command: str) -> dict[str, bool]:
         RuntimeError: it does not end well even though nothing goes wrong.
     """
     with stage(server, kind) as on:
-        _prepare(on, command)
+        prepare(on, command)
         begin = len(on.world.running.sandbox.log.calls)
         ended = on.run(command, 60)
         if ended.code != 0:
@@ -178,7 +178,15 @@ def calls_of(server: ForkServer, kind: str, command: str) -> dict[str, bool]:
         return found
 
 
-def _prepare(on: Stage, command: str) -> None:
+def warm(server: ForkServer, *kinds: str) -> ForkServer:
+    """The same server, once its children need import nothing: else the first one's time would count for its case."""
+    for kind in kinds:
+        calls_of(server, kind, "onboard")
+    return server
+
+
+def prepare(on: Stage, command: str) -> None:
+    """What the command is run on: what it rotates or removes is there."""
     if command != "onboard":
         ended = on.run("onboard", 60)
         if ended.code != 0:
@@ -191,16 +199,15 @@ def run_case(server: ForkServer, case: Case) -> Outcome:
     try:
         with stage(server, case.kind) as on:
             untouched = on.there()
-            _prepare(on, case.command)
+            prepare(on, case.command)
             before = on.there()
             on.world.fault(case.spec)
             ended = on.run(case.command, case.timeout)
             faults = on.world.running.sandbox.faults.faults
-            outcome.hit = any(call.fault for call in on.world.running.sandbox.log.calls)
+            outcome.hit = any(fault.taken for fault in faults)
             faults.clear()
             outcome.code, outcome.seconds, outcome.said = ended.code, round(ended.seconds, 1), ended.err
-            outcome.wrong += _about_the_end(case, ended)
-            outcome.wrong += _about_what_is_left(on, case, ended, untouched, before)
+            outcome.wrong += judge(on, case.command, case.timeout, ended, untouched, before)
     except AssertionError as leak:
         outcome.wrong.append(f"it leaks: {leak}")
     return outcome
@@ -209,7 +216,26 @@ def run_case(server: ForkServer, case: Case) -> Outcome:
 # -- what must hold ------------------------------------------------------------------------------------------------
 
 
-def _about_the_end(case: Case, ended: Ended) -> Iterator[str]:
+def judge(
+    on: Stage, command: str, timeout: float, ended: Ended, untouched: set[str], before: set[str]
+) -> list[str]:
+    """What is wrong with how a run ended, and with what it left.
+
+    Args:
+        on: where it ran; nothing goes wrong there any more.
+        command: one of `COMMANDS`.
+        timeout: what `--timeout` was.
+        ended: how it ended.
+        untouched: the inventory before anything of ours was there.
+        before: the inventory before the run.
+    """
+    return [
+        *_about_the_end(timeout, ended),
+        *_about_what_is_left(on, command, ended, untouched, before),
+    ]
+
+
+def _about_the_end(timeout: float, ended: Ended) -> Iterator[str]:
     if ended.code is None:
         yield f"over time: it did not end within {ended.seconds:.0f} s"
         return
@@ -223,12 +249,12 @@ def _about_the_end(case: Case, ended: Ended) -> Iterator[str]:
         "pullkey: " in ended.err or "To be mended" in ended.err or "left over" in ended.err
     ):
         yield "no sentence says what failed"
-    if ended.seconds > case.timeout + GRACE_SECONDS:
-        yield f"over time: {ended.seconds:.0f} s with --timeout {case.timeout:g}s"
+    if ended.seconds > timeout + GRACE_SECONDS:
+        yield f"over time: {ended.seconds:.0f} s with --timeout {timeout:g}s"
 
 
 def _about_what_is_left(
-    on: Stage, case: Case, ended: Ended, untouched: set[str], before: set[str]
+    on: Stage, command: str, ended: Ended, untouched: set[str], before: set[str]
 ) -> Iterator[str]:
     after = on.there()
     if gone := untouched - after:
@@ -237,7 +263,7 @@ def _about_what_is_left(
     link = KeyLink.parse(on.world.held(name).email) if name else None
     live = [line for line in after - untouched if line.startswith(_KEY_LINES)]
     ours = [line for line in live if link is not None and _is_of(link.key_id, line)]
-    if name and case.kind != "private" and not ours:
+    if name and on.kind.minted and not ours:
         yield f"Akka holds a key that is not there: {link}"
     if name and ended.code != 0 and not on.pulls():
         yield "Akka holds a credential that does not pull"
@@ -250,13 +276,13 @@ def _about_what_is_left(
             if line not in ours and line not in before and key.lower() not in told.lower():
                 yield f"orphan that is not named: {line}"
         return
-    if ended.code in (None, ExitCode.DONE) and case.command == "offboard":
+    if ended.code in (None, ExitCode.DONE) and command == "offboard":
         wanted = untouched if ended.code == 0 else after
         if after != wanted:
             yield f"orphans: {sorted(after - wanted)}"
         return
     if ended.code == ExitCode.DONE:
-        if case.kind != "private" and len(live) != 1:
+        if on.kind.minted and len(live) != 1:
             yield f"orphans: keys of ours are {sorted(live)}"
         if name is None:
             yield "it says it is done, and Akka has nothing"

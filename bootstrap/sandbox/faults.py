@@ -70,6 +70,7 @@ class Fault:
     times: float = 1
     skips: int = 0
     chance: float = 1.0
+    taken: int = 0
 
     def __post_init__(self) -> None:
         self._dice = random.Random(self.pattern)  # noqa: S311  - the same in each run, so that a test is too
@@ -124,6 +125,7 @@ class Fault:
         if self.chance < 1 and self._dice.random() >= self.chance:
             return False
         self.times -= 1
+        self.taken += 1
         return True
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -56,6 +56,11 @@ class CallRefused(Exception):
         """Azure's own words, in one line, with its code."""
         code = self.code or (str(self.status) if self.status else "no answer")
         return f"{code}, {one_line(self.message)}" if self.message else code
+
+
+def is_page(headers: Mapping[str, str]) -> bool:
+    """Whether an answer is made for a browser: neither API has one, and a proxy between may."""
+    return headers.get("Content-Type", "").lower().startswith("text/html")
 
 
 def refused(error: CallRefused, doing: str) -> StepFailed:

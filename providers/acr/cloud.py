@@ -20,7 +20,7 @@ from bootstrap.settings import endpoint
 from bootstrap.waiting import Deadline
 from bootstrap.words import one_line
 from providers.acr import claims
-from providers.acr.calls import INSTALL, CallRefused, NoLogin, traced
+from providers.acr.calls import INSTALL, CallRefused, NoLogin, is_page, traced
 from providers.acr.facts import Facts
 from providers.acr.login import CLOUDS, Login, make_credential, reason
 
@@ -187,7 +187,10 @@ class Azure:
             "base_url": self._manager,
             "credential_scopes": [self._scope],
             "transport": self._transport,
-            "per_call_policies": [_plaintext_on_loopback()] if self._manager.startswith("http:") else [],
+            "per_call_policies": [
+                _no_web_page(),
+                *([_plaintext_on_loopback()] if self._manager.startswith("http:") else []),
+            ],
             "retry_total": _RETRIES,
             "connection_timeout": 10,
             "read_timeout": _READ_SECONDS,
@@ -354,6 +357,19 @@ def _import_sdks() -> None:
     import azure.mgmt.authorization.v2022_04_01.aio
     import azure.mgmt.containerregistry.aio  # noqa: F401
     import msgraph  # noqa: F401
+
+
+def _no_web_page() -> Any:
+    """The SDK asks for no more than a good status where it expects no content, and some proxies' pages have one."""
+    from azure.core.exceptions import ServiceResponseError
+    from azure.core.pipeline.policies import SansIOHTTPPolicy
+
+    class NoWebPage(SansIOHTTPPolicy[Any, Any]):
+        def on_response(self, request: Any, response: Any) -> None:
+            if is_page(response.http_response.headers):
+                raise ServiceResponseError("a web page came instead of an answer")
+
+    return NoWebPage()
 
 
 def _plaintext_on_loopback() -> Any:

@@ -19,7 +19,7 @@ import stamina
 
 from bootstrap.secret import Secret
 from bootstrap.waiting import Deadline
-from providers.acr.calls import CallRefused, traced
+from providers.acr.calls import CallRefused, is_page, traced
 from providers.acr.facts import Facts
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ class Graph:
         self._http = GraphClientFactory.create_with_default_middleware(
             client=KiotaClientFactory.get_default_client()
         )
+        self._http.event_hooks = {"response": [_no_web_page]}
         self._http.timeout = httpx.Timeout(_SECONDS, connect=10.0)
         self._adapter = GraphRequestAdapter(
             AzureIdentityAuthenticationProvider(login, scopes=[self.scope], allowed_hosts=[host]), self._http
@@ -399,6 +400,12 @@ class Graph:
             return rights is None or rights.allowed_to_create_apps is not False
 
         return await self._read("GetAuthorizationPolicy", "policies", got)
+
+
+async def _no_web_page(response: httpx.Response) -> None:
+    """The SDK asks for no more than a good status where it expects no content, and some proxies' pages have one."""
+    if is_page(response.headers):
+        raise httpx.RemoteProtocolError("a web page came instead of an answer", request=response.request)
 
 
 def _all(page: Any) -> Sequence[Any]:

@@ -87,9 +87,13 @@ class TokenSession(RegistrySession):
         return None
 
     async def clear(self, token: Token, slot: str, deadline: Deadline) -> None:
-        """Remove the password in a slot; a token that was just read says which other one stays."""
+        """Remove the password in a slot; a token that was just read says which other one stays.
+
+        What this run has made stays too: a read that lags does not show it, and whatever is not named is removed.
+        """
         registry = await self.registry()
-        staying = {one.slot for one in token.passwords} - {slot}
+        made = {self.credential.link.key_id.partition("-")[0]} if self.credential else set()
+        staying = ({one.slot for one in token.passwords} | made) - {slot}
         await wait_out(
             lambda: self.tokens.keep_passwords(registry, token.name, staying),
             why=busy,

@@ -395,9 +395,11 @@ class Hub:
         try:
             await self._read("DELETE", f"{_tokens(organization)}/{key_id}")
         except HubRefused as error:
-            if error.missing:
-                return False
-            raise
+            if not error.missing:
+                raise
+            if await self.token(key_id, organization) is not None:
+                raise HubRefused(0, "it says that there is no such token, and shows it") from None
+            return False
         return True
 
     async def has_repository(self, path: str) -> bool:

@@ -437,7 +437,7 @@ class GoogleCloud:
         await self._call(
             "DeleteServiceAccount",
             resource,
-            lambda: self.iam.delete_service_account(name=resource, timeout=_CHANGE_SECONDS),
+            lambda: self.iam.delete_service_account(name=resource, retry=None, timeout=_CHANGE_SECONDS),
             silent=True,
         )
 

@@ -205,13 +205,27 @@ class GcrSession(Session):
             try:
                 await self.cloud.delete_key(resource)
             except exceptions.NotFound:
-                return unanswered
+                if unanswered:
+                    return True
+                account, _, key_id = resource.partition("/keys/")
+                # What was made a moment ago is not known to every server of Google's, and must not be taken for gone.
+                if key_id in self.made_keys or key_id in await self._keys_now(account):
+                    raise exceptions.Aborted(f"it does not know key {key_id} yet") from None  # type: ignore[no-untyped-call]
+                return False
             except exceptions.GoogleAPICallError as error:
                 unanswered = unanswered or cloud.is_unanswered(error)
                 raise
             return True
 
         return await self._change_keys(delete, deadline)
+
+    async def _keys_now(self, account: str) -> Collection[str]:
+        from google.api_core import exceptions
+
+        try:
+            return await self.cloud.user_keys(account)
+        except exceptions.NotFound:
+            return ()
 
     def delete_key_command(self, key_id: str) -> str:
         return f"gcloud iam service-accounts keys delete {key_id} {cloud.of_account(self.target.account_resource)}"

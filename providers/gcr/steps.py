@@ -120,19 +120,39 @@ class Identity(Step):
 
         resource = intent["account"]
         email = resource.rsplit("/", 1)[-1]
+        session = self._session
+        unanswered = False
+
+        async def delete() -> bool:
+            nonlocal unanswered
+            try:
+                found = await session.cloud.account(resource)
+                if intent["run_id"] not in found.description:
+                    return False
+                await session.cloud.delete_account(resource)
+            except exceptions.NotFound:
+                if session.account_made and not unanswered:
+                    # Not every server of Google's knows it yet; so it must not be taken for gone.
+                    raise exceptions.Aborted("it does not know the new account yet") from None  # type: ignore[no-untyped-call]
+                return unanswered
+            except exceptions.GoogleAPICallError as error:
+                unanswered = unanswered or cloud.is_unanswered(error)
+                raise
+            return True
+
         try:
-            found = await self._session.cloud.account(resource)
-            if intent["run_id"] not in found.description:
-                return ""
-            await self._session.cloud.delete_account(resource)
-        except exceptions.NotFound:
-            return ""
+            deleted = await wait_out(
+                delete,
+                why=lambda error: cloud.BUSY if cloud.is_busy(error) else None,
+                deadline=session.undo_deadline(),
+                tell=session.context.tell,
+            )
         except exceptions.GoogleAPICallError as error:
             raise StillThere(
                 f"the service account {email} ({cloud.said(error)})",
                 f"gcloud iam service-accounts delete {email} --project={self._session.target.project}",
             ) from None
-        return f"deleted the service account {email}"
+        return f"deleted the service account {email}" if deleted else ""
 
     async def removal(self) -> Removal:
         from google.api_core import exceptions

@@ -1,0 +1,366 @@
+"""Known mistakes of the peers, each of which is not made here. Sources: `shared/reference/google.md` and `azure.md`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bootstrap.sandbox.host import SandboxSettings
+from tests.every_call import COMMANDS, Stage, judge, prepare, stage, warm
+from tests.fork_server import ForkServer
+from tests.test_gcr import account
+
+MAKES_A_KEY = {
+    "gcr": "iam.CreateServiceAccountKey",
+    "gcr-upload": "iam.UploadServiceAccountKey",
+    "acr": "graph.AddPassword",
+    "acr-token": "arm.GenerateCredentials",
+    "docker-hub-user": "hub.CreateAccessToken",
+    "docker-hub-organization": "hub.CreateOrgAccessToken",
+}
+
+CLOUDS = {"gcr": "iam.*", "acr": "graph.*", "acr-token": "arm.*", "docker-hub-user": "hub.*"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    with ForkServer() as one:
+        yield warm(one, "gcr", "acr", "docker-hub-user")
+
+
+def _log(on: Stage) -> list[tuple[str, str]]:
+    return [(f"{call.api}.{call.method}", call.resource) for call in on.world.running.sandbox.log.calls]
+
+
+def _count(on: Stage, name: str) -> int:
+    return sum(one == name for one, _ in _log(on))
+
+
+# -- gcloud ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["lost", "cut", "hang-after"])
+@pytest.mark.parametrize("command", ["onboard", "rotate"])
+@pytest.mark.parametrize("kind", MAKES_A_KEY)
+def test_a_key_whose_answer_is_lost_does_not_leave_two(
+    server: ForkServer, kind: str, command: str, fault: str
+) -> None:
+    """`gcloud` sends the POST again, leaves two keys, tells of one, and ends with 0."""
+    with stage(server, kind) as on:
+        untouched = on.there()
+        prepare(on, command)
+        before = on.there()
+        on.world.fault(f"{MAKES_A_KEY[kind]}={fault}")
+        ended = on.run(command, 12)
+        assert on.world.running.sandbox.faults.faults[0].taken == 1, _log(on)
+        assert judge(on, command, 12, ended, untouched, before) == [], ended.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_name_is_left_to_google_to_complete(server: ForkServer, command: str) -> None:
+    """`gcloud` names keys under `projects/-`, where a 404 comes as a misleading 403."""
+    with stage(server, "gcr") as on:
+        prepare(on, command)
+        assert on.run(command, 30).code == 0
+        assert [resource for _, resource in _log(on) if "projects/-" in resource] == []
+
+
+def test_a_policy_is_read_again_before_each_write(server: ForkServer) -> None:
+    """Whoever writes again with the etag of the first time never succeeds."""
+    with stage(server, "gcr") as on:
+        untouched = on.there()
+        on.world.fault("artifactregistry.SetIamPolicy=409*4")
+        ended = on.run("onboard", 60)
+        assert ended.code == 0, ended.err
+        calls = [name for name, _ in _log(on) if name.startswith("artifactregistry.") and "IamPolicy" in name]
+        writes = [number for number, name in enumerate(calls) if name.endswith("SetIamPolicy")]
+        assert len(writes) == 5
+        assert all(calls[number - 1].endswith("GetIamPolicy") for number in writes)
+        assert untouched <= on.there()
+
+
+def test_an_account_that_is_not_known_yet_is_waited_for(server: ForkServer) -> None:
+    """`gcloud` ends at once with "Service account ... does not exist", which passes within a minute."""
+    with stage(server, "gcr") as on:
+        on.world.fault("artifactregistry.SetIamPolicy=400*2")
+        ended = on.run("onboard", 60)
+        assert ended.code == 0, ended.err
+
+
+# -- Vault -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_cleaned_up_has_a_name(server: ForkServer) -> None:
+    """Vault's clean-up of a key whose name it never learned deletes the empty name, and no key."""
+    with stage(server, "gcr") as on:
+        state = on.world.cloud.state
+        made = state.add_account("acme-shop", "puller", created=state.now())
+        on.world.fault("registry.GetManifest=403*forever")
+        ended = on.run("onboard", 4, "--service-account", made.email)
+        assert ended.code == 1, ended.err
+        deleted = [resource for name, resource in _log(on) if name == "iam.DeleteServiceAccountKey"]
+        assert len(deleted) == 1
+        assert len(deleted[0].rpartition("/keys/")[2]) == 40
+        assert made.user_keys() == []
+
+        on.world.running.sandbox.faults.faults.clear()
+        on.world.fault("iam.CreateServiceAccountKey=lost")
+        ended = on.run("onboard", 10, "--service-account", made.email)
+        (orphan,) = made.user_keys()
+        assert ended.code == 6
+        assert f"keys delete {orphan.id} " in ended.out
+        assert _count(on, "iam.DeleteServiceAccountKey") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "call", "options"),
+    [
+        ("gcr", "iam.DeleteServiceAccount=404*2", ()),
+        ("gcr", "iam.GetServiceAccount#2=404*2", ()),
+        (
+            "gcr",
+            "iam.DeleteServiceAccountKey=404*2",
+            ("--service-account", "puller@acme-shop.iam.gserviceaccount.com"),
+        ),
+    ],
+)
+def test_what_is_not_known_yet_is_not_taken_for_gone(
+    server: ForkServer, kind: str, call: str, options: tuple[str, ...]
+) -> None:
+    """A server that does not know the new thing yet says 404 to its removal, and the thing would live on."""
+    with stage(server, kind) as on:
+        state = on.world.cloud.state
+        state.add_account("acme-shop", "puller", created=state.now())
+        before = on.there()
+        on.world.fault("registry.GetManifest=403*forever")
+        on.world.fault(call)
+        ended = on.run("onboard", 4, *options)
+        assert ended.code == 1, ended.err
+        assert on.world.running.sandbox.faults.faults[1].taken == 2
+        assert on.there() == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "call"),
+    [
+        ("gcr", "iam.CreateServiceAccount"),
+        ("gcr", "artifactregistry.SetIamPolicy"),
+        ("gcr", "iam.CreateServiceAccountKey"),
+        ("acr", "graph.UpsertApplication"),
+        ("acr", "graph.CreateServicePrincipal"),
+        ("acr", "graph.AddPassword"),
+        ("acr", "arm.PutRoleAssignment"),
+        ("acr-token", "arm.PutScopeMap"),
+        ("acr-token", "arm.GenerateCredentials"),
+        ("docker-hub-user", "hub.CreateAccessToken"),
+    ],
+)
+def test_a_plain_refusal_is_not_tried_again(server: ForkServer, kind: str, call: str) -> None:
+    """Vault tries a 403 for 80 s like any other error."""
+    with stage(server, kind) as on:
+        before = on.there()
+        on.world.fault(f"{call}=403*forever")
+        ended = on.run("onboard", 30)
+        assert ended.code == 1, ended.err
+        assert _count(on, call) == 1
+        assert on.there() == before
+
+
+def test_the_hint_to_come_again_in_a_day_is_not_taken(server: ForkServer) -> None:
+    """Google's "maximum number of keys" carries a retry hint of 86,401 s."""
+    with stage(server, "gcr") as on:
+        before = on.there()
+        on.world.fault("iam.CreateServiceAccountKey=429;retry-after=86401*forever")
+        ended = on.run("onboard", 60)
+        assert ended.code == 1, ended.err
+        assert "10 keys" in ended.err
+        assert _count(on, "iam.CreateServiceAccountKey") == 1
+        assert ended.seconds < 40
+        assert on.there() == before
+
+
+@pytest.mark.parametrize("kind", ["gcr", "acr", "acr-token", "docker-hub-user"])
+def test_a_hint_to_come_again_never_outlasts_the_deadline(server: ForkServer, kind: str) -> None:
+    with stage(server, kind) as on:
+        untouched = on.there()
+        on.world.fault(f"{CLOUDS[kind]}=429;retry-after=3600*forever")
+        ended = on.run("onboard", 6)
+        assert ended.code in (1, 3), ended.err
+        assert judge(on, "onboard", 6, ended, untouched, untouched) == []
+
+
+# -- az --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_application_that_is_not_known_yet_is_waited_for(server: ForkServer) -> None:
+    """`az` takes a 404 on addPassword for the end, and leaves an application without a secret."""
+    with stage(server, "acr") as on:
+        on.world.fault("graph.AddPassword=404*3")
+        ended = on.run("onboard", 60)
+        assert ended.code == 0, ended.err
+        assert _count(on, "graph.AddPassword") == 4
+
+
+def test_a_new_application_that_never_gets_known_is_removed(server: ForkServer) -> None:
+    with stage(server, "acr") as on:
+        before = on.there()
+        on.world.fault("graph.AddPassword=404*forever")
+        ended = on.run("onboard", 6)
+        assert ended.code == 1, ended.err
+        assert on.there() == before
+
+
+def test_a_principal_that_is_not_known_yet_is_waited_for(server: ForkServer) -> None:
+    with stage(server, "acr") as on:
+        on.world.fault("arm.PutRoleAssignment=400;code=PrincipalNotFound*3")
+        ended = on.run("onboard", 60)
+        assert ended.code == 0, ended.err
+
+
+@pytest.mark.parametrize("call", ["UpsertApplication", "CreateServicePrincipal"])
+@pytest.mark.parametrize("fault", ["lost", "503", "429"])
+def test_what_is_sent_again_is_made_once(server: ForkServer, call: str, fault: str) -> None:
+    with stage(server, "acr") as on:
+        untouched = on.there()
+        on.world.fault(f"graph.{call}={fault}")
+        ended = on.run("onboard", 30)
+        assert ended.code == 0, ended.err
+        new = [
+            line.rsplit(" ", 1)[0].split(" ")[:2]
+            for line in on.there() - untouched
+            if line.startswith("azure ")
+        ]
+        assert sorted(map(" ".join, new)) == [
+            "azure application",
+            "azure principal",
+            "azure role",
+            "azure secret",
+        ]
+
+
+@pytest.mark.parametrize("command", ["rotate", "offboard"])
+def test_secrets_of_others_stay(server: ForkServer, command: str) -> None:
+    """`az ad sp create-for-rbac` on a name that exists deletes every secret of it, before Akka has the new one."""
+    with stage(server, "acr") as on:
+        prepare(on, command)
+        state = on.world.cloud.state
+        (ours,) = [one for one in state.applications if one.unique_name == "pullkey-akka-docker-reader"]
+        theirs = on.world.running.call(_made(lambda: state.add_secret(ours, display_name="somebody else's")))
+        assert on.run(command, 30).code in (0, 6)
+        assert theirs in [one for one in ours.secrets if one.lifetime.exists]
+
+
+@pytest.mark.parametrize("kind", ["gcr", "acr", "acr-token", "docker-hub-user"])
+def test_the_old_key_goes_after_akka_has_the_new_one(server: ForkServer, kind: str) -> None:
+    with stage(server, kind) as on:
+        prepare(on, "rotate")
+        begin = len(_log(on))
+        assert on.run("rotate", 30).code == 0
+        names = [name for name, _ in _log(on)[begin:]]
+        changes = [
+            name for name in names if name.split(".")[1].startswith(("Delete", "Remove", "UpdateToken"))
+        ]
+        assert changes
+        assert names.index("akka.docker.add-credentials") < names.index(changes[0])
+
+
+async def _made(make: object) -> object:
+    assert callable(make)
+    return make()
+
+
+# -- what takes its time ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _time_flies(on: Stage, factor: float) -> Iterator[None]:
+    """The sandbox's clock goes faster than this machine's."""
+    stop = threading.Event()
+
+    def advance() -> None:
+        while not stop.wait(0.1):
+            on.world.running.sandbox.advance(dt.timedelta(seconds=0.1 * (factor - 1)))
+
+    thread = threading.Thread(target=advance, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("delay", [0, 5, 30, 120])
+@pytest.mark.parametrize("kind", ["gcr", "gcr-upload", "acr", "acr-token"])
+def test_the_clouds_own_delay_is_waited_out(server: ForkServer, kind: str, delay: int) -> None:
+    """Identity, grant and key are seen everywhere only after this many seconds, of which ten go by in one."""
+    with stage(server, kind, SandboxSettings(propagation=delay)) as on, _time_flies(on, 10):
+        untouched = on.there()
+        ended = on.run("onboard", 90)
+        assert ended.code == 0, ended.err
+        assert judge(on, "onboard", 90, ended, untouched, untouched) == []
+        assert len(on.world.running.sandbox.log.calls) < 300
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("kind", ["gcr", "acr", "acr-token", "docker-hub-user"])
+def test_reads_may_go_back_in_time(server: ForkServer, kind: str, command: str) -> None:
+    with stage(server, kind) as on:
+        untouched = on.there()
+        prepare(on, command)
+        before = on.there()
+        on.world.fault(f"{CLOUDS[kind]}=stale;chance=0.4*12")
+        ended = on.run(command, 30)
+        on.world.running.sandbox.faults.faults.clear()
+        assert judge(on, command, 30, ended, untouched, before) == [], ended.err
+
+
+def test_a_read_that_lags_does_not_cost_the_new_password(server: ForkServer) -> None:
+    """Azure removes each password of a token that is not named as staying; the new one was not, if not shown yet."""
+    with stage(server, "acr-token") as on:
+        untouched = on.there()
+        prepare(on, "rotate")
+        before = on.there()
+        # The last read is that before the old password is removed.
+        on.world.fault("arm.GetToken#5=stale")
+        ended = on.run("rotate", 30)
+        assert on.world.running.sandbox.faults.faults[0].taken == 1
+        assert ended.code == 0, ended.err
+        assert judge(on, "rotate", 30, ended, untouched, before) == []
+
+
+@pytest.mark.parametrize("kind", ["gcr", "acr", "acr-token", "docker-hub-user"])
+def test_a_new_key_that_some_servers_do_not_know_yet_is_tried_until_all_do(
+    server: ForkServer, kind: str
+) -> None:
+    with stage(server, kind) as on:
+        untouched = on.there()
+        on.world.fault("registry.GetToken#2=401;chance=0.9*6")
+        ended = on.run("onboard", 60)
+        assert ended.code == 0, ended.err
+        assert judge(on, "onboard", 60, ended, untouched, untouched) == []
+        assert on.world.running.sandbox.faults.faults[0].taken == 6
+        # Three good rounds in a row, since a key that is still spreading is refused at random.
+        tokens = [
+            call
+            for call in on.world.running.sandbox.log.calls
+            if call.method == "GetToken" and call.api == "registry"
+        ]
+        assert all(call.status == 200 for call in tokens[-9:])
+
+
+def test_a_policy_without_an_etag_is_never_written_back(server: ForkServer) -> None:
+    """An answer that came empty was once taken for a policy without bindings; written back, it took everybody's."""
+    with stage(server, "gcr") as on:
+        before = on.there()
+        on.world.fault("artifactregistry.GetIamPolicy=empty*forever")
+        ended = on.run("onboard", 6)
+        assert ended.code in (1, 3), ended.err
+        assert on.there() == before
+        assert account(on.world) is None
+        assert json.loads(ended.out)["changed"] is False
