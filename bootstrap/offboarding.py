@@ -194,9 +194,12 @@ class Offboarding:
         lost = journal.left_behind() if journal else None
         if journal is None or lost is None or session is None:
             return
-        journal.check_target(lost)
         going = self._held.link.key_id if self._held.link else ""
-        if [entry for entry in lost.entries if entry.known.get("key_id") != going or entry.step != OFFBOARD]:
+        own = [one for one in lost.entries if one.step == OFFBOARD and one.known.get("key_id") == going]
+        if not own:
+            # Else it is of this very record, whose target may look like another one with the identity gone.
+            journal.check_target(lost)
+        if len(own) < len(lost.entries):
             self._notice(f"Run {lost.run_id} of {lost.begun} did not end; clearing up after it.")
             if not self._wanted.yes and not self._reporter.confirm("Remove what it has made and nobody uses?"):  # fmt: skip
                 raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")

@@ -66,6 +66,11 @@ def test_an_offboarding_that_is_killed_at_any_call_is_gone_on_with(server: ForkS
     _all_good([tried(server, "gcr", "offboard", one) for one in calls])
 
 
+def test_an_offboarding_that_was_killed_when_all_was_gone_is_ended(server: ForkServer) -> None:
+    """With its application gone, a target is found as another one than the journal has."""
+    _all_good([tried(server, "acr", "offboard", Point("graph.DeleteApplication", 1, "after"))])
+
+
 @pytest.mark.timeout(600)
 def test_a_recovery_that_is_killed_is_recovered_from(server: ForkServer) -> None:
     first = Point("iam.CreateServiceAccountKey", 1, "after")
