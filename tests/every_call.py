@@ -243,7 +243,7 @@ def _about_the_end(timeout: float, ended: Ended) -> Iterator[str]:
         yield f"exit code {ended.code} is not documented"
     if "Traceback" in ended.err + ended.out:
         yield "traceback"
-    if "does not expect" in ended.err:
+    if "does not expect" in ended.err or "An error that pullkey does not know" in ended.err:
         yield "an error that nobody foresaw"
     if ended.code != 0 and not (
         "pullkey: " in ended.err or "To be mended" in ended.err or "left over" in ended.err
