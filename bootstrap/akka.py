@@ -25,6 +25,7 @@ from bootstrap.waiting import Deadline
 from bootstrap.words import one_line
 
 _CALL_SECONDS = 60
+_SHOWN = 2_000
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 # Release notes: CLI 3.0.4 "Changed Docker credentials commands"; before it a credential was known by a UUID.
 _NAMED_SECRETS = (3, 0, 4)
@@ -426,7 +427,12 @@ def _lower(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(lower: Mapping[str, Any], *names: str) -> str:
     found = next((lower[name] for name in names if lower.get(name) is not None), "")
-    return str(found) if isinstance(found, str | int) else ""
+    return _harmless(str(found)) if isinstance(found, str | int) else ""
+
+
+def _harmless(text: str) -> str:
+    """What somebody has registered may hold what moves a terminal's cursor, and is shown: only what can be printed."""
+    return "".join(character for character in text if character.isprintable())[:_SHOWN]
 
 
 def _from_json(row: Mapping[str, Any]) -> HeldCredential:
@@ -444,7 +450,8 @@ def _from_json(row: Mapping[str, Any]) -> HeldCredential:
 
 def _parse_table(text: str) -> list[HeldCredential]:
     """Rows by what a column can hold, not by where it stands: user and e-mail may be blank."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [_harmless(line.expandtabs(1)) for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines if line.strip()]
     heads = [
         number for number, line in enumerate(lines) if line.split()[0] in ("NAME", "ID") and "SERVER" in line
     ]

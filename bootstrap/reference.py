@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ _PATH = re.compile(rf"^{_COMPONENT}(?:/{_COMPONENT})*$")
 _TAG = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 _LABEL = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
+
+# Where the clouds tell a machine its own secrets (beside all of 169.254.0.0/16); no registry is there, nor at 0.0.0.0/8.
+_METADATA = frozenset({"metadata", "metadata.google.internal", "100.100.100.200", "168.63.129.16"})
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ def parse_reference(text: str, *, where: str) -> ImageReference:
     labels = host.split(".")
     if len(host) > 253 or not all(_LABEL.match(label) for label in labels):
         raise UsageProblem(f"{where} does not begin with a host name: {text!r}")
+    _refuse_address(host, labels[-1], where)
     number = int(port) if colon else None
     # `https://HOST/v2/` is the registry's own address, not an image.
     if not path or path in ("v1", "v2"):
@@ -77,3 +82,24 @@ def parse_reference(text: str, *, where: str) -> ImageReference:
     if (at and not _DIGEST.match(blob_digest)) or (colon and not _TAG.match(tag)):
         raise UsageProblem(f"{where} has no valid tag or digest: {text!r}")
     return ImageReference(host, number, path, blob_digest or tag or "latest")
+
+
+def _refuse_address(host: str, last: str, where: str) -> None:
+    """An address is taken in its plain form only, and none of those that are this machine's or its cloud's own.
+
+    Raises:
+        UsageProblem: it is not, or is one of those.
+    """
+    inside = host in _METADATA
+    if last.isdigit() or last.startswith(
+        "0x"
+    ):  # what a resolver takes for an address: 2130706433, 0x7f.1, 0177.0.0.1
+        try:
+            address = ipaddress.IPv4Address(host)
+        except ValueError:
+            raise UsageProblem(f"{where}: {host!r} is no host name, and no address in its plain form", mend="An address is four decimal numbers, as in 192.0.2.1.") from None  # fmt: skip
+        inside = inside or address.is_link_local or address in ipaddress.IPv4Network("0.0.0.0/8")
+    if inside:
+        raise UsageProblem(
+            f"{where}: {host} is where a machine or its cloud answers for itself, and no registry"
+        )

@@ -27,6 +27,10 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """Where an API is, other than at its usual place."""
@@ -72,6 +76,8 @@ def parse_endpoint(text: str, *, where: str) -> Endpoint:
         UsageProblem: as for `endpoint`.
     """
     mend = "Give it as https://HOST or https://HOST:PORT."
+    if not _is_plain(text):
+        raise UsageProblem(f"{where} may hold only printable ASCII characters without spaces: {text!a}", mend=mend)  # fmt: skip
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -104,8 +110,8 @@ def connect_to(registry_host: str) -> tuple[str, int] | None:
     for entry in filter(None, (part.strip() for part in os.environ.get(CONNECT_TO, "").split(","))):
         name, _, address = entry.partition("=")
         host, _, port = address.rpartition(":")
-        if not name or not host or not port.isdigit():
-            raise UsageProblem(f"{CONNECT_TO}: {entry!r} is not of the form HOST=ADDRESS:PORT")
+        if not _is_plain(entry) or not name or not host or not (port.isdigit() and 0 < int(port[:6]) < 65536):
+            raise UsageProblem(f"{CONNECT_TO}: {entry!a} is not of the form HOST=ADDRESS:PORT")
         if name == registry_host or (name.startswith("*.") and registry_host.endswith(name[1:])):
             return host.strip("[]"), int(port)
     return None

@@ -173,9 +173,10 @@ def test_only_akka_gets_it_in_one_argument_and_directly(world: World) -> None:
     assert onboard(world).code == 0
     world.watched.read()
     (handoff,) = world.watched.handoffs()
-    assert handoff["program"] == "akka"  # no shell
+    assert Path(handoff["program"]).name == "akka"  # no shell
     assert sum("--docker-password=" in argument for argument in handoff["argv"]) == 1
-    assert any(holds(argument.encode(), world.passwords[0]) for argument in handoff["argv"])
+    password = world.held(world.names()[0]).password
+    assert any(holds(argument.encode(), password) for argument in handoff["argv"])
 
 
 def test_the_processes_keep_to_themselves(world: World) -> None:
@@ -226,7 +227,7 @@ def test_a_runbook_leaves_no_key_in_a_shells_history(provider: str, typed: list[
     done = subprocess.run([sys.executable, "-m", "bootstrap", "runbook", provider, *typed, "--format", form], capture_output=True, text=True, check=True)  # fmt: skip
     given = re.findall(r"--docker-password[ =](\S+)", done.stdout)
     assert given
-    assert all(re.match(r'^"\$\{?[A-Z_]+\}?"$', one) for one in given), given
+    assert all(re.match(r'^"\$(\{?[A-Z_]+\}?"$|\(cat$)', one) for one in given), given
     assert "export " not in done.stdout
     assert "set -x" not in done.stdout
 
@@ -265,7 +266,9 @@ def test_the_kernel_has_seen_the_same(world: World, tmp_path: Path) -> None:
         elif any(holds(text, password) for text in texts):
             pytest.fail(f"{line[:100]} holds a piece of the key")
         if " connect(" in line and "sa_family=AF_INET" in line:
-            strays |= {text.decode() for text in texts if not text.startswith((b"127.", b"::1"))}
+            strays |= {
+                text.decode() for text in texts if not text.startswith((b"127.", b"::1", b"::ffff:127."))
+            }
         if " openat(" in line and re.search(r"O_WRONLY|O_RDWR", line) and " = -1" not in line:
             written |= {texts[0].decode()}
     assert with_key == 1  # the fake one is a script, whose interpreters are further ones
@@ -340,7 +343,7 @@ def _registries(world: World) -> dict[str, int]:
 REGISTRY = {
     "gcr": "europe-west1-docker.pkg.dev",
     "acr": "acmeshop.azurecr.io",
-    "private": "registry.example.com",
+    "private": "registry.sandbox.example",
 }
 
 
@@ -364,9 +367,11 @@ def test_a_proxy_is_used_for_all_that_leaves(world: World, proxy: Proxy, variabl
 
 
 def test_no_proxy_is_honoured(world: World, proxy: Proxy) -> None:
-    direct = dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,.example.com,.pkg.dev,.azurecr.io")
+    direct = dict.fromkeys(
+        ("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,.sandbox.example,.pkg.dev,.azurecr.io"
+    )
     done = onboard(world, "--timeout", "5s", env={"HTTPS_PROXY": proxy.url, "PULLKEY_REGISTRY_CONNECT_TO": "", **direct})  # fmt: skip
-    assert done.code == 3, done.text
+    assert done.code in (1, 3), done.text
     assert "does not answer" in done.err
     assert proxy.asked == set()
     world.forgiven.add(REGISTRY[world.provider])
@@ -387,7 +392,7 @@ def test_a_wrong_authority_is_refused(world: World, tmp_path: Path) -> None:
 
 
 def _refused(world: World, settings: dict[str, str]) -> None:
-    done = onboard(world, "--timeout", "5s", env=settings)
+    done = onboard(world, "--timeout", "30s", env=settings)
     assert done.code in (1, 3), done.text
     assert "certificate" in done.err.lower(), done.err
     assert world.names() == []

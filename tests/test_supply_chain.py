@@ -103,7 +103,8 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_is_released_is_named_with_its_hash(dist: Path) -> None:
     """That two builds are the same is checked by the script itself, which keeps nothing otherwise."""
-    sums = dict(reversed(line.split("  ")) for line in (dist / "SHA256SUMS").read_text().splitlines())
+    lines = (line.split("  ") for line in (dist / "SHA256SUMS").read_text().splitlines())
+    sums = {name: hashed for hashed, name in lines}
     assert {path.name for path in dist.iterdir()} == {*sums, "SHA256SUMS"}
     for name, expected in sums.items():
         assert hashlib.sha256((dist / name).read_bytes()).hexdigest() == expected

@@ -14,6 +14,7 @@ import click
 from bootstrap.errors import ExitCode, PullkeyError
 from bootstrap.words import sentence
 
+_TOLD = 600
 _COMMANDS = {
     "onboard": ("bootstrap.cli.target", "onboard", "Make a registry pullable for an Akka project."),
     "plan": ("bootstrap.cli.target", "plan", "Show what onboard would do; change nothing."),
@@ -107,10 +108,16 @@ def main() -> NoReturn:
 
 
 def _tell(what: str, mend: str, code: ExitCode = ExitCode.USAGE) -> ExitCode:
-    click.echo(f"pullkey: {sentence(what)}", err=True)
+    click.echo(f"pullkey: {sentence(_short(what))}", err=True)
     if mend:
-        click.echo(f"  {sentence(mend)}", err=True)
+        click.echo(f"  {sentence(_short(mend))}", err=True)
     return code
+
+
+def _short(text: str) -> str:
+    """What was typed is quoted in what is wrong with it, however long and whatever it is."""
+    plain = "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
+    return plain if len(plain) <= _TOLD else f"{plain[: _TOLD // 2]} ... {plain[-_TOLD // 2 :]}"
 
 
 def _frame_of(error: BaseException) -> str:

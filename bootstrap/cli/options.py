@@ -31,6 +31,10 @@ IMAGE = Option("--image", "An image of the registry: to find the credential by, 
 YES = Option("--yes", "Do not ask before the first change.", kind="switch")
 
 
+# Longer than any name, host, image or path there is; of repositories many may be named.
+_LONGEST, _LONGEST_LIST = 2_000, 65_536
+
+
 def click_option(option: Option, provider: str = "") -> click.Option:
     """`PULLKEY_<OPTION>` sets it too, and `PULLKEY_<PROVIDER>_<OPTION>` before that."""
     names = variables(option, provider) if provider else [f"PULLKEY_{option.key.upper()}"]
@@ -74,6 +78,9 @@ def clean(key: str, value: Any) -> Any:
     for text in value if isinstance(value, tuple) else (value,):
         if isinstance(text, str):
             option = key.upper() if key == "names" else f"--{key.replace('_', '-')}"
+            longest = _LONGEST_LIST if key == "repository" else _LONGEST
+            if len(text) > longest:
+                raise UsageProblem(f"{option} is {len(text)} characters long, and takes {longest} at most")
             if not text.isprintable():
                 raise UsageProblem(
                     f"{option} holds a character that cannot be printed: {text!r}", mend="Type it anew."
