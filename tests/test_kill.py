@@ -27,6 +27,8 @@ from tests.killing import (
     wait_until,
 )
 
+pytestmark = pytest.mark.full
+
 _PARTS = 4
 
 
