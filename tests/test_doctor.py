@@ -53,10 +53,13 @@ def test_each_line_that_is_bad_has_its_mend(gcr: World, tmp_path: Path) -> None:
 
 
 def test_a_cloud_that_nothing_of_akkas_needs_may_lack_its_login(gcr: World, tmp_path: Path) -> None:
-    # Azure's default looks for a login at the address that a virtual machine has for it.
+    nobody = "127.0.0.1:9"
     nowhere = {
         "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "nowhere.json"),
+        # Azure's default looks for a login at the address that a virtual machine has for it.
         "PULLKEY_ACR_AUTH": "environment",
+        "PULLKEY_DOCKER_HUB_ENDPOINT": f"https://{nobody}",
+        "PULLKEY_REGISTRY_CONNECT_TO": f"{gcr.running.environment['PULLKEY_REGISTRY_CONNECT_TO']},registry-1.docker.io={nobody}",
     }
     _, seen = checks(gcr, **nowhere)
     assert not [one for one in seen.values() if one["about"] == "gcr" and one["good"] is False]

@@ -15,6 +15,8 @@ from tests.every_call import COMMANDS, Stage, judge, prepare, stage, warm
 from tests.fork_server import ForkServer
 from tests.test_gcr import account
 
+pytestmark = pytest.mark.full
+
 MAKES_A_KEY = {
     "gcr": "iam.CreateServiceAccountKey",
     "gcr-upload": "iam.UploadServiceAccountKey",
