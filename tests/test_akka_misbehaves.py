@@ -14,6 +14,8 @@ from bootstrap.sandbox.akka import Mode
 from tests.every_call import COMMANDS, Stage, judge, prepare, stage, warm
 from tests.fork_server import Ended, ForkServer
 
+pytestmark = pytest.mark.full
+
 TIMEOUT = 10.0
 
 

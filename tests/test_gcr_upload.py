@@ -16,6 +16,8 @@ from tests.conftest import World
 from tests.test_gcr import ACCOUNT, NAME, account, cloud_picture, project
 from tests.test_gcr_faults import _start
 
+pytestmark = pytest.mark.full
+
 UPLOAD = ("--key-source", "upload")
 FORBIDDEN = "iam.disableServiceAccountKeyCreation"
 FORBIDDEN_UPLOAD = "iam.managed.disableServiceAccountKeyUpload"

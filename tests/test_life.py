@@ -53,7 +53,7 @@ KINDS = {
     ),
     "private": Kind("private", ("--username", "ops", "--password-stdin"), "pull-in-the-sandbox", "pull-in-the-sandbox", minted=False),
 }  # fmt: skip
-MINTED = ["gcr", "acr", "acr-token", "docker-hub-user"]
+MINTED = ["gcr", "acr-token"]
 
 
 @dataclass
@@ -190,7 +190,7 @@ def test_a_rotation_can_be_taken_back(name: str) -> None:
         )
 
 
-@pytest.mark.parametrize("kind", ["gcr-upload", "acr", "docker-hub-organization", "private"])
+@pytest.mark.parametrize("kind", ["gcr-upload", "docker-hub-organization", "private"])
 def test_what_is_not_due_and_what_is_only_to_be_shown_changes_nothing(kind: str) -> None:
     with living(kind) as life:
         life.onboard()
