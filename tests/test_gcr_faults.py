@@ -25,7 +25,7 @@ REFUSED = [
     "registry.GetToken=403*forever",
     "registry.GetManifest=403*forever",
     "registry.GetManifest=404*forever",
-    "akka.docker.add-credentials=500",
+    "akka.docker.add-credentials=500*forever",
     "akka.docker.add-credentials=403",
 ]
 
