@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -18,11 +19,18 @@ import pytest
 from bootstrap.sandbox.akka import AkkaCredential, AkkaEmulator
 from bootstrap.sandbox.host import Emulator, SandboxSettings
 from bootstrap.sandbox.images import ImageStore
+from tests.fork_server import ForkServer
 from tests.leaks import Figures, Watched, files_under, search
 from tests.sandbox_thread import RunningSandbox
 
 FIGURES = Figures()
 """What all the leak scans of this process have come to."""
+
+
+@functools.cache
+def fork_server() -> ForkServer:
+    """That of this process, begun when first used."""
+    return ForkServer().__enter__()
 
 
 @dataclass
@@ -56,6 +64,8 @@ class World:
     """What every process is to have in its environment besides."""
     forgiven: set[str] = field(default_factory=set)
     """Hosts elsewhere that a test names on purpose, and that do not exist."""
+    anew: bool = bool(os.environ.get("PULLKEY_TESTS_ANEW"))
+    """Whether each run is a new interpreter; else a fork of one that has the clouds' SDKs imported, in a tenth of the time."""
 
     def __post_init__(self) -> None:
         # Of its own, so that all that a run writes is found; the sandbox's folder holds what it has for its own.
@@ -77,20 +87,26 @@ class World:
 
     def run(self, *arguments: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Result:
         """Run `pullkey` as a person would, without a terminal."""
-        done = subprocess.run(
-            [sys.executable, "-m", "bootstrap", *arguments],
-            env=self.environment(env),
-            input=stdin,
-            stdin=None if stdin is not None else subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        self.said += [done.stdout, done.stderr]
+        if self.anew:
+            done = subprocess.run(
+                [sys.executable, "-m", "bootstrap", *arguments],
+                env=self.environment(env),
+                input=stdin,
+                stdin=None if stdin is not None else subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            result = Result(done.returncode, done.stdout, done.stderr)
+        else:
+            ended = fork_server().run(arguments, self.environment(env), stdin=stdin)
+            assert ended.code is not None, f"it did not end within {ended.seconds:.0f} s: {ended.err}"
+            result = Result(ended.code, ended.out, ended.err)
+        self.said += [result.out, result.err]
         self._remember_passwords()
-        assert "Traceback" not in done.stderr, done.stderr
-        return Result(done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in result.err, result.err
+        return result
 
     def onboard(self, *arguments: str, **how: Any) -> Result:
         return self.run("onboard", self.provider, "--yes", "--timeout", "20s", *arguments, **how)
@@ -211,6 +227,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Under xdist the workers' figures go to the one that tells them."""
+    if fork_server.cache_info().currsize:
+        fork_server().__exit__(None, None, None)
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["leak_figures"] = vars(FIGURES)

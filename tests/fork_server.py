@@ -9,8 +9,10 @@ Run as a program it is the server: `python tests/fork_server.py SOCKET`. Tests u
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
+import importlib.util
 import json
 import os
 import signal
@@ -25,7 +27,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, NoReturn, Self
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,7 +94,13 @@ class ForkServer:
         begin = time.monotonic()
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self._address))
-            asked = {"program": program, "argv": list(arguments), "env": dict(env), "base": base}
+            asked = {
+                "program": program,
+                "argv": list(arguments),
+                "env": dict(env),
+                "base": base,
+                "folder": str(Path.cwd()),
+            }
             connection.sendall(json.dumps(asked).encode() + b"\n")
             answers = connection.makefile()
             pid = int(answers.readline())
@@ -119,6 +127,7 @@ def _serve(address: str) -> None:
     sys.path.insert(0, str(ROOT))
     warnings.simplefilter("ignore")
     importlib.import_module("bootstrap.cli")
+    watch = _load_watch()
     children: dict[int, tuple[socket.socket, str]] = {}
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
@@ -131,7 +140,7 @@ def _serve(address: str) -> None:
             asked = json.loads(connection.makefile().readline())
             pid = os.fork()
             if pid == 0:
-                _child(asked, [listener, connection, *(one for one, _ in children.values())])
+                _child(asked, watch, [listener, connection, *(one for one, _ in children.values())])
             connection.sendall(f"{pid}\n".encode())
             children[pid] = (connection, asked["base"])
         while children:
@@ -154,7 +163,19 @@ def _learn(base: str) -> None:
                     importlib.import_module(name)
 
 
-def _child(asked: Mapping[str, Any], inherited: Sequence[socket.socket]) -> NoReturn:
+def _load_watch() -> ModuleType:
+    """What watches for leaks, which a process that is started anew imports by itself."""
+    spec = importlib.util.spec_from_file_location(
+        "watch", Path(__file__).with_name("watch") / "sitecustomize.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[socket.socket]) -> NoReturn:
     code = 1
     try:
         known = set(sys.modules)
@@ -170,17 +191,23 @@ def _child(asked: Mapping[str, Any], inherited: Sequence[socket.socket]) -> NoRe
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False, buffering=1)
+        # Before anything is watched: it is the test's own.
+        modules = os.open(f"{base}.modules", flags, 0o600)
+        os.chdir(asked["folder"])
         os.environ.clear()
         os.environ.update(asked["env"])
         sys.argv = ["pullkey", *asked["argv"]]
         _read_environment_again()
+        if folder := os.environ.get("PULLKEY_TESTS_WATCH"):
+            watch.begin(folder)
         code = _run(asked["program"])
+        atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
         # In the order in which they were begun: a package before its parts.
         new = [name for name in sys.modules if name not in known]
-        Path(f"{base}.modules").write_text("\n".join(new), encoding="utf-8")
+        os.write(modules, "\n".join(new).encode())
     finally:
         os._exit(code)
 
@@ -202,7 +229,8 @@ def _run(program: str) -> int:
         getattr(importlib.import_module(module), function)()
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:  # noqa: BLE001  - as the interpreter does it
+    except BaseException as error:  # noqa: BLE001  - as the interpreter does it
+        sys.audit("sys.excepthook", sys.excepthook, type(error), error, error.__traceback__)
         traceback.print_exc()
         return 1
     return 0

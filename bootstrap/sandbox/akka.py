@@ -20,6 +20,7 @@ import fnmatch
 import hmac
 import json
 import os
+import py_compile
 import secrets
 import shlex
 import sys
@@ -311,10 +312,10 @@ class AkkaEmulator:
     # -- the executable --------------------------------------------------------------------------------------------
 
     def _write_executable(self, directory: Path, port: int) -> Path:
-        program = directory / "akka-cli" / "akka_cli.py"
+        program = directory / "akka-cli" / "akka_cli.pyc"
         program.parent.mkdir(mode=0o700)
-        source = Path(__file__).with_name("akka_cli.py").read_bytes()
-        program.write_bytes(source)
+        # Compiled once, since what is run as a program Python compiles each time.
+        py_compile.compile(os.fspath(Path(__file__).with_name("akka_cli.py")), os.fspath(program))
         endpoint = program.with_name("endpoint.json")
         endpoint.touch(mode=0o600)
         endpoint.write_text(json.dumps({"port": port, "token": self._token}), encoding="utf-8")

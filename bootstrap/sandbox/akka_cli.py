@@ -1,8 +1,8 @@
 """The program behind the sandbox's `akka` executable.
 
 It knows the documented commands and flags, and how their answers look as text or JSON; what Akka remembers is kept by
-`AkkaEmulator`, asked over loopback. It needs the standard library only, and starts as `python -I -S`, so that a test
-which runs it many times stays quick.
+`AkkaEmulator`, asked over loopback. It needs the standard library only, starts as `python -I -S`, and leaves out what is
+slow to import (`dataclasses`, `pathlib`, `typing`), so that a test which runs it many times stays quick.
 
 The surface is that of the generated reference of CLI 3.0.71 (akka-sdk, `docs/src/modules/reference/pages/cli/akka-cli`).
 No source shows the JSON of `akka docker`, `akka secrets` and `akka projects`, the vocabulary of `STATUS`, the layout of
@@ -18,16 +18,18 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Literal, NoReturn
 
 OLD_VERSION = "3.0.3"
 """The last CLI before 3.0.4 changed the registry commands (release notes: "Changed Docker credentials commands")."""
 
-Answer = dict[str, Any]
-Values = dict[str, Any]
+if TYPE_CHECKING:
+    Answer = dict[str, Any]
+    Values = dict[str, Any]
 
 
 class CliError(Exception):
@@ -41,18 +43,25 @@ class CliError(Exception):
 # -- the surface ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class Flag:
     """One flag. A `strings` flag may be repeated."""
 
-    name: str
-    kind: Literal["string", "bool", "strings"] = "string"
-    default: str | bool | None = None
-    short: str = ""
-    meaning: str = ""
+    def __init__(
+        self,
+        name: str,
+        kind: Literal["string", "bool", "strings"] = "string",
+        *,
+        default: str | bool | None = None,
+        short: str = "",
+        meaning: str = "",
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.default = default
+        self.short = short
+        self.meaning = meaning
 
 
-@dataclass(frozen=True)
 class Command:
     """One command.
 
@@ -64,13 +73,24 @@ class Command:
         doing: what stands before the server's error, as in `Error: DOING: rpc error: ...`.
     """
 
-    method: str
-    render: Callable[[Answer, Values], str]
-    flags: tuple[Flag, ...] = ()
-    arguments: tuple[str, ...] = ()
-    structured: bool = False
-    doing: str = ""
-    check: Callable[[Values, Sequence[str]], None] | None = None
+    def __init__(
+        self,
+        method: str,
+        render: Callable[[Answer, Values], str],
+        flags: tuple[Flag, ...] = (),
+        arguments: tuple[str, ...] = (),
+        *,
+        structured: bool = False,
+        doing: str = "",
+        check: Callable[[Values, Sequence[str]], None] | None = None,
+    ) -> None:
+        self.method = method
+        self.render = render
+        self.flags = flags
+        self.arguments = arguments
+        self.structured = structured
+        self.doing = doing
+        self.check = check
 
 
 GLOBAL_FLAGS = (
@@ -342,12 +362,12 @@ ALIASES = {"project": "projects", "secret": "secrets"}
 # -- reading the command line, as cobra and pflag do ---------------------------------------------------------------
 
 
-@dataclass
 class CommandLine:
     """The words of one call, taken apart."""
 
-    words: list[str] = field(default_factory=list)
-    flags: list[tuple[Flag, str]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.flags: list[tuple[Flag, str]] = []
 
 
 def _split(arguments: Sequence[str], flags: Sequence[Flag], path: str) -> CommandLine:
@@ -581,7 +601,8 @@ def _read_files(path: Sequence[str], values: Values) -> dict[str, str]:
 
 def _secret_data(kind: str, values: Values) -> dict[str, str]:
     def read(name: str) -> str:
-        return Path(name).read_text(encoding="utf-8", errors="surrogateescape")
+        with open(name, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
 
     if kind == "generic":
         literals = dict(pair.split("=", 1) for pair in values["literal"])
@@ -700,7 +721,8 @@ def main() -> int:
     for name in ("SIGINT", "SIGPIPE"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
-    endpoint = json.loads((Path(__file__).parent / "endpoint.json").read_text(encoding="utf-8"))
+    with open(os.path.join(os.path.dirname(__file__), "endpoint.json"), encoding="utf-8") as file:
+        endpoint = json.load(file)
     try:
         output = run(sys.argv[1:], os.environ, endpoint)
     except CliError as error:

@@ -127,16 +127,20 @@ class _Watch:
 
         def run_and_listen(module: ModuleType) -> None:
             run(module)
-            make = module.Secret.__init__
-
-            def heard(secret: Any, value: str) -> None:
-                self.tell("secret", value=value)
-                make(secret, value)
-
-            module.Secret.__init__ = heard
+            self.listen(module)
 
         spec.loader.exec_module = run_and_listen  # type: ignore[method-assign]
         return spec
+
+    def listen(self, module: ModuleType) -> None:
+        """Hear of every secret that is made from now on."""
+        make = module.Secret.__init__
+
+        def heard(secret: Any, value: str) -> None:
+            self.tell("secret", value=value)
+            make(secret, value)
+
+        module.Secret.__init__ = heard
 
     def limits(self) -> None:
         """What the process has set of itself, at its end."""
@@ -216,15 +220,18 @@ def _text(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-_folder = os.environ.get("PULLKEY_TESTS_WATCH", "")
-if _folder:
-    _watch = _Watch(_folder)
-    sys.meta_path.insert(0, _watch)
-    sys.addaudithook(_watch.hook)
-    atexit.register(_watch.limits)
-    logging.getLogger().addHandler(_watch.log)
+def begin(folder: str) -> None:
+    """Watch this process from now on; what it sees goes to that folder."""
+    watch = _Watch(folder)
+    secret = sys.modules.get("bootstrap.secret")
+    if secret is not None:
+        watch.listen(secret)
+    sys.meta_path.insert(0, watch)
+    sys.addaudithook(watch.hook)
+    atexit.register(watch.limits)
+    logging.getLogger().addHandler(watch.log)
     # Google's libraries cut themselves off the root logger unless somebody has set theirs up.
-    for _name in (
+    for name in (
         "",
         "google",
         "azure",
@@ -237,4 +244,8 @@ if _folder:
         "urllib3",
         "grpc",
     ):
-        logging.getLogger(_name or None).setLevel(logging.DEBUG)
+        logging.getLogger(name or None).setLevel(logging.DEBUG)
+
+
+if _folder := os.environ.get("PULLKEY_TESTS_WATCH", ""):
+    begin(_folder)
