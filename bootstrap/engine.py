@@ -147,6 +147,8 @@ class Run:
         self._akka_problems = Once(self.akka.preflight)
         self._who = Once(self.session.connect)
         self._challenge = Once(self._ask_the_registry)
+        self._open_to_all = Once(self._ask_as_anybody)
+        self._keys_now = Once(self.session.keys_of_ours)
         self.changing = False
         self.handoff = HandoffStep(
             self.session, self.context, self.akka, self.wishes.secret_name, key_pending=self._key_pending
@@ -270,6 +272,8 @@ class Run:
             if not self.wishes.yes and not self.reporter.confirm(self.wishes.question):
                 raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
             await self._change(pending)
+        else:
+            self._keys_now = Once(lambda: self.session.keys_of_ours(as_seen=True))
         self.outcome.credential = await self._described()
         await self._name_strays()
         self._end_journal()
@@ -279,7 +283,7 @@ class Run:
     async def _change(self, pending: Sequence[Step]) -> None:
         self.changing = True
         with contextlib.suppress(PullkeyError):
-            self._keys_before = {key.key_id for key in await self.session.keys_of_ours()}
+            self._keys_before = {key.key_id for key in await self.session.keys_of_ours(as_seen=True)}
             self._keys_before |= keys_of(filter(None, [await self._held()]))
         self.journal.begin(self.context.run_id, self.wishes.command)
         overwritten = await self._overwritten(pending)
@@ -318,15 +322,22 @@ class Run:
         Raises:
             Refused: there are problems.
         """
-        akka_problems = self._akka_problems()
+        # Akka is asked while the cloud's libraries are imported, which takes as long.
+        self._akka_problems.begin()
+        self._held.begin()
+        if self.session.host_known:
+            self._challenge.begin()
         who = await self._connect()
         self.outcome.who = who
         self.reporter.connected(self.target.label, who)
         permissions = sorted({name for step in self.steps for name in step.permissions})
+        for look in self._looks.values():
+            look.begin()
+        self._open_to_all.begin()
         findings, missing, problems, answered = await asyncio.gather(
             self.session.preflight(),
             self.session.missing_permissions(permissions),
-            akka_problems,
+            self._akka_problems(),
             self._challenge(),
         )
         findings.problems += problems
@@ -348,8 +359,8 @@ class Run:
         findings.problems += self._rights(sightings, missing, who)
         if not problems:
             findings.add(await self._about_akkas_record(sightings))
-        if isinstance(answered, Challenge) and sightings["key"].state is not State.DONE:
-            await self._see_whether_public(findings, answered)
+        if sightings["key"].state is not State.DONE:
+            await self._about_everybody(findings)
         # Of a registry that is not there, no second word is needed.
         if not (
             findings.problems and isinstance(answered, Attempt) and answered.verdict is Verdict.UNREACHABLE
@@ -368,14 +379,22 @@ class Run:
             self._notice(problem.what)
         return sightings
 
-    async def _see_whether_public(self, findings: Findings, answered: Challenge) -> None:
-        """A registry that lets anybody pull needs no credential, whatever else would stand in the way of making one."""
-        public = findings.public
-        if not public:
-            with contextlib.suppress(PullkeyError):
+    async def _ask_as_anybody(self) -> str:
+        """How it shows that the registry lets anybody pull, or ""; not asked where no key is to be made."""
+        with contextlib.suppress(PullkeyError):
+            answered = await self._challenge()
+            link, _ = await held_link(self.session, self.context)
+            if isinstance(answered, Challenge) and (link is None or await self._key_pending()):
                 probe = await self.session.probe()
                 seconds = self.context.deadline.within(10.0)
-                public = await open_to_all(probe, answered, trace=self.context.trace, seconds=seconds)
+                return await open_to_all(probe, answered, trace=self.context.trace, seconds=seconds)
+        return ""
+
+    async def _about_everybody(self, findings: Findings) -> None:
+        """A registry that lets anybody pull needs no credential, whatever else would stand in the way of making one."""
+        public = isinstance(await self._challenge(), Challenge) and (
+            findings.public or await self._open_to_all()
+        )
         if not public:
             return
         self.public = public
@@ -572,6 +591,7 @@ class Run:
         if step is self.handshake:
             self.outcome.proven = done.detail
             self._remember_proof()
+            self._keys_now.begin()  # wanted at the end
         self.reporter.finish(step.name, done.detail, result.seconds)
 
     def _remember_proof(self) -> None:
@@ -672,7 +692,7 @@ class Run:
         made = self.session.credential.link if self.session.credential else None
         known = {key for one in (link, made) if one is not None for key in (one.key_id, one.replaces) if key}
         told = " ".join(f"{one.what} {one.command}" for one in self.outcome.left_over)
-        for text in await strays(self.session, self.akka, known, told):
+        for text in await strays(self.session, self.akka, known, told, keys=self._keys_now):
             self._notice(text)
 
     def _notice(self, text: str) -> None:

@@ -22,10 +22,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
+from bootstrap.lean import httpx
 from bootstrap.settings import connect_to
 from bootstrap.waiting import Deadline, Tell
 from bootstrap.words import one_line

@@ -19,11 +19,22 @@ class Once(Generic[T]):
         self._ask = ask
         self._task: asyncio.Task[T] | None = None
 
-    def __call__(self) -> Awaitable[T]:
+    def begin(self) -> asyncio.Task[T]:
+        """Start the call, so that its answer is there when somebody asks; whoever asks is told of its failure."""
         if self._task is None:
             self._task = asyncio.create_task(self._ask())
+            self._task.add_done_callback(_heard)
+        return self._task
+
+    def __call__(self) -> Awaitable[T]:
         # One impatient reader must not take the answer away from the others.
-        return asyncio.shield(self._task)
+        return asyncio.shield(self.begin())
 
     def forget(self) -> None:
         self._task = None
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    """A failure that nobody asks about is none; asyncio would print it."""
+    if not task.cancelled():
+        task.exception()

@@ -172,6 +172,8 @@ class Session(ABC):
     """Whether a key can be deleted through the cloud; not so one that the person brought."""
     waits_for_spreading: bool = True
     """Whether a refusal may pass by itself, the key being new; a password that was brought is refused for good."""
+    host_known: bool = True
+    """Whether `host` answers before `connect`."""
 
     @abstractmethod
     async def connect(self) -> str:
@@ -271,9 +273,12 @@ class Session(ABC):
         """
         return []
 
-    async def keys_of_ours(self) -> list[KeyFacts]:
+    async def keys_of_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
         """The keys of the identity that pullkey has made, as far as the cloud tells: by a mark of theirs, or because the
         identity itself is pullkey's. One that no record of Akka's names may be what a lost run has left.
+
+        Args:
+            as_seen: what the looks before the first change have shown will do, where they have shown it.
 
         Raises:
             PullkeyError: they cannot be seen.

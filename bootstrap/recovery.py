@@ -153,7 +153,14 @@ def as_intent(held: HeldCredential) -> dict[str, Any]:
     return {"held": asdict(held), "key_id": held.link.key_id if held.link else ""}
 
 
-async def strays(session: Session, akka: AkkaCli, known: set[str], told: str) -> list[str]:
+async def strays(
+    session: Session,
+    akka: AkkaCli,
+    known: set[str],
+    told: str,
+    *,
+    keys: Callable[[], Awaitable[Sequence[KeyFacts]]] | None = None,
+) -> list[str]:
     """The keys that pullkey may have made and that no record of Akka's names, each told with what deletes it.
 
     A run that was killed on another machine leaves no journal here. Whether such a key is of use to anybody nobody can
@@ -164,9 +171,10 @@ async def strays(session: Session, akka: AkkaCli, known: set[str], told: str) ->
         akka: for the records of all projects.
         known: the ids of keys that are accounted for.
         told: what has been told already; a key that is named in it is not named again.
+        keys: asks for the keys that pullkey has made, where the session is not to be asked itself.
     """
     try:
-        found = [key for key in await session.keys_of_ours() if key.key_id not in known]
+        found = [key for key in await (keys or session.keys_of_ours)() if key.key_id not in known]
         if not found:
             return []
         in_use = keys_of(held for _, held in await all_records(akka, lambda _: None))

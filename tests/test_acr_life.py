@@ -79,7 +79,7 @@ class Shop:
         actions = ["repositories/cart/content/read", "repositories/checkout/content/read"]
         self.registry.scope_maps[name] = ScopeMap(name, actions, description, self.past)
         token: Token = self.state.add_token(self.registry, name, name, created=self.past)
-        token.active = True
+        token.awaited = True
         self.state.add_password(token, "password1", created=self.past)
         return token
 

@@ -48,7 +48,7 @@ def theirs(world: World, name: str = "theirs", description: str | None = "a part
     state_map = ScopeMap(name, ["repositories/checkout/content/read"], description, state.now())
     shop(world).scope_maps[name] = state_map
     token = state.add_token(shop(world), name, name)
-    token.active = True
+    token.awaited = True
     for slot in ("password1", "password2"):
         state.add_password(token, slot, created=state.now() - dt.timedelta(days=9))
     return token

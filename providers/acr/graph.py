@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-import httpx
 import stamina
 
+from bootstrap.lean import httpx
 from bootstrap.secret import Secret
 from bootstrap.waiting import Deadline
 from providers.acr.calls import CallRefused, is_page, traced

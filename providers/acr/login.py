@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -67,13 +68,13 @@ class Login:
         self._tenant = tenant
         self._deadline = deadline
         self._tokens: dict[tuple[str, ...], AccessToken] = {}
-        self._lock = asyncio.Lock()
+        self._locks: defaultdict[tuple[str, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def get_token(
         self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, **options: Any
     ) -> AccessToken:
         """As `azure.core.credentials_async.AsyncTokenCredential`; a demand for more claims is passed through."""
-        async with self._lock:
+        async with self._locks[scopes]:
             kept = self._tokens.get(scopes)
             if kept is not None and not claims and kept.expires_on - time.time() > _TOKEN_MARGIN_SECONDS:
                 return kept

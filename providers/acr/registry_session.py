@@ -25,6 +25,8 @@ def cloud_of(context: RunContext, *, cloud: str, auth: str, tenant: str) -> Azur
 class RegistrySession(Session):
     """An Azure target, as far as it does not matter who pulls. See `bootstrap.provider.Session`."""
 
+    host_known = False
+
     def __init__(self, target: AcrTarget, context: RunContext) -> None:
         self.target = target
         self.context = context

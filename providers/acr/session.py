@@ -338,8 +338,12 @@ class AcrSession(RegistrySession):
             *(f"federated credential {name}" for name in federated),
         ]
 
-    async def keys_of_ours(self) -> list[KeyFacts]:
-        application = await self.application_now()
+    async def keys_of_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
+        if as_seen:
+            with as_sentence(f"show the application {self.target.app_label}"):
+                application = await self.application()
+        else:
+            application = await self.application_now()
         return [
             KeyFacts(one.key_id, one.created, one.ends)
             for one in (application.passwords if application else ())

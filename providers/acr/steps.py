@@ -97,6 +97,7 @@ class Identity(Step):
 
     def __init__(self, session: AcrSession) -> None:
         self._session = session
+        self._tried = False
         self._lost = False
         self._principal_sent = False
         if not session.target.app_id:
@@ -148,7 +149,11 @@ class Identity(Step):
         session, target = self._session, self._session.target
         graph = session.cloud.graph
         run_id = session.context.run_id
-        found = await graph.application_by_unique_name(target.unique_name)
+        # At first the look's answer will do: under a unique name nothing is made twice, and Graph says who was first.
+        again, self._tried = self._tried, True
+        found = await (
+            graph.application_by_unique_name(target.unique_name) if again else session.application()
+        )
         if found is None:
             notes = f"Pulls images for Akka. Made by pullkey, run {run_id}."
             try:
@@ -168,9 +173,11 @@ class Identity(Step):
 
     async def _principal(self, app_id: str) -> tuple[Principal, bool]:
         graph = self._session.cloud.graph
-        found = await graph.principal(app_id)
-        if found is not None:
-            return found, False
+        # An application that was made a moment ago has none, unless a try of ours went unanswered.
+        if self._principal_sent or not self._session.application_made:
+            found = await graph.principal(app_id)
+            if found is not None:
+                return found, False
         self._principal_sent = True
         return await graph.create_principal(app_id), True
 

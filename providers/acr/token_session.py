@@ -211,7 +211,7 @@ class TokenSession(RegistrySession):
         others = [one for one in token.passwords if one.key_id not in ours and not one.expired]
         return [*map(_described, others), *(f"certificate {name}" for name in token.certificates)]
 
-    async def keys_of_ours(self) -> list[KeyFacts]:
+    async def keys_of_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
         """Both passwords of a token that pullkey has made: its scope map says so."""
         with as_sentence(f"show the token {self.target.token_name}"):
             token, scope_map = await asyncio.gather(self._token(), self._scope_map())

@@ -22,9 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import httpx
-
 from bootstrap.errors import PullkeyError, StepFailed
+from bootstrap.lean import httpx
 from bootstrap.provider import RunContext
 from bootstrap.secret import Secret
 from bootstrap.settings import endpoint

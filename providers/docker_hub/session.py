@@ -192,7 +192,7 @@ class DockerHubSession(Session):
             token = await self.hub.token(key_id, self.target.organization)
         return None if token is None or token.expired else _facts(token)
 
-    async def keys_of_ours(self) -> list[KeyFacts]:
+    async def keys_of_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
         if not (self.target.minted and self.hub.may_look):
             return []
         with as_sentence(f"show the tokens of {self.target.puller}"):

@@ -17,6 +17,13 @@ def member(email: str) -> str:
     return f"serviceAccount:{email}"
 
 
+def copy_of(policy: Any) -> Any:
+    """One that can be changed while others read the first."""
+    copy = type(policy)()
+    copy.CopyFrom(policy)
+    return copy
+
+
 def has(policy: Any, role: str, email: str) -> bool:
     """Whether the account has the role, without a condition."""
     return any(

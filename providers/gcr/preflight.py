@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.errors import Problem, ProblemKind
+from bootstrap.common_steps import held_link
+from bootstrap.errors import Problem, ProblemKind, PullkeyError
 from bootstrap.steps import Findings, Notice, State
 from providers.gcr import cloud, policy
 from providers.gcr.facts import or_nothing
@@ -33,7 +35,10 @@ class Preflight:
         self._key = key
 
     async def findings(self) -> Findings:
+        self._session.account.begin()
+        self._session.keys.begin()
         checks: list[Coroutine[Any, Any, Findings]] = [
+            self._begin_policies(),
             self._about_project(),
             self._about_account(),
             self._about_apis(),
@@ -46,6 +51,16 @@ class Preflight:
         if self._target.role == STORAGE_ROLE and not self._target.skip_grant:
             findings.notices.append(Notice(f"{STORAGE_ROLE} is broader than a puller needs: it reads every object in every bucket of {self._target.project}; and Artifact Registry, which serves gcr.io now, wants its own role for a pull."))  # fmt: skip
         return findings
+
+    async def _begin_policies(self) -> Findings:
+        """Where a key will be made, unless something stands in its way, these are asked before it is known what does."""
+        session = self._session
+        with contextlib.suppress(PullkeyError):
+            link, _ = await held_link(session, session.context)
+            if link is None:
+                for name in _NO_UPLOAD if self._target.key_source == UPLOAD else _NO_KEYS:
+                    self._facts.forbids(self._key_project, name).begin()
+        return Findings()
 
     async def _about_project(self) -> Findings:
         from google.api_core import exceptions

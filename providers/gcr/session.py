@@ -280,13 +280,14 @@ class GcrSession(Session):
         ]
         return others + [f"{name}, who has {role} on it" for role, name in policy.members(found)]
 
-    async def keys_of_ours(self) -> list[KeyFacts]:
+    async def keys_of_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
         """A key has no mark, so all those of an account that pullkey has made."""
         from google.api_core import exceptions
 
         if self.target.account_given:
             return []
-        self.keys.forget()
+        if not as_seen:
+            self.keys.forget()
         try:
             account, keys = await asyncio.gather(self.account(), self.keys())
         except exceptions.GoogleAPICallError as error:

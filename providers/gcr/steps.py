@@ -256,9 +256,20 @@ class Grant(Step):
             return Sighting(State.MISSING, "there is no such repository")
         if policy.has(found, target.role, target.account):
             return Sighting(State.DONE, "it has it")
+        if not await self._may_have_roles():
+            return Sighting(State.MISSING, "it does not have it")
         if target.grant_on_repository and await self._has_it_on_the_project():
             return Sighting(State.DONE, "it has it on the whole project")
         return Sighting(State.MISSING, "it does not have it")
+
+    async def _may_have_roles(self) -> bool:
+        """An account that is not there has none."""
+        from google.api_core import exceptions
+
+        try:
+            return await self._session.account() is not None
+        except exceptions.GoogleAPICallError:
+            return True
 
     async def _has_it_on_the_project(self) -> bool:
         """A role on the project pulls from each of its repositories: a repository's policy only adds to it."""
@@ -281,7 +292,11 @@ class Grant(Step):
         session, target = self._session, self._session.target
 
         async def change() -> bool:
-            found = await session.cloud.policy(target.grant_resource)
+            # What the look has read will do at first: Google takes it only if nobody has written since.
+            try:
+                found = policy.copy_of(await session.grant_policy())
+            finally:
+                session.grant_policy.forget()
             if policy.has(found, target.role, target.account):
                 return False
             policy.add(found, target.role, target.account)

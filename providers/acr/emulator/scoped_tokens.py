@@ -29,6 +29,8 @@ _REGISTRY = (
     + "/{registry}"
 )
 _NAME = re.compile(r"[A-Za-z0-9_-]{5,50}")
+# How long Azure goes on making a token, whether anybody waits for it or not.
+_MAKING = dt.timedelta(seconds=2)
 _ACTION = re.compile(
     r"(repositories/.+/(content|metadata)/(read|write)|repositories/.+/content/delete"
     r"|gateway/.+/(config|message)/(read|write))"
@@ -178,7 +180,7 @@ class ScopedTokens:
         token = registry.tokens.get(name.lower())
         if token is None or prefix.lower() != f"{registry.id}/tokens".lower():
             raise not_found(f"{REGISTRY_TYPE}/{registry.name}/tokens/{name}", registry.resource_group)
-        if not token.active:
+        if not (token.awaited or self._state.now() - token.created >= _MAKING):
             raise ApiError(409, "TokenNotActive", f"The token '{name}' is not active.")
         chosen = (body["name"],) if body.get("name") else SLOTS
         if not set(chosen) <= set(SLOTS):
@@ -227,7 +229,7 @@ class ScopedTokens:
         self._registry(request, caller, f"{kind}/operationStatuses/read")
         token = self._operations.get(request.match_info["operation"])
         if isinstance(token, Token):
-            token.active = True
+            token.awaited = True
         return web.json_response({"status": "Succeeded"})
 
     async def _result(self, request: web.Request, _caller: Caller) -> web.Response:

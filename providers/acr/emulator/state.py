@@ -114,13 +114,13 @@ class TokenPassword:
 
 @dataclass
 class Token:
-    """A token of a registry; `active` once somebody has waited for its making to end."""
+    """A token of a registry; `awaited` once somebody has been told that its making has ended."""
 
     name: str
     scope_map: str
     created: dt.datetime
     status: str = "enabled"
-    active: bool = False
+    awaited: bool = False
     passwords: dict[str, TokenPassword] = field(default_factory=dict)
 
 
