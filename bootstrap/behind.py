@@ -13,7 +13,6 @@ from bootstrap import plugins
 from bootstrap.errors import PullkeyError, UsageProblem
 from bootstrap.provider import (
     HeldCredential,
-    Option,
     Provider,
     RunContext,
     Session,
@@ -70,7 +69,7 @@ def login_values(provider: Provider, image: str | None) -> dict[str, Any]:
             name, text = next(
                 (
                     (name, os.environ[name])
-                    for name in variables(option, provider.name)
+                    for name in option.variables(provider.name)
                     if os.environ.get(name)
                 ),
                 ("", option.default),
@@ -79,14 +78,6 @@ def login_values(provider: Provider, image: str | None) -> dict[str, Any]:
                 raise UsageProblem(f"{name}: {text!r} is none of {', '.join(option.choices)}")
             values[option.key] = text
     return values
-
-
-def variables(option: Option, provider: str) -> list[str]:
-    """The environment variables that set an option: the provider's own before the general one."""
-    return [
-        f"PULLKEY_{provider.upper().replace('-', '_')}_{option.key.upper()}",
-        f"PULLKEY_{option.key.upper()}",
-    ]
 
 
 async def find(held: HeldCredential, context: RunContext, *, image: str | None = None) -> Behind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.metadata import EntryPoint, entry_points
 
 from bootstrap.errors import UsageProblem
@@ -10,6 +11,7 @@ from bootstrap.provider import Provider
 GROUP = "pullkey.providers"
 
 
+@functools.cache
 def entries() -> dict[str, EntryPoint]:
     """The entry points by name, in order; none is loaded."""
     return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}

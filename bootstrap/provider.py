@@ -52,6 +52,12 @@ class Option:
         """The option's name as it stands in a mapping: `--gcp-project` is `gcp_project`."""
         return self.name.removeprefix("--").replace("-", "_")
 
+    def variables(self, provider: str = "") -> list[str]:
+        """The environment variables that set it: the provider's own, if it is an option of one, before the general one."""
+        general = f"PULLKEY_{self.key.upper()}"
+        own = f"PULLKEY_{provider.upper().replace('-', '_')}_{self.key.upper()}"
+        return [own, general] if provider else [general]
+
 
 class Target(Protocol):
     """One registry to be made pullable. A provider's own target has more."""

@@ -117,8 +117,6 @@ def _apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PULLKEY_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("PULLKEY_AKKA_CLI", "no-such-akka")
     # This process is the test's own: it must stay readable, and its logs on.
-    for module in ("target", "credentials"):
-        monkeypatch.setattr(f"bootstrap.cli.{module}.keep_to_ourselves", lambda: None)
     monkeypatch.setattr("bootstrap.cli.secrets.keep_to_ourselves", lambda: None)
 
 

@@ -5,7 +5,6 @@ What stands behind a name (provider, project, registry, identity, key) is read f
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -26,8 +25,7 @@ from bootstrap.cli.options import (
     scope_of,
     with_options,
 )
-from bootstrap.cli.secrets import asker, keep_to_ourselves, read_stdin
-from bootstrap.cli.signals import ends_in_order
+from bootstrap.cli.secrets import asker, read_stdin, run_alone
 from bootstrap.errors import ExitCode, PullkeyError, Refused, UsageProblem
 from bootstrap.provider import Option
 from bootstrap.words import sentence
@@ -92,15 +90,6 @@ async def _opened(values: Mapping[str, Any]) -> AsyncIterator[_Command]:
         await context.shared.close()
 
 
-def _run(work: Callable[[], Awaitable[int]]) -> int:
-    keep_to_ourselves()
-
-    async def main() -> int:
-        return await work()
-
-    return asyncio.run(main())
-
-
 def _cleaned(values: dict[str, Any]) -> dict[str, Any]:
     return {key: clean(key, value) for key, value in values.items()}
 
@@ -130,7 +119,7 @@ def list_credentials(**values: Any) -> int:
     """
     values = _cleaned(values)
     secret = read_stdin("--secret-stdin") if values["secret_stdin"] else None
-    return _run(lambda: _list(values, secret))
+    return run_alone(_list(values, secret))
 
 
 async def _list(values: Mapping[str, Any], secret: Secret | None) -> int:
@@ -157,6 +146,8 @@ async def _list(values: Mapping[str, Any], secret: Secret | None) -> int:
 
 async def _standings(command: _Command, chosen: Sequence[HeldCredential], within: Any) -> list[Any]:
     """Each looked at, some side by side; one that fails stops no other."""
+    import asyncio
+
     from bootstrap.behind import find
     from bootstrap.standing import stand
 
@@ -314,7 +305,7 @@ def rotate(**values: Any) -> int:
     secret = read_stdin("--secret-stdin") if values["secret_stdin"] else None
     if secret is not None and values["all"]:
         raise UsageProblem("--secret-stdin is for one credential: name it")
-    return _run(lambda: _rotate(values, secret))
+    return run_alone(_rotate(values, secret))
 
 
 def _one_or_all(values: Mapping[str, Any]) -> None:
@@ -389,6 +380,7 @@ async def _rotate_one(
     documents: list[Mapping[str, Any]],
 ) -> int:
     from bootstrap.behind import find
+    from bootstrap.cli.signals import ends_in_order
     from bootstrap.documents import run_document
     from bootstrap.engine import Run, Wishes
     from bootstrap.journal import Journal
@@ -465,7 +457,7 @@ def offboard(**values: Any) -> int:
     _one_or_all(values)
     _needs_terminal_or_yes(values)
     secret = read_stdin("--secret-stdin") if values["secret_stdin"] else None
-    return _run(lambda: _offboard(values, secret))
+    return run_alone(_offboard(values, secret))
 
 
 async def _offboard(values: Mapping[str, Any], secret: Secret | None) -> int:
@@ -523,6 +515,7 @@ async def _offboard_one(
     documents: list[Mapping[str, Any]],
 ) -> int:
     from bootstrap.behind import find
+    from bootstrap.cli.signals import ends_in_order
     from bootstrap.documents import parting_document
     from bootstrap.journal import Journal
     from bootstrap.offboarding import Offboarding, Wanted

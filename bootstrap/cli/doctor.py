@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,7 @@ def doctor(**values: Any) -> int:
       pullkey doctor
       pullkey doctor gcr
     """
-    from bootstrap.cli.secrets import keep_to_ourselves
+    from bootstrap.cli.secrets import run_alone
 
     values = {key: clean(key, value) for key, value in values.items()}
     for name in values["providers"]:
@@ -41,8 +40,7 @@ def doctor(**values: Any) -> int:
             raise UsageProblem(
                 f"There is no provider {name!r}", mend=f"There are: {', '.join(plugins.names())}"
             )
-    keep_to_ourselves()
-    return asyncio.run(_doctor(values))
+    return run_alone(_doctor(values))
 
 
 async def _doctor(values: Mapping[str, Any]) -> int:

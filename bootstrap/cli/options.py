@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bootstrap.behind import variables
 from bootstrap.cli.types import DurationType
 from bootstrap.errors import UsageProblem
 from bootstrap.provider import Option
@@ -37,7 +36,7 @@ _LONGEST, _LONGEST_LIST = 2_000, 65_536
 
 def click_option(option: Option, provider: str = "") -> click.Option:
     """`PULLKEY_<OPTION>` sets it too, and `PULLKEY_<PROVIDER>_<OPTION>` before that."""
-    names = variables(option, provider) if provider else [f"PULLKEY_{option.key.upper()}"]
+    names = option.variables(provider)
     help_text = option.help + (f"  [default: {option.default}]" if option.default else "")
     if option.kind in {"switch", "secret"}:
         # A secret's own switch says where it comes from, which is no setting.

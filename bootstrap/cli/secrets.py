@@ -7,7 +7,7 @@ import logging
 import os
 import resource
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import click
@@ -39,6 +39,14 @@ def keep_to_ourselves() -> None:
     logging.getLogger().addHandler(logging.NullHandler())
     for name in _PRINTS_ALL:
         os.environ.pop(name, None)
+
+
+def run_alone(work: Coroutine[Any, Any, int]) -> int:
+    """Run the asynchronous half of a command, with the process kept to itself."""
+    import asyncio  # late: an error of usage is told in half the time
+
+    keep_to_ourselves()
+    return asyncio.run(work)
 
 
 def _undumpable() -> None:

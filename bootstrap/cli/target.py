@@ -5,7 +5,6 @@ A provider's options are declared once, by the provider; each command builds its
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -29,8 +28,7 @@ from bootstrap.cli.options import (
     scope_of,
     with_options,
 )
-from bootstrap.cli.secrets import asker, keep_to_ourselves, read_stdin, secrets_from_stdin
-from bootstrap.cli.signals import ends_in_order
+from bootstrap.cli.secrets import asker, read_stdin, run_alone, secrets_from_stdin
 from bootstrap.errors import ExitCode, UsageProblem
 from bootstrap.provider import Option, Provider
 
@@ -163,8 +161,7 @@ def _plan(provider: Provider, values: dict[str, Any]) -> int:
 def _onboard(provider: Provider, values: dict[str, Any]) -> int:
     if not (values["yes"] or values["dry_run"]) and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageProblem("There is no terminal to ask on before the first change", mend="Give --yes, or --dry-run to look only")  # fmt: skip
-    keep_to_ourselves()
-    return asyncio.run(_run(provider, values))
+    return run_alone(_run(provider, values))
 
 
 def _in_sandbox() -> int:
@@ -181,6 +178,7 @@ async def _run(
     provider: Provider, values: Mapping[str, Any], *, verify: bool = False, password: Secret | None = None
 ) -> int:
     from bootstrap.akka import AkkaCli
+    from bootstrap.cli.signals import ends_in_order
     from bootstrap.display import make_reporter
     from bootstrap.documents import as_text, run_document
     from bootstrap.engine import Run, Wishes
@@ -276,8 +274,7 @@ def _build_verify(provider: Provider) -> click.Command:
 
 def _verify(provider: Provider, values: dict[str, Any]) -> int:
     password = read_stdin("--credential-stdin") if values["credential_stdin"] else None
-    keep_to_ourselves()
-    return asyncio.run(_run(provider, {**_UNASKED, **values}, verify=True, password=password))
+    return run_alone(_run(provider, {**_UNASKED, **values}, verify=True, password=password))
 
 
 @click.command("NAME")
@@ -298,8 +295,7 @@ def verify_by_name(**values: Any) -> int:
         raise UsageProblem(
             "Name a credential of Akka's, or an image with --image", mend="See `pullkey list`."
         )
-    keep_to_ourselves()
-    return asyncio.run(verify_named(values))
+    return run_alone(verify_named(values))
 
 
 # -- runbook -------------------------------------------------------------------------------------------------------
