@@ -64,7 +64,7 @@ class World:
     """What every process is to have in its environment besides."""
     forgiven: set[str] = field(default_factory=set)
     """Hosts elsewhere that a test names on purpose, and that do not exist."""
-    anew: bool = bool(os.environ.get("PULLKEY_TESTS_ANEW"))
+    anew: bool = field(default_factory=lambda: bool(os.environ.get("PULLKEY_TESTS_ANEW")))
     """Whether each run is a new interpreter; else a fork of one that has the clouds' SDKs imported, in a tenth of the time."""
 
     def __post_init__(self) -> None:

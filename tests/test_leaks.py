@@ -42,6 +42,12 @@ AIDS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process does of itself when it starts is a part of this."""
+    monkeypatch.setenv("PULLKEY_TESTS_ANEW", "1")
+
+
 @pytest.fixture(params=KINDS)
 def life(request: pytest.FixtureRequest) -> Iterator[Life]:
     with living(request.param) as one:
