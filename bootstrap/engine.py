@@ -138,13 +138,15 @@ class Run:
     proofs: Proofs | None = None
     part_with: PartWith | None = None
     """Removes what stood behind a record of ours that another registry's has replaced."""
+    akka_checked: bool = False
+    """Whether the command has found before that Akka is there, logged in, and sees the project."""
 
     def __post_init__(self) -> None:
         self.outcome = Outcome()
         self._held = Once(lambda: self.akka.credential(self.wishes.secret_name))
         self.context.held = self._held
         self.akka.lock = lambda: self.journal.descriptor
-        self._akka_problems = Once(self.akka.preflight)
+        self._akka_problems = Once(self._look_at_akka)
         self._who = Once(self.session.connect)
         self._challenge = Once(self._ask_the_registry)
         self._open_to_all = Once(self._ask_as_anybody)
@@ -378,6 +380,9 @@ class Run:
         for problem in findings.problems:
             self._notice(problem.what)
         return sightings
+
+    async def _look_at_akka(self) -> list[Problem]:
+        return [] if self.akka_checked else await self.akka.preflight()
 
     async def _ask_as_anybody(self) -> str:
         """How it shows that the registry lets anybody pull, or ""; not asked where no key is to be made."""

@@ -31,6 +31,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.counting import chain, span  # noqa: E402
+
 LATENCIES = (0, 50, 150)
 FLOWS = ("gcr", "acr")
 START = {
@@ -93,7 +97,10 @@ def measure(command: Sequence[str], latency: int) -> Measured:
         figures = json.loads(told.read_text(encoding="utf-8"))
         calls = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     return Measured(
-        **figures, calls=len(calls), chain=chain(calls), akka=sum(one["api"] == "akka" for one in calls)
+        **figures,
+        calls=len(calls),
+        chain=chain(span(one["time"], one["ms"]) for one in calls),
+        akka=sum(one["api"] == "akka" for one in calls),
     )
 
 
@@ -112,21 +119,6 @@ def environment() -> dict[str, str]:
     """Without what would lead elsewhere, or make the SDKs and az be compiled anew each time."""
     dropped = ("PULLKEY_", "AKKA_", "AZURE_", "GOOGLE_", "CLOUDSDK_", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-
-
-def chain(calls: Sequence[dict[str, Any]]) -> int:
-    """How many calls have waited one for another: as many as can be picked that do not overlap."""
-    import datetime as dt
-
-    spans = sorted(
-        ((begin := dt.datetime.fromisoformat(call["time"]).timestamp()) + call["ms"] / 1000, begin)
-        for call in calls
-    )
-    length, free_from = 0, 0.0
-    for end, begin in spans:
-        if begin >= free_from - 0.005:  # the log's times are in milliseconds
-            length, free_from = length + 1, end
-    return length
 
 
 def best(command: Sequence[str], times: int = 15, *, may_fail: bool = False) -> float:

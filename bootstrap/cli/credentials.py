@@ -206,7 +206,7 @@ async def verify_named(values: Mapping[str, Any]) -> int:
         known = _known(behind)
         wishes = Wishes(secret_name=held.name, dry_run=True, command=retyped())
         journal = Journal(state_directory(), command.scope.place(held.name), known.target.identity)
-        run = Run(known.target, known.session, known.context, command.akka, journal, command.reporter, wishes, proofs=command.proofs)  # fmt: skip
+        run = Run(known.target, known.session, known.context, command.akka, journal, command.reporter, wishes, proofs=command.proofs, akka_checked=True)  # fmt: skip
         outcome = await run.verify(password)
         command.reporter.close()
         if values["output"] == "json":
@@ -421,6 +421,7 @@ async def _rotate_one(
     run = Run(
         target, session, context, command.akka, journal, command.reporter, wishes,
         proofs=command.proofs,
+        akka_checked=True,
         part_with=lambda other: part_with(other, command.context, command.akka, command.reporter, command.proofs),
     )  # fmt: skip
     with ends_in_order(run, command.reporter, wishes.command):

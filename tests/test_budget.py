@@ -1,0 +1,80 @@
+"""What a run may cost, counted and not timed: calls, calls one after another, modules. It fails when one of them grows.
+
+What it takes in seconds is measured by `scripts/benchmark.py`, and stands in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from bootstrap.sandbox.host import SandboxSettings
+from tests.conftest import World, make_world
+from tests.counting import chain, span
+from tests.test_life import KINDS
+
+_LONG = 0.35
+"""Seconds that each call takes, so that what is not a call does not count."""
+
+# Calls of the clouds, the registry and Akka; and how many of them wait one for another.
+BUDGET: dict[str, dict[str, tuple[int, int]]] = {
+    "gcr": {"onboard": (30, 9), "again": (13, 2), "rotate": (29, 13), "offboard": (30, 23)},
+    "acr": {"onboard": (29, 14), "again": (14, 4), "rotate": (30, 14), "offboard": (36, 32)},
+    "private": {"onboard": (12, 8), "again": (12, 8)},
+}
+# Of the product's process, as the lock has the libraries.
+MODULES = {"--help": 115, "gcr": 1110, "acr": 1125, "private": 430, "docker-hub": 435}
+
+
+def spent(world: World, *arguments: str, stdin: str | None = None) -> tuple[int, int]:
+    """The calls of one command that ends well, and the longest chain of them."""
+    log = world.running.sandbox.log.calls
+    begin = len(log)
+    done = world.run(*arguments, "--yes", stdin=stdin, env={"PULLKEY_OVERLAP": "0"})
+    assert done.code == 0, done.text
+    calls = log[begin:]
+    return len(calls), chain(span(call.time, call.ms) for call in calls)
+
+
+@pytest.mark.parametrize("name", BUDGET)
+def test_no_command_makes_more_calls_than_it_did_nor_waits_for_more(name: str) -> None:
+    kind = KINDS[name]
+    for world in make_world(kind.provider, SandboxSettings(latency=_LONG)):
+        world.run("plan", kind.provider, *kind.onboarding)  # so that the libraries are imported
+        onboard = ("onboard", kind.provider, *kind.onboarding)
+        found = {"onboard": spent(world, *onboard, stdin=kind.stdin)}
+        found["again"] = spent(world, *onboard, stdin=kind.stdin)
+        if kind.minted:
+            found["rotate"] = spent(world, "rotate", world.names()[0], "--keep-old", "0")
+            found["offboard"] = spent(world, "offboard", world.names()[0])
+        over = {
+            command: (counted, BUDGET[name][command])
+            for command, counted in found.items()
+            if any(one > most for one, most in zip(counted, BUDGET[name][command], strict=True))
+        }
+        assert not over, f"counted, and allowed: {over}"
+
+
+@pytest.mark.parametrize("what", MODULES)
+def test_no_process_imports_more_than_it_did(what: str) -> None:
+    code = (
+        "import atexit, sys\n"
+        "from bootstrap.cli import main\n"
+        "atexit.register(lambda: print('IMPORTED', len(sys.modules)))\n"
+        "main()"
+    )
+
+    def count(arguments: list[str], env: dict[str, str] | None = None, stdin: str | None = None) -> int:
+        done = subprocess.run([sys.executable, "-c", code, *arguments], env=env, input=stdin or "", capture_output=True, text=True, timeout=120, check=False)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout.rpartition("IMPORTED")[2])
+
+    if what == "--help":
+        assert count(["--help"]) <= MODULES[what]
+        return
+    kind = KINDS.get(what, KINDS["docker-hub-user"])
+    for world in make_world(kind.provider):
+        counted = count(["onboard", kind.provider, "--yes", *kind.onboarding], world.running.process_environment(), kind.stdin)  # fmt: skip
+        assert counted <= MODULES[what]
