@@ -659,8 +659,9 @@ class Run:
         except StillThere as finding:
             self.outcome.left_over.append(LeftOver(finding.what, finding.command))
             return True
-        except PullkeyError as error:
-            self.outcome.left_over.append(LeftOver(f"step {step.name} could not be undone: {error.what}", _first_line(step.script().undo)))  # fmt: skip
+        except Exception as error:  # noqa: BLE001  - an SDK can raise anything, and the other steps are still to be undone
+            told = self._as_told(error)
+            self.outcome.left_over.append(LeftOver(f"step {step.name} could not be undone: {told.what}", self._undo_command(step, entry)))  # fmt: skip
             return True
         if undone:
             self.outcome.undone.append(undone)
@@ -669,6 +670,15 @@ class Run:
             self.outcome.steps[step.name].result = "undone"
         self.journal.forget(entry)
         return True
+
+    def _undo_command(self, step: Step, entry: Entry) -> str:
+        """What a person would type to undo a step."""
+        if step.name == "key":
+            return self.session.delete_key_command(entry.known.get("key_id") or "KEY_ID")
+        command = _first_line(step.script().undo)
+        for name, word in self.session.script_variables().items():
+            command = command.replace(f'"${name}"', word)
+        return command
 
     async def _recover(self, lost: Record) -> None:
         """Clear up after a run that did not end. Identity and grant stay: this run wants the same ones.

@@ -2,7 +2,8 @@
 
 One file an Akka secret, in the state directory, readable by its owner only; it holds no secret. A step's intent is on disk
 before the call that makes something is sent. A run that ends (well, or after undoing) removes its file; one that is
-killed leaves it, and the next run for the same target starts from it.
+killed leaves it, and the next run for the same target starts from it. What is in the file decides what is deleted, so
+one that does not say what was written is told of, and not used.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.errors import PullkeyError, UsageProblem
+
+_DIGEST = "sha256"
 
 
 class TargetBusy(PullkeyError):
@@ -140,24 +143,43 @@ class Journal:
         self.record = Record(run_id, self._identity, command, begun, left)
 
     def about_to(self, step: str, intent: Mapping[str, Any]) -> Entry:
-        """Put on disk what a step is about to make."""
+        """Put on disk what a step is about to make.
+
+        Raises:
+            PullkeyError: it cannot be written, so the step must not be begun.
+        """
         entry = Entry(step, dict(intent))
         self._record.entries.append(entry)
-        self._write()
+        try:
+            self._write()
+        except OSError as error:
+            self._record.entries.remove(entry)
+            raise self._unwritable(error) from None
         return entry
 
     def has_made(self, entry: Entry, made: Mapping[str, Any]) -> None:
+        """What a step has made; it is known from now on, also if it cannot be written.
+
+        Raises:
+            PullkeyError: it cannot be written, so a run that is killed now would leave it behind.
+        """
         entry.made = dict(made)
-        self._write()
+        try:
+            self._write()
+        except OSError as error:
+            raise self._unwritable(error) from None
 
     def forget(self, entry: Entry) -> None:
         """The step made nothing, or what it made is undone."""
         self._record.entries.remove(entry)
-        self._write()
+        # A record that says too much only has the next run look for what is gone; the undoing goes on.
+        with contextlib.suppress(OSError):
+            self._write()
 
     def end(self) -> None:
         """The run has ended, and nothing of it is unaccounted for or untold."""
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._path.unlink()
         self.record = None
 
     @property
@@ -166,12 +188,19 @@ class Journal:
             raise AssertionError("a journal is begun before it is written")
         return self.record
 
+    def _unwritable(self, error: OSError) -> PullkeyError:
+        return PullkeyError(
+            f"The journal cannot be written in {self._directory} any more ({error.strerror})",
+            mend="Make room there, or name another place with PULLKEY_STATE_DIR.",
+        )
+
     def _write(self) -> None:
         """Atomically, and through to the disk: a torn record is worse than none."""
+        record = asdict(self._record)
         draft = self._path.with_suffix(".new")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(self._record), file, separators=(",", ":"))
+            json.dump({**record, _DIGEST: _digest(record)}, file, separators=(",", ":"))
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self._path)
@@ -182,14 +211,20 @@ class Journal:
             os.close(folder)
 
 
+def _digest(record: Mapping[str, Any]) -> str:
+    """Of a record as it was written: one that was torn, edited, or mixed up with another has a different one."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
 def _read(path: Path) -> Record | None:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        entries = [Entry(**entry) for entry in document.pop("entries")]
-        return Record(**document, entries=entries)
+        document = json.loads(path.read_bytes())
+        if document.pop(_DIGEST) != _digest(document):
+            raise ValueError
+        return Record(**{**document, "entries": [Entry(**entry) for entry in document["entries"]]})
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise PullkeyError(
             f"The journal of an earlier run cannot be read: {path}",
             mend="Look at it, check the keys of the identity that it names, and remove the file.",

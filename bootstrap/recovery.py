@@ -33,7 +33,7 @@ class Recovery:
         left_over: what could not be removed, or must not be without being asked.
         undone: what is gone now, in a few words each.
         kept: the entries of what the lost run may have made and this one needs too: identity and grant. If this run
-            fails, they are its own to undo.
+            fails, they are its own to undo. None once Akka holds a key that pulls by them.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Recovery:
         records = [one for _, one in await all_records(self._akka, self._reporter.notice)]
         in_use = keys_of([*records, *([held] if held else [])])
         by_name = {step.name: step for step in self._session.steps}
+        serves = await self._serves(lost, held, in_use)
         for entry in reversed(list(lost.entries)):
             key_id = entry.known.get("key_id") or ""
             if entry.step == "key":
@@ -78,11 +79,22 @@ class Recovery:
                 await self._retire(key_id, entry, held, records)
             elif entry.step == OFFBOARD and key_id == going:
                 continue  # this run goes on with it, and must find it again if it is killed too
-            elif entry.step in by_name:
+            elif entry.step in by_name and not serves:
                 entry.intent["lost"] = True
                 self.kept.insert(0, (by_name[entry.step], entry))
             else:
                 self._journal.forget(entry)
+
+    async def _serves(self, lost: Record, held: HeldCredential | None, in_use: set[str]) -> bool:
+        """Whether a key that Akka holds needs what the lost run has made beside its key.
+
+        Raises:
+            PullkeyError: it cannot be seen; then nothing may be decided.
+        """
+        if all(entry.step in ("key", RETIRE, OFFBOARD) for entry in lost.entries):
+            return False
+        link, _ = await recorded_link(self._session, held)
+        return link is not None or any(key.key_id in in_use for key in await self._session.keys_of_ours())
 
     async def _remove_key(self, step: Step, entry: Entry, in_use: set[str]) -> None:
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 
+from bootstrap.journal import Journal
 from bootstrap.sandbox.host import SandboxSettings
 from bootstrap.schema import schemas
 from tests.conftest import World, make_world
@@ -78,10 +78,10 @@ def test_the_password_of_a_proxy_is_not_shown(gcr: World) -> None:
 
 
 def test_a_run_that_did_not_end_is_told_with_its_command(gcr: World) -> None:
-    journal = Path(gcr.running.environment["PULLKEY_STATE_DIR"]) / "journal"
-    journal.mkdir(parents=True)
-    record = {"run_id": "abc", "target": "gcr gcr.io", "command": "pullkey onboard gcr --server gcr.io", "begun": "2026-11-01T00:00:00+00:00", "entries": []}  # fmt: skip
-    (journal / "0123.json").write_text(json.dumps(record))
+    journal = Journal(Path(gcr.running.environment["PULLKEY_STATE_DIR"]), "shop gcr-io", "gcr gcr.io")
+    with journal.locked():
+        journal.begin("abc", "pullkey onboard gcr --server gcr.io")
+        journal.about_to("identity", {})
     code, seen = checks(gcr, "private")
     assert code == 3
     assert "pullkey onboard gcr --server gcr.io" in seen["this machine", "journal"]["mend"]

@@ -1,0 +1,241 @@
+"""Whatever stands in the journal's file, and whatever becomes of its directory, nobody's key is lost or left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bootstrap.errors import PullkeyError
+from bootstrap.journal import Journal
+from bootstrap.sandbox.faults import Fault
+from tests.conftest import World, fork_server
+from tests.killing import JOURNAL, Point, Victim, scene
+
+KEPT = {"run_id": "0123456789ab", "target": "gcr gcr.io", "command": "pullkey", "begun": "now", "entries": []}
+
+
+@pytest.fixture(scope="module")
+def lost() -> Iterator[tuple[Victim, Path]]:
+    """A run that was killed, and the file of its journal."""
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        assert victim.killed(Point("iam.CreateServiceAccountKey", 1, "after"))
+        (path,) = _state(victim).rglob("*.json")
+        yield victim, path
+
+
+def _state(victim: Victim) -> Path:
+    return Path(victim.life.world.running.environment["PULLKEY_STATE_DIR"])
+
+
+def _mangled(whole: bytes) -> st.SearchStrategy[bytes]:
+    """Anything at all; and what a disk, an editor or another version might make of a whole file."""
+    document = json.loads(whole)
+    values = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+        max_leaves=8,
+    )
+    return st.one_of(
+        st.binary(max_size=200),
+        st.integers(0, len(whole) - 1).map(lambda end: whole[:end]),
+        st.tuples(st.integers(0, len(whole) - 1), st.integers(1, 255)).map(
+            lambda at: whole[: at[0]] + bytes([whole[at[0]] ^ at[1]]) + whole[at[0] + 1 :]
+        ),
+        st.tuples(st.sampled_from(sorted(document)), values)
+        .filter(lambda change: document[change[0]] != change[1])
+        .map(lambda change: json.dumps({**document, change[0]: change[1]}).encode()),
+        st.sampled_from(sorted(document)).map(
+            lambda name: json.dumps({key: one for key, one in document.items() if key != name}).encode()
+        ),
+        values.map(lambda value: json.dumps(value).encode()),
+        values.map(lambda value: json.dumps({**KEPT, "entries": [{"step": "key", "intent": value}]}).encode()),
+        st.sampled_from([b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b"\x00" * 4096, b"\xff\xfe{}"]),
+    )  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_file_that_does_not_say_what_was_written_is_one_sentence(
+    data: st.DataObject, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path, "a place", "gcr gcr.io")
+    with journal.locked():
+        journal.begin("0123456789ab", "pullkey onboard gcr")
+        journal.about_to("key", {"account": "a", "before": ["b"], "at": 1})
+    (path,) = tmp_path.rglob("*.json")
+    path.write_bytes(data.draw(_mangled(path.read_bytes())))
+
+    with pytest.raises(PullkeyError) as raised:
+        journal.left_behind()
+    assert str(path) in raised.value.what
+    assert "\n" not in raised.value.what
+    (told,) = Journal.all_left_behind(tmp_path)
+    assert isinstance(told, PullkeyError)
+
+
+def test_what_was_written_is_read_as_it_was(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "a place", "gcr gcr.io")
+    assert journal.left_behind() is None
+    with journal.locked():
+        journal.begin("0123456789ab", "pullkey onboard gcr")
+        first = journal.about_to("identity", {"account": "é"})
+        second = journal.about_to("key", {"before": [], "grace": 86400.0})
+        journal.has_made(second, {"key_id": "k"})
+    again = Journal(tmp_path, "a place", "gcr gcr.io")
+    assert again.left_behind() == journal.record
+    journal.forget(first)
+    record = again.left_behind()
+    assert record is not None
+    assert [entry.known for entry in record.entries] == [
+        {"before": [], "grace": 86400.0, "key_id": "k", "answered": True}
+    ]
+    journal.end()
+    assert again.left_behind() is None
+    assert Journal.all_left_behind(tmp_path) == []
+    journal.end()  # what is gone already is ended
+
+
+def test_a_run_goes_on_with_what_an_earlier_one_left_in_the_record(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "a place", "gcr gcr.io")
+    with journal.locked():
+        journal.begin("0123456789ab", "pullkey onboard gcr")
+        entry = journal.about_to("identity", {})
+        journal.begin("ba9876543210", "pullkey rotate")
+        journal.about_to("key", {})
+        record = journal.left_behind()
+    assert record is not None
+    assert (record.run_id, record.command) == ("ba9876543210", "pullkey rotate")
+    assert [one.step for one in record.entries] == [entry.step, "key"]
+
+
+@settings(
+    max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # fmt: skip
+@given(data=st.data())
+def test_a_run_that_finds_such_a_file_changes_nothing(data: st.DataObject, lost: tuple[Victim, Path]) -> None:
+    _changes_nothing(data, *lost)
+
+
+@pytest.mark.full
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # fmt: skip
+@given(data=st.data())
+def test_a_run_that_finds_any_such_file_changes_nothing(
+    data: st.DataObject, lost: tuple[Victim, Path]
+) -> None:
+    _changes_nothing(data, *lost)
+
+
+def _changes_nothing(data: st.DataObject, victim: Victim, path: Path) -> None:
+    world, whole = victim.life.world, path.read_bytes()
+    damaged = data.draw(_mangled(whole))
+    there, changes = victim.life.there(), world.changes()
+    try:
+        path.write_bytes(damaged)
+        ended = victim.run()
+        assert path.read_bytes() == damaged
+    finally:
+        path.write_bytes(whole)
+    assert ended.code == 1, ended.text
+    (sentence,) = [line for line in ended.err.splitlines() if line.startswith("pullkey: ")]
+    assert str(path) in sentence
+    assert victim.life.there() == there
+    assert world.changes() == changes
+
+
+def test_whoever_offboards_is_told_of_such_a_file_too(lost: tuple[Victim, Path]) -> None:
+    victim, path = lost
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(whole[:-9])
+        name = "europe-west1-docker-pkg-dev-acme-shop-containers"
+        ended = victim.life.world.run("offboard", name, "--yes")
+    finally:
+        path.write_bytes(whole)
+    assert ended.code == 1, ended.text
+    assert f"cannot be read: {path}" in ended.err
+
+
+# -- the directory goes away under a run ---------------------------------------------------------------------------
+
+
+class _DirectoryGoes(Fault):
+    """In the middle of a call the journal's directory turns into something that cannot be written."""
+
+    directory: Path
+
+    def hits(self) -> bool:
+        hit = super().hits()
+        if hit:
+            shutil.rmtree(self.directory)
+            self.directory.touch()
+        return hit
+
+
+@pytest.mark.parametrize("call", ["iam.CreateServiceAccount", "artifactregistry.SetIamPolicy", "iam.CreateServiceAccountKey"])  # fmt: skip
+def test_a_journal_that_can_be_written_no_more_ends_the_run_and_nothing_is_left(call: str) -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        directory = _state(victim) / "journal"
+        with _going(victim.life.world, directory, call):
+            ended = victim.run()
+        assert ended.code == 1, ended.text
+        assert f"The journal cannot be written in {directory} any more" in ended.err
+        assert victim.life.there() == victim.life.before, ended.text
+        directory.unlink()
+        assert victim.run().code == 0
+
+
+def test_a_journal_that_can_be_written_no_more_keeps_an_offboarding_from_beginning() -> None:
+    with scene(fork_server(), "gcr", "offboard") as victim:
+        there = victim.life.there()
+        directory = _state(victim) / "journal"
+        # It is asked once to find what stands behind the name, then to see what goes.
+        with _going(victim.life.world, directory, "artifactregistry.GetIamPolicy", 2):
+            ended = victim.run()
+        assert ended.code == 1, ended.text
+        assert "cannot be written" in ended.err
+        assert victim.life.there() == there
+
+
+def test_a_rotation_whose_journal_goes_leaves_akka_a_key_that_pulls() -> None:
+    for call in ("iam.CreateServiceAccountKey", "akka.docker.add-credentials"):
+        with scene(fork_server(), "gcr", "rotate") as victim:
+            life = victim.life
+            directory = _state(victim) / "journal"
+            with _going(life.world, directory, call):
+                ended = victim.run()
+            assert ended.code in (1, 6), ended.text
+            assert "cannot be written" in ended.err
+            directory.unlink()
+            password = life.world.held(victim.name).password
+            pulled = life.world.run("verify", victim.name, "--credential-stdin", stdin=password)
+            assert "a pull was done" in pulled.err, ended.text + pulled.text
+
+
+@contextlib.contextmanager
+def _going(world: World, directory: Path, call: str, number: int = 1) -> Iterator[None]:
+    fault = _DirectoryGoes(call, "slow", skips=number - 1)
+    fault.directory = directory
+    plan = world.running.sandbox.faults.faults
+    plan.append(fault)
+    yield
+    assert fault.taken
+    plan.remove(fault)
+
+
+def test_a_killed_run_leaves_no_draft_that_is_taken_for_a_record() -> None:
+    with scene(fork_server(), "private", "onboard") as victim:
+        assert victim.killed(Point(JOURNAL, 1, "after"))
+        (path,) = _state(victim).rglob("*.json")
+        path.with_suffix(".new").write_bytes(path.read_bytes()[:20])
+        ended = victim.run()
+        assert ended.code == 0, ended.text
+        assert "did not end" in ended.err
