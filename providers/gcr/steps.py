@@ -354,11 +354,23 @@ class Grant(Step):
         except exceptions.GoogleAPICallError as error:
             raise StillThere(
                 f"{role} of {email} on {resource} ({cloud.said(error)})",
-                _grant_command("remove", resource, role, email),
+                await self._removal_command(resource, role, email),
             ) from None
         finally:
             session.grant_policy.forget()
         return f"took {role} on {resource} from {email}" if changed else ""
+
+    async def _removal_command(self, resource: str, role: str, email: str) -> str:
+        """What takes the role away, also when its account has been deleted meanwhile: Google then shows another member."""
+        from google.api_core import exceptions
+
+        command = _grant_command("remove", resource, role, email)
+        try:
+            account = await self._session.cloud.account(self._session.target.account_resource)
+        except exceptions.GoogleAPICallError:
+            return command
+        gone = f"'deleted:serviceAccount:{email}?uid={account.unique_id}'"
+        return f"{command} || {command.replace(f'serviceAccount:{email}', gone)}"
 
     async def removal(self) -> Removal:
         from google.api_core import exceptions
