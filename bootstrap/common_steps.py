@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Awaitable, Callable
 
 from bootstrap.akka import AkkaCli
-from bootstrap.errors import StepFailed
+from bootstrap.errors import PullkeyError, StepFailed
 from bootstrap.handshake import BROUGHT, Challenge, Patience, Verdict, failure, prove
 from bootstrap.link import KeyLink
 from bootstrap.provider import HeldCredential, RunContext, Session
@@ -263,7 +263,7 @@ class HandoffStep(Step):
                 return ""  # another run's
             # The secret may be there without the project's reference to it.
             await self._akka.remove_credentials(intent["secret_name"])
-        except StepFailed as error:
+        except PullkeyError as error:
             raise AkkaHoldsNewKey(f"Akka may hold the new key as {intent['secret_name']} ({error})") from None
         return f"removed {intent['secret_name']} from Akka"
 

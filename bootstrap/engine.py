@@ -51,9 +51,10 @@ from bootstrap.once import Once
 from bootstrap.proofs import Proofs
 from bootstrap.provider import HeldCredential, RunContext, Session, Target, right
 from bootstrap.records import keys_of
-from bootstrap.recovery import OFFBOARD, PartWith, Recovery, as_intent, strays
+from bootstrap.recovery import OFFBOARD, PartWith, Recovery, as_intent, still_behind, strays
 from bootstrap.reporter import Reporter
 from bootstrap.retirement import RETIRE, ClearStep, RetireStep
+from bootstrap.runbook import filled_in
 from bootstrap.secret import Secret
 from bootstrap.steps import Findings, Notice, Sighting, State, Step, StillThere
 
@@ -136,7 +137,7 @@ class Run:
     wishes: Wishes
     patience: Patience = field(default_factory=Patience)
     proofs: Proofs | None = None
-    part_with: PartWith | None = None
+    part_with: PartWith = field(kw_only=True)
     """Removes what stood behind a record of ours that another registry's has replaced."""
     akka_checked: bool = False
     """Whether the command has found before that Akka is there, logged in, and sees the project."""
@@ -501,13 +502,8 @@ class Run:
 
     async def _part_with(self, held: HeldCredential) -> None:
         """Akka holds the new one; nothing that goes wrong here is a reason to undo it."""
-        if self.part_with is None:
-            return
         parted = await self.part_with(held)
-        self.outcome.left_over += parted.left_over
-        if parted.error is not None:
-            what = f"what stood behind Akka's earlier {held.name} ({held.username}, {held.email}): {parted.error.what}"
-            self.outcome.left_over.append(LeftOver(what, ""))
+        self.outcome.left_over += still_behind(held, parted)
 
     # -- doing ---------------------------------------------------------------------------------------------------
 
@@ -662,7 +658,7 @@ class Run:
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything, and the other steps are still to be undone
             told = self._as_told(error)
             self.outcome.left_over.append(LeftOver(f"step {step.name} could not be undone: {told.what}", self._undo_command(step, entry)))  # fmt: skip
-            return True
+            return step is not self.handoff  # whose key Akka may hold
         if undone:
             self.outcome.undone.append(undone)
             self.reporter.undone(undone)
@@ -675,10 +671,7 @@ class Run:
         """What a person would type to undo a step."""
         if step.name == "key":
             return self.session.delete_key_command(entry.known.get("key_id") or "KEY_ID")
-        command = _first_line(step.script().undo)
-        for name, word in self.session.script_variables().items():
-            command = command.replace(f'"${name}"', word)
-        return command
+        return filled_in(_first_line(step.script().undo), self.session.script_variables())
 
     async def _recover(self, lost: Record) -> None:
         """Clear up after a run that did not end. Identity and grant stay: this run wants the same ones.

@@ -184,8 +184,7 @@ class Journal:
 
     @property
     def _record(self) -> Record:
-        if self.record is None:
-            raise AssertionError("a journal is begun before it is written")
+        assert self.record is not None, "a journal is begun before it is written"  # noqa: S101
         return self.record
 
     def _unwritable(self, error: OSError) -> PullkeyError:

@@ -204,7 +204,13 @@ class Offboarding:
             if not self._wanted.yes and not self._reporter.confirm("Remove what it has made and nobody uses?"):  # fmt: skip
                 raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
         self.changing = True
-        recovery = Recovery(session, self._akka, journal, self._reporter, None)
+        recovery = Recovery(
+            session,
+            self._akka,
+            journal,
+            self._reporter,
+            lambda held: part_with(held, self._context, self._akka, self._reporter, self._proofs),
+        )
         try:
             await recovery.clear_up(lost, self._held, going=going)
         finally:

@@ -42,7 +42,7 @@ class Recovery:
         akka: AkkaCli,
         journal: Journal,
         reporter: Reporter,
-        part_with: PartWith | None,
+        part_with: PartWith,
     ) -> None:
         self._session = session
         self._akka = akka
@@ -121,9 +121,7 @@ class Recovery:
         if entry.step == OFFBOARD:
             gone = HeldCredential(**entry.intent["held"])
             if (await recorded_link(session, gone))[0] is None:
-                if self._part_with is not None:
-                    parted = await self._part_with(gone)
-                    self.left_over += parted.left_over
+                self.left_over += still_behind(gone, await self._part_with(gone))
                 self._journal.forget(entry)
                 return
             if gone.link is not None and gone.link.replaces and gone.link.replaces not in keys_of(records):
@@ -163,6 +161,16 @@ class Recovery:
 def as_intent(held: HeldCredential) -> dict[str, Any]:
     """What the journal keeps of a credential that is to go; Akka may not show it any more when it is needed."""
     return {"held": asdict(held), "key_id": held.link.key_id if held.link else ""}
+
+
+def still_behind(held: HeldCredential, parted: Any) -> list[LeftOver]:
+    """What of that which stood behind a credential is still there after `PartWith`."""
+    if parted.error is None:
+        return list(parted.left_over)
+    what = (
+        f"what stood behind Akka's earlier {held.name} ({held.username}, {held.email}): {parted.error.what}"
+    )
+    return [*parted.left_over, LeftOver(what, "")]
 
 
 async def strays(

@@ -110,12 +110,14 @@ class Victim:
         self.command = command
         self.server = server
         self.name = life.name if command != "onboard" else ""
+        self.more: Sequence[str] = ()
+        """Further options of an onboarding."""
 
     @property
     def arguments(self) -> list[str]:
         kind = self.life.kind
         if self.command == "onboard":
-            return ["onboard", kind.provider, "--yes", "--timeout", "30s", *kind.onboarding]
+            return ["onboard", kind.provider, "--yes", "--timeout", "30s", *kind.onboarding, *self.more]
         verb, *more = self.command.split()
         secret = ["--secret-stdin"] if kind.later else []
         return [verb, self.name, *more, *secret, "--yes", "--timeout", "30s"]

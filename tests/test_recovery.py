@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
+import signal
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 
+from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.sandbox.faults import Fault
+from providers.gcr.emulator.state import generate_private_key
 from tests.conftest import fork_server
-from tests.killing import Point, Victim, is_named, scene
+from tests.killing import Point, Victim, is_key, is_named, key_id, scene
+from tests.test_interaction import in_a_terminal
 
 SECOND = "second"
 MAKES_A_KEY = {"gcr": "iam.CreateServiceAccountKey", "acr": "graph.AddPassword", "acr-token": "arm.GenerateCredentials"}  # fmt: skip
@@ -83,7 +92,7 @@ QUICK = [("docker-hub-user", "403")]
 FULL = [
     (kind, fault)
     for kind in ("gcr", "gcr-upload", "acr", "acr-token", "docker-hub-user", "docker-hub-organization")
-    for fault in ("403", "401", "404", "503", "reset", "malformed", "types")
+    for fault in ("403", "401", "503", "reset", "malformed", "types")
     if (kind, fault) not in QUICK
 ]
 
@@ -144,3 +153,412 @@ def undoing(kind: str) -> list[str]:
             if number > begin and call.changes and call.api != "akka":
                 found.append(f"{name}#{seen[name]}")
         return found
+
+
+# -- what a lost rotation or offboarding was about ---------------------------------------------------------------------
+
+REGISTERED = Point("akka.docker.add-credentials", 1, "after")
+SWITCHED = [("gcr", "rotate"), ("gcr", "rotate --keep-old 0")]
+
+
+def _keys(victim: Victim) -> dict[str, str]:
+    """Of ours that are there: what stands in the inventory, by id."""
+    return {key_id(line): line for line in victim.life.there() - victim.life.before if is_key(line)}
+
+
+@pytest.mark.parametrize(("kind", "command"), SWITCHED)
+def test_a_key_that_a_lost_rotation_replaced_is_taken_out_of_use(kind: str, command: str) -> None:
+    with scene(fork_server(), kind, command) as victim:
+        old = victim.life.link.key_id
+        assert victim.killed(REGISTERED)
+        # Whichever command comes next does it, not only the same.
+        done = victim.life.onboard()
+        assert done.code == 0, done.text
+        assert victim.life.link.key_id != old
+        if command == "rotate":
+            assert _keys(victim)[old].endswith("disabled=True")
+            assert f"undone: switched off key {old}" in done.err
+        else:
+            assert old not in _keys(victim)
+            assert f"undone: deleted key {old}" in done.err
+        assert _pulls(victim, victim.name)
+
+
+def test_a_key_that_somebody_has_switched_off_or_deleted_meanwhile_is_left_as_it_is() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        life = victim.life
+        old = life.link.key_id
+        account = life.world.cloud.state.account("akka-docker-reader@acme-shop.iam.gserviceaccount.com")
+        assert victim.killed(REGISTERED)
+        account.keys[old].disabled = True
+        done = life.onboard()
+        assert done.code == 0, done.text
+        assert "undone" not in done.err
+        assert victim.killed(Point("akka.docker.add-credentials", 1, "after"))
+        del account.keys[life.link.replaces]
+        done = life.onboard()
+        assert done.code == 0, done.text
+
+
+@pytest.mark.parametrize("command", ["rotate", "rotate --keep-old 0"])
+def test_a_replaced_key_that_cannot_be_taken_out_of_use_is_named(command: str) -> None:
+    with scene(fork_server(), "gcr", command) as victim:
+        old = victim.life.link.key_id
+        assert victim.killed(REGISTERED)
+        victim.life.world.fault("iam.DisableServiceAccountKey=403*forever")
+        victim.life.world.fault("iam.DeleteServiceAccountKey=403*forever")
+        told = victim.life.onboard("--output", "json")
+        assert told.code == 6, told.text
+        (left,) = told.json["left_over"]
+        assert f"keys delete {old}" in left["command"]
+        assert _pulls(victim, victim.name)
+
+
+@pytest.mark.parametrize("kind", ["gcr", "acr"])
+def test_an_offboarding_that_was_lost_is_ended_by_an_onboarding_too(kind: str) -> None:
+    """Akka has forgotten which keys it held; the journal has not, nor the one that was on its way out."""
+    with scene(fork_server(), kind, "onboard") as victim:
+        life = victim.life
+        assert victim.run().code == 0
+        assert life.command("rotate", life.name).code == 0
+        victim.command, victim.name = "offboard", life.name
+        old = set(_keys(victim))
+        assert len(old) == 2
+        assert victim.killed(Point("akka.secrets.delete", 1, "after"))
+        done = life.onboard()
+        assert done.code == 0, done.text
+        assert set(_keys(victim)) == {life.link.key_id}
+        assert life.command("offboard", life.name).code == 0
+        assert life.there() == life.before
+
+
+def test_keys_of_a_lost_offboarding_that_cannot_be_deleted_are_named() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        life = victim.life
+        assert victim.run().code == 0
+        assert life.command("rotate", life.name).code == 0
+        victim.command, victim.name = "offboard", life.name
+        old = set(_keys(victim))
+        assert victim.killed(Point("akka.secrets.delete", 1, "after"))
+        life.world.fault("iam.DeleteServiceAccountKey=403*forever")
+        told = life.onboard()
+        assert told.code == 6, told.text
+        assert all(f"keys delete {key}" in told.err for key in old), told.text
+
+
+ANOTHER = ("--service-account", "akka-second-reader", "--replace")
+
+
+def _replaced_and_killed(victim: Victim) -> tuple[str, set[str]]:
+    """A run that gave Akka's secret to another identity, killed before it could part with the first one."""
+    first = set(_keys(victim))
+    victim.command, victim.more = "onboard", ANOTHER
+    assert victim.killed(REGISTERED)
+    return victim.life.name, first
+
+
+@pytest.mark.parametrize("command", ["onboard", "rotate", "offboard"])
+def test_what_stood_behind_a_record_that_a_lost_run_replaced_goes(command: str) -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        life = victim.life
+        name, first = _replaced_and_killed(victim)
+        done = victim.run() if command == "onboard" else life.command(command, name)
+        assert done.code == 0, done.text
+        assert not first & set(_keys(victim)), done.text
+        assert not any("account akka-docker-reader@" in line for line in life.there())
+        if command == "offboard":
+            assert life.there() == life.before, done.text
+
+
+@pytest.mark.parametrize("command", ["onboard", "offboard"])
+def test_what_stood_behind_a_record_that_a_lost_run_replaced_is_named_where_it_cannot_be_found(
+    command: str,
+) -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        life = victim.life
+        name, first = _replaced_and_killed(victim)
+        (key,) = first
+        life.world.fault("iam.DeleteServiceAccountKey=403*forever")
+        done = victim.run() if command == "onboard" else life.command(command, name)
+        assert done.code == 6, done.text
+        assert f"keys delete {key}" in done.text
+
+
+# -- what else may stand in the way ------------------------------------------------------------------------------------
+
+
+def test_what_a_lost_run_for_another_target_has_made_is_for_that_target_to_end() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        assert victim.killed(Point("iam.CreateServiceAccountKey", 1, "after"))
+        there = victim.life.there()
+        name = "europe-west1-docker-pkg-dev-acme-shop-containers"
+        other = victim.life.onboard("--server", "europe-west1-docker.pkg.dev/acme-shop/tools", "--image", "", "--secret-name", name)  # fmt: skip
+        assert other.code == 1, other.text
+        assert "has this same Akka secret" in other.err
+        assert "End it first: pullkey onboard gcr" in other.err
+        assert victim.life.there() == there
+
+
+def test_nothing_is_cleared_up_before_akka_can_be_asked() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        assert victim.killed(Point("akka.docker.add-credentials", 1, "before"))
+        there = victim.life.there()
+        victim.life.world.akka.mode = "logged-out"
+        refused = victim.run()
+        assert refused.code == 3, refused.text
+        assert victim.life.there() == there
+        victim.life.world.akka.mode = "current"
+        assert victim.run().code == 0
+
+
+@pytest.mark.parametrize("command", ["onboard", "offboard"])
+def test_nothing_is_cleared_up_without_being_asked(command: str) -> None:
+    with scene(fork_server(), "gcr", "rotate --keep-old 0") as victim:
+        assert victim.killed(REGISTERED)
+        there = victim.life.there()
+        arguments = ("onboard", "gcr") if command == "onboard" else ("offboard", victim.name)
+        code, text = in_a_terminal(victim.life.world, *arguments, answer="n")
+        assert code == 3, text
+        assert "Remove what it has made and nobody uses?" in text
+        assert "nothing was changed" in text
+        assert victim.life.there() == there
+
+
+def test_an_offboarding_that_is_declined_changes_nothing() -> None:
+    with scene(fork_server(), "gcr", "offboard") as victim:
+        there = victim.life.there()
+        code, text = in_a_terminal(victim.life.world, "offboard", victim.name, answer="n")
+        assert code == 3, text
+        assert victim.life.there() == there
+
+
+# -- somebody is faster, or something goes away, in the middle of a run ------------------------------------------------
+
+
+class _Meanwhile(Fault):
+    """What happens while a call is answered."""
+
+    happens: Callable[[], object]
+
+    def hits(self) -> bool:
+        hit = super().hits()
+        if hit:
+            self.happens()
+        return hit
+
+
+@contextlib.contextmanager
+def _meanwhile(victim: Victim, call: str, happens: Callable[[], object], **fault: Any) -> Iterator[None]:
+    """With `status` the call is refused too; without, it is done."""
+    pattern, _, number = call.partition("#")
+    one = _Meanwhile(pattern, "status" if fault else "slow", skips=int(number or 1) - 1, **fault)
+    one.happens = happens
+    plan = victim.life.world.running.sandbox.faults.faults
+    plan.insert(0, one)
+    yield
+    assert one.taken, f"{call} was never called"
+    plan.clear()
+
+
+ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
+
+
+def test_an_identity_for_which_another_machine_has_made_a_key_meanwhile_stays() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        state = victim.life.world.cloud.state
+        public = generate_private_key().public_key()
+        with _meanwhile(
+            victim, "akka.docker.add-credentials", lambda: state.add_key(state.account(ACCOUNT), public), status=403
+        ):  # fmt: skip
+            failed = victim.run()
+        assert failed.code == 1, failed.text
+        (theirs,) = _keys(victim)
+        assert failed.err.count(f"this stays, since key {theirs} needs it") == 2
+        left = victim.life.there() - victim.life.before
+        assert sum(line.startswith(("google account", "google binding")) for line in left) == 2
+        # It is the other run's now, and no more this one's to undo.
+        assert "clearing up after it" not in victim.run().err
+
+
+@pytest.mark.parametrize("call", ["iam.ListServiceAccountKeys#2", "akka.docker.add-credentials"])
+def test_what_a_run_has_made_goes_where_it_cannot_be_seen_whether_others_use_it(call: str) -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        world = victim.life.world
+        with _meanwhile(
+            victim, call, lambda: world.fault("iam.ListServiceAccountKeys=403*forever"), status=403
+        ):
+            world.fault(REFUSED)
+            failed = victim.run()
+        assert failed.code == 1, failed.text
+        assert victim.life.there() == victim.life.before, failed.text
+
+
+@pytest.mark.parametrize("command", ["onboard", "rotate"])
+def test_a_key_that_akka_may_hold_stays_when_the_cli_goes_away(command: str) -> None:
+    with scene(fork_server(), "gcr", command) as victim:
+        cli = victim.life.world.akka.cli
+        hidden = cli.with_name("hidden")
+        with _meanwhile(victim, "akka.docker.add-credentials", lambda: cli.rename(hidden)):
+            failed = victim.run()
+        hidden.rename(cli)
+        assert failed.code == 6, failed.text
+        assert "its key, role and identity were kept" in failed.err
+        assert _pulls(victim, victim.life.name)
+
+
+def test_a_record_that_another_run_has_put_there_meanwhile_is_not_taken_away() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        world = victim.life.world
+        theirs = AkkaCredential(
+            "https://europe-west1-docker.pkg.dev", "_json_key", "ops@example.com", "theirs"
+        )
+        name = "europe-west1-docker-pkg-dev-acme-shop-containers"
+        register = partial(
+            world.akka.projects["shop"].put_credential, name, theirs, world.running.sandbox.now()
+        )
+        with _meanwhile(victim, "akka.docker.add-credentials", register, status=403):
+            failed = victim.run()
+        assert failed.code == 1, failed.text
+        assert world.held(name).password == "theirs"
+        assert not _keys(victim)
+
+
+# -- a key on its way out ----------------------------------------------------------------------------------------------
+
+
+def test_a_replaced_key_that_is_gone_when_its_turn_comes_is_gone() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        account = victim.life.world.cloud.state.account(ACCOUNT)
+        old = victim.life.link.key_id
+        with _meanwhile(victim, "akka.docker.add-credentials", lambda: account.keys.pop(old)):
+            done = victim.run()
+        assert done.code == 0, done.text
+        assert f"key {old} was gone already" in done.err
+
+
+def test_a_replaced_key_that_may_not_be_switched_off_fails_nothing_and_is_named() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        old = victim.life.link.key_id
+        victim.life.world.fault("iam.DisableServiceAccountKey=403*forever")
+        done = victim.run()
+        assert done.code == 6, done.text
+        assert f"keys delete {old}" in done.err
+        assert _pulls(victim, victim.name)
+        # Nor does the run after it fail, which deletes it before it makes the next.
+        _clear_faults(victim)
+        assert victim.run().code == 0
+        assert old not in _keys(victim)
+
+
+def test_a_rotation_that_cannot_be_taken_back_says_why() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        life = victim.life
+        account = life.world.cloud.state.account(ACCOUNT)
+
+        def restored() -> str:
+            told = life.command("rotate", victim.name, "--restore")
+            assert told.code in (0, 1), told.text
+            return told.err
+
+        assert "names no key that was replaced" in restored()
+        old = life.link.key_id
+        assert victim.run().code == 0
+        assert f"Key {old} is switched on again" in restored()
+        assert f"Key {old} is switched on already" in restored()
+        del account.keys[old]
+        assert f"Key {old} is deleted, which cannot be taken back" in restored()
+
+
+def test_a_key_that_azure_cannot_switch_off_was_never_off() -> None:
+    with scene(fork_server(), "acr", "rotate") as victim:
+        assert victim.run().code == 0
+        told = victim.life.command("rotate", victim.name, "--restore")
+        assert told.code == 0, told.text
+        assert "was never switched off" in told.err
+
+
+def test_a_replaced_key_goes_at_once_where_the_one_after_it_is_gone() -> None:
+    """Nobody can say since when Akka holds a key that is not there."""
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        life = victim.life
+        old = life.link.key_id
+        assert victim.run().code == 0
+        del life.world.cloud.state.account(ACCOUNT).keys[life.link.key_id]
+        done = life.onboard()
+        assert done.code == 0, done.text
+        assert old not in _keys(victim)
+        assert _pulls(victim, victim.name)
+
+
+def test_keys_of_another_identity_are_not_this_ones_to_retire() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        life = victim.life
+        assert victim.run().code == 0
+        first = set(_keys(victim))
+        life.world.fault("iam.DeleteServiceAccountKey=403*forever")
+        done = life.onboard(*ANOTHER)
+        assert done.code == 6, done.text
+        assert all(f"keys delete {key}" in done.err for key in first), done.text
+
+
+# -- an offboarding that cannot go on ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "there"), [("akka.docker.remove-credentials", True), ("akka.secrets.delete", False)]
+)
+def test_nothing_behind_a_credential_goes_that_akka_still_has(call: str, there: bool) -> None:
+    with scene(fork_server(), "gcr", "offboard") as victim:
+        life = victim.life
+        before = life.there()
+        life.world.fault(f"{call}=403*forever")
+        failed = victim.run()
+        assert failed.code == (1 if there else 6), failed.text
+        assert (life.there() == before) is there
+        gone = before - life.there()
+        assert all(" reference " in line for line in gone), gone
+        if not there:
+            _all_is_named(
+                victim, failed.text, life.before | {line for line in before if line.startswith("akka")}
+            )
+        _clear_faults(victim)
+        assert victim.run().code == 0
+        assert life.there() == life.before
+
+
+@pytest.mark.parametrize("kind", ["gcr", "acr", "acr-token"])
+def test_what_an_offboarding_cannot_remove_is_named_and_the_rest_goes(kind: str) -> None:
+    calls = {
+        "gcr": ("iam.DeleteServiceAccountKey", "artifactregistry.SetIamPolicy", "iam.DeleteServiceAccount"),
+        "acr": ("graph.RemovePassword", "arm.DeleteRoleAssignment", "graph.DeleteApplication"),
+        "acr-token": ("arm.PutToken", "arm.DeleteToken", "arm.DeleteScopeMap"),
+    }[kind]  # fmt: skip
+    for call in calls:
+        with scene(fork_server(), kind, "offboard") as victim:
+            victim.life.world.fault(f"{call}=403*forever")
+            told = victim.run()
+            assert told.code in (0, 6), f"{call}: {told.text}"
+            _all_is_named(victim, told.text, victim.life.before)
+            assert not any(line.startswith("akka shop") for line in victim.life.there())
+
+
+def test_an_offboarding_that_is_interrupted_is_gone_on_with() -> None:
+    with scene(fork_server(), "gcr", "offboard") as victim:
+        with victim.held_at("akka.docker.remove-credentials#1=slow=2") as (_, ending):
+            victim.signal(signal.SIGINT)
+            ended = ending.result()
+        assert ended.code == 130, ended.text
+        assert "what is marked and not done is still there" in ended.err
+        again = victim.run()
+        assert again.code == 0, again.text
+        assert victim.life.there() == victim.life.before
+
+
+def test_where_nothing_is_left_behind_a_replaced_record_there_is_nothing_to_remove() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        life = victim.life
+        state = life.world.cloud.state
+        state.delete_account(state.account(ACCOUNT))
+        done = life.onboard(*ANOTHER)
+        assert done.code == 0, done.text
+        assert _pulls(victim, victim.name)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from bootstrap.link import KeyLink
     from bootstrap.proofs import Proofs
     from bootstrap.provider import HeldCredential, RunContext, Session, Target
+    from bootstrap.recovery import PartWith
     from bootstrap.reporter import Reporter
     from bootstrap.secret import Secret
 
@@ -92,6 +93,17 @@ async def _opened(values: Mapping[str, Any]) -> AsyncIterator[_Command]:
 
 def _cleaned(values: dict[str, Any]) -> dict[str, Any]:
     return {key: clean(key, value) for key, value in values.items()}
+
+
+def _parting(command: _Command) -> PartWith:
+    """How a run of this command removes what stood behind a record that its own has replaced."""
+
+    async def parts(held: HeldCredential) -> Any:
+        from bootstrap.offboarding import part_with
+
+        return await part_with(held, command.context, command.akka, command.reporter, command.proofs)
+
+    return parts
 
 
 # -- list ----------------------------------------------------------------------------------------------------------
@@ -206,7 +218,10 @@ async def verify_named(values: Mapping[str, Any]) -> int:
         known = _known(behind)
         wishes = Wishes(secret_name=held.name, dry_run=True, command=retyped())
         journal = Journal(state_directory(), command.scope.place(held.name), known.target.identity)
-        run = Run(known.target, known.session, known.context, command.akka, journal, command.reporter, wishes, proofs=command.proofs, akka_checked=True)  # fmt: skip
+        run = Run(
+            known.target, known.session, known.context, command.akka, journal, command.reporter, wishes,
+            proofs=command.proofs, part_with=_parting(command), akka_checked=True,
+        )  # fmt: skip
         outcome = await run.verify(password)
         command.reporter.close()
         if values["output"] == "json":
@@ -384,7 +399,6 @@ async def _rotate_one(
     from bootstrap.documents import run_document
     from bootstrap.engine import Run, Wishes
     from bootstrap.journal import Journal
-    from bootstrap.offboarding import part_with
     from bootstrap.report import tell_end
     from bootstrap.retirement import restore
     from bootstrap.settings import state_directory
@@ -420,9 +434,7 @@ async def _rotate_one(
     )
     run = Run(
         target, session, context, command.akka, journal, command.reporter, wishes,
-        proofs=command.proofs,
-        akka_checked=True,
-        part_with=lambda other: part_with(other, command.context, command.akka, command.reporter, command.proofs),
+        proofs=command.proofs, part_with=_parting(command), akka_checked=True,
     )  # fmt: skip
     with ends_in_order(run, command.reporter, wishes.command):
         outcome = await run.execute()
