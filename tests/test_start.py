@@ -51,7 +51,7 @@ def test_onboarding_google_never_imports_azure(tmp_path: Path) -> None:
 
 
 def test_help_imports_little_beyond_click() -> None:
-    """What it takes in milliseconds is measured by scripts/measure-start; this counts what it takes them for."""
+    """What it takes in milliseconds is measured by scripts/benchmark.py; this counts what it takes them for."""
     done = subprocess.run(
         [sys.executable, "-c", "import sys, click; print(len(sys.modules))"],
         capture_output=True,
