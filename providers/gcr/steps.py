@@ -292,11 +292,7 @@ class Grant(Step):
         session, target = self._session, self._session.target
 
         async def change() -> bool:
-            # What the look has read will do at first: Google takes it only if nobody has written since.
-            try:
-                found = policy.copy_of(await session.grant_policy())
-            finally:
-                session.grant_policy.forget()
+            found = await self._policy()
             if policy.has(found, target.role, target.account):
                 return False
             policy.add(found, target.role, target.account)
@@ -313,6 +309,19 @@ class Grant(Step):
         # A write whose answer was lost reads as "has it" the next time: its undo is safe either way, since the role
         # was missing when this run began.
         return Done("granted" if changed else "it has it now", {})
+
+    async def _policy(self) -> Any:
+        """The policy, to be changed. At first what the look has read: Google takes it only if nobody has written since."""
+        from google.api_core import exceptions
+
+        kept = self._session.grant_policy
+        try:
+            return policy.copy_of(await kept())
+        except exceptions.GoogleAPICallError:
+            kept.forget()  # what could not be seen then may be seen now
+            return policy.copy_of(await kept())
+        finally:
+            kept.forget()
 
     def _delay(self, error: Exception) -> str | None:
         if cloud.status_of(error) == "ABORTED":
