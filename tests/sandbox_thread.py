@@ -67,7 +67,17 @@ class RunningSandbox:
         return {**os.environ, **self.environment, **more}
 
     def _end(self) -> None:
+        # A call that hangs, as a fault would have it, is still there.
+        self.call(_cancel_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         if not self._thread.is_alive():
             self._loop.close()
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=5)
