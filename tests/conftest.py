@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ from tests.sandbox_thread import RunningSandbox
 
 FIGURES = Figures()
 """What all the leak scans of this process have come to."""
+COUNTS: Counter[str] = Counter()
+"""What else tests have counted, for docs/reliability.md."""
 
 
 @functools.cache
@@ -231,16 +234,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         fork_server().__exit__(None, None, None)
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["leak_figures"] = vars(FIGURES)
+        output["leak_figures"], output["counts"] = vars(FIGURES), dict(COUNTS)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    FIGURES.add(getattr(node, "workeroutput", {}).get("leak_figures", {}))
+    output = getattr(node, "workeroutput", {})
+    FIGURES.add(output.get("leak_figures", {}))
+    COUNTS.update(output.get("counts", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if FIGURES.processes:
         terminalreporter.write_line(f"leak scan: {FIGURES}")
         if path := os.environ.get("PULLKEY_TESTS_FIGURES"):
-            Path(path).write_text(json.dumps({"leaks": vars(FIGURES)}, indent=1) + "\n", encoding="utf-8")
+            figures = {"leaks": vars(FIGURES), "counts": dict(COUNTS)}
+            Path(path).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
