@@ -72,6 +72,14 @@ class Target(Protocol):
     def identity(self) -> str:
         """What tells this target from any other: two runs with the same must not go at once."""
 
+    @property
+    def who(self) -> str:
+        """Who pulls, as far as that is known without asking: targets with the same share an identity."""
+
+    @property
+    def group(self) -> str:
+        """What holds several targets whose changes are better made by one machine: a Google project, a registry."""
+
 
 def new_run_id() -> str:
     """What marks all that one run makes for one target."""

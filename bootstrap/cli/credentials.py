@@ -17,7 +17,6 @@ import click
 from bootstrap.cli.options import (
     IMAGE,
     OUTPUT,
-    SCOPE,
     TIMEOUT,
     VERBOSE,
     YES,
@@ -29,6 +28,7 @@ from bootstrap.cli.options import (
 from bootstrap.cli.secrets import asker, keep_to_ourselves, read_stdin
 from bootstrap.cli.signals import ends_in_order
 from bootstrap.errors import ExitCode, PullkeyError, Refused, UsageProblem
+from bootstrap.options import KEEP_OLD, OVERLAP, SCOPE
 from bootstrap.provider import Option
 from bootstrap.words import sentence
 
@@ -285,8 +285,8 @@ def _known(behind: Behind) -> _Known:
     _ALL,
     Option("--due", "Only where a third of the key's life is left; without an end date, at 90 days of age.", kind="switch"),
     Option("--older-than", "With --due: where the key is of this age, instead.", kind="duration", metavar="TIME"),
-    Option("--keep-old", "How long the old key is left, switched off where the cloud can, before a later run deletes it; 0 deletes it now.", kind="duration", default="24h", metavar="TIME"),
-    Option("--overlap", "How long both keys are good once Akka shows the new one in every region, for pulls that are under way.", kind="duration", default="10s", metavar="TIME"),
+    KEEP_OLD,
+    OVERLAP,
     Option("--restore", "Switch the key on again that the last rotation switched off.", kind="switch"),
     IMAGE, _SECRET, _DRY_RUN, YES, *SCOPE, TIMEOUT, OUTPUT, VERBOSE,
 )  # fmt: skip

@@ -19,7 +19,6 @@ from bootstrap.cli.options import (
     CREDENTIAL_STDIN,
     IMAGE,
     OUTPUT,
-    SCOPE,
     TIMEOUT,
     VERBOSE,
     YES,
@@ -32,6 +31,7 @@ from bootstrap.cli.options import (
 from bootstrap.cli.secrets import asker, keep_to_ourselves, read_stdin, secrets_from_stdin
 from bootstrap.cli.signals import ends_in_order
 from bootstrap.errors import ExitCode, UsageProblem
+from bootstrap.options import ANYWAY, PROOF_IMAGE, REPLACE, SCOPE, SECRET_NAME
 from bootstrap.provider import Option, Provider
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from bootstrap.secret import Secret
 
 _TARGET = (
-    Option("--image", "An image to prove the pull with: its manifest is read.", metavar="IMAGE"),
+    PROOF_IMAGE,
     *SCOPE,
-    Option("--secret-name", "The name of the Akka secret; else derived from the registry.", metavar="NAME"),
+    SECRET_NAME,
 )
 _RUN = (
-    Option("--replace", "Overwrite an Akka secret of that name that is for another registry.", kind="switch"),
-    Option("--anyway", "Register a credential even where the registry lets anybody pull.", kind="switch"),
+    REPLACE,
+    ANYWAY,
     Option("--new-key", "Make a new key even where the one that Akka holds is good.", kind="switch"),
     TIMEOUT,
     Option("--no-wait", "Hand off without proof that it pulls.", kind="switch"),

@@ -158,6 +158,16 @@ class AcrTarget:
         who = f"token {self.token_name}" if self.auth_kind == "token" else self.app_id or self.unique_name
         return f"acr {self.name.lower()}{SUFFIXES[self.cloud]} {who}"
 
+    @property
+    def who(self) -> str:
+        if self.auth_kind == "token":
+            return f"{self.group} token {self.token_name}"
+        return f"acr {self.cloud} {self.tenant} {self.app_id or self.unique_name}"
+
+    @property
+    def group(self) -> str:
+        return f"acr {self.name.lower()}{SUFFIXES[self.cloud]}"
+
     # -- names ----------------------------------------------------------------------------------------------------
 
     @property

@@ -124,6 +124,14 @@ class GcrTarget:
     def identity(self) -> str:
         return f"gcr {self.host} {self.project} {self.repository or '*'} {self.account}"
 
+    @property
+    def who(self) -> str:
+        return f"gcr {self.account}"
+
+    @property
+    def group(self) -> str:
+        return f"gcr {self.project}"
+
     # -- names ----------------------------------------------------------------------------------------------------
 
     @property
