@@ -25,7 +25,7 @@ SOURCE = r"^(?:env:[A-Za-z_][A-Za-z0-9_]*$|file:.|command:.)"
 ODD = "[\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\ufff9-\\ufffb]"
 # How secrets begin that tell what they are: PEM, Google's key file, Docker Hub, GitHub, GitLab, a JSON web token, Azure's
 # client secret.
-A_SECRET = r'-----BEGIN|"?private_key"?\s*:|dckr_(?:pat|oat)_|gh[pousr]_[A-Za-z0-9]{16}|github_pat_|glpat-|eyJ[A-Za-z0-9_-]{8,}\.|[A-Za-z0-9]{3}8Q~'  # fmt: skip
+A_SECRET = r'-----BEGIN|"?private_key"?\s*:|dckr_(?:pat|oat)_|gh[pousr]_[A-Za-z0-9]{16}|github_pat_|glpat-|eyJ[A-Za-z0-9_-]{8,}\.|[A-Za-z0-9]{3}8Q~'  # noqa: S105  # fmt: skip
 SECRET_NAMES = re.compile(r"passw|token|secret(?!-name)|(?:^|[-_])key$|private[-_]?key|credential|login|auth[-_]?config", re.IGNORECASE)  # fmt: skip
 SOURCES = "env:NAME, file:PATH or command:PROGRAM ARGUMENTS"
 
