@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from bootstrap.audit import Audit, not_recorded
 from bootstrap.credential import Credential
 from bootstrap.errors import Problem, ProblemKind
 from bootstrap.link import KeyLink
@@ -121,6 +122,7 @@ class RunContext:
             by what it is: "The password of ops at registry.example.com". None where the run changes nothing, and goes on
             without. Raises `UsageProblem` if there is nobody to ask.
         shared: what all sessions of this command have in common.
+        audit: takes each change that was made, for whoever keeps a trail of them.
     """
 
     deadline: Deadline
@@ -131,6 +133,7 @@ class RunContext:
     held: Callable[[], Awaitable[HeldCredential | None]] | None = None
     ask_secret: Callable[[str], Awaitable[Secret | None]] = nobody_to_ask
     shared: Shared = field(default_factory=Shared)
+    audit: Audit = not_recorded
 
     async def held_credential(self) -> HeldCredential | None:
         """What Akka holds now under the secret name of this target."""

@@ -247,7 +247,8 @@ def test_the_schema_takes_what_the_parser_takes_and_nothing_else(document: Any) 
 @pytest.mark.parametrize("provider", plugins.names())
 def test_each_name_takes_the_same_words_in_the_schema_as_in_the_parser(provider: str) -> None:
     for name in target_fields(provider):
-        for word in [*_WORDS, True, 0, 0.0, 1, None, [], {}]:
+        words: list[Any] = [*_WORDS, True, 0, 0.0, 1, None, [], {}]
+        for word in words:
             document = {"version": 1, "targets": [{"provider": provider, name: word}]}
             assert _takes(document) == SCHEMA.is_valid(document), (name, word)
 

@@ -9,7 +9,22 @@ import click
 
 @click.command()
 @click.argument(
-    "what", required=False, default="run", type=click.Choice(["run", "rotate", "offboard", "list", "doctor", "registries"])
+    "what",
+    required=False,
+    default="run",
+    type=click.Choice(
+        [
+            "run",
+            "rotate",
+            "offboard",
+            "list",
+            "doctor",
+            "fleet-plan",
+            "fleet-apply",
+            "fleet-list",
+            "registries",
+        ]
+    ),
 )
 def schema(what: str) -> None:
     """Print the JSON Schema of what --output json prints: of a run (onboard, plan, verify) unless another is named.

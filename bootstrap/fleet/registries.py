@@ -47,7 +47,7 @@ class Unfit(UsageProblem):
         return [*told, f"{self.name}: and {rest} more"] if rest > 0 else told
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entry:
     """One target of a file.
 

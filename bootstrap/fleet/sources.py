@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,16 @@ from bootstrap.errors import UsageProblem
 from bootstrap.secret import Secret
 
 _LIMIT = 65_536
+_taken: dict[str, Secret] = {}
 _SECONDS = 60.0
+
+
+def take_from_environment(sources: Iterable[Source]) -> None:
+    """Take what variables hold out of this process's environment: no program that it starts is to inherit it."""
+    for source in sources:
+        text = os.environ.pop(source.where, "") if source.kind == "env" else ""
+        if text:
+            _taken[source.where] = Secret(text)
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ class Source:
         """
         match self.kind:
             case "env":
-                text = os.environ.get(self.where, "")
+                text = _taken[self.where].reveal() if self.where in _taken else os.environ.get(self.where, "")
             case "file":
                 text = await asyncio.to_thread(self._of_file)
             case _:

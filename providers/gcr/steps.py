@@ -280,13 +280,14 @@ class Grant(Step):
 
         session, target = self._session, self._session.target
 
-        async def change() -> bool:
-            found = await session.cloud.policy(target.grant_resource)
+        def add(found: Any) -> bool:
             if policy.has(found, target.role, target.account):
                 return False
             policy.add(found, target.role, target.account)
-            await session.cloud.set_policy(target.grant_resource, found)
             return True
+
+        async def change() -> bool:
+            return await session.changes.change(target.grant_resource, add)
 
         try:
             changed = await wait_out(
@@ -321,11 +322,7 @@ class Grant(Step):
         email, role, resource = intent["account"], intent["role"], intent["resource"]
 
         async def change() -> bool:
-            found = await session.cloud.policy(resource)
-            if not policy.remove(found, role, email):
-                return False
-            await session.cloud.set_policy(resource, found)
-            return True
+            return await session.changes.change(resource, lambda found: policy.remove(found, role, email))
 
         try:
             changed = await wait_out(
