@@ -369,6 +369,16 @@ class Provider(Protocol):
         """
         ...
 
+    def options_of(self, held: HeldCredential, target: Any | None) -> Mapping[str, str | bool]:
+        """The options by which a person would name what Akka's record is for: as far as the record itself, and the target
+        behind one of ours, tell. Names are without dashes in front; nothing secret is among them.
+
+        Args:
+            held: Akka's record, of ours or of anybody's.
+            target: what `locate` has found; None for a record that is not ours, or could not be located.
+        """
+        ...
+
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         """What `pullkey doctor` can see of this provider without a target: libraries, login, clock. Raises nothing."""
         ...

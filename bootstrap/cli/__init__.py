@@ -27,6 +27,7 @@ _COMMANDS = {
         "offboard",
         "Take a credential out of use, and what stands behind it.",
     ),
+    "import": ("bootstrap.cli.importing", "import_file", "Write a file of registries from what Akka has."),
     "doctor": ("bootstrap.cli.doctor", "doctor", "Look at logins, versions, clocks and this machine."),
     "runbook": ("bootstrap.cli.target", "runbook", "Write the steps as a script or page for a person."),
     "sandbox": ("bootstrap.cli.sandbox", "sandbox", "Try it all against made-up clouds on this machine."),
