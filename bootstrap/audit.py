@@ -11,10 +11,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bootstrap.errors import UsageProblem
 from bootstrap.words import one_line
+
+if TYPE_CHECKING:
+    from bootstrap.akka import AkkaScope
 
 _LONGEST = 1_000
 
@@ -46,6 +49,20 @@ _IN_AKKA = frozenset({"handoff", "reference", "secret"})
 
 def not_recorded(_: Change) -> None:
     """Where nobody asked for a trail."""
+
+
+def about(provider: str, registry: str, scope: AkkaScope, secret_name: str) -> dict[str, Any]:
+    """Which target it is: the provider's name, the registry's label, and the Akka secret."""
+    return {
+        "provider": provider,
+        "registry": registry,
+        "akka": {
+            "project": scope.project or None,
+            "owner": scope.owner or None,
+            "region": scope.region or None,
+            "secret_name": secret_name,
+        },
+    }
 
 
 @dataclass

@@ -16,3 +16,4 @@ REPLACE = Option("--replace", "Overwrite an Akka secret of that name that is for
 ANYWAY = Option("--anyway", "Register a credential even where the registry lets anybody pull.", kind="switch")
 KEEP_OLD = Option("--keep-old", "How long the old key is left, switched off where the cloud can, before a later run deletes it; 0 deletes it now.", kind="duration", default="24h", metavar="TIME")  # fmt: skip
 OVERLAP = Option("--overlap", "How long both keys are good once Akka shows the new one in every region, for pulls that are under way.", kind="duration", default="10s", metavar="TIME")  # fmt: skip
+AUDIT = Option("--audit", "Append one JSON line to this file for each change in a cloud or in Akka.", metavar="FILE")  # fmt: skip

@@ -340,3 +340,22 @@ def test_accounts_of_one_project_get_their_role_in_writings_that_they_share(
     refused = [call for call in gcr.running.sandbox.log.calls if call.method == "SetIamPolicy" and call.status >= 400]  # fmt: skip
     assert refused == [], "nobody has written against another"
     assert sum(call.endswith("SetIamPolicy") for call in gcr.changes()) < 6
+
+
+def test_one_registry_at_a_time_leaves_the_same_trail(gcr: World, tmp_path: Path) -> None:
+    trail = str(tmp_path / "changes.jsonl")
+    gcr.onboard("--server", "europe-west1-docker.pkg.dev/acme-shop/tools", "--audit", trail)
+    gcr.run("rotate", TOOLS, "--yes", "--overlap", "0", "--audit", trail)
+    gcr.run("rotate", TOOLS, "--restore", "--audit", trail)
+    gcr.run("offboard", TOOLS, "--yes", "--audit", trail)
+    lines = [json.loads(line) for line in Path(trail).read_text().splitlines()]
+    assert [one["step"] for one in lines] == [
+        "identity", "grant", "key", "handoff",
+        "key", "handoff", "retire",
+        "restore",
+        "reference", "secret", "key", "key", "grant", "identity",
+    ]  # fmt: skip
+    first, second = lines[2]["key_id"], lines[4]["key_id"]
+    assert [lines[at]["key_id"] for at in (5, 6, 7)] == [second, first, first]
+    assert {lines[10]["key_id"], lines[11]["key_id"]} == {first, second}
+    assert all(one["as"] for one in lines)

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bootstrap.cli.audit import audited
 from bootstrap.cli.options import OUTPUT, TIMEOUT, VERBOSE, YES, clean, retyped, with_options
 from bootstrap.cli.secrets import keep_to_ourselves
 from bootstrap.cli.signals import ends_in_order
 from bootstrap.errors import ExitCode, UsageProblem
+from bootstrap.options import AUDIT
 from bootstrap.provider import Option
-from bootstrap.words import sentence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bootstrap.audit import Trail
     from bootstrap.fleet.board import PlainBoard
     from bootstrap.fleet.look import Action, Planned
     from bootstrap.fleet.open import Office
     from bootstrap.fleet.registries import Registries
-    from bootstrap.fleet.turns import Bounds, Turns
+    from bootstrap.fleet.turns import Bounds
     from bootstrap.fleet.work import Crew, Ended
 
     F = TypeVar("F", bound=Callable[..., Any])
@@ -45,7 +45,6 @@ _SIDE_BY_SIDE = (
     click.option("--at-once-per-project", type=_COUNT, default=4, show_default=True, envvar="PULLKEY_AT_ONCE_PER_PROJECT", metavar="N", help="How many of these may be of one Google project, or of one registry."),
     click.option("--akka-at-once", type=_COUNT, default=8, show_default=True, envvar="PULLKEY_AKKA_AT_ONCE", metavar="N", help="How many Akka CLIs run side by side."),
 )  # fmt: skip
-AUDIT = Option("--audit", "Append one JSON line to this file for each change in a cloud or in Akka.", metavar="FILE")  # fmt: skip
 _TURN = replace(TIMEOUT, help="How long to wait for the clouds, for each target.")
 _CHECK = Option("--check", "For a job: exit 5 if anything is to be done, or is wrong.", kind="switch")
 _DRY_RUN = Option("--dry-run", "Show what would be done; change nothing.", kind="switch")
@@ -172,7 +171,6 @@ class _Job:
     office: Office
     crew: Crew
     board: PlainBoard
-    turns: Turns
     values: Mapping[str, Any]
 
     @property
@@ -250,7 +248,6 @@ async def _opened(
     for host in {one.target.registry for one in registries.entries} or {""}:
         check_addresses(host)
     take_from_environment(source for one in registries.entries for source in one.sources)
-    trail = _trail(values)
     board = make_board(sys.stderr, name=registries.name, verbose=values["verbose"])
     deadline = TurnDeadline(values["timeout"].total_seconds())
     bounds = _bounds(values)
@@ -261,25 +258,17 @@ async def _opened(
         lambda entry: TargetReporter(board, entry),
         board.trace,
         retyped(),
-        trail,
     )
     turns = Turns(bounds, deadline)
     crew = Crew(office, turns, Looking(office, rotate=rotate), board)
     try:
-        if trail is not None and registries.entries:
-            trail.akka_login = await office.akka(registries.entries[0]).login()
-        yield _Job(registries, office, crew, board, turns, values)
+        async with audited(
+            values, office.akka(registries.entries[0]) if registries.entries else None
+        ) as office.trail:
+            yield _Job(registries, office, crew, board, values)
     finally:
         board.close()
         await office.shared.close()
-        if trail is not None:
-            trail.close()
-
-
-def _trail(values: Mapping[str, Any]) -> Trail | None:
-    from bootstrap.audit import Trail
-
-    return Trail.open(Path(values["audit"]), retyped()) if values.get("audit") else None
 
 
 def _style() -> Callable[[str, Action], str]:
@@ -428,8 +417,7 @@ def _end(job: _Job, command: str, ended: Sequence[Ended]) -> int:
     code = exit_code_of([one.exit_code for one in ended])
     lost = job.office.trail.lost if job.office.trail is not None else ""
     if lost:
-        click.echo(f"pullkey: {sentence(f'Not all changes could be written to --audit {lost}')}", err=True)
-        code = code or ExitCode.FAILED
+        code = code or ExitCode.FAILED  # what was lost is told when the trail is closed
     if job.as_json:
         _print(work_document(command, job.registries, ended, code))
     click.echo(end_total(ended), err=True)

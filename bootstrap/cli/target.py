@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootstrap import plugins
+from bootstrap.cli.audit import audited
 from bootstrap.cli.options import (
     CREDENTIAL_STDIN,
     IMAGE,
@@ -31,7 +32,7 @@ from bootstrap.cli.options import (
 from bootstrap.cli.secrets import asker, keep_to_ourselves, read_stdin, secrets_from_stdin
 from bootstrap.cli.signals import ends_in_order
 from bootstrap.errors import ExitCode, UsageProblem
-from bootstrap.options import ANYWAY, PROOF_IMAGE, REPLACE, SCOPE, SECRET_NAME
+from bootstrap.options import ANYWAY, AUDIT, PROOF_IMAGE, REPLACE, SCOPE, SECRET_NAME
 from bootstrap.provider import Option, Provider
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ _RUN = (
 )  # fmt: skip
 _ONBOARD = (
     Option("--dry-run", "Show what would be done, as `pullkey plan` does.", kind="switch"),
+    AUDIT,
     YES,
 )
 _VERIFY = (CREDENTIAL_STDIN, TIMEOUT, OUTPUT, VERBOSE)
@@ -181,6 +183,7 @@ async def _run(
     provider: Provider, values: Mapping[str, Any], *, verify: bool = False, password: Secret | None = None
 ) -> int:
     from bootstrap.akka import AkkaCli
+    from bootstrap.audit import about
     from bootstrap.display import make_reporter
     from bootstrap.documents import as_text, run_document
     from bootstrap.engine import Run, Wishes
@@ -225,8 +228,11 @@ async def _run(
         part_with=lambda held: part_with(held, context, akka, reporter, proofs),
     )
     try:
-        with ends_in_order(run, reporter, wishes.command):
-            outcome = await (run.verify(password) if verify else run.execute())
+        async with audited(values, akka) as trail:
+            if trail is not None:
+                context.audit = trail.of(context.run_id, about(provider.name, target.label, scope, name))
+            with ends_in_order(run, reporter, wishes.command):
+                outcome = await (run.verify(password) if verify else run.execute())
     finally:
         reporter.close()
         await context.shared.close()

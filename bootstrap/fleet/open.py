@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from bootstrap import audit
 from bootstrap.akka import AkkaCli
 from bootstrap.audit import Trail
 from bootstrap.behind import Behind
@@ -120,19 +122,9 @@ class Office:
         return Journal(self.state, entry.scope.place(entry.secret_name), target.identity)
 
 
-def about(entry: Entry) -> dict[str, object]:
-    """Which target it is, for the audit trail."""
-    scope = entry.scope
-    return {
-        "provider": entry.provider.name,
-        "registry": entry.target.label,
-        "akka": {
-            "project": scope.project or None,
-            "owner": scope.owner or None,
-            "region": scope.region or None,
-            "secret_name": entry.secret_name,
-        },
-    }
+def about(entry: Entry) -> dict[str, Any]:
+    """Which target it is, for the audit trail and for programs."""
+    return audit.about(entry.provider.name, entry.target.label, entry.scope, entry.secret_name)
 
 
 def asks(entry: Entry) -> Callable[[str], Awaitable[Secret | None]]:
