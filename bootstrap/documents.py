@@ -53,7 +53,7 @@ def run_document(run: Run, *, command: str, provider: str, scope: AkkaScope) -> 
             }
             for result in outcome.steps.values()
         ],
-        "problems": [_problem(problem) for problem in outcome.problems],
+        "problems": [problem_document(problem) for problem in outcome.problems],
         "notices": outcome.notices,
         "undone": outcome.undone,
         "left_over": _left_over(outcome.left_over),
@@ -108,7 +108,7 @@ def list_document(standings: Sequence[Standing], *, scope: AkkaScope, code: Exit
         "command": "list",
         "exit_code": int(code),
         "akka": {name: value for name, value in _akka(scope, "").items() if name != "secret_name"},
-        "credentials": [_standing(one) for one in standings],
+        "credentials": [standing_document(one) for one in standings],
     }
 
 
@@ -132,7 +132,7 @@ def doctor_document(found: Mapping[str, Sequence[Check]], code: ExitCode) -> dic
     }
 
 
-def _standing(one: Standing) -> dict[str, Any]:
+def standing_document(one: Standing) -> dict[str, Any]:
     held, link = one.behind.held, one.behind.held.link
     return {
         "name": held.name,
@@ -189,7 +189,7 @@ def _error(error: PullkeyError | None) -> dict[str, str] | None:
     return {"what": error.what, "mend": error.mend} if error else None
 
 
-def _problem(problem: Problem) -> dict[str, str | None]:
+def problem_document(problem: Problem) -> dict[str, str | None]:
     return {
         "kind": str(problem.kind),
         "what": problem.what,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bootstrap.akka import AkkaCli
+from bootstrap.audit import Change
 from bootstrap.common_steps import (
     AkkaHoldsNewKey,
     HandoffStep,
@@ -62,6 +63,14 @@ _GRACE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
+class AsPlanned:
+    """What a plan has shown: the steps that are to be done, and the e-mail of Akka's record (None: there is none)."""
+
+    steps: frozenset[str]
+    email: str | None
+
+
+@dataclass(frozen=True)
 class Wishes:
     """What the person asked for, beyond the target."""
 
@@ -77,6 +86,10 @@ class Wishes:
     """A rotation: how long the key that Akka held is left. None: no rotation."""
     overlap: dt.timedelta = dt.timedelta()
     """A rotation: how long both keys are good once Akka shows the new one everywhere."""
+    as_planned: AsPlanned | None = None
+    """Nothing else is done than this; less is, where others have done some of it meanwhile."""
+    name_strays: bool = True
+    """Whether to look for keys that lost runs have left; of many targets it is enough to look once."""
 
 
 @dataclass
@@ -262,6 +275,8 @@ class Run:
         if self.public and pending and lost is None and not self.wishes.anyway:
             self.outcome.result = "unneeded"
             return
+        if self.wishes.as_planned is not None:
+            await self._refuse_unless_planned(self.wishes.as_planned, pending)
         if self.wishes.dry_run:
             self.outcome.result = "planned"
             if lost is not None:
@@ -278,10 +293,22 @@ class Run:
         else:
             self._keys_now = Once(lambda: self.session.keys_of_ours(as_seen=True))
         self.outcome.credential = await self._described()
-        await self._name_strays()
+        if self.wishes.name_strays:
+            await self._name_strays()
         self._end_journal()
         if self.outcome.left_over:
             self.outcome.exit_code = ExitCode.LEFT_OVER
+
+    async def _refuse_unless_planned(self, planned: AsPlanned, pending: Sequence[Step]) -> None:
+        held = await self._held()
+        more = [step for step in pending if step.name not in planned.steps]
+        if pending and (held.email if held else None) != planned.email:
+            what = f"Akka's {self.wishes.secret_name} is another one than when this was planned"
+        elif more:
+            what = f"This was not planned: {'; '.join(step.title for step in more)}"
+        else:
+            return
+        raise Refused([Problem(ProblemKind.SETUP, what, "Somebody has changed something meanwhile: plan it again")])  # fmt: skip
 
     async def _change(self, pending: Sequence[Step]) -> None:
         self.changing = True
@@ -577,6 +604,7 @@ class Run:
         except PullkeyError as error:
             result.result, result.detail = "failed", error.what
             self.reporter.fail(step.name, error.what)
+            self._record(step, entry, error.what, "failed")
             raise
         result.seconds = round(time.monotonic() - begin, 3)
         result.result, result.detail = "done", done.detail
@@ -589,11 +617,18 @@ class Run:
             self.journal.forget(entry)
         else:
             self.journal.has_made(entry, done.made)
+        self._record(step, entry, done.detail, "done")
         if step is self.handshake:
             self.outcome.proven = done.detail
             self._remember_proof()
-            self._keys_now.begin()  # wanted at the end
+            if self.wishes.name_strays:
+                self._keys_now.begin()  # wanted at the end
         self.reporter.finish(step.name, done.detail, result.seconds)
+
+    def _record(self, step: Step, entry: Entry, what: str, outcome: str) -> None:
+        if step is not self.handshake:  # which changes nothing
+            key_id = entry.known.get("key_id") or ""
+            self.context.audit(Change(step.name, what, outcome, str(key_id), self.outcome.who))
 
     def _remember_proof(self) -> None:
         if self.proofs is not None and self.session.credential is not None:
@@ -654,6 +689,7 @@ class Run:
             return False
         except StillThere as finding:
             self.outcome.left_over.append(LeftOver(finding.what, finding.command))
+            self._record(step, entry, finding.what, "left over")
             return True
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything, and the other steps are still to be undone
             told = self._as_told(error)
@@ -662,6 +698,7 @@ class Run:
         if undone:
             self.outcome.undone.append(undone)
             self.reporter.undone(undone)
+            self._record(step, entry, undone, "undone")
         if step.name in self.outcome.steps and self.outcome.steps[step.name].result == "done":
             self.outcome.steps[step.name].result = "undone"
         self.journal.forget(entry)
@@ -692,6 +729,8 @@ class Run:
         finally:
             self.outcome.left_over += recovery.left_over
             self.outcome.undone += recovery.undone
+            for what in recovery.undone:
+                self.context.audit(Change("recovery", what, "undone", who=self.outcome.who))
         self._entries += recovery.kept
 
     async def _name_strays(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from bootstrap.akka import AkkaCli
+from bootstrap.audit import Change
 from bootstrap.behind import Behind, find
 from bootstrap.engine import Declined, Interrupted
 from bootstrap.errors import ExitCode, LeftOver, PullkeyError, StepFailed
@@ -388,6 +389,7 @@ class Offboarding:
             return True
         except PullkeyError as error:
             if item.name in ("reference", "secret"):
+                self._context.audit(Change(item.name, error.what, "failed"))
                 item.result, item.detail = "failed", error.what
                 self._reporter.fail(item.name, error.what)
                 return False
@@ -395,11 +397,14 @@ class Offboarding:
             return True
         item.result = "removed"
         self.parting.changed = True
+        key_id = item.removal.what.removeprefix("key ") if item.name == "key" else ""
+        self._context.audit(Change(item.name, item.detail or "it was gone already", "removed", key_id))
         self._reporter.finish(item.name, item.detail or "it was gone already", 0.0)
         return True
 
     def _leave(self, item: Item, what: str, command: str) -> None:
         item.result, item.detail = "left over", what
+        self._context.audit(Change(item.name, what, "left over"))
         self._reporter.fail(item.name, what)
         self.parting.left_over.append(LeftOver(what, command))
 

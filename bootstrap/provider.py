@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from bootstrap.audit import Audit, not_recorded
 from bootstrap.credential import Credential
 from bootstrap.errors import Problem, ProblemKind
 from bootstrap.link import KeyLink
@@ -78,6 +79,14 @@ class Target(Protocol):
     def identity(self) -> str:
         """What tells this target from any other: two runs with the same must not go at once."""
 
+    @property
+    def who(self) -> str:
+        """Who pulls, as far as that is known without asking: targets with the same share an identity."""
+
+    @property
+    def group(self) -> str:
+        """What holds several targets whose changes are better made by one machine: a Google project, a registry."""
+
 
 def new_run_id() -> str:
     """What marks all that one run makes for one target."""
@@ -119,6 +128,7 @@ class RunContext:
             by what it is: "The password of ops at registry.example.com". None where the run changes nothing, and goes on
             without. Raises `UsageProblem` if there is nobody to ask.
         shared: what all sessions of this command have in common.
+        audit: takes each change that was made, for whoever keeps a trail of them.
     """
 
     deadline: Deadline
@@ -129,6 +139,7 @@ class RunContext:
     held: Callable[[], Awaitable[HeldCredential | None]] | None = None
     ask_secret: Callable[[str], Awaitable[Secret | None]] = nobody_to_ask
     shared: Shared = field(default_factory=Shared)
+    audit: Audit = not_recorded
 
     async def held_credential(self) -> HeldCredential | None:
         """What Akka holds now under the secret name of this target."""
@@ -366,6 +377,16 @@ class Provider(Protocol):
 
         Raises:
             PullkeyError: the cloud cannot be asked, or what it shows leaves more than one possibility.
+        """
+        ...
+
+    def options_of(self, held: HeldCredential, target: Any | None) -> Mapping[str, str | bool]:
+        """The options by which a person would name what Akka's record is for: as far as the record itself, and the target
+        behind one of ours, tell. Names are without dashes in front; nothing secret is among them.
+
+        Args:
+            held: Akka's record, of ours or of anybody's.
+            target: what `locate` has found; None for a record that is not ours, or could not be located.
         """
         ...
 

@@ -56,13 +56,30 @@ def test_the_commands_for_a_cloud_run_one_after_another_in_the_sandbox(
         (tmp_path / "password.txt").write_text(secret)
         command = line.replace("registry.example.com", "registry.sandbox.example")
         if (
-            any(f"pullkey {verb}" in line for verb in ("onboard", "rotate", "offboard"))
+            any(f"pullkey {verb}" in line for verb in ("onboard", "apply", "rotate", "offboard"))
             and "--dry-run" not in line
         ):
             words = command.split(" < ")
             command = " < ".join([f"{words[0]} --yes", *words[1:]])
         script.append(command)
     assert exec_in_sandbox(["bash", "-c", "\n".join(script)], SandboxSettings()) == 0
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/fleet.md"])
+def test_the_files_of_registries_that_are_shown_are_whole(page: str) -> None:
+    import jsonschema
+    import yaml
+
+    from bootstrap.fleet.registries import parse
+    from bootstrap.fleet.schema import registries_schema
+
+    shown = re.findall(
+        r"^```yaml\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert shown
+    for text in shown:
+        assert len(parse(text.encode(), page, base=ROOT).entries) > 1
+        jsonschema.validate(yaml.safe_load(text), registries_schema())
 
 
 def test_every_option_and_variable_that_the_documents_name_exists() -> None:

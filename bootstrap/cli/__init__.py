@@ -18,6 +18,7 @@ _TOLD = 600
 _COMMANDS = {
     "onboard": ("bootstrap.cli.target", "onboard", "Make a registry pullable for an Akka project."),
     "plan": ("bootstrap.cli.target", "plan", "Show what onboard would do; change nothing."),
+    "apply": ("bootstrap.cli.fleet", "apply", "Do what plan -f shows, for a file of registries."),
     "verify": ("bootstrap.cli.target", "verify", "Say what is proven of a credential that Akka holds."),
     "list": ("bootstrap.cli.credentials", "list_credentials", "Show what Akka has, joined with the clouds."),
     "rotate": ("bootstrap.cli.credentials", "rotate", "Replace the key behind a credential."),
@@ -26,12 +27,27 @@ _COMMANDS = {
         "offboard",
         "Take a credential out of use, and what stands behind it.",
     ),
+    "import": ("bootstrap.cli.importing", "import_file", "Write a file of registries from what Akka has."),
     "doctor": ("bootstrap.cli.doctor", "doctor", "Look at logins, versions, clocks and this machine."),
     "runbook": ("bootstrap.cli.target", "runbook", "Write the steps as a script or page for a person."),
     "sandbox": ("bootstrap.cli.sandbox", "sandbox", "Try it all against made-up clouds on this machine."),
     "schema": ("bootstrap.cli.schema", "schema", "Print the JSON Schema of --output json."),
     "completion": ("bootstrap.cli.completion", "completion", "Print the completion script of a shell."),
 }
+
+
+# With -f FILE these are about all the targets of a file.
+_OF_A_FILE = {
+    "plan": "plan_file",
+    "list": "list_file",
+    "rotate": "rotate_file",
+    "offboard": "offboard_file",
+}
+
+
+def _names_a_file(args: list[str]) -> bool:
+    typed = args[: args.index("--")] if "--" in args else args
+    return any(one == "--file" or one.startswith("--file=") or one[:2] == "-f" for one in typed)
 
 
 class LazyGroup(click.Group):
@@ -52,6 +68,9 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in _COMMANDS:
             raise click.UsageError(f"There is no command {args[0]!r}; there are: {', '.join(_COMMANDS)}", ctx)
+        if args and args[0] in _OF_A_FILE and _names_a_file(args[1:]):
+            command: click.Command = getattr(import_module("bootstrap.cli.fleet"), _OF_A_FILE[args[0]])
+            return args[0], command, args[1:]
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bootstrap.audit import Change, about
+from bootstrap.cli.audit import audited
 from bootstrap.cli.options import (
     IMAGE,
     OUTPUT,
-    SCOPE,
     TIMEOUT,
     VERBOSE,
     YES,
@@ -27,6 +28,7 @@ from bootstrap.cli.options import (
 )
 from bootstrap.cli.secrets import asker, read_stdin, run_alone
 from bootstrap.errors import ExitCode, PullkeyError, Refused, UsageProblem
+from bootstrap.options import AUDIT, KEEP_OLD, OVERLAP, SCOPE
 from bootstrap.provider import Option
 from bootstrap.words import sentence
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from bootstrap.akka import AkkaCli, AkkaScope
+    from bootstrap.audit import Trail
     from bootstrap.behind import Behind
     from bootstrap.link import KeyLink
     from bootstrap.proofs import Proofs
@@ -58,6 +61,14 @@ class _Command:
     reporter: Reporter
     proofs: Proofs
     verbose: bool
+    trail: Trail | None = None
+
+    def record(self, behind: Behind, who: str = "") -> None:
+        """What is changed for this credential from now on goes into the trail, if there is one."""
+        if self.trail is not None and behind.context is not None:
+            label = behind.target.label if behind.target is not None else behind.held.server
+            named = about(behind.provider.name, label, self.scope, behind.held.name)
+            behind.context.audit = self.trail.of(behind.context.run_id, named, who)
 
 
 @asynccontextmanager
@@ -85,7 +96,9 @@ async def _opened(values: Mapping[str, Any]) -> AsyncIterator[_Command]:
         if problems:
             reporter.problems(problems)
             raise Refused(problems)
-        yield _Command(scope, context, akka, reporter, Proofs(state_directory()), values["verbose"])
+        command = _Command(scope, context, akka, reporter, Proofs(state_directory()), values["verbose"])
+        async with audited(values, akka) as command.trail:
+            yield command
     finally:
         reporter.close()
         await context.shared.close()
@@ -291,10 +304,10 @@ def _known(behind: Behind) -> _Known:
     _ALL,
     Option("--due", "Only where a third of the key's life is left; without an end date, at 90 days of age.", kind="switch"),
     Option("--older-than", "With --due: where the key is of this age, instead.", kind="duration", metavar="TIME"),
-    Option("--keep-old", "How long the old key is left, switched off where the cloud can, before a later run deletes it; 0 deletes it now.", kind="duration", default="24h", metavar="TIME"),
-    Option("--overlap", "How long both keys are good once Akka shows the new one in every region, for pulls that are under way.", kind="duration", default="10s", metavar="TIME"),
+    KEEP_OLD,
+    OVERLAP,
     Option("--restore", "Switch the key on again that the last rotation switched off.", kind="switch"),
-    IMAGE, _SECRET, _DRY_RUN, YES, *SCOPE, TIMEOUT, OUTPUT, VERBOSE,
+    IMAGE, _SECRET, AUDIT, _DRY_RUN, YES, *SCOPE, TIMEOUT, OUTPUT, VERBOSE,
 )  # fmt: skip
 def rotate(**values: Any) -> int:
     """Replace the key behind a credential: a new one beside the old, proven, handed to Akka, read back in every region.
@@ -407,12 +420,15 @@ async def _rotate_one(
     asking = replace(command.context, ask_secret=asker(secret)) if not values["dry_run"] else command.context
     behind = await find(held, asking, image=values["image"])
     known = _known(behind)
+    command.record(behind)
     target, session, context, link = known.target, known.session, known.context, known.link
     journal = Journal(state_directory(), command.scope.place(held.name), target.identity)
     if values["restore"]:
         with journal.locked():
-            await session.connect()
-            click.echo(await restore(session, link), err=True)
+            command.record(behind, await session.connect())
+            told = await restore(session, link)
+            context.audit(Change("restore", told, "done", link.replaces))
+            click.echo(told, err=True)
         return ExitCode.DONE
     context.new_key = True
     question = f"Replace the key behind Akka's {held.name}?"
@@ -453,7 +469,7 @@ async def _rotate_one(
     _ALL,
     Option("--keep-identity", "Leave the service account or application, even where nothing else uses it.", kind="switch"),
     Option("--keep-secret", "Leave Akka's secret; only the project's reference to it goes, and the key behind it.", kind="switch"),
-    IMAGE, _SECRET, _DRY_RUN, YES, *SCOPE, TIMEOUT, OUTPUT, VERBOSE,
+    IMAGE, _SECRET, AUDIT, _DRY_RUN, YES, *SCOPE, TIMEOUT, OUTPUT, VERBOSE,
 )  # fmt: skip
 def offboard(**values: Any) -> int:
     """Take a credential out of use: Akka's reference, Akka's secret, then key, grant and identity.
@@ -546,7 +562,9 @@ async def _offboard_one(
         command=retyped(),
     )
     journal = Journal(state_directory(), command.scope.place(held.name), known.target.identity)
-    command.reporter.connected(known.target.label, await known.session.connect())
+    who = await known.session.connect()
+    command.record(behind, who)
+    command.reporter.connected(known.target.label, who)
     parting = Offboarding(
         behind, known.context, command.akka, journal, command.reporter, command.proofs, wanted
     )

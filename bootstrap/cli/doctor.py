@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootstrap import plugins
-from bootstrap.cli.options import OUTPUT, SCOPE, TIMEOUT, VERBOSE, clean, scope_of, with_options
+from bootstrap.cli.options import OUTPUT, TIMEOUT, VERBOSE, clean, scope_of, with_options
 from bootstrap.errors import ExitCode, UsageProblem
+from bootstrap.options import SCOPE
 from bootstrap.words import sentence
 
 if TYPE_CHECKING:

@@ -16,12 +16,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SCOPE = (
-    Option("--akka-project", "The Akka project; else the one that the Akka CLI is set to.", metavar="NAME"),
-    Option("--akka-owner", "The owner of the Akka project, where two have the same name.", metavar="NAME"),
-    Option("--akka-region", "This region only; else globally.", metavar="NAME"),
-    Option("--akka-context", "The configuration context of the Akka CLI.", metavar="NAME"),
-)
 TIMEOUT = Option("--timeout", "How long to wait for the clouds in all.", kind="duration", default="10m", metavar="TIME")  # fmt: skip
 OUTPUT = Option("--output", "Text for people, or one JSON object on stdout.", choices=("text", "json"), default="text")  # fmt: skip
 VERBOSE = Option("--verbose", "Show each call of an API (never a secret).", kind="switch")

@@ -12,7 +12,6 @@ from typing import Protocol
 import click
 
 from bootstrap.errors import ExitCode
-from bootstrap.reporter import Reporter
 
 
 class Interruptible(Protocol):
@@ -27,8 +26,15 @@ class Interruptible(Protocol):
         """What may be left if it stops now, each in a few words."""
 
 
+class Closable(Protocol):
+    """What shows how it goes."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
 @contextlib.contextmanager
-def ends_in_order(run: Interruptible, reporter: Reporter, command: str) -> Iterator[None]:
+def ends_in_order(run: Interruptible, reporter: Closable, command: str) -> Iterator[None]:
     """While this is open, the first signal ends the run in order; the second stops at once and says what is left."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootstrap import plugins
+from bootstrap.cli.audit import audited
 from bootstrap.cli.options import (
     CREDENTIAL_STDIN,
     IMAGE,
     OUTPUT,
-    SCOPE,
     TIMEOUT,
     VERBOSE,
     YES,
@@ -30,6 +30,7 @@ from bootstrap.cli.options import (
 )
 from bootstrap.cli.secrets import asker, read_stdin, run_alone, secrets_from_stdin
 from bootstrap.errors import ExitCode, UsageProblem
+from bootstrap.options import ANYWAY, AUDIT, PROOF_IMAGE, REPLACE, SCOPE, SECRET_NAME
 from bootstrap.provider import Option, Provider
 
 if TYPE_CHECKING:
@@ -37,13 +38,13 @@ if TYPE_CHECKING:
     from bootstrap.secret import Secret
 
 _TARGET = (
-    Option("--image", "An image to prove the pull with: its manifest is read.", metavar="IMAGE"),
+    PROOF_IMAGE,
     *SCOPE,
-    Option("--secret-name", "The name of the Akka secret; else derived from the registry.", metavar="NAME"),
+    SECRET_NAME,
 )
 _RUN = (
-    Option("--replace", "Overwrite an Akka secret of that name that is for another registry.", kind="switch"),
-    Option("--anyway", "Register a credential even where the registry lets anybody pull.", kind="switch"),
+    REPLACE,
+    ANYWAY,
     Option("--new-key", "Make a new key even where the one that Akka holds is good.", kind="switch"),
     TIMEOUT,
     Option("--no-wait", "Hand off without proof that it pulls.", kind="switch"),
@@ -53,6 +54,7 @@ _RUN = (
 )  # fmt: skip
 _ONBOARD = (
     Option("--dry-run", "Show what would be done, as `pullkey plan` does.", kind="switch"),
+    AUDIT,
     YES,
 )
 _VERIFY = (CREDENTIAL_STDIN, TIMEOUT, OUTPUT, VERBOSE)
@@ -178,6 +180,7 @@ async def _run(
     provider: Provider, values: Mapping[str, Any], *, verify: bool = False, password: Secret | None = None
 ) -> int:
     from bootstrap.akka import AkkaCli
+    from bootstrap.audit import about
     from bootstrap.cli.signals import ends_in_order
     from bootstrap.display import make_reporter
     from bootstrap.documents import as_text, run_document
@@ -223,8 +226,11 @@ async def _run(
         part_with=lambda held: part_with(held, context, akka, reporter, proofs),
     )
     try:
-        with ends_in_order(run, reporter, wishes.command):
-            outcome = await (run.verify(password) if verify else run.execute())
+        async with audited(values, akka) as trail:
+            if trail is not None:
+                context.audit = trail.of(context.run_id, about(provider.name, target.label, scope, name))
+            with ends_in_order(run, reporter, wishes.command):
+                outcome = await (run.verify(password) if verify else run.execute())
     finally:
         reporter.close()
         await context.shared.close()

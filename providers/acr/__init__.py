@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.provider import Check, HeldCredential, Option, RunContext, Session
-from providers.acr.target import AUTH_KINDS, DEFAULT_APP, LOGINS, SUFFIXES, AcrTarget, is_azure
+from providers.acr.target import AUTH_KINDS, DEFAULT_APP, LOGINS, SUFFIXES, AcrTarget, is_azure, options_of
 
 if TYPE_CHECKING:
     from bootstrap.sandbox.host import Emulator
@@ -59,6 +59,9 @@ class AcrProvider:
         from providers.acr.locate import located
 
         return await located(held, context, login)
+
+    def options_of(self, held: HeldCredential, target: AcrTarget | None) -> Mapping[str, str | bool]:
+        return options_of(held, target)
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         from providers.acr.checkup import checks

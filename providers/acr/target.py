@@ -11,6 +11,7 @@ from typing import Any
 
 from bootstrap.credential import secret_name
 from bootstrap.errors import UsageProblem
+from bootstrap.provider import HeldCredential
 from bootstrap.reference import parse_reference
 
 DEFAULT_APP = "akka-docker-reader"
@@ -158,6 +159,16 @@ class AcrTarget:
         who = f"token {self.token_name}" if self.auth_kind == "token" else self.app_id or self.unique_name
         return f"acr {self.name.lower()}{SUFFIXES[self.cloud]} {who}"
 
+    @property
+    def who(self) -> str:
+        if self.auth_kind == "token":
+            return f"{self.group} token {self.token_name}"
+        return f"acr {self.cloud} {self.tenant} {self.app_id or self.unique_name}"
+
+    @property
+    def group(self) -> str:
+        return f"acr {self.name.lower()}{SUFFIXES[self.cloud]}"
+
     # -- names ----------------------------------------------------------------------------------------------------
 
     @property
@@ -195,6 +206,21 @@ def is_azure(server: str) -> bool:
     """Whether the server in Akka's record is an Azure registry of some cloud."""
     host = server.lower().removeprefix("https://").partition("/")[0]
     return host.endswith(tuple(SUFFIXES.values()))
+
+
+def options_of(held: HeldCredential, target: AcrTarget | None) -> dict[str, str | bool]:
+    """The options that name a target; of a record that somebody made, what its user name tells."""
+    host = held.server.strip().lower().removeprefix("https://").partition("/")[0]
+    found: dict[str, str | bool] = {"registry": host}
+    if target is None:
+        return found | ({"app-id": held.username.lower()} if is_guid(held.username) else {})
+    if target.auth_kind == "token":
+        return found | {"auth-kind": "token", "repository": ",".join(target.repositories)}
+    if target.app_id:
+        found["app-id"] = target.app_id
+    elif target.app_name != DEFAULT_APP:
+        found["app-name"] = target.app_name
+    return found
 
 
 def is_guid(text: str) -> bool:

@@ -55,6 +55,11 @@ class DockerHubProvider:
     ) -> DockerHubTarget:
         return DockerHubTarget.held(held, login)
 
+    def options_of(self, held: HeldCredential, target: DockerHubTarget | None) -> Mapping[str, str | bool]:
+        if target is not None and target.kind == "oat":
+            return {"organization": target.organization, **({"hub-user": target.user} if target.user else {})}
+        return {"hub-user": held.username, **({"mint": True} if target is not None and target.minted else {})}
+
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         from providers.docker_hub.checkup import checkup
 

@@ -71,8 +71,11 @@ class DockerHubTarget:
         user = _account(values.get("hub_user"), where="--hub-user")
         organization = _account(values.get("organization"), where="--organization")
         token, login = values.get("token_stdin"), values.get("login_stdin")
-        minted = bool(values.get("mint") or login or (organization and not token))
-        if token and minted:
+        # A file of registries says where these are; they are read when they are needed.
+        later = values.get("sources") or ()
+        brings, logs_in = bool(token or "token_stdin" in later), bool(login or "login_stdin" in later)
+        minted = bool(values.get("mint") or logs_in or (organization and not brings))
+        if brings and minted:
             raise UsageProblem("--token-stdin brings a token, so none is made: leave out --mint and --login-stdin")  # fmt: skip
         if token:
             _check_token(token)
@@ -92,7 +95,7 @@ class DockerHubTarget:
             raise UsageProblem("--expires-in must be an hour at least, and a year at most", mend="A day is 1d; Docker Hub takes up to 365d.")  # fmt: skip
         return cls(
             kind=("oat" if organization else "pat") if minted else "brought",
-            asked_for=minted or token is not None,
+            asked_for=minted or brings,
             user=user,
             organization=organization,
             repositories=repositories,
@@ -148,6 +151,14 @@ class DockerHubTarget:
     @property
     def identity(self) -> str:
         return f"docker-hub {self.puller or self.repository}"
+
+    @property
+    def who(self) -> str:
+        return self.group
+
+    @property
+    def group(self) -> str:
+        return f"docker-hub {self.puller}"
 
     # -- names ----------------------------------------------------------------------------------------------------
 

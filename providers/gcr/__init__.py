@@ -13,7 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.provider import Check, HeldCredential, Option, RunContext, Session
-from providers.gcr.target import CREATE, DEFAULT_ACCOUNT, DEFAULT_ROLE, UPLOAD, GcrTarget, host_of, is_google
+from providers.gcr.target import (
+    CREATE,
+    DEFAULT_ACCOUNT,
+    DEFAULT_ROLE,
+    UPLOAD,
+    GcrTarget,
+    host_of,
+    is_google,
+    options_of,
+)
 
 if TYPE_CHECKING:
     from bootstrap.sandbox.host import Emulator
@@ -52,6 +61,9 @@ class GcrProvider:
         from providers.gcr.locate import locate
 
         return await locate(held, context, login)
+
+    def options_of(self, held: HeldCredential, target: GcrTarget | None) -> Mapping[str, str | bool]:
+        return options_of(held, target)
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         from providers.gcr.checkup import checkup

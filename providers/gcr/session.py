@@ -17,6 +17,7 @@ from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.steps import Findings, Step
 from bootstrap.waiting import Deadline, wait_out
 from providers.gcr import cloud, policy
+from providers.gcr.changes import shared_changes
 from providers.gcr.facts import or_nothing, shared_cloud, shared_facts
 from providers.gcr.key import Key
 from providers.gcr.preflight import Preflight
@@ -38,6 +39,7 @@ class GcrSession(Session):
         self.context = context
         self.cloud = shared_cloud(context, target.impersonate)
         self.facts = shared_facts(context.shared, self.cloud)
+        self.changes = shared_changes(context.shared, self.cloud, self.facts)
         self.account_made = False
         # Keys that sessions of this command have made; none of these has appeared by chance.
         self.made_keys: set[str] = context.shared.get("gcr-made-keys", set)

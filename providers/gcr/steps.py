@@ -291,13 +291,14 @@ class Grant(Step):
 
         session, target = self._session, self._session.target
 
-        async def change() -> bool:
-            found = await self._policy()
+        def add(found: Any) -> bool:
             if policy.has(found, target.role, target.account):
                 return False
             policy.add(found, target.role, target.account)
-            await session.cloud.set_policy(target.grant_resource, found)
             return True
+
+        async def change() -> bool:
+            return await session.changes.change(target.grant_resource, add, as_seen=True)
 
         try:
             changed = await wait_out(
@@ -309,19 +310,6 @@ class Grant(Step):
         # A write whose answer was lost reads as "has it" the next time: its undo is safe either way, since the role
         # was missing when this run began.
         return Done("granted" if changed else "it has it now", {})
-
-    async def _policy(self) -> Any:
-        """The policy, to be changed. At first what the look has read: Google takes it only if nobody has written since."""
-        from google.api_core import exceptions
-
-        kept = self._session.grant_policy
-        try:
-            return policy.copy_of(await kept())
-        except exceptions.GoogleAPICallError:
-            kept.forget()  # what could not be seen then may be seen now
-            return policy.copy_of(await kept())
-        finally:
-            kept.forget()
 
     def _delay(self, error: Exception) -> str | None:
         if cloud.status_of(error) == "ABORTED":
@@ -345,11 +333,7 @@ class Grant(Step):
         email, role, resource = intent["account"], intent["role"], intent["resource"]
 
         async def change() -> bool:
-            found = await session.cloud.policy(resource)
-            if not policy.remove(found, role, email):
-                return False
-            await session.cloud.set_policy(resource, found)
-            return True
+            return await session.changes.change(resource, lambda found: policy.remove(found, role, email))
 
         try:
             changed = await wait_out(

@@ -11,6 +11,7 @@ from typing import Any
 from bootstrap.credential import secret_name
 from bootstrap.durations import parse_duration
 from bootstrap.errors import UsageProblem
+from bootstrap.provider import HeldCredential
 from bootstrap.reference import parse_reference
 
 DEFAULT_ACCOUNT = "akka-docker-reader"
@@ -124,6 +125,14 @@ class GcrTarget:
     def identity(self) -> str:
         return f"gcr {self.host} {self.project} {self.repository or '*'} {self.account}"
 
+    @property
+    def who(self) -> str:
+        return f"gcr {self.account}"
+
+    @property
+    def group(self) -> str:
+        return f"gcr {self.project}"
+
     # -- names ----------------------------------------------------------------------------------------------------
 
     @property
@@ -218,6 +227,28 @@ def host_of(server: str) -> str:
 
 def is_google(host: str) -> bool:
     return _location_of(host) is not None
+
+
+def options_of(held: HeldCredential, target: GcrTarget | None) -> dict[str, str | bool]:
+    """The options that name a target; of a record that somebody made, what its e-mail tells."""
+    if target is None:
+        email = held.email if _EMAIL.match(held.email) else ""
+        named = {"server": host_of(held.server), "gcp-project": project_of(email), "service-account": email}
+        return {name: value for name, value in named.items() if value}
+    found: dict[str, str | bool] = {"server": target.host, "gcp-project": target.project}
+    if target.repository and not repository_of(target.host):
+        found = {"server": f"{target.host}/{target.path}"}
+    if target.account_given:
+        found["service-account"] = target.account
+    elif target.account_name != DEFAULT_ACCOUNT:
+        found["service-account"] = target.account_name
+    if target.role != DEFAULT_ROLE:
+        found["role"] = target.role
+    if target.role not in (DEFAULT_ROLE, STORAGE_ROLE):
+        found["allow-custom-role"] = True
+    if target.key_source == UPLOAD:
+        found |= {"key-source": UPLOAD, "expires-in": f"{max(target.life // dt.timedelta(hours=1), 1)}h"}
+    return found
 
 
 def _location_of(host: str) -> str | None:

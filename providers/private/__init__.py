@@ -55,6 +55,10 @@ class PrivateProvider:
     ) -> PrivateTarget:
         return PrivateTarget.behind(held, image=login.get("image"))
 
+    def options_of(self, held: HeldCredential, target: PrivateTarget | None) -> Mapping[str, str | bool]:
+        email = {"email": target.email} if target is not None and target.email else {}
+        return {"server": held.server, "username": held.username, **email}
+
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         return [
             Check("private", None, "nothing to look at without a registry: its password is asked for when it is needed")

@@ -96,6 +96,14 @@ class PrivateTarget:
     def identity(self) -> str:
         return f"private {self.host} {self.username}"
 
+    @property
+    def who(self) -> str:
+        return self.identity
+
+    @property
+    def group(self) -> str:
+        return f"private {self.host}"
+
     # -- names ----------------------------------------------------------------------------------------------------
 
     @property

@@ -1,0 +1,131 @@
+"""The audit trail: one JSON line for each change made in a cloud or in Akka. No secret is in what it is told.
+
+The file is only ever appended to, readable by its owner, one write a line, so several processes may share it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bootstrap.errors import UsageProblem
+from bootstrap.words import one_line
+
+if TYPE_CHECKING:
+    from bootstrap.akka import AkkaScope
+
+_LONGEST = 1_000
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that was changed, or was tried to be.
+
+    Args:
+        step: what kind of thing: a step's name, or that of what offboarding removes.
+        what: in a few words.
+        outcome: `done`, `failed`, `undone`, `removed` or `left over`.
+        key_id: of the key it is about, where it is about one.
+        who: who is logged in to the cloud; "" where whoever records it knows.
+    """
+
+    step: str
+    what: str
+    outcome: str
+    key_id: str = ""
+    who: str = ""
+
+
+Audit = Callable[[Change], None]
+"""Takes a change once its outcome is known."""
+# What of a run's or an offboarding's steps is done in Akka, as whoever is logged in there.
+_IN_AKKA = frozenset({"handoff", "reference", "secret"})
+
+
+def not_recorded(_: Change) -> None:
+    """Where nobody asked for a trail."""
+
+
+def about(provider: str, registry: str, scope: AkkaScope, secret_name: str) -> dict[str, Any]:
+    """Which target it is: the provider's name, the registry's label, and the Akka secret."""
+    return {
+        "provider": provider,
+        "registry": registry,
+        "akka": {
+            "project": scope.project or None,
+            "owner": scope.owner or None,
+            "region": scope.region or None,
+            "secret_name": secret_name,
+        },
+    }
+
+
+@dataclass
+class Trail:
+    """A file of changes.
+
+    Args:
+        command: what is being run.
+        akka_login: who is logged in to Akka, once that is known.
+
+    Attributes:
+        lost: why lines could not be written, the first reason of all; "" while none is missing.
+    """
+
+    descriptor: int
+    command: str
+    akka_login: str = ""
+    lost: str = field(default="", init=False)
+
+    @classmethod
+    def open(cls, path: Path, command: str) -> Trail:
+        """Open it to be appended to, made if it is not there.
+
+        Raises:
+            UsageProblem: it cannot be written; that is told before anything is changed.
+        """
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            return cls(os.open(path, flags, 0o600), command)
+        except OSError as error:
+            raise UsageProblem(f"--audit: {path} cannot be written: {error.strerror}", mend="Name a file that is no link, in a directory that you may write.") from None  # fmt: skip
+
+    def of(self, run_id: str, about: Mapping[str, Any], who: str = "") -> Audit:
+        """What takes the changes of one run for one target.
+
+        Args:
+            run_id: of that run.
+            about: its provider, registry and Akka secret.
+            who: who is logged in to its cloud, where the changes do not say.
+        """
+
+        def record(change: Change) -> None:
+            by = self.akka_login if change.step in _IN_AKKA else change.who or who
+            self._write({
+                "time": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
+                "run_id": run_id,
+                "command": self.command,
+                "as": by or None,
+                **about,
+                "step": change.step,
+                "what": one_line(change.what, _LONGEST),
+                "key_id": change.key_id or None,
+                "outcome": change.outcome,
+            })  # fmt: skip
+
+        return record
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        try:
+            os.write(self.descriptor, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+        except OSError as error:
+            # What was changed stays changed; that it is not in the trail is told in the end.
+            self.lost = self.lost or error.strerror or "it could not be written"
+
+    def close(self) -> None:
+        os.close(self.descriptor)

@@ -1,0 +1,41 @@
+"""`--audit FILE`, of every command that changes something."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bootstrap.cli.options import retyped
+from bootstrap.words import sentence
+
+if TYPE_CHECKING:
+    from bootstrap.akka import AkkaCli
+    from bootstrap.audit import Trail
+
+
+@asynccontextmanager
+async def audited(values: Mapping[str, Any], akka: AkkaCli | None) -> AsyncIterator[Trail | None]:
+    """The trail that was asked for, or None; where lines of it were lost, that is told in the end.
+
+    Raises:
+        UsageProblem: it cannot be written.
+    """
+    if not values.get("audit"):
+        yield None
+        return
+    from bootstrap.audit import Trail
+
+    trail = Trail.open(Path(values["audit"]), retyped())
+    try:
+        if akka is not None:
+            trail.akka_login = await akka.login()
+        yield trail
+    finally:
+        trail.close()
+        if trail.lost:
+            told = sentence(f"Not all changes could be written to {values['audit']}: {trail.lost}")
+            click.echo(f"pullkey: {told}", err=True)  # fmt: skip

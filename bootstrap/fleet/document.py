@@ -1,0 +1,240 @@
+"""YAML with the place of everything in it, and without what makes YAML surprising.
+
+Read is one document of mappings, lists and scalars by YAML 1.2's core schema, as editors read it: `no` is a word, not
+false. Anchors, aliases, merge keys and tags are refused, so nothing can grow when it is read; so are a key that stands
+twice and what is nested deeper than anybody writes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_MOST_BYTES = 5_000_000
+_DEEPEST = 12
+_LONGEST_TOLD = 60
+
+# What may stand in no YAML file (YAML 1.2.2, 5.1), and the marks that make text look other than it is.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_TRUE, _FALSE = frozenset({"true", "True", "TRUE"}), frozenset({"false", "False", "FALSE"})
+_INTEGER = re.compile(r"[-+]?[0-9]{1,300}|0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")  # fmt: skip
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A line and a column, both from 1."""
+
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a file."""
+
+    place: Place
+    what: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.what}"
+
+
+class NotReadable(Exception):
+    """The text is no document of this kind, which `fault` says; nothing behind it was read."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A word, number, truth value or nothing."""
+
+    place: Place
+    value: str | int | float | bool | None
+
+    @property
+    def kind(self) -> str:
+        """What it is, as a person would say it; of a text not what is in it, which may be a secret."""
+        if self.value is None:
+            return "nothing"
+        if isinstance(self.value, bool):
+            return "true" if self.value else "false"
+        return "text" if isinstance(self.value, str) else "a number"
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A list."""
+
+    place: Place
+    items: tuple[Node, ...]
+    kind = "a list"
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Names with values; each name with its own place."""
+
+    place: Place
+    items: dict[str, tuple[Place, Node]]
+    kind = "names with values"
+
+
+Node = Scalar | Sequence | Mapping
+
+
+def decoded(data: bytes) -> str:
+    """The text of a file.
+
+    Raises:
+        NotReadable: it is too long, or no UTF-8.
+    """
+    if len(data) > _MOST_BYTES:
+        raise NotReadable(Fault(Place(1, 1), f"the file has {len(data) / 1e6:.1f} MB, and {_MOST_BYTES / 1e6:.0f} MB are read at most", "Split it: several files can be worked with one after another"))  # fmt: skip
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise NotReadable(Fault(Place(1, 1), "the file is UTF-16", "Save it as UTF-8"))
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig")
+        raise NotReadable(Fault(_place_in(before), "the file is no UTF-8 from here on", "Save it as UTF-8")) from None  # fmt: skip
+
+
+def _place_in(before: str) -> Place:
+    """Where a text goes on after what is before it."""
+    return Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+def read(text: str) -> tuple[Node, list[Fault]]:
+    """The one document in a text, and what is wrong that did not keep it from being read: names that stand twice.
+
+    Raises:
+        NotReadable: it is no YAML, or YAML of a kind that is not read here.
+    """
+    import yaml
+
+    odd = _UNPRINTABLE.search(text)
+    if odd is not None:
+        raise NotReadable(Fault(_place_in(text[: odd.start()]), f"a character that cannot be printed ({odd[0]!a})", "Type the line anew"))  # fmt: skip
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return _Reader(yaml.parse(text, Loader=loader)).document()
+    except yaml.MarkedYAMLError as error:
+        raise NotReadable(_of_yaml(error, text)) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise NotReadable(Fault(Place(1, 1), f"it cannot be read as YAML ({type(error).__name__})")) from None
+
+
+def _of_yaml(error: Any, text: str) -> Fault:
+    mark = error.problem_mark or error.context_mark
+    place = Place(mark.line + 1, mark.column + 1) if mark is not None else Place(1, 1)
+    problem = str(error.problem or error.context or "it cannot be read")
+    lines = text.splitlines()
+    line = lines[place.line - 1] if place.line <= len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in problem or "tab" in problem:
+        return Fault(place, "a tab, which YAML does not take for indentation", "Indent with spaces")
+    # The parser's own words name what it found by kind; they quote no value.
+    return Fault(place, f"this is no YAML: {problem}", "Look at the indentation, the colons and the quotes around this line")  # fmt: skip
+
+
+class _Reader:
+    """Makes nodes of the parser's events."""
+
+    def __init__(self, events: Iterator[Any]) -> None:
+        self._events = events
+        self._faults: list[Fault] = []
+
+    def _next(self) -> Any:
+        return next(self._events)
+
+    def document(self) -> tuple[Node, list[Fault]]:
+        import yaml
+
+        self._next()  # the stream's start
+        event = self._next()
+        if isinstance(event, yaml.StreamEndEvent):
+            return Scalar(Place(1, 1), None), []
+        node = self._node(self._next(), 0)
+        self._next()  # the document's end
+        more = self._next()
+        if not isinstance(more, yaml.StreamEndEvent):
+            raise NotReadable(Fault(_at(more), "a second document begins here", "Keep one document in a file, without `---` in between"))  # fmt: skip
+        return node, self._faults
+
+    def _node(self, event: Any, depth: int) -> Node:
+        import yaml
+
+        place = _at(event)
+        _refuse_references(event, place)
+        if depth > _DEEPEST:
+            raise NotReadable(Fault(place, f"it is nested more than {_DEEPEST} deep"))
+        if isinstance(event, yaml.ScalarEvent):
+            return Scalar(place, _resolved(event))
+        if isinstance(event, yaml.SequenceStartEvent):
+            items = []
+            while not isinstance(one := self._next(), yaml.SequenceEndEvent):
+                items.append(self._node(one, depth + 1))
+            return Sequence(place, tuple(items))
+        return self._mapping(place, depth)
+
+    def _mapping(self, place: Place, depth: int) -> Mapping:
+        import yaml
+
+        found: dict[str, tuple[Place, Node]] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            at = _at(event)
+            _refuse_references(event, at)
+            if not isinstance(event, yaml.ScalarEvent):
+                raise NotReadable(Fault(at, "a name is expected here, and this is no single word"))
+            key = event.value
+            if key == "<<" and event.implicit[0]:
+                raise NotReadable(Fault(at, "a merge key (<<), which is not read here", "Put what is the same for all under `defaults`"))  # fmt: skip
+            value = self._node(self._next(), depth + 1)
+            if key in found:
+                self._faults.append(Fault(at, f"{quoted(key)} stands here twice; the first is in line {found[key][0].line}", "Keep one of them"))  # fmt: skip
+            else:
+                found[key] = at, value
+        return Mapping(place, found)
+
+
+def _at(event: Any) -> Place:
+    return Place(event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _refuse_references(event: Any, place: Place) -> None:
+    import yaml
+
+    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        raise NotReadable(Fault(place, "an anchor or alias (& or *), which is not read here", "Write the value out, put what is the same for all under `defaults`, or put a text that begins with & or * in quotes"))  # fmt: skip
+    if getattr(event, "tag", None):
+        raise NotReadable(Fault(place, "a tag (!), which is not read here", "Leave it out, or put a text that begins with ! in quotes"))  # fmt: skip
+
+
+def _resolved(event: Any) -> str | int | float | bool | None:
+    """A scalar by YAML 1.2's core schema (10.3.2); what is quoted is text."""
+    text: str = event.value
+    if not event.implicit[0]:
+        return text
+    if text in _NULL:
+        return None
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    if _INTEGER.fullmatch(text):
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    return float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").replace(".nan", "nan").replace(".NaN", "nan").replace(".NAN", "nan")) if _FLOAT.fullmatch(text) else text  # fmt: skip
+
+
+def quoted(text: str) -> str:
+    """A name as it stands in the file, cut and made printable."""
+    shown = text if len(text) <= _LONGEST_TOLD else f"{text[:_LONGEST_TOLD]}..."
+    return ascii(shown) if not shown.isprintable() else f"'{shown}'"

@@ -1,0 +1,303 @@
+"""A file of registries, read and understood: each target as its provider sees it, or all that is wrong, each at its place."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bootstrap.akka import AkkaScope
+from bootstrap.durations import parse_duration
+from bootstrap.errors import PullkeyError, UsageProblem
+from bootstrap.fleet.declared import Field, Kind, own_fields, provider_named, target_fields
+from bootstrap.fleet.document import Fault, NotReadable, Place, decoded, read
+from bootstrap.fleet.shape import Group, Shape, Value, shape_of
+from bootstrap.fleet.sources import Source
+from bootstrap.provider import Provider, Target
+
+_MOST_TOLD = 100
+_OPTION = re.compile(r"--([a-z][a-z-]*[a-z])")
+# What Kubernetes takes for a secret's name, which an Akka secret is (RFC 1123, a subdomain).
+_SECRET_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$")
+SOURCES = "sources"
+"""Among the values of a provider's options: the keys of the secrets that have a source, and are read when they are needed."""
+
+
+class Unfit(UsageProblem):
+    """A file that cannot be used: all that is wrong with it.
+
+    Attributes:
+        lines: each as `FILE:LINE:COLUMN: what is wrong`, and what to do.
+    """
+
+    def __init__(self, name: str, faults: Sequence[Fault]) -> None:
+        self.name = name
+        self.faults = tuple(sorted(set(faults), key=lambda one: (one.place, one.what)))
+        count = len(self.faults)
+        super().__init__(f"{name} has {count} mistake{'s' * (count != 1)}", mend="Nothing was changed.")
+
+    @property
+    def lines(self) -> list[str]:
+        told = [f"{self.name}:{one}{f'. {one.mend}' if one.mend else ''}" for one in self.faults[:_MOST_TOLD]]
+        rest = len(self.faults) - _MOST_TOLD
+        return [*told, f"{self.name}: and {rest} more"] if rest > 0 else told
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One target of a file.
+
+    Attributes:
+        number: its place in the file, from 1.
+        raw: what was written for it, the defaults included, as a saved plan keeps it.
+        values: of its provider's options, as `Provider.target` takes them.
+    """
+
+    number: int
+    place: Place
+    provider: Provider
+    target: Target
+    scope: AkkaScope
+    secret_name: str
+    raw: Mapping[str, Any]
+    values: Mapping[str, Any]
+    sources: tuple[Source, ...] = ()
+    image: str = ""
+    replace: bool = False
+    anyway: bool = False
+    remove: bool = False
+    rotate_after: dt.timedelta | None = None
+    keep_old: dt.timedelta = dt.timedelta()
+    overlap: dt.timedelta = dt.timedelta()
+
+    @property
+    def name(self) -> str:
+        """How a person names it: `PROJECT/SECRET`, with the region where it is for one only."""
+        region = f"@{self.scope.region}" if self.scope.region else ""
+        return f"{self.scope.project or '(current)'}{region}/{self.secret_name}"
+
+    @property
+    def group(self) -> str:
+        """What it shares with others, so that they are done by one machine, a few at a time: a Google project."""
+        return self.target.group
+
+    def answers_to(self, name: str) -> bool:
+        return name in (self.name, self.secret_name, f"{self.scope.project}/{self.secret_name}")
+
+
+@dataclass(frozen=True)
+class Registries:
+    """All the targets of a file."""
+
+    name: str
+    entries: tuple[Entry, ...] = field(default_factory=tuple)
+
+    def only(self, names: Iterable[str]) -> Registries:
+        """Those that were named.
+
+        Raises:
+            UsageProblem: a name is of none of them, or of several.
+        """
+        import difflib
+
+        chosen = []
+        for name in names:
+            found = [one for one in self.entries if one.answers_to(name)]
+            if not found:
+                known = {label for one in self.entries for label in (one.name, one.secret_name)}
+                near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+                raise UsageProblem(f"{self.name} has no target {name!r}", mend=f"Did you mean {near[0]}?" if near else "See: pullkey list -f FILE")  # fmt: skip
+            if len(found) > 1:
+                raise UsageProblem(f"{name!r} is the name of {len(found)} targets of {self.name}", mend=f"Name one: {', '.join(one.name for one in found[:8])}")  # fmt: skip
+            chosen += found
+        return replace(self, entries=tuple(sorted(set(chosen), key=lambda one: one.number)))
+
+
+def load(path: Path) -> Registries:
+    """Read a file of registries; `-` is stdin.
+
+    Raises:
+        UsageProblem: it cannot be opened.
+        Unfit: it is no such file; all that is wrong with it is in this error.
+    """
+    import sys
+
+    name = "stdin" if str(path) == "-" else str(path)
+    try:
+        data = sys.stdin.buffer.read(20_000_000) if name == "stdin" else path.read_bytes()
+    except OSError as error:
+        raise UsageProblem(f"{name} cannot be read: {error.strerror}", mend="Name a file of registries with -f; `pullkey import` writes one.") from None  # fmt: skip
+    return parse(data, name, base=Path() if name == "stdin" else path.parent)
+
+
+def parse(data: bytes, name: str, *, base: Path) -> Registries:
+    """Read the text of a file of registries.
+
+    Args:
+        data: as it stands in the file.
+        name: what errors call it.
+        base: where a relative `file:` source is looked for.
+
+    Raises:
+        Unfit: it cannot be used.
+    """
+    try:
+        root, faults = read(decoded(data))
+    except NotReadable as error:
+        raise Unfit(name, [error.fault]) from None
+    shape, of_shape = shape_of(root)
+    faults += of_shape
+    entries = []
+    wrong_at = [fault.place for fault in faults]
+    for number, group in enumerate(shape.targets, 1):
+        if group.provider and not _touched(group, shape, number, wrong_at):
+            entry = _understood(shape, group, number, base.absolute(), faults)
+            entries += [entry] if entry is not None else []
+    faults += _twice(entries)
+    if faults:
+        raise Unfit(name, faults)
+    return Registries(name, tuple(entries))
+
+
+def again(entries: Iterable[Mapping[str, Any]], name: str) -> Registries:
+    """The targets that a saved plan keeps.
+
+    Raises:
+        Unfit: they cannot be used.
+    """
+    document = {"version": 1, "targets": list(entries)}
+    return parse(json.dumps(document, ensure_ascii=False).encode(), name, base=Path())
+
+
+def _touched(group: Group, shape: Shape, number: int, wrong: Sequence[Place]) -> bool:
+    """Whether something is wrong with the form of a target: what it means is not asked then."""
+    after = shape.targets[number].place if number < len(shape.targets) else Place(10**9, 1)
+    defaults = [shape.defaults.place, *(one.place for one in shape.of_providers.values())]
+    return any(group.place <= place < after for place in wrong) or any(
+        min(defaults) < place < shape.targets[0].place for place in wrong
+    )
+
+
+def _understood(shape: Shape, group: Group, number: int, base: Path, faults: list[Fault]) -> Entry | None:
+    of_provider = shape.of_providers.get(group.provider)
+    read_values: dict[str, Value] = {
+        **shape.defaults.values, **(of_provider.values if of_provider else {}), **group.values
+    }  # fmt: skip
+
+    def wrong(what: str, mend: str = "", at: str = "") -> None:
+        place = read_values[at].place if at in read_values else group.place
+        faults.append(Fault(place, what, mend))
+
+    fields, own = target_fields(group.provider), own_fields(group.provider)
+    values = {one.key: _default(one) for one in own.values()}
+    values |= {own[name].key: one.value for name, one in read_values.items() if name in own}
+    sources = []
+    for one in own.values():
+        if one.kind is Kind.SOURCE:
+            text, values[one.key] = values[one.key], None
+            if text:
+                try:
+                    sources.append(Source.parse(text, one.name, base))
+                except UsageProblem as error:
+                    wrong(error.what, error.mend, one.name)
+                values.setdefault(SOURCES, []).append(one.key)
+    values["image"] = _of(read_values, "image")
+    provider = provider_named(group.provider)
+    try:
+        target = provider.target(values)
+    except PullkeyError as error:
+        wrong(*_in_words_of_the_file(error, fields, read_values))
+        return None
+    rotate_after, keep_old = _of(read_values, "rotate-after"), _of(read_values, "keep-old")
+    lasts = values.get("expires_in")
+    if rotate_after == dt.timedelta():
+        wrong("rotate-after is 0, so the key would be replaced in every run", "Give it in days: 60d", "rotate-after")  # fmt: skip
+    elif rotate_after is not None and lasts is not None and rotate_after >= lasts:
+        wrong(f"rotate-after ({rotate_after.days}d) is no shorter than expires-in ({lasts.days}d), so keys would end before they are replaced", "Give a shorter rotate-after", "rotate-after")  # fmt: skip
+    secret_name = _of(read_values, "secret-name") or target.secret_name
+    if not _SECRET_NAME.match(secret_name):
+        wrong(f"secret-name: {secret_name!r} is no name of an Akka secret", "It is lower-case letters, digits, dashes and dots, and begins and ends with a letter or digit", "secret-name")  # fmt: skip
+    scope = AkkaScope(*(_of(read_values, f"akka-{part}") or "" for part in ("project", "owner", "region", "context")))  # fmt: skip
+    return Entry(
+        number=number,
+        place=group.place,
+        provider=provider,
+        target=target,
+        scope=scope,
+        secret_name=secret_name,
+        raw=_raw(group.provider, read_values, fields, sources),
+        values=values,
+        sources=tuple(sources),
+        image=values["image"] or "",
+        replace=bool(_of(read_values, "replace")),
+        anyway=bool(_of(read_values, "anyway")),
+        remove=bool(_of(read_values, "remove")),
+        rotate_after=rotate_after,
+        keep_old=keep_old if keep_old is not None else parse_duration(fields["keep-old"].default or "0"),
+        overlap=_of(read_values, "overlap") if "overlap" in read_values else parse_duration(fields["overlap"].default or "0"),
+    )  # fmt: skip
+
+
+def _of(values: Mapping[str, Value], name: str) -> Any:
+    return values[name].value if name in values else None
+
+
+def _default(of: Field) -> Any:
+    if of.kind is Kind.SWITCH:
+        return False
+    return parse_duration(of.default) if of.kind is Kind.DURATION and of.default else of.default
+
+
+def _raw(
+    provider: str, values: Mapping[str, Value], fields: Mapping[str, Field], sources: Sequence[Source]
+) -> dict[str, Any]:
+    """What was written, as JSON; durations in seconds, sources with their whole path."""
+    raw: dict[str, Any] = {"provider": provider}
+    for name, one in values.items():
+        if fields[name].kind is Kind.DURATION:
+            raw[name] = f"{one.value.total_seconds():.3f}s" if one.value.total_seconds() < 90_000 else _days(one.value)  # fmt: skip
+        elif fields[name].kind is Kind.SOURCE:
+            raw[name] = next((str(source) for source in sources if source.field == name), one.value)
+        else:
+            raw[name] = one.value
+    return raw
+
+
+def _days(span: dt.timedelta) -> str:
+    return f"{span.days}d{span.seconds}s"
+
+
+def _in_words_of_the_file(
+    error: PullkeyError, fields: Mapping[str, Field], values: Mapping[str, Value]
+) -> tuple[str, str, str]:
+    """An error about options, as one about the names in a file: what, what to do, and which name it is about."""
+    by_option = {f"{name}-stdin" if one.kind is Kind.SOURCE else name: name for name, one in fields.items()}
+
+    def renamed(text: str) -> str:
+        return _OPTION.sub(lambda found: by_option.get(found[1], found[0]), text).rstrip(".")
+
+    named = [by_option[option] for option in _OPTION.findall(error.what) if option in by_option]
+    at = next((name for name in named if name in values), "")
+    return renamed(error.what), renamed(error.mend), at
+
+
+def _twice(entries: Sequence[Entry]) -> list[Fault]:
+    """Two targets for one Akka secret would take it from each other in every run."""
+    seen: dict[str, Entry] = {}
+    faults = []
+    for one in entries:
+        place = f"{one.scope.context}/{one.scope.place(one.secret_name)}"
+        first = seen.setdefault(place, one)
+        if first is not one:
+            same = one.target.identity == first.target.identity
+            what = (
+                "the same target stands"
+                if same
+                else f"a target with the Akka secret {one.secret_name} stands"
+            )
+            faults.append(Fault(one.place, f"{what} in line {first.place.line} already, for the same Akka project", "Leave one out" if same else "Give one of them another secret-name"))  # fmt: skip
+    return faults

@@ -1,0 +1,281 @@
+"""Does what was planned for many targets, side by side; one that fails stops no other."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bootstrap.engine import Run
+from bootstrap.errors import ExitCode, LeftOver, PullkeyError, StepFailed
+from bootstrap.fleet.board import Board
+from bootstrap.fleet.look import Action, Looking, Planned
+from bootstrap.fleet.open import Office
+from bootstrap.fleet.registries import Entry
+from bootstrap.fleet.turns import Turns
+from bootstrap.offboarding import Offboarding, Wanted
+from bootstrap.recovery import strays
+
+
+@dataclass
+class Ended:
+    """What became of one target.
+
+    Attributes:
+        result: `done`, `unchanged`, `failed`, `refused`, `interrupted` or `not begun`.
+    """
+
+    planned: Planned
+    result: str = "unchanged"
+    exit_code: ExitCode = ExitCode.DONE
+    changed: bool = False
+    key_id: str = ""
+    proven: str = ""
+    detail: str = ""
+    seconds: float = 0.0
+    error: PullkeyError | None = None
+    notices: Sequence[str] = ()
+    undone: Sequence[str] = ()
+    left_over: Sequence[LeftOver] = ()
+
+    @property
+    def entry(self) -> Entry:
+        return self.planned.entry
+
+    @property
+    def failed(self) -> bool:
+        return self.exit_code is not ExitCode.DONE
+
+
+@dataclass
+class Crew:
+    """Works on the targets of a file.
+
+    Attributes:
+        changing: whether anything may have been changed by now.
+    """
+
+    office: Office
+    turns: Turns
+    looking: Looking
+    board: Board
+    keep_identity: bool = False
+    keep_secret: bool = False
+    changing: bool = field(default=False, init=False)
+    _at_work: dict[int, Run | Offboarding] = field(default_factory=dict, init=False)
+    _stopped: bool = field(default=False, init=False)
+
+    # -- as `bootstrap.cli.signals.Interruptible` ------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """Begin with no further target, and end those that are at work in order."""
+        self._stopped = True
+        for work in self._at_work.values():
+            work.interrupt()
+
+    def unfinished(self) -> list[str]:
+        return [what for work in self._at_work.values() for what in work.unfinished()]
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    async def plan(self, entries: Sequence[Entry]) -> list[Planned]:
+        """What is to be done for each, in the order of the file."""
+        self.board.begin("looking", len(entries))
+
+        async def one(entry: Entry) -> Planned:
+            async with self.turns.room(entry):
+                self.board.at_work(entry, "looking")
+                planned = await self.looking.at(entry)
+            self.board.seen(planned)
+            return planned
+
+        plan: list[Planned] = await each(entries, one)
+        _note_what_goes_last(plan)
+        return plan
+
+    # -- doing ---------------------------------------------------------------------------------------------------
+
+    async def do(self, plan: Sequence[Planned]) -> list[Ended]:
+        """Do what was planned; removals come last, so that none takes away what another target has just found."""
+        self.changing = True
+        going = [one for one in plan if one.action.changes]
+        self.board.begin("changing", len(going))
+        ended = {one.entry.number: _without_work(one) for one in plan if not one.action.changes}
+        for action in (self._make, self._remove):
+            part = [one for one in going if (one.action is Action.REMOVE) == (action == self._remove)]
+            for result in await each(part, action):
+                ended[result.entry.number] = result
+        await self._name_strays([one for one in ended.values() if one.changed])
+        return [ended[one.entry.number] for one in plan]
+
+    async def _make(self, planned: Planned) -> Ended:
+        entry = planned.entry
+        async with self.turns.making(entry) as turn:
+            result = await self._timed(planned, lambda: self._made(planned))
+            # Of one that failed what it made is undone, so the next one begins anew.
+            turn.there = not result.failed
+        return self._told(result)
+
+    async def _made(self, planned: Planned) -> Ended:
+        entry = planned.entry
+        opened = self.office.opened(entry)
+        opened.context.new_key = planned.action is Action.ROTATE and "key" in planned.steps
+        run = self.office.run(opened, dry_run=False, as_planned=planned.as_planned)
+        self._at_work[entry.number] = run
+        outcome = await run.execute()
+        return Ended(
+            planned,
+            outcome.result,
+            outcome.exit_code,
+            outcome.changed,
+            str(outcome.credential.get("key_id") or ""),
+            outcome.proven,
+            "; ".join(f"{name}: {one.detail}" for name, one in outcome.steps.items() if one.result == "done"),
+            error=outcome.error or _of_problems(outcome.problems),
+            notices=outcome.notices,
+            undone=outcome.undone,
+            left_over=outcome.left_over,
+        )
+
+    async def _remove(self, planned: Planned) -> Ended:
+        async with self.turns.removing(planned.entry):
+            result = await self._timed(planned, lambda: self._removed(planned))
+        return self._told(result)
+
+    async def _removed(self, planned: Planned) -> Ended:
+        entry = planned.entry
+        held = await self.office.held(entry)
+        if held is None:
+            return Ended(planned, detail="it was gone already")
+        if held.email != planned.email:
+            raise _Moved(f"Akka's {entry.secret_name} is another one than when this was planned", mend="Plan it again")  # fmt: skip
+        behind = await self.looking.behind(entry, held)
+        if behind.session is None or behind.context is None:
+            raise behind.error or StepFailed("What stands behind it could not be found")
+        if self.office.trail is not None:
+            who = await behind.session.connect()
+            from bootstrap.fleet.open import about
+
+            behind.context.audit = self.office.trail.of(behind.context.run_id, about(entry), who)
+        wanted = Wanted(yes=True, keep_identity=self.keep_identity, keep_secret=self.keep_secret, command=self.office.command)  # fmt: skip
+        work = self.office.offboarding(entry, behind, wanted)
+        self._at_work[entry.number] = work
+        try:
+            parting = await work.execute()
+        finally:
+            await behind.session.close()
+        return Ended(
+            planned,
+            parting.result,
+            parting.exit_code,
+            parting.changed,
+            planned.key_id,
+            detail="; ".join(item.detail for item in parting.items if item.result == "removed"),
+            error=parting.error,
+            notices=parting.notices,
+            left_over=parting.left_over,
+        )
+
+    async def _timed(self, planned: Planned, work: Callable[[], Awaitable[Ended]]) -> Ended:
+        """The work for one target; what goes wrong with it is its own."""
+        entry, begin = planned.entry, time.monotonic()
+        if self._stopped:
+            return Ended(planned, "not begun", ExitCode.INTERRUPTED)
+        self.board.at_work(entry, str(planned.action))
+        try:
+            result = await work()
+        except PullkeyError as error:
+            result = Ended(planned, "refused" if error.exit_code is ExitCode.REFUSED else "failed", error.exit_code, error=error)  # fmt: skip
+        except Exception as error:  # noqa: BLE001  - an SDK can raise anything; the other targets go on
+            told = StepFailed(f"Something that pullkey does not expect went wrong ({type(error).__name__})", mend="Run it again with --verbose, and report what it shows.")  # fmt: skip
+            result = Ended(planned, "failed", told.exit_code, error=told)
+        finally:
+            self._at_work.pop(entry.number, None)
+        result.seconds = round(time.monotonic() - begin, 3)
+        return result
+
+    def _told(self, result: Ended) -> Ended:
+        self.board.ended(result)
+        return result
+
+    async def _name_strays(self, changed: Sequence[Ended]) -> None:
+        """Keys that runs which did not end have left: looked for once for each identity that was worked on."""
+        identities = {one.entry.target.who: one for one in changed if one.planned.action is not Action.REMOVE}
+        if self._stopped:
+            return
+
+        async def look(one: Ended) -> list[str]:
+            async with self.turns.room(one.entry):
+                opened = self.office.opened(one.entry)
+                try:
+                    await opened.session.connect()
+                    told = " ".join(f"{left.what} {left.command}" for left in one.left_over)
+                    return await strays(opened.session, opened.akka, {one.key_id}, told)
+                except Exception as error:  # noqa: BLE001  - to look was an offer
+                    self.office.trace(f"keys that may be left over cannot be seen ({type(error).__name__})")
+                    return []
+                finally:
+                    await opened.session.close()
+
+        for texts in await each(list(identities.values()), look):
+            for text in texts:
+                self.board.notice(text)
+
+
+def _note_what_goes_last(plan: Sequence[Planned]) -> None:
+    """Each was looked at by itself, and saw the others' keys."""
+    sharing = Counter(one.entry.target.who for one in plan if one.action is Action.REMOVE)
+    for one in plan:
+        others = sharing[one.entry.target.who] - 1
+        if one.action is Action.REMOVE and others:
+            one.notices = [*one.notices, f"{others} other target{'s' * (others != 1)} of the same identity go{'es' * (others == 1)} too: what stays for their keys only goes with the last of them"]  # fmt: skip
+
+
+class _Moved(PullkeyError):
+    """Somebody has changed it since it was planned."""
+
+    exit_code = ExitCode.REFUSED
+
+
+def _without_work(planned: Planned) -> Ended:
+    if planned.action is Action.BLOCKED:
+        return Ended(planned, "refused", planned.exit_code or ExitCode.REFUSED, error=_of_problems(planned.problems))  # fmt: skip
+    return Ended(planned, key_id=planned.key_id)
+
+
+def _of_problems(problems: Sequence[Any]) -> PullkeyError | None:
+    if not problems:
+        return None
+    return PullkeyError("; ".join(one.what for one in problems), mend=next((one.mend for one in problems if one.mend), ""))  # fmt: skip
+
+
+async def each(items: Sequence[Any], work: Callable[[Any], Awaitable[Any]]) -> list[Any]:
+    """Side by side, in the order of `items`; if it is cancelled, nothing goes on behind it."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_alone(work, item)) for item in items]
+    return [task.result() for task in tasks]
+
+
+async def _alone(work: Callable[[Any], Awaitable[Any]], item: Any) -> Any:
+    return await work(item)
+
+
+def exit_code_of(codes: Sequence[ExitCode]) -> ExitCode:
+    """That of the one target, or of all where all ended alike; else that some failed."""
+    failed = [code for code in codes if code is not ExitCode.DONE]
+    if not failed:
+        return ExitCode.DONE
+    if ExitCode.INTERRUPTED in failed:
+        return ExitCode.INTERRUPTED
+    return failed[0] if len(codes) == 1 else ExitCode.SOME_FAILED
+
+
+def counted(actions: Sequence[str]) -> dict[str, int]:
+    return dict(Counter(actions))

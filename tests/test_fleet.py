@@ -1,0 +1,361 @@
+"""A file of registries against the sandbox: what is planned is done, once, and what fails stops nothing else."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from bootstrap.schema import schemas
+from tests.conftest import World, make_world
+
+CONTAINERS = "europe-west1-docker-pkg-dev-acme-shop-containers"
+TOOLS = "europe-west1-docker-pkg-dev-acme-shop-tools"
+FILE = """version: 1
+defaults:
+  akka-project: shop
+targets:
+  - provider: gcr
+    server: europe-west1-docker.pkg.dev/acme-shop/containers
+  - provider: gcr
+    server: europe-west1-docker.pkg.dev/acme-shop/tools
+  - provider: gcr
+    server: europe-west1-docker.pkg.dev/acme-shop/containers
+    akka-project: billing
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "registries.yaml"
+    path.write_text(FILE)
+    return path
+
+
+@pytest.fixture
+def private() -> Iterator[World]:
+    yield from make_world("private")
+
+
+def planned(world: World, file: Path, *more: str) -> dict[str, Any]:
+    done = world.run("plan", "-f", str(file), "--output", "json", *more)
+    document: dict[str, Any] = done.json
+    Draft202012Validator(schemas()["fleet-plan"]).validate(document)
+    assert document["exit_code"] == done.code
+    return {one["name"]: one for one in document["targets"]}
+
+
+def applied(world: World, file: Path, *more: str, code: int = 0) -> dict[str, Any]:
+    done = world.run("apply", "-f", str(file), "--yes", "--timeout", "20s", "--output", "json", *more)
+    assert done.code == code, done.err
+    Draft202012Validator(schemas()["fleet-apply"]).validate(done.json)
+    return {one["name"]: one for one in done.json["targets"]}
+
+
+def actions(plan: dict[str, Any]) -> list[str]:
+    return [one["action"] for one in plan.values()]
+
+
+def test_what_is_planned_is_applied_and_a_second_run_changes_nothing(gcr: World, file: Path) -> None:
+    plan = planned(gcr, file)
+    assert actions(plan) == ["create", "create", "create"]
+    assert gcr.changes() == []
+    done = applied(gcr, file)
+    assert [one["result"] for one in done.values()] == ["done", "done", "done"]
+    assert all(one["proven"] for one in done.values())
+    # One account for all three, made once.
+    assert gcr.changes().count("iam.CreateServiceAccount") == 1
+    assert len({one["key_id"] for one in done.values()}) == 3
+    assert gcr.held(CONTAINERS).password != gcr.held(CONTAINERS, "billing").password
+    before = len(gcr.changes())
+    assert actions(planned(gcr, file, "--check")) == ["keep", "keep", "keep"]
+    assert [one["result"] for one in applied(gcr, file).values()] == ["unchanged"] * 3
+    assert len(gcr.changes()) == before
+
+
+def test_a_person_reads_what_is_to_be_done_and_why(gcr: World, file: Path) -> None:
+    done = gcr.run("plan", "-f", str(file))
+    assert done.out.splitlines()[:3] == [
+        f"create   shop/{CONTAINERS}  (europe-west1-docker.pkg.dev/acme-shop/containers)",
+        f"         Akka has no credential named {CONTAINERS}",
+        "         - Create service account akka-docker-reader@acme-shop.iam.gserviceaccount.com",
+    ]
+    assert done.out.splitlines()[-1] == "3 targets: 3 to create."
+    assert "Nothing was changed." in done.err
+
+
+def test_drift_is_told_with_its_reason_and_mended(gcr: World, file: Path) -> None:
+    key = applied(gcr, file)[f"shop/{TOOLS}"]["key_id"]
+    shop = gcr.cloud.state.projects["acme-shop"]
+    granted = shop.repositories["europe-west1", "containers"].policy
+    policy = granted.read(3)
+    policy.bindings[0].members.remove("serviceAccount:akka-docker-reader@acme-shop.iam.gserviceaccount.com")
+    granted.write(policy, audit_configs=False, now=gcr.running.sandbox.now())
+    email = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
+    del gcr.cloud.state.account(email).keys[key]
+    plan = planned(gcr, file)
+    assert actions(plan) == ["repair", "repair", "repair"]
+    assert plan[f"shop/{CONTAINERS}"]["drift"] == ["grant: it does not have it"]
+    assert plan[f"shop/{TOOLS}"]["drift"] == [f"the key that Akka holds, {key}, is gone"]
+    assert gcr.run("plan", "-f", str(file), "--check").code == 5
+    applied(gcr, file)
+    assert actions(planned(gcr, file)) == ["keep", "keep", "keep"]
+    assert json.loads(gcr.held(TOOLS).password)["private_key_id"] != key
+
+
+def test_one_that_fails_stops_no_other_and_a_further_run_does_only_what_is_left(gcr: World, file: Path) -> None:  # fmt: skip
+    file.write_text(FILE + "  - provider: gcr\n    server: europe-west1-docker.pkg.dev/acme-shop/no-such\n")
+    gcr.fault("akka.docker.add-credentials#2=403*1")
+    done = applied(gcr, file, code=4)
+    results = sorted(one["result"] for one in done.values())
+    assert results == ["done", "done", "failed", "refused"]
+    (failed,) = [one for one in done.values() if one["result"] == "failed"]
+    assert failed["undone"]
+    assert (
+        "no repository no-such" in done["shop/europe-west1-docker-pkg-dev-acme-shop-no-such"]["error"]["what"]
+    )
+    keys = gcr.changes().count("iam.CreateServiceAccountKey")
+    again = applied(gcr, file, code=4)
+    assert sorted(one["result"] for one in again.values()) == ["done", "refused", "unchanged", "unchanged"]
+    assert gcr.changes().count("iam.CreateServiceAccountKey") == keys + 1
+
+
+def test_a_saved_plan_is_done_as_it_stands(gcr: World, file: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "today.plan"
+    assert gcr.run("plan", "-f", str(file), "--save", str(saved)).code == 0
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+    file.unlink()  # it is the plan that counts
+    done = gcr.run("apply", str(saved), "--yes")
+    assert done.code == 0, done.err
+    assert gcr.names() == sorted([CONTAINERS, TOOLS])
+    assert gcr.run("apply", str(saved), "--yes").code == 0, "nothing is left of it"
+
+
+def test_a_saved_plan_is_refused_whole_where_the_world_has_moved_on(gcr: World, file: Path, tmp_path: Path) -> None:  # fmt: skip
+    saved = tmp_path / "today.plan"
+    gcr.run("apply", "-f", str(file), "--yes", "--only", f"shop/{TOOLS}")
+    gcr.run("plan", "-f", str(file), "--save", str(saved))
+    gcr.run("offboard", TOOLS, "--akka-project", "shop", "--yes")
+    before = len(gcr.changes())
+    done = gcr.run("apply", str(saved), "--yes")
+    assert done.code == 3
+    assert f"shop/{TOOLS}: keep was planned, and now it is create" in done.err
+    assert "nothing was changed" in done.err
+    assert len(gcr.changes()) == before
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"pullkey_plan": 1}', '{"pullkey_plan": 1, "targets": [{"entry": {"provider": "gcr"}, "mark": {}}]}', "x" * 100, "[" * 100_000])  # fmt: skip
+def test_what_is_no_plan_is_refused_in_a_sentence(gcr: World, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.plan"
+    path.write_text(text)
+    done = gcr.run("apply", str(path), "--yes")
+    assert done.code == 2, done.text
+    assert str(path) in done.err
+
+
+def test_only_what_is_due_is_rotated(acr: World, tmp_path: Path) -> None:
+    import datetime as dt
+
+    file = tmp_path / "registries.yaml"
+    file.write_text("""version: 1
+targets:
+  - {provider: acr, registry: acmeshop, akka-project: shop, expires-in: 90d, rotate-after: 60d}
+  - {provider: acr, registry: acmeabac, akka-project: shop, expires-in: 90d, rotate-after: 80d}
+""")
+    first = applied(acr, file)
+    for application in acr.cloud.state.applications:
+        for one in application.secrets:
+            one.start -= dt.timedelta(days=70)
+            one.end -= dt.timedelta(days=70)
+    plan = planned(acr, file)
+    assert [one["action"] for one in plan.values()] == ["rotate", "keep"]
+    assert "is 70 days old" in plan["shop/acmeshop-azurecr-io"]["reasons"][0]
+    done = acr.run("rotate", "-f", str(file), "--due", "--yes", "--output", "json")
+    assert done.code == 0, done.err
+    by_name = {one["name"]: one for one in done.json["targets"]}
+    assert by_name["shop/acmeshop-azurecr-io"]["key_id"] != first["shop/acmeshop-azurecr-io"]["key_id"]
+    assert by_name["shop/acmeabac-azurecr-io"]["result"] == "unchanged"
+
+
+def test_what_is_named_is_taken_out_of_use_and_the_rest_stays(gcr: World, file: Path) -> None:
+    applied(gcr, file)
+    done = gcr.run("offboard", "-f", str(file), "--only", f"billing/{CONTAINERS}", TOOLS, "--yes", "--output", "json")  # fmt: skip
+    assert done.code == 0, done.err
+    assert [one["result"] for one in done.json["targets"]] == ["done", "done"]
+    assert gcr.names() == [CONTAINERS]
+    assert CONTAINERS not in gcr.names("billing")
+    assert actions(planned(gcr, file)) == ["keep", "create", "create"]
+    assert gcr.run("offboard", "-f", str(file), "--all", "--yes").code == 0
+    assert not [one for one in gcr.cloud.state.projects["acme-shop"].accounts if "akka" in one]
+
+
+def test_what_the_file_says_is_to_go_goes(gcr: World, file: Path) -> None:
+    applied(gcr, file)
+    file.write_text(FILE + "    remove: true\n")
+    assert actions(planned(gcr, file)) == ["keep", "keep", "remove"]
+    assert applied(gcr, file)[f"billing/{CONTAINERS}"]["result"] == "done"
+    assert actions(planned(gcr, file)) == ["keep", "keep", "keep"]
+    assert CONTAINERS not in gcr.names("billing")
+
+
+def test_a_listing_tells_how_each_target_stands(gcr: World, file: Path) -> None:
+    gcr.run("apply", "-f", str(file), "--yes", "--only", TOOLS)
+    done = gcr.run("list", "-f", str(file), "--output", "json")
+    Draft202012Validator(schemas()["fleet-list"]).validate(done.json)
+    states = {one["name"]: one["state"] for one in done.json["targets"]}
+    assert states == {f"shop/{CONTAINERS}": "wrong", f"shop/{TOOLS}": "ok", f"billing/{CONTAINERS}": "wrong"}
+    assert gcr.run("list", "-f", str(file), "--check").code == 5
+    assert gcr.run("list", "-f", str(file), "--check", "--only", TOOLS).code == 0
+
+
+def test_a_password_comes_from_where_the_file_says_when_it_is_needed_and_no_sooner(private: World, tmp_path: Path) -> None:  # fmt: skip
+    file = tmp_path / "registries.yaml"
+    file.write_text("""version: 1
+targets:
+  - {provider: private, server: registry.sandbox.example, username: ops, akka-project: shop, password: 'file:password.txt'}
+""")
+    assert planned(private, file)["shop/registry-sandbox-example"]["action"] == "create"
+    done = applied(private, file, code=2)["shop/registry-sandbox-example"]
+    assert "password.txt cannot be read" in done["error"]["what"]
+    (tmp_path / "password.txt").write_text("pull-in-the-sandbox\n")
+    applied(private, file)
+    assert private.held("registry-sandbox-example").password == "pull-in-the-sandbox"
+    (tmp_path / "password.txt").unlink()
+    assert applied(private, file)["shop/registry-sandbox-example"]["result"] == "unchanged"
+
+
+@pytest.mark.parametrize(("source", "env"), [("env:OPS_PASSWORD", {"OPS_PASSWORD": "pull-in-the-sandbox"}), ("command:cat password.txt", {})])  # fmt: skip
+def test_a_password_comes_from_a_variable_or_a_program(private: World, tmp_path: Path, source: str, env: dict[str, str]) -> None:  # fmt: skip
+    private.extra |= env
+    (tmp_path / "password.txt").write_text("pull-in-the-sandbox\n")
+    source = source.replace("password.txt", str(tmp_path / "password.txt"))
+    file = tmp_path / "registries.yaml"
+    file.write_text(json.dumps({"version": 1, "targets": [{"provider": "private", "server": "registry.sandbox.example", "username": "ops", "akka-project": "shop", "password": source}]}))  # fmt: skip
+    applied(private, file)
+    assert private.held("registry-sandbox-example").password == "pull-in-the-sandbox"
+
+
+def test_each_change_is_a_line_of_the_audit_trail_and_none_holds_a_secret(gcr: World, file: Path, tmp_path: Path) -> None:  # fmt: skip
+    trail = tmp_path / "changes.jsonl"
+    done = applied(gcr, file, "--only", TOOLS, "--audit", str(trail))
+    assert stat.S_IMODE(trail.stat().st_mode) == 0o600
+    lines = [json.loads(line) for line in trail.read_text().splitlines()]
+    assert [(one["step"], one["outcome"]) for one in lines] == [("identity", "done"), ("grant", "done"), ("key", "done"), ("handoff", "done")]  # fmt: skip
+    assert {one["run_id"] for one in lines} == {lines[0]["run_id"]}
+    assert {one["as"] for one in lines[:3]} == {"operator@acme-admin.iam.gserviceaccount.com"}
+    assert lines[3]["as"] == "person@acme.example"
+    assert lines[2]["key_id"] == lines[3]["key_id"] == done[f"shop/{TOOLS}"]["key_id"]
+    assert all(one["akka"]["secret_name"] == TOOLS for one in lines)
+    private_key = json.loads(gcr.held(TOOLS).password)["private_key"]
+    assert private_key.splitlines()[1] not in trail.read_text()
+    gcr.run("offboard", "-f", str(file), "--only", TOOLS, "--yes", "--audit", str(trail))
+    gone = [json.loads(line) for line in trail.read_text().splitlines()][len(lines) :]
+    assert [one["step"] for one in gone] == ["reference", "secret", "key", "grant", "identity"]
+    assert {one["outcome"] for one in gone} == {"removed"}
+
+
+def test_an_audit_trail_that_cannot_be_written_stops_all_before_the_first_change(gcr: World, file: Path, tmp_path: Path) -> None:  # fmt: skip
+    done = gcr.run("apply", "-f", str(file), "--yes", "--audit", str(tmp_path / "no" / "such"))
+    assert done.code == 2
+    assert gcr.changes() == []
+
+
+def test_parts_of_a_file_are_disjoint_whole_and_the_same_everywhere() -> None:
+    from bootstrap.fleet.registries import parse
+    from bootstrap.fleet.shards import Shard
+
+    text = "version: 1\ntargets:\n" + "".join(f"  - {{provider: gcr, server: europe-west1-docker.pkg.dev/project-{n % 7}/r{n}, akka-project: shop}}\n  - {{provider: acr, registry: acmeshop{n}}}\n" for n in range(40))  # fmt: skip
+    whole = parse(text.encode(), "x", base=Path())
+    parts = [Shard(number, 4).of(whole).entries for number in range(1, 5)]
+    assert sorted(one.number for part in parts for one in part) == [one.number for one in whole.entries]
+    groups = [{one.group for one in part} for part in parts]
+    assert all(not one & other for one in groups for other in groups if one is not other)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 6
+    assert [one.number for one in Shard(2, 4).of(parse(text.encode(), "x", base=Path())).entries] == [one.number for one in parts[1]]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "told"),
+    [
+        (["--shard", "0/2"], {}, "is no part of a file"),
+        (["--shard", "3/2"], {}, "is no part of a file"),
+        ([], {"JOB_COMPLETION_INDEX": "0"}, "JOB_COMPLETIONS is not"),
+        ([], {"JOB_COMPLETION_INDEX": "2", "JOB_COMPLETIONS": "2"}, "is no part of a file"),
+        (["--only", "shop/nobody"], {}, "has no target 'shop/nobody'"),
+        (["--only", CONTAINERS], {}, "is the name of 2 targets"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused(gcr: World, file: Path, arguments: list[str], env: dict[str, str], told: str) -> None:  # fmt: skip
+    done = gcr.run("plan", "-f", str(file), *arguments, env=env)
+    assert done.code == 2, done.text
+    assert told in done.err
+
+
+def test_a_pod_of_an_indexed_job_does_its_part(gcr: World, file: Path) -> None:
+    file.write_text(FILE + "  - {provider: acr, registry: acmeshop}\n")
+    done = gcr.run("plan", "-f", str(file), "--output", "json", env={"JOB_COMPLETION_INDEX": "0", "JOB_COMPLETIONS": "2"})  # fmt: skip
+    assert [one["provider"] for one in done.json["targets"]] == ["gcr"] * 3
+
+
+def test_mistakes_of_a_file_are_told_with_their_places_and_nothing_is_called(gcr: World, tmp_path: Path) -> None:  # fmt: skip
+    file = tmp_path / "registries.yaml"
+    file.write_text("version: 1\ntargets:\n  - provider: gcrr\n  - provider: acr\n    registri: x\n")
+    done = gcr.run("apply", "-f", str(file), "--yes", env={"GITHUB_ACTIONS": "true"})
+    assert done.code == 2
+    assert f"{file}:3:15: provider is one of" in done.err
+    assert f"{file}:5:5: 'registri' is no name of a target of acr. Did you mean registry?" in done.err
+    assert f"::error file={file},line=5,col=5::" in done.err
+    assert gcr.running.sandbox.log.calls == []
+
+
+def test_without_a_terminal_a_change_needs_yes(gcr: World, file: Path) -> None:
+    done = gcr.run("apply", "-f", str(file))
+    assert done.code == 2
+    assert "--yes" in done.err
+
+
+def test_a_log_has_one_line_for_each_target_as_it_ends(gcr: World, file: Path) -> None:
+    done = gcr.run("apply", "-f", str(file), "--yes")
+    lines = [line for line in done.err.splitlines() if line.startswith("[")]
+    assert [line.partition("]")[0] for line in lines] == ["[1/3", "[2/3", "[3/3"]
+    assert all("create done, key " in line for line in lines)
+    assert done.err.splitlines()[-1] == "3 targets: 3 done."
+
+
+def test_accounts_of_one_project_get_their_role_in_writings_that_they_share(
+    gcr: World, tmp_path: Path
+) -> None:
+    file = tmp_path / "registries.yaml"
+    file.write_text("version: 1\ntargets:\n" + "".join(f"  - {{provider: gcr, server: europe-west1-docker.pkg.dev, gcp-project: acme-shop, service-account: puller-{n}, secret-name: s{n}, akka-project: shop}}\n" for n in range(6)))  # fmt: skip
+    gcr.running.sandbox.gate.latency = 0.1
+    done = applied(gcr, file, "--at-once-per-project", "6")
+    assert {one["result"] for one in done.values()} == {"done"}
+    readers = gcr.cloud.state.projects["acme-shop"].policy.members("roles/artifactregistry.reader")
+    assert len(readers) == 6
+    refused = [call for call in gcr.running.sandbox.log.calls if call.method == "SetIamPolicy" and call.status >= 400]  # fmt: skip
+    assert refused == [], "nobody has written against another"
+    assert sum(call.endswith("SetIamPolicy") for call in gcr.changes()) < 6
+
+
+def test_one_registry_at_a_time_leaves_the_same_trail(gcr: World, tmp_path: Path) -> None:
+    trail = str(tmp_path / "changes.jsonl")
+    gcr.onboard("--server", "europe-west1-docker.pkg.dev/acme-shop/tools", "--audit", trail)
+    gcr.run("rotate", TOOLS, "--yes", "--overlap", "0", "--audit", trail)
+    gcr.run("rotate", TOOLS, "--restore", "--audit", trail)
+    gcr.run("offboard", TOOLS, "--yes", "--audit", trail)
+    lines = [json.loads(line) for line in Path(trail).read_text().splitlines()]
+    assert [one["step"] for one in lines] == [
+        "identity", "grant", "key", "handoff",
+        "key", "handoff", "retire",
+        "restore",
+        "reference", "secret", "key", "key", "grant", "identity",
+    ]  # fmt: skip
+    first, second = lines[2]["key_id"], lines[4]["key_id"]
+    assert [lines[at]["key_id"] for at in (5, 6, 7)] == [second, first, first]
+    assert {lines[10]["key_id"], lines[11]["key_id"]} == {first, second}
+    assert all(one["as"] for one in lines)
