@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bootstrap.errors import PullkeyError
-from bootstrap.journal import Journal
+from bootstrap.journal import Journal, TargetBusy
 from bootstrap.sandbox.faults import Fault
 from tests.conftest import World, fork_server
 from tests.killing import JOURNAL, Point, Victim, scene
@@ -115,6 +116,32 @@ def test_a_run_goes_on_with_what_an_earlier_one_left_in_the_record(tmp_path: Pat
     assert [one.step for one in record.entries] == [entry.step, "key"]
 
 
+def test_one_at_a_time_is_at_a_target_and_each_has_its_own_file(tmp_path: Path) -> None:
+    journal, other = Journal(tmp_path, "a place", "gcr gcr.io"), Journal(tmp_path, "another", "gcr gcr.io")
+    with journal.locked():
+        assert journal.descriptor is not None
+        with (
+            pytest.raises(TargetBusy, match="at work on a place on this machine"),
+            Journal(tmp_path, "a place", "").locked(),
+        ):
+            pass
+        with other.locked():
+            journal.begin("0123456789ab", "pullkey onboard gcr")
+            journal.about_to("identity", {})
+            assert other.left_behind() is None
+        # It is for nobody else to read, and no program that is started gets hold of it by itself.
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*.*")} == {0o600}
+        assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o700
+        assert not os.get_inheritable(journal.descriptor)
+    assert journal.descriptor is None
+    with journal.locked():  # given back, though what was begun is still there
+        record = journal.left_behind()
+    assert record is not None
+    with pytest.raises(PullkeyError, match="has this same Akka secret"):
+        Journal(tmp_path, "a place", "gcr us.gcr.io").check_target(record)
+    journal.check_target(record)
+
+
 @settings(
     max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )  # fmt: skip
@@ -180,7 +207,14 @@ class _DirectoryGoes(Fault):
         return hit
 
 
-@pytest.mark.parametrize("call", ["iam.CreateServiceAccount", "artifactregistry.SetIamPolicy", "iam.CreateServiceAccountKey"])  # fmt: skip
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param("iam.CreateServiceAccount", marks=pytest.mark.full),
+        pytest.param("artifactregistry.SetIamPolicy", marks=pytest.mark.full),
+        "iam.CreateServiceAccountKey",
+    ],
+)
 def test_a_journal_that_can_be_written_no_more_ends_the_run_and_nothing_is_left(call: str) -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
         directory = _state(victim) / "journal"
@@ -189,10 +223,14 @@ def test_a_journal_that_can_be_written_no_more_ends_the_run_and_nothing_is_left(
         assert ended.code == 1, ended.text
         assert f"The journal cannot be written in {directory} any more" in ended.err
         assert victim.life.there() == victim.life.before, ended.text
+        refused = victim.run()
+        assert refused.code == 2, refused.text
+        assert "PULLKEY_STATE_DIR" in refused.err
         directory.unlink()
         assert victim.run().code == 0
 
 
+@pytest.mark.full
 def test_a_journal_that_can_be_written_no_more_keeps_an_offboarding_from_beginning() -> None:
     with scene(fork_server(), "gcr", "offboard") as victim:
         there = victim.life.there()
@@ -205,6 +243,7 @@ def test_a_journal_that_can_be_written_no_more_keeps_an_offboarding_from_beginni
         assert victim.life.there() == there
 
 
+@pytest.mark.full
 def test_a_rotation_whose_journal_goes_leaves_akka_a_key_that_pulls() -> None:
     for call in ("iam.CreateServiceAccountKey", "akka.docker.add-credentials"):
         with scene(fork_server(), "gcr", "rotate") as victim:

@@ -117,6 +117,15 @@ class Registry(RuleBasedStateMachine):
 
     # -- the product ---------------------------------------------------------------------------------------------
 
+    # Under several names, so that it comes about as often as all that others do.
+    @rule()
+    def plan_and_onboard_now(self) -> None:
+        self.plan_and_onboard()
+
+    @rule()
+    def plan_and_onboard_then(self) -> None:
+        self.plan_and_onboard()
+
     @rule()
     def plan_and_onboard(self) -> None:
         with self.changing() as planning:
@@ -339,8 +348,7 @@ class Azure(Registry):
         )
 
     def since(self) -> dt.datetime:
-        now: dt.datetime = self.state.now()
-        return now - dt.timedelta(days=1)
+        return self.state.now() - dt.timedelta(days=1)
 
     @precondition(lambda self: self.application is None)
     @rule(principal=st.booleans(), secret=st.booleans())
@@ -399,12 +407,45 @@ class Azure(Registry):
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
-@pytest.mark.parametrize("registry", [Google, Azure])
-def test_what_is_planned_is_what_is_done(registry: type[Registry]) -> None:
-    run_state_machine_as_test(
-        registry,
-        settings=settings(max_examples=3, stateful_step_count=7, deadline=None, derandomize=True, suppress_health_check=SLOW),
-    )  # fmt: skip
+def _told(registry: T) -> Iterator[T]:
+    """A story is told of it: what hypothesis would choose."""
+    assert isinstance(registry, Registry)
+    registry.begin()
+    yield registry
+    registry.teardown()
+
+
+@pytest.fixture
+def google() -> Iterator[Google]:
+    yield from _told(Google())
+
+
+@pytest.fixture
+def azure() -> Iterator[Azure]:
+    yield from _told(Azure())
+
+
+def test_what_is_planned_is_what_is_done_in_google(google: Google) -> None:
+    google.an_account_of_that_name_is_made(ours=True)
+    google.somebody_grants_the_role("conditional")
+    google.somebody_registers_a_credential_under_the_same_name("same", half=True)
+    google.plan_and_onboard()
+    google.the_key_that_akka_holds_is("disabled")
+    google.the_repositorys_policy_is_emptied()
+    google.plan_and_onboard()
+    google.the_account_is_disabled_or_enabled()
+    google.plan_and_onboard()
+    google.offboard()
+
+
+def test_what_is_planned_is_what_is_done_in_azure(azure: Azure) -> None:
+    azure.an_application_of_ours_is_made(principal=False, secret=False)
+    azure.plan_and_onboard()
+    azure.the_secret_that_akka_holds_is("expired")
+    azure.plan_and_onboard()
+    azure.somebody_registers_a_credential_under_the_same_name("other", half=False)
+    azure.plan_and_onboard()
+    azure.offboard()
 
 
 @pytest.mark.full
@@ -413,5 +454,5 @@ def test_what_is_planned_is_what_is_done(registry: type[Registry]) -> None:
 def test_what_is_planned_is_what_is_done_from_anywhere(registry: type[Registry]) -> None:
     run_state_machine_as_test(
         registry,
-        settings=settings(max_examples=40, stateful_step_count=12, deadline=None, suppress_health_check=SLOW),
-    )  # fmt: skip
+        settings=settings(max_examples=25, stateful_step_count=12, deadline=None, suppress_health_check=SLOW),
+    )  # type: ignore[no-untyped-call]  # fmt: skip

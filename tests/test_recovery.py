@@ -23,6 +23,11 @@ SECOND = "second"
 MAKES_A_KEY = {"gcr": "iam.CreateServiceAccountKey", "acr": "graph.AddPassword", "acr-token": "arm.GenerateCredentials"}  # fmt: skip
 
 
+def _full(*values: object) -> Any:
+    """A case that takes long enough to be left to scripts/test-full."""
+    return pytest.param(*values, marks=pytest.mark.full)
+
+
 def _pulls(victim: Victim, name: str) -> bool:
     world = victim.life.world
     return "a pull was done" in world.run("verify", name, "--credential-stdin", stdin=world.held(name).password).err  # fmt: skip
@@ -52,7 +57,7 @@ def _clear_faults(victim: Victim) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["gcr", pytest.param("acr", marks=pytest.mark.full), pytest.param("acr-token", marks=pytest.mark.full)]
+    "kind", ["gcr", _full("acr"), _full("acr-token")]
 )  # fmt: skip
 def test_a_pull_that_works_outlives_a_run_that_fails_after_one_that_was_killed(kind: str) -> None:
     """It was killed after Akka had its key, so its identity and role are that key's, and no more a lost run's."""
@@ -69,7 +74,7 @@ def test_a_pull_that_works_outlives_a_run_that_fails_after_one_that_was_killed(k
 
 
 @pytest.mark.parametrize(
-    "kind", ["gcr", pytest.param("acr", marks=pytest.mark.full), pytest.param("acr-token", marks=pytest.mark.full)]
+    "kind", ["gcr", _full("acr"), _full("acr-token")]
 )  # fmt: skip
 def test_an_identity_that_another_record_came_to_need_stays_when_the_next_run_fails(kind: str) -> None:
     with scene(fork_server(), kind, "onboard") as victim:
@@ -99,7 +104,7 @@ FULL = [
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("kind", "fault"), [*QUICK, *(pytest.param(*one, marks=pytest.mark.full) for one in FULL)]
+    ("kind", "fault"), [*QUICK, *(_full(*one) for one in FULL)]
 )  # fmt: skip
 def test_what_cannot_be_undone_is_named_with_what_removes_it_and_stops_nothing_else(
     kind: str, fault: str
@@ -166,6 +171,7 @@ def _keys(victim: Victim) -> dict[str, str]:
     return {key_id(line): line for line in victim.life.there() - victim.life.before if is_key(line)}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("kind", "command"), SWITCHED)
 def test_a_key_that_a_lost_rotation_replaced_is_taken_out_of_use(kind: str, command: str) -> None:
     with scene(fork_server(), kind, command) as victim:
@@ -184,6 +190,7 @@ def test_a_key_that_a_lost_rotation_replaced_is_taken_out_of_use(kind: str, comm
         assert _pulls(victim, victim.name)
 
 
+@pytest.mark.full
 def test_a_key_that_somebody_has_switched_off_or_deleted_meanwhile_is_left_as_it_is() -> None:
     with scene(fork_server(), "gcr", "rotate") as victim:
         life = victim.life
@@ -200,6 +207,7 @@ def test_a_key_that_somebody_has_switched_off_or_deleted_meanwhile_is_left_as_it
         assert done.code == 0, done.text
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("command", ["rotate", "rotate --keep-old 0"])
 def test_a_replaced_key_that_cannot_be_taken_out_of_use_is_named(command: str) -> None:
     with scene(fork_server(), "gcr", command) as victim:
@@ -214,6 +222,7 @@ def test_a_replaced_key_that_cannot_be_taken_out_of_use_is_named(command: str) -
         assert _pulls(victim, victim.name)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["gcr", "acr"])
 def test_an_offboarding_that_was_lost_is_ended_by_an_onboarding_too(kind: str) -> None:
     """Akka has forgotten which keys it held; the journal has not, nor the one that was on its way out."""
@@ -232,6 +241,7 @@ def test_an_offboarding_that_was_lost_is_ended_by_an_onboarding_too(kind: str) -
         assert life.there() == life.before
 
 
+@pytest.mark.full
 def test_keys_of_a_lost_offboarding_that_cannot_be_deleted_are_named() -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
         life = victim.life
@@ -257,7 +267,7 @@ def _replaced_and_killed(victim: Victim) -> tuple[str, set[str]]:
     return victim.life.name, first
 
 
-@pytest.mark.parametrize("command", ["onboard", "rotate", "offboard"])
+@pytest.mark.parametrize("command", [*map(_full, ["onboard", "rotate"]), "offboard"])
 def test_what_stood_behind_a_record_that_a_lost_run_replaced_goes(command: str) -> None:
     with scene(fork_server(), "gcr", "rotate") as victim:
         life = victim.life
@@ -270,6 +280,7 @@ def test_what_stood_behind_a_record_that_a_lost_run_replaced_goes(command: str) 
             assert life.there() == life.before, done.text
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("command", ["onboard", "offboard"])
 def test_what_stood_behind_a_record_that_a_lost_run_replaced_is_named_where_it_cannot_be_found(
     command: str,
@@ -299,6 +310,7 @@ def test_what_a_lost_run_for_another_target_has_made_is_for_that_target_to_end()
         assert victim.life.there() == there
 
 
+@pytest.mark.full
 def test_nothing_is_cleared_up_before_akka_can_be_asked() -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
         assert victim.killed(Point("akka.docker.add-credentials", 1, "before"))
@@ -311,6 +323,7 @@ def test_nothing_is_cleared_up_before_akka_can_be_asked() -> None:
         assert victim.run().code == 0
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("command", ["onboard", "offboard"])
 def test_nothing_is_cleared_up_without_being_asked(command: str) -> None:
     with scene(fork_server(), "gcr", "rotate --keep-old 0") as victim:
@@ -324,6 +337,7 @@ def test_nothing_is_cleared_up_without_being_asked(command: str) -> None:
         assert victim.life.there() == there
 
 
+@pytest.mark.full
 def test_an_offboarding_that_is_declined_changes_nothing() -> None:
     with scene(fork_server(), "gcr", "offboard") as victim:
         there = victim.life.there()
@@ -363,6 +377,7 @@ def _meanwhile(victim: Victim, call: str, happens: Callable[[], object], **fault
 ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
 
 
+@pytest.mark.full
 def test_an_identity_for_which_another_machine_has_made_a_key_meanwhile_stays() -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
         state = victim.life.world.cloud.state
@@ -380,6 +395,7 @@ def test_an_identity_for_which_another_machine_has_made_a_key_meanwhile_stays() 
         assert "clearing up after it" not in victim.run().err
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("call", ["iam.ListServiceAccountKeys#2", "akka.docker.add-credentials"])
 def test_what_a_run_has_made_goes_where_it_cannot_be_seen_whether_others_use_it(call: str) -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
@@ -393,7 +409,7 @@ def test_what_a_run_has_made_goes_where_it_cannot_be_seen_whether_others_use_it(
         assert victim.life.there() == victim.life.before, failed.text
 
 
-@pytest.mark.parametrize("command", ["onboard", "rotate"])
+@pytest.mark.parametrize("command", [_full("onboard"), "rotate"])
 def test_a_key_that_akka_may_hold_stays_when_the_cli_goes_away(command: str) -> None:
     with scene(fork_server(), "gcr", command) as victim:
         cli = victim.life.world.akka.cli
@@ -406,6 +422,7 @@ def test_a_key_that_akka_may_hold_stays_when_the_cli_goes_away(command: str) -> 
         assert _pulls(victim, victim.life.name)
 
 
+@pytest.mark.full
 def test_a_record_that_another_run_has_put_there_meanwhile_is_not_taken_away() -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
         world = victim.life.world
@@ -426,6 +443,7 @@ def test_a_record_that_another_run_has_put_there_meanwhile_is_not_taken_away() -
 # -- a key on its way out ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_a_replaced_key_that_is_gone_when_its_turn_comes_is_gone() -> None:
     with scene(fork_server(), "gcr", "rotate") as victim:
         account = victim.life.world.cloud.state.account(ACCOUNT)
@@ -436,6 +454,7 @@ def test_a_replaced_key_that_is_gone_when_its_turn_comes_is_gone() -> None:
         assert f"key {old} was gone already" in done.err
 
 
+@pytest.mark.full
 def test_a_replaced_key_that_may_not_be_switched_off_fails_nothing_and_is_named() -> None:
     with scene(fork_server(), "gcr", "rotate") as victim:
         old = victim.life.link.key_id
@@ -450,6 +469,7 @@ def test_a_replaced_key_that_may_not_be_switched_off_fails_nothing_and_is_named(
         assert old not in _keys(victim)
 
 
+@pytest.mark.full
 def test_a_rotation_that_cannot_be_taken_back_says_why() -> None:
     with scene(fork_server(), "gcr", "rotate") as victim:
         life = victim.life
@@ -469,6 +489,7 @@ def test_a_rotation_that_cannot_be_taken_back_says_why() -> None:
         assert f"Key {old} is deleted, which cannot be taken back" in restored()
 
 
+@pytest.mark.full
 def test_a_key_that_azure_cannot_switch_off_was_never_off() -> None:
     with scene(fork_server(), "acr", "rotate") as victim:
         assert victim.run().code == 0
@@ -477,6 +498,7 @@ def test_a_key_that_azure_cannot_switch_off_was_never_off() -> None:
         assert "was never switched off" in told.err
 
 
+@pytest.mark.full
 def test_a_replaced_key_goes_at_once_where_the_one_after_it_is_gone() -> None:
     """Nobody can say since when Akka holds a key that is not there."""
     with scene(fork_server(), "gcr", "rotate") as victim:
@@ -490,6 +512,7 @@ def test_a_replaced_key_goes_at_once_where_the_one_after_it_is_gone() -> None:
         assert _pulls(victim, victim.name)
 
 
+@pytest.mark.full
 def test_keys_of_another_identity_are_not_this_ones_to_retire() -> None:
     with scene(fork_server(), "gcr", "rotate") as victim:
         life = victim.life
@@ -504,6 +527,7 @@ def test_keys_of_another_identity_are_not_this_ones_to_retire() -> None:
 # -- an offboarding that cannot go on ----------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("call", "there"), [("akka.docker.remove-credentials", True), ("akka.secrets.delete", False)]
 )
@@ -526,6 +550,7 @@ def test_nothing_behind_a_credential_goes_that_akka_still_has(call: str, there: 
         assert life.there() == life.before
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["gcr", "acr", "acr-token"])
 def test_what_an_offboarding_cannot_remove_is_named_and_the_rest_goes(kind: str) -> None:
     calls = {
@@ -542,6 +567,7 @@ def test_what_an_offboarding_cannot_remove_is_named_and_the_rest_goes(kind: str)
             assert not any(line.startswith("akka shop") for line in victim.life.there())
 
 
+@pytest.mark.full
 def test_an_offboarding_that_is_interrupted_is_gone_on_with() -> None:
     with scene(fork_server(), "gcr", "offboard") as victim:
         with victim.held_at("akka.docker.remove-credentials#1=slow=2") as (_, ending):
@@ -554,6 +580,7 @@ def test_an_offboarding_that_is_interrupted_is_gone_on_with() -> None:
         assert victim.life.there() == victim.life.before
 
 
+@pytest.mark.full
 def test_where_nothing_is_left_behind_a_replaced_record_there_is_nothing_to_remove() -> None:
     with scene(fork_server(), "gcr", "rotate") as victim:
         life = victim.life
