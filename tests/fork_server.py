@@ -31,6 +31,9 @@ from types import ModuleType, TracebackType
 from typing import Any, NoReturn, Self
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests import mutants  # noqa: E402  - where it is run as a program, only now
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,14 @@ class ForkServer:
             time.sleep(0.02)
         self._number = 0
         self._lock = threading.Lock()
+        self._owner = os.getpid()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if os.getpid() != self._owner:
+            return  # of a fork, whose parent goes on with it
         self._server.terminate()
         self._server.communicate(timeout=10)
         self._directory.cleanup()
@@ -89,7 +95,7 @@ class ForkServer:
         with self._lock:
             self._number += 1
             number = self._number
-        base = str(self._address.with_name(str(number)))
+        base = str(self._address.with_name(f"{os.getpid()}-{number}"))
         Path(f"{base}.in").write_text(stdin or "", encoding="utf-8")
         begin = time.monotonic()
         with socket.socket(socket.AF_UNIX) as connection:
@@ -100,6 +106,7 @@ class ForkServer:
                 "env": dict(env),
                 "base": base,
                 "folder": str(Path.cwd()),
+                "mutant": os.environ.get(mutants.VARIABLE, ""),
             }
             connection.sendall(json.dumps(asked).encode() + b"\n")
             answers = connection.makefile()
@@ -124,7 +131,6 @@ class ForkServer:
 
 
 def _serve(address: str) -> None:
-    sys.path.insert(0, str(ROOT))
     warnings.simplefilter("ignore")
     importlib.import_module("bootstrap.cli")
     watch = _load_watch()
@@ -198,6 +204,8 @@ def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[sock
         os.environ.update(asked["env"])
         sys.argv = ["pullkey", *asked["argv"]]
         _read_environment_again()
+        if asked["mutant"]:
+            mutants.apply(asked["mutant"])
         if folder := os.environ.get("PULLKEY_TESTS_WATCH"):
             watch.begin(folder)
         code = _run(asked["program"])

@@ -295,6 +295,34 @@ def test_what_stood_behind_a_record_that_a_lost_run_replaced_is_named_where_it_c
         assert f"keys delete {key}" in done.text
 
 
+@pytest.mark.full
+def test_a_key_that_nobody_may_delete_is_named_by_each_run_that_clears_up() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        assert victim.killed(Point("akka.docker.add-credentials", 1, "before"))
+        (lost,) = set(_keys(victim)) - {victim.life.link.key_id}
+        victim.life.world.fault("iam.DeleteServiceAccountKey=403*forever")
+        told = victim.life.onboard("--output", "json")
+        assert told.code == 6, told.text
+        (left,) = told.json["left_over"]
+        assert lost in left["what"]
+        assert f"keys delete {lost}" in left["command"]
+        # It was told, so it is not told again.
+        _clear_faults(victim)
+        assert victim.life.onboard().code == 0
+
+
+@pytest.mark.full
+def test_what_a_lost_run_made_beside_its_key_goes_if_the_next_one_fails() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        assert victim.killed(Point("akka.docker.add-credentials", 1, "before"))
+        (lost,) = _keys(victim)
+        victim.life.world.fault(f"{MAKES_A_KEY['gcr']}=403*forever")
+        failed = victim.run()
+        assert failed.code == 1, failed.text
+        assert victim.life.there() == victim.life.before
+        assert f"undone: deleted key {lost}" in failed.err
+
+
 # -- what else may stand in the way ------------------------------------------------------------------------------------
 
 
