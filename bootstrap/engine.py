@@ -708,7 +708,9 @@ class Run:
         """What a person would type to undo a step."""
         if step.name == "key":
             return self.session.delete_key_command(entry.known.get("key_id") or "KEY_ID")
-        return filled_in(_first_line(step.script().undo), self.session.script_variables())
+        command = filled_in(_first_line(step.script().undo), self.session.script_variables())
+        # What only a whole script knows nobody can type; but the journal stays, and the next run clears up by it.
+        return self.wishes.command if not command or "$" in command else command
 
     async def _recover(self, lost: Record) -> None:
         """Clear up after a run that did not end. Identity and grant stay: this run wants the same ones.

@@ -102,11 +102,6 @@ class Recovery:
         except StillThere as finding:
             self.left_over.append(LeftOver(finding.what, finding.command))
             return
-        except PullkeyError as error:
-            what = f"what run {self._run_id} did to {_first_down(step.title)} ({error.what})"
-            command = self._session.delete_key_command(entry.known.get("key_id") or "KEY_ID")
-            self.left_over.append(LeftOver(what, command))
-            return
         self._tell(undone)
         self._journal.forget(entry)
 
@@ -147,10 +142,6 @@ class Recovery:
         except PullkeyError as error:
             command = self._session.delete_key_command(key_id)
             self.left_over.append(LeftOver(f"key {key_id} ({error.what})", command))
-
-    @property
-    def _run_id(self) -> str:
-        return self._journal.record.run_id if self._journal.record else ""
 
     def _tell(self, undone: str) -> None:
         if undone:
@@ -214,7 +205,3 @@ def _told(key: KeyFacts, identity: str, command: str) -> str:
         f"Key {key.key_id} of {identity}{when} stands in no record that Akka shows here: a run that did not end may have left "
         f"it. If no pullkey is at work elsewhere and nobody uses it, delete it: {command}"
     )
-
-
-def _first_down(text: str) -> str:
-    return text[:1].lower() + text[1:]

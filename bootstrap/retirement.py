@@ -21,9 +21,8 @@ RETIRE = "retire"
 
 def grace_over(holds: KeyFacts | None, grace: dt.timedelta) -> bool:
     """Whether the key that was replaced has been left long enough: since Akka holds the one that replaced it."""
-    if holds is None or holds.created is None:
-        return True
-    return dt.datetime.now(dt.UTC) - holds.created >= grace
+    since = holds.created if holds is not None else None
+    return since is None or dt.datetime.now(dt.UTC) - since >= grace
 
 
 class ClearStep(Step):

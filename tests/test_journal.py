@@ -140,6 +140,7 @@ def test_one_at_a_time_is_at_a_target_and_each_has_its_own_file(tmp_path: Path) 
     with pytest.raises(PullkeyError, match="has this same Akka secret"):
         Journal(tmp_path, "a place", "gcr us.gcr.io").check_target(record)
     journal.check_target(record)
+    assert Journal.all_left_behind(tmp_path) == [record]
 
 
 @settings(

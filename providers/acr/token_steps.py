@@ -403,13 +403,19 @@ class TokenKey(Step):
         name, slot, key_id = intent["token"], intent["slot"], intent.get("key_id")
         if session.token_made and key_id:
             return ""  # it goes with the token, which this run made and now removes
+        if not (self._sent or intent.get("lost")):
+            return ""  # nothing was asked for, so what is there is somebody else's
         try:
             registry = await session.registry()
-            if key_id is None and (self._lost or not self._sent):
+            if key_id is None and (self._lost or intent.get("lost")):
                 await asyncio.sleep(_SETTLE_SECONDS)  # a call without an answer may show late
             token = await session.tokens.token(registry, name)
             there = token.slot(slot) if token else None
-            if token is None or there is None or there.key_id == intent["before"]:
+            if (
+                token is None
+                or there is None
+                or there.key_id in (intent["before"], *intent.get("in_use", ()))
+            ):
                 return ""
             if key_id is None and not _of_that_call(there.created, intent["at"]):
                 raise StillThere(
