@@ -348,7 +348,8 @@ class Azure(Registry):
         )
 
     def since(self) -> dt.datetime:
-        return self.state.now() - dt.timedelta(days=1)
+        now: dt.datetime = self.state.now()
+        return now - dt.timedelta(days=1)
 
     @precondition(lambda self: self.application is None)
     @rule(principal=st.booleans(), secret=st.booleans())
@@ -455,4 +456,4 @@ def test_what_is_planned_is_what_is_done_from_anywhere(registry: type[Registry])
     run_state_machine_as_test(
         registry,
         settings=settings(max_examples=25, stateful_step_count=12, deadline=None, suppress_health_check=SLOW),
-    )  # type: ignore[no-untyped-call]  # fmt: skip
+    )  # fmt: skip
