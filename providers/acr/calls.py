@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from bootstrap.errors import PullkeyError, StepFailed
+from bootstrap.refusal import HttpRefused
 from bootstrap.words import one_line
 
 T = TypeVar("T")
@@ -18,38 +19,15 @@ class NoLogin(PullkeyError):
     """There is no usable Azure login."""
 
 
-class CallRefused(Exception):
-    """A call that Azure refused, or did not answer.
-
-    Args:
-        status: the HTTP status; 0 if there was no answer.
-        code: Azure's name of the error, `AuthorizationFailed`; "" if it gave none.
-        message: its own words.
-    """
+class CallRefused(HttpRefused):
+    """A call that Azure refused, or did not answer; `code` is Azure's name of the error, as `AuthorizationFailed`."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(f"{status} {code}")
-        self.status = status
-        self.code = code
-        self.message = message
-
-    @property
-    def missing(self) -> bool:
-        return self.status == 404
+        super().__init__(status, message, code)
 
     @property
     def forbidden(self) -> bool:
         return self.status in (401, 403)
-
-    @property
-    def unanswered(self) -> bool:
-        """It may have been done all the same."""
-        return self.status in {0, 408} or self.status >= 500
-
-    @property
-    def busy(self) -> bool:
-        """It says nothing about the call itself, only that it should come again."""
-        return self.unanswered or self.status == 429
 
     @property
     def said(self) -> str:

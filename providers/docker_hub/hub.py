@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 from bootstrap.errors import PullkeyError, StepFailed
 from bootstrap.lean import httpx
 from bootstrap.provider import RunContext
+from bootstrap.refusal import HttpRefused
 from bootstrap.secret import Secret
 from bootstrap.settings import endpoint
 from bootstrap.waiting import Deadline, wait_out
@@ -48,7 +49,7 @@ class NotAsked(PullkeyError):
     """Docker Hub needs a login, and there is none."""
 
 
-class HubRefused(Exception):
+class HubRefused(HttpRefused):
     """A call that Docker Hub refused, or did not answer as it should.
 
     Args:
@@ -61,25 +62,9 @@ class HubRefused(Exception):
     def __init__(
         self, status: int, message: str, *, retry_after: float = 0.0, second_factor: bool = False
     ) -> None:
-        super().__init__(f"{status}")
-        self.status = status
-        self.message = message
+        super().__init__(status, message)
         self.retry_after = retry_after
         self.second_factor = second_factor
-
-    @property
-    def missing(self) -> bool:
-        return self.status == 404
-
-    @property
-    def unanswered(self) -> bool:
-        """It may have been done all the same."""
-        return self.status in {0, 408} or self.status >= 500
-
-    @property
-    def busy(self) -> bool:
-        """It says nothing about the call itself, only that it should come again."""
-        return self.unanswered or self.status == 429
 
     @property
     def said(self) -> str:
