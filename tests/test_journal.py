@@ -143,6 +143,29 @@ def test_one_at_a_time_is_at_a_target_and_each_has_its_own_file(tmp_path: Path) 
     assert Journal.all_left_behind(tmp_path) == [record]
 
 
+def test_a_step_is_not_begun_whose_intent_cannot_be_written(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "a place", "gcr gcr.io")
+    with journal.locked():
+        journal.begin("0123456789ab", "pullkey onboard gcr")
+        first = journal.about_to("identity", {})
+        open_files = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(3):
+            journal.has_made(first, {"id": 1})
+        assert len(list(Path("/proc/self/fd").iterdir())) == open_files
+        shutil.rmtree(tmp_path / "journal")
+        (tmp_path / "journal").touch()
+        with pytest.raises(PullkeyError, match="cannot be written"):
+            journal.about_to("key", {})
+        with pytest.raises(PullkeyError, match="cannot be written"):
+            journal.has_made(first, {"id": 2})
+        # What was made is known all the same, for its undo; what was not begun is not.
+        assert journal.record is not None
+        assert [entry.known for entry in journal.record.entries] == [{"id": 2, "answered": True}]
+        journal.forget(first)
+        assert journal.record.entries == []
+        journal.end()
+
+
 @settings(
     max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )  # fmt: skip

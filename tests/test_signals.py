@@ -1,0 +1,91 @@
+"""Ctrl-C, SIGTERM and a terminal that closes, at every call that changes something, and once more while it is undone."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from bootstrap.sandbox.faults import Fault
+from tests.conftest import fork_server
+from tests.killing import JOURNAL, Point, Victim, is_key, key_id, points, scene, wait_until
+from tests.test_life import KINDS
+from tests.test_recovery import REFUSED, _all_is_named, _clear_faults, undoing
+
+NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+def _calls(kind: str, command: str) -> list[Point]:
+    return [one for one in points(fork_server(), kind, command) if one.where != JOURNAL and one.when == "after"]  # fmt: skip
+
+
+def _signalled(victim: Victim, point: Point, number: int) -> None:
+    """It comes while a call is on its way, whose answer is waited for; then all is undone, or named."""
+    before = victim.life.there()
+    with victim.held_at(f"{point.where}#{point.number}=slow=1.5") as (fault, ending):
+        reached = fault.times == 0 or fault.taken
+        victim.signal(number)
+        ended = ending.result()
+    assert reached, f"{point} was not reached: {ended.text}"
+    # After the last call there may be nothing left to be interrupted.
+    assert ended.code in (0, 6, 130), f"{point}: {ended.text}"
+    if ended.code == 130:
+        assert "Interrupted: " in ended.err
+        assert victim.life.there() == before, f"{point}: {ended.text}"
+    if ended.code == 6:
+        _all_is_named(victim, ended.text, before)
+
+
+def test_a_signal_while_a_key_is_made_undoes_all() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        _signalled(victim, Point("iam.CreateServiceAccountKey", 1, "after"), signal.SIGTERM)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_signal_at_any_call_of_an_onboarding_undoes_all(kind: str, number: int) -> None:
+    for point in _calls(kind, "onboard"):
+        with scene(fork_server(), kind, "onboard") as victim:
+            _signalled(victim, point, number)
+
+
+def _signalled_again(kind: str, call: str, number: int) -> None:
+    """Once more while it is undone: it stops at once, says what may be left, and the next run clears it up."""
+    with scene(fork_server(), kind, "onboard") as victim:
+        life = victim.life
+        life.world.fault(REFUSED)
+        hangs = Fault.parse(f"{call}=hang")
+        life.world.running.sandbox.faults.faults.append(hangs)
+        with victim.running() as ending:
+            wait_until(lambda: hangs.taken > 0 or ending.done())
+            assert hangs.taken, ending.result().text
+            for _ in range(2):
+                victim.signal(number)
+            ended = ending.result()
+        assert ended.code == 130, f"{call}: {ended.text}"
+        assert "Stopped at once" in ended.err
+        assert "Run this again, which clears up first" in ended.err
+        _clear_faults(victim)
+        done = victim.run()
+        assert done.code in (0, 6), f"{call}: {done.text}"
+        keys = {key_id(line) for line in life.there() - life.before if is_key(line)}
+        assert all(key == life.link.key_id or key in done.text for key in keys), f"{call}: {done.text}"
+        gone = life.command("offboard", life.name)
+        _all_is_named(victim, done.text + gone.text, life.before)
+
+
+def test_a_second_signal_while_a_key_is_undone_leaves_it_to_the_next_run() -> None:
+    _signalled_again("gcr", "iam.DeleteServiceAccountKey", signal.SIGINT)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if KINDS[kind].minted])
+def test_a_second_signal_at_any_call_of_the_undoing_leaves_the_rest_to_the_next_run(
+    kind: str, number: int
+) -> None:
+    for call in undoing(kind):
+        _signalled_again(kind, call, number)
