@@ -348,8 +348,7 @@ class Azure(Registry):
         )
 
     def since(self) -> dt.datetime:
-        now: dt.datetime = self.state.now()
-        return now - dt.timedelta(days=1)
+        return self.world.running.sandbox.now() - dt.timedelta(days=1)
 
     @precondition(lambda self: self.application is None)
     @rule(principal=st.booleans(), secret=st.booleans())
@@ -456,4 +455,4 @@ def test_what_is_planned_is_what_is_done_from_anywhere(registry: type[Registry])
     run_state_machine_as_test(
         registry,
         settings=settings(max_examples=25, stateful_step_count=12, deadline=None, suppress_health_check=SLOW),
-    )  # fmt: skip
+    )
