@@ -91,7 +91,8 @@ class Recovery:
         Raises:
             PullkeyError: it cannot be seen; then nothing may be decided.
         """
-        if all(entry.step in ("key", RETIRE, OFFBOARD) for entry in lost.entries):
+        beside = {step.name for step in self._session.steps} - {"key"}
+        if not any(entry.step in beside for entry in lost.entries):
             return False
         link, _ = await recorded_link(self._session, held)
         return link is not None or any(key.key_id in in_use for key in await self._session.keys_of_ours())
