@@ -180,9 +180,10 @@ def test_a_key_that_a_lost_rotation_replaced_is_taken_out_of_use(kind: str, comm
         old = victim.life.link.key_id
         assert victim.killed(REGISTERED)
         # Whichever command comes next does it, not only the same.
-        done = victim.life.onboard()
+        done = victim.life.onboard("--output", "json")
         assert done.code == 0, done.text
         assert victim.life.link.key_id != old
+        assert any(old in undone for undone in done.json["undone"])
         if command == "rotate":
             assert _keys(victim)[old].endswith("disabled=True")
             assert f"undone: switched off key {old}" in done.err
