@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -359,3 +365,58 @@ def test_one_registry_at_a_time_leaves_the_same_trail(gcr: World, tmp_path: Path
     assert [lines[at]["key_id"] for at in (5, 6, 7)] == [second, first, first]
     assert {lines[10]["key_id"], lines[11]["key_id"]} == {first, second}
     assert all(one["as"] for one in lines)
+
+
+def test_whoever_is_interrupted_ends_what_is_at_work_in_order_and_begins_nothing_more(gcr: World, file: Path) -> None:  # fmt: skip
+    gcr.running.sandbox.gate.latency = 0.1
+    command = [sys.executable, "-m", "bootstrap", "apply", "-f", str(file), "--yes"]
+    child = subprocess.Popen(command, env=gcr.environment(), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)  # fmt: skip
+    assert child.stderr is not None
+    said = ""
+    for line in child.stderr:
+        said += line
+        if line.startswith("[1/3]"):
+            child.send_signal(signal.SIGTERM)
+            break
+    said += child.stderr.read()
+    assert child.wait() == 130, said
+    gcr.said.append(said)
+    gcr._remember_passwords()
+    assert "Interrupted: waiting for the calls under way" in said
+    email = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
+    held = {name for project in ("shop", "billing") for name in gcr.names(project)} - {"docker-credentials"}
+    assert 1 <= len(held) <= 2
+    gcr.running.sandbox.gate.latency = 0
+    assert applied(gcr, file)
+    assert actions(planned(gcr, file)) == ["keep", "keep", "keep"]
+    made = {key for key, one in gcr.cloud.state.account(email).keys.items() if not one.system_managed}
+    held_now = {json.loads(gcr.held(name, project).password)["private_key_id"] for name, project in ((CONTAINERS, "shop"), (TOOLS, "shop"), (CONTAINERS, "billing"))}  # fmt: skip
+    assert made == held_now, "no key is left that nobody holds"
+
+
+def test_in_a_terminal_a_table_shows_who_is_at_work_and_the_end_is_plain(gcr: World, file: Path) -> None:
+    gcr.running.sandbox.gate.latency = 0.05
+    main, other = pty.openpty()
+    command = [sys.executable, "-m", "bootstrap", "apply", "-f", str(file), "--yes"]
+    env = {**gcr.environment(), "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30", "NO_COLOR": ""}
+    child = subprocess.Popen(command, env=env, stderr=other, stdin=subprocess.DEVNULL)
+    os.close(other)
+    said = b""
+    while True:
+        try:
+            piece = os.read(main, 65_536)
+        except OSError:  # what a terminal says whose other side has gone
+            break
+        if not piece:
+            break
+        said += piece
+    os.close(main)
+    assert child.wait() == 0
+    text = said.decode()
+    gcr.said.append(text)
+    gcr._remember_passwords()
+    assert "Working on 0 of 3" in text
+    assert "handshake" in text
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+    assert plain.rstrip().endswith("3 targets: 3 done.")
+    assert "\x1b[?25h" in text, "the cursor is shown again"
