@@ -420,3 +420,20 @@ def test_in_a_terminal_a_table_shows_who_is_at_work_and_the_end_is_plain(gcr: Wo
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
     assert plain.rstrip().endswith("3 targets: 3 done.")
     assert "\x1b[?25h" in text, "the cursor is shown again"
+
+
+def test_what_a_lost_run_has_made_and_others_use_meanwhile_is_not_undone_by_the_next(gcr: World) -> None:
+    """The service account of a run that was killed was found by another target, whose pulls must go on."""
+    server = "europe-west1-docker.pkg.dev/acme-shop"
+    killed = subprocess.run(
+        [sys.executable, "-m", "tests.dying", "onboard", "gcr", "--server", f"{server}/containers", "--yes"],
+        env={**gcr.environment(), "PULLKEY_TEST_DIES": "after 4"},
+        cwd=Path(__file__).parent.parent, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL
+    assert gcr.onboard("--server", f"{server}/tools").code == 0
+    gcr.fault("akka.docker.add-credentials=403*1")
+    failed = gcr.onboard("--server", f"{server}/containers")
+    assert failed.code == 1, failed.err
+    assert "this stays, since key" in failed.err
+    assert gcr.run("verify", TOOLS).code == 0
