@@ -437,3 +437,19 @@ def test_what_a_lost_run_has_made_and_others_use_meanwhile_is_not_undone_by_the_
     assert failed.code == 1, failed.err
     assert "this stays, since key" in failed.err
     assert gcr.run("verify", TOOLS).code == 0
+
+
+def test_one_application_serves_many_registries_or_each_has_its_own(acr: World, tmp_path: Path) -> None:
+    file = tmp_path / "registries.yaml"
+    two = "targets:\n  - {provider: acr, registry: acmeshop, akka-project: shop}\n  - {provider: acr, registry: acmeabac, akka-project: shop}\n"  # fmt: skip
+    file.write_text(f"version: 1\n{two}")
+    applied(acr, file)
+    names = {acr.held(name).username for name in ("acmeshop-azurecr-io", "acmeabac-azurecr-io")}
+    assert len(names) == 1
+    assert acr.run("offboard", "-f", str(file), "--all", "--yes").code == 0
+    file.write_text(f"version: 1\ndefaults:\n  acr:\n    app: per-registry\n{two}")
+    applied(acr, file)
+    names = {acr.held(name).username for name in ("acmeshop-azurecr-io", "acmeabac-azurecr-io")}
+    assert len(names) == 2
+    assert {"akka-docker-reader-acmeshop", "akka-docker-reader-acmeabac"} <= {one.display_name for one in acr.cloud.state.applications}  # fmt: skip
+    assert actions(planned(acr, file)) == ["keep", "keep"]
