@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -453,3 +454,32 @@ def test_one_application_serves_many_registries_or_each_has_its_own(acr: World, 
     assert len(names) == 2
     assert {"akka-docker-reader-acmeshop", "akka-docker-reader-acmeabac"} <= {one.display_name for one in acr.cloud.state.applications}  # fmt: skip
     assert actions(planned(acr, file)) == ["keep", "keep"]
+
+
+def test_what_changes_while_a_person_is_asked_is_seen_and_nothing_unplanned_is_done(gcr: World, file: Path) -> None:  # fmt: skip
+    file.write_text(
+        FILE.partition("  - provider: gcr\n    server: europe-west1-docker.pkg.dev/acme-shop/tools")[0]
+    )
+    key = applied(gcr, file)[f"shop/{CONTAINERS}"]["key_id"]
+    email = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
+    del gcr.cloud.state.account(email).keys[key]
+    main, other = pty.openpty()
+    command = [sys.executable, "-m", "bootstrap", "apply", "-f", str(file)]
+    child = subprocess.Popen(command, env=gcr.environment(), stdin=other, stderr=other)
+    os.close(other)
+    said = b""
+    while b"Do this for 1 target?" not in said:
+        said += os.read(main, 65_536)
+    policy = gcr.cloud.state.projects["acme-shop"].repositories["europe-west1", "containers"].policy
+    now = policy.read(3)
+    now.bindings[0].members.remove(f"serviceAccount:{email}")
+    policy.write(now, audit_configs=False, now=gcr.running.sandbox.now())
+    before = len(gcr.changes())
+    os.write(main, b"y\n")
+    with contextlib.suppress(OSError):
+        while piece := os.read(main, 65_536):
+            said += piece
+    os.close(main)
+    assert child.wait() == 3, said.decode()
+    assert "This was not planned: Grant roles/artifactregistry.reader" in said.decode()
+    assert len(gcr.changes()) == before

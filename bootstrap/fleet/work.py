@@ -105,6 +105,8 @@ class Crew:
     async def do(self, plan: Sequence[Planned]) -> list[Ended]:
         """Do what was planned; removals come last, so that none takes away what another target has just found."""
         self.changing = True
+        # It may be long since the plan was made: a person was asked.
+        self.office.shared.forget()
         going = [one for one in plan if one.action.changes]
         self.board.begin("changing", len(going))
         ended = {one.entry.number: _without_work(one) for one in plan if not one.action.changes}

@@ -20,6 +20,10 @@ class Facts:
     def _once(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Once[Any]:
         return self._asked.setdefault(key, Once(ask, passing))
 
+    def forget(self) -> None:
+        """Whoever asks from now on asks anew."""
+        self._asked.clear()
+
     def account(self, resource: str) -> Once[Any]:
         """The service account, or None if there is none."""
         return self._once(("account", resource), lambda: self._account(resource))
