@@ -76,7 +76,7 @@ def test_what_is_planned_is_applied_and_a_second_run_changes_nothing(gcr: World,
     assert [one["result"] for one in done.values()] == ["done", "done", "done"]
     assert all(one["proven"] for one in done.values())
     # One account for all three, made once.
-    assert gcr.changes().count("iam.CreateServiceAccount") == 1
+    assert gcr.calls("iam.CreateServiceAccount") == 1
     assert len({one["key_id"] for one in done.values()}) == 3
     assert gcr.held(CONTAINERS).password != gcr.held(CONTAINERS, "billing").password
     before = len(gcr.changes())
@@ -130,6 +130,18 @@ def test_one_that_fails_stops_no_other_and_a_further_run_does_only_what_is_left(
     again = applied(gcr, file, code=4)
     assert sorted(one["result"] for one in again.values()) == ["done", "refused", "unchanged", "unchanged"]
     assert gcr.changes().count("iam.CreateServiceAccountKey") == keys + 1
+
+
+def test_the_first_of_an_identity_goes_alone_and_if_it_fails_the_next_makes_it_anew(gcr: World, file: Path) -> None:  # fmt: skip
+    gcr.running.sandbox.gate.latency = 0.05
+    gcr.fault("iam.CreateServiceAccountKey=403*1")
+    done = applied(gcr, file, code=4)
+    first, *others = done.values()
+    assert first["result"] == "failed"
+    assert "deleted the service account akka-docker-reader@acme-shop.iam.gserviceaccount.com" in first["undone"]
+    assert [one["result"] for one in others] == ["done", "done"]
+    assert gcr.calls("iam.CreateServiceAccount") == 2
+    assert sorted(actions(planned(gcr, file))) == ["create", "keep", "keep"]
 
 
 def test_a_saved_plan_is_done_as_it_stands(gcr: World, file: Path, tmp_path: Path) -> None:

@@ -121,8 +121,10 @@ class Crew:
         entry = planned.entry
         async with self.turns.making(entry) as turn:
             result = await self._timed(planned, lambda: self._made(planned))
-            # Of one that failed what it made is undone, so the next one begins anew.
             turn.there = not result.failed
+            if result.failed:
+                # What it made is undone, so the next one looks anew.
+                self.office.shared.forget()
         return self._told(result)
 
     async def _made(self, planned: Planned) -> Ended:
