@@ -138,7 +138,9 @@ def test_the_first_of_an_identity_goes_alone_and_if_it_fails_the_next_makes_it_a
     done = applied(gcr, file, code=4)
     first, *others = done.values()
     assert first["result"] == "failed"
-    assert "deleted the service account akka-docker-reader@acme-shop.iam.gserviceaccount.com" in first["undone"]
+    assert (
+        "deleted the service account akka-docker-reader@acme-shop.iam.gserviceaccount.com" in first["undone"]
+    )
     assert [one["result"] for one in others] == ["done", "done"]
     assert gcr.calls("iam.CreateServiceAccount") == 2
     assert sorted(actions(planned(gcr, file))) == ["create", "keep", "keep"]
