@@ -650,13 +650,16 @@ class Run:
 
     async def _undo_all(self) -> None:
         """Last in, first out; one that fails stops no other, except where Akka holds the key that would go."""
-        rivals: list[str] | None = None
+        rivals: dict[bool, list[str]] = {}
         for step, entry in reversed(self._entries):
             if step in self.session.steps and step.name != "key":
-                rivals = await self._rivals() if rivals is None else rivals
-                if rivals:
+                lost = bool(entry.intent.get("lost"))
+                if lost not in rivals:
+                    # What a lost run had made was there for others to find before this one began.
+                    rivals[lost] = await self._rivals(set() if lost else self._keys_before or set())
+                if rivals[lost]:
                     # Another run, on another machine, has found it and goes on with it.
-                    self._notice(f"{step.title}: this stays, since key {rivals[0]} needs it, which another run has made meanwhile.")  # fmt: skip
+                    self._notice(f"{step.title}: this stays, since key {rivals[lost][0]} needs it, which another run has made meanwhile.")  # fmt: skip
                     self.journal.forget(entry)
                     continue
             if not await self._undo(step, entry):
@@ -664,8 +667,8 @@ class Run:
         if not self.outcome.left_over:
             self.journal.end()
 
-    async def _rivals(self) -> list[str]:
-        """Other keys of the identity that have appeared since this run began; none where they cannot be seen."""
+    async def _rivals(self, before: set[str]) -> list[str]:
+        """Other keys of the identity than those of `before`; none where they cannot be seen."""
         made = self.session.credential
         own = {made.link.key_id} if made else set()
         try:
@@ -676,7 +679,7 @@ class Run:
         except Exception as error:  # noqa: BLE001  - undoing goes on, whatever a cloud answers
             self.context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
             return []
-        return sorted(found - own - (self._keys_before or set()))
+        return sorted(found - own - before)
 
     async def _undo(self, step: Step, entry: Entry) -> bool:
         """Undo one step; False if what came before it must stay."""

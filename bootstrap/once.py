@@ -13,15 +13,24 @@ class Once(Generic[T]):
     """An awaitable fact: the first to ask starts the call, all others wait for the same answer.
 
     `forget()` makes the next one ask anew, after something was changed.
+
+    Args:
+        ask: asks for it.
+        passing: whether an error may be another one the next time; the next one then asks anew.
     """
 
-    def __init__(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> None:
+    def __init__(
+        self,
+        ask: Callable[[], Coroutine[Any, Any, T]],
+        passing: Callable[[BaseException], bool] = lambda _: False,
+    ) -> None:
         self._ask = ask
+        self._passing = passing
         self._task: asyncio.Task[T] | None = None
 
     def begin(self) -> asyncio.Task[T]:
         """Start the call, so that its answer is there when somebody asks; whoever asks is told of its failure."""
-        if self._task is None:
+        if self._task is None or self._failed_in_passing(self._task):
             self._task = asyncio.create_task(self._ask())
             self._task.add_done_callback(_heard)
         return self._task
@@ -29,6 +38,12 @@ class Once(Generic[T]):
     def __call__(self) -> Awaitable[T]:
         # One impatient reader must not take the answer away from the others.
         return asyncio.shield(self.begin())
+
+    def _failed_in_passing(self, task: asyncio.Task[T]) -> bool:
+        if not task.done() or task.cancelled():
+            return False
+        error = task.exception()
+        return error is not None and self._passing(error)
 
     def forget(self) -> None:
         self._task = None

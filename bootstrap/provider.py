@@ -106,6 +106,12 @@ class Shared:
         kept: T = self._kept[key]
         return kept
 
+    def forget(self) -> None:
+        """Whatever was seen so far may have changed; logins and connections stay."""
+        for kept in self._kept.values():
+            if hasattr(kept, "forget"):
+                kept.forget()
+
     async def close(self) -> None:
         """Close whatever has a `close`."""
         for kept in reversed(self._kept.values()):

@@ -165,6 +165,14 @@ def _options() -> Iterator[tuple[tuple[str, ...], str, str]]:
             for option in _taking_text(command):
                 yield (name,), option, ""
 
+    for name in ("plan", "apply", "list", "rotate", "offboard"):
+        # Of a file that is not there, so none of these can be let through.
+        command = cli.resolve_command(context, [name, "--file=no-such.yaml"])[1]
+        assert command is not None
+        for option in _taking_text(command):
+            if option != "-f":
+                yield (name, "--file=no-such.yaml"), option, ""
+
 
 def _taking_text(command: click.Command) -> Iterator[str]:
     for parameter in command.params:

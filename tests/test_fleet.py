@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,7 +76,7 @@ def test_what_is_planned_is_applied_and_a_second_run_changes_nothing(gcr: World,
     assert [one["result"] for one in done.values()] == ["done", "done", "done"]
     assert all(one["proven"] for one in done.values())
     # One account for all three, made once.
-    assert gcr.changes().count("iam.CreateServiceAccount") == 1
+    assert gcr.calls("iam.CreateServiceAccount") == 1
     assert len({one["key_id"] for one in done.values()}) == 3
     assert gcr.held(CONTAINERS).password != gcr.held(CONTAINERS, "billing").password
     before = len(gcr.changes())
@@ -123,6 +130,20 @@ def test_one_that_fails_stops_no_other_and_a_further_run_does_only_what_is_left(
     again = applied(gcr, file, code=4)
     assert sorted(one["result"] for one in again.values()) == ["done", "refused", "unchanged", "unchanged"]
     assert gcr.changes().count("iam.CreateServiceAccountKey") == keys + 1
+
+
+def test_the_first_of_an_identity_goes_alone_and_if_it_fails_the_next_makes_it_anew(gcr: World, file: Path) -> None:  # fmt: skip
+    gcr.running.sandbox.gate.latency = 0.05
+    gcr.fault("iam.CreateServiceAccountKey=403*1")
+    done = applied(gcr, file, code=4)
+    first, *others = done.values()
+    assert first["result"] == "failed"
+    assert (
+        "deleted the service account akka-docker-reader@acme-shop.iam.gserviceaccount.com" in first["undone"]
+    )
+    assert [one["result"] for one in others] == ["done", "done"]
+    assert gcr.calls("iam.CreateServiceAccount") == 2
+    assert sorted(actions(planned(gcr, file))) == ["create", "keep", "keep"]
 
 
 def test_a_saved_plan_is_done_as_it_stands(gcr: World, file: Path, tmp_path: Path) -> None:
@@ -359,3 +380,120 @@ def test_one_registry_at_a_time_leaves_the_same_trail(gcr: World, tmp_path: Path
     assert [lines[at]["key_id"] for at in (5, 6, 7)] == [second, first, first]
     assert {lines[10]["key_id"], lines[11]["key_id"]} == {first, second}
     assert all(one["as"] for one in lines)
+
+
+def test_whoever_is_interrupted_ends_what_is_at_work_in_order_and_begins_nothing_more(gcr: World, file: Path) -> None:  # fmt: skip
+    gcr.running.sandbox.gate.latency = 0.1
+    command = [sys.executable, "-m", "bootstrap", "apply", "-f", str(file), "--yes"]
+    child = subprocess.Popen(command, env=gcr.environment(), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)  # fmt: skip
+    assert child.stderr is not None
+    said = ""
+    for line in child.stderr:
+        said += line
+        if line.startswith("[1/3]"):
+            child.send_signal(signal.SIGTERM)
+            break
+    said += child.stderr.read()
+    assert child.wait() == 130, said
+    gcr.said.append(said)
+    gcr._remember_passwords()
+    assert "Interrupted: waiting for the calls under way" in said
+    email = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
+    held = {name for project in ("shop", "billing") for name in gcr.names(project)} - {"docker-credentials"}
+    assert 1 <= len(held) <= 2
+    gcr.running.sandbox.gate.latency = 0
+    assert applied(gcr, file)
+    assert actions(planned(gcr, file)) == ["keep", "keep", "keep"]
+    made = {key for key, one in gcr.cloud.state.account(email).keys.items() if not one.system_managed}
+    held_now = {json.loads(gcr.held(name, project).password)["private_key_id"] for name, project in ((CONTAINERS, "shop"), (TOOLS, "shop"), (CONTAINERS, "billing"))}  # fmt: skip
+    assert made == held_now, "no key is left that nobody holds"
+
+
+def test_in_a_terminal_a_table_shows_who_is_at_work_and_the_end_is_plain(gcr: World, file: Path) -> None:
+    gcr.running.sandbox.gate.latency = 0.05
+    main, other = pty.openpty()
+    command = [sys.executable, "-m", "bootstrap", "apply", "-f", str(file), "--yes"]
+    env = {**gcr.environment(), "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30", "NO_COLOR": ""}
+    child = subprocess.Popen(command, env=env, stderr=other, stdin=subprocess.DEVNULL)
+    os.close(other)
+    said = b""
+    while True:
+        try:
+            piece = os.read(main, 65_536)
+        except OSError:  # what a terminal says whose other side has gone
+            break
+        if not piece:
+            break
+        said += piece
+    os.close(main)
+    assert child.wait() == 0
+    text = said.decode()
+    gcr.said.append(text)
+    gcr._remember_passwords()
+    assert "Working on 0 of 3" in text
+    assert "handshake" in text
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+    assert plain.rstrip().endswith("3 targets: 3 done.")
+    assert "\x1b[?25h" in text, "the cursor is shown again"
+
+
+def test_what_a_lost_run_has_made_and_others_use_meanwhile_is_not_undone_by_the_next(gcr: World) -> None:
+    """The service account of a run that was killed was found by another target, whose pulls must go on."""
+    server = "europe-west1-docker.pkg.dev/acme-shop"
+    killed = subprocess.run(
+        [sys.executable, "-m", "tests.dying", "onboard", "gcr", "--server", f"{server}/containers", "--yes"],
+        env={**gcr.environment(), "PULLKEY_TEST_DIES": "after 4"},
+        cwd=Path(__file__).parent.parent, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL
+    assert gcr.onboard("--server", f"{server}/tools").code == 0
+    gcr.fault("akka.docker.add-credentials=403*1")
+    failed = gcr.onboard("--server", f"{server}/containers")
+    assert failed.code == 1, failed.err
+    assert "this stays, since key" in failed.err
+    assert gcr.run("verify", TOOLS).code == 0
+
+
+def test_one_application_serves_many_registries_or_each_has_its_own(acr: World, tmp_path: Path) -> None:
+    file = tmp_path / "registries.yaml"
+    two = "targets:\n  - {provider: acr, registry: acmeshop, akka-project: shop}\n  - {provider: acr, registry: acmeabac, akka-project: shop}\n"  # fmt: skip
+    file.write_text(f"version: 1\n{two}")
+    applied(acr, file)
+    names = {acr.held(name).username for name in ("acmeshop-azurecr-io", "acmeabac-azurecr-io")}
+    assert len(names) == 1
+    assert acr.run("offboard", "-f", str(file), "--all", "--yes").code == 0
+    file.write_text(f"version: 1\ndefaults:\n  acr:\n    app: per-registry\n{two}")
+    applied(acr, file)
+    names = {acr.held(name).username for name in ("acmeshop-azurecr-io", "acmeabac-azurecr-io")}
+    assert len(names) == 2
+    assert {"akka-docker-reader-acmeshop", "akka-docker-reader-acmeabac"} <= {one.display_name for one in acr.cloud.state.applications}  # fmt: skip
+    assert actions(planned(acr, file)) == ["keep", "keep"]
+
+
+def test_what_changes_while_a_person_is_asked_is_seen_and_nothing_unplanned_is_done(gcr: World, file: Path) -> None:  # fmt: skip
+    file.write_text(
+        FILE.partition("  - provider: gcr\n    server: europe-west1-docker.pkg.dev/acme-shop/tools")[0]
+    )
+    key = applied(gcr, file)[f"shop/{CONTAINERS}"]["key_id"]
+    email = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
+    del gcr.cloud.state.account(email).keys[key]
+    main, other = pty.openpty()
+    command = [sys.executable, "-m", "bootstrap", "apply", "-f", str(file)]
+    child = subprocess.Popen(command, env=gcr.environment(), stdin=other, stderr=other)
+    os.close(other)
+    said = b""
+    while b"Do this for 1 target?" not in said:
+        said += os.read(main, 65_536)
+    policy = gcr.cloud.state.projects["acme-shop"].repositories["europe-west1", "containers"].policy
+    now = policy.read(3)
+    now.bindings[0].members.remove(f"serviceAccount:{email}")
+    policy.write(now, audit_configs=False, now=gcr.running.sandbox.now())
+    before = len(gcr.changes())
+    os.write(main, b"y\n")
+    with contextlib.suppress(OSError):
+        while piece := os.read(main, 65_536):
+            said += piece
+    os.close(main)
+    assert child.wait() == 3, said.decode()
+    assert "This was not planned: Grant roles/artifactregistry.reader" in said.decode()
+    assert len(gcr.changes()) == before

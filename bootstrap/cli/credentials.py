@@ -141,6 +141,7 @@ def list_credentials(**values: Any) -> int:
       pullkey list
       pullkey list europe-west1-docker-pkg-dev-acme-shop-containers
       pullkey list --check --expires-within 30d
+      pullkey list -f registries.yaml          (see: pullkey list -f FILE --help)
     """
     values = _cleaned(values)
     secret = read_stdin("--secret-stdin") if values["secret_stdin"] else None
@@ -321,6 +322,7 @@ def rotate(**values: Any) -> int:
       pullkey rotate --all --due --yes          (what a nightly job runs)
       pullkey rotate acmeshop-azurecr-io --keep-old 0
       pullkey rotate NAME --restore
+      pullkey rotate -f registries.yaml --due  (see: pullkey rotate -f FILE --help)
     """
     values = _cleaned(values)
     _one_or_all(values)
@@ -481,6 +483,7 @@ def offboard(**values: Any) -> int:
       pullkey offboard europe-west1-docker-pkg-dev-acme-shop-containers
       pullkey offboard acmeshop-azurecr-io --dry-run
       pullkey offboard --all --yes
+      pullkey offboard -f registries.yaml --only NAME  (see: pullkey offboard -f FILE --help)
     """
     values = _cleaned(values)
     _one_or_all(values)

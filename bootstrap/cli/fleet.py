@@ -181,6 +181,9 @@ def _run(values: dict[str, Any], work: Callable[[Mapping[str, Any]], Coroutine[A
 
     changes = "yes" in values
     values = {key: clean(key, value) for key, value in values.items()}
+    for key in ("file", "saved"):
+        if (path := values.get(key)) is not None and str(path) != "-":
+            clean(key, str(path))  # it is named in what is wrong with it
     if changes and not (values["yes"] or values.get("dry_run")) and not (sys.stdin.isatty() and sys.stderr.isatty()):  # fmt: skip
         raise UsageProblem("There is no terminal to ask on before the first change", mend="Give --yes, or look only: pullkey plan -f FILE")  # fmt: skip
     try:

@@ -67,6 +67,8 @@ async def _stands(crew: Crew, entry: Entry, within: dt.timedelta) -> Listed:
             await behind.session.close()
     if entry.remove:
         found.known.append("the file says that it is to go")
+    elif held.link is None:
+        found.wrong.append("it was not made by pullkey")
     elif behind.target is not None and behind.target.identity != entry.target.identity:
         found.wrong.append(f"it is of {behind.target.label}, and the file says {entry.target.label}")
     return Listed(entry, found)

@@ -105,6 +105,8 @@ class Crew:
     async def do(self, plan: Sequence[Planned]) -> list[Ended]:
         """Do what was planned; removals come last, so that none takes away what another target has just found."""
         self.changing = True
+        # It may be long since the plan was made: a person was asked.
+        self.office.shared.forget()
         going = [one for one in plan if one.action.changes]
         self.board.begin("changing", len(going))
         ended = {one.entry.number: _without_work(one) for one in plan if not one.action.changes}
@@ -119,8 +121,10 @@ class Crew:
         entry = planned.entry
         async with self.turns.making(entry) as turn:
             result = await self._timed(planned, lambda: self._made(planned))
-            # Of one that failed what it made is undone, so the next one begins anew.
             turn.there = not result.failed
+            if result.failed:
+                # What it made is undone, so the next one looks anew.
+                self.office.shared.forget()
         return self._told(result)
 
     async def _made(self, planned: Planned) -> Ended:

@@ -16,7 +16,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.provider import Check, HeldCredential, Option, RunContext, Session
-from providers.acr.target import AUTH_KINDS, DEFAULT_APP, LOGINS, SUFFIXES, AcrTarget, is_azure, options_of
+from providers.acr.target import (
+    APPS,
+    AUTH_KINDS,
+    DEFAULT_APP,
+    LOGINS,
+    SHARED,
+    SUFFIXES,
+    AcrTarget,
+    is_azure,
+    options_of,
+)
 
 if TYPE_CHECKING:
     from bootstrap.sandbox.host import Emulator
@@ -41,6 +51,7 @@ class AcrProvider:
         Option("--auth-kind", "Who pulls: a service principal of the directory, or a token of the registry, which needs no right in the directory.", choices=AUTH_KINDS, default="principal"),
         Option("--repository", "What a token may pull, separated by commas; else the repository of the image.", metavar="NAME,..."),
         Option("--app-name", "Who pulls: the name of the application (or what that of the token begins with), created where it is missing.", default=DEFAULT_APP, metavar="NAME"),
+        Option("--app", "One application for all registries, or one for each, called after it.", choices=APPS, default=SHARED),
         Option("--app-id", "Who pulls: the client id of an application that somebody made; it gets a secret and the role only.", metavar="ID"),
         Option("--skip-grant", "Grant nothing: somebody else has granted, or will.", kind="switch"),
         Option("--expires-in", "How long the secret is to live.", kind="duration", default="365d", metavar="TIME"),

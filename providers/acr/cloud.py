@@ -171,6 +171,12 @@ class Azure:
                 mend=f"Run: az login{f' --tenant {self._tenant}' if self._tenant else ''} (in CI: set up workload identity federation)",
             ) from None
 
+    def forget(self) -> None:
+        """Whoever asks from now on asks anew."""
+        self._facts.forget()
+        if hasattr(self, "graph"):
+            self.graph.forget()
+
     async def close(self) -> None:
         """Give back every connection."""
         if self._transport is not None:

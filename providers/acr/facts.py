@@ -6,8 +6,14 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 from bootstrap.once import Once
+from providers.acr.calls import CallRefused
 
 T = TypeVar("T")
+
+
+def _passing(error: BaseException) -> bool:
+    """Whether an error says nothing of the fact: of many targets, only those that wait for it now are to have it."""
+    return isinstance(error, CallRefused) and (error.unanswered or error.status == 429)
 
 
 class Facts:
@@ -18,7 +24,7 @@ class Facts:
 
     async def get(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The answer, a refusal included, asked for now if it is the first time."""
-        answer: T = await self._asked.setdefault(key, Once(ask))()
+        answer: T = await self._asked.setdefault(key, Once(ask, _passing))()
         return answer
 
     def forget(self) -> None:

@@ -142,6 +142,10 @@ class Graph:
     async def close(self) -> None:
         await self._http.aclose()
 
+    def forget(self) -> None:
+        """Whoever asks from now on asks anew."""
+        self._facts.forget()
+
     # -- calling -------------------------------------------------------------------------------------------------
 
     async def _change(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:

@@ -26,6 +26,8 @@ LOGINS = (
     "powershell",
 )
 AUTH_KINDS = ("principal", "token")
+SHARED, PER_REGISTRY = "shared", "per-registry"
+APPS = (SHARED, PER_REGISTRY)
 SUFFIXES = {"public": ".azurecr.io", "usgov": ".azurecr.us", "china": ".azurecr.cn"}
 
 # "Naming rules and restrictions for Azure resources": alphanumeric, 5 to 50.
@@ -112,6 +114,11 @@ class AcrTarget:
         app_id = values.get("app_id") or ""
         if app_id and not _GUID.match(app_id):
             raise UsageProblem(f"--app-id: {app_id!r} is no application (client) id", mend="It is a GUID: see `az ad app list --show-mine`.")  # fmt: skip
+        base = _app_name(values.get("app_name") or DEFAULT_APP)
+        if values.get("app") == PER_REGISTRY:
+            if app_id or auth_kind == "token":
+                raise UsageProblem(f"--app {PER_REGISTRY} goes with an application that pullkey makes, not with {'--app-id' if app_id else '--auth-kind token'}")  # fmt: skip
+            base = _app_name(f"{base}-{name.lower()}")
         tenant = values.get("tenant") or ""
         if tenant and not _TENANT.match(tenant):
             raise UsageProblem(f"--tenant: {tenant!r} is no tenant id or domain")
@@ -127,7 +134,7 @@ class AcrTarget:
             subscription=subscription,
             repository=repository or (repositories[0] if repositories else ""),
             reference=reference,
-            app_name=_app_name(values.get("app_name") or DEFAULT_APP),
+            app_name=base,
             app_id=app_id.lower(),
             skip_grant=bool(values.get("skip_grant")),
             expires_in=lifetime,

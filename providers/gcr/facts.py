@@ -7,7 +7,7 @@ from typing import Any
 
 from bootstrap.once import Once
 from bootstrap.provider import RunContext, Shared
-from providers.gcr.cloud import GoogleCloud
+from providers.gcr.cloud import GoogleCloud, is_busy, is_unanswered
 
 
 class Facts:
@@ -18,7 +18,11 @@ class Facts:
         self._asked: dict[Hashable, Once[Any]] = {}
 
     def _once(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Once[Any]:
-        return self._asked.setdefault(key, Once(ask))
+        return self._asked.setdefault(key, Once(ask, passing))
+
+    def forget(self) -> None:
+        """Whoever asks from now on asks anew."""
+        self._asked.clear()
 
     def account(self, resource: str) -> Once[Any]:
         """The service account, or None if there is none."""
@@ -80,6 +84,11 @@ def shared_cloud(context: RunContext, impersonate: str) -> GoogleCloud:
 
 def shared_facts(shared: Shared, cloud: GoogleCloud) -> Facts:
     return shared.get(("gcr-facts", cloud.impersonate), lambda: Facts(cloud))
+
+
+def passing(error: BaseException) -> bool:
+    """Whether an error says nothing of the fact: of many targets, only those that wait for it now are to have it."""
+    return is_busy(error) or is_unanswered(error)
 
 
 async def or_nothing(names: Awaitable[list[str]]) -> list[str]:

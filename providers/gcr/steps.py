@@ -152,6 +152,8 @@ class Identity(Step):
                 f"the service account {email} ({cloud.said(error)})",
                 f"gcloud iam service-accounts delete {email} --project={self._session.target.project}",
             ) from None
+        finally:
+            session.forget_account()
         return f"deleted the service account {email}" if deleted else ""
 
     async def removal(self) -> Removal:
