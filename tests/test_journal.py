@@ -226,7 +226,8 @@ class _DirectoryGoes(Fault):
     def hits(self) -> bool:
         hit = super().hits()
         if hit:
-            shutil.rmtree(self.directory)
+            # At once: the product may be writing in it.
+            self.directory.rename(self.directory.with_name("gone"))
             self.directory.touch()
         return hit
 
