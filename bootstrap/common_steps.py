@@ -163,6 +163,7 @@ class HandoffStep(Step):
         self._secret_name = secret_name
         self._key_pending = key_pending
         self._before: HeldCredential | None = None
+        self._sent = False
 
     @property
     def title(self) -> str:
@@ -188,6 +189,7 @@ class HandoffStep(Step):
         if credential is None:
             raise AssertionError("the handoff comes after the key")
         await self._give_way()
+        self._sent = True
         await self._akka.add_credentials(self._secret_name, credential)
         patience = Deadline(min(_READ_BACK_SECONDS, max(self._context.deadline.left, 5.0)))
         pause, told = 0.0, False
@@ -252,19 +254,22 @@ class HandoffStep(Step):
         Raises:
             AkkaHoldsNewKey: it replaced another one (whose password nobody has any more), or Akka cannot be asked.
         """
+        if not self._sent:
+            return ""
+        key = f"the new key {intent['key_id']}"
         try:
             seen = await self._akka.credential(intent["secret_name"])
             holds = seen is not None and seen.link is not None and seen.link.key_id == intent["key_id"]
             if intent["replaces"] is not None:
                 if holds:
-                    raise AkkaHoldsNewKey(f"Akka already holds the new key as {intent['secret_name']}")
+                    raise AkkaHoldsNewKey(f"Akka already holds {key} as {intent['secret_name']}")
                 return ""
             if seen is not None and not holds:
                 return ""  # another run's
             # The secret may be there without the project's reference to it.
             await self._akka.remove_credentials(intent["secret_name"])
         except PullkeyError as error:
-            raise AkkaHoldsNewKey(f"Akka may hold the new key as {intent['secret_name']} ({error})") from None
+            raise AkkaHoldsNewKey(f"Akka may hold {key} as {intent['secret_name']} ({error})") from None
         return f"removed {intent['secret_name']} from Akka"
 
     def script(self) -> Script:

@@ -133,6 +133,22 @@ class TestAkka:
         with pytest.raises(KeyError):
             gcr.held(NAME)
 
+    def test_where_akka_was_told_nothing_yet_all_is_undone_though_it_cannot_be_asked(
+        self, gcr: World
+    ) -> None:
+        before = cloud_picture(gcr)
+        gcr.fault("akka.docker.list-credentials#2=429*forever")
+        done = gcr.onboard("--timeout", "8s")
+        assert done.code == 1, done.text
+        assert cloud_picture(gcr) == before
+
+    def test_a_key_that_akka_may_hold_stays_and_is_named(self, gcr: World) -> None:
+        gcr.fault("akka.docker.list-credentials#3=429*forever")
+        done = gcr.onboard("--timeout", "8s")
+        assert done.code == 6, done.text
+        (key,) = account(gcr).user_keys()
+        assert f"Akka may hold the new key {key.id}" in done.err
+
     def test_another_status_than_ok_is_a_failure(self, gcr: World) -> None:
         gcr.akka.mode = "not-ok"
         done = gcr.onboard("--timeout", "15s")
