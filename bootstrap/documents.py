@@ -14,7 +14,7 @@ from bootstrap.errors import ExitCode, LeftOver, Problem, PullkeyError
 from bootstrap.offboarding import Parting
 from bootstrap.provider import Check, KeyFacts
 from bootstrap.runbook import filled_in
-from bootstrap.standing import Standing, due
+from bootstrap.standing import Standing, due, due_on
 
 SCHEMA_VERSION = 1
 
@@ -146,11 +146,13 @@ def standing_document(one: Standing) -> dict[str, Any]:
         "regions_behind": held.behind or None,
         "identity": one.identity or None,
         "grant": one.grant or None,
+        "right": one.right or None,
         "key_id": link.key_id if link else None,
         "key": _key(one.key),
         "replaced_key": _key(one.replaced),
         "due": (due(one.key) or None) if one.key else None,
-        "last_pulled": _moment(one.proven),
+        "due_on": moment(due_on(one.key)) if one.key else None,
+        "last_pulled": moment(one.proven),
         "wrong": one.wrong,
         "not_seen": one.unseen,
         "notes": one.known,
@@ -162,14 +164,14 @@ def _key(key: KeyFacts | None) -> dict[str, Any] | None:
         return None
     return {
         "id": key.key_id,
-        "created": _moment(key.created),
-        "ends": _moment(key.ends),
+        "created": moment(key.created),
+        "ends": moment(key.ends),
         "disabled": key.disabled,
     }
 
 
-def _moment(moment: dt.datetime | None) -> str | None:
-    return moment.isoformat(timespec="seconds") if moment else None
+def moment(when: dt.datetime | None) -> str | None:
+    return when.isoformat(timespec="seconds") if when else None
 
 
 def _akka(scope: AkkaScope, secret_name: str) -> dict[str, str | None]:

@@ -57,19 +57,20 @@ def as_bash(session: Session, steps: Sequence[Step], *, label: str, then: str = 
         script = step.script()
         parts += ["", f"# {number}. {step.title}"]
         parts += [f"#    {line}" for line in script.why.splitlines()]
-        parts += [f"echo {_quoted(f'{number}. {step.title}')}"]
+        parts += [f"echo {quoted(f'{number}. {step.title}')}"]
         parts += [f"again {script.do}" if script.repeat else script.do]
         if script.check:
             parts += [f"check_{step.name}() {{", *_indented(script.check), "}", f"again check_{step.name}"]
     parts += ["", extra] if extra else []
-    parts += ["", f"echo {_quoted(then or 'Done.')}"]
+    parts += ["", f"echo {quoted(then or 'Done.')}"]
     return "\n".join(parts) + "\n"
 
 
-def as_markdown(session: Session, steps: Sequence[Step], *, label: str, then: str = "") -> str:
-    """The same as a page: what, why, command, check, undo."""
+def as_markdown(session: Session, steps: Sequence[Step], *, label: str, then: str = "", level: int = 1) -> str:  # fmt: skip
+    """The same as a page, or from a deeper level of headings on as part of one: what, why, command, check, undo."""
+    at = "#" * level
     parts = [
-        f"# Make {label} pullable for Akka",
+        f"{at} Make {label} pullable for Akka",
         "",
         "Run these in one shell, in order.",
         "",
@@ -81,14 +82,14 @@ def as_markdown(session: Session, steps: Sequence[Step], *, label: str, then: st
     ]
     for number, step in enumerate(steps, 1):
         script = step.script()
-        parts += ["", f"## {number}. {step.title}", ""]
+        parts += ["", f"{at}# {number}. {step.title}", ""]
         parts += [script.why, ""] if script.why else []
         parts += ["```bash", script.do, "```"]
         if script.check:
             parts += ["", "Check:", "", "```bash", script.check, "```"]
-    parts += ["", "## Undo", "", "```bash", *_undo(steps), "```"]
+    parts += ["", f"{at}# Undo", "", "```bash", *_undo(steps), "```"]
     if then:
-        parts += ["", "## Then", "", then]
+        parts += ["", f"{at}# Then", "", then]
     return "\n".join(parts) + "\n"
 
 
@@ -114,5 +115,6 @@ def _indented(script: str | Sequence[str]) -> list[str]:
     return [f"  {line}" if line else line for line in lines]
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as one word of bash."""
     return "'" + text.replace("'", "'\\''") + "'"

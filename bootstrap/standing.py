@@ -24,6 +24,7 @@ class Standing:
     Attributes:
         wrong: what keeps it from pulling, or soon will, each in a few words.
         unseen: what could not be seen, and why.
+        right: what the grant is, and on what.
         known: words to know that are neither.
     """
 
@@ -32,6 +33,7 @@ class Standing:
     replaced: KeyFacts | None = None
     identity: str = ""
     grant: str = ""
+    right: str = ""
     proven: dt.datetime | None = None
     wrong: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
@@ -57,22 +59,28 @@ def now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
+def due_on(key: KeyFacts, older_than: dt.timedelta | None = None) -> dt.datetime | None:
+    """From when on `due` says that a key is due; None where nothing is known of its age and end."""
+    if older_than is not None:
+        return key.created + older_than if key.created is not None else None
+    if key.ends is not None:
+        return key.ends - (key.ends - key.created) / _DUE_PART if key.created is not None else key.ends
+    return key.created + DUE_AGE if key.created is not None else None
+
+
 def due(key: KeyFacts, older_than: dt.timedelta | None = None) -> str:
     """Why a key is due to be replaced, in a few words, or "" while it is not.
 
     A third of its life is left; without an end date, it is 90 days old (or as old as was asked for).
     """
-    if key.created is None and key.ends is None:
+    on, today = due_on(key, older_than), now()
+    if on is None or today < on:
         return ""
-    age = now() - key.created if key.created else dt.timedelta()
-    if older_than is not None:
-        return f"it is {age.days} days old" if age >= older_than else ""
-    if key.ends is not None and key.created is not None:
-        left, life = key.ends - now(), key.ends - key.created
-        return f"{max(left.days, 0)} of its {life.days} days are left" if left * _DUE_PART <= life else ""
-    if key.ends is not None:
-        return "it has ended" if key.ends <= now() else ""
-    return f"it is {age.days} days old" if age >= DUE_AGE else ""
+    if older_than is None and key.ends is not None:
+        if key.created is None:
+            return "it has ended"
+        return f"{max((key.ends - today).days, 0)} of its {(key.ends - key.created).days} days are left"
+    return f"it is {(today - key.created).days} days old" if key.created is not None else ""
 
 
 async def stand(behind: Behind, proofs: Proofs, *, expires_within: dt.timedelta) -> Standing:
@@ -95,6 +103,10 @@ async def stand(behind: Behind, proofs: Proofs, *, expires_within: dt.timedelta)
     for name, seen in (await looked_at(session)).items():
         if isinstance(seen, Sighting):
             _note(found, name, seen)
+            if name == "grant":
+                found.right = next(step.title for step in session.steps if step.name == name).removeprefix(
+                    "Grant "
+                )
         elif isinstance(seen, PullkeyError):
             found.unseen.append(f"{name}: {seen.what}")
         elif isinstance(seen, Exception):

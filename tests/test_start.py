@@ -34,7 +34,7 @@ def imported_by(*arguments: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("onboard", "--help"), ("onboard", "gcr", "--help"), ("onboard", "acr", "--help"), ("completion", "bash"), ("runbook", "gcr", "--server", "gcr.io/acme-shop/x"), ("list", "--help"), ("rotate", "--help"), ("offboard", "--help"), ("doctor", "--help"), ("schema", "list")]
+    "arguments", [("--help",), ("onboard", "--help"), ("onboard", "gcr", "--help"), ("onboard", "acr", "--help"), ("completion", "bash"), ("runbook", "gcr", "--server", "gcr.io/acme-shop/x"), ("list", "--help"), ("rotate", "--help"), ("offboard", "--help"), ("report", "--help"), ("doctor", "--help"), ("schema", "list")]
 )  # fmt: skip
 def test_no_sdk_is_imported_to_tell_about_itself(arguments: tuple[str, ...]) -> None:
     imported = imported_by(*arguments)
@@ -61,7 +61,7 @@ def test_help_imports_little_beyond_click() -> None:
     assert len(imported_by("--help")) - int(done.stdout) <= 20
 
 
-@pytest.mark.parametrize("command", [(), ("onboard",), ("onboard", "gcr"), ("onboard", "acr"), ("plan", "acr"), ("verify",), ("runbook",), ("sandbox",), ("sandbox", "exec"), ("sandbox", "serve"), ("schema",), ("completion",), ("list",), ("rotate",), ("offboard",), ("doctor",), ("verify", "NAME"), ("onboard", "docker-hub"), ("onboard", "private")])  # fmt: skip
+@pytest.mark.parametrize("command", [(), ("onboard",), ("onboard", "gcr"), ("onboard", "acr"), ("plan", "acr"), ("verify",), ("runbook",), ("sandbox",), ("sandbox", "exec"), ("sandbox", "serve"), ("schema",), ("completion",), ("list",), ("rotate",), ("offboard",), ("doctor",), ("verify", "NAME"), ("onboard", "docker-hub"), ("onboard", "private"), ("report",), ("report", "-f", "x.yaml"), ("runbook", "-f", "x.yaml")])  # fmt: skip
 def test_help_shows_examples_and_fits_80_columns(command: tuple[str, ...]) -> None:
     done = pullkey(*command, "--help", COLUMNS="80")
     assert done.returncode == 0

@@ -21,6 +21,7 @@ _COMMANDS = {
     "apply": ("bootstrap.cli.fleet", "apply", "Do what plan -f shows, for a file of registries."),
     "verify": ("bootstrap.cli.target", "verify", "Say what is proven of a credential that Akka holds."),
     "list": ("bootstrap.cli.credentials", "list_credentials", "Show what Akka has, joined with the clouds."),
+    "report": ("bootstrap.cli.reporting", "report", "Write what list shows as one HTML page."),
     "rotate": ("bootstrap.cli.credentials", "rotate", "Replace the key behind a credential."),
     "offboard": (
         "bootstrap.cli.credentials",
@@ -42,6 +43,8 @@ _OF_A_FILE = {
     "list": "list_file",
     "rotate": "rotate_file",
     "offboard": "offboard_file",
+    "report": "report_file",
+    "runbook": "runbook_file",
 }
 
 

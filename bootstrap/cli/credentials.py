@@ -148,9 +148,14 @@ def list_credentials(**values: Any) -> int:
     return run_alone(_list(values, secret))
 
 
-async def _list(values: Mapping[str, Any], secret: Secret | None) -> int:
+async def listing(values: Mapping[str, Any], secret: Secret | None) -> tuple[AkkaScope, list[Any]]:
+    """How the credentials of a project stand, or those that are named.
+
+    Raises:
+        Refused: Akka cannot be asked.
+        UsageProblem: it has none of a name.
+    """
     from bootstrap.behind import known_names
-    from bootstrap.documents import as_text, list_document
 
     async with _opened(values) as command:
         if secret is not None:
@@ -160,13 +165,19 @@ async def _list(values: Mapping[str, Any], secret: Secret | None) -> int:
             if name not in [one.name for one in held]:
                 raise UsageProblem(f"Akka has no credential named {name!r} in {command.scope.label}", mend=known_names(held, name))  # fmt: skip
         chosen = [one for one in held if not values["names"] or one.name in values["names"]]
-        standings = await _standings(command, chosen, values["expires_within"])
+        return command.scope, await _standings(command, chosen, values["expires_within"])
+
+
+async def _list(values: Mapping[str, Any], secret: Secret | None) -> int:
+    from bootstrap.documents import as_text, list_document
+
+    scope, standings = await listing(values, secret)
     wrong = [one for one in standings if one.wrong or (one.unseen and values["check"])]
     code = ExitCode.DRIFT if values["check"] and wrong else ExitCode.DONE
     if values["output"] == "json":
-        click.echo(as_text(list_document(standings, scope=command.scope, code=code)))
+        click.echo(as_text(list_document(standings, scope=scope, code=code)))
     else:
-        _show(standings, values["names"], command.scope.label)
+        _show(standings, values["names"], scope.label)
     return code
 
 

@@ -1,4 +1,4 @@
-"""The commands that take a file of registries: `plan -f`, `apply`, `list -f`, `rotate -f` and `offboard -f`."""
+"""The commands that take a file of registries: `plan -f`, `apply`, `list -f`, `report -f`, `rotate -f`, `offboard -f`, `runbook -f`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import click
 
 from bootstrap.cli.audit import audited
 from bootstrap.cli.options import OUTPUT, TIMEOUT, VERBOSE, YES, clean, retyped, with_options
+from bootstrap.cli.reporting import EXPIRES_WITHIN, HTML, check_page, write_page
 from bootstrap.cli.secrets import run_alone
 from bootstrap.errors import ExitCode, UsageProblem
 from bootstrap.options import AUDIT
@@ -48,11 +49,11 @@ _CHECK = Option("--check", "For a job: exit 5 if anything is to be done, or is w
 _DRY_RUN = Option("--dry-run", "Show what would be done; change nothing.", kind="switch")
 
 
-def _of_a_file(*more: Option, names: bool = True, file: bool = True) -> Callable[[F], F]:
+def _of_a_file(*more: Option, names: bool = True, file: bool = True, output: bool = True) -> Callable[[F], F]:  # fmt: skip
     """A decorator: the options that all commands of a file have, and `more`."""
 
     def decorate(function: F) -> F:
-        function = with_options(*more, _TURN, OUTPUT, VERBOSE)(function)
+        function = with_options(*more, _TURN, *((OUTPUT,) if output else ()), VERBOSE)(function)
         for option in reversed((*((_FILE,) if file else ()), *(_NAMES if names else ()), *_SIDE_BY_SIDE)):
             function = option(function)
         return function
@@ -109,8 +110,8 @@ def apply(**values: Any) -> int:
 @click.command("list")
 @_of_a_file(
     _CHECK,
-    Option("--expires-within", "A key that ends within this time is wrong.", kind="duration", default="14d", metavar="TIME"),
-)  # fmt: skip
+    EXPIRES_WITHIN,
+)
 def list_file(**values: Any) -> int:
     """Show what Akka and the clouds have for each target of a file; change nothing.
 
@@ -120,6 +121,42 @@ def list_file(**values: Any) -> int:
       pullkey list -f registries.yaml --check --expires-within 30d
     """
     return _run(values, _list)
+
+
+@click.command("report")
+@HTML
+@_of_a_file(EXPIRES_WITHIN, output=False)
+def report_file(**values: Any) -> int:
+    """Write what `pullkey list -f FILE` shows as one HTML page, what is wrong first; change nothing.
+
+    The page needs nothing but itself: no network, no other file. It holds no secret.
+
+    \b
+    Examples:
+      pullkey report -f registries.yaml --html report.html
+      pullkey report -f registries.yaml --html report.html --expires-within 30d
+    """
+    check_page(values["html"])
+    return _run(values, _report)
+
+
+@click.command("runbook")
+@_FILE
+@_NAMES[0]
+@_NAMES[1]
+@with_options(
+    Option("--format", "A page to read, or a script to run.", choices=("markdown", "bash"), default="markdown"),
+)  # fmt: skip
+def runbook_file(**values: Any) -> int:
+    """Write the steps of a file's targets as the documented commands, for a person to run. Calls nobody.
+
+    \b
+    Examples:
+      pullkey runbook -f registries.yaml > runbooks.md
+      pullkey runbook -f registries.yaml --only shop/acmeshop-azurecr-io
+      pullkey runbook -f registries.yaml --format bash > onboard.sh
+    """
+    return _run(values, _runbook)
 
 
 @click.command("rotate")
@@ -445,3 +482,28 @@ async def _list(values: Mapping[str, Any]) -> int:
         for line in listing_lines(found):
             click.echo(line)
     return code
+
+
+# -- report, runbook -----------------------------------------------------------------------------------------------
+
+
+async def _report(values: Mapping[str, Any]) -> int:
+    from bootstrap.fleet.listing import listing_document, stands
+
+    registries = _registries(values)
+    async with _opened(registries, values) as job:
+        found = await stands(job.crew, registries.entries, expires_within=values["expires_within"])
+    write_page(values["html"], listing_document(registries, found, ExitCode.DONE))
+    return ExitCode.DONE
+
+
+async def _runbook(values: Mapping[str, Any]) -> int:
+    from bootstrap.fleet.registries import load
+    from bootstrap.fleet.runbooks import as_page, as_script
+
+    whole = load(values["file"])
+    names = (*values["only"], *values["names"])
+    chosen = whole.only(names) if names else whole
+    render = as_script if values["format"] == "bash" else as_page
+    click.echo(render(whole, chosen), nl=False)
+    return ExitCode.DONE

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.documents import SCHEMA_VERSION, standing_document
+from bootstrap.documents import SCHEMA_VERSION, moment, standing_document
 from bootstrap.errors import ExitCode, PullkeyError
+from bootstrap.fleet.look import due_by, due_on_by
 from bootstrap.fleet.open import about
 from bootstrap.fleet.registries import Entry, Registries
 from bootstrap.fleet.work import Crew, each
@@ -102,8 +103,17 @@ def listing_document(registries: Registries, found: Sequence[Listed], code: Exit
                 "state": one.state.replace(" ", "-"),
                 "wrong": one.wrong,
                 "not_seen": one.unseen,
-                "credential": standing_document(one.standing) if one.standing is not None else None,
+                "credential": _credential(one.entry, one.standing) if one.standing is not None else None,
             }
             for one in found
         ],
     }
+
+
+def _credential(entry: Entry, standing: Standing) -> dict[str, Any]:
+    """As `pullkey list` prints it; when its key is due is for the file to say."""
+    document, key = standing_document(standing), standing.key
+    if key is not None:
+        document["due"] = due_by(key, entry.rotate_after) or None
+        document["due_on"] = moment(due_on_by(key, entry.rotate_after))
+    return document

@@ -16,7 +16,7 @@ from bootstrap.fleet.open import Office
 from bootstrap.fleet.registries import Entry
 from bootstrap.offboarding import Wanted
 from bootstrap.provider import HeldCredential, KeyFacts, Session
-from bootstrap.standing import due
+from bootstrap.standing import due, due_on
 from bootstrap.steps import State
 
 _NEAR_THE_END = dt.timedelta(days=14)
@@ -216,8 +216,21 @@ def due_by(key: KeyFacts, rotate_after: dt.timedelta | None) -> str:
     if rotate_after is None:
         return due(key)
     why = due(key, rotate_after)
-    if not why and key.ends is not None:
-        life = key.ends - key.created if key.created else _NEAR_THE_END * _PART
-        left = key.ends - dt.datetime.now(dt.UTC)
-        why = f"it ends on {key.ends:%Y-%m-%d}" if left <= min(_NEAR_THE_END, life / _PART) else ""
+    near = _near_the_end(key)
+    if not why and key.ends is not None and near is not None and near <= dt.datetime.now(dt.UTC):
+        why = f"it ends on {key.ends:%Y-%m-%d}"
     return why
+
+
+def due_on_by(key: KeyFacts, rotate_after: dt.timedelta | None) -> dt.datetime | None:
+    """From when on `due_by` says that a key is due."""
+    if rotate_after is None:
+        return due_on(key)
+    return min(filter(None, (due_on(key, rotate_after), _near_the_end(key))), default=None)
+
+
+def _near_the_end(key: KeyFacts) -> dt.datetime | None:
+    if key.ends is None:
+        return None
+    life = key.ends - key.created if key.created else _NEAR_THE_END * _PART
+    return key.ends - min(_NEAR_THE_END, life / _PART)
