@@ -1,0 +1,298 @@
+"""What `deploy/` has: manifests that Kubernetes takes and that ask for nothing more than is needed, and that do what they say."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from tests.conftest import World
+from tests.kubernetes.reduce import KINDS, VERSIONS
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOY = ROOT / "deploy"
+SCHEMAS = json.loads((ROOT / "tests" / "kubernetes" / "schemas.json").read_text(encoding="utf-8"))
+WORKFLOW = DEPLOY / "github" / "rotate.yaml"
+CONTAINERS = "europe-west1-docker-pkg-dev-acme-shop-containers"
+
+
+def manifests() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml")):
+        for one in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            if one is not None:
+                yield f"{path.name}: {one['kind']} {one['metadata']['name']}", one
+
+
+def found(kind: str, name: str) -> dict[str, Any]:
+    return next(one for _, one in manifests() if (one["kind"], one["metadata"]["name"]) == (kind, name))
+
+
+def pods() -> dict[str, dict[str, Any]]:
+    """The Pods' templates, by the name of their job."""
+    nightly, thousands = found("CronJob", "pullkey-rotate"), found("Job", "pullkey-apply")
+    return {
+        "rotate": nightly["spec"]["jobTemplate"]["spec"]["template"]["spec"],
+        "apply": thousands["spec"]["template"]["spec"],
+    }
+
+
+def validator(version: str, kind: str) -> Draft202012Validator:
+    return Draft202012Validator({**SCHEMAS[version], "$ref": f"#/$defs/{KINDS[kind]}"})
+
+
+# -- Kubernetes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("manifest", [pytest.param(one, id=name) for name, one in manifests()])
+def test_a_manifest_is_as_kubernetes_has_it(manifest: dict[str, Any], version: str) -> None:
+    validator(version, manifest["kind"]).validate(manifest)
+
+
+def places(node: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(node, dict):
+        yield at
+        for key, value in node.items():
+            yield from places(value, (*at, key))
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from places(value, (*at, number))
+
+
+FREE = ("labels", "annotations", "matchLabels", "requests", "limits")
+
+
+@pytest.mark.parametrize("manifest", [pytest.param(one, id=name) for name, one in manifests()])
+def test_a_field_that_is_mistyped_anywhere_is_seen(manifest: dict[str, Any]) -> None:
+    """That is: the schemas reach every place of the manifests."""
+    valid = validator(VERSIONS[-1], manifest["kind"]).is_valid
+    for at in places(manifest):
+        if at and at[-1] in FREE:
+            continue
+        wrong = copy.deepcopy(manifest)
+        node = wrong
+        for key in at:
+            node = node[key]
+        node["mistyped"] = "x"
+        assert not valid(wrong), at
+
+
+@pytest.mark.parametrize("job", ["rotate", "apply"])
+def test_a_pod_may_do_no_more_than_it_needs(job: str) -> None:
+    pod = pods()[job]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+    }  # fmt: skip
+    assert pod["automountServiceAccountToken"] is False
+    assert {"requests", "limits"} <= container["resources"].keys()
+    assert not {"hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"} & pod.keys()
+    kinds = {one["name"]: next(key for key in one if key != "name") for one in pod["volumes"]}
+    assert kinds == {"registries": "configMap", "akka": "secret", "state": "persistentVolumeClaim", "tmp": "emptyDir"}  # fmt: skip
+    writable = {one["name"] for one in container["volumeMounts"] if not one.get("readOnly")}
+    assert writable == {"state", "tmp"}
+    claim = next(one for one in pod["volumes"] if one["name"] == "state")["persistentVolumeClaim"]["claimName"]  # fmt: skip
+    assert found("PersistentVolumeClaim", claim)
+    assert found("ServiceAccount", pod["serviceAccountName"])
+    assert not [one for one in container["env"] if "TOKEN" in one["name"] and "FILE" not in one["name"]]
+
+
+def test_no_key_of_a_cloud_and_no_secret_is_in_it() -> None:
+    texts = "".join(path.read_text(encoding="utf-8") for path in DEPLOY.rglob("*") if path.is_file())
+    assert not [one for _, one in manifests() if one["kind"] == "Secret"]
+    assert not re.search(r"GOOGLE_APPLICATION_CREDENTIALS|AZURE_CLIENT_SECRET|client-secret:|creds:|credentials_json|secretKeyRef", texts)  # fmt: skip
+    assert set(re.findall(r"secrets\.(\w+)", texts)) == {"AKKA_TOKEN"}
+
+
+def test_nothing_comes_in_and_little_goes_out() -> None:
+    policy = found("NetworkPolicy", "pullkey")["spec"]
+    assert policy["podSelector"] == {}
+    assert sorted(policy["policyTypes"]) == ["Egress", "Ingress"]
+    assert policy["ingress"] == []
+    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443, 988, 80}
+    assert all(rule["to"] for rule in policy["egress"])
+
+
+def test_two_nightly_jobs_never_run_at_once_and_one_that_a_person_must_mend_is_not_tried_again() -> None:
+    nightly, thousands = found("CronJob", "pullkey-rotate")["spec"], found("Job", "pullkey-apply")["spec"]
+    assert nightly["concurrencyPolicy"] == "Forbid"
+    for job, action in ((nightly["jobTemplate"]["spec"], "FailJob"), (thousands, "FailIndex")):
+        rule = job["podFailurePolicy"]["rules"][0]
+        assert (rule["action"], rule["onExitCodes"]["values"]) == (action, [2, 3, 6])
+        assert rule["onExitCodes"]["containerName"] == job["template"]["spec"]["containers"][0]["name"]
+
+
+# -- what the Pods run ---------------------------------------------------------------------------------------------
+
+FILE = """version: 1
+defaults: {akka-project: shop}
+targets:
+  - {provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/containers}
+  - {provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/tools}
+"""
+
+
+def in_the_pod(world: World, tmp_path: Path, job: str, **env: str) -> tuple[int, str]:
+    """What a Pod would run, with its volumes in a folder."""
+    (container,) = pods()[job]["containers"]
+    (tmp_path / "registries.yaml").write_text(FILE)
+    set_there = {one["name"]: one["value"] for one in container["env"] if "value" in one} | env
+
+    def here(text: str) -> str:
+        text = re.sub(r"\$\((\w+)\)", lambda name: set_there[name[1]], text)
+        return text.replace("/etc/pullkey/", f"{tmp_path}/").replace("/var/lib/pullkey", str(tmp_path / "state"))  # fmt: skip
+
+    (tmp_path / "state").mkdir(exist_ok=True)
+    del set_there["PULLKEY_AKKA_TOKEN_FILE"]
+    done = world.run(*map(here, container["args"]), env={name: here(value) for name, value in set_there.items()})  # fmt: skip
+    return done.code, done.text
+
+
+def test_what_the_jobs_run_is_what_pullkey_takes(gcr: World, tmp_path: Path) -> None:
+    completions = found("Job", "pullkey-apply")["spec"]["completions"]
+    (count,) = [one["value"] for one in pods()["apply"]["containers"][0]["env"] if one["name"] == "JOB_COMPLETIONS"]  # fmt: skip
+    assert int(count) == completions
+    assert found("Job", "pullkey-apply")["spec"]["completionMode"] == "Indexed"
+    told = ""
+    for index in (0, 1):
+        code, text = in_the_pod(gcr, tmp_path, "apply", JOB_COMPLETION_INDEX=str(index), PART=str(index))
+        assert code == 0, text
+        told += text
+    assert f"Part 1/{completions} of" in told
+    assert CONTAINERS in gcr.names()
+    assert (tmp_path / "state" / f"audit-0-of-{completions}.jsonl").is_file()
+    code, text = in_the_pod(gcr, tmp_path, "rotate")
+    assert code == 0, text
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "pullkey").write_text('#!/bin/sh\necho "$$ ${AKKA_TOKEN-none} $*"\n')
+    (folder / "pullkey").chmod(0o755)
+    return folder
+
+
+def test_the_token_is_read_from_its_file_for_the_process_that_needs_it(programs: Path, tmp_path: Path) -> None:  # fmt: skip
+    token = tmp_path / "token"
+    token.write_text("cst4-token\n")
+    entry = [str(DEPLOY / "entrypoint"), "list", "--check"]
+
+    def run(**env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(entry, env={"PATH": f"{programs}:/usr/bin:/bin", **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+
+    with run(PULLKEY_AKKA_TOKEN_FILE=str(token)) as process:
+        out, _ = process.communicate(timeout=20)
+        assert out.split() == [str(process.pid), "cst4-token", "list", "--check"], "in its place: it gets the signals"  # fmt: skip
+    with run() as process:
+        assert process.communicate(timeout=20)[0].split()[1] == "none"
+    with run(PULLKEY_AKKA_TOKEN_FILE=str(tmp_path / "no")) as process:
+        assert "cannot be read" in process.communicate(timeout=20)[1]
+        assert process.returncode == 2
+
+
+# -- the image -----------------------------------------------------------------------------------------------------
+
+
+def lock_for(*arguments: str) -> set[str]:
+    """The packages that `scripts/lock-for` prints, each of which has its hashes."""
+    done = subprocess.run([sys.executable, ROOT / "scripts" / "lock-for", *arguments], capture_output=True, text=True, check=True)  # fmt: skip
+    lines = done.stdout.splitlines()
+    names = [number for number, line in enumerate(lines) if not line.startswith(" ")]
+    assert all("--hash=sha256:" in lines[number + 1] for number in names)
+    return {lines[number].partition("==")[0] for number in names}
+
+
+def test_only_what_the_extras_need_is_installed() -> None:
+    none, google, azure, both = lock_for(), lock_for("gcr"), lock_for("acr"), lock_for("gcr", "acr")
+    assert {"click", "httpx", "pyyaml"} <= none < google < both
+    assert google | azure == both == lock_for("all") | both
+    assert not [one for one in google if one.startswith(("azure", "msgraph", "msal"))]
+    assert not [one for one in azure if one.startswith("google")]
+    assert not {"pytest", "mypy", "ruff", "hatchling"} & both
+    assert "hatchling" in lock_for("+hatchling")
+    assert "click" not in lock_for("+hatchling")
+
+
+def test_it_is_enough_for_each_extra() -> None:
+    """All that the installed packages say that they need is in the part of the lock."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    for extra in ("gcr", "acr"):
+        chosen = lock_for(extra)
+        for name in chosen:
+            try:
+                needed = requires(name) or []
+            except PackageNotFoundError:
+                continue
+            plain = [re.split(r"[^A-Za-z0-9._-]", one)[0] for one in needed if ";" not in one]
+            assert {re.sub(r"[-_.]+", "-", one).lower() for one in plain} <= chosen, name
+
+
+def test_the_image_has_no_root_and_names_no_host() -> None:
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    assert re.findall(r"^(?:ARG BASE=|FROM )(\S+)", text, re.MULTILINE) == ["python:3.12-slim", "${BASE}", "${BASE}"]  # fmt: skip
+    assert re.findall(r"^USER (.*)", text, re.MULTILINE) == ["10001:10001"]
+    assert "://" not in text
+    assert "--index-url" not in text
+    for install in re.findall(r"pip install [^\n&]*", text):
+        assert "--require-hashes" in install or "--no-index" in install, install
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    copied = [one for line in re.findall(r"^COPY (?!--from)(?:--\S+ )?(.*)", text, re.MULTILINE) for one in line.split()[:-1]]  # fmt: skip
+    for one in copied:
+        name = "deploy/akka" if one == "${AKKA_CLI}" else one
+        assert f"!{name}" in ignored, name
+        assert name == "deploy/akka" or (ROOT / name).exists(), name
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_the_scripts_are_clean() -> None:
+    subprocess.run(["shellcheck", str(DEPLOY / "entrypoint")], check=True)
+    for step in yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["rotate"]["steps"]:
+        if "run" in step:
+            subprocess.run(["shellcheck", "--shell=bash", "-"], input=step["run"], text=True, check=True)
+
+
+# -- GitHub --------------------------------------------------------------------------------------------------------
+
+
+def test_the_workflow_has_no_more_rights_than_it_needs_and_no_action_by_a_name_that_moves() -> None:
+    text = WORKFLOW.read_text(encoding="utf-8")
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {"contents": "read", "id-token": "write"}
+    assert workflow["concurrency"]["cancel-in-progress"] is False
+    steps = workflow["jobs"]["rotate"]["steps"]
+    used = [step["uses"] for step in steps if "uses" in step]
+    assert all(re.fullmatch(r"[\w-]+/[\w/-]+@[0-9a-f]{40}", one) for one in used)
+    assert {"google-github-actions/auth", "azure/login"} <= {one.partition("@")[0] for one in used}
+    with_token = [step["name"] for step in steps if "AKKA_TOKEN" in step.get("env", {})]
+    assert with_token == ["Rotate what is due", "Write the report"]
+    assert "env" not in workflow
+    assert "AKKA_TOKEN" not in workflow["jobs"]["rotate"]["env"]
+    assert all("${{" not in step.get("run", "") for step in steps), "nothing of others becomes a command"
+
+
+def test_what_the_workflow_runs_is_what_pullkey_takes(gcr: World, tmp_path: Path) -> None:
+    steps = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["rotate"]["steps"]
+    commands = [step["run"].split()[1:] for step in steps if step.get("run", "").startswith(".venv/bin/pullkey ")]  # fmt: skip
+    assert len(commands) == 2
+    (tmp_path / "registries.yaml").write_text(FILE)
+    files = ("registries.yaml", "audit.jsonl", "report.html")
+    for command in commands:
+        done = gcr.run(*(str(tmp_path / one) if one in files else one for one in command))
+        assert done.code == 0, done.err
+    assert (tmp_path / "report.html").is_file()
