@@ -161,11 +161,11 @@ def _options() -> Iterator[tuple[tuple[str, ...], str, str]]:
                 assert own is not None
                 for option in _taking_text(own):
                     yield (name, provider), option, provider
-        elif name in ("list", "rotate", "offboard", "doctor"):
+        elif name in ("list", "rotate", "offboard", "doctor", "report"):
             for option in _taking_text(command):
                 yield (name,), option, ""
 
-    for name in ("plan", "apply", "list", "rotate", "offboard"):
+    for name in ("plan", "apply", "list", "rotate", "offboard", "report", "runbook"):
         # Of a file that is not there, so none of these can be let through.
         command = cli.resolve_command(context, [name, "--file=no-such.yaml"])[1]
         assert command is not None
@@ -188,17 +188,22 @@ def share(kind: str, of: int) -> list[tuple[tuple[str, ...], str, str]]:
     return OPTIONS[list(UNPRINTABLE).index(kind) % of :: of]
 
 
-ENOUGH = {"rotate": ["NAME", "--yes"], "offboard": ["NAME", "--yes"], "onboard": ["--yes"]}
+ENOUGH = {
+    "rotate": ["NAME", "--yes"],
+    "offboard": ["NAME", "--yes"],
+    "onboard": ["--yes"],
+    "report": ["--html", "no-such/report.html"],
+}
 
 
 def typed(command: tuple[str, ...], option: str, value: str, provider: str) -> list[str]:
     """The command line with this value, and everything else as it should be."""
-    whole = list(WHOLE.get(provider, []))
+    whole = [*WHOLE.get(provider, []), *ENOUGH.get(command[0], [])]
     if option in whole:
         at = whole.index(option)
         del whole[at : at + 2]
     # Joined, so that a value which begins with a dash is a value.
-    return [*command, *whole, *ENOUGH.get(command[0], []), f"{option}={value}"]
+    return [*command, *whole, f"{option}={value}"]
 
 
 def test_the_options_are_found() -> None:

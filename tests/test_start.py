@@ -86,6 +86,8 @@ def test_help_shows_examples_and_fits_80_columns(command: tuple[str, ...]) -> No
             "cannot be printed",
         ),
         (("onboard", "acr", "--yes"), "--registry"),
+        (("report",), "No page is named"),
+        (("report", "-f", "no-such.yaml"), "No page is named"),
         (("onboard", "acr", "--yes", "--registry", "x"), "--registry"),
         (("sandbox", "exec", "--fault", "nonsense", "--", "true"), "nonsense"),
         (("sandbox", "exec", "--latency", "fast", "--", "true"), "fast"),

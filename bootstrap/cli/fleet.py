@@ -14,7 +14,7 @@ import click
 
 from bootstrap.cli.audit import audited
 from bootstrap.cli.options import OUTPUT, TIMEOUT, VERBOSE, YES, clean, retyped, with_options
-from bootstrap.cli.reporting import EXPIRES_WITHIN, HTML, check_page, write_page
+from bootstrap.cli.reporting import EXPIRES_WITHIN, HTML, page_of, write_page
 from bootstrap.cli.secrets import run_alone
 from bootstrap.errors import ExitCode, UsageProblem
 from bootstrap.options import AUDIT
@@ -124,8 +124,7 @@ def list_file(**values: Any) -> int:
 
 
 @click.command("report")
-@HTML
-@_of_a_file(EXPIRES_WITHIN, output=False)
+@_of_a_file(HTML, EXPIRES_WITHIN, output=False)
 def report_file(**values: Any) -> int:
     """Write what `pullkey list -f FILE` shows as one HTML page, what is wrong first; change nothing.
 
@@ -136,7 +135,6 @@ def report_file(**values: Any) -> int:
       pullkey report -f registries.yaml --html report.html
       pullkey report -f registries.yaml --html report.html --expires-within 30d
     """
-    check_page(values["html"])
     return _run(values, _report)
 
 
@@ -490,10 +488,10 @@ async def _list(values: Mapping[str, Any]) -> int:
 async def _report(values: Mapping[str, Any]) -> int:
     from bootstrap.fleet.listing import listing_document, stands
 
-    registries = _registries(values)
+    path, registries = page_of(values), _registries(values)
     async with _opened(registries, values) as job:
         found = await stands(job.crew, registries.entries, expires_within=values["expires_within"])
-    write_page(values["html"], listing_document(registries, found, ExitCode.DONE))
+    write_page(path, listing_document(registries, found, ExitCode.DONE))
     return ExitCode.DONE
 
 

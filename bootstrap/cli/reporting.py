@@ -17,13 +17,13 @@ from bootstrap.errors import ExitCode, UsageProblem
 from bootstrap.options import SCOPE
 from bootstrap.provider import Option
 
-HTML = click.option("--html", "html", required=True, metavar="PAGE", type=click.Path(path_type=Path), help="The page to write; an older one is replaced. A new one is readable by its owner only.")  # fmt: skip
+HTML = Option("--html", "The page to write; an older one is replaced. A new one is readable by its owner only.", metavar="PAGE")  # fmt: skip
 EXPIRES_WITHIN = Option("--expires-within", "A key that ends within this time is wrong.", kind="duration", default="14d", metavar="TIME")  # fmt: skip
 
 
 @click.command("report")
-@HTML
 @with_options(
+    HTML,
     EXPIRES_WITHIN,
     Option("--secret-stdin", "Read the Docker Hub login from stdin, without which its tokens cannot be seen.", kind="secret"),
     *SCOPE, TIMEOUT, VERBOSE,
@@ -40,7 +40,7 @@ def report(**values: Any) -> int:
       pullkey report -f registries.yaml --html report.html
     """
     values = {key: clean(key, value) for key, value in values.items()}
-    check_page(values["html"])
+    path = page_of(values)
     secret = read_stdin("--secret-stdin") if values["secret_stdin"] else None
 
     async def work() -> int:
@@ -48,26 +48,29 @@ def report(**values: Any) -> int:
         from bootstrap.documents import list_document
 
         scope, standings = await listing({**values, "names": ()}, secret)
-        write_page(values["html"], list_document(standings, scope=scope, code=ExitCode.DONE))
+        write_page(path, list_document(standings, scope=scope, code=ExitCode.DONE))
         return ExitCode.DONE
 
     return run_alone(work())
 
 
-def check_page(path: Path) -> None:
-    """Before anybody is asked: a page can be written there, and nothing else is overwritten.
+def page_of(values: Mapping[str, Any]) -> Path:
+    """Where the page is to be written. Looked at before anybody is asked: it can be, and nothing else is overwritten.
 
     Raises:
-        UsageProblem: it cannot.
+        UsageProblem: it cannot, or is not named.
     """
     from bootstrap.page.listing import BEGINNING
 
+    if not values["html"]:
+        raise UsageProblem("No page is named", mend="Give --html report.html")
+    path = Path(values["html"])
     if path.is_dir():
         raise UsageProblem(f"--html: {path} is a folder", mend="Name a file in it.")
     if not path.parent.is_dir():
         raise UsageProblem(f"--html: {path.parent} is no folder", mend="Make it, or name another.")
     if not path.exists():
-        return
+        return path
     try:
         with path.open("rb") as file:
             ours = file.read(len(BEGINNING)) in (b"", BEGINNING.encode())
@@ -75,6 +78,7 @@ def check_page(path: Path) -> None:
         raise UsageProblem(f"--html: {path} cannot be read: {error.strerror}") from None
     if not ours:
         raise UsageProblem(f"--html: {path} is there already, and is no page of pullkey's", mend="Name another file.")  # fmt: skip
+    return path
 
 
 def write_page(path: Path, document: Mapping[str, Any]) -> None:
