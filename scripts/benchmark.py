@@ -3,6 +3,7 @@
 
     scripts/with-env scripts/benchmark.py                              all of it: some ten minutes
     scripts/with-env scripts/benchmark.py --flow gcr --latency 50 --runs 3
+    scripts/with-env scripts/benchmark.py --fleet 1 --fleet 100        many targets from one file, in place of all that
     scripts/with-env scripts/benchmark.py --write docs/performance.md  puts the tables into that page
 
 Each measured run has a sandbox of its own, so that it starts from nothing; what is timed is the command alone. A peer
@@ -246,6 +247,44 @@ def starts() -> Iterator[dict[str, Any]]:
         yield {"command": name, "seconds": seconds, "ratio": seconds / bare}
 
 
+def fleets(sizes: Sequence[int], *, faults: bool) -> Iterator[dict[str, Any]]:
+    """Plan, apply and apply again of a file of so many targets, at 50 ms a call."""
+    from bootstrap.sandbox.host import SandboxSettings
+    from tests.fleet_world import fleet
+
+    chances = ("*.*=503;chance=0.01*forever", "*.*=429;chance=0.01*forever") if faults else ()
+    for size in sizes:
+        with fleet(size, SandboxSettings(latency=0.05, faults=chances)) as (running, path):
+            log = running.sandbox.log.calls
+            for command in (["plan"], ["apply", "--yes"], ["apply", "--yes"]):
+                before = len(log)
+                seconds, peak, code = _watched(
+                    ["pullkey", *command, "-f", str(path), "--timeout", "120s"],
+                    {**environment(), **running.environment},
+                )
+                yield {
+                    "targets": size, "command": command[0], "seconds": seconds, "peak_mib": peak, "exit_code": code,
+                    "calls": len(log) - before, "changes": sum(call.changes and call.status < 400 for call in log[before:]),
+                }  # fmt: skip
+
+
+def _watched(command: Sequence[str], env: dict[str, str]) -> tuple[float, float, int]:
+    """Seconds, peak memory in MiB, exit code."""
+    begin = time.perf_counter()
+    child = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    _, status, used = os.wait4(child.pid, 0)
+    return time.perf_counter() - begin, used.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)
+
+
+def fleet_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    columns = "targets | command | exit code | time | a target | calls a target | changes | memory"
+    return [f"| {columns} |", "| ---: | --- |" + " ---: |" * 6] + [
+        f"| {row['targets']} | `{row['command']} -f` | {row['exit_code']} | {row['seconds']:.1f} s | {row['seconds'] / row['targets']:.2f} s "
+        f"| {row['calls'] / row['targets']:.1f} | {row['changes']} | {row['peak_mib']:.0f} MiB |"
+        for row in rows
+    ]
+
+
 def write(page: Path, tables: dict[str, list[str]]) -> None:
     """Put each table between its two marks."""
     text = page.read_text(encoding="utf-8")
@@ -273,7 +312,18 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, help="of each, of which the median is told")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into this page")
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--fleet", action="append", type=int, metavar="TARGETS", help="of one file")
+    parser.add_argument(
+        "--faults", action="store_true", help="with --fleet: 2 %% of the calls are answered 429 or 503"
+    )
     asked = parser.parse_args()
+    if asked.fleet:
+        many = list(fleets(asked.fleet, faults=asked.faults))
+        lines = fleet_table(many)
+        print("\n".join(lines))
+        if asked.write:
+            write(asked.write, {"fleet": [f"On {machine()}, with 50 ms a call.", "", *lines]})
+        return 0
     flows = list(compare(asked.flow or FLOWS, asked.latency or LATENCIES, asked.runs))
     begun = list(starts())
     tables = {

@@ -1,0 +1,58 @@
+"""A sandbox with many registries of many projects, and the file that names them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bootstrap import plugins
+from bootstrap.sandbox.akka import AkkaEmulator, AkkaProject
+from bootstrap.sandbox.host import SandboxSettings
+from tests.sandbox_thread import RunningSandbox
+
+GOOGLE_PROJECTS, AKKA_PROJECTS = 20, 50
+_PER_ACCOUNT = 8
+"""Google allows ten keys of an account."""
+
+
+@contextmanager
+def fleet(targets: int, settings: SandboxSettings) -> Iterator[tuple[RunningSandbox, Path]]:
+    """A sandbox in which every target can be onboarded; four of five are Google's, spread over the projects.
+
+    Args:
+        targets: how many.
+        settings: of the sandbox.
+
+    Yields:
+        The sandbox, and the file of registries.
+    """
+    factories: dict[str, Any] = {"akka": AkkaEmulator}
+    factories |= {name: plugins.load(name).emulator() for name in ("gcr", "acr")}
+    with RunningSandbox(factories, settings) as running:
+        akka: Any = running.sandbox.emulators["akka"]
+        for number in range(AKKA_PROJECTS):
+            name = f"team-{number}"
+            akka.projects[name] = AkkaProject(name, "acme", ("gcp-us-east1",), "")
+        google: Any = running.sandbox.emulators["gcr"]
+        state = google.state
+        since = state.now() - dt.timedelta(days=30)
+        operator = state.account("operator@acme-admin.iam.gserviceaccount.com").member
+        for number in range(GOOGLE_PROJECTS):
+            project = state.add_project(f"fleet-{number:03}", str(100_000 + number))
+            project.policy.grant("roles/owner", operator, since=since)
+        lines = ["version: 1", "targets:"]
+        for number in range(targets):
+            akka_project = f"team-{number % AKKA_PROJECTS}"
+            if number % 5 == 4:
+                lines.append(f"  - {{provider: acr, registry: acmeshop, akka-project: {akka_project}, secret-name: acr-{number}, app-name: reader-{number % 15}}}")  # fmt: skip
+                continue
+            project, repository = f"fleet-{number % GOOGLE_PROJECTS:03}", f"repository-{number}"
+            state.add_repository(project, "europe-west1", repository).created = since
+            reader = f"reader-{number // GOOGLE_PROJECTS // _PER_ACCOUNT}"
+            lines.append(f"  - {{provider: gcr, server: europe-west1-docker.pkg.dev/{project}/{repository}, akka-project: {akka_project}, service-account: {reader}}}")  # fmt: skip
+        path = Path(running.sandbox.directory, "registries.yaml")
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        yield running, path
