@@ -250,6 +250,23 @@ def test_list_checks_for_keys_that_end_soon() -> None:
         assert whole == one
 
 
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("gcr", "iam.GetServiceAccount#3=404"),
+        ("gcr", "artifactregistry.GetIamPolicy#2=404"),
+        ("acr", "graph.GetApplication#5=404"),
+    ],
+)
+def test_one_answer_that_it_is_not_there_leaves_nothing_behind(kind: str, fault: str) -> None:
+    with living(kind) as life:
+        life.onboard()
+        life.world.fault(fault)
+        gone = life.command("offboard", life.name)
+        assert gone.code == 0, gone.text
+        assert life.there() == life.before
+
+
 @pytest.mark.parametrize("flag", ["--keep-identity", "--keep-secret"])
 def test_offboarding_keeps_what_it_is_told_to(flag: str) -> None:
     with living("gcr") as life:

@@ -37,6 +37,7 @@ _SHORTER = tuple(dt.timedelta(days=days) for days in (180, 90, 60, 30, 7))
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "role-assignments.pullkey")
 _SETTLE_SECONDS = 4.0
 _REMOVAL_SECONDS = 30.0
+_AGAIN_SECONDS = 2.0
 _BUSY = "Azure is busy or briefly away; trying again."
 _SPREADING = "Azure does not know the new application everywhere yet; this takes up to a minute."
 STILL_SHOWN = "Azure still shows a secret that it no longer knows; this takes up to a minute."
@@ -211,10 +212,18 @@ class Identity(Step):
             ) from None
         return f"deleted the application {name}"
 
+    async def _application_now(self) -> Application | None:
+        """The application; that there is none is believed the second time, since it may be left behind."""
+        application = await self._session.application_now()
+        if application is None:
+            await asyncio.sleep(_AGAIN_SECONDS)
+            application = await self._session.application_now()
+        return application
+
     async def removal(self) -> Removal:
         session, target = self._session, self._session.target
         what = f"application {target.app_label} and its service principal"
-        application = await session.application_now()
+        application = await self._application_now()
         if application is None:
             return Removal(Fate.GONE, what, "there is no such application")
         what = f"application {application.display_name} ({application.app_id}) and its service principal"
@@ -229,7 +238,7 @@ class Identity(Step):
 
     async def remove(self) -> str:
         session = self._session
-        application = await session.application_now()
+        application = await self._application_now()
         if application is None:
             return ""
         if session.target.app_id or application.unique_name != session.target.unique_name:

@@ -88,8 +88,17 @@ class PolicyChanges:
             found = await self._cloud.policy(resource)
         changed = [one.edit(found) for one in together]
         if any(changed):
-            await self._cloud.set_policy(resource, found)
+            await self._set(resource, found)
         return changed
+
+    async def _set(self, resource: str, found: Any) -> None:
+        from google.api_core import exceptions
+
+        try:
+            await self._cloud.set_policy(resource, found)
+        except exceptions.NotFound:
+            # It was read a moment ago, so it may be there; the next read tells.
+            raise exceptions.Aborted("what was read cannot be written") from None  # type: ignore[no-untyped-call]
 
     async def _as_seen(self, resource: str) -> Any:
         from google.api_core import exceptions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from providers.gcr.session import GcrSession
 
 MARK = "Made by pullkey"
+_AGAIN_SECONDS = 1.0
 
 
 def made_by_pullkey(account: Any) -> bool:
@@ -183,12 +185,24 @@ class Identity(Step):
         from google.api_core import exceptions
 
         session, target = self._session, self._session.target
+        missed = unanswered = False
 
         async def delete() -> bool:
-            found = await session.cloud.account(target.account_resource)
-            if not made_by_pullkey(found):
-                return False  # somebody has made another of that name since
-            await session.cloud.delete_account(target.account_resource)
+            nonlocal missed, unanswered
+            try:
+                found = await session.cloud.account(target.account_resource)
+                if not made_by_pullkey(found):
+                    return False  # somebody has made another of that name since
+                await session.cloud.delete_account(target.account_resource)
+            except exceptions.NotFound:
+                if missed or unanswered:
+                    raise
+                missed = True
+                # It was there a moment ago: one answer is not enough to leave it behind.
+                raise exceptions.Aborted("it was there a moment ago") from None  # type: ignore[no-untyped-call]
+            except exceptions.GoogleAPICallError as error:
+                unanswered = unanswered or cloud.is_unanswered(error)
+                raise
             return True
 
         try:
@@ -375,7 +389,7 @@ class Grant(Step):
         command = _grant_command("remove", target.grant_resource, target.role, target.account)
         session.grant_policy.forget()
         try:
-            if not policy.has(await session.grant_policy(), target.role, target.account):
+            if not policy.has(await self._policy_now(), target.role, target.account):
                 return Removal(Fate.GONE, what, "it is not there")
             account = await session.account()
         except exceptions.NotFound:
@@ -389,6 +403,17 @@ class Grant(Step):
                 Fate.KEEP, what, "somebody else made this account, and may have granted it", command
             )
         return Removal(Fate.REMOVE, what, command=command)
+
+    async def _policy_now(self) -> Any:
+        """The policy; that there is no such repository is believed the second time, since a role may be left behind."""
+        from google.api_core import exceptions
+
+        try:
+            return await self._session.grant_policy()
+        except exceptions.NotFound:
+            await asyncio.sleep(_AGAIN_SECONDS)
+            self._session.grant_policy.forget()
+            return await self._session.grant_policy()
 
     async def remove(self) -> str:
         return await self.undo(self.intent())
