@@ -85,7 +85,9 @@ def test_the_files_of_registries_that_are_shown_are_whole(page: str) -> None:
 def test_every_option_and_variable_that_the_documents_name_exists() -> None:
     texts = README + "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
     source = "".join(path.read_text(encoding="utf-8") for folder in ("bootstrap", "providers") for path in (ROOT / folder).rglob("*.py"))  # fmt: skip
-    source += "".join(path.read_text(encoding="utf-8") for path in (ROOT / "scripts").iterdir())
+    source += "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "scripts").iterdir() if path.is_file()
+    )
     theirs = {"--docker-password"}
     for option in sorted(
         set(re.findall(r"--[a-z][a-z-]+", "\n".join(re.findall(r"`[^`\n]+`", texts)))) - theirs
