@@ -11,7 +11,6 @@ import io
 import os
 import re
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,12 +85,11 @@ class _Watch:
     def __init__(self) -> None:
         self.on = False
         self.seen: list[str] = []
-        self.others: set[int] = set()
         sys.addaudithook(self._hook)
 
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        # What other tests have left running in this process is not the product's doing.
-        if not self.on or threading.get_ident() in self.others:
+        # A descriptor was noted when it was opened; Python writes what it compiles through one.
+        if not self.on or (event == "open" and isinstance(arguments[0], int)):
             return
         writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR) and "__pycache__" not in str(arguments[0])  # fmt: skip
         if writes or event in (
@@ -129,7 +127,6 @@ def run(*arguments: str, stdin: str = "") -> Ended:
     sys.stdin, sys.stdout, sys.stderr = io.StringIO(stdin), _Stream(), _Stream()
     sys.argv = ["pullkey", *arguments]
     WATCH.seen.clear()
-    WATCH.others = {one.ident or 0 for one in threading.enumerate()} - {threading.get_ident()}
     WATCH.on = True
     code: Any = None
     try:
