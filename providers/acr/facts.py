@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 def _passing(error: BaseException) -> bool:
     """Whether an error says nothing of the fact: of many targets, only those that wait for it now are to have it."""
-    return isinstance(error, CallRefused) and (error.unanswered or error.status == 429)
+    return isinstance(error, CallRefused) and error.busy
 
 
 class Facts:
