@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import html.parser
 import json
+import time
 import re
 import stat
 from collections.abc import Callable, Coroutine
@@ -113,6 +114,7 @@ def test_the_page_of_a_file_has_the_data_of_its_listing_and_no_secret(gcr: World
 def test_a_listing_tells_what_is_due_by_the_file(gcr: World, file: Path) -> None:
     file.write_text(FILE.replace("60d", "1s"))
     gcr.run("apply", "-f", str(file), "--yes", "--only", CONTAINERS)
+    time.sleep(1.1)
     done = gcr.run("list", "-f", str(file), "--only", CONTAINERS, "--output", "json")
     (one,) = done.json["targets"]
     assert one["credential"]["due"] == "it is 0 days old"
