@@ -6,9 +6,9 @@ import asyncio
 import datetime as dt
 import html.parser
 import json
-import time
 import re
 import stat
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
