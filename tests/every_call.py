@@ -210,6 +210,8 @@ def run_case(server: ForkServer, case: Case) -> Outcome:
             outcome.wrong += judge(on, case.command, case.timeout, ended, untouched, before)
     except AssertionError as leak:
         outcome.wrong.append(f"it leaks: {leak}")
+    except Exception as error:  # noqa: BLE001  - hours of other cases go on
+        outcome.wrong.append(f"it could not be tried: {error!r}")
     return outcome
 
 

@@ -13,14 +13,16 @@ from bootstrap.sandbox.akka import AkkaEmulator, AkkaProject
 from bootstrap.sandbox.host import SandboxSettings
 from tests.sandbox_thread import RunningSandbox
 
-GOOGLE_PROJECTS, AKKA_PROJECTS = 20, 50
+GOOGLE_PROJECTS, AZURE_REGISTRIES, AKKA_PROJECTS = 20, 15, 50
 _PER_ACCOUNT = 8
 """Google allows ten keys of an account."""
 
 
 @contextmanager
 def fleet(targets: int, settings: SandboxSettings) -> Iterator[tuple[RunningSandbox, Path]]:
-    """A sandbox in which every target can be onboarded; four of five are Google's, spread over the projects.
+    """A sandbox in which every target can be onboarded; four of five are Google's, the rest Azure's, spread evenly.
+
+    Each registry of Azure has one application, whose keys are as many as there are targets of that registry.
 
     Args:
         targets: how many.
@@ -43,11 +45,12 @@ def fleet(targets: int, settings: SandboxSettings) -> Iterator[tuple[RunningSand
         for number in range(GOOGLE_PROJECTS):
             project = state.add_project(f"fleet-{number:03}", str(100_000 + number))
             project.policy.grant("roles/owner", operator, since=since)
+        _serve_registries(running)
         lines = ["version: 1", "targets:"]
         for number in range(targets):
             akka_project = f"team-{number % AKKA_PROJECTS}"
             if number % 5 == 4:
-                lines.append(f"  - {{provider: acr, registry: acmeshop, akka-project: {akka_project}, secret-name: acr-{number}, app-name: reader-{number % 15}}}")  # fmt: skip
+                lines.append(f"  - {{provider: acr, registry: fleet{number // 5 % AZURE_REGISTRIES:02}, app: per-registry, akka-project: {akka_project}, secret-name: acr-{number}}}")  # fmt: skip
                 continue
             project, repository = f"fleet-{number % GOOGLE_PROJECTS:03}", f"repository-{number}"
             state.add_repository(project, "europe-west1", repository).created = since
@@ -56,3 +59,17 @@ def fleet(targets: int, settings: SandboxSettings) -> Iterator[tuple[RunningSand
         path = Path(running.sandbox.directory, "registries.yaml")
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         yield running, path
+
+
+def _serve_registries(running: RunningSandbox) -> None:
+    """Make the registries of Azure, and let the product reach them."""
+    azure: Any = running.sandbox.emulators["acr"]
+    for number in range(AZURE_REGISTRIES):
+        registry = azure.state.add_registry(f"fleet{number:02}", azure.state.subscriptions[0])
+        running.call(azure.serve_registry(registry))
+    reached = [f"{host}=127.0.0.1:{port}" for host, port in azure.registry_ports.items()]
+    known = running.environment["PULLKEY_REGISTRY_CONNECT_TO"]
+    running.environment = {
+        **running.environment,
+        "PULLKEY_REGISTRY_CONNECT_TO": ",".join(dict.fromkeys([*known.split(","), *reached])),
+    }
