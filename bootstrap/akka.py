@@ -34,6 +34,7 @@ _PASSING = (
     "code = Unavailable", "code = DeadlineExceeded", "code = ResourceExhausted", "code = Internal", "code = Aborted",
 )  # fmt: skip
 _PAUSES = (0.5, 2.0)
+_ASKED = 2  # times to remove what Akka says is not there, and lists
 _INSTALL = "https://doc.akka.io/operations/cli/installation.html"
 
 
@@ -216,20 +217,27 @@ class AkkaCli:
         Raises:
             StepFailed: the CLI did not remove it.
         """
-        try:
-            await self._remove_reference(secret_name)
-        except StepFailed:
-            # It may have been done all the same: look, before somebody is told that it was not.
-            if await self.credential(secret_name) is not None:
-                raise
+        for _ in range(_ASKED):
+            try:
+                if await self._remove_reference(secret_name):
+                    return
+            except StepFailed:
+                # It may have been done all the same: look, before somebody is told that it was not.
+                if await self.credential(secret_name) is not None:
+                    raise
+                return
+            if await self.credential(secret_name) is None:
+                return
+        raise StepFailed(f"akka docker remove-credentials says that there is no {secret_name}, and list-credentials lists it")  # fmt: skip
 
-    async def _remove_reference(self, secret_name: str) -> None:
+    async def _remove_reference(self, secret_name: str) -> bool:
+        """False if Akka says that there was none."""
         scope = self.scope.arguments()
         answer = await self._change(["docker", "remove-credentials", secret_name, *scope])
         if answer.code != 0 and "unknown command" in answer.complaint:
             # The guide still says `delete-credentials`; CLIs before 3.0.4 know only that.
             answer = await self._change(["docker", "delete-credentials", secret_name, *scope])
-        _unless_gone(answer, "akka docker remove-credentials")
+        return _removed(answer, "akka docker remove-credentials")
 
     async def remove_secret(self, secret_name: str) -> None:
         """Delete the secret itself. Already gone is success.
@@ -237,9 +245,16 @@ class AkkaCli:
         Raises:
             StepFailed: the CLI did not delete it.
         """
-        scope = self.scope.arguments()
-        answer = await self._change(["secrets", "delete", secret_name, *scope])
-        _unless_gone(answer, "akka secrets delete")
+        for _ in range(_ASKED):
+            answer = await self._change(["secrets", "delete", secret_name, *self.scope.arguments()])
+            if _removed(answer, "akka secrets delete") or not await self._lists_secret(secret_name):
+                return
+        raise StepFailed(f"akka secrets delete says that there is no {secret_name}, and akka secrets list lists it")  # fmt: skip
+
+    async def _lists_secret(self, secret_name: str) -> bool:
+        """Whether `akka secrets list` names it, in whatever form it prints; False where it does not say."""
+        answer = await self._read(["secrets", "list", *self.scope.arguments()])
+        return answer.code == 0 and secret_name in re.split(r"[^A-Za-z0-9.-]+", answer.out)
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -329,10 +344,18 @@ def _password_argument(password: Secret) -> str:
     return f"--docker-password={password.reveal()}"
 
 
-def _unless_gone(answer: Answer, told: str) -> None:
+def _removed(answer: Answer, told: str) -> bool:
+    """False if Akka says that there was nothing to remove.
+
+    Raises:
+        StepFailed: it was not removed.
+    """
+    if answer.code == 0:
+        return True
     gone = ("not found", "does not exist", "no such", "notfound")
-    if answer.code != 0 and not any(word in answer.complaint.lower() for word in gone):
+    if not any(word in answer.complaint.lower() for word in gone):
         raise StepFailed(f"{told} failed: {answer.complaint}")
+    return False
 
 
 def parse_credentials(text: str) -> list[HeldCredential]:

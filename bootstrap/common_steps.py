@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Awaitable, Callable
 
 from bootstrap.akka import AkkaCli
-from bootstrap.errors import PullkeyError, StepFailed
+from bootstrap.errors import OutcomeUnknown, PullkeyError, StepFailed
 from bootstrap.handshake import BROUGHT, Challenge, Patience, Verdict, failure, prove
 from bootstrap.link import KeyLink
 from bootstrap.provider import HeldCredential, RunContext, Session
@@ -163,7 +163,7 @@ class HandoffStep(Step):
         self._secret_name = secret_name
         self._key_pending = key_pending
         self._before: HeldCredential | None = None
-        self._sent = False
+        self._sent = self._refused = False
 
     @property
     def title(self) -> str:
@@ -190,7 +190,11 @@ class HandoffStep(Step):
             raise AssertionError("the handoff comes after the key")
         await self._give_way()
         self._sent = True
-        await self._akka.add_credentials(self._secret_name, credential)
+        try:
+            await self._akka.add_credentials(self._secret_name, credential)
+        except StepFailed as error:
+            self._refused = not isinstance(error, OutcomeUnknown)
+            raise
         patience = Deadline(min(_READ_BACK_SECONDS, max(self._context.deadline.left, 5.0)))
         pause, told = 0.0, False
         while True:
@@ -207,7 +211,8 @@ class HandoffStep(Step):
                     f"Akka copies it to its other regions ({seen.behind} does not show it yet)."
                 )
             await asyncio.sleep(min(pause, patience.left))
-        if seen is not None and seen.link is not None and seen.email != credential.email:
+        others = (credential.email, self._before.email if self._before else None)
+        if seen is not None and seen.link is not None and seen.email not in others:
             raise Overtaken(f"Another run has registered key {seen.link.key_id} as {self._secret_name} over this one's, so this one gives way", mend="Akka has that credential; see: pullkey list")  # fmt: skip
         raise StepFailed(
             f"Akka took the credential, and shows something else: {self._differs(seen)}",
@@ -263,6 +268,9 @@ class HandoffStep(Step):
             if intent["replaces"] is not None:
                 if holds:
                     raise AkkaHoldsNewKey(f"Akka already holds {key} as {intent['secret_name']}")
+                if seen is not None and seen.email == intent["replaces"] and not self._refused:
+                    # A list that lags shows what was there before: no sign that Akka did not take the new one.
+                    raise AkkaHoldsNewKey(f"Akka may hold {key} as {intent['secret_name']}, though it shows the one before it")  # fmt: skip
                 return ""
             if seen is not None and not holds:
                 return ""  # another run's

@@ -32,6 +32,21 @@ _UNDO_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
+class KeyLimit:
+    """How many keys a cloud allows one identity, however long each lasts.
+
+    Args:
+        at_most: that many, those included that are switched off.
+        whose: the identity, as a sentence names it.
+        another: the options by which a target is given another identity, without dashes.
+    """
+
+    at_most: int
+    whose: str
+    another: str
+
+
+@dataclass(frozen=True)
 class Option:
     """One option of `pullkey onboard PROVIDER`, read by every command that takes a target.
 
@@ -86,6 +101,10 @@ class Target(Protocol):
     @property
     def group(self) -> str:
         """What holds several targets whose changes are better made by one machine: a Google project, a registry."""
+
+    @property
+    def key_limit(self) -> KeyLimit | None:
+        """How many keys `who` may have; None where the cloud's documents name no number."""
 
 
 def new_run_id() -> str:

@@ -38,7 +38,7 @@ class Manner:
 ADD, LIST, REMOVE, DELETE = "docker.add-credentials", "docker.list-credentials", "docker.remove-credentials", "secrets.delete"  # fmt: skip
 FINE, REFUSED, UNDONE, NAMED = {0}, {1, 2, 3}, {1}, {6}
 MANNERS = [
-    Manner("hangs", ADD, {"onboard": UNDONE, "rotate": UNDONE, "offboard": FINE}, "did not end within"),
+    Manner("hangs", ADD, {"onboard": UNDONE, "rotate": NAMED, "offboard": FINE}, "did not end within"),
     Manner("hangs", LIST, {"onboard": REFUSED, "rotate": REFUSED, "offboard": REFUSED}, "did not end within"),
     Manner("hangs", REMOVE, {"offboard": UNDONE}, "did not end within"),
     Manner("hangs", DELETE, {"offboard": NAMED}, "did not end within"),
@@ -126,3 +126,23 @@ def test_a_record_that_cannot_be_read_is_not_overwritten(server: ForkServer) -> 
         assert on.world.held(on.held() or "") == held
         assert on.world.calls(f"akka.{ADD}") == 1
         assert on.world.calls(f"akka.{REMOVE}") == 0
+
+
+@pytest.mark.parametrize("kind", ["gcr", "acr", "docker-hub-organization"])
+def test_a_list_that_lags_takes_no_key_from_akka(server: ForkServer, kind: str) -> None:
+    """It still shows the key from before, which is no sign that Akka did not take the new one."""
+    with stage(server, kind) as on:
+        untouched = on.there()
+        prepare(on, "rotate")
+        before = on.there()
+        on.world.fault("akka.docker.list-credentials#4=stale*forever")
+        ended = on.run("rotate", 60)
+        on.world.running.sandbox.faults.faults.clear()
+
+        assert ended.code == 6, ended.err
+        assert "though it shows the one before it" in ended.err
+        assert judge(on, "rotate", 60, ended, untouched, before) == []
+        assert on.pulls()
+        again = on.run("rotate", 60)
+        assert again.code == 0, again.err
+        assert on.pulls()

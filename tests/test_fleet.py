@@ -497,3 +497,16 @@ def test_what_changes_while_a_person_is_asked_is_seen_and_nothing_unplanned_is_d
     assert child.wait() == 3, said.decode()
     assert "This was not planned: Grant roles/artifactregistry.reader" in said.decode()
     assert len(gcr.changes()) == before
+
+
+def test_a_plan_says_where_there_is_no_room_to_rotate_all_at_once(gcr: World, tmp_path: Path) -> None:
+    file = tmp_path / "registries.yaml"
+    server = "europe-west1-docker.pkg.dev/acme-shop/containers"
+    lines = [
+        f"  - {{provider: gcr, server: {server}, akka-project: shop, secret-name: s{n}}}\n" for n in range(6)
+    ]
+    file.write_text("version: 1\ntargets:\n" + "".join(lines[:5]))
+    assert "cannot all be rotated at once" not in gcr.run("plan", "-f", str(file)).text
+    file.write_text("version: 1\ntargets:\n" + "".join(lines))
+    told = " ".join(gcr.run("plan", "-f", str(file)).text.split())
+    assert "6 targets use the service account akka-docker-reader@acme-shop.iam.gserviceaccount.com, which can have 10 keys: they cannot all be rotated at once" in told  # fmt: skip

@@ -259,6 +259,8 @@ def test_list_checks_for_keys_that_end_soon() -> None:
         ("gcr", "iam.GetServiceAccount#3=404"),
         ("gcr", "artifactregistry.GetIamPolicy#2=404"),
         ("acr", "graph.GetApplication#5=404"),
+        ("private", "akka.docker.remove-credentials#1=404"),
+        ("private", "akka.secrets.delete#1=404"),
     ],
 )
 def test_one_answer_that_it_is_not_there_leaves_nothing_behind(kind: str, fault: str) -> None:
@@ -267,6 +269,22 @@ def test_one_answer_that_it_is_not_there_leaves_nothing_behind(kind: str, fault:
         life.world.fault(fault)
         gone = life.command("offboard", life.name)
         assert gone.code == 0, gone.text
+        assert life.there() == life.before
+
+
+@pytest.mark.parametrize(
+    ("call", "lists"), [("docker.remove-credentials", "list-credentials"), ("secrets.delete", "secrets list")]
+)
+def test_what_akka_lists_is_not_gone_because_it_says_so(call: str, lists: str) -> None:
+    with living("private") as life:
+        life.onboard()
+        name = life.name
+        life.world.fault(f"akka.{call}#1=404*forever")
+        told = life.command("offboard", name)
+        assert told.code in (1, 6), told.text
+        assert f"{lists} lists it" in told.err
+        life.world.running.sandbox.faults.faults.clear()
+        assert life.command("offboard", name).code == 0
         assert life.there() == life.before
 
 

@@ -167,6 +167,19 @@ def test_two_thousand_targets_are_read() -> None:
     assert len(understood(targets(many)).entries) == 2000
 
 
+def test_more_targets_than_an_identity_can_have_keys_are_refused() -> None:
+    many = "".join(
+        f"  - {{provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/r{n}}}\n" for n in range(10)
+    )
+    assert len(understood(targets(many)).entries) == 10
+    removed = "  - {provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/x, remove: true}\n"
+    assert len(understood(targets(many + removed)).entries) == 11
+
+    (told,) = faults(targets(many + removed.replace(", remove: true", "")))
+    assert told.endswith("11 targets use the service account akka-docker-reader@acme-shop.iam.gserviceaccount.com, which can have 10 keys. Give this one another service-account")  # fmt: skip
+    assert told.startswith("registries.yaml:13:")
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))))  # fmt: skip
 def test_whatever_the_file_holds_is_read_or_refused_with_a_place(data: bytes) -> None:

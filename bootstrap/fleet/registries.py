@@ -157,7 +157,7 @@ def parse(data: bytes, name: str, *, base: Path) -> Registries:
         if group.provider and not _touched(group, shape, number, wrong_at):
             entry = _understood(shape, group, number, base.absolute(), faults)
             entries += [entry] if entry is not None else []
-    faults += _twice(entries)
+    faults += _twice(entries) + _too_many(entries)
     if faults:
         raise Unfit(name, faults)
     return Registries(name, tuple(entries))
@@ -301,3 +301,23 @@ def _twice(entries: Sequence[Entry]) -> list[Fault]:
             )
             faults.append(Fault(one.place, f"{what} in line {first.place.line} already, for the same Akka project", "Leave one out" if same else "Give one of them another secret-name"))  # fmt: skip
     return faults
+
+
+def _too_many(entries: Sequence[Entry]) -> list[Fault]:
+    """Each target has a key of its own; what is beyond the identity's limit could never be made."""
+    faults = []
+    for sharing in of_one_identity(entries):
+        limit = sharing[0].target.key_limit
+        if limit is not None:
+            what = f"{len(sharing)} targets use {limit.whose}, which can have {limit.at_most} keys"
+            faults += [Fault(one.place, what, f"Give this one another {limit.another}") for one in sharing[limit.at_most :]]  # fmt: skip
+    return faults
+
+
+def of_one_identity(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """The targets that are to stay, together with those of the same identity."""
+    sharing: dict[str, list[Entry]] = {}
+    for one in entries:
+        if not one.remove:
+            sharing.setdefault(one.target.who, []).append(one)
+    return list(sharing.values())

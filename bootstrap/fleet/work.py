@@ -14,7 +14,7 @@ from bootstrap.errors import ExitCode, LeftOver, PullkeyError, StepFailed
 from bootstrap.fleet.board import Board
 from bootstrap.fleet.look import Action, Looking, Planned
 from bootstrap.fleet.open import Office
-from bootstrap.fleet.registries import Entry
+from bootstrap.fleet.registries import Entry, of_one_identity
 from bootstrap.fleet.turns import Turns
 from bootstrap.offboarding import Offboarding, Wanted
 from bootstrap.recovery import strays
@@ -98,6 +98,7 @@ class Crew:
 
         plan: list[Planned] = await each(entries, one)
         _note_what_goes_last(plan)
+        _note_little_room(plan)
         return plan
 
     # -- doing ---------------------------------------------------------------------------------------------------
@@ -240,6 +241,16 @@ def _note_what_goes_last(plan: Sequence[Planned]) -> None:
         others = sharing[one.entry.target.who] - 1
         if one.action is Action.REMOVE and others:
             one.notices = [*one.notices, f"{others} other target{'s' * (others != 1)} of the same identity go{'es' * (others == 1)} too: what stays for their keys only goes with the last of them"]  # fmt: skip
+
+
+def _note_little_room(plan: Sequence[Planned]) -> None:
+    """While a key is replaced there are two of it, for as long as the old one has its grace."""
+    planned = {one.entry.number: one for one in plan}
+    for sharing in of_one_identity(one.entry for one in plan):
+        limit = sharing[0].target.key_limit
+        if limit is not None and 2 * len(sharing) > limit.at_most:
+            first = planned[sharing[0].number]
+            first.notices = [*first.notices, f"{len(sharing)} targets use {limit.whose}, which can have {limit.at_most} keys: they cannot all be rotated at once, as each then has two. Give some of them another {limit.another}"]  # fmt: skip
 
 
 class _Moved(PullkeyError):

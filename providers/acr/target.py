@@ -11,7 +11,7 @@ from typing import Any
 
 from bootstrap.credential import secret_name
 from bootstrap.errors import UsageProblem
-from bootstrap.provider import HeldCredential
+from bootstrap.provider import HeldCredential, KeyLimit
 from bootstrap.reference import parse_reference
 
 DEFAULT_APP = "akka-docker-reader"
@@ -48,6 +48,7 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"^{_COMPONENT}(?:/{_COMPONENT})*$")
 # Azure takes 5 to 50 characters; beside a key id it must also fit into the local part of a mail address.
 _TOKEN_NAME_LIMIT = 40
+PASSWORDS_OF_A_TOKEN = 2  # "Token properties" of Azure's page on repository-scoped permissions
 _REPOSITORIES_LIMIT = 500  # per scope map: "Azure Container Registry SKU features and limits"
 
 
@@ -175,6 +176,14 @@ class AcrTarget:
     @property
     def group(self) -> str:
         return f"acr {self.name.lower()}{SUFFIXES[self.cloud]}"
+
+    @property
+    def key_limit(self) -> KeyLimit | None:
+        if self.auth_kind != "token":
+            return None
+        return KeyLimit(
+            PASSWORDS_OF_A_TOKEN, f"the token {self.token_name} of {self.host}", "app-name or token"
+        )
 
     # -- names ----------------------------------------------------------------------------------------------------
 

@@ -160,6 +160,10 @@ class DockerHubTarget:
     def group(self) -> str:
         return f"docker-hub {self.puller}"
 
+    @property
+    def key_limit(self) -> None:
+        return None
+
     # -- names ----------------------------------------------------------------------------------------------------
 
     @property

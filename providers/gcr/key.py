@@ -17,13 +17,12 @@ from bootstrap.secret import Secret
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere
 from bootstrap.waiting import wait_out
 from providers.gcr import cloud, upload
-from providers.gcr.target import UPLOAD
+from providers.gcr.target import KEYS_OF_AN_ACCOUNT, UPLOAD
 from providers.gcr.upload import KeyPair, fingerprint_of, key_file, make_pair
 
 if TYPE_CHECKING:
     from providers.gcr.session import GcrSession
 
-KEY_LIMIT = 10  # "Quotas and limits", service account keys
 _SETTLE_SECONDS = 2.0
 
 
@@ -90,7 +89,7 @@ class Key(Step):
             )
         except exceptions.GoogleAPICallError as error:
             if cloud.is_key_limit(error):
-                raise StepFailed(f"{target.account} has {KEY_LIMIT} keys already, Google's limit", mend="Delete one that nobody uses.") from None  # fmt: skip
+                raise StepFailed(f"{target.account} has {KEYS_OF_AN_ACCOUNT} keys already, Google's limit", mend="Delete one that nobody uses.") from None  # fmt: skip
             refusal = cloud.refused(error, f"{'take' if self._uploads else 'make'} a key of {target.account}")
             if "allowed lifetime" in cloud.said(error):
                 refusal.mend = "Give a shorter --expires-in."

@@ -13,8 +13,8 @@ from bootstrap.errors import Problem, ProblemKind, PullkeyError
 from bootstrap.steps import Findings, Notice, State
 from providers.gcr import cloud, policy
 from providers.gcr.facts import or_nothing
-from providers.gcr.key import KEY_LIMIT, Key
-from providers.gcr.target import STORAGE_ROLE, UPLOAD
+from providers.gcr.key import Key
+from providers.gcr.target import KEYS_OF_AN_ACCOUNT, STORAGE_ROLE, UPLOAD
 
 if TYPE_CHECKING:
     from providers.gcr.session import GcrSession
@@ -146,10 +146,10 @@ class Preflight:
             return await self._about_key_policy()
         if sighting.state is State.DONE:
             return Findings()
-        if len(keys) >= KEY_LIMIT:
+        if len(keys) >= KEYS_OF_AN_ACCOUNT:
             oldest = min(keys.values(), key=lambda key: key.valid_after_time)
             key_id = cloud.id_of(oldest)
-            return Findings([Problem(ProblemKind.LIMIT, f"{target.account} has {len(keys)} keys, and Google allows {KEY_LIMIT}", f"Delete one that nobody uses; the oldest is {key_id} of {oldest.valid_after_time:%Y-%m-%d}: gcloud iam service-accounts keys delete {key_id} --iam-account={target.account}", step="key")])  # fmt: skip
+            return Findings([Problem(ProblemKind.LIMIT, f"{target.account} has {len(keys)} keys, and Google allows {KEYS_OF_AN_ACCOUNT}", f"Delete one that nobody uses; the oldest is {key_id} of {oldest.valid_after_time:%Y-%m-%d}: gcloud iam service-accounts keys delete {key_id} --iam-account={target.account}", step="key")])  # fmt: skip
         return await self._about_key_policy()
 
     async def _about_deleted_account(self) -> Findings:

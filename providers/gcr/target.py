@@ -11,7 +11,7 @@ from typing import Any
 from bootstrap.credential import secret_name
 from bootstrap.durations import parse_duration
 from bootstrap.errors import UsageProblem
-from bootstrap.provider import HeldCredential
+from bootstrap.provider import HeldCredential, KeyLimit
 from bootstrap.reference import parse_reference
 
 DEFAULT_ACCOUNT = "akka-docker-reader"
@@ -33,6 +33,7 @@ _PROJECT_EMAIL = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]@(?P<project>[a-z][a-
 _REPOSITORY = re.compile(r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$")
 _ROLE = re.compile(r"^(?:roles|projects/[a-z0-9.:-]+/roles|organizations/[0-9]+/roles)/[A-Za-z0-9_.]+$")
 
+KEYS_OF_AN_ACCOUNT = 10  # "Quotas and limits", service account keys
 CREATE, UPLOAD = "create", "upload"
 DEFAULT_LIFE = "90d"
 # "The given public key has a lifetime of 315,446,400 seconds, which is longer than the max allowed lifetime of
@@ -132,6 +133,10 @@ class GcrTarget:
     @property
     def group(self) -> str:
         return f"gcr {self.project}"
+
+    @property
+    def key_limit(self) -> KeyLimit:
+        return KeyLimit(KEYS_OF_AN_ACCOUNT, f"the service account {self.account}", "service-account")
 
     # -- names ----------------------------------------------------------------------------------------------------
 

@@ -104,6 +104,10 @@ class PrivateTarget:
     def group(self) -> str:
         return f"private {self.host}"
 
+    @property
+    def key_limit(self) -> None:
+        return None
+
     # -- names ----------------------------------------------------------------------------------------------------
 
     @property
