@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from bootstrap.link import KeyLink
+from bootstrap.sandbox.host import SandboxSettings
 from tests.conftest import Result, World, make_world
+from tests.fleet_world import fleet
 from tests.test_gcr import ACCOUNT, cloud_picture, project
 
 pytestmark = pytest.mark.needs_cloud_cli
@@ -191,3 +193,33 @@ def test_a_hand_over_for_azure_is_run_by_whoever_may_and_the_same_command_goes_o
 
     assert acr.onboard().code == 0
     assert len(azure_shape(acr)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "cloud", [pytest.param("gcr", marks=needs_gcloud), pytest.param("acr", marks=needs_az)]
+)
+def test_the_runbook_of_a_file_ends_as_apply_does(tmp_path: Path, cloud: str) -> None:
+    with fleet(10, SandboxSettings()) as (running, file):
+        env = running.process_environment(PULLKEY_RUNBOOK_LOGIN="no", PULLKEY_RUNBOOK_PAUSE="1")
+
+        def run(*command: str, **more: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(command, env=env | more, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)  # fmt: skip
+
+        def plan() -> dict[str, tuple[str, str]]:
+            found = run("pullkey", "plan", "-f", str(file), "--output", "json")
+            return {one["name"]: (one["action"], one["key_id"]) for one in json.loads(found.stdout)["targets"] if one["provider"] == cloud}  # fmt: skip
+
+        first, second = list(plan())[:2]
+        script = tmp_path / "onboard.sh"
+        script.write_text(run("pullkey", "runbook", "-f", str(file), "--format", "bash").stdout)
+        for name in (first, second):
+            done = run("bash", str(script), "do", name)
+            assert done.returncode == 0, done.stdout + done.stderr
+        made = plan()
+        assert {name for name, (action, _) in made.items() if action == "keep"} == {first, second}
+
+        undone = run("bash", str(script), "undo", first, KEY_ID=made[first][1])
+        assert undone.returncode == 0, undone.stdout + undone.stderr
+        left = plan()
+        assert left[first][0] == "create"
+        assert left[second] == made[second]
