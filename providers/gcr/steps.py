@@ -71,6 +71,7 @@ class Identity(Step):
 
     def __init__(self, session: GcrSession) -> None:
         self._session = session
+        self._unique_id = ""
         if not session.target.account_given:
             self.permissions = ("iam.serviceAccounts.get", "iam.serviceAccounts.create")
 
@@ -170,6 +171,7 @@ class Identity(Step):
                 return Removal(Fate.GONE, what, "it is not there")
             if session.target.account_given or not made_by_pullkey(account):
                 return Removal(Fate.KEEP, what, "it was not made by pullkey")
+            self._unique_id = account.unique_id
             others = await session.other_roles()
         except exceptions.PermissionDenied as error:
             return Removal(Fate.UNSEEN, what, f"what it is for may not be seen ({cloud.said(error)})")
@@ -195,8 +197,12 @@ class Identity(Step):
                     return False  # somebody has made another of that name since
                 await session.cloud.delete_account(target.account_resource)
             except exceptions.NotFound:
-                if missed or unanswered:
+                if unanswered:
                     raise
+                if missed:
+                    # Reads may lag for long; the number is of that account only, whoever has its name by now.
+                    await session.cloud.delete_account(target.account_resource.replace(target.account, self._unique_id))  # fmt: skip
+                    return True
                 missed = True
                 # It was there a moment ago: one answer is not enough to leave it behind.
                 raise exceptions.Aborted("it was there a moment ago") from None  # type: ignore[no-untyped-call]
