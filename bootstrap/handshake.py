@@ -295,7 +295,7 @@ async def exchange(
             if challenge.scheme == "none":
                 response = await _read(client, probe)
                 if response.status_code != 401 or basic is None:
-                    return _judged(probe, response, unasked=basic is not None)
+                    return _judged(probe, response, unasked=basic is not None, anybody=basic is None)
                 # It lets anybody in, and not to everything.
                 asked = _challenge_in(response, probe.host)
                 if isinstance(asked, Attempt):
@@ -312,7 +312,8 @@ async def exchange(
             token = _token(response)
             if token is None:
                 return Attempt(Verdict.UNREACHABLE, "the token service's answer holds no token")
-            return _judged(probe, await _read(client, probe, headers={"Authorization": f"Bearer {token}"}))
+            response = await _read(client, probe, headers={"Authorization": f"Bearer {token}"})
+            return _judged(probe, response, anybody=basic is None)
     except httpx.HTTPError as error:
         return _unanswered(error, probe.host)
     except TimeoutError:
@@ -332,7 +333,14 @@ async def _read(client: httpx.AsyncClient, probe: Probe, **how: Any) -> httpx.Re
     return await client.get(f"https://{probe.host}{path}", headers=headers, **how)
 
 
-def _judged(probe: Probe, response: httpx.Response, *, basic: bool = False, unasked: bool = False) -> Attempt:
+def _judged(
+    probe: Probe,
+    response: httpx.Response,
+    *,
+    basic: bool = False,
+    unasked: bool = False,
+    anybody: bool = False,
+) -> Attempt:
     """What the answer to `_read` means.
 
     Args:
@@ -340,8 +348,12 @@ def _judged(probe: Probe, response: httpx.Response, *, basic: bool = False, unas
         response: the answer.
         basic: the password itself was sent.
         unasked: there is a password, and the registry did not want it.
+        anybody: it was asked without a credential.
     """
     status = response.status_code
+    if 300 <= status < 400 and (anybody or _leads_nowhere(response)):
+        # Without a credential it may well lead to a page to log in.
+        return Attempt(Verdict.UNREACHABLE, f"{probe.host} answers with a redirect, not with the manifest")
     if status == 404 and probe.repository:
         if probe.reference:
             return Attempt(Verdict.NOT_FOUND, f"{probe.host} has no {probe.repository}:{probe.reference}")
@@ -356,6 +368,15 @@ def _judged(probe: Probe, response: httpx.Response, *, basic: bool = False, unas
     if unasked:
         return Attempt(Verdict.PULLS, f"{probe.proves}, as anybody does: no credential was asked for")
     return Attempt(Verdict.PULLS, probe.proves)
+
+
+def _leads_nowhere(response: httpx.Response) -> bool:
+    """A redirect to where it came from, or to no place at all."""
+    to = response.headers.get("Location", "")
+    try:
+        return not to or response.request.url.join(to) == response.request.url
+    except httpx.InvalidURL:
+        return True
 
 
 def _refusal(response: httpx.Response, *, whole: bool) -> Attempt:

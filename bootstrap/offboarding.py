@@ -6,9 +6,10 @@ as done; what stays is told with the reason, and with the command that removes i
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shlex
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bootstrap.akka import AkkaCli
@@ -23,7 +24,7 @@ from bootstrap.provider import HeldCredential, RunContext, Session
 from bootstrap.records import Record, all_records
 from bootstrap.recovery import OFFBOARD, Recovery, as_intent, strays
 from bootstrap.reporter import Reporter
-from bootstrap.steps import Fate, Removal, StillThere
+from bootstrap.steps import Fate, Removal, Step, StillThere
 
 _UNSEEN_USES = "whether others use it could not be seen"
 
@@ -72,6 +73,15 @@ class Parting:
     notices: list[str] = field(default_factory=list)
     left_over: list[LeftOver] = field(default_factory=list)
     error: PullkeyError | None = None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the cloud shows of a credential: who else uses its identity, its keys, and what each step has made."""
+
+    uses: Sequence[str]
+    keys: Mapping[str, Removal]
+    steps: Sequence[tuple[Step, Removal | None]]
 
 
 class KeyUnseen(PullkeyError):
@@ -256,16 +266,29 @@ class Offboarding:
         elif session is None:
             raise self._behind.error or StepFailed("What stands behind it could not be found")
         else:
-            records = await all_records(self._akka, self._notice)
+            records, seen = await asyncio.gather(
+                all_records(self._akka, self._notice), self._see(session, link)
+            )
             self._records = [(project, held) for project, held in records if project or held.name != self._held.name]  # fmt: skip
             others = [
                 f"Akka's {held.name}{f' of project {project}' if project else ''} has the same key"
                 for project, held in self._records
                 if _has(held.link, link)
             ]
-            items += await self._of_keys(session, link, others)
-            items += await self._of_steps(session, link, others)
+            items += self._of_keys(session, link, seen, others)
+            items += await self._of_steps(session, link, seen, others)
         self._reporter.removals([item.removal for item in items])
+
+    async def _see(self, session: Session, link: KeyLink) -> _Seen:
+        """What the cloud shows; all of it is asked at once."""
+        keys = _keys_of(link) if session.deletes_keys else []
+        uses, fates, removals = await asyncio.gather(
+            self._used(session, set(keys)),
+            asyncio.gather(*(_fate_of_key(session, key_id) for key_id in keys)),
+            asyncio.gather(*(_fate_of_step(step) for step in session.steps)),
+        )
+        steps = list(zip(session.steps, removals, strict=True))
+        return _Seen(uses, dict(zip(keys, fates, strict=True)), steps)
 
     def _of_akka(self) -> list[Item]:
         name = self._held.name
@@ -301,29 +324,20 @@ class Offboarding:
                 found |= {key for key in (link.key_id, link.replaces) if key}
         return found
 
-    async def _of_keys(self, session: Session, link: KeyLink, others: Sequence[str]) -> list[Item]:
+    def _of_keys(self, session: Session, link: KeyLink, seen: _Seen, others: Sequence[str]) -> list[Item]:
         """The key that Akka holds, and the one that it replaced, where that is still there."""
         if not session.deletes_keys:
             why = "somebody brought it, so only its owner can revoke it"
             what = f"the password that was handed off in run {link.key_id}"
             return [Item("key", Removal(Fate.KEEP, what, why, session.delete_key_command(link.key_id)))]
         items = []
-        for key_id in filter(None, (link.key_id, link.replaces)):
-            removal = await self._of_key(session, key_id, others)
+        for key_id, found in seen.keys.items():
+            removal = found
+            if others and removal.fate is Fate.REMOVE:
+                removal = Removal(Fate.KEEP, removal.what, "; ".join(others), removal.command)
             if key_id == link.key_id or removal.fate is not Fate.GONE:
                 items.append(Item("key", removal, self._deletion(session, key_id)))
         return items
-
-    async def _of_key(self, session: Session, key_id: str, others: Sequence[str]) -> Removal:
-        what, command = f"key {key_id}", session.delete_key_command(key_id)
-        try:
-            if await session.key_facts(key_id) is None:
-                return Removal(Fate.GONE, what)
-        except PullkeyError as error:
-            return Removal(Fate.UNSEEN, what, error.what, command)
-        if others:
-            return Removal(Fate.KEEP, what, "; ".join(others), command)
-        return Removal(Fate.REMOVE, what, command=command)
 
     def _deletion(self, session: Session, key_id: str) -> Callable[[], Awaitable[str]]:
         async def act() -> str:
@@ -336,19 +350,17 @@ class Offboarding:
 
         return act
 
-    async def _of_steps(self, session: Session, link: KeyLink, others: Sequence[str]) -> list[Item]:
+    async def _of_steps(
+        self, session: Session, link: KeyLink, seen: _Seen, others: Sequence[str]
+    ) -> list[Item]:
         """Grant and identity, last made first."""
-        ours = {key for key in (link.key_id, link.replaces) if key}
-        uses = [*others, *await self._used(session, ours)]
-        grant_uses = (
-            [*others, *await self._used(session, ours | await self._keys_elsewhere(session))] if uses else []
-        )
+        uses = [*others, *seen.uses]
+        grant_uses = uses
+        if uses and (elsewhere := await self._keys_elsewhere(session)):
+            grant_uses = [*others, *await self._used(session, {*_keys_of(link), *elsewhere})]
         items = []
-        for step in reversed(session.steps):
-            try:
-                removal = await step.removal()
-            except PullkeyError as error:
-                removal = Removal(Fate.UNSEEN, step.title, error.what)
+        for step, found in reversed(seen.steps):
+            removal = found
             if removal is None:
                 continue
             act: Callable[[], Awaitable[str]] | None = step.remove
@@ -411,6 +423,26 @@ class Offboarding:
     def _notice(self, text: str) -> None:
         self.parting.notices.append(text)
         self._reporter.notice(text)
+
+
+def _keys_of(link: KeyLink) -> list[str]:
+    return [key_id for key_id in (link.key_id, link.replaces) if key_id]
+
+
+async def _fate_of_key(session: Session, key_id: str) -> Removal:
+    what, command = f"key {key_id}", session.delete_key_command(key_id)
+    try:
+        found = await session.key_facts(key_id)
+    except PullkeyError as error:
+        return Removal(Fate.UNSEEN, what, error.what, command)
+    return Removal(Fate.REMOVE, what, command=command) if found else Removal(Fate.GONE, what)
+
+
+async def _fate_of_step(step: Step) -> Removal | None:
+    try:
+        return await step.removal()
+    except PullkeyError as error:
+        return Removal(Fate.UNSEEN, step.title, error.what)
 
 
 async def part_with(

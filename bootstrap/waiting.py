@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -14,6 +15,22 @@ set_on_retry_hooks([])
 
 T = TypeVar("T")
 _AFTER_SECONDS = 5.0
+_AGAIN_SECONDS = 2.0
+
+
+async def surely(ask: Callable[[], Awaitable[T | None]]) -> T | None:
+    """Ask for what is expected to be there: that there is none is believed the second time.
+
+    Clouds read from many servers, of which some lag; what is passed over because of one of them is left behind.
+
+    Args:
+        ask: asks for it anew each time.
+    """
+    found = await ask()
+    if found is None:
+        await asyncio.sleep(_AGAIN_SECONDS)
+        found = await ask()
+    return found
 
 
 class Deadline:

@@ -95,7 +95,8 @@ class Registry:
         if self.room and "Authorization" not in request.headers:
             return web.Response(status=401, headers={"WWW-Authenticate": self.room})
         status, body = self.manifest.pop(0) if len(self.manifest) > 1 else self.manifest[0]
-        return web.Response(status=status, text=body, content_type=self.type)
+        headers = {"Location": self.location} if self.location else {}
+        return web.Response(status=status, text=body, content_type=self.type, headers=headers)
 
 
 @pytest.fixture
@@ -337,6 +338,23 @@ def test_a_redirect_without_a_repository_proves_nothing(registry: Registry) -> N
     registry.ping, registry.location = (302, "", ""), "https://registry.example.com/login"
     attempt = asyncio.run(exchange(Probe(HOST), challenge, CREDENTIAL))
     assert attempt.verdict is Verdict.UNREACHABLE
+
+
+def test_a_redirect_to_where_the_manifest_lies_shows_that_it_may_be_pulled(registry: Registry) -> None:
+    registry.manifest, registry.location = [(307, "")], f"https://{OTHER}/stored/1"
+    assert run_exchange().verdict is Verdict.PULLS
+
+
+@pytest.mark.parametrize("location", [f"https://{HOST}/v2/team/app/manifests/1.0", "1.0", ""])
+def test_a_redirect_that_leads_nowhere_proves_nothing(registry: Registry, location: str) -> None:
+    registry.manifest, registry.location = [(307, "")], location
+    assert run_exchange().verdict is Verdict.UNREACHABLE
+
+
+def test_a_redirect_of_somebody_without_a_password_may_lead_to_a_login(registry: Registry) -> None:
+    assert asyncio.run(open_to_all(PROBE, Challenge("none"))) != ""
+    registry.manifest, registry.location = [(302, "")], f"https://{OTHER}/login"
+    assert asyncio.run(open_to_all(PROBE, Challenge("none"))) == ""
 
 
 def test_a_web_page_is_no_registry(registry: Registry) -> None:

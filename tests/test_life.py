@@ -259,6 +259,8 @@ def test_list_checks_for_keys_that_end_soon() -> None:
         ("gcr", "iam.GetServiceAccount#3=404"),
         ("gcr", "iam.GetServiceAccount#3=404*forever"),
         ("gcr", "artifactregistry.GetIamPolicy#2=404"),
+        ("acr", "graph.GetApplication#1=404"),
+        ("acr-token", "arm.GetScopeMap#2=404"),
         ("acr", "graph.GetApplication#5=404"),
         ("private", "akka.docker.remove-credentials#1=404"),
         ("private", "akka.secrets.delete#1=404"),

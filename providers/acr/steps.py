@@ -14,7 +14,7 @@ from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.link import KeyLink, local_name
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere
-from bootstrap.waiting import Deadline, wait_out
+from bootstrap.waiting import Deadline, surely, wait_out
 from providers.acr.calls import CallRefused, as_sentence, refused
 from providers.acr.claims import GRAPH_RIGHT
 
@@ -37,7 +37,6 @@ _SHORTER = tuple(dt.timedelta(days=days) for days in (180, 90, 60, 30, 7))
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "role-assignments.pullkey")
 _SETTLE_SECONDS = 4.0
 _REMOVAL_SECONDS = 30.0
-_AGAIN_SECONDS = 2.0
 _BUSY = "Azure is busy or briefly away; trying again."
 _SPREADING = "Azure does not know the new application everywhere yet; this takes up to a minute."
 STILL_SHOWN = "Azure still shows a secret that it no longer knows; this takes up to a minute."
@@ -214,11 +213,7 @@ class Identity(Step):
 
     async def _application_now(self) -> Application | None:
         """The application; that there is none is believed the second time, since it may be left behind."""
-        application = await self._session.application_now()
-        if application is None:
-            await asyncio.sleep(_AGAIN_SECONDS)
-            application = await self._session.application_now()
-        return application
+        return await surely(self._session.application_now)
 
     async def removal(self) -> Removal:
         session, target = self._session, self._session.target

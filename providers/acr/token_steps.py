@@ -12,7 +12,7 @@ from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.link import KeyLink
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere
-from bootstrap.waiting import Deadline, wait_out
+from bootstrap.waiting import Deadline, surely, wait_out
 from providers.acr.calls import CallRefused, as_sentence, refused
 from providers.acr.steps import busy
 from providers.acr.tokens import SLOTS, Generated, SlotPassword, Token, action_of
@@ -119,7 +119,7 @@ class ScopeMapGrant(Step):
         what = f"scope map {name}"
         registry = await session.registry()
         with as_sentence(f"show the scope map {name}"):
-            found = await session.tokens.scope_map(registry, name)
+            found = await surely(lambda: session.tokens.scope_map(registry, name))
             if found is None:
                 return Removal(Fate.GONE, what, "there is no such scope map")
             if MARK not in found.description:
@@ -251,10 +251,11 @@ class TokenIdentity(Step):
         what = f"token {target.token_name}"
         registry = await session.registry()
         with as_sentence(f"show the token {target.token_name}"):
-            token = await session.tokens.token(registry, target.token_name)
+            token = await surely(lambda: session.tokens.token(registry, target.token_name))
             if token is None:
                 return Removal(Fate.GONE, what, "there is no such token")
-            scope_map = await session.tokens.scope_map(registry, token.scope_map) if token.scope_map else None
+            used = token.scope_map
+            scope_map = await surely(lambda: session.tokens.scope_map(registry, used)) if used else None
         if scope_map is None or MARK not in scope_map.description or scope_map.name != token.name:
             return Removal(Fate.KEEP, what, "pullkey has not made it", self._delete_command())
         return Removal(Fate.REMOVE, what, command=self._delete_command())

@@ -411,11 +411,15 @@ class GoogleCloud:
         Raises:
             google.api_core.exceptions.NotFound: there is none.
         """
-        return await self._call(
-            "GetServiceAccount",
-            resource,
-            lambda: self.iam.get_service_account(name=resource, **self._reading),
-        )
+
+        async def read() -> Any:
+            found = await self.iam.get_service_account(name=resource, **self._reading)
+            if not found.unique_id or not found.email:
+                # Each account has both. What came is none, and would pass for one that somebody else has made.
+                raise ValueError
+            return found
+
+        return await self._call("GetServiceAccount", resource, read)
 
     async def create_account(self, project: str, account_id: str, description: str) -> Any:
         from google.cloud import iam_admin_v1
