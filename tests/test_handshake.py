@@ -129,7 +129,6 @@ def error(code: str, message: str = "") -> str:
     [
         ((200, '{"token": "t"}'), (200, "{}"), Verdict.PULLS),
         ((200, '{"access_token": "t"}'), (200, "{}"), Verdict.PULLS),
-        ((200, '{"token": "t"}'), (307, ""), Verdict.PULLS),
         ((401, error("UNAUTHORIZED")), (200, "{}"), Verdict.IDENTITY_REFUSED),
         ((403, error("DENIED")), (200, "{}"), Verdict.NO_GRANT),
         (
@@ -345,7 +344,7 @@ def test_a_redirect_to_where_the_manifest_lies_shows_that_it_may_be_pulled(regis
     assert run_exchange().verdict is Verdict.PULLS
 
 
-@pytest.mark.parametrize("location", [f"https://{HOST}/v2/team/app/manifests/1.0", "1.0", ""])
+@pytest.mark.parametrize("location", ["/v2/team/app/manifests/1.0", "1.0", ""])
 def test_a_redirect_that_leads_nowhere_proves_nothing(registry: Registry, location: str) -> None:
     registry.manifest, registry.location = [(307, "")], location
     assert run_exchange().verdict is Verdict.UNREACHABLE
