@@ -347,6 +347,13 @@ class Azure(Registry):
             self.principal.id in line for line in self.foreign
         )
 
+    def ours(self) -> set[str]:
+        """A role of a service principal that is no more stays, as Google's of a deleted account does: it is nobody's."""
+        there = {one.id for one in self.state.service_principals if one.lifetime.exists}
+        return {
+            line for line in super().ours() if not line.startswith("azure role") or line.split()[3] in there
+        }
+
     def since(self) -> dt.datetime:
         return self.world.running.sandbox.now() - dt.timedelta(days=1)
 
