@@ -322,7 +322,9 @@ def main() -> int:
         lines = fleet_table(many)
         print("\n".join(lines))
         if asked.write:
-            write(asked.write, {"fleet": [f"On {machine()}, with 50 ms a call.", "", *lines]})
+            told = " and 2 % of them answered 429 or 503" if asked.faults else ""
+            name = "fleet with faults" if asked.faults else "fleet"
+            write(asked.write, {name: [f"On {machine()}, with 50 ms a call{told}.", "", *lines]})
         return 0
     flows = list(compare(asked.flow or FLOWS, asked.latency or LATENCIES, asked.runs))
     begun = list(starts())
