@@ -355,7 +355,12 @@ class Grant(Step):
         email, role, resource = intent["account"], intent["role"], intent["resource"]
 
         async def change() -> bool:
-            return await session.changes.change(resource, lambda found: policy.remove(found, role, email))
+            try:
+                return await session.changes.change(resource, lambda found: policy.remove(found, role, email))
+            except exceptions.NotFound:
+                if await self._has_repository(resource):
+                    raise exceptions.Aborted("it shows the repository and not its policy") from None  # type: ignore[no-untyped-call]
+                raise
 
         try:
             changed = await wait_out(
@@ -374,6 +379,20 @@ class Grant(Step):
         finally:
             session.grant_policy.forget()
         return f"took {role} on {resource} from {email}" if changed else ""
+
+    async def _has_repository(self, resource: str) -> bool:
+        """Whether the repository whose policy is said not to be there is: then one of the answers is of a server that lags."""
+        from google.api_core import exceptions
+
+        if "/repositories/" not in resource:
+            return False
+        try:
+            await self._session.cloud.repository_format(resource)
+        except exceptions.NotFound:
+            return False
+        except exceptions.GoogleAPICallError:
+            return True
+        return True
 
     async def _removal_command(self, resource: str, role: str, email: str) -> str:
         """What takes the role away, also when its account has been deleted meanwhile: Google then shows another member."""
