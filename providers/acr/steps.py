@@ -100,6 +100,7 @@ class Identity(Step):
         self._tried = False
         self._lost = False
         self._principal_sent = False
+        self._seen: Application | None = None
         if not session.target.app_id:
             self.permissions = (GRAPH_RIGHT,)
 
@@ -225,6 +226,7 @@ class Identity(Step):
         command = _delete_application(application.app_id)
         if target.app_id or application.unique_name != target.unique_name:
             return Removal(Fate.KEEP, what, "pullkey has not made it", command)
+        self._seen = application
         roles = await session.other_roles(application)
         if roles:
             more = f" and {len(roles) - 1} more" if len(roles) > 1 else ""
@@ -233,7 +235,8 @@ class Identity(Step):
 
     async def remove(self) -> str:
         session = self._session
-        application = await self._application_now()
+        # Reads may lag for long; the object id is of that application only, and what is gone is gone.
+        application = await self._application_now() or self._seen
         if application is None:
             return ""
         if session.target.app_id or application.unique_name != session.target.unique_name:

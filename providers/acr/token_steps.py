@@ -121,6 +121,9 @@ class ScopeMapGrant(Step):
         with as_sentence(f"show the scope map {name}"):
             found = await surely(lambda: session.tokens.scope_map(registry, name))
             if found is None:
+                token = await session.tokens.token(registry, session.target.token_name)
+                if token is not None and token.scope_map == name:
+                    return Removal(Fate.UNSEEN, what, "its token names it, and Azure does not show it", self._delete_command())  # fmt: skip
                 return Removal(Fate.GONE, what, "there is no such scope map")
             if MARK not in found.description:
                 return Removal(Fate.KEEP, what, "pullkey has not made it", self._delete_command())
@@ -256,6 +259,8 @@ class TokenIdentity(Step):
                 return Removal(Fate.GONE, what, "there is no such token")
             used = token.scope_map
             scope_map = await surely(lambda: session.tokens.scope_map(registry, used)) if used else None
+        if scope_map is None and used:
+            return Removal(Fate.UNSEEN, what, "Azure does not show its scope map", self._delete_command())
         if scope_map is None or MARK not in scope_map.description or scope_map.name != token.name:
             return Removal(Fate.KEEP, what, "pullkey has not made it", self._delete_command())
         return Removal(Fate.REMOVE, what, command=self._delete_command())
