@@ -26,6 +26,7 @@ LOGINS = (
     "powershell",
 )
 AUTH_KINDS = ("principal", "token")
+SLOTS = ("password1", "password2")  # of a token: azure-mgmt-containerregistry, `TokenPasswordName`
 SHARED, PER_REGISTRY = "shared", "per-registry"
 APPS = (SHARED, PER_REGISTRY)
 SUFFIXES = {"public": ".azurecr.io", "usgov": ".azurecr.us", "china": ".azurecr.cn"}
@@ -48,7 +49,6 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"^{_COMPONENT}(?:/{_COMPONENT})*$")
 # Azure takes 5 to 50 characters; beside a key id it must also fit into the local part of a mail address.
 _TOKEN_NAME_LIMIT = 40
-PASSWORDS_OF_A_TOKEN = 2  # "Token properties" of Azure's page on repository-scoped permissions
 _REPOSITORIES_LIMIT = 500  # per scope map: "Azure Container Registry SKU features and limits"
 
 
@@ -181,9 +181,7 @@ class AcrTarget:
     def key_limit(self) -> KeyLimit | None:
         if self.auth_kind != "token":
             return None
-        return KeyLimit(
-            PASSWORDS_OF_A_TOKEN, f"the token {self.token_name} of {self.host}", "app-name or token"
-        )
+        return KeyLimit(len(SLOTS), f"the token {self.token_name} of {self.host}", "app-name or token")
 
     # -- names ----------------------------------------------------------------------------------------------------
 

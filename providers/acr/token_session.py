@@ -17,7 +17,7 @@ from bootstrap.waiting import Deadline, wait_out
 from providers.acr.calls import CallRefused, as_sentence
 from providers.acr.registry_session import RegistrySession
 from providers.acr.steps import busy
-from providers.acr.target import AcrTarget
+from providers.acr.target import SLOTS, AcrTarget
 from providers.acr.token_steps import (
     MARK,
     TOKENS_READ,
@@ -29,7 +29,7 @@ from providers.acr.token_steps import (
     in_use,
     wanted_actions,
 )
-from providers.acr.tokens import SLOTS, ScopeMap, SlotPassword, Token, Tokens
+from providers.acr.tokens import ScopeMap, SlotPassword, Token, Tokens
 
 _REMOVAL_SECONDS = 30.0
 

@@ -15,7 +15,8 @@ from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State
 from bootstrap.waiting import Deadline, surely, wait_out
 from providers.acr.calls import CallRefused, as_sentence, refused
 from providers.acr.steps import busy
-from providers.acr.tokens import SLOTS, Generated, SlotPassword, Token, action_of
+from providers.acr.target import SLOTS
+from providers.acr.tokens import Generated, SlotPassword, Token, action_of
 
 if TYPE_CHECKING:
     from providers.acr.cloud import Registry

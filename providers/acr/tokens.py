@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from azure.mgmt.containerregistry.aio import ContainerRegistryManagementClient
 
 T = TypeVar("T")
-SLOTS = ("password1", "password2")
 _READ = "/content/read"
 _REPOSITORIES = "repositories/"
 # Where an answer does not say when to ask again; a token is there after about five seconds.
