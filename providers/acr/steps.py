@@ -174,8 +174,9 @@ class Identity(Step):
 
     async def _principal(self, app_id: str) -> tuple[Principal, bool]:
         graph = self._session.cloud.graph
-        # An application that was made a moment ago has none, unless a try of ours went unanswered.
-        if self._principal_sent or not self._session.application_made:
+        # An application that was made a moment ago has none, unless a try of ours went unanswered. Then there may be one
+        # of another run, which `_of_another_run` must be able to tell from one that this run has asked for.
+        if self._lost or self._principal_sent or not self._session.application_made:
             found = await graph.principal(app_id)
             if found is not None:
                 return found, False
