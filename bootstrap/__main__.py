@@ -1,6 +1,37 @@
-"""`python -m bootstrap` is `pullkey`."""
+"""The process around the command line: `pullkey`, and `python -m bootstrap`."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import sys
+from typing import NoReturn
 
 from bootstrap.cli import main
 
+_OBJECTS = 100_000
+"""So many new objects before they are searched for rings. Importing the SDKs makes hundreds of thousands that stay."""
+
+
+def run() -> NoReturn:
+    """Run the command line and end the process with one of `bootstrap.errors.ExitCode`.
+
+    It ends without taking a thousand modules apart, which takes as long as a call or two of a cloud and is of use to nobody.
+    """
+    gc.set_threshold(_OBJECTS)
+    try:
+        main()
+    except SystemExit as end:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except (OSError, AttributeError):
+            # Nobody reads on, or the disk is full: Python has its own way to tell that.
+            raise end from None
+        atexit._run_exitfuncs()  # noqa: SLF001  - what is registered is done; there is no other way to call it
+        os._exit(int(end.code or 0))
+
+
 if __name__ == "__main__":
-    main()
+    run()

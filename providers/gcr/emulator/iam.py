@@ -8,7 +8,6 @@ which names no resource (everycure-org/matrix#75); a 403 instead of a 404 below 
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import hashlib
 import re
@@ -38,7 +37,7 @@ from providers.gcr.emulator.state import (
     Key,
     Project,
     ServiceAccount,
-    generate_private_key,
+    system_managed_public_key,
 )
 
 _SERVICE: Final = "iam.googleapis.com"
@@ -234,9 +233,8 @@ class IamApi:
         account = self._state.add_account(project.id, request.account_id)
         account.display_name = request.service_account.display_name
         account.description = request.service_account.description
-        # Nobody signs with the key that Google keeps for itself; every account is listed with one.
-        private_key = await asyncio.to_thread(generate_private_key)
-        self._state.add_key(account, private_key.public_key(), system_managed=True)
+        # Every account is listed with a key that Google keeps for itself.
+        self._state.add_key(account, system_managed_public_key(), system_managed=True)
         return _account_message(account)
 
     async def patch_account(self, caller: Caller, request: Any) -> Any:
@@ -301,7 +299,7 @@ class IamApi:
             raise invalid_argument("Key algorithm KEY_ALG_RSA_1024 is not supported.")
         if request.private_key_type == iam.ServiceAccountPrivateKeyType.TYPE_PKCS12_FILE:
             raise CloudError("UNIMPLEMENTED", "This sandbox makes no PKCS12 files.")
-        private_key = await asyncio.to_thread(generate_private_key)
+        private_key = await self._state.private_keys.take()
         # Others may have made keys, or deleted the account, in the meantime.
         self._check_may_add_key(account, request.name)
         expiry = self._expiry(account)

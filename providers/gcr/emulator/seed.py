@@ -9,7 +9,7 @@ from typing import Final
 from google.type import expr_pb2
 
 from bootstrap.sandbox.images import Image, ImageStore
-from providers.gcr.emulator.state import GoogleState, generate_private_key
+from providers.gcr.emulator.state import GoogleState, generate_private_key, system_managed_public_key
 
 PROJECT: Final = "acme-shop"
 OTHER_PROJECT: Final = "acme-images"
@@ -38,6 +38,8 @@ async def seed(state: GoogleState, images: ImageStore) -> bytes:
     impersonated = state.add_account(ADMIN_PROJECT, "registry-setup", created=long_ago)
     deployer = state.add_account(PROJECT, "ci-deployer", created=long_ago)
     state.operator = operator.email
+    await asyncio.to_thread(system_managed_public_key)
+    state.private_keys.prepare()
     operator_key, *others = await asyncio.gather(*(asyncio.to_thread(generate_private_key) for _ in range(3)))
     key = state.add_key(operator, operator_key.public_key(), created=long_ago)
     for private_key in others:

@@ -5,8 +5,10 @@ Nothing here knows of gRPC, REST or HTTP. Tests may set the world up through it,
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import datetime as dt
+import functools
 import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -121,6 +123,24 @@ class Project:
         return self.constraints.get(constraint) is True
 
 
+class KeySupply:
+    """Private keys, of which the next is being made while nobody asks: a call waits for its latency and no more."""
+
+    def __init__(self) -> None:
+        self._next: asyncio.Task[rsa.RSAPrivateKey] | None = None
+
+    def prepare(self) -> None:
+        """Begin with the next one, on the running event loop."""
+        self._next = self._next or asyncio.create_task(asyncio.to_thread(generate_private_key))
+
+    async def take(self) -> rsa.RSAPrivateKey:
+        """A key that nobody else is given."""
+        ready, self._next = self._next, None
+        key = await (ready or asyncio.to_thread(generate_private_key))
+        self.prepare()
+        return key
+
+
 @dataclass
 class GoogleState:
     """Everything there is.
@@ -142,6 +162,7 @@ class GoogleState:
     accounts_per_project: int = 100
     token_uri: str = "https://oauth2.googleapis.com/token"
     projects: dict[str, Project] = field(default_factory=dict)
+    private_keys: KeySupply = field(default_factory=KeySupply)
 
     # -- looking -------------------------------------------------------------------------------------------------
 
@@ -300,6 +321,12 @@ class GoogleState:
 def generate_private_key() -> rsa.RSAPrivateKey:
     """A new RSA key of 2048 bits; slow, so callers on the event loop hand it to a thread."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@functools.cache
+def system_managed_public_key() -> rsa.RSAPublicKey:
+    """The public half of the key that Google keeps for itself; one for all accounts, since nobody here signs with it."""
+    return generate_private_key().public_key()
 
 
 def base64url(text: str) -> bytes:
