@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from bootstrap.cli import main
 
-_OBJECTS = 100_000
+GC_THRESHOLD = 100_000
 """So many new objects before they are searched for rings. Importing the SDKs makes hundreds of thousands that stay."""
 
 
@@ -19,7 +19,7 @@ def run() -> NoReturn:
 
     It ends without taking a thousand modules apart, which takes as long as a call or two of a cloud and is of use to nobody.
     """
-    gc.set_threshold(_OBJECTS)
+    gc.set_threshold(GC_THRESHOLD)
     try:
         main()
     except SystemExit as end:

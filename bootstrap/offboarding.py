@@ -25,6 +25,7 @@ from bootstrap.records import Record, all_records
 from bootstrap.recovery import OFFBOARD, Recovery, as_intent, strays
 from bootstrap.reporter import Reporter
 from bootstrap.steps import Fate, Removal, Step, StillThere
+from bootstrap.waiting import surely
 
 _UNSEEN_USES = "whether others use it could not be seen"
 
@@ -432,7 +433,7 @@ def _keys_of(link: KeyLink) -> list[str]:
 async def _fate_of_key(session: Session, key_id: str) -> Removal:
     what, command = f"key {key_id}", session.delete_key_command(key_id)
     try:
-        found = await session.key_facts(key_id)
+        found = await surely(lambda: session.key_facts(key_id))
     except PullkeyError as error:
         return Removal(Fate.UNSEEN, what, error.what, command)
     return Removal(Fate.REMOVE, what, command=command) if found else Removal(Fate.GONE, what)

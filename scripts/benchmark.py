@@ -34,6 +34,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bootstrap.__main__ import GC_THRESHOLD  # noqa: E402
 from tests.counting import chain, span  # noqa: E402
 
 LATENCIES = (0, 50, 150)
@@ -156,10 +157,11 @@ def start_of(flow: str) -> float:
     """A process that imports what this flow imports, and does nothing."""
     modules = [name for name in imported_by(onboarding(flow)) if name != "__main__"]
     code = (
-        "import importlib, warnings; warnings.simplefilter('ignore')\n"
+        f"import gc, importlib, os, warnings; gc.set_threshold({GC_THRESHOLD}); warnings.simplefilter('ignore')\n"
         f"for name in {modules!r}:\n"
         "    try: importlib.import_module(name)\n"
         "    except Exception: pass\n"
+        "os._exit(0)\n"
     )
     return best([sys.executable, "-c", code], 5)
 
