@@ -491,9 +491,19 @@ class Run:
             host = await self.session.host()
         except PullkeyError as error:
             return Attempt(Verdict.UNREACHABLE, error.what)
-        return await fetch_challenge(
-            host, seconds=self.context.deadline.within(30.0), trace=self.context.trace
+        # All targets of a host are told the same.
+        of_host = self.context.shared.get(
+            ("challenge", host),
+            lambda: Once(
+                lambda: fetch_challenge(
+                    host, seconds=self.context.deadline.within(30.0), trace=self.context.trace
+                )
+            ),
         )
+        answered = await of_host()
+        if isinstance(answered, Attempt):
+            of_host.forget()
+        return answered
 
     async def _trusted_challenge(self) -> Challenge:
         answered = await self._challenge()

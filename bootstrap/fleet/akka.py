@@ -1,12 +1,14 @@
 """The Akka CLI for many targets: a few processes at a time, and no question asked twice where one answer is as good.
 
-A listing may be shared only by those who asked before it began: an older one does not show what was changed since.
+A listing may be shared only by those who asked before it began: an older one does not show what was changed since. Only
+while nothing is being changed, and all are looked at, one listing is for all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +51,22 @@ class AkkaDesk:
         self.room = asyncio.Semaphore(at_once)
         self.lasting: dict[tuple[str, ...], asyncio.Task[Answer]] = {}
         self.listings: dict[tuple[str, ...], _Shared] = {}
+        self._looking = False
+
+    @contextlib.contextmanager
+    def looking(self) -> Iterator[None]:
+        """Until this is left, what was listed once is not listed again: this command changes nothing meanwhile."""
+        self._looking = True
+        try:
+            yield
+        finally:
+            self._looking = False
+            self.lasting = {key: one for key, one in self.lasting.items() if key[1:3] != _LISTING}
+
+    def lasts(self, arguments: Sequence[str]) -> bool:
+        """Whether an answer to this holds for all who ask."""
+        kinds = (*_LASTING, _LISTING) if self._looking else _LASTING
+        return any(tuple(arguments[: len(one)]) == one for one in kinds)
 
 
 @dataclass
@@ -62,7 +80,7 @@ class DeskAkka(AkkaCli):
 
     async def _read(self, arguments: Sequence[str]) -> Answer:
         key = (self.scope.context, *arguments)
-        if any(tuple(arguments[: len(one)]) == one for one in _LASTING):
+        if self.desk.lasts(arguments):
             return await self._lasting(key, arguments)
         if tuple(arguments[:2]) == _LISTING:
             ask = super()._read

@@ -96,7 +96,8 @@ class Crew:
             self.board.seen(planned)
             return planned
 
-        plan: list[Planned] = await each(entries, one)
+        with self.office.desk.looking():
+            plan: list[Planned] = await each(entries, one)
         _note_what_goes_last(plan)
         _note_little_room(plan)
         return plan
@@ -229,7 +230,9 @@ class Crew:
                 finally:
                     await opened.session.close()
 
-        for texts in await each(list(identities.values()), look):
+        with self.office.desk.looking():
+            found = await each(list(identities.values()), look)
+        for texts in found:
             for text in texts:
                 self.board.notice(text)
 

@@ -61,6 +61,12 @@ class Facts:
     def project_state(self, project: str) -> Once[str]:
         return self._once(("project", project), lambda: self._cloud.project_state(project))
 
+    def held_on_project(self, project: str, permissions: frozenset[str]) -> Once[set[str]]:
+        """Those of the permissions that whoever is logged in has there."""
+        return self._once(
+            ("held", project, permissions), lambda: self._cloud.held_on_project(project, permissions)
+        )
+
     def disabled_services(self, project: str, names: tuple[str, ...]) -> Once[list[str]]:
         return self._once(("services", project, names), lambda: self._cloud.disabled_services(project, names))
 

@@ -105,7 +105,9 @@ class GcrSession(Session):
         elsewhere = target.account_project != target.project
         if elsewhere:
             on_project -= on_account
-        asked = [self.cloud.held_on_project(target.project, on_project)]
+        asked: list[Awaitable[set[str]]] = [
+            self.facts.held_on_project(target.project, frozenset(on_project))()
+        ]
         if on_repository:
             asked.append(self.cloud.held_on_repository(target.repository_resource, on_repository))
         try:
