@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import re
 import shutil
 import signal
 import time
@@ -151,9 +152,11 @@ class Victim:
             yield beside.submit(self.run, **env)
 
     def signal(self, number: int) -> None:
-        """Send a signal to the command that is on its way."""
-        for pid in descendants(self.server._server.pid)[:1]:
+        """Send a signal to the command that is on its way, and wait until it has it: of two that wait one is lost."""
+        sent_to = descendants(self.server._server.pid)[:1]
+        for pid in sent_to:
             os.kill(pid, number)
+        wait_until(lambda: not any(_waits(pid, number) for pid in sent_to))
 
     def killed(self, point: Point, *, children: bool = True) -> bool:
         """Start it and kill it there; whether it came so far."""
@@ -206,6 +209,16 @@ def wait_until(true: Callable[[], bool], seconds: float = _SECONDS) -> None:
     while not true():
         assert time.monotonic() < end, "it never came so far"
         time.sleep(0.01)
+
+
+def _waits(pid: int, number: int) -> bool:
+    """Whether a signal was sent to a process that lives, and has not come there yet."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    masks = re.findall(r"^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return "State:\tZ" not in status and any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
 
 
 def descendants(pid: int) -> list[int]:
