@@ -53,7 +53,8 @@ async def stands(crew: Crew, entries: Sequence[Entry], *, expires_within: dt.tim
                 return Listed(entry, not_seen=[error.what])
 
     crew.board.begin("looking", len(entries))
-    return await each(entries, one)
+    with crew.office.desk.looking():
+        return await each(entries, one)
 
 
 async def _stands(crew: Crew, entry: Entry, within: dt.timedelta) -> Listed:
