@@ -491,15 +491,13 @@ class Run:
             host = await self.session.host()
         except PullkeyError as error:
             return Attempt(Verdict.UNREACHABLE, error.what)
+        context = self.context
+
+        def ask() -> Coroutine[Any, Any, Challenge | Attempt]:
+            return fetch_challenge(host, seconds=context.deadline.within(30.0), trace=context.trace)
+
         # All targets of a host are told the same.
-        of_host = self.context.shared.get(
-            ("challenge", host),
-            lambda: Once(
-                lambda: fetch_challenge(
-                    host, seconds=self.context.deadline.within(30.0), trace=self.context.trace
-                )
-            ),
-        )
+        of_host = context.shared.get(("challenge", host), lambda: Once(ask))
         answered = await of_host()
         if isinstance(answered, Attempt):
             of_host.forget()

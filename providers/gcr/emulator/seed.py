@@ -38,9 +38,11 @@ async def seed(state: GoogleState, images: ImageStore) -> bytes:
     impersonated = state.add_account(ADMIN_PROJECT, "registry-setup", created=long_ago)
     deployer = state.add_account(PROJECT, "ci-deployer", created=long_ago)
     state.operator = operator.email
-    await asyncio.to_thread(system_managed_public_key)
+    (operator_key, *others), _ = await asyncio.gather(
+        asyncio.gather(*(asyncio.to_thread(generate_private_key) for _ in range(3))),
+        asyncio.to_thread(system_managed_public_key),
+    )
     state.private_keys.prepare()
-    operator_key, *others = await asyncio.gather(*(asyncio.to_thread(generate_private_key) for _ in range(3)))
     key = state.add_key(operator, operator_key.public_key(), created=long_ago)
     for private_key in others:
         state.add_key(deployer, private_key.public_key(), created=long_ago)
