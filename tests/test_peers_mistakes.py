@@ -15,8 +15,6 @@ from tests.every_call import COMMANDS, Stage, judge, prepare, stage, warm
 from tests.fork_server import ForkServer
 from tests.test_gcr import account
 
-pytestmark = pytest.mark.full
-
 MAKES_A_KEY = {
     "gcr": "iam.CreateServiceAccountKey",
     "gcr-upload": "iam.UploadServiceAccountKey",
@@ -323,6 +321,19 @@ def test_reads_may_go_back_in_time(server: ForkServer, kind: str, command: str) 
         ended = on.run(command, 30)
         on.world.running.sandbox.faults.faults.clear()
         assert judge(on, command, 30, ended, untouched, before) == [], ended.err
+
+
+def test_an_account_that_still_has_its_role_is_not_taken_for_gone(server: ForkServer) -> None:
+    with stage(server, "gcr") as on:
+        untouched = on.there()
+        prepare(on, "offboard")
+        before = on.there()
+        on.world.fault("iam.GetServiceAccount=404*forever")
+        ended = on.run("offboard", 30)
+        on.world.running.sandbox.faults.faults.clear()
+        assert ended.code == 6, ended.err
+        assert "gcloud iam service-accounts delete akka-docker-reader@" in ended.out
+        assert judge(on, "offboard", 30, ended, untouched, before) == [], ended.err
 
 
 def test_a_read_that_lags_does_not_cost_the_new_password(server: ForkServer) -> None:

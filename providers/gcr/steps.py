@@ -167,6 +167,9 @@ class Identity(Step):
         session.forget_account()
         try:
             account = await session.account()
+            if account is None and await self._has_role():
+                why = "it is said not to be there, and yet to have its role"
+                return Removal(Fate.UNSEEN, what, why, self._delete_command())
             if account is None:
                 return Removal(Fate.GONE, what, "it is not there")
             if session.target.account_given or not made_by_pullkey(account):
@@ -182,6 +185,16 @@ class Identity(Step):
                 Fate.KEEP, what, f"it has other roles: {', '.join(others)}", self._delete_command()
             )
         return Removal(Fate.REMOVE, what, command=self._delete_command())
+
+    async def _has_role(self) -> bool:
+        """Whether the policy names the account as one that is there: Google writes `deleted:` before one that is not."""
+        from google.api_core import exceptions
+
+        target = self._session.target
+        try:
+            return policy.has(await self._session.grant_policy(), target.role, target.account)
+        except exceptions.GoogleAPICallError:
+            return False
 
     async def remove(self) -> str:
         from google.api_core import exceptions
