@@ -11,8 +11,6 @@ from tests.every_call import COMMANDS, FAULTS, Case, calls_of, run_case, selecti
 from tests.fork_server import ForkServer
 from tests.test_life import KINDS
 
-pytestmark = pytest.mark.full
-
 AT_ONCE = 6
 """Cases side by side: most of them wait most of the time."""
 

@@ -27,8 +27,6 @@ from tests.killing import (
     wait_until,
 )
 
-pytestmark = pytest.mark.full
-
 _PARTS = 4
 
 
