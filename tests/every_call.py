@@ -193,21 +193,44 @@ def prepare(on: Stage, command: str) -> None:
             raise RuntimeError(f"a clean onboarding of {on.kind} ends with {ended.code}: {ended.err}")
 
 
+@dataclass(frozen=True)
+class Faulted:
+    """A run in which something went wrong.
+
+    Attributes:
+        ended: how it ended.
+        taken: how often the fault hit.
+        wrong: what `judge` found once nothing went wrong any more.
+    """
+
+    ended: Ended
+    taken: int
+    wrong: list[str]
+
+
+def run_faulted(on: Stage, command: str, fault: str, timeout: float) -> Faulted:
+    """Prepare the command, run it with that fault, and judge what it left, with the fault gone."""
+    untouched = on.there()
+    prepare(on, command)
+    before = on.there()
+    on.world.fault(fault)
+    ended = on.run(command, timeout)
+    faults = on.world.running.sandbox.faults.faults
+    taken = sum(one.taken for one in faults)
+    faults.clear()
+    return Faulted(ended, taken, judge(on, command, timeout, ended, untouched, before))
+
+
 def run_case(server: ForkServer, case: Case) -> Outcome:
     """Run one case in a world of its own, and look at what is left."""
     outcome = Outcome(case)
     try:
         with stage(server, case.kind) as on:
-            untouched = on.there()
-            prepare(on, case.command)
-            before = on.there()
-            on.world.fault(case.spec)
-            ended = on.run(case.command, case.timeout)
-            faults = on.world.running.sandbox.faults.faults
-            outcome.hit = any(fault.taken for fault in faults)
-            faults.clear()
+            faulted = run_faulted(on, case.command, case.spec, case.timeout)
+            ended = faulted.ended
+            outcome.hit = faulted.taken > 0
             outcome.code, outcome.seconds, outcome.said = ended.code, round(ended.seconds, 1), ended.err
-            outcome.wrong += judge(on, case.command, case.timeout, ended, untouched, before)
+            outcome.wrong += faulted.wrong
     except AssertionError as leak:
         outcome.wrong.append(f"it leaks: {leak}")
     except Exception as error:  # noqa: BLE001  - hours of other cases go on

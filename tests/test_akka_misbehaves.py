@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from bootstrap.sandbox.akka import Mode
-from tests.every_call import COMMANDS, Stage, judge, prepare, stage, warm
+from tests.every_call import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
 from tests.fork_server import Ended, ForkServer
 
 pytestmark = pytest.mark.full
@@ -132,16 +132,11 @@ def test_a_record_that_cannot_be_read_is_not_overwritten(server: ForkServer) -> 
 def test_a_list_that_lags_takes_no_key_from_akka(server: ForkServer, kind: str) -> None:
     """It still shows the key from before, which is no sign that Akka did not take the new one."""
     with stage(server, kind) as on:
-        untouched = on.there()
-        prepare(on, "rotate")
-        before = on.there()
-        on.world.fault("akka.docker.list-credentials#4=stale*forever")
-        ended = on.run("rotate", 60)
-        on.world.running.sandbox.faults.faults.clear()
+        faulted = run_faulted(on, "rotate", "akka.docker.list-credentials#4=stale*forever", 60)
 
-        assert ended.code == 6, ended.err
-        assert "though it shows the one before it" in ended.err
-        assert judge(on, "rotate", 60, ended, untouched, before) == []
+        assert faulted.ended.code == 6, faulted.ended.err
+        assert "though it shows the one before it" in faulted.ended.err
+        assert faulted.wrong == []
         assert on.pulls()
         again = on.run("rotate", 60)
         assert again.code == 0, again.err

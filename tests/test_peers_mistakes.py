@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from bootstrap.sandbox.host import SandboxSettings
-from tests.every_call import COMMANDS, Stage, judge, prepare, stage, warm
+from tests.every_call import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
 from tests.fork_server import ForkServer
 from tests.test_gcr import account
 
@@ -53,13 +53,9 @@ def test_a_key_whose_answer_is_lost_does_not_leave_two(
 ) -> None:
     """`gcloud` sends the POST again, leaves two keys, tells of one, and ends with 0."""
     with stage(server, kind) as on:
-        untouched = on.there()
-        prepare(on, command)
-        before = on.there()
-        on.world.fault(f"{MAKES_A_KEY[kind]}={fault}")
-        ended = on.run(command, 12)
-        assert on.world.running.sandbox.faults.faults[0].taken == 1, _log(on)
-        assert judge(on, command, 12, ended, untouched, before) == [], ended.err
+        faulted = run_faulted(on, command, f"{MAKES_A_KEY[kind]}={fault}", 12)
+        assert faulted.taken == 1, _log(on)
+        assert faulted.wrong == [], faulted.ended.err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -314,40 +310,26 @@ def test_the_clouds_own_delay_is_waited_out(server: ForkServer, kind: str, delay
 @pytest.mark.parametrize("kind", ["gcr", "acr", "acr-token", "docker-hub-user"])
 def test_reads_may_go_back_in_time(server: ForkServer, kind: str, command: str) -> None:
     with stage(server, kind) as on:
-        untouched = on.there()
-        prepare(on, command)
-        before = on.there()
-        on.world.fault(f"{CLOUDS[kind]}=stale;chance=0.4*12")
-        ended = on.run(command, 30)
-        on.world.running.sandbox.faults.faults.clear()
-        assert judge(on, command, 30, ended, untouched, before) == [], ended.err
+        faulted = run_faulted(on, command, f"{CLOUDS[kind]}=stale;chance=0.4*12", 30)
+        assert faulted.wrong == [], faulted.ended.err
 
 
 def test_an_account_that_still_has_its_role_is_not_taken_for_gone(server: ForkServer) -> None:
     with stage(server, "gcr") as on:
-        untouched = on.there()
-        prepare(on, "offboard")
-        before = on.there()
-        on.world.fault("iam.GetServiceAccount=404*forever")
-        ended = on.run("offboard", 30)
-        on.world.running.sandbox.faults.faults.clear()
-        assert ended.code == 6, ended.err
-        assert "gcloud iam service-accounts delete akka-docker-reader@" in ended.out
-        assert judge(on, "offboard", 30, ended, untouched, before) == [], ended.err
+        faulted = run_faulted(on, "offboard", "iam.GetServiceAccount=404*forever", 30)
+        assert faulted.ended.code == 6, faulted.ended.err
+        assert "gcloud iam service-accounts delete akka-docker-reader@" in faulted.ended.out
+        assert faulted.wrong == [], faulted.ended.err
 
 
 def test_a_read_that_lags_does_not_cost_the_new_password(server: ForkServer) -> None:
     """Azure removes each password of a token that is not named as staying; the new one was not, if not shown yet."""
     with stage(server, "acr-token") as on:
-        untouched = on.there()
-        prepare(on, "rotate")
-        before = on.there()
         # The last read is that before the old password is removed.
-        on.world.fault("arm.GetToken#5=stale")
-        ended = on.run("rotate", 30)
-        assert on.world.running.sandbox.faults.faults[0].taken == 1
-        assert ended.code == 0, ended.err
-        assert judge(on, "rotate", 30, ended, untouched, before) == []
+        faulted = run_faulted(on, "rotate", "arm.GetToken#5=stale", 30)
+        assert faulted.taken == 1
+        assert faulted.ended.code == 0, faulted.ended.err
+        assert faulted.wrong == []
 
 
 @pytest.mark.parametrize("kind", ["gcr", "acr", "acr-token", "docker-hub-user"])
