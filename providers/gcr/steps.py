@@ -167,10 +167,10 @@ class Identity(Step):
         session.forget_account()
         try:
             account = await session.account()
-            if account is None and await self._has_role():
-                why = "it is said not to be there, and yet to have its role"
-                return Removal(Fate.UNSEEN, what, why, self._delete_command())
             if account is None:
+                if await self._has_role():
+                    why = "it is said not to be there, and yet to have its role"
+                    return Removal(Fate.UNSEEN, what, why, self._delete_command())
                 return Removal(Fate.GONE, what, "it is not there")
             if session.target.account_given or not made_by_pullkey(account):
                 return Removal(Fate.KEEP, what, "it was not made by pullkey")
