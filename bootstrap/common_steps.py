@@ -163,6 +163,8 @@ class HandoffStep(Step):
         self._secret_name = secret_name
         self._key_pending = key_pending
         self._before: HeldCredential | None = None
+        self.keys_before: set[str] = set()
+        """The identity's keys before the first change: a record that names one may be an older one."""
         self._sent = self._refused = False
 
     @property
@@ -212,7 +214,7 @@ class HandoffStep(Step):
                 )
             await asyncio.sleep(min(pause, patience.left))
         others = (credential.email, self._before.email if self._before else None)
-        if seen is not None and seen.link is not None and seen.email not in others:
+        if seen is not None and seen.link is not None and seen.email not in others and not self._is_older(seen):  # fmt: skip
             raise Overtaken(f"Another run has registered key {seen.link.key_id} as {self._secret_name} over this one's, so this one gives way", mend="Akka has that credential; see: pullkey list")  # fmt: skip
         raise StepFailed(
             f"Akka took the credential, and shows something else: {self._differs(seen)}",
@@ -238,6 +240,10 @@ class HandoffStep(Step):
         ):
             return  # of no use to anybody, and this run's key is
         raise Overtaken(f"Another run has registered {f'key {link.key_id}' if link else now.email or now.username} as {self._secret_name} while this one was under way, so this one gives way", mend="Akka has that credential; see: pullkey list")  # fmt: skip
+
+    def _is_older(self, seen: HeldCredential) -> bool:
+        """Whether the record names a key from before this run, as a list that lags does."""
+        return seen.link is not None and seen.link.key_id in self.keys_before
 
     def _differs(self, seen: HeldCredential | None) -> str | None:
         credential = self._session.credential
@@ -273,6 +279,8 @@ class HandoffStep(Step):
                     raise AkkaHoldsNewKey(f"Akka may hold {key} as {intent['secret_name']}, though it shows the one before it")  # fmt: skip
                 return ""
             if seen is not None and not holds:
+                if self._is_older(seen) and not self._refused:
+                    raise AkkaHoldsNewKey(f"Akka may hold {key} as {intent['secret_name']}, though it shows an older one")  # fmt: skip
                 return ""  # another run's
             # The secret may be there without the project's reference to it.
             await self._akka.remove_credentials(intent["secret_name"])

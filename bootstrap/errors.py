@@ -54,6 +54,18 @@ class OutcomeUnknown(StepFailed):
     """A call that changes something got no answer: it may or may not have been done."""
 
 
+class Interrupted(PullkeyError):
+    """The person, or whoever stops processes, wanted it to end."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class Declined(PullkeyError):
+    """The person was asked before the first change, and did not say yes."""
+
+    exit_code = ExitCode.REFUSED
+
+
 class ProblemKind(StrEnum):
     """Who must act on a problem, and how."""
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from bootstrap.akka import AkkaCli
 from bootstrap.audit import Change
 from bootstrap.behind import Behind, find
-from bootstrap.engine import Declined, Interrupted
-from bootstrap.errors import ExitCode, LeftOver, PullkeyError, StepFailed
+from bootstrap.errors import Declined, ExitCode, Interrupted, LeftOver, PullkeyError, StepFailed
 from bootstrap.journal import Journal
 from bootstrap.link import KeyLink
 from bootstrap.proofs import Proofs
@@ -25,6 +24,7 @@ from bootstrap.records import Record, all_records
 from bootstrap.recovery import OFFBOARD, Recovery, as_intent, strays
 from bootstrap.reporter import Reporter
 from bootstrap.steps import Fate, Removal, Step, StillThere
+from bootstrap.told import as_told
 from bootstrap.waiting import surely
 
 _UNSEEN_USES = "whether others use it could not be seen"
@@ -146,9 +146,7 @@ class Offboarding:
         except PullkeyError as error:
             self._failed(error)
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything; a person is owed a sentence
-            session = self._behind.session
-            said = session.cloud_said(error) if session else ""
-            self._failed(StepFailed(f"Something went wrong ({said or type(error).__name__})", mend="Run it again in a while."))  # fmt: skip
+            self._failed(as_told(error, self._behind.session))
         self._tell_left_over()
         return self.parting
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.behind import Behind
-from bootstrap.engine import Outcome
 from bootstrap.errors import ExitCode
 from bootstrap.offboarding import Parting
+from bootstrap.outcome import Outcome
 from bootstrap.runbook import filled_in
 from bootstrap.words import sentence
 
@@ -55,7 +55,7 @@ def tell_end(
             f"  a pull was {'done: ' + outcome.proven if outcome.proven else 'not tried: Akka shows no password (see --credential-stdin)'}"
         )
     elif outcome.result == "unneeded":
-        line(f"{sentence(run.public)} Akka needs no credential for it, and nothing was changed.")
+        line(f"{sentence(outcome.public)} Akka needs no credential for it, and nothing was changed.")
         line("  To register one all the same, give --anyway.")
     elif outcome.result == "drift":
         line(f"Akka's credential {name} is not as it should be; `pullkey onboard` mends it.")

@@ -227,8 +227,9 @@ async def verify_named(values: Mapping[str, Any]) -> int:
     """`pullkey verify NAME`, or by an image."""
     from bootstrap.behind import find, named
     from bootstrap.documents import as_text, run_document
-    from bootstrap.engine import Run, Wishes
+    from bootstrap.engine import Run
     from bootstrap.journal import Journal
+    from bootstrap.outcome import Wishes
     from bootstrap.report import tell_end
     from bootstrap.settings import state_directory
 
@@ -423,8 +424,9 @@ async def _rotate_one(
     from bootstrap.behind import find
     from bootstrap.cli.signals import ends_in_order
     from bootstrap.documents import run_document
-    from bootstrap.engine import Run, Wishes
+    from bootstrap.engine import Run
     from bootstrap.journal import Journal
+    from bootstrap.outcome import Wishes
     from bootstrap.report import tell_end
     from bootstrap.retirement import restore
     from bootstrap.settings import state_directory

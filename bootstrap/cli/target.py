@@ -34,7 +34,8 @@ from bootstrap.options import ANYWAY, AUDIT, PROOF_IMAGE, REPLACE, SCOPE, SECRET
 from bootstrap.provider import Option, Provider
 
 if TYPE_CHECKING:
-    from bootstrap.engine import Outcome, Run
+    from bootstrap.engine import Run
+    from bootstrap.outcome import Outcome
     from bootstrap.secret import Secret
 
 _TARGET = (
@@ -184,9 +185,10 @@ async def _run(
     from bootstrap.cli.signals import ends_in_order
     from bootstrap.display import make_reporter
     from bootstrap.documents import as_text, run_document
-    from bootstrap.engine import Run, Wishes
+    from bootstrap.engine import Run
     from bootstrap.journal import Journal
     from bootstrap.offboarding import part_with
+    from bootstrap.outcome import Wishes
     from bootstrap.proofs import Proofs
     from bootstrap.provider import RunContext
     from bootstrap.report import tell_end

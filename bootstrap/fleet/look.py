@@ -10,11 +10,11 @@ from typing import Any
 
 from bootstrap.behind import Behind, find
 from bootstrap.common_steps import recorded_link
-from bootstrap.engine import AsPlanned, Outcome
 from bootstrap.errors import ExitCode, Problem, ProblemKind, PullkeyError, Refused
 from bootstrap.fleet.open import Office
 from bootstrap.fleet.registries import Entry
 from bootstrap.offboarding import Wanted
+from bootstrap.outcome import AsPlanned, Outcome
 from bootstrap.provider import HeldCredential, KeyFacts, Session
 from bootstrap.standing import due, due_on
 from bootstrap.steps import State

@@ -11,13 +11,14 @@ from bootstrap import audit
 from bootstrap.akka import AkkaCli
 from bootstrap.audit import Trail
 from bootstrap.behind import Behind
-from bootstrap.engine import AsPlanned, Run, Wishes
+from bootstrap.engine import Run
 from bootstrap.errors import Refused, UsageProblem
 from bootstrap.fleet.akka import AkkaDesk, DeskAkka
 from bootstrap.fleet.registries import Entry
 from bootstrap.fleet.turns import TurnDeadline
 from bootstrap.journal import Journal
 from bootstrap.offboarding import Offboarding, Wanted, part_with
+from bootstrap.outcome import AsPlanned, Wishes
 from bootstrap.proofs import Proofs
 from bootstrap.provider import HeldCredential, RunContext, Session, Shared
 from bootstrap.reporter import Reporter

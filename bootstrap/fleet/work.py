@@ -18,6 +18,7 @@ from bootstrap.fleet.registries import Entry, of_one_identity
 from bootstrap.fleet.turns import Turns
 from bootstrap.offboarding import Offboarding, Wanted
 from bootstrap.recovery import strays
+from bootstrap.told import as_told
 
 
 @dataclass
@@ -200,7 +201,7 @@ class Crew:
         except PullkeyError as error:
             result = Ended(planned, "refused" if error.exit_code is ExitCode.REFUSED else "failed", error.exit_code, error=error)  # fmt: skip
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything; the other targets go on
-            told = StepFailed(f"Something that pullkey does not expect went wrong ({type(error).__name__})", mend="Run it again with --verbose, and report what it shows.")  # fmt: skip
+            told = as_told(error)
             result = Ended(planned, "failed", told.exit_code, error=told)
         finally:
             self._at_work.pop(entry.number, None)

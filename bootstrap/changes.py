@@ -1,0 +1,163 @@
+"""What a run changes: each intent on disk before the call, each outcome in the audit trail, and all of it undone on failure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bootstrap.akka import AkkaCli
+from bootstrap.audit import Change
+from bootstrap.common_steps import AkkaHoldsNewKey, HandoffStep, HandshakeStep, recorded_link
+from bootstrap.errors import LeftOver
+from bootstrap.journal import Entry, Journal
+from bootstrap.outcome import Outcome, Wishes
+from bootstrap.provider import RunContext, Session
+from bootstrap.reporter import Reporter
+from bootstrap.runbook import filled_in
+from bootstrap.steps import Done, Step, StillThere
+from bootstrap.told import as_told
+
+
+class Changes:
+    """The changes of one run, in the order in which they were begun.
+
+    Attributes:
+        keys_before: the ids of the identity's keys before the first change; None where they could not be seen.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        context: RunContext,
+        akka: AkkaCli,
+        journal: Journal,
+        reporter: Reporter,
+        wishes: Wishes,
+        outcome: Outcome,
+    ) -> None:
+        self._session = session
+        self._context = context
+        self._akka = akka
+        self._journal = journal
+        self._reporter = reporter
+        self._wishes = wishes
+        self._outcome = outcome
+        self._entries: list[tuple[Step, Entry]] = []
+        self._promised: dict[str, Entry] = {}
+        self.keys_before: set[str] | None = None
+
+    def promise(self, step: Step) -> None:
+        """Write down now what a later step is for, so that it is done even if this run does not live to do it."""
+        self._promised[step.name] = self._journal.about_to(step.name, step.intent())
+
+    def begin(self, step: Step) -> Entry:
+        """Write down what the step is about to make.
+
+        Raises:
+            PullkeyError: it cannot be written, so the step must not be done.
+        """
+        entry = self._promised.get(step.name) or self._journal.about_to(step.name, step.intent())
+        self._entries.append((step, entry))
+        return entry
+
+    def failed(self, step: Step, entry: Entry, what: str) -> None:
+        """The step has failed; what it may have made all the same is still to be undone."""
+        self._record(step, entry, what, "failed")
+
+    def done(self, step: Step, entry: Entry, done: Done) -> None:
+        """Write down what the step has made; nothing of one that had nothing to make is left to undo."""
+        if done.made is None:
+            self._entries.remove((step, entry))
+            self._journal.forget(entry)
+        else:
+            self._journal.has_made(entry, done.made)
+        self._record(step, entry, done.detail, "done")
+
+    def adopt(self, entries: Sequence[tuple[Step, Entry]]) -> None:
+        """What a lost run has made and this one goes on with: if this one fails, it is its own to undo."""
+        self._entries += entries
+
+    def unfinished(self) -> list[str]:
+        """The steps that were begun and are not undone."""
+        return [f"begun: {step.title}" for step, _ in self._entries]
+
+    async def undo(self) -> None:
+        """Undo all: last in, first out; one that fails stops no other, except where Akka holds the key that would go.
+
+        What was undone, and what is left over, stands in the outcome. Raises nothing that an SDK can raise.
+        """
+        rivals: dict[bool, list[str]] = {}
+        for step, entry in reversed(self._entries):
+            if step in self._session.steps and step.name != "key":
+                lost = bool(entry.intent.get("lost"))
+                if lost not in rivals:
+                    # What a lost run had made was there for others to find before this one began.
+                    rivals[lost] = await self._rivals(set() if lost else self.keys_before or set())
+                if rivals[lost]:
+                    # Another run, on another machine, has found it and goes on with it.
+                    text = f"{step.title}: this stays, since key {rivals[lost][0]} needs it, which another run has made meanwhile."
+                    self._outcome.notices.append(text)
+                    self._reporter.notice(text)
+                    self._journal.forget(entry)
+                    continue
+            if not await self._undo(step, entry):
+                break
+        if not self._outcome.left_over:
+            self._journal.end()
+
+    async def _rivals(self, before: set[str]) -> list[str]:
+        """Other keys of the identity than those of `before`; none where they cannot be seen."""
+        made = self._session.credential
+        own = {made.link.key_id} if made else set()
+        try:
+            held = await self._akka.credential(self._wishes.secret_name)
+            link, _ = await recorded_link(self._session, held)
+            found = {link.key_id} if link is not None else set()
+            if self.keys_before is not None:
+                found |= {key.key_id for key in await self._session.keys_of_ours()}
+        except Exception as error:  # noqa: BLE001  - undoing goes on, whatever a cloud answers
+            self._context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
+            return []
+        return sorted(found - own - before)
+
+    async def _undo(self, step: Step, entry: Entry) -> bool:
+        """Undo one step; False if what came before it must stay."""
+        left_over = self._outcome.left_over
+        try:
+            undone = await step.undo(entry.known)
+        except AkkaHoldsNewKey as finding:
+            what = f"{finding}; its key, role and identity were kept"
+            left_over.append(LeftOver(what, self._wishes.command))
+            return False
+        except StillThere as finding:
+            left_over.append(LeftOver(finding.what, finding.command))
+            self._record(step, entry, finding.what, "left over")
+            return True
+        except Exception as error:  # noqa: BLE001  - an SDK can raise anything, and the other steps are still to be undone
+            what = f"step {step.name} could not be undone: {as_told(error, self._session).what}"
+            left_over.append(LeftOver(what, self._undo_command(step, entry)))
+            return not isinstance(step, HandoffStep)  # whose key Akka may hold
+        if undone:
+            self._outcome.undone.append(undone)
+            self._reporter.undone(undone)
+            self._record(step, entry, undone, "undone")
+        if step.name in self._outcome.steps and self._outcome.steps[step.name].result == "done":
+            self._outcome.steps[step.name].result = "undone"
+        self._journal.forget(entry)
+        return True
+
+    def _undo_command(self, step: Step, entry: Entry) -> str:
+        """What a person would type to undo a step."""
+        if step.name == "key":
+            return self._session.delete_key_command(entry.known.get("key_id") or "KEY_ID")
+        command = filled_in(_first_line(step.script().undo), self._session.script_variables())
+        # What only a whole script knows nobody can type; but the journal stays, and the next run clears up by it.
+        return self._wishes.command if not command or "$" in command else command
+
+    def _record(self, step: Step, entry: Entry, what: str, outcome: str) -> None:
+        if not isinstance(step, HandshakeStep):  # which changes nothing
+            key_id = entry.known.get("key_id") or ""
+            self._context.audit(Change(step.name, what, outcome, str(key_id), self._outcome.who))
+
+
+def _first_line(script: str) -> str:
+    return next((line for line in script.splitlines() if line and not line.startswith("#")), "")
