@@ -132,6 +132,30 @@ def test_what_cannot_be_undone_is_named_with_what_removes_it_and_stops_nothing_e
             _all_is_named(victim, failed.text + done.text + gone.text, life.before)
 
 
+@pytest.mark.parametrize(
+    ("kind", "call"),
+    [
+        ("gcr", "iam.DeleteServiceAccount"),
+        ("gcr", "iam.DeleteServiceAccountKey"),
+        _full("acr", "graph.DeleteApplication"),
+        _full("acr", "graph.RemovePassword"),
+    ],
+)  # fmt: skip
+def test_what_a_cloud_says_is_gone_and_still_shows_is_named(kind: str, call: str) -> None:
+    with scene(fork_server(), kind, "onboard") as victim:
+        life = victim.life
+        assert victim.run().code == 0
+        (name,) = life.world.names()
+        keys = {line for line in life.there() - life.before if is_key(line)}
+        life.world.fault(f"{call}=404*forever")
+        rotates = call.endswith(("Key", "Password"))
+        done = life.command("rotate", name, "--keep-old", "0") if rotates else life.command("offboard", name)
+        assert done.code == 6, done.text
+        left = (keys & life.there()) if rotates else life.there() - life.before
+        assert left, done.text
+        _all_is_named(victim, done.text, life.there() - left)
+
+
 def test_a_role_that_could_not_be_taken_back_is_named_as_google_shows_it_then() -> None:
     """Its account is deleted all the same, and what takes the role from the account does not take it from that."""
     with scene(fork_server(), "gcr", "onboard") as victim:

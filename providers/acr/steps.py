@@ -243,12 +243,16 @@ class Identity(Step):
         if session.target.app_id or application.unique_name != session.target.unique_name:
             raise AssertionError("an application that was given is never removed")
         try:
-            await self._gone(lambda: session.cloud.graph.delete_application(application.object_id))
+            deleted = await self._gone(lambda: session.cloud.graph.delete_application(application.object_id))
         except CallRefused as error:
             raise StillThere(
                 f"the application {application.display_name} ({error.said})",
                 _delete_application(application.app_id),
             ) from None
+        if not deleted:
+            left = await session.application_now()
+            if left is not None and left.object_id == application.object_id:
+                raise StillThere(f"the application {application.display_name} (Graph says that there is none to delete, and shows it)", _delete_application(application.app_id))  # fmt: skip
         return (
             f"deleted the application {application.display_name}, which the directory's bin keeps for 30 days"
         )
@@ -275,8 +279,11 @@ class Identity(Step):
         found = await session.cloud.graph.application_by_unique_name(intent["unique_name"])
         return found.object_id if found is not None and intent["run_id"] in found.notes else ""
 
-    async def _gone(self, delete: Callable[[], Awaitable[None]]) -> None:
-        """Delete; what was made a moment ago may not be found at first, and what stays missing is gone."""
+    async def _gone(self, delete: Callable[[], Awaitable[None]]) -> bool:
+        """Delete; what was made a moment ago may not be found at first, and what stays missing is gone.
+
+        Returns whether it was found.
+        """
         try:
             await wait_out(
                 delete,
@@ -287,6 +294,8 @@ class Identity(Step):
         except CallRefused as error:
             if not error.missing:
                 raise
+            return False
+        return True
 
     def script(self) -> Script:
         if self._session.target.app_id:

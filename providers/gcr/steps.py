@@ -204,8 +204,10 @@ class Identity(Step):
 
         async def delete() -> bool:
             nonlocal missed, unanswered
+            seen = False
             try:
                 found = await session.cloud.account(target.account_resource)
+                seen = True
                 if not made_by_pullkey(found):
                     return False  # somebody has made another of that name since
                 await session.cloud.delete_account(target.account_resource)
@@ -213,8 +215,7 @@ class Identity(Step):
                 if unanswered:
                     raise
                 if missed:
-                    # Reads may lag for long; the number is of that account only, whoever has its name by now.
-                    await session.cloud.delete_account(target.account_resource.replace(target.account, self._unique_id))  # fmt: skip
+                    await self._delete_by_number(shown=seen)
                     return True
                 missed = True
                 # It was there a moment ago: one answer is not enough to leave it behind.
@@ -240,6 +241,23 @@ class Identity(Step):
         finally:
             session.forget_account()
         return f"deleted the service account {target.account}" if deleted else ""
+
+    async def _delete_by_number(self, *, shown: bool) -> None:
+        """Reads may lag for long; the number is of that account only, whoever has its name by now.
+
+        Raises:
+            google.api_core.exceptions.NotFound: it is gone.
+            StillThere: so Google says, though it has just shown it.
+        """
+        from google.api_core import exceptions
+
+        session, target = self._session, self._session.target
+        try:
+            await session.cloud.delete_account(target.account_resource.replace(target.account, self._unique_id))  # fmt: skip
+        except exceptions.NotFound:
+            if not shown:
+                raise
+            raise StillThere(f"the service account {target.account} (Google says that there is none to delete, and shows it)", self._delete_command()) from None  # fmt: skip
 
     def _delete_command(self) -> str:
         target = self._session.target
