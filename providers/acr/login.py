@@ -89,11 +89,14 @@ class Login:
 
         try:
             async with asyncio.timeout(self._deadline.within(_SECONDS)):
-                token: AccessToken = await self._credential.get_token(*scopes, **options)
+                answer: Any = await self._credential.get_token(*scopes, **options)
         except TimeoutError:
             raise ClientAuthenticationError("there was no answer in time") from None
         except (AttributeError, TypeError, ValueError, LookupError):
             raise ClientAuthenticationError("the directory's answer cannot be read") from None
+        if not (isinstance(answer.token, str) and isinstance(answer.expires_on, int)):
+            raise ClientAuthenticationError("the directory's answer cannot be read")
+        token: AccessToken = answer
         return token
 
     async def close(self) -> None:
