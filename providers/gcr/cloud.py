@@ -104,11 +104,12 @@ class GoogleCloud:
 
     def _log_in(self) -> str:
         try:
-            import google.auth
             import google.auth.exceptions
             import google.auth.transport.requests
             from google.auth import impersonated_credentials
             from google.oauth2 import service_account
+
+            from providers.gcr.lean import google
         except ImportError as error:
             raise sdk_missing(error) from None
         _spell_proxies_for_grpc()
