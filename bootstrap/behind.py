@@ -13,6 +13,7 @@ from bootstrap import plugins
 from bootstrap.errors import PullkeyError, UsageProblem
 from bootstrap.provider import (
     HeldCredential,
+    HeldNow,
     Provider,
     RunContext,
     Session,
@@ -35,6 +36,15 @@ class Behind:
     @property
     def ours(self) -> bool:
         return self.held.link is not None
+
+
+def known(held: HeldCredential | None) -> HeldNow:
+    """What Akka holds, where it need not be asked."""
+
+    async def answer() -> HeldCredential | None:
+        return held
+
+    return answer
 
 
 def provider_of(held: HeldCredential) -> Provider:
@@ -90,10 +100,7 @@ async def find(held: HeldCredential, context: RunContext, *, image: str | None =
     if held.link is None:
         return behind
 
-    async def known() -> HeldCredential:
-        return held
-
-    own = replace(context, held=known, run_id=new_run_id())
+    own = replace(context, held=known(held), run_id=new_run_id())
     behind.context = own
     try:
         behind.target = await provider.locate(held, own, login_values(provider, image))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bootstrap.akka import AkkaCli
 from bootstrap.audit import Change
-from bootstrap.common_steps import AkkaHoldsNewKey, HandoffStep, HandshakeStep, recorded_link
+from bootstrap.common_steps import AkkaHoldsNewKey, HandoffStep, recorded_link
 from bootstrap.errors import LeftOver
 from bootstrap.journal import Entry, Journal
 from bootstrap.outcome import Outcome, Wishes
@@ -154,9 +154,8 @@ class Changes:
         return self._wishes.command if not command or "$" in command else command
 
     def _record(self, step: Step, entry: Entry, what: str, outcome: str) -> None:
-        if not isinstance(step, HandshakeStep):  # which changes nothing
-            key_id = entry.known.get("key_id") or ""
-            self._context.audit(Change(step.name, what, outcome, str(key_id), self._outcome.who))
+        key_id = entry.known.get("key_id") or ""
+        self._context.audit(Change(step.name, what, outcome, str(key_id), self._outcome.who))
 
 
 def _first_line(script: str) -> str:

@@ -34,7 +34,7 @@ from bootstrap.link import KeyLink
 from bootstrap.once import Once
 from bootstrap.outcome import AsPlanned, Outcome, StepResult, Wishes
 from bootstrap.proofs import Proofs
-from bootstrap.provider import HeldCredential, RunContext, Session, Target
+from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session, Target
 from bootstrap.records import keys_of
 from bootstrap.recovery import OFFBOARD, PartWith, Recovery, as_intent, still_behind, strays
 from bootstrap.reporter import Reporter
@@ -59,6 +59,8 @@ class Run:
     wishes: Wishes
     patience: Patience = field(default_factory=Patience)
     proofs: Proofs | None = None
+    held: HeldNow | None = None
+    """Tells what Akka holds, where the command has just asked. Right before it is registered, Akka is asked again."""
     part_with: PartWith = field(kw_only=True)
     """Removes what stood behind a record of ours that another registry's has replaced."""
     akka_checked: bool = False
@@ -69,7 +71,7 @@ class Run:
         self.outcome = Outcome()
         self.changing = False
         self._examination = Examination(
-            session, context, self.akka, self.wishes, akka_checked=self.akka_checked
+            session, context, self.akka, self.wishes, held=self.held, akka_checked=self.akka_checked
         )
         self._changes = Changes(
             session, context, self.akka, self.journal, self.reporter, self.wishes, self.outcome
@@ -87,6 +89,7 @@ class Run:
             challenge=self._examination.trusted_challenge,
             key_pending=key_pending,
             patience=self.patience,
+            nearly=self.handoff.look_again,
         )
         self.clear = ClearStep(session, context, grace=self.wishes.grace, key_pending=key_pending)
         self.steps: list[Step] = [self.clear, *session.steps, self.handshake, self.handoff]
@@ -362,13 +365,14 @@ class Run:
             return
         self.reporter.begin(step.name, step.title)
         begin = time.monotonic()
-        entry = self._changes.begin(step)
+        entry = self._changes.begin(step) if step.changes else None
         try:
             done = await step.do()
         except PullkeyError as error:
             result.result, result.detail = "failed", error.what
             self.reporter.fail(step.name, error.what)
-            self._changes.failed(step, entry, error.what)
+            if entry is not None:
+                self._changes.failed(step, entry, error.what)
             raise
         result.seconds = round(time.monotonic() - begin, 3)
         result.result, result.detail = "done", done.detail
@@ -376,7 +380,8 @@ class Run:
             self.outcome.left_over.append(done.left_over)
         if step.name == "key":
             await self._note_replaced()
-        self._changes.done(step, entry, done)
+        if entry is not None:
+            self._changes.done(step, entry, done)
         if step is self.handshake:
             self.outcome.proven = done.detail
             self._remember_proof()

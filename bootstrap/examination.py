@@ -21,7 +21,7 @@ from bootstrap.handshake import (
 )
 from bootstrap.once import Once
 from bootstrap.outcome import Wishes
-from bootstrap.provider import RunContext, Session, right
+from bootstrap.provider import HeldNow, RunContext, Session, right
 from bootstrap.steps import Findings, Notice, Sighting, State, Step
 from bootstrap.told import as_told
 
@@ -45,6 +45,7 @@ class Examination:
     """What one run looks at, each thing once; the steps and the run itself ask it too.
 
     Args:
+        held: tells what Akka holds, where it need not be asked.
         akka_checked: whether the command has found before that Akka is there, logged in, and sees the project.
 
     Attributes:
@@ -53,14 +54,21 @@ class Examination:
     """
 
     def __init__(
-        self, session: Session, context: RunContext, akka: AkkaCli, wishes: Wishes, *, akka_checked: bool
+        self,
+        session: Session,
+        context: RunContext,
+        akka: AkkaCli,
+        wishes: Wishes,
+        *,
+        held: HeldNow | None,
+        akka_checked: bool,
     ) -> None:
         self._session = session
         self._context = context
         self._akka = akka
         self._wishes = wishes
         self._akka_checked = akka_checked
-        self.held = Once(lambda: akka.credential(wishes.secret_name))
+        self.held = Once(held or (lambda: akka.credential(wishes.secret_name)))
         self.akka_problems = Once(self._look_at_akka)
         self._who = Once(session.connect)
         self._challenge = Once(self._ask_the_registry)
@@ -103,7 +111,8 @@ class Examination:
         self._looks = {step.name: Once(step.look) for step in steps}
         for look in self._looks.values():
             look.begin()
-        self._open_to_all.begin()
+        if not self._session.tells_public:
+            self._open_to_all.begin()
         findings, missing, problems, answered = await asyncio.gather(
             self._session.preflight(),
             self._session.missing_permissions(sorted({name for step in steps for name in step.permissions})),
@@ -216,9 +225,11 @@ class Examination:
 
     async def _about_everybody(self, findings: Findings) -> str:
         """A registry that lets anybody pull needs no credential, whatever else would stand in the way of making one."""
-        public = isinstance(await self._challenge(), Challenge) and (
-            findings.public or await self._open_to_all()
-        )
+        if not isinstance(await self._challenge(), Challenge):
+            return ""
+        public = findings.public
+        if not public and not self._session.tells_public:
+            public = await self._open_to_all()
         if not public:
             return ""
         if self._wishes.anyway:

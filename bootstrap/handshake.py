@@ -14,10 +14,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import os
 import re
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -115,7 +116,7 @@ class _ConnectTo(httpx.AsyncBaseTransport):
     """Reaches a registry at another address, with TLS still verified for its name."""
 
     def __init__(self) -> None:
-        self._inner = httpx.AsyncHTTPTransport()
+        self._inner = httpx.AsyncHTTPTransport(verify=_whom_to_trust())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.host
@@ -151,12 +152,26 @@ def _hooks(trace: Tell) -> dict[str, list[Any]]:
     return {"request": [sent], "response": [answered]}
 
 
+def _whom_to_trust() -> ssl.SSLContext:
+    """As the environment says. Reading all the authorities takes longer than a handshake, so it is done once."""
+    return _trusting(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@functools.cache
+def _trusting(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
 def _client(timeout: float, host: str, trace: Tell) -> httpx.AsyncClient:
     # Redirects are never followed: one could carry the credential to another host. Without an address of its own the
     # registry is reached as httpx would: proxies and certificates as the environment says.
     transport = _ConnectTo() if connect_to(_bare(host)) is not None else None
     return httpx.AsyncClient(
-        transport=transport, timeout=timeout, follow_redirects=False, event_hooks=_hooks(trace)
+        transport=transport,
+        verify=_whom_to_trust(),
+        timeout=timeout,
+        follow_redirects=False,
+        event_hooks=_hooks(trace),
     )
 
 
@@ -481,8 +496,11 @@ async def prove(
     tell: Tell,
     patience: Patience,
     trace: Tell = _silent,
+    nearly: Callable[[], None] = lambda: None,
 ) -> Attempt:
     """Exchange until it is sure that the credential pulls, or that it will not.
+
+    `nearly` is called whenever a round begins that may be the last, for what is wanted after it.
 
     Returns:
         the last attempt: `PULLS`, or what it failed with; the caller decides what that means.
@@ -490,6 +508,8 @@ async def prove(
     wanted, good_rounds, pause = 1, 0, 0.5
     told: set[Verdict] = set()
     while True:
+        if good_rounds + 1 >= wanted:
+            nearly()
         attempts = await asyncio.gather(
             *(
                 exchange(probe, challenge, credential, trace=trace, seconds=deadline.within(_SECONDS))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -131,6 +131,15 @@ class Shared:
             if hasattr(kept, "forget"):
                 kept.forget()
 
+    def forget_state(self) -> None:
+        """What runs of pullkey change may have changed: identities, grants, keys.
+
+        The circumstances still hold: rights, policies of the organisation, what kind of thing a registry is.
+        """
+        for kept in self._kept.values():
+            if hasattr(kept, "forget_state"):
+                kept.forget_state()
+
     async def close(self) -> None:
         """Close whatever has a `close`."""
         for kept in reversed(self._kept.values()):
@@ -189,6 +198,10 @@ class HeldCredential:
         return KeyLink.parse(self.email)
 
 
+HeldNow = Callable[[], Coroutine[Any, Any, HeldCredential | None]]
+"""Tells what Akka holds for a target."""
+
+
 @dataclass(frozen=True)
 class KeyFacts:
     """What a cloud shows of one key; never its secret."""
@@ -216,6 +229,8 @@ class Session(ABC):
     """Whether a refusal may pass by itself, the key being new; a password that was brought is refused for good."""
     host_known: bool = True
     """Whether `host` answers before `connect`."""
+    tells_public: bool = False
+    """Whether `preflight` is sure to say so where anybody may pull, and the registry itself need not be asked."""
 
     @abstractmethod
     async def connect(self) -> str:

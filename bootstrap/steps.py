@@ -112,6 +112,8 @@ class Step(ABC):
     """The cloud's own names of what the person must be allowed, to do this step."""
     quiet: bool = False
     """Nothing is told of it while there is nothing to do."""
+    changes: bool = True
+    """Whether doing it changes anything, so that it stands in the journal and in the audit trail."""
 
     @property
     @abstractmethod

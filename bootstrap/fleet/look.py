@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from bootstrap.behind import Behind, find
+from bootstrap.behind import Behind, find, known
 from bootstrap.common_steps import recorded_link
 from bootstrap.errors import ExitCode, Problem, ProblemKind, PullkeyError, Refused
 from bootstrap.fleet.open import Office
@@ -47,8 +48,9 @@ class Planned:
         reasons: why, each in a few words.
         drift: what is not as it was left, each in a few words.
         steps: what is to be done, by the name of the step, each in one line.
-        email: of Akka's record; None where there is none.
+        held: Akka's record; None where there is none.
         problems: why it is blocked.
+        seen: when it was looked at, by `time.monotonic`.
     """
 
     entry: Entry
@@ -56,11 +58,16 @@ class Planned:
     reasons: list[str] = field(default_factory=list)
     drift: list[str] = field(default_factory=list)
     steps: dict[str, str] = field(default_factory=dict)
-    email: str | None = None
+    held: HeldCredential | None = None
     key_id: str = ""
     problems: Sequence[Problem] = ()
     notices: Sequence[str] = ()
     exit_code: ExitCode = ExitCode.DONE
+    seen: float = field(default_factory=time.monotonic)
+
+    @property
+    def email(self) -> str | None:
+        return self.held.email if self.held else None
 
     @property
     def as_planned(self) -> AsPlanned:
@@ -140,7 +147,7 @@ class Looking:
             entry,
             Action.KEEP,
             steps={name: one.title for name, one in pending.items()},
-            email=held.email if held else None,
+            held=held,
             key_id=held.link.key_id if held and held.link else "",
             problems=outcome.problems,
             notices=outcome.notices,
@@ -186,12 +193,12 @@ class Looking:
             return blocked(entry, parting.error)
         going = {f"{item.name} {item.removal.what}": item.removal.what for item in parting.items if item.goes}
         stays = [f"{item.removal.what} stays: {item.removal.why}" for item in parting.items if item.removal.why and not item.goes]  # fmt: skip
-        return Planned(entry, Action.REMOVE, ["the file says remove: true" if entry.raw.get("remove") else "it was named to go"], steps=going, email=held.email, key_id=held.link.key_id, notices=[*stays, *parting.notices])  # fmt: skip
+        return Planned(entry, Action.REMOVE, ["the file says remove: true" if entry.raw.get("remove") else "it was named to go"], steps=going, held=held, key_id=held.link.key_id, notices=[*stays, *parting.notices])  # fmt: skip
 
     async def behind(self, entry: Entry, held: HeldCredential) -> Behind:
         """What stands behind Akka's record: the file's target where the record is of that, else what is found."""
         opened = self._office.opened(entry)
-        opened.context.held = _known(held)
+        opened.context.held = known(held)
         try:
             await opened.session.connect()
             link, _ = await recorded_link(opened.session, held)
@@ -202,13 +209,6 @@ class Looking:
             await opened.session.close()
             return await find(held, opened.context, image=entry.image or None)
         return Behind(held, entry.provider, entry.target, opened.session, opened.context)
-
-
-def _known(held: HeldCredential) -> Any:
-    async def known() -> HeldCredential:
-        return held
-
-    return known
 
 
 def due_by(key: KeyFacts, rotate_after: dt.timedelta | None) -> str:

@@ -20,7 +20,7 @@ from bootstrap.journal import Journal
 from bootstrap.offboarding import Offboarding, Wanted, part_with
 from bootstrap.outcome import AsPlanned, Wishes
 from bootstrap.proofs import Proofs
-from bootstrap.provider import HeldCredential, RunContext, Session, Shared
+from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session, Shared
 from bootstrap.reporter import Reporter
 from bootstrap.secret import Secret
 
@@ -84,8 +84,22 @@ class Office:
             raise Refused(problems)
         return await akka.credential(entry.secret_name)
 
-    def run(self, opened: Opened, *, dry_run: bool, as_planned: AsPlanned | None = None) -> Run:
-        """What brings a target to where the file wants it, as `pullkey onboard` and `pullkey rotate` do."""
+    def run(
+        self,
+        opened: Opened,
+        *,
+        dry_run: bool,
+        as_planned: AsPlanned | None = None,
+        held: HeldNow | None = None,
+    ) -> Run:
+        """What brings a target to where the file wants it, as `pullkey onboard` and `pullkey rotate` do.
+
+        Args:
+            opened: the target.
+            dry_run: only look.
+            as_planned: what may be done.
+            held: tells what Akka holds, where it need not be asked.
+        """
         entry = opened.entry
         wishes = Wishes(
             secret_name=entry.secret_name,
@@ -108,6 +122,7 @@ class Office:
             opened.reporter,
             wishes,
             proofs=self.proofs,
+            held=held,
             part_with=lambda held: part_with(held, opened.context, opened.akka, opened.reporter, self.proofs),
         )
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bootstrap.behind import known
 from bootstrap.engine import Run
 from bootstrap.errors import ExitCode, LeftOver, PullkeyError, StepFailed
 from bootstrap.fleet.board import Board
@@ -19,6 +20,8 @@ from bootstrap.fleet.turns import Turns
 from bootstrap.offboarding import Offboarding, Wanted
 from bootstrap.recovery import strays
 from bootstrap.told import as_told
+
+_HOLDS_SECONDS = 300.0
 
 
 @dataclass
@@ -108,8 +111,11 @@ class Crew:
     async def do(self, plan: Sequence[Planned]) -> list[Ended]:
         """Do what was planned; removals come last, so that none takes away what another target has just found."""
         self.changing = True
-        # It may be long since the plan was made: a person was asked.
-        self.office.shared.forget()
+        if all(_still_holds(one.seen) for one in plan):
+            self.office.shared.forget_state()
+        else:
+            # A person was asked, and took time to say yes.
+            self.office.shared.forget()
         going = [one for one in plan if one.action.changes]
         self.board.begin("changing", len(going))
         ended = {one.entry.number: _without_work(one) for one in plan if not one.action.changes}
@@ -134,7 +140,8 @@ class Crew:
         entry = planned.entry
         opened = self.office.opened(entry)
         opened.context.new_key = planned.action is Action.ROTATE and "key" in planned.steps
-        run = self.office.run(opened, dry_run=False, as_planned=planned.as_planned)
+        held = known(planned.held) if _still_holds(planned.seen) else None
+        run = self.office.run(opened, dry_run=False, as_planned=planned.as_planned, held=held)
         self._at_work[entry.number] = run
         outcome = await run.execute()
         return Ended(
@@ -236,6 +243,11 @@ class Crew:
         for texts in found:
             for text in texts:
                 self.board.notice(text)
+
+
+def _still_holds(seen: float) -> bool:
+    """Whether what was seen then need not be looked at again: what others change meanwhile shows when it is acted on."""
+    return time.monotonic() - seen < _HOLDS_SECONDS
 
 
 def _note_what_goes_last(plan: Sequence[Planned]) -> None:

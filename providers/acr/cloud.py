@@ -91,6 +91,8 @@ class Azure:
     ) -> None:
         self._deadline = deadline
         self._cloud = CLOUDS[cloud]
+        # Whom a token is for does not change with the address at which the API is reached.
+        self._scope = self._cloud.resource_manager_scope
         self._auth = auth
         self._tenant = tenant
         self._trace = trace
@@ -99,6 +101,7 @@ class Azure:
         self._facts = Facts()
         self._room = asyncio.Semaphore(_SEARCHES_AT_ONCE)
         self._opened = Once(self._open)
+        self._importing = Once(lambda: _imported(_import_clients))
         self._managing = Once(self._manage)
         self._in_directory = Once(self._enter_directory)
         self.clock_ahead: float | None = None
@@ -123,17 +126,9 @@ class Azure:
         return claims.person({**self.graph_claims, **self.manager_claims})
 
     async def _open(self) -> Login:
-        try:
-            # They take a second to import, in which others may go on.
-            await asyncio.to_thread(_import_sdks)
-        except ImportError as error:
-            raise UsageProblem(
-                f"Azure's libraries are not installed ({error.name})", mend=f"Install them: {INSTALL}"
-            ) from None
+        await _imported(_import_login)
         from azure.core.pipeline.transport import AioHttpTransport
 
-        # Whom a token is for does not change with the address at which the API is reached.
-        self._scope = self._cloud.resource_manager_scope
         manager = endpoint("PULLKEY_AZURE_RESOURCE_MANAGER_ENDPOINT")
         self._manager = manager.url if manager else self._cloud.resource_manager
         with self._needs_login():
@@ -144,20 +139,25 @@ class Azure:
         return self._login
 
     async def _manage(self) -> None:
-        login = await self._opened()
-        with self._needs_login():
-            self.manager_claims = claims.read((await login.get_token(self._scope)).token)
+        self.manager_claims = await self._claims(self._scope)
 
     async def _enter_directory(self) -> None:
-        login = await self._opened()
+        scope = f"{self._cloud.graph}/.default"
+        self.graph_claims = await self._claims(scope, enable_cae=True)
         from providers.acr.graph import Graph
 
         graph = endpoint("PULLKEY_AZURE_GRAPH_ENDPOINT")
         url = graph.url if graph else self._cloud.graph
-        self.graph = Graph(login, url, f"{self._cloud.graph}/.default", self._trace, self._deadline)
+        self.graph = Graph(await self._opened(), url, scope, self._trace, self._deadline)
+
+    async def _claims(self, scope: str, **options: Any) -> Mapping[str, Any]:
+        """What a token says of its owner. While it is waited for, the clients that are to use it are imported."""
+        login = await self._opened()
+        self._importing.begin()
         with self._needs_login():
-            token = await login.get_token(self.graph.scope, enable_cae=True)
-        self.graph_claims = claims.read(token.token)
+            token = await login.get_token(scope, **options)
+        await self._importing()
+        return claims.read(token.token)
 
     @contextlib.contextmanager
     def _needs_login(self) -> Iterator[None]:
@@ -176,6 +176,11 @@ class Azure:
         self._facts.forget()
         if hasattr(self, "graph"):
             self.graph.forget()
+
+    def forget_state(self) -> None:
+        """As `bootstrap.provider.Shared.forget_state`; all of it is in the directory."""
+        if hasattr(self, "graph"):
+            self.graph.forget_state()
 
     async def close(self) -> None:
         """Give back every connection."""
@@ -301,7 +306,9 @@ class Azure:
             )
             return [(list(one.actions or ()), list(one.not_actions or ())) async for one in held]
 
-        return await self.call("ListPermissions", registry.id, listed)
+        return await self._facts.get(
+            ("allowed", registry.id.lower()), lambda: self.call("ListPermissions", registry.id, listed)
+        )
 
     async def assignments(self, registry: Registry, principal: str) -> list[Assignment]:
         """The roles of a service principal on the registry, those of its groups and of wider scopes included."""
@@ -357,12 +364,27 @@ class Azure:
         return await self.call("DeleteRoleAssignment", f"{scope} {name}", delete)
 
 
-def _import_sdks() -> None:
+async def _imported(imports: Callable[[], None]) -> None:
+    """In a thread: it takes long, and others may go on meanwhile."""
+    try:
+        await asyncio.to_thread(imports)
+    except ImportError as error:
+        raise UsageProblem(
+            f"Azure's libraries are not installed ({error.name})", mend=f"Install them: {INSTALL}"
+        ) from None
+
+
+def _import_login() -> None:
     import azure.core.pipeline.transport
-    import azure.identity.aio
+    import azure.identity.aio  # noqa: F401
+
+
+def _import_clients() -> None:
     import azure.mgmt.authorization.v2022_04_01.aio
     import azure.mgmt.containerregistry.aio  # noqa: F401
     import msgraph  # noqa: F401
+
+    import providers.acr.graph_models  # noqa: F401
 
 
 def _no_web_page() -> Any:

@@ -125,6 +125,7 @@ class Graph:
         self._models = graph_models
         self.scope = scope
         self._facts = Facts()
+        self._policies = Facts()  # which no run of ours changes
         self._trace = trace
         self._deadline = deadline
         host = urlsplit(url).hostname or ""
@@ -144,6 +145,11 @@ class Graph:
 
     def forget(self) -> None:
         """Whoever asks from now on asks anew."""
+        self.forget_state()
+        self._policies.forget()
+
+    def forget_state(self) -> None:
+        """As `bootstrap.provider.Shared.forget_state`."""
         self._facts.forget()
 
     # -- calling -------------------------------------------------------------------------------------------------
@@ -249,7 +255,10 @@ class Graph:
             raise
 
     async def applications_named(self, display_name: str) -> list[Application]:
-        """All the applications of exactly that display name, of which there may be many."""
+        """All the applications of exactly that display name, of which there may be many, as this command last saw them."""
+        return await self._facts.get(("called", display_name), lambda: self._named(display_name))
+
+    async def _named(self, display_name: str) -> list[Application]:
         from kiota_abstractions.base_request_configuration import RequestConfiguration
         from msgraph.generated.applications.applications_request_builder import ApplicationsRequestBuilder
 
@@ -381,6 +390,9 @@ class Graph:
 
         Source: Graph's "tenantAppManagementPolicy resource type".
         """
+        return await self._policies.get("passwords", self._password_policy)
+
+    async def _password_policy(self) -> PasswordPolicy:
 
         async def got() -> PasswordPolicy:
             request = self._client.policies.default_app_management_policy.to_get_request_information()

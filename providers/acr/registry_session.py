@@ -26,6 +26,7 @@ class RegistrySession(Session):
     """An Azure target, as far as it does not matter who pulls. See `bootstrap.provider.Session`."""
 
     host_known = False
+    tells_public = True
 
     def __init__(self, target: AcrTarget, context: RunContext) -> None:
         self.target = target

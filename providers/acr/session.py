@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import json
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 
+from bootstrap.common_steps import held_link
 from bootstrap.errors import Problem, ProblemKind, PullkeyError
 from bootstrap.handshake import Attempt, Probe, Verdict
 from bootstrap.link import local_name
@@ -18,7 +20,7 @@ from bootstrap.waiting import Deadline, wait_out
 from providers.acr import claims
 from providers.acr.calls import CallRefused, as_sentence
 from providers.acr.cloud import Assignment, Registry
-from providers.acr.graph import Application, Password, Principal
+from providers.acr.graph import Application, Password, PasswordPolicy, Principal
 from providers.acr.registry_session import RegistrySession
 from providers.acr.steps import (
     ACR_PULL,
@@ -50,6 +52,8 @@ class AcrSession(RegistrySession):
         super().__init__(target, context)
         self.application = Once(self._application)
         self.principal = Once(self._principal)
+        self._namesakes = Once(self._applications_of_that_name)
+        self._password_policy = Once(self._policy_of_passwords)
         self.known: Application | None = None
         self.known_principal: Principal | None = None
         self.application_made = False
@@ -153,9 +157,20 @@ class AcrSession(RegistrySession):
 
     async def preflight(self) -> Findings:
         findings = Findings()
-        for found in await asyncio.gather(self.about_registry(), self._about_application()):
+        checks = (self._begin_asking(), self.about_registry(), self._about_application())
+        for found in await asyncio.gather(*checks):
             findings.add(found)
         return findings
+
+    async def _begin_asking(self) -> Findings:
+        """Where a secret will be made, unless something stands in its way, these are asked before it is known what does."""
+        with contextlib.suppress(PullkeyError):
+            if await self.context.held_credential() is None and not self.target.app_id:
+                self._namesakes.begin()
+            link, _ = await held_link(self, self.context)
+            if link is None:
+                self._password_policy.begin()
+        return Findings()
 
     async def _about_application(self) -> Findings:
         target = self.target
@@ -178,18 +193,21 @@ class AcrSession(RegistrySession):
             return Findings([Problem(ProblemKind.SETUP, f"The service principal of {target.app_label} is disabled", f"Find out why; then: az ad sp update --id {application.app_id if application else ''} --set accountEnabled=true", step="identity")])  # fmt: skip
         return await self._about_policy(application)
 
-    async def _namesakes(self) -> list[Application]:
+    async def _applications_of_that_name(self) -> list[Application]:
         try:
             return await self.cloud.graph.applications_named(self.target.app_name)
         except CallRefused:
             return []
+
+    async def _policy_of_passwords(self) -> PasswordPolicy:
+        return await self.cloud.graph.password_policy()
 
     async def _about_policy(self, application: Application | None) -> Findings:
         """What the directory allows of client secrets is told first, and never tried."""
         try:
             if (await self._key.look()).state is State.DONE:
                 return Findings()
-            policy = await self.cloud.graph.password_policy()
+            policy = await self._password_policy()
         except (CallRefused, PullkeyError):
             return Findings()  # few may read it; it will show when the secret is made
         created = application.created if application else None

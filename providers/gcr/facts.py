@@ -15,14 +15,23 @@ class Facts:
 
     def __init__(self, cloud: GoogleCloud) -> None:
         self._cloud = cloud
-        self._asked: dict[Hashable, Once[Any]] = {}
+        self._state: dict[Hashable, Once[Any]] = {}
+        self._circumstances: dict[Hashable, Once[Any]] = {}
 
     def _once(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Once[Any]:
-        return self._asked.setdefault(key, Once(ask, passing))
+        return self._state.setdefault(key, Once(ask, passing))
+
+    def _given(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Once[Any]:
+        return self._circumstances.setdefault(key, Once(ask, passing))
 
     def forget(self) -> None:
         """Whoever asks from now on asks anew."""
-        self._asked.clear()
+        self.forget_state()
+        self._circumstances.clear()
+
+    def forget_state(self) -> None:
+        """As `bootstrap.provider.Shared.forget_state`."""
+        self._state.clear()
 
     def account(self, resource: str) -> Once[Any]:
         """The service account, or None if there is none."""
@@ -54,29 +63,39 @@ class Facts:
 
     def repositories(self, project: str, location: str) -> Once[list[str]]:
         """The repositories for images, by name."""
-        return self._once(
+        return self._given(
             ("repositories", project, location), lambda: self._cloud.docker_repositories(project, location)
         )
 
     def project_state(self, project: str) -> Once[str]:
-        return self._once(("project", project), lambda: self._cloud.project_state(project))
+        return self._given(("project", project), lambda: self._cloud.project_state(project))
 
     def held_on_project(self, project: str, permissions: frozenset[str]) -> Once[set[str]]:
         """Those of the permissions that whoever is logged in has there."""
-        return self._once(
+        return self._given(
             ("held", project, permissions), lambda: self._cloud.held_on_project(project, permissions)
         )
 
+    def held_on_repository(self, resource: str, permissions: frozenset[str]) -> Once[set[str]]:
+        return self._given(
+            ("held", resource, permissions), lambda: self._cloud.held_on_repository(resource, permissions)
+        )
+
+    def repository_format(self, resource: str) -> Once[str]:
+        return self._given(("format", resource), lambda: self._cloud.repository_format(resource))
+
     def disabled_services(self, project: str, names: tuple[str, ...]) -> Once[list[str]]:
-        return self._once(("services", project, names), lambda: self._cloud.disabled_services(project, names))
+        return self._given(
+            ("services", project, names), lambda: self._cloud.disabled_services(project, names)
+        )
 
     def forbids(self, project: str, constraint: str) -> Once[bool]:
-        return self._once(
+        return self._given(
             ("constraint", project, constraint), lambda: self._cloud.forbids(project, constraint)
         )
 
     def allowed_values(self, project: str, constraint: str) -> Once[list[str]]:
-        return self._once(
+        return self._given(
             ("values", project, constraint), lambda: self._cloud.allowed_values(project, constraint)
         )
 

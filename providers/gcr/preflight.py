@@ -107,7 +107,7 @@ class Preflight:
 
         target = self._target
         try:
-            kind = await self._session.cloud.repository_format(target.repository_resource)
+            kind = await self._facts.repository_format(target.repository_resource)()
         except exceptions.NotFound:
             there = await or_nothing(self._facts.repositories(target.project, target.location)())
             known = (

@@ -109,7 +109,9 @@ class GcrSession(Session):
             self.facts.held_on_project(target.project, frozenset(on_project))()
         ]
         if on_repository:
-            asked.append(self.cloud.held_on_repository(target.repository_resource, on_repository))
+            asked.append(
+                self.facts.held_on_repository(target.repository_resource, frozenset(on_repository))()
+            )
         try:
             held = set().union(*await asyncio.gather(*asked))
             still = on_account - held

@@ -56,6 +56,8 @@ class EnableApis(Step):
             )
         except exceptions.GoogleAPICallError as error:
             raise cloud.refused(error, f"enable {', '.join(disabled)}") from None
+        finally:
+            session.disabled_services.forget()
         # They stay enabled when a later step fails: something else may have begun to use them.
         return Done(f"enabled {', '.join(disabled)}")
 
