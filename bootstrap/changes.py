@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from bootstrap.akka import AkkaCli
@@ -49,13 +50,17 @@ class Changes:
         """Write down now what a later step is for, so that it is done even if this run does not live to do it."""
         self._promised[step.name] = self._journal.about_to(step.name, step.intent())
 
-    def begin(self, step: Step) -> Entry:
+    async def begin(self, step: Step) -> Entry:
         """Write down what the step is about to make.
+
+        The disk is waited for in a thread: other steps, and of many targets the others, go on meanwhile.
 
         Raises:
             PullkeyError: it cannot be written, so the step must not be done.
         """
-        entry = self._promised.get(step.name) or self._journal.about_to(step.name, step.intent())
+        entry = self._promised.get(step.name)
+        if entry is None:
+            entry = await asyncio.to_thread(self._journal.about_to, step.name, step.intent())
         self._entries.append((step, entry))
         return entry
 
@@ -63,13 +68,14 @@ class Changes:
         """The step has failed; what it may have made all the same is still to be undone."""
         self._record(step, entry, what, "failed")
 
-    def done(self, step: Step, entry: Entry, done: Done) -> None:
+    async def done(self, step: Step, entry: Entry, done: Done) -> None:
         """Write down what the step has made; nothing of one that had nothing to make is left to undo."""
         if done.made is None:
             self._entries.remove((step, entry))
-            self._journal.forget(entry)
+            await asyncio.to_thread(self._journal.forget, entry)
         else:
-            self._journal.has_made(entry, done.made)
+            entry.made = dict(done.made)  # an undo that begins meanwhile is to know it
+            await asyncio.to_thread(self._journal.has_made, entry, done.made)
         self._record(step, entry, done.detail, "done")
 
     def adopt(self, entries: Sequence[tuple[Step, Entry]]) -> None:

@@ -365,7 +365,7 @@ class Run:
             return
         self.reporter.begin(step.name, step.title)
         begin = time.monotonic()
-        entry = self._changes.begin(step) if step.changes else None
+        entry = await self._changes.begin(step) if step.changes else None
         try:
             done = await step.do()
         except PullkeyError as error:
@@ -381,7 +381,7 @@ class Run:
         if step.name == "key":
             await self._note_replaced()
         if entry is not None:
-            self._changes.done(step, entry, done)
+            await self._changes.done(step, entry, done)
         if step is self.handshake:
             self.outcome.proven = done.detail
             self._remember_proof()

@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -69,6 +70,8 @@ class Journal:
         self._path = self._directory / f"{name}.json"
         self._lock = self._directory / f"{name}.lock"
         self._identity = identity
+        # One step's intent may be on its way to the disk while another's is written.
+        self._mutex = threading.Lock()
         self.record: Record | None = None
         self.descriptor: int | None = None
         """Of the lock, while it is held: a child that has it too keeps the lock if this process is killed."""
@@ -149,12 +152,13 @@ class Journal:
             PullkeyError: it cannot be written, so the step must not be begun.
         """
         entry = Entry(step, dict(intent))
-        self._record.entries.append(entry)
-        try:
-            self._write()
-        except OSError as error:
-            self._record.entries.remove(entry)
-            raise self._unwritable(error) from None
+        with self._mutex:
+            self._record.entries.append(entry)
+            try:
+                self._write()
+            except OSError as error:
+                self._record.entries.remove(entry)
+                raise self._unwritable(error) from None
         return entry
 
     def has_made(self, entry: Entry, made: Mapping[str, Any]) -> None:
@@ -164,21 +168,22 @@ class Journal:
             PullkeyError: it cannot be written, so a run that is killed now would leave it behind.
         """
         entry.made = dict(made)
-        try:
-            self._write()
-        except OSError as error:
-            raise self._unwritable(error) from None
+        with self._mutex:
+            try:
+                self._write()
+            except OSError as error:
+                raise self._unwritable(error) from None
 
     def forget(self, entry: Entry) -> None:
         """The step made nothing, or what it made is undone."""
-        self._record.entries.remove(entry)
         # A record that says too much only has the next run look for what is gone; the undoing goes on.
-        with contextlib.suppress(OSError):
+        with self._mutex, contextlib.suppress(OSError):
+            self._record.entries.remove(entry)
             self._write()
 
     def end(self) -> None:
         """The run has ended, and nothing of it is unaccounted for or untold."""
-        with contextlib.suppress(OSError):
+        with self._mutex, contextlib.suppress(OSError):
             self._path.unlink()
         self.record = None
 
