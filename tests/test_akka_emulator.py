@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,9 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bootstrap.sandbox.akka import AkkaEmulator
-from bootstrap.sandbox.akka_cli import COMMANDS, GLOBAL_FLAGS
+from bootstrap.sandbox.akka_cli import COMMANDS, GLOBAL_FLAGS, to_json
 from bootstrap.sandbox.host import SandboxSettings
 from tests.sandbox_thread import RunningSandbox
 
@@ -303,9 +306,9 @@ def test_wrong_token_is_refused_though_the_configuration_has_a_login(akka: Akka)
 
 
 def test_nobody_else_may_ask_the_emulator(akka: Akka) -> None:
-    endpoint = akka.running.sandbox.directory / "akka-cli" / "endpoint.json"
+    endpoint = akka.running.sandbox.directory / "akka-cli" / "endpoint"
     assert endpoint.stat().st_mode & 0o777 == 0o600
-    port = json.loads(endpoint.read_text())["port"]
+    port, _ = endpoint.read_text().split()
     url = f"http://127.0.0.1:{port}/call/docker.list-credentials"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with pytest.raises(urllib.error.HTTPError) as refused:
@@ -402,6 +405,9 @@ def test_one_that_hangs_can_be_killed(akka: Akka) -> None:
         ("lost", "Unavailable", True),
         ("cut", "Unavailable", True),
         ("malformed", "Internal", True),
+        ("empty", "Internal", True),
+        ("charset", "Internal", True),
+        ("html", "Internal", False),
         ("hang", "DeadlineExceeded", False),
         ("hang-after", "DeadlineExceeded", True),
     ],
@@ -417,8 +423,8 @@ def test_fault_is_an_rpc_error(akka: Akka, action: str, code: str, done: bool) -
 
 
 def test_sandbox_that_is_gone_is_an_rpc_error(akka: Akka) -> None:
-    copy = akka.running.sandbox.directory / "akka-cli" / "endpoint.json"
-    copy.write_text(json.dumps({"port": 1, "token": ""}))
+    endpoint = akka.running.sandbox.directory / "akka-cli" / "endpoint"
+    endpoint.write_text("1\nno-token\n")
     assert "code = Unavailable" in akka("docker", "list-credentials", code=1)
 
 
@@ -428,3 +434,45 @@ def test_it_starts_quickly_and_needs_no_package(akka: Akka) -> None:
         akka("version", PYTHONPATH="/nonexistent", PYTHONSTARTUP="/nonexistent")
     assert (time.monotonic() - begin) / 5 < 0.5
     assert os.access(akka.emulator.cli, os.X_OK)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "version",
+        "docker list-credentials -o json --timeout 30s",
+        "docker list-credentials -o json-compact",
+        "docker add-credentials --docker-server=https://x --docker-password=y",
+        "docker remove-credentials docker-credentials --project billing",
+        "secrets delete docker-credentials --project billing",
+        "projects get",
+        "auth current-login",
+    ],
+)
+def test_it_imports_nothing_that_is_slow_to_import(akka: Akka, arguments: str) -> None:
+    program = akka.running.sandbox.directory / "akka-cli" / "akka_cli.pyc"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-X", "importtime", program, *arguments.split()],
+        env=akka.running.process_environment(),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "_socket" in imported
+    assert not imported & {"collections", "enum", "functools", "json", "re", "signal", "socket", "typing"}
+
+
+# -- its own JSON --------------------------------------------------------------------------------------------------
+
+JSON: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON)
+def test_json_is_written_as_everywhere(value: Any) -> None:
+    assert to_json(value, line="\n") == json.dumps(value, indent=2)
+    assert to_json(value) == json.dumps(value, separators=(",", ":"))

@@ -19,6 +19,7 @@ import datetime as dt
 import fnmatch
 import hmac
 import json
+import marshal
 import os
 import py_compile
 import secrets
@@ -32,7 +33,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from bootstrap.sandbox.akka_cli import OLD_VERSION
+from bootstrap.sandbox.akka_cli import MARSHALLED, OLD_VERSION
 from bootstrap.sandbox.calls import RestApi
 from bootstrap.sandbox.host import Sandbox
 
@@ -250,11 +251,30 @@ class AkkaEmulator:
             "billing": AkkaProject("billing", "acme", ("gcp-us-east1", "aws-us-east-2"), "Invoices"),
         }
         self.current_project = "shop"
-        self.mode: Mode = "current"
-        self.mode_applies_to = "*"
+        self._mode: Mode = "current"
+        self._mode_applies_to = "*"
         self.service_token = f"cst4.{secrets.token_hex(16)}"
         self.cli = Path()
+        self._manner: Path | None = None
         self._token = secrets.token_hex(16)
+
+    @property
+    def mode(self) -> Mode:
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        self._mode = mode
+        self._tell_manner()
+
+    @property
+    def mode_applies_to(self) -> str:
+        return self._mode_applies_to
+
+    @mode_applies_to.setter
+    def mode_applies_to(self, pattern: str) -> None:
+        self._mode_applies_to = pattern
+        self._tell_manner()
 
     async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
         """Serve the platform and write the executable; return where it is."""
@@ -267,7 +287,6 @@ class AkkaEmulator:
             sandbox.now(),
         )
         app = web.Application(middlewares=[self._only_the_executable])
-        app.router.add_post("/manner", self._manner)
         api = RestApi(sandbox.gate, self.name, _render_error, app)
         for method, (handler, changes) in self._methods().items():
             api.route(
@@ -287,7 +306,7 @@ class AkkaEmulator:
         }
 
     async def stop(self) -> None:
-        return
+        self._manner = None
 
     def credential(self, project: str, secret_name: str, region: str = "") -> AkkaCredential:
         """What a service of `project` pulls with, password included.
@@ -316,9 +335,11 @@ class AkkaEmulator:
         program.parent.mkdir(mode=0o700)
         # Compiled once, since what is run as a program Python compiles each time.
         py_compile.compile(os.fspath(Path(__file__).with_name("akka_cli.py")), os.fspath(program))
-        endpoint = program.with_name("endpoint.json")
+        endpoint = program.with_name("endpoint")
         endpoint.touch(mode=0o600)
-        endpoint.write_text(json.dumps({"port": port, "token": self._token}), encoding="utf-8")
+        endpoint.write_text(f"{port}\n{self._token}\n", encoding="utf-8")
+        self._manner = program.with_name("manner")
+        self._tell_manner()
         executable = directory / "bin" / "akka"
         executable.parent.mkdir(mode=0o700, exist_ok=True)
         # A script for the shell and not one for Python: the kernel limits how long the path after `#!` may be.
@@ -333,14 +354,18 @@ class AkkaEmulator:
     ) -> web.StreamResponse:
         given = request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
-            return _render_error(401, "", "this is not the sandbox's akka")
-        response = await handler(request)
-        assert isinstance(response, web.StreamResponse)  # noqa: S101
-        return response
+            return _marshalled(_render_error(401, "", "this is not the sandbox's akka"))
+        return _marshalled(await handler(request))
 
-    async def _manner(self, _: web.Request) -> web.Response:
-        """How the executable is to behave, which it has to know before it can read its command line."""
-        return web.json_response({"mode": self.mode, "pattern": fnmatch.translate(self.mode_applies_to)})
+    def _tell_manner(self) -> None:
+        """Tell the executable how to behave: in a file, since it has to know before it reads its command line."""
+        if self._manner is None:
+            return
+        applies_to = [method for method in self._methods() if self._misbehaves(self.mode, method)]
+        written = self._manner.with_suffix(".new")
+        written.write_text("\n".join([self.mode, *applies_to]), encoding="utf-8")
+        # In one step: a call that begins just now reads the one or the other.
+        written.replace(self._manner)
 
     # -- one call --------------------------------------------------------------------------------------------------
 
@@ -375,7 +400,7 @@ class AkkaEmulator:
 
     def _answer(self, handler: Callable[[_Request], dict[str, Any]]) -> Callable[[web.Request], Any]:
         async def answer(request: web.Request) -> web.Response:
-            body = await request.json()
+            body = marshal.loads(await request.read())  # noqa: S302  - the executable's, which knew the token
             local = request.path.startswith(("/call/config.", "/call/version"))
             try:
                 if body["context"] not in ("", "default"):
@@ -610,3 +635,15 @@ class AkkaEmulator:
 def _render_error(status: int, code: str, message: str) -> web.Response:
     grpc_code = code or _GRPC_CODES.get(status, "Unknown")
     return web.json_response({"code": grpc_code, "message": message}, status=status)
+
+
+def _marshalled(response: web.StreamResponse) -> web.StreamResponse:
+    """The same answer as the executable reads it. What is no JSON was spoilt by a fault, and stays as it is."""
+    body = response.body if isinstance(response, web.Response) else None
+    if not isinstance(body, bytes):
+        return response
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return response
+    return web.Response(status=response.status, body=marshal.dumps(answer), content_type=MARSHALLED)

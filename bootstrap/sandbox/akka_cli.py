@@ -1,8 +1,10 @@
 """The program behind the sandbox's `akka` executable.
 
 It knows the documented commands and flags, and how their answers look as text or JSON; what Akka remembers is kept by
-`AkkaEmulator`, asked over loopback. It needs the standard library only, starts as `python -I -S`, and leaves out what is
-slow to import (`dataclasses`, `pathlib`, `typing`), so that a test which runs it many times stays quick.
+`AkkaEmulator`, asked over loopback. It stands for a Go program, which starts in some 10 ms and is started thousands of
+times by the longer tests. So it needs the standard library only, starts as `python -I -S`, talks `marshal` with the
+emulator, and of `json`, `signal` and `socket` takes the halves that are written in C: the others, and what they import
+(`enum`, `re`), would take longer than all the rest.
 
 The surface is that of the generated reference of CLI 3.0.71 (akka-sdk, `docs/src/modules/reference/pages/cli/akka-cli`).
 No source shows the JSON of `akka docker`, `akka secrets` and `akka projects`, the vocabulary of `STATUS`, the layout of
@@ -11,13 +13,13 @@ No source shows the JSON of `akka docker`, `akka secrets` and `akka projects`, t
 
 from __future__ import annotations
 
-import json
+import _signal  # type: ignore[import-not-found]  # typeshed has `signal` only
+import _socket
+import marshal
 import os
-import re
-import signal
-import socket
 import sys
 import time
+from _json import encode_basestring_ascii
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 OLD_VERSION = "3.0.3"
 """The last CLI before 3.0.4 changed the registry commands (release notes: "Changed Docker credentials commands")."""
+MARSHALLED = "application/x-python-marshal"
+"""The content type of questions and answers; an answer of another was spoilt on its way."""
 
 if TYPE_CHECKING:
     Answer = dict[str, Any]
@@ -508,19 +512,19 @@ def _flag_lines(title: str, flags: Sequence[Flag]) -> list[str]:
 class Server:
     """The emulator's loopback API; only this program, told of its port and token, may use it."""
 
-    def __init__(self, endpoint: Mapping[str, Any], *, deadline: float) -> None:
-        self._port = int(endpoint["port"])
-        self._token = str(endpoint["token"])
+    def __init__(self, endpoint: Sequence[str], *, deadline: float) -> None:
+        port, self._token = endpoint
+        self._port = int(port)
         self._deadline = time.monotonic() + deadline
 
-    def ask(self, path: str, body: Mapping[str, Any]) -> Answer:
-        """Send one request, return its JSON.
+    def ask(self, path: str, body: Values) -> Answer:
+        """Send one question, return the answer.
 
         Raises:
             CliError: the server said no, broke off, did not answer in time, or is not there.
         """
         try:
-            status, answer = self._exchange(path, json.dumps(body).encode())
+            status, answer = self._exchange(path, marshal.dumps(body))
         except TimeoutError:
             raise CliError("rpc error: code = DeadlineExceeded desc = context deadline exceeded") from None
         except OSError as error:
@@ -544,36 +548,55 @@ class Server:
     def _exchange(self, path: str, body: bytes) -> tuple[int, Answer]:
         """HTTP by hand: `http.client` alone would take longer to import than all the rest of this program."""
         head = (
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: {MARSHALLED}\r\n"
             f"Authorization: Bearer {self._token}\r\nUser-Agent: akka-cli\r\nContent-Length: {len(body)}\r\n\r\n"
         )
-        with socket.create_connection(("127.0.0.1", self._port), timeout=self._left()) as connection:
-            connection.sendall(head.encode() + body)
+        answer_head, _, answer_body = self._send(head.encode() + body).partition(b"\r\n\r\n")
+        first, *rest = answer_head.decode().lower().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in rest)
+        if headers.get("content-length") != str(len(answer_body)):
+            raise ConnectionResetError("unexpected EOF")
+        if headers.get("content-type") != MARSHALLED:
+            raise ValueError(headers.get("content-type"))
+        answer: Answer = marshal.loads(answer_body)  # noqa: S302  - of the emulator's own making
+        return int(first.split(" ", 2)[1]), answer
+
+    def _send(self, request: bytes) -> bytes:
+        """What comes back until the server closes the connection."""
+        connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+        try:
+            connection.settimeout(self._left())
+            connection.connect(("127.0.0.1", self._port))
+            connection.sendall(request)
             received = bytearray()
             while True:
                 connection.settimeout(self._left())
                 chunk = connection.recv(65536)
                 if not chunk:
-                    break
+                    return bytes(received)
                 received += chunk
-        answer_head, _, answer_body = bytes(received).partition(b"\r\n\r\n")
-        length = re.search(rb"(?i)^content-length: *([0-9]+)", answer_head, re.MULTILINE)
-        if length is None or len(answer_body) != int(length[1]):
-            raise ConnectionResetError("unexpected EOF")
-        answer: Answer = json.loads(answer_body)
-        return int(answer_head.split(b" ", 2)[1]), answer
+        finally:
+            connection.close()
 
 
 def _seconds(text: str) -> float:
     """A Go duration: `10s`, `1m30s`, `250ms`."""
     units = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-    parts = re.findall(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)", text)
-    if text != "0" and (not text or "".join(number + unit for number, unit in parts) != text):
+    seconds = 0.0
+    rest = "0s" if text == "0" else text
+    try:
+        while True:
+            after = rest.lstrip(".0123456789")
+            unit = next(unit for unit in units if after.startswith(unit))
+            seconds += float(rest.removesuffix(after)) * units[unit]
+            rest = after.removeprefix(unit)
+            if not rest:
+                return seconds
+    except (StopIteration, ValueError):
         raise CliError(
             f'invalid argument "{text}" for "--timeout" flag: time: invalid duration "{text}"',
             usage_of="akka",
-        )
-    return sum(float(number) * units[unit] for number, unit in parts)
+        ) from None
 
 
 def _quoted(text: str) -> str:
@@ -624,14 +647,33 @@ def _structured(answer: Answer, values: Values) -> Any:
     return answer["items"] if wanted_all and "items" in answer else answer["item"]
 
 
+def to_json(value: Any, *, line: str = "") -> str:
+    """JSON in its shortest form; or indented, where `line` is what a line begins with: a newline."""
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        return repr(value)
+    inner = f"{line}  " if line else ""
+    if isinstance(value, dict):
+        colon = ": " if line else ":"
+        parts = [f"{to_json(name)}{colon}{to_json(one, line=inner)}" for name, one in value.items()]
+        begin, end = "{", "}"
+    else:
+        parts = [to_json(one, line=inner) for one in value]
+        begin, end = "[", "]"
+    return f"{begin}{inner}{f',{inner}'.join(parts)}{line}{end}" if parts else begin + end
+
+
 def _output(command: Command, answer: Answer, values: Values, *, structured: bool) -> str:
     form = values["output"]
     if not structured or form == "text":
         return command.render(answer, values)
     shown = _structured(answer, values)
     if form == "json":
-        return json.dumps(shown, indent=2)
-    return json.dumps(shown, separators=(",", ":"))
+        return to_json(shown, line="\n")
+    return to_json(shown)
 
 
 def _check_output_form(form: str, *, old: bool) -> None:
@@ -653,14 +695,22 @@ def _ask_the_person() -> None:
         raise CliError("cancelled")
 
 
-def run(arguments: Sequence[str], environment: Mapping[str, str], endpoint: Mapping[str, Any]) -> str:
+def run(
+    arguments: Sequence[str], environment: Mapping[str, str], endpoint: Sequence[str], manner: Sequence[str]
+) -> str:
     """Carry out one call; return what goes to stdout.
+
+    Args:
+        arguments: the words after `akka`.
+        environment: the environment variables.
+        endpoint: the emulator's port and this program's token.
+        manner: how to behave, and in which commands (by their method).
 
     Raises:
         CliError: it failed.
     """
-    manner = Server(endpoint, deadline=10).ask("/manner", {})
-    old = manner["mode"] == "old"
+    mode, *applies_to = manner
+    old = mode == "old"
     commands = OLD_COMMANDS if old else COMMANDS
     global_flags = OLD_GLOBAL_FLAGS if old else GLOBAL_FLAGS
     path = _find(arguments, commands, global_flags)
@@ -692,10 +742,10 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], endpoint: Mapp
     }
     if command.method == "secrets.create":
         body["kind"], body["data"] = path[-1], _read_files(path, values)
-    misbehaves = re.fullmatch(manner["pattern"], command.method) is not None
-    if misbehaves and manner["mode"] == "hangs":
+    misbehaves = command.method in applies_to
+    if misbehaves and mode == "hangs":
         _hang()
-    if misbehaves and manner["mode"] == "asks":
+    if misbehaves and mode == "asks":
         _ask_the_person()
     deadline = _seconds(values["timeout"])
     # Project and secret are in the address, so that the call log has them; the rest of the body it never sees.
@@ -706,25 +756,29 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], endpoint: Mapp
         answer = Server(endpoint, deadline=deadline).ask(address, body)
     except CliError as error:
         raise CliError(f"{command.doing}: {error}" if command.doing else str(error)) from None
-    if misbehaves and manner["mode"] == "babbles":
+    if misbehaves and mode == "babbles":
         return "~~ the winds of change are blowing ~~\n(c) nobody documented this"
     # The older CLI plays text only, whatever is asked for.
     shown = _output(command, answer, values, structured=command.structured and not old)
     output = "" if values["quiet"] and command.render is _done else shown
-    if misbehaves and manner["mode"] == "notices":
+    if misbehaves and mode == "notices":
         return f"A new version of the Akka CLI is available [99.0.0]\n\n{output}"
     return output
+
+
+def _told(name: str) -> list[str]:
+    """The lines that the emulator has written into a file beside this program."""
+    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
+        return file.read().splitlines()
 
 
 def main() -> int:
     # What Go programs do: end at once on Ctrl-C and when the reader of a pipe is gone.
     for name in ("SIGINT", "SIGPIPE"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
-    with open(os.path.join(os.path.dirname(__file__), "endpoint.json"), encoding="utf-8") as file:
-        endpoint = json.load(file)
+        if hasattr(_signal, name):
+            _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
     try:
-        output = run(sys.argv[1:], os.environ, endpoint)
+        output = run(sys.argv[1:], os.environ, _told("endpoint"), _told("manner"))
     except CliError as error:
         sys.stderr.write(f"Error: {error}\n")
         if error.usage_of:
@@ -736,4 +790,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    # Nothing is left to be done, and Python's own way out is a tenth of the whole.
+    os._exit(status)
