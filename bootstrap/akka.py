@@ -455,7 +455,9 @@ def _text(lower: Mapping[str, Any], *names: str) -> str:
 
 def _harmless(text: str) -> str:
     """What somebody has registered may hold what moves a terminal's cursor, and is shown: only what can be printed."""
-    return "".join(character for character in text if character.isprintable())[:_SHOWN]
+    if not text.isprintable():
+        text = "".join(character for character in text if character.isprintable())
+    return text[:_SHOWN]
 
 
 def _from_json(row: Mapping[str, Any]) -> HeldCredential:

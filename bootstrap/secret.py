@@ -51,10 +51,10 @@ class Secret:
 
         That program may have cut, quoted or unescaped it, so pieces of a dozen characters count, not the whole only.
         """
-        quoted = json.dumps(self._value)[1:-1]
         size = min(_PIECE, len(self._value))
-        if size == 0:
+        if size == 0 or len(text) < size:
             return text
+        quoted = json.dumps(self._value)[1:-1]
         pieces = {
             form[at : at + size] for form in (self._value, quoted) for at in range(len(form) - size + 1)
         }
