@@ -22,6 +22,7 @@ class Changes:
 
     Attributes:
         keys_before: the ids of the identity's keys before the first change; None where they could not be seen.
+        held_before: the ids of those that Akka's record named then.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Changes:
         self._entries: list[tuple[Step, Entry]] = []
         self._promised: dict[str, Entry] = {}
         self.keys_before: set[str] | None = None
+        self.held_before: set[str] = set()
 
     def promise(self, step: Step) -> None:
         """Write down now what a later step is for, so that it is done even if this run does not live to do it."""
@@ -85,39 +87,49 @@ class Changes:
 
         What was undone, and what is left over, stands in the outcome. Raises nothing that an SDK can raise.
         """
-        rivals: dict[bool, list[str]] = {}
+        found: dict[bool, list[str]] = {}
+
+        async def rivals(*, lost: bool) -> list[str]:
+            if lost not in found:
+                # What a lost run had made was there for others to find before this one began.
+                found[lost] = await self._rivals(set() if lost else self.keys_before or set())
+            return found[lost]
+
         for step, entry in reversed(self._entries):
-            if step in self._session.steps and step.name != "key":
-                lost = bool(entry.intent.get("lost"))
-                if lost not in rivals:
-                    # What a lost run had made was there for others to find before this one began.
-                    rivals[lost] = await self._rivals(set() if lost else self.keys_before or set())
-                if rivals[lost]:
-                    # Another run, on another machine, has found it and goes on with it.
-                    text = f"{step.title}: this stays, since key {rivals[lost][0]} needs it, which another run has made meanwhile."
-                    self._outcome.notices.append(text)
-                    self._reporter.notice(text)
-                    self._journal.forget(entry)
-                    continue
+            if step.name == "key":
+                if any(one.name == "identity" for one, _ in self._entries):
+                    entry.intent["identity_stays"] = bool(await rivals(lost=False))
+            elif step in self._session.steps and (
+                others := await rivals(lost=bool(entry.intent.get("lost")))
+            ):
+                # Another run, on another machine, has found it and goes on with it.
+                text = f"{step.title}: this stays, since key {others[0]} needs it, which another run has made meanwhile."
+                self._outcome.notices.append(text)
+                self._reporter.notice(text)
+                self._journal.forget(entry)
+                continue
             if not await self._undo(step, entry):
                 break
         if not self._outcome.left_over:
             self._journal.end()
 
     async def _rivals(self, before: set[str]) -> list[str]:
-        """Other keys of the identity than those of `before`; none where they cannot be seen."""
+        """Other keys of the identity than those of `before`; none where they cannot be seen.
+
+        One that Akka's record names only now counts, however old it is: the run that made it was not through then.
+        """
         made = self._session.credential
         own = {made.link.key_id} if made else set()
         try:
             held = await self._akka.credential(self._wishes.secret_name)
             link, _ = await recorded_link(self._session, held)
-            found = {link.key_id} if link is not None else set()
+            found = {link.key_id} - (before & self.held_before) if link is not None else set()
             if self.keys_before is not None:
-                found |= {key.key_id for key in await self._session.keys_of_ours()}
+                found |= {key.key_id for key in await self._session.keys_of_ours()} - before
         except Exception as error:  # noqa: BLE001  - undoing goes on, whatever a cloud answers
             self._context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
             return []
-        return sorted(found - own - before)
+        return sorted(found - own)
 
     async def _undo(self, step: Step, entry: Entry) -> bool:
         """Undo one step; False if what came before it must stay."""

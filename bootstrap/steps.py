@@ -141,6 +141,8 @@ class Step(ABC):
     async def undo(self, intent: Intent) -> str:
         """Remove what `do` made, given its `intent()` merged with what it said it `made`.
 
+        Of a key it also holds `identity_stays`: whether what this run has made of the identity is not undone after it.
+
         What is already gone counts as removed. Returns what was undone, in a few words, or "" for nothing.
 
         Raises:
