@@ -109,11 +109,11 @@ class Verdict:
 class Victim:
     """The product in one world, as a process that can be killed."""
 
-    def __init__(self, life: Life, command: str, server: ForkServer) -> None:
+    def __init__(self, life: Life, command: str, server: ForkServer, name: str = "") -> None:
         self.life = life
         self.command = command
         self.server = server
-        self.name = life.name if command != "onboard" else ""
+        self.name = name or (life.name if command != "onboard" else "")
         self.more: Sequence[str] = ()
         """Further options of an onboarding."""
 
@@ -518,8 +518,7 @@ def raced_apart(
 
 
 def _of_its_own(life: Life, command: str, server: ForkServer, name: str) -> Victim:
-    victim = Victim(life, command, server)
-    victim.name = name
+    victim = Victim(life, command, server, name)
     victim.more = (_IDENTITY[_name_of(life)], f"akka-{name}", "--secret-name", name)
     return victim
 

@@ -13,6 +13,7 @@ from bootstrap.sandbox.faults import Fault
 from providers.gcr.emulator.state import Key, generate_private_key
 from tests.conftest import World
 from tests.fork_server import ForkServer
+from tests.inventory import inventory
 from tests.killing import raced, raced_apart
 from tests.test_acr import APP
 from tests.test_acr_token import NAME as TOKEN_NAME
@@ -183,6 +184,28 @@ def test_a_password_that_is_proven_is_registered_over_one_of_the_same_second(tok
 
     assert done.code == 0, done.text
     assert pulls(token, "checkout")
+
+
+def test_two_tokens_of_the_same_second_are_two_keys(acr: World) -> None:
+    """Their ids are the same, which was taken for one key that two names of Akka have, and left."""
+    ours = inventory(acr.cloud, acr.akka)
+    for name in ("first", "second"):
+        made = acr.onboard(*ONLY_CHECKOUT, "--app-name", name, "--secret-name", name)
+        assert made.code == 0, made.text
+    first, second = (
+        shop(acr).tokens[f"{name}-checkout"].passwords["password1"] for name in ("first", "second")
+    )
+    second.created = first.created
+    held = acr.held("second")
+    email = f"second-checkout+password1-{int(first.created.timestamp())}@acmeshop.azurecr.io"
+    same = AkkaCredential(held.server, held.username, email, held.password)
+    acr.akka.projects["shop"].put_credential("second", same, dt.datetime.now(dt.UTC))
+
+    for name in ("first", "second"):
+        gone = acr.run("offboard", name, "--yes")
+        assert gone.code == 0, gone.text
+
+    assert inventory(acr.cloud, acr.akka) == ours
 
 
 # -- and with runs -----------------------------------------------------------------------------------------------------
