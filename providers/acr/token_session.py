@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from bootstrap.common_steps import same_server
 from bootstrap.errors import Problem, ProblemKind, PullkeyError
 from bootstrap.handshake import Attempt, Probe, Verdict
-from bootstrap.once import Once
 from bootstrap.link import KeyLink
+from bootstrap.once import Once
 from bootstrap.provider import KeyFacts, RunContext
 from bootstrap.steps import Findings, Notice, State
 from bootstrap.waiting import Deadline, wait_out
