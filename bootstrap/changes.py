@@ -87,29 +87,33 @@ class Changes:
 
         What was undone, and what is left over, stands in the outcome. Raises nothing that an SDK can raise.
         """
-        found: dict[bool, list[str]] = {}
-
-        async def rivals(*, lost: bool) -> list[str]:
-            if lost not in found:
-                # What a lost run had made was there for others to find before this one began.
-                found[lost] = await self._rivals(set() if lost else self.keys_before or set())
-            return found[lost]
-
+        rivals: dict[bool, list[str]] = {}
+        with_identity: list[tuple[Step, Entry]] = []
         for step, entry in reversed(self._entries):
-            if step.name == "key":
-                if any(one.name == "identity" for one, _ in self._entries):
-                    entry.intent["identity_stays"] = bool(await rivals(lost=False))
-            elif step in self._session.steps and (
-                others := await rivals(lost=bool(entry.intent.get("lost")))
-            ):
-                # Another run, on another machine, has found it and goes on with it.
-                text = f"{step.title}: this stays, since key {others[0]} needs it, which another run has made meanwhile."
-                self._outcome.notices.append(text)
-                self._reporter.notice(text)
-                self._journal.forget(entry)
-                continue
+            if step in self._session.steps and step.name != "key":
+                lost = bool(entry.intent.get("lost"))
+                if lost not in rivals:
+                    # What a lost run had made was there for others to find before this one began.
+                    rivals[lost] = await self._rivals(set() if lost else self.keys_before or set())
+                if rivals[lost]:
+                    # Another run, on another machine, has found it and goes on with it.
+                    text = f"{step.title}: this stays, since key {rivals[lost][0]} needs it, which another run has made meanwhile."
+                    self._outcome.notices.append(text)
+                    self._reporter.notice(text)
+                    self._journal.forget(entry)
+                    if step.name == "identity":
+                        for key, made in with_identity:
+                            made.intent["identity_stays"] = True
+                            await self._undo(key, made)
+                        with_identity.clear()
+                    continue
+            told = len(self._outcome.undone) + len(self._outcome.left_over)
             if not await self._undo(step, entry):
                 break
+            if step.name == "key" and told == len(self._outcome.undone) + len(self._outcome.left_over):
+                with_identity.append((step, entry))
+        for _, entry in with_identity:
+            self._journal.forget(entry)
         if not self._outcome.left_over:
             self._journal.end()
 
@@ -154,7 +158,8 @@ class Changes:
             self._record(step, entry, undone, "undone")
         if step.name in self._outcome.steps and self._outcome.steps[step.name].result == "done":
             self._outcome.steps[step.name].result = "undone"
-        self._journal.forget(entry)
+        if undone or step.name != "key" or entry.intent.get("identity_stays"):
+            self._journal.forget(entry)
         return True
 
     def _undo_command(self, step: Step, entry: Entry) -> str:

@@ -138,6 +138,7 @@ def test_a_key_of_an_identity_that_stays_for_another_run_goes_by_itself(acr: Wor
 
     assert failed.code == 1, failed.text
     assert "needs it, which another run has made meanwhile" in failed.err
+    assert "akka docker add-credentials failed" in failed.err
     if kind == "token":
         assert list(shop(acr).tokens[TOKEN].passwords) == ["password2"]
     else:
