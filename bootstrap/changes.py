@@ -23,6 +23,7 @@ class Changes:
 
     Attributes:
         keys_before: the ids of the identity's keys before the first change; None where they could not be seen.
+        held_before: the ids of those that Akka's record named then.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Changes:
         self._entries: list[tuple[Step, Entry]] = []
         self._promised: dict[str, Entry] = {}
         self.keys_before: set[str] | None = None
+        self.held_before: set[str] = set()
 
     def promise(self, step: Step) -> None:
         """Write down now what a later step is for, so that it is done even if this run does not live to do it."""
@@ -92,6 +94,7 @@ class Changes:
         What was undone, and what is left over, stands in the outcome. Raises nothing that an SDK can raise.
         """
         rivals: dict[bool, list[str]] = {}
+        with_identity: list[tuple[Step, Entry]] = []
         for step, entry in reversed(self._entries):
             if step in self._session.steps and step.name != "key":
                 lost = bool(entry.intent.get("lost"))
@@ -104,26 +107,39 @@ class Changes:
                     self._outcome.notices.append(text)
                     self._reporter.notice(text)
                     self._journal.forget(entry)
+                    if step.name == "identity":
+                        for key, made in with_identity:
+                            made.intent["identity_stays"] = True
+                            await self._undo(key, made)
+                        with_identity.clear()
                     continue
+            told = len(self._outcome.undone) + len(self._outcome.left_over)
             if not await self._undo(step, entry):
                 break
+            if step.name == "key" and told == len(self._outcome.undone) + len(self._outcome.left_over):
+                with_identity.append((step, entry))
+        for _, entry in with_identity:
+            self._journal.forget(entry)
         if not self._outcome.left_over:
             self._journal.end()
 
     async def _rivals(self, before: set[str]) -> list[str]:
-        """Other keys of the identity than those of `before`; none where they cannot be seen."""
+        """Other keys of the identity than those of `before`; none where they cannot be seen.
+
+        One that Akka's record names only now counts, however old it is: the run that made it was not through then.
+        """
         made = self._session.credential
         own = {made.link.key_id} if made else set()
         try:
             held = await self._akka.credential(self._wishes.secret_name)
             link, _ = await recorded_link(self._session, held)
-            found = {link.key_id} if link is not None else set()
+            found = {link.key_id} - (before & self.held_before) if link is not None else set()
             if self.keys_before is not None:
-                found |= {key.key_id for key in await self._session.keys_of_ours()}
+                found |= {key.key_id for key in await self._session.keys_of_ours()} - before
         except Exception as error:  # noqa: BLE001  - undoing goes on, whatever a cloud answers
             self._context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
             return []
-        return sorted(found - own - before)
+        return sorted(found - own)
 
     async def _undo(self, step: Step, entry: Entry) -> bool:
         """Undo one step; False if what came before it must stay."""
@@ -148,7 +164,8 @@ class Changes:
             self._record(step, entry, undone, "undone")
         if step.name in self._outcome.steps and self._outcome.steps[step.name].result == "done":
             self._outcome.steps[step.name].result = "undone"
-        self._journal.forget(entry)
+        if undone or step.name != "key" or entry.intent.get("identity_stays"):
+            self._journal.forget(entry)
         return True
 
     def _undo_command(self, step: Step, entry: Entry) -> str:

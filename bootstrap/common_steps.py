@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Awaitable, Callable
 
 from bootstrap.akka import AkkaCli
+from bootstrap.credential import Credential
 from bootstrap.errors import OutcomeUnknown, PullkeyError, StepFailed
 from bootstrap.handshake import BROUGHT, Challenge, Patience, Verdict, failure, prove
 from bootstrap.link import KeyLink
@@ -171,6 +172,8 @@ class HandoffStep(Step):
         self._now = Once(lambda: akka.credential(secret_name))
         self.keys_before: set[str] = set()
         """The identity's keys before the first change: a record that names one may be an older one."""
+        self.registered: Callable[[], object] = lambda: None
+        """Called once Akka was told, while it is read back."""
         self._sent = self._refused = False
 
     @property
@@ -202,12 +205,8 @@ class HandoffStep(Step):
         if credential is None:
             raise AssertionError("the handoff comes after the key")
         await self._give_way()
-        self._sent = True
-        try:
-            await self._akka.add_credentials(self._secret_name, credential)
-        except StepFailed as error:
-            self._refused = not isinstance(error, OutcomeUnknown)
-            raise
+        await self._register(credential)
+        self.registered()
         patience = Deadline(min(_READ_BACK_SECONDS, max(self._context.deadline.left, 5.0)))
         pause, told = 0.0, False
         while True:
@@ -217,6 +216,8 @@ class HandoffStep(Step):
                 return Done(f"Akka shows {seen.name} with status {seen.status or 'OK'}", {})
             if patience.passed or (pause > 3 and seen is not None and not seen.behind):
                 break
+            if await self._is_dead(seen):
+                await self._register(credential)
             pause = min(pause + 1, 10.0)
             if seen is not None and seen.behind and not told:
                 told = True
@@ -224,10 +225,34 @@ class HandoffStep(Step):
                     f"Akka copies it to its other regions ({seen.behind} does not show it yet)."
                 )
             await asyncio.sleep(min(pause, patience.left))
-        others = (credential.email, self._before.email if self._before else None)
+        raise self._something_else(seen)
+
+    async def _register(self, credential: Credential) -> None:
+        self._sent = True
+        try:
+            await self._akka.add_credentials(self._secret_name, credential)
+        except StepFailed as error:
+            self._refused = not isinstance(error, OutcomeUnknown)
+            raise
+
+    async def look_again(self) -> None:
+        """Whether Akka still has it: another run that had looked before may have registered its own after this one.
+
+        Raises:
+            Overtaken: it has.
+            StepFailed: Akka shows something else, or cannot be asked.
+        """
+        seen = await self._akka.credential(self._secret_name)
+        if self._differs(seen) is not None:
+            raise self._something_else(seen)
+
+    def _something_else(self, seen: HeldCredential | None) -> StepFailed:
+        """What it means that Akka shows something else than was registered."""
+        made = self._session.credential
+        others = (made.email if made else None, self._before.email if self._before else None)
         if seen is not None and seen.link is not None and seen.email not in others and not self._is_older(seen):  # fmt: skip
-            raise Overtaken(f"Another run has registered key {seen.link.key_id} as {self._secret_name} over this one's, so this one gives way", mend="Akka has that credential; see: pullkey list")  # fmt: skip
-        raise StepFailed(
+            return Overtaken(f"Another run has registered key {seen.link.key_id} as {self._secret_name} over this one's, so this one gives way", mend="Akka has that credential; see: pullkey list")  # fmt: skip
+        return StepFailed(
             f"Akka took the credential, and shows something else: {self._differs(seen)}",
             mend=f"See: akka docker list-credentials {shlex.join(self._akka.scope.arguments())}".rstrip(),
         )
@@ -244,13 +269,23 @@ class HandoffStep(Step):
         if now is None:
             raise Overtaken(f"Akka's {self._secret_name} was removed while this run was under way", mend="Run it again, if it is to be there.")  # fmt: skip
         link, _ = await recorded_link(self._session, now)
-        if (
+        made = self._session.credential
+        # Two passwords that were made in one second bear one id: the later one is good, and this run's is proven.
+        if await self._is_dead(now) or (link and made and link.key_id == made.link.key_id):
+            return  # theirs is of no use to anybody, and this run's key is
+        raise Overtaken(f"Another run has registered {f'key {link.key_id}' if link else now.email or now.username} as {self._secret_name} while this one was under way, so this one gives way", mend="Akka has that credential; see: pullkey list")  # fmt: skip
+
+    async def _is_dead(self, seen: HeldCredential | None) -> bool:
+        """Whether a record of another run's names a key that is not there any more."""
+        link, _ = await recorded_link(self._session, seen)
+        made = self._session.credential
+        return (
             link is not None
+            and (made is None or link.key_id != made.link.key_id)
+            and not (seen is not None and self._is_older(seen))
             and self._session.deletes_keys
             and await self._session.key_facts(link.key_id) is None
-        ):
-            return  # of no use to anybody, and this run's key is
-        raise Overtaken(f"Another run has registered {f'key {link.key_id}' if link else now.email or now.username} as {self._secret_name} while this one was under way, so this one gives way", mend="Akka has that credential; see: pullkey list")  # fmt: skip
+        )
 
     def _is_older(self, seen: HeldCredential) -> bool:
         """Whether the record names a key from before this run, as a list that lags does."""

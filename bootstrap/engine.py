@@ -42,8 +42,10 @@ from bootstrap.retirement import RETIRE, ClearStep, RetireStep
 from bootstrap.secret import Secret
 from bootstrap.steps import Sighting, State, Step
 from bootstrap.told import as_told
+from bootstrap.waiting import Deadline
 
 _GRACE_SECONDS = 15.0
+_OTHERS_SECONDS = 10.0
 
 
 @dataclass
@@ -106,6 +108,9 @@ class Run:
         self._stop = asyncio.Event()
         self._told_left_over = False
         self._keys_now = Once(session.keys_of_ours)
+        if self.wishes.name_strays:
+            # Asked for beside the reading back. Whoever can still register over this run's key has made one by then.
+            self.handoff.registered = self._keys_now.begin
 
     # -- the whole of it -----------------------------------------------------------------------------------------
 
@@ -214,7 +219,8 @@ class Run:
         self.changing = True
         with contextlib.suppress(PullkeyError):
             self._changes.keys_before = {key.key_id for key in await self.session.keys_of_ours(as_seen=True)}
-            self._changes.keys_before |= keys_of(filter(None, [await self._held()]))
+            self._changes.held_before = keys_of(filter(None, [await self._held()]))
+            self._changes.keys_before |= self._changes.held_before
             self.handoff.keys_before = self._changes.keys_before
         self.journal.begin(self.context.run_id, self.wishes.command)
         overwritten = await self._overwritten(pending)
@@ -368,6 +374,8 @@ class Run:
         entry = await self._changes.begin(step) if step.changes else None
         try:
             done = await step.do()
+            if step is self.handoff:
+                await self._outlast_others()
         except PullkeyError as error:
             result.result, result.detail = "failed", error.what
             self.reporter.fail(step.name, error.what)
@@ -385,9 +393,33 @@ class Run:
         if step is self.handshake:
             self.outcome.proven = done.detail
             self._remember_proof()
-            if self.wishes.name_strays:
-                self._keys_now.begin()  # wanted at the end
         self.reporter.finish(step.name, done.detail, result.seconds)
+
+    async def _outlast_others(self) -> None:
+        """Where other runs have made a key meanwhile, wait until they have given way, or have taken this one's place.
+
+        One that had looked at Akka's record before this run registered may register over it after it was read back.
+
+        Raises:
+            Overtaken: one has; this run gives way.
+        """
+        deadline = Deadline(min(_OTHERS_SECONDS, self.context.deadline.left))
+        while not deadline.passed and await self._others_at_work():
+            await asyncio.sleep(min(1.0, deadline.left))
+            await self.handoff.look_again()
+            self._keys_now.forget()
+
+    async def _others_at_work(self) -> bool:
+        """Whether the identity has keys that were not there when this run began and are not its own, as far as is seen."""
+        made, before = self.session.credential, self._changes.keys_before
+        if not self.wishes.name_strays or before is None or made is None:
+            return False
+        try:
+            now = {key.key_id for key in await self._keys_now()}
+        except Exception as error:  # noqa: BLE001  - Akka has the key; to look was an offer
+            self.context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
+            return False
+        return bool(now - before - {made.link.key_id})
 
     def _remember_proof(self) -> None:
         if self.proofs is not None and self.session.credential is not None:

@@ -456,7 +456,12 @@ async def part_with(
 
 
 def _has(one: KeyLink | None, other: KeyLink) -> bool:
-    return one is not None and other.key_id in (one.key_id, one.replaces)
+    """Whether a record's link names the other's key. An id may be good for one identity only: a token's says the second."""
+    return (
+        one is not None
+        and (one.name, one.domain) == (other.name, other.domain)
+        and other.key_id in (one.key_id, one.replaces)
+    )
 
 
 def _in_short(uses: Sequence[str]) -> str:

@@ -65,7 +65,7 @@ class Recovery:
         """
         self._journal.record = lost
         records = [one for _, one in await all_records(self._akka, self._reporter.notice)]
-        in_use = keys_of([*records, *([held] if held else [])])
+        in_use = keys_of(_of(self._session, [*records, *([held] if held else [])]))
         by_name = {step.name: step for step in self._session.steps}
         serves = await self._serves(lost, held, in_use)
         for entry in reversed(list(lost.entries)):
@@ -189,7 +189,7 @@ async def strays(
         found = [key for key in await (keys or session.keys_of_ours)() if key.key_id not in known]
         if not found:
             return []
-        in_use = keys_of(held for _, held in await all_records(akka, lambda _: None))
+        in_use = keys_of(_of(session, [held for _, held in await all_records(akka, lambda _: None)]))
         identity = await session.identity()
     except PullkeyError:
         return []  # to look was an offer; what the run was about is done
@@ -198,6 +198,11 @@ async def strays(
         for key in found
         if key.key_id not in in_use and key.key_id not in told
     ]
+
+
+def _of(session: Session, records: Sequence[HeldCredential]) -> list[HeldCredential]:
+    """The records that name keys of this identity: an id may be good for one identity only."""
+    return [held for held in records if held.link is not None and session.holds(held.link)]
 
 
 def _told(key: KeyFacts, identity: str, command: str) -> str:

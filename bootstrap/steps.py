@@ -143,6 +143,9 @@ class Step(ABC):
     async def undo(self, intent: Intent) -> str:
         """Remove what `do` made, given its `intent()` merged with what it said it `made`.
 
+        A key may be left to go with the identity that this run made; if that is to stay after all, it is asked again,
+        with `identity_stays`.
+
         What is already gone counts as removed. Returns what was undone, in a few words, or "" for nothing.
 
         Raises:

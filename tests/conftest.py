@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,12 @@ from tests.sandbox_thread import RunningSandbox
 FIGURES = Figures()
 """What all the leak scans of this process have come to."""
 COUNTS: Counter[str] = Counter()
-"""What else tests have counted, for docs/reliability.md."""
+"""What else tests have counted, for docs/reliability.md: by `FIGURE: WHAT`."""
+
+
+def count(figure: str, found: Mapping[str, int]) -> None:
+    """Add to what the tests have counted of one figure; before they judge it, so that what is wrong counts too."""
+    COUNTS.update({f"{figure}: {what}": number for what, number in found.items()})
 
 
 @functools.cache
@@ -228,6 +233,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"not installed: {', '.join(missing)}"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Count the tests with programs that are not ours, so that it is told how many were run."""
+    report = yield
+    if report.when == "call" or report.skipped:
+        for marker, programs in {"needs_debian": "docker-registry or skopeo", "needs_cloud_cli": "gcloud or az"}.items():  # fmt: skip
+            if item.get_closest_marker(marker):
+                count("real things", {f"tests with {programs} {report.outcome}": 1})
+    return report
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Under xdist the workers' figures go to the one that tells them."""
     if fork_server.cache_info().currsize:
@@ -247,6 +263,8 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if FIGURES.processes:
         terminalreporter.write_line(f"leak scan: {FIGURES}")
+        for what, number in sorted(COUNTS.items()):
+            terminalreporter.write_line(f"{what}: {number}")
         if path := os.environ.get("PULLKEY_TESTS_FIGURES"):
             figures = {"leaks": vars(FIGURES), "counts": dict(COUNTS)}
             Path(path).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -18,7 +18,7 @@ import pytest
 from bootstrap.link import KeyLink
 from bootstrap.schema import schemas
 from providers.gcr.emulator.state import generate_private_key
-from tests.conftest import Result, World, make_world
+from tests.conftest import Result, World, count, make_world
 from tests.inventory import inventory
 
 
@@ -143,6 +143,18 @@ def test_a_whole_life_leaves_nothing_of_ours_and_takes_nothing_of_others(life: L
     again = life.command("offboard", name)
     assert again.code == 0
     assert "nothing to remove" in again.err
+
+
+def test_a_second_run_changes_nothing(life: Life) -> None:
+    assert life.onboard().code == 0
+    changes, there = len(life.world.changes()), life.there()
+    again = life.onboard("--output", "json")
+    more = life.world.changes()[changes:]
+    count("idempotence", {"second runs": 1, "calls of them that change something": len(more)})
+    assert again.code == 0, again.text
+    assert again.json["result"] == "unchanged"
+    assert more == []
+    assert life.there() == there
 
 
 def test_one_key_at_a_time_is_on_its_way_out(minted: Life) -> None:

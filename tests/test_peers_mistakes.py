@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from bootstrap.sandbox.host import SandboxSettings
 from tests.every_call import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
 from tests.fork_server import ForkServer
 from tests.test_gcr import account
@@ -274,46 +270,6 @@ async def _made(make: object) -> object:
 # -- what takes its time ---------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _time_flies(on: Stage, factor: float) -> Iterator[None]:
-    """The sandbox's clock goes faster than this machine's."""
-    stop = threading.Event()
-
-    def advance() -> None:
-        while not stop.wait(0.1):
-            on.world.running.sandbox.advance(dt.timedelta(seconds=0.1 * (factor - 1)))
-
-    thread = threading.Thread(target=advance, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-@pytest.mark.parametrize(
-    ("kind", "delay"),
-    [("gcr", 0), ("gcr", 30), ("gcr", 120), ("gcr-upload", 5), ("acr", 5), ("acr", 120), ("acr-token", 30)],
-)
-def test_the_clouds_own_delay_is_waited_out(server: ForkServer, kind: str, delay: int) -> None:
-    """Identity, grant and key are seen everywhere only after this many seconds, of which ten go by in one."""
-    with stage(server, kind, SandboxSettings(propagation=delay)) as on, _time_flies(on, 10):
-        untouched = on.there()
-        ended = on.run("onboard", 90)
-        assert ended.code == 0, ended.err
-        assert judge(on, "onboard", 90, ended, untouched, untouched) == []
-        assert len(on.world.running.sandbox.log.calls) < 300
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("kind", ["gcr", "acr", "acr-token", "docker-hub-user"])
-def test_reads_may_go_back_in_time(server: ForkServer, kind: str, command: str) -> None:
-    with stage(server, kind) as on:
-        faulted = run_faulted(on, command, f"{CLOUDS[kind]}=stale;chance=0.4*12", 30)
-        assert faulted.wrong == [], faulted.ended.err
-
-
 def test_an_account_that_still_has_its_role_is_not_taken_for_gone(server: ForkServer) -> None:
     with stage(server, "gcr") as on:
         faulted = run_faulted(on, "offboard", "iam.GetServiceAccount=404*forever", 30)
@@ -330,26 +286,6 @@ def test_a_read_that_lags_does_not_cost_the_new_password(server: ForkServer) -> 
         assert faulted.taken == 1
         assert faulted.ended.code == 0, faulted.ended.err
         assert faulted.wrong == []
-
-
-@pytest.mark.parametrize("kind", ["gcr", "acr", "acr-token", "docker-hub-user"])
-def test_a_new_key_that_some_servers_do_not_know_yet_is_tried_until_all_do(
-    server: ForkServer, kind: str
-) -> None:
-    with stage(server, kind) as on:
-        untouched = on.there()
-        on.world.fault("registry.GetToken#2=401;chance=0.9*6")
-        ended = on.run("onboard", 60)
-        assert ended.code == 0, ended.err
-        assert judge(on, "onboard", 60, ended, untouched, untouched) == []
-        assert on.world.running.sandbox.faults.faults[0].taken == 6
-        # Three good rounds in a row, since a key that is still spreading is refused at random.
-        tokens = [
-            call
-            for call in on.world.running.sandbox.log.calls
-            if call.method == "GetToken" and call.api == "registry"
-        ]
-        assert all(call.status == 200 for call in tokens[-9:])
 
 
 def test_a_policy_without_an_etag_is_never_written_back(server: ForkServer) -> None:

@@ -26,7 +26,7 @@ from bootstrap.sandbox.akka import AkkaCredential
 from providers.acr.emulator.roles import ACR_PULL
 from providers.gcr.emulator.policy import AllowPolicy
 from providers.gcr.emulator.state import generate_private_key
-from tests.conftest import Result, World, make_world
+from tests.conftest import Result, World, count, make_world
 from tests.inventory import inventory
 from tests.test_acr import APP
 from tests.test_acr import NAME as AZURE_NAME
@@ -130,21 +130,30 @@ class Registry(RuleBasedStateMachine):
     def plan_and_onboard(self) -> None:
         with self.changing() as planning:
             plan = self.world.run("plan", self.provider, "--timeout", "20s", "--output", "json")
-        assert not planning, planning
         with self.changing() as done:
             made = self.world.onboard("--output", "json")
         assert self.foreign <= self.there(), (self.foreign - self.there(), made.text)
+        pending = [step for step in plan.json["steps"] if step["state"] != "done"] if made.code == 0 else []
+        announced = Counter(call for step in pending for call in self.announced(step))
+        count("plan honesty", {
+            "start states planned and then applied": 1,
+            "calls that change something, planned": announced.total(),
+            "calls that change something, done": done.total(),
+            "start states whose calls were others than planned": int(done != announced),
+            "calls that change something, by `plan` itself": planning.total(),
+        })  # fmt: skip
+        assert not planning, planning
         assert plan.json["problems"] == made.json["problems"]
         if made.code != 0:
             assert plan.code == made.code == 3, plan.text + made.text
             assert not done, done
             return
         assert plan.code == 0, plan.text
-        pending = [step for step in plan.json["steps"] if step["state"] != "done"]
         assert _named(pending, "state") == _named(_changed(made), "state"), plan.text + made.text
-        assert done == Counter(call for step in pending for call in self.announced(step)), plan.text
+        assert done == announced, plan.text
         with self.changing() as more:
             again = self.world.onboard("--output", "json")
+        count("idempotence", {"second runs": 1, "calls of them that change something": more.total()})
         assert again.code == 0, again.text
         assert again.json["result"] == "unchanged"
         assert not more, more

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.sandbox.distribution import DistributionImages
-from tests.conftest import COUNTS, World, make_world
+from tests.conftest import World, count, make_world
 
 pytestmark = pytest.mark.needs_debian
 
@@ -84,8 +84,7 @@ def test_no_pull_fails_while_the_key_is_rotated(world: World, tmp_path: Path, ke
         client.join()
     assert [rotation.code for rotation in rotations] == [0, 0], rotations[-1].text
     failed = [done.stderr for _, done in pulls if done.returncode != 0]
-    COUNTS["pulls with what Akka held at that moment, while a key was rotated"] += len(pulls)
-    COUNTS["of these, failed"] += len(failed)
+    count("rotation under load", {"pulls with what Akka held at that moment": len(pulls), "of these, failed": len(failed)})  # fmt: skip
     assert failed == []
     # With the credentials of before, between and after.
     assert len({email for email, _ in pulls}) >= 2

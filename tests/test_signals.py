@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from bootstrap.sandbox.faults import Fault
-from tests.conftest import fork_server
+from tests.conftest import count, fork_server
 from tests.killing import JOURNAL, Point, Victim, is_key, key_id, points, scene, wait_until
 from tests.test_life import KINDS
 from tests.test_recovery import REFUSED, _all_is_named, _clear_faults, undoing
@@ -26,6 +26,14 @@ def _signalled(victim: Victim, point: Point, number: int) -> None:
         reached = fault.times == 0 or fault.taken
         victim.signal(number)
         ended = ending.result()
+    undone = ended.code == 130 and victim.life.there() == before
+    count("signals", {
+        "sent at a call": 1,
+        "of these, undone whole, exit code 130": int(undone),
+        "of these, left over and listed, exit code 6": int(ended.code == 6),
+        "of these, too late for anything to undo, exit code 0": int(ended.code == 0),
+        "of these, otherwise": int(not undone and ended.code not in (0, 6)),
+    })  # fmt: skip
     assert reached, f"{point} was not reached: {ended.text}"
     # After the last call there may be nothing left to be interrupted.
     assert ended.code in (0, 6, 130), f"{point}: {ended.text}"
@@ -64,6 +72,7 @@ def _signalled_again(kind: str, call: str, number: int) -> None:
             for _ in range(2):
                 victim.signal(number)
             ended = ending.result()
+        count("signals", {"sent twice while it was undone": 1, "of these, not stopped at once with exit code 130": int(ended.code != 130)})  # fmt: skip
         assert ended.code == 130, f"{call}: {ended.text}"
         assert "Stopped at once" in ended.err
         assert "Run this again, which clears up first" in ended.err

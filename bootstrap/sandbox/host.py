@@ -12,10 +12,10 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from aiohttp import web
 
@@ -26,6 +26,9 @@ from bootstrap.sandbox.tls import CertificateAuthority
 
 LOOPBACK = "127.0.0.1"
 
+Sort = Literal["identity", "grant", "key", "other"]
+"""What a change is of, as far as clouds take their time over it."""
+
 
 @dataclass(frozen=True)
 class SandboxSettings:
@@ -35,6 +38,14 @@ class SandboxSettings:
     propagation: float = 0.0
     faults: tuple[str, ...] = ()
     log: Path | None = None
+    spreading: Collection[Sort] = ()
+    """What takes that long; all of it unless told."""
+
+
+class Visible(Protocol):
+    """`Sandbox.visible`, for whoever need know no more of it."""
+
+    def __call__(self, since: dt.datetime, sort: Sort = "other") -> bool: ...
 
 
 class Emulator(Protocol):
@@ -80,8 +91,10 @@ class Sandbox:
         """Move the sandbox's clock ahead, so that keys expire and what was made becomes visible."""
         self._ahead += by
 
-    def visible(self, since: dt.datetime) -> bool:
+    def visible(self, since: dt.datetime, sort: Sort = "other") -> bool:
         """Whether a change made at `since` has reached every replica (`--propagation`)."""
+        if self.settings.spreading and sort not in self.settings.spreading:
+            return True
         return self.now() - since >= dt.timedelta(seconds=self.settings.propagation)
 
     # -- serving -------------------------------------------------------------------------------------------------

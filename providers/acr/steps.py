@@ -626,7 +626,7 @@ class Key(Step):
 
     async def undo(self, intent: Intent) -> str:
         session = self._session
-        if session.application_made or not intent["app_id"]:
+        if not intent["app_id"] or (session.application_made and not intent.get("identity_stays")):
             return ""  # it goes with the application, which this run made and now removes
         key_id = intent.get("key_id", "")
         unsure = self._lost or not self._sent

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from bootstrap.common_steps import same_server
 from bootstrap.errors import Problem, ProblemKind, PullkeyError
 from bootstrap.handshake import Attempt, Probe, Verdict
+from bootstrap.link import KeyLink
 from bootstrap.once import Once
 from bootstrap.provider import KeyFacts, RunContext
 from bootstrap.steps import Findings, Notice, State
@@ -113,6 +114,10 @@ class TokenSession(RegistrySession):
 
     async def username(self) -> str | None:
         return self.target.token_name
+
+    def holds(self, link: KeyLink) -> bool:
+        """Another token may have a password of the same slot and second, which so bears the same id."""
+        return link.name == self.target.token_name
 
     async def preflight(self) -> Findings:
         findings = Findings()

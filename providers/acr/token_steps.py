@@ -45,6 +45,7 @@ _NO_TOKENS = (
 _SETTLE_SECONDS = 4.0
 # How far from a lost call the time of a password may be for it to be that call's.
 _SAME_CALL = dt.timedelta(minutes=10)
+_ROUNDED = dt.timedelta(milliseconds=1)  # how much less exact a time may be where Azure shows it again
 
 
 class ScopeMapGrant(Step):
@@ -368,7 +369,8 @@ class TokenKey(Step):
             link=KeyLink(name, key_id, server),
             ends=made.ends or ends,
         )
-        return Done(f"generated {key_id}, good until {made.ends or ends:%Y-%m-%d}", {"key_id": key_id})
+        created = made.created.isoformat() if made.created else None
+        return Done(f"generated {key_id}, good until {made.ends or ends:%Y-%m-%d}", {"key_id": key_id, "created": created})  # fmt: skip
 
     async def _generate(self, registry: Registry, ends: dt.datetime) -> Generated:
         session = self._session
@@ -408,7 +410,7 @@ class TokenKey(Step):
     async def undo(self, intent: Intent) -> str:
         session = self._session
         name, slot, key_id = intent["token"], intent["slot"], intent.get("key_id")
-        if session.token_made and key_id:
+        if session.token_made and key_id and not intent.get("identity_stays"):
             return ""  # it goes with the token, which this run made and now removes
         if not (self._sent or intent.get("lost")):
             return ""  # nothing was asked for, so what is there is somebody else's
@@ -429,7 +431,7 @@ class TokenKey(Step):
                     f"{there.key_id} of the token {name}, which may be somebody else's",
                     session.delete_key_command(there.key_id),
                 )
-            if key_id not in (None, there.key_id):
+            if key_id not in (None, there.key_id) or _is_another(there.created, intent.get("created")):
                 return ""  # generated again since, by somebody else
             await session.clear(token, slot, session.undo_deadline())
         except CallRefused as error:
@@ -460,6 +462,13 @@ class TokenKey(Step):
             typed='az acr token credential generate --name "$TOKEN" --registry "$REGISTRY" --password1 --expiration "$END_DATE"',
             why="Only a password that is not there yet: generating one that is there cuts off whoever uses it.",
         )
+
+
+def _is_another(created: dt.datetime | None, ours: str | None) -> bool:
+    """Whether a password that bears the id of ours is not it: an id says the second only, in which two may be made."""
+    return (
+        created is not None and ours is not None and abs(created - dt.datetime.fromisoformat(ours)) > _ROUNDED
+    )
 
 
 def _of_that_call(created: dt.datetime | None, at: str) -> bool:

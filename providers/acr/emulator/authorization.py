@@ -145,7 +145,7 @@ class Authorization:
             role=role,
             principal_id=str(properties.get("principalId", "")).lower(),
             principal_type=properties.get("principalType") or "ServicePrincipal",
-            lifetime=Lifetime(self._state.now()),
+            lifetime=Lifetime(self._state.now(), sort="grant"),
             description=properties.get("description"),
             created_by=caller.object_id,
         )

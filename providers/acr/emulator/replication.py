@@ -10,15 +10,16 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from bootstrap.sandbox.host import Sandbox
+from bootstrap.sandbox.host import Sandbox, Sort
 
 
 @dataclass
 class Lifetime:
-    """When a thing was made and removed, and how often it was checked while replicas disagreed."""
+    """When a thing of that sort was made and removed, and how often it was checked while replicas disagreed."""
 
     created: dt.datetime
     removed: dt.datetime | None = None
+    sort: Sort = "identity"
     checks: int = 0
 
     @property
@@ -35,13 +36,13 @@ class Replicas:
 
     def seen(self, lifetime: Lifetime) -> bool:
         """Whether a lagging read shows the thing."""
-        if not self._sandbox.visible(lifetime.created):
+        if not self._sandbox.visible(lifetime.created, lifetime.sort):
             return False
-        return lifetime.removed is None or not self._sandbox.visible(lifetime.removed)
+        return lifetime.removed is None or not self._sandbox.visible(lifetime.removed, lifetime.sort)
 
     def honoured(self, lifetime: Lifetime) -> bool:
         """Whether the replica that is asked this time lets the thing count."""
-        if self._sandbox.visible(lifetime.removed or lifetime.created):
+        if self._sandbox.visible(lifetime.removed or lifetime.created, lifetime.sort):
             return lifetime.exists
         lifetime.checks += 1
         knows = lifetime.checks % 2 == 0

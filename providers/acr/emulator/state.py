@@ -259,7 +259,7 @@ class AzureState:
             text="".join([*letters[:3], "8Q~", *letters[3:]]),
             start=begin,
             end=end or begin + DEFAULT_SECRET_LIFETIME,
-            lifetime=Lifetime(created or self.now()),
+            lifetime=Lifetime(created or self.now(), sort="key"),
         )
         application.secrets.append(secret)
         return secret
@@ -301,7 +301,7 @@ class AzureState:
         moment = created or self.now()
         # The form of today's: 84 letters and digits with `+ACR` and some more in it.
         text = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(72)) + "+ACR" + secrets.token_hex(4)  # fmt: skip
-        token.passwords[slot] = TokenPassword(slot, text, moment, expiry, Lifetime(moment))
+        token.passwords[slot] = TokenPassword(slot, text, moment, expiry, Lifetime(moment, sort="key"))
         return token.passwords[slot]
 
     def add_assignment(
@@ -319,7 +319,7 @@ class AzureState:
             role=role,
             principal_id=principal_id,
             principal_type=principal_type,
-            lifetime=Lifetime(created or self.now()),
+            lifetime=Lifetime(created or self.now(), sort="grant"),
         )
         self.role_assignments.append(assignment)
         return assignment

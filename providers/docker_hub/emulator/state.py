@@ -134,7 +134,7 @@ class HubState:
         now = self.sandbox.now()
         return (
             token.active
-            and self.sandbox.visible(token.created)
+            and self.sandbox.visible(token.created, "key")
             and (token.expires is None or token.expires > now)
         )
 

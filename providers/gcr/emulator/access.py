@@ -141,7 +141,7 @@ class Access:
             return
         email = member.removeprefix("serviceAccount:")
         account = self._state.account(email)
-        if account is None or not self._state.visible(account.created):
+        if account is None or not self._state.visible(account.created, "identity"):
             raise invalid_argument(f"Service account {email} does not exist.")
 
 

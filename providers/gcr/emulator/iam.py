@@ -406,7 +406,7 @@ class IamApi:
     def _check_may_add_key(self, account: ServiceAccount, name: str, *, upload: bool = False) -> None:
         """Refuse a key for an account that is gone or not yet known, has too many, or may not have any."""
         current = self._state.account(account.email)
-        if current is not account or not self._state.visible(account.created):
+        if current is not account or not self._state.visible(account.created, "identity"):
             raise (
                 _denied("iam.serviceAccountKeys.create")
                 if name.startswith("projects/-/")

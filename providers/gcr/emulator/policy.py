@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
 from google.iam.v1 import policy_pb2
 
+from bootstrap.sandbox.host import Visible
 from providers.gcr.emulator.errors import CloudError, invalid_argument
 
 _NEVER_SET: Final = b"\x00 \x01"
@@ -123,7 +124,7 @@ class AllowPolicy:
             for (role, member, condition), since in self._since.items()
         }
 
-    def roles_of(self, members: Iterable[str], *, visible: Callable[[dt.datetime], bool]) -> set[str]:
+    def roles_of(self, members: Iterable[str], *, visible: Visible) -> set[str]:
         """The roles that these members hold here, as far as the grant has spread.
 
         A binding with a condition counts as not granting: this sandbox does not evaluate CEL.
@@ -132,7 +133,7 @@ class AllowPolicy:
         return {
             role
             for (role, member, condition), since in self._since.items()
-            if member in wanted and not condition and visible(since)
+            if member in wanted and not condition and visible(since, "grant")
         }
 
 

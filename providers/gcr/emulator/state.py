@@ -18,6 +18,7 @@ from typing import Final
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from bootstrap.sandbox.host import Visible
 from providers.gcr.emulator.policy import AllowPolicy
 
 NEVER: Final = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
@@ -154,7 +155,7 @@ class GoogleState:
     """
 
     now: Callable[[], dt.datetime]
-    visible: Callable[[dt.datetime], bool]
+    visible: Visible
     operator: str = ""
     denied_permissions: set[str] = field(default_factory=set)
     custom_roles: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -202,11 +203,11 @@ class GoogleState:
         key = account.keys.get(key_id)
         if key is None and key_id in account.deleted_keys:
             deleted, when = account.deleted_keys[key_id]
-            key = None if self.visible(when) else deleted
-        if key is None or not self.visible(key.created):
+            key = None if self.visible(when, "key") else deleted
+        if key is None or not self.visible(key.created, "key"):
             return None
         # A change that has not spread yet leaves it as it was.
-        known = key.switched is None or self.visible(key.switched)
+        known = key.switched is None or self.visible(key.switched, "key")
         if key.disabled is known:
             return None
         return key if key.valid_after <= self.now() < key.valid_before else None

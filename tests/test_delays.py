@@ -1,0 +1,130 @@
+"""Clouds that take their time: what was made is seen, holds and counts only later, here by the sandbox's fast clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bootstrap.sandbox.host import SandboxSettings, Sort
+from tests.conftest import count
+from tests.every_call import COMMANDS, Stage, judge, run_faulted, stage, warm
+from tests.fork_server import Ended, ForkServer
+from tests.test_peers_mistakes import CLOUDS
+
+_FASTER = 20.0
+_MANY = 300
+"""Calls of a run that waits; one that does not makes thirty."""
+_SECONDS = 90.0
+
+
+@contextmanager
+def time_flies(on: Stage, factor: float = _FASTER) -> Iterator[None]:
+    """The sandbox's clock goes faster than this machine's."""
+    stop = threading.Event()
+
+    def advance() -> None:
+        while not stop.wait(0.1):
+            on.world.running.sandbox.advance(dt.timedelta(seconds=0.1 * (factor - 1)))
+
+    thread = threading.Thread(target=advance, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    with ForkServer() as one:
+        yield warm(one, "gcr", "acr", "docker-hub-user")
+
+
+def _counted(on: Stage, what: str, ended: Ended, wrong: list[str], begin: int = 0) -> None:
+    calls = len(on.world.running.sandbox.log.calls) - begin
+    count("eventual consistency", {
+        what: 1,
+        "of all these, not converged": int(ended.code != 0 or bool(wrong)),
+        f"of all these, with {_MANY} calls or more": int(calls >= _MANY),
+        "calls of all these": calls,
+    })  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert wrong == [], ended.err
+    assert calls < _MANY
+
+
+def _onboarded(on: Stage, what: str) -> None:
+    """Onboard, in a world in which something is late."""
+    untouched = on.there()
+    ended = on.run("onboard", _SECONDS)
+    wrong = judge(on, "onboard", _SECONDS, ended, untouched, untouched)
+    _counted(on, what, ended, wrong)
+
+
+def _late(server: ForkServer, kind: str, delay: int, *sorts: Sort) -> None:
+    settings = SandboxSettings(propagation=delay, spreading=sorts)
+    with stage(server, kind, settings) as on, time_flies(on):
+        _onboarded(
+            on, f"onboardings with {' and '.join(sorts) or 'identity, grant and key'} seen after 0 to 120 s"
+        )
+
+
+@pytest.mark.parametrize(
+    ("kind", "delay"),
+    [("gcr", 0), ("gcr", 30), ("gcr", 120), ("gcr-upload", 5), ("acr", 5), ("acr", 120), ("acr-token", 30)],
+)
+def test_the_clouds_own_delay_is_waited_out(server: ForkServer, kind: str, delay: int) -> None:
+    """Identity, grant and key are seen everywhere only after this many seconds, of which twenty go by in one."""
+    _late(server, kind, delay)
+
+
+SORTS: list[tuple[str, Sort]] = [
+    ("gcr", "identity"), ("gcr", "grant"), ("gcr", "key"), ("gcr-upload", "key"),
+    ("acr", "identity"), ("acr", "grant"), ("acr", "key"), ("acr-token", "key"),
+    ("docker-hub-user", "key"), ("docker-hub-organization", "key"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "sort"), SORTS)
+def test_one_thing_that_is_late_is_waited_for(server: ForkServer, kind: str, sort: Sort) -> None:
+    _late(server, kind, 30, sort)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("delay", [5, 60, 120])
+@pytest.mark.parametrize(("kind", "sort"), SORTS)
+def test_one_thing_that_is_late_is_waited_for_however_late(
+    server: ForkServer, kind: str, sort: Sort, delay: int
+) -> None:
+    _late(server, kind, delay, sort)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("kind", CLOUDS)
+def test_reads_may_go_back_in_time(server: ForkServer, kind: str, command: str) -> None:
+    with stage(server, kind) as on:
+        faulted = run_faulted(on, command, f"{CLOUDS[kind]}=stale;chance=0.4*12", 30)
+        _counted(on, "runs in which reads went back in time", faulted.ended, faulted.wrong)
+
+
+@pytest.mark.parametrize("times", [1, 6, 15])
+@pytest.mark.parametrize("kind", CLOUDS)
+def test_a_new_key_that_some_servers_do_not_know_yet_is_tried_until_all_do(
+    server: ForkServer, kind: str, times: int
+) -> None:
+    with stage(server, kind) as on:
+        on.world.fault(f"registry.GetToken#2=401;chance=0.9*{times}")
+        _onboarded(on, "onboardings whose new key was refused 1 to 15 times")
+        assert on.world.running.sandbox.faults.faults[0].taken == times
+        # Three good rounds in a row, since a key that is still spreading is refused at random.
+        tokens = [
+            call
+            for call in on.world.running.sandbox.log.calls
+            if call.method == "GetToken" and call.api == "registry"
+        ]
+        assert all(call.status == 200 for call in tokens[-9:])

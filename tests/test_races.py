@@ -1,0 +1,230 @@
+"""Another run, on another machine, at the worst moment. `scripts/kill-suite --race` lets several run, and waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.sandbox.faults import Fault
+from providers.gcr.emulator.state import Key, generate_private_key
+from tests.conftest import World
+from tests.fork_server import ForkServer
+from tests.inventory import inventory
+from tests.killing import raced, raced_apart
+from tests.test_acr import APP
+from tests.test_acr_token import NAME as TOKEN_NAME
+from tests.test_acr_token import ONLY_CHECKOUT, TOKEN, pulls, shop
+from tests.test_gcr import ACCOUNT, NAME, account, repository_members
+
+PUBLIC = generate_private_key().public_key()
+ROLE = f"serviceAccount:{ACCOUNT}"
+
+
+class Meanwhile(Fault):
+    """Nothing goes wrong; but when the call comes, somebody else does something, `after` seconds later."""
+
+    act: Callable[[], object]
+    after: float | None = None
+
+    def hits(self) -> bool:
+        if super().hits():
+            if self.after is None:
+                self.act()
+            else:
+                asyncio.get_running_loop().call_later(self.after, self.act)
+        return False
+
+
+def meanwhile(world: World, spec: str, act: Callable[[], object], after: float | None = None) -> None:
+    """Do that when the call comes which `spec` names."""
+    fault = Meanwhile.parse(f"{spec}=503")
+    assert isinstance(fault, Meanwhile)
+    fault.act, fault.after = act, after
+    world.running.sandbox.faults.faults.append(fault)
+
+
+def another_key(gcr: World) -> Key:
+    """That another run makes, of the account that both use."""
+    key: Key = gcr.cloud.state.add_key(account(gcr), PUBLIC)
+    return key
+
+
+def registers(world: World, key_id: str) -> None:
+    """Another run registers that key."""
+    theirs = AkkaCredential(
+        "https://europe-west1-docker.pkg.dev", "_json_key", ACCOUNT.replace("@", f"+{key_id}@"), "theirs"
+    )
+    world.akka.projects["shop"].put_credential(NAME, theirs, dt.datetime.now(dt.UTC))
+
+
+def test_a_role_that_a_key_from_before_needs_by_now_stays(gcr: World) -> None:
+    """The other run had made its key when this one looked, found the role that this one has granted, and was faster."""
+
+    async def made() -> str:
+        since = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1)
+        theirs = gcr.cloud.state.add_account("acme-shop", "akka-docker-reader", created=since)
+        theirs.description = "Pulls images for Akka. Made by pullkey, run 0123456789ab."
+        return another_key(gcr).id
+
+    key_id = gcr.running.call(made())
+    meanwhile(gcr, "registry.GetManifest", lambda: registers(gcr, key_id))
+
+    done = gcr.onboard()
+
+    assert done.code == 1, done.text
+    assert "this one gives way" in done.err
+    assert ROLE in repository_members(gcr), done.text
+    assert [one.id for one in account(gcr).user_keys()] == [key_id]
+
+
+def test_who_is_registered_over_after_it_has_read_back_gives_way(gcr: World) -> None:
+    """The other run had looked at Akka's record before, and was slow to register."""
+    theirs: list[Key] = []
+    meanwhile(gcr, "registry.GetManifest", lambda: theirs.append(another_key(gcr)))
+    # The first look after the registration is the reading back.
+    meanwhile(
+        gcr,
+        "akka.docker.add-credentials",
+        lambda: meanwhile(gcr, "akka.docker.list-credentials", lambda: registers(gcr, theirs[0].id), 0.3),
+    )
+
+    done = gcr.onboard()
+
+    assert done.code == 1, done.text
+    assert f"Another run has registered key {theirs[0].id}" in done.err
+    assert [one.id for one in account(gcr).user_keys()] == [theirs[0].id]
+    assert ROLE in repository_members(gcr)
+
+
+def test_a_key_that_another_run_made_while_this_one_registered_is_named(gcr: World) -> None:
+    theirs: list[Key] = []
+    meanwhile(gcr, "akka.docker.add-credentials", lambda: theirs.append(another_key(gcr)))
+
+    done = gcr.onboard()
+
+    assert done.code == 0, done.text
+    assert f"keys delete {theirs[0].id}" in done.err
+
+
+def test_a_record_over_ours_whose_key_is_gone_is_written_over(gcr: World) -> None:
+    meanwhile(gcr, "akka.docker.add-credentials", lambda: registers(gcr, "0" * 40), 0.05)
+
+    done = gcr.onboard("--output", "json")
+
+    assert done.code == 0, done.text
+    assert done.json["credential"]["key_id"] in gcr.held(NAME).email
+    assert gcr.calls("akka.docker.add-credentials") == 2
+
+
+@pytest.mark.parametrize("kind", ["principal", "token"])
+def test_a_key_of_an_identity_that_stays_for_another_run_goes_by_itself(acr: World, kind: str) -> None:
+    """The run that made the identity left its key to go with it, and then left the identity to the other run."""
+
+    def another() -> None:
+        if kind == "token":
+            acr.cloud.state.add_password(shop(acr).tokens[TOKEN], "password2")
+        else:
+            (ours,) = [one for one in acr.cloud.state.applications if one.unique_name == f"pullkey-{APP}"]
+            acr.cloud.state.add_secret(ours, display_name="pullkey 0123456789ab")
+
+    meanwhile(acr, "arm.GenerateCredentials" if kind == "token" else "graph.AddPassword", another, 0.1)
+    acr.fault("akka.docker.add-credentials=400*forever")
+
+    failed = acr.onboard(*(ONLY_CHECKOUT if kind == "token" else ()))
+
+    assert failed.code == 1, failed.text
+    assert "needs it, which another run has made meanwhile" in failed.err
+    assert "akka docker add-credentials failed" in failed.err
+    if kind == "token":
+        assert list(shop(acr).tokens[TOKEN].passwords) == ["password2"]
+    else:
+        (ours,) = [one for one in acr.cloud.state.applications if one.unique_name == f"pullkey-{APP}"]
+        assert [one.display_name for one in ours.secrets if one.lifetime.exists] == ["pullkey 0123456789ab"]
+
+
+@pytest.fixture
+def token(acr: World) -> World:
+    """A token whose first password Akka has, so that a rotation generates the second one."""
+    assert acr.onboard(*ONLY_CHECKOUT).code == 0
+    return acr
+
+
+def generate_at_once(acr: World) -> None:
+    """Another run generates the same password, in the same second."""
+    ours = shop(acr).tokens[TOKEN].passwords["password2"].created
+    moment = ours.replace(microsecond=(ours.microsecond + 500_000) % 1_000_000)
+    acr.cloud.state.add_password(shop(acr).tokens[TOKEN], "password2", created=moment)
+
+
+def test_a_password_that_another_run_generated_in_the_same_second_stays(token: World) -> None:
+    """It bears the same id, which says the second."""
+    meanwhile(token, "registry.GetToken", lambda: generate_at_once(token))
+
+    failed = token.run("rotate", TOKEN_NAME, "--yes", "--timeout", "6s")
+
+    assert failed.code == 1, failed.text
+    assert "password2" in shop(token).tokens[TOKEN].passwords, failed.text
+
+
+def test_a_password_that_is_proven_is_registered_over_one_of_the_same_second(token: World) -> None:
+    """Both are generated in one place, so the later one, which this run has proven, is the only one that is good."""
+
+    def register() -> None:
+        held = token.held(TOKEN_NAME)
+        made = int(shop(token).tokens[TOKEN].passwords["password2"].created.timestamp())
+        theirs = AkkaCredential(held.server, TOKEN, f"{TOKEN}+password2-{made}@acmeshop.azurecr.io", "theirs")
+        token.akka.projects["shop"].put_credential(TOKEN_NAME, theirs, dt.datetime.now(dt.UTC))
+
+    meanwhile(token, "registry.GetToken", register)
+
+    done = token.run("rotate", TOKEN_NAME, "--yes", "--timeout", "20s")
+
+    assert done.code == 0, done.text
+    assert pulls(token, "checkout")
+
+
+def test_two_tokens_of_the_same_second_are_two_keys(acr: World) -> None:
+    """Their ids are the same, which was taken for one key that two names of Akka have, and left."""
+    ours = inventory(acr.cloud, acr.akka)
+    for name in ("first", "second"):
+        made = acr.onboard(*ONLY_CHECKOUT, "--app-name", name, "--secret-name", name)
+        assert made.code == 0, made.text
+    first, second = (
+        shop(acr).tokens[f"{name}-checkout"].passwords["password1"] for name in ("first", "second")
+    )
+    second.created = first.created
+    held = acr.held("second")
+    email = f"second-checkout+password1-{int(first.created.timestamp())}@acmeshop.azurecr.io"
+    same = AkkaCredential(held.server, held.username, email, held.password)
+    acr.akka.projects["shop"].put_credential("second", same, dt.datetime.now(dt.UTC))
+
+    for name in ("first", "second"):
+        gone = acr.run("offboard", name, "--yes")
+        assert gone.code == 0, gone.text
+
+    assert inventory(acr.cloud, acr.akka) == ours
+
+
+# -- and with runs -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    with ForkServer() as one:
+        yield one
+
+
+@pytest.mark.parametrize("kind", ["gcr", "acr"])
+def test_of_eight_machines_at_once_one_credential_stays(server: ForkServer, kind: str) -> None:
+    verdict = raced(server, kind, "onboard", machines=8)
+    assert verdict.good, f"{verdict}\n{verdict.said}"
+
+
+@pytest.mark.parametrize("kind", ["gcr", "acr"])
+def test_targets_of_one_registry_at_once_lose_no_grant(server: ForkServer, kind: str) -> None:
+    verdict = raced_apart(server, kind, "onboard", machines=4)
+    assert verdict.good, f"{verdict}\n{verdict.said}"
