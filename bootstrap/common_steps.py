@@ -195,7 +195,7 @@ class HandoffStep(Step):
             "replaces": self._before.email if self._before else None,
         }
 
-    def look_again(self) -> None:
+    def look_ahead(self) -> None:
         """Begin to ask what Akka holds by now, so that the answer is there as soon as the credential is proven."""
         self._now.forget()
         self._now.begin()
