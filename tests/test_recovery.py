@@ -8,6 +8,7 @@ import functools
 import re
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,9 +16,11 @@ import pytest
 
 from bootstrap.sandbox.akka import AkkaCredential
 from bootstrap.sandbox.faults import Fault
+from providers.docker_hub.emulator.seed import USER
+from providers.docker_hub.emulator.state import Pat
 from providers.gcr.emulator.state import generate_private_key
 from tests.conftest import fork_server
-from tests.killing import Point, Victim, is_key, is_named, key_id, scene
+from tests.killing import JOURNAL, Point, Victim, is_key, is_named, key_id, scene
 from tests.test_interaction import in_a_terminal
 from tests.undo_fails import SAID
 
@@ -139,6 +142,9 @@ def test_what_cannot_be_undone_is_named_with_what_removes_it_and_stops_nothing_e
         ("gcr", "iam.DeleteServiceAccountKey"),
         _full("acr", "graph.DeleteApplication"),
         _full("acr", "graph.RemovePassword"),
+        _full("acr", "arm.DeleteRoleAssignment"),
+        _full("acr-token", "arm.DeleteToken"),
+        _full("acr-token", "arm.DeleteScopeMap"),
     ],
 )  # fmt: skip
 def test_what_a_cloud_says_is_gone_and_still_shows_is_named(kind: str, call: str) -> None:
@@ -734,6 +740,136 @@ def test_a_password_that_could_not_be_seen_before_is_not_taken_for_this_runs() -
         assert failed.code == 1, failed.text
         assert victim.life.there() == there, failed.text
         assert _pulls(victim, victim.name)
+
+
+# -- what is to be undone is gone already, or was never asked for ------------------------------------------------------
+
+
+def _fails_while(victim: Victim, happens: Callable[[], object]) -> str:
+    """The run fails at its last step, and meanwhile that happens; what it said."""
+    with _meanwhile(victim, "akka.docker.add-credentials", happens, status=403):
+        failed = victim.run()
+    assert failed.code == 1, failed.text
+    return failed.text
+
+
+@pytest.mark.full
+def test_a_role_whose_repository_is_gone_needs_no_undoing() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        repositories = victim.life.world.cloud.state.projects["acme-shop"].repositories
+        text = _fails_while(victim, repositories.clear)
+        assert "took roles/" not in text
+        assert not [line for line in victim.life.there() if "akka-docker-reader" in line], text
+
+
+@pytest.mark.full
+def test_a_role_whose_registry_is_gone_needs_no_undoing() -> None:
+    with scene(fork_server(), "acr", "onboard") as victim:
+        state = victim.life.world.cloud.state
+        text = _fails_while(victim, lambda: state.registries.remove(state.registry("acmeshop")))
+        assert "left over" not in text
+
+
+@pytest.mark.full
+def test_a_key_whose_account_is_gone_needs_no_undoing() -> None:
+    """Its creation went unanswered, and so did nothing else of the run that was killed there."""
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        assert victim.killed(Point("iam.CreateServiceAccountKey", 1, "after"))
+        state = victim.life.world.cloud.state
+        state.delete_account(state.account(ACCOUNT))
+        done = victim.run()
+        assert done.code == 0, done.text
+        assert set(_keys(victim)) == {victim.life.link.key_id}
+
+
+@pytest.mark.full
+def test_what_somebody_has_taken_over_of_a_lost_run_stays() -> None:
+    with scene(fork_server(), "acr-token", "onboard") as victim:
+        assert victim.killed(Point("arm.PutScopeMap", 1, "after"))
+        (name, ours), *_ = ((key, one) for key, one in _registry(victim).scope_maps.items() if "pullkey" in (one.description or ""))  # fmt: skip
+        text = _fails_while(victim, lambda: setattr(ours, "description", "Somebody else's."))
+        assert "deleted the scope map" not in text
+        assert name in _registry(victim).scope_maps
+
+
+@pytest.mark.full
+def test_a_token_that_somebody_else_has_made_where_a_lost_run_was_about_to_stays() -> None:
+    """The lost run found the scope map there, so nothing says that the token is of its making."""
+    with scene(fork_server(), "acr-token", "offboard") as victim:
+        tokens, name = _registry(victim).tokens, victim.life.link.name
+        assert victim.life.command("offboard", victim.name, "--keep-identity").code == 0
+        del tokens[name]
+        victim.command = "onboard"
+        assert victim.killed(Point("arm.PutToken", 1, "before"))
+        victim.life.world.cloud.state.add_token(_registry(victim), name, name)
+        text = _fails_while(victim, lambda: None)
+        assert "deleted the token" not in text
+        assert name in tokens
+
+
+@pytest.mark.full
+def test_a_password_that_somebody_else_was_faster_to_generate_stays() -> None:
+    with scene(fork_server(), "acr-token", "rotate") as victim:
+        token = _registry(victim).tokens[victim.life.link.name]
+        theirs = partial(victim.life.world.cloud.state.add_password, token, "password2")
+        with _meanwhile(victim, "arm.GetToken#4", theirs):
+            failed = victim.run()
+        assert failed.code == 1, failed.text
+        assert "Somebody else has just generated password2" in failed.err
+        assert set(token.passwords) == {"password1", "password2"}
+
+
+@pytest.mark.full
+def test_a_password_that_was_generated_again_since_is_not_this_runs_to_remove() -> None:
+    with scene(fork_server(), "acr-token", "rotate") as victim:
+        state, token = victim.life.world.cloud.state, _registry(victim).tokens[victim.life.link.name]
+        later = state.now() + dt.timedelta(hours=1)
+        text = _fails_while(victim, lambda: state.add_password(token, "password2", created=later))
+        assert "removed password2" not in text
+        assert token.passwords["password2"].created == later
+
+
+@pytest.mark.full
+def test_a_password_that_is_not_of_the_lost_call_is_named_and_not_removed_on_a_guess() -> None:
+    with scene(fork_server(), "acr-token", "rotate") as victim:
+        state, token = victim.life.world.cloud.state, _registry(victim).tokens[victim.life.link.name]
+        assert victim.killed(Point("arm.GenerateCredentials", 1, "before"))
+        theirs = state.add_password(token, "password2", created=state.now() - dt.timedelta(hours=1))
+        told = victim.life.onboard("--output", "json")
+        assert told.code == 6, told.text
+        (left,) = told.json["left_over"]
+        assert "which may be somebody else's" in left["what"]
+        assert left["command"].endswith("--password2")
+        assert token.passwords["password2"] is theirs
+
+
+@pytest.mark.full
+def test_of_a_lost_run_to_which_a_token_was_brought_there_is_nothing_to_delete() -> None:
+    with scene(fork_server(), "docker-hub-user", "onboard") as victim:
+        life = victim.life
+        theirs = Pat("Somebody's own", ("repo:read",), life.world.running.sandbox.now())
+        life.world.cloud.state.user(USER).tokens.append(theirs)
+        login = life.kind
+        life.kind = replace(login, onboarding=("--token-stdin",), stdin=theirs.text)
+        assert victim.killed(Point(JOURNAL, 1, "after"))
+        life.kind = login
+        done = victim.run()
+        assert done.code == 0, done.text
+        assert "undone" not in done.err
+        assert theirs in life.world.cloud.state.user(USER).tokens
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("kind", "call"), [("acr-token", "arm.GetToken#2"), ("docker-hub-user", "hub.ListAccessTokens#2")])  # fmt: skip
+def test_what_a_run_has_made_goes_where_the_keys_before_it_could_not_be_seen(kind: str, call: str) -> None:
+    with scene(fork_server(), kind, "onboard") as victim:
+        victim.life.world.fault(f"{call}=403")
+        text = _fails_while(victim, lambda: None)
+        assert victim.life.there() == victim.life.before, text
+
+
+def _registry(victim: Victim) -> Any:
+    return victim.life.world.cloud.state.registry("acmeshop")
 
 
 # -- what was there before stays ---------------------------------------------------------------------------------------
