@@ -7,9 +7,11 @@ import datetime as dt
 import functools
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -519,6 +521,13 @@ def test_a_replaced_key_that_is_gone_when_its_turn_comes_is_gone() -> None:
             done = victim.run()
         assert done.code == 0, done.text
         assert f"key {old} was gone already" in done.err
+        # So it is with the one whose grace is cut short by the next.
+        assert victim.run().code == 0
+        older = victim.life.link.replaces
+        with _meanwhile(victim, "iam.DeleteServiceAccountKey", lambda: account.keys.pop(older)):
+            done = victim.run()
+        assert done.code == 0, done.text
+        assert f"done: clear: key {older} was gone already" in done.err
 
 
 @pytest.mark.full
@@ -589,6 +598,94 @@ def test_keys_of_another_identity_are_not_this_ones_to_retire() -> None:
         done = life.onboard(*ANOTHER)
         assert done.code == 6, done.text
         assert all(f"keys delete {key}" in done.err for key in first), done.text
+
+
+@pytest.mark.full
+def test_a_file_that_gives_akkas_secret_to_another_identity_has_no_old_key_to_retire(tmp_path: Path) -> None:
+    """What stood behind the record goes with its identity, and is not this one's to switch off."""
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        assert victim.run().code == 0
+        first = set(_keys(victim))
+        file = tmp_path / "registries.yaml"
+        file.write_text(
+            "version: 1\ntargets:\n  - {provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/containers, "
+            "akka-project: shop, service-account: akka-second-reader, replace: true}\n"
+        )
+        done = victim.life.world.run("apply", "-f", str(file), "--yes", "--output", "json")
+        assert done.code == 0, done.text
+        assert {step["name"] for step in done.json["targets"][0]["steps"]} == {
+            "identity", "grant", "key", "handshake", "handoff",
+        }  # fmt: skip
+        assert not first & set(_keys(victim))
+
+
+def _planned(victim: Victim, *more: str) -> dict[str, Any]:
+    """What a rotation would do, by step."""
+    told = victim.life.command("rotate", victim.name, "--dry-run", "--output", "json", *more)
+    assert told.code == 0, told.text
+    return {step["name"]: step for step in told.json["results"][0]["steps"]}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("kind", "grace", "title"),
+    [
+        ("gcr", "1d", "Switch off the key that Akka held"),
+        ("gcr", "0", "Delete the key that Akka held"),
+        ("acr-token", "1d", "Leave the old key its grace"),
+        ("private", "1d", "Leave the old password to whoever can revoke it"),
+    ],
+)
+def test_a_plan_says_what_becomes_of_the_key_that_akka_holds(kind: str, grace: str, title: str) -> None:
+    with scene(fork_server(), kind, "rotate") as victim:
+        key = victim.life.link.key_id
+        planned = _planned(victim, "--keep-old", grace)
+        assert planned["retire"]["title"] == title
+        assert planned["retire"]["reason"] == f"Akka holds key {key}"
+        if victim.life.kind.minted:
+            assert key.partition("-")[0] in planned["retire"]["command"]
+        assert "clear" not in planned
+        assert "retire" not in _planned(victim, "--due")
+
+
+@pytest.mark.full
+def test_a_plan_says_what_becomes_of_the_key_that_was_replaced_before() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        old = victim.life.link.key_id
+        assert victim.run().code == 0
+        planned = _planned(victim)["clear"]
+        assert planned["title"] == "Delete the key that was replaced before"
+        assert planned["reason"] == f"key {old} goes before the next is replaced"
+        assert f"keys delete {old}" in planned["command"]
+        assert "clear" not in _planned(victim, "--due")
+        time.sleep(1.1)
+        assert _planned(victim, "--due", "--keep-old", "1s")["clear"]["reason"] == f"the grace of key {old} is over"  # fmt: skip
+        # An onboarding replaces nothing, and leaves it as it is.
+        assert victim.life.onboard().code == 0
+        assert _keys(victim)[old].endswith("disabled=True")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("kind", "grace", "cut_off_by"),
+    [("gcr", "1d", "iam.DisableServiceAccountKey"), ("acr-token", "0", "arm.UpdateToken"), ("acr-token", "1d", "")],
+)  # fmt: skip
+def test_pulls_that_are_under_way_get_their_time_before_the_old_key_is_cut_off(
+    kind: str, grace: str, cut_off_by: str
+) -> None:
+    with scene(fork_server(), kind, "rotate") as victim:
+        world = victim.life.world
+        assert "get 0 s" not in victim.run().err
+        done = world.run("rotate", victim.name, "--yes", "--keep-old", grace, "--overlap", "2s")
+        assert done.code == 0, done.text
+        assert ("Pulls that began with the old key get 2 s to end." in done.err) is bool(cut_off_by)
+        if cut_off_by:
+            calls = [
+                (f"{call.api}.{call.method}", dt.datetime.fromisoformat(call.time))
+                for call in world.running.sandbox.log.calls
+            ]
+            shown = max(at for name, at in calls if name == "akka.docker.list-credentials")
+            assert max(at for name, at in calls if name == cut_off_by) - shown >= dt.timedelta(seconds=2)
 
 
 # -- an offboarding that cannot go on ----------------------------------------------------------------------------------
