@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import functools
+import json
 import re
 import signal
 import time
@@ -76,6 +77,7 @@ def test_a_pull_that_works_outlives_a_run_that_fails_after_one_that_was_killed(k
         failed = victim.life.command("rotate", name)
         assert failed.code == 1, failed.text
         assert victim.life.there() == there, failed.text
+        assert "this stays" not in failed.err  # it was never this run's
         _clear_faults(victim)
         assert _pulls(victim, name)
 
@@ -92,8 +94,29 @@ def test_an_identity_that_another_record_came_to_need_stays_when_the_next_run_fa
         life.world.fault(f"{MAKES_A_KEY[kind]}=403*forever")
         failed = victim.run()
         assert failed.code in (1, 6), failed.text
+        assert "this stays" not in failed.err
         _clear_faults(victim)
         assert _pulls(victim, SECOND), failed.text
+
+
+@pytest.mark.full
+def test_an_identity_that_was_all_of_a_lost_run_stays_once_another_record_needs_it() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        life = victim.life
+        assert victim.killed(Point("iam.CreateServiceAccount", 1, "after"))
+        other = life.onboard("--secret-name", SECOND)
+        assert other.code == 0, other.text
+        life.world.fault(f"{MAKES_A_KEY['gcr']}=403*forever")
+        failed = victim.run()
+        assert failed.code == 1, failed.text
+        assert "this stays" not in failed.err
+        _clear_faults(victim)
+        # The key of the one is in use, and so no stray of the other.
+        second = _keys(victim)
+        done = victim.run()
+        assert done.code == 0, done.text
+        assert not any(f"Key {key} of" in done.err for key in second)
+        assert _pulls(victim, SECOND)
 
 
 # -- the undoing fails too ---------------------------------------------------------------------------------------------
@@ -211,10 +234,11 @@ def test_a_key_that_a_lost_rotation_replaced_is_taken_out_of_use(kind: str, comm
     with scene(fork_server(), kind, command) as victim:
         old = victim.life.link.key_id
         assert victim.killed(REGISTERED)
+        registered = victim.life.link.key_id
         # Whichever command comes next does it, not only the same.
         done = victim.life.onboard("--output", "json")
         assert done.code == 0, done.text
-        assert victim.life.link.key_id != old
+        assert victim.life.link.key_id == registered != old
         assert any(old in undone for undone in done.json["undone"])
         if command == "rotate":
             assert _keys(victim)[old].endswith("disabled=True")
@@ -273,8 +297,20 @@ def test_an_offboarding_that_was_lost_is_ended_by_an_onboarding_too(kind: str) -
         done = life.onboard()
         assert done.code == 0, done.text
         assert set(_keys(victim)) == {life.link.key_id}
+        assert all(f"undone: deleted key {key}" in done.err for key in old)
         assert life.command("offboard", life.name).code == 0
         assert life.there() == life.before
+
+
+@pytest.mark.full
+def test_an_offboarding_that_was_lost_twice_is_ended_by_the_third() -> None:
+    """The second was killed as it began: what the first was about is still known then."""
+    with scene(fork_server(), "gcr", "offboard") as victim:
+        assert victim.killed(Point("akka.secrets.delete", 1, "after"))
+        assert victim.killed(Point(JOURNAL, 1, "after"))
+        done = victim.run()
+        assert done.code == 0, done.text
+        assert victim.life.there() == victim.life.before
 
 
 @pytest.mark.full
@@ -334,29 +370,66 @@ def test_what_stood_behind_a_record_that_a_lost_run_replaced_is_named_where_it_c
 @pytest.mark.full
 def test_a_key_that_nobody_may_delete_is_named_by_each_run_that_clears_up() -> None:
     with scene(fork_server(), "gcr", "rotate") as victim:
+        held = victim.life.link.key_id
         assert victim.killed(Point("akka.docker.add-credentials", 1, "before"))
-        (lost,) = set(_keys(victim)) - {victim.life.link.key_id}
+        (lost,) = set(_keys(victim)) - {held}
         victim.life.world.fault("iam.DeleteServiceAccountKey=403*forever")
         told = victim.life.onboard("--output", "json")
         assert told.code == 6, told.text
+        assert told.json["error"] is None
+        assert not any(lost in notice for notice in told.json["notices"])  # once is enough
         (left,) = told.json["left_over"]
         assert lost in left["what"]
         assert f"keys delete {lost}" in left["command"]
+        # The one that Akka goes on with is as good as before.
+        assert victim.life.link.key_id == held
+        assert _keys(victim)[held].endswith("disabled=False")
         # It was told, so it is not told again.
         _clear_faults(victim)
         assert victim.life.onboard().code == 0
 
 
 @pytest.mark.full
-def test_what_a_lost_run_made_beside_its_key_goes_if_the_next_one_fails() -> None:
-    with scene(fork_server(), "gcr", "onboard") as victim:
+@pytest.mark.parametrize("kind", ["gcr", "acr", "acr-token"])
+def test_what_a_lost_run_made_beside_its_key_goes_if_the_next_one_fails(kind: str) -> None:
+    with scene(fork_server(), kind, "onboard") as victim:
         assert victim.killed(Point("akka.docker.add-credentials", 1, "before"))
         (lost,) = _keys(victim)
-        victim.life.world.fault(f"{MAKES_A_KEY['gcr']}=403*forever")
+        victim.life.world.fault(f"{MAKES_A_KEY[kind]}=403*forever")
         failed = victim.run()
         assert failed.code == 1, failed.text
         assert victim.life.there() == victim.life.before
-        assert f"undone: deleted key {lost}" in failed.err
+        assert re.search(f"undone: (deleted key|removed|removed secret) {lost}", failed.err)
+
+
+@pytest.mark.full
+def test_a_role_of_a_run_that_fails_goes_although_its_identity_has_keys_from_before() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        there = victim.life.there()
+        victim.life.world.fault(REFUSED)
+        failed = victim.life.onboard("--server", "europe-west1-docker.pkg.dev/acme-shop/tools", "--image", "")
+        assert failed.code == 1, failed.text
+        assert victim.life.there() == there, failed.text
+
+
+@pytest.mark.full
+def test_of_each_change_that_was_undone_the_trail_and_the_answer_tell(tmp_path: Path) -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        victim.life.world.fault(REFUSED)
+        trail = tmp_path / "audit.jsonl"
+        failed = victim.life.onboard("--output", "json", "--audit", str(trail))
+        assert failed.code == 1, failed.text
+        assert {step["name"]: step["result"] for step in failed.json["steps"]} == {
+            "identity": "undone", "grant": "undone", "key": "undone", "handshake": "done", "handoff": "failed",
+        }  # fmt: skip
+        changes = [json.loads(line) for line in trail.read_text().splitlines()]
+        outcomes = [(one["step"], one["outcome"]) for one in changes if "outcome" in one]
+        assert sorted(outcomes[:3]) == [("grant", "done"), ("identity", "done"), ("key", "done")]
+        assert outcomes[3:] == [
+            ("handoff", "failed"), ("handoff", "undone"), ("key", "undone"), ("grant", "undone"), ("identity", "undone"),
+        ]  # fmt: skip
+        (made,) = (one for one in changes if one.get("step") == "key" and one["outcome"] == "done")
+        assert made["key_id"] in failed.json["undone"][1]
 
 
 # -- what else may stand in the way ------------------------------------------------------------------------------------
@@ -760,29 +833,37 @@ def test_where_nothing_is_left_behind_a_replaced_record_there_is_nothing_to_remo
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    ("kind", "step"),
+    ("kind", "step", "command"),
     [
-        ("gcr", "providers.gcr.steps.Identity"),
-        ("gcr", "providers.gcr.steps.Grant"),
-        ("gcr", "providers.gcr.key.Key"),
-        ("acr", "providers.acr.steps.Identity"),
-        ("docker-hub-user", "providers.docker_hub.steps.MintedKey"),
-        ("gcr", "bootstrap.common_steps.HandoffStep"),
+        ("gcr", "providers.gcr.steps.Identity", "gcloud iam service-accounts delete "),
+        ("gcr", "providers.gcr.steps.Grant", "gcloud artifacts repositories remove-iam-policy-binding "),
+        ("gcr", "providers.gcr.key.Key", "gcloud iam service-accounts keys delete "),
+        # Only a whole script knows which application it is; the next run knows it too.
+        ("acr", "providers.acr.steps.Identity", "pullkey onboard acr "),
+        ("docker-hub-user", "providers.docker_hub.steps.MintedKey", "open https://app.docker.com/"),
+        ("gcr", "bootstrap.common_steps.HandoffStep", "akka docker remove-credentials "),
     ],
 )
-def test_an_undo_that_fails_as_nobody_foresaw_stops_no_other_and_is_told(kind: str, step: str) -> None:
+def test_an_undo_that_fails_as_nobody_foresaw_stops_no_other_and_is_told(
+    kind: str, step: str, command: str
+) -> None:
     with scene(fork_server(), kind, "onboard") as victim:
         victim.life.world.fault(REFUSED)
         failed = victim.run("tests.undo_fails:main", PULLKEY_TEST_BREAKS=step)
         assert failed.code == 6, failed.text
         assert SAID not in failed.text
         assert "could not be undone" in failed.err
+        assert f"remove it with: {command}" in failed.err
         left = {line for line in victim.life.there() - victim.life.before if "google's own" not in line}
         if step.endswith("HandoffStep"):
             assert len(left) == 3, left  # Akka may hold the key, so it stays with all that it needs
             return
         assert "undone: " in failed.err
         assert "$" not in failed.err.partition("remove it with:")[2].partition("\n")[0]
+        # Nothing else is left than what that step has made, and what goes with it.
+        assert (
+            len({line for line in left if not line.startswith(("azure secret", "azure principal"))}) <= 1
+        ), left
 
 
 @pytest.mark.full
@@ -806,7 +887,7 @@ def test_a_look_for_strays_that_fails_fails_nothing() -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
         world = victim.life.world
         denied = partial(world.fault, "iam.ListServiceAccountKeys=403*forever")
-        with _meanwhile(victim, "akka.docker.add-credentials", denied):
+        with _meanwhile(victim, MAKES_A_KEY["gcr"], denied):
             done = victim.run()
         assert done.code == 0, done.text
 
@@ -1027,6 +1108,8 @@ def test_a_key_that_a_lost_rotation_may_have_made_goes_or_is_named(
         done = victim.life.onboard()
         assert done.code in (0, 1, 6), done.text
         _all_is_named(victim, done.text, there)
+        if kind != "gcr" and not denied:
+            assert victim.life.there() == there, done.text  # it bears the run's mark, so it is no guess
         _clear_faults(victim)
         assert _pulls(victim, victim.name)
 
