@@ -81,7 +81,7 @@ class ClearStep(Step):
         return Done(f"key {self._key_id} was gone already" if gone else f"deleted key {self._key_id}")
 
     def script(self) -> Script:
-        return Script(do=self._session.delete_key_command(self._key_id or "KEY_ID"))
+        return Script(do=self._session.delete_key_command(self._key_id))
 
 
 class RetireStep(Step):
@@ -163,7 +163,7 @@ class RetireStep(Step):
         return Done(f"key {key_id} is switched off, until a `pullkey rotate` after {until} deletes it")
 
     def script(self) -> Script:
-        return Script(do=self._session.delete_key_command(self._key_id or "OLD_KEY_ID"))
+        return Script(do=self._session.delete_key_command(self._key_id))
 
 
 async def restore(session: Session, link: KeyLink) -> str:

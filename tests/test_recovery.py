@@ -5,19 +5,25 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import functools
+import json
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bootstrap.sandbox.akka import AkkaCredential
 from bootstrap.sandbox.faults import Fault
+from providers.docker_hub.emulator.seed import USER
+from providers.docker_hub.emulator.state import Pat
 from providers.gcr.emulator.state import generate_private_key
 from tests.conftest import fork_server
-from tests.killing import Point, Victim, is_key, is_named, key_id, scene
+from tests.killing import JOURNAL, Point, Victim, is_key, is_named, key_id, scene
 from tests.test_interaction import in_a_terminal
 from tests.undo_fails import SAID
 
@@ -71,6 +77,7 @@ def test_a_pull_that_works_outlives_a_run_that_fails_after_one_that_was_killed(k
         failed = victim.life.command("rotate", name)
         assert failed.code == 1, failed.text
         assert victim.life.there() == there, failed.text
+        assert "this stays" not in failed.err  # it was never this run's
         _clear_faults(victim)
         assert _pulls(victim, name)
 
@@ -87,8 +94,29 @@ def test_an_identity_that_another_record_came_to_need_stays_when_the_next_run_fa
         life.world.fault(f"{MAKES_A_KEY[kind]}=403*forever")
         failed = victim.run()
         assert failed.code in (1, 6), failed.text
+        assert "this stays" not in failed.err
         _clear_faults(victim)
         assert _pulls(victim, SECOND), failed.text
+
+
+@pytest.mark.full
+def test_an_identity_that_was_all_of_a_lost_run_stays_once_another_record_needs_it() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        life = victim.life
+        assert victim.killed(Point("iam.CreateServiceAccount", 1, "after"))
+        other = life.onboard("--secret-name", SECOND)
+        assert other.code == 0, other.text
+        life.world.fault(f"{MAKES_A_KEY['gcr']}=403*forever")
+        failed = victim.run()
+        assert failed.code == 1, failed.text
+        assert "this stays" not in failed.err
+        _clear_faults(victim)
+        # The key of the one is in use, and so no stray of the other.
+        second = _keys(victim)
+        done = victim.run()
+        assert done.code == 0, done.text
+        assert not any(f"Key {key} of" in done.err for key in second)
+        assert _pulls(victim, SECOND)
 
 
 # -- the undoing fails too ---------------------------------------------------------------------------------------------
@@ -139,6 +167,9 @@ def test_what_cannot_be_undone_is_named_with_what_removes_it_and_stops_nothing_e
         ("gcr", "iam.DeleteServiceAccountKey"),
         _full("acr", "graph.DeleteApplication"),
         _full("acr", "graph.RemovePassword"),
+        _full("acr", "arm.DeleteRoleAssignment"),
+        _full("acr-token", "arm.DeleteToken"),
+        _full("acr-token", "arm.DeleteScopeMap"),
     ],
 )  # fmt: skip
 def test_what_a_cloud_says_is_gone_and_still_shows_is_named(kind: str, call: str) -> None:
@@ -203,10 +234,11 @@ def test_a_key_that_a_lost_rotation_replaced_is_taken_out_of_use(kind: str, comm
     with scene(fork_server(), kind, command) as victim:
         old = victim.life.link.key_id
         assert victim.killed(REGISTERED)
+        registered = victim.life.link.key_id
         # Whichever command comes next does it, not only the same.
         done = victim.life.onboard("--output", "json")
         assert done.code == 0, done.text
-        assert victim.life.link.key_id != old
+        assert victim.life.link.key_id == registered != old
         assert any(old in undone for undone in done.json["undone"])
         if command == "rotate":
             assert _keys(victim)[old].endswith("disabled=True")
@@ -265,8 +297,20 @@ def test_an_offboarding_that_was_lost_is_ended_by_an_onboarding_too(kind: str) -
         done = life.onboard()
         assert done.code == 0, done.text
         assert set(_keys(victim)) == {life.link.key_id}
+        assert all(f"undone: deleted key {key}" in done.err for key in old)
         assert life.command("offboard", life.name).code == 0
         assert life.there() == life.before
+
+
+@pytest.mark.full
+def test_an_offboarding_that_was_lost_twice_is_ended_by_the_third() -> None:
+    """The second was killed as it began: what the first was about is still known then."""
+    with scene(fork_server(), "gcr", "offboard") as victim:
+        assert victim.killed(Point("akka.secrets.delete", 1, "after"))
+        assert victim.killed(Point(JOURNAL, 1, "after"))
+        done = victim.run()
+        assert done.code == 0, done.text
+        assert victim.life.there() == victim.life.before
 
 
 @pytest.mark.full
@@ -326,29 +370,66 @@ def test_what_stood_behind_a_record_that_a_lost_run_replaced_is_named_where_it_c
 @pytest.mark.full
 def test_a_key_that_nobody_may_delete_is_named_by_each_run_that_clears_up() -> None:
     with scene(fork_server(), "gcr", "rotate") as victim:
+        held = victim.life.link.key_id
         assert victim.killed(Point("akka.docker.add-credentials", 1, "before"))
-        (lost,) = set(_keys(victim)) - {victim.life.link.key_id}
+        (lost,) = set(_keys(victim)) - {held}
         victim.life.world.fault("iam.DeleteServiceAccountKey=403*forever")
         told = victim.life.onboard("--output", "json")
         assert told.code == 6, told.text
+        assert told.json["error"] is None
+        assert not any(lost in notice for notice in told.json["notices"])  # once is enough
         (left,) = told.json["left_over"]
         assert lost in left["what"]
         assert f"keys delete {lost}" in left["command"]
+        # The one that Akka goes on with is as good as before.
+        assert victim.life.link.key_id == held
+        assert _keys(victim)[held].endswith("disabled=False")
         # It was told, so it is not told again.
         _clear_faults(victim)
         assert victim.life.onboard().code == 0
 
 
 @pytest.mark.full
-def test_what_a_lost_run_made_beside_its_key_goes_if_the_next_one_fails() -> None:
-    with scene(fork_server(), "gcr", "onboard") as victim:
+@pytest.mark.parametrize("kind", ["gcr", "acr", "acr-token"])
+def test_what_a_lost_run_made_beside_its_key_goes_if_the_next_one_fails(kind: str) -> None:
+    with scene(fork_server(), kind, "onboard") as victim:
         assert victim.killed(Point("akka.docker.add-credentials", 1, "before"))
         (lost,) = _keys(victim)
-        victim.life.world.fault(f"{MAKES_A_KEY['gcr']}=403*forever")
+        victim.life.world.fault(f"{MAKES_A_KEY[kind]}=403*forever")
         failed = victim.run()
         assert failed.code == 1, failed.text
         assert victim.life.there() == victim.life.before
-        assert f"undone: deleted key {lost}" in failed.err
+        assert re.search(f"undone: (deleted key|removed|removed secret) {lost}", failed.err)
+
+
+@pytest.mark.full
+def test_a_role_of_a_run_that_fails_goes_although_its_identity_has_keys_from_before() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        there = victim.life.there()
+        victim.life.world.fault(REFUSED)
+        failed = victim.life.onboard("--server", "europe-west1-docker.pkg.dev/acme-shop/tools", "--image", "")
+        assert failed.code == 1, failed.text
+        assert victim.life.there() == there, failed.text
+
+
+@pytest.mark.full
+def test_of_each_change_that_was_undone_the_trail_and_the_answer_tell(tmp_path: Path) -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        victim.life.world.fault(REFUSED)
+        trail = tmp_path / "audit.jsonl"
+        failed = victim.life.onboard("--output", "json", "--audit", str(trail))
+        assert failed.code == 1, failed.text
+        assert {step["name"]: step["result"] for step in failed.json["steps"]} == {
+            "identity": "undone", "grant": "undone", "key": "undone", "handshake": "done", "handoff": "failed",
+        }  # fmt: skip
+        changes = [json.loads(line) for line in trail.read_text().splitlines()]
+        outcomes = [(one["step"], one["outcome"]) for one in changes if "outcome" in one]
+        assert sorted(outcomes[:3]) == [("grant", "done"), ("identity", "done"), ("key", "done")]
+        assert outcomes[3:] == [
+            ("handoff", "failed"), ("handoff", "undone"), ("key", "undone"), ("grant", "undone"), ("identity", "undone"),
+        ]  # fmt: skip
+        (made,) = (one for one in changes if one.get("step") == "key" and one["outcome"] == "done")
+        assert made["key_id"] in failed.json["undone"][1]
 
 
 # -- what else may stand in the way ------------------------------------------------------------------------------------
@@ -513,6 +594,13 @@ def test_a_replaced_key_that_is_gone_when_its_turn_comes_is_gone() -> None:
             done = victim.run()
         assert done.code == 0, done.text
         assert f"key {old} was gone already" in done.err
+        # So it is with the one whose grace is cut short by the next.
+        assert victim.run().code == 0
+        older = victim.life.link.replaces
+        with _meanwhile(victim, "iam.DeleteServiceAccountKey", lambda: account.keys.pop(older)):
+            done = victim.run()
+        assert done.code == 0, done.text
+        assert f"done: clear: key {older} was gone already" in done.err
 
 
 @pytest.mark.full
@@ -583,6 +671,94 @@ def test_keys_of_another_identity_are_not_this_ones_to_retire() -> None:
         done = life.onboard(*ANOTHER)
         assert done.code == 6, done.text
         assert all(f"keys delete {key}" in done.err for key in first), done.text
+
+
+@pytest.mark.full
+def test_a_file_that_gives_akkas_secret_to_another_identity_has_no_old_key_to_retire(tmp_path: Path) -> None:
+    """What stood behind the record goes with its identity, and is not this one's to switch off."""
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        assert victim.run().code == 0
+        first = set(_keys(victim))
+        file = tmp_path / "registries.yaml"
+        file.write_text(
+            "version: 1\ntargets:\n  - {provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/containers, "
+            "akka-project: shop, service-account: akka-second-reader, replace: true}\n"
+        )
+        done = victim.life.world.run("apply", "-f", str(file), "--yes", "--output", "json")
+        assert done.code == 0, done.text
+        assert {step["name"] for step in done.json["targets"][0]["steps"]} == {
+            "identity", "grant", "key", "handshake", "handoff",
+        }  # fmt: skip
+        assert not first & set(_keys(victim))
+
+
+def _planned(victim: Victim, *more: str) -> dict[str, Any]:
+    """What a rotation would do, by step."""
+    told = victim.life.command("rotate", victim.name, "--dry-run", "--output", "json", *more)
+    assert told.code == 0, told.text
+    return {step["name"]: step for step in told.json["results"][0]["steps"]}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("kind", "grace", "title"),
+    [
+        ("gcr", "1d", "Switch off the key that Akka held"),
+        ("gcr", "0", "Delete the key that Akka held"),
+        ("acr-token", "1d", "Leave the old key its grace"),
+        ("private", "1d", "Leave the old password to whoever can revoke it"),
+    ],
+)
+def test_a_plan_says_what_becomes_of_the_key_that_akka_holds(kind: str, grace: str, title: str) -> None:
+    with scene(fork_server(), kind, "rotate") as victim:
+        key = victim.life.link.key_id
+        planned = _planned(victim, "--keep-old", grace)
+        assert planned["retire"]["title"] == title
+        assert planned["retire"]["reason"] == f"Akka holds key {key}"
+        if victim.life.kind.minted:
+            assert key.partition("-")[0] in planned["retire"]["command"]
+        assert "clear" not in planned
+        assert "retire" not in _planned(victim, "--due")
+
+
+@pytest.mark.full
+def test_a_plan_says_what_becomes_of_the_key_that_was_replaced_before() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        old = victim.life.link.key_id
+        assert victim.run().code == 0
+        planned = _planned(victim)["clear"]
+        assert planned["title"] == "Delete the key that was replaced before"
+        assert planned["reason"] == f"key {old} goes before the next is replaced"
+        assert f"keys delete {old}" in planned["command"]
+        assert "clear" not in _planned(victim, "--due")
+        time.sleep(1.1)
+        assert _planned(victim, "--due", "--keep-old", "1s")["clear"]["reason"] == f"the grace of key {old} is over"  # fmt: skip
+        # An onboarding replaces nothing, and leaves it as it is.
+        assert victim.life.onboard().code == 0
+        assert _keys(victim)[old].endswith("disabled=True")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("kind", "grace", "cut_off_by"),
+    [("gcr", "1d", "iam.DisableServiceAccountKey"), ("acr-token", "0", "arm.UpdateToken"), ("acr-token", "1d", "")],
+)  # fmt: skip
+def test_pulls_that_are_under_way_get_their_time_before_the_old_key_is_cut_off(
+    kind: str, grace: str, cut_off_by: str
+) -> None:
+    with scene(fork_server(), kind, "rotate") as victim:
+        world = victim.life.world
+        assert "get 0 s" not in victim.run().err
+        done = world.run("rotate", victim.name, "--yes", "--keep-old", grace, "--overlap", "2s")
+        assert done.code == 0, done.text
+        assert ("Pulls that began with the old key get 2 s to end." in done.err) is bool(cut_off_by)
+        if cut_off_by:
+            calls = [
+                (f"{call.api}.{call.method}", dt.datetime.fromisoformat(call.time))
+                for call in world.running.sandbox.log.calls
+            ]
+            shown = max(at for name, at in calls if name == "akka.docker.list-credentials")
+            assert max(at for name, at in calls if name == cut_off_by) - shown >= dt.timedelta(seconds=2)
 
 
 # -- an offboarding that cannot go on ----------------------------------------------------------------------------------
@@ -657,29 +833,37 @@ def test_where_nothing_is_left_behind_a_replaced_record_there_is_nothing_to_remo
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    ("kind", "step"),
+    ("kind", "step", "command"),
     [
-        ("gcr", "providers.gcr.steps.Identity"),
-        ("gcr", "providers.gcr.steps.Grant"),
-        ("gcr", "providers.gcr.key.Key"),
-        ("acr", "providers.acr.steps.Identity"),
-        ("docker-hub-user", "providers.docker_hub.steps.MintedKey"),
-        ("gcr", "bootstrap.common_steps.HandoffStep"),
+        ("gcr", "providers.gcr.steps.Identity", "gcloud iam service-accounts delete "),
+        ("gcr", "providers.gcr.steps.Grant", "gcloud artifacts repositories remove-iam-policy-binding "),
+        ("gcr", "providers.gcr.key.Key", "gcloud iam service-accounts keys delete "),
+        # Only a whole script knows which application it is; the next run knows it too.
+        ("acr", "providers.acr.steps.Identity", "pullkey onboard acr "),
+        ("docker-hub-user", "providers.docker_hub.steps.MintedKey", "open https://app.docker.com/"),
+        ("gcr", "bootstrap.common_steps.HandoffStep", "akka docker remove-credentials "),
     ],
 )
-def test_an_undo_that_fails_as_nobody_foresaw_stops_no_other_and_is_told(kind: str, step: str) -> None:
+def test_an_undo_that_fails_as_nobody_foresaw_stops_no_other_and_is_told(
+    kind: str, step: str, command: str
+) -> None:
     with scene(fork_server(), kind, "onboard") as victim:
         victim.life.world.fault(REFUSED)
         failed = victim.run("tests.undo_fails:main", PULLKEY_TEST_BREAKS=step)
         assert failed.code == 6, failed.text
         assert SAID not in failed.text
         assert "could not be undone" in failed.err
+        assert f"remove it with: {command}" in failed.err
         left = {line for line in victim.life.there() - victim.life.before if "google's own" not in line}
         if step.endswith("HandoffStep"):
             assert len(left) == 3, left  # Akka may hold the key, so it stays with all that it needs
             return
         assert "undone: " in failed.err
         assert "$" not in failed.err.partition("remove it with:")[2].partition("\n")[0]
+        # Nothing else is left than what that step has made, and what goes with it.
+        assert (
+            len({line for line in left if not line.startswith(("azure secret", "azure principal"))}) <= 1
+        ), left
 
 
 @pytest.mark.full
@@ -703,7 +887,7 @@ def test_a_look_for_strays_that_fails_fails_nothing() -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
         world = victim.life.world
         denied = partial(world.fault, "iam.ListServiceAccountKeys=403*forever")
-        with _meanwhile(victim, "akka.docker.add-credentials", denied):
+        with _meanwhile(victim, MAKES_A_KEY["gcr"], denied):
             done = victim.run()
         assert done.code == 0, done.text
 
@@ -734,6 +918,136 @@ def test_a_password_that_could_not_be_seen_before_is_not_taken_for_this_runs() -
         assert failed.code == 1, failed.text
         assert victim.life.there() == there, failed.text
         assert _pulls(victim, victim.name)
+
+
+# -- what is to be undone is gone already, or was never asked for ------------------------------------------------------
+
+
+def _fails_while(victim: Victim, happens: Callable[[], object]) -> str:
+    """The run fails at its last step, and meanwhile that happens; what it said."""
+    with _meanwhile(victim, "akka.docker.add-credentials", happens, status=403):
+        failed = victim.run()
+    assert failed.code == 1, failed.text
+    return failed.text
+
+
+@pytest.mark.full
+def test_a_role_whose_repository_is_gone_needs_no_undoing() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        repositories = victim.life.world.cloud.state.projects["acme-shop"].repositories
+        text = _fails_while(victim, repositories.clear)
+        assert "took roles/" not in text
+        assert not [line for line in victim.life.there() if "akka-docker-reader" in line], text
+
+
+@pytest.mark.full
+def test_a_role_whose_registry_is_gone_needs_no_undoing() -> None:
+    with scene(fork_server(), "acr", "onboard") as victim:
+        state = victim.life.world.cloud.state
+        text = _fails_while(victim, lambda: state.registries.remove(state.registry("acmeshop")))
+        assert "left over" not in text
+
+
+@pytest.mark.full
+def test_a_key_whose_account_is_gone_needs_no_undoing() -> None:
+    """Its creation went unanswered, and so did nothing else of the run that was killed there."""
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        assert victim.killed(Point("iam.CreateServiceAccountKey", 1, "after"))
+        state = victim.life.world.cloud.state
+        state.delete_account(state.account(ACCOUNT))
+        done = victim.run()
+        assert done.code == 0, done.text
+        assert set(_keys(victim)) == {victim.life.link.key_id}
+
+
+@pytest.mark.full
+def test_what_somebody_has_taken_over_of_a_lost_run_stays() -> None:
+    with scene(fork_server(), "acr-token", "onboard") as victim:
+        assert victim.killed(Point("arm.PutScopeMap", 1, "after"))
+        (name, ours), *_ = ((key, one) for key, one in _registry(victim).scope_maps.items() if "pullkey" in (one.description or ""))  # fmt: skip
+        text = _fails_while(victim, lambda: setattr(ours, "description", "Somebody else's."))
+        assert "deleted the scope map" not in text
+        assert name in _registry(victim).scope_maps
+
+
+@pytest.mark.full
+def test_a_token_that_somebody_else_has_made_where_a_lost_run_was_about_to_stays() -> None:
+    """The lost run found the scope map there, so nothing says that the token is of its making."""
+    with scene(fork_server(), "acr-token", "offboard") as victim:
+        tokens, name = _registry(victim).tokens, victim.life.link.name
+        assert victim.life.command("offboard", victim.name, "--keep-identity").code == 0
+        del tokens[name]
+        victim.command = "onboard"
+        assert victim.killed(Point("arm.PutToken", 1, "before"))
+        victim.life.world.cloud.state.add_token(_registry(victim), name, name)
+        text = _fails_while(victim, lambda: None)
+        assert "deleted the token" not in text
+        assert name in tokens
+
+
+@pytest.mark.full
+def test_a_password_that_somebody_else_was_faster_to_generate_stays() -> None:
+    with scene(fork_server(), "acr-token", "rotate") as victim:
+        token = _registry(victim).tokens[victim.life.link.name]
+        theirs = partial(victim.life.world.cloud.state.add_password, token, "password2")
+        with _meanwhile(victim, "arm.GetToken#4", theirs):
+            failed = victim.run()
+        assert failed.code == 1, failed.text
+        assert "Somebody else has just generated password2" in failed.err
+        assert set(token.passwords) == {"password1", "password2"}
+
+
+@pytest.mark.full
+def test_a_password_that_was_generated_again_since_is_not_this_runs_to_remove() -> None:
+    with scene(fork_server(), "acr-token", "rotate") as victim:
+        state, token = victim.life.world.cloud.state, _registry(victim).tokens[victim.life.link.name]
+        later = state.now() + dt.timedelta(hours=1)
+        text = _fails_while(victim, lambda: state.add_password(token, "password2", created=later))
+        assert "removed password2" not in text
+        assert token.passwords["password2"].created == later
+
+
+@pytest.mark.full
+def test_a_password_that_is_not_of_the_lost_call_is_named_and_not_removed_on_a_guess() -> None:
+    with scene(fork_server(), "acr-token", "rotate") as victim:
+        state, token = victim.life.world.cloud.state, _registry(victim).tokens[victim.life.link.name]
+        assert victim.killed(Point("arm.GenerateCredentials", 1, "before"))
+        theirs = state.add_password(token, "password2", created=state.now() - dt.timedelta(hours=1))
+        told = victim.life.onboard("--output", "json")
+        assert told.code == 6, told.text
+        (left,) = told.json["left_over"]
+        assert "which may be somebody else's" in left["what"]
+        assert left["command"].endswith("--password2")
+        assert token.passwords["password2"] is theirs
+
+
+@pytest.mark.full
+def test_of_a_lost_run_to_which_a_token_was_brought_there_is_nothing_to_delete() -> None:
+    with scene(fork_server(), "docker-hub-user", "onboard") as victim:
+        life = victim.life
+        theirs = Pat("Somebody's own", ("repo:read",), life.world.running.sandbox.now())
+        life.world.cloud.state.user(USER).tokens.append(theirs)
+        login = life.kind
+        life.kind = replace(login, onboarding=("--token-stdin",), stdin=theirs.text)
+        assert victim.killed(Point(JOURNAL, 1, "after"))
+        life.kind = login
+        done = victim.run()
+        assert done.code == 0, done.text
+        assert "undone" not in done.err
+        assert theirs in life.world.cloud.state.user(USER).tokens
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("kind", "call"), [("acr-token", "arm.GetToken#2"), ("docker-hub-user", "hub.ListAccessTokens#2")])  # fmt: skip
+def test_what_a_run_has_made_goes_where_the_keys_before_it_could_not_be_seen(kind: str, call: str) -> None:
+    with scene(fork_server(), kind, "onboard") as victim:
+        victim.life.world.fault(f"{call}=403")
+        text = _fails_while(victim, lambda: None)
+        assert victim.life.there() == victim.life.before, text
+
+
+def _registry(victim: Victim) -> Any:
+    return victim.life.world.cloud.state.registry("acmeshop")
 
 
 # -- what was there before stays ---------------------------------------------------------------------------------------
@@ -794,6 +1108,8 @@ def test_a_key_that_a_lost_rotation_may_have_made_goes_or_is_named(
         done = victim.life.onboard()
         assert done.code in (0, 1, 6), done.text
         _all_is_named(victim, done.text, there)
+        if kind != "gcr" and not denied:
+            assert victim.life.there() == there, done.text  # it bears the run's mark, so it is no guess
         _clear_faults(victim)
         assert _pulls(victim, victim.name)
 

@@ -7,14 +7,14 @@ import datetime as dt
 import shlex
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.link import KeyLink, local_name
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere
-from bootstrap.waiting import Deadline, surely, wait_out
+from bootstrap.waiting import Deadline, Tell, surely, wait_out
 from providers.acr.calls import CallRefused, as_sentence, refused
 from providers.acr.claims import GRAPH_RIGHT
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from providers.acr.graph import Application, NewPassword, Principal
     from providers.acr.session import AcrSession
 
+T = TypeVar("T")
 ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
 REPOSITORY_READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
 ROLE_NAMES = {ACR_PULL: "AcrPull", REPOSITORY_READER: "Container Registry Repository Reader"}
@@ -87,6 +88,44 @@ def busy(error: Exception) -> str | None:
 def busy_or_spreading(error: Exception) -> str | None:
     if isinstance(error, CallRefused) and error.missing:
         return _SPREADING
+    return busy(error)
+
+
+async def take_away(
+    delete: Callable[[], Awaitable[T]],
+    shown: Callable[[], Awaitable[object]],
+    *,
+    deadline: Deadline,
+    tell: Tell,
+) -> T | None:
+    """Delete something; None if there is none, which is believed where Azure does not show it either.
+
+    Args:
+        delete: deletes it.
+        shown: what Azure shows of it, or nothing.
+        deadline: until when to try.
+        tell: told what is waited for.
+
+    Raises:
+        CallRefused: it is still there.
+    """
+
+    async def once() -> T | None:
+        try:
+            return await delete()
+        except CallRefused as error:
+            if not error.missing:
+                raise
+            if not await shown():
+                return None
+            raise CallRefused(404, "", "Azure says that there is none to delete, and shows it") from None
+
+    return await wait_out(once, why=_busy_or_unknown, deadline=deadline, tell=tell)
+
+
+def _busy_or_unknown(error: Exception) -> str | None:
+    if isinstance(error, CallRefused) and error.missing:
+        return "Not every server of Azure's knows what is to be deleted; trying again."
     return busy(error)
 
 
@@ -398,25 +437,40 @@ class Grant(Step):
     async def undo(self, intent: Intent) -> str:
         if not (self._may_be_made or intent.get("lost")):
             return ""
+        target = self._session.target
+        taken = await self._take(intent["scope"], intent["name"], intent["role"], intent["principal"])
+        return f"took {ROLE_NAMES[intent['role']]} on {target.name} from {target.app_label}" if taken else ""
+
+    async def _take(self, scope: str, name: str, role: str, principal: str) -> bool:
+        """Take one assignment away; False if there is none.
+
+        Raises:
+            StillThere: it could not be taken away.
+        """
         session = self._session
+
+        async def shown() -> bool:
+            try:
+                assigned = await session.cloud.assignments(await session.registry(), principal)
+            except CallRefused as error:
+                if error.missing:
+                    return False  # the registry is gone, and its roles with it
+                raise
+            return any(one.name == name for one in assigned)
+
         try:
-            taken = await wait_out(
-                lambda: session.cloud.unassign(intent["scope"], intent["name"]),
-                why=busy,
+            taken = await take_away(
+                lambda: session.cloud.unassign(scope, name),
+                shown,
                 deadline=session.undo_deadline(),
                 tell=session.context.tell,
             )
         except CallRefused as error:
-            if error.missing:
-                return ""
             raise StillThere(
-                f"{ROLE_NAMES[intent['role']]} of {session.target.app_label} on {session.target.name} ({error.said})",
-                _unassign(
-                    f"{intent['scope']}/providers/Microsoft.Authorization/roleAssignments/{intent['name']}"
-                ),
+                f"{ROLE_NAMES[role]} of {session.target.app_label} on {session.target.name} ({error.said})",
+                _unassign(f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"),
             ) from None
-        what = f"{ROLE_NAMES[intent['role']]} on {session.target.name} from {session.target.app_label}"
-        return f"took {what}" if taken else ""
+        return bool(taken)
 
     async def removal(self) -> Removal:
         session = self._session
@@ -446,23 +500,11 @@ class Grant(Step):
         principal = await session.principal_now()
         if principal is None:
             return ""
-        taken = []
-        for role, name in _derived_by_role(registry.id, principal.object_id).items():
-            try:
-                there = await wait_out(
-                    lambda name=name: session.cloud.unassign(registry.id, name),  # type: ignore[misc]
-                    why=busy,
-                    deadline=session.undo_deadline(),
-                    tell=session.context.tell,
-                )
-            except CallRefused as error:
-                if error.missing:
-                    continue
-                raise StillThere(
-                    f"{ROLE_NAMES[role]} of {session.target.app_label} on {registry.name} ({error.said})",
-                    _unassign(f"{registry.id}/providers/Microsoft.Authorization/roleAssignments/{name}"),
-                ) from None
-            taken += [ROLE_NAMES[role]] if there else []
+        taken = [
+            ROLE_NAMES[role]
+            for role, name in _derived_by_role(registry.id, principal.object_id).items()
+            if await self._take(registry.id, name, role, principal.object_id)
+        ]
         return (
             f"took {' and '.join(taken)} on {registry.name} from {session.target.app_label}" if taken else ""
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import shlex
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 from bootstrap.common_steps import same_server
 from bootstrap.errors import Problem, ProblemKind, PullkeyError
@@ -17,7 +17,7 @@ from bootstrap.steps import Findings, Notice, State
 from bootstrap.waiting import Deadline, wait_out
 from providers.acr.calls import CallRefused, as_sentence
 from providers.acr.registry_session import RegistrySession
-from providers.acr.steps import busy
+from providers.acr.steps import busy, take_away
 from providers.acr.target import SLOTS, AcrTarget
 from providers.acr.token_steps import (
     MARK,
@@ -102,13 +102,33 @@ class TokenSession(RegistrySession):
             tell=self.context.tell,
         )
 
-    async def gone(self, delete: Callable[[], Awaitable[None]]) -> None:
-        """Delete; what is missing is gone."""
-        try:
-            await wait_out(delete, why=busy, deadline=Deadline(_REMOVAL_SECONDS), tell=self.context.tell)
-        except CallRefused as error:
-            if not error.missing:
-                raise
+    async def delete_token(self, name: str) -> None:
+        """Delete a token; one that is gone already is gone.
+
+        Raises:
+            CallRefused: it is still there.
+        """
+        registry = await self.registry()
+        await take_away(
+            lambda: self.tokens.delete_token(registry, name),
+            lambda: self.tokens.token(registry, name),
+            deadline=Deadline(_REMOVAL_SECONDS),
+            tell=self.context.tell,
+        )
+
+    async def delete_scope_map(self, name: str) -> None:
+        """Delete a scope map; one that is gone already is gone.
+
+        Raises:
+            CallRefused: it is still there.
+        """
+        registry = await self.registry()
+        await take_away(
+            lambda: self.tokens.delete_scope_map(registry, name),
+            lambda: self.tokens.scope_map(registry, name),
+            deadline=Deadline(_REMOVAL_SECONDS),
+            tell=self.context.tell,
+        )
 
     # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
 

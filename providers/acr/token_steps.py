@@ -110,7 +110,7 @@ class ScopeMapGrant(Step):
             ours = self._may_be_made if found is None else intent["run_id"] in found.description
             if not ours:
                 return ""
-            await session.gone(lambda: session.tokens.delete_scope_map(registry, name))
+            await session.delete_scope_map(name)
         except CallRefused as error:
             raise StillThere(f"the scope map {name} ({error.said})", self._delete_command()) from None
         return f"deleted the scope map {name}"
@@ -144,7 +144,7 @@ class ScopeMapGrant(Step):
             if any(one.scope_map == name for one in await session.tokens.all(registry)):
                 # It was asked for to stay; without its scope map it would pull nothing.
                 return f"the scope map {name} stays with the token that uses it"
-            await session.gone(lambda: session.tokens.delete_scope_map(registry, name))
+            await session.delete_scope_map(name)
         except CallRefused as error:
             raise StillThere(f"the scope map {name} ({error.said})", self._delete_command()) from None
         return f"deleted the scope map {name}"
@@ -239,7 +239,7 @@ class TokenIdentity(Step):
             registry = await session.registry()
             if intent.get("lost") and not await self._made_by(intent, registry):
                 return ""
-            await session.gone(lambda: session.tokens.delete_token(registry, intent["token"]))
+            await session.delete_token(intent["token"])
         except CallRefused as error:
             raise StillThere(f"the token {intent['token']} ({error.said})", self._delete_command()) from None
         return f"deleted the token {intent['token']}"
@@ -269,9 +269,8 @@ class TokenIdentity(Step):
 
     async def remove(self) -> str:
         session, name = self._session, self._session.target.token_name
-        registry = await session.registry()
         try:
-            await session.gone(lambda: session.tokens.delete_token(registry, name))
+            await session.delete_token(name)
         except CallRefused as error:
             raise StillThere(f"the token {name} ({error.said})", self._delete_command()) from None
         return f"deleted the token {name}"
