@@ -47,7 +47,7 @@ class Ended:
 
 
 class ForkServer:
-    """Starts the server on entry, ends it on exit. May be used from several threads at once."""
+    """Starts the server on entry, ends it on exit. May be used from several threads at once, and sent to other processes."""
 
     def __enter__(self) -> Self:
         self._directory = tempfile.TemporaryDirectory(prefix="pullkey-fork-")
@@ -73,6 +73,12 @@ class ForkServer:
         self._server.terminate()
         self._server.communicate(timeout=10)
         self._directory.cleanup()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_address": self._address, "_owner": self._owner}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state, _number=0, _lock=threading.Lock())
 
     def run(
         self,

@@ -152,6 +152,12 @@ class Watched:
             if line.endswith("}")  # a process that was killed may have been in the middle of one
         ]
 
+    def forget(self) -> None:
+        """Begin anew."""
+        self.records = []
+        for path in self.folder.iterdir():
+            path.unlink()
+
     def of(self, *events: str) -> Iterator[dict[str, Any]]:
         return (record for record in self.records if record["event"] in events)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.every_call import COMMANDS, FAULTS, Case, calls_of, run_case, selection
+from tests.every_call import COMMANDS, FAULTS, Case, Workers, selection
 from tests.fork_server import ForkServer
 from tests.test_life import KINDS
 
@@ -16,20 +15,19 @@ AT_ONCE = 6
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer() as one:
+def workers() -> Iterator[Workers]:
+    with ForkServer() as server, Workers(server, AT_ONCE) as one:
         yield one
 
 
 # Those of a provider share what is known of its calls, so each provider is one test.
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("provider", dict.fromkeys(kind.provider for kind in KINDS.values()))
-def test_a_call_that_fails_harms_nobody_and_leaves_nothing(server: ForkServer, provider: str) -> None:
-    cases = _cases(server, provider)
+def test_a_call_that_fails_harms_nobody_and_leaves_nothing(workers: Workers, provider: str) -> None:
+    cases = _cases(workers, provider)
     # A registry to which a password was brought has few calls.
     assert {case.fault for case in cases} == set(FAULTS) or provider == "private"
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        outcomes = list(pool.map(lambda case: run_case(server, case), cases))
+    outcomes = [one for future in [*map(workers.run_case, cases)] if (one := future.result())]
     assert [
         f"{one.case}: exit code {one.code}, {one.seconds} s: {one.wrong}" for one in outcomes if one.wrong
     ] == []
@@ -47,13 +45,14 @@ def test_a_call_that_fails_harms_nobody_and_leaves_nothing(server: ForkServer, p
     ],
     ids=str,
 )
-def test_what_the_suite_has_found_does_not_come_back(server: ForkServer, case: Case) -> None:
-    outcome = run_case(server, case)
+def test_what_the_suite_has_found_does_not_come_back(workers: Workers, case: Case) -> None:
+    outcome = workers.run_case(case).result()
+    assert outcome is not None
     assert outcome.hit
     assert outcome.wrong == [], outcome.said
 
 
-def _cases(server: ForkServer, provider: str) -> list[Case]:
+def _cases(workers: Workers, provider: str) -> list[Case]:
     # The calls to Akka that only read are made to fail for the first provider.
     akkas = next(iter(KINDS.values())).provider
     known = (
@@ -61,12 +60,16 @@ def _cases(server: ForkServer, provider: str) -> list[Case]:
         if provider == akkas
         else {f"any {command} {method}" for command in COMMANDS for method in _READS_OF_AKKA}
     )
-    return [
-        case
+    calls = {
+        (kind, command): workers.calls_of(kind, command)
         for kind in KINDS
         if KINDS[kind].provider == provider
         for command in COMMANDS
-        for case in selection(kind, command, calls_of(server, kind, command), known)
+    }
+    return [
+        case
+        for kind, command in calls
+        for case in selection(kind, command, calls[kind, command].result(), known)
     ]
 
 

@@ -1,0 +1,104 @@
+"""Pulls as a node of Akka's would, with what Akka holds. A client of its own: it shares no code with the product."""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import http.client
+import json
+import re
+import socket
+import ssl
+import time
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bootstrap.sandbox.akka import AkkaCredential
+
+_IMAGES = (
+    "PULLKEY_GCR_SERVER",
+    "PULLKEY_ACR_REGISTRY",
+    "PULLKEY_DOCKER_HUB_IMAGE",
+    "PULLKEY_PRIVATE_IMAGE",
+)
+"""Where each cloud's sandbox says which image it has."""
+_DOCKER_HUB = {"index.docker.io": "registry-1.docker.io", "docker.io": "registry-1.docker.io"}
+_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+_SECONDS = 10.0
+_PATIENCE = 30.0
+"""How long a refusal is taken for a key that is still spreading."""
+
+
+def pulls(sandbox: Mapping[str, str], credential: AkkaCredential) -> bool:
+    """Whether the credential reads the manifest of the sandbox's image, from the server that it is for.
+
+    Args:
+        sandbox: the environment of the sandbox.
+        credential: what Akka holds.
+    """
+    puller = _Puller(sandbox, credential)
+    end = time.monotonic() + _PATIENCE
+    while not puller.reads_manifest():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.25)
+    return True
+
+
+@dataclass
+class _Answer:
+    status: int
+    challenge: str
+    body: bytes
+
+
+class _Puller:
+    def __init__(self, sandbox: Mapping[str, str], credential: AkkaCredential) -> None:
+        image = next(sandbox[name] for name in _IMAGES if name in sandbox)
+        host, _, rest = image.partition("/")
+        path, _, self._tag = (rest if "." in host else image).partition(":")
+        self._path = path
+        server = credential.server.partition("://")[2] or credential.server
+        name = server.partition("/")[0]
+        self._host = _DOCKER_HUB.get(name, name)
+        account = f"{credential.username}:{credential.password}"
+        self._basic = f"Basic {base64.b64encode(account.encode()).decode()}"
+        self._tls = ssl.create_default_context(cafile=sandbox["SSL_CERT_FILE"])
+        pairs = (pair.partition("=") for pair in sandbox["PULLKEY_REGISTRY_CONNECT_TO"].split(","))
+        self._addresses = {pattern: address for pattern, _, address in pairs}
+
+    def reads_manifest(self) -> bool:
+        """The exchange of the Distribution project's token specification, once."""
+        manifest = f"https://{self._host}/v2/{self._path}/manifests/{self._tag}"
+        answer = self._get(manifest, "")
+        if answer.status == 401:
+            answer = self._get(manifest, self._authorization(answer.challenge))
+        return answer.status == 200
+
+    def _authorization(self, challenge: str) -> str:
+        """What the registry asks to be shown: the password itself, or a token that is got with it."""
+        if not challenge.lower().startswith("bearer "):
+            return self._basic
+        asked = dict(_PARAMETER.findall(challenge))
+        query = {"service": asked.get("service", ""), "scope": f"repository:{self._path}:pull"}
+        answer = self._get(f"{asked['realm']}?{urllib.parse.urlencode(query)}", self._basic)
+        if answer.status != 200:
+            return ""
+        given = json.loads(answer.body)
+        return f"Bearer {given.get('token') or given['access_token']}"
+
+    def _get(self, url: str, authorization: str) -> _Answer:
+        to = urllib.parse.urlsplit(url)
+        host = to.hostname or ""
+        address = next(one for pattern, one in self._addresses.items() if fnmatch.fnmatch(host, pattern))
+        connection = http.client.HTTPSConnection(host)
+        try:
+            plain = socket.create_connection((address.partition(":")[0], int(address.rpartition(":")[2])), _SECONDS)  # fmt: skip
+            connection.sock = self._tls.wrap_socket(plain, server_hostname=host)
+            headers = {"Accept": "*/*"} | ({"Authorization": authorization} if authorization else {})
+            connection.request("GET", f"{to.path}?{to.query}" if to.query else to.path, headers=headers)
+            response = connection.getresponse()
+            return _Answer(response.status, response.headers.get("WWW-Authenticate", ""), response.read())
+        finally:
+            connection.close()

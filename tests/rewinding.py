@@ -1,0 +1,144 @@
+"""Going back in a sandbox to what it was at some moment, in a hundredth of the time in which another one is made.
+
+What is put back is what objects hold, not the objects: whoever has hold of one, as the servers' handlers do, goes on
+with it. So nothing has to be known of what an emulator keeps, and where.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import shutil
+import types
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from google.protobuf.message import Message
+
+from tests.conftest import World
+
+_OURS = ("bootstrap", "providers", "tests")
+_AIOHTTP_CONNECTION, _GRPC_AWAITS_A_CALL = "RequestHandler.start", "AioServer._request_call"
+"""Coroutines of the servers' own, by what they are called."""
+_SECONDS = 5.0
+
+
+class Moment:
+    """What a world holds now: its clouds and Akka, what was called and said, the files of its person.
+
+    To be noted while nothing is at work in it.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        state = Path(world.running.environment["PULLKEY_STATE_DIR"])
+        watch = world.watched.folder
+        self._folders = [
+            _Folder(path, Path(world.place, f"{path.name}-at-{id(self)}"))
+            for path in (state, watch, *(world.place / name for name in ("home", "tmp")))
+        ]
+        world.running.call(self._note())
+
+    def return_to(self) -> None:
+        """Put it all back. A call that is still being answered is ended first.
+
+        Raises:
+            TimeoutError: something that has begun since does not end.
+        """
+        self._world.running.call(self._return())
+        for folder in self._folders:
+            folder.put_back()
+
+    async def _note(self) -> None:
+        self._held = Held(self._world)
+        # One that is not done would be ended as a call is.
+        if self._held.tasks:
+            await asyncio.wait(self._held.tasks)
+        self._tasks = asyncio.all_tasks()
+
+    async def _return(self) -> None:
+        late = {
+            task: coroutine
+            for task in asyncio.all_tasks() - self._tasks - {asyncio.current_task()}
+            if (coroutine := getattr(task.get_coro(), "__qualname__", "")) != _GRPC_AWAITS_A_CALL
+        }
+        for task, coroutine in late.items():
+            # gRPC ends its own when the client is gone, and does not survive that somebody else does.
+            if coroutine == _AIOHTTP_CONNECTION:
+                task.cancel()
+        if late and (await asyncio.wait(late, timeout=_SECONDS))[1]:
+            raise TimeoutError(f"still at work: {late}")
+        self._held.put_back()
+
+
+class Held:
+    """What is held by everything of ours that can be reached from an object.
+
+    Attributes:
+        tasks: those among it.
+    """
+
+    def __init__(self, root: object) -> None:
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self._put_back: list[Callable[[], None]] = []
+        # Kept, so that no other object gets the id of one.
+        self._seen: dict[int, object] = {}
+        waiting = [root]
+        while waiting:
+            one = waiting.pop()
+            if id(one) not in self._seen:
+                self._seen[id(one)] = one
+                waiting += self._note(one)
+
+    def put_back(self) -> None:
+        """Let each object hold what it held."""
+        for put_back in self._put_back:
+            put_back()
+
+    def _note(self, one: Any) -> Iterable[Any]:
+        """See to it that what the object holds can be put back; return that."""
+        match one:
+            case dict() | set():
+                self._put_back.append(functools.partial(_refill, one, one.copy()))
+                return [*one.values(), *one] if isinstance(one, dict) else list(one)
+            case list():
+                self._put_back.append(functools.partial(one.__setitem__, slice(None), one.copy()))
+                return list(one)
+            case tuple() | frozenset():
+                return list(one)
+            case Message():
+                kept = type(one)()
+                kept.CopyFrom(one)
+                self._put_back.append(functools.partial(one.CopyFrom, kept))
+            case asyncio.Task():
+                self.tasks.add(one)
+            case types.MethodType():
+                return [one.__self__]
+            case types.FunctionType():
+                return [cell.cell_contents for cell in one.__closure__ or ()]
+            case web.AppRunner():
+                return [route.handler for route in one.app.router.routes()]
+            case _ if not isinstance(one, type) and type(one).__module__.partition(".")[0] in _OURS:
+                return [vars(one)] if hasattr(one, "__dict__") else []
+        return []
+
+
+def _refill(one: Any, kept: Any) -> None:
+    one.clear()
+    one.update(kept)
+
+
+class _Folder:
+    """A folder, which may not be there, with all that is in it."""
+
+    def __init__(self, path: Path, copy: Path) -> None:
+        self._path, self._copy = path, copy
+        if path.exists():
+            shutil.copytree(path, copy)
+
+    def put_back(self) -> None:
+        shutil.rmtree(self._path, ignore_errors=True)
+        if self._copy.exists():
+            shutil.copytree(self._copy, self._path)

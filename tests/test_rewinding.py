@@ -1,0 +1,86 @@
+"""A world that is put back is as it was: what the suites find in one is due to the case at hand, not to one before."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from providers.docker_hub.emulator.api import HubApi
+from tests.conftest import World, fork_server
+from tests.every_call import COMMANDS, Rehearsal, run_faulted, stage
+from tests.inventory import inventory
+from tests.rewinding import Held, Moment
+from tests.test_life import KINDS
+
+PROVIDERS = {kind.provider: name for name, kind in KINDS.items()}
+"""One kind of each."""
+
+
+@pytest.fixture(params=PROVIDERS)
+def rehearsal(request: pytest.FixtureRequest) -> Iterator[tuple[Rehearsal, str]]:
+    one = Rehearsal(fork_server(), request.param)
+    yield one, PROVIDERS[request.param]
+    one.close()
+
+
+def test_each_command_begins_where_it_did_before(rehearsal: tuple[Rehearsal, str]) -> None:
+    on, kind = rehearsal
+    seen: dict[str, list[tuple[set[str], int, list[str]]]] = {command: [] for command in COMMANDS}
+    for command in (*COMMANDS, *reversed(COMMANDS)):
+        with on.at_the_beginning(kind, command) as (there, untouched):
+            assert there.world.said == []
+            begin = (there.there(), len(there.world.running.sandbox.log.calls))
+            ended = there.run(command, 60)
+            assert ended.code == 0, ended.err
+            assert (there.there() == untouched) == (command == "offboard")
+            seen[command].append((*begin, sorted(there.world.changes()[begin[1] :])))
+    for first, second in seen.values():
+        assert first == second
+    assert seen["onboard"][0][0] < seen["rotate"][0][0]
+
+
+def test_a_call_that_hangs_and_its_fault_are_gone() -> None:
+    with stage(fork_server(), "acr") as on:
+        moment = Moment(on.world)
+        assert run_faulted(on, "onboard", "graph.*=hang*forever", 1).ended.code != 0
+        moment.return_to()
+        assert _answering(on.world) == 0
+        assert on.run("onboard", 60).code == 0
+
+
+def test_the_files_of_its_person_are_as_they_were() -> None:
+    with stage(fork_server(), "private") as on:
+        home = Path(on.world.environment()["HOME"])
+        (home / "kept").write_text("as it was")
+        moment = Moment(on.world)
+        (home / "kept").write_text("changed")
+        (home / "new").mkdir()
+        moment.return_to()
+        assert [path.name for path in home.iterdir()] == ["kept"]
+        assert (home / "kept").read_text() == "as it was"
+
+
+def test_what_the_servers_hold_by_themselves_is_put_back_too() -> None:
+    """Nothing that an emulator has points to them: they are reached by the routes alone."""
+    with stage(fork_server(), "docker-hub-user") as on:
+        before = inventory(on.world.cloud, on.world.akka)
+        held = Held(on.world)
+        state = on.world.cloud.state
+        api = next(one for one in gc.get_objects() if isinstance(one, HubApi) and one._state is state)
+        assert on.run("onboard", 60).code == 0
+        assert api._callers
+        held.put_back()
+        assert not api._callers
+        assert inventory(on.world.cloud, on.world.akka) == before
+
+
+def _answering(world: World) -> int:
+    async def count() -> int:
+        names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+        return names.count("RequestHandler.start")
+
+    return world.running.call(count())
