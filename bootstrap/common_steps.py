@@ -11,7 +11,6 @@ from bootstrap.credential import Credential
 from bootstrap.errors import OutcomeUnknown, PullkeyError, StepFailed
 from bootstrap.handshake import BROUGHT, Challenge, Patience, Verdict, failure, prove
 from bootstrap.link import KeyLink
-from bootstrap.once import Once
 from bootstrap.provider import HeldCredential, RunContext, Session
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step
 from bootstrap.waiting import Deadline
@@ -80,14 +79,12 @@ class HandshakeStep(Step):
         challenge: Callable[[], Awaitable[Challenge]],
         key_pending: Callable[[], Awaitable[bool]],
         patience: Patience,
-        nearly: Callable[[], None] = lambda: None,
     ) -> None:
         self._session = session
         self._context = context
         self._challenge = challenge
         self._key_pending = key_pending
         self._patience = patience
-        self._nearly = nearly
 
     @property
     def title(self) -> str:
@@ -111,7 +108,6 @@ class HandshakeStep(Step):
             tell=self._context.tell,
             patience=self._patience if self._session.waits_for_spreading else BROUGHT,
             trace=self._context.trace,
-            nearly=self._nearly,
         )
         if attempt.verdict is not Verdict.PULLS:
             diagnosis = await self._session.diagnose(attempt)
@@ -169,7 +165,6 @@ class HandoffStep(Step):
         self._secret_name = secret_name
         self._key_pending = key_pending
         self._before: HeldCredential | None = None
-        self._now = Once(lambda: akka.credential(secret_name))
         self.keys_before: set[str] = set()
         """The identity's keys before the first change: a record that names one may be an older one."""
         self.registered: Callable[[], object] = lambda: None
@@ -194,11 +189,6 @@ class HandoffStep(Step):
             "key_id": credential.link.key_id if credential else "",
             "replaces": self._before.email if self._before else None,
         }
-
-    def look_ahead(self) -> None:
-        """Begin to ask what Akka holds by now, so that the answer is there as soon as the credential is proven."""
-        self._now.forget()
-        self._now.begin()
 
     async def do(self) -> Done:
         credential = self._session.credential
@@ -263,7 +253,7 @@ class HandoffStep(Step):
         Raises:
             Overtaken: Akka's record is another one than when this run began.
         """
-        now = await self._now()
+        now = await self._akka.credential(self._secret_name)
         if _mark(now) == _mark(self._before):
             return
         if now is None:

@@ -91,7 +91,6 @@ class Run:
             challenge=self._examination.trusted_challenge,
             key_pending=key_pending,
             patience=self.patience,
-            nearly=self.handoff.look_ahead,
         )
         self.clear = ClearStep(session, context, grace=self.wishes.grace, key_pending=key_pending)
         self.steps: list[Step] = [self.clear, *session.steps, self.handshake, self.handoff]

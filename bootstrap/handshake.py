@@ -18,7 +18,7 @@ import os
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -496,11 +496,8 @@ async def prove(
     tell: Tell,
     patience: Patience,
     trace: Tell = _silent,
-    nearly: Callable[[], None] = lambda: None,
 ) -> Attempt:
     """Exchange until it is sure that the credential pulls, or that it will not.
-
-    `nearly` is called whenever a round begins that may be the last, for what is wanted after it.
 
     Returns:
         the last attempt: `PULLS`, or what it failed with; the caller decides what that means.
@@ -508,8 +505,6 @@ async def prove(
     wanted, good_rounds, pause = 1, 0, 0.5
     told: set[Verdict] = set()
     while True:
-        if good_rounds + 1 >= wanted:
-            nearly()
         attempts = await asyncio.gather(
             *(
                 exchange(probe, challenge, credential, trace=trace, seconds=deadline.within(_SECONDS))

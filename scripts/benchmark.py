@@ -207,8 +207,8 @@ def compare(flows: Sequence[str], latencies: Sequence[int], runs: int) -> Iterat
             yield row
 
 
-AKKA_CHAIN = 2
-"""How often the Akka CLI is waited for and nothing else can be done: to hand off, and to read back."""
+AKKA_CHAIN = 3
+"""How often the Akka CLI is waited for and nothing else can be done: for a last look, to hand off, to read back."""
 
 
 def flows_table(rows: Sequence[dict[str, Any]]) -> list[str]:
