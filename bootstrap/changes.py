@@ -130,16 +130,18 @@ class Changes:
         """
         made = self._session.credential
         own = {made.link.key_id} if made else set()
+        # Before this run registers, a record of its key's id is another's: two passwords of one second bear one id.
+        registered = own if any(isinstance(step, HandoffStep) for step, _ in self._entries) else set()
         try:
             held = await self._akka.credential(self._wishes.secret_name)
             link, _ = await recorded_link(self._session, held)
-            found = {link.key_id} - (before & self.held_before) if link is not None else set()
+            found = {link.key_id} - (before & self.held_before) - registered if link is not None else set()
             if self.keys_before is not None:
-                found |= {key.key_id for key in await self._session.keys_of_ours()} - before
+                found |= {key.key_id for key in await self._session.keys_of_ours()} - before - own
         except Exception as error:  # noqa: BLE001  - undoing goes on, whatever a cloud answers
             self._context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
             return []
-        return sorted(found - own)
+        return sorted(found)
 
     async def _undo(self, step: Step, entry: Entry) -> bool:
         """Undo one step; False if what came before it must stay."""

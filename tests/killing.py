@@ -538,7 +538,7 @@ def _at_once(victims: Sequence[Victim], late: float, verdict: Verdict) -> None:
     verdict.codes = [result.code for result in ended]
     verdict.said = "".join(result.text for result in [*ended, *again])
     verdict.deadlocks = verdict.codes.count(-signal.SIGKILL)
-    if not set(verdict.codes) <= {0, 1, 3, 6}:
+    if not set(verdict.codes) <= set(ExitCode):
         verdict.findings.append("an exit code that is not documented")
 
 

@@ -153,11 +153,19 @@ def token(acr: World) -> World:
     return acr
 
 
-def generate_at_once(acr: World) -> None:
+def generate_at_once(acr: World, slot: str = "password2") -> None:
     """Another run generates the same password, in the same second."""
-    ours = shop(acr).tokens[TOKEN].passwords["password2"].created
+    ours = shop(acr).tokens[TOKEN].passwords[slot].created
     moment = ours.replace(microsecond=(ours.microsecond + 500_000) % 1_000_000)
-    acr.cloud.state.add_password(shop(acr).tokens[TOKEN], "password2", created=moment)
+    acr.cloud.state.add_password(shop(acr).tokens[TOKEN], slot, created=moment)
+
+
+def register_password(acr: World, slot: str = "password2") -> None:
+    """Another run registers the password that is there; its id does not tell whose it is."""
+    there = shop(acr).tokens[TOKEN].passwords[slot]
+    email = f"{TOKEN}+{slot}-{int(there.created.timestamp())}@acmeshop.azurecr.io"
+    theirs = AkkaCredential("acmeshop.azurecr.io", TOKEN, email, there.text)
+    acr.akka.projects["shop"].put_credential(TOKEN_NAME, theirs, dt.datetime.now(dt.UTC))
 
 
 def test_a_password_that_another_run_generated_in_the_same_second_stays(token: World) -> None:
@@ -173,18 +181,28 @@ def test_a_password_that_another_run_generated_in_the_same_second_stays(token: W
 def test_a_password_that_is_proven_is_registered_over_one_of_the_same_second(token: World) -> None:
     """Both are generated in one place, so the later one, which this run has proven, is the only one that is good."""
 
-    def register() -> None:
-        held = token.held(TOKEN_NAME)
-        made = int(shop(token).tokens[TOKEN].passwords["password2"].created.timestamp())
-        theirs = AkkaCredential(held.server, TOKEN, f"{TOKEN}+password2-{made}@acmeshop.azurecr.io", "theirs")
-        token.akka.projects["shop"].put_credential(TOKEN_NAME, theirs, dt.datetime.now(dt.UTC))
-
-    meanwhile(token, "registry.GetToken", register)
+    meanwhile(token, "registry.GetToken", lambda: register_password(token))
 
     done = token.run("rotate", TOKEN_NAME, "--yes", "--timeout", "20s")
 
     assert done.code == 0, done.text
     assert pulls(token, "checkout")
+
+
+def test_a_token_stays_whose_password_of_the_same_second_akka_holds(acr: World) -> None:
+    """This run made the token; another one generated its password again, and was registered."""
+
+    def another() -> None:
+        generate_at_once(acr, "password1")
+        register_password(acr, "password1")
+
+    # The handshake is the first that asks the registry for a token once the password is there.
+    meanwhile(acr, "arm.GenerateCredentials", lambda: meanwhile(acr, "registry.GetToken", another))
+
+    failed = acr.onboard(*ONLY_CHECKOUT, "--timeout", "8s")
+
+    assert failed.code == 1, failed.text
+    assert pulls(acr, "checkout"), failed.text
 
 
 def test_two_tokens_of_the_same_second_are_two_keys(acr: World) -> None:
