@@ -755,6 +755,7 @@ def test_pulls_that_are_under_way_get_their_time_before_the_old_key_is_cut_off(
         done = world.run("rotate", victim.name, "--yes", "--keep-old", grace, "--overlap", "2s")
         assert done.code == 0, done.text
         assert ("Pulls that began with the old key get 2 s to end." in done.err) is bool(cut_off_by)
+        assert ("done: retire: deleted key" in done.err) is (grace == "0")
         if cut_off_by:
             calls = [
                 (f"{call.api}.{call.method}", dt.datetime.fromisoformat(call.time))
