@@ -1026,7 +1026,8 @@ def test_a_password_that_is_not_of_the_lost_call_is_named_and_not_removed_on_a_g
 
 
 @pytest.mark.full
-def test_of_a_lost_run_to_which_a_token_was_brought_there_is_nothing_to_delete() -> None:
+@pytest.mark.parametrize("brings", ["a login", "a token"])
+def test_of_a_lost_run_to_which_a_token_was_brought_there_is_nothing_to_delete(brings: str) -> None:
     with scene(fork_server(), "docker-hub-user", "onboard") as victim:
         life = victim.life
         theirs = Pat("Somebody's own", ("repo:read",), life.world.running.sandbox.now())
@@ -1034,7 +1035,8 @@ def test_of_a_lost_run_to_which_a_token_was_brought_there_is_nothing_to_delete()
         login = life.kind
         life.kind = replace(login, onboarding=("--token-stdin",), stdin=theirs.text)
         assert victim.killed(Point(JOURNAL, 1, "after"))
-        life.kind = login
+        if brings == "a login":
+            life.kind = login
         done = victim.run()
         assert done.code == 0, done.text
         assert "undone" not in done.err
