@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,6 +144,16 @@ def apply(name: str) -> bool:
         return False
     target.__code__ = code
     return True
+
+
+def program() -> list[str]:
+    """What Python is to be given to run `pullkey` in a process of its own, with the mutant of this one, if it has any."""
+    if name := os.environ.get(VARIABLE):
+        return [
+            "-c",
+            f"from tests import mutants; mutants.apply({name!r}); from bootstrap.cli import main; main()",
+        ]
+    return ["-m", "bootstrap"]
 
 
 def _source(module: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import mutants
 from tests.conftest import World
 from tests.test_gcr import NAME
 
@@ -18,7 +19,7 @@ def in_a_terminal(world: World, *arguments: str, answer: str) -> tuple[int, str]
     """Run `pullkey` with a terminal of 80 columns on all three of its streams, and type an answer."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "bootstrap", *arguments],
+        [sys.executable, *mutants.program(), *arguments],
         env={**world.running.process_environment(), "TERM": "xterm", "COLUMNS": "80"},
         stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
     )  # fmt: skip

@@ -198,7 +198,7 @@ def test_a_rotation_can_be_taken_back(name: str) -> None:
         assert "switched on again" in restored.err
         # And it stays so: a nightly job must not switch it off the next night.
         time.sleep(1.1)
-        life.command("rotate", life.name, "--due", "--keep-old", "1s")
+        assert life.command("rotate", life.name, "--due", "--keep-old", "1s").code == 0
         assert _there(life, old)
         assert any(
             old in line and ("disabled=False" in line or "active=True" in line) for line in life.there()

@@ -472,6 +472,9 @@ def test_nothing_is_cleared_up_without_being_asked(command: str) -> None:
         assert "Remove what it has made and nobody uses?" in text
         assert "nothing was changed" in text
         assert victim.life.there() == there
+        code, text = in_a_terminal(victim.life.world, *arguments, answer="y")
+        assert code == 0 or command == "offboard", text
+        assert victim.life.there() != there
 
 
 @pytest.mark.full
@@ -752,6 +755,7 @@ def test_pulls_that_are_under_way_get_their_time_before_the_old_key_is_cut_off(
         done = world.run("rotate", victim.name, "--yes", "--keep-old", grace, "--overlap", "2s")
         assert done.code == 0, done.text
         assert ("Pulls that began with the old key get 2 s to end." in done.err) is bool(cut_off_by)
+        assert ("done: retire: deleted key" in done.err) is (grace == "0")
         if cut_off_by:
             calls = [
                 (f"{call.api}.{call.method}", dt.datetime.fromisoformat(call.time))
@@ -1022,7 +1026,8 @@ def test_a_password_that_is_not_of_the_lost_call_is_named_and_not_removed_on_a_g
 
 
 @pytest.mark.full
-def test_of_a_lost_run_to_which_a_token_was_brought_there_is_nothing_to_delete() -> None:
+@pytest.mark.parametrize("brings", ["a login", "a token"])
+def test_of_a_lost_run_to_which_a_token_was_brought_there_is_nothing_to_delete(brings: str) -> None:
     with scene(fork_server(), "docker-hub-user", "onboard") as victim:
         life = victim.life
         theirs = Pat("Somebody's own", ("repo:read",), life.world.running.sandbox.now())
@@ -1030,7 +1035,8 @@ def test_of_a_lost_run_to_which_a_token_was_brought_there_is_nothing_to_delete()
         login = life.kind
         life.kind = replace(login, onboarding=("--token-stdin",), stdin=theirs.text)
         assert victim.killed(Point(JOURNAL, 1, "after"))
-        life.kind = login
+        if brings == "a login":
+            life.kind = login
         done = victim.run()
         assert done.code == 0, done.text
         assert "undone" not in done.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.test_life import KINDS
 from tests.test_recovery import REFUSED, _all_is_named, _clear_faults, undoing
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+CALL_SECONDS = 15
+"""What a call under way is given to answer."""
 
 
 def _calls(kind: str, command: str) -> list[Point]:
@@ -50,6 +53,41 @@ def test_a_signal_while_a_key_is_made_undoes_all() -> None:
 
 
 @pytest.mark.full
+def test_a_key_that_was_on_its_way_when_a_signal_came_is_waited_for_and_taken_back() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        there = victim.life.there()
+        with victim.held_at("iam.CreateServiceAccountKey#1=slow=1.5") as (_, ending):
+            victim.signal(signal.SIGTERM)
+            ended = ending.result()
+        assert ended.code == 130, ended.text
+        assert victim.life.there() == there, ended.text
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [
+        # Until a key pulls it may take minutes, and to ask changes nothing.
+        ("registry.GetManifest=403*forever", CALL_SECONDS),
+        ("iam.CreateServiceAccountKey=hang*forever", 2 * CALL_SECONDS),
+    ],
+)
+def test_a_signal_does_not_wait_for_what_may_never_come(fault: str, seconds: float) -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        victim.more = ("--timeout", "2m")
+        never = Fault.parse(fault)
+        victim.life.world.running.sandbox.faults.faults.append(never)
+        with victim.running() as ending:
+            wait_until(lambda: never.taken > 0)
+            begin = time.monotonic()
+            victim.signal(signal.SIGTERM)
+            ended = ending.result()
+        assert time.monotonic() - begin < seconds, ended.text
+        assert ended.code == 130, ended.text
+        assert victim.life.there() == victim.life.before, ended.text
+
+
+@pytest.mark.full
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("kind", KINDS)
@@ -75,6 +113,7 @@ def _signalled_again(kind: str, call: str, number: int) -> None:
         count("signals", {"sent twice while it was undone": 1, "of these, not stopped at once with exit code 130": int(ended.code != 130)})  # fmt: skip
         assert ended.code == 130, f"{call}: {ended.text}"
         assert "Stopped at once" in ended.err
+        assert "begun: " in ended.err
         assert "Run this again, which clears up first" in ended.err
         _clear_faults(victim)
         done = victim.run()
