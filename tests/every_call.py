@@ -9,15 +9,9 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-import math
-import multiprocessing
-import multiprocessing.util
-import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from bootstrap.errors import ExitCode
 from bootstrap.link import KeyLink
@@ -26,7 +20,6 @@ from tests.conftest import World, make_world
 from tests.fork_server import Ended, ForkServer
 from tests.inventory import inventory
 from tests.puller import pulls
-from tests.rewinding import Moment
 from tests.test_life import KINDS, Kind
 
 COMMANDS = ("onboard", "rotate", "offboard")
@@ -98,6 +91,8 @@ class Outcome:
     said: str = ""
     hit: bool = False
     wrong: list[str] = field(default_factory=list)
+    scanned: dict[str, int] = field(default_factory=dict)
+    """What the leak scan has looked through, where another process did."""
 
     @property
     def over(self) -> float:
@@ -221,10 +216,11 @@ def run_faulted(on: Stage, command: str, fault: str, timeout: float) -> Faulted:
     """Prepare the command, run it with that fault, and judge what it left, with the fault gone."""
     untouched = on.there()
     prepare(on, command)
-    return _run_faulted(on, command, fault, timeout, untouched)
+    return run_prepared(on, command, fault, timeout, untouched)
 
 
-def _run_faulted(on: Stage, command: str, fault: str, timeout: float, untouched: set[str]) -> Faulted:
+def run_prepared(on: Stage, command: str, fault: str, timeout: float, untouched: set[str]) -> Faulted:
+    """The same where that is prepared already; `untouched` is the inventory before anything of ours was there."""
     before = on.there()
     on.world.fault(fault)
     ended = on.run(command, timeout)
@@ -232,162 +228,6 @@ def _run_faulted(on: Stage, command: str, fault: str, timeout: float, untouched:
     taken = sum(one.taken for one in faults)
     faults.clear()
     return Faulted(ended, taken, judge(on, command, timeout, ended, untouched, before))
-
-
-class Rehearsal:
-    """A world of one provider that is used again and again, and the moments at which the commands begin in it."""
-
-    LASTING = 900.0
-    """Seconds after which a world is made anew: what lasts an hour in it is not to run out."""
-
-    def __init__(self, server: ForkServer, provider: str) -> None:
-        self._server = server
-        self._end = time.monotonic() + self.LASTING
-        self._worlds = make_world(provider)
-        self._world = next(self._worlds)
-        self._untouched = inventory(self._world.cloud, self._world.akka)
-        self._empty = Moment(self._world)
-        self._onboarded: dict[str, Moment] = {}
-        self._outlived = False
-
-    @contextlib.contextmanager
-    def at_the_beginning(self, kind: str, command: str) -> Iterator[tuple[Stage, set[str]]]:
-        """A stage on which the command can be run, and the inventory before anything of ours was there.
-
-        Raises:
-            AssertionError: on leaving; something has leaked.
-            TimeoutError: a run from before is still at work.
-        """
-        on = Stage(self._world, KINDS[kind], self._server)
-        if command != "onboard" and kind not in self._onboarded:
-            self._onboarded[kind] = self._prepared(on)
-        (self._empty if command == "onboard" else self._onboarded[kind]).return_to()
-        yield on, self._untouched
-        self._outlived |= on.outlived
-        _scan(self._world)
-
-    @property
-    def over(self) -> bool:
-        """Whether there should be another one."""
-        return self._outlived or time.monotonic() > self._end
-
-    def close(self) -> None:
-        # What it would complain of has been looked for after each run.
-        with contextlib.suppress(AssertionError):
-            next(self._worlds, None)
-
-    def _prepared(self, on: Stage) -> Moment:
-        self._empty.return_to()
-        prepare(on, "rotate")
-        _scan(self._world)
-        # What the onboarding had in its hands must not come out of a later run either.
-        self._world.passwords += self._world.watched.secrets() - set(self._world.passwords)
-        self._world.said.clear()
-        self._world.watched.forget()
-        return Moment(self._world)
-
-
-class Rehearsals:
-    """One world of each provider, for the cases that a process runs one after the other.
-
-    Not several at once: the loops of two gRPC servers in one process take each other's events.
-    """
-
-    def __init__(self, server: ForkServer) -> None:
-        self._server = server
-        self._kept: dict[str, Rehearsal] = {}
-
-    @contextlib.contextmanager
-    def at_the_beginning(self, kind: str, command: str) -> Iterator[tuple[Stage, set[str]]]:
-        """As of a `Rehearsal`, in one that is good for it."""
-        provider = KINDS[kind].provider
-        if provider not in self._kept:
-            self._kept[provider] = Rehearsal(self._server, provider)
-        one = self._kept[provider]
-        try:
-            with one.at_the_beginning(kind, command) as beginning:
-                yield beginning
-        except BaseException:
-            self._kept.pop(provider).close()
-            raise
-        if one.over:
-            self._kept.pop(provider).close()
-
-    def close(self) -> None:
-        """End them all."""
-        while self._kept:
-            self._kept.popitem()[1].close()
-
-
-def _scan(world: World) -> None:
-    leaks = world.leaks()
-    assert leaks == [], leaks
-
-
-def run_case(rehearsals: Rehearsals, case: Case) -> Outcome:
-    """Run one case as in a world of its own, and look at what is left."""
-    outcome = Outcome(case)
-    try:
-        with rehearsals.at_the_beginning(case.kind, case.command) as (on, untouched):
-            faulted = _run_faulted(on, case.command, case.spec, case.timeout, untouched)
-            ended = faulted.ended
-            outcome.hit = faulted.taken > 0
-            outcome.code, outcome.seconds, outcome.said = ended.code, round(ended.seconds, 1), ended.err
-            outcome.wrong += faulted.wrong
-    except AssertionError as leak:
-        outcome.wrong.append(f"it leaks: {leak}")
-    except Exception as error:  # noqa: BLE001  - hours of other cases go on
-        outcome.wrong.append(f"it could not be tried: {error!r}")
-    return outcome
-
-
-class Workers:
-    """Processes that do things for this one, each one thing at a time.
-
-    Args:
-        server: what runs the product; all share it.
-        number: how many, most of which wait.
-    """
-
-    def __init__(self, server: ForkServer, number: int) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
-        self._pool = ProcessPoolExecutor(number, context, initializer=_begin, initargs=(server,))
-
-    def __enter__(self) -> Self:
-        self._pool.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def calls_of(self, kind: str, command: str) -> Future[dict[str, bool]]:
-        """See the function of that name."""
-        return self._pool.submit(_calls_of, kind, command)
-
-    def run_case(self, case: Case, *, until: float = math.inf) -> Future[Outcome | None]:
-        """See the function of that name; None if it has not begun at `until`, of the monotonic clock."""
-        return self._pool.submit(_run_case, case, until)
-
-
-def _begin(server: ForkServer) -> None:
-    global _server, _rehearsals
-    _server, _rehearsals = server, Rehearsals(server)
-    multiprocessing.util.Finalize(None, _rehearsals.close, exitpriority=0)
-
-
-def _calls_of(kind: str, command: str) -> dict[str, bool]:
-    return calls_of(_server, kind, command)
-
-
-def _run_case(case: Case, until: float) -> Outcome | None:
-    return run_case(_rehearsals, case) if time.monotonic() < until else None
-
-
-_server: ForkServer
-_rehearsals: Rehearsals
 
 
 # -- what must hold ------------------------------------------------------------------------------------------------

@@ -26,19 +26,18 @@ _IMAGES = (
 _DOCKER_HUB = {"index.docker.io": "registry-1.docker.io", "docker.io": "registry-1.docker.io"}
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 _SECONDS = 10.0
-_PATIENCE = 30.0
-"""How long a refusal is taken for a key that is still spreading."""
 
 
-def pulls(sandbox: Mapping[str, str], credential: AkkaCredential) -> bool:
+def pulls(sandbox: Mapping[str, str], credential: AkkaCredential, *, patience: float = 30.0) -> bool:
     """Whether the credential reads the manifest of the sandbox's image, from the server that it is for.
 
     Args:
         sandbox: the environment of the sandbox.
         credential: what Akka holds.
+        patience: for how many seconds a refusal is taken for a key that is still spreading.
     """
     puller = _Puller(sandbox, credential)
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + patience
     while not puller.reads_manifest():
         if time.monotonic() > end:
             return False
@@ -91,10 +90,13 @@ class _Puller:
     def _get(self, url: str, authorization: str) -> _Answer:
         to = urllib.parse.urlsplit(url)
         host = to.hostname or ""
-        address = next(one for pattern, one in self._addresses.items() if fnmatch.fnmatch(host, pattern))
+        known = [one for pattern, one in self._addresses.items() if fnmatch.fnmatch(host, pattern)]
+        if not known:
+            return _Answer(0, "", b"")  # nobody is there
+        address, _, port = known[0].partition(":")
         connection = http.client.HTTPSConnection(host)
         try:
-            plain = socket.create_connection((address.partition(":")[0], int(address.rpartition(":")[2])), _SECONDS)  # fmt: skip
+            plain = socket.create_connection((address, int(port)), _SECONDS)
             connection.sock = self._tls.wrap_socket(plain, server_hostname=host)
             headers = {"Accept": "*/*"} | ({"Authorization": authorization} if authorization else {})
             connection.request("GET", f"{to.path}?{to.query}" if to.query else to.path, headers=headers)

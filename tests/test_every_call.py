@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.every_call import COMMANDS, FAULTS, Case, Workers, selection
+from tests.every_call import COMMANDS, FAULTS, Case, selection
 from tests.fork_server import ForkServer
+from tests.rehearsals import Workers
 from tests.test_life import KINDS
 
 AT_ONCE = 6

@@ -11,8 +11,9 @@ import pytest
 
 from providers.docker_hub.emulator.api import HubApi
 from tests.conftest import World, fork_server
-from tests.every_call import COMMANDS, Rehearsal, run_faulted, stage
+from tests.every_call import COMMANDS, run_faulted, stage
 from tests.inventory import inventory
+from tests.rehearsals import Rehearsals
 from tests.rewinding import Held, Moment
 from tests.test_life import KINDS
 
@@ -20,27 +21,27 @@ PROVIDERS = {kind.provider: name for name, kind in KINDS.items()}
 """One kind of each."""
 
 
-@pytest.fixture(params=PROVIDERS)
-def rehearsal(request: pytest.FixtureRequest) -> Iterator[tuple[Rehearsal, str]]:
-    one = Rehearsal(fork_server(), request.param)
-    yield one, PROVIDERS[request.param]
+@pytest.fixture
+def rehearsals() -> Iterator[Rehearsals]:
+    one = Rehearsals(fork_server())
+    yield one
     one.close()
 
 
-def test_each_command_begins_where_it_did_before(rehearsal: tuple[Rehearsal, str]) -> None:
-    on, kind = rehearsal
-    seen: dict[str, list[tuple[set[str], int, list[str]]]] = {command: [] for command in COMMANDS}
+@pytest.mark.parametrize("kind", PROVIDERS.values())
+def test_each_command_begins_where_it_did_before(rehearsals: Rehearsals, kind: str) -> None:
+    seen: dict[str, list[object]] = {command: [] for command in COMMANDS}
     for command in (*COMMANDS, *reversed(COMMANDS)):
-        with on.at_the_beginning(kind, command) as (there, untouched):
+        with rehearsals.at_the_beginning(kind, command) as (there, untouched):
             assert there.world.said == []
-            begin = (there.there(), len(there.world.running.sandbox.log.calls))
+            assert (there.there() == untouched) == (command == "onboard")
+            begin, calls, changes = there.there(), len(there.world.running.sandbox.log.calls), there.world.changes()  # fmt: skip
             ended = there.run(command, 60)
             assert ended.code == 0, ended.err
             assert (there.there() == untouched) == (command == "offboard")
-            seen[command].append((*begin, sorted(there.world.changes()[begin[1] :])))
+            seen[command].append((begin, calls, sorted(there.world.changes()[len(changes) :])))
     for first, second in seen.values():
         assert first == second
-    assert seen["onboard"][0][0] < seen["rotate"][0][0]
 
 
 def test_a_call_that_hangs_and_its_fault_are_gone() -> None:

@@ -1,0 +1,213 @@
+"""Cases of `every_call` one after the other in the same world, which is put back to its beginning before each.
+
+Another sandbox for each case, and for most of them an onboarding, would take as long as the case itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import multiprocessing
+import multiprocessing.util
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from tests.conftest import FIGURES, make_world
+from tests.every_call import Case, Outcome, Stage, calls_of, prepare, run_prepared
+from tests.fork_server import ForkServer
+from tests.inventory import inventory
+from tests.rewinding import Moment
+from tests.test_life import KINDS
+
+
+class Rehearsal:
+    """A world of one provider, and the moments at which the commands begin in it.
+
+    Attributes:
+        untouched: the inventory before anything of ours is there.
+    """
+
+    LASTING = 900.0
+    """Seconds after which there should be another one: what lasts an hour in it is not to run out."""
+
+    def __init__(self, server: ForkServer, provider: str) -> None:
+        self._server = server
+        self._end = time.monotonic() + self.LASTING
+        self._worlds = make_world(provider)
+        self._world = next(self._worlds)
+        self.untouched = inventory(self._world.cloud, self._world.akka)
+        self._empty = Moment(self._world)
+        self._onboarded: dict[str, Moment] = {}
+
+    def begin(self, kind: str, command: str) -> Stage:
+        """The stage as it was before that command was ever run on it.
+
+        Raises:
+            TimeoutError: a call from before is still being answered.
+        """
+        on = Stage(self._world, KINDS[kind], self._server)
+        if command != "onboard" and kind not in self._onboarded:
+            self._onboarded[kind] = self._prepared(on)
+        (self._empty if command == "onboard" else self._onboarded[kind]).return_to()
+        return on
+
+    def scan(self) -> None:
+        """Look for what has leaked since it began.
+
+        Raises:
+            AssertionError: something has.
+        """
+        leaks = self._world.leaks()
+        assert leaks == [], leaks
+
+    @property
+    def is_old(self) -> bool:
+        """Whether there should be another one."""
+        return time.monotonic() > self._end
+
+    def close(self) -> None:
+        """End it."""
+        # What it would complain of has been looked for after each run.
+        with contextlib.suppress(AssertionError, TimeoutError):
+            next(self._worlds, None)
+
+    def _prepared(self, on: Stage) -> Moment:
+        self._empty.return_to()
+        prepare(on, "rotate")
+        self.scan()
+        # What the onboarding had in its hands must not come out of a later run either.
+        self._world.passwords += self._world.watched.secrets() - set(self._world.passwords)
+        self._world.said.clear()
+        self._world.watched.forget()
+        return Moment(self._world)
+
+
+class Rehearsals:
+    """One of each provider, for the cases that a process runs one after the other.
+
+    Not several at once: the loops of two gRPC servers in one process take each other's events.
+    """
+
+    def __init__(self, server: ForkServer) -> None:
+        self._server = server
+        self._kept: dict[str, Rehearsal] = {}
+
+    @contextlib.contextmanager
+    def at_the_beginning(self, kind: str, command: str) -> Iterator[tuple[Stage, set[str]]]:
+        """A stage on which the command can be run, and the inventory before anything of ours was there.
+
+        Raises:
+            AssertionError: on leaving; something has leaked.
+        """
+        provider = KINDS[kind].provider
+        try:
+            on = self._of(provider).begin(kind, command)
+        except TimeoutError:
+            self._drop(provider)
+            on = self._of(provider).begin(kind, command)
+        try:
+            yield on, self._of(provider).untouched
+            self._of(provider).scan()
+        except BaseException:
+            self._drop(provider)
+            raise
+        if on.outlived or self._of(provider).is_old:
+            self._drop(provider)
+
+    def close(self) -> None:
+        """End them all."""
+        for provider in list(self._kept):
+            self._drop(provider)
+
+    def _of(self, provider: str) -> Rehearsal:
+        if provider not in self._kept:
+            self._kept[provider] = Rehearsal(self._server, provider)
+        return self._kept[provider]
+
+    def _drop(self, provider: str) -> None:
+        self._kept.pop(provider).close()
+
+
+def run_case(rehearsals: Rehearsals, case: Case) -> Outcome:
+    """Run one case as in a world of its own, and look at what is left."""
+    outcome = Outcome(case)
+    try:
+        with rehearsals.at_the_beginning(case.kind, case.command) as (on, untouched):
+            faulted = run_prepared(on, case.command, case.spec, case.timeout, untouched)
+            ended = faulted.ended
+            outcome.hit = faulted.taken > 0
+            outcome.code, outcome.seconds, outcome.said = ended.code, round(ended.seconds, 1), ended.err
+            outcome.wrong += faulted.wrong
+    except AssertionError as leak:
+        outcome.wrong.append(f"it leaks: {leak}")
+    except Exception as error:  # noqa: BLE001  - hours of other cases go on
+        outcome.wrong.append(f"it could not be tried: {error!r}")
+    return outcome
+
+
+# -- in other processes --------------------------------------------------------------------------------------------
+
+
+class Workers:
+    """Processes that do things for this one, each one thing at a time.
+
+    Args:
+        server: what runs the product; all share it.
+        number: how many, most of which wait.
+    """
+
+    def __init__(self, server: ForkServer, number: int) -> None:
+        # Forked of one that has no threads: gRPC does not survive it with them.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        self._pool = ProcessPoolExecutor(number, context, initializer=_begin, initargs=(server,))
+
+    def __enter__(self) -> Self:
+        self._pool.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def calls_of(self, kind: str, command: str) -> Future[dict[str, bool]]:
+        """See the function of that name."""
+        return self._pool.submit(_calls_of, kind, command)
+
+    def run_case(self, case: Case, *, until: float = math.inf) -> Future[Outcome | None]:
+        """See the function of that name; None if it has not begun at `until`, of the monotonic clock."""
+        future = self._pool.submit(_run_case, case, until)
+        future.add_done_callback(_count)
+        return future
+
+
+_server: ForkServer
+_rehearsals: Rehearsals
+
+
+def _begin(server: ForkServer) -> None:
+    global _server, _rehearsals
+    _server, _rehearsals = server, Rehearsals(server)
+    multiprocessing.util.Finalize(None, _rehearsals.close, exitpriority=0)
+
+
+def _calls_of(kind: str, command: str) -> dict[str, bool]:
+    return calls_of(_server, kind, command)
+
+
+def _run_case(case: Case, until: float) -> Outcome | None:
+    if time.monotonic() > until:
+        return None
+    before = dict(vars(FIGURES))
+    outcome = run_case(_rehearsals, case)
+    outcome.scanned = {name: count - before[name] for name, count in vars(FIGURES).items()}
+    return outcome
+
+
+def _count(future: Future[Outcome | None]) -> None:
+    if not future.cancelled() and not future.exception() and (outcome := future.result()):
+        FIGURES.add(outcome.scanned)

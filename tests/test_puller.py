@@ -1,0 +1,29 @@
+"""The suites' own puller tells what pulls from what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from bootstrap.sandbox.akka import AkkaCredential
+from tests.conftest import fork_server
+from tests.every_call import prepare, stage
+from tests.puller import pulls
+from tests.test_life import KINDS
+
+OTHERS: dict[str, Callable[[AkkaCredential], AkkaCredential]] = {
+    "another password": lambda held: replace(held, password=held.password[::-1]),
+    "another user": lambda held: replace(held, username="nobody"),
+    "another server": lambda held: replace(held, server="https://registry.elsewhere.example/v2/"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_akka_holds_pulls_and_nothing_else_does(kind: str) -> None:
+    with stage(fork_server(), kind) as on:
+        prepare(on, "rotate")
+        held, sandbox = on.world.held(on.held() or ""), on.world.running.environment
+        assert pulls(sandbox, held)
+        assert [name for name, other in OTHERS.items() if pulls(sandbox, other(held), patience=0)] == []
