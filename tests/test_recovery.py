@@ -8,6 +8,7 @@ import functools
 import json
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -230,15 +231,20 @@ def _keys(victim: Victim) -> dict[str, str]:
 
 @pytest.mark.full
 @pytest.mark.parametrize(("kind", "command"), SWITCHED)
-def test_a_key_that_a_lost_rotation_replaced_is_taken_out_of_use(kind: str, command: str) -> None:
+def test_a_key_that_a_lost_rotation_replaced_is_taken_out_of_use(
+    kind: str, command: str, tmp_path: Path
+) -> None:
     with scene(fork_server(), kind, command) as victim:
         old = victim.life.link.key_id
         assert victim.killed(REGISTERED)
         registered = victim.life.link.key_id
         # Whichever command comes next does it, not only the same.
-        done = victim.life.onboard("--output", "json")
+        trail = tmp_path / "audit.jsonl"
+        done = victim.life.onboard("--output", "json", "--audit", str(trail))
         assert done.code == 0, done.text
         assert victim.life.link.key_id == registered != old
+        (change,) = map(json.loads, trail.read_text().splitlines())
+        assert (change["step"], change["outcome"], change["as"]) == ("recovery", "undone", done.json["as"])
         assert any(old in undone for undone in done.json["undone"])
         if command == "rotate":
             assert _keys(victim)[old].endswith("disabled=True")
@@ -311,6 +317,21 @@ def test_an_offboarding_that_was_lost_twice_is_ended_by_the_third() -> None:
         done = victim.run()
         assert done.code == 0, done.text
         assert victim.life.there() == victim.life.before
+
+
+@pytest.mark.full
+def test_a_replaced_key_that_another_record_names_outlives_a_lost_offboarding() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        life = victim.life
+        assert victim.run().code == 0
+        first, held = life.link.key_id, life.world.held(life.name)
+        life.world.akka.projects["billing"].put_credential("copied", held, life.world.running.sandbox.now())
+        assert life.command("rotate", life.name).code == 0
+        victim.command, victim.name = "offboard", life.name
+        assert victim.killed(Point("akka.secrets.delete", 1, "after"))
+        done = life.onboard()
+        assert done.code == 0, done.text
+        assert set(_keys(victim)) == {first, life.link.key_id}
 
 
 @pytest.mark.full
@@ -568,7 +589,33 @@ def test_a_key_that_akka_may_hold_stays_when_the_cli_goes_away(command: str) -> 
 
 
 @pytest.mark.full
-def test_a_record_that_another_run_has_put_there_meanwhile_is_not_taken_away() -> None:
+def test_a_key_that_akka_may_hold_stays_where_its_list_shows_an_older_one() -> None:
+    """Somebody had taken that away; it may be there again, or the list lags. Either way nobody knows of the new one."""
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        world, name, older = victim.life.world, victim.name, victim.life.world.held(victim.name)
+        for words in (("docker", "remove-credentials"), ("secrets", "delete")):
+            command = [str(world.akka.cli), *words, name, "--project=shop"]
+            subprocess.run(command, env=world.running.process_environment(), check=True, capture_output=True)
+        there = set(_keys(victim))
+        shows = _Meanwhile("akka.docker.list-credentials", "slow")
+        shows.happens = partial(
+            world.akka.projects["shop"].put_credential, name, older, world.running.sandbox.now()
+        )
+        faults = world.running.sandbox.faults.faults
+        with _meanwhile(victim, "akka.docker.add-credentials", lambda: faults.append(shows)):
+            told = victim.life.onboard()
+        assert told.code == 6, told.text
+        assert "though it shows an older one" in told.err
+        assert there < set(_keys(victim))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("call", "how"), [("akka.docker.add-credentials", {"status": 403}), ("iam.CreateServiceAccountKey", {})]
+)
+def test_a_record_that_another_run_has_put_there_meanwhile_is_not_taken_away(
+    call: str, how: dict[str, int]
+) -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
         world = victim.life.world
         theirs = AkkaCredential(
@@ -578,7 +625,7 @@ def test_a_record_that_another_run_has_put_there_meanwhile_is_not_taken_away() -
         register = partial(
             world.akka.projects["shop"].put_credential, name, theirs, world.running.sandbox.now()
         )
-        with _meanwhile(victim, "akka.docker.add-credentials", register, status=403):
+        with _meanwhile(victim, call, register, **how):
             failed = victim.run()
         assert failed.code == 1, failed.text
         assert world.held(name).password == "theirs"
@@ -858,6 +905,7 @@ def test_an_undo_that_fails_as_nobody_foresaw_stops_no_other_and_is_told(
         assert SAID not in failed.text
         assert "could not be undone" in failed.err
         assert f"remove it with: {command}" in failed.err
+        assert "KEY_ID" not in failed.err
         left = {line for line in victim.life.there() - victim.life.before if "google's own" not in line}
         if step.endswith("HandoffStep"):
             assert len(left) == 3, left  # Akka may hold the key, so it stays with all that it needs
@@ -942,6 +990,23 @@ def test_a_role_whose_repository_is_gone_needs_no_undoing() -> None:
         text = _fails_while(victim, repositories.clear)
         assert "took roles/" not in text
         assert not [line for line in victim.life.there() if "akka-docker-reader" in line], text
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "artifactregistry.GetIamPolicy=404",
+        "iam.DeleteServiceAccount=lost",
+        "iam.DeleteServiceAccountKey=lost",
+    ],
+)
+def test_one_answer_that_is_wrong_or_lost_while_it_is_undone_leaves_nothing_behind(fault: str) -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        text = _fails_while(victim, partial(victim.life.world.fault, fault))
+        assert victim.life.there() == victim.life.before, text
+        assert "undone: took roles/artifactregistry.reader" in text
+        assert "undone: deleted the service account" in text
 
 
 @pytest.mark.full
