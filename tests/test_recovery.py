@@ -420,6 +420,7 @@ def test_what_a_lost_run_made_beside_its_key_goes_if_the_next_one_fails(kind: st
         failed = victim.run()
         assert failed.code == 1, failed.text
         assert victim.life.there() == victim.life.before
+        assert "did not end; clearing up after it" in failed.err
         assert re.search(f"undone: (deleted key|removed|removed secret) {lost}", failed.err)
 
 
@@ -718,8 +719,9 @@ def test_keys_of_another_identity_are_not_this_ones_to_retire() -> None:
         assert victim.run().code == 0
         first = set(_keys(victim))
         life.world.fault("iam.DeleteServiceAccountKey=403*forever")
-        done = life.onboard(*ANOTHER)
+        done = life.onboard(*ANOTHER, "--output", "json")
         assert done.code == 6, done.text
+        assert done.json["changed"]
         assert all(f"keys delete {key}" in done.err for key in first), done.text
 
 
