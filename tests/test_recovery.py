@@ -188,13 +188,17 @@ def test_what_a_cloud_says_is_gone_and_still_shows_is_named(kind: str, call: str
         _all_is_named(victim, done.text, life.there() - left)
 
 
-def test_a_role_that_could_not_be_taken_back_is_named_as_google_shows_it_then() -> None:
+def test_a_role_that_could_not_be_taken_back_is_named_as_google_shows_it_then(tmp_path: Path) -> None:
     """Its account is deleted all the same, and what takes the role from the account does not take it from that."""
     with scene(fork_server(), "gcr", "onboard") as victim:
         victim.life.world.fault(REFUSED)
         victim.life.world.fault("artifactregistry.SetIamPolicy#2=403")
+        trail = tmp_path / "audit.jsonl"
+        victim.more = ("--audit", str(trail))
         failed = victim.run()
         assert failed.code == 6, failed.text
+        changes = [json.loads(line) for line in trail.read_text().splitlines()]
+        assert [one["step"] for one in changes if one["outcome"] == "left over"] == ["grant"]
         (left,) = victim.life.there() - victim.life.before
         assert "deleted:serviceAccount:akka-docker-reader@" in left
         _all_is_named(victim, failed.text, victim.life.before)
@@ -453,6 +457,7 @@ def test_of_each_change_that_was_undone_the_trail_and_the_answer_tell(tmp_path: 
         ]  # fmt: skip
         (made,) = (one for one in changes if one.get("step") == "key" and one["outcome"] == "done")
         assert made["key_id"] in failed.json["undone"][1]
+        assert all(f"undone: {what}" in failed.err for what in failed.json["undone"])
 
 
 # -- what else may stand in the way ------------------------------------------------------------------------------------
@@ -548,10 +553,12 @@ def test_an_identity_for_which_another_machine_has_made_a_key_meanwhile_stays() 
         with _meanwhile(
             victim, "akka.docker.add-credentials", lambda: state.add_key(state.account(ACCOUNT), public), status=403
         ):  # fmt: skip
+            victim.more = ("--output", "json")
             failed = victim.run()
         assert failed.code == 1, failed.text
         (theirs,) = _keys(victim)
         assert failed.err.count(f"this stays, since key {theirs} needs it") == 2
+        assert sum(f"since key {theirs} needs it" in notice for notice in failed.json["notices"]) == 2
         left = victim.life.there() - victim.life.before
         assert sum(line.startswith(("google account", "google binding")) for line in left) == 2
         # It is the other run's now, and no more this one's to undo.
