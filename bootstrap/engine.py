@@ -442,7 +442,7 @@ class Run:
         Raises:
             Refused: Akka or the cloud cannot be asked.
         """
-        await self._examination.connect()
+        self.outcome.who = await self._examination.connect()
         if problems := await self._examination.akka_problems():
             raise Refused(problems)
         self._notice(f"Run {lost.run_id} of {lost.begun} did not end; clearing up after it.")

@@ -8,6 +8,7 @@ import functools
 import json
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -187,13 +188,17 @@ def test_what_a_cloud_says_is_gone_and_still_shows_is_named(kind: str, call: str
         _all_is_named(victim, done.text, life.there() - left)
 
 
-def test_a_role_that_could_not_be_taken_back_is_named_as_google_shows_it_then() -> None:
+def test_a_role_that_could_not_be_taken_back_is_named_as_google_shows_it_then(tmp_path: Path) -> None:
     """Its account is deleted all the same, and what takes the role from the account does not take it from that."""
     with scene(fork_server(), "gcr", "onboard") as victim:
         victim.life.world.fault(REFUSED)
         victim.life.world.fault("artifactregistry.SetIamPolicy#2=403")
+        trail = tmp_path / "audit.jsonl"
+        victim.more = ("--audit", str(trail))
         failed = victim.run()
         assert failed.code == 6, failed.text
+        changes = [json.loads(line) for line in trail.read_text().splitlines()]
+        assert [one["step"] for one in changes if one["outcome"] == "left over"] == ["grant"]
         (left,) = victim.life.there() - victim.life.before
         assert "deleted:serviceAccount:akka-docker-reader@" in left
         _all_is_named(victim, failed.text, victim.life.before)
@@ -230,15 +235,20 @@ def _keys(victim: Victim) -> dict[str, str]:
 
 @pytest.mark.full
 @pytest.mark.parametrize(("kind", "command"), SWITCHED)
-def test_a_key_that_a_lost_rotation_replaced_is_taken_out_of_use(kind: str, command: str) -> None:
+def test_a_key_that_a_lost_rotation_replaced_is_taken_out_of_use(
+    kind: str, command: str, tmp_path: Path
+) -> None:
     with scene(fork_server(), kind, command) as victim:
         old = victim.life.link.key_id
         assert victim.killed(REGISTERED)
         registered = victim.life.link.key_id
         # Whichever command comes next does it, not only the same.
-        done = victim.life.onboard("--output", "json")
+        trail = tmp_path / "audit.jsonl"
+        done = victim.life.onboard("--output", "json", "--audit", str(trail))
         assert done.code == 0, done.text
         assert victim.life.link.key_id == registered != old
+        (change,) = map(json.loads, trail.read_text().splitlines())
+        assert (change["step"], change["outcome"], change["as"]) == ("recovery", "undone", done.json["as"])
         assert any(old in undone for undone in done.json["undone"])
         if command == "rotate":
             assert _keys(victim)[old].endswith("disabled=True")
@@ -314,6 +324,21 @@ def test_an_offboarding_that_was_lost_twice_is_ended_by_the_third() -> None:
 
 
 @pytest.mark.full
+def test_a_replaced_key_that_another_record_names_outlives_a_lost_offboarding() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        life = victim.life
+        assert victim.run().code == 0
+        first, held = life.link.key_id, life.world.held(life.name)
+        life.world.akka.projects["billing"].put_credential("copied", held, life.world.running.sandbox.now())
+        assert life.command("rotate", life.name).code == 0
+        victim.command, victim.name = "offboard", life.name
+        assert victim.killed(Point("akka.secrets.delete", 1, "after"))
+        done = life.onboard()
+        assert done.code == 0, done.text
+        assert set(_keys(victim)) == {first, life.link.key_id}
+
+
+@pytest.mark.full
 def test_keys_of_a_lost_offboarding_that_cannot_be_deleted_are_named() -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
         life = victim.life
@@ -323,9 +348,10 @@ def test_keys_of_a_lost_offboarding_that_cannot_be_deleted_are_named() -> None:
         old = set(_keys(victim))
         assert victim.killed(Point("akka.secrets.delete", 1, "after"))
         life.world.fault("iam.DeleteServiceAccountKey=403*forever")
-        told = life.onboard()
+        told = life.onboard("--output", "json")
         assert told.code == 6, told.text
-        assert all(f"keys delete {key}" in told.err for key in old), told.text
+        commands = [left["command"] for left in told.json["left_over"]]
+        assert all(any(f"keys delete {key}" in command for command in commands) for key in old), told.text
 
 
 ANOTHER = ("--service-account", "akka-second-reader", "--replace")
@@ -399,6 +425,7 @@ def test_what_a_lost_run_made_beside_its_key_goes_if_the_next_one_fails(kind: st
         failed = victim.run()
         assert failed.code == 1, failed.text
         assert victim.life.there() == victim.life.before
+        assert "did not end; clearing up after it" in failed.err
         assert re.search(f"undone: (deleted key|removed|removed secret) {lost}", failed.err)
 
 
@@ -430,6 +457,7 @@ def test_of_each_change_that_was_undone_the_trail_and_the_answer_tell(tmp_path: 
         ]  # fmt: skip
         (made,) = (one for one in changes if one.get("step") == "key" and one["outcome"] == "done")
         assert made["key_id"] in failed.json["undone"][1]
+        assert all(f"undone: {what}" in failed.err for what in failed.json["undone"])
 
 
 # -- what else may stand in the way ------------------------------------------------------------------------------------
@@ -525,10 +553,12 @@ def test_an_identity_for_which_another_machine_has_made_a_key_meanwhile_stays() 
         with _meanwhile(
             victim, "akka.docker.add-credentials", lambda: state.add_key(state.account(ACCOUNT), public), status=403
         ):  # fmt: skip
+            victim.more = ("--output", "json")
             failed = victim.run()
         assert failed.code == 1, failed.text
         (theirs,) = _keys(victim)
         assert failed.err.count(f"this stays, since key {theirs} needs it") == 2
+        assert sum(f"since key {theirs} needs it" in notice for notice in failed.json["notices"]) == 2
         left = victim.life.there() - victim.life.before
         assert sum(line.startswith(("google account", "google binding")) for line in left) == 2
         # It is the other run's now, and no more this one's to undo.
@@ -568,7 +598,33 @@ def test_a_key_that_akka_may_hold_stays_when_the_cli_goes_away(command: str) -> 
 
 
 @pytest.mark.full
-def test_a_record_that_another_run_has_put_there_meanwhile_is_not_taken_away() -> None:
+def test_a_key_that_akka_may_hold_stays_where_its_list_shows_an_older_one() -> None:
+    """Somebody had taken that away; it may be there again, or the list lags. Either way nobody knows of the new one."""
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        world, name, older = victim.life.world, victim.name, victim.life.world.held(victim.name)
+        for words in (("docker", "remove-credentials"), ("secrets", "delete")):
+            command = [str(world.akka.cli), *words, name, "--project=shop"]
+            subprocess.run(command, env=world.running.process_environment(), check=True, capture_output=True)
+        there = set(_keys(victim))
+        shows = _Meanwhile("akka.docker.list-credentials", "slow")
+        shows.happens = partial(
+            world.akka.projects["shop"].put_credential, name, older, world.running.sandbox.now()
+        )
+        faults = world.running.sandbox.faults.faults
+        with _meanwhile(victim, "akka.docker.add-credentials", lambda: faults.append(shows)):
+            told = victim.life.onboard()
+        assert told.code == 6, told.text
+        assert "though it shows an older one" in told.err
+        assert there < set(_keys(victim))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("call", "how"), [("akka.docker.add-credentials", {"status": 403}), ("iam.CreateServiceAccountKey", {})]
+)
+def test_a_record_that_another_run_has_put_there_meanwhile_is_not_taken_away(
+    call: str, how: dict[str, int]
+) -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
         world = victim.life.world
         theirs = AkkaCredential(
@@ -578,7 +634,7 @@ def test_a_record_that_another_run_has_put_there_meanwhile_is_not_taken_away() -
         register = partial(
             world.akka.projects["shop"].put_credential, name, theirs, world.running.sandbox.now()
         )
-        with _meanwhile(victim, "akka.docker.add-credentials", register, status=403):
+        with _meanwhile(victim, call, register, **how):
             failed = victim.run()
         assert failed.code == 1, failed.text
         assert world.held(name).password == "theirs"
@@ -671,8 +727,9 @@ def test_keys_of_another_identity_are_not_this_ones_to_retire() -> None:
         assert victim.run().code == 0
         first = set(_keys(victim))
         life.world.fault("iam.DeleteServiceAccountKey=403*forever")
-        done = life.onboard(*ANOTHER)
+        done = life.onboard(*ANOTHER, "--output", "json")
         assert done.code == 6, done.text
+        assert done.json["changed"]
         assert all(f"keys delete {key}" in done.err for key in first), done.text
 
 
@@ -858,6 +915,7 @@ def test_an_undo_that_fails_as_nobody_foresaw_stops_no_other_and_is_told(
         assert SAID not in failed.text
         assert "could not be undone" in failed.err
         assert f"remove it with: {command}" in failed.err
+        assert "KEY_ID" not in failed.err
         left = {line for line in victim.life.there() - victim.life.before if "google's own" not in line}
         if step.endswith("HandoffStep"):
             assert len(left) == 3, left  # Akka may hold the key, so it stays with all that it needs
@@ -942,6 +1000,23 @@ def test_a_role_whose_repository_is_gone_needs_no_undoing() -> None:
         text = _fails_while(victim, repositories.clear)
         assert "took roles/" not in text
         assert not [line for line in victim.life.there() if "akka-docker-reader" in line], text
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "artifactregistry.GetIamPolicy=404",
+        "iam.DeleteServiceAccount=lost",
+        "iam.DeleteServiceAccountKey=lost",
+    ],
+)
+def test_one_answer_that_is_wrong_or_lost_while_it_is_undone_leaves_nothing_behind(fault: str) -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        text = _fails_while(victim, partial(victim.life.world.fault, fault))
+        assert victim.life.there() == victim.life.before, text
+        assert "undone: took roles/artifactregistry.reader" in text
+        assert "undone: deleted the service account" in text
 
 
 @pytest.mark.full
