@@ -263,8 +263,9 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if FIGURES.processes:
         terminalreporter.write_line(f"leak scan: {FIGURES}")
-        for what, number in sorted(COUNTS.items()):
-            terminalreporter.write_line(f"{what}: {number}")
-        if path := os.environ.get("PULLKEY_TESTS_FIGURES"):
-            figures = {"leaks": vars(FIGURES), "counts": dict(COUNTS)}
-            Path(path).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    for what, number in COUNTS.items():
+        terminalreporter.write_line(f"{what}: {number}")
+    path = os.environ.get("PULLKEY_TESTS_FIGURES")
+    if path and (FIGURES.processes or COUNTS):
+        figures = {"leaks": vars(FIGURES), "counts": dict(COUNTS)}
+        Path(path).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

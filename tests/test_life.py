@@ -148,7 +148,10 @@ def test_a_whole_life_leaves_nothing_of_ours_and_takes_nothing_of_others(life: L
 def test_a_second_run_changes_nothing(life: Life) -> None:
     assert life.onboard().code == 0
     changes, there = len(life.world.changes()), life.there()
-    again = life.onboard("--output", "json")
+    # A password that was brought cannot be compared with Akka's: one that is given again is handed on again.
+    brought = () if life.kind.minted else ("--password-stdin",)
+    options = [one for one in life.kind.onboarding if one not in brought]
+    again = life.world.onboard(*options, "--output", "json", stdin=None if brought else life.kind.stdin)
     more = life.world.changes()[changes:]
     count("idempotence", {"second runs": 1, "calls of them that change something": len(more)})
     assert again.code == 0, again.text
