@@ -111,7 +111,12 @@ def test_a_key_that_another_run_made_while_this_one_registered_is_named(gcr: Wor
 
 
 def test_a_record_over_ours_whose_key_is_gone_is_written_over(gcr: World) -> None:
-    meanwhile(gcr, "akka.docker.add-credentials", lambda: registers(gcr, "0" * 40), 0.05)
+    # Before the reading back.
+    meanwhile(
+        gcr,
+        "akka.docker.add-credentials",
+        lambda: meanwhile(gcr, "akka.docker.list-credentials", lambda: registers(gcr, "0" * 40)),
+    )
 
     done = gcr.onboard("--output", "json")
 
