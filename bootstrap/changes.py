@@ -174,14 +174,10 @@ class Changes:
         """What a person would type to undo a step."""
         if step.name == "key":
             return self._session.delete_key_command(entry.known.get("key_id") or "KEY_ID")
-        command = filled_in(_first_line(step.script().undo), self._session.script_variables())
+        command = filled_in(step.script().undo.partition("\n")[0], self._session.script_variables())
         # What only a whole script knows nobody can type; but the journal stays, and the next run clears up by it.
         return self._wishes.command if not command or "$" in command else command
 
     def _record(self, step: Step, entry: Entry, what: str, outcome: str) -> None:
         key_id = entry.known.get("key_id") or ""
         self._context.audit(Change(step.name, what, outcome, str(key_id), self._outcome.who))
-
-
-def _first_line(script: str) -> str:
-    return next((line for line in script.splitlines() if line and not line.startswith("#")), "")

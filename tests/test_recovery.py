@@ -440,6 +440,38 @@ def test_a_role_of_a_run_that_fails_goes_although_its_identity_has_keys_from_bef
 
 
 @pytest.mark.full
+def test_a_role_goes_again_although_akka_holds_a_key_of_an_account_that_was_given() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        life = victim.life
+        state = life.world.cloud.state
+        state.add_account("acme-shop", "puller", created=state.now() - dt.timedelta(days=1))
+        victim.more = ("--service-account", "puller@acme-shop.iam.gserviceaccount.com")
+        assert victim.run().code == 0
+        granted = state.repository("acme-shop", "europe-west1", "containers").policy
+        without = granted.read(3)
+        del without.bindings[:]
+        granted.write(without, audit_configs=False, now=state.now())
+        there = life.there()
+        victim.more = (*victim.more, "--new-key")
+        life.world.fault(REFUSED)
+        failed = victim.run()
+        assert failed.code == 1, failed.text
+        assert life.there() == there, failed.text
+
+
+@pytest.mark.full
+def test_an_identity_goes_although_its_key_could_not_be_deleted() -> None:
+    """The key is this run's own, so it is no other's that would need the identity; and goes with it."""
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        victim.life.world.fault(REFUSED)
+        victim.life.world.fault("iam.DeleteServiceAccountKey=403*forever")
+        failed = victim.run()
+        assert failed.code == 6, failed.text
+        assert "this stays" not in failed.err
+        assert victim.life.there() == victim.life.before, failed.text
+
+
+@pytest.mark.full
 def test_of_each_change_that_was_undone_the_trail_and_the_answer_tell(tmp_path: Path) -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
         victim.life.world.fault(REFUSED)

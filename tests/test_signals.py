@@ -64,6 +64,20 @@ def test_a_key_that_was_on_its_way_when_a_signal_came_is_waited_for_and_taken_ba
 
 
 @pytest.mark.full
+def test_a_signal_while_a_lost_runs_key_is_deleted_waits_for_that() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        there = victim.life.there()
+        assert victim.killed(Point("akka.docker.add-credentials", 1, "before"))
+        with victim.held_at("iam.DeleteServiceAccountKey#1=slow=1.5") as (_, ending):
+            victim.signal(signal.SIGTERM)
+            ended = ending.result()
+        assert ended.code == 130, ended.text
+        assert "Interrupted: " in ended.err
+        assert "undone: deleted key" in ended.err
+        assert victim.life.there() == there, ended.text
+
+
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("fault", "seconds"),
     [
