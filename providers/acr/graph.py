@@ -217,20 +217,26 @@ class Graph:
 
     # -- applications --------------------------------------------------------------------------------------------
 
-    async def seen_application(self, *, app_id: str = "", unique_name: str = "") -> Application | None:
-        """An application by either of its names, as it was when this command last looked."""
+    async def seen_application(
+        self, *, app_id: str = "", unique_name: str = "", expected: bool = False
+    ) -> Application | None:
+        """An application by either of its names, as it was when this command last looked.
+
+        Whoever knows its id has that from somewhere, so it is expected to be there: one answer that there is none may be
+        of a server that lags.
+        """
         if app_id:
-            return await self._facts.get(("app", app_id), lambda: self._expected(app_id))
-        return await self._facts.get(
-            ("name", unique_name), lambda: self.application_by_unique_name(unique_name)
-        )
+            return await self._facts.get(
+                ("app", app_id), lambda: surely(lambda: self.application_by_app_id(app_id))
+            )
+
+        async def named() -> Application | None:
+            return await self.application_by_unique_name(unique_name)
+
+        return await self._facts.get(("name", unique_name), lambda: surely(named) if expected else named())
 
     async def seen_principal(self, app_id: str) -> Principal | None:
         return await self._facts.get(("principal", app_id), lambda: self.principal(app_id))
-
-    async def _expected(self, app_id: str) -> Application | None:
-        """Whoever knows the id has it from somewhere: one answer that there is none may be of a server that lags."""
-        return await surely(lambda: self.application_by_app_id(app_id))
 
     async def application_by_unique_name(self, unique_name: str) -> Application | None:
         one = self._client.applications_with_unique_name(unique_name)

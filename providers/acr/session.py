@@ -35,7 +35,7 @@ from providers.acr.steps import (
     busy,
     is_derived,
 )
-from providers.acr.target import AcrTarget
+from providers.acr.target import AcrTarget, is_guid
 
 # The directory's clock and ours differ, and a lifetime that is a second too long is refused.
 _CLOCK_MARGIN = dt.timedelta(minutes=5)
@@ -78,8 +78,18 @@ class AcrSession(RegistrySession):
         if target.app_id:
             self.known = await graph.seen_application(app_id=target.app_id)
         else:
-            self.known = await graph.seen_application(unique_name=target.unique_name)
+            self.known = await graph.seen_application(
+                unique_name=target.unique_name, expected=await self._is_recorded()
+            )
         return self.known
+
+    async def _is_recorded(self) -> bool:
+        """Whether Akka's record says that there is the application."""
+        try:
+            held = await self.context.held_credential()
+        except PullkeyError:
+            return False
+        return held is not None and held.link is not None and is_guid(held.username)
 
     async def _seen(self) -> Application | None:
         graph, target = self.cloud.graph, self.target
@@ -195,9 +205,11 @@ class AcrSession(RegistrySession):
 
     async def _applications_of_that_name(self) -> list[Application]:
         try:
-            return await self.cloud.graph.applications_named(self.target.app_name)
+            found = await self.cloud.graph.applications_named(self.target.app_name)
         except CallRefused:
             return []
+        # One that bears the mark is pullkey's: another server has not shown it yet.
+        return [one for one in found if one.unique_name != self.target.unique_name]
 
     async def _policy_of_passwords(self) -> PasswordPolicy:
         return await self.cloud.graph.password_policy()
