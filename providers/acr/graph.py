@@ -218,12 +218,16 @@ class Graph:
     # -- applications --------------------------------------------------------------------------------------------
 
     async def seen_application(
-        self, *, app_id: str = "", unique_name: str = "", expected: bool = False
+        self,
+        *,
+        app_id: str = "",
+        unique_name: str = "",
+        expected: Callable[[], Awaitable[bool]] | None = None,
     ) -> Application | None:
         """An application by either of its names, as it was when this command last looked.
 
-        Whoever knows its id has that from somewhere, so it is expected to be there: one answer that there is none may be
-        of a server that lags.
+        Where it is expected to be there, one answer that there is none may be of a server that lags. Whoever knows its id
+        has that from somewhere; of a name, `expected` tells.
         """
         if app_id:
             return await self._facts.get(
@@ -231,9 +235,12 @@ class Graph:
             )
 
         async def named() -> Application | None:
-            return await self.application_by_unique_name(unique_name)
+            found = await self.application_by_unique_name(unique_name)
+            if found is None and expected is not None and await expected():
+                return await surely(lambda: self.application_by_unique_name(unique_name))
+            return found
 
-        return await self._facts.get(("name", unique_name), lambda: surely(named) if expected else named())
+        return await self._facts.get(("name", unique_name), named)
 
     async def seen_principal(self, app_id: str) -> Principal | None:
         return await self._facts.get(("principal", app_id), lambda: self.principal(app_id))

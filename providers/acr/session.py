@@ -79,7 +79,7 @@ class AcrSession(RegistrySession):
             self.known = await graph.seen_application(app_id=target.app_id)
         else:
             self.known = await graph.seen_application(
-                unique_name=target.unique_name, expected=await self._is_recorded()
+                unique_name=target.unique_name, expected=self._is_recorded
             )
         return self.known
 
