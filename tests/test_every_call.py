@@ -43,6 +43,8 @@ def test_a_call_that_fails_harms_nobody_and_leaves_nothing(workers: Workers, pro
         Case("acr-token", "onboard", "entra.GetToken#1", "types", forever=False),
         Case("docker-hub-user", "offboard", "hub.GetAccessToken#1", "404", forever=True),
         Case("acr-token", "rotate", "akka.docker.add-credentials#1", "hang", forever=True),
+        Case("acr-token", "rotate", "arm.GetToken#3", "404", forever=True),
+        Case("private", "offboard", "akka.docker.list-credentials#1", "stale", forever=False),
     ],
     ids=str,
 )

@@ -508,6 +508,7 @@ def offboard(**values: Any) -> int:
 async def _offboard(values: Mapping[str, Any], secret: Secret | None) -> int:
     from bootstrap.behind import known_names
     from bootstrap.documents import as_text, results_document
+    from bootstrap.waiting import surely
 
     documents: list[Mapping[str, Any]] = []
 
@@ -516,7 +517,15 @@ async def _offboard(values: Mapping[str, Any], secret: Secret | None) -> int:
 
     async with _opened(values) as command:
         name = values["name"]
-        credentials = await command.akka.credentials() if name else []
+        credentials: Sequence[HeldCredential] = []
+
+        async def listed() -> bool | None:
+            nonlocal credentials
+            credentials = await command.akka.credentials()
+            return name in [held.name for held in credentials] or None
+
+        if name:
+            await surely(listed)
         if not name or name in [held.name for held in credentials]:
             code = await _each(command, values, one)
         elif (lost := _left_behind(command, name)) is not None:

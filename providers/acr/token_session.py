@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Collection, Mapping
 
 from bootstrap.common_steps import same_server
-from bootstrap.errors import Problem, ProblemKind, PullkeyError
+from bootstrap.errors import Problem, ProblemKind, PullkeyError, StepFailed
 from bootstrap.handshake import Attempt, Probe, Verdict
 from bootstrap.link import KeyLink
 from bootstrap.once import Once
@@ -214,6 +214,8 @@ class TokenSession(RegistrySession):
 
     async def delete_key(self, key_id: str) -> bool:
         token = await self.token_now()
+        if token is None and self.credential is not None:
+            raise StepFailed(f"Azure does not show the token {self.target.token_name}, of which this run has just made a password", mend=self.delete_key_command(key_id))  # fmt: skip
         found = token.password(key_id) if token else None
         if token is None or found is None:
             return False
