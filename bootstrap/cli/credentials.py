@@ -524,9 +524,7 @@ async def _offboard(values: Mapping[str, Any], secret: Secret | None) -> int:
             credentials = await command.akka.credentials()
             return name in [held.name for held in credentials] or None
 
-        if name:
-            await surely(listed)
-        if not name or name in [held.name for held in credentials]:
+        if not name or await surely(listed):
             code = await _each(command, values, one)
         elif (lost := _left_behind(command, name)) is not None:
             command.reporter.notice("An earlier run had begun to remove it; going on with that.")
