@@ -369,10 +369,20 @@ class TestLocating:
         }
         assert shop.locate(shop.held()).repository == "containers"
 
-    def test_an_account_that_may_not_be_seen_is_not_ours(self, shop: Shop) -> None:
-        shop.world.cloud.state.denied_permissions.add("iam.serviceAccounts.get")
-        assert shop.locate(shop.held()).account_given
+    def test_whose_an_account_is_that_may_not_be_seen_is_not_guessed(self, shop: Shop) -> None:
+        denied = shop.world.cloud.state.denied_permissions
+        denied.add("iam.serviceAccounts.get")
+        target = shop.locate(shop.held())
         assert shop.removal("identity").fate is Fate.UNSEEN
+        assert shop.removal("grant").fate is Fate.UNSEEN
+        denied.clear()
+
+        async def ask(session: GcrSession) -> Removal | None:
+            return await session.steps[0].removal()
+
+        removal = with_session(target, ask)
+        assert removal is not None
+        assert removal.fate is Fate.REMOVE
 
     def test_an_uploaded_key_is_followed_by_one_of_the_same_life(self, shop: Shop) -> None:
         shop.key.uploaded = True

@@ -78,8 +78,9 @@ class _Search:
         account, role, (source, life) = await asyncio.gather(
             self._account(resource), self._role(place), self._key_source(resource)
         )
-        # An account that is gone is nobody's: who wants it again makes it under its name.
-        ours = account is None or (account != "unseen" and made_by_pullkey(account))
+        # An account that is gone is nobody's: who wants it again makes it under its name. Whose one is that may not be
+        # looked at, the session asks again before it is removed or left.
+        ours = account in (None, "unseen") or made_by_pullkey(account)
         return GcrTarget(
             project=place.project,
             host=self._host,
