@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -246,13 +247,20 @@ class AkkaCli:
             StepFailed: the CLI did not delete it.
         """
         for _ in range(_ASKED):
-            answer = await self._change(["secrets", "delete", secret_name, *self.scope.arguments()])
-            if _removed(answer, "akka secrets delete") or not await self._lists_secret(secret_name):
+            answer = await self._change(self._removal(secret_name))
+            if _removed(answer, "akka secrets delete") or not await self.lists_secret(secret_name):
                 return
         raise StepFailed(f"akka secrets delete says that there is no {secret_name}, and akka secrets list lists it")  # fmt: skip
 
-    async def _lists_secret(self, secret_name: str) -> bool:
-        """Whether `akka secrets list` names it, in whatever form it prints; False where it does not say."""
+    def secret_removal(self, secret_name: str) -> str:
+        """The command that deletes a secret by hand."""
+        return shlex.join(["akka", *self._removal(secret_name)])
+
+    def _removal(self, secret_name: str) -> list[str]:
+        return ["secrets", "delete", secret_name, *self.scope.arguments()]
+
+    async def lists_secret(self, secret_name: str) -> bool:
+        """Whether `akka secrets list` names one, in whatever form it prints; False where it does not say."""
         answer = await self._read(["secrets", "list", *self.scope.arguments()])
         return answer.code == 0 and secret_name in re.split(r"[^A-Za-z0-9.-]+", answer.out)
 

@@ -91,13 +91,16 @@ def parting_document(parting: Parting, behind: Behind, *, scope: AkkaScope) -> d
     }
 
 
-def results_document(command: str, results: Sequence[Mapping[str, Any]], code: int) -> dict[str, Any]:
-    """What one command has done to several credentials."""
+def results_document(
+    command: str, results: Sequence[Mapping[str, Any]], code: int, left_over: Sequence[LeftOver] = ()
+) -> dict[str, Any]:
+    """What one command has done to several credentials, and what is there of one that Akka does not list."""
     return {
         "schema_version": SCHEMA_VERSION,
         "command": command,
         "exit_code": int(code),
         "results": list(results),
+        "left_over": _left_over(left_over),
     }
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -301,13 +300,16 @@ class Offboarding:
             await self._akka.remove_secret(name)
             return f"deleted Akka's secret {name}"
 
-        delete = shlex.join(["akka", "secrets", "delete", name, *self._akka.scope.arguments()])
         kept = Removal(Fate.KEEP, f"Akka's secret {name}", "--keep-secret; its key pulls nothing any more")
         return [
             Item("reference", Removal(Fate.REMOVE, f"Akka's credential {name} of {project}"), reference),
             Item("secret", kept)
             if self._wanted.keep_secret
-            else Item("secret", Removal(Fate.REMOVE, f"Akka's secret {name}", command=delete), secret),
+            else Item(
+                "secret",
+                Removal(Fate.REMOVE, f"Akka's secret {name}", command=self._akka.secret_removal(name)),
+                secret,
+            ),
         ]
 
     async def _keys_elsewhere(self, session: Session) -> set[str]:

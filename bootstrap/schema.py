@@ -70,6 +70,7 @@ def _results(command: str, one: dict[str, Any]) -> dict[str, Any]:
         "command": {"const": command},
         "exit_code": _EXIT_CODE,
         "results": {**_list(one), "description": "One a credential, in the order in which they were done."},
+        "left_over": {**_LEFT_OVER, "description": "What is there of a name that Akka lists no credential of."},
     })  # fmt: skip
 
 

@@ -45,6 +45,10 @@ def test_a_call_that_fails_harms_nobody_and_leaves_nothing(workers: Workers, pro
         Case("acr-token", "rotate", "akka.docker.add-credentials#1", "hang", forever=True),
         Case("acr-token", "rotate", "arm.GetToken#3", "404", forever=True),
         Case("private", "offboard", "akka.docker.list-credentials#1", "stale", forever=False),
+        # Akka's list lagged for good, and nothing was said of the secret.
+        Case("acr-token", "offboard", "akka.docker.list-credentials#1", "stale", forever=True),
+        # It passed for gone, and stayed with its secret.
+        Case("acr", "offboard", "graph.GetApplication#2", "404", forever=True),
         # It passed for somebody else's account, which stays, exit code 0.
         Case("gcr", "offboard", "iam.GetServiceAccount#1", "403", forever=False),
     ],

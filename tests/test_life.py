@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -323,6 +326,30 @@ def test_offboarding_keeps_what_it_is_told_to(flag: str) -> None:
             assert {line.split()[3] for line in left} == {"secret"}
 
 
+def test_a_secret_to_which_nothing_refers_is_told_and_left() -> None:
+    with living("gcr") as life:
+        life.onboard()
+        name = life.name
+        assert life.command("offboard", name, "--keep-secret").code == 0
+        there = life.there()
+
+        told = life.command("offboard", name, "--output", "json")
+        assert told.code == 6, told.text
+        jsonschema.validate(told.json, schemas()["offboard"])
+        (left,) = told.json["left_over"]
+        assert f"remove it with: {left['command']}" in told.err
+        assert life.there() == there
+
+        again = life.command("offboard", name, "--keep-secret")
+        assert again.code == 0
+        assert "nothing to remove" in again.err
+
+        delete = [str(life.world.akka.cli), *shlex.split(left["command"])[1:]]
+        subprocess.run(delete, env=life.world.environment(), check=True)
+        assert life.there() == life.before
+        assert life.command("offboard", name).code == 0
+
+
 def test_an_identity_that_somebody_else_uses_stays_with_its_role() -> None:
     with living("gcr") as life:
         life.onboard()
@@ -392,9 +419,6 @@ def test_an_offboarding_that_was_killed_is_gone_on_with() -> None:
         life.onboard()
         name = life.name
         life.world.fault("iam.DeleteServiceAccountKey=hang*1")
-        import subprocess
-        import sys
-
         process = subprocess.Popen(
             [sys.executable, "-m", "bootstrap", "offboard", name, "--yes"],
             env=life.world.running.process_environment(),

@@ -27,7 +27,7 @@ from bootstrap.cli.options import (
     with_options,
 )
 from bootstrap.cli.secrets import asker, read_stdin, run_alone
-from bootstrap.errors import ExitCode, PullkeyError, Refused, UsageProblem
+from bootstrap.errors import ExitCode, LeftOver, PullkeyError, Refused, UsageProblem
 from bootstrap.options import AUDIT, KEEP_OLD, OVERLAP, SCOPE
 from bootstrap.provider import Option
 from bootstrap.words import sentence
@@ -506,11 +506,11 @@ def offboard(**values: Any) -> int:
 
 
 async def _offboard(values: Mapping[str, Any], secret: Secret | None) -> int:
-    from bootstrap.behind import known_names
     from bootstrap.documents import as_text, results_document
     from bootstrap.waiting import surely
 
     documents: list[Mapping[str, Any]] = []
+    left_over: Sequence[LeftOver] = ()
 
     async def one(command: _Command, held: HeldCredential) -> int:
         return await _offboard_one(command, held, values, secret, documents)
@@ -530,13 +530,37 @@ async def _offboard(values: Mapping[str, Any], secret: Secret | None) -> int:
             command.reporter.notice("An earlier run had begun to remove it; going on with that.")
             code = await one(command, lost)
         else:
-            # Already gone is done; but a name that was mistyped must not look like it.
-            click.echo(f"Akka has no credential named {name} in {command.scope.label}, so there is nothing to remove. {known_names(credentials, name)}", err=True)  # fmt: skip
-            click.echo("  If an offboarding of it was cut off on another machine: run it again there, or onboard the registry again and offboard it, which finds what is left.", err=True)  # fmt: skip
-            code = ExitCode.DONE
+            left_over = await _unlisted(command, name, credentials, keep_secret=values["keep_secret"])
+            code = ExitCode.LEFT_OVER if left_over else ExitCode.DONE
     if values["output"] == "json":
-        click.echo(as_text(results_document("offboard", documents, code)))
+        click.echo(as_text(results_document("offboard", documents, code, left_over)))
     return code
+
+
+async def _unlisted(
+    command: _Command, name: str, credentials: Sequence[HeldCredential], *, keep_secret: bool
+) -> list[LeftOver]:
+    """What there is of a name that Akka lists no credential of: its secret, whose it may be is not known.
+
+    Akka lists a credential by the project's reference, which is removed first, is written last, and may be shown late.
+    """
+    from bootstrap.behind import known_names
+
+    where = command.scope.label
+    again = "run it again there, or onboard the registry again and offboard it, which finds what is left."
+    if keep_secret or not await command.akka.lists_secret(name):
+        # Already gone is done; but a name that was mistyped must not look like it.
+        click.echo(f"Akka has no credential named {name} in {where}, so there is nothing to remove. {known_names(credentials, name)}", err=True)  # fmt: skip
+        click.echo(f"  If an offboarding of it was cut off on another machine: {again}", err=True)
+        return []
+    found = [LeftOver(f"Akka's secret {name}", command.akka.secret_removal(name))]
+    click.echo(f"Akka lists no credential named {name} in {where}, but a secret of that name. Nothing was changed.", err=True)  # fmt: skip
+    click.echo("  If it was registered a moment ago: run this again in a while.", err=True)
+    click.echo(
+        f"  If a registration or an offboarding of it was cut off on another machine: {again}", err=True
+    )
+    command.reporter.left_over(found)
+    return found
 
 
 def _left_behind(command: _Command, name: str) -> HeldCredential | None:

@@ -261,6 +261,9 @@ class Identity(Step):
         what = f"application {target.app_label} and its service principal"
         application = await self._application_now()
         if application is None:
+            if await self._has_principal():
+                why = "it is said not to be there, and yet to have its service principal"
+                return Removal(Fate.UNSEEN, what, why, _delete_application(target.client_id))
             return Removal(Fate.GONE, what, "there is no such application")
         what = f"application {application.display_name} ({application.app_id}) and its service principal"
         command = _delete_application(application.app_id)
@@ -272,6 +275,16 @@ class Identity(Step):
             more = f" and {len(roles) - 1} more" if len(roles) > 1 else ""
             return Removal(Fate.KEEP, what, f"it also has a role on {_place(roles[0])}{more}", command)
         return Removal(Fate.REMOVE, what, command=command)
+
+    async def _has_principal(self) -> bool:
+        """Whether the application that Akka's record names still has a service principal, which goes with it."""
+        target = self._session.target
+        if target.app_id or not target.client_id:
+            return False
+        try:
+            return await self._session.cloud.graph.principal(target.client_id) is not None
+        except CallRefused:
+            return False
 
     async def remove(self) -> str:
         session = self._session
