@@ -49,6 +49,7 @@ def test_a_call_that_fails_harms_nobody_and_leaves_nothing(workers: Workers, pro
         Case("acr-token", "offboard", "akka.docker.list-credentials#1", "stale", forever=True),
         # It passed for gone, and stayed with its secret.
         Case("acr", "offboard", "graph.GetApplication#2", "404", forever=True),
+        Case("acr-token", "offboard", "arm.GetToken#1", "404", forever=True),
         # It passed for somebody else's account, which stays, exit code 0.
         Case("gcr", "offboard", "iam.GetServiceAccount#1", "403", forever=False),
     ],

@@ -47,6 +47,8 @@ class TokenSession(RegistrySession):
         self.scope_map = Once(self._scope_map)
         self.actions = wanted_actions(target.repositories)
         self.token_made = False
+        self.token_hidden = False
+        """Whether the registry lists the token, and yet does not show it."""
         self._key = TokenKey(self)
         # A token is made with its scope map, so that comes first.
         self.steps = [ScopeMapGrant(self), TokenIdentity(self), self._key]

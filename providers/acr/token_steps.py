@@ -142,6 +142,10 @@ class ScopeMapGrant(Step):
         registry = await session.registry()
         try:
             if any(one.scope_map == name for one in await session.tokens.all(registry)):
+                if session.token_hidden:
+                    raise StillThere(
+                        f"the scope map {name}, once its token is deleted", self._delete_command()
+                    )
                 # It was asked for to stay; without its scope map it would pull nothing.
                 return f"the scope map {name} stays with the token that uses it"
             await session.delete_scope_map(name)
@@ -258,6 +262,10 @@ class TokenIdentity(Step):
         with as_sentence(f"show the token {target.token_name}"):
             token = await surely(lambda: session.tokens.token(registry, target.token_name))
             if token is None:
+                listed = await session.tokens.all(registry)
+                session.token_hidden = target.token_name in [one.name for one in listed]
+                if session.token_hidden:
+                    return Removal(Fate.UNSEEN, what, "it is listed, and Azure does not show it", self._delete_command())  # fmt: skip
                 return Removal(Fate.GONE, what, "there is no such token")
             used = token.scope_map
             scope_map = await surely(lambda: session.tokens.scope_map(registry, used)) if used else None
