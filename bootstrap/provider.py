@@ -163,6 +163,7 @@ class RunContext:
             without. Raises `UsageProblem` if there is nobody to ask.
         shared: what all sessions of this command have in common.
         audit: takes each change that was made, for whoever keeps a trail of them.
+        undoing: by when all that a failed run made should be undone; None while nothing is undone.
     """
 
     deadline: Deadline
@@ -174,6 +175,7 @@ class RunContext:
     ask_secret: Callable[[str], Awaitable[Secret | None]] = nobody_to_ask
     shared: Shared = field(default_factory=Shared)
     audit: Audit = not_recorded
+    undoing: Deadline | None = None
 
     async def held_credential(self) -> HeldCredential | None:
         """What Akka holds now under the secret name of this target."""
@@ -215,6 +217,8 @@ class KeyFacts:
 class Session(ABC):
     """One target of one provider, open. Making one calls nobody; it is closed with `close`."""
 
+    context: RunContext
+    """Of the run that it belongs to."""
     steps: Sequence[Step]
     """Identity, grant and key, in order; handshake and handoff follow, the same for every provider."""
     credential: Credential | None = None
@@ -352,10 +356,14 @@ class Session(ABC):
         """The bash words for server, username, email and password, as the handoff's script uses them."""
 
     def undo_deadline(self) -> Deadline:
-        """Undoing has time of its own: the run may have failed because its time was up."""
+        """By when one step should be undone: it has time of its own, since the run may have failed because its time was up.
+
+        Where the clouds hang altogether, all steps together have not much more than one alone.
+        """
         from bootstrap.waiting import Deadline
 
-        return Deadline(_UNDO_SECONDS)
+        whole = self.context.undoing
+        return Deadline(whole.within(_UNDO_SECONDS) if whole else _UNDO_SECONDS)
 
     def handover_extra(self) -> str:
         """Bash that ends a hand-over, so that this person can go on where it stops; "" if nothing is needed."""

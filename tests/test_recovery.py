@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -159,6 +159,32 @@ def test_what_cannot_be_undone_is_named_with_what_removes_it_and_stops_nothing_e
             gone = life.command("offboard", life.name)
             assert gone.code in (0, 6), f"{call}: {gone.text}"
             _all_is_named(victim, failed.text + done.text + gone.text, life.before)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("kind", "calls"),
+    [
+        ("gcr", ("iam.DeleteServiceAccountKey", "artifactregistry.SetIamPolicy#2", "iam.DeleteServiceAccount")),
+        ("acr", ("arm.DeleteRoleAssignment", "graph.DeleteApplication")),
+    ],
+)  # fmt: skip
+def test_a_cloud_that_hangs_altogether_is_not_waited_for_at_each_step(
+    kind: str, calls: Sequence[str]
+) -> None:
+    with scene(fork_server(), kind, "onboard") as victim:
+        life = victim.life
+        life.world.fault(REFUSED)
+        for call in calls:
+            life.world.fault(f"{call}=hang*forever")
+        begin = time.monotonic()
+        failed = victim.run(PULLKEY_TIMEOUT="5s")
+        seconds = time.monotonic() - begin
+        assert failed.code == 6, failed.text
+        _all_is_named(victim, failed.text, life.before)
+        # A minute for all of the undoing, in which each step is tried for some seconds at least.
+        assert seconds < 5 + 60 + 20
 
 
 @pytest.mark.parametrize(

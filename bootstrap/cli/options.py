@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-TIMEOUT = Option("--timeout", "How long to wait for the clouds in all.", kind="duration", default="10m", metavar="TIME")  # fmt: skip
+TIMEOUT = Option("--timeout", "How long to wait for the clouds in all; undoing may take a minute more.", kind="duration", default="10m", metavar="TIME")  # fmt: skip
 OUTPUT = Option("--output", "Text for people, or one JSON object on stdout.", choices=("text", "json"), default="text")  # fmt: skip
 VERBOSE = Option("--verbose", "Show each call of an API (never a secret).", kind="switch")
 CREDENTIAL_STDIN = Option("--credential-stdin", "Read the credential's password from stdin and pull with it too.", kind="switch")  # fmt: skip

@@ -37,7 +37,6 @@ _SHORTER = tuple(dt.timedelta(days=days) for days in (180, 90, 60, 30, 7))
 # The name of a role assignment is derived from what it assigns; this must never change.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "role-assignments.pullkey")
 _SETTLE_SECONDS = 4.0
-_REMOVAL_SECONDS = 30.0
 _BUSY = "Azure is busy or briefly away; trying again."
 _SPREADING = "Azure does not know the new application everywhere yet; this takes up to a minute."
 STILL_SHOWN = "Azure still shows a secret that it no longer knows; this takes up to a minute."
@@ -340,7 +339,7 @@ class Identity(Step):
             await wait_out(
                 delete,
                 why=busy_or_spreading,
-                deadline=Deadline(_REMOVAL_SECONDS),
+                deadline=self._session.undo_deadline(),
                 tell=self._session.context.tell,
             )
         except CallRefused as error:
@@ -685,12 +684,13 @@ class Key(Step):
             return ""  # it goes with the application, which this run made and now removes
         key_id = intent.get("key_id", "")
         unsure = self._lost or not self._sent
-        seconds = _REMOVAL_SECONDS if key_id else _SETTLE_SECONDS if unsure else 0.0
+        deadline = session.undo_deadline()
+        seconds = deadline.seconds if key_id else _SETTLE_SECONDS if unsure else 0.0
         try:
             removed = await wait_out(
-                lambda: self._remove(intent, key_id=key_id, seconds=seconds),
+                lambda: self._remove(intent, key_id=key_id, seconds=min(seconds, deadline.left)),
                 why=busy,
-                deadline=session.undo_deadline(),
+                deadline=deadline,
                 tell=session.context.tell,
             )
         except CallRefused as error:

@@ -114,7 +114,7 @@ class TokenSession(RegistrySession):
         await take_away(
             lambda: self.tokens.delete_token(registry, name),
             lambda: self.tokens.token(registry, name),
-            deadline=Deadline(_REMOVAL_SECONDS),
+            deadline=self.undo_deadline(),
             tell=self.context.tell,
         )
 
@@ -128,7 +128,7 @@ class TokenSession(RegistrySession):
         await take_away(
             lambda: self.tokens.delete_scope_map(registry, name),
             lambda: self.tokens.scope_map(registry, name),
-            deadline=Deadline(_REMOVAL_SECONDS),
+            deadline=self.undo_deadline(),
             tell=self.context.tell,
         )
 
