@@ -50,6 +50,11 @@ def test_a_call_that_fails_harms_nobody_and_leaves_nothing(workers: Workers, pro
         # It passed for gone, and stayed with its secret.
         Case("acr", "offboard", "graph.GetApplication#2", "404", forever=True),
         Case("acr-token", "offboard", "arm.GetToken#1", "404", forever=True),
+        # Its role passed for gone, and stayed.
+        Case("acr", "offboard", "graph.GetServicePrincipal#1", "404", forever=True),
+        Case("acr", "offboard", "graph.GetServicePrincipal#2", "404", forever=False),
+        # The list still had the token that was just deleted, and its scope map stayed for it.
+        Case("acr-token", "offboard", "arm.ListTokens#1", "stale", forever=True),
         # It passed for somebody else's account, which stays, exit code 0.
         Case("gcr", "offboard", "iam.GetServiceAccount#1", "403", forever=False),
     ],

@@ -16,7 +16,7 @@ from bootstrap.link import local_name
 from bootstrap.once import Once
 from bootstrap.provider import KeyFacts, RunContext
 from bootstrap.steps import Findings, Notice, State, Step
-from bootstrap.waiting import Deadline, wait_out
+from bootstrap.waiting import Deadline, surely, wait_out
 from providers.acr import claims
 from providers.acr.calls import CallRefused, as_sentence
 from providers.acr.cloud import Assignment, Registry
@@ -279,19 +279,21 @@ class AcrSession(RegistrySession):
         with as_sentence(f"show the service principal of {self.target.app_label}"):
             return await self.cloud.graph.principal(app_id) if app_id else None
 
-    async def other_roles(self, application: Application) -> list[Assignment]:
+    async def other_roles(self, application: Application) -> list[Assignment] | None:
         """The roles of the service principal, other than what pullkey has assigned on this registry.
 
-        Where this login may not look, in another subscription than the registry's, nothing can be told.
+        None where the service principal is not shown. Where this login may not look, in another subscription than the
+        registry's, nothing can be told.
 
         Raises:
             StepFailed: the roles in the registry's own subscription may not be read.
         """
         registry = await self.registry()
         with as_sentence(f"show the roles of {self.target.app_label}"):
-            principal = await self.cloud.graph.principal(application.app_id)
+            principal = await surely(lambda: self.cloud.graph.principal(application.app_id))
             if principal is None:
-                return []
+                return None
+            self.has_principal(principal)
             found = await self.cloud.assignments_in(registry.subscription, principal.object_id)
             elsewhere = set(await self.cloud.subscriptions()) - {registry.subscription}
         answers = await asyncio.gather(

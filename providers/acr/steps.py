@@ -270,6 +270,8 @@ class Identity(Step):
             return Removal(Fate.KEEP, what, "pullkey has not made it", command)
         self._seen = application
         roles = await session.other_roles(application)
+        if roles is None:
+            return Removal(Fate.UNSEEN, what, "Graph does not show its service principal, and so not what else it is for", command)  # fmt: skip
         if roles:
             more = f" and {len(roles) - 1} more" if len(roles) > 1 else ""
             return Removal(Fate.KEEP, what, f"it also has a role on {_place(roles[0])}{more}", command)
@@ -385,6 +387,7 @@ class Grant(Step):
         self._session = session
         self._seen_missing = False
         self._may_be_made = False
+        self._principal: Principal | None = None
 
     @property
     def title(self) -> str:
@@ -487,9 +490,15 @@ class Grant(Step):
     async def removal(self) -> Removal:
         session = self._session
         registry, label = await session.registry(), session.target.app_label
-        principal = await session.principal_now()
+        # Other looks of this run may have shown it meanwhile.
+        principal = self._principal = await surely(session.principal_now) or session.known_principal
         if principal is None:
-            return Removal(Fate.GONE, f"role of {label} on {registry.name}", "there is no service principal")
+            what = f"role of {label} on {registry.name}"
+            application = await session.application_now()
+            if application is None:
+                return Removal(Fate.GONE, what, "there is no application")
+            command = f"az role assignment delete --assignee {application.app_id} --scope {shlex.quote(registry.id)}"
+            return Removal(Fate.UNSEEN, what, "Graph does not show its service principal", command)
         with as_sentence(f"show the roles on {registry.name}"):
             assigned = await session.cloud.assignments(registry, principal.object_id)
         ours = [one for one in assigned if is_derived(one, registry, principal.object_id)]
@@ -509,9 +518,9 @@ class Grant(Step):
     async def remove(self) -> str:
         session = self._session
         registry = await session.registry()
-        principal = await session.principal_now()
+        principal = self._principal
         if principal is None:
-            return ""
+            raise AssertionError("only what was seen is removed")
         taken = [
             ROLE_NAMES[role]
             for role, name in _derived_by_role(registry.id, principal.object_id).items()

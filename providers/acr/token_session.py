@@ -47,6 +47,7 @@ class TokenSession(RegistrySession):
         self.scope_map = Once(self._scope_map)
         self.actions = wanted_actions(target.repositories)
         self.token_made = False
+        self.token_deleted = False
         self.token_hidden = False
         """Whether the registry lists the token, and yet does not show it."""
         self._key = TokenKey(self)
