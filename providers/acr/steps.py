@@ -518,9 +518,10 @@ class Grant(Step):
     async def remove(self) -> str:
         session = self._session
         registry = await session.registry()
-        principal = self._principal
+        # What was seen before is good for its id, and the next answer may be of a server that lags.
+        principal = self._principal or await session.principal_now()
         if principal is None:
-            raise AssertionError("only what was seen is removed")
+            return ""
         taken = [
             ROLE_NAMES[role]
             for role, name in _derived_by_role(registry.id, principal.object_id).items()
