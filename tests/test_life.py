@@ -326,6 +326,26 @@ def test_offboarding_keeps_what_it_is_told_to(flag: str) -> None:
             assert {line.split()[3] for line in left} == {"secret"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "call", "key"),
+    [
+        ("gcr", "iam.DeleteServiceAccountKey", "google key "),
+        ("acr", "graph.GetApplication", "azure secret "),
+        ("acr-token", "arm.GetToken", "azure password "),
+    ],
+)
+def test_no_key_stays_with_the_identity_because_one_answer_knows_it_not(
+    kind: str, call: str, key: str
+) -> None:
+    for number in range(1, 6):
+        with living(kind) as life:
+            life.onboard()
+            life.world.fault(f"{call}#{number}=404")
+            gone = life.command("offboard", life.name, "--keep-identity")
+            assert gone.code == 0, f"{number}: {gone.text}"
+            assert [line for line in life.there() - life.before if line.startswith(key)] == [], number
+
+
 def test_a_secret_to_which_nothing_refers_is_told_and_left() -> None:
     with living("gcr") as life:
         life.onboard()

@@ -316,13 +316,16 @@ class AcrSession(RegistrySession):
     async def delete_key(self, key_id: str) -> bool:
         sent = False
 
+        async def holding() -> Application | None:
+            found = await self._seen()
+            known = [one.key_id.lower() for one in found.passwords] if found is not None else []
+            return found if key_id.lower() in known else None
+
         async def delete() -> bool:
             nonlocal sent
-            application = await self._seen()
-            if application is None or key_id.lower() not in [
-                one.key_id.lower() for one in application.passwords
-            ]:
-                # Where a try of ours went unanswered, it was that one which removed it.
+            # Where a try of ours went unanswered, it was that one which removed it.
+            application = await (holding() if sent else surely(holding))
+            if application is None:
                 return sent
             try:
                 await self.cloud.graph.remove_password(application.object_id, key_id)

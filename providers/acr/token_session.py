@@ -14,7 +14,7 @@ from bootstrap.link import KeyLink
 from bootstrap.once import Once
 from bootstrap.provider import KeyFacts, RunContext
 from bootstrap.steps import Findings, Notice, State
-from bootstrap.waiting import Deadline, wait_out
+from bootstrap.waiting import Deadline, surely, wait_out
 from providers.acr.calls import CallRefused, as_sentence
 from providers.acr.registry_session import RegistrySession
 from providers.acr.steps import busy, take_away
@@ -216,10 +216,16 @@ class TokenSession(RegistrySession):
         return KeyFacts(key_id, found.created, found.ends) if found else None
 
     async def delete_key(self, key_id: str) -> bool:
-        token = await self.token_now()
+        token: Token | None = None
+
+        async def shown() -> SlotPassword | None:
+            nonlocal token
+            token = await self.token_now()
+            return token.password(key_id) if token else None
+
+        found = await surely(shown)
         if token is None and self.credential is not None:
             raise StepFailed(f"Azure does not show the token {self.target.token_name}, of which this run has just made a password", mend=self.delete_key_command(key_id))  # fmt: skip
-        found = token.password(key_id) if token else None
         if token is None or found is None:
             return False
         with as_sentence(f"remove {key_id} of the token {token.name}"):
