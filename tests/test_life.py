@@ -346,6 +346,16 @@ def test_no_key_stays_with_the_identity_because_one_answer_knows_it_not(
             assert [line for line in life.there() - life.before if line.startswith(key)] == [], number
 
 
+def test_no_role_stays_because_an_older_policy_came_once() -> None:
+    for number in range(1, 9):
+        with living("gcr") as life:
+            life.onboard()
+            life.world.fault(f"artifactregistry.GetIamPolicy#{number}=stale")
+            gone = life.command("offboard", life.name)
+            assert gone.code == 0, f"{number}: {gone.text}"
+            assert life.there() == life.before, number
+
+
 def test_a_secret_to_which_nothing_refers_is_told_and_left() -> None:
     with living("gcr") as life:
         life.onboard()

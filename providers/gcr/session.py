@@ -43,6 +43,7 @@ class GcrSession(Session):
         self.account_made = False
         # Keys that sessions of this command have made; none of these has appeared by chance.
         self.made_keys: set[str] = context.shared.get("gcr-made-keys", set)
+        self.taken_roles: set[tuple[str, str, str]] = context.shared.get("gcr-taken-roles", set)
         self.account = Once(self._account)
         self.keys = self.facts.keys(target.account_resource)
         self.account_policy = self.facts.policy(target.account_resource)

@@ -288,6 +288,7 @@ class Grant(Step):
 
     def __init__(self, session: GcrSession) -> None:
         self._session = session
+        self._shown = False
         prefix = (
             "artifactregistry.repositories"
             if session.target.grant_on_repository
@@ -362,6 +363,7 @@ class Grant(Step):
         except exceptions.GoogleAPICallError as error:
             raise cloud.refused(error, f"grant {target.role} on {target.grant_resource}") from None
         session.grant_policy.forget()
+        self._shown = changed
         # A write whose answer was lost reads as "has it" the next time: its undo is safe either way, since the role
         # was missing when this run began.
         return Done("granted" if changed else "it has it now", {})
@@ -389,11 +391,23 @@ class Grant(Step):
 
         async def change() -> bool:
             try:
-                return await session.changes.change(resource, lambda found: policy.remove(found, role, email))
+                taken = await session.changes.change(
+                    resource, lambda found: policy.remove(found, role, email)
+                )
             except exceptions.NotFound:
                 if await self._has_repository(resource):
                     raise exceptions.Aborted("it shows the repository and not its policy") from None  # type: ignore[no-untyped-call]
                 raise
+            if taken:
+                session.taken_roles.add((resource, role, email))
+            elif (
+                self._shown
+                and (resource, role, email) not in session.taken_roles
+                and await self._has_account()
+            ):
+                # Whoever else took it away deletes its account next; else one of the answers is of a server that lags.
+                raise exceptions.Aborted("it has shown the role, and does not now")  # type: ignore[no-untyped-call]
+            return taken
 
         try:
             changed = await wait_out(
@@ -427,6 +441,16 @@ class Grant(Step):
             return True
         return True
 
+    async def _has_account(self) -> bool:
+        """Whether the account is there, asked anew."""
+        from google.api_core import exceptions
+
+        try:
+            await self._session.cloud.account(self._session.target.account_resource)
+        except exceptions.NotFound:
+            return False
+        return True
+
     async def _removal_command(self, resource: str, role: str, email: str) -> str:
         """What takes the role away, also when its account has been deleted meanwhile: Google then shows another member."""
         from google.api_core import exceptions
@@ -447,9 +471,14 @@ class Grant(Step):
         command = _grant_command("remove", target.grant_resource, target.role, target.account)
         session.grant_policy.forget()
         try:
-            if not policy.has(await self._policy_now(), target.role, target.account):
+            found, account = await asyncio.gather(self._policy_now(), session.account())
+            if not policy.has(found, target.role, target.account) and account is not None:
+                # An account that is there may have kept it: it is asked for twice.
+                await asyncio.sleep(_AGAIN_SECONDS)
+                session.grant_policy.forget()
+                found = await self._policy_now()
+            if not policy.has(found, target.role, target.account):
                 return Removal(Fate.GONE, what, "it is not there")
-            account = await session.account()
         except exceptions.NotFound:
             return Removal(Fate.GONE, what, "there is no such repository")
         except exceptions.PermissionDenied as error:
@@ -460,6 +489,7 @@ class Grant(Step):
             return Removal(
                 Fate.KEEP, what, "somebody else made this account, and may have granted it", command
             )
+        self._shown = True
         return Removal(Fate.REMOVE, what, command=command)
 
     async def _policy_now(self) -> Any:
