@@ -47,8 +47,10 @@ def test_a_call_that_fails_harms_nobody_and_leaves_nothing(workers: Workers, pro
         Case("private", "offboard", "akka.docker.list-credentials#1", "stale", forever=False),
         # Akka's list lagged for good, and nothing was said of the secret.
         Case("acr-token", "offboard", "akka.docker.list-credentials#1", "stale", forever=True),
-        # It passed for gone, and stayed with its secret.
+        # It passed for gone, or for another directory's, and stayed with its secret.
+        Case("acr", "offboard", "graph.GetApplication#1", "404", forever=True),
         Case("acr", "offboard", "graph.GetApplication#2", "404", forever=True),
+        Case("acr", "rotate", "graph.GetApplication#4", "404", forever=True),
         Case("acr-token", "offboard", "arm.GetToken#1", "404", forever=True),
         # Its role passed for gone, and stayed.
         Case("acr", "offboard", "graph.GetServicePrincipal#1", "404", forever=True),

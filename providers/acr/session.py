@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 
 from bootstrap.common_steps import held_link
-from bootstrap.errors import Problem, ProblemKind, PullkeyError
+from bootstrap.errors import Problem, ProblemKind, PullkeyError, StepFailed
 from bootstrap.handshake import Attempt, Probe, Verdict
 from bootstrap.link import local_name
 from bootstrap.once import Once
@@ -55,6 +55,7 @@ class AcrSession(RegistrySession):
         self._namesakes = Once(self._applications_of_that_name)
         self._password_policy = Once(self._policy_of_passwords)
         self.known: Application | None = None
+        self._last_seen: Application | None = None
         self.known_principal: Principal | None = None
         self.application_made = False
         self.role = ACR_PULL
@@ -93,9 +94,13 @@ class AcrSession(RegistrySession):
 
     async def _seen(self) -> Application | None:
         graph, target = self.cloud.graph, self.target
-        if target.app_id:
-            return await graph.application_by_app_id(target.app_id)
-        return await graph.application_by_unique_name(target.unique_name)
+        found = await (
+            graph.application_by_app_id(target.app_id)
+            if target.app_id
+            else graph.application_by_unique_name(target.unique_name)
+        )
+        self._last_seen = found or self._last_seen
+        return found
 
     async def _principal(self) -> Principal | None:
         application = await self.application()
@@ -308,6 +313,10 @@ class AcrSession(RegistrySession):
 
     async def key_facts(self, key_id: str) -> KeyFacts | None:
         application = await self.application_now()
+        if application is None and await self.principal_now() is not None:
+            application = await surely(self.application_now)
+            if application is None:
+                raise StepFailed(f"The directory shows the service principal of {self.target.app_label}, and not its application")  # fmt: skip
         for one in application.passwords if application else ():
             if one.key_id.lower() == key_id.lower():
                 return KeyFacts(one.key_id, one.created, one.ends)
@@ -323,21 +332,23 @@ class AcrSession(RegistrySession):
 
         async def delete() -> bool:
             nonlocal sent
-            # Where a try of ours went unanswered, it was that one which removed it.
-            application = await (holding() if sent else surely(holding))
+            application = self.known or self._last_seen or await surely(self._seen)
             if application is None:
                 return sent
             try:
                 await self.cloud.graph.remove_password(application.object_id, key_id)
             except CallRefused as error:
                 sent = sent or error.unanswered
+                # So Graph answers for one that is gone, which a read may still show for a while. Where a try of ours went
+                # unanswered, it was that one which removed it.
+                if error.status in (400, 404) and await surely(holding) is None:
+                    return sent
                 raise
             return True
 
         with as_sentence(f"remove the secret {key_id} of {self.target.app_label}"):
             return await wait_out(
                 delete,
-                # Graph answers 400 or 404 for a secret that is gone, which a read may still show for a while.
                 why=lambda error: (
                     STILL_SHOWN
                     if isinstance(error, CallRefused) and error.status in (400, 404)
