@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from bootstrap.errors import ExitCode
+from bootstrap.link import KeyLink
 from bootstrap.sandbox.akka import AkkaCredential
 from bootstrap.sandbox.faults import Fault
 from providers.gcr.emulator.state import Key, generate_private_key
@@ -18,6 +21,7 @@ from tests.killing import raced, raced_apart
 from tests.test_acr import APP
 from tests.test_acr_token import NAME as TOKEN_NAME
 from tests.test_acr_token import ONLY_CHECKOUT, TOKEN, pulls, shop
+from tests.test_fleet import FILE, TOOLS
 from tests.test_gcr import ACCOUNT, NAME, account, repository_members
 
 PUBLIC = generate_private_key().public_key()
@@ -251,3 +255,35 @@ def test_of_eight_machines_at_once_one_credential_stays(server: ForkServer, kind
 def test_targets_of_one_registry_at_once_lose_no_grant(server: ForkServer, kind: str) -> None:
     verdict = raced_apart(server, kind, "onboard", machines=4)
     assert verdict.good, f"{verdict}\n{verdict.said}"
+
+
+@pytest.mark.parametrize("command", ["apply", "rotate"])
+def test_a_file_on_three_machines_at_once_leaves_one_key_a_target_and_names_the_others(
+    gcr: World, command: str
+) -> None:
+    path = gcr.place / "registries.yaml"
+    path.write_text(FILE, encoding="utf-8")
+    before = inventory(gcr.cloud, gcr.akka)
+    if command != "apply":
+        assert gcr.run("apply", "-f", str(path), "--yes").code == 0
+
+    def run(number: int) -> str:
+        folder = gcr.place / f"state-{number}"
+        folder.mkdir()
+        ended = gcr.run(command, "-f", str(path), "--yes", env={"PULLKEY_STATE_DIR": str(folder)})
+        assert ended.code in set(ExitCode), ended.text
+        return ended.text
+
+    with ThreadPoolExecutor(3) as beside:
+        told = "".join(beside.map(run, range(3)))
+
+    targets = (("shop", NAME), ("shop", TOOLS), ("billing", NAME))
+    links = [KeyLink.parse(gcr.held(name, project).email) for project, name in targets]
+    held = {link.key_id for link in links if link is not None}
+    in_grace = {link.replaces for link in links if link is not None and link.replaces}
+    live = {
+        line.split()[3] for line in inventory(gcr.cloud, gcr.akka) - before if line.startswith("google key ")
+    }
+    assert len(held) == len(targets)
+    assert held <= live
+    assert [key_id for key_id in live - held - in_grace if key_id not in told] == [], told
