@@ -52,6 +52,9 @@ def test_a_call_that_fails_harms_nobody_and_leaves_nothing(workers: Workers, pro
         Case("acr", "offboard", "graph.GetApplication#2", "404", forever=True),
         Case("acr", "rotate", "graph.GetApplication#4", "404", forever=True),
         Case("acr-token", "offboard", "arm.GetToken#1", "404", forever=True),
+        # It was made over, and then taken away with the password that Akka held.
+        Case("acr-token", "rotate", "arm.GetToken#2", "404", forever=True),
+        Case("acr-token", "rotate", "arm.GetScopeMap#2", "404", forever=True),
         # Its role passed for gone, and stayed.
         Case("acr", "offboard", "graph.GetServicePrincipal#1", "404", forever=True),
         Case("acr", "offboard", "graph.GetServicePrincipal#2", "404", forever=False),

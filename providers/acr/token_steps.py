@@ -21,6 +21,7 @@ from providers.acr.tokens import Generated, SlotPassword, Token, action_of
 if TYPE_CHECKING:
     from providers.acr.cloud import Registry
     from providers.acr.token_session import TokenSession
+    from providers.acr.tokens import ScopeMap
 
 _RIGHTS = "Microsoft.ContainerRegistry/registries"
 TOKENS_READ = f"{_RIGHTS}/tokens/read"
@@ -56,6 +57,7 @@ class ScopeMapGrant(Step):
 
     def __init__(self, session: TokenSession) -> None:
         self._session = session
+        self._seen: ScopeMap | None = None
         self._may_be_made = False
 
     @property
@@ -70,6 +72,7 @@ class ScopeMapGrant(Step):
             if error.forbidden:
                 return Sighting(State.UNSEEN, _MAY_NOT_LOOK)
             raise refused(error, f"show the scope map {self._session.target.scope_map_name}") from None
+        self._seen = scope_map
         if scope_map is None:
             return Sighting(State.MISSING, "there is no such scope map")
         lacking = [one for one in self._session.actions if one not in scope_map.actions]
@@ -85,7 +88,7 @@ class ScopeMapGrant(Step):
         registry = await session.registry()
         name = session.target.scope_map_name
         with as_sentence(f"read the scope map {name}"):
-            before = await session.tokens.scope_map(registry, name)
+            before = await self._before(registry)
         # What somebody has added is not taken away again.
         actions = sorted({*session.actions, *(before.actions if before else ())})
         description = before.description if before else f"Pulls images for Akka. {MARK}, run {session.context.run_id}."  # fmt: skip
@@ -99,6 +102,14 @@ class ScopeMapGrant(Step):
                 tell=session.context.tell,
             )
         return Done("created", {}) if before is None else Done("added what was lacking")
+
+    async def _before(self, registry: Registry) -> ScopeMap | None:
+        """The scope map; where the look showed none, as the registry lists it: to make one is to write over it."""
+        session, name = self._session, self._session.target.scope_map_name
+        if self._seen is not None:
+            return await session.tokens.scope_map(registry, name) or self._seen
+        listed = await session.tokens.scope_maps(registry)
+        return next((one for one in listed if one.name.lower() == name.lower()), None)
 
     async def undo(self, intent: Intent) -> str:
         session = self._session
@@ -216,9 +227,11 @@ class TokenIdentity(Step):
         registry = await session.registry()
 
         async def put() -> bool:
-            found = await session.tokens.token(registry, target.token_name)
-            if found is not None:
-                # There was none before: either a try of ours went unanswered, or somebody was faster.
+            # As the registry lists it, since the look showed none: to make one is to write over it, and whoever makes one
+            # also takes it away again.
+            listed = [one.name.lower() for one in await session.tokens.all(registry)]
+            if target.token_name.lower() in listed:
+                # Either a try of ours went unanswered, or somebody was faster, or the look was answered by a server that lags.
                 return self._sent
             try:
                 await session.tokens.put_token(registry, target.token_name, target.scope_map_name)
@@ -357,7 +370,9 @@ class TokenKey(Step):
         session, name = self._session, self._session.target.token_name
         registry = await session.registry()
         with as_sentence(f"read the token {name}"):
-            token = await session.tokens.token(registry, name)
+            token = await surely(lambda: session.tokens.token(registry, name))
+        if token is None and not session.token_made:
+            raise StepFailed(f"Azure does not show the token {name}, so which of its passwords are in use is not known", mend="Run it again in a while.")  # fmt: skip
         there = token.slot(self._slot) if token else None
         if there is not None and there.key_id != self._before:
             raise StepFailed(f"Somebody else has just generated {self._slot} of the token {name}", mend="Run it again, to see what is free then.")  # fmt: skip

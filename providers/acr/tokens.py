@@ -110,6 +110,13 @@ class Tokens:
 
         return await self._or_none("GetScopeMap", registry, name, got)
 
+    async def scope_maps(self, registry: Registry) -> list[ScopeMap]:
+        async def listed() -> list[ScopeMap]:
+            found = self._client(registry).scope_maps.list(registry.resource_group, registry.name)
+            return [_scope_map(one) async for one in found]
+
+        return await self._azure.call("ListScopeMaps", registry.id, listed)
+
     async def put_scope_map(
         self, registry: Registry, name: str, actions: Sequence[str], description: str
     ) -> ScopeMap:
