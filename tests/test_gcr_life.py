@@ -21,10 +21,12 @@ from bootstrap.provider import Check, HeldCredential, RunContext, Shared
 from bootstrap.steps import Fate, Removal, State
 from bootstrap.waiting import Deadline
 from providers.gcr import provider
+from providers.gcr.emulator.policy import AllowPolicy
 from providers.gcr.emulator.state import Key, Project, Repository, ServiceAccount, generate_private_key
 from providers.gcr.session import GcrSession
 from providers.gcr.target import GcrTarget
 from tests.conftest import World, make_world
+from tests.test_races import meanwhile
 
 T = TypeVar("T")
 HOST = "europe-west1-docker.pkg.dev"
@@ -536,6 +538,23 @@ class TestRemoval:
 
         assert with_session(target, remove) == ""
         assert shop.account.email in shop.project.accounts
+
+    def test_a_role_that_was_shown_is_asked_for_again_where_an_older_policy_comes(self, shop: Shop) -> None:
+        granted = shop.repository.policy
+
+        def show(found: AllowPolicy) -> None:
+            shop.repository.policy = found
+
+        async def part(session: GcrSession) -> str:
+            (grant,) = [it for it in session.steps if it.name == "grant"]
+            removal = await grant.removal()
+            assert removal is not None
+            assert removal.fate is Fate.REMOVE
+            meanwhile(shop.world, "artifactregistry.GetIamPolicy", lambda: show(type(granted)()))
+            meanwhile(shop.world, "iam.GetServiceAccount", lambda: show(granted))
+            return await grant.remove()
+
+        assert "took" in with_session(shop.locate(shop.held()), part)
 
     def test_a_policy_that_others_write_too_is_read_again(self, shop: Shop) -> None:
         shop.world.fault("artifactregistry.SetIamPolicy=409*2")

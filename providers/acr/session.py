@@ -284,11 +284,10 @@ class AcrSession(RegistrySession):
         with as_sentence(f"show the service principal of {self.target.app_label}"):
             return await self.cloud.graph.principal(app_id) if app_id else None
 
-    async def other_roles(self, application: Application) -> list[Assignment] | None:
+    async def other_roles(self, application: Application) -> list[Assignment]:
         """The roles of the service principal, other than what pullkey has assigned on this registry.
 
-        None where the service principal is not shown. Where this login may not look, in another subscription than the
-        registry's, nothing can be told.
+        Where this login may not look, in another subscription than the registry's, nothing can be told.
 
         Raises:
             StepFailed: the roles in the registry's own subscription may not be read.
@@ -297,7 +296,7 @@ class AcrSession(RegistrySession):
         with as_sentence(f"show the roles of {self.target.app_label}"):
             principal = await surely(lambda: self.cloud.graph.principal(application.app_id))
             if principal is None:
-                return None
+                return []
             self.has_principal(principal)
             found = await self.cloud.assignments_in(registry.subscription, principal.object_id)
             elsewhere = set(await self.cloud.subscriptions()) - {registry.subscription}

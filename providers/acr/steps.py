@@ -67,6 +67,12 @@ def _unassign(assignment: str) -> str:
     return f"az role assignment delete --ids {shlex.quote(assignment)}"
 
 
+def _unassign_nobody(scope: str, role: str) -> str:
+    """Takes a role away from whoever is no more; `az` shows no name of theirs."""
+    whose = f"[?principalName=='' && roleDefinitionName=='{role}'].id"
+    return f'az role assignment delete --ids $(az role assignment list --scope {shlex.quote(scope)} --query "{whose}" --output tsv)'
+
+
 def _delete_application(app_id: str) -> str:
     return f"az ad app delete --id {app_id}"
 
@@ -270,8 +276,6 @@ class Identity(Step):
             return Removal(Fate.KEEP, what, "pullkey has not made it", command)
         self._seen = application
         roles = await session.other_roles(application)
-        if roles is None:
-            return Removal(Fate.UNSEEN, what, "Graph does not show its service principal, and so not what else it is for", command)  # fmt: skip
         if roles:
             more = f" and {len(roles) - 1} more" if len(roles) > 1 else ""
             return Removal(Fate.KEEP, what, f"it also has a role on {_place(roles[0])}{more}", command)
@@ -497,8 +501,8 @@ class Grant(Step):
             application = await session.application_now()
             if application is None:
                 return Removal(Fate.GONE, what, "there is no application")
-            command = f"az role assignment delete --assignee {application.app_id} --scope {shlex.quote(registry.id)}"
-            return Removal(Fate.UNSEEN, what, "Graph does not show its service principal", command)
+            why = "Graph does not show its service principal, and Azure keeps the roles of one that is gone"
+            return Removal(Fate.UNSEEN, what, why, _unassign_nobody(registry.id, ROLE_NAMES[session.role]))
         with as_sentence(f"show the roles on {registry.name}"):
             assigned = await session.cloud.assignments(registry, principal.object_id)
         ours = [one for one in assigned if is_derived(one, registry, principal.object_id)]
