@@ -227,6 +227,20 @@ class TestKeys:
         assert (seen.key_id, seen.created, seen.ends) == (key_id, shop.secret.start, shop.secret.end)
         assert (gone, first, after, again) == (None, True, None, False)
 
+    def test_a_secret_goes_by_what_was_seen_where_its_application_is_not_shown_any_more(
+        self, shop: Shop
+    ) -> None:
+        async def through(session: AcrSession) -> list[Any]:
+            seen = await session.key_facts(shop.secret.key_id)
+            shop.world.fault("graph.GetApplication=404*forever")
+            deleted = await session.delete_key(shop.secret.key_id)
+            shop.world.running.sandbox.faults.faults.clear()
+            return [seen, deleted, await session.key_facts(shop.secret.key_id)]
+
+        seen, deleted, after = shop.behind(through)
+        assert seen is not None
+        assert (deleted, after) == (True, None)
+
     def test_of_a_token_the_slot_and_its_time(self, shop: Shop) -> None:
         token = shop.token()
         held = shop.of_token(token)

@@ -50,7 +50,6 @@ def test_a_call_that_fails_harms_nobody_and_leaves_nothing(workers: Workers, pro
         # It passed for gone, or for another directory's, and stayed with its secret.
         Case("acr", "offboard", "graph.GetApplication#1", "404", forever=True),
         Case("acr", "offboard", "graph.GetApplication#2", "404", forever=True),
-        Case("acr", "rotate", "graph.GetApplication#4", "404", forever=True),
         Case("acr-token", "offboard", "arm.GetToken#1", "404", forever=True),
         # It was made over, and then taken away with the password that Akka held.
         Case("acr-token", "rotate", "arm.GetToken#2", "404", forever=True),

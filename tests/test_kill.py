@@ -36,11 +36,12 @@ def server() -> Iterator[ForkServer]:
         yield one
 
 
-def _all_good(verdicts: Sequence[Verdict]) -> None:
+def _all_good(verdicts: Sequence[Verdict], *, beside: str = "nothing") -> None:
+    """All are good and were reached, but for calls that name `beside`, which may have been done before."""
     assert verdicts
     wrong = [f"{one}\n{one.said}" for one in verdicts if not one.good]
     assert not wrong, "\n\n".join(wrong)
-    assert all(one.reached for one in verdicts)
+    assert [one.points for one in verdicts if not one.reached and beside not in one.points[-1]] == []
 
 
 @pytest.mark.timeout(600)
@@ -75,7 +76,8 @@ def test_an_offboarding_that_was_killed_when_all_was_gone_is_ended(server: ForkS
 def test_a_recovery_that_is_killed_is_recovered_from(server: ForkServer) -> None:
     first = Point("iam.CreateServiceAccountKey", 1, "after")
     calls = [one for one in points(server, "gcr", "onboard", first) if one.where != JOURNAL]
-    _all_good([tried(server, "gcr", "onboard", first, one) for one in calls])
+    # The role is granted beside the key: whether it was when the first run was killed, is not the same each time.
+    _all_good([tried(server, "gcr", "onboard", first, one) for one in calls], beside="SetIamPolicy")
 
 
 def test_of_two_machines_at_once_one_credential_stays(server: ForkServer) -> None:
