@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,9 +36,17 @@ def count(figure: str, found: Mapping[str, int]) -> None:
     COUNTS.update({f"{figure}: {what}": number for what, number in found.items()})
 
 
-@functools.cache
+_STARTING = threading.Lock()
+
+
 def fork_server() -> ForkServer:
-    """That of this process, begun when first used."""
+    """That of this process, begun when first used; by whichever thread."""
+    with _STARTING:
+        return _fork_server()
+
+
+@functools.cache
+def _fork_server() -> ForkServer:
     return ForkServer().__enter__()
 
 
@@ -246,7 +255,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Under xdist the workers' figures go to the one that tells them."""
-    if fork_server.cache_info().currsize:
+    if _fork_server.cache_info().currsize:
         fork_server().__exit__(None, None, None)
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
