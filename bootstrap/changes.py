@@ -18,7 +18,7 @@ from bootstrap.steps import Done, Step, StillThere
 from bootstrap.told import as_told
 from bootstrap.waiting import Deadline
 
-_UNDO_SECONDS = 60.0
+_UNDO_ALL_SECONDS = 60.0
 
 
 class Changes:
@@ -96,7 +96,7 @@ class Changes:
 
         What was undone, and what is left over, stands in the outcome. Raises nothing that an SDK can raise.
         """
-        self._session.context.undoing = Deadline(_UNDO_SECONDS)
+        self._session.context.undoing = Deadline(_UNDO_ALL_SECONDS)
         rivals: dict[bool, list[str]] = {}
         with_identity: list[tuple[Step, Entry]] = []
         for step, entry in reversed(self._entries):

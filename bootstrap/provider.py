@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-_UNDO_SECONDS = 30.0
+_UNDO_STEP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -363,7 +363,7 @@ class Session(ABC):
         from bootstrap.waiting import Deadline
 
         whole = self.context.undoing
-        return Deadline(whole.within(_UNDO_SECONDS) if whole else _UNDO_SECONDS)
+        return Deadline(whole.within(_UNDO_STEP_SECONDS) if whole else _UNDO_STEP_SECONDS)
 
     def handover_extra(self) -> str:
         """Bash that ends a hand-over, so that this person can go on where it stops; "" if nothing is needed."""
