@@ -23,12 +23,8 @@ def run() -> NoReturn:
     try:
         main()
     except SystemExit as end:
-        try:
-            sys.stdout.flush()
-            sys.stderr.flush()
-        except (OSError, AttributeError):
-            # Nobody reads on, or the disk is full: Python has its own way to tell that.
-            raise end from None
+        sys.stdout.flush()
+        sys.stderr.flush()
         atexit._run_exitfuncs()  # noqa: SLF001  - what is registered is done; there is no other way to call it
         os._exit(int(end.code or 0))
 

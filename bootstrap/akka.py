@@ -8,26 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import re
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from bootstrap.akka_process import OUTPUT_LIMIT, PrintedTooMuch, TookTooLong, run_group
+from bootstrap.akka_refusals import ChangeRefused, is_refusal
+from bootstrap.codes import Code
 from bootstrap.credential import Credential
 from bootstrap.errors import OutcomeUnknown, Problem, ProblemKind, StepFailed, UsageProblem
+from bootstrap.nearest import nearest_or_all
 from bootstrap.provider import HeldCredential
 from bootstrap.secret import Secret
-from bootstrap.waiting import Deadline
+from bootstrap.waiting import Deadline, surely
 from bootstrap.words import one_line
+
+if TYPE_CHECKING:
+    from bootstrap.akka_services import PullFailure, Service
 
 _CALL_SECONDS = 60
 _SHOWN = 2_000
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_SEARCHED = 1 << 16
+# Each pattern takes time in proportion to the length of what it is given: none begins in the middle of what it would take.
+_VERSION = re.compile(r"(?<!\d)\d++\.\d++\.\d++")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w.-]++")
+_BEGIN_OF_JSON = re.compile(r"^[^\S\n]*+(?=[\[{]|null[^\S\n]*+$)", re.MULTILINE)
 # Release notes: CLI 3.0.4 "Changed Docker credentials commands"; before it a credential was known by a UUID.
 _NAMED_SECRETS = (3, 0, 4)
 # What a call is made again for.
@@ -35,27 +47,99 @@ _PASSING = (
     "code = Unavailable", "code = DeadlineExceeded", "code = ResourceExhausted", "code = Internal", "code = Aborted",
 )  # fmt: skip
 _PAUSES = (0.5, 2.0)
+_ID = re.compile(r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$")
+_NOTICES = 100  # lines before the JSON that may look like some
 _ASKED = 2  # times to remove what Akka says is not there, and lists
 _INSTALL = "https://doc.akka.io/operations/cli/installation.html"
 
 
 @dataclass(frozen=True)
 class AkkaScope:
-    """Which Akka project, and how the CLI reaches it; empty means the CLI's own configuration."""
+    """Which Akka project, and how the CLI reaches it; empty means the CLI's own configuration.
+
+    Args:
+        current: the name of the CLI's current project, where no project is named and Akka was asked for it.
+        current_owner: the project's owner, where none is named and Akka was asked for it.
+        shown_owner, shown_project: as Akka shows them, however they were typed; "" where it was not asked.
+        user: who is logged in to Akka, where the CLI was asked for it.
+    """
 
     project: str = ""
     owner: str = ""
     region: str = ""
     context: str = ""
+    current: str = field(default="", compare=False)
+    current_owner: str = field(default="", compare=False)
+    user: str = field(default="", compare=False)
+    shown_owner: str = field(default="", compare=False)
+    shown_project: str = field(default="", compare=False)
+
+    @property
+    def project_name(self) -> str:
+        return self.project or self.current
+
+    @property
+    def owner_name(self) -> str:
+        return self.owner or self.current_owner
 
     @property
     def label(self) -> str:
-        return self.project or "the CLI's current project"
+        """The project as a sentence names it: `Akka project acme/shop`."""
+        region = f", region {self.region}" if self.region else ""
+        if not self.project_name:
+            return f"the Akka CLI's current project{region}"
+        return f"Akka project {'/'.join(filter(None, (self.owner_name, self.project_name)))}{region}"
+
+    @property
+    def described(self) -> str:
+        """The project and the user, as a line of its own: `Akka project acme/shop, as jo@acme.example`."""
+        current = " (the Akka CLI's current project)" if self.current and not self.project else ""
+        return f"{self.label[:1].upper()}{self.label[1:]}{current}{f', as {self.user}' if self.user else ''}"
+
+    def document(self) -> dict[str, str | None]:
+        """The same for programs: in each JSON document and audit line."""
+        return {
+            "project": self.project_name or None,
+            "owner": self.owner_name or None,
+            "region": self.region or None,
+            "user": self.user or None,
+        }
 
     def place(self, secret_name: str) -> str:
         """Which Akka secret this is, for the journal."""
-        where = "/".join(filter(None, (self.owner, self.project, self.region)))
+        where = "/".join(filter(None, (self.owner, self.project or self.current, self.region)))
         return f"Akka's {secret_name} of {where or 'the current project'}"
+
+    def lock_places(self, secret_name: str) -> list[str]:
+        """What a run for this secret locks: the last for itself, those before it together with others.
+
+        Project, owner and region as far as they are known, the widest first. So a run that does not know the owner, or
+        that is of all regions, excludes each one of the same project; runs for two owners do not exclude each other.
+        """
+        owner, project = self.shown_owner or self.owner, self.shown_project or self.project_name
+        known = list(itertools.takewhile(bool, (project, owner, self.region)))
+        return [" ".join((secret_name, *known[:count])) for count in range(1, len(known) + 1)]
+
+    def former_place(self, secret_name: str) -> str:
+        """Where earlier versions have the journal of a project that is not named."""
+        return replace(self, current="").place(secret_name)
+
+    def secret_at(self, place: str) -> str:
+        """The Akka secret at a `place` of this scope; "" for a place of another."""
+        name = place.removeprefix("Akka's ").partition(" of ")[0]
+        return name if self.is_place(place, name) else ""
+
+    def is_place(self, place: str, secret_name: str) -> bool:
+        """Whether a journal at `place` is of this secret, be the project and its owner named there or not.
+
+        Who sees two projects of one name must name the owner each time, so one without is the same project.
+        """
+        ownerless = replace(self, owner="")
+        if place in {one for scope in (self, ownerless) for one in (scope.place(secret_name), scope.former_place(secret_name))}:  # fmt: skip
+            return True
+        begin = f"Akka's {secret_name} of "
+        owner, _, rest = place.removeprefix(begin).partition("/")
+        return place.startswith(begin) and bool(owner) and not self.owner and begin + rest == self.place(secret_name)  # fmt: skip
 
     def arguments(self, *, with_region: bool = True) -> list[str]:
         """The flags of the documented commands; values are joined so that none can be taken for a flag."""
@@ -72,6 +156,8 @@ class Answer:
     code: int
     out: str
     err: str
+    again: bool = False
+    """Whether it answers a call that was made before, and got no answer, or one that may pass."""
 
     @property
     def passes(self) -> bool:
@@ -101,26 +187,51 @@ class AkkaCli:
     trace: Callable[[str], None]
     program: str = field(default_factory=lambda: os.environ.get("PULLKEY_AKKA_CLI") or "akka")
     lock: Callable[[], int | None] = lambda: None
+    _project: Answer | None = field(default=None, init=False, repr=False)
+    """What Akka has said of the project: whether it is seen, its name and owner."""
+    _login: Answer | None = field(default=None, init=False, repr=False)
+    """What the CLI has said of who is logged in."""
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    async def preflight(self) -> list[Problem]:
-        """Whether the CLI is there, logged in, and sees the project."""
+    async def preflight(self, *, of_project: bool = True) -> list[Problem]:
+        """Whether the CLI is there, logged in, and sees the project, where one is meant."""
         if shutil.which(self.program) is None:
-            return [Problem(ProblemKind.SETUP, f"The Akka CLI is not installed: {self.program!r} is not on the path", f"Install it ({_INSTALL}) and log in with: akka auth login")]  # fmt: skip
-        project = [*self.scope.arguments(with_region=False)]
+            return [Problem(ProblemKind.SETUP, f"The Akka CLI is not installed: {self.program!r} is not on the path", f"Install it ({_INSTALL}) and log in with: akka auth login", code=Code.AKKA_CLI_MISSING)]  # fmt: skip
         version, login, seen = await asyncio.gather(
             self.version(),
-            self._read(["auth", "current-login"]),
-            self._read(["projects", "get", *project, "-o", "json"]),
+            self._asked_login(),
+            self._asked_project(),
         )
         if version is not None and tuple(map(int, version.split("."))) < _NAMED_SECRETS:
-            return [Problem(ProblemKind.SETUP, f"The Akka CLI {version} is too old: it cannot name a credential", f"Install 3.0.4 or newer: {_INSTALL}")]  # fmt: skip
+            return [Problem(ProblemKind.SETUP, f"The Akka CLI {version} is too old: it cannot name a credential", f"Install 3.0.4 or newer: {_INSTALL}", code=Code.AKKA_CLI_OLD)]  # fmt: skip
         if login.code != 0:
-            return [Problem(ProblemKind.SETUP, f"The Akka CLI is not logged in ({login.complaint})", "Run: akka auth login (in CI: set AKKA_TOKEN)")]  # fmt: skip
-        if seen.code != 0:
-            return [Problem(ProblemKind.SETUP, f"Akka does not show {self.scope.label} ({seen.complaint})", "See `akka projects list`, and name the project with --akka-project (and --akka-owner)")]  # fmt: skip
-        return []
+            return [Problem(ProblemKind.SETUP, f"The Akka CLI is not logged in ({login.complaint})", "Run: akka auth login (in CI: set AKKA_TOKEN)", code=Code.AKKA_LOGIN_MISSING)]  # fmt: skip
+        return [await self._no_project(seen)] if of_project and seen.code != 0 else []
+
+    async def _no_project(self, seen: Answer) -> Problem:
+        """The one answer of every command to a project that Akka does not show, with the nearest that it does show."""
+        named = "/".join(filter(None, (self.scope.owner, self.scope.project)))
+        if not is_absence(seen.complaint):
+            what = f"Akka project {named}" if named else "the Akka CLI's current project"
+            return Problem(ProblemKind.SETUP, f"Akka cannot show {what}: {seen.complaint}", "Run it again in a while; see `akka projects list`", code=Code.AKKA_FAILED)  # fmt: skip
+        names: list[str] = []
+        with contextlib.suppress(StepFailed, UsageProblem):
+            names = [
+                f"{one.owner}/{one.project}" if self.scope.owner else one.project
+                for one in await self.projects()
+            ]
+        user = _email_in(self._login)
+        what = (
+            f"There is no Akka project {named}" if named else "The Akka CLI's current project does not exist"
+        )
+        fix = f"{nearest_or_all(named, names)} Name it with --akka-project (and --akka-owner); see `akka projects list`"
+        return Problem(
+            ProblemKind.SETUP,
+            f"{what} that {user or 'this login'} can see",
+            fix.strip(),
+            code=Code.AKKA_PROJECT_NOT_FOUND,
+        )
 
     async def version(self) -> str | None:
         """The CLI's version, or None if it does not say."""
@@ -130,9 +241,12 @@ class AkkaCli:
 
     async def login(self) -> str:
         """The e-mail of who is logged in; "" if the CLI does not tell. What it prints is not documented."""
-        answer = await self._read(["auth", "current-login"])
-        found = re.search(r"[\w.+-]+@[\w.-]+", answer.out)
-        return found[0] if answer.code == 0 and found else ""
+        return _email_in(await self._asked_login())
+
+    async def _asked_login(self) -> Answer:
+        if self._login is None or self._login.code != 0:
+            self._login = await self._read(["auth", "current-login"])
+        return self._login
 
     async def credentials(self) -> list[HeldCredential]:
         """What Akka has for this project, in the region of the scope, or else as all the regions show it.
@@ -148,8 +262,40 @@ class AkkaCli:
         # Before 3.0.4 there was no JSON output for it.
         answer = await self._read(["docker", "list-credentials", *scope])
         if answer.code != 0:
-            raise StepFailed(f"akka docker list-credentials failed: {answer.complaint}")
-        return merge_regions(parse_credentials(answer.out))
+            raise StepFailed(
+                f"akka docker list-credentials failed: {answer.complaint}", code=Code.AKKA_FAILED
+            )
+        # How an empty list looks is not published: silence in both forms, at exit code 0, is taken for one.
+        return merge_regions(parse_credentials(answer.out)) if answer.out.strip() else []
+
+    async def credentials_with(self, names: Collection[str]) -> list[HeldCredential]:
+        """As `credentials`; where one of the names is not listed, the list is read again, since one list may lag.
+
+        Raises:
+            StepFailed: the CLI did not list them.
+        """
+        return await self._credentials_with(lambda held: {one.name for one in held}.issuperset(names))
+
+    async def credentials_with_any(self, is_wanted: Callable[[HeldCredential], bool]) -> list[HeldCredential]:
+        """The same, where none that is wanted is listed.
+
+        Raises:
+            StepFailed: the CLI did not list them.
+        """
+        return await self._credentials_with(lambda held: any(map(is_wanted, held)))
+
+    async def _credentials_with(
+        self, expected: Callable[[Sequence[HeldCredential]], bool]
+    ) -> list[HeldCredential]:
+        shown: list[HeldCredential] = []
+
+        async def as_expected() -> bool | None:
+            nonlocal shown
+            shown = await self.credentials()
+            return expected(shown) or None
+
+        await surely(as_expected)
+        return shown
 
     async def projects(self) -> list[AkkaScope]:
         """The projects that this login sees, each as the scope in which to ask about it.
@@ -159,24 +305,106 @@ class AkkaCli:
         """
         answer = await self._read(["projects", "list", "-o", "json"])
         if answer.code != 0:
-            raise StepFailed(f"akka projects list failed: {answer.complaint}")
+            raise StepFailed(f"akka projects list failed: {answer.complaint}", code=Code.AKKA_FAILED)
         return parse_projects(answer.out, self.scope.context)
+
+    async def exported_services(self) -> list[Service]:
+        """The services of the project, with their images.
+
+        Raises:
+            StepFailed: the CLI shows none of them in a form that is known.
+        """
+        from bootstrap.akka_services import parse_export, parse_services
+
+        answer = await self._read(["projects", "export", *self.scope.arguments(with_region=False)])
+        if answer.code == 0 and (found := parse_export(answer.out)):
+            return found
+        # Older CLIs cannot export; and what an export looks like is documented for one version.
+        listed = await self._read(["services", "list", *self.scope.arguments(), "-o", "json"])
+        if listed.code != 0:
+            raise StepFailed(
+                f"Akka does not show the services of {self.scope.label} ({listed.complaint})",
+                code=Code.AKKA_FAILED,
+            )
+        return [one for one in parse_services(listed.out) if one.image]
+
+    async def services(self) -> list[Service]:
+        """The services of the project, with what Akka calls their state.
+
+        Raises:
+            StepFailed: the CLI did not list them.
+        """
+        from bootstrap.akka_services import parse_services
+
+        answer = await self._read(["services", "list", *self.scope.arguments(), "-o", "json"])
+        if answer.code != 0:
+            raise StepFailed(f"akka services list failed: {answer.complaint}", code=Code.AKKA_FAILED)
+        return parse_services(answer.out)
+
+    async def service(self, name: str) -> tuple[Service | None, list[PullFailure]]:
+        """One service, and which of its containers have no image; None if there is none of that name.
+
+        Raises:
+            StepFailed: the CLI did not show it.
+        """
+        from bootstrap.akka_services import parse_service
+
+        answer = await self._read(["services", "get", name, *self.scope.arguments(), "-o", "json"])
+        if answer.code != 0:
+            if is_absence(answer.complaint):
+                return None, []
+            raise StepFailed(f"akka services get failed: {answer.complaint}", code=Code.AKKA_FAILED)
+        return parse_service(answer.out)
+
+    async def _asked_project(self) -> Answer:
+        if self._project is None or self._project.code != 0:
+            self._project = await self._read(["projects", "get", *self.scope.arguments(with_region=False), "-o", "json"])  # fmt: skip
+        return self._project
 
     async def project_name(self) -> str:
         """The project's name, asked where the CLI's configuration decides; "" if it does not tell."""
         if self.scope.project:
             return self.scope.project
-        answer = await self._read(["projects", "get", *self.scope.arguments(with_region=False), "-o", "json"])
-        try:
-            document = json.loads(answer.out) if answer.code == 0 else {}
-        except ValueError:
-            return ""
-        found = parse_projects(json.dumps([document])) if isinstance(document, dict) else []
-        return found[0].project if found else ""
+        return _project_in(await self._asked_project()).project
+
+    @property
+    def resolved(self) -> AkkaScope:
+        """The scope, with project, owner and user as far as Akka was asked for them; asks nobody."""
+        found = _project_in(self._project)
+        return replace(
+            self.scope,
+            current="" if self.scope.project else found.project,
+            current_owner="" if self.scope.owner else found.owner,
+            user=_email_in(self._login),
+            shown_owner=found.owner,
+            shown_project=found.project,
+        )
+
+    async def resolve(self) -> AkkaScope:
+        """The same, once Akka was asked. The answers are those of the preflight, which asks no second time."""
+        if shutil.which(self.program) is not None:
+            with contextlib.suppress(StepFailed):
+                await asyncio.gather(self._asked_project(), self._asked_login())
+        return self.resolved
+
+    async def scope_by_name(self) -> AkkaScope:
+        """The scope, with the names of project and owner where they are needed to find a journal and its locks.
+
+        A name that was typed is one; the CLI's current project and what was typed as an id are asked for.
+        """
+        typed = (self.scope.project, self.scope.owner)
+        if (not self.scope.project or any(map(_ID.match, typed))) and shutil.which(self.program) is not None:
+            with contextlib.suppress(StepFailed):
+                await self._asked_project()
+        return self.resolved
 
     def elsewhere(self, scope: AkkaScope) -> AkkaCli:
         """The same CLI for another project."""
         return AkkaCli(scope, self.deadline, self.trace, self.program)
+
+    def anew(self) -> AkkaCli:
+        """This project's CLI, which shares no listing that was made before."""
+        return self
 
     async def credential(self, secret_name: str) -> HeldCredential | None:
         """The one of this name, or None."""
@@ -188,7 +416,8 @@ class AkkaCli:
         """`akka docker add-credentials`: makes or replaces the secret, and adds it to the project.
 
         Raises:
-            StepFailed: the CLI said no. It may have written the secret and not the project's configuration.
+            ChangeRefused: the CLI said no, and has written nothing.
+            StepFailed: it ended with an error. It may have written the secret, the project's configuration, or both.
             OutcomeUnknown: it did not end in time.
         """
         arguments = [
@@ -201,19 +430,26 @@ class AkkaCli:
         ]  # fmt: skip
         answer = await self._change(arguments, password=credential.password)
         if answer.code != 0:
-            raise StepFailed(f"akka docker add-credentials failed: {answer.complaint}")
+            # An earlier try, whose answer was lost, may have written all the same.
+            refused = not answer.again and is_refusal(answer.complaint)
+            failed = f"akka docker add-credentials failed: {answer.complaint}"
+            raise ChangeRefused(failed) if refused else StepFailed(failed, code=Code.AKKA_FAILED)
 
-    async def remove_credentials(self, secret_name: str) -> None:
+    async def remove_credentials(self, secret_name: str) -> bool:
         """Remove the project's reference, and then the secret itself. Already gone is success.
+
+        Returns whether there was either of them.
 
         Raises:
             StepFailed: the CLI did not remove them.
         """
-        await self.remove_reference(secret_name)
-        await self.remove_secret(secret_name)
+        reference = await self.remove_reference(secret_name)
+        return await self.remove_secret(secret_name) or reference
 
-    async def remove_reference(self, secret_name: str) -> None:
+    async def remove_reference(self, secret_name: str) -> bool:
         """Remove it from the project's registry configuration; the secret stays. Already gone is success.
+
+        Returns whether there was one.
 
         Raises:
             StepFailed: the CLI did not remove it.
@@ -221,15 +457,15 @@ class AkkaCli:
         for _ in range(_ASKED):
             try:
                 if await self._remove_reference(secret_name):
-                    return
+                    return True
             except StepFailed:
                 # It may have been done all the same: look, before somebody is told that it was not.
-                if await self.credential(secret_name) is not None:
+                if await surely(lambda: self.credential(secret_name)) is not None:
                     raise
-                return
+                return True
             if await self.credential(secret_name) is None:
-                return
-        raise StepFailed(f"akka docker remove-credentials says that there is no {secret_name}, and list-credentials lists it")  # fmt: skip
+                return False
+        raise StepFailed(f"akka docker remove-credentials says that there is no {secret_name}, and list-credentials lists it", code=Code.AKKA_OUTPUT)  # fmt: skip
 
     async def _remove_reference(self, secret_name: str) -> bool:
         """False if Akka says that there was none."""
@@ -240,17 +476,19 @@ class AkkaCli:
             answer = await self._change(["docker", "delete-credentials", secret_name, *scope])
         return _removed(answer, "akka docker remove-credentials")
 
-    async def remove_secret(self, secret_name: str) -> None:
-        """Delete the secret itself. Already gone is success.
+    async def remove_secret(self, secret_name: str) -> bool:
+        """Delete the secret itself. Already gone is success. Returns whether there was one.
 
         Raises:
             StepFailed: the CLI did not delete it.
         """
         for _ in range(_ASKED):
             answer = await self._change(self._removal(secret_name))
-            if _removed(answer, "akka secrets delete") or not await self.lists_secret(secret_name):
-                return
-        raise StepFailed(f"akka secrets delete says that there is no {secret_name}, and akka secrets list lists it")  # fmt: skip
+            if _removed(answer, "akka secrets delete"):
+                return True
+            if not await self.lists_secret(secret_name):
+                return False
+        raise StepFailed(f"akka secrets delete says that there is no {secret_name}, and akka secrets list lists it", code=Code.AKKA_OUTPUT)  # fmt: skip
 
     def secret_removal(self, secret_name: str) -> str:
         """The command that deletes a secret by hand."""
@@ -269,9 +507,9 @@ class AkkaCli:
     async def _read(self, arguments: Sequence[str]) -> Answer:
         answer = await self._run(arguments)
         for pause in _PAUSES:
-            if not answer.passes:
+            if not answer.passes or self.deadline.left <= pause:
                 break
-            await asyncio.sleep(min(pause, self.deadline.left))
+            await asyncio.sleep(pause)
             answer = await self._run(arguments)
         return answer
 
@@ -284,17 +522,21 @@ class AkkaCli:
         Raises:
             OutcomeUnknown: it did not end in time.
         """
-        for pause in _PAUSES:
+        again = False
+        for pause in (*_PAUSES, None):
             try:
                 answer = await self._run(arguments, password=password, changes=True)
+            except PrintsWithoutEnd:
+                raise
             except OutcomeUnknown:
-                if self.deadline.passed:
+                if pause is None or self.deadline.left <= pause:
                     raise
             else:
-                if not answer.passes:
-                    return answer
-            await asyncio.sleep(min(pause, self.deadline.left))
-        return await self._run(arguments, password=password, changes=True)
+                if not answer.passes or pause is None or self.deadline.left <= pause:
+                    return replace(answer, again=again)
+            again = True
+            await asyncio.sleep(pause)
+        raise AssertionError("the last try either returns or raises")
 
     async def _run(
         self, arguments: Sequence[str], *, password: Secret | None = None, changes: bool = False
@@ -307,49 +549,71 @@ class AkkaCli:
             flags.append(f"--context={self.scope.context}")
         told = f"akka {' '.join(arguments[:2])}"
         begin = time.monotonic()
+        seconds = self.deadline.within(_CALL_SECONDS + 10.0)
         try:
-            process = await asyncio.create_subprocess_exec(
-                self.program,
-                *arguments,
-                *flags,
-                *([] if password is None else [_password_argument(password)]),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+            ended = await run_group(
+                [self.program, *arguments, *flags],
+                password=None if password is None else _password_argument(password),
                 env={**os.environ, "AKKA_DISABLE_PROMPTS": "true"},
-                # A Ctrl-C in the terminal must not cut a registration in half.
-                start_new_session=True,
-                pass_fds=() if lock is None else (lock,),
+                seconds=seconds,
+                lock=lock,
             )
         except FileNotFoundError:
             raise UsageProblem(
                 f"The Akka CLI is not installed: {self.program!r} is not on the path",
-                mend=f"Install it: {_INSTALL}",
+                fix=f"Install it: {_INSTALL}",
+                code=Code.AKKA_CLI_MISSING,
             ) from None
         except (OSError, ValueError) as error:
             # The text of this error can hold the arguments.
-            raise StepFailed(f"{told} could not be started ({type(error).__name__})") from None
-        try:
-            seconds = self.deadline.within(_CALL_SECONDS + 10.0)
-            out, err = await asyncio.wait_for(process.communicate(), seconds)
-        except TimeoutError:
-            raise OutcomeUnknown(f"{told} did not end within {seconds:.0f} s and was stopped") from None
-        finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        self.trace(f"{told} exit {process.returncode} {(time.monotonic() - begin) * 1000:.0f} ms")
-        said = [stream.decode(errors="replace") for stream in (out, err)]
+            raise StepFailed(
+                f"{told} could not be started ({type(error).__name__})", code=Code.AKKA_FAILED
+            ) from None
+        except TookTooLong:
+            raise OutcomeUnknown(
+                f"{told} did not end within {seconds:.0f} s and was stopped", code=Code.AKKA_TIMEOUT
+            ) from None
+        except PrintedTooMuch:
+            raise PrintsWithoutEnd(f"{told} printed more than {OUTPUT_LIMIT >> 20} MiB and was stopped", fix="See what it prints; `akka` may be another program than the Akka CLI.", code=Code.AKKA_OUTPUT) from None  # fmt: skip
+        self.trace(f"{told} exit {ended.code} {(time.monotonic() - begin) * 1000:.0f} ms")
+        out, err = (stream.decode(errors="replace") for stream in (ended.out, ended.err))
         if password is not None:
-            # Before anything is cut or joined: a piece of the password would not be recognised.
-            said = [password.redact(text) for text in said]
-        return Answer(process.returncode or 0, *said)
+            # Before anything is joined: a piece of the password would not be recognised.
+            out, err = _redacted(out, password), _redacted(err, password)
+        return Answer(ended.code, out, err)
 
 
-def _password_argument(password: Secret) -> str:
+def _email_in(answer: Answer | None) -> str:
+    """The e-mail that `akka auth current-login` prints, whose form is not documented."""
+    found = _EMAIL.search(answer.out) if answer is not None and answer.code == 0 else None
+    return found[0] if found else ""
+
+
+def _project_in(answer: Answer | None) -> AkkaScope:
+    """The project that `akka projects get` shows; an empty scope where it cannot be read."""
+    try:
+        document = json.loads(answer.out) if answer is not None and answer.code == 0 else None
+    except ValueError:
+        document = None
+    found = parse_projects(json.dumps([document])) if isinstance(document, dict) else []
+    return found[0] if found else AkkaScope()
+
+
+def _redacted(text: str, password: Secret) -> str:
+    """The beginning of what the CLI printed, without the password; more than that nobody is shown."""
+    found = password.redact(text[:_SEARCHED])
+    # At the cut a piece may stand that is too short to be recognised.
+    return found if len(text) <= _SEARCHED else found[:-_SHOWN]
+
+
+def _password_argument(password: Secret) -> tuple[str, Secret]:
     """The only documented way to hand a password over; one argument, so that one beginning with `-` is no flag."""
-    return f"--docker-password={password.reveal()}"
+    return "--docker-password=", password
+
+
+def is_absence(complaint: str) -> bool:
+    """Whether the CLI says that there is nothing of a name. Its words are not documented."""
+    return any(word in complaint.lower() for word in ("not found", "does not exist", "no such", "notfound"))
 
 
 def _removed(answer: Answer, told: str) -> bool:
@@ -360,10 +624,9 @@ def _removed(answer: Answer, told: str) -> bool:
     """
     if answer.code == 0:
         return True
-    gone = ("not found", "does not exist", "no such", "notfound")
-    if not any(word in answer.complaint.lower() for word in gone):
-        raise StepFailed(f"{told} failed: {answer.complaint}")
-    return False
+    if not is_absence(answer.complaint):
+        raise StepFailed(f"{told} failed: {answer.complaint}", code=Code.AKKA_FAILED)
+    return answer.again  # an earlier try, whose answer was lost, has removed it
 
 
 def parse_credentials(text: str) -> list[HeldCredential]:
@@ -375,7 +638,9 @@ def parse_credentials(text: str) -> list[HeldCredential]:
     Raises:
         Unreadable: it is neither, so that what Akka has is not known: it may be anything.
     """
-    found, document = _json_in(text)
+    if not text.strip():
+        raise PrintedNothing
+    found, document = json_in(text)
     if not found:
         return _parse_table(text)
     rows = _rows_of(document)
@@ -390,7 +655,7 @@ def parse_credentials(text: str) -> list[HeldCredential]:
 def parse_projects(text: str, context: str = "") -> list[AkkaScope]:
     """Read `akka projects list -o json`, of which no sample of the current CLI is published either."""
     found = []
-    for row in _rows_of(_json_in(text)[1]) or []:
+    for row in _rows_of(json_in(text)[1]) or []:
         lower = _lower(row)
         name = _text(lower, "friendly_name", "friendlyname") or _text(lower, "name").rsplit("/", 1)[-1]
         owner = lower.get("owner")
@@ -421,21 +686,37 @@ def merge_regions(rows: Sequence[HeldCredential]) -> list[HeldCredential]:
     return merged
 
 
+class PrintsWithoutEnd(OutcomeUnknown):
+    """The CLI prints more than could be read."""
+
+    code = Code.AKKA_OUTPUT
+
+
 class Unreadable(StepFailed):
     """What the CLI has printed is of no form that is known."""
 
-    def __init__(self) -> None:
+    code = Code.AKKA_OUTPUT
+
+    def __init__(self, what: str = "prints what pullkey cannot read") -> None:
         super().__init__(
-            "akka docker list-credentials prints what pullkey cannot read",
-            mend="See what it prints; an update of the Akka CLI, or of pullkey, may be due.",
+            f"akka docker list-credentials {what}",
+            fix="See what it prints; an update of the Akka CLI, or of pullkey, may be due.",
         )
 
 
-def _json_in(text: str) -> tuple[bool, Any]:
+class PrintedNothing(Unreadable):
+    """The CLI has ended well and printed nothing: one form of its output says too little to conclude anything."""
+
+    def __init__(self) -> None:
+        super().__init__("printed nothing, so what Akka has is not known")
+
+
+def json_in(text: str) -> tuple[bool, Any]:
     """Whether there is JSON, and the first of it: the CLI may print a notice of its own before and after."""
     decoder = json.JSONDecoder()
-    for begin in re.finditer(r"^\s*(?=[\[{]|null\s*$)", text, re.MULTILINE):
-        with contextlib.suppress(ValueError):
+    begins = _BEGIN_OF_JSON.finditer(text)
+    for begin in itertools.islice(begins, _NOTICES):
+        with contextlib.suppress(ValueError, RecursionError):
             return True, decoder.raw_decode(text, begin.end())[0]
     return False, None
 

@@ -6,20 +6,24 @@ The file is only ever appended to, readable by its owner, one write a line, so s
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.errors import UsageProblem
+from bootstrap.output_file import open_to_append
 from bootstrap.words import one_line
 
 if TYPE_CHECKING:
     from bootstrap.akka import AkkaScope
 
 _LONGEST = 1_000
+_BEGINNING = b'{"time": "'  # of each line
+_LOCK_TRIES, _LOCK_PAUSE = 50, 0.01
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,7 @@ def about(provider: str, registry: str, scope: AkkaScope, secret_name: str) -> d
     return {
         "provider": provider,
         "registry": registry,
-        "akka": {
-            "project": scope.project or None,
-            "owner": scope.owner or None,
-            "region": scope.region or None,
-            "secret_name": secret_name,
-        },
+        "akka": {**scope.document(), "secret_name": secret_name},
     }
 
 
@@ -89,11 +88,7 @@ class Trail:
         Raises:
             UsageProblem: it cannot be written; that is told before anything is changed.
         """
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
-            return cls(os.open(path, flags, 0o600), command)
-        except OSError as error:
-            raise UsageProblem(f"--audit: {path} cannot be written: {error.strerror}", mend="Name a file that is no link, in a directory that you may write.") from None  # fmt: skip
+        return cls(open_to_append(path, "--audit", "an audit trail", _BEGINNING), command)
 
     def of(self, run_id: str, about: Mapping[str, Any], who: str = "") -> Audit:
         """What takes the changes of one run for one target.
@@ -121,11 +116,43 @@ class Trail:
         return record
 
     def _write(self, line: Mapping[str, Any]) -> None:
+        text = (json.dumps(line, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
+        locked = self._lock()
         try:
-            os.write(self.descriptor, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+            # A line that a full disk has torn ends here; this one is to be whole.
+            _write_all(self.descriptor, text if _ends_a_line(self.descriptor) else b"\n" + text)
         except OSError as error:
             # What was changed stays changed; that it is not in the trail is told in the end.
             self.lost = self.lost or error.strerror or "it could not be written"
+        finally:
+            if locked:
+                fcntl.flock(self.descriptor, fcntl.LOCK_UN)
+
+    def _lock(self) -> bool:
+        """Keep others from writing between a look at the last byte and the line; nobody holds it for long."""
+        for _ in range(_LOCK_TRIES):
+            try:
+                fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_LOCK_PAUSE)
+            except OSError:
+                return False  # a file system without locks
+            else:
+                return True
+        return False
 
     def close(self) -> None:
         os.close(self.descriptor)
+
+
+def _ends_a_line(descriptor: int) -> bool:
+    try:
+        size = os.fstat(descriptor).st_size
+        return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
+    except OSError:
+        return True  # it cannot be read
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]

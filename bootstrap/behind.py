@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bootstrap import plugins
+from bootstrap.codes import Code
 from bootstrap.errors import PullkeyError, UsageProblem
+from bootstrap.nearest import nearest_or_all
 from bootstrap.provider import (
     HeldCredential,
     HeldNow,
@@ -20,6 +21,7 @@ from bootstrap.provider import (
     Target,
     new_run_id,
 )
+from bootstrap.server import host_of, registry_of
 
 
 @dataclass
@@ -32,6 +34,8 @@ class Behind:
     session: Session | None = None
     context: RunContext | None = None
     error: PullkeyError | None = None
+    differs: str = ""
+    """Why the record is not of what a file says, where it is not."""
 
     @property
     def ours(self) -> bool:
@@ -57,14 +61,14 @@ def provider_of(held: HeldCredential) -> Provider:
     for provider in sorted(providers, key=lambda one: one.fallback):
         if provider.recognises(held):
             return provider
-    raise UsageProblem(f"No provider knows the registry {held.server!r} of Akka's {held.name}")
+    raise UsageProblem(
+        f"No provider knows the registry {held.server!r} of Akka's {held.name}", code=Code.HOST_UNKNOWN
+    )
 
 
 def is_for(held: HeldCredential, registry: str) -> bool:
     """Whether a credential is for the registry at `HOST[:PORT]`, by its server."""
-    server = held.server.lower().removeprefix("https://").partition("/")[0]
-    names = getattr(provider_of(held), "aliases", ())
-    return server == registry or (server in names and registry in names)
+    return host_of(registry_of(held.server)) == host_of(registry_of(registry))
 
 
 def login_values(provider: Provider, image: str | None) -> dict[str, Any]:
@@ -85,7 +89,10 @@ def login_values(provider: Provider, image: str | None) -> dict[str, Any]:
                 ("", option.default),
             )
             if text is not None and option.choices and text not in option.choices:
-                raise UsageProblem(f"{name}: {text!r} is none of {', '.join(option.choices)}")
+                raise UsageProblem(
+                    f"{name}: {text!r} is none of {', '.join(option.choices)}",
+                    code=Code.CREDENTIAL_UNREADABLE,
+                )
             values[option.key] = text
     return values
 
@@ -108,7 +115,9 @@ async def find(held: HeldCredential, context: RunContext, *, image: str | None =
     except PullkeyError as error:
         behind.error = error
     except Exception as error:  # noqa: BLE001  - an SDK can raise anything; a person is owed a sentence
-        behind.error = PullkeyError(f"The cloud could not be asked ({type(error).__name__})")
+        behind.error = PullkeyError(
+            f"The cloud could not be asked ({type(error).__name__})", code=Code.UNEXPECTED
+        )
     return behind
 
 
@@ -122,20 +131,17 @@ def named(credentials: Sequence[HeldCredential], name: str, where: str) -> HeldC
         if held.name == name:
             return held
     raise UsageProblem(
-        f"Akka has no credential named {name!r} in {where}", mend=known_names(credentials, name)
+        f"Akka has no credential named {name!r} in {where}",
+        fix=known_names(credentials, name),
+        code=Code.CREDENTIAL_NOT_FOUND,
     )
 
 
 def known_names(credentials: Sequence[HeldCredential], name: str) -> str:
     """What to say where a name is not found."""
-    names = [held.name for held in credentials]
-    if not names:
-        return "It has none at all; see `pullkey list`."
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return (
-        f"Did you mean {near[0]}?"
-        if near
-        else f"There are: {', '.join(sorted(names)[:8])}; see `pullkey list`."
+        nearest_or_all(name, (held.name for held in credentials), many="See `pullkey list`")
+        or "It has none at all."
     )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from bootstrap.akka import AkkaCli
 from bootstrap.audit import Change
-from bootstrap.common_steps import AkkaHoldsNewKey, HandoffStep, recorded_link
-from bootstrap.errors import LeftOver
+from bootstrap.common_steps import recorded_link
+from bootstrap.errors import LeftOver, PullkeyError
+from bootstrap.handoff import ASKED, AkkaHoldsNewKey, HandoffStep
 from bootstrap.journal import Entry, Journal
 from bootstrap.outcome import Outcome, Wishes
 from bootstrap.provider import RunContext, Session
 from bootstrap.reporter import Reporter
+from bootstrap.retirement import RETIRE
 from bootstrap.runbook import filled_in
 from bootstrap.steps import Done, Step, StillThere
 from bootstrap.told import as_told
@@ -75,13 +78,32 @@ class Changes:
 
     async def done(self, step: Step, entry: Entry, done: Done) -> None:
         """Write down what the step has made; nothing of one that had nothing to make is left to undo."""
+        if done.left_over is not None:
+            self._entries.remove((step, entry))
+            entry.leave(done.left_over)
+            self._record(step, entry, done.left_over.what, "left over")
+            return
         if done.made is None:
             self._entries.remove((step, entry))
             await asyncio.to_thread(self._journal.forget, entry)
         else:
-            entry.made = dict(done.made)  # an undo that begins meanwhile is to know it
-            await asyncio.to_thread(self._journal.has_made, entry, done.made)
-        self._record(step, entry, done.detail, "done")
+            made = {**(entry.made or {}), **done.made}
+            entry.made = made  # an undo that begins meanwhile is to know it
+            await asyncio.to_thread(self._journal.has_made, entry, made)
+        self._record(step, entry, done.detail or done.sentence(step.title), "done")
+
+    async def note_registration(self, what: str) -> None:
+        """How far the registration has come: a run that clears up after this one must know.
+
+        Raises:
+            PullkeyError: it cannot be written, and Akka was not asked yet.
+        """
+        for step, entry in self._entries:
+            if isinstance(step, HandoffStep):
+                # Once Akka was asked, a full disk is no reason to go back.
+                with contextlib.nullcontext() if what == ASKED else contextlib.suppress(PullkeyError):
+                    made = {**(entry.made or {}), what: True}
+                    await asyncio.to_thread(self._journal.has_made, entry, made)
 
     def adopt(self, entries: Sequence[tuple[Step, Entry]]) -> None:
         """What a lost run has made and this one goes on with: if this one fails, it is its own to undo."""
@@ -89,15 +111,17 @@ class Changes:
 
     def unfinished(self) -> list[str]:
         """The steps that were begun and are not undone."""
-        return [f"begun: {step.title}" for step, _ in self._entries]
+        return [f"Not rolled back: {step.title}" for step, _ in self._entries]
 
     async def undo(self) -> None:
         """Undo all: last in, first out; one that fails stops no other, except where Akka holds the key that would go.
 
         What was undone, and what is left over, stands in the outcome. Raises nothing that an SDK can raise.
         """
-        self._session.context.undoing = Deadline(_UNDO_ALL_SECONDS)
-        rivals: dict[bool, list[str]] = {}
+        self._session.context.undoing = undoing = Deadline(_UNDO_ALL_SECONDS)
+        for deadline in (undoing, self._context.deadline):
+            deadline.settle()
+        rivals: dict[bool, list[str] | None] = {}
         with_identity: list[tuple[Step, Entry]] = []
         for step, entry in reversed(self._entries):
             if step in self._session.steps and step.name != "key":
@@ -105,12 +129,16 @@ class Changes:
                 if lost not in rivals:
                     # What a lost run had made was there for others to find before this one began.
                     rivals[lost] = await self._rivals(set() if lost else self.keys_before or set())
-                if rivals[lost]:
-                    # Another run, on another machine, has found it and goes on with it.
-                    text = f"{step.title}: this stays, since key {rivals[lost][0]} needs it, which another run has made meanwhile."
-                    self._outcome.notices.append(text)
-                    self._reporter.notice(text)
-                    self._journal.forget(entry)
+                others = rivals[lost]
+                if others is None or others:
+                    if others is None:
+                        self._leave_unseen(step, entry)
+                    else:
+                        # Another run, on another machine, has found it and goes on with it.
+                        text = f"{step.title}: this stays, since key {others[0]} needs it, which another run has created meanwhile."
+                        self._outcome.notices.append(text)
+                        self._reporter.notice(text)
+                        self._journal.forget(entry)
                     if step.name == "identity":
                         for key, made in with_identity:
                             made.intent["identity_stays"] = True
@@ -124,11 +152,20 @@ class Changes:
                 with_identity.append((step, entry))
         for _, entry in with_identity:
             self._journal.forget(entry)
-        if not self._outcome.left_over:
+        if self._outcome.left_over:
+            self._journal.leave()
+        else:
             self._journal.end()
 
-    async def _rivals(self, before: set[str]) -> list[str]:
-        """Other keys of the identity than those of `before`; none where they cannot be seen.
+    def _leave_unseen(self, step: Step, entry: Entry) -> None:
+        """It stays where neither Akka nor the cloud shows whether another run's key needs it by now."""
+        what = f"{step.title}: kept, since neither Akka nor the cloud shows whether another key needs it"
+        self._outcome.left_over.append(LeftOver(what, self._undo_command(step, entry)))
+        entry.leave(self._outcome.left_over[-1])
+        self._record(step, entry, what, "left over")
+
+    async def _rivals(self, before: set[str]) -> list[str] | None:
+        """Other keys of the identity than those of `before`; None where neither Akka nor the cloud can be asked.
 
         One that Akka's record names only now counts, however old it is: the run that made it was not through then.
         """
@@ -136,16 +173,23 @@ class Changes:
         own = {made.link.key_id} if made else set()
         # Before this run registers, a record of its key's id is another's: two passwords of one second bear one id.
         registered = own if any(isinstance(step, HandoffStep) for step, _ in self._entries) else set()
+        found: set[str] = set()
+        seen = False
         try:
             held = await self._akka.credential(self._wishes.secret_name)
             link, _ = await recorded_link(self._session, held)
-            found = {link.key_id} - (before & self.held_before) - registered if link is not None else set()
+            found |= {link.key_id} - (before & self.held_before) - registered if link is not None else set()
+            seen = True
+        except Exception as error:  # noqa: BLE001  - undoing goes on, whatever is answered
+            self._context.trace(f"what Akka holds cannot be seen ({type(error).__name__})")
+        # Where Akka does not answer, the cloud still shows another run's key, and the other way round.
+        try:
             if self.keys_before is not None:
                 found |= {key.key_id for key in await self._session.keys_of_ours()} - before - own
-        except Exception as error:  # noqa: BLE001  - undoing goes on, whatever a cloud answers
+                seen = True
+        except Exception as error:  # noqa: BLE001
             self._context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
-            return []
-        return sorted(found)
+        return sorted(found) if seen else None
 
     async def _undo(self, step: Step, entry: Entry) -> bool:
         """Undo one step; False if what came before it must stay."""
@@ -155,14 +199,18 @@ class Changes:
         except AkkaHoldsNewKey as finding:
             what = f"{finding}; its key, role and identity were kept"
             left_over.append(LeftOver(what, self._wishes.command))
+            entry.leave(left_over[-1])
+            self._leave_replaced()
             return False
         except StillThere as finding:
             left_over.append(LeftOver(finding.what, finding.command))
+            entry.leave(left_over[-1])
             self._record(step, entry, finding.what, "left over")
             return True
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything, and the other steps are still to be undone
             what = f"step {step.name} could not be undone: {as_told(error, self._session).what}"
             left_over.append(LeftOver(what, self._undo_command(step, entry)))
+            entry.leave(left_over[-1])
             return not isinstance(step, HandoffStep)  # whose key Akka may hold
         if undone:
             self._outcome.undone.append(undone)
@@ -174,10 +222,19 @@ class Changes:
             self._journal.forget(entry)
         return True
 
+    def _leave_replaced(self) -> None:
+        """Name the key that this run was to take out of use, and that stays while Akka may still hold it."""
+        for name, entry in self._promised.items():
+            if name == RETIRE and self._session.deletes_keys and all(entry is not begun for _, begun in self._entries):  # fmt: skip
+                what = f"key {entry.known.get('key_id')}, which Akka held before, is kept until Akka shows the new one"  # fmt: skip
+                self._outcome.left_over.append(LeftOver(what, self._wishes.command))
+                entry.leave(self._outcome.left_over[-1])
+
     def _undo_command(self, step: Step, entry: Entry) -> str:
         """What a person would type to undo a step."""
         if step.name == "key":
-            return self._session.delete_key_command(entry.known.get("key_id") or "KEY_ID")
+            key_id = entry.known.get("key_id")
+            return self._session.delete_key_command(key_id) if key_id else self._wishes.command
         command = filled_in(step.script().undo.partition("\n")[0], self._session.script_variables())
         # What only a whole script knows nobody can type; but the journal stays, and the next run clears up by it.
         return self._wishes.command if not command or "$" in command else command

@@ -7,10 +7,14 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 
+from bootstrap.errors import UsageProblem
 from bootstrap.link import KeyLink
 from bootstrap.secret import Secret
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
+_NAME = re.compile(
+    r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?"
+)  # a DNS subdomain (RFC 1123), as Kubernetes names a secret
 _NAME_LIMIT = 63  # a Kubernetes label, which Akka's resource names are
 
 
@@ -27,6 +31,17 @@ class Credential:
     @property
     def email(self) -> str:
         return str(self.link)
+
+
+def check_secret_name(name: str, *, where: str = "--secret-name") -> str:
+    """The name of an Akka secret, as it was typed.
+
+    Raises:
+        UsageProblem: it cannot be one.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise UsageProblem(f"{where}: {name!r} is not a valid name of an Akka secret", fix="It is lower-case letters, digits, dashes and dots, and begins and ends with a letter or digit")  # fmt: skip
+    return name
 
 
 def secret_name(*parts: str) -> str:

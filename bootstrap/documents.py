@@ -5,16 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bootstrap.akka import AkkaScope
 from bootstrap.behind import Behind
+from bootstrap.by_hand import by_hand
+from bootstrap.codes import Explanation
 from bootstrap.engine import Run
-from bootstrap.errors import ExitCode, LeftOver, Problem, PullkeyError
+from bootstrap.errors import ExitCode, LeftOver, Problem, PullkeyError, Refused, fix_fields
 from bootstrap.offboarding import Parting
 from bootstrap.provider import Check, KeyFacts
-from bootstrap.runbook import filled_in
 from bootstrap.standing import Standing, due, due_on
+
+if TYPE_CHECKING:
+    from bootstrap.akka_services import PullFailure, Service
+    from bootstrap.survey import RegistryInUse
 
 SCHEMA_VERSION = 1
 
@@ -23,11 +28,14 @@ def as_text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2)
 
 
-def run_document(run: Run, *, command: str, provider: str, scope: AkkaScope) -> dict[str, Any]:
-    """One run for one target: `onboard`, `plan`, `verify`, `rotate`."""
+def run_document(run: Run, *, command: str, provider: str, waited: Sequence[str] = ()) -> dict[str, Any]:
+    """One run for one target: `onboard`, `plan`, `verify`, `rotate`; `waited` are the services that could not pull before."""
     outcome, session = run.outcome, run.session
-    variables = session.script_variables()
-    scripts = {step.name: filled_in(step.script().shown, variables) for step in run.steps}
+    # A run may fail before it has looked at its steps.
+    to_do = [step for step in run.steps if step.name in outcome.steps and outcome.steps[step.name].seen.state != "done"]  # fmt: skip
+    # Those of a step that is in place need nothing of the others.
+    scripts = {step.name: command for step in run.steps for command in by_hand(session, [step]).values()}
+    scripts |= by_hand(session, to_do)
     return {
         "schema_version": SCHEMA_VERSION,
         "command": command,
@@ -38,7 +46,7 @@ def run_document(run: Run, *, command: str, provider: str, scope: AkkaScope) -> 
         "provider": provider,
         "registry": run.target.label,
         "as": outcome.who or None,
-        "akka": _akka(scope, run.wishes.secret_name),
+        "akka": _akka(run.akka.resolved, run.wishes.secret_name),
         "credential": dict(outcome.credential) or None,
         "steps": [
             {
@@ -55,9 +63,61 @@ def run_document(run: Run, *, command: str, provider: str, scope: AkkaScope) -> 
         ],
         "problems": [problem_document(problem) for problem in outcome.problems],
         "notices": outcome.notices,
+        "warnings": outcome.warnings,
+        "services_without_image": list(waited),
         "undone": outcome.undone,
-        "left_over": _left_over(outcome.left_over),
-        "error": _error(outcome.error),
+        "left_over": left_over_document(outcome.left_over),
+        "error": error_fields(outcome.error),
+    }
+
+
+def service_document(
+    service: Service,
+    failures: Sequence[PullFailure],
+    problem: str,
+    verification: Mapping[str, Any] | None,
+    code: ExitCode,
+) -> dict[str, Any]:
+    """What `pullkey verify --service` has seen: of the service's pull, and of the credential for its image."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "verify-service",
+        "exit_code": int(code),
+        "service": {"name": service.name, "image": service.image, "status": service.status or None},
+        "pull_failures": [{"reason": one.reason, "message": one.message or None} for one in failures],
+        "problem": problem or None,
+        "verification": verification,
+    }
+
+
+def survey_document(
+    found: Sequence[RegistryInUse], codes: Mapping[str, int], code: ExitCode
+) -> dict[str, Any]:
+    """What the services of a project pull from, and how its onboardings have ended, by the registry's place."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "from-project",
+        "exit_code": int(code),
+        "registries": [
+            {
+                "registry": one.place,
+                "provider": one.provider.name if one.provider is not None else None,
+                "credential_state": str(one.need),
+                "credential": one.credential or None,
+                "problems": list(one.problems),
+                "services": [
+                    {
+                        "name": name,
+                        "image": image,
+                        "pull_failure": one.failures[name].reason if name in one.failures else None,
+                    }
+                    for image, names in one.images.items()
+                    for name in names
+                ],
+                "exit_code": int(codes[one.place]) if one.place in codes else None,
+            }
+            for one in found
+        ],
     }
 
 
@@ -86,13 +146,17 @@ def parting_document(parting: Parting, behind: Behind, *, scope: AkkaScope) -> d
             for item in parting.items
         ],
         "notices": parting.notices,
-        "left_over": _left_over(parting.left_over),
-        "error": _error(parting.error),
+        "left_over": left_over_document(parting.left_over),
+        "error": error_fields(parting.error),
     }
 
 
 def results_document(
-    command: str, results: Sequence[Mapping[str, Any]], code: int, left_over: Sequence[LeftOver] = ()
+    command: str,
+    results: Sequence[Mapping[str, Any]],
+    code: int,
+    left_over: Sequence[LeftOver] = (),
+    errors: Sequence[tuple[str, PullkeyError]] = (),
 ) -> dict[str, Any]:
     """What one command has done to several credentials, and what is there of one that Akka does not list."""
     return {
@@ -100,18 +164,60 @@ def results_document(
         "command": command,
         "exit_code": int(code),
         "results": list(results),
-        "left_over": _left_over(left_over),
+        "errors": [
+            {"name": name, "exit_code": int(one.exit_code), "what": one.what, **fix_fields(one.fix)}
+            for name, one in errors
+        ],
+        "left_over": left_over_document(left_over),
     }
 
 
-def list_document(standings: Sequence[Standing], *, scope: AkkaScope, code: ExitCode) -> dict[str, Any]:
+def list_document(
+    standings: Sequence[Standing], left_over: Sequence[LeftOver], *, scope: AkkaScope, code: ExitCode
+) -> dict[str, Any]:
     """What `pullkey list` shows."""
+    return projects_document([(scope, standings, left_over)], [], scope=scope, code=code)
+
+
+def projects_document(
+    found: Sequence[tuple[AkkaScope, Sequence[Standing], Sequence[LeftOver]]],
+    not_read: Sequence[tuple[AkkaScope, PullkeyError]],
+    *,
+    scope: AkkaScope,
+    code: ExitCode,
+) -> dict[str, Any]:
+    """What `pullkey list --all-projects` shows."""
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "list",
         "exit_code": int(code),
-        "akka": {name: value for name, value in _akka(scope, "").items() if name != "secret_name"},
-        "credentials": [standing_document(one) for one in standings],
+        "akka": scope.document(),
+        "credentials": [_in_project(one, project) for project, standings, _ in found for one in standings],
+        "left_over": [one for _, _, left_over in found for one in left_over_document(left_over)],
+        "projects_not_read": [{**project.document(), "error": error_fields(error)} for project, error in not_read],
+    }  # fmt: skip
+
+
+def _in_project(one: Standing, scope: AkkaScope) -> dict[str, Any]:
+    return {**standing_document(one), "akka": scope.document()}
+
+
+def codes_document(found: Sequence[Explanation]) -> dict[str, Any]:
+    """What `pullkey explain` shows."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "explain",
+        "codes": [
+            {
+                "code": str(one.code),
+                "area": one.area,
+                "title": one.title,
+                "cause": one.cause,
+                "fix": one.fix,
+                "who": [str(who) for who in one.who],
+            }
+            for one in found
+        ],
     }
 
 
@@ -127,11 +233,27 @@ def doctor_document(found: Mapping[str, Sequence[Check]], code: ExitCode) -> dic
                 "what": check.what,
                 "good": check.good,
                 "detail": check.detail,
-                "mend": check.mend or None,
+                **fix_fields(check.fix or None),
+                "code": str(check.code) if check.code else None,
             }
             for about, checks in found.items()
             for check in checks
         ],
+    }
+
+
+def error_document(
+    command: str | None, result: str, error: PullkeyError, *, what: str, fix: str
+) -> dict[str, Any]:
+    """A command that ended before it had anything else to print; the texts are cut to what can be shown."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "result": result,
+        "exit_code": int(error.exit_code),
+        "error": {"code": str(error.code), "what": what, **fix_fields(fix)},
+        "problems": [problem_document(one) for one in error.problems] if isinstance(error, Refused) else [],
+        "faults": [dict(one) for one in getattr(error, "places", ())],
     }
 
 
@@ -152,6 +274,7 @@ def standing_document(one: Standing) -> dict[str, Any]:
         "right": one.right or None,
         "key_id": link.key_id if link else None,
         "key": _key(one.key),
+        "expiry": ("date" if one.key.ends else one.key.expiry) if one.key else "unknown",
         "replaced_key": _key(one.replaced),
         "due": (due(one.key) or None) if one.key else None,
         "due_on": moment(due_on(one.key)) if one.key else None,
@@ -159,6 +282,7 @@ def standing_document(one: Standing) -> dict[str, Any]:
         "wrong": one.wrong,
         "not_seen": one.unseen,
         "notes": one.known,
+        "left_over": left_over_document(one.left_over),
     }
 
 
@@ -178,27 +302,23 @@ def moment(when: dt.datetime | None) -> str | None:
 
 
 def _akka(scope: AkkaScope, secret_name: str) -> dict[str, str | None]:
-    return {
-        "project": scope.project or None,
-        "owner": scope.owner or None,
-        "region": scope.region or None,
-        "secret_name": secret_name,
-    }
+    return {**scope.document(), "secret_name": secret_name}
 
 
-def _left_over(items: Sequence[LeftOver]) -> list[dict[str, str]]:
-    return [{"what": item.what, "command": item.command} for item in items]
+def left_over_document(items: Sequence[LeftOver]) -> list[dict[str, str]]:
+    return [{"code": str(item.code), "what": item.what, "command": item.command} for item in items]
 
 
-def _error(error: PullkeyError | None) -> dict[str, str] | None:
-    return {"what": error.what, "mend": error.mend} if error else None
+def error_fields(error: PullkeyError | None) -> dict[str, str] | None:
+    return {"code": str(error.code), "what": error.what, **fix_fields(error.fix)} if error else None
 
 
 def problem_document(problem: Problem) -> dict[str, str | None]:
     return {
+        "code": str(problem.code),
         "kind": str(problem.kind),
         "what": problem.what,
-        "mend": problem.mend or None,
+        **fix_fields(problem.fix or None),
         "step": problem.step or None,
         "permission": problem.permission or None,
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 from bootstrap.akka import AkkaCli
 from bootstrap.audit import Change
 from bootstrap.changes import Changes
-from bootstrap.common_steps import HandoffStep, HandshakeStep, held_link, recorded_link
+from bootstrap.codes import Code
+from bootstrap.common_steps import HandshakeStep, held_link, recorded_link
 from bootstrap.credential import Credential
 from bootstrap.errors import (
     Declined,
@@ -26,26 +27,41 @@ from bootstrap.errors import (
     ProblemKind,
     PullkeyError,
     Refused,
+    StepFailed,
 )
-from bootstrap.examination import Examination
-from bootstrap.handshake import Patience, Verdict, exchange
-from bootstrap.journal import Journal, Record
+from bootstrap.examination import Examination, Examined
+from bootstrap.handoff import HandoffStep
+from bootstrap.journal import Entry, Journal, Record
 from bootstrap.link import KeyLink
 from bootstrap.once import Once
 from bootstrap.outcome import AsPlanned, Outcome, StepResult, Wishes
 from bootstrap.proofs import Proofs
 from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session, Target
-from bootstrap.records import keys_of
-from bootstrap.recovery import OFFBOARD, PartWith, Recovery, as_intent, still_behind, strays
+from bootstrap.records import keys_in_use, keys_of
+from bootstrap.recovery import (
+    OFFBOARD,
+    PartWith,
+    Recovery,
+    as_intent,
+    still_behind,
+    strays,
+    unfinished,
+)
+from bootstrap.registry import Patience, Verdict, try_once
 from bootstrap.reporter import Reporter
 from bootstrap.retirement import RETIRE, ClearStep, RetireStep
 from bootstrap.secret import Secret
 from bootstrap.steps import Sighting, State, Step
 from bootstrap.told import as_told
 from bootstrap.waiting import Deadline
+from bootstrap.words import sentence
 
 _GRACE_SECONDS = 15.0
 _OTHERS_SECONDS = 10.0
+_SIGNALS_SECONDS = 0.01
+"""A prompt holds up the event loop: a Ctrl-C that came before it is taken first."""
+AGAIN_SECONDS = 2.0
+"""Between the look that did not show something, and the one that is believed."""
 
 
 @dataclass
@@ -67,6 +83,8 @@ class Run:
     """Removes what stood behind a record of ours that another registry's has replaced."""
     akka_checked: bool = False
     """Whether the command has found before that Akka is there, logged in, and sees the project."""
+    reopen: Callable[[], Session] | None = None
+    """Opens another session of the target, to look again with: what one read does not show, the next may."""
 
     def __post_init__(self) -> None:
         session, context = self.session, self.context
@@ -80,16 +98,19 @@ class Run:
         )
         self._held = self._examination.held
         context.held = self._held
+        context.in_use = Once(lambda: keys_in_use(self.akka))
         self.akka.lock = lambda: self.journal.descriptor
         key_pending = self._examination.key_pending
         self.handoff = HandoffStep(
             session, context, self.akka, self.wishes.secret_name, key_pending=key_pending
         )
+        self.handoff.note = self._changes.note_registration
         self.handshake = HandshakeStep(
             session,
             context,
             challenge=self._examination.trusted_challenge,
             key_pending=key_pending,
+            compares=self._examination.compares,
             patience=self.patience,
         )
         self.clear = ClearStep(session, context, grace=self.wishes.grace, key_pending=key_pending)
@@ -105,6 +126,7 @@ class Run:
                 )
             )
         self._stop = asyncio.Event()
+        self._recovery: Recovery | None = None
         self._told_left_over = False
         self._keys_now = Once(session.keys_of_ours)
         if self.wishes.name_strays:
@@ -138,6 +160,8 @@ class Run:
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything; a person is owed a sentence
             self._failed(as_told(error, self.session))
         finally:
+            if self.outcome.left_over:
+                self.outcome.exit_code = ExitCode.LEFT_OVER
             self._tell_left_over()
             await self.session.close()
         return self.outcome
@@ -154,9 +178,11 @@ class Run:
 
     def _failed(self, error: PullkeyError) -> None:
         self.outcome.error = error
-        self.outcome.exit_code = ExitCode.LEFT_OVER if self.outcome.left_over else error.exit_code
+        self.outcome.exit_code = error.exit_code
         kinds: dict[type[PullkeyError], str] = {Interrupted: "interrupted", Declined: "refused"}
         self.outcome.result = kinds.get(type(error), "failed")
+
+    then = "rolling back"
 
     def interrupt(self) -> None:
         """Begin no further step, wait for the calls that are under way, and undo."""
@@ -170,11 +196,13 @@ class Run:
         lost = self.journal.left_behind()
         if lost is not None:
             self.journal.check_target(lost)
-            if not self.wishes.dry_run:
+            if self.wishes.dry_run:
+                await self._note_unfinished()
+            else:
                 # First: what the lost run has made may itself stand in the way of this one.
                 await self._recover(lost)
         sightings = await self._examine()
-        self.reporter.planned([(step.name, step.title, sightings[step.name]) for step in self.steps])
+        self._show_steps(sightings)
         pending = [step for step in self.steps if sightings[step.name].state is not State.DONE]
         if self.outcome.public and pending and lost is None and not self.wishes.anyway:
             self.outcome.result = "unneeded"
@@ -183,25 +211,50 @@ class Run:
             await self._refuse_unless_planned(self.wishes.as_planned, pending)
         if self.wishes.dry_run:
             self.outcome.result = "planned"
-            if lost is not None:
-                self._notice(
-                    f"Run {lost.run_id} of {lost.begun} did not end; the next run clears up after it first."
-                )
             return
         if pending:
-            if "key" in {step.name for step in pending}:
-                await self.session.ask()
-            if not self.wishes.yes and not self.reporter.confirm(self.wishes.question):
-                raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
+            await self._ask(pending)
             await self._change(pending)
+            if self.handoff in pending:
+                await self._settle()
         else:
             self._keys_now = Once(lambda: self.session.keys_of_ours(as_seen=True))
+            if self.outcome.undone:
+                self.outcome.result, self.outcome.changed = "done", True
         self.outcome.credential = await self._described()
         if self.wishes.name_strays:
             await self._name_strays()
         self._end_journal()
-        if self.outcome.left_over:
-            self.outcome.exit_code = ExitCode.LEFT_OVER
+
+    async def _ask(self, pending: Sequence[Step]) -> None:
+        """Ask for what a new key needs, and for the confirmation. Neither is asked for in vain: what the registry shows before, is
+        seen before.
+
+        Raises:
+            Declined: the answer was not yes.
+            Refused: the registry does not answer, or does not accept what was entered.
+        """
+        asks, new_key = not self.wishes.yes, "key" in {step.name for step in pending}
+        if new_key:
+            if asks and self.wishes.wait and (problems := await self._examination.unreachable()):
+                raise Refused(problems)
+            if asks:
+                self.reporter.show_plan()
+            await asyncio.sleep(_SIGNALS_SECONDS)
+            await self.session.ask()
+        supplied = self.session.supplied() if asks and new_key and self.wishes.wait else None
+        if supplied is not None and (problems := await self._examination.refused(supplied)):
+            raise Refused(problems)
+        if asks and not self.reporter.confirm(self._question(pending)):
+            raise Declined
+
+    async def _note_unfinished(self) -> None:
+        """What an earlier run has not ended, or has left over; the next one that may change something goes on with it."""
+        self.outcome.who = await self._examination.connect()
+        self.outcome.unfinished = await unfinished(self.journal, self.session)
+        self.outcome.left_over += self.outcome.unfinished.left_over
+        if self.outcome.unfinished.what:
+            self._notice(f"{sentence(self.outcome.unfinished.what)} The next run clears up after it first.")
 
     async def _refuse_unless_planned(self, planned: AsPlanned, pending: Sequence[Step]) -> None:
         held = await self._held()
@@ -212,10 +265,10 @@ class Run:
             what = f"This was not planned: {'; '.join(step.title for step in more)}"
         else:
             return
-        raise Refused([Problem(ProblemKind.SETUP, what, "Somebody has changed something meanwhile: plan it again")])  # fmt: skip
+        raise Refused([Problem(ProblemKind.SETUP, what, "Something has changed meanwhile: plan again", code=Code.PLAN_STALE)])  # fmt: skip
 
     async def _change(self, pending: Sequence[Step]) -> None:
-        self.changing = True
+        self.changing = self.outcome.begun = True
         with contextlib.suppress(PullkeyError):
             self._changes.keys_before = {key.key_id for key in await self.session.keys_of_ours(as_seen=True)}
             self._changes.held_before = keys_of(filter(None, [await self._held()]))
@@ -223,28 +276,50 @@ class Run:
             self.handoff.keys_before = self._changes.keys_before
         self.journal.begin(self.context.run_id, self.wishes.command)
         overwritten = await self._overwritten(pending)
+        going = None
         if overwritten is not None:
-            self.journal.about_to(OFFBOARD, as_intent(overwritten))
+            going = self.journal.about_to(OFFBOARD, as_intent(overwritten))
         await self._do_all(pending)
         self.outcome.result, self.outcome.changed = "done", True
-        if overwritten is not None:
-            await self._part_with(overwritten)
+        if overwritten is not None and going is not None:
+            await self._part_with(overwritten, going)
 
     async def _verify(self, password: Secret | None) -> None:
-        sightings = await self._examine(for_change=False)
-        self.reporter.planned([(step.name, step.title, sightings[step.name]) for step in self.steps])
+        seen = await self._examination.examine(self.steps, lambda _: None, checks=True)
+        if problems := await self._examination.akka_problems():
+            raise Refused(problems)  # nothing that Akka holds could be seen
+        if self.reopen is not None and any(one.state is State.MISSING for one in seen.sightings.values()):
+            # Absence is believed late: everything is asked anew, Akka too, and only that is reported.
+            await asyncio.sleep(AGAIN_SECONDS)
+            await self.session.close()
+            self.context.shared.forget()
+            self.session = self.reopen()
+            self.__post_init__()
+            seen = await self._examination.examine(self.steps, lambda _: None, checks=True)
+        self._connected(await self._examination.connect())
+        if self.journal.left_behind() is not None:
+            await self._note_unfinished()
+        sightings = self._noted(seen)
+        self._show_steps(sightings, checks=True)
+        if seen.findings.problems:
+            self.outcome.problems = seen.findings.problems
+            self.reporter.problems(seen.findings.problems)
         self.outcome.credential = await self._described()
         good = all(sightings[step.name].state is State.DONE for step in self.steps)
+        good = good and not seen.findings.problems and not self.outcome.unfinished.what
         if password is not None:
             probe = await self.session.probe()
             username = await self.session.username() or ""
             credential = Credential(await self.session.server(), username, password, KeyLink("", "", ""))
-            attempt = await exchange(
-                probe, await self._examination.trusted_challenge(), credential, trace=self.context.trace
+            challenge = await self._examination.trusted_challenge()
+            attempt = await try_once(
+                probe, challenge, credential, deadline=self.context.deadline, trace=self.context.trace
             )
             good = good and attempt.verdict is Verdict.PULLS
-            if attempt.verdict is Verdict.PULLS:
+            if attempt.verdict is Verdict.PULLS and attempt.proven:
                 self.outcome.proven = f"it {attempt.detail}"
+            elif attempt.verdict is Verdict.PULLS:
+                self.outcome.unproven = f"it {attempt.detail}"
             else:
                 self._notice(f"The credential on stdin does not pull: {attempt}")
         self.outcome.result = "verified" if good else "drift"
@@ -252,13 +327,22 @@ class Run:
 
     # -- looking -------------------------------------------------------------------------------------------------
 
-    async def _examine(self, *, for_change: bool = True) -> Mapping[str, Sighting]:
+    async def _examine(self) -> Mapping[str, Sighting]:
         """Everything that can be known before a change.
 
         Raises:
             Refused: there are problems.
         """
         seen = await self._examination.examine(self.steps, self._connected)
+        sightings = self._noted(seen)
+        if seen.findings.problems:
+            raise Refused(seen.findings.problems)
+        return sightings
+
+    def _noted(self, seen: Examined) -> Mapping[str, Sighting]:
+        """What was seen of each step, and what is to be known; it stands in the outcome from now on."""
+        if seen.project_seen:
+            self.reporter.project(self.akka.resolved.described)
         self.outcome.public = seen.public
         self.steps = [
             step for step in self.steps if not (step.quiet and seen.sightings[step.name].state is State.DONE)
@@ -266,12 +350,13 @@ class Run:
         for step in self.steps:
             self.outcome.steps[step.name] = StepResult(step.name, step.title, seen.sightings[step.name])
         for notice in seen.findings.notices:
-            self._notice(notice.text)
-        if seen.findings.problems and for_change:
-            raise Refused(seen.findings.problems)
-        for problem in seen.findings.problems:
-            self._notice(problem.what)
+            self._notice(notice.text, warning=notice.warning)
         return seen.sightings
+
+    def _show_steps(self, sightings: Mapping[str, Sighting], *, checks: bool = False) -> None:
+        """Show the steps, but for a verification of a new key where none is created."""
+        seen = [(step, sightings[step.name]) for step in self.steps]
+        self.reporter.planned([(step.name, step.title, one) for step, one in seen if step.changes or not (checks or one.state is State.DONE)])  # fmt: skip
 
     def _connected(self, who: str) -> None:
         self.outcome.who = who
@@ -300,10 +385,12 @@ class Run:
         link, _ = await recorded_link(self.session, held)
         return held if link is None else None
 
-    async def _part_with(self, held: HeldCredential) -> None:
+    async def _part_with(self, held: HeldCredential, entry: Entry) -> None:
         """Akka holds the new one; nothing that goes wrong here is a reason to undo it."""
         parted = await self.part_with(held)
-        self.outcome.left_over += still_behind(held, parted)
+        left = still_behind(held, parted)
+        entry.leave(*left)
+        self.outcome.left_over += left
 
     # -- doing ---------------------------------------------------------------------------------------------------
 
@@ -345,7 +432,7 @@ class Run:
             if broken:
                 raise broken[0]
             if self._stop.is_set():
-                raise Interrupted("It was interrupted")
+                raise Interrupted("Interrupted")
         except BaseException as error:
             await asyncio.shield(self._changes.undo())
             if isinstance(error, PullkeyError) or not isinstance(error, Exception):
@@ -365,11 +452,15 @@ class Run:
     async def _do(self, step: Step) -> None:
         result = self.outcome.steps[step.name]
         if step is self.handshake and not self.wishes.wait:
-            result.result, result.detail = "skipped", "not proven, because of --no-wait"
-            self.reporter.finish(step.name, result.detail, 0.0)
+            result.result, result.detail = "skipped", "not verified, because of --no-wait"
+            self.reporter.skip(step.name, f"{step.title}: skipped, because of --no-wait")
             return
         self.reporter.begin(step.name, step.title)
         begin = time.monotonic()
+        if self.context.deadline.passed and not isinstance(step, ClearStep | RetireStep):
+            result.result, result.detail = "failed", "not begun: --timeout was over"
+            self.reporter.fail(step.name, result.detail)
+            raise StepFailed(f"--timeout was over before this step: {step.title}", fix="Run it again with a longer --timeout.", code=Code.TIMEOUT)  # fmt: skip
         entry = await self._changes.begin(step) if step.changes else None
         try:
             done = await step.do()
@@ -390,9 +481,12 @@ class Run:
         if entry is not None:
             await self._changes.done(step, entry, done)
         if step is self.handshake:
-            self.outcome.proven = done.detail
-            self._remember_proof()
-        self.reporter.finish(step.name, done.detail, result.seconds)
+            if self.handshake.proven:
+                self.outcome.proven = done.detail
+                self._remember_proof()
+            else:
+                self.outcome.unproven = done.detail
+        self.reporter.finish(step.name, done.sentence(step.title), result.seconds)
 
     async def _outlast_others(self) -> None:
         """Where other runs have made a key meanwhile, wait until they have given way, or have taken this one's place.
@@ -445,9 +539,9 @@ class Run:
         self.outcome.who = await self._examination.connect()
         if problems := await self._examination.akka_problems():
             raise Refused(problems)
-        self._notice(f"Run {lost.run_id} of {lost.begun} did not end; clearing up after it.")
-        if not self.wishes.yes and not self.reporter.confirm("Remove what it has made and nobody uses?"):
-            raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
+        self._notice(f"{sentence(lost.summary)} Clearing up after it.")
+        if not self.wishes.yes and not self.reporter.confirm("Remove what it created that is unused?"):
+            raise Declined
         self.changing = True
         recovery = Recovery(self.session, self.akka, self.journal, self.reporter, self.part_with)
         try:
@@ -457,7 +551,25 @@ class Run:
             self.outcome.undone += recovery.undone
             for what in recovery.undone:
                 self.context.audit(Change("recovery", what, "undone", who=self.outcome.who))
+            for left in recovery.left_over:
+                self.context.audit(Change("recovery", left.what, "left over", who=self.outcome.who))
         self._changes.adopt(recovery.kept)
+        self._recovery = recovery
+        if recovery.whole is not None:
+            # That Akka shows less than it was given is no reason to replace its key.
+            self._examination.complete(recovery.whole)
+
+    async def _settle(self) -> None:
+        """Akka shows this run's key: what an earlier one has left, since Akka might have held it, may go now."""
+        if self._recovery is None:
+            return
+        for left in await self._recovery.settle():
+            self.outcome.left_over.remove(left)
+        self.outcome.left_over += self._recovery.left_over
+        for what in self._recovery.undone:
+            if what not in self.outcome.undone:
+                self.outcome.undone.append(what)
+                self.context.audit(Change("recovery", what, "undone", who=self.outcome.who))
 
     async def _name_strays(self) -> None:
         """A key that a lost run on another machine has left: only the clouds know of it, and nobody of what use it is."""
@@ -468,9 +580,25 @@ class Run:
         for text in await strays(self.session, self.akka, known, told, keys=self._keys_now):
             self._notice(text)
 
-    def _notice(self, text: str) -> None:
+    def _notice(self, text: str, *, warning: bool = False) -> None:
         self.outcome.notices.append(text)
-        self.reporter.notice(text)
+        if warning:
+            self.outcome.warnings.append(text)
+            self.reporter.warning(text)
+        else:
+            self.reporter.notice(text)
+
+    def _question(self, pending: Sequence[Step]) -> str:
+        """What is about to be granted, on what, and to whom."""
+        name, where = self.wishes.secret_name, self.akka.resolved.label
+        granted = [step.title for step in pending if step.name == "grant"]
+        if self.wishes.grace is not None:
+            last = f"Replace the key of {name} in {where}"
+        elif self.handoff in pending:
+            last = f"Register {name} in {where}"
+        else:
+            last = f"Repair what {name} in {where} needs"
+        return f"{', and '.join([*granted, last[:1].lower() + last[1:] if granted else last])}?"
 
 
 def all_steps(session: Session, context: RunContext, akka: AkkaCli, secret_name: str) -> list[Step]:
@@ -479,7 +607,9 @@ def all_steps(session: Session, context: RunContext, akka: AkkaCli, secret_name:
     async def nothing() -> Any:
         raise AssertionError("a reader does no step")
 
-    handshake = HandshakeStep(session, context, challenge=nothing, key_pending=nothing, patience=Patience())
+    handshake = HandshakeStep(
+        session, context, challenge=nothing, key_pending=nothing, compares=nothing, patience=Patience()
+    )
     return [*session.steps, handshake, HandoffStep(session, context, akka, secret_name, key_pending=nothing)]
 
 

@@ -4,26 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 
 from bootstrap.akka import AkkaCli
-from bootstrap.common_steps import held_link, recorded_link, same_server
-from bootstrap.errors import Problem, ProblemKind, PullkeyError, Refused, UsageProblem
-from bootstrap.handshake import (
-    Attempt,
-    Challenge,
-    Verdict,
-    failure,
-    fetch_challenge,
-    first_word,
-    open_to_all,
-)
+from bootstrap.codes import Code
+from bootstrap.common_steps import SECRETLESS, held_link, recorded_link, why_it_does_not_pull
+from bootstrap.credential import Credential
+from bootstrap.errors import Problem, ProblemKind, PullkeyError, Refused, UsageProblem, problem_of
+from bootstrap.observe import Absent, Observation, Present, confirm_absent
 from bootstrap.once import Once
 from bootstrap.outcome import Wishes
-from bootstrap.provider import HeldNow, RunContext, Session, right
+from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session, right
+from bootstrap.records import keys_of
+from bootstrap.registry import (
+    Attempt,
+    Challenge,
+    Probe,
+    Verdict,
+    code_of,
+    exchange,
+    failure,
+    first_word,
+    fix,
+    missing_repositories,
+    nearest_image,
+    open_to_all,
+    patient_challenge,
+    try_once,
+)
+from bootstrap.server import same_registry
 from bootstrap.steps import Findings, Notice, Sighting, State, Step
 from bootstrap.told import as_told
+
+# How long the look at the image may hold up the preflight; where it takes longer, nothing is concluded.
+_IMAGE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -32,13 +48,15 @@ class Examined:
 
     Attributes:
         sightings: of each step, by its name.
-        findings: what must be mended first, and what is good to know.
-        public: how it shows that the registry lets anybody pull, or ""; not asked where no key is to be made.
+        findings: what must be fixed first, and what is good to know.
+        project_seen: whether Akka shows the project.
+        public: how it shows that the registry allows anonymous pulls, or ""; not asked where no key is to be made.
     """
 
     sightings: Mapping[str, Sighting]
     findings: Findings
     public: str
+    project_seen: bool
 
 
 class Examination:
@@ -68,11 +86,15 @@ class Examination:
         self._akka = akka
         self._wishes = wishes
         self._akka_checked = akka_checked
-        self.held = Once(held or (lambda: akka.credential(wishes.secret_name)))
+        self._listed = Once(akka.credentials)
+        self._look_at_record = held or self._of_the_list
+        self._record: Observation[HeldCredential] | None = None
+        self.held = Once(self._held_now)
         self.akka_problems = Once(self._look_at_akka)
         self._who = Once(session.connect)
         self._challenge = Once(self._ask_the_registry)
         self._open_to_all = Once(self._ask_as_anybody)
+        self._image = Once(self._look_for_image)
         self._looks: Mapping[str, Once[Sighting]] = {}
 
     async def connect(self) -> str:
@@ -87,16 +109,17 @@ class Examination:
         except UsageProblem:
             raise
         except PullkeyError as error:
-            raise Refused(
-                [Problem(ProblemKind.SETUP, error.what, error.mend), *await self.akka_problems()]
-            ) from None
+            raise Refused([problem_of(error), *await self.akka_problems()]) from None
 
-    async def examine(self, steps: Sequence[Step], connected: Callable[[str], None]) -> Examined:
+    async def examine(
+        self, steps: Sequence[Step], connected: Callable[[str], None], *, checks: bool = False
+    ) -> Examined:
         """Look at all the steps, and at what stands in their way.
 
         Args:
             steps: all that the run may do.
             connected: told at once who it is that looks.
+            checks: nothing is going to be done, so there are no notices of what that would change.
 
         Raises:
             UsageProblem, Refused: as `connect`.
@@ -108,29 +131,43 @@ class Examination:
             self._challenge.begin()
         who = await self.connect()
         connected(who)
+        seen = await self._examine(steps, who, checks=checks)
+        if await self._passed_over(seen.sightings):
+            for fact in (self.held, self._listed, self._open_to_all, self._image):
+                fact.forget()
+            seen = await self._examine(steps, who, checks=checks)
+        return seen
+
+    async def _examine(self, steps: Sequence[Step], who: str, *, checks: bool) -> Examined:
         self._looks = {step.name: Once(step.look) for step in steps}
         for look in self._looks.values():
             look.begin()
         if not self._session.tells_public:
             self._open_to_all.begin()
+        self._image.begin()
         findings, missing, problems, answered = await asyncio.gather(
             self._session.preflight(),
             self._session.missing_permissions(sorted({name for step in steps for name in step.permissions})),
             self.akka_problems(),
             self._challenge(),
         )
+        if not findings.problems:
+            # Where the registry or its repository is missing, that is the problem.
+            findings.problems += await self._image()
         findings.problems += problems
         sightings = await self._sightings(steps, findings)
-        findings.problems += _rights(steps, sightings, missing, who)
+        findings.problems += _rights(steps, sightings, missing, who, self._session.role_with)
         if not problems:
-            findings.add(await self._about_akkas_record(sightings))
+            findings.add(await self._about_akkas_record(sightings, checks=checks))
+        if not (findings.problems or checks):
+            findings.notices += self._warnings(steps, sightings)
         public = await self._about_everybody(findings) if sightings["key"].state is not State.DONE else ""
         # Of a registry that is not there, no second word is needed.
         if not (
             findings.problems and isinstance(answered, Attempt) and answered.verdict is Verdict.UNREACHABLE
         ):
-            findings.add(_about_the_registry(answered, sightings))
-        return Examined(sightings, findings, public)
+            findings.add(_about_the_registry(answered, sightings, wait=self._wishes.wait))
+        return Examined(sightings, findings, public, not problems)
 
     async def key_pending(self) -> bool:
         """Whether a new key is to be made."""
@@ -150,6 +187,35 @@ class Examination:
             raise failure(answered, "")
         return answered
 
+    async def unreachable(self) -> list[Problem]:
+        """That the registry does not answer, which a run without questions may outlast, and an answer at a prompt does not."""
+        answered = await self._challenge()
+        if not isinstance(answered, Attempt) or answered.verdict is not Verdict.UNREACHABLE:
+            return []
+        what = f"The registry cannot be reached: {answered.detail}"
+        then = "If Akka can reach it and this machine cannot, --no-wait registers the credential without verifying it"  # fmt: skip
+        return [Problem(ProblemKind.SETUP, what, f"{fix(answered)} {then}", step="handshake", code=code_of(answered))]  # fmt: skip
+
+    async def refused(self, supplied: Credential) -> list[Problem]:
+        """Why the registry does not let a user-supplied credential pull; nothing where it does, or cannot be asked now."""
+        probe, challenge = await self._session.probe(), await self.trusted_challenge()
+        context = self._context
+        attempt = await try_once(probe, challenge, supplied, deadline=context.deadline, trace=context.trace)
+        if attempt.verdict in (Verdict.PULLS, Verdict.UNREACHABLE, Verdict.RATE_LIMITED):
+            return []
+        error = await why_it_does_not_pull(attempt, probe, challenge, supplied, self._session, context)
+        return [problem_of(error, step="handshake")]
+
+    def _warnings(self, steps: Sequence[Step], sightings: Mapping[str, Sighting]) -> list[Notice]:
+        """What is about to be granted beyond what a puller needs. Who rotates a key knows how long it lasts."""
+        return [
+            Notice(text, warning=True)
+            for step in steps
+            if sightings[step.name].state is not State.DONE
+            and not (step.name == "key" and self._wishes.grace is not None)
+            and (text := step.warning())
+        ]
+
     async def _sightings(self, steps: Sequence[Step], findings: Findings) -> dict[str, Sighting]:
         sightings: dict[str, Sighting] = {}
         looks = await asyncio.gather(*(self._looks[step.name]() for step in steps), return_exceptions=True)
@@ -160,7 +226,7 @@ class Examination:
                 told = as_told(seen, self._session)
                 if not findings.problems:
                     # Mostly another symptom of a problem that is told already.
-                    findings.problems.append(Problem(ProblemKind.SETUP, told.what, told.mend, step=step.name))
+                    findings.problems.append(problem_of(told, step=step.name))
                 sightings[step.name] = Sighting(State.UNSEEN, told.what)
             else:
                 raise seen
@@ -168,31 +234,91 @@ class Examination:
 
     # -- Akka ----------------------------------------------------------------------------------------------------
 
+    async def _passed_over(self, sightings: Mapping[str, Sighting]) -> bool:
+        """Whether Akka's list has passed the record over: where the identity has keys that no record names, it is read
+        again before it is believed. Not against a plan, which was made so, nor for an identity that is new.
+        """
+        identity = sightings.get("identity")
+        if self._wishes.as_planned is not None or (identity and identity.state is not State.DONE):
+            return False
+        try:
+            if await self.held() is not None:
+                return False
+            keys = {key.key_id for key in await self._session.keys_of_ours(as_seen=True)}
+            if not keys or keys <= keys_of(await self._listed()):
+                return False
+        except Exception as error:  # noqa: BLE001  - what is wrong is said where it is looked at; this is a look more
+            self._context.trace(f"the keys of the identity cannot be seen ({type(error).__name__})")
+            return False
+        akka = self._akka.anew()
+        self._record = await confirm_absent(
+            lambda: akka.credential(self._wishes.secret_name),
+            contradicted_by="the identity has keys that no record names",
+            deadline=self._context.deadline,
+        )
+        return isinstance(self._record, Present)
+
+    def complete(self, record: HeldCredential) -> None:
+        """Take this for Akka's record, of which Akka shows less."""
+        self._record = Present(record)
+        self.held.forget()
+
+    async def _held_now(self) -> HeldCredential | None:
+        return self._record.value if isinstance(self._record, Present) else await self._look_at_record()
+
+    async def _of_the_list(self) -> HeldCredential | None:
+        return next((one for one in await self._listed() if one.name == self._wishes.secret_name), None)
+
     async def _look_at_akka(self) -> list[Problem]:
         return [] if self._akka_checked else await self._akka.preflight()
 
-    async def _about_akkas_record(self, sightings: Mapping[str, Sighting]) -> Findings:
-        held = await self.held()
-        if held is None or sightings["handoff"].state is State.DONE:
+    async def _about_akkas_record(self, sightings: Mapping[str, Sighting], *, checks: bool) -> Findings:
+        if sightings["handoff"].state is State.DONE:
             return Findings()
-        name = self._wishes.secret_name
+        held, name = await self.held(), self._wishes.secret_name
         try:
             server = await self._session.server()
         except PullkeyError:
             return Findings()  # there is no such registry, which is told already
-        if not same_server(held.server, server):
+        found = Findings([], await self._about_others_of(server))
+        if held is not None:
+            replacing = await self._about_replacing(held, name, server)
+            found.add(Findings(replacing.problems) if checks else replacing)
+        return found
+
+    async def _about_others_of(self, server: str) -> list[Notice]:
+        """A second credential for one server: which of them Akka pulls with is not documented."""
+        if self._wishes.as_planned is not None:
+            return []  # told when it was planned
+        try:
+            listed = await self._listed()
+        except PullkeyError:
+            return []  # told where the record itself is looked at
+        return [
+            Notice(f"Akka has another credential for {server} already, {one.name} (user {one.username}). Which of the two it pulls with is not documented; if that one is not needed: pullkey offboard {shlex.quote(one.name)}")
+            for one in listed
+            if one.name != self._wishes.secret_name and same_registry(one.server, server)
+        ]  # fmt: skip
+
+    async def _about_replacing(self, held: HeldCredential, name: str, server: str) -> Findings:
+        """What becomes of the record that has the name now."""
+        if held.empty:
+            return Findings([], [Notice(f"{SECRETLESS}, {name}: it is registered again.")])
+        if not same_registry(held.server, server):
             if not self._wishes.replace:
-                return Findings([Problem(ProblemKind.QUESTION, f"Akka's credential {name} is for another registry, {held.server}", "Give another --secret-name, or --replace to overwrite it", step="handoff")])  # fmt: skip
-            then = "; what pullkey made for the old one is removed then" if held.link else ""
-            return Findings([], [Notice(f"Akka's credential {name} for {held.server} will be replaced, as --replace says{then}.")])  # fmt: skip
+                return Findings([Problem(ProblemKind.QUESTION, f"Akka's credential {name} is for another registry, {held.server}", "Pass another --secret-name, or --replace to overwrite it", step="handoff", code=Code.CREDENTIAL_OTHER_REGISTRY)])  # fmt: skip
+            then = (
+                "; the resources that pullkey created for the old one are removed then" if held.link else ""
+            )
+            return Findings([], [Notice(f"Akka's credential {name} for {held.server} will be replaced, because of --replace{then}.")])  # fmt: skip
         if held.link is None:
             whose = f"the credential of {held.username or 'nobody'}"
-            return Findings([], [Notice(f"Akka's {name} ({whose}) will be replaced once the new key pulls; what stands behind it was not made by pullkey and stays as it is.")])  # fmt: skip
+            return Findings([], [Notice(f"Akka's {name} ({whose}) will be replaced once the new key pulls; its cloud resources were not created by pullkey and are kept.")])  # fmt: skip
         if (await recorded_link(self._session, held))[0] is None:
-            return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id} of {held.link.name}@{held.link.domain}) will be replaced once the new key pulls; what pullkey made for it is removed then.")])  # fmt: skip
+            return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id} of {held.link.name}@{held.link.domain}) will be replaced once the new key pulls; the resources that pullkey created for it are removed then.")])  # fmt: skip
         if self._wishes.grace is not None:
             return Findings()  # what becomes of the old key is a step of its own
-        return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id}) will be replaced once the new key pulls; its own key stays until the next `pullkey rotate`.")])  # fmt: skip
+        return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id}) will be replaced once the new key pulls; its key is kept until the next `pullkey rotate`.")])  # fmt: skip
 
     # -- the registry --------------------------------------------------------------------------------------------
 
@@ -203,50 +329,119 @@ class Examination:
             return Attempt(Verdict.UNREACHABLE, error.what)
         context = self._context
 
+        token_host = self._session.token_host
+
         def ask() -> Coroutine[None, None, Challenge | Attempt]:
-            return fetch_challenge(host, seconds=context.deadline.within(30.0), trace=context.trace)
+            return patient_challenge(host, token_host=token_host, deadline=context.deadline, trace=context.trace, tell=context.tell, clean=self._session.redact)  # fmt: skip
 
         # All targets of a host are told the same.
-        of_host = context.shared.get(("challenge", host), lambda: Once(ask))
+        of_host = context.shared.get(("challenge", host, token_host), lambda: Once(ask))
         answered = await of_host()
         if isinstance(answered, Attempt):
             of_host.forget()
+            return answered.cleaned(self._session.redact)
         return answered
 
-    async def _ask_as_anybody(self) -> str:
+    async def compares(self) -> bool:
+        """Whether what the registry gives the new credential is still to be compared with what it gives anybody."""
+        return not self._session.tells_public and not (await self._open_to_all())[1]
+
+    async def _ask_as_anybody(self) -> tuple[str, bool]:
         with contextlib.suppress(PullkeyError):
             answered = await self._challenge()
             link, _ = await held_link(self._session, self._context)
             if isinstance(answered, Challenge) and (link is None or await self.key_pending()):
                 probe = await self._session.probe()
                 seconds = self._context.deadline.within(10.0)
-                return await open_to_all(probe, answered, trace=self._context.trace, seconds=seconds)
-        return ""
+                return await open_to_all(probe, answered, trace=self._context.trace, seconds=seconds, clean=self._session.redact)  # fmt: skip
+        return "", False
+
+    async def _look_for_image(self) -> list[Problem]:
+        """Whether the named image is there, as far as this run's own login may see it: a mistyped tag is found in time."""
+        try:
+            if not self._wishes.wait or not await self.key_pending():
+                return []
+            probe = await self._session.probe()
+            named = self._session.named_repositories
+            if named and (await self._looks["grant"]()).state is not State.MISSING:
+                named = ()  # what was granted may have been emptied since
+            if not (named or (probe.repository and probe.reference)):
+                return []
+            reader, challenge = await asyncio.gather(self._session.image_reader(), self._challenge())
+            if reader is None or not isinstance(challenge, Challenge):
+                return []
+            # That of the image is reported with its tag.
+            beside = [one for one in named if not (probe.reference and one == probe.repository)]
+            if lacking := await self._lacking(beside, probe, challenge, reader):
+                return lacking
+            if not (probe.repository and probe.reference):
+                return []
+            seen = await confirm_absent(
+                lambda: self._image_as(reader, probe, challenge), deadline=self._context.deadline
+            )
+            if not isinstance(seen, Absent):
+                return []
+            near = await nearest_image(probe, challenge, reader, trace=self._context.trace, seconds=self._context.deadline.within(_IMAGE_SECONDS))  # fmt: skip
+        except Exception as error:  # noqa: BLE001  - what stands in the way of the look stands in no other's
+            self._context.trace(f"the image cannot be read ({type(error).__name__})")
+            return []
+        return [Problem(ProblemKind.SETUP, f"There is no image {probe.host}/{probe.image}", f"{near} Check its name and tag; or name none: the key is then verified without an image".lstrip(), step="handshake", code=Code.IMAGE_NOT_FOUND)]  # fmt: skip
+
+    async def _lacking(
+        self, names: Sequence[str], probe: Probe, challenge: Challenge, reader: Credential
+    ) -> list[Problem]:
+        """The named repositories that the registry does not have."""
+        context, missing = self._context, dict[str, str]()
+
+        async def all_there() -> bool | None:
+            nonlocal missing
+            missing = await missing_repositories(names, probe, challenge, reader, trace=context.trace, seconds=context.deadline.within(_IMAGE_SECONDS))  # fmt: skip
+            return not missing or None
+
+        if not names or not isinstance(await confirm_absent(all_there, deadline=context.deadline), Absent):
+            return []
+        fix = "Check --repository. If the image is yet to be pushed, --no-wait continues without checking"
+        return [
+            Problem(ProblemKind.SETUP, f"{probe.host} has no repository {name}", f"{near} {fix}".lstrip(), step="grant", code=Code.REPOSITORY_NOT_FOUND)
+            for name, near in missing.items()
+        ]  # fmt: skip
+
+    async def _image_as(self, reader: Credential, probe: Probe, challenge: Challenge) -> Attempt | None:
+        """How the exchange ended; None where the registry has no such image."""
+        context = self._context
+        attempt = await exchange(
+            probe, challenge, reader, trace=context.trace, seconds=context.deadline.within(_IMAGE_SECONDS)
+        )
+        return None if attempt.verdict is Verdict.NOT_FOUND else attempt
 
     async def _about_everybody(self, findings: Findings) -> str:
-        """A registry that lets anybody pull needs no credential, whatever else would stand in the way of making one."""
+        """A registry that allows anonymous pulls needs no credential, whatever else would stand in the way of making one."""
         if not isinstance(await self._challenge(), Challenge):
             return ""
         public = findings.public
         if not public and not self._session.tells_public:
-            public = await self._open_to_all()
+            public, _ = await self._open_to_all()
         if not public:
             return ""
         if self._wishes.anyway:
-            findings.notices.append(Notice(f"{public}, so Akka needs no credential; one is made all the same, as --anyway says."))  # fmt: skip
+            findings.notices.append(Notice(f"{public}, so Akka needs no credential; one is registered because of --anyway."))  # fmt: skip
         else:
             findings.problems.clear()
         return public
 
 
 def _rights(
-    steps: Sequence[Step], sightings: Mapping[str, Sighting], missing: Mapping[str, str] | None, who: str
+    steps: Sequence[Step],
+    sightings: Mapping[str, Sighting],
+    missing: Mapping[str, str] | None,
+    who: str,
+    role_with: Callable[[str], str],
 ) -> list[Problem]:
     """A permission is missed only where a step that needs it is still to be done."""
     if missing is None:
         return []
     return [
-        right(permission, missing[permission], step.name, step.title, who)
+        right(permission, missing[permission], step.name, step.title, who, role_with(permission))
         for step in steps
         if sightings[step.name].state is not State.DONE
         for permission in step.permissions
@@ -254,7 +449,9 @@ def _rights(
     ]
 
 
-def _about_the_registry(answered: Challenge | Attempt, sightings: Mapping[str, Sighting]) -> Findings:
+def _about_the_registry(
+    answered: Challenge | Attempt, sightings: Mapping[str, Sighting], *, wait: bool
+) -> Findings:
     if isinstance(answered, Challenge) or sightings["handshake"].state is State.DONE:
         return Findings()
     if answered.verdict is Verdict.UNREACHABLE:
@@ -262,5 +459,17 @@ def _about_the_registry(answered: Challenge | Attempt, sightings: Mapping[str, S
         return Findings(
             [], [Notice(f"The registry could not be asked how it wants to be spoken to: {answered.detail}")]
         )
-    reason = failure(answered, "")
-    return Findings([Problem(ProblemKind.SETUP, first_word(answered), reason.mend, step="handshake")])
+    if not wait:
+        # Nothing is sent to it, since nothing is tried.
+        return Findings([], [Notice(f"{first_word(answered)}; the credential is registered without verification, because of --no-wait.")])  # fmt: skip
+    return Findings(
+        [
+            Problem(
+                ProblemKind.SETUP,
+                first_word(answered),
+                fix(answered),
+                step="handshake",
+                code=code_of(answered),
+            )
+        ]
+    )

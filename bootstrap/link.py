@@ -7,12 +7,14 @@ which key it replaced, until that one is gone.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass, replace
 
 _WAS = "was-"
 _LOCAL_LIMIT = 64  # RFC 5321, 4.5.3.1.1
 _KEY_ID = re.compile(r"^[A-Za-z0-9-]{6,64}$")
+_SUPPLIED = re.compile(r"[0-9a-f]{12}-([0-9]{10})")
 _NAME = re.compile(r"[^a-z0-9-]+")
 
 
@@ -59,12 +61,34 @@ class KeyLink:
             return cls(name, key_id, domain)
         name, dot, rest = domain.partition(".")
         was, _, home = rest.partition(".")
-        if not plus and was.startswith(_WAS) and home and _KEY_ID.match(local):
+        if not plus and was.startswith(_WAS) and _KEY_ID.match(local):
             replaces = was.removeprefix(_WAS)
+            if not home:
+                return cls(name, local, "")  # Akka has cut it: the key is known, and nothing behind it
             return cls(name, local, home, replaces) if _KEY_ID.match(replaces) else None
         if not plus and dot and len(local) == 40 and _KEY_ID.match(local):
             return cls(name, local, rest)
         return None
+
+
+def supplied_id(run_id: str, *, now: dt.datetime | None = None) -> str:
+    """The id of a password that the user supplied: the run that registered it, and when, which nothing else would tell.
+
+    >>> supplied_id("0123456789ab", now=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    '0123456789ab-1767225600'
+    """
+    return f"{run_id}-{int((now or dt.datetime.now(dt.UTC)).timestamp())}"
+
+
+def registered_on(key_id: str) -> dt.datetime | None:
+    """When a password with such an id was registered; None where its id does not say, as earlier versions wrote it."""
+    found = _SUPPLIED.fullmatch(key_id)
+    return dt.datetime.fromtimestamp(int(found[1]), dt.UTC) if found else None
+
+
+def is_key_id(text: object) -> bool:
+    """Whether it can be the id of a key; ids become part of a path in a call, or of a command."""
+    return isinstance(text, str) and _KEY_ID.fullmatch(text) is not None
 
 
 def local_name(text: str) -> str:

@@ -14,17 +14,20 @@ from dataclasses import dataclass, field
 from bootstrap.akka import AkkaCli
 from bootstrap.audit import Change
 from bootstrap.behind import Behind, find
-from bootstrap.errors import Declined, ExitCode, Interrupted, LeftOver, PullkeyError, StepFailed
-from bootstrap.journal import Journal
+from bootstrap.codes import Code
+from bootstrap.errors import Declined, ExitCode, Interrupted, LeftOver, NotShown, PullkeyError, StepFailed
+from bootstrap.journal import Entry, Journal
 from bootstrap.link import KeyLink
+from bootstrap.observe import Absent, Present, confirm_absent
+from bootstrap.once import Once
 from bootstrap.proofs import Proofs
 from bootstrap.provider import HeldCredential, RunContext, Session
-from bootstrap.records import Record, all_records
+from bootstrap.records import Record, all_records, keys_in_use
 from bootstrap.recovery import OFFBOARD, Recovery, as_intent, strays
-from bootstrap.reporter import Reporter
+from bootstrap.reporter import Reporter, quiet
 from bootstrap.steps import Fate, Removal, Step, StillThere
 from bootstrap.told import as_told
-from bootstrap.waiting import surely
+from bootstrap.words import capitalised, sentence
 
 _UNSEEN_USES = "whether others use it could not be seen"
 
@@ -87,6 +90,7 @@ class _Seen:
 class KeyUnseen(PullkeyError):
     """The key could not be deleted, because it cannot be seen."""
 
+    code = Code.KEY_NOT_VISIBLE
     exit_code = ExitCode.REFUSED
 
 
@@ -118,12 +122,21 @@ class Offboarding:
         self._proofs = proofs
         self._wanted = wanted
         self._records: list[Record] = []
+        # Keys that this command has deleted: Akka's list may still show the records that named them.
+        self._gone: set[str] = context.shared.get("offboarded-keys", set)
         self._told_left_over = False
+        self._entry: Entry | None = None
+        self._held_back: list[Entry] = []
+        """Of keys that Akka may hold in place of the one that it shows: they go once it has forgotten the credential."""
         if journal is not None:
             akka.lock = lambda: journal.descriptor
+        if behind.context is not None:
+            behind.context.in_use = Once(lambda: keys_in_use(akka))
         self._stopped = False
         self.changing = False
         self.parting = Parting()
+
+    then = "stopping; what was removed by then stays removed"
 
     def interrupt(self) -> None:
         """Begin nothing more. What has gone stays gone; the next run goes on with the rest."""
@@ -131,7 +144,7 @@ class Offboarding:
 
     def unfinished(self) -> list[str]:
         """What was to go, and is not known to be gone."""
-        return [f"still there: {item.removal.what}" for item in self.parting.items if item.goes and item.result != "removed"]  # fmt: skip
+        return [f"Not removed: {item.removal.what}" for item in self.parting.items if item.goes and item.result != "removed"]  # fmt: skip
 
     async def execute(self) -> Parting:
         """Do it. Errors that a person can be told stand in what is returned; none is raised."""
@@ -168,15 +181,17 @@ class Offboarding:
         if not going:
             await self._end()
             return
-        if not self._wanted.yes and not self._reporter.confirm(f"Remove what is marked, for Akka's {self._held.name}?"):  # fmt: skip
-            raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
+        if not self._wanted.yes and not self._reporter.confirm(f"Remove {self._held.name} from {self._akka.resolved.label}, with what is marked above?"):  # fmt: skip
+            raise Declined
         self.changing = True
+        self._context.deadline.settle()
         if self._journal is not None:
             self._journal.begin(self._context.run_id, self._wanted.command)
-            self._journal.about_to(OFFBOARD, as_intent(self._held))
+            self._entry = self._journal.about_to(OFFBOARD, as_intent(self._held))
+            self._journal.replace_earlier(self._entry)
         for item in going:
             if self._stopped:
-                raise Interrupted("It was interrupted; what is marked and not done is still there", mend=f"Go on with: {self._wanted.command}")  # fmt: skip
+                raise Interrupted("Interrupted; what was not removed yet is still there", fix=f"Go on with: {self._wanted.command}")  # fmt: skip
             if not await self._remove(item):
                 # Behind a credential that Akka still has, nothing may go.
                 if self.parting.changed:
@@ -184,12 +199,12 @@ class Offboarding:
                     self.parting.left_over += [
                         LeftOver(one.removal.what, one.removal.command) for one in rest
                     ]
-                raise StepFailed(f"{item.detail}, so what stands behind it was left alone", mend="Run it again in a while.")  # fmt: skip
-        self.parting.left_over += [
-            LeftOver(f"{item.removal.what} ({item.removal.why})", item.removal.command)
-            for item in self.parting.items
-            if item.removal.fate is Fate.UNSEEN
-        ]
+                raise StepFailed(f"{item.detail}, so its cloud resources were left alone", fix="Run it again in a while.", code=Code.STEP_FAILED)  # fmt: skip
+        for item in self.parting.items:
+            if item.removal.fate is Fate.UNSEEN:
+                left = LeftOver(f"{item.removal.what} ({item.removal.why})", item.removal.command)
+                self.parting.left_over.append(left)
+                self._context.audit(Change(item.name, left.what, "left over"))
         self.parting.result = "done"
         await self._end()
 
@@ -209,21 +224,26 @@ class Offboarding:
             # Else it is of this very record, whose target may look like another one with the identity gone.
             journal.check_target(lost)
         if len(own) < len(lost.entries):
-            self._notice(f"Run {lost.run_id} of {lost.begun} did not end; clearing up after it.")
-            if not self._wanted.yes and not self._reporter.confirm("Remove what it has made and nobody uses?"):  # fmt: skip
-                raise Declined("It was not confirmed, so nothing was changed", mend="Answer y, or give --yes")
+            self._notice(f"{sentence(lost.summary)} Clearing up after it.")
+            if not self._wanted.yes and not self._reporter.confirm("Remove what it created that is unused?"):  # fmt: skip
+                raise Declined
         self.changing = True
         recovery = Recovery(
             session,
             self._akka,
             journal,
             self._reporter,
-            lambda held: part_with(held, self._context, self._akka, self._reporter, self._proofs),
+            lambda held, *, look_only=False: part_with(
+                held, self._context, self._akka, self._reporter, self._proofs, look_only=look_only
+            ),
         )
         try:
             await recovery.clear_up(lost, self._held, going=going)
         finally:
             self.parting.left_over += recovery.left_over
+            self._held_back = recovery.held_back
+            for left in recovery.left_over:
+                self._context.audit(Change("recovery", left.what, "left over"))
 
     async def _end(self) -> None:
         """All is done; what is left over is told before the journal ends."""
@@ -231,9 +251,12 @@ class Offboarding:
             link = self._held.link
             told = " ".join(f"{one.what} {one.command}" for one in self.parting.left_over)
             told += " ".join(item.removal.command for item in self.parting.items)
-            for text in await strays(self._behind.session, self._akka, {link.key_id, link.replaces}, told):
+            for text in await strays(self._behind.session, self._akka, {*self._keys_of(link)}, told):
                 self._notice(text)
         self._tell_left_over()
+        if self._entry is not None:
+            # Akka has forgotten the credential, so this entry is what the next run goes on from.
+            self._entry.leave(*self.parting.left_over)
         if self._journal is not None:
             self._journal.end()
         if self.parting.left_over:
@@ -247,7 +270,7 @@ class Offboarding:
         """
         for item in self.parting.items:
             if item.name == "key" and item.removal.fate is Fate.UNSEEN:
-                raise KeyUnseen(f"{item.removal.what} cannot be seen ({item.removal.why}), and would live on with nobody knowing of it; nothing was changed", mend=f"Log in to its cloud (--secret-stdin for Docker Hub), or delete it by hand first: {item.removal.command}")  # fmt: skip
+                raise KeyUnseen(f"{item.removal.what} cannot be seen ({item.removal.why}), and would stay unnoticed; nothing was changed", fix=f"Log in to its cloud (--secret-stdin for Docker Hub), or delete it by hand first: {item.removal.command}")  # fmt: skip
 
     # -- looking -------------------------------------------------------------------------------------------------
 
@@ -259,10 +282,12 @@ class Offboarding:
         session, link = self._behind.session, self._held.link
         if link is None:
             items.append(
-                Item("behind", Removal(Fate.KEEP, "what stands behind it", "it was not made by pullkey"))
+                Item("behind", Removal(Fate.KEEP, "its cloud resources", "it was not created by pullkey"))
             )
         elif session is None:
-            raise self._behind.error or StepFailed("What stands behind it could not be found")
+            raise self._behind.error or StepFailed(
+                "Its cloud resources could not be found", code=Code.CREDENTIAL_UNREADABLE
+            )
         else:
             records, seen = await asyncio.gather(
                 all_records(self._akka, self._notice), self._see(session, link)
@@ -275,26 +300,55 @@ class Offboarding:
             ]
             items += self._of_keys(session, link, seen, others)
             items += await self._of_steps(session, link, seen, others)
+        self._reporter.project(self._akka.resolved.described)
         self._reporter.removals([item.removal for item in items])
 
     async def _see(self, session: Session, link: KeyLink) -> _Seen:
         """What the cloud shows; all of it is asked at once."""
-        keys = _keys_of(link) if session.deletes_keys else []
+        keys = self._keys_of(link) if session.deletes_keys else []
         uses, fates, removals = await asyncio.gather(
             self._used(session, set(keys)),
-            asyncio.gather(*(_fate_of_key(session, key_id) for key_id in keys)),
+            asyncio.gather(*(self._fate_of_key(session, key_id) for key_id in keys)),
             asyncio.gather(*(_fate_of_step(step) for step in session.steps)),
         )
         steps = list(zip(session.steps, removals, strict=True))
         return _Seen(uses, dict(zip(keys, fates, strict=True)), steps)
 
+    async def _fate_of_key(self, session: Session, key_id: str) -> Removal:
+        """Whether a key is to be deleted. One that Akka holds, or may hold, is deleted by its id even if no read shows it:
+        afterwards nothing names it any more.
+        """
+        what, command = f"key {key_id}", session.delete_key_command(key_id)
+        replaced = self._held.link is not None and key_id == self._held.link.replaces
+        try:
+            seen = await confirm_absent(
+                lambda: session.key_facts(key_id),
+                contradicted_by="" if replaced else "Akka's record names it",
+                deadline=self._context.deadline,
+            )
+        except NotShown as error:
+            # If the cloud still does not know it when it is to be deleted, it is left over.
+            return Removal(Fate.REMOVE, what, error.what, command)
+        except PullkeyError as error:
+            return Removal(Fate.UNSEEN, what, error.what, command)
+        if isinstance(seen, Present):
+            return Removal(Fate.REMOVE, what, command=command)
+        if replaced and isinstance(seen, Absent):
+            return Removal(Fate.GONE, what)
+        return Removal(Fate.REMOVE, what, "it is not shown; its deletion is requested by id", command)
+
+    def _keys_of(self, link: KeyLink) -> list[str]:
+        """The ids of all the keys that go: what Akka shows, what that replaced, and what it may hold instead."""
+        held_back = [str(entry.known["key_id"]) for entry in self._held_back]
+        return list(dict.fromkeys(filter(None, (link.key_id, link.replaces, *held_back))))
+
     def _of_akka(self) -> list[Item]:
         name = self._held.name
-        project = self._akka.scope.label
+        project = self._akka.resolved.label
 
         async def reference() -> str:
             await self._akka.remove_reference(name)
-            return f"{project} no longer uses {name}"
+            return f"removed {name} from {project}"
 
         async def secret() -> str:
             await self._akka.remove_secret(name)
@@ -328,8 +382,8 @@ class Offboarding:
     def _of_keys(self, session: Session, link: KeyLink, seen: _Seen, others: Sequence[str]) -> list[Item]:
         """The key that Akka holds, and the one that it replaced, where that is still there."""
         if not session.deletes_keys:
-            why = "somebody brought it, so only its owner can revoke it"
-            what = f"the password that was handed off in run {link.key_id}"
+            why = "it is user-supplied, so only its owner can revoke it"
+            what = f"the password registered in run {link.key_id}"
             return [Item("key", Removal(Fate.KEEP, what, why, session.delete_key_command(link.key_id)))]
         items = []
         for key_id, found in seen.keys.items():
@@ -347,18 +401,30 @@ class Offboarding:
             except PullkeyError as error:
                 raise StillThere(f"key {key_id} ({error.what})", session.delete_key_command(key_id)) from None
             self._proofs.forget(key_id)
-            return f"deleted key {key_id}" if there else f"key {key_id} was gone already"
+            self._gone.add(key_id)
+            self._settle(key_id)
+            return f"deleted key {key_id}" if there else f"key {key_id} was already deleted"
 
         return act
+
+    def _settle(self, key_id: str) -> None:
+        """A key is deleted that an earlier run had left over, since Akka might have held it."""
+        for entry in self._held_back:
+            if entry.known["key_id"] == key_id:
+                for left in entry.left_over:
+                    self.parting.left_over.remove(left)
+                entry.leave()
 
     async def _of_steps(
         self, session: Session, link: KeyLink, seen: _Seen, others: Sequence[str]
     ) -> list[Item]:
         """Grant and identity, last made first."""
-        uses = [*others, *seen.uses]
+        recorded = self._recorded_uses(session, link)
+        uses = [*others, *seen.uses] or list(recorded.values())
         grant_uses = uses
         if uses and (elsewhere := await self._keys_elsewhere(session)):
-            grant_uses = [*others, *await self._used(session, {*_keys_of(link), *elsewhere})]
+            grant_uses = [*others, *await self._used(session, {*self._keys_of(link), *elsewhere})]
+            grant_uses = grant_uses or [use for key_id, use in recorded.items() if key_id not in elsewhere]
         items = []
         for step, found in reversed(seen.steps):
             removal = found
@@ -381,6 +447,18 @@ class Offboarding:
             items.append(Item(step.name, removal, act))
         return items
 
+    def _recorded_uses(self, session: Session, link: KeyLink) -> dict[str, str]:
+        """The other keys of the identity that Akka's records name, by id: the cloud may not show a new one yet."""
+        return {
+            one.key_id: f"{_UNSEEN_USES}: Akka's {held.name}{f' of project {project}' if project else ''} names its key {one.key_id}, which is not shown"
+            for project, held in self._records
+            if (one := held.link) is not None
+            and one.key_id not in self._keys_of(link)
+            and one.key_id not in self._gone
+            and held.username in ("", self._held.username)
+            and session.holds(one)
+        }
+
     async def _used(self, session: Session, ours: set[str]) -> list[str]:
         if not session.deletes_keys:
             return []
@@ -393,7 +471,7 @@ class Offboarding:
 
     async def _remove(self, item: Item) -> bool:
         """Remove one thing; False if Akka's side could not be removed, behind which nothing may go."""
-        self._reporter.begin(item.name, item.removal.what)
+        self._reporter.begin(item.removal.what, f"Remove {item.removal.what}")
         assert item.act is not None  # noqa: S101  - `goes` has said so
         try:
             item.detail = await item.act()
@@ -404,39 +482,28 @@ class Offboarding:
             if item.name in ("reference", "secret"):
                 self._context.audit(Change(item.name, error.what, "failed"))
                 item.result, item.detail = "failed", error.what
-                self._reporter.fail(item.name, error.what)
+                self._reporter.fail(item.removal.what, error.what)
                 return False
             self._leave(item, f"{item.removal.what} ({error.what})", item.removal.command)
             return True
         item.result = "removed"
         self.parting.changed = True
         key_id = item.removal.what.removeprefix("key ") if item.name == "key" else ""
-        self._context.audit(Change(item.name, item.detail or "it was gone already", "removed", key_id))
-        self._reporter.finish(item.name, item.detail or "it was gone already", 0.0)
+        self._context.audit(Change(item.name, item.detail or "it was already deleted", "removed", key_id))
+        self._reporter.finish(
+            item.removal.what, capitalised(item.detail or f"{item.removal.what} was already deleted"), 0.0
+        )
         return True
 
     def _leave(self, item: Item, what: str, command: str) -> None:
         item.result, item.detail = "left over", what
         self._context.audit(Change(item.name, what, "left over"))
-        self._reporter.fail(item.name, what)
+        self._reporter.fail(item.removal.what, what)
         self.parting.left_over.append(LeftOver(what, command))
 
     def _notice(self, text: str) -> None:
         self.parting.notices.append(text)
         self._reporter.notice(text)
-
-
-def _keys_of(link: KeyLink) -> list[str]:
-    return [key_id for key_id in (link.key_id, link.replaces) if key_id]
-
-
-async def _fate_of_key(session: Session, key_id: str) -> Removal:
-    what, command = f"key {key_id}", session.delete_key_command(key_id)
-    try:
-        found = await surely(lambda: session.key_facts(key_id))
-    except PullkeyError as error:
-        return Removal(Fate.UNSEEN, what, error.what, command)
-    return Removal(Fate.REMOVE, what, command=command) if found else Removal(Fate.GONE, what)
 
 
 async def _fate_of_step(step: Step) -> Removal | None:
@@ -447,14 +514,26 @@ async def _fate_of_step(step: Step) -> Removal | None:
 
 
 async def part_with(
-    held: HeldCredential, context: RunContext, akka: AkkaCli, reporter: Reporter, proofs: Proofs
+    held: HeldCredential,
+    context: RunContext,
+    akka: AkkaCli,
+    reporter: Reporter,
+    proofs: Proofs,
+    *,
+    look_only: bool = False,
 ) -> Parting:
-    """Remove what stood behind a credential whose name in Akka another one has taken."""
+    """Remove what stood behind a credential whose name in Akka another one has taken.
+
+    With `look_only` nothing is removed, and what would go is left over.
+    """
     behind = await find(held, context)
-    wanted = Wanted(yes=True, akka_too=False)
-    return await Offboarding(
-        behind, behind.context or context, akka, None, reporter, proofs, wanted
+    wanted = Wanted(yes=True, akka_too=False, dry_run=look_only)
+    parting = await Offboarding(
+        behind, behind.context or context, akka, None, quiet() if look_only else reporter, proofs, wanted
     ).execute()
+    if look_only:
+        parting.left_over += [LeftOver(item.removal.what, item.removal.command) for item in parting.items if item.goes]  # fmt: skip
+    return parting
 
 
 def _has(one: KeyLink | None, other: KeyLink) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bootstrap.errors import ExitCode, LeftOver, Problem, PullkeyError
+from bootstrap.recovery import Unfinished
 from bootstrap.steps import Sighting, State
 
 
@@ -28,7 +29,6 @@ class Wishes:
     wait: bool = True
     dry_run: bool = False
     yes: bool = False
-    question: str = ""
     command: str = ""
     grace: dt.timedelta | None = None
     """A rotation: how long the key that Akka held is left. None: no rotation."""
@@ -62,14 +62,22 @@ class Outcome:
     result: str = "unchanged"
     exit_code: ExitCode = ExitCode.DONE
     changed: bool = False
+    begun: bool = False
+    """Whether the first step that changes something was begun; what a lost run had left may have been removed before."""
     proven: str = ""
+    unproven: str = ""
+    """What was seen in place of a pull that works: that the registry accepts the credential, or not even that."""
     public: str = ""
-    """How it shows that the registry lets anybody pull; "" where that is not so, or was not asked."""
+    """How it shows that the registry allows anonymous pulls; "" where that is not so, or was not asked."""
     who: str = ""
     steps: dict[str, StepResult] = field(default_factory=dict)
     problems: Sequence[Problem] = ()
     notices: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    """Those of the notices that say that more is granted, or for longer, than is needed."""
     undone: list[str] = field(default_factory=list)
     left_over: list[LeftOver] = field(default_factory=list)
     error: PullkeyError | None = None
+    unfinished: Unfinished = field(default_factory=Unfinished)
+    """What an earlier run has not ended or has left over, and this one has only looked at."""
     credential: Mapping[str, str | None] = field(default_factory=dict)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 from importlib.metadata import EntryPoint, entry_points
 
+from bootstrap.codes import Code
 from bootstrap.errors import UsageProblem
 from bootstrap.provider import Provider
+from bootstrap.words import did_you_mean
 
 GROUP = "pullkey.providers"
 
@@ -29,9 +31,12 @@ def load(name: str) -> Provider:
     """
     found = entries().get(name)
     if found is None:
-        raise UsageProblem(f"There is no provider {name!r}", mend=f"There are: {', '.join(names())}")
+        known = ", ".join(names())
+        raise UsageProblem(f"There is no provider {name!r}; there are: {known}", fix=did_you_mean(name, names()), code=Code.PROVIDER_UNKNOWN)  # fmt: skip
     try:
         provider: Provider = found.load()
     except Exception as error:  # noqa: BLE001  - a plugin of somebody else may fail in any way
-        raise UsageProblem(f"The provider {name!r} cannot be loaded: {error}") from None
+        raise UsageProblem(
+            f"The provider {name!r} cannot be loaded: {error}", code=Code.PROVIDER_BROKEN
+        ) from None
     return provider

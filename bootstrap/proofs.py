@@ -10,6 +10,8 @@ import datetime as dt
 import re
 from pathlib import Path
 
+from bootstrap.private_directory import PrivateDirectory, UnsafePlace
+
 _NAME = re.compile(r"^[A-Za-z0-9-]{6,64}$")
 
 
@@ -17,27 +19,26 @@ class Proofs:
     """The notes in one state directory."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory / "proven"
+        self._directory = PrivateDirectory(directory, "proven")
 
     def remember(self, key_id: str) -> None:
         """It pulled just now. A directory that cannot be written is no reason to fail."""
         if _NAME.match(key_id):
-            with contextlib.suppress(OSError):
-                self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-                now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-                (self._directory / key_id).write_text(now, encoding="utf-8")
+            with contextlib.suppress(OSError, UnsafePlace):
+                self._directory.write(key_id, dt.datetime.now(dt.UTC).isoformat(timespec="seconds").encode())
 
     def last(self, key_id: str) -> dt.datetime | None:
         """When it was last seen to pull, or None if nobody knows here."""
         if not _NAME.match(key_id):
             return None
         try:
-            return dt.datetime.fromisoformat((self._directory / key_id).read_text(encoding="utf-8").strip())
-        except (OSError, ValueError):
+            found = dt.datetime.fromisoformat((self._directory.read(key_id) or b"").decode().strip())
+        except (OSError, UnsafePlace, ValueError):
             return None
+        return found if found.tzinfo else None
 
     def forget(self, key_id: str) -> None:
         """The key is gone."""
         if _NAME.match(key_id):
-            with contextlib.suppress(OSError):
-                (self._directory / key_id).unlink()
+            with contextlib.suppress(OSError, UnsafePlace):
+                self._directory.remove(key_id)

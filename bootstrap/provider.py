@@ -6,7 +6,9 @@ Providers are found through the entry-point group `pullkey.providers`; each entr
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Mapping, Sequence
@@ -14,15 +16,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from bootstrap.audit import Audit, not_recorded
+from bootstrap.codes import Code
 from bootstrap.credential import Credential
-from bootstrap.errors import Problem, ProblemKind
+from bootstrap.errors import Problem, ProblemKind, PullkeyError
 from bootstrap.link import KeyLink
 from bootstrap.secret import Secret
 from bootstrap.steps import Findings, Step
 
 if TYPE_CHECKING:
     # What these import is not needed to show a provider's options.
-    from bootstrap.handshake import Attempt, Probe
+    from bootstrap.registry import Attempt, Probe
     from bootstrap.sandbox.host import Emulator
     from bootstrap.waiting import Deadline, Tell
 
@@ -75,6 +78,22 @@ class Option:
         return [own, general] if provider else [general]
 
 
+@dataclass(frozen=True)
+class Missing:
+    """A value that a target needs and that was not given.
+
+    Args:
+        option: the option's name, with dashes.
+        question: what is asked for at a terminal.
+        choices: asks the cloud for the values there are, each with what it is; None where they cannot be listed cheaply.
+            It may raise anything: then there are none.
+    """
+
+    option: str
+    question: str
+    choices: Callable[[RunContext], Awaitable[Sequence[tuple[str, str]]]] | None = None
+
+
 class Target(Protocol):
     """One registry to be made pullable. A provider's own target has more."""
 
@@ -101,6 +120,10 @@ class Target(Protocol):
     @property
     def group(self) -> str:
         """What holds several targets whose changes are better made by one machine: a Google project, a registry."""
+
+    @property
+    def lifetime(self) -> dt.timedelta | None:
+        """How long a key that is created for it is to last; None where it does not expire, or none is created."""
 
     @property
     def key_limit(self) -> KeyLimit | None:
@@ -148,6 +171,21 @@ class Shared:
         self._kept.clear()
 
 
+@dataclass(frozen=True)
+class KeysInUse:
+    """The keys that Akka's records name, those they have replaced included.
+
+    Args:
+        ids: their ids, over all projects that could be read.
+        unseen: the Akka projects that could not be read.
+        links: those that Akka holds, with whose they are: an id may be good for one identity only.
+    """
+
+    ids: frozenset[str]
+    unseen: tuple[str, ...] = ()
+    links: frozenset[KeyLink] = frozenset()
+
+
 async def nobody_to_ask(_what: str) -> Secret | None:
     """For commands that only look: no secret is asked for."""
     return None
@@ -163,6 +201,8 @@ class RunContext:
             without. Raises `UsageProblem` if there is nobody to ask.
         shared: what all sessions of this command have in common.
         audit: takes each change that was made, for whoever keeps a trail of them.
+        in_use: tells which keys Akka's records name, of all its projects; None where the command cannot ask Akka.
+        sleep: waits for so many seconds; others may have the turn meanwhile.
         undoing: by when all that a failed run made should be undone; None while nothing is undone.
     """
 
@@ -175,11 +215,29 @@ class RunContext:
     ask_secret: Callable[[str], Awaitable[Secret | None]] = nobody_to_ask
     shared: Shared = field(default_factory=Shared)
     audit: Audit = not_recorded
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    in_use: Callable[[], Awaitable[KeysInUse]] | None = None
     undoing: Deadline | None = None
+
+    async def pause(self, seconds: float) -> None:
+        """Wait for so many seconds, in which nothing is called. They are no part of the run's time."""
+        begin = time.monotonic()
+        await self.sleep(seconds)
+        self.deadline.extend(time.monotonic() - begin)
 
     async def held_credential(self) -> HeldCredential | None:
         """What Akka holds now under the secret name of this target."""
         return None if self.held is None else await self.held()
+
+    async def keys_in_use(self) -> KeysInUse:
+        """The keys that any record of Akka's names.
+
+        Raises:
+            PullkeyError: Akka cannot be asked.
+        """
+        if self.in_use is None:
+            return KeysInUse(frozenset(), ("Akka",))
+        return await self.in_use()
 
 
 @dataclass(frozen=True)
@@ -199,6 +257,11 @@ class HeldCredential:
     def link(self) -> KeyLink | None:
         return KeyLink.parse(self.email)
 
+    @property
+    def empty(self) -> bool:
+        """Whether it is a reference whose secret is gone: Akka then shows a name and a status, and nothing else."""
+        return not (self.server or self.username or self.email)
+
 
 HeldNow = Callable[[], Coroutine[Any, Any, HeldCredential | None]]
 """Tells what Akka holds for a target."""
@@ -212,6 +275,13 @@ class KeyFacts:
     created: dt.datetime | None
     ends: dt.datetime | None = None
     disabled: bool = False
+    supplied: bool = False
+    """Whether it is a password that the user supplied: `created` is when it was registered, and its expiry is not known."""
+
+    @property
+    def expiry(self) -> str:
+        """In one word where it is no date: `never`, or `unknown`."""
+        return "" if self.ends else "unknown" if self.supplied else "never"
 
 
 class Session(ABC):
@@ -228,6 +298,8 @@ class Session(ABC):
     disables_keys: bool = False
     """Whether a key can be switched off and on again."""
     deletes_keys: bool = True
+    holds_two_keys: bool = False
+    """Whether an identity has two keys at most, so that none can be created beside one that is kept."""
     """Whether a key can be deleted through the cloud; not so one that the person brought."""
     waits_for_spreading: bool = True
     """Whether a refusal may pass by itself, the key being new; a password that was brought is refused for good."""
@@ -235,6 +307,12 @@ class Session(ABC):
     """Whether `host` answers before `connect`."""
     tells_public: bool = False
     """Whether `preflight` is sure to say so where anybody may pull, and the registry itself need not be asked."""
+    token_host: str | None = None
+    """Another host that the user allows for the registry's token service; None where there is no way to say so."""
+
+    def redact(self, text: str) -> str:
+        """What the registry says, without the secrets that this session has been given."""
+        return self.credential.password.redact(text) if self.credential is not None else text
 
     @abstractmethod
     async def connect(self) -> str:
@@ -282,6 +360,25 @@ class Session(ABC):
     async def probe(self) -> Probe:
         """What the handshake is to pull."""
 
+    @property
+    def named_repositories(self) -> Sequence[str]:
+        """The repositories that were named for a key to be limited to, beside the image's; looked for as the image is."""
+        return ()
+
+    def supplied(self) -> Credential | None:
+        """What the user entered (`ask`) as Akka will use it: a credential that can be tried before anything is changed; else None."""
+        return None
+
+    async def image_reader(self) -> Credential | None:
+        """This run's own login as a credential of the registry, to look at the named image before anything is created.
+
+        None where there is none. It is sent to the registry alone and never handed to Akka.
+
+        Raises:
+            PullkeyError: it cannot be had now.
+        """
+        return None
+
     @abstractmethod
     async def diagnose(self, attempt: Attempt) -> str:
         """What the cloud itself says about a handshake that keeps failing: key, identity and grant looked at anew."""
@@ -295,6 +392,16 @@ class Session(ABC):
         return True
 
     # -- the keys of the identity, by id; each raises PullkeyError where the cloud refuses ------------------------
+
+    async def keys_counted(self) -> list[KeyFacts] | None:
+        """All keys of the identity that count under the target's `key_limit`, whoever made them, as last seen.
+
+        None where that is not known, or the cloud names no limit.
+
+        Raises:
+            PullkeyError: they cannot be seen.
+        """
+        return None
 
     @abstractmethod
     async def key_facts(self, key_id: str) -> KeyFacts | None:
@@ -355,15 +462,19 @@ class Session(ABC):
     def script_credential(self) -> Mapping[str, str]:
         """The bash words for server, username, email and password, as the handoff's script uses them."""
 
+    def script_lookups(self) -> Mapping[str, str]:
+        """Bash words that find out what else the typed commands use, by variable: for where no step before has set it."""
+        return {}
+
     def undo_deadline(self) -> Deadline:
         """By when one step should be undone: it has time of its own, since the run may have failed because its time was up.
 
-        Where the clouds hang altogether, all steps together have not much more than one alone.
+        Where the clouds hang altogether, all steps together have not much more than one alone. What is removed because it
+        was asked for keeps to the run's own time.
         """
         from bootstrap.waiting import Deadline
 
-        whole = self.context.undoing
-        return Deadline(whole.within(_UNDO_STEP_SECONDS) if whole else _UNDO_STEP_SECONDS)
+        return Deadline((self.context.undoing or self.context.deadline).within(_UNDO_STEP_SECONDS))
 
     def handover_extra(self) -> str:
         """Bash that ends a hand-over, so that this person can go on where it stops; "" if nothing is needed."""
@@ -372,6 +483,21 @@ class Session(ABC):
     def cloud_said(self, error: BaseException) -> str:
         """What the cloud says in an error of its SDK, in one line without secrets; "" for any other error."""
         del error
+        return ""
+
+    def cloud_fix(self, error: BaseException) -> str:
+        """What to do about an error of the cloud's SDK: log in, ask for a permission; "" where waiting is all there is."""
+        del error
+        return ""
+
+    def cloud_code(self, error: BaseException) -> Code:
+        """What kind of problem an error of the cloud's SDK is."""
+        del error
+        return Code.CLOUD_UNAVAILABLE
+
+    def role_with(self, permission: str) -> str:
+        """A role that has a permission, by the cloud's own name; "" where none is known."""
+        del permission
         return ""
 
     def script_preamble(self) -> str:
@@ -384,16 +510,23 @@ class Session(ABC):
 
 @dataclass(frozen=True)
 class Check:
-    """One line of `pullkey doctor`: what was looked at, how it is, and what mends it.
+    """One line of `pullkey doctor`: what was looked at, how it is, and how to fix it.
 
     Args:
         good: True, False, or None for something to know that is neither.
+        code: of the problem that it shows, where that is one that other commands report too.
     """
 
     what: str
     good: bool | None
     detail: str
-    mend: str = ""
+    fix: str = ""
+    code: Code | None = None
+
+
+def failed_check(what: str, problem: PullkeyError | Problem) -> Check:
+    """A check that has met a problem or an error."""
+    return Check(what, False, problem.what, problem.fix, problem.code)
 
 
 class Provider(Protocol):
@@ -406,8 +539,6 @@ class Provider(Protocol):
     options: Sequence[Option]
     fallback: bool
     """Whether it takes any server that no other provider recognises."""
-    aliases: tuple[str, ...]
-    """Hosts that all mean its one registry, where there is only one."""
 
     def recognises(self, held: HeldCredential) -> bool:
         """Whether Akka's record is of this kind of registry, by its server alone."""
@@ -428,6 +559,37 @@ class Provider(Protocol):
         """
         ...
 
+    def claims(self, host: str) -> bool:
+        """Whether the images of a host are this provider's; "" is that of a short name (`acme/app`).
+
+        Args:
+            host: in lower case, without port.
+        """
+        ...
+
+    def options_of_image(self, image: str) -> Mapping[str, str]:
+        """The options that name what an image reference names, without dashes in front; the first of them holds it.
+
+        Args:
+            image: a reference, or the address of a registry alone, as typed. Its host is one of those that `claims` takes.
+
+        Raises:
+            UsageProblem: it cannot be read.
+        """
+        ...
+
+    def place_of_image(self, image: str) -> str:
+        """The beginning of an image's name that all images have which the same credential is for.
+
+        Raises:
+            UsageProblem: it cannot be read.
+        """
+        ...
+
+    def covers(self, target: Any, image: str) -> bool:
+        """Whether a target's credential is for an image of a registry at the same host."""
+        ...
+
     def options_of(self, held: HeldCredential, target: Any | None) -> Mapping[str, str | bool]:
         """The options by which a person would name what Akka's record is for: as far as the record itself, and the target
         behind one of ours, tell. Names are without dashes in front; nothing secret is among them.
@@ -438,8 +600,19 @@ class Provider(Protocol):
         """
         ...
 
+    def login_at_a_glance(self) -> tuple[str, str] | None:
+        """Which login is likely to be used, by files and variables alone: what it is of, and what was found or how to log in.
+
+        None where no login exists beforehand. Calls nobody, imports no SDK, and raises nothing.
+        """
+        ...
+
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         """What `pullkey doctor` can see of this provider without a target: libraries, login, clock. Raises nothing."""
+        ...
+
+    def missing(self, values: Mapping[str, Any]) -> Missing | None:
+        """The first value that `target` would refuse for not being there; None if all are. Calls nobody."""
         ...
 
     def target(self, values: Mapping[str, Any]) -> Target:
@@ -459,11 +632,13 @@ class Provider(Protocol):
         ...
 
 
-def right(permission: str, resource: str, step: str, title: str, who: str) -> Problem:
-    """The problem of a permission that is missing."""
+def right(permission: str, resource: str, step: str, title: str, who: str, role: str = "") -> Problem:
+    """The problem of a permission that is missing; `role` is one that has it."""
     return Problem(
         ProblemKind.RIGHT,
         f"{who} lacks the permission {permission} on {resource}, needed to: {title}",
+        f"{role} has it" if role else "",
         step=step,
         permission=permission,
+        code=Code.MISSING_PERMISSION,
     )

@@ -5,25 +5,42 @@ All of it runs again and again until it is done: a run that is killed while it c
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
 
 from bootstrap.akka import AkkaCli
-from bootstrap.common_steps import recorded_link
-from bootstrap.errors import LeftOver, PullkeyError
+from bootstrap.akka_record import Likeness, likeness
+from bootstrap.codes import Code
+from bootstrap.common_steps import is_seen_to_work, recorded_link
+from bootstrap.errors import ExitCode, KeyGone, LeftOver, PullkeyError
+from bootstrap.handoff import ACCEPTED, ASKED, HANDOFF, REFUSED, given_by
 from bootstrap.journal import Entry, Journal, Record
+from bootstrap.link import is_key_id
+from bootstrap.observe import confirm_absent
 from bootstrap.provider import HeldCredential, KeyFacts, Session
 from bootstrap.records import all_records, keys_of
 from bootstrap.reporter import Reporter
 from bootstrap.retirement import RETIRE
 from bootstrap.steps import Step, StillThere
+from bootstrap.waiting import surely
+from bootstrap.words import one_line
 
 OFFBOARD = "offboard"
 """The journal's name of an offboarding."""
 
-PartWith = Callable[[HeldCredential], Awaitable[Any]]
-"""Removes what stood behind a record of another registry or identity."""
+
+class PartWith(Protocol):
+    """Removes what stood behind a record of another registry or identity, or only says what is there."""
+
+    def __call__(self, held: HeldCredential, *, look_only: bool = False) -> Awaitable[Any]: ...
+
+
+class NotOfThisTarget(PullkeyError):
+    """A journal names something that is not this target's, so pullkey has not written it, or not like this."""
+
+    code = Code.JOURNAL_FOREIGN
+    exit_code = ExitCode.REFUSED
 
 
 class Recovery:
@@ -34,6 +51,8 @@ class Recovery:
         undone: what is gone now, in a few words each.
         kept: the entries of what the lost run may have made and this one needs too: identity and grant. If this run
             fails, they are its own to undo. None once Akka holds a key that pulls by them.
+        held_back: the entries of keys that Akka may hold though it does not show them, and of those that such a key was
+            to replace: `settle` removes them once Akka is seen to hold another one that works.
     """
 
     def __init__(
@@ -52,11 +71,16 @@ class Recovery:
         self.left_over: list[LeftOver] = []
         self.undone: list[str] = []
         self.kept: list[tuple[Step, Entry]] = []
+        self.held_back: list[Entry] = []
+        self.whole: HeldCredential | None = None
+        """The record that Akka accepted last, if what it shows is a part of that; else None."""
+        self._lost_command = ""
 
     async def clear_up(self, lost: Record, held: HeldCredential | None, *, going: str = "") -> None:
         """Remove what is of use to nobody, and say what cannot be decided.
 
-        A key that Akka does not hold is of use to nobody, since its secret died with the run that made it.
+        A key that Akka does not hold is of use to nobody, since its secret died with the run that made it. One that Akka
+        was given is kept while Akka is not seen to hold another one that works.
 
         Args:
             lost: what that run had begun.
@@ -64,17 +88,31 @@ class Recovery:
             going: the id of the key that this run is removing itself.
         """
         self._journal.record = lost
+        self._lost_command = lost.command
+        by_name = {step.name: step for step in self._session.steps}
+        await self._refuse_others(lost, by_name)
+        given = {str(one["key_id"]): one for entry in lost.entries if (one := _handed_off(entry))}
+        held = await self._seen(held, given.values())
+        self.whole = _as_accepted(held, list(given.values()))
         records = [one for _, one in await all_records(self._akka, self._reporter.notice)]
         in_use = keys_of(_of(self._session, [*records, *([held] if held else [])]))
-        by_name = {step.name: step for step in self._session.steps}
-        serves = await self._serves(lost, held, in_use)
+        may_hold = {
+            key_id
+            for key_id, intent in given.items()
+            if key_id not in in_use and await self._may_hold(intent, held)
+        }
+        serves = bool(may_hold) or await self._serves(lost, held, in_use)
         for entry in reversed(list(lost.entries)):
             key_id = entry.known.get("key_id") or ""
             if entry.step == "key":
-                if not key_id or key_id not in in_use:
+                if key_id in may_hold:
+                    self._hold_back(entry, given[key_id])
+                elif not key_id or key_id not in in_use:
                     await self._remove_key(by_name["key"], entry, in_use)
                 else:
                     self._journal.forget(entry)
+            elif entry.step == RETIRE and key_id and await self._may_still_hold(key_id, held, may_hold):
+                self._hold_back(entry, {})
             elif entry.step in (RETIRE, OFFBOARD) and key_id and key_id != going:
                 await self._retire(key_id, entry, held, records)
             elif entry.step == OFFBOARD and key_id == going:
@@ -84,6 +122,103 @@ class Recovery:
                 self.kept.insert(0, (by_name[entry.step], entry))
             else:
                 self._journal.forget(entry)
+
+    async def _refuse_others(self, lost: Record, by_name: Mapping[str, Step]) -> None:
+        """Before anything is undone: all that a record names must be this target's own.
+
+        Raises:
+            NotOfThisTarget: it is not.
+        """
+        for entry in lost.entries:
+            other = await by_name[entry.step].disowns(entry.known) if entry.step in by_name else ""
+            key_id = entry.known.get("key_id")
+            if not other and key_id and not is_key_id(key_id):
+                other = f"the key {one_line(str(key_id))!a}"
+            if other:
+                raise NotOfThisTarget(f"The journal {self._journal.path} names what is not this target's: {other}. Nothing was changed", fix="pullkey does not write such a record. Find out who did, and remove the file")  # fmt: skip
+
+    async def _seen(
+        self, held: HeldCredential | None, given: Iterable[Mapping[str, Any]]
+    ) -> HeldCredential | None:
+        """Akka's record; looked at again where it does not show what it was given."""
+        expected = [given_by(one) for one in given]
+        if not expected:
+            return held
+        shown, name = [held], held.name if held is not None else expected[0].name
+
+        async def as_given() -> HeldCredential | None:
+            shown[0] = now = await self._akka.credential(name)
+            return now if now and any(likeness(now, one) is not Likeness.OTHER for one in expected) else None
+
+        if held is None or all(likeness(held, one) is Likeness.OTHER for one in expected):
+            await confirm_absent(as_given, contradicted_by="a run was registering it")
+        return shown[0]
+
+    async def _may_hold(self, intent: Mapping[str, Any], held: HeldCredential | None) -> bool:
+        """Whether Akka may hold a key that it was given, or may have been given, and does not show.
+
+        It does not where Akka was never asked, or has refused. Else a record from before this key's is believed never: it
+        is what a list that lags shows.
+        """
+        if not intent.get(ASKED, True):
+            return False
+        if held is None or likeness(held, given_by(intent)) is not Likeness.OTHER:
+            return True
+        if intent.get(REFUSED):
+            return False
+        return _is_older(held, intent) or not await is_seen_to_work(self._session, held)
+
+    async def _may_still_hold(self, key_id: str, held: HeldCredential | None, may_hold: set[str]) -> bool:
+        """Whether Akka may hold a key that was to be replaced, though it does not show it."""
+        link, _ = await recorded_link(self._session, held)
+        if link is not None and link.key_id == key_id:
+            return False  # it shows it, so nothing is to be done about it
+        return bool(may_hold) or not await is_seen_to_work(self._session, held)
+
+    def _hold_back(self, entry: Entry, intent: Mapping[str, Any]) -> None:
+        """Keep a key that Akka may hold; the next run looks again."""
+        key_id = str(entry.known.get("key_id"))
+        command = self._lost_command
+        if intent:
+            entry.intent["handed_off"] = dict(intent)
+            given = "was given" if intent.get(ACCEPTED) else "may have been given"
+            what = (
+                f"key {key_id}, which Akka {given} and does not show, nor another one that is newer and works"
+            )
+            if self._session.holds_two_keys and not intent.get(ACCEPTED):
+                # A further rotation, which would decide it elsewhere, finds no room here.
+                what += (
+                    "; if Akka still shows the previous key after some minutes, it did not receive this one"
+                )
+                command = self._session.delete_key_command(key_id)
+        else:
+            what = f"key {key_id}, which Akka held before and may still hold"
+        self._leave(entry, LeftOver(what, command))
+        self.held_back.append(entry)
+
+    async def settle(self) -> list[LeftOver]:
+        """Akka is seen to hold another key: remove what was held back. Returns what is not left over any more.
+
+        Nothing that goes wrong here is a reason to undo anything.
+        """
+        settled: list[LeftOver] = []
+        self.left_over = []
+        step = next(step for step in self._session.steps if step.name == "key")
+        for entry in self.held_back:
+            left = entry.left_over
+            entry.leave()
+            try:
+                if entry.step == "key":
+                    await self._remove_key(step, entry, set())
+                else:
+                    await self._take_out(str(entry.known["key_id"]), entry)
+            except PullkeyError as error:
+                entry.leave(*left)
+                self._reporter.notice(f"{left[0].what} could not be removed: {error.what}")
+                continue
+            settled += left
+        self.held_back = []
+        return settled
 
     async def _serves(self, lost: Record, held: HeldCredential | None, in_use: set[str]) -> bool:
         """Whether a key that Akka holds needs what the lost run has made beside its key.
@@ -101,10 +236,15 @@ class Recovery:
         try:
             undone = await step.undo({**entry.known, "lost": True, "in_use": sorted(in_use)})
         except StillThere as finding:
-            self.left_over.append(LeftOver(finding.what, finding.command))
+            self._leave(entry, LeftOver(finding.what, finding.command))
             return
         self._tell(undone)
         self._journal.forget(entry)
+
+    def _leave(self, entry: Entry, *items: LeftOver) -> None:
+        """It stays on record, so that the next run tries again."""
+        self.left_over += items
+        entry.leave(*items)
 
     async def _retire(
         self, key_id: str, entry: Entry, held: HeldCredential | None, records: Sequence[HeldCredential]
@@ -117,37 +257,142 @@ class Recovery:
         if entry.step == OFFBOARD:
             gone = HeldCredential(**entry.intent["held"])
             if (await recorded_link(session, gone))[0] is None:
-                self.left_over += still_behind(gone, await self._part_with(gone))
-                self._journal.forget(entry)
+                # Of another identity, of which only the journal speaks: it is named, and for a person to remove.
+                if left := still_behind(gone, await self._part_with(gone, look_only=True)):
+                    self._leave(entry, *left)
+                else:
+                    self._journal.forget(entry)
                 return
-            if gone.link is not None and gone.link.replaces and gone.link.replaces not in keys_of(records):
-                await self._delete(gone.link.replaces)
+            replaced = gone.link.replaces if gone.link is not None else ""
+            if replaced and replaced not in keys_of(records) and not await self._delete(replaced, entry):
+                return
+        await self._take_out(key_id, entry)
+
+    async def _take_out(self, key_id: str, entry: Entry) -> None:
+        session = self._session
         undone = ""
         try:
             if not entry.known.get("grace"):
                 undone = f"deleted key {key_id}" if await session.delete_key(key_id) else ""
-            elif session.disables_keys and (facts := await session.key_facts(key_id)) and not facts.disabled:
+            elif session.disables_keys:
+                # Not concluded from a read: one that lags would leave a key that works.
                 await session.switch_key(key_id, on=False)
-                undone = f"switched off key {key_id}"
+                undone = f"disabled key {key_id}"
+        except KeyGone:
+            undone = ""
         except PullkeyError as error:
-            self.left_over.append(
-                LeftOver(f"key {key_id} ({error.what})", session.delete_key_command(key_id))
-            )
+            self._leave(entry, LeftOver(f"key {key_id} ({error.what})", session.delete_key_command(key_id)))
             return
         self._tell(undone)
         self._journal.forget(entry)
 
-    async def _delete(self, key_id: str) -> None:
+    async def _delete(self, key_id: str, entry: Entry) -> bool:
         try:
             self._tell(f"deleted key {key_id}" if await self._session.delete_key(key_id) else "")
         except PullkeyError as error:
             command = self._session.delete_key_command(key_id)
-            self.left_over.append(LeftOver(f"key {key_id} ({error.what})", command))
+            self._leave(entry, LeftOver(f"key {key_id} ({error.what})", command))
+            return False
+        return True
 
     def _tell(self, undone: str) -> None:
         if undone:
             self.undone.append(undone)
             self._reporter.undone(undone)
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What an earlier run for a target has not ended, or has left over.
+
+    Args:
+        what: which run that was, in a few words; "" where nothing is left of any.
+        left_over: what is still there.
+        command: what goes on with it.
+    """
+
+    what: str = ""
+    left_over: Sequence[LeftOver] = ()
+    command: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}; to clear up after it: {self.command}" if self.what else ""
+
+
+async def unfinished(journal: Journal, session: Session | None) -> Unfinished:
+    """What is on record of an earlier run that is not at work any more; changes nothing.
+
+    Args:
+        journal: of the target.
+        session: connected, to look whether a key that was left over is still there; None where nobody can be asked.
+
+    Raises:
+        PullkeyError: there is a record and it cannot be read.
+    """
+    lost = journal.left_behind()
+    if lost is None or journal.at_work:
+        return Unfinished()
+    left = lost.left_over if session is None else await still_left_over(session, lost)
+    if lost.ended and lost.left_over and not left:
+        return Unfinished()  # the next run that may change something takes it off the record
+    return Unfinished(lost.summary, left, lost.command)
+
+
+async def still_left_over(session: Session, lost: Record) -> list[LeftOver]:
+    """What is on record as left over, but for what is seen to be well.
+
+    A key that is gone, or switched off as it was to be; and one that was kept since Akka might hold it, and that Akka's
+    record names.
+    """
+    held = await session.context.held_credential()
+    # Not the key that it replaced, though the record names that too: that one is to go.
+    in_use = held.link.key_id if held is not None and held.link is not None else ""
+
+    async def is_well(entry: Entry) -> bool:
+        key_id = str(entry.known.get("key_id") or "")
+        if not key_id or entry.step == HANDOFF or key_id == in_use:
+            return bool(key_id) and key_id == in_use
+        return entry.step in (RETIRE, "key") and await _is_out(session, key_id, entry)
+
+    return [left for entry in lost.entries if entry.left and not await is_well(entry) for left in entry.left_over]  # fmt: skip
+
+
+async def _is_out(session: Session, key_id: str, entry: Entry) -> bool:
+    try:
+        facts = await surely(lambda: session.key_facts(key_id))
+    except PullkeyError:
+        return False
+    return facts is None or bool(entry.known.get("grace") and (facts.disabled or not session.disables_keys))
+
+
+def _handed_off(entry: Entry) -> Mapping[str, Any]:
+    """What Akka was given with a key, by the entry of the handoff or of a key that was held back; {} by any other."""
+    if entry.step == HANDOFF and entry.known.get("key_id"):
+        return entry.known
+    found: Mapping[str, Any] = entry.intent.get("handed_off", {}) if entry.step == "key" else {}
+    return found
+
+
+def _as_accepted(held: HeldCredential | None, given: Sequence[Mapping[str, Any]]) -> HeldCredential | None:
+    """The record that Akka accepted last, if what it shows is a part of that, without the key's id; else None."""
+    if held is None or not given or not given[-1].get(ACCEPTED):
+        return None
+    whole = given_by(given[-1])
+    if held.link is not None or likeness(held, whole) is not Likeness.CUT:
+        return None
+    return replace(whole, status=held.status)
+
+
+def _is_older(held: HeldCredential, intent: Mapping[str, Any]) -> bool:
+    """Whether a record was there before what a handoff was to register."""
+    older = held.link is not None and held.link.key_id in intent.get("older", ())
+    return older or held.email == intent.get("replaces")
+
+
+def being_removed(lost: Record | None) -> HeldCredential | None:
+    """The credential that a run was removing when it ended, or could not remove all of; Akka may have forgotten it."""
+    entries = [entry for entry in lost.entries if entry.step == OFFBOARD] if lost is not None else []
+    return HeldCredential(**entries[0].intent["held"]) if entries else None
 
 
 def as_intent(held: HeldCredential) -> dict[str, Any]:
@@ -186,18 +431,33 @@ async def strays(
         keys: asks for the keys that pullkey has made, where the session is not to be asked itself.
     """
     try:
-        found = [key for key in await (keys or session.keys_of_ours)() if key.key_id not in known]
+        found = [
+            key
+            for key in await (keys or session.keys_of_ours)()
+            if key.key_id not in known and key.key_id not in told
+        ]
+        found = list(await _unrecorded(session, akka, found))
         if not found:
             return []
-        in_use = keys_of(_of(session, [held for _, held in await all_records(akka, lambda _: None)]))
         identity = await session.identity()
     except PullkeyError:
         return []  # to look was an offer; what the run was about is done
-    return [
-        _told(key, identity, session.delete_key_command(key.key_id))
-        for key in found
-        if key.key_id not in in_use and key.key_id not in told
-    ]
+    return [_told(key, identity, session.delete_key_command(key.key_id)) for key in found]
+
+
+async def _unrecorded(session: Session, akka: AkkaCli, keys: Sequence[KeyFacts]) -> Sequence[KeyFacts]:
+    """Those of the keys that no record of Akka's names: one that a list passes over may be shown by the next."""
+    rest = keys
+
+    async def all_named() -> bool | None:
+        nonlocal rest
+        if rest:
+            in_use = keys_of(_of(session, [held for _, held in await all_records(akka, lambda _: None)]))
+            rest = [key for key in rest if key.key_id not in in_use]
+        return None if rest else True
+
+    await confirm_absent(all_named, deadline=session.context.deadline)
+    return rest
 
 
 def _of(session: Session, records: Sequence[HeldCredential]) -> list[HeldCredential]:
@@ -208,6 +468,6 @@ def _of(session: Session, records: Sequence[HeldCredential]) -> list[HeldCredent
 def _told(key: KeyFacts, identity: str, command: str) -> str:
     when = f", made {key.created:%Y-%m-%d %H:%M} UTC," if key.created else ""
     return (
-        f"Key {key.key_id} of {identity}{when} stands in no record that Akka shows here: a run that did not end may have left "
-        f"it. If no pullkey is at work elsewhere and nobody uses it, delete it: {command}"
+        f"Key {key.key_id} of {identity}{when} is in no record that Akka shows here: a run that did not end may have left "
+        f"it. If no pullkey is at work elsewhere and the key is unused, delete it: {command}"
     )

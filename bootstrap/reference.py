@@ -6,7 +6,9 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+from bootstrap.addresses import refuse_login
 from bootstrap.errors import UsageProblem
+from bootstrap.metadata_hosts import is_metadata_host
 
 # The grammar of the Distribution specification (reference.go): path components, tag, digest.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -14,9 +16,6 @@ _PATH = re.compile(rf"^{_COMPONENT}(?:/{_COMPONENT})*$")
 _TAG = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 _LABEL = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
-
-# Where the clouds tell a machine its own secrets (beside all of 169.254.0.0/16); no registry is there, nor at 0.0.0.0/8.
-_METADATA = frozenset({"metadata", "metadata.google.internal", "100.100.100.200", "168.63.129.16"})
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,11 @@ def parse_reference(text: str, *, where: str) -> ImageReference:
     Raises:
         UsageProblem: it is none of the three.
     """
+    refuse_login(text, where)
     if not text.isascii() or not text.isprintable() or " " in text or not text:
         raise UsageProblem(
             f"{where} may hold only printable ASCII characters without spaces: {text!r}",
-            mend="Type the host by hand: a character that merely looks right may have been pasted.",
+            fix="Type the host by hand: a character that merely looks right may have been pasted.",
         )
     scheme, separator, rest = text.partition("://")
     if separator and scheme != "https":
@@ -63,7 +63,8 @@ def parse_reference(text: str, *, where: str) -> ImageReference:
     authority, _, path = bare.partition("/")
     host, colon, port = authority.lower().partition(":")
     if colon and not (port.isdigit() and 0 < int(port) < 65536):
-        raise UsageProblem(f"{where} has no valid port: {text!r}")
+        # What stands there may be a password, so it is not repeated.
+        raise UsageProblem(f"{where} has no valid port after {host!r}", fix="A port is a number, as in HOST:5000.")  # fmt: skip
     labels = host.split(".")
     if len(host) > 253 or not all(_LABEL.match(label) for label in labels):
         raise UsageProblem(f"{where} does not begin with a host name: {text!r}")
@@ -77,7 +78,7 @@ def parse_reference(text: str, *, where: str) -> ImageReference:
     if not _PATH.match(path):
         raise UsageProblem(
             f"{where} has a path that no image can have: {text!r}",
-            mend="An image is HOST/NAME:TAG, its name in lower case.",
+            fix="An image is HOST/NAME:TAG, its name in lower case.",
         )
     if (at and not _DIGEST.match(blob_digest)) or (colon and not _TAG.match(tag)):
         raise UsageProblem(f"{where} has no valid tag or digest: {text!r}")
@@ -90,15 +91,15 @@ def _refuse_address(host: str, last: str, where: str) -> None:
     Raises:
         UsageProblem: it is not, or is one of those.
     """
-    inside = host in _METADATA
+    inside = is_metadata_host(host)
     if last.isdigit() or last.startswith(
         "0x"
     ):  # what a resolver takes for an address: 2130706433, 0x7f.1, 0177.0.0.1
         try:
             address = ipaddress.IPv4Address(host)
         except ValueError:
-            raise UsageProblem(f"{where}: {host!r} is no host name, and no address in its plain form", mend="An address is four decimal numbers, as in 192.0.2.1.") from None  # fmt: skip
-        inside = inside or address.is_link_local or address in ipaddress.IPv4Network("0.0.0.0/8")
+            raise UsageProblem(f"{where}: {host!r} is not a host name or a plain IP address", fix="An address is four decimal numbers, as in 192.0.2.1.") from None  # fmt: skip
+        inside = inside or address in ipaddress.IPv4Network("0.0.0.0/8")
     if inside:
         raise UsageProblem(
             f"{where}: {host} is where a machine or its cloud answers for itself, and no registry"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bootstrap.codes import Code
+
 
 class HttpRefused(Exception):
     """A call that an API refused, or did not answer.
@@ -26,6 +28,15 @@ class HttpRefused(Exception):
     def unanswered(self) -> bool:
         """It may have been done all the same."""
         return self.status in {0, 408} or self.status >= 500
+
+    @property
+    def problem_code(self) -> Code:
+        """What kind of problem it is, as far as the status tells."""
+        if self.status == 429:
+            return Code.CLOUD_RATE_LIMITED
+        if self.unanswered:
+            return Code.CLOUD_UNAVAILABLE
+        return {401: Code.LOGIN_REFUSED, 403: Code.MISSING_PERMISSION}.get(self.status, Code.CLOUD_REFUSED)
 
     @property
     def busy(self) -> bool:

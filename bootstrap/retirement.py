@@ -6,16 +6,18 @@ it from any machine, and one key at a time is on its way out.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable
 
+from bootstrap.codes import Code
 from bootstrap.common_steps import recorded_link
-from bootstrap.errors import LeftOver, PullkeyError
+from bootstrap.errors import KeyGone, LeftOver, PullkeyError
 from bootstrap.link import KeyLink
 from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step
+from bootstrap.waiting import surely
 
+CLEAR = "clear"
 RETIRE = "retire"
 
 
@@ -26,9 +28,9 @@ def grace_over(holds: KeyFacts | None, grace: dt.timedelta) -> bool:
 
 
 class ClearStep(Step):
-    """Deletes the key that was replaced before, once its grace is over, or when a next one is to be replaced."""
+    """Deletes the key that was replaced before, once its grace period is over, or when a next one is to be replaced."""
 
-    name = "clear"
+    name = CLEAR
     quiet = True
 
     def __init__(
@@ -53,32 +55,34 @@ class ClearStep(Step):
     async def look(self) -> Sighting:
         link = await _link(self._context)
         if link is None or not link.replaces or not self._session.deletes_keys:
-            return Sighting(State.DONE, "there is none")
+            return Sighting(State.DONE, "no key to delete")
         if not await _ours(self._session, self._context):
             return Sighting(State.DONE, "it is of another identity")
         pending = await self._key_pending()
         if self._grace is None and not pending:
             # Nor is the cloud asked: it may take a password, which nobody wants to type for nothing.
             return Sighting(State.DONE, f"key {link.replaces} is left to `pullkey rotate`")
-        replaced = await self._session.key_facts(link.replaces)
+        replaces = link.replaces
+        # Akka's next record will not name it, so one that a lagging read passes over would be lost sight of.
+        replaced = await surely(lambda: self._session.key_facts(replaces))
         if replaced is None:
-            return Sighting(State.DONE, f"key {link.replaces} is gone")
+            return Sighting(State.DONE, f"key {link.replaces} was deleted")
         self._key_id = link.replaces
         if pending or self._grace is None:
-            return Sighting(State.MISSING, f"key {link.replaces} goes before the next is replaced")
+            return Sighting(State.MISSING, f"key {link.replaces} is deleted before the next one is replaced")
         if not grace_over(await self._session.key_facts(link.key_id), self._grace):
-            return Sighting(State.DONE, f"key {link.replaces} is still in its grace")
+            return Sighting(State.DONE, f"key {link.replaces} is still in its grace period")
         if self._session.disables_keys and not replaced.disabled and self._grace:
             # `rotate --restore` has switched it on again: somebody else needs it.
-            return Sighting(State.DONE, f"key {link.replaces} was switched on again, so it stays")
-        return Sighting(State.MISSING, f"the grace of key {link.replaces} is over")
+            return Sighting(State.DONE, f"key {link.replaces} was enabled again, so it is kept")
+        return Sighting(State.MISSING, f"the grace period of key {link.replaces} is over")
 
     def intent(self) -> Intent:
         return {"key_id": self._key_id}
 
     async def do(self) -> Done:
         gone = not await self._session.delete_key(self._key_id)
-        return Done(f"key {self._key_id} was gone already" if gone else f"deleted key {self._key_id}")
+        return _deleted(self._key_id, gone=gone)
 
     def script(self) -> Script:
         return Script(do=self._session.delete_key_command(self._key_id))
@@ -114,13 +118,13 @@ class RetireStep(Step):
     @property
     def title(self) -> str:
         if not self._session.deletes_keys:
-            return "Leave the old password to whoever can revoke it"
+            return "Leave the old password, which only its owner can revoke"
         if not self._grace:
             return "Delete the key that Akka held"
         return (
-            "Switch off the key that Akka held"
+            "Disable the key that Akka held"
             if self._session.disables_keys
-            else "Leave the old key its grace"
+            else "Leave the old key valid for its grace period"
         )
 
     async def look(self) -> Sighting:
@@ -138,32 +142,41 @@ class RetireStep(Step):
     async def do(self) -> Done:
         session, key_id = self._session, self._key_id
         if not session.deletes_keys:
-            return Done(
-                f"the password handed off in run {key_id} is good until somebody revokes it at the registry"
-            )
+            return Done(f"the one of run {key_id} is valid until it is revoked at the registry")
         try:
             if self._overlap and (not self._grace or session.disables_keys):
                 # Whoever read the old credential from Akka a moment ago is still pulling with it.
                 self._context.tell(
                     f"Pulls that began with the old key get {self._overlap.total_seconds():.0f} s to end."
                 )
-                await asyncio.sleep(self._overlap.total_seconds())
+                await self._context.pause(self._overlap.total_seconds())
             if not self._grace:
                 gone = not await session.delete_key(key_id)
-                return Done(f"key {key_id} was gone already" if gone else f"deleted key {key_id}")
-            if await session.key_facts(key_id) is None:
-                return Done(f"key {key_id} was gone already")
+                return _deleted(key_id, gone=gone)
+            if not session.disables_keys and await surely(lambda: session.key_facts(key_id)) is None:
+                return _deleted(key_id, gone=True)
             until = f"{dt.datetime.now(dt.UTC) + self._grace:%Y-%m-%d %H:%M} UTC"
             if not session.disables_keys:
-                return Done(f"key {key_id} stays good until a `pullkey rotate` after {until} deletes it")
+                return _says(f"Key {key_id} is valid until `pullkey rotate` deletes it, after {until}")
+            # Whether it is there the cloud says to this: a list may not show it yet, or not any more.
             await session.switch_key(key_id, on=False)
+        except KeyGone:
+            return _deleted(key_id, gone=True)
         except PullkeyError as error:
             left = LeftOver(f"key {key_id}, which Akka no longer holds ({error.what})", session.delete_key_command(key_id))  # fmt: skip
-            return Done(f"key {key_id} could not be taken out of use", left_over=left)
-        return Done(f"key {key_id} is switched off, until a `pullkey rotate` after {until} deletes it")
+            return Done(left.what, left_over=left, instead=f"Key {key_id} is still valid: {error.what}")
+        return _says(f"Disabled key {key_id}; `pullkey rotate` deletes it after {until}")
 
     def script(self) -> Script:
         return Script(do=self._session.delete_key_command(self._key_id))
+
+
+def _says(text: str) -> Done:
+    return Done(text, instead=text)
+
+
+def _deleted(key_id: str, *, gone: bool) -> Done:
+    return _says(f"Key {key_id} was already deleted" if gone else f"Deleted key {key_id}")
 
 
 async def restore(session: Session, link: KeyLink) -> str:
@@ -173,18 +186,18 @@ async def restore(session: Session, link: KeyLink) -> str:
         PullkeyError: there is none, or the cloud refuses.
     """
     if not link.replaces:
-        raise PullkeyError("Akka's record names no key that was replaced, or none that is still there", mend="There is nothing to take back.")  # fmt: skip
-    replaced = await session.key_facts(link.replaces)
+        raise PullkeyError("Akka's record names no key that was replaced, or none that is still there", fix="There is nothing to take back.", code=Code.NOTHING_TO_RESTORE)  # fmt: skip
+    replaced = await surely(lambda: session.key_facts(link.replaces))
     if replaced is None:
-        raise PullkeyError(f"Key {link.replaces} is deleted, which cannot be taken back", mend="Whoever needs it needs another key.")  # fmt: skip
+        raise PullkeyError(f"Key {link.replaces} is deleted, which cannot be taken back", fix="Anyone who needs it needs another key.", code=Code.NOTHING_TO_RESTORE)  # fmt: skip
     if not session.disables_keys:
-        return f"Key {link.replaces} was never switched off, and is good until a `pullkey rotate` deletes it."
+        return f"Key {link.replaces} was never disabled, and stays valid until a `pullkey rotate` deletes it."
     if not replaced.disabled:
-        return f"Key {link.replaces} is switched on already."
+        return f"Key {link.replaces} is enabled already."
     await session.switch_key(link.replaces, on=True)
     return (
-        f"Key {link.replaces} is switched on again, and stays so until the next key is replaced. "
-        f"Akka goes on with key {link.key_id}."
+        f"Key {link.replaces} is enabled again until the next rotation. "
+        f"Akka continues with key {link.key_id}."
     )
 
 

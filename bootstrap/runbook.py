@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 
 from bootstrap.provider import Session
 from bootstrap.steps import Step
+from bootstrap.words import one_line
 
-_PLAIN = re.compile(r"^[A-Za-z0-9_./:@-]+$")
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@-]+")
+BEGINNING = b"#!/usr/bin/env bash\n# Written by pullkey.\n"
+"""Of every script, by which a hand-over that is written anew is known."""
 _AGAIN = """\
-# Clouds take their time: what was just made is not known everywhere at once.
+# Clouds replicate changes: what was just created is not visible everywhere at once.
 again() {
   local try
   for try in 1 2 3 4 5 6 7 8 9 10 11 12; do
@@ -35,15 +38,16 @@ def as_bash(session: Session, steps: Sequence[Step], *, label: str, then: str = 
         then: what is to be done afterwards, told at the end.
         extra: bash that comes after the steps.
     """
-    parts = [
-        "#!/usr/bin/env bash",
-        f"# Makes {label} pullable for Akka; written by pullkey.",
+    head = [
+        *BEGINNING.decode().splitlines(),
+        f"# Makes {one_line(label)} pullable for Akka.",
         "#   bash THIS_FILE        does it",
-        "#   bash THIS_FILE undo   takes it back",
+        "#   bash THIS_FILE undo   undoes it",
         "set -euo pipefail",
-        "umask 077  # whatever is written here is for nobody else",
+        "umask 077  # files written here are readable by you only",
         "",
-        *(f"{name}={value}" for name, value in session.script_variables().items()),
+    ]
+    parts = [
         "",
         _AGAIN,
         "",
@@ -55,7 +59,7 @@ def as_bash(session: Session, steps: Sequence[Step], *, label: str, then: str = 
     ]
     for number, step in enumerate(steps, 1):
         script = step.script()
-        parts += ["", f"# {number}. {step.title}"]
+        parts += ["", f"# {number}. {one_line(step.title)}"]
         parts += [f"#    {line}" for line in script.why.splitlines()]
         parts += [f"echo {quoted(f'{number}. {step.title}')}"]
         parts += [f"again {script.do}" if script.repeat else script.do]
@@ -63,14 +67,17 @@ def as_bash(session: Session, steps: Sequence[Step], *, label: str, then: str = 
             parts += [f"check_{step.name}() {{", *_indented(script.check), "}", f"again check_{step.name}"]
     parts += ["", extra] if extra else []
     parts += ["", f"echo {quoted(then or 'Done.')}"]
-    return "\n".join(parts) + "\n"
+    body = "\n".join(parts)
+    # Of a hand-over's few steps not every variable is needed.
+    used = [f"{name}={value}" for name, value in session.script_variables().items() if re.search(rf"\${{?{name}\b", body)]  # fmt: skip
+    return "\n".join([*head, *used, body]) + "\n"
 
 
 def as_markdown(session: Session, steps: Sequence[Step], *, label: str, then: str = "", level: int = 1) -> str:  # fmt: skip
     """The same as a page, or from a deeper level of headings on as part of one: what, why, command, check, undo."""
     at = "#" * level
     parts = [
-        f"{at} Make {label} pullable for Akka",
+        f"{at} Make {one_line(label)} pullable for Akka",
         "",
         "Run these in one shell, in order.",
         "",
@@ -82,7 +89,7 @@ def as_markdown(session: Session, steps: Sequence[Step], *, label: str, then: st
     ]
     for number, step in enumerate(steps, 1):
         script = step.script()
-        parts += ["", f"{at}# {number}. {step.title}", ""]
+        parts += ["", f"{at}# {number}. {one_line(step.title)}", ""]
         parts += [script.why, ""] if script.why else []
         parts += ["```bash", script.do, "```"]
         if script.check:
@@ -96,7 +103,8 @@ def as_markdown(session: Session, steps: Sequence[Step], *, label: str, then: st
 def filled_in(script: str, variables: Mapping[str, str]) -> str:
     """A script with the plain values in place of its variables, for reading; what only the shell knows stays."""
     for name, value in variables.items():
-        if _PLAIN.match(value):
+        if _PLAIN.fullmatch(value):
+            script = script.replace(f'"${{{name}#https://}}"', value.removeprefix("https://"))
             script = re.sub(rf'"\${name}"|\${name}\b|\$\{{{name}\}}', value, script)
     return script
 
@@ -106,7 +114,7 @@ def _undo(steps: Sequence[Step]) -> list[str]:
     for step in reversed(steps):
         undo = step.script().undo
         if undo:
-            lines += [f"# {step.title}: take it back", *undo.splitlines()]
+            lines += [f"# {one_line(step.title)}: undo it", *undo.splitlines()]
     return lines or [": # nothing to take back"]
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
+from bootstrap.codes import Code
 from bootstrap.errors import UsageProblem
 
 
@@ -75,22 +76,30 @@ def parse_endpoint(text: str, *, where: str) -> Endpoint:
     Raises:
         UsageProblem: as for `endpoint`.
     """
-    mend = "Give it as https://HOST or https://HOST:PORT."
+    fix = "Write it as https://HOST or https://HOST:PORT."
+    if "@" in text:
+        # What is before it may be a password, so it is not repeated.
+        raise UsageProblem(f"{where} must name a host only, and holds an @, as a user name or password before a host does", fix=fix, code=Code.SETTING)  # fmt: skip
     if not _is_plain(text):
-        raise UsageProblem(f"{where} may hold only printable ASCII characters without spaces: {text!a}", mend=mend)  # fmt: skip
+        raise UsageProblem(f"{where} may hold only printable ASCII characters without spaces: {text!a}", fix=fix, code=Code.SETTING)  # fmt: skip
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise UsageProblem(f"{where} is not a URL: {text!r}", mend=mend) from None
+        raise UsageProblem(f"{where} is not a URL: {text!r}", fix=fix, code=Code.SETTING) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageProblem(f"{where} is not an http(s) URL: {text!r}", mend=mend)
+        raise UsageProblem(f"{where} is not an http(s) URL: {text!r}", fix=fix, code=Code.SETTING)
     if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username or parts.password:
-        raise UsageProblem(f"{where} must name a host only, without path, query or user: {text!r}", mend=mend)
+        raise UsageProblem(
+            f"{where} must name a host only, without path, query or user: {text!r}",
+            fix=fix,
+            code=Code.SETTING,
+        )
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise UsageProblem(
             f"{where} is plaintext (http) and not on this machine, so keys could be read on the way: {text!r}",
-            mend="Use https; http is accepted for 127.0.0.1, [::1] and localhost only.",
+            fix="Use https; http is accepted for 127.0.0.1, [::1] and localhost only.",
+            code=Code.SETTING,
         )
     return Endpoint(parts.scheme, parts.hostname, port)
 
@@ -111,7 +120,10 @@ def connect_to(registry_host: str) -> tuple[str, int] | None:
         name, _, address = entry.partition("=")
         host, _, port = address.rpartition(":")
         if not _is_plain(entry) or not name or not host or not (port.isdigit() and 0 < int(port[:6]) < 65536):
-            raise UsageProblem(f"{CONNECT_TO}: {entry!a} is not of the form HOST=ADDRESS:PORT")
+            shown = "an entry with an @" if "@" in entry else ascii(entry)
+            raise UsageProblem(
+                f"{CONNECT_TO}: {shown} is not of the form HOST=ADDRESS:PORT", code=Code.SETTING
+            )
         if name == registry_host or (name.startswith("*.") and registry_host.endswith(name[1:])):
             return host.strip("[]"), int(port)
     return None

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bootstrap.behind import Behind, looked_at
-from bootstrap.errors import PullkeyError
+from bootstrap.common_steps import SECRETLESS
+from bootstrap.durations import BY_YOU, in_words
+from bootstrap.engine import AGAIN_SECONDS
+from bootstrap.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, problem_of
+from bootstrap.journal import Journal
 from bootstrap.proofs import Proofs
 from bootstrap.provider import KeyFacts
+from bootstrap.recovery import unfinished
 from bootstrap.steps import Sighting, State
 
 # A key without an end date is due at this age.
 DUE_AGE = dt.timedelta(days=90)
 # Certbot's rule: a third of the life is left.
 _DUE_PART = 3
+# A key that ends within this time is wrong, where nothing else was asked for.
+_SOON = dt.timedelta(days=14)
 
 
 @dataclass
@@ -26,6 +36,7 @@ class Standing:
         unseen: what could not be seen, and why.
         right: what the grant is, and on what.
         known: words to know that are neither.
+        left_over: what earlier runs have left over; it stands in `wrong` too.
     """
 
     behind: Behind
@@ -38,6 +49,9 @@ class Standing:
     wrong: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
+    left_over: Sequence[LeftOver] = ()
+    missing: bool = False
+    """Whether something was not shown that should be there."""
 
     @property
     def state(self) -> str:
@@ -63,6 +77,8 @@ def due_on(key: KeyFacts, older_than: dt.timedelta | None = None) -> dt.datetime
     """From when on `due` says that a key is due; None where nothing is known of its age and end."""
     if older_than is not None:
         return key.created + older_than if key.created is not None else None
+    if key.supplied:
+        return None  # how long it is good for is for its owner to say: rotate-after
     if key.ends is not None:
         return key.ends - (key.ends - key.created) / _DUE_PART if key.created is not None else key.ends
     return key.created + DUE_AGE if key.created is not None else None
@@ -79,12 +95,77 @@ def due(key: KeyFacts, older_than: dt.timedelta | None = None) -> str:
     if older_than is None and key.ends is not None:
         if key.created is None:
             return "it has ended"
-        return f"{max((key.ends - today).days, 0)} of its {(key.ends - key.created).days} days are left"
-    return f"it is {(today - key.created).days} days old" if key.created is not None else ""
+        return f"{in_words(max(key.ends - today, dt.timedelta()))} of its {in_words(key.ends - key.created)} are left"
+    if key.created is None:
+        return ""
+    age = in_words(today - key.created)
+    return f"{BY_YOU}: registered {age} ago" if key.supplied else f"it is {age} old"
 
 
-async def stand(behind: Behind, proofs: Proofs, *, expires_within: dt.timedelta) -> Standing:
-    """Look at a credential and at what is behind it. Changes nothing and raises nothing that a person can be told."""
+class Judged(Protocol):
+    """Whatever can be wrong."""
+
+    @property
+    def wrong(self) -> Sequence[str]: ...
+    @property
+    def unseen(self) -> Sequence[str]: ...
+    @property
+    def left_over(self) -> Sequence[LeftOver]: ...
+
+
+def exit_code_of_all(found: Iterable[Judged], *, check: bool) -> ExitCode:
+    """How a command that only looks ends: with what is left over in any case, with what is wrong where it is to judge."""
+    standings = list(found)
+    if any(one.left_over for one in standings):
+        return ExitCode.LEFT_OVER
+    return ExitCode.DRIFT if check and any(one.wrong or one.unseen for one in standings) else ExitCode.DONE
+
+
+async def stand(
+    locate: Callable[[], Awaitable[Behind]],
+    proofs: Proofs,
+    journal: Journal,
+    *,
+    expires_within: dt.timedelta | None,
+) -> Standing:
+    """Look at a credential and at what is behind it. Changes nothing and raises nothing that a person can be told.
+
+    What is missing is looked for a second time, all of it asked anew, before that is said: clouds lag.
+
+    Args:
+        locate: finds what is behind it, with a session of its own, which is closed in the end.
+        proofs: when its key was last seen to pull.
+        journal: of its Akka secret.
+        expires_within: a key that ends within this time is wrong; None: within two weeks, or a third of a shorter life.
+    """
+    found = await _looked_at(await locate(), proofs, journal, expires_within)
+    if found.missing:
+        await asyncio.sleep(AGAIN_SECONDS)
+        if found.behind.context is not None:
+            found.behind.context.shared.forget_state()
+        found = await _looked_at(await locate(), proofs, journal, expires_within)
+    return found
+
+
+async def _looked_at(
+    behind: Behind, proofs: Proofs, journal: Journal, within: dt.timedelta | None
+) -> Standing:
+    found = Standing(behind)
+    try:
+        found = await _stand(behind, proofs, within)
+        earlier = await unfinished(journal, behind.session)
+    except PullkeyError as error:
+        found.unseen.append(error.what)
+        return found
+    finally:
+        if behind.session is not None:
+            await behind.session.close()
+    found.left_over = earlier.left_over
+    found.wrong += [str(one) for one in earlier.left_over] or ([str(earlier)] if earlier.what else [])
+    return found
+
+
+async def _stand(behind: Behind, proofs: Proofs, expires_within: dt.timedelta | None) -> Standing:
     found, held = Standing(behind), behind.held
     if held.status.upper() not in ("OK", ""):
         found.wrong.append(f"Akka's status of it is {held.status}")
@@ -92,7 +173,9 @@ async def stand(behind: Behind, proofs: Proofs, *, expires_within: dt.timedelta)
         found.wrong.append(f"{held.behind} shows something else")
     link = held.link
     if link is None:
-        found.known.append("not made by pullkey, so what stands behind it is not known")
+        found.known.append(
+            SECRETLESS if held.empty else "not created by pullkey, so its cloud resources are not known"
+        )
         return found
     found.proven = proofs.last(link.key_id)
     session = behind.session
@@ -115,13 +198,35 @@ async def stand(behind: Behind, proofs: Proofs, *, expires_within: dt.timedelta)
             raise seen
     found.identity = await _identity(behind)
     await _about_keys(found, expires_within)
+    await _about_what_blocks(found)
     return found
+
+
+async def _about_what_blocks(found: Standing) -> None:
+    """What a plan would want fixed first, though all is in place: a disabled account pulls nothing."""
+    session = found.behind.session
+    if session is None:
+        return
+    try:
+        problems = (await session.preflight()).problems
+    except PullkeyError as error:
+        problems = [problem_of(error)]
+    except Exception as error:
+        if not (said := session.cloud_said(error)):
+            raise
+        problems = [Problem(ProblemKind.SETUP, said, code=session.cloud_code(error))]
+    # Where something could not be seen, this is mostly another symptom of it.
+    where = found.unseen or found.wrong
+    where += [
+        one.what for one in problems if one.what not in where and not (found.missing and one.step == "key")
+    ]
 
 
 def _note(found: Standing, name: str, seen: Sighting) -> None:
     if name == "grant":
         found.grant = {State.DONE: "in place", State.MISSING: "missing", State.UNSEEN: ""}[seen.state]
     if seen.state is State.MISSING:
+        found.missing = True
         found.wrong.append(seen.detail if name == "key" else f"{name}: {seen.detail}")
     elif seen.state is State.UNSEEN:
         found.unseen.append(f"{name}: {seen.detail}")
@@ -136,7 +241,16 @@ async def _identity(behind: Behind) -> str:
         return behind.held.username
 
 
-async def _about_keys(found: Standing, expires_within: dt.timedelta) -> None:
+def _soon(key: KeyFacts, expires_within: dt.timedelta | None) -> dt.timedelta:
+    """How near a key's end is near: what was asked for, else two weeks, or a third of a life that is shorter."""
+    if expires_within is not None:
+        return expires_within
+    if key.created is None or key.ends is None:
+        return _SOON
+    return min(_SOON, (key.ends - key.created) / _DUE_PART)
+
+
+async def _about_keys(found: Standing, expires_within: dt.timedelta | None) -> None:
     session, link = found.behind.session, found.behind.held.link
     if session is None or link is None:
         return
@@ -147,8 +261,8 @@ async def _about_keys(found: Standing, expires_within: dt.timedelta) -> None:
         if not any(reason.startswith("key: ") for reason in found.unseen):
             found.unseen.append(f"key: {error.what}")
         return
-    if found.key is not None and found.key.ends is not None and found.key.ends > now() and found.ends_within(expires_within):  # fmt: skip
-        found.wrong.append(f"key {found.key.key_id} ends on {found.key.ends:%Y-%m-%d}")
+    if found.key is not None and found.key.ends is not None and found.key.ends > now() and found.ends_within(_soon(found.key, expires_within)):  # fmt: skip
+        found.wrong.append(f"key {found.key.key_id} expires on {found.key.ends:%Y-%m-%d %H:%M} UTC")
     if found.replaced is not None:
-        how = "switched off" if found.replaced.disabled else "still good"
-        found.known.append(f"the key before it, {link.replaces}, is {how} and not deleted yet")
+        how = "disabled" if found.replaced.disabled else "still valid"
+        found.known.append(f"the replaced key {link.replaces} is {how} and not deleted yet")

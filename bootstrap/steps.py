@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Any
 
 from bootstrap.errors import LeftOver, Problem
+from bootstrap.tense import done, thing
+from bootstrap.words import one_line
 
 Intent = Mapping[str, Any]
 """What a step is about to make, or has made: JSON, no secret, enough to find it again from another process."""
@@ -64,14 +66,25 @@ class Done:
     """What doing a step has come to.
 
     Args:
-        detail: what was made, in a few words.
+        detail: what the title does not say of it, in a few words.
         made: what the undo needs to know of it; None when nothing had to be made after all.
         left_over: what it could not remove, where that must not fail the run.
+        unneeded: another run was quicker, so this one did nothing.
+        instead: what was done in place of what the title says; a whole sentence without its full stop.
     """
 
     detail: str
     made: Intent | None = None
     left_over: LeftOver | None = None
+    unneeded: bool = False
+    instead: str = ""
+
+    def sentence(self, title: str) -> str:
+        """What was done by a step of this title."""
+        if self.instead:
+            return self.instead
+        begin = thing(title) if self.unneeded else done(title)
+        return f"{begin}: {self.detail}" if self.detail else begin
 
 
 @dataclass(frozen=True)
@@ -84,8 +97,8 @@ class Script:
         undo: the commands that take it back.
         why: what a person should know before.
         repeat: `do` is one command that may fail until the cloud has caught up.
-        typed: the documented command by itself, for reading, where `do` is more than that; what only the clouds know
-            stands in it in capitals.
+        typed: the commands that a plan prints, where `do` is more than that. They run as they stand, with the variables of
+            `Session.script_variables` and `script_lookups` and of the steps before them (`bootstrap.by_hand`).
     """
 
     do: str
@@ -118,7 +131,7 @@ class Step(ABC):
     @property
     @abstractmethod
     def title(self) -> str:
-        """What it does, in one line, beginning with a verb."""
+        """What it does, in one line, beginning with one of the verbs of `bootstrap.tense`."""
 
     @abstractmethod
     async def look(self) -> Sighting:
@@ -126,6 +139,10 @@ class Step(ABC):
 
         Done is never judged by existence alone: what is there must also be of use.
         """
+
+    def warning(self) -> str:
+        """That it grants more, or for longer, than a puller needs, with the narrower command; "" where it does not."""
+        return ""
 
     def intent(self) -> Intent:
         """What is about to be made, so that it can be found if the answer is lost; on disk before `do` is called."""
@@ -154,6 +171,17 @@ class Step(ABC):
         del intent
         return ""
 
+    async def disowns(self, intent: Intent) -> str:
+        """What an intent from a journal names that is not this target's, in a few words; "" where it names nothing else.
+
+        A journal decides what is deleted, so it is believed in what this target's own identity is concerned, and in nothing
+        else. What is gone, and so cannot be seen to be this target's, is left to `undo`.
+
+        Raises:
+            PullkeyError: it cannot be seen.
+        """
+        return ""
+
     async def removal(self) -> Removal | None:
         """What offboarding is to do with what this step makes, by what the cloud shows now; changes nothing.
 
@@ -180,6 +208,14 @@ class Step(ABC):
         """The documented command; needs no connection to the cloud."""
 
 
+def other_than(intent: Intent, **own: str) -> str:
+    """The first value of an intent that is another one than this target's own: "account NAME"; "" if there is none."""
+    for name, value in own.items():
+        if name in intent and intent[name] != value:
+            return f"{name.replace('_', ' ')} {one_line(str(intent[name]))}"
+    return ""
+
+
 class StillThere(Exception):
     """Something that was made could not be removed.
 
@@ -199,6 +235,8 @@ class Notice:
     """Something that the person should know before the first change, and that stops nothing."""
 
     text: str
+    warning: bool = False
+    """Whether it says that more is granted, or for longer, than is needed."""
 
 
 @dataclass

@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 import datetime as dt
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bootstrap.provider import KeyFacts
 from bootstrap.standing import Standing, due, now
+from bootstrap.terminal import fold
 
 Style = Callable[[str, str], str]
 """Gives a text the style of a state; returns it as it is where there are no colours."""
 
 # How many reasons why something could not be seen are told in a list.
 _REASONS = 4
+# Of the lines of `as_page`: how far those that follow are indented.
+HANGING = 15
+
+
+@dataclass(frozen=True)
+class Row:
+    """A credential in the list.
+
+    Args:
+        name: of the Akka secret; with its project, in a list of a file's targets.
+        registry: what it pulls from.
+        standing: what is known of it; None where Akka has no credential of this name.
+        state: one word.
+        remarks: what is printed below it, each with the word before it.
+    """
+
+    name: str
+    registry: str
+    standing: Standing | None
+    state: str
+    remarks: Sequence[tuple[str, str]] = ()
+
+
+def row_of(one: Standing) -> Row:
+    notes = one.known if one.behind.ours else []
+    remarks = [*(("wrong: ", text) for text in one.wrong), *(("note: ", text) for text in notes)]
+    return Row(one.behind.held.name, registry_of(one), one, one.state, remarks)
+
+
+def registry_of(one: Standing) -> str:
+    return one.behind.target.label if one.behind.target else one.behind.held.server
 
 
 @dataclass(frozen=True)
@@ -27,39 +59,42 @@ class _Column:
 _COLUMNS = (
     _Column("KEY", 9, lambda one: _short(one.behind.held.link.key_id) if one.behind.held.link else "-"),
     _Column("AGE", 4, lambda one: ago(one.key.created) if one.key and one.key.created else "-"),
-    _Column("ENDS", 4, lambda one: _span(one.key.ends - now()) if one.key and one.key.ends else "-"),
+    _Column("EXPIRES", 7, lambda one: _expires(one.key)),
     _Column("PULLED", 6, lambda one: ago(one.proven) if one.proven else "-", least=90),
     _Column("GRANT", 8, lambda one: one.grant or "-", least=100),
-    _Column("STATE", 7, lambda one: one.state),
-    _Column("IDENTITY", 40, lambda one: one.identity or "-", least=150),
 )
+_STATE = 8
+_WITH_REGISTRY = 150
 
 
-def as_table(standings: Sequence[Standing], *, width: int, style: Style) -> list[str]:
-    """The lines of the list, none longer than `width` but for names that are."""
-    columns = [column for column in _COLUMNS if width >= column.least]
-    longest = max((len(one.behind.held.name) for one in standings), default=0)
-    widths = sum(column.width for column in columns)
-    gap = "  " if longest + widths + 2 * len(columns) <= width else " "
-    taken = widths + len(gap) * len(columns)
-    name_width = min(max(longest, len("NAME")), max(width - taken, 16))
+def as_table(rows: Sequence[Row], *, width: int | None, style: Style) -> list[str]:
+    """The lines of the list. In a terminal (`width`) none is longer but for names that are, and what has no room is left out or
+    printed below the name; in a pipe each credential is one line.
+    """
+    room = width or 10_000
+    columns = [column for column in _COLUMNS if room >= column.least]
+    beside = room >= _WITH_REGISTRY
+    longest = max((len(one.name) for one in rows), default=0)
+    taken = sum(column.width + 2 for column in columns) + _STATE + 2
+    name_width = min(max(longest, len("NAME")), max(room - taken, 16))
 
-    def row(name: str, cells: Sequence[str]) -> str:
+    def line(name: str, cells: Sequence[str], state: str, registry: str) -> str:
         padded = [f"{cell:{column.width}}" for cell, column in zip(cells, columns, strict=True)]
-        return gap.join([f"{name:{name_width}}", *padded]).rstrip()
+        last = [registry] if beside else []
+        return "  ".join([f"{name:{name_width}}", *padded, f"{state:{_STATE}}", *last]).rstrip()
 
-    lines = [style(row("NAME", [column.head for column in columns]), "head")]
-    for one in standings:
-        name, cells = one.behind.held.name, [column.cell(one) for column in columns]
+    lines = [style(line("NAME", [column.head for column in columns], "STATE", "REGISTRY"), "head")]
+    for one in rows:
+        name = one.name
+        cells = [column.cell(one.standing) if one.standing is not None else "-" for column in columns]
         if len(name) > name_width:
             lines.append(name)
             name = ""
-        lines.append(style(row(name, cells), one.state) if one.state == "wrong" else row(name, cells))
-        notes = one.known if one.behind.ours else []
-        lines += _folded(
-            [*(("wrong: ", text) for text in one.wrong), *(("note: ", text) for text in notes)], width
-        )
-    return lines + _unseen(standings, width)
+        lines.append(style(line(name, cells, state_word(one.state), one.registry), one.state))
+        if not beside:
+            lines += [style(text, "dim") for text in fold(f"  {one.registry}", width)]
+        lines += _folded(one.remarks, width)
+    return lines
 
 
 def as_page(one: Standing, *, style: Style) -> list[str]:
@@ -78,10 +113,15 @@ def as_page(one: Standing, *, style: Style) -> list[str]:
         ("identity", one.identity or "not known"),
         ("grant", one.grant),
         ("key", link.key_id if link else "not known"),
-        ("made", f"{key.created:%Y-%m-%d %H:%M} UTC ({ago(key.created)})" if key and key.created else ""),
         (
-            "ends",
-            (f"{key.ends:%Y-%m-%d} (in {_span(key.ends - now())})" if key.ends else "never") if key else "",
+            "registered" if key and key.supplied else "created",
+            f"{key.created:%Y-%m-%d %H:%M} UTC ({ago(key.created)})" if key and key.created else "",
+        ),
+        (
+            "expires",
+            (f"{key.ends:%Y-%m-%d} (in {_span(key.ends - now())})" if key.ends else key.expiry)
+            if key
+            else "",
         ),
         ("due", due(key) if key else ""),
         (
@@ -90,12 +130,17 @@ def as_page(one: Standing, *, style: Style) -> list[str]:
             if one.proven
             else "not seen from this machine",
         ),
-        ("state", style(one.state, one.state)),
+        ("state", style(state_word(one.state), one.state)),
         *(("wrong", text) for text in one.wrong),
         *(("not seen", text) for text in one.unseen),
         *(("note", text) for text in one.known),
     ]
-    return [held.name, *(f"  {word + ':':14} {text}" for word, text in rows if text)]
+    return [held.name, *(f"  {word + ':':{HANGING - 1}} {text}" for word, text in rows if text)]
+
+
+def state_word(state: str) -> str:
+    """A state as text shows it; JSON has a name of its own for two."""
+    return {"brought": "external", "gone": "removed"}.get(state, state)
 
 
 def total(standings: Sequence[Standing]) -> str:
@@ -103,13 +148,19 @@ def total(standings: Sequence[Standing]) -> str:
     words = {
         "ok": "ok",
         "wrong": "wrong",
-        "brought": "brought, with nothing to be seen",
-        "unseen": "not wholly seen",
-        "not ours": "not made by pullkey",
+        "brought": "user-supplied (key not visible)",
+        "unseen": "not fully checked",
+        "not ours": "not created by pullkey",
     }
     counts = [(sum(one.state == state for one in standings), word) for state, word in words.items()]
     plural = "credential" if len(standings) == 1 else "credentials"
     return f"{len(standings)} {plural}: " + ", ".join(f"{count} {word}" for count, word in counts if count)
+
+
+def _expires(key: KeyFacts | None) -> str:
+    if key is None:
+        return "-"
+    return _span(key.ends - now()) if key.ends else key.expiry
 
 
 def ago(moment: dt.datetime) -> str:
@@ -132,17 +183,11 @@ def _short(key_id: str) -> str:
     return slot if dash and slot in ("password1", "password2") else key_id[:8]
 
 
-def _folded(rows: Sequence[tuple[str, str]], width: int) -> list[str]:
-    return [
-        line
-        for word, text in rows
-        for line in textwrap.wrap(
-            f"{word}{text}", width, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False
-        )
-    ]
+def _folded(rows: Sequence[tuple[str, str]], width: int | None) -> list[str]:
+    return [line for word, text in rows for line in fold(f"    {word}{text}", width)]
 
 
-def _unseen(standings: Sequence[Standing], width: int) -> list[str]:
+def unseen_lines(standings: Sequence[Standing], width: int | None) -> list[str]:
     """What could not be seen, by kind: a login or a right that is missing hides much at a time."""
     whose: dict[str, list[str]] = {}
     for one in standings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bootstrap.codes import Code
 from bootstrap.errors import PullkeyError, StepFailed
 from bootstrap.provider import Session
 
@@ -14,12 +15,18 @@ def as_told(error: BaseException, session: Session | None = None) -> PullkeyErro
     if isinstance(error, PullkeyError):
         return error
     said = session.cloud_said(error) if session is not None else ""
-    if said:
-        told = StepFailed(f"The cloud could not be asked: {said}", mend="Run it again in a while.")
+    if said and session is not None:
+        fix = session.cloud_fix(error)
+        told = StepFailed(
+            f"The cloud could not be asked: {said}",
+            fix=fix or "Run it again in a while.",
+            code=session.cloud_code(error),
+        )
     else:
         told = StepFailed(
             f"Something that pullkey does not expect went wrong ({type(error).__name__})",
-            mend="Run it again with --verbose, and report what it shows.",
+            fix="Run it again with --verbose, and report what it shows.",
+            code=Code.UNEXPECTED,
         )
     told.__cause__ = error
     return told

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
-import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
+from bootstrap.observe import Present, confirm_absent
+
 # What is waited for is told in words of our own; stamina's own hooks would log the error itself.
 set_on_retry_hooks([])
 
 T = TypeVar("T")
+# How long a call may take after the deadline that completes or undoes what was changed before.
 _AFTER_SECONDS = 5.0
-_AGAIN_SECONDS = 2.0
+# How long all other calls may take after it together: what was begun in the last moment may still be answered.
+_LAST_MOMENT_SECONDS = 1.0
+_LEAST_CALL_SECONDS = 0.5
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
+_SHORTEST_TRY_SECONDS = 0.1
+_LEAST_PAUSE_SECONDS = 0.5  # a "Retry-After: 0" must not become a loop without a pause
 
 
 async def surely(ask: Callable[[], Awaitable[T | None]]) -> T | None:
-    """Ask for what is expected to be there: that there is none is believed the second time.
-
-    Clouds read from many servers, of which some lag; what is passed over because of one of them is left behind.
+    """Ask for what is expected to be there: that there is none is believed the second time (see `observe`).
 
     Args:
         ask: asks for it anew each time.
     """
-    found = await ask()
-    if found is None:
-        await asyncio.sleep(_AGAIN_SECONDS)
-        found = await ask()
-    return found
+    seen = await confirm_absent(ask)
+    return seen.value if isinstance(seen, Present) else None
+
+
+@dataclass
+class Turn:
+    """When a run, or the turn of a target, must have ended; and whether it settles what it has changed."""
+
+    end: float
+    settles: bool = False
 
 
 class Deadline:
@@ -38,32 +50,64 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._end = time.monotonic() + seconds
+        self._turn = Turn(time.monotonic() + seconds)
+
+    def _now(self) -> Turn:
+        return self._turn
 
     @property
     def left(self) -> float:
-        return max(0.0, self._end - time.monotonic())
+        return max(0.0, self._now().end - time.monotonic())
+
+    def extend(self, seconds: float) -> None:
+        """Leave out of account what was waited for on purpose, such as the overlap of a rotation."""
+        self._now().end += seconds
 
     @property
     def passed(self) -> bool:
         return self.left <= 0
 
+    def settle(self) -> None:
+        """From now on calls complete or undo what was changed: each has a little time of its own after the deadline."""
+        self._now().settles = True
+
     def within(self, seconds: float) -> float:
         """How long one call may take that is given `seconds` at most: no longer than is left of the run.
 
-        What is called after that, to undo and to see what is left, has a little time of its own.
+        All that is still under way when the deadline comes shares one second more; see also `settle`.
         """
-        return min(seconds, max(self.left, _AFTER_SECONDS))
+        turn = self._now()
+        left = turn.end - time.monotonic()
+        if turn.settles and left <= 0:
+            return min(seconds, _AFTER_SECONDS)
+        return min(seconds, max(left, min(left, 0) + _LAST_MOMENT_SECONDS, _LEAST_CALL_SECONDS))
 
 
 Tell = Callable[[str], None]
 """Takes one line for the person who waits."""
 
 
+@dataclass(frozen=True)
+class Delay:
+    """Why a call is worth making again.
+
+    Args:
+        reason: one line for the person who waits.
+        at_most: how many seconds this reason can explain a failure, counted from the first time; after that it is a
+            refusal. None: for as long as the run has time.
+        after: how many seconds the service asks to be left alone (Retry-After, RetryInfo). A wait that would take
+            longer than there is time is not begun.
+    """
+
+    reason: str
+    at_most: float | None = None
+    after: float | None = None
+
+
 async def wait_out(
     call: Callable[[], Awaitable[T]],
     *,
-    why: Callable[[Exception], str | None],
+    why: Callable[[Exception], Delay | str | None],
     deadline: Deadline,
     tell: Tell,
 ) -> T:
@@ -71,30 +115,48 @@ async def wait_out(
 
     Args:
         call: the whole of what must be done again, reads included: a policy must be read anew before each write.
-        why: says what delay an error is ("Google does not know the account yet"), or None for one that will not pass.
+        why: says what delay an error is ("Google does not know the account yet"), or None for one that will not pass;
+            a text alone has no bound but the deadline.
         deadline: when to give up; the last error is then raised.
         tell: told once for each new reason.
 
     Raises:
         Exception: the error that `why` did not recognise, or the last one at the deadline.
     """
-    told: set[str] = set()
+    begun: dict[str, float] = {}
+    tries, began = 0, time.monotonic()
 
-    def is_delay(error: Exception) -> bool:
-        reason = why(error)
-        if reason is not None and reason not in told:
-            told.add(reason)
-            tell(reason)
-        return reason is not None
+    def is_delay(error: Exception) -> bool | float:
+        nonlocal tries
+        tries += 1
+        found = why(error)
+        if found is None:
+            return False
+        delay = found if isinstance(found, Delay) else Delay(found)
+        first = delay.reason not in begun
+        since = time.monotonic() - begun.setdefault(delay.reason, time.monotonic())
+        left = deadline.left if delay.at_most is None else min(deadline.left, delay.at_most - since)
+        # No further try is begun that, if it takes as long as this one, cannot end in time.
+        left -= max(time.monotonic() - began, _SHORTEST_TRY_SECONDS)
+        if left <= 0 or (delay.after is not None and delay.after >= left):
+            return False
+        if first:
+            tell(delay.reason)
+        if delay.after is not None:
+            return max(delay.after, _LEAST_PAUSE_SECONDS)
+        return min(_backoff(tries), left)
 
     async for attempt in stamina.retry_context(
         on=is_delay,
         attempts=None,
-        timeout=max(deadline.left, 0.1),
-        wait_initial=0.5,
-        wait_max=10.0,
-        wait_jitter=0.5,
+        timeout=None,  # `is_delay` says how long each pause is, and when to stop
     ):
+        began = time.monotonic()
         with attempt:
             return await call()
     raise AssertionError("stamina either returns or raises")
+
+
+def _backoff(tries: int) -> float:
+    """Twice as long each time, and not the same for all who wait."""
+    return min(_FIRST_PAUSE_SECONDS * 2.0 ** (tries - 1), _LONGEST_PAUSE_SECONDS) + random.uniform(0, 0.5)  # noqa: S311

@@ -2,13 +2,88 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
+_WORD = re.compile(r"""[^\s'"]+""")
+# What holds an @ and a colon, and no login: an image's digest, a member of one of Google's policies.
+_NO_LOGIN = re.compile(r"@sha(?:256|384|512):[0-9A-Fa-f]*|(?:deleted:)?serviceAccount:")
+_HIDDEN = "(an address with a login)"
+
+
+# A command stands after a colon, without the ", " of a sentence; or it is an option with its value, which is no word of prose.
+_ENDS_IN_COMMAND = re.compile(
+    r""": \ (?: (?:pullkey|az|gcloud|akka|docker|curl|pip|pipx|uv|python3?|printf|base64|kubectl|gh) \ |--|\.\.\.|[A-Z][A-Z0-9_]*=) (?:(?!,\ )[^`])*$
+    | \s --[a-z][a-z-]*[ =] (?!(?:out|too|alone|again|first|instead)$) [^\s`]+$
+    | https?://[^\s`)]+$""",
+    re.VERBOSE,
+)
+
 
 def sentence(text: str) -> str:
-    """With a full stop, unless it ends otherwise."""
-    return text if text.endswith((".", "?", "!")) else f"{text}."
+    """With a full stop, unless it ends otherwise. A command at the end gets none: it would be copied with it.
+
+    >>> sentence("It is disabled. Enable it: az ad sp update --id 1")
+    'It is disabled. Enable it: az ad sp update --id 1'
+    >>> sentence("Log in: az login, or name another account")
+    'Log in: az login, or name another account.'
+    """
+    return text if text.endswith((".", "?", "!")) or _ENDS_IN_COMMAND.search(text) else f"{text}."
+
+
+def capitalised(text: str) -> str:
+    """With a capital first letter, unless the first word is a name that has digits, dots or dashes in it."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() else text
+
+
+def without_logins(text: str) -> str:
+    """A text, without addresses that hold a user name or a password.
+
+    >>> without_logins("--role: 'https://ops:secret@host' is not a valid role")
+    "--role: '(an address with a login)' is not a valid role"
+    """
+    if "@" not in text:
+        return text
+    return _WORD.sub(lambda found: _HIDDEN if _is_login(found[0]) else found[0], text)
+
+
+def _is_login(word: str) -> bool:
+    """Whether it is `ops:secret@host` or `https://secret@host`, or holds one."""
+    for number, part in enumerate(_NO_LOGIN.sub("", word).split("://")):
+        before, at, _ = part.rpartition("@")
+        if at and (":" in before or (number and "/" not in before)):
+            return True
+    return False
+
+
+def as_typed(text: str) -> str:
+    """A secret's text without what editors and programs add: a byte order mark before it, line ends after it."""
+    return text.removeprefix("\ufeff").rstrip("\r\n")
 
 
 def one_line(text: str, limit: int = 300) -> str:
     """Text that another program or a server wrote, as one printable line of at most `limit` characters."""
     joined = " ".join(text.split())
     return "".join(character for character in joined if character.isprintable())[:limit]
+
+
+def nearest_names(word: str, known: Iterable[str]) -> list[str]:
+    """The known names that a word may be a misspelling of, the nearest first; two at most."""
+    import difflib  # late: it is needed only to explain an error
+
+    names, lower = list(known), word.lower()
+    if lower in names:
+        return [lower]
+    near = difflib.get_close_matches(lower, names, n=2, cutoff=0.6)
+    return near or [name for name in names if len(lower) > 2 and name.startswith(lower)][:2]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question that names the nearest of the known names, or "" where none is near.
+
+    >>> did_you_mean("gcrr", ["acr", "docker-hub", "gcr", "private"])
+    'Did you mean gcr?'
+    """
+    near = nearest_names(word, known)
+    return f"Did you mean {' or '.join(near)}?" if near else ""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import json
 import os
+import pty
 import shutil
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
@@ -21,10 +27,19 @@ import pytest
 from bootstrap.sandbox.akka import AkkaCredential, AkkaEmulator
 from bootstrap.sandbox.host import Emulator, SandboxSettings
 from bootstrap.sandbox.images import ImageStore
+from bootstrap.sandbox.run import consistency_of
 from tests.fork_server import ForkServer
 from tests.leaks import Figures, Watched, files_under, search
+from tests.rsa_keys import use_a_pool
 from tests.sandbox_thread import RunningSandbox
 
+# A shell starts what it puts in the background with SIGINT ignored, which pullkey respects; the tests send it.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
+
+CONSISTENCY = "PULLKEY_TESTS_CONSISTENCY"
+"""The variable that says how the replicas of all worlds are: `strict` or `real`."""
 FIGURES = Figures()
 """What all the leak scans of this process have come to."""
 COUNTS: Counter[str] = Counter()
@@ -94,6 +109,8 @@ class World:
     def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a person at this sandbox, whose processes are watched."""
         own = {"HOME": str(self.place / "home"), "TMPDIR": str(self.place / "tmp"), "NO_COLOR": "1"}
+        # `az` itself would report to Microsoft that it was run.
+        own["AZURE_CORE_COLLECT_TELEMETRY"] = "false"
         return {
             **self.running.process_environment(),
             **own,
@@ -124,6 +141,34 @@ class World:
         self._remember_passwords()
         assert "Traceback" not in result.err, result.err
         return result
+
+    def show(self, *arguments: str, columns: int, env: dict[str, str] | None = None) -> str:
+        """Run `pullkey` in a terminal of so many columns, with colours; all that it has shown."""
+        shown, ours = b"", -1
+        screen = {"NO_COLOR": "", "TERM": "xterm-256color", "LANG": "C.UTF-8", "COLUMNS": "", **(env or {})}
+
+        def read() -> None:
+            nonlocal shown
+            with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+                while part := os.read(ours, 65_536):
+                    shown += part
+
+        ours, theirs = pty.openpty()
+        try:
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+            reader = threading.Thread(target=read)
+            reader.start()
+            ended = fork_server().run(arguments, self.environment(screen), terminal=os.ttyname(theirs))
+        finally:
+            os.close(theirs)
+            reader.join(10)
+            os.close(ours)
+        text = shown.decode(errors="replace")
+        assert ended.code is not None, f"it did not end: {text}"
+        self.said.append(text)
+        self._remember_passwords()
+        assert "Traceback" not in text, text
+        return text
 
     def onboard(self, *arguments: str, **how: Any) -> Result:
         return self.run("onboard", self.provider, "--yes", "--timeout", "20s", *arguments, **how)
@@ -197,7 +242,14 @@ class World:
 def make_world(
     provider: str, settings: SandboxSettings | None = None, *, images: ImageStore | None = None
 ) -> Iterator[World]:
-    """A sandbox of one provider; when it ends, nothing of a key may stand anywhere but in Akka."""
+    """A sandbox of one provider; when it ends, nothing of a key may stand anywhere but in Akka.
+
+    Without settings its replicas are as `PULLKEY_TESTS_CONSISTENCY` says.
+    """
+    if settings is None:
+        settings = SandboxSettings(
+            consistency=consistency_of({"PULLKEY_CONSISTENCY": os.environ.get(CONSISTENCY, "strict")})
+        )
 
     def cloud() -> Emulator:
         from bootstrap import plugins
@@ -225,6 +277,13 @@ def acr() -> Iterator[World]:
     yield from make_world("acr")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _keys_from_a_pool() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        use_a_pool(patch)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the person at this machine has set must not decide a test."""
@@ -233,13 +292,20 @@ def _own_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs_shellcheck: needs shellcheck")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where the programs are promised, a test that needs them may not be skipped for their absence."""
+    """Skip the tests whose programs are not installed; those of PULLKEY_TESTS_REQUIRE fail without them instead."""
+    required = os.environ.get("PULLKEY_TESTS_REQUIRE", "").split()
     for item in items:
-        if item.get_closest_marker("needs_debian") and not os.environ.get("PULLKEY_TESTS_REQUIRE_DEBIAN"):
-            missing = [name for name in ("docker-registry", "skopeo") if shutil.which(name) is None]
-            if missing:
-                item.add_marker(pytest.mark.skip(reason=f"not installed: {', '.join(missing)}"))
+        programs = [name for marker in item.iter_markers("needs_cloud_cli") for name in marker.args]
+        programs += ["docker-registry", "skopeo"] if item.get_closest_marker("needs_debian") else []
+        programs += ["shellcheck"] if item.get_closest_marker("needs_shellcheck") else []
+        missing = [name for name in programs if name not in required and shutil.which(name) is None]
+        if missing:
+            item.add_marker(pytest.mark.skip(reason=f"not installed: {', '.join(missing)}"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -263,7 +263,7 @@ def _about_the_end(timeout: float, ended: Ended) -> Iterator[str]:
     if "does not expect" in ended.err or "An error that pullkey does not know" in ended.err:
         yield "an error that nobody foresaw"
     if ended.code != 0 and not (
-        "pullkey: " in ended.err or "To be mended" in ended.err or "left over" in ended.err
+        "pullkey: " in ended.err or "Fix the following" in ended.err or "left over" in ended.err
     ):
         yield "no sentence says what failed"
     if ended.seconds > timeout + GRACE_SECONDS:

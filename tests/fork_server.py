@@ -33,12 +33,12 @@ from typing import Any, NoReturn, Self
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests import mutants  # noqa: E402  - where it is run as a program, only now
+from tests import clock, mutants  # noqa: E402  - where it is run as a program, only now
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended. `code` is None if it had to be killed."""
+    """How a run ended, after how many seconds of its own clock. `code` is None if it had to be killed."""
 
     code: int | None
     out: str
@@ -88,6 +88,7 @@ class ForkServer:
         stdin: str | None = None,
         limit: float = 120.0,
         program: str = "pullkey",
+        terminal: str = "",
     ) -> Ended:
         """Run `pullkey ARGUMENTS`, or with `program` as `module:function` that function in place of it.
 
@@ -97,13 +98,16 @@ class ForkServer:
             stdin: what it reads; nothing unless given.
             limit: seconds after which it is killed.
             program: what is run.
+            terminal: the device of a terminal, which is then all three streams.
         """
         with self._lock:
             self._number += 1
             number = self._number
         base = str(self._address.with_name(f"{os.getpid()}-{number}"))
         Path(f"{base}.in").write_text(stdin or "", encoding="utf-8")
-        begin = time.monotonic()
+        shared = clock.SharedClock(path) if (path := env.get(clock.VARIABLE)) else None
+        now = shared.monotonic if shared else time.monotonic
+        begin = now()
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self._address))
             asked = {
@@ -113,6 +117,7 @@ class ForkServer:
                 "base": base,
                 "folder": str(Path.cwd()),
                 "mutant": os.environ.get(mutants.VARIABLE, ""),
+                "terminal": terminal,
             }
             connection.sendall(json.dumps(asked).encode() + b"\n")
             answers = connection.makefile()
@@ -124,7 +129,7 @@ class ForkServer:
                 code = None
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        seconds = time.monotonic() - begin
+        seconds = now() - begin
         out, err = (
             Path(f"{base}.{name}").read_text(encoding="utf-8", errors="replace") for name in ("out", "err")
         )
@@ -142,8 +147,10 @@ def _serve(address: str) -> None:
     watch = _load_watch()
     children: dict[int, tuple[socket.socket, str]] = {}
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(address)
+    # There only once it listens: who sees the address connects at once.
+    listener.bind(f"{address}.new")
     listener.listen(64)
+    Path(f"{address}.new").rename(address)
     listener.settimeout(0.02)
     while True:
         with contextlib.suppress(TimeoutError):
@@ -195,9 +202,11 @@ def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[sock
             one.close()
         base = asked["base"]
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        for number, file in enumerate([
-            os.open(f"{base}.in", os.O_RDONLY), os.open(f"{base}.out", flags, 0o600), os.open(f"{base}.err", flags, 0o600),
-        ]):  # fmt: skip
+        files = [os.open(f"{base}.in", os.O_RDONLY), os.open(f"{base}.out", flags, 0o600), os.open(f"{base}.err", flags, 0o600)]  # fmt: skip
+        if asked["terminal"]:
+            os.setsid()  # so that the terminal is this process's own
+            files = [os.open(asked["terminal"], os.O_RDWR) for _ in files]
+        for number, file in enumerate(files):
             os.dup2(file, number)
             os.close(file)
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
@@ -212,6 +221,8 @@ def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[sock
         _read_environment_again()
         if asked["mutant"]:
             mutants.apply(asked["mutant"])
+        if path := os.environ.get(clock.VARIABLE):
+            clock.follow(path)
         if folder := os.environ.get("PULLKEY_TESTS_WATCH"):
             watch.begin(folder)
         code = _run(asked["program"])

@@ -297,6 +297,7 @@ def key_id(line: str) -> str:
 def is_named(line: str, text: str) -> bool:
     """Whether something that is still there was told, with the command that removes it."""
     words = line.split()
+    text = re.sub(r"\n\s+(?:to remove it|remove it with):\s*", " delete: ", text)
     if is_key(line):
         if line.startswith("azure password "):
             return f"--{words[3]}" in text
@@ -330,7 +331,7 @@ def judge(
     if again.code == 3 and machine == "another":
         # It asks, since it cannot know: what Akka holds must be good, and all the rest be named.
         verdict.asked = True
-    elif again.code not in (0, 6):
+    elif again.code not in (0, 6) and not (victim.command == "offboard" and _has_gone(again)):
         verdict.findings.append(f"the run after it ended with {again.code}")
         return verdict
     if victim.command == "offboard":
@@ -338,6 +339,11 @@ def judge(
         return verdict
     _judge_held(victim, verdict, again.text)
     return verdict
+
+
+def _has_gone(ended: Result) -> bool:
+    """Whether an offboarding found that Akka has nothing of the name any more."""
+    return ended.code == 2 and "There is no credential named" in ended.text
 
 
 def _judge_held(victim: Victim, verdict: Verdict, text: str) -> None:
@@ -383,7 +389,9 @@ def _judge_pull(victim: Victim, verdict: Verdict, name: str, password: str) -> N
         {"PULLKEY_DOCKER_HUB_HUB_USER": "acmeowner"} if "acmeowner" in victim.life.kind.onboarding else {}
     )
     pulled = victim.life.world.run("verify", name, "--credential-stdin", stdin=password, env=owner)
-    if "a pull was done" not in pulled.err:
+    # Akka's record of these names no repository: that the registry knows the credential is all that can be seen of it.
+    enough = ("Pull verified", *(("Pull not verified",) if victim.life.kind.provider in ("docker-hub", "private") else ()))  # fmt: skip
+    if not any(words in pulled.err for words in enough):
         verdict.findings.append(f"what Akka holds does not pull: {pulled.err.strip()[-200:]}")
 
 

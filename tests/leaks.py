@@ -14,6 +14,7 @@ import json
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,22 @@ def holds(haystack: bytes, secret: str) -> str:
             if piece == len(form) and form in haystack:
                 return name
     return ""
+
+
+def may_hold(grams: AbstractSet[bytes], secret: str) -> bool:
+    """Whether a text could hold a piece of a secret: False only if it does not. As `holds`, a hundred times as fast.
+
+    Args:
+        grams: every sequence of `_BLOCK` bytes in the text.
+        secret: the secret.
+    """
+    for part in secret_parts(secret):
+        for name, form in forms(part).items():
+            piece = min(len(form), 2 * _PIECE if name.lower() == "hex" else _PIECE)
+            starts = (form,) if piece == len(form) else (block for _, block in _blocks(form, piece))
+            if any(len(start) < _BLOCK or start[:_BLOCK] in grams for start in starts):
+                return True
+    return False
 
 
 def _piece_at(haystack: bytes, form: bytes, at: int, block: bytes, piece: int) -> bool:
@@ -215,8 +232,9 @@ def search(texts: Iterable[tuple[str, str]], secrets: Iterable[str], figures: Fi
     every = [(where, text.encode(errors="replace")) for where, text in texts]
     figures.searched += sum(len(text) for _, text in every)
     found = []
+    grams = {text[at : at + _BLOCK] for _, text in every for at in range(len(text) - _BLOCK + 1)}
     # Very short ones are words of any text.
-    for secret in sorted(one for one in set(secrets) if len(one) >= _BLOCK):
+    for secret in sorted(one for one in set(secrets) if len(one) >= _BLOCK and may_hold(grams, one)):
         for where, text in every:
             if form := holds(text, secret):
                 found.append(f"{where} holds a piece of {secret[:3]}... ({form})")

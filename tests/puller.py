@@ -94,7 +94,7 @@ class _Puller:
         if not known:
             return _Answer(0, "", b"")  # nobody is there
         address, _, port = known[0].partition(":")
-        connection = http.client.HTTPSConnection(host)
+        connection = http.client.HTTPSConnection(host, context=self._tls)
         try:
             plain = socket.create_connection((address, int(port)), _SECONDS)
             connection.sock = self._tls.wrap_socket(plain, server_hostname=host)

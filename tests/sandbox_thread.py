@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 from bootstrap.sandbox.host import Emulator, Sandbox, SandboxSettings
 from bootstrap.sandbox.images import BuiltInImages, ImageStore
+from tests.clock import VARIABLE, SharedClock
 
 T = TypeVar("T")
 
@@ -26,6 +27,7 @@ class RunningSandbox:
     Attributes:
         sandbox: the running sandbox. Its plain attributes may be read and set from the test's thread; whatever is
             a coroutine goes through `call`.
+        clock: its time, which the runs that are forks go by too.
         environment: what its emulators returned.
     """
 
@@ -39,6 +41,8 @@ class RunningSandbox:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
         self.sandbox = Sandbox(settings or SandboxSettings(), images or BuiltInImages())
+        self.clock = SharedClock(self.sandbox.directory / "clock")
+        self.sandbox.clock = self.clock.time
         self.environment: Mapping[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -64,7 +68,7 @@ class RunningSandbox:
 
     def process_environment(self, **more: str) -> dict[str, str]:
         """The environment for a program that is to talk to this sandbox: this process's, with the sandbox's over it."""
-        return {**os.environ, **self.environment, **more}
+        return {**os.environ, **self.environment, VARIABLE: str(self.clock.path), **more}
 
     def _end(self) -> None:
         # A call that hangs, as a fault would have it, is still there.

@@ -53,6 +53,10 @@ class Shop:
         return self.state.registry("acmeshop")
 
     @property
+    def subscription(self) -> str:
+        return str(self.registry.id).split("/")[2]
+
+    @property
     def past(self) -> dt.datetime:
         moment: dt.datetime = self.state.now() - AGE
         return moment
@@ -79,7 +83,6 @@ class Shop:
         actions = ["repositories/cart/content/read", "repositories/checkout/content/read"]
         self.registry.scope_maps[name] = ScopeMap(name, actions, description, self.past)
         token: Token = self.state.add_token(self.registry, name, name, created=self.past)
-        token.awaited = True
         self.state.add_password(token, "password1", created=self.past)
         return token
 
@@ -188,7 +191,7 @@ class TestLocating:
         assert shop.removals()["identity"] == Removal(
             Fate.KEEP,
             f"application {APP} ({shop.application.app_id}) and its service principal",
-            "pullkey has not made it",
+            "it was not created by pullkey",
             f"az ad app delete --id {shop.application.app_id}",
         )
 
@@ -265,7 +268,9 @@ class TestKeys:
         assert (unknown, not_that, deleted, again) == (None, False, True, False)
         assert token.passwords == {"password2": stays}
         assert (
-            command == f"az acr token credential delete --name {token.name} --registry acmeshop --password1"
+            # The login sees two subscriptions, and az looks into its default one only.
+            command
+            == f"az acr token credential delete --name {token.name} --registry acmeshop --subscription {shop.subscription} --password1"
         )
 
     def test_a_refusal_is_a_sentence(self, shop: Shop) -> None:
@@ -350,7 +355,7 @@ class TestRemoval:
             return [await step.remove() for step in (grant, identity, grant, identity)]
 
         done = shop.behind(remove)
-        assert done[0] == f"took AcrPull on acmeshop from {APP}"
+        assert done[0] == f"removed AcrPull on acmeshop from {APP}"
         assert done[1].startswith(f"deleted the application {APP}")
         assert done[2:] == ["", ""]
         assert not shop.application.lifetime.exists
@@ -373,7 +378,7 @@ class TestRemoval:
         grant = removals["grant"]
         assert grant.fate is Fate.KEEP
         place = f"it comes from {scope} {at.rpartition('/')[2]}"
-        assert grant.why == ("somebody else assigned it" if scope == "registry" else place)
+        assert grant.why == ("it was assigned outside of pullkey" if scope == "registry" else place)
         assert theirs.name in grant.command
         # Then the application is somebody's business too.
         assert removals["identity"].fate is Fate.KEEP
@@ -396,7 +401,7 @@ class TestRemoval:
         shop.assign(REPOSITORY_READER, shop.registry.id, ours=True)
         assert shop.removals()["grant"].what.startswith("AcrPull and Container Registry Repository Reader of")
         taken = shop.behind(lambda session: session.steps[1].remove())
-        assert taken.startswith("took AcrPull and Container Registry Repository Reader")
+        assert taken.startswith("removed AcrPull and Container Registry Repository Reader")
 
     @pytest.mark.parametrize("where", ["acmevault", "acmeabac"])
     def test_an_application_that_pulls_elsewhere_stays(self, shop: Shop, where: str) -> None:
@@ -443,7 +448,8 @@ class TestRemoval:
         removals = shop.removals(shop.of_token(token))
         assert {one.fate for one in removals.values()} == {Fate.KEEP}
         assert (
-            removals["identity"].command == "az acr token delete --name a-partners --registry acmeshop --yes"
+            removals["identity"].command
+            == f"az acr token delete --name a-partners --registry acmeshop --subscription {shop.subscription} --yes"
         )
 
 
@@ -488,7 +494,7 @@ class TestSharing:
             for _ in range(2):
                 with pytest.raises(PullkeyError) as told:
                     await provider.locate(shop.held(), context, {})
-                said.append(f"{told.value.what} {told.value.mend}")
+                said.append(f"{told.value.what} {told.value.fix}")
             return said
 
         first, second = shop.do(twice)
@@ -504,40 +510,40 @@ class TestCheckup:
     def test_what_can_be_seen_without_a_target(self, shop: Shop) -> None:
         checks = self.checks(shop)
         assert not [one for one in checks.values() if one.good is False]
-        assert "azure-identity" in checks["Azure's libraries"].detail
-        assert shop.state.tenant_id in checks["Azure login"].detail
-        assert checks["Subscriptions"].detail == "2: Acme Production, Acme Staging"
-        assert checks["Clock"].good is True
-        assert "PULLKEY_AZURE_GRAPH_ENDPOINT" in checks["Environment"].detail
+        assert "azure-identity" in checks["libraries"].detail
+        assert shop.state.tenant_id in checks["login"].detail
+        assert checks["subscriptions"].detail == "2: Acme Production, Acme Staging"
+        assert checks["clock"].good is True
+        assert "PULLKEY_AZURE_GRAPH_ENDPOINT" in checks["addresses"].detail
 
-    def test_without_a_login_there_is_one_bad_line_with_its_mend(
+    def test_without_a_login_there_is_one_bad_line_with_its_fix(
         self, shop: Shop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", "/nonexistent")
         monkeypatch.setenv("AZURE_CONFIG_DIR", "/nonexistent")
         (bad,) = [one for one in self.checks(shop).values() if one.good is False]
         assert "There is no usable Azure login" in bad.detail
-        assert "az login" in bad.mend
+        assert "az login" in bad.fix
 
     @pytest.mark.parametrize("minutes", [3, -3])
     def test_a_clock_that_is_wrong(self, shop: Shop, minutes: int) -> None:
         shop.world.running.sandbox.advance(dt.timedelta(minutes=minutes))
-        clock = self.checks(shop)["Clock"]
+        clock = self.checks(shop)["clock"]
         assert clock.good is False
         assert ("behind" if minutes > 0 else "ahead of") in clock.detail
-        assert "Set the clock" in clock.mend
+        assert "Set the clock" in clock.fix
 
     @pytest.mark.parametrize(
         "fault", ["arm.ListSubscriptions=403*forever", "arm.ListSubscriptions=malformed*forever"]
     )
     def test_it_raises_nothing(self, shop: Shop, fault: str) -> None:
         shop.world.fault(fault)
-        assert self.checks(shop)["Subscriptions"].good is False
+        assert self.checks(shop)["subscriptions"].good is False
 
     def test_a_login_that_the_directory_refuses_is_still_good_for_tokens(
         self, shop: Shop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PULLKEY_AZURE_GRAPH_ENDPOINT", "no address")
         checks = self.checks(shop)
-        assert checks["Azure login"].good is True
+        assert checks["login"].good is True
         assert checks["Microsoft Graph"].good is None

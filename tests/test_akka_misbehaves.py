@@ -53,7 +53,7 @@ MANNERS = [
     Manner("babbles", REMOVE, {"offboard": FINE}),
     Manner("babbles", DELETE, {"offboard": FINE}),
     Manner("notices", "*", dict.fromkeys(COMMANDS, FINE)),
-    Manner("half-done", ADD, {"onboard": UNDONE, "rotate": NAMED}, "not allowed to change"),
+    Manner("half-done", ADD, {"onboard": UNDONE, "rotate": FINE}, "not allowed to change"),
     Manner("logged-out", "*", dict.fromkeys(COMMANDS, REFUSED), "not logged in"),
     Manner("not-ok", LIST, {"onboard": UNDONE, "rotate": NAMED, "offboard": FINE}),
     Manner("old", "*", {"onboard": REFUSED, "rotate": REFUSED}, "too old"),
@@ -78,10 +78,10 @@ def test_the_end_is_safe_and_told(server: ForkServer, manner: Manner, command: s
         if ended.code:
             assert manner.says in ended.err
         assert judge(on, command, TIMEOUT, ended, untouched, before) == []
-        _and_the_next_run_mends_it(on, command, ended)
+        _and_the_next_run_fixes_it(on, command, ended)
 
 
-def _and_the_next_run_mends_it(on: Stage, command: str, ended: Ended) -> None:
+def _and_the_next_run_fixes_it(on: Stage, command: str, ended: Ended) -> None:
     again = on.run(command, 30) if command != "offboard" or on.held() else None
     if again is not None:
         assert again.code in (0, 6), again.err

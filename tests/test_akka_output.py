@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.akka import Unreadable, parse_credentials
-from bootstrap.common_steps import same_server
+from bootstrap import akka as cli
+from bootstrap.akka import AkkaCli, AkkaScope, Unreadable, parse_credentials
+from bootstrap.errors import StepFailed
 from bootstrap.provider import HeldCredential
+from bootstrap.waiting import Deadline
 
 HELD = HeldCredential(
     "docker-credentials", "https://us-docker.pkg.dev", "_json_key", "user@example.com", "OK"
@@ -43,16 +48,29 @@ def test_every_form_that_is_known_is_read(text: str) -> None:
     assert parse_credentials(text) == [HELD]
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"items": null}', "No credentials found.", "NAME STATUS SERVER"])  # fmt: skip
+@pytest.mark.parametrize("text", ["null", "[]", "{}", '{"items": null}', "No credentials found.", "NAME STATUS SERVER"])  # fmt: skip
 def test_nothing_is_an_empty_list(text: str) -> None:
     assert parse_credentials(text) == []
 
 
-@pytest.mark.parametrize("text", ['"text"', "5", '[1, "x", null]', "[{]", "<html>", '{"items": {"0": []}}', '[{"server": "x"}]', "~~ (c) nobody documented this"])  # fmt: skip
+@pytest.mark.parametrize("text", ["", " \n", '"text"', "5", '[1, "x", null]', "[{]", "<html>", '{"items": {"0": []}}', '[{"server": "x"}]', "~~ (c) nobody documented this"])  # fmt: skip
 def test_what_cannot_be_read_is_not_taken_for_nothing(text: str) -> None:
     """Else a credential that Akka has would be overwritten, or removed, as one that is not there."""
     with pytest.raises(Unreadable):
         parse_credentials(text)
+
+
+@pytest.mark.parametrize(("as_text", "held"), [("", []), (GUIDE, [HELD])])
+def test_silence_as_json_is_believed_only_where_the_text_form_is_silent_too(
+    tmp_path: Path, as_text: str, held: list[HeldCredential]
+) -> None:
+    (tmp_path / "text").write_text(as_text)
+    program = tmp_path / "akka"
+    program.write_text(f'#!/bin/sh\ncase "$*" in *json*) ;; *) cat {tmp_path}/text ;; esac\n')
+    program.chmod(0o755)
+    akka = AkkaCli(AkkaScope(), Deadline(10), lambda _: None, str(program))
+
+    assert asyncio.run(akka.credentials()) == held
 
 
 def test_a_notice_may_look_like_json() -> None:
@@ -92,6 +110,12 @@ def test_any_text_is_read_or_passed_over(text: str) -> None:
         parse_credentials(text)
 
 
-def test_a_server_is_one_however_it_is_spelled() -> None:
-    assert same_server("https://gcr.io", "gcr.io/")
-    assert not same_server("https://gcr.io", "https://eu.gcr.io")
+@pytest.mark.parametrize("flood", ["\n", "null\n", "[\n", "1", "a", "1.", " \n", "\t", "@"])
+def test_a_flood_is_read_in_time_that_grows_with_its_length_alone(flood: str) -> None:
+    text = (flood * 1_000_000)[:1_000_000]
+    begin = time.process_time()
+    with contextlib.suppress(StepFailed):
+        parse_credentials(text)
+    cli._VERSION.search(text)
+    cli._EMAIL.search(text)
+    assert time.process_time() - begin < 5

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import datetime as dt
 import json
-import shutil
-import ssl
 import subprocess
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
-import httpx
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceExistsError
 from azure.identity.aio import ClientSecretCredential, DefaultAzureCredential
-from azure.mgmt.authorization.aio import AuthorizationManagementClient
-from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreateParameters
 from azure.mgmt.containerregistry import models
-from azure.mgmt.containerregistry.aio import ContainerRegistryManagementClient
-from kiota_abstractions.api_error import APIError
 from kiota_abstractions.base_request_configuration import RequestConfiguration
-from kiota_authentication_azure.azure_identity_authentication_provider import (
-    AzureIdentityAuthenticationProvider,
-)
 from msgraph.generated.applications.applications_request_builder import ApplicationsRequestBuilder
 from msgraph.generated.applications.item.add_password.add_password_post_request_body import (
     AddPasswordPostRequestBody,
@@ -39,152 +26,26 @@ from msgraph.generated.models.app_credential_restriction_type import AppCredenti
 from msgraph.generated.models.application import Application
 from msgraph.generated.models.password_credential import PasswordCredential
 from msgraph.generated.models.service_principal import ServicePrincipal
-from msgraph.graph_request_adapter import GraphRequestAdapter
-from msgraph.graph_service_client import GraphServiceClient
 
 from bootstrap.sandbox.host import SandboxSettings
-from providers.acr.emulator import AzureEmulator, odata
+from providers.acr.emulator import odata
 from providers.acr.emulator.roles import ACR_PULL, CONTRIBUTOR, READER, REPOSITORY_READER, Role
-from providers.acr.emulator.state import AzureState, Registry, ScopeMap
-from tests.sandbox_thread import RunningSandbox
+from providers.acr.emulator.state import ScopeMap
+from tests.azure_sandbox import Azure, Clients, claims, grant, refused, running_azure
 
-T = TypeVar("T")
 SERVER = "acmeshop.azurecr.io"
-needs_az = [
-    pytest.mark.needs_cloud_cli,
-    pytest.mark.skipif(shutil.which("az") is None, reason="no az on PATH"),
-]
-needs_skopeo = [
-    pytest.mark.needs_debian,
-    pytest.mark.skipif(shutil.which("skopeo") is None, reason="no skopeo on PATH"),
-]
-
-
-@dataclass
-class Clients:
-    """The SDKs' clients, as the operator."""
-
-    registries: ContainerRegistryManagementClient
-    authorization: AuthorizationManagementClient
-    graph: GraphServiceClient
-
-
-@dataclass
-class Azure:
-    """A running emulator and what tests ask of it."""
-
-    running: RunningSandbox
-    emulator: AzureEmulator
-
-    @property
-    def state(self) -> AzureState:
-        return self.emulator.state
-
-    @property
-    def shop(self) -> Registry:
-        return self.state.registry("acmeshop")
-
-    def fault(self, spec: str) -> None:
-        self.running.sandbox.faults.add(spec)
-
-    def calls(self) -> list[str]:
-        return [f"{call.api}.{call.method}" for call in self.running.sandbox.log.calls]
-
-    def as_operator(self, work: Callable[[Clients], Awaitable[T]]) -> T:
-        async def run() -> T:
-            async with self._clients() as clients:
-                return await work(clients)
-
-        return asyncio.run(run())
-
-    @asynccontextmanager
-    async def _clients(self) -> AsyncIterator[Clients]:
-        environment = self.running.environment
-        arm, graph = (environment[f"PULLKEY_AZURE_{name}_ENDPOINT"] for name in ("RESOURCE_MANAGER", "GRAPH"))
-        # aiohttp keeps the trust it found when it was imported, which here was before the sandbox began.
-        trust: dict[str, Any] = {"connection_verify": environment["SSL_CERT_FILE"]}
-        settings: dict[str, Any] = {"base_url": arm, "credential_scopes": [f"{arm}/.default"], **trust}
-        subscription = self.state.subscriptions[0].id
-        async with (
-            DefaultAzureCredential(
-                authority=environment["PULLKEY_AZURE_AUTHORITY_HOST"],
-                disable_instance_discovery=True,
-                **trust,
-            ) as credential,
-            ContainerRegistryManagementClient(credential, subscription, **settings) as registries,
-            AuthorizationManagementClient(credential, subscription, **settings) as authorization,
-            httpx.AsyncClient(verify=ssl.create_default_context(cafile=environment["SSL_CERT_FILE"])) as http,
-        ):
-            provider = AzureIdentityAuthenticationProvider(
-                credential, scopes=[f"{graph}/.default"], allowed_hosts=["localhost"]
-            )
-            adapter = GraphRequestAdapter(provider, client=http)
-            adapter.base_url = f"{graph}/v1.0"
-            yield Clients(registries, authorization, GraphServiceClient(request_adapter=adapter))
-
-    def token_answer(self, server: str, user: str, password: str, *, scope: str = "") -> httpx.Response:
-        """The answer of a registry's token service."""
-        return self.get(
-            server,
-            "/oauth2/token",
-            params={"service": server, "scope": scope or "repository:checkout:pull"},
-            auth=(user, password),
-        )
-
-    def get(self, server: str, path: str, **options: Any) -> httpx.Response:
-        context = ssl.create_default_context(cafile=self.running.environment["SSL_CERT_FILE"])
-        port = self.emulator.registry_ports[server]
-        return httpx.get(f"https://localhost:{port}{path}", verify=context, **options)
-
-    def puller(self, role: Role | None, scope: str) -> tuple[str, str]:
-        """An identity with a role at a scope: its application id and its secret."""
-        application = self.state.add_application("puller")
-        principal = self.state.add_service_principal(application)
-        if role is not None:
-            self.state.add_assignment(principal.id, role, scope)
-        return application.app_id, self.state.add_secret(application).text
-
-
-def _azure(monkeypatch: pytest.MonkeyPatch, settings: SandboxSettings) -> Iterator[Azure]:
-    with RunningSandbox({"azure": AzureEmulator}, settings) as running:
-        for name, value in running.environment.items():
-            monkeypatch.setenv(name, value)
-        emulator = running.sandbox.emulators["azure"]
-        assert isinstance(emulator, AzureEmulator)
-        yield Azure(running, emulator)
+needs_az = pytest.mark.needs_cloud_cli("az")
 
 
 @pytest.fixture
 def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
-    yield from _azure(monkeypatch, SandboxSettings())
+    yield from running_azure(monkeypatch, SandboxSettings())
 
 
 @pytest.fixture
 def slow_azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
     """One in which changes take an hour to arrive; a test moves the clock."""
-    yield from _azure(monkeypatch, SandboxSettings(propagation=3600))
-
-
-def grant(principal_id: str, role: Role = ACR_PULL) -> RoleAssignmentCreateParameters:
-    return RoleAssignmentCreateParameters(
-        role_definition_id=f"/providers/Microsoft.Authorization/roleDefinitions/{role.guid}",
-        principal_id=principal_id,
-        principal_type="ServicePrincipal",
-    )
-
-
-def claims(token: str) -> dict[str, Any]:
-    body = token.split(".")[1]
-    read: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    return read
-
-
-async def refused(work: Awaitable[Any]) -> tuple[int, str, str]:
-    """Status, code and message of the Graph error that a call ends with."""
-    with pytest.raises(APIError) as caught:
-        await work
-    error: Any = caught.value
-    return caught.value.response_status_code or 0, error.error.code, error.error.message
+    yield from running_azure(monkeypatch, SandboxSettings(propagation=3600))
 
 
 # -- the whole flow, by the SDKs -------------------------------------------------------------------------------------
@@ -256,7 +117,7 @@ def test_federated_operator_and_claims_of_its_tokens(azure: Azure) -> None:
 
 def test_credential_of_the_persons_own_is_not_used_with_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "the person's own")
-    for azure in _azure(monkeypatch, SandboxSettings(propagation=3600)):
+    for azure in running_azure(monkeypatch, SandboxSettings(propagation=3600)):
 
         async def work(clients: Clients) -> str | None:
             return (await clients.registries.registries.get("shop", "acmeshop")).name
@@ -296,7 +157,8 @@ def test_client_secret_at_the_token_endpoint(azure: Azure, flaw: str, number: st
 
 def test_registries_are_listed_over_pages_with_their_properties(azure: Azure) -> None:
     azure.state.page_size = 1
-    azure.shop.firewall_denies, azure.shop.allowed_addresses = True, ["203.0.113.7"]
+    azure.shop.sku, azure.shop.firewall_denies = "Premium", True
+    azure.shop.allowed_addresses = ["203.0.113.7"]
 
     async def look(clients: Clients) -> dict[str, Any]:
         return {str(one.name): one async for one in clients.registries.registries.list()}
@@ -845,7 +707,7 @@ class TestDocumentedTokens:
 
 
 class TestPulling:
-    pytestmark = needs_skopeo
+    pytestmark = pytest.mark.needs_debian
 
     def test_skopeo_copies_with_the_credential_and_not_without(self, azure: Azure, tmp_path: Any) -> None:
         user, secret = azure.puller(ACR_PULL, azure.shop.id)

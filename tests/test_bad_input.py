@@ -22,8 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bootstrap import plugins
-from bootstrap.cli import _COMMANDS, cli, main
-from bootstrap.handshake import Attempt, Verdict, _untrusted
+from bootstrap.cli import COMMANDS, cli, main
+from bootstrap.registry import Attempt, Verdict
+from bootstrap.registry.trust import refusal_of as _untrusted
 from bootstrap.sandbox.akka import AkkaCredential
 from bootstrap.words import one_line
 from tests.conftest import World, make_world
@@ -124,7 +125,11 @@ def _apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def run(*arguments: str, stdin: str = "") -> Ended:
     """`pullkey ARGUMENTS`, in this process."""
     streams = sys.stdin, sys.stdout, sys.stderr, sys.argv
-    sys.stdin, sys.stdout, sys.stderr = io.StringIO(stdin), _Stream(), _Stream()
+    sys.stdin, sys.stdout, sys.stderr = (
+        io.TextIOWrapper(io.BytesIO(stdin.encode("utf-8", "surrogateescape"))),
+        _Stream(),
+        _Stream(),
+    )
     sys.argv = ["pullkey", *arguments]
     WATCH.seen.clear()
     WATCH.on = True
@@ -153,7 +158,7 @@ def refused(ended: Ended, codes: tuple[int, ...] = (2,)) -> None:
 def _options() -> Iterator[tuple[tuple[str, ...], str, str]]:
     """Every command line, the option of it that takes text, and what kind of text."""
     context = click.Context(cli)
-    for name in _COMMANDS:
+    for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None
         if isinstance(command, click.Group) and name != "sandbox":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -126,12 +125,12 @@ def test_nothing_comes_in_and_little_goes_out() -> None:
     assert all(rule["to"] for rule in policy["egress"])
 
 
-def test_two_nightly_jobs_never_run_at_once_and_one_that_a_person_must_mend_is_not_tried_again() -> None:
+def test_two_nightly_jobs_never_run_at_once_and_one_that_a_person_must_fix_is_not_tried_again() -> None:
     nightly, thousands = found("CronJob", "pullkey-rotate")["spec"], found("Job", "pullkey-apply")["spec"]
     assert nightly["concurrencyPolicy"] == "Forbid"
     for job, action in ((nightly["jobTemplate"]["spec"], "FailJob"), (thousands, "FailIndex")):
         rule = job["podFailurePolicy"]["rules"][0]
-        assert (rule["action"], rule["onExitCodes"]["values"]) == (action, [2, 3, 6])
+        assert (rule["action"], rule["onExitCodes"]["values"]) == (action, [2, 3, 5, 6])
         assert rule["onExitCodes"]["containerName"] == job["template"]["spec"]["containers"][0]["name"]
 
 
@@ -259,7 +258,7 @@ def test_the_image_has_no_root_and_names_no_host() -> None:
         assert name == "deploy/akka" or (ROOT / name).exists(), name
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+@pytest.mark.needs_shellcheck
 def test_the_scripts_are_clean() -> None:
     subprocess.run(["shellcheck", str(DEPLOY / "entrypoint")], check=True)
     for step in yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["rotate"]["steps"]:
@@ -282,7 +281,9 @@ def test_the_workflow_has_no_more_rights_than_it_needs_and_no_action_by_a_name_t
     with_token = [step["name"] for step in steps if "AKKA_TOKEN" in step.get("env", {})]
     assert with_token == ["Rotate what is due", "Write the report"]
     assert "env" not in workflow
-    assert "AKKA_TOKEN" not in workflow["jobs"]["rotate"]["env"]
+    assert "env" not in workflow["jobs"]["rotate"]
+    # Other workflows of the branch can write the cache, and the journal decides what is deleted.
+    assert not any("cache" in one for one in used)
     assert all("${{" not in step.get("run", "") for step in steps), "nothing of others becomes a command"
 
 
@@ -292,6 +293,7 @@ def test_what_the_workflow_runs_is_what_pullkey_takes(gcr: World, tmp_path: Path
     assert len(commands) == 2
     (tmp_path / "registries.yaml").write_text(FILE)
     files = ("registries.yaml", "audit.jsonl", "report.html")
+    assert gcr.run("apply", "-f", str(tmp_path / "registries.yaml"), "--yes").code == 0
     for command in commands:
         done = gcr.run(*(str(tmp_path / one) if one in files else one for one in command))
         assert done.code == 0, done.err

@@ -130,7 +130,7 @@ def test_missing_program_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageProblem, match="docker-registry is not installed") as raised:
         asyncio.run(DistributionImages().start())
-    assert "apt install docker-registry" in raised.value.mend
+    assert "apt install docker-registry" in raised.value.fix
 
 
 def test_program_that_does_not_start_is_told_with_its_own_words(

@@ -97,7 +97,7 @@ class TestBroughtToken:
         link = KeyLink.parse(held.email)
         assert link is not None
         assert (link.name, link.domain) == ("brought", "docker.io")
-        assert re.fullmatch("[0-9a-f]{12}", link.key_id)
+        assert re.fullmatch(r"[0-9a-f]{12}-\d+", link.key_id)
         assert "reads the manifest of registry-1.docker.io/acme/checkout:1.0" in done.json["proven"]
         assert picture(hub) == before
         assert hub.calls("hub.CreateAuthToken") == 0
@@ -129,7 +129,7 @@ class TestBroughtToken:
             case "wrong":
                 text = "dckr_pat_0123456789"
             case "expired":
-                pat.expires = pat.created
+                pat.expires = pat.created - dt.timedelta(hours=1)
             case "deactivated":
                 pat.active = False
             case "public only":
@@ -218,7 +218,7 @@ class TestMintedToken:
         again = onboard(hub, *LOGIN, "--output", "json")
         assert again.code == 0, again.text
         assert again.json["result"] == "unchanged"
-        assert "which is good" in again.json["steps"][0]["reason"]
+        assert "which is valid" in again.json["steps"][0]["reason"]
         assert (picture(hub), len(hub.changes())) == (before, changes)
 
     @pytest.mark.parametrize("arguments", [(), ("--mint",)])
@@ -226,7 +226,7 @@ class TestMintedToken:
         onboard(hub, *LOGIN)
         again = hub.onboard(*arguments, "--output", "json")
         assert again.json["result"] == "unchanged", again.text
-        assert "Docker Hub was not asked" in again.json["steps"][0]["reason"]
+        assert "not checked at Docker Hub" in again.json["steps"][0]["reason"]
 
     @pytest.mark.parametrize("damage", ["deleted", "expired", "deactivated", "taken from Akka"])
     def test_a_token_is_not_good_by_having_been_made(self, hub: World, damage: str) -> None:
@@ -236,7 +236,7 @@ class TestMintedToken:
             case "deleted":
                 hub.cloud.state.user(USER).tokens.remove(pat)
             case "expired":
-                pat.expires = pat.created
+                pat.expires = pat.created - dt.timedelta(hours=1)
             case "deactivated":
                 pat.active = False
             case _:
@@ -253,7 +253,7 @@ class TestMintedToken:
     def test_a_plan_makes_nothing(self, hub: World) -> None:
         plan = hub.run("plan", "docker-hub", *LOGIN, stdin=PASSWORD)
         assert plan.code == 0, plan.text
-        assert "POST" in plan.err
+        assert "curl " in plan.err
         assert hub.changes() == []
 
 
@@ -269,7 +269,7 @@ class TestOrganization:
 
         pulls = hub.run("verify", "docker-hub", "--organization", "acme", "--hub-user", OWNER, "--repository", "acme/checkout", "--credential-stdin", stdin=oat.text)  # fmt: skip
         assert pulls.code == 0, pulls.text
-        assert "a pull was done" in pulls.text
+        assert "Pull verified" in pulls.text
         image = {"PULLKEY_DOCKER_HUB_IMAGE": "acme/cart:1.0"}
         other = hub.run("verify", "docker-hub", "--organization", "acme", "--hub-user", OWNER, "--credential-stdin", stdin=oat.text, env=image)  # fmt: skip
         assert other.code == 5, other.text
@@ -293,7 +293,7 @@ class TestOrganization:
     def test_who_is_no_owner_is_told(self, hub: World) -> None:
         done = onboard(hub, "--organization", "acme", *LOGIN)
         assert done.code == 3, done.text
-        assert "is no owner of acme" in done.err
+        assert "is not an owner of acme" in done.err
         assert hub.changes() == []
 
     def test_an_organisation_that_is_not_there(self, hub: World) -> None:
@@ -326,8 +326,8 @@ class TestLogin:
     def test_a_second_factor(self, hub: World) -> None:
         done = onboard(hub, *LOGIN, "--hub-user", CAREFUL)
         assert done.code == 3, done.text
-        assert "two-factor authentication is switched on" in done.err
-        assert "bring it with --token-stdin" in done.err
+        assert "two-factor authentication is enabled" in done.err
+        assert "supply it with --token-stdin" in done.err
 
     def test_a_token_is_no_login_to_make_tokens_with(self, hub: World) -> None:
         laptop = pats(hub)[0]
@@ -335,7 +335,7 @@ class TestLogin:
         done = onboard(hub, *LOGIN, given=laptop.text)
         assert done.code == 3, done.text
         assert "token issued from personal access token is not allowed" in done.err
-        assert "Give the password of acmebot" in done.err
+        assert "Pass the password of acmebot" in done.err
         assert hub.changes() == []
 
     def test_without_a_terminal_it_must_be_on_stdin(self, hub: World) -> None:
@@ -357,7 +357,7 @@ class TestPublicImages:
     def test_what_anybody_may_pull_needs_no_credential(self, hub: World, image: str) -> None:
         done = hub.onboard("--image", image, env={"PULLKEY_DOCKER_HUB_HUB_USER": ""})
         assert done.code == 0, done.text
-        assert "to anybody" in done.err
+        assert "to anyone" in done.err
         assert hub.changes() == []
         assert hub.names() == []
 
@@ -614,13 +614,13 @@ class TestTheTokenLater:
         async def work(session: DockerHubSession) -> None:
             assert not session.deletes_keys
             assert not session.disables_keys
-            with pytest.raises(PullkeyError, match="its id there is not known"):
+            with pytest.raises(PullkeyError, match="its id is not known"):
                 await session.delete_key("0123456789ab")
             assert "personal-access-tokens" in session.delete_key_command("0123456789ab")
 
         in_session(hub, monkeypatch, work)
 
-    @pytest.mark.parametrize(("name", "login", "why"), [(NAME, {}, "no login was given"), (ORG_NAME, {}, "who logs in is not known")])  # fmt: skip
+    @pytest.mark.parametrize(("name", "login", "why"), [(NAME, {}, "no login was supplied"), (ORG_NAME, {}, "who logs in is not known")])  # fmt: skip
     def test_without_a_login_it_is_said_that_nobody_was_asked(self, hub: World, monkeypatch: pytest.MonkeyPatch, name: str, login: dict[str, Any], why: str) -> None:  # fmt: skip
         assert onboard(hub, *(LOGIN if name == NAME else ORGANIZATION)).code == 0
         made = (ours(hub) or oats(hub))[0]
@@ -682,14 +682,14 @@ def test_the_checkup_asks_nobody(hub: World, monkeypatch: pytest.MonkeyPatch) ->
         return asyncio.run(run())
 
     seen = look()
-    assert seen["Docker Hub's API"] is True
-    assert seen["Docker Hub's registry"] is True
+    assert seen["API"] is True
+    assert seen["registry"] is True
     assert seen["clock"] is True
-    assert seen["Docker Hub's address"] is None
+    assert seen["addresses"] is None
     monkeypatch.setenv("PULLKEY_DOCKER_HUB_ENDPOINT", "https://127.0.0.1:1")
-    assert look()["Docker Hub's API"] is False
+    assert look()["API"] is False
     monkeypatch.setenv("PULLKEY_DOCKER_HUB_ENDPOINT", "http://hub.example.com")
-    assert look()["Docker Hub"] is False
+    assert look()["API"] is False
 
 
 # -- the runbook ----------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def test_a_good_world(gcr: World) -> None:
     assert gcr.changes() == []
 
 
-def test_each_line_that_is_bad_has_its_mend(gcr: World, tmp_path: Path) -> None:
+def test_each_line_that_is_bad_has_its_fix(gcr: World, tmp_path: Path) -> None:
     gcr.akka.mode = "logged-out"
     code, seen = checks(
         gcr,
@@ -48,8 +48,8 @@ def test_each_line_that_is_bad_has_its_mend(gcr: World, tmp_path: Path) -> None:
         if one["good"] is False and key != ("this machine", "arguments of processes")
     ]
     assert {one["about"] for one in bad} == {"this machine", "Akka", "gcr"}
-    assert all(one["mend"] for one in bad)
-    assert any("akka auth login" in one["mend"] for one in bad)
+    assert all(one["fix"] for one in bad)
+    assert any("akka auth login" in one["fix"] for one in bad)
 
 
 def test_a_cloud_that_nothing_of_akkas_needs_may_lack_its_login(gcr: World, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_run_that_did_not_end_is_told_with_its_command(gcr: World) -> None:
         journal.about_to("identity", {})
     code, seen = checks(gcr, "private")
     assert code == 3
-    assert "pullkey onboard gcr --server gcr.io" in seen["this machine", "journal"]["mend"]
+    assert "pullkey onboard gcr --server gcr.io" in seen["this machine", "journal"]["fix"]
 
 
 def test_a_provider_that_is_not_there(gcr: World) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from tests.conftest import Result, World, make_world
 from tests.fleet_world import fleet
 from tests.test_gcr import ACCOUNT, cloud_picture, project
 
-pytestmark = pytest.mark.needs_cloud_cli
-needs_gcloud = pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed")
+needs_gcloud = pytest.mark.needs_cloud_cli("gcloud")
+needs_az = pytest.mark.needs_cloud_cli("az")
 
 
 def bash(world: World, script: Path, *arguments: str, **env: str) -> Result:
@@ -109,9 +108,6 @@ def test_a_hand_over_is_run_by_whoever_may_and_the_same_command_goes_on(gcr: Wor
     assert gcr.onboard().code == 0
 
 
-needs_az = pytest.mark.skipif(shutil.which("az") is None, reason="az is not installed")
-
-
 def azure_shape(world: World) -> Any:
     """Applications of our name, how many secrets each has, and which roles on what."""
     state = world.cloud.state
@@ -134,7 +130,7 @@ def azure_shape(world: World) -> Any:
 
 @needs_az
 def test_azures_documented_commands_end_as_onboard_does(tmp_path: Path) -> None:
-    """As Akka's page has them, with what no longer works mended: one create-for-rbac gives user and password."""
+    """As Akka's page has them, with what no longer works fixed: one create-for-rbac gives user and password."""
     script = tmp_path / "documented.sh"
     script.write_text(
         "set -eu\n"

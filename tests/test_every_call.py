@@ -32,7 +32,8 @@ def test_a_call_that_fails_harms_nobody_and_leaves_nothing(workers: Workers, pro
     assert [
         f"{one.case}: exit code {one.code}, {one.seconds} s: {one.wrong}" for one in outcomes if one.wrong
     ] == []
-    assert all(one.code == 0 for one in outcomes if not one.hit)
+    # A call that a run did not come to: on a busy machine its time may have been over before.
+    assert [one for one in outcomes if not one.hit and one.code != 0 and one.seconds < one.case.timeout] == []
 
 
 @pytest.mark.parametrize(

@@ -23,18 +23,23 @@ from tests.conftest import World, make_world
 
 CONTAINERS = "europe-west1-docker-pkg-dev-acme-shop-containers"
 TOOLS = "europe-west1-docker-pkg-dev-acme-shop-tools"
-FILE = """version: 1
-defaults:
-  akka-project: shop
-targets:
-  - provider: gcr
-    server: europe-west1-docker.pkg.dev/acme-shop/containers
-  - provider: gcr
-    server: europe-west1-docker.pkg.dev/acme-shop/tools
-  - provider: gcr
-    server: europe-west1-docker.pkg.dev/acme-shop/containers
-    akka-project: billing
-"""
+
+
+def file_of(*targets: str, provider: str = "gcr") -> str:
+    """A file of registries of one provider in the Akka project shop; each target as `name: value` lines, separated by `; `."""
+    lines = [
+        f"  - provider: {provider}\n" + "".join(f"    {one}\n" for one in target.split("; "))
+        for target in targets
+    ]
+    return f"version: 1\ndefaults:\n  akka-project: shop\ntargets:\n{''.join(lines)}"
+
+
+_HOST = "europe-west1-docker.pkg.dev/acme-shop"
+FILE = file_of(
+    f"server: {_HOST}/containers",
+    f"server: {_HOST}/tools",
+    f"server: {_HOST}/containers; akka-project: billing",
+)
 
 
 @pytest.fixture
@@ -87,16 +92,20 @@ def test_what_is_planned_is_applied_and_a_second_run_changes_nothing(gcr: World,
 
 def test_a_person_reads_what_is_to_be_done_and_why(gcr: World, file: Path) -> None:
     done = gcr.run("plan", "-f", str(file))
-    assert done.out.splitlines()[:3] == [
-        f"create   shop/{CONTAINERS}  (europe-west1-docker.pkg.dev/acme-shop/containers)",
-        f"         Akka has no credential named {CONTAINERS}",
-        "         - Create service account akka-docker-reader@acme-shop.iam.gserviceaccount.com",
+    assert done.out.splitlines()[:2] == [
+        "Akka project acme/shop, as person@acme.example",
+        "Akka project acme/billing, as person@acme.example",
+    ]
+    assert done.out.splitlines()[2:5] == [
+        f"+ create   shop/{CONTAINERS}  (europe-west1-docker.pkg.dev/acme-shop/containers)",
+        f"           Akka has no credential named {CONTAINERS}",
+        "           - Create service account akka-docker-reader@acme-shop.iam.gserviceaccount.com",
     ]
     assert done.out.splitlines()[-1] == "3 targets: 3 to create."
-    assert "Nothing was changed." in done.err
+    assert "No changes were made." in done.err
 
 
-def test_drift_is_told_with_its_reason_and_mended(gcr: World, file: Path) -> None:
+def test_drift_is_told_with_its_reason_and_fixed(gcr: World, file: Path) -> None:
     key = applied(gcr, file)[f"shop/{TOOLS}"]["key_id"]
     shop = gcr.cloud.state.projects["acme-shop"]
     granted = shop.repositories["europe-west1", "containers"].policy
@@ -107,8 +116,8 @@ def test_drift_is_told_with_its_reason_and_mended(gcr: World, file: Path) -> Non
     del gcr.cloud.state.account(email).keys[key]
     plan = planned(gcr, file)
     assert actions(plan) == ["repair", "repair", "repair"]
-    assert plan[f"shop/{CONTAINERS}"]["drift"] == ["grant: it does not have it"]
-    assert plan[f"shop/{TOOLS}"]["drift"] == [f"the key that Akka holds, {key}, is gone"]
+    assert plan[f"shop/{CONTAINERS}"]["drift"] == ["grant: not granted"]
+    assert plan[f"shop/{TOOLS}"]["drift"] == [f"the key that Akka holds, {key}, was deleted"]
     assert gcr.run("plan", "-f", str(file), "--check").code == 5
     applied(gcr, file)
     assert actions(planned(gcr, file)) == ["keep", "keep", "keep"]
@@ -240,9 +249,10 @@ def test_a_password_comes_from_where_the_file_says_when_it_is_needed_and_no_soon
 targets:
   - {provider: private, server: registry.sandbox.example, username: ops, akka-project: shop, password: 'file:password.txt'}
 """)
+    blocked = planned(private, file)["shop/registry-sandbox-example"]
+    assert (blocked["action"], blocked["problems"][0]["code"]) == ("blocked", "PK-SECRET-SOURCE")
+    (tmp_path / "password.txt").write_text("not yet the password\n")
     assert planned(private, file)["shop/registry-sandbox-example"]["action"] == "create"
-    done = applied(private, file, code=2)["shop/registry-sandbox-example"]
-    assert "password.txt cannot be read" in done["error"]["what"]
     (tmp_path / "password.txt").write_text("pull-in-the-sandbox\n")
     applied(private, file)
     assert private.held("registry-sandbox-example").password == "pull-in-the-sandbox"
@@ -303,10 +313,10 @@ def test_parts_of_a_file_are_disjoint_whole_and_the_same_everywhere() -> None:
 @pytest.mark.parametrize(
     ("arguments", "env", "told"),
     [
-        (["--shard", "0/2"], {}, "is no part of a file"),
-        (["--shard", "3/2"], {}, "is no part of a file"),
+        (["--shard", "0/2"], {}, "is not a valid part of a file"),
+        (["--shard", "3/2"], {}, "is not a valid part of a file"),
         ([], {"JOB_COMPLETION_INDEX": "0"}, "JOB_COMPLETIONS is not"),
-        ([], {"JOB_COMPLETION_INDEX": "2", "JOB_COMPLETIONS": "2"}, "is no part of a file"),
+        ([], {"JOB_COMPLETION_INDEX": "2", "JOB_COMPLETIONS": "2"}, "is not a valid part of a file"),
         (["--only", "shop/nobody"], {}, "has no target 'shop/nobody'"),
         (["--only", CONTAINERS], {}, "is the name of 2 targets"),
     ],
@@ -329,7 +339,7 @@ def test_mistakes_of_a_file_are_told_with_their_places_and_nothing_is_called(gcr
     done = gcr.run("apply", "-f", str(file), "--yes", env={"GITHUB_ACTIONS": "true"})
     assert done.code == 2
     assert f"{file}:3:15: provider is one of" in done.err
-    assert f"{file}:5:5: 'registri' is no name of a target of acr. Did you mean registry?" in done.err
+    assert f"{file}:5:5: 'registri' is not a name of a target of acr. Did you mean registry?" in done.err
     assert f"::error file={file},line=5,col=5::" in done.err
     assert gcr.running.sandbox.log.calls == []
 
@@ -400,7 +410,7 @@ def test_whoever_is_interrupted_ends_what_is_at_work_in_order_and_begins_nothing
     assert child.wait() == 130, said
     gcr.said.append(said)
     gcr._remember_passwords()
-    assert "Interrupted: waiting for the calls under way" in said
+    assert "Interrupted: waiting for the calls in progress" in said
     email = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
     held = {name for project in ("shop", "billing") for name in gcr.names(project)} - {"docker-credentials"}
     assert 1 <= len(held) <= 2
@@ -434,7 +444,7 @@ def test_in_a_terminal_a_table_shows_who_is_at_work_and_the_end_is_plain(gcr: Wo
     gcr.said.append(text)
     gcr._remember_passwords()
     assert "Working on 0 of 3" in text
-    assert "handshake" in text
+    assert "Verifying the key" in text
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
     assert plain.rstrip().endswith("3 targets: 3 done.")
     assert "\x1b[?25h" in text, "the cursor is shown again"
@@ -485,7 +495,7 @@ def test_what_changes_while_a_person_is_asked_is_seen_and_nothing_unplanned_is_d
     child = subprocess.Popen(command, env=gcr.environment(), stdin=other, stderr=other)
     os.close(other)
     said = b""
-    while b"Do this for 1 target?" not in said:
+    while b"Apply this to 1 target" not in said:
         said += os.read(main, 65_536)
     policy = gcr.cloud.state.projects["acme-shop"].repositories["europe-west1", "containers"].policy
     now = policy.read(3)

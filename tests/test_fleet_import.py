@@ -24,7 +24,7 @@ def test_what_pullkey_made_is_kept_as_it_is_by_the_file_that_is_written(gcr: Wor
     file = tmp_path / "registries.yaml"
     done = gcr.run("import", "shop", "--to", str(file))
     assert done.code == 0, done.err
-    assert "2 credentials of 1 Akka project; 0 to be completed by hand." in done.err
+    assert "2 credentials of 1 Akka project; nothing is missing." in done.err
     first, second = load(file).entries
     assert (first.values["service_account"], second.values["service_account"]) == ("akka-docker-reader", "puller-two")  # fmt: skip
     assert (second.secret_name, second.values["key_source"]) == ("tools", "upload")
@@ -42,7 +42,7 @@ def test_what_was_made_by_hand_is_a_target_or_a_comment_that_says_what_is_missin
     file = tmp_path / "registries.yaml"
     done = gcr.run("import", "--to", str(file))
     assert done.code == 0, done.err
-    assert "3 credentials of 1 Akka project; 1 to be completed by hand." in done.err
+    assert "3 credentials of 1 Akka project: 1 to complete by hand" in done.err
     text = file.read_text()
     assert "# untold (https://europe-west1-docker.pkg.dev, _json_key) is to be completed: No Google project is named" in text  # fmt: skip
     by_name = {one.secret_name: one for one in load(file).entries}
@@ -57,7 +57,7 @@ def test_what_was_made_by_hand_is_a_target_or_a_comment_that_says_what_is_missin
 def test_a_project_that_cannot_be_asked_is_told_and_no_file_is_overwritten(gcr: World, tmp_path: Path) -> None:  # fmt: skip
     done = gcr.run("import", "shop", "no-such")
     assert done.code == 4
-    assert "# Not in here: Akka's project no-such" in done.out
+    assert "# Not in here: There is no Akka project no-such" in done.out
     there = tmp_path / "registries.yaml"
     there.write_text("mine")
     assert gcr.run("import", "shop", "--to", str(there)).code == 2

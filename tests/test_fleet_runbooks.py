@@ -86,7 +86,7 @@ def test_each_target_has_its_own_steps_checks_and_undo(gcr: World, tmp_path: Pat
         of_one = re.sub(r"^## ", "### ", alone.out.partition("\n")[2], flags=re.MULTILINE)
         assert steps(section) == steps(of_one), name
         assert "akka docker remove-credentials" in undo(section)
-    assert "shop/old-example-com is to go: `pullkey offboard -f" in page
+    assert "shop/old-example-com is marked for removal: `pullkey offboard -f" in page
 
 
 TYPED = {

@@ -141,7 +141,7 @@ class TestTargets:
     def test_without_waiting_it_says_that_nothing_is_proven(self, gcr: World) -> None:
         done = gcr.onboard("--no-wait")
         assert done.code == 0
-        assert "NOT proven" in done.err
+        assert "NOT verified" in done.err
         assert "pullkey verify gcr" in done.err.replace("bootstrap", "")
         # Whether anybody may pull is asked, without a credential; that is no proof of one.
         assert gcr.calls("registry.GetToken") == 1
@@ -198,7 +198,7 @@ class TestToldFirst:
         done = world.onboard(*arguments)
         assert done.code == 3, done.text
         assert says in done.err
-        assert "Nothing was changed" in done.err
+        assert "no changes were made" in done.err
         assert world.changes() == []
         assert cloud_picture(world) == before
 
@@ -316,7 +316,7 @@ class TestHelpers:
         gcr.onboard()
         seen = gcr.run("verify", "gcr")
         assert seen.code == 0
-        assert "not tried" in seen.err
+        assert "Pull not tested" in seen.err
         pulled = gcr.run("verify", "gcr", "--credential-stdin", stdin=gcr.held(NAME).password)
         assert pulled.code == 0
         assert "reads the manifest" in pulled.err

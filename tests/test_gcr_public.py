@@ -1,4 +1,4 @@
-"""A registry that lets anybody pull: Akka needs no credential for it."""
+"""A registry that allows anonymous pulls: Akka needs no credential for it."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -142,7 +141,7 @@ class TestPolicies:
         assert "--expires-in 720h" in refused.err
         assert gcr.onboard(*UPLOAD, "--expires-in", "720h").code == 0
 
-    def test_a_limit_that_could_not_be_seen_is_told_with_its_mend(self, gcr: World) -> None:
+    def test_a_limit_that_could_not_be_seen_is_told_with_its_fix(self, gcr: World) -> None:
         project(gcr).constraints["iam.serviceAccountKeyExpiryHours"] = ("720h",)
         gcr.cloud.state.denied_permissions.add("orgpolicy.policy.get")
         before = cloud_picture(gcr)
@@ -201,7 +200,7 @@ class TestLostAnswers:
         gcr.fault("registry.GetManifest=403*30")
         process = _start(gcr, *UPLOAD)
         end = time.monotonic() + 30
-        while gcr.calls("registry.GetManifest") == 0:
+        while gcr.calls("registry.GetManifest") < 2:  # the first is the look at the image
             assert time.monotonic() < end
             time.sleep(0.02)
         process.kill()
@@ -211,8 +210,7 @@ class TestLostAnswers:
         assert "PRIVATE" not in path.read_text()
 
 
-@pytest.mark.needs_cloud_cli
-@pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed")
+@pytest.mark.needs_cloud_cli("gcloud")
 def test_the_runbook_makes_the_same_with_openssl_and_gcloud(gcr: World, tmp_path: Path) -> None:
     script = tmp_path / "steps.sh"
     script.write_text(gcr.run("runbook", "gcr", *UPLOAD, "--expires-in", "10d").out)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
-import shutil
 import ssl
 import subprocess
 import urllib.error
@@ -255,11 +254,15 @@ def test_a_created_account_is_listed_with_a_key_that_google_manages(google: Goog
     assert [key.key_type for key in listed] == [kinds.SYSTEM_MANAGED]
 
 
-def test_the_eleventh_key_is_refused_for_a_day(google: Google) -> None:
+def test_the_eleventh_key_is_refused(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
     account = google.state.add_account("acme-shop", "full-of-keys")
     public = rsa.generate_private_key(65537, 2048).public_key()
     for _ in range(10):
         google.state.add_key(account, public)
+    with pytest.raises(exceptions.FailedPrecondition, match="Precondition check failed") as now:
+        google.iam.create_service_account_key(name=account.name)
+    assert now.value.details == []
+    monkeypatch.setattr(google.state, "former_key_limit", True)
     with pytest.raises(
         exceptions.ResourceExhausted, match="Maximum number of keys on account reached"
     ) as caught:
@@ -267,12 +270,14 @@ def test_the_eleventh_key_is_refused_for_a_day(google: Google) -> None:
     assert [detail.retry_delay.seconds for detail in caught.value.details] == [86401]
 
 
-def test_a_key_for_nobody_is_not_found_and_below_the_wildcard_denied(google: Google) -> None:
+def test_a_key_for_nobody_is_not_found(google: Google) -> None:
     email = "nobody-there@acme-shop.iam.gserviceaccount.com"
-    with pytest.raises(exceptions.NotFound, match="does not exist"):
+    with pytest.raises(exceptions.NotFound, match="Unknown service account"):
         google.iam.create_service_account_key(name=f"{SHOP}/serviceAccounts/{email}")
-    with pytest.raises(exceptions.PermissionDenied):
+    with pytest.raises(exceptions.NotFound, match="Gaia id not found for email"):
         google.iam.create_service_account_key(name=f"projects/-/serviceAccounts/{email}")
+    with pytest.raises(exceptions.PermissionDenied):
+        google.iam.get_service_account(name=f"projects/-/serviceAccounts/{email}")
 
 
 @pytest.mark.parametrize(
@@ -447,7 +452,10 @@ def test_a_write_without_etag_below_version_3_loses_the_conditions() -> None:
     [
         ("serviceAccount:not-there@acme-shop.iam.gserviceaccount.com", READER),
         ("acme-shop", READER),
+        ("serviceAccount:no at sign", READER),
         ("user:someone@acme.example", "projects/acme-shop/roles/notThere"),
+        ("user:someone@acme.example", "roles/artifactregistry.raeder"),
+        ("user:someone@acme.example", "artifactregistry.reader"),
     ],
 )
 def test_a_policy_that_names_what_is_not_there_is_refused(google: Google, member: str, role: str) -> None:
@@ -733,7 +741,10 @@ def test_the_handshake_leads_to_the_manifest(google: Google) -> None:
     assert headers["WWW-Authenticate"] == (
         f'Bearer realm="https://{host}/v2/token",service="{host}",scope="repository:{IMAGE}:pull"'
     )
-    assert google.fetch(f"https://{host}/v2/")[1]["WWW-Authenticate"].endswith(f'service="{host}"')
+    assert (
+        google.fetch(f"https://{host}/v2/")[1]["WWW-Authenticate"]
+        == f'Bearer realm="https://{host}/v2/token"'
+    )
     status, _, body = google.token(key, f"repository:{IMAGE}:pull")
     assert status == 200
     status, headers, manifest = google.fetch(url, bearer=body["token"])
@@ -742,11 +753,11 @@ def test_the_handshake_leads_to_the_manifest(google: Google) -> None:
     assert headers["Docker-Content-Digest"].startswith("sha256:")
     status, _, missing = google.fetch(url.replace("1.0", "2.0"), bearer=body["token"])
     assert (status, missing["errors"][0]["code"]) == (404, "MANIFEST_UNKNOWN")
-    google.running.sandbox.advance(dt.timedelta(hours=2))
+    google.running.sandbox.advance(dt.timedelta(hours=13))
     try:
-        assert google.fetch(url, bearer=body["token"])[0] == 401, "a token ends after an hour"
+        assert google.fetch(url, bearer=body["token"])[0] == 401, "a token ends after twelve hours"
     finally:
-        google.running.sandbox.advance(-dt.timedelta(hours=2))
+        google.running.sandbox.advance(-dt.timedelta(hours=13))
 
 
 def test_a_key_is_refused_when_it_is_not_or_no_longer_good(google: Google) -> None:
@@ -853,18 +864,13 @@ def test_the_log_tells_changes_from_reads_and_no_secret(google: Google) -> None:
 
 # -- programs ----------------------------------------------------------------------------------------------------
 
-needs_gcloud = pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed")
-needs_skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed")
-
 
 def run(google: Google, *command: str) -> subprocess.CompletedProcess[str]:
     environment = google.running.process_environment()
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-@needs_gcloud
-@needs_skopeo
-@pytest.mark.needs_cloud_cli
+@pytest.mark.needs_cloud_cli("gcloud")
 @pytest.mark.needs_debian
 def test_the_documented_commands_make_a_key_that_skopeo_pulls_with(google: Google, tmp_path: Path) -> None:
     email = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
@@ -927,3 +933,48 @@ print(*(account.email for account in client.list_service_accounts(name="projects
     done = run(google, "python", "-c", program)
     assert google.state.operator in done.stdout, done.stderr
     assert Path(google.operator_file).stat().st_mode & 0o777 == 0o600
+
+
+def test_who_is_refused_is_not_asked_again_and_a_path_of_one_part_has_no_image(google: Google) -> None:
+    host = "europe-west1-docker.pkg.dev"
+    url = f"https://{host}/v2/{IMAGE}/manifests/1.0"
+    for status, headers, body in (
+        google.fetch(url, bearer="bogus"),
+        google.fetch(
+            f"https://{host}/v2/token?scope=repository:{IMAGE}:pull", user="oauth2accesstoken", password="no"
+        ),
+    ):
+        assert (status, body["errors"][0]["code"]) == (401, "UNAUTHORIZED")
+        assert "WWW-Authenticate" not in headers
+    status, headers, body = google.fetch(f"https://{host}/v2/acme-shop/manifests/1.0")
+    assert (status, body["errors"][0]["code"]) == (400, "NAME_INVALID")
+    assert "WWW-Authenticate" not in headers
+    token = google.token(google.reader("twelve-hours")[1], f"repository:{IMAGE}:pull")[2]
+    assert token["expires_in"] == 43200
+
+
+def test_a_gcr_io_host_that_was_never_migrated_names_the_command(google: Google) -> None:
+    _, key = google.reader("not-migrated")
+    host = "eu.gcr.io"
+    status, _, token = google.token(key, "repository:acme-shop/checkout:pull", host)
+    assert status == 200
+    request = urllib.request.Request(
+        f"https://localhost:{google.emulator.registry_port}/v2/acme-shop/checkout/manifests/1"
+    )
+    request.add_unredirected_header("Host", host)
+    request.add_header("Authorization", f"Bearer {token['token']}")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(
+            request, context=ssl.create_default_context(cadata=google.roots.decode()), timeout=10
+        )
+    assert refused.value.code == 412
+    assert refused.value.headers.get_content_type() == "text/plain"
+    assert "gcloud artifacts docker upgrade migrate" in refused.value.read().decode()
+
+
+def test_enabling_an_api_names_its_operation_and_later_the_service(google: Google) -> None:
+    client = google.client(service_usage_v1.ServiceUsageClient)
+    operation = client.enable_service(request={"name": f"{SHOP}/services/run.googleapis.com"})
+    assert not operation.operation.done
+    assert operation.result(timeout=20).service.state == service_usage_v1.State.ENABLED
+    assert client.enable_service(request={"name": f"{SHOP}/services/run.googleapis.com"}).operation.done

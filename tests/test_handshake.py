@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bootstrap.credential import Credential
-from bootstrap.handshake import (
+from bootstrap.link import KeyLink
+from bootstrap.registry import (
     BROUGHT,
     Attempt,
     Challenge,
@@ -28,7 +29,6 @@ from bootstrap.handshake import (
     prove,
     same_owner,
 )
-from bootstrap.link import KeyLink
 from bootstrap.sandbox.host import Sandbox
 from bootstrap.secret import Secret
 from bootstrap.waiting import Deadline
@@ -38,6 +38,7 @@ HOST = "registry.example.com"
 OTHER = "evil.example.net"
 SISTER = "tokens.example.com"
 PASSWORD = "s3cret-of-the-puller"
+MANIFEST = '{"schemaVersion": 2}'
 CREDENTIAL = Credential(f"https://{HOST}", "puller", Secret(PASSWORD), KeyLink("a", "key123", "b"))
 
 
@@ -49,10 +50,12 @@ class Registry:
     def __init__(self) -> None:
         self.ping = (401, f'Bearer realm="https://{HOST}/token",service="{HOST}"', "")
         self.token: list[tuple[int, str]] = [(200, '{"token": "t"}')]
-        self.manifest: list[tuple[int, str]] = [(200, "{}")]
+        self.manifest: list[tuple[int, str]] = [(200, MANIFEST)]
         self.location = ""
         self.type = "application/json"
         self.room = ""  # what a manifest asks for, where it is refused
+        self.public = False
+        self.at_storage: list[str] = []
         self.got_password: list[str] = []
         self.scopes: list[str] = []
         self.queries: list[dict[str, str]] = []
@@ -62,6 +65,9 @@ class Registry:
         app.router.add_get("/v2/", self._ping)
         app.router.add_get("/token", self._token)
         app.router.add_get("/v2/{path:.*}", self._manifest)
+        app.router.add_get("/stored/1", self._stored)
+        app.router.add_get("/stored/page", self._page)
+        app.router.add_get("/login", self._page)
         port = await sandbox.serve(app, tls=True, hosts=[HOST, OTHER, SISTER])
         names = (HOST, OTHER, SISTER)
         return {"PULLKEY_REGISTRY_CONNECT_TO": ",".join(f"{name}=127.0.0.1:{port}" for name in names)}
@@ -84,16 +90,33 @@ class Registry:
 
     async def _token(self, request: web.Request) -> web.Response:
         self._note(request)
+        if "Authorization" not in request.headers:
+            return web.json_response({"token": "anonymous"})
         self.scopes.append(request.query.get("scope", ""))
         self.queries.append(dict(request.query))
         status, body = self.token.pop(0) if len(self.token) > 1 else self.token[0]
         headers = {"Location": self.location} if self.location else {}
         return web.Response(status=status, text=body, headers=headers)
 
+    async def _stored(self, request: web.Request) -> web.Response:
+        self._note(request)
+        self.at_storage.append(request.headers.get("Authorization", ""))
+        return web.Response(text=MANIFEST, content_type="application/octet-stream")
+
+    async def _page(self, request: web.Request) -> web.Response:
+        self._note(request)
+        return web.Response(text="<html>Log in", content_type="text/html")
+
     async def _manifest(self, request: web.Request) -> web.Response:
         self._note(request)
         if self.room and "Authorization" not in request.headers:
             return web.Response(status=401, headers={"WWW-Authenticate": self.room})
+        if (
+            not self.public
+            and request.headers.get("Authorization") in (None, "Bearer anonymous")
+            and self.ping[0] == 401
+        ):
+            return web.Response(status=401)
         status, body = self.manifest.pop(0) if len(self.manifest) > 1 else self.manifest[0]
         headers = {"Location": self.location} if self.location else {}
         return web.Response(status=status, text=body, content_type=self.type, headers=headers)
@@ -127,24 +150,24 @@ def error(code: str, message: str = "") -> str:
 @pytest.mark.parametrize(
     ("token", "manifest", "verdict"),
     [
-        ((200, '{"token": "t"}'), (200, "{}"), Verdict.PULLS),
-        ((200, '{"access_token": "t"}'), (200, "{}"), Verdict.PULLS),
-        ((401, error("UNAUTHORIZED")), (200, "{}"), Verdict.IDENTITY_REFUSED),
-        ((403, error("DENIED")), (200, "{}"), Verdict.NO_GRANT),
+        ((200, '{"token": "t"}'), (200, MANIFEST), Verdict.PULLS),
+        ((200, '{"access_token": "t"}'), (200, MANIFEST), Verdict.PULLS),
+        ((401, error("UNAUTHORIZED")), (200, MANIFEST), Verdict.IDENTITY_REFUSED),
+        ((403, error("DENIED")), (200, MANIFEST), Verdict.NO_GRANT),
         (
             (403, error("DENIED", "client with IP '1.2.3.4' is not allowed access")),
-            (200, "{}"),
+            (200, MANIFEST),
             Verdict.NETWORK_REFUSED,
         ),
         ((200, '{"token": "t"}'), (401, error("UNAUTHORIZED")), Verdict.NO_GRANT),
         ((200, '{"token": "t"}'), (403, error("DENIED")), Verdict.NO_GRANT),
         ((200, '{"token": "t"}'), (404, error("MANIFEST_UNKNOWN")), Verdict.NOT_FOUND),
-        ((503, ""), (200, "{}"), Verdict.UNREACHABLE),
-        ((429, ""), (200, "{}"), Verdict.UNREACHABLE),
-        ((200, "<html>"), (200, "{}"), Verdict.UNREACHABLE),
-        ((200, "[]"), (200, "{}"), Verdict.UNREACHABLE),
-        ((200, '{"token": 5}'), (200, "{}"), Verdict.UNREACHABLE),
-        ((200, '{"token": "a\\nb"}'), (200, "{}"), Verdict.UNREACHABLE),
+        ((503, ""), (200, MANIFEST), Verdict.UNREACHABLE),
+        ((429, ""), (200, MANIFEST), Verdict.RATE_LIMITED),
+        ((200, "<html>"), (200, MANIFEST), Verdict.INVALID),
+        ((200, "[]"), (200, MANIFEST), Verdict.INVALID),
+        ((200, '{"token": 5}'), (200, MANIFEST), Verdict.INVALID),
+        ((200, '{"token": "a\\nb"}'), (200, MANIFEST), Verdict.INVALID),
         ((200, '{"token": "t"}'), (500, ""), Verdict.UNREACHABLE),
     ],
 )
@@ -159,6 +182,14 @@ def test_a_tag_that_cannot_exist_proves_the_right_to_pull(registry: Registry) ->
     registry.manifest = [(404, error("MANIFEST_UNKNOWN"))]
     assert run_exchange(Probe(HOST, "team/app")).verdict is Verdict.PULLS
     assert registry.scopes == ["repository:team/app:pull"]
+
+
+@pytest.mark.parametrize("code", ["NAME_UNKNOWN", "NOT_FOUND", ""])
+def test_that_there_is_no_such_repository_proves_no_right_to_pull(registry: Registry, code: str) -> None:
+    registry.manifest = [(404, error(code) if code else "")]
+    attempt = run_exchange(Probe(HOST, "team/app"))
+    assert (attempt.verdict, attempt.proven) == (Verdict.PULLS, False)
+    assert attempt.detail == f"is accepted by {HOST}, which has no team/app to try a pull of"
 
 
 def test_the_password_goes_to_the_token_service_only(registry: Registry) -> None:
@@ -186,10 +217,15 @@ def test_a_redirect_is_not_followed_with_the_password(registry: Registry) -> Non
 @pytest.mark.parametrize(
     ("ping", "verdict"),
     [
-        ((403, "", error("DENIED", "blocked")), Verdict.NETWORK_REFUSED),
-        ((404, "", ""), Verdict.UNREACHABLE),
-        ((401, "Digest x", ""), Verdict.UNREACHABLE),
-        ((301, "", ""), Verdict.UNREACHABLE),
+        ((403, "", error("DENIED", "blocked")), Verdict.FORBIDDEN),
+        (
+            (403, "", error("DENIED", "client with IP '1.2.3.4' is not allowed access")),
+            Verdict.NETWORK_REFUSED,
+        ),
+        ((404, "", ""), Verdict.REJECTED),
+        ((401, "Digest x", ""), Verdict.REJECTED),
+        ((301, "", ""), Verdict.REJECTED),
+        ((503, "", ""), Verdict.UNREACHABLE),
     ],
 )
 def test_what_is_no_registry_is_seen_before_anything_is_sent(
@@ -237,7 +273,7 @@ def test_a_certificate_of_another_name_is_refused(
     assert isinstance(answered, Attempt)
     assert answered.verdict is Verdict.CERTIFICATE_REFUSED
     assert "wrong.example.org" in answered.detail
-    assert "name the registry as its certificate does" in answered.mend
+    assert "name the registry as its certificate does" in answered.fix
 
 
 def run_prove(registry: Registry, seconds: float = 10.0, **patience: Any) -> tuple[Attempt, list[str]]:
@@ -295,9 +331,9 @@ def test_a_passing_fault_is_waited_out_for_a_password_that_was_brought(registry:
 
 def test_what_is_advised_depends_on_who_made_the_password() -> None:
     refused = Attempt(Verdict.IDENTITY_REFUSED, "no")
-    assert "--timeout" in failure(refused, "").mend
-    assert "--timeout" not in failure(refused, "", brought=True).mend
-    assert failure(Attempt(Verdict.CERTIFICATE_REFUSED, "bad", "do this"), "").mend == "do this"
+    assert "--timeout" in failure(refused, "").fix
+    assert "--timeout" not in failure(refused, "", brought=True).fix
+    assert failure(Attempt(Verdict.CERTIFICATE_REFUSED, "bad", "do this"), "").fix == "do this"
 
 
 def test_a_first_word_is_a_sentence() -> None:
@@ -336,24 +372,50 @@ def test_a_redirect_without_a_repository_proves_nothing(registry: Registry) -> N
     assert isinstance(challenge, Challenge)
     registry.ping, registry.location = (302, "", ""), "https://registry.example.com/login"
     attempt = asyncio.run(exchange(Probe(HOST), challenge, CREDENTIAL))
-    assert attempt.verdict is Verdict.UNREACHABLE
+    assert attempt.verdict is not Verdict.PULLS
+    assert registry.got_password == [f"{HOST}/v2/"]
 
 
 def test_a_redirect_to_where_the_manifest_lies_shows_that_it_may_be_pulled(registry: Registry) -> None:
     registry.manifest, registry.location = [(307, "")], f"https://{OTHER}/stored/1"
     assert run_exchange().verdict is Verdict.PULLS
+    # Neither the password nor the token goes with it.
+    assert registry.at_storage == [""]
+
+
+def test_a_redirect_to_another_spelling_of_the_image_takes_the_token_along(registry: Registry) -> None:
+    """Harbor's proxy of Docker Hub: `proj/busybox` is at `proj/library/busybox`."""
+    registry.manifest, registry.location = [(301, ""), (200, MANIFEST)], "/v2/team/library/app/manifests/1.0"
+    assert run_exchange() == Attempt(Verdict.PULLS, f"reads the manifest of {HOST}/team/app:1.0")
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        f"https://{HOST}/login",
+        f"https://{SISTER}/login",
+        f"http://{HOST}/stored/1",
+        "https://169.254.169.254/v2/x",
+        f"https://{OTHER}/stored/page",
+    ],
+)
+def test_a_redirect_to_no_manifest_proves_nothing(registry: Registry, location: str) -> None:
+    registry.manifest, registry.location = [(302, "")], location
+    assert run_exchange().verdict is not Verdict.PULLS
+    assert registry.got_password == [f"{HOST}/token"]
 
 
 @pytest.mark.parametrize("location", ["/v2/team/app/manifests/1.0", "1.0", ""])
 def test_a_redirect_that_leads_nowhere_proves_nothing(registry: Registry, location: str) -> None:
     registry.manifest, registry.location = [(307, "")], location
-    assert run_exchange().verdict is Verdict.UNREACHABLE
+    assert run_exchange().verdict is Verdict.REJECTED
 
 
 def test_a_redirect_of_somebody_without_a_password_may_lead_to_a_login(registry: Registry) -> None:
-    assert asyncio.run(open_to_all(PROBE, Challenge("none"))) != ""
+    registry.public = True
+    assert asyncio.run(open_to_all(PROBE, Challenge("none")))[0] != ""
     registry.manifest, registry.location = [(302, "")], f"https://{OTHER}/login"
-    assert asyncio.run(open_to_all(PROBE, Challenge("none"))) == ""
+    assert asyncio.run(open_to_all(PROBE, Challenge("none")))[0] == ""
 
 
 def test_a_web_page_is_no_registry(registry: Registry) -> None:
@@ -363,13 +425,13 @@ def test_a_web_page_is_no_registry(registry: Registry) -> None:
     assert isinstance(answered, Attempt)
     assert "web page" in answered.detail
     registry.ping = (401, "Basic realm=x", "")
-    assert run_exchange().verdict is Verdict.UNREACHABLE
+    assert run_exchange().verdict is Verdict.INVALID
 
 
 def test_a_registry_that_is_open_at_the_door_only(registry: Registry) -> None:
     registry.ping, registry.room = (200, "", ""), "Basic realm=x"
-    assert asyncio.run(open_to_all(PROBE, Challenge("none"))) == ""
-    assert run_exchange() == Attempt(Verdict.PULLS, PROBE.proves)
+    assert asyncio.run(open_to_all(PROBE, Challenge("none")))[0] == ""
+    assert run_exchange() == Attempt(Verdict.PULLS, f"reads the manifest of {HOST}/team/app:1.0")
     registry.room = f'Bearer realm="https://{OTHER}/token",service="x"'
     registry.got_password.clear()
     assert run_exchange().verdict is Verdict.UNTRUSTED
@@ -378,8 +440,8 @@ def test_a_registry_that_is_open_at_the_door_only(registry: Registry) -> None:
 
 def test_what_nobody_asked_for_is_not_called_proven(registry: Registry) -> None:
     registry.ping = (200, "", "")
-    assert "as anybody does" in run_exchange().detail
-    assert run_exchange(Probe(HOST)).detail == f"was not tried: {HOST} asks nobody for a credential"
+    assert "as anyone can" in run_exchange().detail
+    assert run_exchange(Probe(HOST)).detail == f"was not tried: {HOST} asks for no credential"
     assert registry.got_password == []
 
 
@@ -474,7 +536,7 @@ def test_whatever_a_registry_names_is_judged(one: str, two: str) -> None:
 
 @given(st.text(max_size=60))
 def test_no_realm_but_https_of_the_same_owner_is_trusted(text: str) -> None:
-    from bootstrap.handshake import _untrusted
+    from bootstrap.registry.trust import refusal_of as _untrusted
 
     refusal = _untrusted(HOST, text)
     assert refusal is not None
@@ -483,7 +545,7 @@ def test_no_realm_but_https_of_the_same_owner_is_trusted(text: str) -> None:
 
 
 def test_a_name_in_other_letters_is_the_same_as_in_the_certificate() -> None:
-    from bootstrap.handshake import _untrusted
+    from bootstrap.registry.trust import refusal_of as _untrusted
 
     assert _untrusted("xn--bcher-kva.example:5000", "https://xn--bcher-kva.example/token") is None
     assert _untrusted("xn--bcher-kva.example", "https://b\u00fccher.example/token") is None
@@ -499,4 +561,4 @@ def test_a_certificate_that_nobody_knows_is_told_with_what_to_do(
     assert isinstance(answered, Attempt)
     assert answered.verdict is Verdict.CERTIFICATE_REFUSED
     assert answered.detail.startswith(f"The TLS certificate of {HOST} does not verify: ")
-    assert "SSL_CERT_FILE=FILE" in answered.mend
+    assert "SSL_CERT_FILE=FILE" in answered.fix

@@ -281,7 +281,7 @@ def test_a_rotation_whose_journal_goes_leaves_akka_a_key_that_pulls() -> None:
             directory.unlink()
             password = life.world.held(victim.name).password
             pulled = life.world.run("verify", victim.name, "--credential-stdin", stdin=password)
-            assert "a pull was done" in pulled.err, ended.text + pulled.text
+            assert "Pull verified" in pulled.err, ended.text + pulled.text
 
 
 @contextlib.contextmanager

@@ -176,7 +176,7 @@ def test_a_second_signal_stops_at_once_and_says_what_may_be_left(server: ForkSer
         assert time.monotonic() - begin < 5
         assert ended.code == 130, ended.text
         assert "Stopped at once" in ended.err
-        assert "Make a JSON key" in ended.err
+        assert "Create a JSON key" in ended.err
         again = victim.run()
         assert again.code == 6, again.text
         keys = {key_id(line) for line in life.there() - life.before if is_key(line)}

@@ -144,8 +144,8 @@ def test_a_whole_life_leaves_nothing_of_ours_and_takes_nothing_of_others(life: L
     assert life.world.names() == []
 
     again = life.command("offboard", name)
-    assert again.code == 0
-    assert "nothing to remove" in again.err
+    assert again.code == 2
+    assert f"There is no credential named {name}" in again.err
 
 
 def test_a_second_run_changes_nothing(life: Life) -> None:
@@ -172,7 +172,7 @@ def test_one_key_at_a_time_is_on_its_way_out(minted: Life) -> None:
     second = minted.link.key_id
     assert minted.link.replaces == first
     assert _there(minted, first)
-    assert ("is switched off" if minted.kind.switched else "stays good until") in rotated.err
+    assert ("Disabled" if minted.kind.switched else "is valid until") in rotated.err
 
     # Within its grace it stays; after it, a run deletes it, though no new key is due.
     early = minted.command("rotate", minted.name, "--due")
@@ -201,7 +201,7 @@ def test_a_rotation_can_be_taken_back(name: str) -> None:
         life.command("rotate", life.name)
         restored = life.command("rotate", life.name, "--restore")
         assert restored.code == 0, restored.text
-        assert "switched on again" in restored.err
+        assert "enabled again" in restored.err
         # And it stays so: a nightly job must not switch it off the next night.
         time.sleep(1.1)
         assert life.command("rotate", life.name, "--due", "--keep-old", "1s").code == 0
@@ -218,7 +218,8 @@ def test_what_is_not_due_and_what_is_only_to_be_shown_changes_nothing(kind: str)
         before, link = life.there(), life.link
         kept = life.command("rotate", life.name, "--due")
         assert kept.code == 0, kept.text
-        assert "not due" in kept.err
+        # Of a password that was supplied nobody can tell whether it is due, unless its age is asked about.
+        assert ("not due" if kind != "private" else "a password that you supplied") in kept.err
         for command in ("rotate", "offboard"):
             shown = life.world.run(command, life.name, "--dry-run")
             assert shown.code == 0, shown.text
@@ -242,7 +243,8 @@ def test_verify_by_name_says_what_is_proven_and_tries_the_password_where_it_is_g
         life.onboard()
         arguments = ("verify", life.name, "--credential-stdin")
         proven = life.world.run(*arguments, stdin=life.world.held(life.name).password, env=_as_owner(life))
-        assert "a pull was done" in proven.err, proven.text
+        # Where no image is named, a registry that gives anybody a token tells nothing of the password.
+        assert ("Pull verified" in proven.err) or ("Pull not verified" in proven.err), proven.text
         wrong = life.world.run(*arguments, stdin="not-the-password", env=_as_owner(life))
         assert wrong.code == 5
         assert "does not pull" in wrong.err
@@ -262,10 +264,11 @@ def test_list_names_a_key_that_somebody_deleted(kind: str) -> None:
 def test_list_checks_for_keys_that_end_soon() -> None:
     with living("acr") as life:
         life.onboard("--expires-in", "20d")
+        # Two thirds of its life are left, which is long for a key of twenty days, unless one asks for more.
         assert life.world.run("list", "--check").code == 0
         soon = life.world.run("list", "--check", "--expires-within", "30d")
         assert soon.code == 5
-        assert "ends on" in soon.out
+        assert "expires on" in soon.out
         whole = json.loads(life.world.run("list", "--output", "json").out)
         one = json.loads(life.world.run("list", life.name, "--output", "json").out)
         assert whole == one
@@ -367,17 +370,17 @@ def test_a_secret_to_which_nothing_refers_is_told_and_left() -> None:
         assert told.code == 6, told.text
         jsonschema.validate(told.json, schemas()["offboard"])
         (left,) = told.json["left_over"]
-        assert f"remove it with: {left['command']}" in told.err
+        assert left["command"] in told.err
         assert life.there() == there
 
         again = life.command("offboard", name, "--keep-secret")
-        assert again.code == 0
-        assert "nothing to remove" in again.err
+        assert again.code == 2
+        assert f"There is no credential named {name}" in again.err
 
         delete = [str(life.world.akka.cli), *shlex.split(left["command"])[1:]]
         subprocess.run(delete, env=life.world.environment(), check=True)
         assert life.there() == life.before
-        assert life.command("offboard", name).code == 0
+        assert life.command("offboard", name).code == 2
 
 
 def test_an_identity_that_somebody_else_uses_stays_with_its_role() -> None:
@@ -393,7 +396,7 @@ def test_an_identity_that_somebody_else_uses_stays_with_its_role() -> None:
         )
         gone = life.command("offboard", life.name)
         assert gone.code == 0, gone.text
-        assert "stays" in gone.err
+        assert "  Kept: " in gone.err
         left = life.there() - life.before
         assert any("google account" in line for line in left)
         assert any("google binding" in line for line in left)
@@ -412,7 +415,7 @@ def test_of_two_registries_with_one_identity_each_loses_its_own_role_and_the_las
         assert len(roles) == 2
         gone = life.command("offboard", first)
         assert gone.code == 0, gone.text
-        assert "stays" in gone.err
+        assert "  Kept: " in gone.err
         assert len(roles & life.there()) == 1
         assert life.world.run("verify", "second").code == 0
         assert life.command("offboard", "second").code == 0
@@ -439,7 +442,7 @@ def test_a_key_that_cannot_be_seen_is_not_lost_sight_of() -> None:
         before = life.there()
         refused = life.world.run("offboard", life.name, "--yes")
         assert refused.code == 3, refused.text
-        assert "would live on" in refused.err
+        assert "would stay unnoticed" in refused.err
         assert life.there() == before
 
 
@@ -489,7 +492,7 @@ def test_credentials_that_are_not_ours_are_left_alone() -> None:
         for command in ("rotate", "offboard"):
             refused = life.world.run(command, "docker-credentials", "--akka-project", "billing", "--yes")
             assert refused.code != 0
-            assert "not made by pullkey" in refused.err
+            assert "not created by pullkey" in refused.err
             everything = life.world.run(command, "--all", "--akka-project", "billing", "--yes")
             assert everything.code == 0, everything.text
             assert "left alone" in everything.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 
@@ -80,7 +81,10 @@ def test_a_policy_is_read_again_before_each_write(server: ForkServer) -> None:
 def test_an_account_that_is_not_known_yet_is_waited_for(server: ForkServer) -> None:
     """`gcloud` ends at once with "Service account ... does not exist", which passes within a minute."""
     with stage(server, "gcr") as on:
-        on.world.fault("artifactregistry.SetIamPolicy=400*2")
+        account = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
+        on.world.fault(
+            f"artifactregistry.SetIamPolicy=400;message={quote(f'Service account {account} does not exist.')}*2"
+        )
         ended = on.run("onboard", 60)
         assert ended.code == 0, ended.err
 
@@ -168,7 +172,8 @@ def test_the_hint_to_come_again_in_a_day_is_not_taken(server: ForkServer) -> Non
     """Google's "maximum number of keys" carries a retry hint of 86,401 s."""
     with stage(server, "gcr") as on:
         before = on.there()
-        on.world.fault("iam.CreateServiceAccountKey=429;retry-after=86401*forever")
+        said = quote("Maximum number of keys on account reached.")
+        on.world.fault(f"iam.CreateServiceAccountKey=429;retry-after=86401;message={said}*forever")
         ended = on.run("onboard", 60)
         assert ended.code == 1, ended.err
         assert "10 keys" in ended.err

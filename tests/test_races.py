@@ -75,12 +75,13 @@ def test_a_role_that_a_key_from_before_needs_by_now_stays(gcr: World) -> None:
         return another_key(gcr).id
 
     key_id = gcr.running.call(made())
-    meanwhile(gcr, "registry.GetManifest", lambda: registers(gcr, key_id))
+    # The first look is at the image, before anything is made; the second is the new key's.
+    meanwhile(gcr, "registry.GetManifest#2", lambda: registers(gcr, key_id))
 
     done = gcr.onboard()
 
     assert done.code == 1, done.text
-    assert "this one gives way" in done.err
+    assert "this run yields" in done.err
     assert ROLE in repository_members(gcr), done.text
     assert [one.id for one in account(gcr).user_keys()] == [key_id]
 
@@ -88,7 +89,7 @@ def test_a_role_that_a_key_from_before_needs_by_now_stays(gcr: World) -> None:
 def test_who_is_registered_over_after_it_has_read_back_gives_way(gcr: World) -> None:
     """The other run had looked at Akka's record before, and was slow to register."""
     theirs: list[Key] = []
-    meanwhile(gcr, "registry.GetManifest", lambda: theirs.append(another_key(gcr)))
+    meanwhile(gcr, "registry.GetManifest#2", lambda: theirs.append(another_key(gcr)))
     # The first look after the registration is the reading back.
     meanwhile(
         gcr,
@@ -140,13 +141,14 @@ def test_a_key_of_an_identity_that_stays_for_another_run_goes_by_itself(acr: Wor
             (ours,) = [one for one in acr.cloud.state.applications if one.unique_name == f"pullkey-{APP}"]
             acr.cloud.state.add_secret(ours, display_name="pullkey 0123456789ab")
 
-    meanwhile(acr, "registry.GetManifest", another)  # when this run has its own
+    # When this run has its own; the first one looks for the image.
+    meanwhile(acr, "registry.GetManifest#2", another)
     acr.fault("akka.docker.add-credentials=400*forever")
 
     failed = acr.onboard(*(ONLY_CHECKOUT if kind == "token" else ()))
 
     assert failed.code == 1, failed.text
-    assert "needs it, which another run has made meanwhile" in failed.err
+    assert "needs it, which another run has created meanwhile" in failed.err
     assert "akka docker add-credentials failed" in failed.err
     if kind == "token":
         assert list(shop(acr).tokens[TOKEN].passwords) == ["password2"]

@@ -77,8 +77,8 @@ targets:
 """)
     assert told == [
         "registries.yaml:1:10: version 1 is expected, and this is '2'. It may be of a newer pullkey",
-        "registries.yaml:3:3: 'akka-projct' is no name of the defaults. Did you mean akka-project?",
-        "registries.yaml:6:5: 'servr' is no name of a target of gcr. Did you mean server?",
+        "registries.yaml:3:3: 'akka-projct' is not a name of the defaults. Did you mean akka-project?",
+        "registries.yaml:6:5: 'servr' is not a name of a target of gcr. Did you mean server?",
         "registries.yaml:7:17: skip-grant is true or false, and this is 'no'. Write false",
         "registries.yaml:8:15: provider is one of acr, docker-hub, gcr, private, and this is 'arc'. Did you mean acr?",
         "registries.yaml:11:17: expires-in is a time like 90d, 12h or 1h30m, and this is '90'. Write 90d for days",
@@ -87,7 +87,7 @@ targets:
 
 def test_what_the_provider_finds_wrong_is_told_at_the_value_and_in_the_words_of_the_file() -> None:
     assert faults(targets("  - provider: acr\n    registry: no/such\n")) == [
-        "registries.yaml:4:5: registry: 'no/such' is no Azure registry. It is a name of 5 to 50 letters and digits, NAME.azurecr.io (.us, .cn), an image of it, or a resource id"
+        "registries.yaml:4:5: registry: 'no/such' is not an Azure registry. It is a name of 5 to 50 letters and digits, NAME.azurecr.io (.us, .cn), an image of it, or a resource id"
     ]
     (told,) = faults(targets("  - provider: gcr\n    gcp-project: acme-shop\n"))
     assert told == "registries.yaml:3:5: No registry is named. Name it: server LOCATION-docker.pkg.dev"
@@ -128,15 +128,15 @@ def test_a_secret_in_the_file_is_refused_where_one_is_looked_for_and_never_repea
         (targets("  - provider: !!python/object:os.system gcr\n"), "3:15: a tag"),
         (targets(GCR) + "---\nversion: 1\n", "5:1: a second document"),
         ("version: 1\ntargets: " + "[" * 2000, "2:"),
-        (b"version: 1\ntargets:\n  - provider: g\xe9r\n", "3:16: the file is no UTF-8"),
+        (b"version: 1\ntargets:\n  - provider: g\xe9r\n", "3:16: the file is not valid UTF-8"),
         ("version: 1\n".encode("utf-16"), "1:1: the file is UTF-16"),
         ("version: 1\ntargets: \x07\n", "2:10: a character that cannot be printed"),
         (b"# " + b"x" * 10_000_000, "1:1: the file has 10.0 MB"),
         (targets("  - provider: gcr\n    server: [a, b]\n"), "4:13: server is a text, and this is a list"),
         (targets("  - provider: acr\n    registry: 12345\n"), "4:15: registry is a text, and this is a number"),
         (targets("  - provider: acr\n    registry:\n"), "4:14: registry has no value"),
-        (targets("  - provider: acr\n    registry: acmeshop\n    rotate-after: 365d\n"), "5:5: rotate-after (365d) is no shorter"),
-        (targets("  - provider: docker-hub\n    hub-user: acmebot\n    token: env:A\n    login: env:B\n"), "5:5: token brings a token"),
+        (targets("  - provider: acr\n    registry: acmeshop\n    rotate-after: 365d\n"), "5:5: rotate-after (365d) is not shorter"),
+        (targets("  - provider: docker-hub\n    hub-user: acmebot\n    token: env:A\n    login: env:B\n"), "5:5: token supplies a token"),
         ("version: 1\ndefaults:\n  registry: acmeshop\ntargets:\n" + GCR, "3:3: 'registry' is of acr only"),
         (targets(GCR + GCR), "5:5: the same target stands in line 3 already"),
         (targets(f"{GCR}    secret-name: one\n  - provider: acr\n    registry: acmeshop\n    secret-name: one\n"), "6:5: a target with the Akka secret one stands in line 3"),

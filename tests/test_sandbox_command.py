@@ -194,9 +194,9 @@ def test_signal_while_it_starts_ends_it(temporary: Path) -> None:
     ("options", "sentence"),
     [
         (["--fault", "frob"], "'frob' is not of the form"),
-        (["--latency", "soon"], "'soon' is no duration"),
-        (["--propagation", "5"], "'5' is no duration"),
-        (["--log", "/nonexistent/log"], "'/nonexistent/log' cannot be written"),
+        (["--latency", "soon"], "'soon' is not a valid duration"),
+        (["--propagation", "5"], "'5' is not a valid duration"),
+        (["--log", "/dev/null/log"], "/dev/null/log cannot be written"),
         (["--registry", "other"], "'other' is not one of"),
     ],
 )
@@ -219,8 +219,8 @@ def test_extra_that_is_missing_is_named_with_what_installs_it(temporary: Path) -
     )
     assert done.returncode == 2
     assert "aiohttp" in done.stderr
-    for command in ("pipx install", "uv tool install", "pip install"):
-        assert command in done.stderr
+    assert "pip install" in done.stderr
+    assert "[acr,gcr,sandbox]" in done.stderr  # those that are there are kept
     assert "Traceback" not in done.stderr
 
 

@@ -82,7 +82,7 @@ def test_a_signal_while_a_lost_runs_key_is_deleted_waits_for_that() -> None:
     ("fault", "seconds"),
     [
         # Until a key pulls it may take minutes, and to ask changes nothing.
-        ("registry.GetManifest=403*forever", CALL_SECONDS),
+        ("registry.GetManifest#2=403*forever", CALL_SECONDS),
         ("iam.CreateServiceAccountKey=hang*forever", 2 * CALL_SECONDS),
     ],
 )
@@ -127,8 +127,8 @@ def _signalled_again(kind: str, call: str, number: int) -> None:
         count("signals", {"sent twice while it was undone": 1, "of these, not stopped at once with exit code 130": int(ended.code != 130)})  # fmt: skip
         assert ended.code == 130, f"{call}: {ended.text}"
         assert "Stopped at once" in ended.err
-        assert "begun: " in ended.err
-        assert "Run this again, which clears up first" in ended.err
+        assert "Not rolled back: " in ended.err
+        assert "Run the command again; it cleans up first" in ended.err
         _clear_faults(victim)
         done = victim.run()
         assert done.code in (0, 6), f"{call}: {done.text}"

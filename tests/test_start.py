@@ -58,7 +58,7 @@ def test_help_imports_little_beyond_click() -> None:
         text=True,
         check=True,
     )
-    assert len(imported_by("--help")) - int(done.stdout) <= 20
+    assert len(imported_by("--help")) - int(done.stdout) <= 22
 
 
 @pytest.mark.parametrize("command", [(), ("onboard",), ("onboard", "gcr"), ("onboard", "acr"), ("plan", "acr"), ("verify",), ("runbook",), ("sandbox",), ("sandbox", "exec"), ("sandbox", "serve"), ("schema",), ("completion",), ("list",), ("rotate",), ("offboard",), ("doctor",), ("verify", "NAME"), ("onboard", "docker-hub"), ("onboard", "private"), ("report",), ("report", "-f", "x.yaml"), ("runbook", "-f", "x.yaml")])  # fmt: skip
@@ -147,8 +147,9 @@ def test_a_missing_extra_is_one_sentence_with_the_commands_that_install_it(
 
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 2
-    for tool in (f'pipx install --force "pullkey[{provider}]"', f'uv tool install "pullkey[{provider}]"', f'pip install "pullkey[{provider}]"'):  # fmt: skip
-        assert tool in done.stderr
+    assert " install " in done.stderr
+    assert "[acr,gcr,sandbox]" in done.stderr  # the extras of this copy are kept
+    assert '"pullkey[' not in done.stderr
 
 
 def test_completion_knows_commands_and_options() -> None:

@@ -54,14 +54,17 @@ def test_the_lock_is_in_step_with_the_project() -> None:
 
     project = PROJECT["project"]
     extras = [one for of in project["optional-dependencies"].values() for one in of]
-    typed = [*project["dependencies"], *extras, *PROJECT["dependency-groups"]["dev"]]
+    groups = PROJECT["dependency-groups"]
+    typed = [*project["dependencies"], *extras, *(one for of in groups.values() for one in of)]
     wanted = [one for one in map(Requirement, typed) if one.name != "pullkey"]
     assert {release.normal(one.name) for one in wanted} - PINNED.keys() == set()
     for one in wanted:
         assert one.specifier.contains(PINNED[release.normal(one.name)]["version"], prereleases=True), one
     parents = release._parents(LOCK.read_text())
     assert all(parents[name] for name in PINNED)
-    direct = {name for name, of in parents.items() if of & {"pullkey", "pullkey:dev"}}
+    direct = {
+        name for name, of in parents.items() if of & {"pullkey", *(f"pullkey:{group}" for group in groups)}
+    }
     assert direct == {release.normal(one.name) for one in wanted}
 
 
@@ -86,6 +89,21 @@ def test_the_environment_is_made_with_hashes_only() -> None:
     assert len(installs) == 4
     for line in installs:
         assert "--require-hashes" in line or ("--no-deps" in line and "--no-build-isolation" in line)
+
+
+def test_the_azure_cli_of_the_tests_is_installed_with_hashes_only() -> None:
+    lock = (ROOT / ".ci" / "az.lock").read_text()
+    pins = release.locked(lock)
+    others = [line for line in lock.splitlines() if line and not line.startswith((" ", "#"))]
+    assert len(others) == len(pins) > 50
+    assert all(one["hashes"] for one in pins)
+    (wanted,) = [
+        line for line in (ROOT / ".ci" / "az.in").read_text().splitlines() if not line.startswith("#")
+    ]
+    assert wanted in [f"{one['name']}=={one['version']}" for one in pins]
+    (install,) = [line for line in (ROOT / ".ci" / "install-az").read_text().splitlines() if "/pip" in line]
+    assert "--require-hashes" in install
+    assert "--only-binary :all:" in install
 
 
 # -- the release ---------------------------------------------------------------------------------------------------
@@ -113,7 +131,11 @@ def test_what_is_released_is_named_with_its_hash(dist: Path) -> None:
 def test_the_wheel_holds_the_product_and_nothing_else(dist: Path) -> None:
     (wheel,) = dist.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.partition("/")[0] for name in names} == {"bootstrap", "providers", f"pullkey-{PROJECT['project']['version']}.dist-info"}  # fmt: skip
+    release_name = f"pullkey-{PROJECT['project']['version']}"
+    manuals = [name for name in names if name.startswith(f"{release_name}.data/data/share/man/man1/pullkey")]
+    assert len(manuals) == len(list((ROOT / "docs" / "man").glob("*.1"))) > 10
+    others = {name.partition("/")[0] for name in {*names} - {*manuals}}
+    assert others == {"bootstrap", "providers", f"{release_name}.dist-info"}
     (sdist,) = dist.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         members = archive.getnames()

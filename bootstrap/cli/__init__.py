@@ -5,40 +5,57 @@ This is the only package that ends the process and that writes to stdout.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import NoReturn
 
 import click
 
-from bootstrap.errors import ExitCode, PullkeyError
+from bootstrap.addresses import refuse_typed_logins
+from bootstrap.cli import streams
+from bootstrap.cli.colour import switch_off_if_typed, with_no_color
+from bootstrap.cli.help_format import FoldedHelp
+from bootstrap.codes import Code
+from bootstrap.errors import ExitCode, Interrupted, PullkeyError, UsageProblem, advice
+from bootstrap.terminal import say, styled
 from bootstrap.words import sentence
 
 _TOLD = 600
-_COMMANDS = {
-    "onboard": ("bootstrap.cli.target", "onboard", "Make a registry pullable for an Akka project."),
+COMMANDS = {
+    "onboard": ("bootstrap.cli.target", "onboard", "Let an Akka project pull from a private registry."),
     "plan": ("bootstrap.cli.target", "plan", "Show what onboard would do; change nothing."),
-    "apply": ("bootstrap.cli.fleet", "apply", "Do what plan -f shows, for a file of registries."),
-    "verify": ("bootstrap.cli.target", "verify", "Say what is proven of a credential that Akka holds."),
-    "list": ("bootstrap.cli.credentials", "list_credentials", "Show what Akka has, joined with the clouds."),
-    "report": ("bootstrap.cli.reporting", "report", "Write what list shows as one HTML page."),
-    "rotate": ("bootstrap.cli.credentials", "rotate", "Replace the key behind a credential."),
+    "apply": ("bootstrap.cli.fleet", "apply", "Apply a file of registries, as plan -f shows it."),
+    "verify": ("bootstrap.cli.target", "verify", "Verify a credential that Akka holds."),
+    "list": (
+        "bootstrap.cli.credentials",
+        "list_credentials",
+        "List credentials with key age, expiry and status.",
+    ),
+    "report": ("bootstrap.cli.reporting", "report", "Write the list as one HTML page."),
+    "rotate": ("bootstrap.cli.credentials", "rotate", "Replace the key of a credential."),
     "offboard": (
         "bootstrap.cli.credentials",
         "offboard",
-        "Take a credential out of use, and what stands behind it.",
+        "Remove a credential and its cloud resources.",
     ),
-    "import": ("bootstrap.cli.importing", "import_file", "Write a file of registries from what Akka has."),
-    "doctor": ("bootstrap.cli.doctor", "doctor", "Look at logins, versions, clocks and this machine."),
-    "runbook": ("bootstrap.cli.target", "runbook", "Write the steps as a script or page for a person."),
-    "sandbox": ("bootstrap.cli.sandbox", "sandbox", "Try it all against made-up clouds on this machine."),
+    "import": (
+        "bootstrap.cli.importing",
+        "import_file",
+        "Write a file of registries from Akka's credentials.",
+    ),
+    "doctor": ("bootstrap.cli.doctor", "doctor", "Check logins, versions, clocks and this machine."),
+    "runbook": ("bootstrap.cli.target", "runbook", "Write the steps as a script or page to run by hand."),
+    "sandbox": ("bootstrap.cli.sandbox", "sandbox", "Try everything against local emulators."),
+    "explain": ("bootstrap.cli.explain", "explain", "Explain a code: cause, fix, and who can do it."),
     "schema": ("bootstrap.cli.schema", "schema", "Print the JSON Schema of --output json."),
+    "help": ("bootstrap.cli.helping", "help_command", "Show the help of a command."),
     "completion": ("bootstrap.cli.completion", "completion", "Print the completion script of a shell."),
 }
 
 
 # With -f FILE these are about all the targets of a file.
-_OF_A_FILE = {
+OF_A_FILE = {
     "plan": "plan_file",
     "list": "list_file",
     "rotate": "rotate_file",
@@ -53,87 +70,161 @@ def _names_a_file(args: list[str]) -> bool:
     return any(one == "--file" or one.startswith("--file=") or one[:2] == "-f" for one in typed)
 
 
+def _of_a_file(verb: str, args: list[str]) -> tuple[click.Command, list[str]] | None:
+    """The command for a file, with its arguments, where they name one: with `-f`, or as the first word."""
+    named = _names_a_file(args)
+    if not named and not any(_may_be_file(word, verb) for word in args):
+        return None
+    command: click.Command = with_no_color(getattr(import_module("bootstrap.cli.fleet"), OF_A_FILE[verb]))
+    if named:
+        return command, args
+    from bootstrap.cli.image import first_word, takes_value
+
+    position = first_word(args, takes_value(command.params))
+    if position is None or not _may_be_file(args[position], verb):
+        return None
+    return command, [*args[:position], "-f", *args[position:]]
+
+
+def _may_be_file(word: str, verb: str) -> bool:
+    """Whether a word is a file of registries. Where a name of a credential is expected, only its ending shows it."""
+    if word.startswith("-"):
+        return False
+    if word.lower().endswith((".yaml", ".yml")):
+        return True
+    return verb in ("plan", "runbook") and os.path.isfile(word) and not _is_provider(word)  # noqa: PTH113  - pathlib is slow to import
+
+
+def _is_provider(word: str) -> bool:
+    from bootstrap import plugins
+
+    return word in plugins.names()
+
+
 class LazyGroup(click.Group):
     """Knows its subcommands by name and one line of help, and imports the one that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        module, name, _ = _COMMANDS[cmd_name]
+        module, name, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(import_module(module), name)
-        return command
+        return with_no_color(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in _COMMANDS:
-            raise click.UsageError(f"There is no command {args[0]!r}; there are: {', '.join(_COMMANDS)}", ctx)
-        if args and args[0] in _OF_A_FILE and _names_a_file(args[1:]):
-            command: click.Command = getattr(import_module("bootstrap.cli.fleet"), _OF_A_FILE[args[0]])
-            return args[0], command, args[1:]
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            from bootstrap.cli.click_errors import UnknownCommand
+            from bootstrap.words import did_you_mean
+
+            options = {name for one in self.params for name in one.opts}
+            near = (
+                f"Did you mean --{args[0]}?" if f"--{args[0]}" in options else did_you_mean(args[0], COMMANDS)
+            )
+            near = near or (f"Did you mean: pullkey onboard {args[0]}?" if "/" in args[0] else "")  # fmt: skip
+            raise UnknownCommand(f"There is no command {args[0]!r}; there are: {', '.join(COMMANDS)}. {near}".rstrip(), ctx)  # fmt: skip
+        if args and args[0] in OF_A_FILE and (of_file := _of_a_file(args[0], args[1:])):
+            return args[0], *of_file
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
 
 def _show_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         from importlib.metadata import version
 
-        click.echo(f"pullkey {version('pullkey')}")
+        say(f"pullkey {version('pullkey')}", sys.stdout)
         ctx.exit()
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+    invoke_without_command=True,
+)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Print the version.")  # fmt: skip
-def cli() -> None:
-    """Give the Akka platform the right to pull images from a private registry.
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Let the Akka platform pull images from a private registry.
 
     \b
     Examples:
-      pullkey onboard gcr --server europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0
+      pullkey onboard europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0
       pullkey onboard acr --registry acmeshop
       pullkey onboard gcr --sandbox --yes        (no cloud account needed)
       pullkey plan acr --registry acmeshop
     """
+    if ctx.invoked_subcommand is None:
+        from bootstrap.cli.overview import print_overview
+
+        say(f"{ctx.get_help()}\n", sys.stdout)
+        print_overview()
 
 
 def main() -> NoReturn:
     """Run the command line and exit with one of `bootstrap.errors.ExitCode`."""
+    streams.install()
+    click.Context.formatter_class = FoldedHelp  # of every command, wherever it is built
+    # Else click takes colours out again where stdout is no terminal; NO_COLOR is asked where each is put in.
+    colour = True if os.environ.get("FORCE_COLOR") else None
     try:
-        code = cli.main(prog_name="pullkey", standalone_mode=False)
+        refuse_typed_logins(sys.argv[1:])
+        code = with_no_color(cli).main(prog_name="pullkey", standalone_mode=False, color=colour)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        say(error.format_message(), sys.stderr)
         code = ExitCode.USAGE
-    except click.ClickException as error:
-        code = _tell(error.format_message(), _help_of(error))
-    except PullkeyError as error:
-        code = _tell(error.what, error.mend, error.exit_code)
+        _print_error(UsageProblem("No command was given", code=Code.MISSING_VALUE))
+    except (click.ClickException, PullkeyError) as error:
+        code = _tell(error)
     except (click.Abort, KeyboardInterrupt):
-        code = _tell("It was interrupted; nothing was changed.", "", ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has had enough; Python would complain once more at exit.
-        sys.stdout = None
-        code = ExitCode.DONE
+        code = _tell(Interrupted("Interrupted", fix="No changes were made"))
     except Exception as error:  # noqa: BLE001  - what nobody foresaw: its text, and its frames, may hold anything
         code = _tell(
-            f"An error that pullkey does not know ({type(error).__name__} in {_frame_of(error)})",
-            "Please report it, with the command; `pullkey list` shows what Akka has.",
-            ExitCode.FAILED,
+            PullkeyError(
+                f"An error that pullkey does not know ({type(error).__name__} in {_frame_of(error)})",
+                fix="Please report it, with the command; `pullkey list` shows what Akka has.",
+                code=Code.UNEXPECTED,
+            )
         )
-    sys.exit(int(code or 0))
+    sys.exit(_with_output(int(code or 0)))
 
 
-def _tell(what: str, mend: str, code: ExitCode = ExitCode.USAGE) -> ExitCode:
-    click.echo(f"pullkey: {sentence(_short(what))}", err=True)
-    if mend:
-        click.echo(f"  {sentence(_short(mend))}", err=True)
-    return code
+def _with_output(code: int) -> int:
+    """The exit code, once it is known whether all that was to be printed could be."""
+    if streams.record_lost():
+        code = code or ExitCode.FAILED
+    lost = streams.output_lost()
+    if lost is None:
+        return code
+    told = _tell(PullkeyError(f"Not all of the output could be written to stdout: {lost.strerror or lost}", code=Code.OUTPUT_LOST))  # fmt: skip
+    return code or told
+
+
+def _tell(raised: PullkeyError | click.ClickException) -> ExitCode:
+    from bootstrap.cli.click_errors import as_pullkey_error  # late, as all that only an error needs
+
+    switch_off_if_typed(sys.argv[1:])
+    error = as_pullkey_error(raised)
+    what, fix = _short(error.what), _short(advice(error))
+    _print_error(error, what=what, fix=_short(error.fix))
+    say(styled(f"pullkey: {sentence(what)} [{error.code}]", sys.stderr, fg="red"), sys.stderr)
+    if fix:
+        say(f"  {fix}", sys.stderr)
+    return error.exit_code
+
+
+def _print_error(error: PullkeyError, **shown: str) -> None:
+    from bootstrap.cli.json_output import print_error
+
+    print_error(error, **shown)
 
 
 def _short(text: str) -> str:
@@ -151,8 +242,3 @@ def _frame_of(error: BaseException) -> str:
             where = f"{name}:{trace.tb_lineno}"
         trace = trace.tb_next
     return where
-
-
-def _help_of(error: click.ClickException) -> str:
-    context = getattr(error, "ctx", None)
-    return f"See: {context.command_path} --help" if context is not None else ""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from bootstrap.cli.options import retyped
+from bootstrap.cli.streams import note_lost_record
+from bootstrap.terminal import say
 from bootstrap.words import sentence
 
 if TYPE_CHECKING:
@@ -37,5 +38,6 @@ async def audited(values: Mapping[str, Any], akka: AkkaCli | None) -> AsyncItera
     finally:
         trail.close()
         if trail.lost:
+            note_lost_record()
             told = sentence(f"Not all changes could be written to {values['audit']}: {trail.lost}")
-            click.echo(f"pullkey: {told}", err=True)  # fmt: skip
+            say(f"pullkey: {told}", sys.stderr)  # fmt: skip

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
+
+from bootstrap.terminal import put
 
 
 @click.command()
@@ -23,4 +27,4 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"There is no completion for {shell}")
-    click.echo(kind(cli, {}, "pullkey", "_PULLKEY_COMPLETE").source())
+    put(kind(cli, {}, "pullkey", "_PULLKEY_COMPLETE").source(), sys.stdout)

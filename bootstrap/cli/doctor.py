@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootstrap import plugins
+from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import OUTPUT, TIMEOUT, VERBOSE, clean, scope_of, with_options
+from bootstrap.codes import Code
 from bootstrap.errors import ExitCode, UsageProblem
 from bootstrap.options import SCOPE
-from bootstrap.words import sentence
+from bootstrap.terminal import say
+from bootstrap.words import did_you_mean, sentence
 
 if TYPE_CHECKING:
     from bootstrap.provider import Check
@@ -22,10 +25,10 @@ if TYPE_CHECKING:
 @click.argument("providers", nargs=-1, metavar="[PROVIDER]...")
 @with_options(*SCOPE, TIMEOUT, OUTPUT, VERBOSE)
 def doctor(**values: Any) -> int:
-    """Look at all that a run needs, without a target; change nothing. Exit 3 if something is to be mended.
+    """Check everything that a run needs, without a target; change nothing. Exit 3 if there is a problem.
 
     Versions and logins of the clouds and of Akka, clocks, proxies, certificates, runs that did not end, and whether
-    other users of this host could read the password that the Akka CLI takes as an argument. It calls nobody but the
+    other users of this host could read the password that the Akka CLI takes as an argument. It calls only the
     clouds and Akka. Permissions and policies need a target: see `pullkey plan`.
 
     \b
@@ -39,7 +42,9 @@ def doctor(**values: Any) -> int:
     for name in values["providers"]:
         if name not in plugins.names():
             raise UsageProblem(
-                f"There is no provider {name!r}", mend=f"There are: {', '.join(plugins.names())}"
+                f"There is no provider {name!r}",
+                fix=f"There are: {', '.join(plugins.names())}. {did_you_mean(name, plugins.names())}".rstrip(),
+                code=Code.PROVIDER_UNKNOWN,
             )
     return run_alone(_doctor(values))
 
@@ -48,7 +53,7 @@ async def _doctor(values: Mapping[str, Any]) -> int:
     from bootstrap.akka import AkkaCli
     from bootstrap.display import make_reporter
     from bootstrap.doctor import examine
-    from bootstrap.documents import as_text, doctor_document
+    from bootstrap.documents import doctor_document
     from bootstrap.provider import RunContext
     from bootstrap.settings import check_addresses, state_directory
     from bootstrap.waiting import Deadline
@@ -66,23 +71,27 @@ async def _doctor(values: Mapping[str, Any]) -> int:
     bad = sum(check.good is False for checks in found.values() for check in checks)
     code = ExitCode.REFUSED if bad else ExitCode.DONE
     if values["output"] == "json":
-        click.echo(as_text(doctor_document(found, code)))
+        print_document(doctor_document(found, code))
     else:
         _show(found, bad)
     return code
 
 
 def _show(found: Mapping[str, Sequence[Check]], bad: int) -> None:
-    from bootstrap.display import wants_colour
+    from bootstrap.terminal import wants_colour
 
     coloured = wants_colour(sys.stdout)
     marks = {True: ("ok", "green"), False: ("BAD", "red"), None: ("note", "yellow")}
     for about, checks in found.items():
-        click.echo(about)
+        say(about, sys.stdout)
         for check in checks:
             mark, colour = marks[check.good]
             shown = click.style(f"{mark:4}", fg=colour) if coloured else f"{mark:4}"
-            click.echo(f"  {shown}  {check.what}: {check.detail}")
-            if check.mend and check.good is not True:
-                click.echo(f"        {sentence(check.mend)}")
-    click.echo(f"{bad} thing{'s' * (bad != 1)} to mend." if bad else "Nothing is to be mended.")
+            code = f" [{check.code}]" if check.code else ""
+            say(f"  {shown}  {check.what}: {check.detail}{code}", sys.stdout, further=6)
+            if check.fix and check.good is not True:
+                say(f"        {sentence(check.fix)}", sys.stdout, further=0)
+    checks = [check for found_of in found.values() for check in found_of]
+    notes = sum(check.good is None for check in checks)
+    sum_up = f"{bad} problem{'s' * (bad != 1)}" if bad else "No problems"
+    say(f"{sum_up} found in {len(checks) - notes} checks; {notes} for information only.", sys.stdout)

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootstrap.cli.options import TIMEOUT, VERBOSE, clean, scope_of, with_options
+from bootstrap.cli.json_output import print_document
+from bootstrap.cli.options import ALL_PROJECTS, OUTPUT, TIMEOUT, VERBOSE, clean, scope_of, with_options
+from bootstrap.codes import Code
 from bootstrap.errors import ExitCode, Refused, UsageProblem
 from bootstrap.options import SCOPE
 from bootstrap.provider import Option
+from bootstrap.terminal import put, say
 
-_TO = Option("--to", "Write it to this file, which must not be there yet; else to stdout.", metavar="FILE")
-_ALL = Option("--all-projects", "All Akka projects that the login sees.", kind="switch")
+if TYPE_CHECKING:
+    from bootstrap.fleet.importing import Found
+    from bootstrap.output_file import OutputFile
+
+_TO = Option("--to", "Write to this file, which must not exist yet; else to stdout.", metavar="FILE")
 
 
 @click.command("import")
 @click.argument("projects", nargs=-1, metavar="[PROJECT]...")
-@with_options(_ALL, _TO, *SCOPE[1:], TIMEOUT, VERBOSE)
+@with_options(ALL_PROJECTS, _TO, *SCOPE[1:], TIMEOUT, OUTPUT, VERBOSE)
 def import_file(**values: Any) -> int:
     """Write a file of registries from the credentials that Akka has; change nothing.
 
-    Of the Akka projects that are named, or of the one that the Akka CLI is set to. What neither Akka nor the clouds tell
-    stands in it as a comment.
+    It covers the Akka projects that you name, or the one that the Akka CLI is set to. What neither Akka nor the clouds
+    show is marked with a comment.
 
     \b
     Examples:
@@ -37,16 +43,18 @@ def import_file(**values: Any) -> int:
 
     values = {key: clean(key, value) for key, value in values.items()}
     if values["projects"] and values["all_projects"]:
-        raise UsageProblem("Name Akka projects, or give --all-projects")
-    if values["to"] and os.path.lexists(values["to"]):
-        raise UsageProblem(f"--to: {values['to']} is there already", mend="Name another file, and compare the two.")  # fmt: skip
+        raise UsageProblem("Name Akka projects, or pass --all-projects", code=Code.MISSING_VALUE)
+    if values["to"]:
+        if os.path.lexists(values["to"]):
+            raise UsageProblem(f"--to: {values['to']} is there already", fix="Name another file, and compare the two.", code=Code.OUTPUT_FILE)  # fmt: skip
+        _file(values["to"]).check()
     return run_alone(_import(values))
 
 
 async def _import(values: Mapping[str, Any]) -> int:
     from bootstrap.display import make_reporter
     from bootstrap.fleet.akka import AkkaDesk, DeskAkka
-    from bootstrap.fleet.importing import as_file, of_projects
+    from bootstrap.fleet.importing import as_file, imported_document, of_projects
     from bootstrap.provider import RunContext
     from bootstrap.settings import check_addresses
     from bootstrap.waiting import Deadline
@@ -72,21 +80,40 @@ async def _import(values: Mapping[str, Any]) -> int:
         await context.shared.close()
     text = "\n".join(as_file(found, unseen=unseen)) + "\n"
     if values["to"]:
-        _write(Path(values["to"]), text)
-    else:
-        click.echo(text, nl=False)
-    incomplete = sum(bool(one.unfit) for one in found)
-    click.echo(f"{len(found)} credential{'s' * (len(found) != 1)} of {len(named) or 1} Akka project{'s' * (len(named) > 1)}; {incomplete} to be completed by hand.", err=True)  # fmt: skip
-    for why in unseen:
-        click.echo(f"pullkey: Not in it: {why}", err=True)
+        _file(values["to"]).write(text)
+    elif values["output"] != "json":
+        put(text.removesuffix("\n"), sys.stdout)
+    code = ExitCode.DONE
     if unseen:
-        return ExitCode.FAILED if len(unseen) == len(named or [""]) else ExitCode.SOME_FAILED
-    return ExitCode.DONE
+        code = ExitCode.FAILED if len(unseen) == len(named or [""]) else ExitCode.SOME_FAILED
+    if values["output"] == "json":
+        print_document(imported_document(found, unseen, text, values["to"], code))
+    say(_total(found, len(named) or 1), sys.stderr)
+    for why in unseen:
+        say(f"pullkey: Not in it: {why}", sys.stderr)
+    return code
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise UsageProblem(f"--to: {path} cannot be written: {error.strerror}") from None
+def _total(found: Sequence[Found], projects: int) -> str:
+    """What was written, and what is still missing in it."""
+    count = len(found)
+    unfit, sourceless = (
+        sum(map(bool, ones))
+        for ones in ([one.unfit for one in found], [one.sources and not one.unfit for one in found])
+    )
+    missing = [
+        *([f"{unfit} to complete by hand"] if unfit else []),
+        *([f"{sourceless} need{'s' * (sourceless == 1)} a source for its password"] if sourceless else []),
+    ]
+    of = f"{count} credential{'s' * (count != 1)} of {projects} Akka project{'s' * (projects > 1)}"
+    return (
+        f"{of}: {', '.join(missing)}; see the comments in the file."
+        if missing
+        else f"{of}; nothing is missing."
+    )
+
+
+def _file(path: str) -> OutputFile:
+    from bootstrap.output_file import OutputFile
+
+    return OutputFile(Path(path), "--to", "a file of registries", mode=0o666)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bootstrap.addresses import ADDRESSES, refuse_login, refuse_login_in
 from bootstrap.cli.types import DurationType
 from bootstrap.errors import UsageProblem
 from bootstrap.provider import Option
@@ -20,12 +21,39 @@ TIMEOUT = Option("--timeout", "How long to wait for the clouds in all; undoing m
 OUTPUT = Option("--output", "Text for people, or one JSON object on stdout.", choices=("text", "json"), default="text")  # fmt: skip
 VERBOSE = Option("--verbose", "Show each call of an API (never a secret).", kind="switch")
 CREDENTIAL_STDIN = Option("--credential-stdin", "Read the credential's password from stdin and pull with it too.", kind="switch")  # fmt: skip
-IMAGE = Option("--image", "An image of the registry: to find the credential by, or to prove the pull with.", metavar="IMAGE")  # fmt: skip
-YES = Option("--yes", "Do not ask before the first change.", kind="switch")
+IMAGE = Option("--image", "An image of the registry, to find the credential by or to verify the pull with.", metavar="IMAGE")  # fmt: skip
+EXPIRES_WITHIN = Option("--expires-within", "Report a key that expires within this time; default: 14 days, or a third of a shorter life.", kind="duration", metavar="TIME")  # fmt: skip
+ALL_PROJECTS = Option("--all-projects", "All Akka projects that the login sees.", kind="switch")
+YES = Option("--yes", "Do not prompt before the first change.", kind="switch")
 
 
 # Longer than any name, host, image or path there is; of repositories many may be named.
 _LONGEST, _LONGEST_LIST = 2_000, 65_536
+
+
+class _Option(click.Option):
+    """Looks at what a variable sets before click does, which quotes what it does not expect."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        value = super().resolve_envvar_value(ctx)
+        if value is not None:
+            refuse_login_in(value, f"The variable for {self.opts[0]}")
+        return value
+
+
+_OFFERED = {"akka_project": "projects", "service": "services", "secret_name": "credentials", "image": "registries", "registry": "registries", "server": "registries"}  # fmt: skip
+"""What the shell offers as the values of options: functions of `bootstrap.cli.candidates`."""
+
+
+def offers(kind: str) -> Callable[[click.Context, click.Parameter, str], Any]:
+    """What a parameter's `shell_complete` takes; its module is imported when the shell asks."""
+
+    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> Any:
+        from bootstrap.cli import candidates
+
+        return getattr(candidates, kind)(ctx, parameter, incomplete)
+
+    return complete
 
 
 def click_option(option: Option, provider: str = "") -> click.Option:
@@ -34,19 +62,20 @@ def click_option(option: Option, provider: str = "") -> click.Option:
     help_text = option.help + (f"  [default: {option.default}]" if option.default else "")
     if option.kind in {"switch", "secret"}:
         # A secret's own switch says where it comes from, which is no setting.
-        return click.Option([option.name], is_flag=True, envvar=names if option.kind == "switch" else None, help=help_text)  # fmt: skip
+        return _Option([option.name], is_flag=True, envvar=names if option.kind == "switch" else None, help=help_text)  # fmt: skip
     kind: click.ParamType[Any] = click.STRING
     if option.kind == "duration":
         kind = DurationType()
     elif option.choices:
         kind = click.Choice(option.choices)
-    return click.Option(
+    return _Option(
         [option.name],
         type=kind,
         default=option.default,
         envvar=names,
         help=help_text,
         metavar=option.metavar,
+        shell_complete=offers(_OFFERED[option.key]) if option.key in _OFFERED else None,
     )
 
 
@@ -71,12 +100,16 @@ def clean(key: str, value: Any) -> Any:
     for text in value if isinstance(value, tuple) else (value,):
         if isinstance(text, str):
             option = key.upper() if key == "names" else f"--{key.replace('_', '-')}"
+            if key in ADDRESSES or (key in ("name", "names") and "@" in text and ":" in text):
+                refuse_login(text, option)
+            if key not in ("file", "saved"):  # which no variable sets
+                refuse_login_in(text, option)
             longest = _LONGEST_LIST if key == "repository" else _LONGEST
             if len(text) > longest:
                 raise UsageProblem(f"{option} is {len(text)} characters long, and takes {longest} at most")
             if not text.isprintable():
                 raise UsageProblem(
-                    f"{option} holds a character that cannot be printed: {text!r}", mend="Type it anew."
+                    f"{option} holds a character that cannot be printed: {text!r}", fix="Type it again."
                 )
             if text.startswith("-"):
                 raise UsageProblem(f"{option}: {text!r} begins with a dash; was its value left out?")
@@ -94,9 +127,33 @@ def scope_of(values: Mapping[str, Any]) -> AkkaScope:
     )
 
 
+typed: list[str] = []
+"""The arguments of the command at work, where it is not the one that was typed: one of several that a command runs."""
+asked_for: list[str] = []
+"""The options whose values were asked for at the terminal, as they are typed in a shell."""
+
+
 def retyped() -> str:
-    """The command as it was typed, for a person to type again."""
+    """The command as it was typed, with what was asked for, for a person to type again."""
     import shlex
     import sys
 
-    return shlex.join(["pullkey", *sys.argv[1:]])
+    return " ".join([shlex.join(["pullkey", *(typed or sys.argv[1:])]), *asked_for])
+
+
+def onboarding_of(verification: str) -> str:
+    """The `onboard` command of the target that a typed `verify` is about.
+
+    >>> onboarding_of("pullkey verify acr --registry acmeshop --output json")
+    'pullkey onboard acr --registry acmeshop'
+    """
+    import shlex
+
+    words = shlex.split(verification.replace(" verify ", " onboard ", 1))
+    kept = []
+    for number, word in enumerate(words):
+        value_of = words[number - 1] if number else ""
+        own = word.partition("=")[0] in ("--output", "--credential-stdin", "--verbose")
+        if not own and value_of != "--output":
+            kept.append(word)
+    return shlex.join(kept)

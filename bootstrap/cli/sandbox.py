@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from bootstrap.cli.types import DurationType
+from bootstrap.codes import Code
 from bootstrap.errors import UsageProblem
 from bootstrap.sandbox.faults import FaultPlan, FaultSyntaxError
 
@@ -18,10 +20,10 @@ if TYPE_CHECKING:
 
     from bootstrap.sandbox.host import SandboxSettings
     from bootstrap.sandbox.images import ImageStore
+    from bootstrap.sandbox.replicas import Consistency
 
     F = TypeVar("F", bound=Callable[..., Any])
 
-_INSTALL = 'pipx install --force "pullkey[all]"  (or: uv tool install "pullkey[all]", or: pip install "pullkey[all]")'
 _EXTRA = frozenset({"aiohttp", "cryptography"})
 
 
@@ -41,6 +43,8 @@ class FaultType(click.ParamType[str]):
 _OPTIONS = (
     click.option("--latency", type=DurationType(), default="0", envvar="PULLKEY_LATENCY", metavar="DURATION", help="How long each call takes: 50ms."),
     click.option("--propagation", type=DurationType(), default="0", envvar="PULLKEY_PROPAGATION", metavar="DURATION", help="How long a change takes to be seen everywhere: 5s."),
+    click.option("--consistency", type=click.Choice(["strict", "real"]), default="strict", envvar="PULLKEY_CONSISTENCY", help="real: each read is answered by one of several replicas, some of which do not know the latest changes yet."),
+    click.option("--seed", type=int, default=0, envvar="PULLKEY_SANDBOX_SEED", metavar="N", help="Another seed: with --consistency real, other replicas answer."),
     click.option("--fault", "faults", type=FaultType(), multiple=True, envvar="PULLKEY_FAULT", metavar="API.METHOD[#N]=ACTION[*TIMES]", help="Make a call fail: iam.CreateServiceAccountKey=503*2, graph.*=reset, akka.docker.add-credentials=lost. The actions: a status (400 to 599), reset, lost, hang, hang-after, cut, malformed, empty, types, unknown, huge, charset, html, loop, stale, slow=SECONDS. iam.GetIamPolicy#2=503 begins with the second call. May be given more than once."),
     click.option("--log", type=click.Path(dir_okay=False, path_type=Path), envvar="PULLKEY_LOG", metavar="FILE", help="Append one JSON line per call."),
     click.option("--registry", type=click.Choice(["builtin", "docker-registry"]), default="builtin", envvar="PULLKEY_SANDBOX_REGISTRY", help="What serves the images: a small store in memory, or Debian's docker-registry."),
@@ -55,7 +59,7 @@ def _settings_options(command: F) -> F:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def sandbox() -> None:
-    """Try it all against made-up clouds on this machine; no account is needed.
+    """Try everything against local emulators; no cloud account is needed.
 
     \b
     Examples:
@@ -65,18 +69,18 @@ def sandbox() -> None:
     """
 
 
-@sandbox.command("exec", context_settings={"allow_interspersed_args": False})
+@sandbox.command(
+    "exec", short_help="Run a command in a sandbox.", context_settings={"allow_interspersed_args": False}
+)
 @_settings_options
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 def exec_command(
     context: click.Context,
+    /,
     command: tuple[str, ...],
-    latency: dt.timedelta,
-    propagation: dt.timedelta,
-    faults: tuple[str, ...],
-    log: Path | None,
     registry: str,
+    **settings: Any,
 ) -> None:
     """Run COMMAND in a sandbox of its own; end with its exit status.
 
@@ -84,6 +88,7 @@ def exec_command(
     Examples:
       pullkey sandbox exec -- pullkey onboard gcr --yes
       pullkey sandbox exec --propagation 5s -- pullkey onboard acr --yes
+      pullkey sandbox exec --consistency real -- pullkey onboard gcr --yes
       pullkey sandbox exec --fault 'iam.CreateServiceAccountKey=403' -- pullkey onboard gcr --yes
       pullkey sandbox exec --log calls.jsonl -- akka docker list-credentials --project billing
 
@@ -92,21 +97,17 @@ def exec_command(
     what the command needs of them can be set inside: -- env NAME=VALUE COMMAND.
     """
     run = runner()
-    context.exit(
-        run.exec_in_sandbox(command, _settings(latency, propagation, faults, log), _images(registry))
-    )
+    context.exit(run.exec_in_sandbox(command, _settings(**settings), _images(registry)))
 
 
-@sandbox.command()
+@sandbox.command(short_help="Keep a sandbox running until Ctrl-C.")
 @_settings_options
 @click.pass_context
 def serve(
     context: click.Context,
-    latency: dt.timedelta,
-    propagation: dt.timedelta,
-    faults: tuple[str, ...],
-    log: Path | None,
+    /,
     registry: str,
+    **settings: Any,
 ) -> None:
     """Keep a sandbox running until Ctrl-C, and print its environment as `export` lines.
 
@@ -116,7 +117,7 @@ def serve(
       pullkey sandbox serve > sandbox.env &      (then, once it is ready: . ./sandbox.env)
     """
     run = runner()
-    context.exit(run.serve_sandbox(_settings(latency, propagation, faults, log), _images(registry)))
+    context.exit(run.serve_sandbox(_settings(**settings), _images(registry)))
 
 
 def runner() -> ModuleType:
@@ -130,19 +131,38 @@ def runner() -> ModuleType:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
+        from bootstrap.installation import install_command
+
         raise UsageProblem(
             f"The sandbox needs {error.name}, which is not installed",
-            mend=f"Install it: {_INSTALL}",
+            fix=f"Install it: {install_command('sandbox')}",
+            code=Code.EXTRA_MISSING,
         ) from None
     return run
 
 
 def _settings(
-    latency: dt.timedelta, propagation: dt.timedelta, faults: tuple[str, ...], log: Path | None
+    *,
+    latency: dt.timedelta,
+    propagation: dt.timedelta,
+    faults: tuple[str, ...],
+    log: Path | None,
+    consistency: Consistency,
+    seed: int,
 ) -> SandboxSettings:
+    from bootstrap.sandbox.calls import open_call_log
     from bootstrap.sandbox.host import SandboxSettings
 
-    return SandboxSettings(latency.total_seconds(), propagation.total_seconds(), faults, log)
+    if log is not None:
+        os.close(open_call_log(log))  # before anything is started
+    return SandboxSettings(
+        latency.total_seconds(),
+        propagation.total_seconds(),
+        faults,
+        log,
+        consistency=consistency,
+        seed=seed,
+    )
 
 
 def _images(registry: str) -> ImageStore:

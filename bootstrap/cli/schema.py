@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import click
+
+from bootstrap.terminal import put
 
 
 @click.command()
@@ -12,16 +15,22 @@ import click
     "what",
     required=False,
     default="run",
+    metavar="[DOCUMENT]",
     type=click.Choice(
         [
             "run",
             "rotate",
             "offboard",
             "list",
+            "service",
+            "from-project",
+            "explain",
             "doctor",
             "fleet-plan",
             "fleet-apply",
             "fleet-list",
+            "import",
+            "error",
             "registries",
         ]
     ),
@@ -29,7 +38,10 @@ import click
 def schema(what: str) -> None:
     """Print the JSON Schema of what --output json prints: of a run (onboard, plan, verify) unless another is named.
 
-    `registries` is that of a file of registries, for editors.
+    Each has an `$id` with its version. Later versions may add keys to what is printed, and remove none.
+
+    DOCUMENT is run, rotate, offboard, list, service, from-project, explain, doctor, fleet-plan, fleet-apply, fleet-list, import,
+    error or registries. `registries` is that of a file of registries, for editors.
 
     \b
     Examples:
@@ -40,8 +52,8 @@ def schema(what: str) -> None:
     if what == "registries":
         from bootstrap.fleet.schema import registries_schema
 
-        click.echo(json.dumps(registries_schema(), indent=2))
+        put(json.dumps(registries_schema(), indent=2), sys.stdout)
         return
     from bootstrap.schema import schemas
 
-    click.echo(json.dumps(schemas()[what], indent=2))
+    put(json.dumps(schemas()[what], indent=2), sys.stdout)

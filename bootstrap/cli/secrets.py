@@ -10,14 +10,17 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-import click
-
+from bootstrap.codes import Code
 from bootstrap.errors import UsageProblem
+from bootstrap.prompt import ask_hidden
 from bootstrap.provider import Option
 from bootstrap.secret import Secret
+from bootstrap.terminal import say
+from bootstrap.words import as_typed
 
 # The longest thing that is a password anywhere is a Google key, of 2.4 kB; Linux takes 128 kB in one argument.
 _LIMIT = 65_536
+_TRIES = 3
 
 
 # Debugging aids that a person may have set for other programs, and that would print or write down what passes through
@@ -68,7 +71,8 @@ def secrets_from_stdin(options: Sequence[Option], values: Mapping[str, Any]) -> 
     given = [option for option in kinds if values[option.key]]
     if len(given) > 1:
         raise UsageProblem(
-            f"{' and '.join(option.name for option in given)} both read stdin: give one of them"
+            f"{' and '.join(option.name for option in given)} both read stdin: pass one of them",
+            code=Code.OPTIONS_CONFLICT,
         )
     return {option.key: read_stdin(option.name) if option in given else None for option in kinds}
 
@@ -81,16 +85,26 @@ def read_stdin(option: str) -> Secret:
     """
     keep_to_ourselves()
     if sys.stdin.isatty():
-        raise UsageProblem(f"{option}: stdin is a terminal, where it would show", mend="Give it from a file or a pipe, or leave the option out to be asked without echo.")  # fmt: skip
+        raise UsageProblem(f"{option}: stdin is a terminal, where it would show", fix="Pass it from a file or a pipe, or leave the option out to be prompted without echo.", code=Code.SECRET_MISSING)  # fmt: skip
+    # In bytes: a key file's line ends are to stay as they are.
+    given = sys.stdin.buffer.read(_LIMIT + 1)
+    if len(given) > _LIMIT:
+        # Before it is decoded: the last character may be cut in half.
+        raise UsageProblem(
+            f"{option}: what is on stdin is longer than {_LIMIT} bytes, so it is not a password",
+            code=Code.SECRET_MALFORMED,
+        )
     try:
-        text = sys.stdin.read(_LIMIT + 1)
+        text = given.decode()
     except UnicodeDecodeError:
-        raise UsageProblem(f"{option}: what is on stdin is no text") from None
+        raise UsageProblem(f"{option}: what is on stdin is not UTF-8 text", fix="Save it as UTF-8 (UTF-16 is what some editors and shells of Windows write).", code=Code.SECRET_MALFORMED) from None  # fmt: skip
     return _checked(text, option)
 
 
-def asker(given: Secret | None = None) -> Callable[[str], Awaitable[Secret | None]]:
+def asker(given: Secret | None = None, *, instead: str = "") -> Callable[[str], Awaitable[Secret | None]]:
     """What asks for a secret: takes the one that was given, else asks at the terminal, without echo.
+
+    `instead` is how to give it on stdin, where there is no terminal.
 
     The returned function raises `UsageProblem` where there is no terminal.
     """
@@ -99,22 +113,40 @@ def asker(given: Secret | None = None) -> Callable[[str], Awaitable[Secret | Non
         if given is not None:
             return given
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise UsageProblem(f"{what} is needed, and there is no terminal to ask for it on", mend="Give it on stdin: see the options that end in -stdin.")  # fmt: skip
-        # In this thread: a signal must find the terminal's echo switched on again.
-        return _checked(click.prompt(what, hide_input=True, err=True, default="", show_default=False), what)
+            raise UsageProblem(f"{what} is needed, and there is no terminal to prompt on", fix=f"Pass it on stdin: {instead}" if instead else "", code=Code.SECRET_MISSING)  # fmt: skip
+        return _checked(_entered(what), what)
 
     return ask
 
 
+def _entered(what: str) -> str:
+    """What is typed at the terminal. Where that is nothing, it is asked for again, a few times."""
+    for _ in range(_TRIES):
+        text = ask_hidden(what)
+        if text.strip():
+            return text
+        say("  nothing was entered", sys.stderr)
+    raise UsageProblem(f"{what}: nothing was entered", code=Code.SECRET_MISSING)
+
+
 def _checked(text: str, whose: str) -> Secret:
-    secret = text.rstrip("\r\n")
+    secret = as_typed(text)
     if not secret.strip():
-        raise UsageProblem(f"{whose}: nothing was given", mend="Give it on stdin, as in: ... < FILE")
+        raise UsageProblem(
+            f"{whose}: no input",
+            fix="Pass it on stdin: ... < FILE",
+            code=Code.SECRET_MISSING,
+        )
     if len(secret) > _LIMIT:
-        raise UsageProblem(f"{whose}: it is longer than {_LIMIT} characters, so it is no password")
+        raise UsageProblem(
+            f"{whose}: it is longer than {_LIMIT} characters, so it is not a password",
+            code=Code.SECRET_MALFORMED,
+        )
     if "\0" in secret:
-        raise UsageProblem(f"{whose}: it holds a zero character, which no password does")
+        raise UsageProblem(
+            f"{whose}: it holds a zero character, which no password does", code=Code.SECRET_MALFORMED
+        )
     if len(secret) == 1 and not secret.isprintable():
-        raise UsageProblem(f"{whose}: one control character was received; the paste did not work", mend="Give it on stdin.")  # fmt: skip
-    click.echo(f"({len(secret)} characters received)", err=True)
+        raise UsageProblem(f"{whose}: one control character was received; the paste did not work", fix="Pass it on stdin.", code=Code.SECRET_MALFORMED)  # fmt: skip
+    say(f"({len(secret)} characters received)", sys.stderr)
     return Secret(secret)

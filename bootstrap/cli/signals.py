@@ -6,36 +6,49 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Protocol
 
-import click
-
-from bootstrap.errors import ExitCode
+from bootstrap.cli.heartbeat import ticking
+from bootstrap.errors import ExitCode, Interrupted
+from bootstrap.terminal import say, say_command
 
 
 class Interruptible(Protocol):
     """Something that may be in the middle of a change."""
 
     changing: bool
+    then: str
+    """What follows an interruption, once the calls in progress have ended."""
 
     def interrupt(self) -> None:
         """End in order."""
 
     def unfinished(self) -> list[str]:
-        """What may be left if it stops now, each in a few words."""
+        """What is skipped if it stops now, each in one line."""
 
 
-class Closable(Protocol):
+class Shown(Protocol):
     """What shows how it goes."""
+
+    def interrupted(self, text: str) -> None:
+        """A signal came; what happens now. It is shown at once, and stays."""
+
+    def tick(self) -> None:
+        """A second or so has passed."""
 
     def close(self) -> None:
         """Nothing more comes."""
 
 
 @contextlib.contextmanager
-def ends_in_order(run: Interruptible, reporter: Closable, command: str) -> Iterator[None]:
-    """While this is open, the first signal ends the run in order; the second stops at once and says what is left."""
+def ends_in_order(run: Interruptible, reporter: Shown, command: str) -> Iterator[None]:
+    """While this is open, the first signal ends the run in order; the second stops at once and says what it skips.
+
+    Raises:
+        Interrupted: it came before anything was changed.
+    """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     asked = 0
@@ -45,27 +58,36 @@ def ends_in_order(run: Interruptible, reporter: Closable, command: str) -> Itera
         asked += 1
         if asked > 1:
             reporter.close()
-            click.echo("pullkey: Stopped at once. What may be left is in the journal:", err=True)
-            for what in run.unfinished():
-                click.echo(f"  {what}", err=True)
-            click.echo(f"Run this again, which clears up first:\n  {command}", err=True)
+            skipped = run.unfinished()
+            say("pullkey: Stopped at once, without waiting for the calls in progress.", sys.stderr)
+            for what in skipped:
+                say(f"  {what}", sys.stderr)
+            if skipped:
+                say("Run the command again; it cleans up first:", sys.stderr)
+                say_command(command, sys.stderr)
             os._exit(ExitCode.INTERRUPTED)
         if run.changing:
-            click.echo(
-                "Interrupted: waiting for the calls under way, then ending in order. Once more stops at once.",
-                err=True,
+            reporter.interrupted(
+                f"Interrupted: waiting for the calls in progress, then {run.then}. Press Ctrl-C again to skip that."
             )
             run.interrupt()
         elif task is not None:
+            reporter.interrupted("Interrupted: stopping. No changes were made.")
             task.cancel()
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    # What was ignored at the start stays so: SIGHUP under nohup, SIGINT in a shell's background job.
+    numbers = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
     for number in numbers:
         loop.add_signal_handler(number, stop)
     try:
-        yield
+        with ticking(reporter):
+            yield
     except asyncio.CancelledError:
-        raise click.Abort from None
+        raise Interrupted("Interrupted", fix="No changes were made") from None
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)

@@ -5,16 +5,33 @@ A provider's options are declared once, by the provider; each command builds its
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from bootstrap import plugins
 from bootstrap.cli.audit import audited
+from bootstrap.cli.choices import check_can_ask, has_terminal
+from bootstrap.cli.colour import with_no_color
+from bootstrap.cli.heartbeat import saying_that_it_looks
+from bootstrap.cli.image import (
+    ARGUMENTS,
+    FILLED,
+    as_typed,
+    names_an_image,
+    options_from_image,
+    provider_of_image,
+    takes_value,
+    with_word_first,
+)
+from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import (
     CREDENTIAL_STDIN,
     IMAGE,
@@ -22,20 +39,29 @@ from bootstrap.cli.options import (
     TIMEOUT,
     VERBOSE,
     YES,
+    asked_for,
     clean,
     click_option,
+    offers,
+    onboarding_of,
     retyped,
     scope_of,
     with_options,
 )
 from bootstrap.cli.secrets import asker, read_stdin, run_alone, secrets_from_stdin
+from bootstrap.codes import Code
 from bootstrap.errors import ExitCode, UsageProblem
-from bootstrap.options import ANYWAY, AUDIT, PROOF_IMAGE, REPLACE, SCOPE, SECRET_NAME
+from bootstrap.options import ANYWAY, AUDIT, MAX_EXPIRES_IN, PROOF_IMAGE, REPLACE, SCOPE, SECRET_NAME
 from bootstrap.provider import Option, Provider
+from bootstrap.terminal import put, say
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from bootstrap.engine import Run
     from bootstrap.outcome import Outcome
+    from bootstrap.output_file import OutputFile
+    from bootstrap.provider import Target
     from bootstrap.secret import Secret
 
 _TARGET = (
@@ -46,15 +72,16 @@ _TARGET = (
 _RUN = (
     REPLACE,
     ANYWAY,
-    Option("--new-key", "Make a new key even where the one that Akka holds is good.", kind="switch"),
+    Option("--new-key", "Create a new key even if the one that Akka holds is valid.", kind="switch"),
+    MAX_EXPIRES_IN,
     TIMEOUT,
-    Option("--no-wait", "Hand off without proof that it pulls.", kind="switch"),
-    Option("--handover", "Where rights are missing, write the steps for whoever has them to this file.", metavar="FILE"),
+    Option("--no-wait", "Register the credential without verifying it first.", kind="switch"),
+    Option("--handover", "Where permissions are missing, write the steps that need them to this script, for an administrator.", metavar="FILE"),
     OUTPUT,
     VERBOSE,
 )  # fmt: skip
 _ONBOARD = (
-    Option("--dry-run", "Show what would be done, as `pullkey plan` does.", kind="switch"),
+    Option("--dry-run", "Preview the changes, as `pullkey plan` does.", kind="switch"),
     AUDIT,
     YES,
 )
@@ -69,8 +96,9 @@ _UNASKED = {
     "yes": False,
     "handover": None,
 }
+_SERVICE = Option("--service", "A service of the Akka project: what Akka says of its pull, and of the credential for its image.", metavar="NAME")  # fmt: skip
 _SANDBOX = Option(
-    "--sandbox", "Run against made-up clouds on this machine; no account is needed.", kind="switch"
+    "--sandbox", "Run against local emulators of the clouds; no account is needed.", kind="switch"
 )
 
 
@@ -81,31 +109,101 @@ class ProviderGroup(click.Group):
         super().__init__(*args, **kwargs)
         self._build = build
 
+    BY_NAME = ""
+    """The subcommand for what is named otherwise than by a provider."""
+    in_place = "registries"
+    """What the shell offers besides the providers."""
+    FROM_PROJECT = "(project)"
+    from_project: click.Command | None = None
+    """Takes the place of a provider where none is named: the registries that the Akka project pulls from."""
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return plugins.names()
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options that it takes without a provider, since those of a provider are in that one's help."""
+        without = self.get_command(ctx, self.BY_NAME) if self.BY_NAME else self.from_project
+        own = {one.name: one for one in (*(without.params if without else ()), *self.get_params(ctx))}
+        rows = filter(None, (one.get_help_record(ctx) for one in own.values()))
+        with formatter.section("Options"):
+            formatter.write_dl(list(rows))
+        self.format_commands(ctx, formatter)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return self._build(plugins.load(cmd_name)) if cmd_name in plugins.names() else None
+        if cmd_name == self.FROM_PROJECT:
+            return self.from_project and with_no_color(self.from_project)
+        return with_no_color(self._build(plugins.load(cmd_name))) if cmd_name in plugins.names() else None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0].startswith("-") and args[0] not in ctx.help_option_names:
+            built = [self._build(plugins.load(name)) for name in plugins.names()]
+            args = with_word_first(args, takes_value(one for command in built for one in command.params))
+        if self.from_project is not None and self._names_nothing(args, ctx):
+            ctx.meta[ARGUMENTS] = [word for word in args if word not in ("--from-project", "--sandbox")]
+            args = [self.FROM_PROJECT, *args]
+        return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The providers, and what may take the place of one."""
+        from click.shell_completion import CompletionItem
+
+        from bootstrap.cli import candidates
+
+        kinds = {"registries": candidates.registries, "credentials": candidates.credentials}
+        more = [] if incomplete.startswith("-") else kinds[self.in_place](ctx, None, incomplete)
+        return [*super().shell_complete(ctx, incomplete), *map(CompletionItem, more)]
+
+    @staticmethod
+    def _names_nothing(args: list[str], ctx: click.Context) -> bool:
+        if not args:
+            return has_terminal() and not ctx.resilient_parsing
+        return args[0].startswith("-") and args[0] not in ctx.help_option_names
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] == self.FROM_PROJECT and self.from_project is not None:
+            return "--from-project", with_no_color(self.from_project), args[1:]
         if args and not args[0].startswith("-") and args[0] not in plugins.names():
-            raise click.UsageError(
-                f"There is no provider {args[0]!r}; there are: {', '.join(plugins.names())}", ctx
-            )
+            return self._of_image(ctx, args[0], args[1:])
         return super().resolve_command(ctx, args)
+
+    def _of_image(
+        self, ctx: click.Context, image: str, rest: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of the provider that the image belongs to, with the options that the image stands for.
+
+        Raises:
+            UsageProblem: it is not an image, or its provider is not known.
+        """
+        try:
+            provider = provider_of_image(image)
+            filled = [] if any(one in ctx.help_option_names for one in rest) else options_from_image(provider, image, rest)  # fmt: skip
+        except UsageProblem:
+            if ctx.resilient_parsing:  # the shell asks for completions
+                return None, None, rest
+            raise
+        ctx.meta[FILLED] = filled
+        return provider.name, self.get_command(ctx, provider.name), [*filled, *rest]
 
 
 class VerifyGroup(ProviderGroup):
     """Besides one subcommand a provider: the name of an Akka secret, or `--image`, in place of a provider."""
 
     BY_NAME = "NAME"
+    in_place = "credentials"
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in (*plugins.names(), *ctx.help_option_names):
+        if args and args[0] not in (*plugins.names(), *ctx.help_option_names) and self._by_name(args):
             args = [self.BY_NAME, *args]
         return super().parse_args(ctx, args)
+
+    @staticmethod
+    def _by_name(args: list[str]) -> bool:
+        """Whether it is by name or image alone; an option that only a provider has needs that provider."""
+        known = {name for parameter in verify_by_name.params for name in parameter.opts}
+        options = {word.partition("=")[0] for word in args if word.startswith("-")}
+        return not names_an_image(args[0]) or options <= {*known, "--help", "-h"}
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return verify_by_name if cmd_name == self.BY_NAME else super().get_command(ctx, cmd_name)
@@ -121,13 +219,15 @@ class VerifyGroup(ProviderGroup):
 def _command(
     provider: Provider, verb: str, options: tuple[Option, ...], run: Callable[..., int], about: str
 ) -> click.Command:
+    # A command that only looks, or writes a script, takes no secret for a new key.
+    takes_secrets = verb in ("onboard", "plan")
     examples = "\n".join(
-        "  " + line.replace("pullkey onboard", f"pullkey {verb}", 1) for line in provider.examples
+        "  " + line.replace("pullkey onboard", f"pullkey {verb}", 1)
+        for line in provider.examples
+        if takes_secrets or "-stdin" not in line
     )
     if verb != "onboard":
         examples = examples.replace(" --yes", "")
-    # Who only looks, or writes a script, takes no secret for a new key.
-    takes_secrets = verb in ("onboard", "plan")
     own = [option for option in provider.options if takes_secrets or option.kind != "secret"]
     return click.Command(
         provider.name,
@@ -141,8 +241,30 @@ def _command(
 def _invoke(run: Callable[..., int], provider: Provider, **values: Any) -> int:
     if values.get("sandbox"):
         return _in_sandbox()  # whose child reads stdin
-    cleaned = {key: clean(key, value) for key, value in values.items()}
-    return run(provider, cleaned | secrets_from_stdin(provider.options, cleaned))
+    filled = click.get_current_context().meta.get(FILLED, ())
+    try:
+        cleaned = {key: clean(key, value) for key, value in values.items()}
+        secrets = secrets_from_stdin(provider.options, cleaned)
+        return run(provider, _completed(provider, cleaned) | secrets)
+    except UsageProblem as problem:
+        if not filled:
+            raise
+        raise as_typed(problem, filled) from None
+    finally:
+        if asked_for:
+            from bootstrap.cli.missing import show_command
+
+            show_command()
+
+
+def _completed(provider: Provider, values: dict[str, Any]) -> dict[str, Any]:
+    """The values, with what the provider misses as the user types it, where there is a terminal to ask on."""
+    asked_for.clear()
+    if not has_terminal() or provider.missing(values) is None:
+        return values
+    from bootstrap.cli.missing import ask_missing
+
+    return ask_missing(provider, values)
 
 
 # -- onboard and plan ----------------------------------------------------------------------------------------------
@@ -157,13 +279,39 @@ def _build_plan(provider: Provider) -> click.Command:
     return _command(provider, "plan", (*_TARGET, *_RUN, _SANDBOX), _plan, about)
 
 
+def _from_project(verb: str, build: Callable[[Provider], click.Command]) -> click.Command:
+    """`pullkey onboard` and `plan` without a provider."""
+    switch = Option("--from-project", "The registries that the services of the Akka project pull from; those without a working credential are onboarded.", kind="switch")  # fmt: skip
+    asked = (switch, *SCOPE, ANYWAY, TIMEOUT, Option("--no-wait", "Register the credential without verifying it first.", kind="switch"), OUTPUT, VERBOSE)  # fmt: skip
+    options = (*asked, *(_ONBOARD if verb == "onboard" else ()), _SANDBOX)
+
+    def run(**values: Any) -> int:
+        if values["sandbox"]:
+            return _in_sandbox()
+        if not (values["from_project"] or has_terminal()):
+            raise UsageProblem("No image and no provider is named", fix=f"Name an image: pullkey {verb} HOST/NAME:TAG. Or pass --from-project for those that the Akka project pulls", code=Code.MISSING_VALUE)  # fmt: skip
+        from bootstrap.cli.from_project import onboard_from_project
+
+        cleaned = {key: clean(key, value) for key, value in values.items()}
+        if verb == "plan":
+            cleaned |= {"dry_run": True, "yes": False}
+        return onboard_from_project(cleaned, click.get_current_context().meta.get(ARGUMENTS, ()), build)
+
+    return click.Command(
+        "--from-project",
+        callback=run,
+        params=[click_option(option) for option in options],
+        help=f"Show which private registries the services of the Akka project pull from, and {verb} those for which Akka has no credential that works.\n\nEach is done as `pullkey {verb} IMAGE` does. In a terminal you choose.\n\n\b\nExamples:\n  pullkey {verb} --from-project\n  pullkey {verb} --from-project --akka-project shop{' --yes' if verb == 'onboard' else ''}",
+    )
+
+
 def _plan(provider: Provider, values: dict[str, Any]) -> int:
     return _onboard(provider, {**values, "dry_run": True, "yes": False})
 
 
 def _onboard(provider: Provider, values: dict[str, Any]) -> int:
-    if not (values["yes"] or values["dry_run"]) and not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageProblem("There is no terminal to ask on before the first change", mend="Give --yes, or --dry-run to look only")  # fmt: skip
+    if not (values["yes"] or values["dry_run"]):
+        check_can_ask(stdin_taken=any(values[one.key] for one in provider.options if one.kind == "secret"))
     return run_alone(_run(provider, values))
 
 
@@ -172,8 +320,11 @@ def _in_sandbox() -> int:
     from bootstrap.cli.sandbox import runner
 
     run = runner()
+    say("Sandbox: emulated clouds and Akka on this machine; no account is used.", sys.stderr)
     arguments = [argument for argument in sys.argv[1:] if argument != "--sandbox"]
-    code: int = run.exec_in_sandbox([sys.executable, "-m", "bootstrap", *arguments], run.SandboxSettings())
+    settings = run.SandboxSettings(consistency=run.consistency_of(os.environ))
+    code: int = run.exec_in_sandbox([sys.executable, "-m", "bootstrap", *arguments], settings)
+    say("Sandbox: all of this was emulated and is deleted now. No account was used.", sys.stderr)
     return code
 
 
@@ -184,26 +335,33 @@ async def _run(
     from bootstrap.audit import about
     from bootstrap.cli.signals import ends_in_order
     from bootstrap.display import make_reporter
-    from bootstrap.documents import as_text, run_document
+    from bootstrap.documents import run_document
     from bootstrap.engine import Run
-    from bootstrap.journal import Journal
+    from bootstrap.journal import journal_of
+    from bootstrap.lifetime import check_lifetime
     from bootstrap.offboarding import part_with
     from bootstrap.outcome import Wishes
     from bootstrap.proofs import Proofs
     from bootstrap.provider import RunContext
     from bootstrap.report import tell_end
     from bootstrap.settings import check_addresses, state_directory
+    from bootstrap.survey import WaitingServices
     from bootstrap.waiting import Deadline
 
     target = provider.target(values)
+    check_lifetime(target, values.get("max_expires_in"), given=_given("expires_in"))
     check_addresses(target.registry)
-    reporter = make_reporter(sys.stderr, verbose=values["verbose"])
+    if values["handover"]:
+        _handover_file(values["handover"]).check()
+    reporter = make_reporter(
+        sys.stderr, verbose=values["verbose"], plan=not values["yes"] or values["dry_run"], checks=verify
+    )
     deadline = Deadline(values["timeout"].total_seconds())
     context = RunContext(deadline, reporter.waiting, reporter.trace, new_key=values["new_key"])
     if not (verify or values["dry_run"]):
-        context.ask_secret = asker()
-    scope = scope_of(values)
-    name = values["secret_name"] or target.secret_name
+        on_stdin = " or ".join(option.name for option in provider.options if option.kind == "secret")
+        context.ask_secret = asker(instead=f"{on_stdin} < FILE")
+    name = _secret_name(values, target)
     wishes = Wishes(
         secret_name=name,
         replace=values["replace"],
@@ -211,36 +369,65 @@ async def _run(
         wait=not values["no_wait"],
         dry_run=values["dry_run"],
         yes=values["yes"],
-        question=f"Make {target.label} pullable for Akka?",
         command=retyped(),
     )
-    akka = AkkaCli(scope, deadline, reporter.trace)
+    akka = AkkaCli(scope_of(values), deadline, reporter.trace)
+    by_name = await akka.scope_by_name()
     proofs = Proofs(state_directory())
     run = Run(
         target,
         provider.open(target, context),
         context,
         akka,
-        Journal(state_directory(), scope.place(name), target.identity),
+        journal_of(state_directory(), by_name, name, target.identity),
         reporter,
         wishes,
         proofs=proofs,
-        part_with=lambda held: part_with(held, context, akka, reporter, proofs),
+        part_with=lambda held, *, look_only=False: part_with(
+            held, context, akka, reporter, proofs, look_only=look_only
+        ),
+        reopen=lambda: provider.open(target, context),
     )
+    waiting = WaitingServices(akka, provider, target) if not (verify or wishes.dry_run) else None
     try:
         async with audited(values, akka) as trail:
             if trail is not None:
+                scope = await akka.resolve()
                 context.audit = trail.of(context.run_id, about(provider.name, target.label, scope, name))
-            with ends_in_order(run, reporter, wishes.command):
+            looking = saying_that_it_looks() if verify else nullcontext()
+            with ends_in_order(run, reporter, wishes.command), looking:
                 outcome = await (run.verify(password) if verify else run.execute())
+        waited = await waiting.names() if waiting is not None and outcome.result == "done" else []
     finally:
+        if waiting is not None:
+            await waiting.close()
         reporter.close()
         await context.shared.close()
     handover = _hand_over(run, outcome, values)
     if values["output"] == "json":
-        click.echo(as_text(run_document(run, command="verify" if verify else "plan" if wishes.dry_run else "onboard", provider=provider.name, scope=scope)))  # fmt: skip
-    tell_end(outcome, run=run, show_commands=wishes.dry_run, handover=handover, verbose=values["verbose"])
+        print_document(run_document(run, command="verify" if verify else "plan" if wishes.dry_run else "onboard", provider=provider.name, waited=waited))  # fmt: skip
+    repair = onboarding_of(wishes.command) if verify else ""
+    tell_end(outcome, run=run, show_commands=wishes.dry_run, handover=handover, verbose=values["verbose"], repair=repair)  # fmt: skip
+    if waited:
+        say(f"Services that could not pull before: {', '.join(waited)}. Akka tries again by itself, within minutes.", sys.stderr)  # fmt: skip
     return outcome.exit_code
+
+
+def _given(option: str) -> bool:
+    """Whether an option was given, on the command line or by a variable."""
+    context = click.get_current_context()
+    return context.get_parameter_source(option) not in (None, ParameterSource.DEFAULT)
+
+
+def _secret_name(values: Mapping[str, Any], target: Target) -> str:
+    """The name of the Akka secret: as it was typed, else derived.
+
+    Raises:
+        UsageProblem: it cannot be one.
+    """
+    from bootstrap.credential import check_secret_name
+
+    return check_secret_name(values["secret_name"]) if values["secret_name"] else target.secret_name
 
 
 def _hand_over(run: Run, outcome: Outcome, values: Mapping[str, Any]) -> Path | None:
@@ -260,23 +447,28 @@ def _hand_over(run: Run, outcome: Outcome, values: Mapping[str, Any]) -> Path | 
     steps = [step for step in run.session.steps if step.name in wanted & pending]
     if not steps:
         return None
-    then = f"Now whoever asked for this runs again: {run.wishes.command}"
-    path = Path(values["handover"])
-    try:
-        script = as_bash(
-            run.session, steps, label=run.target.label, then=then, extra=run.session.handover_extra()
-        )
-        path.write_text(script, encoding="utf-8")
-    except OSError as error:
-        raise UsageProblem(f"--handover: {path} cannot be written: {error.strerror}") from None
-    return path
+    then = f"Now the user who asked for this runs again: {run.wishes.command}"
+    script = as_bash(
+        run.session, steps, label=run.target.label, then=then, extra=run.session.handover_extra()
+    )
+    file = _handover_file(values["handover"])
+    file.write(script)
+    return file.path
+
+
+def _handover_file(path: str) -> OutputFile:
+    from bootstrap.output_file import OutputFile
+    from bootstrap.runbook import BEGINNING
+
+    # For whoever has the rights, so readable as the umask says.
+    return OutputFile(Path(path), "--handover", "a script", BEGINNING, mode=0o666, keep_mode=True)
 
 
 # -- verify --------------------------------------------------------------------------------------------------------
 
 
 def _build_verify(provider: Provider) -> click.Command:
-    about = "Say what is proven of the credential that Akka holds for this target; change nothing."
+    about = "Verify the credential that Akka holds for this target; change nothing."
     return _command(provider, "verify", (*_TARGET, *_VERIFY), _verify, about)
 
 
@@ -286,24 +478,43 @@ def _verify(provider: Provider, values: dict[str, Any]) -> int:
 
 
 @click.command("NAME")
-@click.argument("name", required=False)
-@with_options(IMAGE, *_VERIFY, *SCOPE)
+@click.argument("name", required=False, metavar="[NAME|IMAGE]", shell_complete=offers("credentials"))
+@with_options(_SERVICE, IMAGE, *_VERIFY, *SCOPE)
 def verify_by_name(**values: Any) -> int:
-    """Say what is proven of a credential of Akka's, named by its secret or by an image; change nothing.
+    """Verify a credential that Akka holds, named by its secret or by an image; change nothing.
 
     \b
     Examples:
       pullkey verify europe-west1-docker-pkg-dev-acme-shop-containers
-      pullkey verify --image acmeshop.azurecr.io/checkout:1.0
+      pullkey verify acmeshop.azurecr.io/checkout:1.0
+      pullkey verify --service checkout
     """
     from bootstrap.cli.credentials import verify_named
 
     values = {key: clean(key, value) for key, value in values.items()}
+    if values["name"] and names_an_image(values["name"]):
+        if values["image"] not in (None, values["name"]):
+            raise UsageProblem(
+                f"--image is {values['image']!r}, and IMAGE is {values['name']!r}: name one",
+                code=Code.OPTIONS_CONFLICT,
+            )
+        values |= {"name": None, "image": values["name"]}
+    if values["service"]:
+        if values["name"] or values["image"]:
+            raise UsageProblem(
+                "--service names its own image: leave out the other name", code=Code.OPTIONS_CONFLICT
+            )
+        from bootstrap.cli.service import verify_service
+
+        return run_alone(verify_service(values))
     if not values["name"] and not values["image"]:
         raise UsageProblem(
-            "Name a credential of Akka's, or an image with --image", mend="See `pullkey list`."
+            "No credential, image or service is named", fix="See `pullkey list`.", code=Code.MISSING_VALUE
         )
     return run_alone(verify_named(values))
+
+
+with_no_color(verify_by_name)
 
 
 # -- runbook -------------------------------------------------------------------------------------------------------
@@ -313,7 +524,7 @@ def _build_runbook(provider: Provider) -> click.Command:
     form = Option(
         "--format", "A script to run, or a page to read.", choices=("bash", "markdown"), default="bash"
     )
-    about = "Write the steps of this target as the documented commands, for a person to run. Calls nobody."
+    about = "Write the steps of this target as the documented commands, to run by hand. Makes no calls."
     return _command(provider, "runbook", (*_TARGET, form), _runbook, about)
 
 
@@ -329,20 +540,25 @@ def _runbook(provider: Provider, values: dict[str, Any]) -> int:
     context = RunContext(deadline, lambda _: None, lambda _: None)
     session = provider.open(target, context)
     akka = AkkaCli(scope_of(values), deadline, context.trace)
-    steps = all_steps(session, context, akka, values["secret_name"] or target.secret_name)
+    steps = all_steps(session, context, akka, _secret_name(values, target))
     render = as_bash if values["format"] == "bash" else as_markdown
-    click.echo(render(session, steps, label=target.label), nl=False)
+    put(render(session, steps, label=target.label).removesuffix("\n"), sys.stdout)
     return ExitCode.DONE
 
 
 _HELP = {
-    "onboard": "Make a registry pullable for an Akka project, in one run.\n\n\b\nExamples:\n  pullkey onboard gcr --server europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0\n  pullkey onboard acr --registry acmeshop --akka-project shop\n  pullkey onboard gcr --sandbox --yes",
-    "plan": "Show what `pullkey onboard` would do and what already is; change nothing.\n\n\b\nExamples:\n  pullkey plan gcr --server europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0\n  pullkey plan acr --registry acmeshop --output json\n  pullkey plan -f registries.yaml          (see: pullkey plan -f FILE --help)",
-    "verify": "Say what is proven of the credential that Akka holds for a target; change nothing.\n\nIt is named by its target, by the name of its Akka secret, or by an image. Akka never shows a password, so without it only the clouds' and Akka's own records are looked at.\n\n\b\nExamples:\n  pullkey verify acmeshop-azurecr-io\n  pullkey verify --image acmeshop.azurecr.io/checkout:1.0\n  pullkey verify gcr --server europe-west1-docker.pkg.dev/acme-shop/containers\n  pullkey verify acr --registry acmeshop.azurecr.io/checkout:1.0 --credential-stdin < secret.txt",
-    "runbook": "Write the steps of a target as the documented commands, for a person to run.\n\n\b\nExamples:\n  pullkey runbook gcr --server europe-west1-docker.pkg.dev/acme-shop/containers > onboard.sh\n  pullkey runbook acr --registry acmeshop --format markdown\n  pullkey runbook -f registries.yaml       (see: pullkey runbook -f FILE --help)",
+    "onboard": "Let an Akka project pull from a private registry, in one run.\n\nIt takes an image, whose host selects the provider, the name of a provider, or --from-project for the registries that the project's services pull from. The options of that provider follow: see pullkey onboard PROVIDER --help.\n\n\b\nExamples:\n  pullkey onboard europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0\n  pullkey onboard acmeshop.azurecr.io/checkout:1.0 --expires-in 90d\n  pullkey onboard acr --registry acmeshop --akka-project shop\n  pullkey onboard --from-project\n  pullkey onboard gcr --sandbox --yes",
+    "plan": "Show what `pullkey onboard` would do and what already is; change nothing.\n\nIt takes an image, whose host selects the provider, the name of a provider, or a file of registries.\n\n\b\nExamples:\n  pullkey plan europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0\n  pullkey plan gcr --server europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0\n  pullkey plan acr --registry acmeshop --output json\n  pullkey plan registries.yaml             (see: pullkey plan -f FILE --help)",
+    "verify": "Verify the credential that Akka holds for a target; change nothing.\n\nName it by its target, its Akka secret, an image, or a service of the project. Akka never shows a password; without --credential-stdin only the records of the cloud and of Akka are checked.\n\n\b\nExamples:\n  pullkey verify acmeshop-azurecr-io\n  pullkey verify acmeshop.azurecr.io/checkout:1.0\n  pullkey verify --service checkout\n  pullkey verify gcr --server europe-west1-docker.pkg.dev/acme-shop/containers\n  pullkey verify acr --registry acmeshop.azurecr.io/checkout:1.0 --credential-stdin < secret.txt",
+    "runbook": "Write the steps of a target as the documented commands, to run by hand.\n\n\b\nExamples:\n  pullkey runbook europe-west1-docker.pkg.dev/acme-shop/containers > onboard.sh\n  pullkey runbook gcr --server europe-west1-docker.pkg.dev/acme-shop/containers > onboard.sh\n  pullkey runbook acr --registry acmeshop --format markdown\n  pullkey runbook -f registries.yaml       (see: pullkey runbook -f FILE --help)",
 }  # fmt: skip
 
-onboard = ProviderGroup("onboard", build=_build_onboard, help=_HELP["onboard"])
-plan = ProviderGroup("plan", build=_build_plan, help=_HELP["plan"])
-verify = VerifyGroup("verify", build=_build_verify, help=_HELP["verify"])
-runbook = ProviderGroup("runbook", build=_build_runbook, help=_HELP["runbook"])
+_WORDS = "PROVIDER|IMAGE [OPTIONS]"
+onboard = ProviderGroup("onboard", build=_build_onboard, help=_HELP["onboard"], subcommand_metavar=_WORDS)
+onboard.from_project = _from_project("onboard", _build_onboard)
+plan = ProviderGroup("plan", build=_build_plan, help=_HELP["plan"], subcommand_metavar=_WORDS)
+plan.from_project = _from_project("plan", _build_plan)
+verify = VerifyGroup(
+    "verify", build=_build_verify, help=_HELP["verify"], subcommand_metavar="NAME|IMAGE|PROVIDER [OPTIONS]"
+)
+runbook = ProviderGroup("runbook", build=_build_runbook, help=_HELP["runbook"], subcommand_metavar=_WORDS)

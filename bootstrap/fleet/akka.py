@@ -74,15 +74,21 @@ class DeskAkka(AkkaCli):
     """As `AkkaCli`, at a desk that it shares."""
 
     desk: AkkaDesk = field(default_factory=lambda: AkkaDesk(1))
+    lists_anew: bool = False
+    """A listing that lasts is not taken; one that others ask for at the same time is."""
 
     def elsewhere(self, scope: AkkaScope) -> AkkaCli:
         return DeskAkka(scope, self.deadline, self.trace, self.program, desk=self.desk)
 
+    def anew(self) -> AkkaCli:
+        return DeskAkka(self.scope, self.deadline, self.trace, self.program, desk=self.desk, lists_anew=True)
+
     async def _read(self, arguments: Sequence[str]) -> Answer:
         key = (self.scope.context, *arguments)
-        if self.desk.lasts(arguments):
+        lists = tuple(arguments[:2]) == _LISTING
+        if self.desk.lasts(arguments) and not (lists and self.lists_anew):
             return await self._lasting(key, arguments)
-        if tuple(arguments[:2]) == _LISTING:
+        if lists:
             ask = super()._read
             shared = self.desk.listings.setdefault(key, _Shared(lambda: ask(arguments)))
             return await shared()

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bootstrap import plugins
-from bootstrap.options import ANYWAY, KEEP_OLD, OVERLAP, PROOF_IMAGE, REPLACE, SCOPE, SECRET_NAME
+from bootstrap.options import (
+    ANYWAY,
+    KEEP_OLD,
+    MAX_EXPIRES_IN,
+    OVERLAP,
+    PROOF_IMAGE,
+    REPLACE,
+    SCOPE,
+    SECRET_NAME,
+)
 from bootstrap.provider import Option, Provider
 
 MOST_TARGETS = 10_000
@@ -73,9 +82,10 @@ def _field(option: Option) -> Field:
 
 
 _ROTATE_AFTER = Field("rotate-after", "rotate_after", Kind.DURATION, "The age at which a key is due to be replaced; else where a third of its life is left, or, without an end date, at 90 days.")  # fmt: skip
-_REMOVE = Field("remove", "remove", Kind.SWITCH, "It is to go: `apply` takes it out of use, with what stands behind it.")  # fmt: skip
+_MAX_EXPIRES_IN = _field(MAX_EXPIRES_IN)
+_REMOVE = Field("remove", "remove", Kind.SWITCH, "Remove it: `apply` offboards it, with its cloud resources.")  # fmt: skip
 # The same for many targets, so it may stand under `defaults` too.
-POLICY = (*map(_field, (*SCOPE, KEEP_OLD, OVERLAP)), _ROTATE_AFTER)
+POLICY = (*map(_field, (*SCOPE, KEEP_OLD, OVERLAP)), _ROTATE_AFTER, _MAX_EXPIRES_IN)
 COMMON = (*map(_field, (SECRET_NAME, PROOF_IMAGE, REPLACE, ANYWAY)), *POLICY, _REMOVE)
 PROVIDER = "provider"
 

@@ -41,7 +41,7 @@ class Fault:
 
     place: Place
     what: str
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.what}"
@@ -107,7 +107,7 @@ def decoded(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig")
-        raise NotReadable(Fault(_place_in(before), "the file is no UTF-8 from here on", "Save it as UTF-8")) from None  # fmt: skip
+        raise NotReadable(Fault(_place_in(before), "the file is not valid UTF-8 from here on", "Save it as UTF-8")) from None  # fmt: skip
 
 
 def _place_in(before: str) -> Place:
@@ -125,7 +125,7 @@ def read(text: str) -> tuple[Node, list[Fault]]:
 
     odd = _UNPRINTABLE.search(text)
     if odd is not None:
-        raise NotReadable(Fault(_place_in(text[: odd.start()]), f"a character that cannot be printed ({odd[0]!a})", "Type the line anew"))  # fmt: skip
+        raise NotReadable(Fault(_place_in(text[: odd.start()]), f"a character that cannot be printed ({odd[0]!a})", "Type the line again"))  # fmt: skip
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         return _Reader(yaml.parse(text, Loader=loader)).document()
@@ -144,7 +144,7 @@ def _of_yaml(error: Any, text: str) -> Fault:
     if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in problem or "tab" in problem:
         return Fault(place, "a tab, which YAML does not take for indentation", "Indent with spaces")
     # The parser's own words name what it found by kind; they quote no value.
-    return Fault(place, f"this is no YAML: {problem}", "Look at the indentation, the colons and the quotes around this line")  # fmt: skip
+    return Fault(place, f"this is not valid YAML: {problem}", "Look at the indentation, the colons and the quotes around this line")  # fmt: skip
 
 
 class _Reader:
@@ -195,7 +195,7 @@ class _Reader:
             at = _at(event)
             _refuse_references(event, at)
             if not isinstance(event, yaml.ScalarEvent):
-                raise NotReadable(Fault(at, "a name is expected here, and this is no single word"))
+                raise NotReadable(Fault(at, "a name is expected here, and this is not a single word"))
             key = event.value
             if key == "<<" and event.implicit[0]:
                 raise NotReadable(Fault(at, "a merge key (<<), which is not read here", "Put what is the same for all under `defaults`"))  # fmt: skip
@@ -235,6 +235,8 @@ def _resolved(event: Any) -> str | int | float | bool | None:
 
 
 def quoted(text: str) -> str:
-    """A name as it stands in the file, cut and made printable."""
+    """A name as it stands in the file, cut and made printable; not one that holds a login (`https://ops:secret@host`)."""
+    if "@" in text and ":" in text:
+        return "(an address with a login)"
     shown = text if len(text) <= _LONGEST_TOLD else f"{text[:_LONGEST_TOLD]}..."
     return ascii(shown) if not shown.isprintable() else f"'{shown}'"

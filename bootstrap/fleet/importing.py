@@ -10,14 +10,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bootstrap.akka import AkkaCli, AkkaScope
 from bootstrap.behind import find, provider_of
-from bootstrap.errors import PullkeyError
+from bootstrap.documents import SCHEMA_VERSION
+from bootstrap.errors import ExitCode, PullkeyError, Refused
 from bootstrap.fleet.declared import Kind, own_fields
 from bootstrap.fleet.registries import Unfit, again
 from bootstrap.provider import HeldCredential, RunContext
-from bootstrap.words import one_line
+from bootstrap.words import one_line, sentence
 
 _AT_ONCE = 8
 # What is the same word to every reader of YAML.
@@ -44,6 +46,37 @@ class Found:
     unfit: str = ""
     notes: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> list[str]:
+        """What a person has to complete before `apply` can work on it."""
+        source = [f"{' or '.join(self.sources)}: where it is read from"] if self.sources else []
+        return [*([self.unfit] if self.unfit else []), *source]
+
+
+def imported_document(
+    found: Sequence[Found], unseen: Sequence[str], text: str, path: str | None, code: ExitCode
+) -> dict[str, Any]:
+    """What `pullkey import` prints as JSON."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "import",
+        "exit_code": int(code),
+        "file": path or None,
+        "text": text,
+        "targets": [
+            {
+                "secret_name": one.held.name,
+                "akka_project": one.scope.project or None,
+                "provider": str(one.options["provider"]),
+                "server": one.held.server,
+                "missing": one.missing,
+                "notes": list(one.notes),
+            }
+            for one in found
+        ],
+        "not_seen": list(unseen),
+    }
 
 
 async def found_in(akka: AkkaCli, project: str, context: RunContext) -> list[Found]:
@@ -72,14 +105,14 @@ async def _found(held: HeldCredential, scope: AkkaScope, context: RunContext) ->
     notes = [] if held.status.upper() in ("OK", "") else [f"Akka's status of it is {held.status}"]
     target = None
     if held.link is None:
-        notes.append("made by hand: pullkey replaces it by one of its own; what stands behind it stays as it is")  # fmt: skip
+        notes.append("created by hand: pullkey replaces it with a credential of its own; its cloud resources are kept")  # fmt: skip
     else:
         behind = await find(held, context)
         target = behind.target
         if behind.session is not None:
             await behind.session.close()
         if behind.error is not None:
-            notes.append(f"what stands behind it could not be seen: {one_line(behind.error.what)}")
+            notes.append(f"its cloud resources could not be read: {one_line(behind.error.what)}")
     options: dict[str, Value] = {"provider": provider.name, **provider.options_of(held, target)}
     options |= {name: value for name, value in (("akka-project", scope.project), ("akka-owner", scope.owner), ("akka-region", scope.region)) if value}  # fmt: skip
     options["secret-name"] = held.name
@@ -102,7 +135,7 @@ def as_file(found: Sequence[Found], *, unseen: Sequence[str]) -> Iterator[str]:
         unseen: the projects that could not be asked, and why.
     """
     yield "# yaml-language-server: $schema=registries.schema.json"
-    yield "# Made by `pullkey import`. The schema: pullkey schema registries > registries.schema.json"
+    yield "# Written by `pullkey import`. The schema: pullkey schema registries > registries.schema.json"
     yield "# Look it over, then: pullkey plan -f FILE"
     for why in unseen:
         yield f"# Not in here: {_comment(why)}"
@@ -149,13 +182,18 @@ async def of_projects(
 
     async def one(project: str) -> list[Found]:
         there = AkkaScope(project, akka.scope.owner, akka.scope.region, akka.scope.context)
-        return await found_in(akka.elsewhere(there), project, context)
+        other = akka.elsewhere(there)
+        if problems := await other.preflight():
+            raise Refused(problems)
+        return await found_in(other, project, context)
 
     answers = await asyncio.gather(*map(one, projects), return_exceptions=True)
     found: list[Found] = []
     unseen: list[str] = []
     for project, answer in zip(projects, answers, strict=True):
-        if isinstance(answer, PullkeyError):
+        if isinstance(answer, Refused):
+            unseen += [f"{sentence(one.what)} {one.fix}" for one in answer.problems]
+        elif isinstance(answer, PullkeyError):
             unseen.append(f"Akka's project {project}: {answer.what}")
         elif isinstance(answer, BaseException):
             raise answer

@@ -8,13 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.documents import SCHEMA_VERSION, moment, standing_document
-from bootstrap.errors import ExitCode, PullkeyError
+from bootstrap.documents import SCHEMA_VERSION, left_over_document, moment, standing_document
+from bootstrap.errors import ExitCode, LeftOver, PullkeyError
 from bootstrap.fleet.look import due_by, due_on_by
 from bootstrap.fleet.open import about
+from bootstrap.fleet.paper import ScopeOf
 from bootstrap.fleet.registries import Entry, Registries
 from bootstrap.fleet.work import Crew, each
+from bootstrap.recovery import unfinished
 from bootstrap.standing import Standing, stand
+from bootstrap.table import Row, Style, as_table, state_word
 
 
 @dataclass
@@ -25,23 +28,33 @@ class Listed:
     standing: Standing | None = None
     missing: str = ""
     not_seen: list[str] = field(default_factory=list)
+    of_gone: Sequence[LeftOver] = ()
+    """What earlier runs have left over of what Akka does not list any more."""
 
     @property
     def state(self) -> str:
         if self.standing is not None:
             return self.standing.state
-        return "wrong" if self.missing else "unseen" if self.not_seen else "gone"
+        return "wrong" if self.wrong else "unseen" if self.not_seen else "gone"
 
     @property
     def wrong(self) -> list[str]:
-        return self.standing.wrong if self.standing is not None else [self.missing] if self.missing else []
+        if self.standing is not None:
+            return self.standing.wrong
+        return [*filter(None, [self.missing]), *map(str, self.of_gone)]
+
+    @property
+    def left_over(self) -> Sequence[LeftOver]:
+        return self.standing.left_over if self.standing is not None else self.of_gone
 
     @property
     def unseen(self) -> list[str]:
         return self.standing.unseen if self.standing is not None else self.not_seen
 
 
-async def stands(crew: Crew, entries: Sequence[Entry], *, expires_within: dt.timedelta) -> list[Listed]:
+async def stands(
+    crew: Crew, entries: Sequence[Entry], *, expires_within: dt.timedelta | None
+) -> list[Listed]:
     """How each stands, in the order of the file; what cannot be seen is told, and stops no other."""
 
     async def one(entry: Entry) -> Listed:
@@ -57,39 +70,40 @@ async def stands(crew: Crew, entries: Sequence[Entry], *, expires_within: dt.tim
         return await each(entries, one)
 
 
-async def _stands(crew: Crew, entry: Entry, within: dt.timedelta) -> Listed:
+async def _stands(crew: Crew, entry: Entry, within: dt.timedelta | None) -> Listed:
     held = await crew.office.held(entry)
     if held is None:
-        return Listed(entry, missing="" if entry.remove else f"Akka has no credential named {entry.secret_name}")  # fmt: skip
-    behind = await crew.looking.behind(entry, held)
-    try:
-        found = await stand(behind, crew.office.proofs, expires_within=within)
-    finally:
-        if behind.session is not None:
-            await behind.session.close()
+        earlier = await unfinished(crew.office.journal(entry), None)
+        return Listed(entry, missing="" if entry.remove else f"Akka has no credential named {entry.secret_name}", of_gone=earlier.left_over)  # fmt: skip
+    found = await stand(lambda: crew.looking.behind(entry, held), crew.office.proofs, crew.office.journal(entry), expires_within=within)  # fmt: skip
     if entry.remove:
-        found.known.append("the file says that it is to go")
-    elif held.link is None:
-        found.wrong.append("it was not made by pullkey")
-    elif behind.target is not None and behind.target.identity != entry.target.identity:
-        found.wrong.append(f"it is of {behind.target.label}, and the file says {entry.target.label}")
+        found.known.append("the file marks it for removal")
+    elif found.behind.differs:
+        found.wrong.append(found.behind.differs)
+    elif found.key is not None and found.key.supplied and (why := due_by(found.key, entry.rotate_after)):
+        found.wrong.append(why)  # nobody else replaces it
     return Listed(entry, found)
 
 
-def listing_lines(found: Sequence[Listed]) -> Iterator[str]:
-    """A line a target, and below it what is wrong."""
-    width = max((len(one.entry.name) for one in found), default=0)
-    for one in found:
-        key = one.standing.key if one.standing is not None else None
-        end = f"key {key.key_id}" + (f" until {key.ends:%Y-%m-%d}" if key.ends else "") if key else ""
-        yield f"{one.state:8} {one.entry.name:{width}}  {end}".rstrip()
-        yield from (f"         wrong: {text}" for text in one.wrong)
-        yield from (f"         not seen: {text}" for text in one.unseen)
+def listing_lines(
+    found: Sequence[Listed], *, width: int | None, style: Style, summary: bool = False
+) -> Iterator[str]:
+    """The columns of `pullkey list`, a line for each target, and below it what is wrong; in a summary only what is not well."""
+    rows = [_row(one) for one in found if not (summary and one.state in ("ok", "brought", "gone") and not one.left_over)]  # fmt: skip
+    if rows:
+        yield from as_table(rows, width=width, style=style)
     counts = Counter(one.state for one in found)
-    yield f"{len(found)} target{'s' * (len(found) != 1)}: {', '.join(f'{count} {word}' for word, count in sorted(counts.items()))}."  # fmt: skip
+    yield f"{len(found)} target{'s' * (len(found) != 1)}: {', '.join(f'{count} {state_word(word)}' for word, count in sorted(counts.items()))}."  # fmt: skip
 
 
-def listing_document(registries: Registries, found: Sequence[Listed], code: ExitCode) -> dict[str, Any]:
+def _row(one: Listed) -> Row:
+    remarks = [*(("wrong: ", text) for text in one.wrong), *(("not seen: ", text) for text in one.unseen)]
+    return Row(one.entry.name, one.entry.target.label, one.standing, one.state, remarks)
+
+
+def listing_document(
+    registries: Registries, found: Sequence[Listed], code: ExitCode, scope: ScopeOf
+) -> dict[str, Any]:
     """What `pullkey list -f` prints as JSON."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -100,10 +114,11 @@ def listing_document(registries: Registries, found: Sequence[Listed], code: Exit
             {
                 "name": one.entry.name,
                 "line": one.entry.place.line,
-                **about(one.entry),
+                **about(one.entry, scope(one.entry)),
                 "state": one.state.replace(" ", "-"),
                 "wrong": one.wrong,
                 "not_seen": one.unseen,
+                "left_over": left_over_document(one.left_over),
                 "credential": _credential(one.entry, one.standing) if one.standing is not None else None,
             }
             for one in found

@@ -8,21 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap import audit
-from bootstrap.akka import AkkaCli
+from bootstrap.akka import AkkaCli, AkkaScope
 from bootstrap.audit import Trail
 from bootstrap.behind import Behind
+from bootstrap.codes import Code
 from bootstrap.engine import Run
 from bootstrap.errors import Refused, UsageProblem
 from bootstrap.fleet.akka import AkkaDesk, DeskAkka
+from bootstrap.fleet.declared import SOURCES, Kind, own_fields
 from bootstrap.fleet.registries import Entry
 from bootstrap.fleet.turns import TurnDeadline
-from bootstrap.journal import Journal
+from bootstrap.journal import Journal, journal_of
 from bootstrap.offboarding import Offboarding, Wanted, part_with
 from bootstrap.outcome import AsPlanned, Wishes
 from bootstrap.proofs import Proofs
 from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session, Shared
 from bootstrap.reporter import Reporter
 from bootstrap.secret import Secret
+from bootstrap.waiting import surely
 
 
 @dataclass
@@ -58,6 +61,11 @@ class Office:
 
     def __post_init__(self) -> None:
         self.proofs = Proofs(self.state)
+        self._scopes: dict[AkkaScope, AkkaScope] = {}
+
+    def scope(self, entry: Entry) -> AkkaScope:
+        """The target's Akka project, with its owner and the user, once Akka was asked."""
+        return self._scopes.get(entry.scope, entry.scope)
 
     def akka(self, entry: Entry) -> AkkaCli:
         return DeskAkka(entry.scope, self.deadline, self.trace, desk=self.desk)
@@ -69,7 +77,7 @@ class Office:
             self.deadline, reporter.waiting, self.trace, ask_secret=asks(entry), shared=self.shared
         )
         if self.trail is not None:
-            context.audit = self.trail.of(context.run_id, about(entry))
+            context.audit = self.trail.of(context.run_id, about(entry, self.scope(entry)))
         return Opened(entry, entry.provider.open(entry.target, context), context, self.akka(entry), reporter)
 
     async def held(self, entry: Entry) -> HeldCredential | None:
@@ -82,7 +90,15 @@ class Office:
         problems = await akka.preflight()
         if problems:
             raise Refused(problems)
+        self._scopes[entry.scope] = await akka.scope_by_name()
         return await akka.credential(entry.secret_name)
+
+    async def held_surely(self, entry: Entry) -> HeldCredential | None:
+        """As `held`; a list that passes the credential over is not believed until it was read again."""
+        if (held := await self.held(entry)) is None:
+            akka = self.akka(entry).anew()
+            held = await surely(lambda: akka.credential(entry.secret_name))
+        return held
 
     def run(
         self,
@@ -123,24 +139,34 @@ class Office:
             wishes,
             proofs=self.proofs,
             held=held,
-            part_with=lambda held: part_with(held, opened.context, opened.akka, opened.reporter, self.proofs),
+            part_with=lambda held, *, look_only=False: part_with(
+                held, opened.context, opened.akka, opened.reporter, self.proofs, look_only=look_only
+            ),
         )
 
     def offboarding(self, entry: Entry, behind: Behind, wanted: Wanted) -> Offboarding:
         """What takes a target out of use; `behind` was found whole."""
         if behind.context is None:
-            raise AssertionError("what stands behind it was found")
+            raise AssertionError("its cloud resources were found")
         reporter, akka = self.reporter(entry), self.akka(entry)
         return Offboarding(behind, behind.context, akka, self.journal(entry, behind), reporter, self.proofs, wanted)  # fmt: skip
 
     def journal(self, entry: Entry, behind: Behind | None = None) -> Journal:
         target = behind.target if behind is not None and behind.target is not None else entry.target
-        return Journal(self.state, entry.scope.place(entry.secret_name), target.identity)
+        scope = self.scope(entry)
+        return journal_of(self.state, scope, entry.secret_name, target.identity)
 
 
-def about(entry: Entry) -> dict[str, Any]:
-    """Which target it is, for the audit trail and for programs."""
-    return audit.about(entry.provider.name, entry.target.label, entry.scope, entry.secret_name)
+def about(entry: Entry, scope: AkkaScope) -> dict[str, Any]:
+    """Which target it is, for the audit trail and for programs; `scope` as `Office.scope` has it."""
+    return audit.about(entry.provider.name, entry.target.label, scope, entry.secret_name)
+
+
+def source_names(entry: Entry) -> str:
+    """The fields of a target that may name the source of its secret: `token or login`."""
+    return " or ".join(
+        one.name for one in own_fields(entry.provider.name).values() if one.kind is Kind.SOURCE
+    )
 
 
 def asks(entry: Entry) -> Callable[[str], Awaitable[Secret | None]]:
@@ -148,7 +174,7 @@ def asks(entry: Entry) -> Callable[[str], Awaitable[Secret | None]]:
 
     async def ask(what: str) -> Secret | None:
         if not entry.sources:
-            raise UsageProblem(f"{what} is needed, and the file names no source of it", mend=f"Add it to the target in line {entry.place.line}: see docs/fleet.md.")  # fmt: skip
+            raise UsageProblem(f"{what} is needed, and the file names no source of it", fix=f"Name it in line {entry.place.line}, as {source_names(entry)}: {SOURCES}", code=Code.SECRET_SOURCE)  # fmt: skip
         return await entry.sources[0].read()
 
     return ask

@@ -5,24 +5,29 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bootstrap.addresses import ADDRESSES, refuse_login, refuse_login_in
 from bootstrap.akka import AkkaScope
+from bootstrap.codes import Code
+from bootstrap.credential import check_secret_name
 from bootstrap.durations import parse_duration
-from bootstrap.errors import PullkeyError, UsageProblem
+from bootstrap.errors import PullkeyError, UsageProblem, fix_fields
 from bootstrap.fleet.declared import Field, Kind, own_fields, provider_named, target_fields
 from bootstrap.fleet.document import Fault, NotReadable, Place, decoded, read
 from bootstrap.fleet.shape import Group, Shape, Value, shape_of
 from bootstrap.fleet.sources import Source
+from bootstrap.input_file import read_file
+from bootstrap.lifetime import check_lifetime
 from bootstrap.provider import Provider, Target
 
 _MOST_TOLD = 100
+_MOST_BYTES = 20_000_000
 _OPTION = re.compile(r"--([a-z][a-z-]*[a-z])")
-# What Kubernetes takes for a secret's name, which an Akka secret is (RFC 1123, a subdomain).
-_SECRET_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$")
+_NO_LOGIN_HERE = "A user name has a name of its own in the file, and a password is named by where it is (env:, file:, command:)"
 SOURCES = "sources"
 """Among the values of a provider's options: the keys of the secrets that have a source, and are read when they are needed."""
 
@@ -34,15 +39,25 @@ class Unfit(UsageProblem):
         lines: each as `FILE:LINE:COLUMN: what is wrong`, and what to do.
     """
 
+    code = Code.FILE_INVALID
+
     def __init__(self, name: str, faults: Sequence[Fault]) -> None:
         self.name = name
         self.faults = tuple(sorted(set(faults), key=lambda one: (one.place, one.what)))
         count = len(self.faults)
-        super().__init__(f"{name} has {count} mistake{'s' * (count != 1)}", mend="Nothing was changed.")
+        super().__init__(f"{name} has {count} mistake{'s' * (count != 1)}", fix="Nothing was changed.")
+
+    @property
+    def places(self) -> list[Mapping[str, Any]]:
+        """All of it for programs."""
+        return [
+            {"line": one.place.line, "column": one.place.column, "what": one.what, **fix_fields(one.fix)}
+            for one in self.faults
+        ]
 
     @property
     def lines(self) -> list[str]:
-        told = [f"{self.name}:{one}{f'. {one.mend}' if one.mend else ''}" for one in self.faults[:_MOST_TOLD]]
+        told = [f"{self.name}:{one}{f'. {one.fix}' if one.fix else ''}" for one in self.faults[:_MOST_TOLD]]
         rest = len(self.faults) - _MOST_TOLD
         return [*told, f"{self.name}: and {rest} more"] if rest > 0 else told
 
@@ -110,9 +125,9 @@ class Registries:
             if not found:
                 known = {label for one in self.entries for label in (one.name, one.secret_name)}
                 near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-                raise UsageProblem(f"{self.name} has no target {name!r}", mend=f"Did you mean {near[0]}?" if near else "See: pullkey list -f FILE")  # fmt: skip
+                raise UsageProblem(f"{self.name} has no target {name!r}", fix=f"Did you mean {near[0]}?" if near else "See: pullkey list -f FILE", code=Code.TARGET_UNKNOWN)  # fmt: skip
             if len(found) > 1:
-                raise UsageProblem(f"{name!r} is the name of {len(found)} targets of {self.name}", mend=f"Name one: {', '.join(one.name for one in found[:8])}")  # fmt: skip
+                raise UsageProblem(f"{name!r} is the name of {len(found)} targets of {self.name}", fix=f"Name one: {', '.join(one.name for one in found[:8])}", code=Code.TARGET_UNKNOWN)  # fmt: skip
             chosen += found
         return replace(self, entries=tuple(sorted(set(chosen), key=lambda one: one.number)))
 
@@ -128,9 +143,9 @@ def load(path: Path) -> Registries:
 
     name = "stdin" if str(path) == "-" else str(path)
     try:
-        data = sys.stdin.buffer.read(20_000_000) if name == "stdin" else path.read_bytes()
+        data = sys.stdin.buffer.read(_MOST_BYTES) if name == "stdin" else read_file(path, _MOST_BYTES)
     except OSError as error:
-        raise UsageProblem(f"{name} cannot be read: {error.strerror}", mend="Name a file of registries with -f; `pullkey import` writes one.") from None  # fmt: skip
+        raise UsageProblem(f"{name} cannot be read: {error.strerror}", fix="Name a file of registries with -f; `pullkey import` writes one.", code=Code.FILE_UNREADABLE) from None  # fmt: skip
     return parse(data, name, base=Path() if name == "stdin" else path.parent)
 
 
@@ -188,10 +203,12 @@ def _understood(shape: Shape, group: Group, number: int, base: Path, faults: lis
         **shape.defaults.values, **(of_provider.values if of_provider else {}), **group.values
     }  # fmt: skip
 
-    def wrong(what: str, mend: str = "", at: str = "") -> None:
+    def wrong(what: str, fix: str = "", at: str = "") -> None:
         place = read_values[at].place if at in read_values else group.place
-        faults.append(Fault(place, what, mend))
+        faults.append(Fault(place, what, fix))
 
+    if not all(_without_login(name, one.value, wrong) for name, one in read_values.items()):
+        return None
     fields, own = target_fields(group.provider), own_fields(group.provider)
     values = {one.key: _default(one) for one in own.values()}
     values |= {own[name].key: one.value for name, one in read_values.items() if name in own}
@@ -203,7 +220,7 @@ def _understood(shape: Shape, group: Group, number: int, base: Path, faults: lis
                 try:
                     sources.append(Source.parse(text, one.name, base))
                 except UsageProblem as error:
-                    wrong(error.what, error.mend, one.name)
+                    wrong(error.what, error.fix, one.name)
                 values.setdefault(SOURCES, []).append(one.key)
     values["image"] = _of(read_values, "image")
     provider = provider_named(group.provider)
@@ -212,15 +229,22 @@ def _understood(shape: Shape, group: Group, number: int, base: Path, faults: lis
     except PullkeyError as error:
         wrong(*_in_words_of_the_file(error, fields, read_values))
         return None
+    longest = _of(read_values, "max-expires-in")
+    try:
+        check_lifetime(target, longest if longest is not None else parse_duration(fields["max-expires-in"].default or "0"), given="expires-in" in read_values, option="")  # fmt: skip
+    except UsageProblem as error:
+        wrong(error.what, error.fix, "expires-in")
     rotate_after, keep_old = _of(read_values, "rotate-after"), _of(read_values, "keep-old")
     lasts = values.get("expires_in")
     if rotate_after == dt.timedelta():
-        wrong("rotate-after is 0, so the key would be replaced in every run", "Give it in days: 60d", "rotate-after")  # fmt: skip
+        wrong("rotate-after is 0, so the key would be replaced in every run", "Write it in days: 60d", "rotate-after")  # fmt: skip
     elif rotate_after is not None and lasts is not None and rotate_after >= lasts:
-        wrong(f"rotate-after ({rotate_after.days}d) is no shorter than expires-in ({lasts.days}d), so keys would end before they are replaced", "Give a shorter rotate-after", "rotate-after")  # fmt: skip
+        wrong(f"rotate-after ({rotate_after.days}d) is not shorter than expires-in ({lasts.days}d), so keys would end before they are replaced", "Set a shorter rotate-after", "rotate-after")  # fmt: skip
     secret_name = _of(read_values, "secret-name") or target.secret_name
-    if not _SECRET_NAME.match(secret_name):
-        wrong(f"secret-name: {secret_name!r} is no name of an Akka secret", "It is lower-case letters, digits, dashes and dots, and begins and ends with a letter or digit", "secret-name")  # fmt: skip
+    try:
+        check_secret_name(secret_name, where="secret-name")
+    except UsageProblem as error:
+        wrong(error.what, error.fix, "secret-name")
     scope = AkkaScope(*(_of(read_values, f"akka-{part}") or "" for part in ("project", "owner", "region", "context")))  # fmt: skip
     return Entry(
         number=number,
@@ -240,6 +264,19 @@ def _understood(shape: Shape, group: Group, number: int, base: Path, faults: lis
         keep_old=keep_old if keep_old is not None else parse_duration(fields["keep-old"].default or "0"),
         overlap=_of(read_values, "overlap") if "overlap" in read_values else parse_duration(fields["overlap"].default or "0"),
     )  # fmt: skip
+
+
+def _without_login(name: str, text: Any, wrong: Callable[[str, str, str], None]) -> bool:
+    """Whether a value has no user name or password in it; reported, and not shown, where it has."""
+    if not isinstance(text, str):
+        return True
+    address = name.replace("-", "_") in ADDRESSES
+    try:
+        (refuse_login if address else refuse_login_in)(text, name)
+    except UsageProblem as error:
+        wrong(error.what, f"Name the registry or image alone. {_NO_LOGIN_HERE}" if address else _NO_LOGIN_HERE, name)  # fmt: skip
+        return False
+    return True
 
 
 def _of(values: Mapping[str, Value], name: str) -> Any:
@@ -282,7 +319,7 @@ def _in_words_of_the_file(
 
     named = [by_option[option] for option in _OPTION.findall(error.what) if option in by_option]
     at = next((name for name in named if name in values), "")
-    return renamed(error.what), renamed(error.mend), at
+    return renamed(error.what), renamed(error.fix), at
 
 
 def _twice(entries: Sequence[Entry]) -> list[Fault]:
@@ -299,7 +336,7 @@ def _twice(entries: Sequence[Entry]) -> list[Fault]:
                 if same
                 else f"a target with the Akka secret {one.secret_name} stands"
             )
-            faults.append(Fault(one.place, f"{what} in line {first.place.line} already, for the same Akka project", "Leave one out" if same else "Give one of them another secret-name"))  # fmt: skip
+            faults.append(Fault(one.place, f"{what} in line {first.place.line} already, for the same Akka project", "Leave one out" if same else "Set another secret-name for one of them"))  # fmt: skip
     return faults
 
 

@@ -6,6 +6,7 @@ target of the file needs too is not taken back with one target: that would end t
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,6 +18,7 @@ from bootstrap.provider import RunContext, Session
 from bootstrap.runbook import as_bash, as_markdown, filled_in, quoted
 from bootstrap.steps import Done, Script, Sighting, Step
 from bootstrap.waiting import Deadline
+from bootstrap.words import one_line
 
 # What is of one target alone, though its commands may read the same: their values are known to the shell only.
 _OF_ONE = ("key", "handshake", "handoff")
@@ -72,11 +74,11 @@ def as_page(whole: Registries, chosen: Registries) -> str:
     parts = [
         f"# Runbooks of {whole.name}",
         "",
-        "The documented commands for each registry, with a check after each and what takes it back. Run those of one",
+        "The documented commands for each registry, with a check after each and the command that undoes it. Run those of one",
         "registry in one shell, and take a new shell for the next.",
         "",
         *(f"{number}. {entry.name}: {entry.target.label}" for number, (entry, _, _) in enumerate(books, 1)),
-        *(f"- {entry.name} is to go: `pullkey offboard -f {whole.name} --only {entry.name}`" for entry in chosen.entries if entry.remove),
+        *(f"- {entry.name} is marked for removal: `{shlex.join(['pullkey', 'offboard', '-f', whole.name, '--only', entry.name])}`" for entry in chosen.entries if entry.remove),
     ]  # fmt: skip
     for entry, session, steps in books:
         page = as_markdown(session, steps, label=f"{entry.target.label} ({entry.name})", level=2)
@@ -89,10 +91,10 @@ def as_script(whole: Registries, chosen: Registries) -> str:
     books = _books(whole, chosen)
     parts = [
         "#!/usr/bin/env bash",
-        f"# Makes the registries of {quoted(whole.name)} pullable for Akka; written by pullkey.",
+        f"# Makes the registries of {quoted(one_line(whole.name))} pullable for Akka; written by pullkey.",
         "#   bash THIS_FILE             does it",
-        "#   bash THIS_FILE undo        takes it back",
-        "#   bash THIS_FILE do NAME     does it for one of them; so does undo, with KEY_ID set to the key that is to go",
+        "#   bash THIS_FILE undo        undoes it",
+        "#   bash THIS_FILE do NAME     does it for one of them; so does undo, with KEY_ID set to the key to delete",
         "set -euo pipefail",
         'mode="${1:-do}" only="${2:-}" known="" failed=()',
         'case "$mode" in do | undo) ;; *) echo "Give do or undo, not $mode" >&2; exit 2 ;; esac',

@@ -20,6 +20,7 @@ from bootstrap.fleet.declared import (
     provider_names,
     target_fields,
 )
+from bootstrap.schema import schema_id
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 VERSION = 1
@@ -30,8 +31,9 @@ def registries_schema() -> dict[str, Any]:
     providers = list(provider_names())
     return {
         "$schema": _DRAFT,
+        "$id": schema_id("registries"),
         "title": "Registries that Akka is to pull from (pullkey)",
-        "description": "See `pullkey plan -f FILE`. No secret stands in it.",
+        "description": "See `pullkey plan -f FILE`. It holds no secret.",
         "type": "object",
         "properties": {
             "version": {"const": VERSION, "description": "Of this format."},

@@ -39,7 +39,7 @@ _ODD = re.compile(ODD)
 _DURATION = re.compile(DURATION)
 _SOURCE = re.compile(SOURCE)
 _FOR_TRUE, _FOR_FALSE = frozenset({"yes", "on", "y", "1"}), frozenset({"no", "off", "n", "0"})
-_NO_SECRET_HERE = f"No secret stands in this file: name where it is, as {SOURCES}"
+_NO_SECRET_HERE = f"This file holds no secrets: name where the secret is, as {SOURCES}"
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class _Reader:
     def __init__(self) -> None:
         self.faults: list[Fault] = []
 
-    def _wrong(self, place: Place, what: str, mend: str = "") -> None:
-        self.faults.append(Fault(place, what, mend))
+    def _wrong(self, place: Place, what: str, fix: str = "") -> None:
+        self.faults.append(Fault(place, what, fix))
 
     def file(self, root: Node) -> Shape:
         shape = Shape(Group(root.place), {}, [])
@@ -110,7 +110,7 @@ class _Reader:
     def _defaults(self, node: Node, shape: Shape) -> None:
         shape.defaults = Group(node.place)
         if not isinstance(node, Mapping):
-            self._wrong(node.place, f"defaults are names with values, and this is {node.kind}", "Leave `defaults:` out if there are none")  # fmt: skip
+            self._wrong(node.place, f"defaults are names with values, and this is {node.kind}", "Leave `defaults:` out if it is empty")  # fmt: skip
             return
         fields, providers = default_fields(), provider_names()
         for name, (place, value) in node.items.items():
@@ -144,7 +144,7 @@ class _Reader:
         if not node.items:
             self._wrong(node.place, "targets is an empty list")
         if len(node.items) > MOST_TARGETS:
-            self._wrong(node.place, f"there are {len(node.items)} targets, and {MOST_TARGETS} may stand in one file", "Split the file")  # fmt: skip
+            self._wrong(node.place, f"there are {len(node.items)} targets, and {MOST_TARGETS} fit into one file", "Split the file")  # fmt: skip
             return
         shape.targets = [self._target(one) for one in node.items]
 
@@ -184,12 +184,14 @@ class _Reader:
             self._unknown(place, name, tuple(known), "a target")
 
     def _unknown(self, place: Place, name: str, known: Sequence[str], where: str) -> None:
-        near = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.6)
-        if SECRET_NAMES.search(name) and not near:
-            self._wrong(place, f"{quoted(name)} is no name of {where}, and looks like that of a secret", _NO_SECRET_HERE)  # fmt: skip
+        secret = SECRET_NAMES.search(name)
+        # `token` is not meant for `token-host`, though it is near.
+        near = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.8 if secret else 0.6)  # fmt: skip
+        if secret and not near:
+            self._wrong(place, f"{quoted(name)} is not a name of {where}, and looks like that of a secret", _NO_SECRET_HERE)  # fmt: skip
             return
-        mend = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}"
-        self._wrong(place, f"{quoted(name)} is no name of {where}", mend)
+        fix = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}"
+        self._wrong(place, f"{quoted(name)} is not a name of {where}", fix)
 
     # -- values --------------------------------------------------------------------------------------------------
 
@@ -201,7 +203,7 @@ class _Reader:
 
     def _value(self, of: Field, node: Node) -> Any:
         if isinstance(node, Scalar) and node.value is None:
-            self._wrong(node.place, f"{of.name} has no value", "Give one, or leave the line out")
+            self._wrong(node.place, f"{of.name} has no value", "Set one, or leave the line out")
             return None
         match of.kind:
             case Kind.SWITCH:
@@ -220,8 +222,8 @@ class _Reader:
         if isinstance(value, bool):
             return value
         word = str(value).lower()
-        mend = "Write true" if word in _FOR_TRUE else "Write false" if word in _FOR_FALSE else ""
-        self._wrong(node.place, f"{of.name} is true or false, and this is {self._shown(node)}", mend)
+        fix = "Write true" if word in _FOR_TRUE else "Write false" if word in _FOR_FALSE else ""
+        self._wrong(node.place, f"{of.name} is true or false, and this is {self._shown(node)}", fix)
         return False
 
     def _choice(self, of: Field, node: Node) -> str:
@@ -244,7 +246,7 @@ class _Reader:
         value = node.value if isinstance(node, Scalar) else None
         # What is wrong here may be the secret itself, so it is never repeated.
         if not isinstance(value, str) or not _SOURCE.search(value):
-            self._wrong(node.place, f"{of.name} is no place for the {of.name} itself", _NO_SECRET_HERE)
+            self._wrong(node.place, f"{of.name} is not a place for the {of.name} itself", _NO_SECRET_HERE)
             return ""
         return self._text(of, node)
 
@@ -257,11 +259,11 @@ class _Reader:
         if _LOOKS_LIKE_A_SECRET.search(value):
             self._wrong(node.place, f"the value of {of.name} looks like a secret", _NO_SECRET_HERE)
         elif not value:
-            self._wrong(node.place, f"{of.name} has no value", "Give one, or leave the line out")
+            self._wrong(node.place, f"{of.name} has no value", "Set one, or leave the line out")
         elif len(value) > of.longest:
             self._wrong(node.place, f"{of.name} has {len(value)} characters, and {of.longest} are taken at most")  # fmt: skip
         elif _ODD.search(value):
-            self._wrong(node.place, f"{of.name} holds a line end or a character that cannot be seen", "Type it anew, in one line")  # fmt: skip
+            self._wrong(node.place, f"{of.name} holds a line end or a character that cannot be seen", "Type it again, in one line")  # fmt: skip
         elif value.startswith("-"):
             self._wrong(node.place, f"{of.name} begins with a dash", "Was its value left out?")
         return value
@@ -271,7 +273,7 @@ class _Reader:
         if not isinstance(node, Scalar) or node.value is None or isinstance(node.value, bool):
             return node.kind
         text = str(node.value)
-        if len(text) > 40 or _LOOKS_LIKE_A_SECRET.search(text):
+        if len(text) > 40 or "@" in text or _LOOKS_LIKE_A_SECRET.search(text):
             return node.kind
         return quoted(text)
 

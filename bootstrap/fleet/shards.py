@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from bootstrap.codes import Code
 from bootstrap.errors import UsageProblem
 from bootstrap.fleet.registries import Registries
 
@@ -34,7 +35,7 @@ class Shard:
         """
         match = _FORM.match(text)
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            raise UsageProblem(f"{where}: {text!r} is no part of a file", mend="Give it as I/N, from 1/N to N/N.")  # fmt: skip
+            raise UsageProblem(f"{where}: {text!r} is not a valid part of a file", fix="Write it as I/N, from 1/N to N/N.")  # fmt: skip
         return cls(int(match[1]), int(match[2]))
 
     @classmethod
@@ -48,9 +49,9 @@ class Shard:
         if not index:
             return None
         if not count:
-            raise UsageProblem(f"{INDEX} is set and {COUNT} is not, so it cannot be told which part of the file is this machine's", mend=f"Set {COUNT} to the Job's number of completions, or give --shard 1/1 for all.")  # fmt: skip
+            raise UsageProblem(f"{INDEX} is set and {COUNT} is not, so it is not known which part of the file is this machine's", fix=f"Set {COUNT} to the Job's number of completions, or pass --shard 1/1 for all.", code=Code.SETTING)  # fmt: skip
         if not (index.isascii() and index.isdigit() and len(index) < 5):
-            raise UsageProblem(f"{INDEX} is {index[:40]!r}, which is no number")
+            raise UsageProblem(f"{INDEX} is {index[:40]!r}, which is not a number", code=Code.SETTING)
         return cls.parse(f"{int(index) + 1}/{count}", where=f"{INDEX} and {COUNT}")
 
     def of(self, registries: Registries) -> Registries:

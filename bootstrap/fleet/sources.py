@@ -10,12 +10,16 @@ import asyncio
 import contextlib
 import os
 import shlex
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bootstrap.codes import Code
 from bootstrap.errors import UsageProblem
+from bootstrap.input_file import read_file
 from bootstrap.secret import Secret
+from bootstrap.words import as_typed
 
 _LIMIT = 65_536
 _taken: dict[str, Secret] = {}
@@ -58,13 +62,27 @@ class Source:
             try:
                 words = shlex.split(where)
             except ValueError as error:
-                raise UsageProblem(f"{field}: the command cannot be split into words ({str(error).lower()})") from None  # fmt: skip
+                raise UsageProblem(f"{field}: the command cannot be split into words ({str(error).lower()})", code=Code.SECRET_SOURCE) from None  # fmt: skip
             if not words:
-                raise UsageProblem(f"{field}: the command is empty")
+                raise UsageProblem(f"{field}: the command is empty", code=Code.SECRET_SOURCE)
         return cls(kind, where, field)
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.where}"
+
+    def missing(self) -> str:
+        """Why nothing can be read from it, as far as that shows without reading it; "" where it does not show."""
+        if self.kind == "env":
+            there = self.where in _taken or bool(os.environ.get(self.where))
+            return "" if there else f"{self.field}: env:{self.where} is not set, or empty"
+        if self.kind == "file":
+            return (
+                ""
+                if os.access(self.where, os.R_OK)
+                else f"{self.field}: file:{self.where} is not there, or cannot be read"
+            )
+        program = shlex.split(self.where)[0]
+        return "" if shutil.which(program) else f"{self.field}: command:{program} is not on the path"
 
     async def read(self) -> Secret:
         """The secret, without the line end that editors and programs add.
@@ -79,26 +97,26 @@ class Source:
                 text = await asyncio.to_thread(self._of_file)
             case _:
                 text = await self._of_command()
-        secret = text.rstrip("\r\n")
+        secret = as_typed(text)
         if not secret.strip():
             raise self._unusable("is not set, or empty" if self.kind == "env" else "gives nothing")
         if len(secret) > _LIMIT or "\0" in secret:
-            raise self._unusable("is no password: it is too long, or holds a zero character")
+            raise self._unusable("is not a password: it is too long, or holds a zero character")
         return Secret(secret)
 
     def _unusable(self, why: str) -> UsageProblem:
         # Of a command only the program: its arguments are the person's own business.
         shown = shlex.split(self.where)[0] if self.kind == "command" else self.where
-        return UsageProblem(f"{self.field}: {self.kind}:{shown} {why}", mend="Look at what `pullkey` is started with, and at the source in the file.")  # fmt: skip
+        return UsageProblem(f"{self.field}: {self.kind}:{shown} {why}", fix="Look at what `pullkey` is started with, and at the source in the file.", code=Code.SECRET_SOURCE)  # fmt: skip
 
     def _of_file(self) -> str:
         try:
-            with Path(self.where).open(encoding="utf-8") as file:
-                return file.read(_LIMIT + 1)
+            # In bytes, a character of UTF-8 takes four at most.
+            return read_file(Path(self.where), 4 * (_LIMIT + 1)).decode()
         except OSError as error:
             raise self._unusable(f"cannot be read ({error.strerror})") from None
         except UnicodeDecodeError:
-            raise self._unusable("is no text") from None
+            raise self._unusable("is not UTF-8 text") from None
 
     async def _of_command(self) -> str:
         """What a program prints; it is run without a shell, and what it says on stderr is not shown."""

@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from bootstrap.fleet.registries import Entry
-from bootstrap.waiting import Deadline
+from bootstrap.waiting import Deadline, Turn
 
-_END: ContextVar[float] = ContextVar("pullkey_end_of_turn")
+_TURN: ContextVar[Turn] = ContextVar("pullkey_turn")
+"""One object for all tasks of a turn, so that each sees it extended."""
 
 
 class TurnDeadline(Deadline):
@@ -25,11 +26,10 @@ class TurnDeadline(Deadline):
 
     def begin(self) -> None:
         """A target's turn begins, in this task and in those that it starts."""
-        _END.set(time.monotonic() + self.seconds)
+        _TURN.set(Turn(time.monotonic() + self.seconds))
 
-    @property
-    def left(self) -> float:
-        return max(0.0, _END.get(self._end) - time.monotonic())
+    def _now(self) -> Turn:
+        return _TURN.get(self._turn)
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,28 @@ class Bounds:
     akka: int = 8
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Why what several targets share could not be made.
+
+    Args:
+        step: which of the steps failed.
+        what: what went wrong, and for which target.
+        waited: whether the target's time was spent on it.
+    """
+
+    step: str
+    what: str
+    waited: bool
+
+
 @dataclass
 class _Lane:
     """One thing that several targets share and that the first of them may have to make."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     there: bool = False
+    failure: Failure | None = None
 
 
 class Turns:
@@ -69,19 +85,29 @@ class Turns:
         self._groups: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(bounds.group))
         self._lanes: dict[str, _Lane] = defaultdict(_Lane)
 
+    @property
+    def seconds(self) -> float:
+        """How long a turn may take."""
+        return self._deadline.seconds
+
     @contextlib.asynccontextmanager
     async def room(self, entry: Entry) -> AsyncIterator[None]:
         """A turn in which nothing is made."""
-        async with self._groups[entry.group], self._clouds[entry.provider.name]:
+        async with self._place(entry):
             self._deadline.begin()
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _place(self, entry: Entry) -> AsyncIterator[None]:
+        async with self._groups[entry.group], self._clouds[entry.provider.name]:
             yield
 
     @contextlib.asynccontextmanager
     async def making(self, entry: Entry) -> AsyncIterator[_Turn]:
         """A turn in which something may be made; whoever has it says in the end whether what others need is there."""
-        turn = _Turn()
-        async with contextlib.AsyncExitStack() as held:
-            alone = []
+        async with contextlib.AsyncExitStack() as held, contextlib.AsyncExitStack() as room:
+            alone = held.enter_context(contextlib.ExitStack())
+            lanes = []
             for name in (entry.target.who, f"registry {entry.target.identity}"):
                 lane = self._lanes[name]
                 if not lane.there:
@@ -89,12 +115,30 @@ class Turns:
                     if lane.there:
                         lane.lock.release()
                     else:
-                        held.callback(lane.lock.release)
-                        alone.append(lane)
-            async with self.room(entry):
-                yield turn
-            for lane in alone:
-                lane.there = turn.there
+                        alone.callback(lane.lock.release)
+                        lanes.append(lane)
+            failure = next((lane.failure for lane in lanes if lane.failure is not None), None)
+
+            async def pause(seconds: float) -> None:
+                """Whatever is shared is there by now, so the others go on meanwhile."""
+                for lane in lanes:
+                    lane.there = True
+                alone.close()
+                await room.aclose()
+                await asyncio.sleep(seconds)
+                await room.enter_async_context(self._place(entry))
+
+            turn = _Turn(failure, pause)
+            if failure is None:
+                await room.enter_async_context(self.room(entry))
+            yield turn
+            for lane in lanes:
+                lane.there = lane.there or turn.there
+            if turn.failed is not None:
+                whole = turn.failed.step == "identity" or turn.failed.waited
+                for lane in lanes:
+                    if whole or lane is not self._lanes[entry.target.who]:
+                        lane.failure = turn.failed
 
     @contextlib.asynccontextmanager
     async def removing(self, entry: Entry) -> AsyncIterator[None]:
@@ -105,4 +149,16 @@ class Turns:
 
 @dataclass
 class _Turn:
+    """One target's turn.
+
+    Attributes:
+        failure: why what it shares with others could not be made; it fails at once then.
+        pause: gives the turn to others for so many seconds.
+        there: whether what others need is there in the end.
+        failed: why not, where the others would fail in the same way.
+    """
+
+    failure: Failure | None
+    pause: Callable[[float], Awaitable[None]]
     there: bool = False
+    failed: Failure | None = None

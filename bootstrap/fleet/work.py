@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.behind import known
+from bootstrap.codes import Code
 from bootstrap.engine import Run
-from bootstrap.errors import ExitCode, LeftOver, PullkeyError, StepFailed
+from bootstrap.errors import ExitCode, KeyLimitReached, LeftOver, ProblemKind, PullkeyError, StepFailed
 from bootstrap.fleet.board import Board
+from bootstrap.fleet.key_room import KeyPlaces, fit_under_limits
 from bootstrap.fleet.look import Action, Looking, Planned
 from bootstrap.fleet.open import Office
 from bootstrap.fleet.registries import Entry, of_one_identity
-from bootstrap.fleet.turns import Turns
+from bootstrap.fleet.turns import Failure, Turns
 from bootstrap.offboarding import Offboarding, Wanted
-from bootstrap.recovery import strays
+from bootstrap.recovery import being_removed, strays
 from bootstrap.told import as_told
 
 _HOLDS_SECONDS = 300.0
@@ -29,7 +31,8 @@ class Ended:
     """What became of one target.
 
     Attributes:
-        result: `done`, `unchanged`, `failed`, `refused`, `interrupted` or `not begun`.
+        result: `done`, `unchanged`, `postponed`, `drift`, `failed`, `refused`, `interrupted` or `not begun`; `drift` where
+            it needs something that is not this command's to do, `postponed` where there is no place for its key yet.
     """
 
     planned: Planned
@@ -44,6 +47,7 @@ class Ended:
     notices: Sequence[str] = ()
     undone: Sequence[str] = ()
     left_over: Sequence[LeftOver] = ()
+    failed_at: str = ""
 
     @property
     def entry(self) -> Entry:
@@ -51,7 +55,8 @@ class Ended:
 
     @property
     def failed(self) -> bool:
-        return self.exit_code is not ExitCode.DONE
+        """Whether it is not as it was to be; what is left over beside it is another matter."""
+        return self.result not in ("done", "unchanged", "unneeded", "postponed", "drift")
 
 
 @dataclass
@@ -70,9 +75,12 @@ class Crew:
     keep_secret: bool = False
     changing: bool = field(default=False, init=False)
     _at_work: dict[int, Run | Offboarding] = field(default_factory=dict, init=False)
+    _places: KeyPlaces = field(default_factory=lambda: KeyPlaces([]), init=False)
     _stopped: bool = field(default=False, init=False)
 
     # -- as `bootstrap.cli.signals.Interruptible` ------------------------------------------------------------------
+
+    then = "rolling back each target at work"
 
     def interrupt(self) -> None:
         """Begin with no further target, and end those that are at work in order."""
@@ -89,8 +97,15 @@ class Crew:
 
     # -- looking -------------------------------------------------------------------------------------------------
 
-    async def plan(self, entries: Sequence[Entry]) -> list[Planned]:
-        """What is to be done for each, in the order of the file."""
+    async def plan(
+        self, entries: Sequence[Entry], chosen: Callable[[Sequence[Planned]], None] = lambda _: None
+    ) -> list[Planned]:
+        """What is to be done for each, in the order of the file.
+
+        Args:
+            entries: the targets.
+            chosen: leaves out what the command does not do, before the places for keys are given.
+        """
         self.board.begin("looking", len(entries))
 
         async def one(entry: Entry) -> Planned:
@@ -102,6 +117,8 @@ class Crew:
 
         with self.office.desk.looking():
             plan: list[Planned] = await each(entries, one)
+        chosen(plan)
+        fit_under_limits(plan)
         _note_what_goes_last(plan)
         _note_little_room(plan)
         return plan
@@ -118,6 +135,7 @@ class Crew:
             self.office.shared.forget()
         going = [one for one in plan if one.action.changes]
         self.board.begin("changing", len(going))
+        self._places = KeyPlaces(plan)
         ended = {one.entry.number: _without_work(one) for one in plan if not one.action.changes}
         for action in (self._make, self._remove):
             part = [one for one in going if (one.action is Action.REMOVE) == (action == self._remove)]
@@ -127,35 +145,61 @@ class Crew:
         return [ended[one.entry.number] for one in plan]
 
     async def _make(self, planned: Planned) -> Ended:
+        async with self._places.place(planned) as place:
+            if not place.there:
+                return self._told(_no_place(planned))
+            result = await self._made_in_turn(planned)
+            place.changed = result.changed and not result.failed
+            return result
+
+    async def _made_in_turn(self, planned: Planned) -> Ended:
         entry = planned.entry
         async with self.turns.making(entry) as turn:
-            result = await self._timed(planned, lambda: self._made(planned))
+            if turn.failure is not None and turn.failure.step in planned.steps and not self._stopped:
+                error = StepFailed(f"Not tried: {turn.failure.what}", fix=f"It shares this with others. To try it alone: --only {entry.name}", code=Code.NOT_TRIED)  # fmt: skip
+                return self._told(Ended(planned, "failed", ExitCode.FAILED, error=error))
+            result = await self._timed(planned, lambda: self._made(planned, turn.pause))
             turn.there = not result.failed
+            if result.failed and result.failed_at in ("identity", "grant") and result.error is not None:
+                waited = result.seconds >= self.turns.seconds / 2
+                turn.failed = Failure(result.failed_at, f"{entry.name}: {result.error.what}", waited)
             if result.failed:
                 # What it made is undone, so the next one looks anew.
                 self.office.shared.forget()
         return self._told(result)
 
-    async def _made(self, planned: Planned) -> Ended:
+    async def _made(self, planned: Planned, pause: Callable[[float], Awaitable[None]]) -> Ended:
         entry = planned.entry
         opened = self.office.opened(entry)
+        opened.context.sleep = pause
         opened.context.new_key = planned.action is Action.ROTATE and "key" in planned.steps
         held = known(planned.held) if _still_holds(planned.seen) else None
         run = self.office.run(opened, dry_run=False, as_planned=planned.as_planned, held=held)
         self._at_work[entry.number] = run
         outcome = await run.execute()
+        full = isinstance(outcome.error, KeyLimitReached) or (bool(outcome.problems) and all(one.kind is ProblemKind.LIMIT for one in outcome.problems))  # fmt: skip
+        if full and planned.action is Action.ROTATE and planned.place_comes and not outcome.left_over:
+            # Others have made keys since this was planned, or a list still shows one that is deleted.
+            return _no_place(planned)
+        waits = planned.postponed and outcome.result in ("done", "unchanged")
         return Ended(
             planned,
-            outcome.result,
+            "postponed" if waits else outcome.result,
             outcome.exit_code,
             outcome.changed,
             str(outcome.credential.get("key_id") or ""),
             outcome.proven,
-            "; ".join(f"{name}: {one.detail}" for name, one in outcome.steps.items() if one.result == "done"),
+            "; ".join(
+                [
+                    *(planned.reasons if waits else []),
+                    *(f"{name}: {one.detail}" for name, one in outcome.steps.items() if one.result == "done"),
+                ]
+            ),
             error=outcome.error or _of_problems(outcome.problems),
             notices=outcome.notices,
             undone=outcome.undone,
             left_over=outcome.left_over,
+            failed_at=next((name for name, one in outcome.steps.items() if one.result == "failed"), ""),
         )
 
     async def _remove(self, planned: Planned) -> Ended:
@@ -165,19 +209,26 @@ class Crew:
 
     async def _removed(self, planned: Planned) -> Ended:
         entry = planned.entry
-        held = await self.office.held(entry)
+        held = await self.office.held_surely(entry)
+        if held is None:
+            # Akka forgets it first; the journal says what is still to go.
+            held = being_removed(self.office.journal(entry).left_behind())
         if held is None:
             return Ended(planned, detail="it was gone already")
         if held.email != planned.email:
-            raise _Moved(f"Akka's {entry.secret_name} is another one than when this was planned", mend="Plan it again")  # fmt: skip
+            raise _Moved(f"Akka's {entry.secret_name} is another one than when this was planned", fix="Plan it again")  # fmt: skip
         behind = await self.looking.behind(entry, held)
         if behind.session is None or behind.context is None:
-            raise behind.error or StepFailed("What stands behind it could not be found")
+            raise behind.error or StepFailed(
+                "Its cloud resources could not be found", code=Code.CREDENTIAL_UNREADABLE
+            )
         if self.office.trail is not None:
             who = await behind.session.connect()
             from bootstrap.fleet.open import about
 
-            behind.context.audit = self.office.trail.of(behind.context.run_id, about(entry), who)
+            behind.context.audit = self.office.trail.of(
+                behind.context.run_id, about(entry, self.office.scope(entry)), who
+            )
         wanted = Wanted(yes=True, keep_identity=self.keep_identity, keep_secret=self.keep_secret, command=self.office.command)  # fmt: skip
         work = self.office.offboarding(entry, behind, wanted)
         self._at_work[entry.number] = work
@@ -266,25 +317,40 @@ def _note_little_room(plan: Sequence[Planned]) -> None:
         limit = sharing[0].target.key_limit
         if limit is not None and 2 * len(sharing) > limit.at_most:
             first = planned[sharing[0].number]
-            first.notices = [*first.notices, f"{len(sharing)} targets use {limit.whose}, which can have {limit.at_most} keys: they cannot all be rotated at once, as each then has two. Give some of them another {limit.another}"]  # fmt: skip
+            first.notices = [*first.notices, f"{len(sharing)} targets use {limit.whose}, which can have {limit.at_most} keys: they cannot all be rotated at once, as each then has two. What has no place is postponed; else give some of them another {limit.another}"]  # fmt: skip
 
 
 class _Moved(PullkeyError):
     """Somebody has changed it since it was planned."""
 
+    code = Code.PLAN_STALE
     exit_code = ExitCode.REFUSED
 
 
+def _no_place(planned: Planned) -> Ended:
+    """A rotation waits where a place becomes free by itself; anything else has failed."""
+    limit = planned.entry.target.key_limit
+    what = f"there is no room for another key: {limit.whose} can have {limit.at_most} keys" if limit else ""
+    if planned.action is Action.ROTATE and planned.place_comes:
+        return Ended(planned, "postponed", key_id=planned.key_id, detail=what)
+    return Ended(planned, "failed", ExitCode.FAILED, error=KeyLimitReached(what[:1].upper() + what[1:], fix="Run it again; it reads the keys again."))  # fmt: skip
+
+
 def _without_work(planned: Planned) -> Ended:
+    if planned.action is Action.POSTPONED:
+        return Ended(planned, "postponed", planned.exit_code, key_id=planned.key_id, detail="; ".join(planned.reasons), left_over=planned.left_over)  # fmt: skip
     if planned.action is Action.BLOCKED:
-        return Ended(planned, "refused", planned.exit_code or ExitCode.REFUSED, error=_of_problems(planned.problems))  # fmt: skip
+        return Ended(planned, "refused", planned.exit_code or ExitCode.REFUSED, error=_of_problems(planned.problems), left_over=planned.left_over)  # fmt: skip
+    if planned.exit_code is ExitCode.DRIFT:
+        return Ended(planned, "drift", ExitCode.DRIFT, key_id=planned.key_id, detail="; ".join(planned.reasons))  # fmt: skip
     return Ended(planned, key_id=planned.key_id)
 
 
 def _of_problems(problems: Sequence[Any]) -> PullkeyError | None:
     if not problems:
         return None
-    return PullkeyError("; ".join(one.what for one in problems), mend=next((one.mend for one in problems if one.mend), ""))  # fmt: skip
+    code = problems[0].code if len(problems) == 1 else Code.PREFLIGHT_FAILED
+    return PullkeyError("; ".join(one.what for one in problems), fix=next((one.fix for one in problems if one.fix), ""), code=code)  # fmt: skip
 
 
 async def each(items: Sequence[Any], work: Callable[[Any], Awaitable[Any]]) -> list[Any]:
@@ -296,16 +362,6 @@ async def each(items: Sequence[Any], work: Callable[[Any], Awaitable[Any]]) -> l
 
 async def _alone(work: Callable[[Any], Awaitable[Any]], item: Any) -> Any:
     return await work(item)
-
-
-def exit_code_of(codes: Sequence[ExitCode]) -> ExitCode:
-    """That of the one target, or of all where all ended alike; else that some failed."""
-    failed = [code for code in codes if code is not ExitCode.DONE]
-    if not failed:
-        return ExitCode.DONE
-    if ExitCode.INTERRUPTED in failed:
-        return ExitCode.INTERRUPTED
-    return failed[0] if len(codes) == 1 else ExitCode.SOME_FAILED
 
 
 def counted(actions: Sequence[str]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from bootstrap.durations import BY_YOU
 from bootstrap.page.markup import Markup, joined, tag
 from bootstrap.page.rows import ORDER, Row, rows_of
 from bootstrap.page.timeline import Span, axis, life
@@ -18,16 +19,16 @@ from bootstrap.page.timeline import Span, axis, life
 BEGINNING = "<!doctype html>\n<!-- Written by pullkey report. -->\n"
 """How every page of ours begins, so that no other file is taken for one."""
 _WORDS = {
-    "wrong": "wrong", "unseen": "not seen", "due": "due", "not-ours": "not ours", "brought": "brought", "gone": "gone", "ok": "ok",
+    "wrong": "wrong", "unseen": "not seen", "due": "due", "not-ours": "not ours", "brought": "user-supplied", "gone": "removed", "ok": "ok",
 }  # fmt: skip
 _MEANING = {
-    "wrong": "it cannot pull, or soon will not",
-    "unseen": "a part of it could not be seen",
-    "due": "good, and its key is due to be replaced",
-    "not-ours": "not made by pullkey, so nothing behind it is known",
-    "brought": "somebody brought the password, so only Akka's record is known",
-    "gone": "it is to go, and it has gone",
-    "ok": "all that there is to see is as it should be",
+    "wrong": "it cannot pull, or soon will not be able to be able to",
+    "unseen": "a part of it could not be checked",
+    "due": "valid, and its key is due for rotation",
+    "not-ours": "not created by pullkey, so its cloud resources are not known",
+    "brought": "a password that the user supplied: only Akka's record is known",
+    "gone": "marked for removal, and removed",
+    "ok": "everything that can be checked is in order",
 }
 
 
@@ -96,12 +97,28 @@ def _total(rows: Sequence[Row]) -> str:
 def _pressing(rows: Sequence[Row]) -> Markup:
     told = [row for row in rows if row.state in ("wrong", "unseen", "due")]
     if not told:
-        return _section("pressing", "What is wrong, or due", tag("p", "Nothing is wrong, and nothing is due." if rows else "Akka has no registry credentials here."))  # fmt: skip
-    return _section("pressing", "What is wrong, or due", tag("ul", *(_pressing_one(row) for row in told), class_="pressing"))  # fmt: skip
+        return _section("pressing", "Problems and due rotations", tag("p", _nothing(rows) if rows else "Akka has no registry credentials here."))  # fmt: skip
+    return _section("pressing", "Problems and due rotations", tag("ul", *(_pressing_one(row) for row in told), class_="pressing"))  # fmt: skip
+
+
+def _nothing(rows: Sequence[Row]) -> str:
+    """Said of what could be seen, and of nothing else."""
+    partly = sum(row.state in ("brought", "not-ours") for row in rows)
+    if not partly:
+        return "No problems, and no key is due."
+    seen = (
+        "Where everything could be checked, there are no problems and no key is due. "
+        if partly < len(rows)
+        else ""
+    )
+    return f"{seen}{partly} credential{'s' * (partly != 1)} could not be checked beyond Akka's record: user-supplied, or not created by pullkey."
 
 
 def _pressing_one(row: Row) -> Markup:
-    due = f"to be rotated: {row.due}" if row.due else None
+    by_you = row.due.startswith(BY_YOU)
+    due = row.due if by_you else f"to be rotated: {row.due}" if row.due else ""
+    if by_you and row.due in row.wrong:
+        due = ""
     reasons = [
         *(tag("li", one) for one in row.wrong),
         *([tag("li", due)] if due else []),
@@ -116,27 +133,27 @@ def _pressing_one(row: Row) -> Markup:
 def _time(rows: Sequence[Row], now: dt.datetime) -> Markup:
     known = sorted((row for row in rows if row.key is not None), key=lambda row: (row.next is None, row.next or now, row.name))  # fmt: skip
     if not known:
-        return _section("time", "Ends and rotations", tag("p", "No key's dates are known."))
+        return _section("time", "Expiry and rotation", tag("p", "No key's dates are known."))
     span = Span.over(known, now)
     legend = tag(
         "p",
-        tag("span", class_="mark key"), "a key's life  ", tag("span", class_="mark due"), "rotation due  ",
-        tag("span", class_="mark end"), "ends  ", tag("span", class_="mark now"), "the day of this page  ",
-        tag("span", class_="mark before"), "the key before it, not deleted yet",
+        tag("span", class_="mark key"), "key lifetime  ", tag("span", class_="mark due"), "rotation due  ",
+        tag("span", class_="mark end"), "expires  ", tag("span", class_="mark now"), "day of this page  ",
+        tag("span", class_="mark before"), "replaced key, not deleted yet",
         class_="legend",
     )  # fmt: skip
-    head = _head(("text", "Credential"), ("", axis(span)), ("text", "Rotation due"), ("text", "Ends"))
+    head = _head(("text", "Credential"), ("", axis(span)), ("text", "Rotation due"), ("text", "Expires"))
     body = [
         _line(
             row,
             tag("td", tag("a", row.name, href=f"#{_id(row)}"), data_label="Credential", role="cell"),
             tag("td", life(row, span), class_="life", role="cell"),
             _date("Rotation due", row.due_on, now),
-            _date("Ends", row.ends, now, none="never"),
+            _date("Expires", row.ends, now, none=row.expiry),
         )
         for row in known
     ]
-    return _section("time", "Ends and rotations", legend, _table("Ends and rotations, the next first", head, body, "times"))  # fmt: skip
+    return _section("time", "Expiry and rotation", legend, _table("Expiry and rotation, the next first", head, body, "times"))  # fmt: skip
 
 
 # -- all there is --------------------------------------------------------------------------------------------------
@@ -146,10 +163,10 @@ def _all(rows: Sequence[Row]) -> Markup:
     if not rows:
         return Markup()
     head = _head(
-        ("state", "State"), ("text", "Credential"), ("text", "Registry"), ("text", "Whose identity"),
-        ("text", "Which grant"), ("text", "Key"), ("text", "Made"), ("text", "Rotation due"), ("text", "Ends"),
+        ("state", "State"), ("text", "Credential"), ("text", "Registry"), ("text", "Identity"),
+        ("text", "Grant"), ("text", "Key"), ("text", "Created"), ("text", "Rotation due"), ("text", "Expires"),
     )  # fmt: skip
-    return _section("all", "What is registered where", _table("All credentials, what is wrong first", head, [_full(row) for row in rows], "all"), _meanings(rows))  # fmt: skip
+    return _section("all", "All credentials", _table("Credentials, problems first", head, [_full(row) for row in rows], "all"), _meanings(rows))  # fmt: skip
 
 
 def _full(row: Row) -> Markup:
@@ -159,19 +176,19 @@ def _full(row: Row) -> Markup:
         _cell("State", _state(row), key=row.urgency, more=row.notes),
         _cell("Credential", tag("b", row.name), key=row.name, more=[f"for {row.server}"] if row.server else []),
         _cell("Registry", row.registry, more=[row.provider]),
-        _cell("Whose identity", whose, more=[f"user {row.username}"] if row.username not in ("", whose) else []),
-        _cell("Which grant", grant),
+        _cell("Identity", whose, more=[f"user {row.username}"] if row.username not in ("", whose) else []),
+        _cell("Grant", grant),
         _cell("Key", tag("code", row.key_id) if row.key_id else "", key=row.key_id, more=list(_of_the_key(row))),
-        _date("Made", row.created),
+        _date("Created", row.created),
         _date("Rotation due", row.due_on),
-        _date("Ends", row.ends, none="never" if row.key is not None else ""),
+        _date("Expires", row.ends, none=row.expiry if row.key is not None else ""),
     ]  # fmt: skip
     return _line(row, *cells, id_=_id(row))
 
 
 def _of_the_key(row: Row) -> Iterator[str]:
     if row.key is not None and row.key.disabled:
-        yield "switched off"
+        yield "disabled"
     if row.last_pulled is not None:
         yield f"pulled {row.last_pulled:%Y-%m-%d}"
 

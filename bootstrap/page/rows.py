@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bootstrap.errors import LeftOver
+
 ORDER = ("wrong", "unseen", "due", "not-ours", "brought", "gone", "ok")
 """The states, what is most pressing first."""
 
@@ -42,6 +44,7 @@ class Row:
     right: str
     key_id: str
     key: Key | None
+    expiry: str
     replaced: Key | None
     due: str
     due_on: dt.datetime | None
@@ -75,7 +78,14 @@ def rows_of(document: Mapping[str, Any]) -> list[Row]:
     else:
         project = document["akka"]["project"]
         found = [_row({**one, "name": f"{project}/{one['name']}" if project else one["name"]}, one) for one in document["credentials"]]  # fmt: skip
+        found += [_left_over(one) for one in document.get("left_over", ())]
     return sorted(found, key=lambda row: (row.urgency, row.name))
+
+
+def _left_over(left: Mapping[str, Any]) -> Row:
+    """What an earlier run has left over of a credential that Akka does not list any more."""
+    target = {"name": left["what"], "state": "wrong", "provider": "", "registry": "", "not_seen": []}
+    return _row({**target, "wrong": [str(LeftOver(left["what"], left["command"]))]}, None)
 
 
 def _row(target: Mapping[str, Any], credential: Mapping[str, Any] | None) -> Row:
@@ -93,6 +103,7 @@ def _row(target: Mapping[str, Any], credential: Mapping[str, Any] | None) -> Row
         right=seen.get("right") or "",
         key_id=seen.get("key_id") or "",
         key=Key.of(seen.get("key")),
+        expiry=seen.get("expiry") or "",
         replaced=Key.of(seen.get("replaced_key")),
         due=seen.get("due") or "",
         due_on=_moment(seen.get("due_on")),

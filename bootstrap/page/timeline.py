@@ -93,10 +93,10 @@ def _bar(begin: float, end: float, *, top: int, height: int, kind: str) -> Marku
 
 def _in_words(row: Row) -> str:
     told = [
-        f"made {row.created:%Y-%m-%d}" if row.created else "",
+        f"created {row.created:%Y-%m-%d}" if row.created else "",
         f"rotation due {row.due_on:%Y-%m-%d}" if row.due_on else "",
-        f"ends {row.ends:%Y-%m-%d}" if row.ends else "without an end date",
-        "the key before it is still there" if row.replaced is not None else "",
+        f"expires {row.ends:%Y-%m-%d}" if row.ends else "without expiry",
+        "the replaced key still exists" if row.replaced is not None else "",
     ]
     return f"Key {row.key_id}: {', '.join(filter(None, told))}"
 

@@ -10,6 +10,8 @@ Facts are from the CLI reference and guides of akka-sdk for CLI 3.0.71. Not docu
 * `-o json` of a list is an array of objects with lower-case keys: `name`, `status`, `server`, `email`, `username`
   for credentials; `name`, `type`, `keys` for secrets; with `--all-regions` also `region` and `sync`.
 * Projects are shown in JSON as the server's message has them (platform-api, `projects.proto`), in snake case.
+* A service whose image is of a registry for which the project has no credential is `UpdateInProgress`, and its container
+  waits with the kubelet's `ImagePullBackOff`, as Kubernetes has it in JSON; any other is `Ready`.
 * A reference to a secret, in the project's registry configuration, is global or regional by itself.
 """
 
@@ -33,15 +35,29 @@ from typing import Any, Literal
 
 from aiohttp import web
 
+from bootstrap.akka_services import is_akka_registry
+from bootstrap.routing import host_of_image
 from bootstrap.sandbox.akka_cli import MARSHALLED, OLD_VERSION
 from bootstrap.sandbox.calls import RestApi
 from bootstrap.sandbox.host import Sandbox
+from bootstrap.server import host_of, same_registry
 
 VERSION = "3.0.71"
 DOCKER_TYPE = "docker"
 """The TYPE of a registry credential in `akka secrets list`; the real word is not documented."""
 
-Mode = Literal["current", "old", "hangs", "asks", "babbles", "notices", "half-done", "logged-out", "not-ok"]
+Mode = Literal[
+    "current",
+    "old",
+    "hangs",
+    "asks",
+    "babbles",
+    "notices",
+    "half-done",
+    "fails-after",
+    "logged-out",
+    "not-ok",
+]
 """How the CLI behaves:
 
 * `current`: as documented for 3.0.71.
@@ -52,6 +68,7 @@ Mode = Literal["current", "old", "hangs", "asks", "babbles", "notices", "half-do
 * `notices`: it prints a notice before what it should print.
 * `half-done`: `add-credentials` writes the secret, then may not change the project's registry configuration, as a
   service token might (whether it may is not documented).
+* `fails-after`: it does what it is asked to do, then ends with an error.
 * `logged-out`: nobody is logged in.
 * `not-ok`: `list-credentials` shows a STATUS that is not OK.
 """
@@ -73,6 +90,9 @@ _GRPC_CODES = {
     504: "DeadlineExceeded",
 }
 
+OWNER, LOGIN = "acme", "person@acme.example"
+"""Who owns the project `shop`, and who is logged in."""
+
 
 @dataclass(frozen=True)
 class AkkaCredential:
@@ -82,6 +102,21 @@ class AkkaCredential:
     username: str
     email: str
     password: str = field(repr=False)
+
+
+@dataclass
+class Listing:
+    """How `list-credentials` shows what Akka holds; may be changed at any time.
+
+    Nothing documents a limit of the e-mail field, or that the list is consistent with a write that was just answered.
+    """
+
+    email_length: int | None = None
+    """E-mail addresses are cut to this length."""
+    shows_email: bool = True
+    shows_user: bool = True
+    lag: float = 0.0
+    """Seconds after which a change is shown; `inf` for never. What was shown before is shown until then."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +139,17 @@ class _Entry:
 
     value: Any
     since: dt.datetime
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """One line of a list of credentials: in which region, what stands behind it, and what it shows."""
+
+    region: str
+    name: str
+    scope: str
+    entry: _Entry
+    row: Mapping[str, str]
 
 
 class _AkkaError(Exception):
@@ -195,6 +241,8 @@ class AkkaProject:
         self.id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"akka:{owner}/{name}"))
         self.secrets = _Scoped("secret")
         self.registries = _Scoped("registry credentials")
+        self.services: dict[str, str] = {}
+        """Their images, by name."""
 
     def put_credential(self, name: str, credential: AkkaCredential, now: dt.datetime) -> None:
         """What somebody else has already registered, as a global credential."""
@@ -239,6 +287,7 @@ class AkkaEmulator:
         mode: how the CLI behaves; may be changed at any time.
         mode_applies_to: the commands that a misbehaviour hits, as a shell pattern over the methods of the call log
             (`docker.add-credentials`, `docker.*`).
+        listing: how the list of credentials shows what Akka holds.
         service_token: the only value of AKKA_TOKEN that is accepted.
         cli: the path of the executable, once started.
     """
@@ -247,12 +296,17 @@ class AkkaEmulator:
 
     def __init__(self) -> None:
         self.projects = {
-            "shop": AkkaProject("shop", "acme", ("gcp-us-east1",), "Online shop"),
+            "shop": AkkaProject("shop", OWNER, ("gcp-us-east1",), "Online shop"),
             "billing": AkkaProject("billing", "acme", ("gcp-us-east1", "aws-us-east-2"), "Invoices"),
         }
         self.current_project = "shop"
+        self.unreadable: set[str] = set()
+        """The projects that are listed, and whose credentials this login may not see."""
         self._mode: Mode = "current"
         self._mode_applies_to = "*"
+        self.listing = Listing()
+        self._listed_before: dict[str, list[tuple[dt.datetime, list[_Listed]]]] = {}
+        """By project: when something was changed, and what was listed until then."""
         self.service_token = f"cst4.{secrets.token_hex(16)}"
         self.cli = Path()
         self._manner: Path | None = None
@@ -384,6 +438,10 @@ class AkkaEmulator:
             "projects.get": (self._get_project, False),
             "projects.regions.list": (self._list_regions, False),
             "projects.regions.set-primary": (self._set_primary, True),
+            "projects.export": (self._export, False),
+            "services.list": (self._list_services, False),
+            "services.get": (self._get_service, False),
+            "services.deploy": (self._deploy, True),
             "auth.current-login": (self._current_login, False),
             "config.get": (self._config_get, False),
             "config.list": (self._config_list, False),
@@ -407,13 +465,16 @@ class AkkaEmulator:
                     raise _AkkaError(404, f"context '{body['context']}' not found")
                 if not local:
                     self._authenticate(request, body["token"])
-                return web.json_response(
-                    handler(
-                        _Request(
-                            body["flags"], body["arguments"], body["project"] or self.current_project, body
-                        )
-                    )
+                asked = _Request(
+                    body["flags"], body["arguments"], body["project"] or self.current_project, body
                 )
+                method = request.path.removeprefix("/call/")
+                if self._methods()[method][1]:
+                    self._remember_listing(asked.project)
+                done = handler(asked)
+                if self._misbehaves("fails-after", method):
+                    raise _AkkaError(500, "the platform did not say what became of it")
+                return web.json_response(done)
             except _AkkaError as error:
                 return _render_error(error.status, "", str(error))
 
@@ -494,15 +555,43 @@ class AkkaEmulator:
         return {"message": f"Docker credentials '{name}' {'updated' if existed else 'created'}."}
 
     def _list_credentials(self, request: _Request) -> dict[str, Any]:
+        if self._project(request).name in self.unreadable:
+            raise _AkkaError(403, "permission denied")
         project, regions = self._views(request)
         rows = []
         for region in regions:
-            for name, scope, entry in project.registries.seen_from(region):
-                row = {"name": name, **self._credential_row(project, name, region)}
+            for one in self._listed(project):
+                if one.region != region:
+                    continue
+                row = {"name": one.name, **self._as_listed(one.row)}
                 if request.flags.get("all-regions"):
-                    row |= self._where(project, region, scope, entry)
+                    row |= self._where(project, region, one.scope, one.entry)
                 rows.append(row)
         return {"items": rows}
+
+    def _listed(self, project: AkkaProject) -> list[_Listed]:
+        """What the list shows: what there is, or what there was before the first change that is not shown yet."""
+        for when, before in self._listed_before.get(project.name, []):
+            if (self._sandbox.now() - when).total_seconds() < self.listing.lag:
+                return before
+        return self._held(project)
+
+    def _held(self, project: AkkaProject) -> list[_Listed]:
+        return [
+            _Listed(region, name, scope, entry, self._credential_row(project, name, region))
+            for region in project.regions
+            for name, scope, entry in project.registries.seen_from(region)
+        ]
+
+    def _remember_listing(self, wanted: str) -> None:
+        project = self._find_quietly(wanted)
+        if project is not None and self.listing.lag:
+            now = self._sandbox.now()
+            self._listed_before.setdefault(project.name, []).append((now, self._held(project)))
+
+    def _as_listed(self, row: Mapping[str, str]) -> dict[str, str]:
+        email = row["email"][: self.listing.email_length] if self.listing.shows_email else ""
+        return {**row, "email": email, "username": row["username"] if self.listing.shows_user else ""}
 
     def _credential_row(self, project: AkkaProject, name: str, region: str) -> dict[str, str]:
         """One line of `list-credentials`. Passwords are never shown."""
@@ -600,6 +689,56 @@ class AkkaEmulator:
     def _get_project(self, request: _Request) -> dict[str, Any]:
         return {"item": self._project(request).message()}
 
+    # -- akka services, and the descriptor of a project ------------------------------------------------------------
+
+    def _export(self, request: _Request) -> dict[str, Any]:
+        """The project descriptor (reference, "Project Descriptor"): one YAML document a resource."""
+        project = self._project(request)
+        documents = [
+            f"resource: Service\nresourceVersion: v1\nmetadata:\n  name: {name}\nspec:\n  image: {json.dumps(image)}\n"
+            for name, image in project.services.items()
+        ]
+        others = "resource: Observability\nresourceVersion: v1\nspec:\n  exporter:\n    kalixConsole: {}\n"
+        return {"item": "---\n".join([*documents, others]).rstrip()}
+
+    def _list_services(self, request: _Request) -> dict[str, Any]:
+        project = self._project(request)
+        rows = [self._service_row(project, name) for name in project.services]
+        return {"items": [{key: row[key] for key in ("name", "status", "image")} for row in rows]}
+
+    def _get_service(self, request: _Request) -> dict[str, Any]:
+        project, name = self._project(request), request.arguments[0]
+        if name not in project.services:
+            raise _AkkaError(404, f"service '{name}' not found")
+        return {"item": self._service_row(project, name)}
+
+    def _deploy(self, request: _Request) -> dict[str, Any]:
+        project, (name, image) = self._project(request), request.arguments
+        project.services[name] = image
+        return {"message": f"Service '{name}' was successfully deployed."}
+
+    def _service_row(self, project: AkkaProject, name: str) -> dict[str, Any]:
+        image = project.services[name]
+        failure = self._pull_failure(project, image)
+        state = (
+            {"waiting": {"reason": "ImagePullBackOff", "message": failure}} if failure else {"running": {}}
+        )
+        container = {"name": "user-function", "image": image, "ready": not failure, "state": state}
+        status = "UpdateInProgress" if failure else "Ready"
+        return {"name": name, "status": status, "image": image, "containerStatuses": [container]}
+
+    @staticmethod
+    def _pull_failure(project: AkkaProject, image: str) -> str:
+        """What a kubelet says that has no credential for the image's host; "" if it has one."""
+        host = host_of_image(image)
+        if is_akka_registry(host):
+            return ""
+        for _, _, entry in project.secrets.seen_from(project.primary):
+            credential = entry.value.credential()
+            if credential is not None and same_registry(host_of(credential.server), host or "docker.io"):
+                return ""
+        return f'Back-off pulling image "{image}": failed to authorize: failed to fetch anonymous token: 401 Unauthorized'
+
     def _list_regions(self, request: _Request) -> dict[str, Any]:
         return {"items": self._project(request).region_messages()}
 
@@ -611,7 +750,7 @@ class AkkaEmulator:
         return {"message": f"Primary region of project '{project.name}' is now '{region}'."}
 
     def _current_login(self, _: _Request) -> dict[str, Any]:
-        return {"item": {"context": "default", "name": "Sandbox Person", "email": "person@acme.example"}}
+        return {"item": {"context": "default", "name": "Sandbox Person", "email": LOGIN}}
 
     def _config(self) -> dict[str, str]:
         # The real CLI prints the long-lived token here, so the sandbox does as well: nothing may log it.

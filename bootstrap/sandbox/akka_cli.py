@@ -152,10 +152,23 @@ def _cell(value: Any) -> str:
     return ",".join(value) if isinstance(value, list) else str(value)
 
 
+def _regional(values: Values) -> Sequence[str]:
+    return ("REGION", "SYNC") if values.get("all-regions") else ()
+
+
+def _lists(answer: Answer, values: Values) -> bool:
+    """Whether an answer is a list: of a list command, or of one thing in all regions."""
+    return "items" in answer and bool("item" not in answer or values.get("all-regions"))
+
+
+def _items(answer: Answer, values: Values) -> Sequence[Mapping[str, Any]]:
+    rows: Sequence[Mapping[str, Any]] = answer["items"] if _lists(answer, values) else [answer["item"]]
+    return rows
+
+
 def _credentials(answer: Answer, values: Values) -> str:
     # Guide "Configure an external container registry"; the two last columns are an assumption.
-    regional = ("REGION", "SYNC") if values.get("all-regions") else ()
-    return _table(("NAME", "STATUS", "SERVER", "EMAIL", "USERNAME", *regional), answer["items"])
+    return _table(("NAME", "STATUS", "SERVER", "EMAIL", "USERNAME", *_regional(values)), answer["items"])
 
 
 def _old_credentials(answer: Answer, _: Values) -> str:
@@ -165,13 +178,7 @@ def _old_credentials(answer: Answer, _: Values) -> str:
 
 
 def _secrets(answer: Answer, values: Values) -> str:
-    regional = ("REGION", "SYNC") if values.get("all-regions") else ()
-    return _table(("NAME", "TYPE", "KEYS", *regional), answer["items"])
-
-
-def _secret(answer: Answer, values: Values) -> str:
-    items = answer["items"] if values.get("all-regions") else [answer["item"]]
-    return _secrets({"items": items}, values)
+    return _table(("NAME", "TYPE", "KEYS", *_regional(values)), _items(answer, values))
 
 
 def _projects(answer: Answer, _: Values) -> str:
@@ -211,6 +218,25 @@ def _regions(answer: Answer, _: Values) -> str:
         for region in answer["items"]
     ]
     return _table(("NAME", "PRIMARY"), rows)
+
+
+def _services(answer: Answer, _: Values) -> str:
+    return _table(("NAME", "STATUS", "IMAGE"), answer["items"])
+
+
+def _service(answer: Answer, _: Values) -> str:
+    item = answer["item"]
+    lines = [
+        f"Service:        {item['name']}",
+        f"Status:         {item['status']}",
+        f"Image:          {item['image']}",
+    ]
+    for one in item["containerStatuses"]:
+        waiting = one["state"].get("waiting")
+        lines += (
+            [f"Container:      {one['name']}: {waiting['reason']}: {waiting['message']}"] if waiting else []
+        )
+    return "\n".join(lines)
 
 
 def _login(answer: Answer, _: Values) -> str:
@@ -287,7 +313,7 @@ def _secret_types() -> dict[tuple[str, ...], Command]:
 _COMMON: dict[tuple[str, ...], Command] = {
     **_secret_types(),
     ("secrets", "list"): Command("secrets.list", _secrets, _READ, structured=True),
-    ("secrets", "get"): Command("secrets.get", _secret, _READ, ("SECRET_NAME",), structured=True),
+    ("secrets", "get"): Command("secrets.get", _secrets, _READ, ("SECRET_NAME",), structured=True),
     ("secrets", "delete"): Command("secrets.delete", _done, _READ, ("SECRET_NAME",)),
     ("projects", "list"): Command(
         "projects.list",
@@ -296,6 +322,11 @@ _COMMON: dict[tuple[str, ...], Command] = {
         structured=True,
     ),
     ("projects", "get"): Command("projects.get", _project, _PROJECT, ("[PROJECT]",), structured=True),
+    # Reference: "exports all services in the project as a multi-document YAML descriptor".
+    ("projects", "export"): Command("projects.export", _value, (*_PROJECT, _REGION)),
+    ("services", "list"): Command("services.list", _services, _READ, structured=True),
+    ("services", "get"): Command("services.get", _service, _READ, ("SERVICE",), structured=True),
+    ("services", "deploy"): Command("services.deploy", _done, _WRITE, ("SERVICE", "IMAGE")),
     ("projects", "regions", "list"): Command("projects.regions.list", _regions, _PROJECT, structured=True),
     ("projects", "regions", "set-primary"): Command(
         "projects.regions.set-primary", _done, _PROJECT, ("REGION",)
@@ -359,7 +390,7 @@ OLD_COMMANDS: dict[tuple[str, ...], Command] = {
     **_COMMON,
 }
 
-ALIASES = {"project": "projects", "secret": "secrets"}
+ALIASES = {"project": "projects", "secret": "secrets", "service": "services"}
 """Short forms that the guides use."""
 
 
@@ -643,8 +674,7 @@ def _secret_data(kind: str, values: Values) -> dict[str, str]:
 
 def _structured(answer: Answer, values: Values) -> Any:
     """What `-o json` shows: a list command's items, or the one item."""
-    wanted_all = "item" not in answer or values.get("all-regions")
-    return answer["items"] if wanted_all and "items" in answer else answer["item"]
+    return answer["items"] if _lists(answer, values) else answer["item"]
 
 
 def to_json(value: Any, *, line: str = "") -> str:

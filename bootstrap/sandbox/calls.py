@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,11 +16,14 @@ from typing import IO, Any, cast
 
 from aiohttp import web
 
+from bootstrap.output_file import open_to_append
 from bootstrap.sandbox.faults import Fault, FaultPlan
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 RenderError = Callable[[int, str, str], web.Response]
 """Makes (HTTP status, the cloud's error code or "", message) into that cloud's own error answer."""
+LoginOf = Callable[[str], str | None]
+"""Says which login a bearer token stands for; None for a token that it does not know."""
 _ENDLESS = "/endless-redirect"
 PADDING = 10_000_000
 """How long a `huge` answer is."""
@@ -39,6 +44,15 @@ class Call:
     fault: str = ""
 
 
+def open_call_log(path: Path) -> int:
+    """Open the file that `--log` names, to be appended to.
+
+    Raises:
+        UsageProblem: it cannot be written, or is another file.
+    """
+    return open_to_append(path, "--log", "a log of calls", b'{"time":"', mode=0o666)
+
+
 @dataclass
 class CallLog:
     """The calls of one sandbox, in memory and (with a path) as JSON lines."""
@@ -52,7 +66,7 @@ class CallLog:
         if self.path is None:
             return
         if self._file is None:
-            self._file = self.path.open("a", encoding="utf-8")
+            self._file = os.fdopen(open_call_log(self.path), "a", encoding="utf-8")
         self._file.write(json.dumps(asdict(call), separators=(",", ":")) + "\n")
         self._file.flush()
 
@@ -65,14 +79,29 @@ class CallLog:
 class CallGate:
     """Latency, faults and the log, the same for every API of every emulator."""
 
-    def __init__(self, *, latency: float, faults: FaultPlan, log: CallLog) -> None:
+    def __init__(self, *, latency: float, faults: FaultPlan, log: CallLog, clock: Callable[[], float] = time.time) -> None:  # fmt: skip
         self.latency = latency
         self.faults = faults
+        self.clock = clock
         self.log = log
         self._answers: dict[tuple[str, ...], list[Any]] = {}
+        self._logins: list[LoginOf] = []
+
+    def recognise(self, login_of: LoginOf) -> None:
+        """Let an emulator say which login a bearer token of its own stands for."""
+        self._logins.append(login_of)
+
+    def login(self, authorization: str) -> str:
+        """Who sends an `Authorization` header: the same for each token of a login, so for each process that has one."""
+        token = authorization.partition(" ")[2]
+        found = (login for login_of in self._logins if (login := login_of(token)) is not None)
+        return next(found, authorization)
 
     def lagging(self, question: tuple[str, ...], answer: Any, *, stale: bool) -> Any:
-        """What a replica says to a question whose answer now is `answer`: that, or what was said before it changed."""
+        """What a replica says to a question whose answer now is `answer`: that, or what was said before it changed.
+
+        `question` names who asks by `login`, since a lagging replica does not know which process that is.
+        """
         known = self._answers.setdefault(question, [])
         older = [one for one in known if one != answer][-1:]
         if stale and older:
@@ -92,7 +121,7 @@ class CallGate:
         """
         fault = self.faults.take(api, method)
         call = Call(
-            time=dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
+            time=dt.datetime.fromtimestamp(self.clock(), dt.UTC).isoformat(timespec="milliseconds"),
             api=api,
             method=method,
             resource=resource,
@@ -163,9 +192,7 @@ class RestApi:
             case None:
                 return await self._answered(request, handler, reads=reads, stale=False)
             case Fault(kind="status"):
-                response = self._render_error(
-                    fault.status, fault.code, "The sandbox was asked to fail this call."
-                )
+                response = self._render_error(fault.status, fault.code, fault.message)
                 if fault.retry_after is not None:
                     response.headers["Retry-After"] = f"{fault.retry_after:g}"
                 return response
@@ -205,7 +232,10 @@ class RestApi:
             return response
         kept = {name: response.headers[name] for name in _KEPT if name in response.headers}
         now = (response.status, response.body, tuple(kept.items()))
-        asked = (self._name, request.method, request.path_qs, request.headers.get("Authorization", ""))
+        login = self._gate.login(request.headers.get("Authorization", ""))
+        # A question may be in the body: which permissions are held, for one.
+        body = hashlib.sha256(await request.read()).hexdigest()
+        asked = (self._name, request.method, request.path_qs, body, login)
         said = self._gate.lagging(asked, now, stale=stale)
         if said == now:
             return response

@@ -17,6 +17,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from bootstrap.codes import Code
 from bootstrap.errors import UsageProblem
 from bootstrap.sandbox.images import MANIFEST_TYPE, Image, digest
 
@@ -45,7 +46,8 @@ class DistributionImages:
         if program is None:
             raise UsageProblem(
                 f"{_PROGRAM} is not installed",
-                mend=f"Install it (on Debian: apt install {_PROGRAM}), or use the built-in registry",
+                fix=f"Install it (on Debian: apt install {_PROGRAM}), or use the built-in registry",
+                code=Code.SANDBOX,
             )
         self._directory = Path(tempfile.mkdtemp(prefix="pullkey-registry-"))
         try:
@@ -106,6 +108,14 @@ class DistributionImages:
             listed = await answer.json()
         return sorted(listed["tags"] or [])
 
+    async def below(self, folder: str) -> list[str]:
+        """The names of the repositories below a folder, by the registry's own catalog."""
+        async with self._client.get("/v2/_catalog?n=1000") as answer:
+            answer.raise_for_status()
+            listed = await answer.json()
+        start = f"{_path(folder)}/"
+        return sorted(one.removeprefix(start) for one in listed["repositories"] if one.startswith(start))
+
     @property
     def _client(self) -> aiohttp.ClientSession:
         if self._http is None:
@@ -161,7 +171,9 @@ class DistributionImages:
         except TimeoutError:
             pass
         said = (directory / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise UsageProblem(f"{_PROGRAM} did not start: {said[-1] if said else 'it said nothing'}")
+        raise UsageProblem(
+            f"{_PROGRAM} did not start: {said[-1] if said else 'it said nothing'}", code=Code.SANDBOX
+        )
 
     async def _answers(self) -> bool:
         try:

@@ -6,7 +6,7 @@ A fault is written `PATTERN[#NUMBER]=ACTION[*TIMES]`:
   `iam.CreateServiceAccountKey`, `graph.*`.
 * `NUMBER` is the first of the matching calls that it hits, counted from when it was asked for (1 unless told).
 * `ACTION` is an HTTP status (`503`; with `;retry-after=7` it carries that header, with `;code=NAME` the cloud's own
-  error code), or one of:
+  error code, with `;message=TEXT` its words, URL-quoted), or one of:
 
   - `reset`: the connection is closed before anything was done
   - `lost`: it is done, and the connection is closed before the answer
@@ -38,6 +38,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, cast
+from urllib.parse import unquote
 
 Kind = Literal[
     "status", "reset", "lost", "hang", "hang-after", "cut", "malformed", "empty", "types", "unknown", "huge", "charset",
@@ -65,6 +66,7 @@ class Fault:
     kind: Kind
     status: int = 0
     code: str = ""
+    message: str = "The sandbox was asked to fail this call."
     retry_after: float | None = None
     seconds: float = 0.0
     times: float = 1
@@ -106,11 +108,13 @@ class Fault:
                 fault.retry_after = _number(value, spec)
             elif name == "code":
                 fault.code = value
+            elif name == "message":
+                fault.message = unquote(value)
             elif name == "chance":
                 fault.chance = _number(value, spec)
             else:
                 raise FaultSyntaxError(
-                    f"{spec!r}: {name!r} is not an option of a fault; retry-after, code and chance are"
+                    f"{spec!r}: {name!r} is not an option of a fault; retry-after, code, message and chance are"
                 )
         return fault
 

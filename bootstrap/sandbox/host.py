@@ -12,22 +12,23 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
 from bootstrap.sandbox.calls import CallGate, CallLog
 from bootstrap.sandbox.faults import FaultPlan
 from bootstrap.sandbox.images import BuiltInImages, ImageStore
+from bootstrap.sandbox.replicas import Consistency, Replicas, Sort
 from bootstrap.sandbox.tls import CertificateAuthority
 
-LOOPBACK = "127.0.0.1"
+__all__ = ["LOOPBACK", "Emulator", "Sandbox", "SandboxSettings", "Sort", "Visible"]
 
-Sort = Literal["identity", "grant", "key", "other"]
-"""What a change is of, as far as clouds take their time over it."""
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,16 @@ class SandboxSettings:
     log: Path | None = None
     spreading: Collection[Sort] = ()
     """What takes that long; all of it unless told."""
+    consistency: Consistency = "strict"
+    """How replicas differ meanwhile; see `bootstrap.sandbox.replicas`."""
+    seed: int = 0
+    """Of the dice of `consistency="real"`."""
 
 
 class Visible(Protocol):
-    """`Sandbox.visible`, for whoever need know no more of it."""
+    """`Sandbox.visible` or `Sandbox.shows`, for whoever need know no more of it."""
 
-    def __call__(self, since: dt.datetime, sort: Sort = "other") -> bool: ...
+    def __call__(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool: ...
 
 
 class Emulator(Protocol):
@@ -64,38 +69,59 @@ class Emulator(Protocol):
 
 @dataclass
 class Sandbox:
-    """One run of the embedded clouds."""
+    """One run of the embedded clouds.
+
+    Args:
+        settings: latency, propagation, faults, log.
+        images: where the images are served from.
+        clock: the machine's time, in seconds since the epoch.
+    """
 
     settings: SandboxSettings = field(default_factory=SandboxSettings)
     images: ImageStore = field(default_factory=BuiltInImages)
+    clock: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
         # A fault that cannot be read must fail before anything is started.
         self.faults = FaultPlan.parse(self.settings.faults)
         self.log = CallLog(self.settings.log)
-        self.gate = CallGate(latency=self.settings.latency, faults=self.faults, log=self.log)
+        self.gate = CallGate(
+            latency=self.settings.latency, faults=self.faults, log=self.log, clock=self._machine_time
+        )
         self.directory = Path(tempfile.mkdtemp(prefix="pullkey-sandbox-"))
         self.authority = CertificateAuthority(self.directory)
         self.emulators: dict[str, Emulator] = {}
         self.environment: dict[str, str] = {}
         self._runners: list[web.AppRunner] = []
         self._ahead = dt.timedelta()
+        self.replicas = Replicas(
+            self.now,
+            consistency=self.settings.consistency,
+            lag=self.settings.propagation,
+            spreading=self.settings.spreading,
+            seed=self.settings.seed,
+        )
 
     # -- time ----------------------------------------------------------------------------------------------------
 
     def now(self) -> dt.datetime:
         """The sandbox's time: the machine's, plus what a test has moved it ahead."""
-        return dt.datetime.now(dt.UTC) + self._ahead
+        return dt.datetime.fromtimestamp(self.clock(), dt.UTC) + self._ahead
+
+    def _machine_time(self) -> float:
+        return self.clock()
 
     def advance(self, by: dt.timedelta) -> None:
         """Move the sandbox's clock ahead, so that keys expire and what was made becomes visible."""
         self._ahead += by
 
-    def visible(self, since: dt.datetime, sort: Sort = "other") -> bool:
-        """Whether a change made at `since` has reached every replica (`--propagation`)."""
-        if self.settings.spreading and sort not in self.settings.spreading:
-            return True
-        return self.now() - since >= dt.timedelta(seconds=self.settings.propagation)
+    def visible(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool:
+        """Whether a change made at `since` counts where this is decided (`--propagation`, `--consistency`)."""
+        return self.replicas.knows(since, sort, subject)
+
+    def shows(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool:
+        """Whether a read shows a change made at `since`: always, but of replicas as real ones are."""
+        return self.replicas.shows(since, sort, subject)
 
     # -- serving -------------------------------------------------------------------------------------------------
 

@@ -86,6 +86,10 @@ class ImageStore(Protocol):
         """The tags of a repository, or None if there is no such repository."""
         ...
 
+    async def below(self, folder: str) -> list[str]:
+        """The names of the repositories below `HOST/PATH/`, without that."""
+        ...
+
 
 def registry_error(status: int, code: str, message: str) -> web.Response:
     """An error in the form of the Distribution specification, "Error codes"."""
@@ -109,6 +113,9 @@ class BuiltInImages:
 
     async def tags(self, name: str) -> list[str] | None:
         return sorted(self._images[name]) if name in self._images else None
+
+    async def below(self, folder: str) -> list[str]:
+        return sorted(one.removeprefix(f"{folder}/") for one in self._images if one.startswith(f"{folder}/"))
 
     async def manifest(self, name: str, reference: str, *, head: bool) -> web.Response:
         if name not in self._images:

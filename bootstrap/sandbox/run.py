@@ -12,22 +12,40 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from bootstrap import plugins
+from bootstrap.codes import Code
 from bootstrap.errors import UsageProblem
 from bootstrap.sandbox.akka import AkkaEmulator
 from bootstrap.sandbox.faults import FaultSyntaxError
 from bootstrap.sandbox.host import Emulator, Sandbox, SandboxSettings
 from bootstrap.sandbox.images import BuiltInImages, ImageStore
+from bootstrap.sandbox.replicas import CONSISTENCIES, Consistency
 
 _LEADS_ELSEWHERE = ("AKKA_", "ARM_", "AZURE_", "CLOUDSDK_", "GCE_METADATA_", "GCLOUD_", "GOOGLE_", "IDENTITY_", "MSI_", "PULLKEY_")  # fmt: skip
 """A person's own variables that name a real account, project or endpoint."""
 _HARMLESS = frozenset(
     {"AKKA_DISABLE_PROMPTS", "PULLKEY_OUTPUT", "PULLKEY_TIMEOUT", "PULLKEY_VERBOSE", "PULLKEY_YES"}
 )
+_SERVICES = ("cart", "mail", "checkout", "stock", "press")
 _PROXIES = frozenset(
     {"ALL_PROXY", "FTP_PROXY", "GRPC_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_GRPC_PROXY", "NO_PROXY"}
 )
 # The system's own proxy settings (as on macOS) are asked where no variable is set.
 _NO_PROXY = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+
+
+def consistency_of(environment: Mapping[str, str]) -> Consistency:
+    """The kind of consistency that `PULLKEY_CONSISTENCY` asks for.
+
+    Raises:
+        UsageProblem: it names another.
+    """
+    asked = environment.get("PULLKEY_CONSISTENCY", "strict")
+    for known in CONSISTENCIES:
+        if asked == known:
+            return known
+    raise UsageProblem(
+        f"PULLKEY_CONSISTENCY is {asked!r}; it must be one of: {', '.join(CONSISTENCIES)}", code=Code.SANDBOX
+    )
 
 
 def emulator_factories() -> dict[str, Callable[[], Emulator]]:
@@ -120,9 +138,10 @@ async def _in_sandbox(
     try:
         sandbox = Sandbox(settings, images or BuiltInImages())
     except FaultSyntaxError as error:
-        raise UsageProblem(str(error)) from None
+        raise UsageProblem(str(error), code=Code.SANDBOX) from None
     try:
         environment = await sandbox.start(emulator_factories())
+        deploy_services(sandbox, environment)
         return await body(environment, signals)
     except asyncio.CancelledError:
         if not signals.received:
@@ -132,6 +151,19 @@ async def _in_sandbox(
         # A second Ctrl-C must not leave half of it behind.
         signals.act = _ignore
         await sandbox.stop()
+
+
+def deploy_services(sandbox: Sandbox, environment: Mapping[str, str]) -> None:
+    """Let Akka run one service for each registry of the sandbox, of the image that its provider is set to."""
+    akka = sandbox.emulators.get("akka")
+    if not isinstance(akka, AkkaEmulator):
+        return
+    services = akka.projects[akka.current_project].services
+    for provider, service in zip(plugins.names(), _SERVICES, strict=False):
+        prefix = f"PULLKEY_{provider.upper().replace('-', '_')}"
+        images = (environment.get(f"{prefix}_{option}") for option in ("IMAGE", "SERVER", "REGISTRY"))
+        if image := next(filter(None, images), None):
+            services[service] = image
 
 
 def _ignore(_: signal.Signals) -> None:
@@ -144,7 +176,9 @@ def _check_log(path: Path | None) -> None:
         try:
             path.open("a", encoding="utf-8").close()
         except OSError as error:
-            raise UsageProblem(f"The log {str(path)!r} cannot be written: {error.strerror}") from None
+            raise UsageProblem(
+                f"The log {str(path)!r} cannot be written: {error.strerror}", code=Code.SANDBOX
+            ) from None
 
 
 async def _command(argv: Sequence[str], environment: Mapping[str, str], signals: _Signals) -> int:

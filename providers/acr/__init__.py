@@ -6,7 +6,7 @@ What a run makes, by default:
 * `AcrPull` for it on the registry (`Container Registry Repository Reader` where the registry is in ABAC mode)
 * one client secret of it, which is handed to Akka as the password; the user name is the application (client) id
 
-With `--auth-kind token`, which needs no right in the directory, it is a token of the registry itself with a scope map
+With `--auth-kind token`, which needs no permission in the directory, it is a token of the registry itself with a scope map
 for the repositories that were named, and one of the token's two passwords.
 """
 
@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.provider import Check, HeldCredential, Option, RunContext, Session
+from bootstrap.provider import Check, HeldCredential, Missing, Option, RunContext, Session
+from bootstrap.reference import parse_reference
 from providers.acr.target import (
     APPS,
     AUTH_KINDS,
@@ -48,23 +49,50 @@ class AcrProvider:
     options = (
         Option("--registry", "The registry: its name, login server or resource id, or a whole image reference.", metavar="NAME|IMAGE"),
         Option("--subscription", "Its subscription, by id or name; else all that the login sees are searched.", metavar="ID|NAME", login=True),
-        Option("--auth-kind", "Who pulls: a service principal of the directory, or a token of the registry, which needs no right in the directory.", choices=AUTH_KINDS, default="principal"),
+        Option("--auth-kind", "Who pulls: a service principal of the directory, or a token of the registry, which needs no permission in the directory.", choices=AUTH_KINDS, default="principal"),
         Option("--repository", "What a token may pull, separated by commas; else the repository of the image.", metavar="NAME,..."),
         Option("--app-name", "Who pulls: the name of the application (or what that of the token begins with), created where it is missing.", default=DEFAULT_APP, metavar="NAME"),
         Option("--app", "One application for all registries, or one for each, called after it.", choices=APPS, default=SHARED),
-        Option("--app-id", "Who pulls: the client id of an application that somebody made; it gets a secret and the role only.", metavar="ID"),
-        Option("--skip-grant", "Grant nothing: somebody else has granted, or will.", kind="switch"),
-        Option("--expires-in", "How long the secret is to live.", kind="duration", default="365d", metavar="TIME"),
-        Option("--cloud", "Which Azure; else told by the login server, or public.", choices=tuple(SUFFIXES), login=True),
+        Option("--app-id", "Who pulls: the client id of an existing application; only a secret and the role are added to it.", metavar="ID"),
+        Option("--skip-grant", "Grant nothing: the role is granted elsewhere.", kind="switch"),
+        Option("--expires-in", "How long until the secret expires.", kind="duration", default="365d", metavar="TIME"),
+        Option("--cloud", "Which Azure cloud; default: that of the login server, or public.", choices=tuple(SUFFIXES), login=True),
         Option("--auth", f"Which login to use: {', '.join(LOGINS)}; `default` tries them in the Azure SDK's order.", choices=LOGINS, default="default", metavar="LOGIN", login=True),
         Option("--tenant", "The directory to log in to, where the login has several.", metavar="ID|DOMAIN", login=True),
     )  # fmt: skip
+
+    def missing(self, values: Mapping[str, Any]) -> Missing | None:
+        if not values.get("registry"):
+            from providers.acr.registry_list import registries
+
+            return Missing(
+                "--registry",
+                "Registry (name, login server or image)",
+                lambda context: registries(context, values),
+            )
+        if values.get("auth_kind") == "token" and not (
+            values.get("repository") or values.get("image") or "/" in values["registry"].strip("/")
+        ):
+            return Missing("--repository", "Repositories that the token may pull, separated by commas")
+        return None
 
     def target(self, values: Mapping[str, Any]) -> AcrTarget:
         return AcrTarget.parse(values)
 
     def recognises(self, held: HeldCredential) -> bool:
         return is_azure(held.server)
+
+    def claims(self, host: str) -> bool:
+        return is_azure(host)
+
+    def options_of_image(self, image: str) -> Mapping[str, str]:
+        return {"registry": image, **({"image": image} if parse_reference(image, where="IMAGE").path else {})}
+
+    def place_of_image(self, image: str) -> str:
+        return parse_reference(image, where="IMAGE").host
+
+    def covers(self, target: AcrTarget, image: str) -> bool:
+        return target.auth_kind != "token" or parse_reference(image, where="IMAGE").path in target.repositories  # fmt: skip
 
     async def locate(self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> AcrTarget:
         from providers.acr.locate import located
@@ -73,6 +101,11 @@ class AcrProvider:
 
     def options_of(self, held: HeldCredential, target: AcrTarget | None) -> Mapping[str, str | bool]:
         return options_of(held, target)
+
+    def login_at_a_glance(self) -> tuple[str, str] | None:
+        from providers.acr.login_files import at_a_glance
+
+        return "Azure login", at_a_glance()
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         from providers.acr.checkup import checks

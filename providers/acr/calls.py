@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
+from bootstrap.codes import Code
 from bootstrap.errors import PullkeyError, StepFailed
 from bootstrap.refusal import HttpRefused
 from bootstrap.words import one_line
 
 T = TypeVar("T")
-INSTALL = 'pipx install --force "pullkey[acr]"  (or: uv tool install "pullkey[acr]", or: pip install "pullkey[acr]")'
+LOG_IN = "Log in again: az login (with --auth, check the login that it names)"
 
 
 class NoLogin(PullkeyError):
     """There is no usable Azure login."""
 
+    code = Code.LOGIN_MISSING
+
 
 class CallRefused(HttpRefused):
     """A call that Azure refused, or did not answer; `code` is Azure's name of the error, as `AuthorizationFailed`."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        retry_after: float | None = None,
+        *,
+        without_token: bool = False,
+    ) -> None:
         super().__init__(status, message, code)
+        self.retry_after = retry_after
+        self.without_token = without_token
+        """Whether there was no token to send, as the login itself has failed."""
 
     @property
     def forbidden(self) -> bool:
-        return self.status in (401, 403)
+        return self.status == 403
+
+    @property
+    def unauthenticated(self) -> bool:
+        """The token itself was refused, also after a new one was fetched: nothing is known of permissions."""
+        return self.status == 401
 
     @property
     def said(self) -> str:
@@ -41,9 +62,42 @@ def is_page(headers: Mapping[str, str]) -> bool:
     return headers.get("Content-Type", "").lower().startswith("text/html")
 
 
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that an answer asks to be left alone; None if it does not say (RFC 9110, 10.2.3)."""
+    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0) if text else None
+    except ValueError:
+        return None
+
+
 def refused(error: CallRefused, doing: str) -> StepFailed:
-    """An Azure error as a sentence."""
-    return StepFailed(f"Azure refused to {doing}: {error.said}")
+    """An Azure error as a sentence: no answer, a busy service and a refused token are not refusals of the call."""
+    if error.status == 429:
+        when = f"after {error.retry_after:.0f} s" if error.retry_after else "later"
+        return StepFailed(f"Azure limits the rate of calls, so it could not {doing}: {error.said}", fix=f"Run it again {when}, or with fewer targets at once.", code=error.problem_code)  # fmt: skip
+    if error.unanswered:
+        return StepFailed(f"Azure did not answer the request to {doing}: {error.said}", fix="Run it again in a few minutes.", code=error.problem_code)  # fmt: skip
+    if error.unauthenticated:
+        return StepFailed(f"Azure does not accept this login, so it could not {doing}: {error.said}", fix=LOG_IN, code=error.problem_code)  # fmt: skip
+    return StepFailed(f"Azure refused to {doing}: {error.said}", fix=_missing_right(error) if error.forbidden else "", code=error.problem_code)  # fmt: skip
+
+
+# Resource Manager's text of an `AuthorizationFailed`.
+_ACTION = re.compile(r"perform action '([^']+)' over scope '([^']+)'")
+_HANDOVER = "or add --handover steps.sh, for an administrator"
+
+
+def _missing_right(error: CallRefused) -> str:
+    """Which right a refused call takes, as far as the answer tells."""
+    named = _ACTION.search(error.message)
+    if named is not None:
+        return f"Have {named[1]} granted on {named[2].rpartition('/')[2] or named[2]}, {_HANDOVER}"
+    if error.code == "Authorization_RequestDenied":
+        return f"It takes Application.ReadWrite.OwnedBy of Microsoft Graph, or the role Application Developer, {_HANDOVER}"  # fmt: skip
+    return f"Have the missing permission granted (see the README), {_HANDOVER}"
 
 
 @contextmanager

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
+from bootstrap.checks import clock_check, tool_check
 from bootstrap.errors import PullkeyError
-from bootstrap.provider import Check, RunContext
-from providers.acr.calls import INSTALL, CallRefused
+from bootstrap.installation import install_command
+from bootstrap.provider import Check, RunContext, failed_check
+from providers.acr.calls import CallRefused
 from providers.acr.cloud import Azure
 from providers.acr.registry_session import cloud_of
 
 _LIBRARIES = ("azure-identity", "azure-mgmt-containerregistry", "azure-mgmt-authorization", "msgraph-sdk")
-# Entra refuses an assertion whose times are more than five minutes off; a minute is worth mending before that.
-_CLOCK_SECONDS = 60.0
 
 
 async def checks(context: RunContext, login: Mapping[str, Any]) -> list[Check]:
@@ -30,7 +29,7 @@ async def checks(context: RunContext, login: Mapping[str, Any]) -> list[Check]:
             tenant=login.get("tenant") or "",
         )
         found += await _login(cloud)
-    return [*found, _az(), *_environment()]
+    return [*found, tool_check("az", "log in with it"), *_environment()]
 
 
 def _libraries() -> Check:
@@ -39,21 +38,24 @@ def _libraries() -> Check:
         try:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
-            return Check("Azure's libraries", False, f"{name} is not installed", f"Install them: {INSTALL}")
-    return Check("Azure's libraries", True, ", ".join(versions))
+            return Check(
+                "libraries",
+                False,
+                f"{name} is not installed",
+                f"Install them: {install_command('acr')}",
+            )
+    return Check("libraries", True, ", ".join(versions))
 
 
 async def _login(cloud: Azure) -> list[Check]:
     try:
         who = await cloud.connect()
     except PullkeyError as error:
-        return [Check("Azure login", False, error.what, error.mend)]
+        return [failed_check("login", error)]
     except Exception as error:  # noqa: BLE001  - an SDK can raise anything, and a checkup goes on
-        return [
-            Check("Azure login", False, f"It could not be tried ({type(error).__name__})", "Run: az login")
-        ]
+        return [Check("login", False, f"It could not be tried ({type(error).__name__})", "Run: az login")]
     tenant = cloud.manager_claims.get("tid")
-    found = [Check("Azure login", True, f"{who}, of the directory {tenant}" if tenant else who)]
+    found = [Check("login", True, f"{who}, of the directory {tenant}" if tenant else who)]
     return [*found, await _directory(cloud), *await _subscriptions(cloud)]
 
 
@@ -64,38 +66,28 @@ async def _directory(cloud: Azure) -> Check:
     except Exception as error:  # noqa: BLE001
         said = error.what if isinstance(error, PullkeyError) else type(error).__name__
         return Check("Microsoft Graph", None, f"no login there ({said}); --auth-kind token needs none")
-    return Check("Microsoft Graph", True, "the login is good there too")
+    return Check("Microsoft Graph", True, "the login is valid there too")
 
 
 async def _subscriptions(cloud: Azure) -> list[Check]:
     try:
         seen = await cloud.subscriptions()
     except CallRefused as error:
-        return [Check("Subscriptions", False, f"they could not be listed ({error.said})", "Check --tenant against `az account list`.")]  # fmt: skip
+        return [Check("subscriptions", False, f"they could not be listed ({error.said})", "Check --tenant against `az account list`.")]  # fmt: skip
     except Exception as error:  # noqa: BLE001
-        return [Check("Subscriptions", False, f"they could not be listed ({type(error).__name__})", "Run it again in a while.")]  # fmt: skip
+        return [Check("subscriptions", False, f"they could not be listed ({type(error).__name__})", "Run it again in a while.")]  # fmt: skip
     names = sorted(seen.values())
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     if names:
-        return [Check("Subscriptions", True, f"{len(names)}: {shown}"), *_clock(cloud.clock_ahead)]
-    none = Check("Subscriptions", False, "this login sees none", "Check --tenant against `az account list`, or have a role assigned.")  # fmt: skip
-    return [none, *_clock(cloud.clock_ahead)]
+        return [Check("subscriptions", True, f"{len(names)}: {shown}"), *_clock(cloud)]
+    none = Check("subscriptions", False, "this login sees none", "Check --tenant against `az account list`, or have a role assigned.")  # fmt: skip
+    return [none, *_clock(cloud)]
 
 
-def _clock(ahead: float | None) -> list[Check]:
-    if ahead is None:
-        return []
-    which = "ahead of" if ahead > 0 else "behind"
-    if abs(ahead) <= _CLOCK_SECONDS:
-        return [Check("Clock", True, "as Azure's, within a minute")]
-    return [Check("Clock", False, f"{abs(ahead):.0f} s {which} Azure's", "Set the clock of this machine (as root: timedatectl set-ntp true).")]  # fmt: skip
-
-
-def _az() -> Check:
-    where = shutil.which("az")
-    return Check("Azure CLI", None, f"az is at {where}" if where else "az is not on the path; it is only needed to log in with it")  # fmt: skip
+def _clock(cloud: Azure) -> list[Check]:
+    return [clock_check(cloud.clock_ahead, "Azure")] if cloud.clock_ahead is not None else []
 
 
 def _environment() -> list[Check]:
     names = sorted(name for name in os.environ if name.startswith("PULLKEY_AZURE_") and os.environ[name])
-    return [Check("Environment", None, f"Azure is reached elsewhere, by {', '.join(names)}")] if names else []
+    return [Check("addresses", None, f"Azure is reached elsewhere, by {', '.join(names)}")] if names else []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -14,15 +15,20 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bootstrap.codes import Code
+from bootstrap.credential import Credential
 from bootstrap.errors import UsageProblem
 from bootstrap.once import Once
+from bootstrap.secret import Secret
 from bootstrap.settings import endpoint
 from bootstrap.waiting import Deadline
 from bootstrap.words import one_line
 from providers.acr import claims
-from providers.acr.calls import INSTALL, CallRefused, NoLogin, is_page, traced
+from providers.acr.calls import CallRefused, NoLogin, is_page, retry_after, traced
 from providers.acr.facts import Facts
-from providers.acr.login import CLOUDS, Login, make_credential, reason
+from providers.acr.login import CLOUDS, Login, make_credential
+from providers.acr.login_errors import login_error
+from providers.acr.registry_login import AUDIENCE, log_in
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import AioHttpTransport
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _READ_SECONDS = 30
+_LOG_IN_SECONDS = 10.0
 _CALL_SECONDS = 120.0
 _RETRIES = 3
 _SEARCHES_AT_ONCE = 16
@@ -65,12 +72,18 @@ class Registry:
 
 @dataclass(frozen=True)
 class Assignment:
-    """Who has which role where; `role` is the GUID of its definition, `name` that of the assignment."""
+    """Who has which role where; `role` is the GUID of its definition, `name` that of the assignment.
+
+    `created` is when it was first made, but in the answer to a PUT: there it is when that PUT came (recorded: 201 for
+    each of many, `createdBy` null; a GET shows who made it first, and when).
+    """
 
     id: str
     name: str
     role: str
     scope: str
+    description: str = ""
+    created: dt.datetime | None = None
 
 
 class Azure:
@@ -127,15 +140,13 @@ class Azure:
 
     async def _open(self) -> Login:
         await _imported(_import_login)
-        from azure.core.pipeline.transport import AioHttpTransport
-
         manager = endpoint("PULLKEY_AZURE_RESOURCE_MANAGER_ENDPOINT")
         self._manager = manager.url if manager else self._cloud.resource_manager
         with self._needs_login():
             self._login = Login(
-                make_credential(self._cloud, self._auth, self._tenant), self._tenant, self._deadline
+                lambda: make_credential(self._cloud, self._auth, self._tenant), self._tenant, self._deadline
             )
-        self._transport = AioHttpTransport()
+        self._transport = _sends_once()
         return self._login
 
     async def _manage(self) -> None:
@@ -159,6 +170,16 @@ class Azure:
         await self._importing()
         return claims.read(token.token)
 
+    async def registry_login(self, registry: Registry) -> Credential | None:
+        """This login as a credential of the registry; None where the registry does not take it.
+
+        Raises:
+            AzureError: this login gets no token for registries.
+        """
+        token = await (await self._opened()).get_token(AUDIENCE)
+        tenant = str(self.manager_claims.get("tid") or "")
+        return await log_in(registry.login_server, Secret(token.token), tenant, trace=self._trace, seconds=self._deadline.within(_LOG_IN_SECONDS))  # fmt: skip
+
     @contextlib.contextmanager
     def _needs_login(self) -> Iterator[None]:
         from azure.core.exceptions import AzureError
@@ -166,10 +187,8 @@ class Azure:
         try:
             yield
         except (AzureError, ValueError, OSError) as error:
-            raise NoLogin(
-                f"There is no usable Azure login ({reason(error)})",
-                mend=f"Run: az login{f' --tenant {self._tenant}' if self._tenant else ''} (in CI: set up workload identity federation)",
-            ) from None
+            found = login_error(error, auth=self._auth, tenant=self._tenant)
+            raise NoLogin(found.what, fix=found.fix) from None
 
     def forget(self) -> None:
         """Whoever asks from now on asks anew."""
@@ -202,7 +221,7 @@ class Azure:
                 _no_web_page(),
                 *([_plaintext_on_loopback()] if self._manager.startswith("http:") else []),
             ],
-            "retry_total": _RETRIES,
+            "retry_policy": _reads_only(self._deadline),
             "connection_timeout": 10,
             "read_timeout": _READ_SECONDS,
         }
@@ -223,6 +242,17 @@ class Azure:
         return self._login
 
     async def call(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call; with a new token once more where the token was refused (401 is answered before anything is done)."""
+        sent = time.monotonic()
+        try:
+            return await self._call_once(method, resource, call)
+        except CallRefused as error:
+            if not error.unauthenticated or error.without_token or self._login is None:
+                raise
+            self._login.renew(sent)
+        return await self._call_once(method, resource, call)
+
+    async def _call_once(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
         async def translated() -> T:
             from azure.core.exceptions import AzureError, DecodeError, HttpResponseError
 
@@ -333,8 +363,23 @@ class Azure:
 
         return await self.call("ListRoleAssignments", f"/subscriptions/{subscription}", listed)
 
-    async def assign(self, scope: str, name: str, role: str, principal: str) -> bool:
-        """Give the role; the same name again changes nothing. True if it was not there yet."""
+    async def assignment(self, scope: str, name: str) -> Assignment | None:
+        """The role assignment of that name, or None."""
+
+        async def got() -> Assignment:
+            return _assignment(
+                await self._authorization(_subscription(scope)).role_assignments.get(scope, name)
+            )
+
+        try:
+            return await self.call("GetRoleAssignment", f"{scope} {name}", got)
+        except CallRefused as error:
+            if error.missing:
+                return None
+            raise
+
+    async def assign(self, scope: str, name: str, role: str, principal: str, description: str) -> Assignment:
+        """Grant the role; the same name again changes nothing but the description. The answer is the same either way."""
         from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreateParameters
 
         subscription = _subscription(scope)
@@ -344,13 +389,13 @@ class Azure:
             principal_id=principal,
             # A principal that was just made may not have reached Resource Manager; so it need not look for its type.
             principal_type="ServicePrincipal",
+            description=description,
         )
 
-        async def put() -> bool:
-            status = await self._authorization(subscription).role_assignments.create(
-                scope, name, body, cls=lambda response, _model, _headers: response.http_response.status_code
+        async def put() -> Assignment:
+            return _assignment(
+                await self._authorization(subscription).role_assignments.create(scope, name, body)
             )
-            return bool(status == 201)
 
         return await self.call("PutRoleAssignment", f"{scope} {name}", put)
 
@@ -369,8 +414,12 @@ async def _imported(imports: Callable[[], None]) -> None:
     try:
         await asyncio.to_thread(imports)
     except ImportError as error:
+        from bootstrap.installation import install_command
+
         raise UsageProblem(
-            f"Azure's libraries are not installed ({error.name})", mend=f"Install them: {INSTALL}"
+            f"Azure's libraries are not installed ({error.name})",
+            fix=f"Install them: {install_command('acr')}",
+            code=Code.EXTRA_MISSING,
         ) from None
 
 
@@ -400,6 +449,44 @@ def _no_web_page() -> Any:
     return NoWebPage()
 
 
+def _sends_once() -> AioHttpTransport:
+    """A transport that sends each request once; aiohttp sends a PUT or DELETE again by itself where a connection is dropped.
+
+    Its switch for that has no public name; aiohttp's own test client (`aiohttp.test_utils.TestClient`) sets it so.
+    """
+    from azure.core.pipeline.transport import AioHttpTransport
+
+    class SendsOnce(AioHttpTransport):  # type: ignore[misc]
+        async def open(self) -> None:
+            await super().open()
+            self.session._retry_connection = False  # noqa: SLF001
+
+    return SendsOnce()
+
+
+def _reads_only(deadline: Deadline) -> Any:
+    """The SDK's own retries, for reads. What changes something is sent once: whoever sent it looks before it sends again.
+
+    A Retry-After that does not fit into the run's time is not waited for: the answer is then told as it is.
+    """
+    from azure.core.pipeline.policies import AsyncRetryPolicy
+
+    class ReadsOnly(AsyncRetryPolicy[Any, Any]):
+        def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
+            options.setdefault("retry_on_methods", frozenset({"GET", "HEAD"}))
+            return super().configure_retries(options)
+
+        def is_retry(self, settings: dict[str, Any], response: Any) -> bool:
+            wait = retry_after(response.http_response.headers)
+            return (
+                response.http_request.method in ("GET", "HEAD")
+                and (wait is None or wait < min(deadline.left, _CALL_SECONDS / 2))
+                and super().is_retry(settings, response)
+            )
+
+    return ReadsOnly(retry_total=_RETRIES)
+
+
 def _plaintext_on_loopback() -> Any:
     """The SDK sends no token over http unless each call says so; `settings.endpoint` has seen to it that it is loopback."""
     from azure.core.pipeline.policies import SansIOHTTPPolicy
@@ -416,7 +503,8 @@ def _call_refused(error: Any) -> CallRefused:
     code, message = getattr(told, "code", None), getattr(told, "message", None)
     # Without a response it is the login that has failed (ClientAuthenticationError).
     status = error.status_code or (401 if error.response is None else 0)
-    return CallRefused(status, code or "", message or one_line(str(error.reason or error.message)))
+    wait = retry_after(error.response.headers) if error.response is not None else None
+    return CallRefused(status, code or "", message or one_line(str(error.reason or error.message)), wait, without_token=error.response is None)  # fmt: skip
 
 
 def _registry(found: Any) -> Registry:
@@ -448,6 +536,8 @@ def _assignment(found: Any) -> Assignment:
         name=str(found.name).lower(),
         role=str(found.role_definition_id).rpartition("/")[2].lower(),
         scope=str(found.scope),
+        description=found.description or "",
+        created=found.created_on,
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import shlex
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +21,8 @@ import stamina
 from bootstrap.lean import httpx
 from bootstrap.secret import Secret
 from bootstrap.waiting import Deadline, surely
-from providers.acr.calls import CallRefused, is_page, traced
+from providers.acr.calls import CallRefused, is_page, retry_after, traced
+from providers.acr.deleted_items import DeletedItems
 from providers.acr.facts import Facts
 
 if TYPE_CHECKING:
@@ -27,9 +30,11 @@ if TYPE_CHECKING:
     from msgraph.generated.models.password_credential import PasswordCredential
 
     from providers.acr import graph_models
+    from providers.acr.login import Login
 
 T = TypeVar("T")
 _SECONDS = 60.0
+_ANSWER_SECONDS = 5.0  # what is left of them for an answer, after a wait
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class Application:
     created: dt.datetime | None
     passwords: tuple[Password, ...]
     certificates: tuple[Password, ...] = ()
+    disabled: str = ""  # by whom, if it is
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ class Principal:
 
     object_id: str
     enabled: bool
+    disabled: str = ""  # why it gets no token, if that is so
 
 
 @dataclass(frozen=True)
@@ -110,27 +117,36 @@ class Graph:
     """
 
     def __init__(
-        self, login: Any, url: str, scope: str, trace: Callable[[str], None], deadline: Deadline
+        self, login: Login, url: str, scope: str, trace: Callable[[str], None], deadline: Deadline
     ) -> None:
         from kiota_authentication_azure.azure_identity_authentication_provider import (
             AzureIdentityAuthenticationProvider,
         )
         from kiota_http.kiota_client_factory import KiotaClientFactory
+        from kiota_http.middleware import RetryHandler
         from msgraph.graph_request_adapter import GraphRequestAdapter
         from msgraph.graph_service_client import GraphServiceClient
         from msgraph_core import GraphClientFactory  # type: ignore[import-untyped]
+        from msgraph_core.middleware import GraphTelemetryHandler  # type: ignore[import-untyped]
 
         from providers.acr import graph_models
 
         self._models = graph_models
+        self._login = login
+        self.url = url
         self.scope = scope
         self._facts = Facts()
         self._policies = Facts()  # which no run of ours changes
         self._trace = trace
         self._deadline = deadline
         host = urlsplit(url).hostname or ""
-        self._http = GraphClientFactory.create_with_default_middleware(
-            client=KiotaClientFactory.get_default_client()
+        # The default ones (`GraphClientFactory.create_with_default_middleware`), but for the one that repeats.
+        middleware = [
+            _reads_in_time(deadline) if isinstance(one, RetryHandler) else one
+            for one in KiotaClientFactory.get_default_middleware(None)
+        ]
+        self._http = GraphClientFactory.create_with_custom_middleware(
+            [*middleware, GraphTelemetryHandler()], client=KiotaClientFactory.get_default_client()
         )
         self._http.event_hooks = {"response": [_no_web_page]}
         self._http.timeout = httpx.Timeout(_SECONDS, connect=10.0)
@@ -139,6 +155,21 @@ class Graph:
         )
         self._adapter.base_url = f"{url}/v1.0"
         self._client = GraphServiceClient(request_adapter=self._adapter)
+        self.deleted = DeletedItems(self, self._client.directory.deleted_items, self._adapter.base_url)
+
+    def purge_command(self, object_id: str) -> str:
+        """Deletes one of the deleted items permanently."""
+        return f"az rest --method DELETE --url {self.url}/v1.0/directory/deletedItems/{object_id}"
+
+    def restore_command(self, object_id: str) -> str:
+        """Restores one of the deleted items."""
+        return f"az rest --method POST --url {self.url}/v1.0/directory/deletedItems/{object_id}/restore"
+
+    def list_deleted_command(self, display_name: str) -> str:
+        """Shows the object ids of the deleted applications of that name."""
+        url = f"{self.url}/v1.0/directory/deletedItems/microsoft.graph.application"
+        query = f"value[?displayName=='{display_name}'].id"
+        return f"az rest --method GET --url {url} --query {shlex.quote(query)} --output tsv"
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -154,7 +185,7 @@ class Graph:
 
     # -- calling -------------------------------------------------------------------------------------------------
 
-    async def _change(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+    async def change(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
         """After a change, answered or not, nothing that was seen before counts."""
         try:
             return await self._sent(method, resource, call)
@@ -162,6 +193,17 @@ class Graph:
             self._facts.forget()
 
     async def _sent(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call; with a new token once more where the token was refused (401 is answered before anything is done)."""
+        sent = time.monotonic()
+        try:
+            return await self._sent_once(method, resource, call)
+        except CallRefused as error:
+            if not error.unauthenticated:
+                raise
+            self._login.renew(sent)
+        return await self._sent_once(method, resource, call)
+
+    async def _sent_once(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
         async def translated() -> T:
             from azure.core.exceptions import AzureError
             from kiota_abstractions.api_error import APIError
@@ -182,7 +224,7 @@ class Graph:
 
         return await traced(self._trace, method, resource, translated)
 
-    async def _read(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+    async def read(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
         """A read may be repeated. The SDK does that where it is told 429, 503 and 504, and not for a lost connection."""
         async for attempt in stamina.retry_context(
             on=_comes_again,
@@ -195,14 +237,14 @@ class Graph:
                 return await self._sent(method, resource, call)
         raise AssertionError("stamina either returns or raises")
 
-    async def _answer(self, request: Any, model: type[T]) -> T | None:
+    async def answer(self, request: Any, model: type[T]) -> T | None:
         """Send what a request builder has made, and read the answer as `model`."""
         from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 
         answer: T | None = await self._adapter.send_async(request, model, {"XXX": ODataError})
         return answer
 
-    def _once(self, **headers: str) -> Any:
+    def once(self, **headers: str) -> Any:
         """The configuration of a request that the SDK must not repeat."""
         from kiota_abstractions.base_request_configuration import RequestConfiguration
         from kiota_abstractions.headers_collection import HeadersCollection
@@ -243,18 +285,19 @@ class Graph:
         return await self._facts.get(("name", unique_name), named)
 
     async def seen_principal(self, app_id: str) -> Principal | None:
-        return await self._facts.get(("principal", app_id), lambda: self.principal(app_id))
+        """The service principal of an application that is there, as it was when this command last looked."""
+        return await self._facts.get(("principal", app_id), lambda: surely(lambda: self.principal(app_id)))
 
     async def application_by_unique_name(self, unique_name: str) -> Application | None:
         one = self._client.applications_with_unique_name(unique_name)
-        return await self._or_none(self._read("GetApplication", unique_name, lambda: self._got(one)))
+        return await self._or_none(self.read("GetApplication", unique_name, lambda: self._got(one)))
 
     async def application_by_app_id(self, app_id: str) -> Application | None:
         one = self._client.applications_with_app_id(app_id)
-        return await self._or_none(self._read("GetApplication", app_id, lambda: self._got(one)))
+        return await self._or_none(self.read("GetApplication", app_id, lambda: self._got(one)))
 
     async def _got(self, builder: Any) -> Application:
-        found = await self._answer(builder.to_get_request_information(), self._models.Application)
+        found = await self.answer(builder.to_get_request_information(), self._models.Application)
         if found is None or not found.id or not found.app_id or found.password_credentials is None:
             raise CallRefused(0, "", "its answer cannot be read")
         return _as_application(found)
@@ -281,7 +324,7 @@ class Graph:
         )
 
         async def listed() -> list[Application]:
-            page = await self._answer(
+            page = await self.answer(
                 self._client.applications.to_get_request_information(
                     RequestConfiguration(query_parameters=parameters)
                 ),
@@ -291,7 +334,7 @@ class Graph:
             # Graph compares without regard to case.
             return [one for one in found if one.display_name == display_name]
 
-        return await self._read("ListApplications", display_name, listed)
+        return await self.read("ListApplications", display_name, listed)
 
     async def create_application(self, unique_name: str, display_name: str, notes: str) -> Application | None:
         """Create it under a name that only one application can have, or update the one that is there.
@@ -308,13 +351,17 @@ class Graph:
         builder = self._client.applications_with_unique_name(unique_name)
 
         async def patch() -> Application | None:
-            made = await self._answer(
-                builder.to_patch_request_information(body, self._once(Prefer="create-if-missing")),
+            made = await self.answer(
+                builder.to_patch_request_information(body, self.once(Prefer="create-if-missing")),
                 self._models.Application,
             )
-            return _as_application(made) if made is not None and made.id else None
+            if made is None:
+                return None
+            if not made.id:
+                raise CallRefused(0, "", "the answer to the creation does not say what was created")
+            return _as_application(made)
 
-        return await self._change("UpsertApplication", unique_name, patch)
+        return await self.change("UpsertApplication", unique_name, patch)
 
     async def federated_credentials(self, object_id: str) -> list[str]:
         """The names of the federated identity credentials of an application, with which others log in as it."""
@@ -322,14 +369,14 @@ class Graph:
 
         async def listed() -> list[str]:
             # An application has at most 20 of them ("federatedIdentityCredential resource type"): one page.
-            page = await self._answer(builder.to_get_request_information(), self._models.FederatedCredentials)
+            page = await self.answer(builder.to_get_request_information(), self._models.FederatedCredentials)
             return [one.name or str(one.id) for one in _all(page)]
 
-        return await self._read("ListFederatedIdentityCredentials", object_id, listed)
+        return await self.read("ListFederatedIdentityCredentials", object_id, listed)
 
     async def delete_application(self, object_id: str) -> None:
         builder = self._client.applications.by_application_id(object_id)
-        await self._change("DeleteApplication", object_id, lambda: builder.delete(self._once()))
+        await self.change("DeleteApplication", object_id, lambda: builder.delete(self.once()))
 
     # -- service principals --------------------------------------------------------------------------------------
 
@@ -337,28 +384,28 @@ class Graph:
         builder = self._client.service_principals_with_app_id(app_id)
 
         async def got() -> Principal | None:
-            found = await self._answer(builder.to_get_request_information(), self._models.ServicePrincipal)
+            found = await self.answer(builder.to_get_request_information(), self._models.ServicePrincipal)
             if found is None or not found.id:
                 raise CallRefused(0, "", "its answer cannot be read")
-            return Principal(found.id, found.account_enabled is not False)
+            return _as_principal(found)
 
-        return await self._or_none(self._read("GetServicePrincipal", app_id, got))
+        return await self._or_none(self.read("GetServicePrincipal", app_id, got))
 
     async def create_principal(self, app_id: str) -> Principal:
         body: Any = self._models.ServicePrincipal(app_id=app_id)
 
         async def post() -> Principal:
-            request = self._client.service_principals.to_post_request_information(body, self._once())
-            made = await self._answer(request, self._models.ServicePrincipal)
+            request = self._client.service_principals.to_post_request_information(body, self.once())
+            made = await self.answer(request, self._models.ServicePrincipal)
             if made is None or not made.id:
                 raise CallRefused(0, "", "its answer is empty")
             return Principal(made.id, enabled=True)
 
-        return await self._change("CreateServicePrincipal", app_id, post)
+        return await self.change("CreateServicePrincipal", app_id, post)
 
     async def delete_principal(self, object_id: str) -> None:
         builder = self._client.service_principals.by_service_principal_id(object_id)
-        await self._change("DeleteServicePrincipal", object_id, lambda: builder.delete(self._once()))
+        await self.change("DeleteServicePrincipal", object_id, lambda: builder.delete(self.once()))
 
     # -- secrets -------------------------------------------------------------------------------------------------
 
@@ -375,13 +422,13 @@ class Graph:
         builder = self._client.applications.by_application_id(object_id).add_password
 
         async def post() -> NewPassword:
-            made = await builder.post(body, self._once())
+            made = await builder.post(body, self.once())
             if made is None or made.key_id is None or not made.secret_text:
                 # It was made all the same, and must be looked for.
                 raise CallRefused(0, "", "its answer holds no secret")
             return NewPassword(str(made.key_id), Secret(made.secret_text), made.end_date_time or ends)
 
-        return await self._change("AddPassword", object_id, post)
+        return await self.change("AddPassword", object_id, post)
 
     async def remove_password(self, object_id: str, key_id: str) -> None:
         from uuid import UUID
@@ -392,9 +439,7 @@ class Graph:
 
         body = RemovePasswordPostRequestBody(key_id=UUID(key_id))
         builder = self._client.applications.by_application_id(object_id).remove_password
-        await self._change(
-            "RemovePassword", f"{object_id} {key_id}", lambda: builder.post(body, self._once())
-        )
+        await self.change("RemovePassword", f"{object_id} {key_id}", lambda: builder.post(body, self.once()))
 
     # -- policies ------------------------------------------------------------------------------------------------
 
@@ -409,7 +454,7 @@ class Graph:
 
         async def got() -> PasswordPolicy:
             request = self._client.policies.default_app_management_policy.to_get_request_information()
-            found = await self._answer(request, self._models.ManagementPolicy)
+            found = await self.answer(request, self._models.ManagementPolicy)
             rules = found.application_restrictions if found and found.is_enabled else None
             forbidden, forbidden_after, longest, longest_after = False, None, None, None
             for rule in (rules.password_credentials if rules else None) or ():
@@ -421,18 +466,18 @@ class Graph:
                     longest, longest_after = rule.max_lifetime, rule.restrict_for_apps_created_after
             return PasswordPolicy(forbidden, forbidden_after, longest, longest_after)
 
-        return await self._read("GetDefaultAppManagementPolicy", "policies", got)
+        return await self.read("GetDefaultAppManagementPolicy", "policies", got)
 
     async def members_create_applications(self) -> bool:
         """Whether the directory lets every member create applications."""
 
         async def got() -> bool:
             request = self._client.policies.authorization_policy.to_get_request_information()
-            found = await self._answer(request, self._models.AuthorizationPolicy)
+            found = await self.answer(request, self._models.AuthorizationPolicy)
             rights = found.default_user_role_permissions if found else None
             return rights is None or rights.allowed_to_create_apps is not False
 
-        return await self._read("GetAuthorizationPolicy", "policies", got)
+        return await self.read("GetAuthorizationPolicy", "policies", got)
 
 
 async def _no_web_page(response: httpx.Response) -> None:
@@ -459,18 +504,49 @@ def _as_application(found: graph_models.Application) -> Application:
         created=found.created_date_time,
         passwords=tuple(map(_as_password, found.password_credentials or ())),
         certificates=tuple(map(_as_password, found.key_credentials or ())),
+        disabled=_disabled(found.disabled_by_microsoft_status, by_owner=found.is_disabled is True),
     )
+
+
+def _as_principal(found: graph_models.ServicePrincipal) -> Principal:
+    enabled = found.account_enabled is not False
+    by_microsoft = _disabled(found.disabled_by_microsoft_status, by_owner=False)
+    return Principal(str(found.id), enabled, by_microsoft or ("" if enabled else "it is disabled"))
+
+
+def _disabled(by_microsoft: str | None, *, by_owner: bool) -> str:
+    """Why an application gets no tokens, if that is so: `isDisabled` and `disabledByMicrosoftStatus`, whose value for
+    one that is not disabled is null or `NotDisabled` ("application resource type").
+    """
+    if by_microsoft and by_microsoft.lower() != "notdisabled":
+        return f"Microsoft disabled it ({by_microsoft})"
+    return "it is disabled" if by_owner else ""
 
 
 def _as_password(found: PasswordCredential | KeyCredential) -> Password:
     return Password(str(found.key_id), found.display_name or "", found.start_date_time, found.end_date_time)
 
 
+def _reads_in_time(deadline: Deadline) -> Any:
+    """The SDK's own retries. A Retry-After that does not fit into a call's time is not waited for: the answer is then told as it is."""
+    from kiota_http.middleware import RetryHandler
+
+    class InTime(RetryHandler):
+        def should_retry(self, request: Any, options: Any, response: Any) -> bool:
+            wait = retry_after(response.headers) or 0.0
+            begin = request.extensions.setdefault("pullkey_begin", time.monotonic())
+            left = min(deadline.left, _SECONDS - _ANSWER_SECONDS - (time.monotonic() - begin))
+            return wait < left and bool(super().should_retry(request, options, response))
+
+    return InTime()
+
+
 def _call_refused(error: Any) -> CallRefused:
     main = getattr(error, "error", None)
     code, message = getattr(main, "code", None), getattr(main, "message", None)
     status = error.response_status_code
-    return CallRefused(status if isinstance(status, int) else 0, code or "", message or "")
+    wait = retry_after(getattr(error, "response_headers", None) or {})
+    return CallRefused(status if isinstance(status, int) else 0, code or "", message or "", wait)
 
 
 def _comes_again(error: Exception) -> bool:

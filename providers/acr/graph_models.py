@@ -38,6 +38,9 @@ class _Model(Parsable):
     def _switch(self, name: str) -> Callable[[ParseNode], None]:
         return lambda node: setattr(self, name, node.get_bool_value())
 
+    def _texts(self, name: str) -> Callable[[ParseNode], None]:
+        return lambda node: setattr(self, name, node.get_collection_of_primitive_values(str) or ())
+
     def _moment(self, name: str) -> Callable[[ParseNode], None]:
         return lambda node: setattr(self, name, node.get_datetime_value())
 
@@ -60,6 +63,9 @@ class Application(_Model):
     tags: Sequence[str] = ()
     sign_in_audience: str | None = None
     created_date_time: dt.datetime | None = None
+    deleted_date_time: dt.datetime | None = None
+    is_disabled: bool | None = None
+    disabled_by_microsoft_status: str | None = None
     password_credentials: Sequence[PasswordCredential] | None = field(default=None, repr=False)
     key_credentials: Sequence[KeyCredential] | None = None
 
@@ -70,7 +76,11 @@ class Application(_Model):
             "uniqueName": self._text("unique_name"),
             "displayName": self._text("display_name"),
             "notes": self._text("notes"),
+            "tags": self._texts("tags"),
             "createdDateTime": self._moment("created_date_time"),
+            "deletedDateTime": self._moment("deleted_date_time"),
+            "isDisabled": self._switch("is_disabled"),
+            "disabledByMicrosoftStatus": self._text("disabled_by_microsoft_status"),
             "passwordCredentials": self._models("password_credentials", PasswordCredential),
             "keyCredentials": self._models("key_credentials", KeyCredential),
         }
@@ -87,9 +97,10 @@ class Applications(_Model):
     """A page of applications."""
 
     value: Sequence[Application] | None = None
+    next_link: str | None = None
 
     def get_field_deserializers(self) -> Fields:
-        return {"value": self._models("value", Application)}
+        return {"value": self._models("value", Application), "@odata.nextLink": self._text("next_link")}
 
 
 @dataclass
@@ -99,12 +110,27 @@ class ServicePrincipal(_Model):
     id: str | None = None
     app_id: str | None = None
     account_enabled: bool | None = None
+    disabled_by_microsoft_status: str | None = None
 
     def get_field_deserializers(self) -> Fields:
-        return {"id": self._text("id"), "accountEnabled": self._switch("account_enabled")}
+        return {
+            "id": self._text("id"),
+            "accountEnabled": self._switch("account_enabled"),
+            "disabledByMicrosoftStatus": self._text("disabled_by_microsoft_status"),
+        }
 
     def serialize(self, writer: SerializationWriter) -> None:
         writer.write_str_value("appId", self.app_id)
+
+
+@dataclass
+class ServicePrincipals(_Model):
+    """A page of them."""
+
+    value: Sequence[ServicePrincipal] | None = None
+
+    def get_field_deserializers(self) -> Fields:
+        return {"value": self._models("value", ServicePrincipal)}
 
 
 @dataclass

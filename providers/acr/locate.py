@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bootstrap.codes import Code
 from bootstrap.errors import StepFailed
 from bootstrap.provider import HeldCredential, RunContext
-from providers.acr.calls import CallRefused
+from bootstrap.server import host_of
+from providers.acr.calls import CallRefused, refused
 from providers.acr.registry_session import cloud_of, find_registry
 from providers.acr.target import DEFAULT_APP, AcrTarget, is_guid, slug
 from providers.acr.tokens import Tokens, repositories_of
@@ -21,7 +23,7 @@ async def located(held: HeldCredential, context: RunContext, login: Mapping[str,
     Raises:
         PullkeyError: there is no login, or the cloud does not show what is needed.
     """
-    values = {**login, "registry": held.server}
+    values = {**login, "registry": host_of(held.server)}
     if is_guid(held.username):
         return await _of_principal(held, context, values)
     return await _of_token(held, context, values)
@@ -35,8 +37,15 @@ async def _of_principal(held: HeldCredential, context: RunContext, values: Mappi
     try:
         application = await cloud.graph.seen_application(app_id=app_id)
     except CallRefused as error:
-        raise StepFailed(f"The directory does not show the application {app_id} ({error.said})", mend="It takes the right to read applications (Application.Read.All of Graph).") from None  # fmt: skip
-    if application is None or not application.unique_name.startswith(_OURS):
+        if error.unauthenticated or error.busy:
+            raise refused(error, f"show the application {app_id}") from None
+        raise StepFailed(f"The directory does not show the application {app_id} ({error.said})", fix="It needs the permission to read applications (Application.Read.All of Graph).", code=Code.IDENTITY_NOT_FOUND) from None  # fmt: skip
+    if application is None:
+        # It may be new, or deleted. Until it is seen, it counts as ours, of the name that the key bears: what is removed
+        # is judged by its mark then.
+        name = held.link.name if held.link is not None else DEFAULT_APP
+        return AcrTarget.parse({**values, "app_name": name, "located": app_id})
+    if not application.unique_name.startswith(_OURS):
         return given
     # The unique name is for good; what people call the application may have been changed since.
     mark = application.unique_name.removeprefix(_OURS)
@@ -57,7 +66,12 @@ async def _of_token(held: HeldCredential, context: RunContext, values: Mapping[s
         token = await tokens.token(registry, held.username)
         scope_map = await tokens.scope_map(registry, token.scope_map) if token and token.scope_map else None
     except CallRefused as error:
-        raise StepFailed(f"{registry.name} does not show its token {held.username} ({error.said})") from None
+        if error.unauthenticated or error.busy:
+            raise refused(error, f"show the token {held.username} of {registry.name}") from None
+        raise StepFailed(
+            f"{registry.name} does not show its token {held.username} ({error.said})",
+            code=Code.IDENTITY_NOT_FOUND,
+        ) from None
     allowed = repositories_of(scope_map) if scope_map else ()
     return AcrTarget.parse({
         **named,

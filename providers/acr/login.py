@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from bootstrap.settings import endpoint
 from bootstrap.waiting import Deadline
-from bootstrap.words import one_line
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
@@ -63,12 +61,31 @@ class Login:
     The SDK's clients keep a token each, and `az` is a program that takes half a second to answer.
     """
 
-    def __init__(self, credential: Any, tenant: str, deadline: Deadline) -> None:
-        self._credential = credential
+    def __init__(self, make: Callable[[], Any], tenant: str, deadline: Deadline) -> None:
+        self._make = make
+        self._credential = make()
         self._tenant = tenant
         self._deadline = deadline
         self._tokens: dict[tuple[str, ...], AccessToken] = {}
         self._locks: defaultdict[tuple[str, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._replaced: list[Any] = []
+        self._fetched = time.monotonic()
+
+    def renew(self, sent: float) -> None:
+        """Forget the tokens, one of which was refused, unless that was done since the refused call was sent.
+
+        A token may be revoked, or expire while the machine sleeps. The SDK's credentials keep tokens of their own, so the
+        credential is made anew; what az keeps is az's to renew.
+
+        Args:
+            sent: when the refused call began, by `time.monotonic`.
+        """
+        if self._fetched > sent:
+            return  # another call has seen to it
+        self._fetched = time.monotonic()
+        self._tokens.clear()
+        self._replaced.append(self._credential)  # somebody may be using it
+        self._credential = self._make()
 
     async def get_token(
         self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, **options: Any
@@ -100,7 +117,8 @@ class Login:
         return token
 
     async def close(self) -> None:
-        await self._credential.close()
+        for one in (*self._replaced, self._credential):
+            await one.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -147,15 +165,3 @@ def _default_authority(authority: str) -> Iterator[None]:
             del os.environ["AZURE_AUTHORITY_HOST"]
         else:
             os.environ["AZURE_AUTHORITY_HOST"] = before
-
-
-def reason(error: Exception) -> str:
-    """The one reason out of a chain's many: each member of it tells at length why it was not the one."""
-    text = str(getattr(error, "message", "") or error)
-    members = re.findall(r"^\s*(\w+Credential): (.*)$", text, re.MULTILINE)
-    # Most only say that they were not set up; what is told of a login that was tried says more.
-    telling = [said for _, said in members if "AADSTS" in said] or [
-        said for name, said in members if name == "AzureCliCredential"
-    ]
-    chosen = one_line(telling[0] if telling else members[-1][1] if members else text)
-    return re.split(r"(?<=[^A-Z.])\. |  *Trace ID", chosen)[0].rstrip(".")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
-from bootstrap.errors import Problem, ProblemKind, PullkeyError, StepFailed
+from bootstrap.codes import Code
+from bootstrap.credential import Credential
+from bootstrap.errors import Problem, ProblemKind, PullkeyError, StepFailed, problem_of
 from bootstrap.once import Once
 from bootstrap.provider import RunContext, Session
 from bootstrap.steps import Findings, Notice
-from providers.acr.calls import CallRefused
+from providers.acr.calls import CallRefused, refused
 from providers.acr.cloud import Azure, Registry
 from providers.acr.target import AcrTarget, is_guid
 
@@ -36,17 +39,41 @@ class RegistrySession(Session):
         self.lifetime = target.expires_in
 
     async def _registry(self) -> Registry:
-        return await find_registry(self.cloud, self.target)
+        found = await find_registry(self.cloud, self.target)
+        self.target.seen["host"] = self.target.host if self.target.regional else found.login_server
+        if not self.target.subscription and len(await self.cloud.subscriptions()) > 1:
+            self.target.seen["subscription"] = found.subscription
+        return found
 
     async def connect(self) -> str:
         return await self.cloud.connect()
 
     async def host(self) -> str:
         # A registry with a domain name label has a login server of another name than its own.
-        return (await self.registry()).login_server
+        login_server = (await self.registry()).login_server
+        return self.target.host if self.target.regional else login_server
 
     async def server(self) -> str:
         return await self.host()
+
+    def script_registry(self) -> Mapping[str, str]:
+        """What the typed commands know of the registry."""
+        show = f'$(az acr show --name "$REGISTRY"{self._in_subscription()} --output tsv --query'
+        return {"SCOPE": f'"{show} id)"', "SERVER": f'"{show} loginServer)"'}
+
+    def registry_options(self) -> str:
+        """How the commands of `az acr` name the registry."""
+        return f"--registry {self.target.name}{self._in_subscription()}"
+
+    def _in_subscription(self) -> str:
+        """The subscription, since `az acr` looks into one only; "" where it is not known to be another than the default."""
+        name = self.target.subscription or self.target.seen.get("subscription", "")
+        return f" --subscription {shlex.quote(name)}" if name else ""
+
+    async def image_reader(self) -> Credential | None:
+        registry, cloud = await self.registry(), self.cloud
+        login = self.context.shared.get(("acr login", registry.login_server), lambda: Once(lambda: cloud.registry_login(registry)))  # fmt: skip
+        return await login()
 
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
         try:
@@ -60,17 +87,22 @@ class RegistrySession(Session):
         try:
             registry = await self.registry()
         except PullkeyError as error:
-            return Findings([Problem(ProblemKind.SETUP, error.what, error.mend)])
+            return Findings([problem_of(error)])
         findings = Findings()
         if not registry.public_network:
-            findings.problems.append(Problem(ProblemKind.SETUP, f"Public network access to {registry.name} is off, and Akka pulls over the public internet", f"Switch it on: az acr update --name {registry.name} --public-network-enabled true"))  # fmt: skip
+            findings.problems.append(Problem(ProblemKind.SETUP, f"Public network access to {registry.name} is off, and Akka pulls over the public internet", f"This opens the registry's endpoint to the whole internet, where every pull still needs a credential: `az acr update --name {registry.name} --public-network-enabled true`. {_narrower(registry.name, ' --public-network-enabled true')}", code=Code.REGISTRY_NETWORK))  # fmt: skip
         elif registry.firewall_denies and not registry.firewall_exceptions:
-            findings.problems.append(Problem(ProblemKind.SETUP, f"The network rules of {registry.name} let nobody in from the public internet, from where Akka pulls", f"Allow it: az acr update --name {registry.name} --default-action Allow, or let Akka's addresses in: az acr network-rule add --name {registry.name} --ip-address ADDRESS"))  # fmt: skip
+            findings.problems.append(Problem(ProblemKind.SETUP, f"The network rules of {registry.name} block the public internet, from where Akka pulls", f"{_narrower(registry.name)} Or open the registry's endpoint to the whole internet, where every pull still needs a credential: az acr update --name {registry.name} --default-action Allow", code=Code.REGISTRY_NETWORK))  # fmt: skip
         elif registry.firewall_denies:
             findings.notices.append(Notice(f"The network rules of {registry.name} let only some addresses in; Akka's must be among them, which cannot be seen from here."))  # fmt: skip
         if registry.anonymous_pull:
-            findings.public = f"{registry.name} lets anybody pull"
+            findings.public = f"{registry.name} allows anonymous pulls"
         return findings
+
+
+def _narrower(name: str, also: str = "") -> str:
+    """How to let in Akka's addresses only. Network rules are of the Premium tier (`az acr network-rule`)."""
+    return f"To let in Akka's addresses only (Premium tier): `az acr update --name {name}{also} --default-action Deny && az acr network-rule add --name {name} --ip-address ADDRESS`."
 
 
 async def find_registry(cloud: Azure, target: AcrTarget) -> Registry:
@@ -85,9 +117,17 @@ async def find_registry(cloud: Azure, target: AcrTarget) -> Registry:
         else:
             found = await _searched(cloud, target)
     except CallRefused as error:
-        raise StepFailed(f"Azure does not show the registry {target.name} ({error.said})", mend="Check --registry and --subscription against `az acr list`.") from None  # fmt: skip
-    if target.host_named and found.login_server != target.host:
-        raise StepFailed(f"The login server of {found.name} is {found.login_server}, not {target.host}", mend=f"Give --registry {found.login_server}")  # fmt: skip
+        if error.unauthenticated or error.busy:
+            raise refused(error, f"show the registry {target.name}") from None
+        fix = "Check --registry and --subscription against `az acr list`."
+        if error.missing:
+            near = await _near(cloud, target)
+            fix = f"{near}{fix}"
+        if error.forbidden:
+            fix = "Have Microsoft.ContainerRegistry/registries/read granted on it (the role Reader has it), or log in as a user who has it."
+        raise StepFailed(f"Azure does not show the registry {target.name} ({error.said})", fix=fix, code=Code.REGISTRY_NOT_FOUND) from None  # fmt: skip
+    if target.host_named and not target.is_at(found.login_server):
+        raise StepFailed(f"The login server of {found.name} is {found.login_server}, not {target.host}", fix=f"Pass --registry {found.login_server}", code=Code.LOGIN_SERVER)  # fmt: skip
     return found
 
 
@@ -101,20 +141,44 @@ async def _searched(cloud: Azure, target: AcrTarget) -> Registry:
         if not subscriptions:
             which = f"subscription {wanted}" if wanted else "subscription at all"
             known = f"It sees: {', '.join(sorted(seen.values()))}." if seen else ""
-            raise StepFailed(f"This login sees no {which}. {known}".rstrip(), mend="Check --subscription and --tenant against `az account list`.")  # fmt: skip
+            raise StepFailed(f"This login sees no {which}. {known}".rstrip(), fix="Check --subscription and --tenant against `az account list`.", code=Code.SUBSCRIPTION_NOT_FOUND)  # fmt: skip
     answers = await cloud.registries_of(subscriptions)
     registries = [one for answer in answers if not isinstance(answer, CallRefused) for one in answer]
     refusals = [answer for answer in answers if isinstance(answer, CallRefused)]
-    for one in registries:
-        if one.name.lower() == name.lower():
-            return one
-    if refusals and not registries:
-        raise refusals[0]
+    called = [one for one in registries if one.name.lower() == name.lower()]
+    # With domain name labels a name may be used in each resource group.
+    at_host = [one for one in called if target.host_named and target.is_at(one.login_server)]
+    if len(at_host or called) == 1:
+        return (at_host or called)[0]
+    if called:
+        places = "; ".join(f"{one.login_server} (resource group {one.resource_group})" for one in called)
+        raise StepFailed(f"There are {len(called)} registries named {name}: {places}", fix="Name one by its login server, or by its resource id: --registry LOGIN_SERVER", code=Code.REGISTRY_AMBIGUOUS)  # fmt: skip
+    # Of a subscription that did not answer it is not known that the registry is not there.
+    if unsure := [one for one in refusals if one.busy or one.unanswered or not registries]:
+        raise unsure[0]
     where = f"subscription {wanted}" if wanted else f"any of {len(subscriptions)} subscriptions"
-    near = difflib.get_close_matches(name.lower(), sorted(one.name.lower() for one in registries), n=3, cutoff=0.5)  # fmt: skip
-    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    hint = _did_you_mean(name, registries)
     unseen = f" ({len(refusals)} could not be searched)" if refusals else ""
-    raise StepFailed(f"There is no registry {name} in {where} that this login sees{unseen}", mend=f"{hint}See `az acr list`; another --subscription or --tenant may have it.")  # fmt: skip
+    raise StepFailed(f"There is no registry {name} in {where} that this login sees{unseen}", fix=f"{hint}See `az acr list`; another --subscription or --tenant may have it.", code=Code.REGISTRY_NOT_FOUND)  # fmt: skip
+
+
+def _did_you_mean(name: str, registries: Iterable[Registry]) -> str:
+    names = sorted({one.name.lower() for one in registries})
+    # One that is nearly the same needs no others beside it.
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.8) or difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)  # fmt: skip
+    return f"Did you mean {' or '.join(near)}? " if near else ""
+
+
+async def _near(cloud: Azure, target: AcrTarget) -> str:
+    """The registries that a resource id may have meant."""
+    try:
+        found = await cloud.registries(target.subscription)
+    except CallRefused:
+        return ""
+    same = [one for one in found if one.name.lower() == target.name.lower()]
+    if same:
+        return f"Did you mean {' or '.join(one.id for one in same)}? "
+    return _did_you_mean(target.name, found)
 
 
 def allows(held: Iterable[tuple[Sequence[str], Sequence[str]]], action: str) -> bool:

@@ -6,13 +6,15 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from bootstrap.codes import Code
 from bootstrap.credential import secret_name
 from bootstrap.errors import UsageProblem
 from bootstrap.provider import HeldCredential, KeyLimit
 from bootstrap.reference import parse_reference
+from bootstrap.server import host_of
 
 DEFAULT_APP = "akka-docker-reader"
 DEFAULT_LIFETIME = dt.timedelta(days=365)
@@ -33,8 +35,12 @@ SUFFIXES = {"public": ".azurecr.io", "usgov": ".azurecr.us", "china": ".azurecr.
 
 # "Naming rules and restrictions for Azure resources": alphanumeric, 5 to 50.
 _NAME = re.compile(r"^[A-Za-z0-9]{5,50}$")
-# A registry made with a "domain name label scope" is at NAME-HASH.azurecr.io; a name itself has no dash.
-_LABEL = re.compile(r"^(?P<name>[a-z0-9]{5,50})(?:-[a-z0-9]+)?$")
+# A registry made with a "domain name label scope" is at NAME-HASH.azurecr.io; a name itself has no dash. One with
+# regional endpoints is also logged in to at NAME.REGION.geo.azurecr.io; NAME.REGION.data.azurecr.io has layers only
+# ("Azure Container Registry endpoint reference").
+_LABEL = re.compile(
+    r"^(?P<label>(?P<name>[a-z0-9]{5,50})(?:-[a-z0-9]+)?)(?:\.(?P<region>[a-z0-9]+)\.(?P<kind>geo|data))?$"
+)
 _RESOURCE = re.compile(
     r"^/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)"
     r"/providers/Microsoft\.ContainerRegistry/registries/(?P<name>[^/]+)/?$",
@@ -75,6 +81,8 @@ class AcrTarget:
     token: str = ""  # its name, where Akka's record tells it; else it is derived
     scope_map: str = ""  # likewise
     located: str = ""  # the client id in Akka's record, where the target was found by that
+    seen: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """What Azure has shown of it so far: its `host`, which a name alone does not tell."""
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> AcrTarget:
@@ -85,14 +93,16 @@ class AcrTarget:
         """
         text = values.get("registry")
         if not text:
-            raise UsageProblem("No registry is named", mend="Name it: --registry NAME")
+            raise UsageProblem(
+                "No registry is named", fix="Name it: --registry NAME", code=Code.MISSING_VALUE
+            )
         cloud, subscription, group = values.get("cloud") or "", values.get("subscription") or "", ""
         repository = reference = host = ""
         resource = _RESOURCE.match(text)
         if resource is not None:
             name, group = resource["name"], resource["group"]
             if _GUID.match(subscription) and subscription.lower() != resource["subscription"].lower():
-                raise UsageProblem(f"--subscription is {subscription}, and --registry is in {resource['subscription']}: name one")  # fmt: skip
+                raise UsageProblem(f"--subscription is {subscription}, and --registry is in {resource['subscription']}: name one", code=Code.OPTIONS_CONFLICT)  # fmt: skip
             subscription = resource["subscription"]
         elif _NAME.match(text):
             name = text
@@ -100,12 +110,15 @@ class AcrTarget:
             host, name, cloud, repository, reference = _login_server(text, cloud, where="--registry")
         if not _NAME.match(name):
             raise UsageProblem(
-                f"--registry: {name!r} is no registry name", mend="It is 5 to 50 letters and digits."
+                f"--registry: {name!r} is not a valid registry name", fix="It is 5 to 50 letters and digits."
             )
         if values.get("image"):
             at, of, cloud, repository, reference = _login_server(values["image"], cloud, where="--image")
             if of != name.lower() or (host and at != host):
-                raise UsageProblem(f"--image is of {at}, and --registry is {host or name}: name one registry")
+                raise UsageProblem(
+                    f"--image is of {at}, and --registry is {host or name}: name one registry",
+                    code=Code.OPTIONS_CONFLICT,
+                )
             if not repository:
                 raise UsageProblem(f"--image names no image: {values['image']!r}")
             host = at
@@ -114,18 +127,18 @@ class AcrTarget:
         repositories = _repositories(values, auth_kind, repository)
         app_id = values.get("app_id") or ""
         if app_id and not _GUID.match(app_id):
-            raise UsageProblem(f"--app-id: {app_id!r} is no application (client) id", mend="It is a GUID: see `az ad app list --show-mine`.")  # fmt: skip
+            raise UsageProblem(f"--app-id: {app_id!r} is not a valid application (client) id", fix="It is a GUID: see `az ad app list --show-mine`.")  # fmt: skip
         base = _app_name(values.get("app_name") or DEFAULT_APP)
         if values.get("app") == PER_REGISTRY:
             if app_id or auth_kind == "token":
-                raise UsageProblem(f"--app {PER_REGISTRY} goes with an application that pullkey makes, not with {'--app-id' if app_id else '--auth-kind token'}")  # fmt: skip
+                raise UsageProblem(f"--app {PER_REGISTRY} needs an application that pullkey creates, not {'--app-id' if app_id else '--auth-kind token'}", code=Code.OPTIONS_CONFLICT)  # fmt: skip
             base = _app_name(f"{base}-{name.lower()}")
         tenant = values.get("tenant") or ""
         if tenant and not _TENANT.match(tenant):
-            raise UsageProblem(f"--tenant: {tenant!r} is no tenant id or domain")
+            raise UsageProblem(f"--tenant: {tenant!r} is not a valid tenant id or domain")
         lifetime = values.get("expires_in") or DEFAULT_LIFETIME
         if lifetime < dt.timedelta(hours=1):
-            raise UsageProblem("--expires-in must be at least an hour", mend="A day is 1d.")
+            raise UsageProblem("--expires-in must be at least an hour", fix="A day is 1d.")
         return cls(
             name=name,
             host_named=bool(host),
@@ -152,7 +165,7 @@ class AcrTarget:
 
     @property
     def label(self) -> str:
-        return self.host
+        return self.seen.get("host") or (self.host if self.host_named else self.name)
 
     @property
     def registry(self) -> str:
@@ -160,12 +173,24 @@ class AcrTarget:
 
     @property
     def secret_name(self) -> str:
-        return secret_name(f"{self.name}{SUFFIXES[self.cloud]}")
+        return secret_name(self.host if self.regional else f"{self.name}{SUFFIXES[self.cloud]}")
+
+    @property
+    def regional(self) -> bool:
+        """Whether it is the endpoint of one region that images are pulled from."""
+        return self.host_named and self.host.endswith(f".geo{SUFFIXES[self.cloud]}")
+
+    def is_at(self, login_server: str) -> bool:
+        """Whether the host that was named belongs to the registry with that login server."""
+        suffix = SUFFIXES[self.cloud]
+        named, server = _LABEL.match(self.host.removesuffix(suffix)), login_server.removesuffix(suffix)
+        return self.host == login_server or (named is not None and self.regional and named["label"] == server)
 
     @property
     def identity(self) -> str:
         who = f"token {self.token_name}" if self.auth_kind == "token" else self.app_id or self.unique_name
-        return f"acr {self.name.lower()}{SUFFIXES[self.cloud]} {who}"
+        where = self.host if self.regional else f"{self.name.lower()}{SUFFIXES[self.cloud]}"
+        return f"acr {where} {who}"
 
     @property
     def who(self) -> str:
@@ -176,6 +201,10 @@ class AcrTarget:
     @property
     def group(self) -> str:
         return f"acr {self.name.lower()}{SUFFIXES[self.cloud]}"
+
+    @property
+    def lifetime(self) -> dt.timedelta | None:
+        return self.expires_in
 
     @property
     def key_limit(self) -> KeyLimit | None:
@@ -218,14 +247,12 @@ class AcrTarget:
 
 def is_azure(server: str) -> bool:
     """Whether the server in Akka's record is an Azure registry of some cloud."""
-    host = server.lower().removeprefix("https://").partition("/")[0]
-    return host.endswith(tuple(SUFFIXES.values()))
+    return host_of(server).endswith(tuple(SUFFIXES.values()))
 
 
 def options_of(held: HeldCredential, target: AcrTarget | None) -> dict[str, str | bool]:
     """The options that name a target; of a record that somebody made, what its user name tells."""
-    host = held.server.strip().lower().removeprefix("https://").partition("/")[0]
-    found: dict[str, str | bool] = {"registry": host}
+    found: dict[str, str | bool] = {"registry": host_of(held.server)}
     if target is None:
         return found | ({"app-id": held.username.lower()} if is_guid(held.username) else {})
     if target.auth_kind == "token":
@@ -245,18 +272,23 @@ def _login_server(text: str, cloud: str, *, where: str) -> tuple[str, str, str, 
     """Host, registry name, cloud, repository and reference of a login server or an image of it.
 
     Raises:
-        UsageProblem: it is no Azure registry, or one of another cloud than `cloud`.
+        UsageProblem: it is not an Azure registry, or one of another cloud than `cloud`.
     """
     named = parse_reference(text, where=where)
     for of, suffix in SUFFIXES.items():
         label = _LABEL.match(named.host.removesuffix(suffix)) if named.host.endswith(suffix) else None
         if label is not None and named.port is None:
             if cloud not in ("", of):
-                raise UsageProblem(f"{where}: {named.host} is in the cloud {of}, and --cloud is {cloud}")
+                raise UsageProblem(
+                    f"{where}: {named.host} is in the cloud {of}, and --cloud is {cloud}",
+                    code=Code.OPTIONS_CONFLICT,
+                )
+            if label["kind"] == "data":
+                raise UsageProblem(f"{where}: {named.host} is a data endpoint, which serves layers and takes no login", fix=f"Name the registry: {label['label']}{suffix}")  # fmt: skip
             return named.host, label["name"], of, named.path, named.reference if named.path else ""
     raise UsageProblem(
-        f"{where}: {text!r} is no Azure registry",
-        mend="It is a name of 5 to 50 letters and digits, NAME.azurecr.io (.us, .cn), an image of it, or a resource id.",
+        f"{where}: {text!r} is not an Azure registry",
+        fix="It is a name of 5 to 50 letters and digits, NAME.azurecr.io (.us, .cn), an image of it, or a resource id.",
     )
 
 
@@ -270,28 +302,31 @@ def _repositories(values: Mapping[str, Any], auth_kind: str, of_image: str) -> t
     named = sorted({part for part in typed if part})
     if auth_kind != "token":
         if named:
-            raise UsageProblem("--repository goes with --auth-kind token: the role of a service principal is on the whole registry", mend="Add --auth-kind token, or leave --repository out.")  # fmt: skip
+            raise UsageProblem("--repository needs --auth-kind token: the role of a service principal is on the whole registry", fix="Add --auth-kind token, or leave --repository out.", code=Code.OPTIONS_CONFLICT)  # fmt: skip
         return ()
     for option, key in (("--app-id", "app_id"), ("--skip-grant", "skip_grant")):
         if values.get(key):
-            raise UsageProblem(f"{option} goes with a service principal, not with --auth-kind token")
+            raise UsageProblem(
+                f"{option} needs a service principal, not --auth-kind token",
+                code=Code.OPTIONS_CONFLICT,
+            )
     if values.get("token"):
         return tuple(named)  # as its scope map says, in which an asterisk may stand
     for one in named:
         if not _REPOSITORY.match(one):
-            raise UsageProblem(f"--repository: {one!r} is no name of a repository", mend="It is in lower case, without host and tag; several are separated by commas.")  # fmt: skip
+            raise UsageProblem(f"--repository: {one!r} is not a valid repository name", fix="It is in lower case, without host and tag; several are separated by commas.")  # fmt: skip
     if len(named) > _REPOSITORIES_LIMIT:
         raise UsageProblem(f"--repository names {len(named)} repositories, and a scope map takes {_REPOSITORIES_LIMIT}")  # fmt: skip
     if named and of_image and of_image not in named:
-        raise UsageProblem(f"--repository does not name {of_image}, of which an image is to be pulled", mend=f"Add it: --repository {','.join([*named, of_image])}")  # fmt: skip
+        raise UsageProblem(f"--repository does not name {of_image}, of which an image is to be pulled", fix=f"Add it: --repository {','.join([*named, of_image])}", code=Code.OPTIONS_CONFLICT)  # fmt: skip
     if not (named or of_image):
-        raise UsageProblem("A token is for repositories, and none is named", mend="Name them: --repository NAME,NAME")  # fmt: skip
+        raise UsageProblem("A token is for repositories, and none is named", fix="Name them: --repository NAME,NAME", code=Code.MISSING_VALUE)  # fmt: skip
     return tuple(named) or ((of_image,) if of_image else ())
 
 
 def _app_name(text: str) -> str:
     if len(text) > _APP_NAME_LIMIT or not text.isprintable() or not slug(text):
-        raise UsageProblem(f"--app-name: {text!r} is no name for an application", mend=f"It has letters or digits, and at most {_APP_NAME_LIMIT} characters.")  # fmt: skip
+        raise UsageProblem(f"--app-name: {text!r} is not a valid name for an application", fix=f"It has letters or digits, and at most {_APP_NAME_LIMIT} characters.")  # fmt: skip
     return text
 
 

@@ -3,48 +3,56 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
-from bootstrap.common_steps import same_server
-from bootstrap.errors import Problem, ProblemKind, PullkeyError, StepFailed
-from bootstrap.handshake import Attempt, Probe, Verdict
+from bootstrap.codes import Code
+from bootstrap.errors import NotShown, Problem, ProblemKind, PullkeyError, StepFailed
 from bootstrap.link import KeyLink
+from bootstrap.observe import Present, confirm_absent
 from bootstrap.once import Once
 from bootstrap.provider import KeyFacts, RunContext
+from bootstrap.registry import Attempt, Probe, Verdict
+from bootstrap.server import same_registry
 from bootstrap.steps import Findings, Notice, State
 from bootstrap.waiting import Deadline, surely, wait_out
 from providers.acr.calls import CallRefused, as_sentence
 from providers.acr.registry_session import RegistrySession
-from providers.acr.steps import busy, take_away
+from providers.acr.steps import take_away
 from providers.acr.target import SLOTS, AcrTarget
 from providers.acr.token_steps import (
     MARK,
     TOKENS_READ,
-    TOKENS_STATUS,
     TOKENS_WRITE,
     ScopeMapGrant,
     TokenIdentity,
     TokenKey,
     in_use,
+    not_shown_yet,
     wanted_actions,
 )
 from providers.acr.tokens import ScopeMap, SlotPassword, Token, Tokens
 
 _REMOVAL_SECONDS = 30.0
+# How long an offboarding waits for a token that Akka's record names and that no read shows; and up to which age it does.
+_EXPECTED_SECONDS = 60.0
+_NEW = dt.timedelta(minutes=10)
 
 
 class TokenSession(RegistrySession):
     """See `bootstrap.provider.Session`."""
 
-    retire_permissions = (TOKENS_READ, TOKENS_WRITE, TOKENS_STATUS)
+    retire_permissions = (TOKENS_READ, TOKENS_WRITE)
+    holds_two_keys = True
 
     def __init__(self, target: AcrTarget, context: RunContext) -> None:
         super().__init__(target, context)
         self.tokens = Tokens(self.cloud)
         self.token = Once(self._token)
         self.scope_map = Once(self._scope_map)
+        self.expected_token = Once(self._expected_token)
         self.actions = wanted_actions(target.repositories)
         self.token_made = False
         self.token_deleted = False
@@ -71,36 +79,78 @@ class TokenSession(RegistrySession):
         with as_sentence(f"show the token {self.target.token_name}"):
             return await self._token()
 
+    async def recently_made(self) -> bool:
+        """Whether the password that Akka's record names was generated so lately that reads may not show its token yet."""
+        held = await self.context.held_credential()
+        return held is not None and held.link is not None and _is_new(held.link.key_id)
+
+    async def _expected_token(self) -> Token | None:
+        """The token that Akka's record names, waited for where reads do not show it and it may be new.
+
+        Raises:
+            CallRefused: it may not be read.
+        """
+        token = await surely(self._token)
+        if token is not None or not await self.recently_made():
+            return token
+        deadline = Deadline(min(_EXPECTED_SECONDS, self.context.deadline.left / 2))
+        self.context.tell(f"Azure does not show the token {self.target.token_name}, which Akka's record names, yet. It is new; waiting for up to {deadline.left:.0f} s.")  # fmt: skip
+        while not deadline.passed:
+            await asyncio.sleep(min(2.0, deadline.left))
+            if (token := await self._token()) is not None:
+                return token
+        return None
+
     async def free_slot(self, token: Token) -> str | None:
         """The slot for a new password: an empty one, or one that nobody can use any more.
 
         The password that Akka holds is never touched, nor one that may be somebody else's. What Akka's key has
-        replaced is removed before the next is made, so that counts as empty.
+        replaced is removed before the next is made, so that counts as empty. That a slot is empty is not believed of a
+        read where a record of Akka's names a password in it that is minutes old: to generate is to write over.
         """
         held = await self.context.held_credential()
         link = held.link if held else None
         ours = (
-            held is not None and held.username == token.name and same_server(held.server, await self.server())
+            held is not None
+            and held.username == token.name
+            and same_registry(held.server, await self.server())
         )
         used = link.key_id.partition("-")[0] if ours and link else ""
         replaced = link.replaces if ours and link else ""
         for slot in SLOTS:
             there = token.slot(slot)
-            if slot != used and (there is None or there.expired or there.key_id == replaced):
+            if (
+                slot != used
+                and (there is None or there.expired or there.key_id == replaced)
+                and slot not in await self._slots_of_new_passwords(token)
+            ):
                 return slot
         return None
+
+    async def _slots_of_new_passwords(self, token: Token) -> set[str]:
+        """Where the passwords are that records of Akka's name, and that are so new that a read may not show them yet."""
+        return {link.key_id.partition("-")[0] for link in await self._links_to(token) if _is_new(link.key_id)}
+
+    async def _links_to(self, token: Token) -> list[KeyLink]:
+        """The passwords of a token that Akka's records name, in all projects that can be read."""
+        server = await self.server()
+        in_use = await self.context.keys_in_use()
+        return [one for one in in_use.links if one.name == token.name and same_registry(one.domain, server)]
 
     async def clear(self, token: Token, slot: str, deadline: Deadline) -> None:
         """Remove the password in a slot; a token that was just read says which other one stays.
 
-        What this run has made stays too: a read that lags does not show it, and whatever is not named is removed.
+        What this run has made stays too, and what is new and named by a record of Akka's: a read that lags does not show
+        it, and whatever is not named is removed.
         """
         registry = await self.registry()
         made = {self.credential.link.key_id.partition("-")[0]} if self.credential else set()
+        with contextlib.suppress(PullkeyError):
+            made |= await self._slots_of_new_passwords(token)
         staying = ({one.slot for one in token.passwords} | made) - {slot}
         await wait_out(
-            lambda: self.tokens.keep_passwords(registry, token.name, staying),
-            why=busy,
+            lambda: self.tokens.keep_passwords(registry, token, staying),
+            why=not_shown_yet,  # the token was just read
             deadline=deadline,
             tell=self.context.tell,
         )
@@ -139,8 +189,14 @@ class TokenSession(RegistrySession):
         return self.target.token_name
 
     def holds(self, link: KeyLink) -> bool:
-        """Another token may have a password of the same slot and second, which so bears the same id."""
-        return link.name == self.target.token_name
+        """Another token may have a password of the same slot and second, which so bears the same id.
+
+        The link's domain is a server of the registry: `NAME.azurecr.io`, `NAME-LABEL.azurecr.io`, `NAME.REGION.geo.azurecr.io`;
+        or what Akka has left of it.
+        """
+        label, dot, _ = link.domain.lower().partition(".")
+        name, of = self.target.name.lower(), label.partition("-")[0]
+        return link.name == self.target.token_name and (of == name if dot else name.startswith(of))
 
     async def preflight(self) -> Findings:
         findings = Findings()
@@ -164,27 +220,32 @@ class TokenSession(RegistrySession):
             theirs or (token is not None and token.scope_map.lower() != target.scope_map_name.lower())
         ):
             which = "a scope map" if theirs else "a token"
-            findings.problems.append(Problem(ProblemKind.QUESTION, f"There is {which} {target.token_name} in {registry.name} that pullkey has not made", "To have one of its own made, give another --app-name, with which its name begins", step="identity"))  # fmt: skip
+            findings.problems.append(Problem(ProblemKind.QUESTION, f"There is {which} {target.token_name} in {registry.name} that pullkey did not create", "Pass another --app-name, so that pullkey creates its own", step="identity", code=Code.IDENTITY_NAME_TAKEN))  # fmt: skip
             return findings
         if scope_map is not None and (more := sorted(set(scope_map.actions) - set(self.actions))):
             findings.notices.append(Notice(f"The scope map {scope_map.name} allows more than to pull these repositories: {', '.join(more)}."))  # fmt: skip
         if target.token and not target.repositories:
-            what = "is gone" if token is None else "has no scope map that lets it pull"
-            findings.problems.append(Problem(ProblemKind.SETUP, f"The token {target.token} {what}, so what it was for is not known any more", "Onboard anew: pullkey onboard acr --auth-kind token --repository NAME,NAME", step="grant"))  # fmt: skip
+            what = "was deleted" if token is None else "has no scope map that lets it pull"
+            findings.problems.append(Problem(ProblemKind.SETUP, f"The token {target.token} {what}, so what it was for is not known any more", "Onboard again: pullkey onboard acr --auth-kind token --repository NAME,NAME", step="grant", code=Code.SCOPE_UNKNOWN))  # fmt: skip
             return findings
         if token is None:
             return findings
         if not token.enabled:
-            findings.problems.append(Problem(ProblemKind.SETUP, f"The token {token.name} is disabled", f"Find out why; then: az acr token update --name {token.name} --registry {registry.name} --status enabled", step="identity"))  # fmt: skip
+            findings.problems.append(Problem(ProblemKind.SETUP, f"The token {token.name} is disabled", f"Find out why; then: az acr token update --name {token.name} {self.registry_options()} --status enabled", step="identity", code=Code.IDENTITY_DISABLED))  # fmt: skip
         if (await self._key.look()).state is State.MISSING and await self.free_slot(token) is None:
-            commands = " or ".join(self._clear_command(slot) for slot in await self._not_held(token))
-            findings.problems.append(Problem(ProblemKind.QUESTION, f"Both passwords of the token {token.name} are there ({in_use(token)}), and one may be somebody else's", f"If nobody uses it: {commands}. Else give another --app-name, for a token of its own", step="key"))  # fmt: skip
+            findings.problems.append(await self._both_taken(token))
         return findings
 
-    async def _not_held(self, token: Token) -> list[str]:
-        held = await self.context.held_credential()
-        used = held.link.key_id if held and held.link else ""
-        return [one.slot for one in token.passwords if one.key_id != used]
+    async def _both_taken(self, token: Token) -> Problem:
+        """Neither slot is free. What a record of Akka's names is never offered for removal."""
+        held = {link.key_id for link in await self._links_to(token)}
+        slots = {key_id.partition("-")[0] for key_id in held if _is_new(key_id)}
+        unused = [one.slot for one in token.passwords if one.key_id not in held and one.slot not in slots]
+        another = "pass another --app-name, for a token of its own"
+        if not unused:
+            return Problem(ProblemKind.QUESTION, f"Akka uses both passwords of the token {token.name}", another.capitalize(), step="key", code=Code.TOKEN_PASSWORDS_IN_USE)  # fmt: skip
+        removals = " or ".join(f"`{self._clear_command(slot)}`" for slot in unused)
+        return Problem(ProblemKind.QUESTION, f"Both passwords of the token {token.name} are there ({in_use(token)}), and one may be in use elsewhere", f"If it is unused: {removals}. Else {another}", step="key", code=Code.TOKEN_PASSWORDS_IN_USE)  # fmt: skip
 
     async def probe(self) -> Probe:
         # Another repository than those of its scope map is refused to a token, whether it is there or not.
@@ -199,11 +260,11 @@ class TokenSession(RegistrySession):
         except (CallRefused, PullkeyError):
             return ""
         if token is None:
-            return f"Azure no longer shows the token {name}: somebody or something deleted it."
+            return f"Azure no longer shows the token {name}: it was deleted outside of pullkey."
         if not token.enabled:
             return f"Azure shows the token {name} as disabled."
         if token.password(key_id) is None:
-            return f"Azure no longer shows {key_id} of {name}: somebody or something removed it."
+            return f"Azure no longer shows {key_id} of {name}: it was removed outside of pullkey."
         if scope_map is None or not set(self.actions) <= set(scope_map.actions):
             return f"Azure no longer shows these repositories in the scope map {self.target.scope_map_name}."
         return "Azure shows token, password and scope map in place, so they are still spreading."
@@ -212,6 +273,11 @@ class TokenSession(RegistrySession):
 
     async def key_facts(self, key_id: str) -> KeyFacts | None:
         token = await self.token_now()
+        if token is None and await self.recently_made():
+            seen = await confirm_absent(self.token_now, contradicted_by="it was created minutes ago")
+            token = seen.value if isinstance(seen, Present) else None
+            if token is None:
+                raise NotShown(f"Azure does not show the token {self.target.token_name}, of which Akka's record names a password that was generated minutes ago")  # fmt: skip
         found = token.password(key_id) if token else None
         return KeyFacts(key_id, found.created, found.ends) if found else None
 
@@ -224,8 +290,8 @@ class TokenSession(RegistrySession):
             return token.password(key_id) if token else None
 
         found = await surely(shown)
-        if token is None and self.credential is not None:
-            raise StepFailed(f"Azure does not show the token {self.target.token_name}, of which this run has just made a password", mend=self.delete_key_command(key_id))  # fmt: skip
+        if token is None and (self.credential is not None or await self.recently_made()):
+            raise StepFailed(f"Azure does not show the token {self.target.token_name}, of which a password has just been generated", fix=self.delete_key_command(key_id), code=Code.CLOUD_LAG)  # fmt: skip
         if token is None or found is None:
             return False
         with as_sentence(f"remove {key_id} of the token {token.name}"):
@@ -237,10 +303,11 @@ class TokenSession(RegistrySession):
 
     def _clear_command(self, slot: str) -> str:
         name = shlex.quote(self.target.token_name)
-        return f"az acr token credential delete --name {name} --registry {self.target.name} --{slot}"
+        return f"az acr token credential delete --name {name} {self.registry_options()} --{slot}"
 
     async def used_by_others(self, ours: Collection[str]) -> list[str]:
-        token = await self.token_now()
+        with as_sentence(f"show the token {self.target.token_name}"):
+            token = await self.expected_token()
         if token is None:
             return []
         # What has expired serves nobody.
@@ -280,6 +347,13 @@ class TokenSession(RegistrySession):
         ])  # fmt: skip
 
     @property
+    def named_repositories(self) -> Sequence[str]:
+        return self.target.repositories
+
+    def script_lookups(self) -> Mapping[str, str]:
+        return self.script_registry()
+
+    @property
     def script_credential(self) -> Mapping[str, str]:
         return {
             "server": '"$SERVER"',
@@ -287,6 +361,21 @@ class TokenSession(RegistrySession):
             "email": '"$TOKEN+$KEY_ID@$SERVER"',
             "password": '"$SECRET"',
         }
+
+
+def _moment_in(key_id: str) -> dt.datetime | None:
+    """When a password was generated, by its id (`SlotPassword.key_id`)."""
+    seconds = key_id.rpartition("-")[2]
+    try:
+        return dt.datetime.fromtimestamp(int(seconds), dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _is_new(key_id: str) -> bool:
+    """Whether a password was generated so lately that not every read shows it."""
+    made = _moment_in(key_id)
+    return made is not None and dt.datetime.now(dt.UTC) - made < _NEW
 
 
 def _described(one: SlotPassword) -> str:

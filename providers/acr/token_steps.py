@@ -7,14 +7,16 @@ import datetime as dt
 import shlex
 from typing import TYPE_CHECKING
 
+from bootstrap.codes import Code
 from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.link import KeyLink
-from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere
-from bootstrap.waiting import Deadline, surely, wait_out
+from bootstrap.observe import Present, confirm_absent
+from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
+from bootstrap.waiting import Deadline, Delay, surely, wait_out
 from providers.acr.calls import CallRefused, as_sentence, refused
-from providers.acr.steps import busy
+from providers.acr.steps import SPREADING_SECONDS, busy
 from providers.acr.target import SLOTS
 from providers.acr.tokens import Generated, SlotPassword, Token, action_of
 
@@ -26,13 +28,7 @@ if TYPE_CHECKING:
 _RIGHTS = "Microsoft.ContainerRegistry/registries"
 TOKENS_READ = f"{_RIGHTS}/tokens/read"
 TOKENS_WRITE = f"{_RIGHTS}/tokens/write"
-# What waits for a token or a scope map to be there asks after that operation.
-TOKENS_STATUS = f"{_RIGHTS}/tokens/operationStatuses/read"
-_SCOPE_MAP_RIGHTS = (
-    f"{_RIGHTS}/scopeMaps/read",
-    f"{_RIGHTS}/scopeMaps/write",
-    f"{_RIGHTS}/scopeMaps/operationStatuses/read",
-)
+_SCOPE_MAP_RIGHTS = (f"{_RIGHTS}/scopeMaps/read", f"{_RIGHTS}/scopeMaps/write")
 _GENERATE = f"{_RIGHTS}/generateCredentials/action"
 
 MARK = "Made by pullkey"
@@ -41,7 +37,7 @@ _FORBIDDEN = "RequestDisallowedByPolicy"
 _NOT_ACTIVE = "TokenNotActive"
 _MAY_NOT_LOOK = "it may not be read"
 _NO_TOKENS = (
-    "Ask whoever made that policy for an exception, or use a service principal: leave --auth-kind out."
+    "Ask the owner of that policy for an exception, or use a service principal: leave --auth-kind out."
 )
 _SETTLE_SECONDS = 4.0
 # How far from a lost call the time of a password may be for it to be that call's.
@@ -62,8 +58,9 @@ class ScopeMapGrant(Step):
 
     @property
     def title(self) -> str:
-        named = ", ".join(self._session.target.repositories) or "what its scope map says"
-        return f"Allow a token to pull {named}, and nothing else"
+        target = self._session.target
+        pulls = f", which may pull {', '.join(target.repositories)}" if target.repositories else ""
+        return f"Create the scope map {target.scope_map_name}{pulls}"
 
     async def look(self) -> Sighting:
         try:
@@ -78,10 +75,13 @@ class ScopeMapGrant(Step):
         lacking = [one for one in self._session.actions if one not in scope_map.actions]
         if lacking:
             return Sighting(State.MISSING, f"the scope map lacks {', '.join(lacking)}")
-        return Sighting(State.DONE, "the scope map is there")
+        return Sighting(State.DONE, "exists")
 
     def intent(self) -> Intent:
         return {"scope_map": self._session.target.scope_map_name, "run_id": self._session.context.run_id}
+
+    async def disowns(self, intent: Intent) -> str:
+        return other_than(intent, scope_map=self._session.target.scope_map_name)
 
     async def do(self) -> Done:
         session = self._session
@@ -94,14 +94,14 @@ class ScopeMapGrant(Step):
         description = before.description if before else f"Pulls images for Akka. {MARK}, run {session.context.run_id}."  # fmt: skip
         # Whatever is answered: what it makes may not be shown for a while.
         self._may_be_made = before is None
-        with as_sentence(f"make the scope map {name}"):
+        with as_sentence(f"create the scope map {name}"):
             await wait_out(
                 lambda: session.tokens.put_scope_map(registry, name, actions, description),
-                why=_not_shown_yet,
+                why=not_shown_yet,
                 deadline=session.context.deadline,
                 tell=session.context.tell,
             )
-        return Done("created", {}) if before is None else Done("added what was lacking")
+        return Done("", {}) if before is None else Done("added what it lacked")
 
     async def _before(self, registry: Registry) -> ScopeMap | None:
         """The scope map; where the look showed none, as the registry lists it: to make one is to write over it."""
@@ -132,14 +132,18 @@ class ScopeMapGrant(Step):
         what = f"scope map {name}"
         registry = await session.registry()
         with as_sentence(f"show the scope map {name}"):
+            await session.expected_token()  # with which it was made
             found = await surely(lambda: session.tokens.scope_map(registry, name))
+            if found is None and await session.recently_made():
+                why = "Azure does not show it, and it may have been created minutes ago"
+                return Removal(Fate.UNSEEN, what, why, self._delete_command())
             if found is None:
                 token = await session.tokens.token(registry, session.target.token_name)
                 if token is not None and token.scope_map == name:
                     return Removal(Fate.UNSEEN, what, "its token names it, and Azure does not show it", self._delete_command())  # fmt: skip
                 return Removal(Fate.GONE, what, "there is no such scope map")
             if MARK not in found.description:
-                return Removal(Fate.KEEP, what, "pullkey has not made it", self._delete_command())
+                return Removal(Fate.KEEP, what, "it was not created by pullkey", self._delete_command())
             users = [one.name for one in await session.tokens.all(registry) if one.scope_map == name]
         others = [one for one in users if one != session.target.token_name]
         if others:
@@ -160,7 +164,7 @@ class ScopeMapGrant(Step):
                         f"the scope map {name}, once its token is deleted", self._delete_command()
                     )
                 # It was asked for to stay; without its scope map it would pull nothing.
-                return f"the scope map {name} stays with the token that uses it"
+                return f"the scope map {name} kept for the token that uses it"
             await session.delete_scope_map(name)
         except CallRefused as error:
             raise StillThere(f"the scope map {name} ({error.said})", self._delete_command()) from None
@@ -168,7 +172,7 @@ class ScopeMapGrant(Step):
 
     def _delete_command(self) -> str:
         target = self._session.target
-        return f"az acr scope-map delete --name {shlex.quote(target.scope_map_name)} --registry {target.name} --yes"
+        return f"az acr scope-map delete --name {shlex.quote(target.scope_map_name)} {self._session.registry_options()} --yes"
 
     def script(self) -> Script:
         repositories = " ".join(
@@ -176,19 +180,26 @@ class ScopeMapGrant(Step):
         )
         show = 'az acr scope-map show --name "$SCOPE_MAP" "${IN_REGISTRY[@]}" --output none'
         create = f'az acr scope-map create --name "$SCOPE_MAP" "${{IN_REGISTRY[@]}}" {repositories}'
+        place = f'--name "$SCOPE_MAP" {self._session.registry_options()}'
+        if self._seen is None:
+            typed = f'az acr scope-map create {place} {repositories} --description "Pulls images for Akka. {MARK} by hand."'
+        else:
+            typed = (
+                f"az acr scope-map update {place} {repositories.replace('--repository', '--add-repository')}"
+            )
         return Script(
             do=f'{show} 2>/dev/null ||\n  {create} \\\n    --description "Pulls images for Akka. {MARK}\'s runbook." --output none',
             check=show,
             undo=f'if {show} 2>/dev/null; then az acr scope-map delete --name "$SCOPE_MAP" "${{IN_REGISTRY[@]}}" --yes; fi',
-            typed=f'az acr scope-map create --name "$SCOPE_MAP" --registry "$REGISTRY" {repositories}',
+            typed=f"{typed} --output none",
             why="A token may do what its scope map says: here, pull these repositories.",
         )
 
 
-def _not_shown_yet(error: Exception) -> str | None:
+def not_shown_yet(error: Exception) -> Delay | None:
     """Why to try again: the SDK reads what it has made, and takes for a failure that this is not shown yet."""
     if isinstance(error, CallRefused) and error.missing:
-        return "Azure does not show everywhere yet what was just made."
+        return Delay("Azure does not show everywhere yet what was just created.", SPREADING_SECONDS)
     return busy(error)
 
 
@@ -197,7 +208,7 @@ class TokenIdentity(Step):
 
     name = "identity"
     after = ("grant",)
-    permissions = (TOKENS_READ, TOKENS_WRITE, TOKENS_STATUS)
+    permissions = (TOKENS_READ, TOKENS_WRITE)
 
     def __init__(self, session: TokenSession) -> None:
         self._session = session
@@ -217,10 +228,15 @@ class TokenIdentity(Step):
             raise refused(error, f"show the token {self._session.target.token_name}") from None
         if token is None:
             return Sighting(State.MISSING, "there is no such token")
-        return Sighting(State.DONE, "it is there")
+        if not token.enabled:
+            return Sighting(State.MISSING, "it is disabled")
+        return Sighting(State.DONE, "exists")
 
     def intent(self) -> Intent:
         return {"token": self._session.target.token_name, "run_id": self._session.context.run_id}
+
+    async def disowns(self, intent: Intent) -> str:
+        return other_than(intent, token=self._session.target.token_name)
 
     async def do(self) -> Done:
         session, target = self._session, self._session.target
@@ -242,13 +258,13 @@ class TokenIdentity(Step):
 
         try:
             session.token_made = await wait_out(
-                put, why=_not_shown_yet, deadline=session.context.deadline, tell=session.context.tell
+                put, why=not_shown_yet, deadline=session.context.deadline, tell=session.context.tell
             )
         except CallRefused as error:
             if error.code == _FORBIDDEN:
-                raise StepFailed(f"A policy forbids tokens of registries ({error.said})", mend=_NO_TOKENS) from None  # fmt: skip
+                raise StepFailed(f"A policy forbids tokens of registries ({error.said})", fix=_NO_TOKENS, code=Code.KEYS_FORBIDDEN) from None  # fmt: skip
             raise refused(error, f"create the token {target.token_name}") from None
-        return Done("created", {}) if session.token_made else Done("somebody else has just made it")
+        return Done("", {}) if session.token_made else Done("another run has just created it", unneeded=True)
 
     async def undo(self, intent: Intent) -> str:
         session = self._session
@@ -275,7 +291,10 @@ class TokenIdentity(Step):
         what = f"token {target.token_name}"
         registry = await session.registry()
         with as_sentence(f"show the token {target.token_name}"):
-            token = await surely(lambda: session.tokens.token(registry, target.token_name))
+            token = await session.expected_token()
+            if token is None and await session.recently_made():
+                why = "Azure does not show it, and its password was generated minutes ago"
+                return Removal(Fate.UNSEEN, what, why, self._delete_command())
             if token is None:
                 listed = await session.tokens.all(registry)
                 session.token_hidden = target.token_name in [one.name for one in listed]
@@ -287,7 +306,7 @@ class TokenIdentity(Step):
         if scope_map is None and used:
             return Removal(Fate.UNSEEN, what, "Azure does not show its scope map", self._delete_command())
         if scope_map is None or MARK not in scope_map.description or scope_map.name != token.name:
-            return Removal(Fate.KEEP, what, "pullkey has not made it", self._delete_command())
+            return Removal(Fate.KEEP, what, "it was not created by pullkey", self._delete_command())
         return Removal(Fate.REMOVE, what, command=self._delete_command())
 
     async def remove(self) -> str:
@@ -301,7 +320,7 @@ class TokenIdentity(Step):
 
     def _delete_command(self) -> str:
         target = self._session.target
-        return f"az acr token delete --name {shlex.quote(target.token_name)} --registry {target.name} --yes"
+        return f"az acr token delete --name {shlex.quote(target.token_name)} {self._session.registry_options()} --yes"
 
     def script(self) -> Script:
         show = 'az acr token show --name "$TOKEN" "${IN_REGISTRY[@]}" --output none'
@@ -310,8 +329,8 @@ class TokenIdentity(Step):
             do=f"{show} 2>/dev/null ||\n  {create}",
             check=show,
             undo=f'if {show} 2>/dev/null; then az acr token delete --name "$TOKEN" "${{IN_REGISTRY[@]}}" --yes; fi',
-            typed='az acr token create --name "$TOKEN" --registry "$REGISTRY" --scope-map "$SCOPE_MAP" --no-passwords true',
-            why="Without passwords: `az acr token create` makes both at once, and there would be none to rotate with.",
+            typed=f'az acr token create --name "$TOKEN" {self._session.registry_options()} --scope-map "$SCOPE_MAP" --no-passwords true --output none',
+            why="Without passwords: `az acr token create` creates both at once, which leaves no slot to rotate with.",
         )
 
 
@@ -343,20 +362,34 @@ class TokenKey(Step):
             raise refused(error, f"show the token {session.target.token_name}") from None
         if token is None:
             return Sighting(State.MISSING, "there is no token yet")
-        slot = await session.free_slot(token)
+        link, reason = await held_link(session, session.context)
+        if link is None:
+            return await self._missing(token, reason)
+        held = token.password(link.key_id)
+        if held is None:
+            # That it is gone is not believed of one read.
+            seen = await confirm_absent(
+                lambda: self._password_now(link.key_id), contradicted_by="Akka's record names it"
+            )
+            held = seen.value if isinstance(seen, Present) else None
+        if held is None:
+            return await self._missing(token, f"the password that Akka holds, {link.key_id}, was deleted")
+        if held.expired:
+            return await self._missing(token, f"the password that Akka holds, {link.key_id}, has expired")
+        return Sighting(State.DONE, f"Akka holds {link.key_id}, which is valid")
+
+    async def _missing(self, token: Token, why: str) -> Sighting:
+        """A password is to be generated; in which slot, is settled now."""
+        slot = await self._session.free_slot(token)
         if slot is not None:
             self._slot = slot
             there = token.slot(slot)
             self._before = there.key_id if there else ""
-        link, reason = await held_link(session, session.context)
-        if link is None:
-            return Sighting(State.MISSING, reason)
-        held = token.password(link.key_id)
-        if held is None:
-            return Sighting(State.MISSING, f"the password that Akka holds, {link.key_id}, is gone")
-        if held.expired:
-            return Sighting(State.MISSING, f"the password that Akka holds, {link.key_id}, has expired")
-        return Sighting(State.DONE, f"Akka holds {link.key_id}, which is good")
+        return Sighting(State.MISSING, why)
+
+    async def _password_now(self, key_id: str) -> SlotPassword | None:
+        token = await self._session.token_now()
+        return token.password(key_id) if token is not None else None
 
     def intent(self) -> Intent:
         return {
@@ -366,16 +399,19 @@ class TokenKey(Step):
             "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         }
 
+    async def disowns(self, intent: Intent) -> str:
+        return other_than(intent, token=self._session.target.token_name)
+
     async def do(self) -> Done:
         session, name = self._session, self._session.target.token_name
         registry = await session.registry()
         with as_sentence(f"read the token {name}"):
             token = await surely(lambda: session.tokens.token(registry, name))
         if token is None and not session.token_made:
-            raise StepFailed(f"Azure does not show the token {name}, so which of its passwords are in use is not known", mend="Run it again in a while.")  # fmt: skip
+            raise StepFailed(f"Azure does not show the token {name}, so which of its passwords are in use is not known", fix="Run it again in a while.", code=Code.CLOUD_LAG)  # fmt: skip
         there = token.slot(self._slot) if token else None
         if there is not None and there.key_id != self._before:
-            raise StepFailed(f"Somebody else has just generated {self._slot} of the token {name}", mend="Run it again, to see what is free then.")  # fmt: skip
+            raise StepFailed(f"Another program has just generated {self._slot} of the token {name}", fix="Run it again, to see what is free then.", code=Code.CONCURRENT_CHANGE)  # fmt: skip
         ends = dt.datetime.now(dt.UTC) + session.lifetime
         with as_sentence(f"generate {self._slot} of the token {name}"):
             # Where a call went unanswered its password is known to nobody, and the same slot is generated again.
@@ -395,7 +431,7 @@ class TokenKey(Step):
             ends=made.ends or ends,
         )
         created = made.created.isoformat() if made.created else None
-        return Done(f"generated {key_id}, good until {made.ends or ends:%Y-%m-%d}", {"key_id": key_id, "created": created})  # fmt: skip
+        return Done(f"{key_id}, expires {made.ends or ends:%Y-%m-%d}", {"key_id": key_id, "created": created})  # fmt: skip
 
     async def _generate(self, registry: Registry, ends: dt.datetime) -> Generated:
         session = self._session
@@ -425,11 +461,13 @@ class TokenKey(Step):
                 return told.key_id
             await asyncio.sleep(min(1.0, deadline.left))
 
-    def _delay(self, error: Exception) -> str | None:
+    def _delay(self, error: Exception) -> Delay | None:
         if isinstance(error, CallRefused) and (
             error.code == _NOT_ACTIVE or (error.missing and self._session.token_made)
         ):
-            return "Azure has not finished making the token yet; this takes some seconds."
+            return Delay(
+                "Azure has not finished making the token yet; this takes some seconds.", SPREADING_SECONDS
+            )
         return busy(error)
 
     async def undo(self, intent: Intent) -> str:
@@ -440,20 +478,20 @@ class TokenKey(Step):
         if not (self._sent or intent.get("lost")):
             return ""  # nothing was asked for, so what is there is somebody else's
         try:
-            registry = await session.registry()
             if key_id is None and (self._lost or intent.get("lost")):
                 await asyncio.sleep(_SETTLE_SECONDS)  # a call without an answer may show late
-            token = await session.tokens.token(registry, name)
-            there = token.slot(slot) if token else None
-            if (
-                token is None
-                or there is None
-                or there.key_id in (intent["before"], *intent.get("in_use", ()))
-            ):
+            token, there = await self._made_by_then(intent)
+            if there is None and key_id and not (intent.get("lost") or session.tokens.has_removed(key_id)):
+                # Azure has answered that it is there, so that no read shows it is no sign that it is gone.
+                raise StillThere(
+                    f"{key_id} of the token {name}, which Azure does not show yet",
+                    session.delete_key_command(key_id),
+                )
+            if token is None or there is None or there.key_id in intent.get("in_use", ()):
                 return ""
             if key_id is None and not _of_that_call(there.created, intent["at"]):
                 raise StillThere(
-                    f"{there.key_id} of the token {name}, which may be somebody else's",
+                    f"{there.key_id} of the token {name}, which may be in use elsewhere",
                     session.delete_key_command(there.key_id),
                 )
             if key_id not in (None, there.key_id) or _is_another(there.created, intent.get("created")):
@@ -463,7 +501,24 @@ class TokenKey(Step):
             raise StillThere(f"{slot} of the token {name} ({error.said})", session.delete_key_command(slot)) from None  # fmt: skip
         return f"removed {there.key_id} of the token {name}"
 
+    async def _made_by_then(self, intent: Intent) -> tuple[Token | None, SlotPassword | None]:
+        """The password that was generated, as Azure shows it; a read that lags shows none, or the one before it."""
+        session = self._session
+        registry = await session.registry()
+        token: Token | None = None
+
+        async def shown() -> SlotPassword | None:
+            nonlocal token
+            token = await session.tokens.token(registry, intent["token"])
+            there = token.slot(intent["slot"]) if token else None
+            return there if there is not None and there.key_id != intent["before"] else None
+
+        answered = "Azure has answered that it was generated" if intent.get("key_id") else ""
+        seen = await confirm_absent(shown, contradicted_by=answered)
+        return token, seen.value if isinstance(seen, Present) else None
+
     def script(self) -> Script:
+        options = self._session.registry_options()
         names = '$(az acr token show --name "$TOKEN" "${IN_REGISTRY[@]}" --query "credentials.passwords[].name" --output tsv)'
         return Script(
             do=(
@@ -471,7 +526,7 @@ class TokenKey(Step):
                 "SLOT=password1\n"
                 'case "$TAKEN" in *password1*) SLOT=password2 ;; esac\n'
                 'case "$TAKEN" in *password1*password2*|*password2*password1*)\n'
-                '  echo "Both passwords of $TOKEN are there. If nobody uses one of them, remove it:" >&2\n'
+                '  echo "Both passwords of $TOKEN exist. If one of them is unused, remove it:" >&2\n'
                 '  echo "  az acr token credential delete --name $TOKEN --registry $REGISTRY --password1 (or --password2)" >&2\n'
                 "  exit 1 ;;\n"
                 "esac\n"
@@ -484,8 +539,13 @@ class TokenKey(Step):
             ),
             check='[ -n "$SECRET" ] && [ -n "$KEY_ID" ]',
             undo='if [ -n "${KEY_ID:-}" ]; then az acr token credential delete --name "$TOKEN" "${IN_REGISTRY[@]}" "--${KEY_ID%%-*}" --output none || true; fi',
-            typed='az acr token credential generate --name "$TOKEN" --registry "$REGISTRY" --password1 --expiration "$END_DATE"',
-            why="Only a password that is not there yet: generating one that is there cuts off whoever uses it.",
+            typed=(
+                f'SECRET="$(az acr token credential generate --name "$TOKEN" {options} --{self._slot} --expiration "$END_DATE" --query "passwords[?name==\'{self._slot}\'].value | [0]" --output tsv)"\n'
+                f'CREATED="$(az acr token show --name "$TOKEN" {options} --query "credentials.passwords[?name==\'{self._slot}\'].creationTime | [0]" --output tsv)"\n'
+                "# With GNU's date, else with that of macOS and BSD.\n"
+                f'KEY_ID="{self._slot}-$(date -u -d "$CREATED" +%s 2>/dev/null || date -u -j -f %Y-%m-%dT%H:%M:%S "${{CREATED%%[.+Z]*}}" +%s)"'
+            ),
+            why="Only an empty slot: generating a password that exists cuts off its users.",
         )
 
 

@@ -6,9 +6,11 @@ there in every tier ("Azure Container Registry SKU features and limits": 100 tok
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bootstrap.secret import Secret
@@ -99,6 +101,8 @@ class Tokens:
 
     def __init__(self, azure: Azure) -> None:
         self._azure = azure
+        # What Azure has said it removed: a read that still shows it is one of a server that lags.
+        self._removed: set[tuple[str, str, dt.datetime | None]] = set()
 
     def _client(self, registry: Registry) -> ContainerRegistryManagementClient:
         return self._azure.registries_client(registry.subscription)
@@ -131,7 +135,7 @@ class Tokens:
             poller = await self._client(registry).scope_maps.begin_create(
                 registry.resource_group, registry.name, name, body, polling_interval=_POLL_SECONDS
             )
-            return _scope_map(await poller.result())
+            return _scope_map(await _settled(poller, lambda: self._client(registry).scope_maps.get(registry.resource_group, registry.name, name)))  # fmt: skip
 
         return await self._azure.call("PutScopeMap", f"{registry.id} {name}", put)
 
@@ -140,21 +144,23 @@ class Tokens:
             poller = await self._client(registry).scope_maps.begin_delete(
                 registry.resource_group, registry.name, name, polling_interval=_POLL_SECONDS
             )
-            await poller.result()
+            await _gone(poller, lambda: self._client(registry).scope_maps.get(registry.resource_group, registry.name, name))  # fmt: skip
 
         await self._azure.call("DeleteScopeMap", f"{registry.id} {name}", delete)
 
     async def token(self, registry: Registry, name: str) -> Token | None:
         async def got() -> Token:
             client = self._client(registry).tokens
-            return _token(await client.get(registry.resource_group, registry.name, name))
+            return self._without_removed(
+                _token(await client.get(registry.resource_group, registry.name, name))
+            )
 
         return await self._or_none("GetToken", registry, name, got)
 
     async def all(self, registry: Registry) -> list[Token]:
         async def listed() -> list[Token]:
             found = self._client(registry).tokens.list(registry.resource_group, registry.name)
-            return [_token(one) async for one in found]
+            return [self._without_removed(_token(one)) async for one in found]
 
         return await self._azure.call("ListTokens", registry.id, listed)
 
@@ -172,7 +178,7 @@ class Tokens:
             poller = await self._client(registry).tokens.begin_create(
                 registry.resource_group, registry.name, name, body, polling_interval=_POLL_SECONDS
             )
-            return _token(await poller.result())
+            return _token(await _settled(poller, lambda: self._client(registry).tokens.get(registry.resource_group, registry.name, name)))  # fmt: skip
 
         return await self._azure.call("PutToken", f"{registry.id} {name}", put)
 
@@ -181,7 +187,7 @@ class Tokens:
             poller = await self._client(registry).tokens.begin_delete(
                 registry.resource_group, registry.name, name, polling_interval=_POLL_SECONDS
             )
-            await poller.result()
+            await _gone(poller, lambda: self._client(registry).tokens.get(registry.resource_group, registry.name, name))  # fmt: skip
 
         await self._azure.call("DeleteToken", f"{registry.id} {name}", delete)
 
@@ -206,7 +212,15 @@ class Tokens:
 
         return await self._azure.call("GenerateCredentials", f"{registry.id} {token} {slot}", post)
 
-    async def keep_passwords(self, registry: Registry, token: str, slots: Collection[str]) -> None:
+    def has_removed(self, key_id: str) -> bool:
+        """Whether Azure has said that it removed the password of that id."""
+        return any(SlotPassword(slot, created, None).key_id == key_id for _, slot, created in self._removed)
+
+    def _without_removed(self, token: Token) -> Token:
+        left = tuple(one for one in token.passwords if (token.id.lower(), one.slot, one.created) not in self._removed)  # fmt: skip
+        return replace(token, passwords=left)
+
+    async def keep_passwords(self, registry: Registry, token: Token, slots: Collection[str]) -> None:
         """Remove every password of a token but those in these slots.
 
         There is no call that removes one: a token is updated with the names of those that stay, as `az acr token
@@ -223,11 +237,14 @@ class Tokens:
 
         async def patch() -> None:
             poller = await self._client(registry).tokens.begin_update(
-                registry.resource_group, registry.name, token, body, polling_interval=_POLL_SECONDS
+                registry.resource_group, registry.name, token.name, body, polling_interval=_POLL_SECONDS
             )
-            await poller.result()
+            await _settled(poller, lambda: self._client(registry).tokens.get(registry.resource_group, registry.name, token.name))  # fmt: skip
 
-        await self._azure.call("UpdateToken", f"{registry.id} {token}", patch)
+        await self._azure.call("UpdateToken", f"{registry.id} {token.name}", patch)
+        self._removed |= {
+            (token.id.lower(), one.slot, one.created) for one in token.passwords if one.slot not in slots
+        }
 
     async def _or_none(
         self, method: str, registry: Registry, name: str, got: Callable[[], Awaitable[T]]
@@ -238,6 +255,51 @@ class Tokens:
             if error.missing:
                 return None
             raise
+
+
+async def _settled(poller: Any, read: Callable[[], Awaitable[Any]]) -> Any:
+    """What an accepted change has come to: by its operation, or by the thing itself where the operation may not be read.
+
+    The rights on tokens do not include those on their operations.
+    """
+    if await _ended(poller):
+        return await poller.result()
+    while True:
+        found = await read()
+        state = _text(found.properties.provisioning_state).lower()
+        if state in ("failed", "canceled"):
+            raise CallRefused(409, state, "Azure has ended the change without making it")
+        if state in ("", "succeeded"):
+            return found
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _gone(poller: Any, read: Callable[[], Awaitable[Any]]) -> None:
+    """As `_settled`, for a deletion, whose operation is one of the subscription's (recorded: `Location` is at
+    `/subscriptions/S/providers/Microsoft.ContainerRegistry/locations/L/operationResults/`), which no right on the registry
+    covers.
+    """
+    from azure.core.exceptions import ResourceNotFoundError
+
+    if await _ended(poller):
+        return
+    with contextlib.suppress(ResourceNotFoundError):
+        while True:
+            await read()
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _ended(poller: Any) -> bool:
+    """Wait for an accepted operation; False where its status may not be read, which says nothing about its success."""
+    from azure.core.exceptions import HttpResponseError
+
+    try:
+        await poller.result()
+    except HttpResponseError as error:
+        if error.status_code != 403:
+            raise
+        return False
+    return True
 
 
 def _text(value: Any) -> str:

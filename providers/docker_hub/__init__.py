@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.provider import Check, HeldCredential, Option, RunContext, Session
-from providers.docker_hub.target import DockerHubTarget, is_docker_hub
+from bootstrap.provider import Check, HeldCredential, Missing, Option, RunContext, Session
+from providers.docker_hub.target import DockerHubTarget, image_of, is_docker_hub, names_image
 
 if TYPE_CHECKING:
     from bootstrap.sandbox.host import Emulator
@@ -40,15 +40,28 @@ class DockerHubProvider:
     options = (
         Option("--repository", "The repositories to be pulled, with commas between; else that of --image.", metavar="NAMES"),
         Option("--hub-user", "The Docker ID: who logs in, and who pulls with a personal token.", metavar="NAME", login=True),
-        Option("--organization", "Make a token of this organisation, limited to the repositories; it takes an owner's login.", metavar="NAME"),
-        Option("--mint", "Log in and make a personal token, rather than to ask for one.", kind="switch"),
-        Option("--expires-in", "How long a token that is made is to live, a year at most.", kind="duration", default="365d", metavar="TIME"),
-        Option("--token-stdin", "Read the token that is handed to Akka from stdin.", kind="secret"),
-        Option("--login-stdin", "Read the password of --hub-user from stdin, and make a token with it.", kind="secret"),
+        Option("--organization", "Create a token of this organisation, limited to the repositories; needs an owner's login.", metavar="NAME"),
+        Option("--mint", "Log in and create a personal token instead of prompting for one.", kind="switch"),
+        Option("--expires-in", "How long until a created token expires, a year at most.", kind="duration", default="365d", metavar="TIME"),
+        Option("--token-stdin", "Read the token to register in Akka from stdin.", kind="secret"),
+        Option("--login-stdin", "Read the password of --hub-user from stdin, and create a token with it.", kind="secret"),
     )  # fmt: skip
 
     def recognises(self, held: HeldCredential) -> bool:
         return is_docker_hub(held.server)
+
+    def claims(self, host: str) -> bool:
+        return not host or is_docker_hub(host)
+
+    def options_of_image(self, image: str) -> Mapping[str, str]:
+        return {"image": image} if names_image(image) else {}
+
+    def place_of_image(self, image: str) -> str:
+        return f"docker.io/{image_of(image, where='IMAGE')[0].partition('/')[0]}"
+
+    def covers(self, target: DockerHubTarget, image: str) -> bool:
+        # What a user may read is not known; the token of an organisation reads what is the organisation's.
+        return target.kind != "oat" or image_of(image, where="IMAGE")[0].startswith(f"{target.organization}/")
 
     async def locate(
         self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]
@@ -60,10 +73,25 @@ class DockerHubProvider:
             return {"organization": target.organization, **({"hub-user": target.user} if target.user else {})}
         return {"hub-user": held.username, **({"mint": True} if target is not None and target.minted else {})}
 
+    def login_at_a_glance(self) -> tuple[str, str] | None:
+        return None
+
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         from providers.docker_hub.checkup import checkup
 
         return await checkup(context, login)
+
+    def missing(self, values: Mapping[str, Any]) -> Missing | None:
+        if not (
+            values.get("image")
+            or values.get("repository")
+            or values.get("hub_user")
+            or values.get("organization")
+        ):
+            return Missing("--image", "Image (NAMESPACE/NAME:TAG)")
+        if not (values.get("hub_user") or values.get("organization")):
+            return Missing("--hub-user", "Docker ID that pulls")
+        return None
 
     def target(self, values: Mapping[str, Any]) -> DockerHubTarget:
         return DockerHubTarget.parse(values)

@@ -15,20 +15,26 @@ import asyncio
 import datetime as dt
 import email.utils
 import json
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, TypeVar
+from urllib.parse import quote
 
+from bootstrap import network
+from bootstrap.bounds import PLAIN, Unreadable, parse_json, read_bounded, seconds_of_retry_after
+from bootstrap.codes import Code
 from bootstrap.errors import PullkeyError, StepFailed
 from bootstrap.lean import httpx
 from bootstrap.provider import RunContext
 from bootstrap.refusal import HttpRefused
 from bootstrap.secret import Secret
 from bootstrap.settings import endpoint
-from bootstrap.waiting import Deadline, wait_out
+from bootstrap.waiting import Deadline, Delay, wait_out
 from bootstrap.words import one_line
 
 T = TypeVar("T")
@@ -38,15 +44,23 @@ TOKENS_PAGE = "https://app.docker.com/settings/personal-access-tokens"
 
 _TIMEOUT = 30.0
 _BODY_LIMIT = 1_000_000
+_SAID_CHARACTERS = 4_000
+_A_UNIX_TIME = 1e9
+_UNTOLD_SECONDS = 3.0
 _READ_SECONDS = 60.0
 _PAGE_SIZE = 100
 _MOST_PAGES = 100
+_MOST_PAGES_OF_NAMES = 5
+_LONGEST_NAME = 256
 _KEY_ID = re.compile(r"^[A-Za-z0-9-]{6,64}$")
 _BUSY = "Docker Hub is busy or briefly away; trying again."
+_LIMITED = "Docker Hub limits how often it is asked; trying again once it may be."
 
 
 class NotAsked(PullkeyError):
     """Docker Hub needs a login, and there is none."""
+
+    code = Code.HUB_LOGIN_MISSING
 
 
 class HubRefused(HttpRefused):
@@ -55,12 +69,12 @@ class HubRefused(HttpRefused):
     Args:
         status: the HTTP status; 0 if there was no answer.
         message: its own words, or what is wrong with the answer.
-        retry_after: how many seconds it asks to be left alone for.
+        retry_after: how many seconds it asks to be left alone for, where it says so.
         second_factor: it wants a code beside the password.
     """
 
     def __init__(
-        self, status: int, message: str, *, retry_after: float = 0.0, second_factor: bool = False
+        self, status: int, message: str, *, retry_after: float | None = None, second_factor: bool = False
     ) -> None:
         super().__init__(status, message)
         self.retry_after = retry_after
@@ -73,8 +87,14 @@ class HubRefused(HttpRefused):
         return f"{status}, {one_line(self.message)}" if self.message else status
 
 
-def busy(error: Exception) -> str | None:
-    return _BUSY if isinstance(error, HubRefused) and error.busy else None
+def busy(error: Exception) -> Delay | None:
+    """Whether a refusal is worth waiting for; a rate limit as long as Docker Hub says itself, else for moments only."""
+    if not isinstance(error, HubRefused) or not error.busy:
+        return None
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+        # Mostly it says how long. Where it does not, only a passing one is worth another try.
+        return Delay(_LIMITED, at_most=_UNTOLD_SECONDS if error.retry_after is None else None, after=error.retry_after)  # fmt: skip
+    return Delay(_BUSY, after=error.retry_after)
 
 
 @contextmanager
@@ -83,7 +103,7 @@ def as_sentence(doing: str) -> Iterator[None]:
     try:
         yield
     except HubRefused as error:
-        raise StepFailed(f"Docker Hub refused to {doing}: {error.said}") from None
+        raise StepFailed(f"Docker Hub refused to {doing}: {error.said}", code=error.problem_code) from None
 
 
 @dataclass(frozen=True)
@@ -127,7 +147,8 @@ class Connection:
         named = endpoint(ENDPOINT)
         self.url = named.url if named else HUB
         # A redirect could carry the login to another host, so none is followed.
-        self._client = httpx.AsyncClient(base_url=self.url, timeout=_TIMEOUT, follow_redirects=False)
+        with network.usable():
+            self._client = httpx.AsyncClient(base_url=self.url, timeout=_TIMEOUT, follow_redirects=False)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -139,16 +160,17 @@ class Connection:
         *,
         trace: Callable[[str], None],
         bearer: Secret | None = None,
+        secret: Secret | None = None,
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
         seconds: float = _TIMEOUT,
     ) -> Answer:
-        """One call, which takes no longer than `seconds`.
+        """One call, which takes no longer than `seconds`; `secret` is what of the body must not come back in an error.
 
         Raises:
             HubRefused: it was refused, not answered, or answered with something that is no answer.
         """
-        headers = {"Authorization": f"Bearer {bearer.reveal()}"} if bearer else {}
+        headers = {**PLAIN, **({"Authorization": f"Bearer {bearer.reveal()}"} if bearer else {})}
         begin = time.monotonic()
         status = "unanswered"
         try:
@@ -157,7 +179,9 @@ class Connection:
                 self._client.stream(method, path, headers=headers, json=body, params=query) as response,
             ):
                 status = str(response.status_code)
-                content = await _bounded(response)
+                content, whole = await read_bounded(response, _BODY_LIMIT)
+        except Unreadable as error:
+            raise HubRefused(0, f"the answer cannot be used: {error}") from None
         except TimeoutError:
             raise HubRefused(0, f"there was no answer in time at {self.url}") from None
         except httpx.HTTPError as error:
@@ -165,24 +189,17 @@ class Connection:
             raise HubRefused(0, f"{type(error).__name__} at {self.url}") from None
         finally:
             trace(f"hub {method} {path} {status} {(time.monotonic() - begin) * 1000:.0f} ms")
-        return _read(response, content)
-
-
-async def _bounded(response: httpx.Response) -> bytes:
-    content = b""
-    async for chunk in response.aiter_bytes():
-        content += chunk
-        if len(content) > _BODY_LIMIT:
+        if not whole:
             raise HubRefused(0, "the answer is longer than any that is expected")
-    return content
+        return _read(response, content, [one for one in (bearer, secret) if one is not None])
 
 
-def _read(response: httpx.Response, content: bytes) -> Answer:
+def _read(response: httpx.Response, content: bytes, secrets: Sequence[Secret]) -> Answer:
     status = response.status_code
     try:
-        body = json.loads(content) if content.strip() else None
+        body = parse_json(content) if content.strip() else None
         known = True
-    except ValueError:
+    except Unreadable:
         body, known = None, False
     if 200 <= status < 300:
         if not known:
@@ -190,9 +207,12 @@ def _read(response: httpx.Response, content: bytes) -> Answer:
             raise HubRefused(0, "the answer is not JSON")
         return Answer(body, response.headers)
     fields = body if isinstance(body, dict) else {}
+    said = (_message(fields) or response.reason_phrase)[:_SAID_CHARACTERS]
+    for secret in secrets:
+        said = secret.redact(said)
     raise HubRefused(
         status,
-        _message(fields) or response.reason_phrase,
+        said,
         retry_after=_retry_after(response.headers),
         second_factor=bool(fields.get("login_2fa_token")),
     )
@@ -207,15 +227,19 @@ def _message(body: Mapping[str, Any]) -> str:
     return json.dumps(fields) if isinstance(fields, dict) and fields else ""
 
 
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """How long to wait: `Retry-After` in seconds, or Docker Hub's `X-Retry-After`, which is a Unix time."""
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """How long to wait: `Retry-After` in seconds or as a date, or Docker Hub's `X-Retry-After`, which is a Unix time."""
+    found = seconds_of_retry_after(headers.get("Retry-After", ""))
+    if found is not None and found < _A_UNIX_TIME:
+        return found
     for name in ("Retry-After", "X-Retry-After"):
         try:
             seconds = float(headers.get(name, ""))
         except ValueError:
             continue
-        return max(0.0, seconds - time.time() if seconds > 1e9 else seconds)
-    return 0.0
+        if math.isfinite(seconds):
+            return max(0.0, seconds - time.time() if seconds > _A_UNIX_TIME else seconds)
+    return None
 
 
 @dataclass
@@ -240,10 +264,10 @@ class Login:
         """
         if self.secret is None:
             if not self.user:
-                raise NotAsked("Docker Hub was not asked: who logs in is not known", mend="Name your Docker ID: --hub-user NAME, or the variable PULLKEY_HUB_USER.")  # fmt: skip
+                raise NotAsked("Docker Hub was not asked: who logs in is not known", fix="Name your Docker ID with --hub-user or the variable PULLKEY_HUB_USER.")  # fmt: skip
             self.secret = await context.ask_secret(f"The Docker Hub password of {self.user}")
         if self.secret is None:
-            raise NotAsked("Docker Hub was not asked: no login was given")
+            raise NotAsked("Docker Hub was not asked: no login was supplied")
         return self.secret
 
     async def bearer(self, hub: Hub, *, instead_of: Secret | None = None) -> Secret:
@@ -268,12 +292,13 @@ class Login:
 
 def _no_login(user: str, error: HubRefused) -> PullkeyError:
     if error.status != 401:
-        return StepFailed(f"Docker Hub did not log {user} in: {error.said}")
-    why = " (two-factor authentication is switched on)" if error.second_factor else ""
+        return StepFailed(f"Docker Hub did not log {user} in: {error.said}", code=error.problem_code)
+    why = " (two-factor authentication is enabled)" if error.second_factor else ""
     return StepFailed(
         f"Docker Hub refuses the login of {user}{why}: {error.said}",
-        mend=f"Check the password. Where two-factor authentication or single sign-on is switched on it takes none: make "
-        f"a read-only token at {TOKENS_PAGE}, and bring it with --token-stdin.",
+        fix=f"Check the password. Where two-factor authentication or single sign-on is enabled, it takes none: create "
+        f"a read-only token at {TOKENS_PAGE}, and supply it with --token-stdin.",
+        code=Code.HUB_LOGIN_REFUSED,
     )
 
 
@@ -316,7 +341,12 @@ class Hub:
         body = {"identifier": user, "secret": secret.reveal()}
         answer = await self._patiently(
             lambda: self.connection.send(
-                "POST", "/v2/auth/token", trace=self.context.trace, body=body, seconds=self._seconds
+                "POST",
+                "/v2/auth/token",
+                trace=self.context.trace,
+                secret=secret,
+                body=body,
+                seconds=self._seconds,
             )
         )
         return Secret(_text(answer.body, "access_token"))
@@ -331,7 +361,7 @@ class Hub:
             )
             results = answer.body.get("results") if isinstance(answer.body, dict) else None
             if not isinstance(results, list):
-                raise HubRefused(0, "the answer is no list of tokens")
+                raise HubRefused(0, "the answer is not a list of tokens")
             found += [_token(one) for one in results]
             if not results or not answer.body.get("next"):
                 return found
@@ -397,6 +427,56 @@ class Hub:
             raise
         return True
 
+    async def repositories(self, namespace: str, *, token: Secret | None = None) -> list[str]:
+        """The names of a namespace's repositories that the login sees (`ListNamespaceRepositories`); the first of very many.
+
+        Args:
+            namespace: a user or an organisation.
+            token: one of the user's tokens, to look with in place of the login.
+        """
+        bearer = await self.log_in(self.login.user or namespace, token) if token is not None else None
+        return await self._names(f"/v2/namespaces/{namespace}/repositories", bearer)
+
+    async def tags(self, path: str) -> list[str]:
+        """The tags of a repository (`ListRepositoryTags`); the first of very many."""
+        namespace, _, name = path.partition("/")
+        return await self._names(f"/v2/namespaces/{namespace}/repositories/{name}/tags", None)
+
+    async def has_tag(self, path: str, tag: str) -> bool:
+        """Whether a repository that the login sees has a tag (`GetRepositoryTag`)."""
+        namespace, _, name = path.partition("/")
+        try:
+            await self._read(
+                "GET", f"/v2/namespaces/{namespace}/repositories/{name}/tags/{quote(tag, safe='')}"
+            )
+        except HubRefused as error:
+            if error.missing:
+                return False
+            raise
+        return True
+
+    async def _names(self, path: str, bearer: Secret | None) -> list[str]:
+        """The names in a list that comes in pages, those that can be shown."""
+        found: list[str] = []
+        for page in range(1, _MOST_PAGES_OF_NAMES + 1):
+            query = {"page": page, "page_size": _PAGE_SIZE}
+            if bearer is None:
+                answer = await self._read("GET", path, query=query)
+            else:
+                answer = await self.connection.send("GET", path, trace=self.context.trace, bearer=bearer, query=query, seconds=self._seconds)  # fmt: skip
+            results = answer.body.get("results") if isinstance(answer.body, dict) else None
+            if not isinstance(results, list):
+                raise HubRefused(0, "the answer is not a list of names")
+            names = [one.get("name") for one in results if isinstance(one, dict)]
+            found += [
+                name
+                for name in names
+                if isinstance(name, str) and name.isprintable() and len(name) <= _LONGEST_NAME
+            ]
+            if not results or not answer.body.get("next"):
+                break
+        return found
+
     async def _read(
         self,
         method: str,
@@ -444,19 +524,7 @@ class Hub:
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         deadline = Deadline(min(_READ_SECONDS, max(self.context.deadline.left, 1.0)))
-        return await wait_out(
-            lambda: left_alone(call, deadline), why=busy, deadline=deadline, tell=self.context.tell
-        )
-
-
-async def left_alone(call: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
-    """Make a call; where Docker Hub asks to be left alone for a while, its refusal comes after that while."""
-    try:
-        return await call()
-    except HubRefused as error:
-        if error.busy and error.retry_after:
-            await asyncio.sleep(min(error.retry_after, deadline.left))
-        raise
+        return await wait_out(call, why=busy, deadline=deadline, tell=self.context.tell)
 
 
 def _tokens(organization: str) -> str:

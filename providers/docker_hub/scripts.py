@@ -34,12 +34,32 @@ hub() {
 }
 """.strip()
 
+_RUN_ID = "KEY_ID=\"$(od -An -N6 -tx1 /dev/urandom | tr -d ' \\n')-$(date +%s)\""
+_TYPED_LOGIN = r"""
+# The Docker Hub password of this user, which is not shown:
+IFS= read -rs HUB_PASSWORD
+HUB_PASSWORD=${HUB_PASSWORD//\\/\\\\}; HUB_PASSWORD=${HUB_PASSWORD//\"/\\\"}
+BEARER="$(printf '{"identifier":"%s","secret":"%s"}' "$HUB_USER" "$HUB_PASSWORD" |
+  curl --silent --show-error --fail --header 'Content-Type: application/json' --data-binary @- "$HUB/v2/auth/token" |
+  FIELD)"
+""".strip()
+
+
+def _field(name: str) -> str:
+    """Reads the value of a field from an answer of one line of JSON."""
+    return rf"""sed -n 's/.*"{name}" *: *"\([^"]*\)".*/\1/p'"""
+
 
 def where_to_delete(organization: str) -> str:
     """Where a person deletes a token: with curl it takes a password and two calls, and the page shows what it is."""
     if organization:
-        return f"open https://app.docker.com/ and choose {organization}, Identity & auth, Access tokens"
-    return f"open {TOKENS_PAGE}"
+        return f"https://app.docker.com/ ({organization}, Identity & auth, Access tokens)"
+    return TOKENS_PAGE
+
+
+def delete_command(organization: str, which: str = "") -> str:
+    """What stands in place of a command that deletes a token: a comment, so that it can be pasted into a shell."""
+    return f"# Delete the token{which} at {where_to_delete(organization)}."
 
 
 def variables(target: DockerHubTarget, hub: str) -> Mapping[str, str]:
@@ -77,16 +97,19 @@ def preamble(target: DockerHubTarget) -> str:
 
 
 def brought(target: DockerHubTarget) -> Script:
-    whose = target.puller or "whoever pulls"
+    whose = target.puller or "the user who pulls"
     return Script(
         do=(
             'read -rsp "The Docker Hub token of $PULLER: " TOKEN; echo\n'
             # What stands in the e-mail for a token whose id Docker Hub alone knows.
-            "KEY_ID=\"$(od -An -N6 -tx1 /dev/urandom | tr -d ' \\n')\""
+            + _RUN_ID
         ),
         check='[ -n "$TOKEN" ] && [ -n "$KEY_ID" ]',
         why=f"Make a read-only token of {whose} at {TOKENS_PAGE}; it is not shown while you paste it.",
-        typed=f"{where_to_delete('')}  # make a read-only token of {whose}",
+        typed=(
+            f"# Create a read-only token of {whose} at {TOKENS_PAGE}, and paste it here:\n"
+            f"IFS= read -rs TOKEN\n{_RUN_ID}"
+        ),
     )
 
 
@@ -111,8 +134,15 @@ def minted(target: DockerHubTarget) -> Script:
         check='[ -n "$TOKEN" ] && [ -n "$KEY_ID" ]',
         undo=(
             'if [ -n "${KEY_ID:-}" ]; then log_in_to_hub && hub DELETE "$TOKENS/$KEY_ID"; '
-            f"else echo {shlex.quote('To delete the token, ' + where_to_delete(target.organization))}; fi"
+            f"else echo {shlex.quote('Delete the token at ' + where_to_delete(target.organization))}; fi"
         ),
-        typed='curl --request POST --header "Authorization: Bearer $BEARER" --json BODY "$HUB$TOKENS"',
+        typed=(
+            f"{_TYPED_LOGIN.replace('FIELD', _field('access_token'))}\n"
+            'LABEL="pullkey by hand $(date -u +%Y%m%dT%H%M%SZ)"\n'
+            f'MADE="$(printf {body} |\n'
+            '  curl --silent --show-error --fail --header \'Content-Type: application/json\' --config <(printf \'header = "Authorization: Bearer %s"\\n\' "$BEARER") --data-binary @- "$HUB$TOKENS")"\n'
+            f'KEY_ID="$(printf %s "$MADE" | {_field(name)})"\n'
+            f'TOKEN="$(printf %s "$MADE" | {_field("token")})"'
+        ),
         why=why,
     )

@@ -5,14 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
+from bootstrap.codes import Code
 from bootstrap.credential import Credential
-from bootstrap.errors import Problem, ProblemKind, PullkeyError, Refused, UsageProblem
-from bootstrap.handshake import Attempt, Challenge, Probe, Verdict, exchange, fetch_challenge
-from bootstrap.link import KeyLink
+from bootstrap.errors import KeyGone, Problem, ProblemKind, PullkeyError, Refused, UsageProblem, problem_of
+from bootstrap.link import KeyLink, registered_on
+from bootstrap.nearest import nearest_or_all
 from bootstrap.provider import KeyFacts, RunContext, Session
+from bootstrap.registry import (
+    SECONDS,
+    Attempt,
+    Challenge,
+    Confidential,
+    Probe,
+    Verdict,
+    code_of,
+    fetch_challenge,
+    nearest_image,
+    try_once,
+)
 from bootstrap.secret import Secret
 from bootstrap.settings import endpoint
 from bootstrap.steps import Findings, Notice, State, Step
+from bootstrap.waiting import surely
 from providers.docker_hub import scripts
 from providers.docker_hub.hub import ENDPOINT, HUB, TOKENS_PAGE, Hub, HubRefused, Token, as_sentence
 from providers.docker_hub.steps import LABEL_MARK, BroughtKey, MintedKey
@@ -37,11 +51,18 @@ class DockerHubSession(Session):
     async def connect(self) -> str:
         target = self.target
         if not target.minted:
-            return f"{target.puller}, with a token that is brought" if target.puller else "nobody yet"
+            return f"{target.puller}, with a user-supplied token" if target.puller else "no user yet"
         if not self.hub.may_look:
-            return f"{target.user}, who has not logged in" if target.user else "nobody"
+            return f"{target.user}, who has not logged in" if target.user else "no user"
         await self.hub.login.bearer(self.hub)
         return f"the Docker Hub user {target.user}"
+
+    def redact(self, text: str) -> str:
+        secrets = Confidential()
+        for secret in (self.token, self.credential.password if self.credential else None):
+            if secret is not None:
+                secrets.add_login(self.target.puller, secret)
+        return secrets.clean(text)
 
     async def host(self) -> str:
         return REGISTRY
@@ -61,16 +82,16 @@ class DockerHubSession(Session):
 
     async def probe(self) -> Probe:
         if self.target.repository:
-            return Probe(REGISTRY, self.target.repository, self.target.reference)
+            return Probe(REGISTRY, self.target.repository, self.target.reference, head=True)
         repositories: tuple[str, ...] = ()
         if self.target.kind == "oat" and self.hub.may_look:
             repositories = await self.held_repositories()
-        return Probe(REGISTRY, repositories[0] if repositories else "", "")
+        return Probe(REGISTRY, repositories[0] if repositories else "", head=True)
 
     async def preflight(self) -> Findings:
         findings = Findings()
         if not self.target.puller:
-            findings.problems.append(Problem(ProblemKind.QUESTION, "Nobody is named who pulls", "Name the Docker ID whose token it is: --hub-user NAME", step="key"))  # fmt: skip
+            findings.problems.append(Problem(ProblemKind.QUESTION, "The user who pulls is not named", "Name the Docker ID whose token it is: --hub-user NAME", step="key", code=Code.MISSING_VALUE))  # fmt: skip
         try:
             pending = (await self._key.look()).state is not State.DONE
         except PullkeyError:
@@ -86,8 +107,8 @@ class DockerHubSession(Session):
             return []
         instead = "A token of an organisation can be (--organization NAME, for its owners)."
         if target.minted:
-            return [Notice(f"A personal access token cannot be limited to a repository: with this one Akka can read all that {target.user} can. {instead}")]  # fmt: skip
-        return [Notice(f"A personal access token cannot be limited to a repository: with one, Akka can read all that {target.user} can. {instead}")]  # fmt: skip
+            return [Notice(f"A personal access token cannot be limited to a repository: with this one Akka can read all that {target.user} can. {instead}", warning=True)]  # fmt: skip
+        return [Notice(f"A personal access token cannot be limited to a repository: with one, Akka can read all that {target.user} can. {instead}", warning=True)]  # fmt: skip
 
     async def _problems(self) -> list[Problem]:
         """What can be seen to be wrong with what was given, before anything is made."""
@@ -104,7 +125,7 @@ class DockerHubSession(Session):
         except HubRefused as error:
             return [_may_not(target, error, whose)]
         except PullkeyError as error:
-            return [Problem(ProblemKind.SETUP, error.what, error.mend, step="key")]
+            return [problem_of(error, step="key")]
         problems = []
         for name in target.repositories:
             try:
@@ -113,22 +134,60 @@ class DockerHubSession(Session):
             except HubRefused as error:
                 if error.status not in {401, 403}:
                     continue  # it says nothing about the repository; the handshake will
-            problems.append(Problem(ProblemKind.SETUP, f"Docker Hub shows {target.user} no repository {name}", "Check its name, or ask its owner to let this user read it", step="key"))  # fmt: skip
-        return problems
+            problems.append(Problem(ProblemKind.SETUP, f"Docker Hub shows {target.user} no repository {name}", f"{await self._near(name)} Check its name, or ask its owner to let this user read it".lstrip(), step="key", code=Code.REPOSITORY_NOT_FOUND))  # fmt: skip
+        return problems or await self._about_the_tag()
+
+    async def _about_the_tag(self) -> list[Problem]:
+        """Whether the image that was named has its tag, as the API shows it: the registry is not sent the password."""
+        target = self.target
+        name, tag = target.repository, target.reference
+        if not (name and tag) or ":" in tag:  # a digest
+            return []
+
+        async def has_it() -> bool | None:
+            return await self.hub.has_tag(name, tag) or None
+
+        try:
+            if await surely(has_it):
+                return []
+            short = name.rpartition("/")[2]
+            near = nearest_or_all(f"{short}:{tag}", [f"{short}:{one}" for one in await self.hub.tags(name)])
+        except HubRefused:
+            return []  # it says nothing about the tag; the handshake will
+        return [Problem(ProblemKind.SETUP, f"There is no image docker.io/{name}:{tag}", f"{near} Check its name and tag".lstrip(), step="handshake", code=Code.IMAGE_NOT_FOUND)]  # fmt: skip
+
+    async def _near(self, repository: str, *, token: Secret | None = None) -> str:
+        """The nearest repositories of its namespace, as far as Docker Hub shows them."""
+        namespace, _, name = repository.partition("/")
+        try:
+            return nearest_or_all(name, await self.hub.repositories(namespace, token=token))
+        except (HubRefused, PullkeyError):
+            return ""
 
     async def _about_the_token(self) -> list[Problem]:
         """Whether the registry takes the token that was brought: no refusal of that one will pass by waiting."""
         if self.token is None or not self.target.puller:
             return []
-        challenge = await fetch_challenge(REGISTRY, trace=self.context.trace)
+        challenge = await fetch_challenge(REGISTRY, trace=self.context.trace, seconds=self.context.deadline.within(SECONDS), clean=self.redact)  # fmt: skip
         if not isinstance(challenge, Challenge):
             return []  # told by the run itself
         credential = Credential(SERVER, self.target.puller, self.token, KeyLink("", "", ""))
-        attempt = await exchange(await self.probe(), challenge, credential, trace=self.context.trace)
+        attempt = await try_once(
+            await self.probe(),
+            challenge,
+            credential,
+            deadline=self.context.deadline,
+            trace=self.context.trace,
+        )
+        if attempt.verdict is Verdict.NOT_FOUND:
+            near = await nearest_image(await self.probe(), challenge, credential, trace=self.context.trace, seconds=self.context.deadline.within(SECONDS))  # fmt: skip
+            return [Problem(ProblemKind.SETUP, f"There is no image docker.io/{self.target.repository}:{self.target.reference}", f"{near} Check its name and tag".lstrip(), step="handshake", code=Code.IMAGE_NOT_FOUND)]  # fmt: skip
         if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
             return []
         diagnosis = self._of_a_brought_token(attempt)
-        return [Problem(ProblemKind.SETUP, f"The token that was given does not pull ({attempt}). {diagnosis}", f"Make a read-only token at {TOKENS_PAGE} and give that one", step="key")]  # fmt: skip
+        if attempt.verdict is Verdict.NO_GRANT:
+            diagnosis = f"{diagnosis} {await self._near(self.target.repository, token=self.token)}".rstrip()
+        return [Problem(ProblemKind.SETUP, f"The supplied token does not pull ({attempt}). {diagnosis}", f"Make a read-only token at {TOKENS_PAGE} and supply that one", step="key", code=code_of(attempt))]  # fmt: skip
 
     async def ask(self) -> None:
         """The token that is brought, or the login that makes one; it is tried at once, before anything is changed.
@@ -146,7 +205,7 @@ class DockerHubSession(Session):
                 return
             self.token = await self.context.ask_secret(f"The Docker Hub token of {self.target.puller}")
             if self.token is None:
-                raise UsageProblem("No Docker Hub token was given", mend="Give it on stdin, with --token-stdin.")  # fmt: skip
+                raise UsageProblem("No Docker Hub token was supplied", fix="Pass it on stdin, with --token-stdin.", code=Code.SECRET_MISSING)  # fmt: skip
             check_token(self.token)
         if problems := await self._problems():
             raise Refused(problems)
@@ -161,7 +220,7 @@ class DockerHubSession(Session):
         except (HubRefused, PullkeyError):
             return ""
         if token is None:
-            return "Docker Hub no longer shows the token: somebody or something deleted it."
+            return "Docker Hub no longer shows the token: it was deleted outside of pullkey."
         if not token.active:
             return "Docker Hub shows the token as deactivated."
         if attempt.verdict is Verdict.NO_GRANT:
@@ -173,7 +232,7 @@ class DockerHubSession(Session):
         puller = self.target.puller
         if attempt.verdict is Verdict.NO_GRANT:
             return f"It is a token of {puller}, who may not pull {self.target.repository}; or there is no such repository, which Docker Hub answers alike."  # fmt: skip
-        return f"It is no token of {puller}, or it has expired, or was deactivated or deleted."
+        return f"It is not a token of {puller}, or it has expired, or was deactivated or deleted."
 
     # -- keys ----------------------------------------------------------------------------------------------------
 
@@ -187,7 +246,8 @@ class DockerHubSession(Session):
         return token.repositories if token else ()
 
     async def key_facts(self, key_id: str) -> KeyFacts | None:
-        self._only_of_minted()
+        if not self.target.minted:
+            return KeyFacts(key_id, created=registered_on(key_id), supplied=True)
         with as_sentence(f"show the token {key_id}"):
             token = await self.hub.token(key_id, self.target.organization)
         return None if token is None or token.expired else _facts(token)
@@ -206,20 +266,28 @@ class DockerHubSession(Session):
 
     def delete_key_command(self, key_id: str) -> str:
         if self.target.minted:
-            return f"{scripts.where_to_delete(self.target.organization)}  # the token {key_id}"
-        return f"{scripts.where_to_delete('')}  # the token that run {key_id} handed off"
+            return scripts.delete_command(self.target.organization, f" {key_id}")
+        return scripts.delete_command("", f" that run {key_id} handed off")
 
     async def switch_key(self, key_id: str, *, on: bool) -> None:
         self._only_of_minted()
         with as_sentence(f"{'activate' if on else 'deactivate'} the token {key_id}"):
-            await self.hub.switch(key_id, self.target.organization, on=on)
+            try:
+                await self.hub.switch(key_id, self.target.organization, on=on)
+            except HubRefused as error:
+                if not error.missing or await self.hub.token(key_id, self.target.organization) is not None:
+                    raise
+                raise KeyGone(f"The token {key_id} is deleted", fix="Create a new one with `pullkey rotate` or `pullkey onboard`.") from None  # fmt: skip
 
     def _only_of_minted(self) -> None:
         if not self.target.minted:
-            raise PullkeyError("Docker Hub cannot be asked about a token that was brought: its id there is not known", mend=f"Whoever made it sees it at {TOKENS_PAGE}")  # fmt: skip
+            raise PullkeyError("Docker Hub cannot be asked about a user-supplied token: its id is not known", fix=f"Its owner sees it at {TOKENS_PAGE}", code=Code.KEY_NOT_REVOCABLE)  # fmt: skip
 
     def cloud_said(self, error: BaseException) -> str:
         return f"Docker Hub answered {error.said}" if isinstance(error, HubRefused) else ""
+
+    def cloud_code(self, error: BaseException) -> Code:
+        return error.problem_code if isinstance(error, HubRefused) else Code.CLOUD_UNAVAILABLE
 
     # -- scripts -------------------------------------------------------------------------------------------------
 
@@ -242,13 +310,14 @@ def _facts(token: Token) -> KeyFacts:
 def _may_not(target: DockerHubTarget, error: HubRefused, whose: str) -> Problem:
     """Why a login may not make a token, as far as Docker Hub tells it."""
     if error.status == 403:
-        owner = f"is no owner of {target.organization}, or " if target.organization else ""
+        owner = f"is not an owner of {target.organization}, or " if target.organization else ""
         return Problem(
             ProblemKind.RIGHT,
-            f"Docker Hub does not let this login see {whose} ({error.said}): {target.user} {owner}has logged in with a token instead of a password, with which no token can be made",
-            f"Give the password of {'an owner' if target.organization else target.user}, or bring a token made at {TOKENS_PAGE}: --token-stdin",
+            f"Docker Hub does not let this login see {whose} ({error.said}): {target.user} {owner}has logged in with a token instead of a password, which cannot create tokens",
+            f"Pass the password of {'an owner' if target.organization else target.user}, or supply a token created at {TOKENS_PAGE}: --token-stdin",
             step="key",
+            code=Code.HUB_TOKEN_LOGIN,
         )
     if error.missing and target.organization:
-        return Problem(ProblemKind.SETUP, f"Docker Hub shows {target.user} no organisation {target.organization} ({error.said})", "Check --organization", step="key")  # fmt: skip
-    return Problem(ProblemKind.SETUP, f"Docker Hub does not show {whose} ({error.said})", "Run it again in a while", step="key")  # fmt: skip
+        return Problem(ProblemKind.SETUP, f"Docker Hub shows {target.user} no organisation {target.organization} ({error.said})", "Check --organization", step="key", code=Code.ORGANIZATION_NOT_FOUND)  # fmt: skip
+    return Problem(ProblemKind.SETUP, f"Docker Hub does not show {whose} ({error.said})", "Run it again in a while", step="key", code=error.problem_code)  # fmt: skip

@@ -6,20 +6,22 @@ import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from bootstrap.codes import Code
 from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
 from bootstrap.errors import PullkeyError, StepFailed
-from bootstrap.link import KeyLink
-from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere
-from bootstrap.waiting import Deadline, wait_out
+from bootstrap.link import KeyLink, is_key_id, supplied_id
+from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere, other_than
+from bootstrap.waiting import Deadline, Delay, wait_out
+from bootstrap.words import one_line
 from providers.docker_hub import scripts
-from providers.docker_hub.hub import HubRefused, NewToken, as_sentence, busy, left_alone
+from providers.docker_hub.hub import HubRefused, NewToken, as_sentence, busy
 from providers.docker_hub.target import DOMAIN, SERVER
 
 if TYPE_CHECKING:
     from providers.docker_hub.session import DockerHubSession
 
-_WHAT = {"pat": "a personal token", "oat": "a token of the organisation", "brought": "a token that was brought"}  # fmt: skip
+_WHAT = {"pat": "a personal token", "oat": "a token of the organisation", "brought": "a user-supplied token"}  # fmt: skip
 # Docker Hub's clock and ours differ, and an end that is a second more than a year away may be refused.
 _CLOCK_MARGIN = dt.timedelta(minutes=5)
 _SETTLE_SECONDS = 3.0
@@ -38,7 +40,7 @@ class BroughtKey(Step):
 
     @property
     def title(self) -> str:
-        return f"Take the token of {self._session.target.puller or 'whoever pulls'} that is brought"
+        return f"Use the supplied token of {self._session.target.puller or 'the user who pulls'}"
 
     async def look(self) -> Sighting:
         session = self._session
@@ -47,10 +49,10 @@ class BroughtKey(Step):
             return Sighting(State.MISSING, reason)
         if session.target.token is not None:
             # Akka never shows a password, so that it is the same one cannot be seen.
-            return Sighting(State.MISSING, "a token was given")
+            return Sighting(State.MISSING, "a token was supplied")
         if link.name == "brought":
             return Sighting(State.DONE, f"Akka holds the token that run {link.key_id} handed off")
-        return Sighting(State.DONE, f"Akka holds {_WHAT.get(link.name, 'a token')}, {link.key_id}; Docker Hub was not asked about it")  # fmt: skip
+        return Sighting(State.DONE, f"Akka holds {_WHAT.get(link.name, 'a token')}, {link.key_id}; not checked at Docker Hub without a login")  # fmt: skip
 
     async def do(self) -> Done:
         session = self._session
@@ -60,14 +62,14 @@ class BroughtKey(Step):
             server=SERVER,
             username=session.target.puller,
             password=session.token,
-            link=KeyLink("brought", session.context.run_id, DOMAIN),
+            link=KeyLink("brought", supplied_id(session.context.run_id), DOMAIN),
         )
-        return Done("the token is there; when it ends, Docker Hub alone knows")
+        return Done("the token exists; its expiry is known to Docker Hub only")
 
     async def undo(self, intent: Intent) -> str:
         """Nothing is made here; but a run that was killed may have made a token, which takes a login to delete."""
         if "label" in intent:
-            raise _still_there(intent, "no login was given")
+            raise _still_there(intent, "no login was supplied")
         return ""
 
     def script(self) -> Script:
@@ -89,8 +91,8 @@ class MintedKey(Step):
         target = self._session.target
         if target.organization:
             of = ", ".join(target.repositories) or "the same repositories"
-            return f"Make a token of the organisation {target.organization} that may pull {of}"
-        return f"Make a personal access token of {target.user} that may read"
+            return f"Create a token of the organisation {target.organization} that may pull {of}"
+        return f"Create a personal access token of {target.user} that may read"
 
     @property
     def _label(self) -> str:
@@ -102,11 +104,11 @@ class MintedKey(Step):
         if link is None:
             return Sighting(State.MISSING, reason)
         if not session.hub.may_look:
-            return Sighting(State.DONE, f"Akka holds token {link.key_id}; Docker Hub was not asked about it, since no login was given")  # fmt: skip
+            return Sighting(State.DONE, f"Akka holds token {link.key_id}; not checked at Docker Hub without a login")  # fmt: skip
         with as_sentence(f"show the token {link.key_id}"):
             token = await session.hub.token(link.key_id, target.organization)
         if token is None:
-            return Sighting(State.MISSING, f"the token that Akka holds, {link.key_id}, is gone")
+            return Sighting(State.MISSING, f"the token that Akka holds, {link.key_id}, was deleted")
         if token.expired:
             return Sighting(State.MISSING, f"the token that Akka holds, {link.key_id}, has expired")
         if not token.active:
@@ -114,16 +116,29 @@ class MintedKey(Step):
         unread = [name for name in target.repositories if name not in token.repositories]
         if target.organization and unread:
             return Sighting(State.MISSING, f"the token that Akka holds, {link.key_id}, may not pull {', '.join(unread)}")  # fmt: skip
-        return Sighting(State.DONE, f"Akka holds token {link.key_id}, which is good")
+        return Sighting(State.DONE, f"Akka holds token {link.key_id}, which is valid")
 
     def intent(self) -> Intent:
         target = self._session.target
         return {"label": self._label, "user": target.user, "organization": target.organization}
 
+    async def disowns(self, intent: Intent) -> str:
+        target = self._session.target
+        if other := other_than(intent, user=target.user, organization=target.organization):
+            return other
+        if not str(intent.get("label", LABEL_MARK)).startswith(LABEL_MARK):
+            return f"the token labelled {one_line(str(intent['label']))!a}"
+        key_id = str(intent.get("key_id") or "")
+        if not is_key_id(key_id) or "label" not in intent:
+            return ""
+        with as_sentence(f"show the token {key_id}"):
+            token = await self._session.hub.token(key_id, target.organization)
+        return "" if token is None or token.label == intent["label"] else f"the token {key_id}, labelled {one_line(token.label)!a}"  # fmt: skip
+
     async def do(self) -> Done:
         session, target = self._session, self._session.target
         repositories = target.repositories
-        with as_sentence(f"make a token of {target.puller}"):
+        with as_sentence(f"create a token of {target.puller}"):
             if target.organization and not repositories:
                 repositories = await self._as_held()
             made = await self._made(repositories)
@@ -138,8 +153,8 @@ class MintedKey(Step):
             link=KeyLink(target.kind, token.key_id, DOMAIN),
             ends=token.ends,
         )
-        until = f"good until {token.ends:%Y-%m-%d}" if token.ends else "which Docker Hub shows without an end"
-        return Done(f"made token {token.key_id}, {until}", {"key_id": token.key_id})
+        until = f"expires {token.ends:%Y-%m-%d}" if token.ends else "no expiry shown by Docker Hub"
+        return Done(f"token {token.key_id}, {until}", {"key_id": token.key_id})
 
     async def _as_held(self) -> tuple[str, ...]:
         """The repositories of the token that Akka holds, for one that is to replace it."""
@@ -148,8 +163,9 @@ class MintedKey(Step):
         if not repositories:
             organization = session.target.organization
             raise StepFailed(
-                "The token that Akka holds is gone, so what it may pull is not known",
-                mend=f"Name it: pullkey onboard docker-hub --organization {organization} --repository {organization}/NAME",
+                "The token that Akka holds was deleted, so what it may pull is not known",
+                fix=f"Name it: pullkey onboard docker-hub --organization {organization} --repository {organization}/NAME",
+                code=Code.SCOPE_UNKNOWN,
             )
         return repositories
 
@@ -180,13 +196,11 @@ class MintedKey(Step):
                     await self._remove(self.intent())
                 raise
 
-        def why(error: Exception) -> str | None:
+        def why(error: Exception) -> Delay | None:
             # Where nothing is ever answered as documented, a token more each time helps nobody.
             return busy(error) if tries < _MOST_TRIES else None
 
-        return await wait_out(
-            lambda: left_alone(once, context.deadline), why=why, deadline=context.deadline, tell=context.tell
-        )
+        return await wait_out(once, why=why, deadline=context.deadline, tell=context.tell)
 
     async def _remove(self, intent: Intent, *, keep: str = "", seconds: float = 0.0) -> list[str]:
         """Delete the tokens of this run, which their label tells from everybody else's.
@@ -233,5 +247,7 @@ def _still_there(intent: Intent, why: str) -> StillThere:
     of = organization or intent["user"]
     return StillThere(
         f'{what} of {of} at Docker Hub, labelled "{intent["label"]}" ({why})',
-        scripts.where_to_delete(organization),
+        scripts.delete_command(
+            organization, f" {key_id}" if key_id else f' labelled "{one_line(intent["label"])}"'
+        ),
     )

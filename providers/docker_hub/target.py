@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bootstrap.codes import Code
 from bootstrap.credential import secret_name
 from bootstrap.errors import PullkeyError, UsageProblem
 from bootstrap.provider import HeldCredential
 from bootstrap.reference import parse_reference
 from bootstrap.secret import Secret
+from bootstrap.server import host_of
 
 SERVER = "https://index.docker.io/v1/"  # what Akka's page names, to the letter
 REGISTRY = "registry-1.docker.io"
@@ -76,23 +78,23 @@ class DockerHubTarget:
         brings, logs_in = bool(token or "token_stdin" in later), bool(login or "login_stdin" in later)
         minted = bool(values.get("mint") or logs_in or (organization and not brings))
         if brings and minted:
-            raise UsageProblem("--token-stdin brings a token, so none is made: leave out --mint and --login-stdin")  # fmt: skip
+            raise UsageProblem("--token-stdin supplies a token, so none is created: leave out --mint and --login-stdin", code=Code.OPTIONS_CONFLICT)  # fmt: skip
         if token:
             _check_token(token)
         image, reference = image_of(values["image"], where="--image") if values.get("image") else ("", "")
         repositories = _repositories(values.get("repository"))
         if repositories and image and image not in repositories:
-            raise UsageProblem(f"--image is of {image}, which --repository does not name", mend="Add it there, or name an image of one of them.")  # fmt: skip
+            raise UsageProblem(f"--image is of {image}, which --repository does not name", fix="Add it there, or name an image of one of them.", code=Code.OPTIONS_CONFLICT)  # fmt: skip
         repositories = repositories or ((image,) if image else ())
         if minted and not user:
-            raise UsageProblem("Nobody is named to log in to Docker Hub", mend="Name your Docker ID: --hub-user NAME")  # fmt: skip
+            raise UsageProblem("The user for the login to Docker Hub is not named", fix="Name your Docker ID: --hub-user NAME", code=Code.MISSING_VALUE)  # fmt: skip
         if not (user or organization or image):
-            raise UsageProblem("Nobody is named who pulls", mend="Name the Docker ID whose token it is: --hub-user NAME")  # fmt: skip
+            raise UsageProblem("The user who pulls is not named", fix="Name the Docker ID whose token it is: --hub-user NAME", code=Code.MISSING_VALUE)  # fmt: skip
         if organization and minted:
             _check_organization(organization, repositories)
         lifetime = values.get("expires_in") or DEFAULT_LIFETIME
         if not dt.timedelta(hours=1) <= lifetime <= LONGEST:
-            raise UsageProblem("--expires-in must be an hour at least, and a year at most", mend="A day is 1d; Docker Hub takes up to 365d.")  # fmt: skip
+            raise UsageProblem("--expires-in must be an hour at least, and a year at most", fix="A day is 1d; Docker Hub takes up to 365d.")  # fmt: skip
         return cls(
             kind=("oat" if organization else "pat") if minted else "brought",
             asked_for=minted or brings,
@@ -115,7 +117,7 @@ class DockerHubTarget:
         """
         kind = next((kind for kind in KINDS if held.link is not None and held.link.name == kind), None)
         if kind is None:
-            raise PullkeyError(f"The e-mail {held.email} of Akka's {held.name} is none that pullkey gives a Docker Hub token")  # fmt: skip
+            raise PullkeyError(f"The e-mail {held.email} of Akka's {held.name} is none that pullkey gives a Docker Hub token", code=Code.CREDENTIAL_UNREADABLE)  # fmt: skip
         try:
             repository, reference = image_of(login.get("image") or "", where="--image")
         except UsageProblem:
@@ -161,6 +163,10 @@ class DockerHubTarget:
         return f"docker-hub {self.puller}"
 
     @property
+    def lifetime(self) -> dt.timedelta | None:
+        return self.expires_in if self.minted else None
+
+    @property
     def key_limit(self) -> None:
         return None
 
@@ -184,8 +190,17 @@ def is_docker_hub(server: str) -> bool:
     >>> is_docker_hub("registry.example.com")
     False
     """
-    host = server.strip().lower().removeprefix("https://").removeprefix("http://").partition("/")[0]
-    return host.partition(":")[0] in HOSTS
+    return host_of(server).partition(":")[0] in HOSTS
+
+
+def names_image(text: str) -> bool:
+    """Whether a text names an image, rather than the host of Docker Hub alone.
+
+    >>> names_image("https://index.docker.io/v1/"), names_image("docker.io/acme/checkout")
+    (False, True)
+    """
+    host, _, path = re.sub("^https?://", "", text.strip()).partition("/")
+    return host.lower() not in HOSTS or path.rstrip("/") not in ("", "v1", "v2")
 
 
 def image_of(text: str, *, where: str) -> tuple[str, str]:
@@ -208,13 +223,13 @@ def image_of(text: str, *, where: str) -> tuple[str, str]:
     # The rule of every puller (distribution/reference): a first part with a dot or a colon, or `localhost`, is a host.
     if slash and ("." in first or ":" in first or first == "localhost"):
         if first.lower() not in HOSTS:
-            raise UsageProblem(f"{where}: {text!r} is not on Docker Hub", mend="Another registry has another provider: see `pullkey onboard --help`.")  # fmt: skip
+            raise UsageProblem(f"{where}: {text!r} is not on Docker Hub", fix="Another registry has another provider: see `pullkey onboard --help`.")  # fmt: skip
         bare = rest
     named = parse_reference(f"{DOMAIN}/{bare}", where=where)
     if not named.path:
-        raise UsageProblem(f"{where} names no image: {text!r}", mend="An image is NAMESPACE/NAME:TAG.")
+        raise UsageProblem(f"{where} names no image: {text!r}", fix="An image is NAMESPACE/NAME:TAG.")
     if named.path.count("/") > 1:
-        raise UsageProblem(f"{where}: {text!r} is no image of Docker Hub, where one is NAMESPACE/NAME:TAG")
+        raise UsageProblem(f"{where}: {text!r} is not an image of Docker Hub; write NAMESPACE/NAME:TAG")
     # Official images are of the user `library`.
     return named.path if "/" in named.path else f"library/{named.path}", named.reference
 
@@ -224,9 +239,11 @@ def _account(text: Any, *, where: str) -> str:
     if not name:
         return ""
     if "@" in name:
-        raise UsageProblem(f"{where}: {name!r} is an e-mail address", mend="It takes the Docker ID, which is the name in front of your images.")  # fmt: skip
+        raise UsageProblem(f"{where}: {name!r} is an e-mail address", fix="It takes the Docker ID, which is the name in front of your images.")  # fmt: skip
     if not _NAME.match(name):
-        raise UsageProblem(f"{where}: {name!r} is no Docker ID", mend="It holds letters and digits only.")
+        raise UsageProblem(
+            f"{where}: {name!r} is not a valid Docker ID", fix="It holds letters and digits only."
+        )
     return name
 
 
@@ -237,7 +254,7 @@ def _repositories(text: Any) -> tuple[str, ...]:
             continue
         name, _ = image_of(part.strip(), where="--repository")
         if not part.strip().rstrip("/").endswith(name.removeprefix("library/")):
-            raise UsageProblem(f"--repository: {part.strip()!r} names a tag", mend="A token is good for a whole repository: NAMESPACE/NAME.")  # fmt: skip
+            raise UsageProblem(f"--repository: {part.strip()!r} names a tag", fix="A token covers a whole repository: NAMESPACE/NAME.")  # fmt: skip
         if name not in found:
             found.append(name)
     return tuple(found)
@@ -245,18 +262,18 @@ def _repositories(text: Any) -> tuple[str, ...]:
 
 def _check_organization(organization: str, repositories: tuple[str, ...]) -> None:
     if not repositories:
-        raise UsageProblem("No repository is named that the organisation's token is to be limited to", mend=f"Name them: --repository {organization}/NAME,{organization}/NAME")  # fmt: skip
+        raise UsageProblem("No repository is named that the organisation's token is to be limited to", fix=f"Name them: --repository {organization}/NAME,{organization}/NAME", code=Code.MISSING_VALUE)  # fmt: skip
     others = [name for name in repositories if name.partition("/")[0] != organization]
     if others:
-        raise UsageProblem(f"{', '.join(others)} is not of the organisation {organization}, and its tokens read nothing else", mend="Leave it out, or make it pullable by itself.")  # fmt: skip
+        raise UsageProblem(f"{', '.join(others)} is not of the organisation {organization}, and its tokens read nothing else", fix="Leave it out, or onboard it by itself.")  # fmt: skip
     if len(repositories) > _MOST_REPOSITORIES:
-        raise UsageProblem(f"--repository names {len(repositories)} repositories, and one token is good for {_MOST_REPOSITORIES} at most")  # fmt: skip
+        raise UsageProblem(f"--repository names {len(repositories)} repositories, and one token covers {_MOST_REPOSITORIES} at most")  # fmt: skip
 
 
 def _check_token(token: Secret) -> None:
     text = token.reveal()
     if any(character.isspace() or not character.isprintable() for character in text):
-        raise UsageProblem("The token that was given holds white space or control characters, as none does", mend="Give the token alone, in one line.")  # fmt: skip
+        raise UsageProblem("The supplied token holds white space or control characters, as none does", fix="Pass the token alone, in one line.", code=Code.SECRET_MALFORMED)  # fmt: skip
 
 
 def check_token(token: Secret) -> Secret:

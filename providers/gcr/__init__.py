@@ -12,16 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.provider import Check, HeldCredential, Option, RunContext, Session
+from bootstrap.provider import Check, HeldCredential, Missing, Option, RunContext, Session
+from bootstrap.server import host_of
 from providers.gcr.target import (
     CREATE,
     DEFAULT_ACCOUNT,
     DEFAULT_ROLE,
     UPLOAD,
     GcrTarget,
-    host_of,
     is_google,
     options_of,
+    options_of_image,
+    place_of_image,
 )
 
 if TYPE_CHECKING:
@@ -44,18 +46,32 @@ class GcrProvider:
         Option("--gcp-project", "The Google project; taken from --server where that is a whole image reference.", metavar="ID"),
         Option("--server", "The registry: a host, its URL, or a whole image reference.", metavar="HOST|IMAGE"),
         Option("--repository", "The Artifact Registry repository to grant; without it, the whole project is granted.", metavar="NAME"),
-        Option("--service-account", "Who pulls: the name of an account in this project, or the e-mail of one that somebody made, also in another project.", default=DEFAULT_ACCOUNT, metavar="NAME|EMAIL"),
+        Option("--service-account", "Who pulls: the name of an account in this project, or the e-mail of an existing one, also in another project.", default=DEFAULT_ACCOUNT, metavar="NAME|EMAIL"),
         Option("--role", "The role to grant.", default=DEFAULT_ROLE, metavar="ROLE"),
         Option("--allow-custom-role", "Accept a --role that is neither of the documented ones.", kind="switch"),
-        Option("--skip-grant", "Grant nothing: somebody else has granted, or will.", kind="switch"),
+        Option("--skip-grant", "Grant nothing: the role is granted elsewhere.", kind="switch"),
         Option("--enable-apis", "Enable the Google APIs that this needs and that are not enabled yet.", kind="switch"),
-        Option("--key-source", "Who makes the key: Google (create), or this machine, which sends Google the public half only (upload).", choices=(CREATE, UPLOAD), default=CREATE),
-        Option("--expires-in", "How long an uploaded key is to last; 90d unless given. A key that Google makes has no end.", kind="duration", metavar="TIME"),
+        Option("--key-source", "Who creates the key: Google (create), or this machine, which sends only the public half to Google (upload).", choices=(CREATE, UPLOAD), default=CREATE),
+        Option("--expires-in", "How long until an uploaded key expires; default: 90d. A key that Google creates does not expire.", kind="duration", metavar="TIME"),
         Option("--impersonate-service-account", "Act as this service account instead of as yourself.", metavar="EMAIL", login=True),
     )  # fmt: skip
 
     def recognises(self, held: HeldCredential) -> bool:
         return is_google(host_of(held.server))
+
+    def claims(self, host: str) -> bool:
+        return host == "gcr.io" or host.endswith((".gcr.io", ".pkg.dev"))
+
+    def options_of_image(self, image: str) -> Mapping[str, str]:
+        return options_of_image(image)
+
+    def place_of_image(self, image: str) -> str:
+        return place_of_image(image)
+
+    def covers(self, target: GcrTarget, image: str) -> bool:
+        place = f"{place_of_image(image)}/"
+        of_project = f"{target.host}/{target.project.replace(':', '/')}/"
+        return place == f"{target.host}/{target.path}/" if target.repository else place.startswith(of_project)
 
     async def locate(self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> GcrTarget:
         from providers.gcr.locate import locate
@@ -65,10 +81,20 @@ class GcrProvider:
     def options_of(self, held: HeldCredential, target: GcrTarget | None) -> Mapping[str, str | bool]:
         return options_of(held, target)
 
+    def login_at_a_glance(self) -> tuple[str, str] | None:
+        from providers.gcr.login_files import at_a_glance
+
+        return "Google login", at_a_glance()
+
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         from providers.gcr.checkup import checkup
 
         return await checkup(context, login)
+
+    def missing(self, values: Mapping[str, Any]) -> Missing | None:
+        from providers.gcr.missing import missing
+
+        return missing(values)
 
     def target(self, values: Mapping[str, Any]) -> GcrTarget:
         return GcrTarget.parse(values)

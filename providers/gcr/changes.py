@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.provider import Shared
-from providers.gcr import cloud, policy
+from providers.gcr import errors, policy
 from providers.gcr.cloud import GoogleCloud
 from providers.gcr.facts import Facts
 
@@ -22,6 +22,7 @@ class _Wish:
     edit: Edit
     answer: asyncio.Future[bool]
     as_seen: bool
+    certain: bool
 
 
 class PolicyChanges:
@@ -35,20 +36,26 @@ class PolicyChanges:
         self._facts = facts
         self._waiting: dict[str, list[_Wish]] = defaultdict(list)
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.unanswered: set[str] = set()
+        """The resources of which a write got no answer: it may have been done."""
 
-    async def change(self, resource: str, edit: Edit, *, as_seen: bool = False) -> bool:
+    async def change(
+        self, resource: str, edit: Edit, *, as_seen: bool = False, certain: bool = False
+    ) -> bool:
         """Change a policy; False if there was nothing to change.
 
         Args:
             resource: whose policy.
             edit: what is to be changed.
             as_seen: at first the policy will do that was looked at: Google takes it only if nobody has written since.
+            certain: write the policy also where there is nothing to change: by its etag Google refuses one that was
+                read of a server that lags.
 
         Raises:
             google.api_core.exceptions.GoogleAPICallError: Google refuses; nobody else's refusal is told here.
         """
         mine: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting[resource].append(_Wish(edit, mine, as_seen))
+        self._waiting[resource].append(_Wish(edit, mine, as_seen, certain))
         try:
             async with self._locks[resource]:
                 if not mine.done():
@@ -66,7 +73,7 @@ class PolicyChanges:
         try:
             changed = await self._written(resource, together)
         except exceptions.GoogleAPICallError as error:
-            if len(together) > 1 and not cloud.is_busy(error):
+            if len(together) > 1 and not errors.is_busy(error):
                 # Which of them it is about Google does not say: each for itself.
                 for one in together:
                     await self._write(resource, [one])
@@ -74,7 +81,7 @@ class PolicyChanges:
             _settle(together, error)
         except BaseException as error:
             # The others did not give up: they read it again.
-            _settle(together, exceptions.Aborted("whoever wrote it was cut off") if isinstance(error, asyncio.CancelledError) else error)  # type: ignore[no-untyped-call]  # fmt: skip
+            _settle(together, exceptions.Aborted("the writer was cut off") if isinstance(error, asyncio.CancelledError) else error)  # type: ignore[no-untyped-call]  # fmt: skip
             raise
         else:
             for one, done in zip(together, changed, strict=True):
@@ -87,7 +94,7 @@ class PolicyChanges:
         else:
             found = await self._cloud.policy(resource)
         changed = [one.edit(found) for one in together]
-        if any(changed):
+        if any(changed) or any(one.certain for one in together):
             await self._set(resource, found)
         return changed
 
@@ -99,6 +106,10 @@ class PolicyChanges:
         except exceptions.NotFound:
             # It was read a moment ago, so it may be there; the next read tells.
             raise exceptions.Aborted("what was read cannot be written") from None  # type: ignore[no-untyped-call]
+        except exceptions.GoogleAPICallError as error:
+            if errors.is_unanswered(error):
+                self.unanswered.add(resource)
+            raise
 
     async def _as_seen(self, resource: str) -> Any:
         from google.api_core import exceptions

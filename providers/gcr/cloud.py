@@ -13,35 +13,43 @@ import email.utils
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from bootstrap.errors import PullkeyError, StepFailed, UsageProblem
+from bootstrap.codes import Code
+from bootstrap.errors import PullkeyError, UsageProblem
 from bootstrap.once import Once
+from bootstrap.secret import Secret
 from bootstrap.settings import endpoint
-from bootstrap.waiting import Deadline
+from bootstrap.waiting import Deadline, Delay, wait_out
 from bootstrap.words import one_line
+from providers.gcr import errors
 from providers.gcr.policy import VERSION
 
 T = TypeVar("T")
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+_APIS = (
+    "ARTIFACTREGISTRY", "IAM", "IAMCREDENTIALS", "ORGPOLICY", "RESOURCEMANAGER", "SERVICEUSAGE",
+)  # fmt: skip
 _READ_SECONDS = 30.0
 _CHANGE_SECONDS = 60.0
-
-MEND_LOGIN = "Run: gcloud auth application-default login (in CI: set up workload identity federation)"
-BUSY = "Google is busy or briefly away; trying again."
-INSTALL = 'pipx install --force "pullkey[gcr]"  (or: uv tool install "pullkey[gcr]", or: pip install "pullkey[gcr]")'
+_LOCATIONS_AT_ONCE = 16
 
 
 class NoLogin(PullkeyError):
     """There is no usable Google login."""
 
+    code = Code.LOGIN_MISSING
 
-def _no_login(error: Exception) -> NoLogin:
+
+def _no_login(error: Exception, impersonate: str = "") -> NoLogin:
+    said = one_line(str(error), 400)
+    if impersonate and "iam.serviceAccounts.getAccessToken" in said:
+        return NoLogin(f"Your Google login may not act as {impersonate} ({said})", fix=f"It takes roles/iam.serviceAccountTokenCreator on that account: gcloud iam service-accounts add-iam-policy-binding {impersonate} --member=user:YOU --role=roles/iam.serviceAccountTokenCreator", code=Code.IMPERSONATION_DENIED)  # fmt: skip
     return NoLogin(
-        f"There is no usable Google login ({one_line(str(error), 400)})",
-        mend=MEND_LOGIN,
+        f"There is no usable Google login ({said})", fix=errors.login_fix(), code=Code.LOGIN_MISSING
     )
 
 
@@ -56,19 +64,45 @@ def _asks_nobody_else(credentials: Any) -> Any:
     """The same credentials, which call no address of Google's but those that were named.
 
     Beside the first call google-auth (2.62) asks iamcredentials.googleapis.com in which regions the account may be
-    used, whatever address the person has named for that API. The answer is a hint, and there is no setting for it.
+    used, whatever address the person has named for that API; for a workload identity the credentials of the account that
+    it impersonates do so. The answer is a hint, and there is no setting for it.
     """
     kind = type(credentials)
-    silent = {"_is_regional_access_boundary_lookup_required": lambda _: False}
+    silent = {
+        "_is_regional_access_boundary_lookup_required": lambda _: False,
+        "_maybe_start_regional_access_boundary_refresh": lambda *_: None,
+    }
     # By its class, since the SDKs make copies of it.
     credentials.__class__ = type(kind.__name__, (kind,), silent)
     return credentials
 
 
+def _at_endpoints(credentials: Any) -> Any:
+    """The same credentials, which impersonate at the address that was named for that API, if one was.
+
+    The configuration of a workload identity names the public one (`service_account_impersonation_url`).
+    """
+    from google.auth import external_account
+
+    override = endpoint("PULLKEY_GOOGLE_IAMCREDENTIALS_ENDPOINT")
+    if override is None or not isinstance(credentials, external_account.Credentials):
+        return credentials
+    info = dict(credentials.info)
+    url = info.get("service_account_impersonation_url")
+    if not url:
+        return credentials
+    info["service_account_impersonation_url"] = override.url + urlsplit(url).path
+    return type(credentials).from_info(info)  # type: ignore[no-untyped-call]
+
+
 def sdk_missing(error: ImportError) -> UsageProblem:
     """The sentence for an extra that is not installed."""
+    from bootstrap.installation import install_command
+
     return UsageProblem(
-        f"Google's libraries are not installed ({error.name})", mend=f"Install them: {INSTALL}"
+        f"Google's libraries are not installed ({error.name})",
+        fix=f"Install them: {install_command('gcr')}",
+        code=Code.EXTRA_MISSING,
     )
 
 
@@ -90,6 +124,10 @@ class GoogleCloud:
         self.default_project: str | None = None
         self.skew: dt.timedelta | None = None
         self._clients: list[Any] = []
+        self._tokens = 0
+        self.enabled: set[str] = set()
+        """The APIs that this command has enabled: that one is disabled is then a delay."""
+        self._renewing = asyncio.Lock()
 
     # -- logging in ----------------------------------------------------------------------------------------------
 
@@ -107,6 +145,7 @@ class GoogleCloud:
             import google.auth.exceptions
             import google.auth.transport.requests
             from google.auth import impersonated_credentials
+            from google.auth.credentials import with_scopes_if_required
             from google.oauth2 import service_account
 
             from providers.gcr.lean import google
@@ -114,7 +153,10 @@ class GoogleCloud:
             raise sdk_missing(error) from None
         _spell_proxies_for_grpc()
         try:
-            credentials, self.default_project = google.auth.default(scopes=_SCOPES)
+            # Without scopes at first: with them google-auth asks Resource Manager, at its public address, for the project
+            # of a workload identity, of which only `doctor` would show the name.
+            credentials, self.default_project = google.auth.default()
+            credentials = with_scopes_if_required(_at_endpoints(credentials), _SCOPES)  # type: ignore[no-untyped-call]
             if self.impersonate:
                 override = endpoint("PULLKEY_GOOGLE_IAMCREDENTIALS_ENDPOINT")
                 generate = f"/v1/projects/-/serviceAccounts/{self.impersonate}:generateAccessToken"
@@ -126,10 +168,10 @@ class GoogleCloud:
                 )
             if not isinstance(credentials, service_account.Credentials):
                 # A service account signs its own tokens; everybody else finds out now whether the login still holds.
-                credentials.refresh(self._request())  # type: ignore[no-untyped-call]
+                credentials.refresh(self._request())
         except google.auth.exceptions.GoogleAuthError as error:
-            raise _no_login(error) from None
-        if endpoint("PULLKEY_GOOGLE_IAMCREDENTIALS_ENDPOINT") is not None:
+            raise _no_login(error, self.impersonate) from None
+        if any(os.environ.get(f"PULLKEY_GOOGLE_{api}_ENDPOINT") for api in _APIS):
             credentials = _asks_nobody_else(credentials)
         self._credentials = credentials
         return self.impersonate or getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "") or "your Google login"  # fmt: skip
@@ -164,7 +206,31 @@ class GoogleCloud:
         try:
             self._credentials.refresh(self._request())
         except google.auth.exceptions.GoogleAuthError as error:
-            raise _no_login(error) from None
+            raise _no_login(error, self.impersonate) from None
+
+    def _new_token(self) -> None:
+        """Fetch another token than the one that Google has refused.
+
+        The SDKs' clients keep credentials of their own, and a service account's sign their tokens themselves, so
+        they are made anew too; calls under way keep the old ones, which are closed at the end.
+        """
+        from google.oauth2 import service_account
+
+        if not isinstance(self._credentials, service_account.Credentials):
+            self._refresh()
+        for name in ("iam", "projects", "registry", "services", "policies"):
+            self.__dict__.pop(name, None)
+
+    async def access_token(self) -> Secret | None:
+        """The login's access token; None where it has none.
+
+        Raises:
+            NoLogin: the login has ended.
+        """
+        if not getattr(self._credentials, "valid", False):
+            await asyncio.to_thread(self._refresh)
+        token = getattr(self._credentials, "token", None)
+        return Secret(token) if isinstance(token, str) and token else None
 
     def _client(self, kind: Any, variable: str) -> Any:
         from google.api_core.client_options import ClientOptions
@@ -224,18 +290,39 @@ class GoogleCloud:
 
     @cached_property
     def _reading(self) -> dict[str, Any]:
-        """How a read is called: again while Google is busy. The SDKs do so for some of their reads only."""
+        """How a read is called: again while Google is busy. The SDKs do so for some of their reads only.
+
+        Not where Google says itself how long to wait (`_read`), or where the login has ended.
+        """
         from google.api_core import exceptions, retry_async
 
-        busy = retry_async.if_exception_type(
+        passing = (
             exceptions.ServiceUnavailable,
             exceptions.DeadlineExceeded,
             exceptions.InternalServerError,
             exceptions.ResourceExhausted,
             *_UNREADABLE,
         )
+
+        def busy(error: BaseException) -> bool:
+            return (
+                isinstance(error, passing)
+                and errors.retry_after(error) is None
+                and not errors.is_refused_login(error)
+            )
+
         retry = retry_async.AsyncRetry(predicate=busy, initial=0.3, maximum=5.0, timeout=_READ_SECONDS)
         return {"retry": retry, "timeout": _READ_SECONDS}
+
+    async def _read(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+        """A read, with the SDK's repeats of it, and with those pauses that Google asks for."""
+
+        def why(error: Exception) -> Delay | None:
+            return errors.delay_of(error) if errors.retry_after(error) is not None else None
+
+        return await wait_out(
+            lambda: self._call(method, resource, call), why=why, deadline=self._deadline, tell=self._trace
+        )
 
     async def _call(
         self,
@@ -259,6 +346,37 @@ class GoogleCloud:
             google.api_core.exceptions.GoogleAPICallError: whatever went wrong.
             google.auth.exceptions.GoogleAuthError: the login has ended.
         """
+
+        def just_enabled(error: Exception) -> Delay | None:
+            service = errors.disabled_service(error)
+            return errors.new_service_delay(service) if service in self.enabled else None
+
+        return await wait_out(
+            lambda: self._as_logged_in(method, resource, call, seconds=seconds, silent=silent),
+            why=just_enabled,
+            deadline=self._deadline,
+            tell=self._trace,
+        )
+
+    async def _as_logged_in(
+        self, method: str, resource: str, call: Callable[[], Awaitable[T]], *, seconds: float, silent: bool
+    ) -> T:
+        tokens = self._tokens
+        try:
+            return await self._once(method, resource, call, seconds=seconds, silent=silent)
+        except Exception as error:
+            if errors.status_of(error) != "UNAUTHENTICATED":
+                raise
+            # Nothing was done. The token may have ended in the middle of the run: once, another one is fetched.
+            async with self._renewing:
+                if self._tokens == tokens:
+                    await asyncio.to_thread(self._new_token)
+                    self._tokens += 1
+        return await self._once(method, resource, call, seconds=seconds, silent=silent)
+
+    async def _once(
+        self, method: str, resource: str, call: Callable[[], Awaitable[T]], *, seconds: float, silent: bool
+    ) -> T:
         begin = time.monotonic()
         status = "OK"
         try:
@@ -267,8 +385,8 @@ class GoogleCloud:
             if answer is None and not silent:
                 raise ValueError
         except Exception as error:
-            told = _as_refusal(error)
-            status = status_of(told)
+            told = _as_google_error(error)
+            status = errors.status_of(told)
             if told is error:
                 raise
             raise told from None
@@ -279,30 +397,44 @@ class GoogleCloud:
 
     async def project_state(self, project: str) -> str:
         """`ACTIVE`, `DELETE_REQUESTED`..."""
-        found = await self._call(
+        found = await self._read(
             "GetProject",
             project,
             lambda: self.projects.get_project(name=f"projects/{project}", **self._reading),
         )
         return str(found.state.name)
 
+    async def projects_seen(self, most: int = 50) -> list[tuple[str, str]]:
+        """Ids and names of the projects that this login may see; at most so many."""
+
+        async def search() -> list[tuple[str, str]]:
+            pages = await self.projects.search_projects(query="state:ACTIVE", **self._reading)
+            found = []
+            async for one in pages:
+                found.append((one.project_id, one.display_name))
+                if len(found) == most:
+                    break
+            return found
+
+        return await self._read("SearchProjects", "", search)
+
     async def held_on_project(self, project: str, permissions: Iterable[str]) -> set[str]:
-        return await self._held(self.projects, f"projects/{project}", permissions)
+        return await self._held("projects", f"projects/{project}", permissions)
 
     async def held_on_repository(self, resource: str, permissions: Iterable[str]) -> set[str]:
-        return await self._held(self.registry, resource, permissions)
+        return await self._held("registry", resource, permissions)
 
     async def held_on_account(self, resource: str, permissions: Iterable[str]) -> set[str]:
-        return await self._held(self.iam, resource, permissions)
+        return await self._held("iam", resource, permissions)
 
-    async def _held(self, client: Any, resource: str, permissions: Iterable[str]) -> set[str]:
+    async def _held(self, client: str, resource: str, permissions: Iterable[str]) -> set[str]:
         from google.iam.v1 import iam_policy_pb2
 
         request = iam_policy_pb2.TestIamPermissionsRequest(resource=resource, permissions=sorted(permissions))
-        answer = await self._call(
+        answer = await self._read(
             "TestIamPermissions",
             resource,
-            lambda: client.test_iam_permissions(request=request, **self._reading),
+            lambda: getattr(self, client).test_iam_permissions(request=request, **self._reading),
         )
         return set(answer.permissions)
 
@@ -313,7 +445,7 @@ class GoogleCloud:
         request = service_usage_v1.BatchGetServicesRequest(
             parent=f"projects/{project}", names=[f"projects/{project}/services/{name}" for name in names]
         )
-        answer = await self._call(
+        answer = await self._read(
             "BatchGetServices",
             project,
             lambda: self.services.batch_get_services(request=request, **self._reading),
@@ -321,7 +453,7 @@ class GoogleCloud:
         enabled = service_usage_v1.State.ENABLED
         return [service.name.rsplit("/", 1)[-1] for service in answer.services if service.state != enabled]
 
-    async def enable_services(self, project: str, names: Iterable[str], seconds: float) -> None:
+    async def enable_services(self, project: str, names: Collection[str], seconds: float) -> None:
         from google.cloud import service_usage_v1
 
         request = service_usage_v1.BatchEnableServicesRequest(
@@ -333,6 +465,7 @@ class GoogleCloud:
             await operation.result(timeout=seconds)
 
         await self._call("BatchEnableServices", project, enable, seconds=seconds, silent=True)
+        self.enabled |= set(names)
 
     async def forbids(self, project: str, constraint: str) -> bool:
         """Whether a boolean constraint of the organisation is in force for the project."""
@@ -345,7 +478,7 @@ class GoogleCloud:
         return [value for rule in await self._effective_rules(name) for value in rule.values.allowed_values]
 
     async def _effective_rules(self, name: str) -> Any:
-        policy = await self._call(
+        policy = await self._read(
             "GetEffectivePolicy",
             name,
             lambda: self.policies.get_effective_policy(name=name, **self._reading),
@@ -353,7 +486,7 @@ class GoogleCloud:
         return policy.spec.rules
 
     async def repository_format(self, resource: str) -> str:
-        found = await self._call(
+        found = await self._read(
             "GetRepository",
             resource,
             lambda: self.registry.get_repository(name=resource, **self._reading),
@@ -367,7 +500,35 @@ class GoogleCloud:
             pages = await self.registry.list_repositories(parent=parent, **self._reading)
             return [found.name.rsplit("/", 1)[-1] async for found in pages if found.format_.name == "DOCKER"]
 
-        return await self._call("ListRepositories", parent, names)
+        return await self._read("ListRepositories", parent, names)
+
+    async def docker_repositories_everywhere(self, project: str) -> list[tuple[str, str]]:
+        """The repositories for images of a project, each as its location and its name.
+
+        Each location is asked by itself, as gcloud does (`ListRepositories` of command_lib/artifacts/util.py); what one of them
+        refuses, all do.
+        """
+        locations = await self._read("ListLocations", project, lambda: self._locations(project))
+        some = asyncio.Semaphore(_LOCATIONS_AT_ONCE)
+
+        async def of(location: str) -> list[tuple[str, str]]:
+            async with some:
+                return [(location, name) for name in await self.docker_repositories(project, location)]
+
+        return [found for listed in await asyncio.gather(*map(of, locations)) for found in listed]
+
+    async def _locations(self, project: str) -> list[str]:
+        from google.cloud.location import locations_pb2
+
+        found: list[str] = []
+        token = ""
+        while True:
+            request = locations_pb2.ListLocationsRequest(name=f"projects/{project}", page_token=token)
+            page = await self.registry.list_locations(request=request, **self._reading)
+            found += [one.location_id for one in page.locations]
+            token = page.next_page_token
+            if not token:
+                return found
 
     def _keeper(self, resource: str) -> Any:
         """The API that keeps a resource's policy."""
@@ -390,7 +551,7 @@ class GoogleCloud:
                 raise ValueError
             return found
 
-        return await self._call("GetIamPolicy", resource, read)
+        return await self._read("GetIamPolicy", resource, read)
 
     async def set_policy(self, resource: str, policy: Any) -> None:
         """Write a policy that was read with its etag; a conflict is an error, and asks for reading it again."""
@@ -420,7 +581,7 @@ class GoogleCloud:
                 raise ValueError
             return found
 
-        return await self._call("GetServiceAccount", resource, read)
+        return await self._read("GetServiceAccount", resource, read)
 
     async def create_account(self, project: str, account_id: str, description: str) -> Any:
         from google.cloud import iam_admin_v1
@@ -453,7 +614,7 @@ class GoogleCloud:
         request = iam_admin_v1.ListServiceAccountKeysRequest(
             name=resource, key_types=[iam_admin_v1.ListServiceAccountKeysRequest.KeyType.USER_MANAGED]
         )
-        answer = await self._call(
+        answer = await self._read(
             "ListServiceAccountKeys",
             resource,
             lambda: self.iam.list_service_account_keys(request=request, **self._reading),
@@ -496,7 +657,7 @@ class GoogleCloud:
         request = iam_admin_v1.GetServiceAccountKeyRequest(
             name=resource, public_key_type=iam_admin_v1.ServiceAccountPublicKeyType.TYPE_X509_PEM_FILE
         )
-        return await self._call(
+        return await self._read(
             "GetServiceAccountKey",
             resource,
             lambda: self.iam.get_service_account_key(request=request, **self._reading),
@@ -549,61 +710,23 @@ def of_account(resource: str) -> str:
     return f"--iam-account={email}" + (f" --project={project}" if project != "-" else "")
 
 
-# -- errors --------------------------------------------------------------------------------------------------------
+# -- answers that are none -----------------------------------------------------------------------------------------
 
 # What the SDKs raise, or stumble over, where an answer is not of the form that was documented.
 _UNREADABLE = (AttributeError, TypeError, ValueError, LookupError)
 
 
-def _as_refusal(error: Exception) -> Exception:
-    """The same as one of Google's own errors, which all who call know: also where there is no answer, or none of use."""
+def _as_google_error(error: Exception) -> Exception:
+    """The same as one of Google's own errors, which all callers know: also where there is no answer, or none of use."""
     from google.api_core import exceptions
 
     if isinstance(error, exceptions.RetryError) and error.cause is not None:
         # What it was repeated for says more than that it was.
-        return _as_refusal(error.cause)
+        return _as_google_error(error.cause)
     if isinstance(error, TimeoutError | exceptions.RetryError):
         return exceptions.DeadlineExceeded("there was no answer in time")  # type: ignore[no-untyped-call]
     if isinstance(error, _UNREADABLE):
         return exceptions.Unknown("its answer cannot be read")  # type: ignore[no-untyped-call]
+    if isinstance(error, exceptions.ServiceUnavailable) and errors.is_refused_login(error):
+        return exceptions.Unauthenticated(error.message)  # type: ignore[no-untyped-call]
     return error
-
-
-def status_of(error: BaseException) -> str:
-    """Google's own name of an error: `NOT_FOUND`."""
-    code = getattr(error, "grpc_status_code", None)
-    return str(code.name) if code is not None else type(error).__name__
-
-
-def reason_of(error: BaseException) -> str:
-    """The reason in the error's details (google.rpc.ErrorInfo): `SERVICE_DISABLED`."""
-    return str(getattr(error, "reason", None) or "")
-
-
-def is_busy(error: BaseException) -> bool:
-    """An error that says nothing about the call itself, only that it should come again."""
-    return status_of(error) in ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "ABORTED") or (
-        status_of(error) == "RESOURCE_EXHAUSTED" and not is_key_limit(error)
-    )
-
-
-def is_unanswered(error: BaseException) -> bool:
-    """The call may have been done all the same."""
-    return status_of(error) in ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN", "CANCELLED")
-
-
-def is_key_limit(error: BaseException) -> bool:
-    """Ten keys: Google says so with a retry hint of a day, which a quota of calls never has."""
-    details = getattr(error, "details", None) or []
-    hints = [detail.retry_delay.seconds for detail in details if hasattr(detail, "retry_delay")]
-    return status_of(error) == "RESOURCE_EXHAUSTED" and any(seconds > 3600 for seconds in hints)
-
-
-def refused(error: BaseException, doing: str) -> StepFailed:
-    """A Google error as a sentence."""
-    return StepFailed(f"Google refused to {doing}: {said(error)}")
-
-
-def said(error: BaseException) -> str:
-    """Google's own words, in one line, with its status."""
-    return f"{status_of(error)}, {one_line(str(getattr(error, 'message', '') or type(error).__name__), 400)}"

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from typing import Any
 
+from bootstrap.codes import Code
+from bootstrap.errors import StepFailed
+from bootstrap.observe import Present, Unknown, confirm_absent
 from bootstrap.once import Once
 from bootstrap.provider import RunContext, Shared
-from providers.gcr.cloud import GoogleCloud, is_busy, is_unanswered
+from bootstrap.waiting import Deadline
+from providers.gcr.cloud import GoogleCloud
+from providers.gcr.errors import is_busy, is_unanswered
 
 
 class Facts:
@@ -45,6 +50,17 @@ class Facts:
         except exceptions.NotFound:
             return None
 
+    def confirmed_account(self, resource: str, why: str, deadline: Deadline) -> Once[Any]:
+        """The service account, or None once its absence is sure, though something speaks against it."""
+
+        async def look() -> Any:
+            seen = await confirm_absent(
+                lambda: self._account(resource), contradicted_by=why, deadline=deadline
+            )
+            return seen.value if isinstance(seen, Present) else None
+
+        return self._once(("confirmed account", resource), look)
+
     def keys(self, resource: str) -> Once[Mapping[str, Any]]:
         """The keys of an account that somebody made, by id; none of an account that is not there."""
         return self._once(("keys", resource), lambda: self._keys(resource))
@@ -56,6 +72,19 @@ class Facts:
             return await self._cloud.user_keys(resource)
         except exceptions.NotFound:
             return {}
+
+    def confirmed_key(
+        self, resource: str, read: Callable[[], Awaitable[Any]], deadline: Deadline
+    ) -> Once[Any]:
+        """A key that Akka's record names and that a list has not shown: it is looked for until its absence is sure."""
+
+        async def look() -> Any:
+            seen = await confirm_absent(read, contradicted_by="Akka's record names it", deadline=deadline)
+            if isinstance(seen, Unknown):
+                raise StepFailed(f"Google does not show key {resource.rsplit('/', 1)[-1]}, which Akka's record names; there was no time to look again", fix="Give a longer --timeout.", code=Code.CLOUD_LAG)  # fmt: skip
+            return seen.value if isinstance(seen, Present) else None
+
+        return self._once(("confirmed key", resource), look)
 
     def policy(self, resource: str) -> Once[Any]:
         """The IAM policy of a project, a repository or an account."""

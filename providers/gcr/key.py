@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
-from bootstrap.errors import OutcomeUnknown, StepFailed
+from bootstrap.errors import KeyLimitReached, LeftOver, OutcomeUnknown, PullkeyError, StepFailed
 from bootstrap.link import KeyLink
 from bootstrap.secret import Secret
-from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere
-from bootstrap.waiting import wait_out
-from providers.gcr import cloud, upload
-from providers.gcr.target import KEYS_OF_AN_ACCOUNT, UPLOAD
+from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere, other_than
+from bootstrap.waiting import Delay, wait_out
+from providers.gcr import cloud, errors, upload
+from providers.gcr.key_limit import key_limit_problem
+from providers.gcr.key_policy import rotate_in_time
+from providers.gcr.target import UPLOAD
 from providers.gcr.upload import KeyPair, fingerprint_of, key_file, make_pair
 
 if TYPE_CHECKING:
     from providers.gcr.session import GcrSession
 
-_SETTLE_SECONDS = 2.0
+# When a list is asked for a key whose creation got no answer: lists lag, and a second call makes a second key.
+_SETTLE_PAUSES = (2.0, 2.0, 3.0)
 
 
 class Key(Step):
@@ -39,6 +42,8 @@ class Key(Step):
         self._pair: KeyPair | None = None
         self._sent = 0
         self._unanswered = 0
+        self._refused = False
+        self._listed = False
         self._uploads = session.target.key_source == UPLOAD
         if self._uploads:
             # To upload is to create, for IAM: there is no permission of its own. To look whose a key is, is to get it.
@@ -47,29 +52,46 @@ class Key(Step):
     @property
     def title(self) -> str:
         name = self._session.target.account_name
-        return f"Make a key of {name} here, and upload its certificate" if self._uploads else f"Make a JSON key of {name}"  # fmt: skip
+        return f"Upload the certificate of a new key of {name}" if self._uploads else f"Create a JSON key of {name}"  # fmt: skip
+
+    def warning(self) -> str:
+        if self._uploads:
+            return ""
+        return "The key does not expire. For one that does: `--key-source upload --expires-in 90d`. Otherwise replace it regularly: pullkey rotate --all --due"
 
     async def look(self) -> Sighting:
+        from google.api_core import exceptions
+
         session = self._session
-        keys = await session.keys()
-        self._before = sorted(keys)
+        try:
+            keys = await session.keys()
+        except exceptions.PermissionDenied as error:
+            if session.target.enable_apis and errors.disabled_service(error):
+                return Sighting(State.MISSING, "the IAM API is to be enabled first")
+            raise
+        self._listed, self._before = True, sorted(keys)
         link, reason = await held_link(session, session.context)
         if link is None:
             return Sighting(State.MISSING, reason)
-        key = keys.get(link.key_id)
+        # It may be there though the list does not show it, so it has not appeared when a later list does.
+        self._before = sorted({*keys, link.key_id})
+        key = await session.recorded_key(link.key_id)
         if key is None:
-            return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, is gone")
+            return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, was deleted")
         if key.disabled:
             return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, is disabled")
         if key.valid_before_time and key.valid_before_time <= dt.datetime.now(dt.UTC):
             return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, has expired")
-        return Sighting(State.DONE, f"Akka holds key {link.key_id}, which is good")
+        return Sighting(State.DONE, f"Akka holds key {link.key_id}, which is valid")
 
     def intent(self) -> Intent:
         intent = {"account": self._session.target.account_resource, "before": self._before}
         if self._uploads:
             intent["fingerprint"] = self._own_pair().fingerprint
         return intent
+
+    async def disowns(self, intent: Intent) -> str:
+        return other_than(intent, account=self._session.target.account_resource)
 
     def _own_pair(self) -> KeyPair:
         if self._pair is None:
@@ -80,6 +102,10 @@ class Key(Step):
         from google.api_core import exceptions
 
         session, target = self._session, self._session.target
+        self._refused = True
+        if not self._listed:
+            # The IAM API has only just been enabled: what is there already has not appeared since.
+            self._before = sorted(await session.keys())
         try:
             answer, password = await wait_out(
                 self._upload if self._uploads else self._create,
@@ -88,18 +114,18 @@ class Key(Step):
                 tell=session.context.tell,
             )
         except exceptions.GoogleAPICallError as error:
-            if cloud.is_key_limit(error):
-                raise StepFailed(f"{target.account} has {KEYS_OF_AN_ACCOUNT} keys already, Google's limit", mend="Delete one that nobody uses.") from None  # fmt: skip
-            refusal = cloud.refused(error, f"{'take' if self._uploads else 'make'} a key of {target.account}")
-            if "allowed lifetime" in cloud.said(error):
-                refusal.mend = "Give a shorter --expires-in."
-            raise refusal from None
+            raise await self._failure(error) from None
+        except asyncio.CancelledError:
+            self._refused = False
+            raise
         finally:
             session.keys.forget()
+        self._refused = False
         key_id = cloud.id_of(answer)
         session.made_keys.add(key_id)
         if self._sent > 1:
             await self._remove_doubles(key_id)
+        left_over = await self._lost_keys() if self._unanswered and not self._uploads else None
         session.credential = Credential(
             server=await session.server(),
             username="_json_key",
@@ -107,8 +133,58 @@ class Key(Step):
             link=KeyLink(target.account_name, key_id, target.account_domain),
             ends=cloud.end_of(answer),
         )
-        ends = f", which ends on {session.credential.ends:%Y-%m-%d}" if session.credential.ends else ""
-        return Done(f"{'uploaded' if self._uploads else 'made'} key {key_id}{ends}", {"key_id": key_id})
+        ends = session.credential.ends
+        until = f", which expires on {ends:%Y-%m-%d %H:%M} UTC" if ends else ""
+        if ends is not None and not self._uploads:
+            # An organisation policy's, which may not have been readable before.
+            until += f". {rotate_in_time(ends - answer.valid_after_time)}".rstrip(".")
+        return Done(f"key {key_id}{until}", {"key_id": key_id}, left_over)
+
+    async def _failure(self, error: Exception) -> StepFailed:
+        session, target = self._session, self._session.target
+        if errors.is_key_limit(error):
+            with contextlib.suppress(PullkeyError):
+                if (problem := await key_limit_problem(session, failed=errors.said(error))) is not None:
+                    return KeyLimitReached(problem.what, fix=problem.fix, code=problem.code)
+        if constraint := errors.constraint_of(error):
+            problem = await session.key_policy.forbidden([constraint])
+            return StepFailed(problem.what, fix=problem.fix, code=problem.code)
+        doing = f"{'take' if self._uploads else 'create'} a key of {target.account}"
+        refusal = errors.refused(error, doing, permission="iam.serviceAccountKeys.create")
+        if "allowed lifetime" in errors.said(error):
+            refusal.fix = "Set a shorter --expires-in."
+        return refusal
+
+    async def _lost_keys(self) -> LeftOver | None:
+        """What a try whose answer was lost has made after all; of an account of this run it is deleted at once."""
+        from google.api_core import exceptions
+
+        resource = self._session.target.account_resource
+        try:
+            lost = await self._appeared(resource, {*self._before, *await self._recorded()})
+            if self._session.account_made and len(lost) <= self._unanswered:
+                for key_id in lost:
+                    await self._session.delete_key(key_id)
+                return None
+        except (exceptions.GoogleAPICallError, PullkeyError):
+            return None  # the next run looks for keys that no record names
+        return self._that_appeared(resource, lost) if lost else None
+
+    async def _recorded(self) -> Collection[str]:
+        """The keys that Akka's records name by now: one that has appeared may be another run's, and in use."""
+        try:
+            return (await self._session.context.keys_in_use()).ids
+        except PullkeyError:
+            return ()
+
+    @staticmethod
+    def _that_appeared(resource: str, keys: Collection[str]) -> LeftOver:
+        email, of = resource.rsplit("/", 1)[-1], cloud.of_account(resource)
+        # Somebody else may have made it in the same moment: a key is never deleted on a guess.
+        return LeftOver(
+            f"{email} has a key that appeared during the run and that may be unused: {', '.join(keys)}",
+            "; ".join(f"gcloud iam service-accounts keys delete {one} {of}" for one in keys),
+        )
 
     async def _create(self) -> tuple[Any, Secret]:
         from google.api_core import exceptions
@@ -117,17 +193,20 @@ class Key(Step):
         try:
             answer = await self._session.cloud.create_key(resource)
         except exceptions.GoogleAPICallError as error:
-            if not cloud.is_unanswered(error):
+            if not errors.is_unanswered(error):
                 raise
             self._unanswered += 1
+            self._refused = False
             # It may have been made. A second call would make a second key, so look first.
-            await asyncio.sleep(_SETTLE_SECONDS)
-            appeared = await self._appeared(resource, self._before)
-            if appeared:
-                raise OutcomeUnknown(
-                    f"Google did not answer the creation of a key ({cloud.status_of(error)}), and key "
-                    f"{', '.join(appeared)} has appeared since; its secret is lost"
-                ) from None
+            for pause in _SETTLE_PAUSES:
+                await asyncio.sleep(min(pause, self._session.context.deadline.left))
+                appeared = await self._appeared(resource, self._before)
+                if appeared:
+                    raise OutcomeUnknown(
+                        f"Google did not answer the creation of a key ({errors.status_of(error)}), and key "
+                        f"{', '.join(appeared)} has appeared since; its secret is lost",
+                        fix="Run it again.",
+                    ) from None
             raise
         # Google's own form of the file, in one line: the same JSON, and nothing in it that a shell or parser trips over.
         return answer, Secret(json.dumps(json.loads(answer.private_key_data), separators=(",", ":")))
@@ -143,10 +222,11 @@ class Key(Step):
         try:
             answer = await session.cloud.upload_key(resource, pair.certificate)
         except exceptions.GoogleAPICallError as error:
-            if not (cloud.is_unanswered(error) or cloud.status_of(error) == "ALREADY_EXISTS"):
+            if not (errors.is_unanswered(error) or errors.status_of(error) == "ALREADY_EXISTS"):
                 raise
+            self._refused = False
             # It may have been taken. We hold its private half, so if it is there, it is as good as answered.
-            await asyncio.sleep(_SETTLE_SECONDS)
+            await asyncio.sleep(_SETTLE_PAUSES[0])
             found = await self._uploaded(resource, self._before, pair.fingerprint)
             if not found:
                 raise
@@ -177,19 +257,25 @@ class Key(Step):
                     found.append(key)
         return found
 
-    def _delay(self, error: Exception) -> str | None:
-        if cloud.is_key_limit(error) or isinstance(error, StepFailed):
+    def _delay(self, error: Exception) -> Delay | None:
+        if errors.is_key_limit(error) or isinstance(error, StepFailed):
             return None
-        if cloud.is_busy(error):
-            return cloud.BUSY
-        if cloud.status_of(error) == "NOT_FOUND" and self._session.account_made:
-            return "Google does not know the new account everywhere yet; this takes up to a minute."
-        return None
+        session = self._session
+        unknown = errors.status_of(error) in ("NOT_FOUND", "PERMISSION_DENIED") and (
+            errors.is_unknown_account(error, session.target.account)
+            or (session.account_is_new and errors.status_of(error) == "NOT_FOUND")
+        )
+        # A 403 of an account that is not new is a 403.
+        if unknown and (session.account_is_new or errors.status_of(error) == "NOT_FOUND"):
+            return errors.new_account_delay()
+        return errors.delay_of(error)
 
     async def undo(self, intent: Intent) -> str:
         from google.api_core import exceptions
 
         key_id = intent.get("key_id")
+        if self._refused and not key_id and not intent.get("lost"):
+            return ""  # none was made
         resource = intent["account"]
         email = resource.rsplit("/", 1)[-1]
         of = cloud.of_account(resource)
@@ -203,7 +289,8 @@ class Key(Step):
                 for key in ours:
                     await self._session.delete_key_at(f"{resource}/keys/{cloud.id_of(key)}", deadline)
                 return f"deleted key {', '.join(cloud.id_of(key) for key in ours)} of {email}" if ours else ""  # fmt: skip
-            appeared = await self._appeared(resource, {*intent["before"], *intent.get("in_use", ())})
+            before = {*intent["before"], *self._before, *intent.get("in_use", ()), *await self._recorded()}
+            appeared = await self._appeared(resource, before)
             if self._session.account_made and 0 < len(appeared) <= self._unanswered:
                 # Of an account that this run has made: what its unanswered call has made, and nobody else's.
                 for one in appeared:
@@ -212,24 +299,21 @@ class Key(Step):
         except exceptions.NotFound:
             return ""
         except exceptions.GoogleAPICallError as error:
-            what = f"key {key_id}" if key_id else "a key that may have been made"
+            what = f"key {key_id}" if key_id else "a key that may have been created"
             command = (
                 f"gcloud iam service-accounts keys delete {key_id} {of}"
                 if key_id
                 else f"gcloud iam service-accounts keys list --managed-by=user {of}"
             )
-            raise StillThere(f"{what} of {email} ({cloud.said(error)})", command) from None
+            raise StillThere(f"{what} of {email} ({errors.said(error)})", command) from None
         if appeared:
-            # Somebody else may have made it in the same moment: a key is never deleted on a guess.
-            raise StillThere(
-                f"{email} has a key that appeared during the run and that nobody may hold: {', '.join(appeared)}",
-                "; ".join(f"gcloud iam service-accounts keys delete {one} {of}" for one in appeared),
-            )
+            left = self._that_appeared(resource, appeared)
+            raise StillThere(left.what, left.command)
         return ""
 
     def script(self) -> Script:
         check = 'gcloud iam service-accounts keys list --iam-account="$EMAIL" --managed-by=user --format="value(name)" | grep "$KEY_ID"'
-        undo = ': "${KEY_ID:?the key that is to go; see: gcloud iam service-accounts keys list --iam-account=$EMAIL}"\ngcloud iam service-accounts keys delete "$KEY_ID" --iam-account="$EMAIL" --quiet'
+        undo = ': "${KEY_ID:?the key to delete; see: gcloud iam service-accounts keys list --iam-account=$EMAIL}"\ngcloud iam service-accounts keys delete "$KEY_ID" --iam-account="$EMAIL" --quiet'
         if self._uploads:
             return Script(do=upload.SCRIPT, check=check, undo=undo, typed=upload.TYPED)
         return Script(
@@ -242,5 +326,9 @@ class Key(Step):
             ),
             check=check,
             undo=undo,
-            typed='gcloud iam service-accounts keys create keyfile.json --iam-account="$EMAIL"',
+            typed=(
+                "KEY_FILE=keyfile.json\n"
+                'gcloud iam service-accounts keys create "$KEY_FILE" --iam-account="$EMAIL"\n'
+                'KEY_ID="$(sed -n \'s/.*"private_key_id": *"\\([0-9a-f]*\\)".*/\\1/p\' "$KEY_FILE")"'
+            ),
         )

@@ -12,10 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bootstrap.codes import Code
 from bootstrap.errors import PullkeyError, UsageProblem
 from bootstrap.provider import HeldCredential, RunContext
 from bootstrap.reference import parse_reference
-from providers.gcr import cloud, policy
+from bootstrap.server import host_of
+from providers.gcr import cloud, errors, policy
 from providers.gcr.facts import Facts, shared_cloud, shared_facts
 from providers.gcr.steps import made_by_pullkey
 from providers.gcr.target import (
@@ -24,7 +26,6 @@ from providers.gcr.target import (
     STORAGE_ROLE,
     UPLOAD,
     GcrTarget,
-    host_of,
     impersonated,
     is_project,
     is_repository,
@@ -33,6 +34,7 @@ from providers.gcr.target import (
     registry_secret_name,
     repository_of,
     split_path,
+    with_domain_as_folder,
 )
 
 
@@ -57,16 +59,38 @@ async def locate(held: HeldCredential, context: RunContext, login: Mapping[str, 
     try:
         return await search.target(login.get("image"), google.impersonate)
     except exceptions.GoogleAPICallError as error:
-        raise cloud.refused(error, f"show what stands behind {held.name}") from None
+        raise errors.refused(error, f"show the cloud resources of {held.name}") from None
+
+
+_DOMAIN = ".iam.gserviceaccount.com"
+
+
+def _whole_domain(held: HeldCredential) -> str:
+    """The domain of the account in Akka's record; Akka may have cut the e-mail behind the project.
+
+    Raises:
+        PullkeyError: it has cut more than that.
+    """
+    domain = held.link.domain if held.link is not None else ""
+    if domain.endswith(".gserviceaccount.com"):
+        return domain
+    for length in range(len(_DOMAIN) - 1, 0, -1):
+        if domain.endswith(_DOMAIN[:length]) and len(domain) > length:
+            return domain[:-length] + _DOMAIN
+    raise PullkeyError(
+        f"Akka shows the e-mail of {held.name} cut ({held.email}), so it does not say whose key that is",
+        fix=f"Name the registry instead: pullkey onboard gcr --server {host_of(held.server)}/PROJECT/REPOSITORY --secret-name {held.name}",
+        code=Code.CREDENTIAL_UNREADABLE,
+    )
 
 
 class _Search:
     def __init__(self, held: HeldCredential, facts: Facts) -> None:
         if held.link is None:
-            raise AssertionError("only a credential of ours is looked for")
+            raise AssertionError("only a credential of pullkey's is looked up")
         self._name = held.name
         self._key_id = held.link.key_id
-        self._email = f"{held.link.name}@{held.link.domain}"
+        self._email = f"{held.link.name}@{_whole_domain(held)}"
         self._own = project_of(self._email)
         self._host = host_of(held.server)
         self._location = location_of(self._host)
@@ -101,12 +125,12 @@ class _Search:
     # -- where ---------------------------------------------------------------------------------------------------
 
     async def _named(self, image: str) -> tuple[Place, str, str]:
-        named = parse_reference(image, where="--image")
+        named = parse_reference(with_domain_as_folder(image), where="--image")
         if named.registry != self._host:
-            raise UsageProblem(f"--image is of {named.registry}, and Akka's {self._name} is for {self._host}", mend="Name an image of that registry.")  # fmt: skip
+            raise UsageProblem(f"--image is of {named.registry}, and Akka's {self._name} is for {self._host}", fix="Name an image of that registry.", code=Code.OPTIONS_CONFLICT)  # fmt: skip
         project, repository, path = split_path(self._host, named.path)
         if not project or not repository:
-            raise UsageProblem(f"--image: {image!r} names no repository of {self._host}", mend=self._how())
+            raise UsageProblem(f"--image: {image!r} names no repository of {self._host}", fix=self._how())
         return Place(project, repository), path, named.reference if path else ""
 
     async def _found(self) -> Place:
@@ -125,11 +149,12 @@ class _Search:
             return likely[0]
         if not likely:
             raise PullkeyError(
-                f"Which repository of {self._host} Akka's {self._name} is for cannot be told: {self._email} has no "
+                f"Which repository of {self._host} Akka's {self._name} is for is not known: {self._email} has no "
                 f"role to pull in {_listed(projects) or 'any project that its name tells'}",
-                mend=self._how(),
+                fix=self._how(),
+                code=Code.CREDENTIAL_UNREADABLE,
             )
-        raise PullkeyError(f"Akka's {self._name} may be for any of these: {_listed(likely)}", mend=self._how())  # fmt: skip
+        raise PullkeyError(f"Akka's {self._name} may be for any of these: {_listed(likely)}", fix=self._how(), code=Code.CREDENTIAL_UNREADABLE)  # fmt: skip
 
     def _how(self) -> str:
         return f"Name an image of it: --image {self._host}/PROJECT/{'' if repository_of(self._host) else 'REPOSITORY/'}IMAGE:TAG"

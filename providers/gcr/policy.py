@@ -33,7 +33,7 @@ def has(policy: Any, role: str, email: str) -> bool:
 
 
 def add(policy: Any, role: str, email: str) -> None:
-    """Give the account the role: in the unconditional binding of the role if there is one, else in a new one."""
+    """Grant the account the role: in the unconditional binding of the role if there is one, else in a new one."""
     policy.version = VERSION
     for binding in policy.bindings:
         if binding.role == role and not _conditional(binding):

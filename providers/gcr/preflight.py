@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
+import difflib
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.common_steps import held_link
+from bootstrap.codes import Code
+from bootstrap.common_steps import held_link, recorded_link
 from bootstrap.errors import Problem, ProblemKind, PullkeyError
 from bootstrap.steps import Findings, Notice, State
-from providers.gcr import cloud, policy
-from providers.gcr.facts import or_nothing
+from bootstrap.words import did_you_mean
+from providers.gcr import errors, policy
 from providers.gcr.key import Key
-from providers.gcr.target import KEYS_OF_AN_ACCOUNT, STORAGE_ROLE, UPLOAD
+from providers.gcr.key_limit import key_limit_problem
+from providers.gcr.steps import UNDO_ACCOUNT, UNDO_KEY
+from providers.gcr.target import KEYS_OF_AN_ACCOUNT, STORAGE_ROLE, repository_of
 
 if TYPE_CHECKING:
     from providers.gcr.session import GcrSession
-
-# "Restrict IAM service account usage": each constraint, and the managed one that takes its place.
-_NO_KEYS = ("iam.disableServiceAccountKeyCreation", "iam.managed.disableServiceAccountKeyCreation")
-_NO_UPLOAD = ("iam.disableServiceAccountKeyUpload", "iam.managed.disableServiceAccountKeyUpload")
-_LIFE_LIMIT = "iam.serviceAccountKeyExpiryHours"
 
 
 class Preflight:
@@ -33,6 +31,7 @@ class Preflight:
         self._target = session.target
         self._facts = session.facts
         self._key = key
+        self._disabled: set[str] = set()  # the APIs that refused a look because they are not enabled
 
     async def findings(self) -> Findings:
         self._session.account.begin()
@@ -48,8 +47,9 @@ class Preflight:
         findings = Findings()
         for found in await asyncio.gather(*checks):
             findings.add(found)
+        findings.add(self._about_refusing_apis(findings))
         if self._target.role == STORAGE_ROLE and not self._target.skip_grant:
-            findings.notices.append(Notice(f"{STORAGE_ROLE} is broader than a puller needs: it reads every object in every bucket of {self._target.project}; and Artifact Registry, which serves gcr.io now, wants its own role for a pull."))  # fmt: skip
+            findings.notices.append(Notice(f"{STORAGE_ROLE} is broader than a puller needs: it reads every object in every bucket of {self._target.project}; and Artifact Registry, which serves gcr.io now, wants its own role for a pull.", warning=True))  # fmt: skip
         return findings
 
     async def _begin_policies(self) -> Findings:
@@ -58,9 +58,17 @@ class Preflight:
         with contextlib.suppress(PullkeyError):
             link, _ = await held_link(session, session.context)
             if link is None:
-                for name in _NO_UPLOAD if self._target.key_source == UPLOAD else _NO_KEYS:
-                    self._facts.forbids(self._key_project, name).begin()
+                self._session.key_policy.begin()
         return Findings()
+
+    async def _nearest_project(self, project: str) -> str:
+        """`Did you mean acme-shop?`, of the projects that this login sees; "" where it may not list them."""
+        try:
+            seen = await self._session.cloud.projects_seen()
+        except Exception as error:  # noqa: BLE001  - an SDK can raise anything; this only improves a hint
+            self._session.context.trace(f"the projects cannot be listed ({type(error).__name__})")
+            return ""
+        return did_you_mean(project, [name for name, _ in seen])
 
     async def _about_project(self) -> Findings:
         from google.api_core import exceptions
@@ -69,38 +77,46 @@ class Preflight:
         try:
             state = await self._facts.project_state(project)()
         except (exceptions.NotFound, exceptions.PermissionDenied, exceptions.InvalidArgument) as error:
-            if cloud.reason_of(error) == "SERVICE_DISABLED" or await self._holds_anything():
+            if self._is_disabled(error) or await self._session.holds_anything():
                 return Findings()
-            return Findings([Problem(ProblemKind.SETUP, f"Google shows no project {project} ({cloud.said(error)})", "Check --gcp-project against `gcloud projects list`; it takes the id, not the name or number")])  # fmt: skip
+            near = await self._nearest_project(project)
+            return Findings([Problem(ProblemKind.SETUP, f"Google shows no project {project} ({errors.said(error).removesuffix('.')})", f"{near} Check the project against `gcloud projects list`; what is needed is its id, not its name. If it is the right one, ask for access to it".lstrip(), code=Code.PROJECT_NOT_FOUND)])  # fmt: skip
         except exceptions.GoogleAPICallError as error:
-            return Findings([Problem(ProblemKind.SETUP, f"Google could not be asked about project {project}: {cloud.said(error)}", "Run it again in a while")])  # fmt: skip
+            return Findings([Problem(ProblemKind.SETUP, f"Google could not be asked about project {project}: {errors.said(error)}", errors.fix_of(error) or errors.RUN_LATER, code=errors.code_of(error))])  # fmt: skip
         if state != "ACTIVE":
-            return Findings([Problem(ProblemKind.SETUP, f"Project {project} is not active: {state}", "Restore it, or name another")])  # fmt: skip
+            return Findings([Problem(ProblemKind.SETUP, f"Project {project} is not active: {state}", "Restore it, or name another", code=Code.PROJECT_INACTIVE)])  # fmt: skip
         return Findings()
 
-    async def _holds_anything(self) -> bool:
-        """A project of which this person may do something exists, even where they may not look at it."""
-        from google.api_core import exceptions
+    def _about_refusing_apis(self, findings: Findings) -> Findings:
+        """APIs that are not enabled, where that shows only by their refusals."""
+        named = " ".join(problem.what for problem in findings.problems)
+        missing = sorted(service for service in self._disabled if service not in named)
+        if not missing or (self._target.enable_apis and "serviceusage.googleapis.com" not in missing):
+            return Findings()
+        return Findings([self._not_enabled(missing)])
 
-        try:
-            return bool(
-                await self._session.cloud.held_on_project(self._target.project, {"iam.serviceAccounts.get"})
-            )
-        except exceptions.GoogleAPICallError:
-            return False
+    def _not_enabled(self, services: Sequence[str]) -> Problem:
+        project = self._target.project
+        return Problem(ProblemKind.SETUP, f"These APIs are not enabled in {project}: {', '.join(services)}", errors.disabled_fix(services, project), code=Code.API_DISABLED)  # fmt: skip
+
+    def _is_disabled(self, error: Exception) -> bool:
+        """Whether a look was refused because its API is not enabled, which is noted."""
+        service = errors.disabled_service(error)
+        if service:
+            self._disabled.add(service)
+        return bool(service)
 
     async def _about_apis(self) -> Findings:
         from google.api_core import exceptions
 
-        if self._target.enable_apis:
-            return Findings()
         try:
             disabled = await self._session.disabled_services()
-        except exceptions.GoogleAPICallError:
+        except exceptions.GoogleAPICallError as error:
+            self._is_disabled(error)
             return Findings()  # may not be asked; a call of a disabled API says so itself
-        if not disabled:
+        if not disabled or self._target.enable_apis:
             return Findings()
-        return Findings([Problem(ProblemKind.SETUP, f"These APIs are not enabled in {self._target.project}: {', '.join(disabled)}", f"Give --enable-apis, or run: gcloud services enable {' '.join(disabled)} --project={self._target.project}")])  # fmt: skip
+        return Findings([self._not_enabled(disabled)])
 
     async def _about_repository(self) -> Findings:
         from google.api_core import exceptions
@@ -109,18 +125,45 @@ class Preflight:
         try:
             kind = await self._facts.repository_format(target.repository_resource)()
         except exceptions.NotFound:
-            there = await or_nothing(self._facts.repositories(target.project, target.location)())
-            known = (
-                f"There are: {', '.join(there)}"
-                if there
-                else f"There is none for images in {target.location}"
-            )
-            return Findings([Problem(ProblemKind.SETUP, f"Project {target.project} has no repository {target.repository} in {target.location}", f"{known}; see `gcloud artifacts repositories list`", step="grant")])  # fmt: skip
-        except exceptions.GoogleAPICallError:
+            missing = await self._no_repository()
+            return Findings([missing] if missing else [])
+        except exceptions.GoogleAPICallError as error:
+            self._is_disabled(error)
             return Findings()
         if kind != "DOCKER":
-            return Findings([Problem(ProblemKind.SETUP, f"Repository {target.repository} holds no images: its format is {kind}", "Name one of format DOCKER", step="grant")])  # fmt: skip
+            return Findings([Problem(ProblemKind.SETUP, f"Repository {target.repository} holds no images: its format is {kind}", "Name one of format DOCKER", step="grant", code=Code.REPOSITORY_FORMAT)])  # fmt: skip
         return Findings()
+
+    async def _no_repository(self) -> Problem | None:
+        """The problem of a repository that is not there, with the nearest name of one that is; None where a list shows it."""
+        from google.api_core import exceptions
+
+        target = self._target
+        what = f"Project {target.project} has no repository {target.repository} in {target.location}"
+        there = None
+        with contextlib.suppress(exceptions.GoogleAPICallError):
+            there = await self._facts.repositories(target.project, target.location)()
+        if there and target.repository in there:
+            return None  # the one read that did not show it was of a server that lags
+        if repository_of(target.host):
+            # Google's own words of such a host: "please use the auto migration tool to migrate to Artifact Registry".
+            return Problem(ProblemKind.SETUP, f"Project {target.project} was never migrated to Artifact Registry, which serves {target.host} now", f"Run: gcloud artifacts docker upgrade migrate --projects={target.project}", step="grant", code=Code.REPOSITORY_NOT_MIGRATED)  # fmt: skip
+        if there is None:
+            return Problem(
+                ProblemKind.SETUP,
+                what,
+                "See `gcloud artifacts repositories list`",
+                step="grant",
+                code=Code.REPOSITORY_NOT_FOUND,
+            )
+        near = difflib.get_close_matches(target.repository, there, n=1, cutoff=0.6)
+        known = (
+            f"There are: {', '.join(sorted(there)[:8])}"
+            if there
+            else f"No repository for images exists in {target.location}"
+        )
+        guess = f"Did you mean {near[0]}? " if near else ""
+        return Problem(ProblemKind.SETUP, what, f"{guess}{known}; see `gcloud artifacts repositories list`", step="grant", code=Code.REPOSITORY_NOT_FOUND)  # fmt: skip
 
     async def _about_account(self) -> Findings:
         from google.api_core import exceptions
@@ -129,28 +172,41 @@ class Preflight:
         try:
             account = await self._session.account()
         except exceptions.GoogleAPICallError as error:
-            if target.account_given:
-                return Findings([Problem(ProblemKind.SETUP, f"Google shows no service account {target.account} ({cloud.said(error)})", "Check --service-account", step="identity")])  # fmt: skip
+            if not self._is_disabled(error) and target.account_given:
+                return Findings([Problem(ProblemKind.SETUP, f"Google does not show the service account {target.account} ({errors.said(error)})", f"Check --service-account. {errors.fix_of(error)}".rstrip(), step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
             return Findings()
         if account is None:
             if target.account_given:
-                return Findings([Problem(ProblemKind.SETUP, f"There is no service account {target.account}", "Check --service-account; a bare name is created, an e-mail must exist", step="identity")])  # fmt: skip
+                return Findings([Problem(ProblemKind.SETUP, f"There is no service account {target.account}", "Check --service-account; a bare name is created, an e-mail must exist", step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
             findings = await self._about_deleted_account()
-            findings.add(await self._about_key_policy())
+            findings.add(await self._about_key(UNDO_ACCOUNT, UNDO_KEY))
             return findings
         if account.disabled:
-            return Findings([Problem(ProblemKind.SETUP, f"The service account {target.account} is disabled", f"Find out why; then: gcloud iam service-accounts enable {target.account}", step="identity")])  # fmt: skip
+            return Findings([Problem(ProblemKind.SETUP, f"The service account {target.account} is disabled", f"Find out why; then: gcloud iam service-accounts enable {target.account}", step="identity", code=Code.IDENTITY_DISABLED)])  # fmt: skip
         try:
             sighting, keys = await self._key.look(), await self._session.keys()
         except exceptions.GoogleAPICallError:
-            return await self._about_key_policy()
+            return await self._about_key(UNDO_KEY)
         if sighting.state is State.DONE:
             return Findings()
-        if len(keys) >= KEYS_OF_AN_ACCOUNT:
-            oldest = min(keys.values(), key=lambda key: key.valid_after_time)
-            key_id = cloud.id_of(oldest)
-            return Findings([Problem(ProblemKind.LIMIT, f"{target.account} has {len(keys)} keys, and Google allows {KEYS_OF_AN_ACCOUNT}", f"Delete one that nobody uses; the oldest is {key_id} of {oldest.valid_after_time:%Y-%m-%d}: gcloud iam service-accounts keys delete {key_id} --iam-account={target.account}", step="key")])  # fmt: skip
-        return await self._about_key_policy()
+        # The key that was replaced before is deleted before the next is created (`ClearStep`), which makes a place.
+        link, _ = await recorded_link(self._session, await self._session.context.held_credential())
+        cleared = link is not None and link.replaces in keys
+        if (
+            len(keys) - cleared >= KEYS_OF_AN_ACCOUNT
+            and (full := await key_limit_problem(self._session)) is not None
+        ):
+            return Findings([full])
+        return await self._about_key(UNDO_KEY)
+
+    async def _about_key(self, *undoing: str) -> Findings:
+        """What forbids or limits a key that is to be made, and whether what is made could be undone."""
+        findings, lacking = await asyncio.gather(
+            self._session.key_policy.findings(), self._session.missing_permissions(undoing)
+        )
+        for permission in lacking or {}:
+            findings.notices.append(Notice(f"This login lacks {permission} ({errors.ROLES[permission]} has it), which only undoing takes: if the run fails, what it created is kept and listed."))  # fmt: skip
+        return findings
 
     async def _about_deleted_account(self) -> Findings:
         """A deleted account of that name can come back for 30 days; a new one of the same name inherits nothing."""
@@ -162,65 +218,4 @@ class Preflight:
             gone = policy.deleted_accounts(await self._session.grant_policy(), self._target.account)
         except exceptions.GoogleAPICallError:
             return Findings()
-        return Findings([], [Notice(f"A service account of this name was deleted (unique id {uid}); a new one is made, which inherits nothing of it. To have the old one instead, within 30 days: gcloud iam service-accounts undelete {uid}") for uid in gone])  # fmt: skip
-
-    async def _about_key_policy(self) -> Findings:
-        """Organisations made since May 2024 forbid keys by default; told first, and never tried."""
-        uploads = self._target.key_source == UPLOAD
-        wanted, other = (_NO_UPLOAD, _NO_KEYS) if uploads else (_NO_KEYS, _NO_UPLOAD)
-        forbidding, unseen = await self._forbidding(wanted)
-        findings = Findings()
-        if forbidding:
-            findings.problems.append(await self._forbidden(forbidding, other))
-        elif unseen:
-            findings.notices.append(Notice(f"Whether an organisation policy forbids keys could not be seen ({unseen}); it will show when the key is {'uploaded' if uploads else 'made'}."))  # fmt: skip
-        if uploads:
-            findings.add(await self._about_life())
-        return findings
-
-    async def _forbidden(self, forbidding: Sequence[str], other: Sequence[str]) -> Problem:
-        """The problem of a policy, whose mend is the other way of making a key where that is allowed."""
-        project, uploads = self._key_project, self._target.key_source == UPLOAD
-        also, unseen = await self._forbidding(other)
-        mend = "Ask whoever administers organisation policies for an exception for this project; or keep a project for such accounts where keys are allowed, and name one with --service-account EMAIL"
-        if not also and not unseen:
-            mend = "Leave --key-source out: Google itself may make a key here" if uploads else "Give --key-source upload: the key is made here then, and only its certificate goes to Google, which no policy forbids"  # fmt: skip
-        elif not also and not uploads:
-            mend = f"Give --key-source upload, which another policy may forbid or not ({unseen}). Else: {mend[0].lower()}{mend[1:]}"  # fmt: skip
-        what = "the upload of keys" if uploads else "keys"
-        return Problem(ProblemKind.POLICY, f"Organisation policy {' and '.join(forbidding)} forbids {what} of service accounts in {project}", mend, step="key")  # fmt: skip
-
-    async def _forbidding(self, constraints: Sequence[str]) -> tuple[list[str], str]:
-        """Those of the constraints that are in force; and why others could not be seen, or ""."""
-        from google.api_core import exceptions
-
-        asked = (self._facts.forbids(self._key_project, constraint)() for constraint in constraints)
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        unseen = ""
-        for answer in answers:
-            if isinstance(answer, exceptions.GoogleAPICallError):
-                unseen = cloud.status_of(answer)
-            elif isinstance(answer, BaseException):
-                raise answer
-        return [name for name, answer in zip(constraints, answers, strict=True) if answer is True], unseen
-
-    async def _about_life(self) -> Findings:
-        """What an end date is worth, and whether a policy wants an earlier one."""
-        from google.api_core import exceptions
-
-        life = self._target.life
-        findings = Findings([], [Notice("Google shows a certificate's end date as the key's. Whether it refuses the key from then on could not be confirmed, so pullkey does not rely on it: `pullkey rotate` counts a key as due well before its end, and deletes it.")])  # fmt: skip
-        try:
-            allowed = await self._facts.allowed_values(self._key_project, _LIFE_LIMIT)()
-        except exceptions.GoogleAPICallError:
-            return findings
-        hours = [int(value[:-1]) for value in allowed if value[:-1].isdigit() and value.endswith("h")]
-        if hours and life > dt.timedelta(hours=max(hours)):
-            findings.problems.append(Problem(ProblemKind.POLICY, f"Organisation policy {_LIFE_LIMIT} lets a key of {self._key_project} last {max(hours)} h, and {life / dt.timedelta(hours=1):.0f} h are asked for", f"Give --expires-in {max(hours)}h", step="key"))  # fmt: skip
-        return findings
-
-    @property
-    def _key_project(self) -> str:
-        """The project whose policies decide about the account's keys."""
-        target = self._target
-        return target.account_project if target.account_project != "-" else target.project
+        return Findings([], [Notice(f"A service account of this name was deleted (unique id {uid}); a new one is created, which inherits nothing from it. To restore the old one instead, within 30 days: gcloud iam service-accounts undelete {uid}") for uid in gone])  # fmt: skip

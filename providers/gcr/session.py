@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import math
 import shlex
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
-from bootstrap.errors import StepFailed
-from bootstrap.handshake import Attempt, Probe, Verdict
+from bootstrap.codes import Code
+from bootstrap.common_steps import recorded_link
+from bootstrap.credential import Credential
+from bootstrap.errors import KeyGone, PullkeyError
 from bootstrap.link import KeyLink
 from bootstrap.once import Once
 from bootstrap.provider import KeyFacts, RunContext, Session
+from bootstrap.registry import Attempt, Probe, Verdict
 from bootstrap.steps import Findings, Step
 from bootstrap.waiting import Deadline, wait_out
-from providers.gcr import cloud, policy
+from providers.gcr import cloud, errors, policy
 from providers.gcr.changes import shared_changes
 from providers.gcr.facts import or_nothing, shared_cloud, shared_facts
 from providers.gcr.key import Key
+from providers.gcr.key_policy import KeyPolicy
 from providers.gcr.preflight import Preflight
-from providers.gcr.steps import EnableApis, Grant, Identity, made_by_pullkey
+from providers.gcr.steps import (
+    UNDO_ACCOUNT,
+    UNDO_KEY,
+    EnableApis,
+    Grant,
+    Identity,
+    is_new,
+    made_by_pullkey,
+)
 from providers.gcr.target import UPLOAD, GcrTarget
 
 T = TypeVar("T")
@@ -41,6 +55,11 @@ class GcrSession(Session):
         self.facts = shared_facts(context.shared, self.cloud)
         self.changes = shared_changes(context.shared, self.cloud, self.facts)
         self.account_made = False
+        # By this run or a recent one: some of Google's servers may not know it yet.
+        self.account_is_new = False
+        # What is known of the account that this run wants to create: Google has said that it exists; a try got no
+        # answer; every try was refused.
+        self.account_exists = self.account_may_exist = self.account_refused = False
         # Keys that sessions of this command have made; none of these has appeared by chance.
         self.made_keys: set[str] = context.shared.get("gcr-made-keys", set)
         self.taken_roles: set[tuple[str, str, str]] = context.shared.get("gcr-taken-roles", set)
@@ -49,6 +68,7 @@ class GcrSession(Session):
         self.account_policy = self.facts.policy(target.account_resource)
         self.disabled_services = self.facts.disabled_services(target.project, _SERVICES)
         self.grant_policy = self.facts.policy(target.grant_resource)
+        self.key_policy = KeyPolicy(self)
         self._key = Key(self)
         steps: list[Step] = [EnableApis(self)] if target.enable_apis else []
         steps.append(Identity(self))
@@ -61,19 +81,46 @@ class GcrSession(Session):
     async def _account(self) -> Any:
         from google.api_core import exceptions
 
+        target = self.target
         try:
-            return await self.facts.account(self.target.account_resource)()
+            found = await self.facts.account(target.account_resource)()
+            if found is None and (why := await self._why_account_is_there()):
+                found = await self.facts.confirmed_account(target.account_resource, why, self.context.deadline)()  # fmt: skip
         except exceptions.PermissionDenied:
-            if self.target.enable_apis:
+            if target.enable_apis:
                 return None  # the IAM API may be one of those that are to be enabled
             raise
+        self.account_is_new |= found is not None and is_new(found)
+        return found
+
+    async def _why_account_is_there(self) -> str:
+        """What speaks against an answer that there is no such account."""
+        if self.target.account_given:
+            return "named by its e-mail"
+        with contextlib.suppress(PullkeyError):
+            link, _ = await recorded_link(self, await self.context.held_credential())
+            if link is not None:
+                return "Akka's record names it"
+        return ""
 
     def forget_account(self) -> None:
         """The account was made or removed."""
         self.account.forget()
         self.facts.account(self.target.account_resource).forget()
+        self.facts.confirmed_account(self.target.account_resource, "", self.context.deadline).forget()
         self.account_policy.forget()
         self.keys.forget()
+
+    @cached_property
+    def _on_project(self) -> set[str]:
+        """The permissions that steps, rotation and undoing take, as far as they are not on a repository."""
+        of_steps = {name for step in self.steps for name in step.permissions}
+        every = of_steps | {
+            *self.retire_permissions,
+            UNDO_KEY,
+            *([] if self.target.account_given else [UNDO_ACCOUNT]),
+        }
+        return {name for name in every if not name.startswith("artifactregistry.")}
 
     # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
 
@@ -102,10 +149,11 @@ class GcrSession(Session):
         target = self.target
         on_repository = {name for name in permissions if name.startswith("artifactregistry.")}
         on_account = {name for name in permissions if name.startswith("iam.serviceAccountKeys.")}
-        on_project = set(permissions) - on_repository
+        # All that this target can ever need is asked in one call, which whoever asks next shares.
+        on_project = {*permissions, *self._on_project} - on_repository
         elsewhere = target.account_project != target.project
         if elsewhere:
-            on_project -= on_account
+            on_project = {name for name in on_project if not name.startswith("iam.serviceAccountKeys.")}
         asked: list[Awaitable[set[str]]] = [
             self.facts.held_on_project(target.project, frozenset(on_project))()
         ]
@@ -115,6 +163,11 @@ class GcrSession(Session):
             )
         try:
             held = set().union(*await asyncio.gather(*asked))
+            # Of what is not there nobody holds any permission, which says nothing of this person.
+            if not held and await self._shows_no_project():
+                return None
+            if on_repository - held and await self._has_no_repository():
+                held |= on_repository
             still = on_account - held
             if still and (elsewhere or await self.account() is not None):
                 # A right on keys may be held on the account alone.
@@ -127,6 +180,38 @@ class GcrSession(Session):
             **dict.fromkeys(on_account, f"service account {target.account}"),
         }
         return {name: places[name] for name in permissions if name not in held}
+
+    async def _has_no_repository(self) -> bool:
+        from google.api_core import exceptions
+
+        try:
+            await self.facts.repository_format(self.target.repository_resource)()
+        except exceptions.NotFound:
+            return True
+        except exceptions.GoogleAPICallError:
+            return False
+        return False
+
+    async def _shows_no_project(self) -> bool:
+        from google.api_core import exceptions
+
+        try:
+            await self.facts.project_state(self.target.project)()
+        except (exceptions.NotFound, exceptions.PermissionDenied, exceptions.InvalidArgument) as error:
+            return not errors.disabled_service(error)
+        except exceptions.GoogleAPICallError:
+            return False
+        return False
+
+    async def holds_anything(self) -> bool:
+        """A project of which this person may do something exists, even where they may not look at it."""
+        from google.api_core import exceptions
+
+        project = f"projects/{self.target.project}"
+        try:
+            return bool(await self.cloud.held_on_project(project.removeprefix("projects/"), {"iam.serviceAccounts.get"}))  # fmt: skip
+        except exceptions.GoogleAPICallError:
+            return False
 
     async def preflight(self) -> Findings:
         return await Preflight(self, self._key).findings()
@@ -142,6 +227,13 @@ class GcrSession(Session):
                 return Probe(target.host)
             return Probe(target.host, f"{target.path}{there[0]}/pullkey-probe")
         return Probe(target.host, f"{target.path}/pullkey-probe")
+
+    async def image_reader(self) -> Credential | None:
+        """The login's access token (Artifact Registry, "Configure authentication to Artifact Registry for Docker")."""
+        token = await self.cloud.access_token()
+        if token is None:
+            return None
+        return Credential(self.target.host, "oauth2accesstoken", token, KeyLink("", "", ""))
 
     async def diagnose(self, attempt: Attempt) -> str:
         from google.api_core import exceptions
@@ -159,22 +251,58 @@ class GcrSession(Session):
         except exceptions.GoogleAPICallError:
             return ""
         if key_id not in keys:
-            return f"Google no longer shows the key {key_id}: somebody or something deleted it."
+            return f"Google no longer shows the key {key_id}: it was deleted outside of pullkey."
         if keys[key_id].disabled:
             return f"Google shows the key {key_id} as disabled: a policy may disable new keys."
         if not granted:
-            return f"Google no longer shows {role} on {self.target.grant_resource}: somebody or something took it."
+            return f"Google no longer shows {role} on {self.target.grant_resource}: it was removed outside of pullkey."
         if self.target.skip_grant:
-            return "The key is good; whether the role was granted is not known here (--skip-grant)."
+            return "The key is valid; whether the role was granted is not known here (--skip-grant)."
         return "Google shows key and role in place, so it is still spreading, or a deny policy forbids it."
 
     def holds(self, link: KeyLink) -> bool:
-        return (link.name, link.domain) == (self.target.account_name, self.target.account_domain)
+        # Akka may have cut a long e-mail, the domain being its end.
+        return link.name == self.target.account_name and self.target.account_domain.startswith(link.domain)
 
     async def identity(self) -> str:
         return self.target.account
 
     # -- the keys of the account ----------------------------------------------------------------------------------
+
+    async def recorded_key(self, key_id: str) -> Any:
+        """The key that Akka's record names, or None: a list that does not show it is one of a server that may lag.
+
+        Raises:
+            google.api_core.exceptions.GoogleAPICallError: the keys cannot be seen.
+        """
+        found = (await self.keys()).get(key_id)
+        if found is not None:
+            return found
+        resource = self._key_resource(key_id)
+        return await self.facts.confirmed_key(
+            resource, lambda: self._key_now(key_id), self.context.deadline
+        )()
+
+    async def _key_now(self, key_id: str) -> Any:
+        """A key as Google shows it now, in the list of its account's or by its id; None if in neither."""
+        found = (await self._keys_now(self.target.account_resource)).get(key_id)
+        return found or await self._key_by_id(key_id)
+
+    async def _key_by_id(self, key_id: str) -> Any:
+        from google.api_core import exceptions
+
+        try:
+            return await self.cloud.public_key(self._key_resource(key_id))
+        except (exceptions.NotFound, exceptions.PermissionDenied):
+            return None
+
+    async def keys_counted(self) -> list[KeyFacts]:
+        from google.api_core import exceptions
+
+        try:
+            return [_facts(key_id, key) for key_id, key in (await self.keys()).items()]
+        except exceptions.GoogleAPICallError as error:
+            raise errors.refused(error, f"show the keys of {self.target.account}") from None
 
     async def key_facts(self, key_id: str) -> KeyFacts | None:
         from google.api_core import exceptions
@@ -182,9 +310,9 @@ class GcrSession(Session):
         # An answer from before a change must not stand for what is now.
         self.keys.forget()
         try:
-            found = (await self.keys()).get(key_id)
+            found = (await self.keys()).get(key_id) or await self._key_by_id(key_id)
         except exceptions.GoogleAPICallError as error:
-            raise cloud.refused(error, f"show the keys of {self.target.account}") from None
+            raise errors.refused(error, f"show the keys of {self.target.account}") from None
         if found is None:
             return None
         return _facts(key_id, found)
@@ -195,7 +323,7 @@ class GcrSession(Session):
         try:
             return await self.delete_key_at(self._key_resource(key_id), self.context.deadline)
         except exceptions.GoogleAPICallError as error:
-            raise cloud.refused(error, f"delete key {key_id} of {self.target.account}") from None
+            raise errors.refused(error, f"delete key {key_id} of {self.target.account}") from None
 
     async def delete_key_at(self, resource: str, deadline: Deadline) -> bool:
         """Delete a key; False if somebody else has deleted it before.
@@ -216,23 +344,36 @@ class GcrSession(Session):
                     return True
                 account, _, key_id = resource.partition("/keys/")
                 # What was made a moment ago is not known to every server of Google's, and must not be taken for gone.
-                if key_id in self.made_keys or key_id in await self._keys_now(account):
-                    raise exceptions.Aborted(f"it does not know key {key_id} yet") from None  # type: ignore[no-untyped-call]
+                if (
+                    key_id in self.made_keys
+                    or key_id in await self._keys_now(account)
+                    or await self._is_shown(resource)
+                ):
+                    raise errors.lagging(f"it does not know key {key_id} yet") from None
                 return False
             except exceptions.GoogleAPICallError as error:
-                unanswered = unanswered or cloud.is_unanswered(error)
+                unanswered = unanswered or errors.is_unanswered(error)
                 raise
             return True
 
         return await self._change_keys(delete, deadline)
 
-    async def _keys_now(self, account: str) -> Collection[str]:
+    async def _keys_now(self, account: str) -> Mapping[str, Any]:
         from google.api_core import exceptions
 
         try:
             return await self.cloud.user_keys(account)
         except exceptions.NotFound:
-            return ()
+            return {}
+
+    async def _is_shown(self, resource: str) -> bool:
+        from google.api_core import exceptions
+
+        try:
+            await self.cloud.public_key(resource)
+        except (exceptions.NotFound, exceptions.PermissionDenied):
+            return False
+        return True
 
     def delete_key_command(self, key_id: str) -> str:
         return f"gcloud iam service-accounts keys delete {key_id} {cloud.of_account(self.target.account_resource)}"
@@ -244,22 +385,24 @@ class GcrSession(Session):
             try:
                 await self.cloud.switch_key(self._key_resource(key_id), on=on)
             except exceptions.NotFound:
-                raise StepFailed(
-                    f"Key {key_id} of {self.target.account} is gone",
-                    mend="Make a new one: pullkey rotate, or pullkey onboard.",
+                if await self._key_now(key_id) is not None:
+                    raise errors.lagging(f"it does not know key {key_id} yet") from None
+                raise KeyGone(
+                    f"Key {key_id} of {self.target.account} was deleted",
+                    fix="Create a new one with `pullkey rotate` or `pullkey onboard`.",
                 ) from None
 
         try:
             await self._change_keys(switch, self.context.deadline)
         except exceptions.GoogleAPICallError as error:
             verb = "enable" if on else "disable"
-            raise cloud.refused(error, f"{verb} key {key_id} of {self.target.account}") from None
+            raise errors.refused(error, f"{verb} key {key_id} of {self.target.account}") from None
 
     async def _change_keys(self, change: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
         try:
             return await wait_out(
                 change,
-                why=lambda error: cloud.BUSY if cloud.is_busy(error) else None,
+                why=errors.delay_of,
                 deadline=deadline,
                 tell=self.context.tell,
             )
@@ -279,7 +422,7 @@ class GcrSession(Session):
         except exceptions.NotFound:
             return []
         except exceptions.GoogleAPICallError as error:
-            raise cloud.refused(error, f"show who else uses {self.target.account}") from None
+            raise errors.refused(error, f"show who else uses {self.target.account}") from None
         others = [
             f"key {key_id} of {key.valid_after_time:%Y-%m-%d}"
             for key_id, key in sorted(keys.items(), key=lambda item: item[1].valid_after_time)
@@ -298,7 +441,7 @@ class GcrSession(Session):
         try:
             account, keys = await asyncio.gather(self.account(), self.keys())
         except exceptions.GoogleAPICallError as error:
-            raise cloud.refused(error, f"show the keys of {self.target.account}") from None
+            raise errors.refused(error, f"show the keys of {self.target.account}") from None
         if account is None or not made_by_pullkey(account):
             return []
         return [_facts(key_id, key) for key_id, key in sorted(keys.items())]
@@ -330,7 +473,24 @@ class GcrSession(Session):
         from google.auth.exceptions import GoogleAuthError
 
         known = isinstance(error, exceptions.GoogleAPICallError | GoogleAuthError)
-        return cloud.said(error) if known else ""
+        return errors.said(error) if known else ""
+
+    def cloud_fix(self, error: BaseException) -> str:
+        from google.auth.exceptions import GoogleAuthError, TransportError
+
+        if isinstance(error, GoogleAuthError):
+            return "" if isinstance(error, TransportError) else errors.login_fix()
+        return errors.fix_of(error)
+
+    def cloud_code(self, error: BaseException) -> Code:
+        from google.auth.exceptions import GoogleAuthError, TransportError
+
+        if isinstance(error, GoogleAuthError):
+            return Code.CLOUD_UNAVAILABLE if isinstance(error, TransportError) else Code.LOGIN_MISSING
+        return errors.code_of(error)
+
+    def role_with(self, permission: str) -> str:
+        return errors.ROLES.get(permission, "")
 
     # -- scripts -------------------------------------------------------------------------------------------------
 

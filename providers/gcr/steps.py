@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import re
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere
-from bootstrap.waiting import wait_out
-from providers.gcr import cloud, policy
+from bootstrap.codes import Code
+from bootstrap.errors import OutcomeUnknown, StepFailed
+from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
+from bootstrap.waiting import Delay, wait_out
+from providers.gcr import errors, policy
 
 if TYPE_CHECKING:
     from providers.gcr.session import GcrSession
 
 MARK = "Made by pullkey"
+_CREATED_AT = re.compile(rf"{MARK}, run [0-9a-f]+, (\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\.")
+# What only the undoing of a run takes.
+UNDO_ACCOUNT = "iam.serviceAccounts.delete"
+UNDO_KEY = "iam.serviceAccountKeys.delete"
 _AGAIN_SECONDS = 1.0
+_LOOKS = 2  # how often a thing that nothing speaks for must not be shown, before it is absent
 
 
 def made_by_pullkey(account: Any) -> bool:
     """Whether a service account was made by pullkey, as its description says."""
     return MARK in account.description
+
+
+def is_new(account: Any) -> bool:
+    """Whether a run of pullkey created a service account so lately that some of Google's servers may not know it yet.
+
+    Google shows no time of an account's creation, so its description has it: that run may have been killed since, or be
+    at work on another machine.
+    """
+    created = _CREATED_AT.search(account.description)
+    if created is None:
+        return False
+    age = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(created[1])
+    # The clock of the machine that created it may be ahead of ours, so the age may be below 0.
+    return abs(age.total_seconds()) < errors.NEW_ACCOUNT_SECONDS
 
 
 class EnableApis(Step):
@@ -32,7 +55,7 @@ class EnableApis(Step):
 
     @property
     def title(self) -> str:
-        return f"Enable the Google APIs that are needed in {self._session.target.project}"
+        return f"Enable the required Google APIs in {self._session.target.project}"
 
     async def look(self) -> Sighting:
         disabled = await self._session.disabled_services()
@@ -45,21 +68,26 @@ class EnableApis(Step):
 
         session = self._session
         disabled = await session.disabled_services()
+        if not disabled:
+            return Done("all are enabled by now", unneeded=True)
         try:
             await wait_out(
                 lambda: session.cloud.enable_services(
                     session.target.project, disabled, session.context.deadline.left
                 ),
-                why=lambda error: cloud.BUSY if cloud.is_busy(error) else None,
+                why=errors.delay_of,
                 deadline=session.context.deadline,
                 tell=session.context.tell,
             )
         except exceptions.GoogleAPICallError as error:
-            raise cloud.refused(error, f"enable {', '.join(disabled)}") from None
+            raise errors.refused(
+                error, f"enable {', '.join(disabled)}", permission="serviceusage.services.enable"
+            ) from None
         finally:
-            session.disabled_services.forget()
+            # What could not be asked while they were disabled is asked anew.
+            session.facts.forget()
         # They stay enabled when a later step fails: something else may have begun to use them.
-        return Done(f"enabled {', '.join(disabled)}")
+        return Done(", ".join(disabled))
 
     def script(self) -> Script:
         return Script(do='gcloud services enable iam.googleapis.com artifactregistry.googleapis.com cloudresourcemanager.googleapis.com --project="$PROJECT"')  # fmt: skip
@@ -85,40 +113,73 @@ class Identity(Step):
     async def look(self) -> Sighting:
         account = await self._session.account()
         if account is None:
-            return Sighting(State.MISSING, "there is none")
-        return Sighting(State.DONE, "it is there")
+            return Sighting(State.MISSING, "does not exist")
+        if account.disabled:
+            # None of its keys pulls. That it is enabled again is for whoever has disabled it.
+            return Sighting(State.MISSING, "it is disabled")
+        return Sighting(State.DONE, "exists")
 
     def intent(self) -> Intent:
         return {"account": self._session.target.account_resource, "run_id": self._session.context.run_id}
+
+    async def disowns(self, intent: Intent) -> str:
+        return other_than(intent, account=self._session.target.account_resource)
 
     async def do(self) -> Done:
         from google.api_core import exceptions
 
         session = self._session
         target = session.target
-        description = f"Pulls images for Akka. {MARK}, run {session.context.run_id}."
+        now = dt.datetime.now(dt.UTC)
+        description = (
+            f"Pulls images for Akka. {MARK}, run {session.context.run_id}, {now:%Y-%m-%dT%H:%M:%SZ}."
+        )
 
         async def create() -> bool:
             try:
                 await session.cloud.create_account(target.project, target.account_name, description)
             except exceptions.AlreadyExists:
                 # Made by somebody else in the meantime, or by a try of ours whose answer was lost.
+                session.account_exists = True
                 found = await session.cloud.account(target.account_resource)
                 return session.context.run_id in found.description
+            except exceptions.GoogleAPICallError as error:
+                session.account_may_exist |= errors.is_unanswered(error)
+                raise
+            except asyncio.CancelledError:
+                session.account_may_exist = True
+                raise
             return True
+
+        def why(error: Exception) -> Delay | None:
+            if session.account_exists and self._is_lag(error):
+                return errors.new_account_delay()
+            return errors.delay_of(error) or (
+                Delay(errors.BUSY, errors.BUSY_SECONDS) if errors.is_unanswered(error) else None
+            )
 
         try:
             ours = await wait_out(
-                create,
-                why=lambda error: cloud.BUSY if cloud.is_busy(error) or cloud.is_unanswered(error) else None,
-                deadline=session.context.deadline,
-                tell=session.context.tell,
+                create, why=why, deadline=session.context.deadline, tell=session.context.tell
             )
         except exceptions.GoogleAPICallError as error:
-            raise cloud.refused(error, f"create the service account {target.account}") from None
+            if session.account_exists and self._is_lag(error):
+                raise OutcomeUnknown(f"Google says that the service account {target.account} exists, and does not show it ({errors.said(error)})", fix="Run it again in a few minutes: it continues with that account.") from None  # fmt: skip
+            session.account_refused = not (session.account_exists or session.account_may_exist)
+            raise errors.refused(
+                error, f"create the service account {target.account}", permission="iam.serviceAccounts.create"
+            ) from None
         session.account_made = ours
+        # Where another run has created it, it was not there a moment ago.
+        session.account_is_new = True
         session.forget_account()
-        return Done("created", {}) if ours else Done("somebody else has just made it")
+        return Done("", {}) if ours else Done("another run has just created it", unneeded=True)
+
+    def _is_lag(self, error: Exception) -> bool:
+        """Whether a read does not show an account that is known to exist: "not found" in whichever words, or a 403."""
+        return errors.status_of(error) == "NOT_FOUND" or errors.is_unknown_account(
+            error, self._session.target.account
+        )
 
     async def undo(self, intent: Intent) -> str:
         from google.api_core import exceptions
@@ -126,35 +187,46 @@ class Identity(Step):
         resource = intent["account"]
         email = resource.rsplit("/", 1)[-1]
         session = self._session
+        if session.account_refused and not intent.get("lost"):
+            return ""  # nothing of this run
         unanswered = False
+        not_shown = 0
 
         async def delete() -> bool:
-            nonlocal unanswered
+            nonlocal unanswered, not_shown
+            shown = False
             try:
                 found = await session.cloud.account(resource)
+                shown = True
                 if intent["run_id"] not in found.description:
                     return False
                 await session.cloud.delete_account(resource)
-            except exceptions.NotFound:
-                if session.account_made and not unanswered:
-                    # Not every server of Google's knows it yet; so it must not be taken for gone.
-                    raise exceptions.Aborted("it does not know the new account yet") from None  # type: ignore[no-untyped-call]
-                return unanswered
             except exceptions.GoogleAPICallError as error:
-                unanswered = unanswered or cloud.is_unanswered(error)
-                raise
+                denied = shown and errors.status_of(error) == "PERMISSION_DENIED"
+                if denied or not self._is_lag(error):
+                    unanswered = unanswered or errors.is_unanswered(error)
+                    raise
+                if unanswered:
+                    return True
+                not_shown += 1
+                if session.account_made or session.account_exists or not errors.is_never_created(error):
+                    # Not every server of Google's knows it yet; so it must not be taken for gone.
+                    raise errors.lagging("it does not know the new account yet") from None
+                if not_shown < _LOOKS:
+                    raise errors.lagging("it does not show it") from None
+                return False
             return True
 
         try:
             deleted = await wait_out(
                 delete,
-                why=lambda error: cloud.BUSY if cloud.is_busy(error) else None,
+                why=errors.delay_of,
                 deadline=session.undo_deadline(),
                 tell=session.context.tell,
             )
         except exceptions.GoogleAPICallError as error:
             raise StillThere(
-                f"the service account {email} ({cloud.said(error)})",
+                f"{'the' if session.account_made else 'perhaps the'} service account {email} ({errors.said(error)})",
                 f"gcloud iam service-accounts delete {email} --project={self._session.target.project}",
             ) from None
         finally:
@@ -175,13 +247,13 @@ class Identity(Step):
                     return Removal(Fate.UNSEEN, what, why, self._delete_command())
                 return Removal(Fate.GONE, what, "it is not there")
             if session.target.account_given or not made_by_pullkey(account):
-                return Removal(Fate.KEEP, what, "it was not made by pullkey")
+                return Removal(Fate.KEEP, what, "it was not created by pullkey")
             self._unique_id = account.unique_id
             others = await session.other_roles()
         except exceptions.PermissionDenied as error:
-            return Removal(Fate.UNSEEN, what, f"what it is for may not be seen ({cloud.said(error)})")
+            return Removal(Fate.UNSEEN, what, f"what it is for may not be seen ({errors.said(error)})")
         except exceptions.GoogleAPICallError as error:
-            raise cloud.refused(error, f"show what {email} is for") from None
+            raise errors.refused(error, f"show what {email} is for") from None
         if others:
             return Removal(
                 Fate.KEEP, what, f"it has other roles: {', '.join(others)}", self._delete_command()
@@ -221,16 +293,19 @@ class Identity(Step):
                     return True
                 missed = True
                 # It was there a moment ago: one answer is not enough to leave it behind.
-                raise exceptions.Aborted("it was there a moment ago") from None  # type: ignore[no-untyped-call]
+                raise errors.lagging("it was there a moment ago") from None
             except exceptions.GoogleAPICallError as error:
-                unanswered = unanswered or cloud.is_unanswered(error)
+                if unanswered and errors.is_unknown_account(error, target.account):
+                    # It was shown before: a 403 is what Google says of one that is deleted.
+                    raise exceptions.NotFound("it is deleted") from None  # type: ignore[no-untyped-call]
+                unanswered = unanswered or errors.is_unanswered(error)
                 raise
             return True
 
         try:
             deleted = await wait_out(
                 delete,
-                why=lambda error: cloud.BUSY if cloud.is_busy(error) else None,
+                why=errors.delay_of,
                 deadline=session.context.deadline,
                 tell=session.context.tell,
             )
@@ -238,7 +313,7 @@ class Identity(Step):
             return ""
         except exceptions.GoogleAPICallError as error:
             raise StillThere(
-                f"the service account {target.account} ({cloud.said(error)})", self._delete_command()
+                f"the service account {target.account} ({errors.said(error)})", self._delete_command()
             ) from None
         finally:
             session.forget_account()
@@ -259,7 +334,7 @@ class Identity(Step):
         except exceptions.NotFound:
             if not shown:
                 raise
-            raise StillThere(f"the service account {target.account} (Google says that there is none to delete, and shows it)", self._delete_command()) from None  # fmt: skip
+            raise StillThere(f"the service account {target.account} (Google says that none exists to delete, but shows it)", self._delete_command()) from None  # fmt: skip
 
     def _delete_command(self) -> str:
         target = self._session.target
@@ -289,6 +364,8 @@ class Grant(Step):
     def __init__(self, session: GcrSession) -> None:
         self._session = session
         self._shown = False
+        self._not_shown = False
+        self._refused = False
         prefix = (
             "artifactregistry.repositories"
             if session.target.grant_on_repository
@@ -299,6 +376,12 @@ class Grant(Step):
     @property
     def title(self) -> str:
         return f"Grant {self._session.target.role} on {self._session.target.grant_place}"
+
+    def warning(self) -> str:
+        target = self._session.target
+        if not target.narrower:
+            return ""
+        return f"{target.role} on the project {target.project} lets Akka read every repository in it. To grant it on one repository only: pullkey onboard gcr --server {target.narrower}"
 
     async def look(self) -> Sighting:
         from google.api_core import exceptions
@@ -311,12 +394,12 @@ class Grant(Step):
         except exceptions.NotFound:
             return Sighting(State.MISSING, "there is no such repository")
         if policy.has(found, target.role, target.account):
-            return Sighting(State.DONE, "it has it")
+            return Sighting(State.DONE, "granted")
         if not await self._may_have_roles():
-            return Sighting(State.MISSING, "it does not have it")
+            return Sighting(State.MISSING, "not granted")
         if target.grant_on_repository and await self._has_it_on_the_project():
-            return Sighting(State.DONE, "it has it on the whole project")
-        return Sighting(State.MISSING, "it does not have it")
+            return Sighting(State.DONE, "granted on the whole project")
+        return Sighting(State.MISSING, "not granted")
 
     async def _may_have_roles(self) -> bool:
         """An account that is not there has none."""
@@ -342,90 +425,130 @@ class Grant(Step):
         target = self._session.target
         return {"resource": target.grant_resource, "role": target.role, "account": target.account}
 
+    async def disowns(self, intent: Intent) -> str:
+        target = self._session.target
+        if other := other_than(intent, account=target.account):
+            return other
+        mine = (target.grant_resource, f"projects/{target.project}")
+        return "" if intent.get("resource") in mine else other_than(intent, resource=target.grant_resource)
+
     async def do(self) -> Done:
         from google.api_core import exceptions
 
         session, target = self._session, self._session.target
 
+        tried = lost = False
+        self._refused = True
+
         def add(found: Any) -> bool:
+            nonlocal tried
             if policy.has(found, target.role, target.account):
                 return False
             policy.add(found, target.role, target.account)
+            tried = True
             return True
 
         async def change() -> bool:
-            return await session.changes.change(target.grant_resource, add, as_seen=True)
+            nonlocal tried, lost
+            tried = False
+            try:
+                changed = await session.changes.change(target.grant_resource, add, as_seen=True)
+            except exceptions.GoogleAPICallError as error:
+                if tried and errors.is_unanswered(error):
+                    lost, self._refused = True, False
+                raise
+            except asyncio.CancelledError:
+                self._refused = False
+                raise
+            self._refused = False
+            return changed
 
         try:
             changed = await wait_out(
                 change, why=self._delay, deadline=session.context.deadline, tell=session.context.tell
             )
         except exceptions.GoogleAPICallError as error:
-            raise cloud.refused(error, f"grant {target.role} on {target.grant_resource}") from None
+            raise self._failure(error) from None
         session.grant_policy.forget()
         self._shown = changed
-        # A write whose answer was lost reads as "has it" the next time: its undo is safe either way, since the role
-        # was missing when this run began.
-        return Done("granted" if changed else "it has it now", {})
+        if not changed and not lost:
+            return Done("another run has just granted it", unneeded=True)
+        # A write whose answer was lost reads as "has it" the next time.
+        return Done("" if changed else "it has the role now", {})
 
-    def _delay(self, error: Exception) -> str | None:
-        if cloud.status_of(error) == "ABORTED":
-            return "Somebody else changed the policy at the same time; reading it again."
-        if cloud.is_busy(error):
-            return cloud.BUSY
-        # Google answers "Service account X does not exist" until the account has spread.
-        unknown = cloud.status_of(error) == "INVALID_ARGUMENT" and (
-            self._session.account_made or "does not exist" in cloud.said(error)
-        )
-        return (
-            "Google does not know the new account everywhere yet; this takes up to a minute."
-            if unknown
-            else None
-        )
+    def _delay(self, error: Exception) -> Delay | None:
+        # A role that does not exist, or a policy that is too long, is INVALID_ARGUMENT too, and will not pass.
+        if errors.status_of(error) == "INVALID_ARGUMENT" and errors.is_unknown_account(
+            error, self._session.target.account
+        ):
+            return errors.new_account_delay()
+        return errors.delay_of(error)
+
+    def _failure(self, error: Exception) -> StepFailed:
+        target = self._session.target
+        doing = f"grant {target.role} on {target.grant_resource}"
+        if errors.is_unknown_account(error, target.account) and errors.status_of(error) == "INVALID_ARGUMENT":
+            return StepFailed(f"Google does not know the service account {target.account} yet ({errors.said(error)})", fix="It was created a short while ago, or was deleted meanwhile. Run it again in a few minutes.", code=Code.CLOUD_LAG)  # fmt: skip
+        failure = errors.refused(error, doing, permission=self.permissions[-1])
+        if errors.status_of(error) == "INVALID_ARGUMENT":
+            failure.fix = f"Check --role (see `gcloud iam roles describe {target.role}`) and the policy of {target.grant_place}; or grant it yourself, and pass --skip-grant."  # fmt: skip
+        elif errors.status_of(error) == "ABORTED":
+            failure.fix = f"Others keep changing the policy of {target.grant_place}. {errors.RUN_LATER}"
+        return failure
 
     async def undo(self, intent: Intent) -> str:
         from google.api_core import exceptions
 
         session = self._session
         email, role, resource = intent["account"], intent["role"], intent["resource"]
+        if self._refused and not intent.get("lost"):
+            return ""  # it was never granted
+        not_there = 0
 
         async def change() -> bool:
+            nonlocal not_there
             try:
                 taken = await session.changes.change(
-                    resource, lambda found: policy.remove(found, role, email)
+                    resource, lambda found: policy.remove(found, role, email), certain=self._not_shown
                 )
             except exceptions.NotFound:
                 if await self._has_repository(resource):
-                    raise exceptions.Aborted("it shows the repository and not its policy") from None  # type: ignore[no-untyped-call]
+                    raise errors.lagging("it shows the repository and not its policy") from None
                 raise
             if taken:
                 session.taken_roles.add((resource, role, email))
-            elif (
+                return True
+            not_there += 1
+            if resource in session.changes.unanswered and not_there >= _LOOKS:
+                return True  # the answer to the removal was lost, and it has been done
+            if (
                 self._shown
                 and (resource, role, email) not in session.taken_roles
                 and await self._has_account()
             ):
                 # Whoever else took it away deletes its account next; else one of the answers is of a server that lags.
-                raise exceptions.Aborted("it has shown the role, and does not now")  # type: ignore[no-untyped-call]
+                raise errors.lagging("it has shown the role, and does not now")
             return taken
 
         try:
             changed = await wait_out(
                 change,
-                why=lambda error: cloud.BUSY if cloud.is_busy(error) else None,
+                why=errors.delay_of,
                 deadline=session.undo_deadline(),
                 tell=session.context.tell,
             )
         except exceptions.NotFound:
             return ""
         except exceptions.GoogleAPICallError as error:
+            if self._not_shown and errors.status_of(error) == "PERMISSION_DENIED":
+                return ""  # so what was read twice has to do
             raise StillThere(
-                f"{role} of {email} on {resource} ({cloud.said(error)})",
+                f"{role} of {email} on {resource} ({errors.said(error)})",
                 await self._removal_command(resource, role, email),
             ) from None
         finally:
             session.grant_policy.forget()
-        return f"took {role} on {resource} from {email}" if changed else ""
+        return f"removed {role} on {resource} from {email}" if changed else ""
 
     async def _has_repository(self, resource: str) -> bool:
         """Whether the repository whose policy is said not to be there is: then one of the answers is of a server that lags."""
@@ -447,8 +570,12 @@ class Grant(Step):
 
         try:
             await self._session.cloud.account(self._session.target.account_resource)
-        except exceptions.NotFound:
-            return False
+        except (exceptions.NotFound, exceptions.PermissionDenied) as error:
+            if errors.is_unknown_account(error, self._session.target.account):
+                return True  # the words of a server that does not know a new account yet
+            if isinstance(error, exceptions.NotFound):
+                return False
+            raise
         return True
 
     async def _removal_command(self, resource: str, role: str, email: str) -> str:
@@ -477,20 +604,31 @@ class Grant(Step):
                 await asyncio.sleep(_AGAIN_SECONDS)
                 session.grant_policy.forget()
                 found = await self._policy_now()
-            if not policy.has(found, target.role, target.account):
+            self._not_shown = not policy.has(found, target.role, target.account)
+            if self._not_shown and not await self._should_be_there(account):
                 return Removal(Fate.GONE, what, "it is not there")
+            if self._not_shown:
+                # A policy that is read says nothing of how old it is; one that is written does, by its etag.
+                return Removal(Fate.REMOVE, what, "it is not shown; its removal is requested", command)
         except exceptions.NotFound:
             return Removal(Fate.GONE, what, "there is no such repository")
         except exceptions.PermissionDenied as error:
-            return Removal(Fate.UNSEEN, what, f"it may not be seen ({cloud.said(error)})", command)
+            return Removal(Fate.UNSEEN, what, f"it may not be seen ({errors.said(error)})", command)
         except exceptions.GoogleAPICallError as error:
-            raise cloud.refused(error, f"show the policy of {target.grant_place}") from None
+            raise errors.refused(error, f"show the policy of {target.grant_place}") from None
         if target.account_given or (account is not None and not made_by_pullkey(account)):
             return Removal(
-                Fate.KEEP, what, "somebody else made this account, and may have granted it", command
+                Fate.KEEP, what, "this account was created outside of pullkey, as may be the grant", command
             )
         self._shown = True
         return Removal(Fate.REMOVE, what, command=command)
+
+    async def _should_be_there(self, account: Any) -> bool:
+        """Whether an account that we created must have been given the role here; a read that does not show it may lag."""
+        target = self._session.target
+        if account is None or target.account_given or not made_by_pullkey(account):
+            return False
+        return not (target.grant_on_repository and await self._has_it_on_the_project())
 
     async def _policy_now(self) -> Any:
         """The policy; that there is no such repository is believed the second time, since a role may be left behind."""

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bootstrap.codes import Code
 from bootstrap.credential import secret_name
 from bootstrap.durations import parse_duration
 from bootstrap.errors import UsageProblem
 from bootstrap.provider import HeldCredential, KeyLimit
 from bootstrap.reference import parse_reference
+from bootstrap.server import host_of
 
 DEFAULT_ACCOUNT = "akka-docker-reader"
 DEFAULT_ROLE = "roles/artifactregistry.reader"
@@ -26,6 +28,10 @@ _REGIONAL = re.compile(r"^docker\.(?P<location>[a-z0-9-]+)\.rep\.pkg\.dev$")
 
 # "Creating and managing projects": 6 to 30 characters; a domain before the colon in domain-scoped projects.
 _PROJECT = re.compile(r"^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$")
+# In an image: a tag would have nothing after it.
+_DOMAIN_SCOPED = re.compile(
+    r"^((?:https://)?[^/:]+/)([a-z0-9-]+(?:\.[a-z0-9-]+)+):(?=[a-z][a-z0-9-]{4,28}[a-z0-9]/)"
+)
 # `CreateServiceAccountRequest.account_id`: 6 to 30 characters.
 _ACCOUNT = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
 _EMAIL = re.compile(r"^[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com$")
@@ -69,27 +75,36 @@ class GcrTarget:
         """
         server = values.get("server")
         if not server:
-            raise UsageProblem("No registry is named", mend="Name it: --server LOCATION-docker.pkg.dev")
-        named = parse_reference(server, where="--server")
+            raise UsageProblem(
+                "No registry is named",
+                fix="Name it: --server LOCATION-docker.pkg.dev",
+                code=Code.MISSING_VALUE,
+            )
+        named = parse_reference(with_domain_as_folder(server), where="--server")
         if named.port is not None:
             raise UsageProblem(f"--server: a Google registry has no port: {server!r}")
         location = location_of(named.host)
         image = named if named.path else None
         if values.get("image"):
-            image = parse_reference(values["image"], where="--image")
+            image = parse_reference(with_domain_as_folder(values["image"]), where="--image")
             if image.registry != named.host:
                 raise UsageProblem(
-                    f"--image is of {image.registry}, and --server is {named.host}: name one registry"
+                    f"--image is of {image.registry}, and --server is {named.host}: name one registry",
+                    code=Code.OPTIONS_CONFLICT,
                 )
         project, repository, path = split_path(named.host, image.path if image else "")
         project = _agree("--gcp-project", values.get("gcp_project"), project) or ""
         if not project:
-            raise UsageProblem("No Google project is named", mend="Name it: --gcp-project ID")
+            raise UsageProblem(
+                "No Google project is named", fix="Name it: --gcp-project ID", code=Code.MISSING_VALUE
+            )
+        if project.isdigit():
+            raise UsageProblem(f"{'--gcp-project' if values.get('gcp_project') else '--server'}: {project!r} is a project number, and the project's id is needed", fix=f"It is shown by: gcloud projects describe {project} --format='value(projectId)'")  # fmt: skip
         if not _PROJECT.match(project):
-            raise UsageProblem(f"--gcp-project: {project!r} is no project id", mend="It is 6 to 30 lower-case letters, digits and dashes: see `gcloud projects list`.")  # fmt: skip
+            raise UsageProblem(f"--gcp-project: {project!r} is not a valid project id", fix="It is 6 to 30 lower-case letters, digits and dashes: see `gcloud projects list`.")  # fmt: skip
         repository = _agree("--repository", values.get("repository"), repository) or ""
         if repository and not _REPOSITORY.match(repository.replace(".", "-")):
-            raise UsageProblem(f"--repository: {repository!r} is no repository name", mend="See `gcloud artifacts repositories list`.")  # fmt: skip
+            raise UsageProblem(f"--repository: {repository!r} is not a valid repository name", fix="See `gcloud artifacts repositories list`.")  # fmt: skip
         account, given = _account(values.get("service_account") or DEFAULT_ACCOUNT, project)
         return cls(
             project=project,
@@ -133,6 +148,10 @@ class GcrTarget:
     @property
     def group(self) -> str:
         return f"gcr {self.project}"
+
+    @property
+    def lifetime(self) -> dt.timedelta | None:
+        return self.life if self.key_source == UPLOAD else None
 
     @property
     def key_limit(self) -> KeyLimit:
@@ -182,9 +201,22 @@ class GcrTarget:
         return self.repository_resource if self.grant_on_repository else f"projects/{self.project}"
 
     @property
+    def narrower(self) -> str:
+        """What to name instead of the project, so that the role is granted on one repository; "" where it is, or cannot be."""
+        return "" if self.repository else f"{self.host}/{self.project.replace(':', '/')}/REPOSITORY"
+
+    @property
     def grant_place(self) -> str:
         """Where the role is granted, as a person would name it."""
         return f"repository {self.repository}" if self.grant_on_repository else f"project {self.project}"
+
+
+def with_domain_as_folder(text: str) -> str:
+    """An image of a domain-scoped project as pullers name it: `gcr.io/example.com/project/image`.
+
+    Google writes such a project `example.com:project` everywhere else, also in the addresses that its console shows.
+    """
+    return _DOMAIN_SCOPED.sub(r"\1\2/", text)
 
 
 def impersonated(values: Mapping[str, Any]) -> str:
@@ -195,7 +227,7 @@ def impersonated(values: Mapping[str, Any]) -> str:
     """
     email: str = values.get("impersonate_service_account") or ""
     if email and not _EMAIL.match(email):
-        raise UsageProblem(f"--impersonate-service-account: {email!r} is no service account's e-mail")
+        raise UsageProblem(f"--impersonate-service-account: {email!r} is not the e-mail of a service account")
     return email
 
 
@@ -225,13 +257,47 @@ def registry_secret_name(host: str, project: str, repository: str) -> str:
     return secret_name(host, project, "" if host in _CONTAINER_REGISTRY else repository)
 
 
-def host_of(server: str) -> str:
-    """The host in a server as Akka shows it: with a scheme or without, perhaps with a path."""
-    return server.strip().lower().removeprefix("https://").partition("/")[0]
-
-
 def is_google(host: str) -> bool:
     return _location_of(host) is not None
+
+
+def options_of_image(image: str) -> dict[str, str]:
+    """The options that name what an image, or a registry's address, names.
+
+    Raises:
+        UsageProblem: it is not a valid reference.
+    """
+    named = parse_reference(with_domain_as_folder(image), where="IMAGE")
+    project, repository, path = split_path(named.host, named.path)
+    found = {"server": image, "gcp-project": project, "repository": repository if project else "", "image": image if path else ""}  # fmt: skip
+    return {name: value for name, value in found.items() if value}
+
+
+def place_of_image(image: str) -> str:
+    """Host, project and repository of an image, as pullers name them.
+
+    >>> place_of_image("europe-docker.pkg.dev/acme-shop/containers/web/checkout:1.0"), place_of_image("gcr.io/acme-shop/app")
+    ('europe-docker.pkg.dev/acme-shop/containers', 'gcr.io/acme-shop')
+
+    Raises:
+        UsageProblem: it is not a valid reference.
+    """
+    named = parse_reference(with_domain_as_folder(image), where="IMAGE")
+    project, repository, _ = split_path(named.host, named.path)
+    parts = (named.host, project.replace(":", "/"), "" if repository == named.host else repository)
+    return "/".join(filter(None, parts))
+
+
+def address_of(project: str, location: str, repository: str) -> str:
+    """How pullers name a repository.
+
+    >>> address_of("acme-shop", "europe-west1", "containers"), address_of("example.com:shop", "us", "gcr.io")
+    ('europe-west1-docker.pkg.dev/acme-shop/containers', 'gcr.io/example.com/shop')
+    """
+    folder = project.replace(":", "/")
+    if _CONTAINER_REGISTRY.get(repository) == location:
+        return f"{repository}/{folder}"
+    return f"{location}-docker.pkg.dev/{folder}/{repository}"
 
 
 def options_of(held: HeldCredential, target: GcrTarget | None) -> dict[str, str | bool]:
@@ -267,13 +333,13 @@ def location_of(host: str) -> str:
     """Where a Google host keeps its repositories.
 
     Raises:
-        UsageProblem: it is no Google registry.
+        UsageProblem: it is not a Google registry.
     """
     location = _location_of(host)
     if location is None:
         raise UsageProblem(
-            f"--server: {host!r} is no Google registry",
-            mend="It is LOCATION-docker.pkg.dev, docker.LOCATION.rep.pkg.dev, or gcr.io, us.gcr.io, eu.gcr.io, asia.gcr.io.",
+            f"--server: {host!r} is not a Google registry",
+            fix="It is LOCATION-docker.pkg.dev, docker.LOCATION.rep.pkg.dev, or gcr.io, us.gcr.io, eu.gcr.io, asia.gcr.io.",
         )
     return location
 
@@ -292,7 +358,9 @@ def split_path(host: str, path: str) -> tuple[str, str, str]:
 
 def _agree(option: str, given: str | None, from_image: str) -> str | None:
     if given and from_image and given != from_image:
-        raise UsageProblem(f"{option} is {given!r}, and the image's is {from_image!r}: name one")
+        raise UsageProblem(
+            f"{option} is {given!r}, and the image's is {from_image!r}: name one", code=Code.OPTIONS_CONFLICT
+        )
     return given or from_image or None
 
 
@@ -300,10 +368,10 @@ def _account(text: str, project: str) -> tuple[str, bool]:
     """The account's e-mail, and whether it was given as one."""
     if "@" in text:
         if not _EMAIL.match(text):
-            raise UsageProblem(f"--service-account: {text!r} is no service account's e-mail", mend="It ends in .gserviceaccount.com: see `gcloud iam service-accounts list`.")  # fmt: skip
+            raise UsageProblem(f"--service-account: {text!r} is not the e-mail of a service account", fix="It ends in .gserviceaccount.com: see `gcloud iam service-accounts list`.")  # fmt: skip
         return text, True
     if not _ACCOUNT.match(text):
-        raise UsageProblem(f"--service-account: {text!r} is no account id", mend="It is 6 to 30 lower-case letters, digits and dashes, beginning with a letter and not ending with a dash.")  # fmt: skip
+        raise UsageProblem(f"--service-account: {text!r} is not a valid account id", fix="It is 6 to 30 lower-case letters, digits and dashes, beginning with a letter and not ending with a dash.")  # fmt: skip
     # A domain-scoped project `example.com:shop` has accounts of `shop.example.com`.
     domain, colon, name = project.partition(":")
     return f"{text}@{f'{name}.{domain}' if colon else project}.iam.gserviceaccount.com", False
@@ -313,11 +381,11 @@ def _life(source: str, given: Any) -> dt.timedelta:
     """How long an uploaded key is to last. What Google makes lasts until somebody deletes it, whatever is wished for."""
     if source != UPLOAD:
         if given is not None:
-            raise UsageProblem("--expires-in is for --key-source upload: a key that Google makes has no end date", mend="Give --key-source upload too, or leave --expires-in out.")  # fmt: skip
+            raise UsageProblem("--expires-in is for --key-source upload: a key that Google creates does not expire", fix="Pass --key-source upload too, or leave --expires-in out.", code=Code.OPTIONS_CONFLICT)  # fmt: skip
         return parse_duration(DEFAULT_LIFE)
     life: dt.timedelta = given if given is not None else parse_duration(DEFAULT_LIFE)
     if not dt.timedelta(hours=1) <= life <= _LONGEST_LIFE:
-        raise UsageProblem("--expires-in: a key lasts between an hour and ten years", mend=f"Google takes at most 3650 days; {DEFAULT_LIFE} is the default.")  # fmt: skip
+        raise UsageProblem("--expires-in: a key lasts between an hour and ten years", fix=f"Google takes at most 3650 days; {DEFAULT_LIFE} is the default.")  # fmt: skip
     return life
 
 
@@ -326,8 +394,8 @@ def _role(role: str, *, allow_any: bool) -> str:
         return role
     if not _ROLE.match(role):
         raise UsageProblem(
-            f"--role: {role!r} is no role", mend="A role is roles/NAME or projects/ID/roles/NAME."
+            f"--role: {role!r} is not a valid role", fix="A role is roles/NAME or projects/ID/roles/NAME."
         )
     if not allow_any:
-        raise UsageProblem(f"--role: {role} is not one that a puller needs", mend=f"Leave --role out ({DEFAULT_ROLE}), or give --allow-custom-role if you are sure that it may only read.")  # fmt: skip
+        raise UsageProblem(f"--role: {role} is not one that a puller needs", fix=f"Leave --role out ({DEFAULT_ROLE}), or pass --allow-custom-role if you are sure that it only reads.")  # fmt: skip
     return role

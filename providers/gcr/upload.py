@@ -126,6 +126,5 @@ KEY_FILE="$KEY_FOLDER/keyfile.json"
   printf '"universe_domain":"googleapis.com"}'
 } > "$KEY_FILE"
 echo "The key is $KEY_ID\""""
-TYPED = """\
-openssl req -x509 -nodes -newkey rsa:2048 -days "$DAYS" -subj /CN=unused -keyout private.pem -out certificate.pem
-gcloud iam service-accounts keys upload certificate.pem --iam-account="$EMAIL\""""
+# A trap would be one of the shell in which it is typed.
+TYPED = "\n".join(line for line in SCRIPT.splitlines() if not line.startswith(("trap ", "echo ")))

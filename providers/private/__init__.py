@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.provider import Check, HeldCredential, Option, RunContext, Session
+from bootstrap.provider import Check, HeldCredential, Missing, Option, RunContext, Session
+from bootstrap.reference import parse_reference
 from providers.private.target import PrivateTarget
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class PrivateProvider:
     """The provider `private`; see `bootstrap.provider.Provider`."""
 
     name = "private"
-    title = "Any registry, with a password that you bring"
+    title = "Any registry, with a user-supplied password"
     summary = (
         "Hand Akka the user name and password of any registry that speaks the Distribution protocol (Harbor, GitLab, "
         "Quay, GHCR, Nexus, Artifactory, Distribution), after proof that they pull."
@@ -32,12 +33,22 @@ class PrivateProvider:
         "printf %s pull-in-the-sandbox | pullkey onboard private --sandbox --username ops --password-stdin --yes",
     )
     options = (
-        Option("--server", "The registry: its URL with the version of its API, as Akka is to have it; of HOST or HOST:PORT alone, https://HOST/v1/ is handed to Akka.", metavar="URL|HOST"),
+        Option("--server", "The registry: its URL with the version of its API, as Akka is to have it; HOST or HOST:PORT alone is registered as https://HOST/v1/.", metavar="URL|HOST"),
         Option("--username", "Who pulls: the user, robot account or deploy token.", metavar="NAME"),
         Option("--email", "An address of yours for Akka's record; the id of the run is added to it, as NAME+ID@DOMAIN, by which pullkey knows its own. Else pullkey+ID@HOST.", metavar="ADDRESS"),
+        Option("--token-host", "A host of another domain that may be given the password, because the registry has its token service there. Later commands take it from the e-mail of Akka's record, or with --email from the variable PULLKEY_TOKEN_HOST.", metavar="HOST", login=True),
         Option("--password-stdin", "Read the password from stdin; else it is asked for, without echo.", kind="secret"),
     )  # fmt: skip
     fallback = True
+
+    def missing(self, values: Mapping[str, Any]) -> Missing | None:
+        if not (values.get("server") or values.get("image")):
+            return Missing("--server", "Registry (HOST or https://HOST/v1/)")
+        return (
+            None
+            if values.get("username")
+            else Missing("--username", "User name (user, robot account or deploy token)")
+        )
 
     def target(self, values: Mapping[str, Any]) -> PrivateTarget:
         return PrivateTarget.parse(values)
@@ -47,17 +58,34 @@ class PrivateProvider:
 
         return PrivateSession(target, context)
 
+    def claims(self, host: str) -> bool:
+        return False
+
+    def options_of_image(self, image: str) -> Mapping[str, str]:
+        named = parse_reference(image, where="IMAGE")
+        return {"image": image, "server": named.registry} if named.path else {"server": image}
+
+    def place_of_image(self, image: str) -> str:
+        return parse_reference(image, where="IMAGE").registry.removesuffix(":443")
+
+    def covers(self, target: PrivateTarget, image: str) -> bool:
+        return True
+
     def recognises(self, held: HeldCredential) -> bool:
         return True
 
     async def locate(
         self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]
     ) -> PrivateTarget:
-        return PrivateTarget.behind(held, image=login.get("image"))
+        return PrivateTarget.behind(held, image=login.get("image"), token_host=login.get("token_host"))
 
     def options_of(self, held: HeldCredential, target: PrivateTarget | None) -> Mapping[str, str | bool]:
         email = {"email": target.email} if target is not None and target.email else {}
-        return {"server": held.server, "username": held.username, **email}
+        token_host = {"token-host": target.token_host} if target is not None and target.token_host else {}
+        return {"server": held.server, "username": held.username, **email, **token_host}
+
+    def login_at_a_glance(self) -> tuple[str, str] | None:
+        return None
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         return [

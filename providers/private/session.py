@@ -7,16 +7,23 @@ import ipaddress
 import shlex
 from collections.abc import Mapping, Sequence
 
+from bootstrap.codes import Code
+from bootstrap.credential import Credential
 from bootstrap.errors import PullkeyError, UsageProblem
-from bootstrap.handshake import Attempt, Probe, Verdict
+from bootstrap.link import KeyLink, registered_on
 from bootstrap.provider import KeyFacts, RunContext, Session
+from bootstrap.registry import Attempt, Confidential, Probe, Verdict
 from bootstrap.secret import Secret
 from bootstrap.steps import Findings, Notice
+from providers.private import google_key
 from providers.private.steps import Key
 from providers.private.target import PrivateTarget
 from providers.private.unfit import better_provider, end_of
 
 # Names that no public name server knows (RFC 6762, RFC 8375, ICANN's resolution 2024.07.29.06).
+# docs.github.com, "Working with the Container registry", section "Authenticating with a personal access token (classic)".
+_GITHUB_HOSTS = ("ghcr.io", "docker.pkg.github.com")
+_GITHUB = "GitHub's registry takes a personal access token (classic) with the scope read:packages, authorized for the organization where that uses single sign-on; fine-grained tokens do not work there."
 _AT_HOME = (".local", ".localhost", ".internal", ".home.arpa", ".lan")
 
 
@@ -29,6 +36,7 @@ class PrivateSession(Session):
 
     def __init__(self, target: PrivateTarget, context: RunContext) -> None:
         self.target = target
+        self.token_host = target.token_host
         self.context = context
         self.password: Secret | None = None
         self.ends: dt.datetime | None = None
@@ -37,6 +45,13 @@ class PrivateSession(Session):
             context.new_key = True
         self.steps = [Key(self)]
 
+    def redact(self, text: str) -> str:
+        secrets = Confidential()
+        for password in (self.password, self.target.password):
+            if password is not None:
+                secrets.add_login(self.target.username, password)
+        return secrets.clean(text)
+
     @property
     def who(self) -> str:
         return f"{self.target.username} at {self.target.host}"
@@ -44,9 +59,21 @@ class PrivateSession(Session):
     async def ask(self) -> None:
         password = self.target.password or await self.context.ask_secret(f"The password of {self.who}")
         if password is None:
-            raise UsageProblem(f"The password of {self.who} is needed", mend="Give it with --password-stdin.")
-        self.ends = end_of(password, now=dt.datetime.now(dt.UTC))
+            raise UsageProblem(
+                f"The password of {self.who} is needed",
+                fix="Pass it with --password-stdin.",
+                code=Code.SECRET_MISSING,
+            )
+        if self.target.username in google_key.USERNAMES:
+            google_key.check_key_file(self.target.username, password.reveal())
+        else:
+            self.ends = end_of(password, now=dt.datetime.now(dt.UTC))
         self.password = password
+
+    def supplied(self) -> Credential | None:
+        if self.password is None:
+            return None
+        return Credential(self.target.server, self.target.username, self.password, KeyLink("", "", ""))
 
     async def connect(self) -> str:
         return self.who
@@ -58,7 +85,7 @@ class PrivateSession(Session):
         findings = Findings()
         host = self.target.bare_host
         if better := better_provider(host):
-            findings.notices.append(Notice(f"`pullkey onboard {better}` makes a key for {host} by itself, and can renew and remove it; this way the password stays yours to look after."))  # fmt: skip
+            findings.notices.append(Notice(f"`pullkey onboard {better}` creates a key for {host} by itself, and can renew and remove it; with this provider you rotate the password yourself."))  # fmt: skip
         if _is_local(host):
             findings.notices.append(Notice(f"{host} is known in your own network only, and Akka pulls over the public internet."))  # fmt: skip
         return findings
@@ -73,22 +100,25 @@ class PrivateSession(Session):
         return self.target.username
 
     async def probe(self) -> Probe:
-        return Probe(self.target.host, self.target.repository, self.target.reference)
+        return Probe(self.target.host, self.target.repository, self.target.reference, self.target.token_host)
 
     async def diagnose(self, attempt: Attempt) -> str:
+        host, username = self.target.host, self.target.username
+        refused = attempt.verdict in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT)
+        hint = f" {_GITHUB}" if refused and self.target.bare_host in _GITHUB_HOSTS else ""
         if attempt.verdict is Verdict.IDENTITY_REFUSED:
-            return f"{self.target.host} does not take this password of {self.target.username}."
+            return f"{host} does not take this password of {username}.{hint}"
         if attempt.verdict is Verdict.NO_GRANT and self.target.repository:
-            return f"{self.target.host} does not let {self.target.username} pull {self.target.repository}."
-        return ""
+            return f"{host} does not let {username} pull {self.target.repository}.{hint}"
+        return hint.strip()
 
     # -- keys ----------------------------------------------------------------------------------------------------
 
     async def key_facts(self, key_id: str) -> KeyFacts | None:
-        return KeyFacts(key_id, created=None)
+        return KeyFacts(key_id, created=registered_on(key_id), supplied=True)
 
     async def delete_key(self, key_id: str) -> bool:
-        raise PullkeyError(f"The password of {self.who} was brought, so pullkey cannot revoke it", mend=f"Revoke it at {self.target.host}, where it was made.")  # fmt: skip
+        raise PullkeyError(f"The password of {self.who} is user-supplied, so pullkey cannot revoke it", fix=f"Revoke it at {self.target.host}, where it was created.", code=Code.KEY_NOT_REVOCABLE)  # fmt: skip
 
     def delete_key_command(self, key_id: str) -> str:
         return f"# At {self.target.host}: revoke the password of {self.target.username} that run {key_id} handed off."

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
 from bootstrap.steps import Done, Script, Sighting, State, Step
+from providers.private import google_key
 
 if TYPE_CHECKING:
     from providers.private.session import PrivateSession
+
+# What tells Akka's record from any other, as a run's id would.
+_RUN_ID = "KEY_ID=\"$(od -An -N6 -tx1 /dev/urandom | tr -d ' \\n')-$(date +%s)\""
 
 
 class Key(Step):
@@ -22,14 +26,14 @@ class Key(Step):
 
     @property
     def title(self) -> str:
-        return f"Take the password of {self._session.target.username}"
+        return f"Use the password of {self._session.target.username}"
 
     async def look(self) -> Sighting:
         session = self._session
         link, reason = await held_link(session, session.context)
         if link is not None:
-            return Sighting(State.DONE, f"Akka holds the password handed off in run {link.key_id}")
-        return Sighting(State.MISSING, "a password was given" if session.target.password else reason)
+            return Sighting(State.DONE, f"Akka holds the password registered in run {link.key_id}")
+        return Sighting(State.MISSING, "a password was supplied" if session.target.password else reason)
 
     async def do(self) -> Done:
         session, target = self._session, self._session.target
@@ -39,18 +43,26 @@ class Key(Step):
             raise AssertionError("ask() has it, or raises")
         link = target.link(session.context.run_id)
         session.credential = Credential(target.server, target.username, session.password, link, session.ends)
-        until = f", good until {session.ends:%Y-%m-%d}" if session.ends else ""
+        until = f", valid until {session.ends:%Y-%m-%d}" if session.ends else ""
         return Done(f"known from now on as that of run {link.key_id}{until}")
 
     def script(self) -> Script:
+        if self._session.target.username in google_key.USERNAMES:
+            return Script(
+                do=(
+                    # Trailing line ends go, as everywhere.
+                    'PASSWORD="$(cat -- "${KEY_FILE:?Name the file with the password of $USERNAME: KEY_FILE=FILE bash SCRIPT}")"\n'
+                    ': "${PASSWORD:?The file is empty}"\n' + _RUN_ID
+                ),
+                typed=f'PASSWORD="$(cat keyfile.json)"\n{_RUN_ID}',
+                why="Google's key file has line breaks, so it is read from its file, and is kept in this shell only.",
+            )
         return Script(
             do=(
                 'IFS= read -rs -p "Password of $USERNAME at $REGISTRY: " PASSWORD || :\n'
                 "echo >&2\n"
-                ': "${PASSWORD:?No password was given}"\n'
-                # What tells Akka's record from any other, as a run's id would.
-                "KEY_ID=\"$(od -An -N6 -tx1 /dev/urandom | tr -d ' \\n')\""
+                ': "${PASSWORD:?No password was supplied}"\n' + _RUN_ID
             ),
-            typed="read -rs PASSWORD",
+            typed=f'printf "Password of %s: " "$USERNAME" >&2; IFS= read -rs PASSWORD; echo >&2\n{_RUN_ID}',
             why="It is read without echo, and is kept in this shell only.",
         )

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bootstrap.addresses import refuse_login
+from bootstrap.codes import Code
 from bootstrap.credential import secret_name
 from bootstrap.errors import UsageProblem
-from bootstrap.link import KeyLink
+from bootstrap.link import KeyLink, supplied_id
 from bootstrap.provider import HeldCredential
 from bootstrap.reference import ImageReference, parse_reference
 from bootstrap.secret import Secret
+from bootstrap.server import canonical
 from providers.private.unfit import refuse_host, refuse_username
 
 _PULLKEY = "pullkey"
 _VERSION = re.compile(r"^(?:v[12]/?)?$")
-_EXPECTED = "Give it as https://HOST/v1/ or https://HOST:PORT/v1/."
+_EXPECTED = "Write it as https://HOST/v1/ or https://HOST:PORT/v1/."
 _LOCAL = re.compile(r"^[A-Za-z0-9_%-]+(?:[.+][A-Za-z0-9_%+-]+)*$")
 _DOMAIN = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+$")  # fmt: skip
-_LOCAL_LIMIT = 64 - len("+0123456789ab")  # RFC 5321, 4.5.3.1.1; beyond it KeyLink moves the name away
+_LOCAL_PART = 64
+_LOCAL_LIMIT = _LOCAL_PART - len(
+    "+0123456789ab"
+)  # RFC 5321, 4.5.3.1.1; beyond it KeyLink moves the name away
 _USERNAME_LIMIT = 255
 
 
@@ -34,6 +41,7 @@ class PrivateTarget:
     email: str  # "" for one of our own making
     repository: str  # of the image; "" if none was named
     reference: str
+    token_host: str = ""  # a host of another domain that may be given the password; "" for none
     password: Secret | None = field(default=None, repr=False)  # None: to be asked for, when it is needed
 
     @classmethod
@@ -48,26 +56,34 @@ class PrivateTarget:
         if typed:
             server, named = _server(typed)
         elif image is not None:
-            server, named = f"https://{image.registry}/v1/", image
+            server, named = canonical(f"https://{image.registry}/v1/"), image
         else:
-            raise UsageProblem("No registry is named", mend="Name it: --server https://HOST/v1/")
+            raise UsageProblem(
+                "No registry is named", fix="Name it: --server https://HOST/v1/", code=Code.MISSING_VALUE
+            )
         if image is not None and (image.host, image.port or 443) != (named.host, named.port or 443):
-            raise UsageProblem(f"--image is of {image.registry}, and --server is {named.registry}: name one registry")  # fmt: skip
+            raise UsageProblem(f"--image is of {image.registry}, and --server is {named.registry}: name one registry", code=Code.OPTIONS_CONFLICT)  # fmt: skip
         refuse_host(named.host)
         username = _username(values.get("username") or "")
         return cls(
             server=server,
-            host=named.registry,
+            host=named.registry.removesuffix(":443"),
             username=username,
             email=_email(values.get("email") or ""),
             repository=image.path if image else "",
             reference=image.reference if image else "",
+            token_host=_token_host(values.get("token_host") or ""),
             password=values.get("password_stdin"),
         )
 
     @classmethod
-    def behind(cls, held: HeldCredential, *, image: str | None) -> PrivateTarget:
+    def behind(
+        cls, held: HeldCredential, *, image: str | None, token_host: str | None = None
+    ) -> PrivateTarget:
         """The target of a credential of ours, by Akka's record alone.
+
+        Of an e-mail without an address of the user's, the domain is the registry's host, or else the token service's that
+        the user has allowed. Whoever can change the record can change the server in it too, so it is trusted as much.
 
         Raises:
             UsageProblem: as for `parse`.
@@ -75,8 +91,11 @@ class PrivateTarget:
         link, email = held.link, ""
         if link is not None and link.name != _PULLKEY:
             email = f"{link.name}@{link.domain}"
-        values = {"server": held.server, "username": held.username, "email": email, "image": image}
-        return cls.parse(values)
+        values = {"server": held.server, "username": held.username, "email": email, "image": image, "token_host": token_host}  # fmt: skip
+        found = cls.parse(values)
+        if link is not None and not email and not token_host and link.domain != found.bare_host:
+            return replace(found, token_host=_token_host(link.domain))
+        return found
 
     # -- as `bootstrap.provider.Target` ---------------------------------------------------------------------------
 
@@ -105,6 +124,10 @@ class PrivateTarget:
         return f"private {self.host}"
 
     @property
+    def lifetime(self) -> dt.timedelta | None:
+        return None
+
+    @property
     def key_limit(self) -> None:
         return None
 
@@ -116,29 +139,29 @@ class PrivateTarget:
 
     def link(self, run_id: str) -> KeyLink:
         """What Akka shows of a password: the run that handed it off."""
-        name, _, domain = (self.email or f"{_PULLKEY}@{self.bare_host}").rpartition("@")
-        return KeyLink(name, run_id, domain)
+        name, _, domain = (self.email or f"{_PULLKEY}@{self.token_host or self.bare_host}").rpartition("@")
+        key_id = supplied_id(run_id)
+        # A long name of the user's leaves no room for the moment; KeyLink would move it away.
+        return KeyLink(name, key_id if len(f"{name}+{key_id}") <= _LOCAL_PART else run_id, domain)
 
 
 def _server(typed: str) -> tuple[str, ImageReference]:
     """The server as Akka is to have it, and its host."""
+    refuse_login(typed, "--server")
     scheme, separator, rest = typed.partition("://")
     if not separator:
         scheme, rest = "https", typed
     authority, _, path = rest.partition("/")
-    if "@" in authority:
-        # What is before the @ may be a password, so it is not repeated.
-        raise UsageProblem("--server holds a user name or password", mend="Give the name with --username, and the password with --password-stdin or when asked.")  # fmt: skip
     if scheme.lower() == "http":
-        raise UsageProblem(f"--server is http, so the password would cross the network unencrypted: {typed!r}", mend="Give a registry with TLS: https://HOST/v1/.")  # fmt: skip
+        raise UsageProblem(f"--server is http, so the password would cross the network unencrypted: {typed!r}", fix="Pass a registry with TLS: https://HOST/v1/.")  # fmt: skip
     if scheme.lower() != "https":
-        raise UsageProblem(f"--server must be https: {typed!r}", mend=_EXPECTED)
+        raise UsageProblem(f"--server must be https: {typed!r}", fix=_EXPECTED)
     if not _VERSION.match(path):
-        mend = "Name an image with --image." if not separator else ""
-        raise UsageProblem(f"--server may end in the version of the API, /v1/ or /v2/, and in nothing else: {typed!r}", mend=f"{_EXPECTED} {mend}".rstrip())  # fmt: skip
+        fix = "Name an image with --image." if not separator else ""
+        raise UsageProblem(f"--server may end in the version of the API, /v1/ or /v2/, and in nothing else: {typed!r}", fix=f"{_EXPECTED} {fix}".rstrip())  # fmt: skip
     named = parse_reference(authority, where="--server")
     whole = typed if separator else f"https://{typed}"
-    return (whole if path else f"{whole.rstrip('/')}/v1/"), named
+    return canonical(whole if path else f"{whole.rstrip('/')}/v1/"), named
 
 
 def _image(typed: str) -> ImageReference | None:
@@ -150,14 +173,28 @@ def _image(typed: str) -> ImageReference | None:
     return image
 
 
+def _token_host(typed: str) -> str:
+    """A host that is trusted by its name, so it is one: no address, no port, no path."""
+    if not typed:
+        return ""
+    named = parse_reference(typed, where="--token-host")
+    if named.path or named.port is not None or "/" in typed.removeprefix("https://"):
+        raise UsageProblem("--token-host names more than a host", fix="Pass the host alone, as in tokens.example.com; its token service is reached with https.")  # fmt: skip
+    if not _DOMAIN.match(named.host) or named.host.rpartition(".")[2].isdigit():
+        raise UsageProblem(f"--token-host: {named.host!r} is not a host name", fix="Write it as in tokens.example.com.")  # fmt: skip
+    return named.host
+
+
 def _username(text: str) -> str:
     if not text:
-        raise UsageProblem("No user name is given", mend="Give it: --username NAME")
+        raise UsageProblem(
+            "No user name was supplied", fix="Give it: --username NAME", code=Code.MISSING_VALUE
+        )
     if not text.isprintable() or text != text.strip() or len(text) > _USERNAME_LIMIT:
-        raise UsageProblem(f"--username: {text[:_USERNAME_LIMIT]!r} is no user name", mend="Type it anew, without spaces around it.")  # fmt: skip
+        raise UsageProblem(f"--username: {text[:_USERNAME_LIMIT]!r} is not a valid user name", fix="Type it again, without spaces around it.")  # fmt: skip
     if ":" in text:
         # RFC 7617, section 2.
-        raise UsageProblem("--username holds a colon, which no registry can read: name and password are sent joined by one", mend="Give the password apart, with --password-stdin or when asked.")  # fmt: skip
+        raise UsageProblem("--username holds a colon, which no registry can read: name and password are sent joined by one", fix="Pass the password apart, with --password-stdin or when asked.")  # fmt: skip
     refuse_username(text)
     return text
 
@@ -167,7 +204,7 @@ def _email(text: str) -> str:
         return ""
     local, _, domain = text.rpartition("@")
     if not _LOCAL.match(local) or not _DOMAIN.match(domain) or len(domain) > 253:
-        raise UsageProblem(f"--email: {text!r} is no e-mail address", mend="It is NAME@DOMAIN.")
+        raise UsageProblem(f"--email: {text!r} is not a valid e-mail address", fix="It is NAME@DOMAIN.")
     if len(local) > _LOCAL_LIMIT:
-        raise UsageProblem(f"--email: the part before the @ has {len(local)} characters; with {_LOCAL_LIMIT} there is room for the run's id", mend="Give a shorter one, or leave --email out.")  # fmt: skip
+        raise UsageProblem(f"--email: the part before the @ has {len(local)} characters; with {_LOCAL_LIMIT} there is room for the run's id", fix="Set a shorter one, or leave --email out.")  # fmt: skip
     return f"{local}@{domain.lower()}"

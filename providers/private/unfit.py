@@ -23,6 +23,7 @@ import json
 import re
 from typing import Any
 
+from bootstrap.codes import Code
 from bootstrap.errors import UsageProblem
 from bootstrap.secret import Secret
 
@@ -51,13 +52,19 @@ def refuse_host(host: str) -> None:
         UsageProblem: they are not.
     """
     if _ECR.search(host):
-        raise UsageProblem(f"{host} is Amazon ECR, whose passwords end after 12 hours, and Akka cannot renew them", mend=_ELSEWHERE)  # fmt: skip
+        raise UsageProblem(f"{host} is Amazon ECR, whose passwords end after 12 hours, and Akka cannot renew them", fix=_ELSEWHERE, code=Code.REGISTRY_UNSUITABLE)  # fmt: skip
     if host in _ECR_PUBLIC:
-        raise UsageProblem(f"{host} lets anybody pull, so Akka needs no credential for it")
+        raise UsageProblem(
+            f"{host} allows anonymous pulls, so Akka needs no credential for it",
+            code=Code.REGISTRY_UNSUITABLE,
+        )
     if _AKKA.match(host):
-        raise UsageProblem(f"{host} is Akka's own registry, for which a project needs no credential")
+        raise UsageProblem(
+            f"{host} is Akka's own registry, for which a project needs no credential",
+            code=Code.REGISTRY_UNSUITABLE,
+        )
     if _under(host, _DOCKER_HUB):
-        raise UsageProblem(f"{host} is Docker Hub, which Akka knows by one spelling of its server only", mend="Use `pullkey onboard docker-hub`, which has it.")  # fmt: skip
+        raise UsageProblem(f"{host} is Docker Hub, which Akka knows by one spelling of its server only", fix="Use `pullkey onboard docker-hub`, which has it.", code=Code.REGISTRY_UNSUITABLE)  # fmt: skip
 
 
 def refuse_username(username: str) -> None:
@@ -67,11 +74,11 @@ def refuse_username(username: str) -> None:
         UsageProblem: it is.
     """
     if username == "oauth2accesstoken":
-        raise UsageProblem("The user name oauth2accesstoken goes with a Google access token, which ends after an hour", mend="Use `pullkey onboard gcr`, which makes a key that lasts.")  # fmt: skip
+        raise UsageProblem("The user name oauth2accesstoken is for a Google access token, which expires after an hour", fix="Use `pullkey onboard gcr`, which creates a key that lasts.", code=Code.SECRET_SHORT_LIVED)  # fmt: skip
     if username == "00000000-0000-0000-0000-000000000000":
-        raise UsageProblem("This user name goes with a token of `az acr login --expose-token`, which ends after 3 hours", mend="Use `pullkey onboard acr`, which makes a secret that lasts.")  # fmt: skip
+        raise UsageProblem("This user name is for a token of `az acr login --expose-token`, which expires after 3 hours", fix="Use `pullkey onboard acr`, which creates a secret that lasts.", code=Code.SECRET_SHORT_LIVED)  # fmt: skip
     if username == "gitlab-ci-token":
-        raise UsageProblem("The user name gitlab-ci-token goes with the token of a CI job, which ends with its job", mend="Use a deploy token of the project or group, with the scope read_registry.")  # fmt: skip
+        raise UsageProblem("The user name gitlab-ci-token is for the token of a CI job, which expires with its job", fix="Use a deploy token of the project or group, with the scope read_registry.", code=Code.SECRET_SHORT_LIVED)  # fmt: skip
 
 
 def better_provider(host: str) -> str:
@@ -87,24 +94,28 @@ def end_of(password: Secret, *, now: dt.datetime) -> dt.datetime | None:
     """
     text = password.reveal()
     if not text.isprintable():
-        raise UsageProblem("The password holds a line break or another control character, so it is not the password alone", mend="Give nothing else with it: printf %s PASSWORD | pullkey ...")  # fmt: skip
+        raise UsageProblem("The password holds a line break or another control character, so it is not the password alone", fix="Pass nothing else with it: printf %s PASSWORD | pullkey ...", code=Code.SECRET_MALFORMED)  # fmt: skip
     if text != text.strip():
-        raise UsageProblem("The password begins or ends with a space, which came with the paste", mend="Give it without.")  # fmt: skip
+        raise UsageProblem("The password begins or ends with a space, probably from pasting", fix="Pass it without spaces around it.", code=Code.SECRET_MALFORMED)  # fmt: skip
     if text.startswith("ya29."):
-        raise UsageProblem("This password is a Google access token, which ends after an hour", mend="Use `pullkey onboard gcr`, which makes a key that lasts.")  # fmt: skip
+        raise UsageProblem("This password is a Google access token, which expires after an hour", fix="Use `pullkey onboard gcr`, which creates a key that lasts.", code=Code.SECRET_SHORT_LIVED)  # fmt: skip
     if text.startswith("ghs_"):
-        raise UsageProblem("This password is a token of a GitHub App or of a job of GitHub Actions, which ends after an hour or with its job", mend="Use a personal access token with the scope read:packages.")  # fmt: skip
+        raise UsageProblem("This password is a token of a GitHub App or of a job of GitHub Actions, which expires after an hour or with its job", fix="Use a personal access token with the scope read:packages.", code=Code.SECRET_SHORT_LIVED)  # fmt: skip
     if _GITLAB_JOB.match(text):
-        raise UsageProblem("This password is the token of a GitLab CI job, which ends with its job", mend="Use a deploy token of the project or group, with the scope read_registry.")  # fmt: skip
+        raise UsageProblem("This password is the token of a GitLab CI job, which expires with its job", fix="Use a deploy token of the project or group, with the scope read_registry.", code=Code.SECRET_SHORT_LIVED)  # fmt: skip
     if _is_ecr_token(text):
-        raise UsageProblem("This password is a token of Amazon ECR, which ends after 12 hours, and Akka cannot renew it", mend=_ELSEWHERE)  # fmt: skip
+        raise UsageProblem("This password is a token of Amazon ECR, which expires after 12 hours, and Akka cannot renew it", fix=_ELSEWHERE, code=Code.SECRET_SHORT_LIVED)  # fmt: skip
     end = _end_of_jwt(text)
     if end is None:
         return None
     if end <= now:
-        raise UsageProblem(f"This password is a token that ended at {end:%Y-%m-%d %H:%M} UTC", mend=_LASTING)
+        raise UsageProblem(
+            f"This password is a token that ended at {end:%Y-%m-%d %H:%M} UTC",
+            fix=_LASTING,
+            code=Code.SECRET_SHORT_LIVED,
+        )
     if end - now < LASTS:
-        raise UsageProblem(f"This password is a token that ends in {_in_words(end - now)}, at {end:%Y-%m-%d %H:%M} UTC, and Akka cannot renew it", mend=_LASTING)  # fmt: skip
+        raise UsageProblem(f"This password is a token that expires in {_in_words(end - now)}, at {end:%Y-%m-%d %H:%M} UTC, and Akka cannot renew it", fix=_LASTING, code=Code.SECRET_SHORT_LIVED)  # fmt: skip
     return end
 
 

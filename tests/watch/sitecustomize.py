@@ -30,6 +30,24 @@ _OURS = ("bootstrap", "providers")
 _PIECE = 12
 
 
+def _absolute(path: str, directory: int) -> str:
+    """A path, relative to an open directory where there is one (-1 for none)."""
+    if directory >= 0 and not path.startswith("/"):
+        path = f"{os.readlink(f'/proc/self/fd/{directory}')}/{path}"  # noqa: PTH115
+    return os.path.abspath(path)  # noqa: PTH100
+
+
+def _directory_of_the_caller() -> int:
+    """The open directory in which the journal's files are opened by name, which Python does not tell of; -1 for none."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "bootstrap.private_directory":
+            found = frame.f_locals.get("directory")
+            return found if isinstance(found, int) else -1
+        frame = frame.f_back
+    return -1
+
+
 class _Watch:
     def __init__(self, folder: str) -> None:
         path = os.path.join(folder, f"{os.getpid()}-{time.monotonic_ns()}")  # noqa: PTH118 - pathlib is slow to import
@@ -68,17 +86,17 @@ class _Watch:
     def opened(self, event: str, arguments: tuple[Any, ...]) -> None:
         path, _, flags = arguments
         if flags & _WRITES and not isinstance(path, int):
-            self.tell(event, path=os.path.abspath(_text(path)))  # noqa: PTH100
+            self.tell(event, path=_absolute(_text(path), _directory_of_the_caller()))
 
     def moved(self, event: str, arguments: tuple[Any, ...]) -> None:
-        path = _text(arguments[0])
+        path = _absolute(_text(arguments[0]), arguments[-1] if event == "os.remove" else arguments[2])
         try:
             with open(path, "rb") as file:  # noqa: PTH123
                 content = file.read(1_000_000).decode(errors="replace")
         except OSError:
             return
         if ".pyc" not in path:
-            self.tell(event, path=os.path.abspath(path), content=content)  # noqa: PTH100
+            self.tell(event, path=path, content=content)
 
     def named(self, event: str, arguments: tuple[Any, ...]) -> None:
         self.tell(event, arguments=[_text(one) for one in arguments])

@@ -31,11 +31,15 @@ class AzureEmulator:
 
     Attributes:
         state: what it holds; a test reads it, and changes it to take rights away or to add what is others'.
-        registry_ports: the port of each registry by its login server.
+        tokens: what signs its tokens.
+        entra: where they are got, and the addresses that they are for.
+        registry_ports: the port of each registry by its login server, and by its other hosts.
     """
 
     name = "azure"
     state: AzureState
+    tokens: Tokens
+    entra: EntraId
 
     def __init__(self) -> None:
         self.registry_ports: dict[str, int] = {}
@@ -43,11 +47,12 @@ class AzureEmulator:
     async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
         """Serve the seeded Azure; return the environment that leads the SDKs and `az` to it."""
         self._sandbox = sandbox
-        self._tokens = tokens = Tokens()
+        self.tokens = tokens = Tokens()
+        sandbox.gate.recognise(tokens.login_of)
         self.state = state = seed.seeded_state(sandbox)
         await seed.put_images(state, sandbox)
 
-        entra = EntraId(state, tokens, sandbox.gate)
+        self.entra = entra = EntraId(state, tokens, sandbox.gate)
         graph = Graph(state, tokens, entra, sandbox.gate)
         arm = ArmApi(state, tokens, entra, sandbox.gate)
         manager = ResourceManager(arm)
@@ -107,12 +112,13 @@ class AzureEmulator:
         return {"AZURE_CLIENT_SECRET": seed.operator_secret(self.state).text}
 
     async def serve_registry(self, registry: Registry) -> int:
-        """Open the port of a registry that is in `state`; return it."""
+        """Open the port of a registry that is in `state`, for all the hosts that it has now; return it."""
         service = RegistryService(
-            registry, self.state, self._tokens, self._sandbox.images, self._sandbox.gate
+            registry, self.state, self.entra, self.tokens, self._sandbox.images, self._sandbox.gate
         )
-        port = await self._sandbox.serve(service.app, hosts=[registry.login_server])
-        self.registry_ports[registry.login_server] = port
+        hosts = [registry.login_server, *registry.regional_hosts, *registry.data_hosts]
+        port = await self._sandbox.serve(service.app, hosts=hosts)
+        self.registry_ports.update(dict.fromkeys(hosts, port))
         return port
 
     async def stop(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,13 +38,17 @@ _GRAPH_CODES = {
 
 @dataclass
 class ApiError(Exception):
-    """Raised by a handler to answer with an error; how it looks is the API's business."""
+    """Raised by a handler to answer with an error; how it looks is the API's business.
+
+    `more` is what stands in the answer besides the error.
+    """
 
     status: int
     code: str
     message: str
     details: Sequence[Mapping[str, str]] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 def arm_error(
@@ -108,9 +113,11 @@ def registry_error_form(
 ) -> web.Response:
     """The form of the Distribution specification, "Error codes"."""
     by_status = {401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN", 429: "TOOMANYREQUESTS"}
-    error: dict[str, Any] = {"code": code or by_status.get(status, "UNKNOWN"), "message": message}
-    if details:
-        error["detail"] = list(details)
+    error: dict[str, Any] = {
+        "code": code or by_status.get(status, "UNKNOWN"),
+        "message": message,
+        "detail": list(details) or None,
+    }
     return web.json_response(
         {"errors": [error]}, status=status, headers={"Docker-Distribution-Api-Version": "registry/2.0"}
     )
@@ -133,6 +140,8 @@ def answering(handler: Handler, form: ErrorForm) -> Handler:
             return await handler(request)
         except ApiError as error:
             response = form(error.status, error.code, error.message, error.details)
+            if error.more:
+                response.text = json.dumps({**json.loads(response.text or "{}"), **error.more})
             response.headers.update(error.headers)
             return response
 
@@ -140,11 +149,67 @@ def answering(handler: Handler, form: ErrorForm) -> Handler:
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:
-    """The request's body, which must be a JSON object."""
+    """The request's body, which must be a JSON object.
+
+    Raises:
+        ApiError: 400; it is something else, in a character set that nobody knows, or nested without end.
+    """
     try:
         body = await request.json()
-    except ValueError:
+    except (ValueError, LookupError, RecursionError):
         raise ApiError(400, "", "Unable to read JSON request payload.") from None
     if not isinstance(body, dict):
         raise ApiError(400, "", "The request payload must be a JSON object.")
     return body
+
+
+async def form_fields(request: web.Request) -> dict[str, str]:
+    """The fields of a form. What cannot be read as one has none, so the first that is needed is missed."""
+    try:
+        return {name: str(value) for name, value in (await request.post()).items()}
+    except (ValueError, LookupError):
+        return {}
+
+
+def object_in(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A property that is an object; one that is absent or null is empty."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise _of_another_type(name, "an object")
+    return value or {}
+
+
+def text_in(body: Mapping[str, Any], name: str) -> str | None:
+    """A property that is text; None if it is absent or null."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise _of_another_type(name, "a string")
+    return value
+
+
+def texts_in(body: Mapping[str, Any], name: str) -> list[str]:
+    """A property that is a list of texts; one that is absent or null is empty."""
+    value = body.get(name)
+    if value is not None and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
+        raise _of_another_type(name, "a list of strings")
+    return value or []
+
+
+def moment_in(body: Mapping[str, Any], name: str) -> dt.datetime | None:
+    """A property that is a date; None if it is absent or null. Without an offset it is taken as UTC."""
+    text = text_in(body, name)
+    if not text:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        raise ApiError(
+            400, "", f"Cannot convert the literal '{text}' to the expected type 'Edm.DateTimeOffset'."
+        ) from None
+
+
+def _of_another_type(name: str, expected: str) -> ApiError:
+    return ApiError(
+        400, "", f"Invalid value specified for property '{name}' of the resource: {expected} is expected."
+    )

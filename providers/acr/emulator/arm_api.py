@@ -11,8 +11,9 @@ from typing import Any
 from aiohttp import web
 
 from bootstrap.sandbox.calls import CallGate, RestApi
-from providers.acr.emulator import odata
+from providers.acr.emulator import odata, paging
 from providers.acr.emulator.answers import ApiError, answering, arm_error
+from providers.acr.emulator.dates import with_offset
 from providers.acr.emulator.entra import EntraId
 from providers.acr.emulator.state import AzureState
 from providers.acr.emulator.tokens import Caller, Tokens
@@ -102,6 +103,22 @@ class ArmApi:
         if len(parts) >= 8 and not any(one.id.lower() == scope.lower().rstrip("/") for one in inside):
             raise not_found("/".join(parts[5:8]), parts[3])
 
+    def system_data(
+        self,
+        created: dt.datetime,
+        modified: dt.datetime | None = None,
+        *,
+        form: Callable[[dt.datetime], str] = with_offset,
+    ) -> dict[str, str]:
+        """Who made a resource and who changed it last: the operator, of all that there is."""
+        who = {"By": self.state.operator.app_id, "ByType": "Application"}
+        return {
+            **{f"created{name}": value for name, value in who.items()},
+            "createdAt": form(created),
+            **{f"lastModified{name}": value for name, value in who.items()},
+            "lastModifiedAt": form(modified or created),
+        }
+
     def filtered(
         self,
         request: web.Request,
@@ -118,13 +135,15 @@ class ArmApi:
         except odata.FilterError as error:
             raise ApiError(400, "InvalidFilterInQueryString", f"Invalid $filter '{text}'. {error}") from None
 
-    def page(self, request: web.Request, items: Sequence[dict[str, Any]]) -> web.Response:
-        """One page of a list, with the link to the next."""
-        start = int(request.query.get("$skiptoken", "0"))
+    def page(self, request: web.Request, items: Sequence[dict[str, Any]], **more: Any) -> web.Response:
+        """One page of a list, with the link to the next, and what else the answer has."""
+        start = paging.start_of(request.query.get("$skiptoken", ""))
+        if start is None:
+            raise ApiError(400, "InvalidSkipToken", "The provided skip token is not valid.")
         end = start + self.state.page_size
-        body: dict[str, Any] = {"value": list(items[start:end])}
+        body: dict[str, Any] = {"value": list(items[start:end]), **more}
         if end < len(items):
-            link = request.rel_url.update_query({"$skiptoken": str(end)})
+            link = request.rel_url.update_query({"$skiptoken": paging.token_of(end)})
             body["nextLink"] = f"{self.address}{link}"
         return web.json_response(body)
 

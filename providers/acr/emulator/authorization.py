@@ -1,18 +1,23 @@
 """Azure RBAC, the `Microsoft.Authorization` part of Resource Manager.
 
-Sources: "Troubleshoot Azure RBAC", "List Azure role assignments using the REST API".
+Sources: "Troubleshoot Azure RBAC", "List Azure role assignments using the REST API"; recorded runs of `az role assignment`
+and `az ad sp create-for-rbac` for what a PUT answers (201 each time, with a creation date of its own and no creator).
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
+from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from aiohttp import web
 
 from providers.acr.emulator import odata
-from providers.acr.emulator.answers import ApiError, json_object
+from providers.acr.emulator.answers import ApiError, json_object, object_in, text_in
 from providers.acr.emulator.arm_api import ArmApi, any_case
+from providers.acr.emulator.dates import ticks
 from providers.acr.emulator.replication import Lifetime
 from providers.acr.emulator.roles import BUILT_IN, Permissions, Role
 from providers.acr.emulator.state import RoleAssignment, scope_holds
@@ -21,6 +26,9 @@ from providers.acr.emulator.tokens import Caller
 _AUTHORIZATION = any_case("providers", "Microsoft.Authorization")
 _AT_SCOPE = "/{scope:.+}" + _AUTHORIZATION
 _ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
+_ROLES_SINCE = dt.datetime(2021, 11, 11, 20, 13, 28, tzinfo=dt.UTC)
+_BEFORE_IT_IS_WRITTEN = dt.timedelta(milliseconds=700)
+"""How much earlier the creation date in a PUT's answer is than the one that is stored (recorded: 0.7 to 1.5 seconds)."""
 
 
 class Authorization:
@@ -75,7 +83,7 @@ class Authorization:
             chosen = [
                 _assignment_json(one)
                 for one in self._state.role_assignments
-                if one.lifetime.exists
+                if self._state.replicas.shown(one.lifetime)
                 and (scope_holds(one.scope, scope) or scope_holds(scope, one.scope))
                 and matches({"scope": one.scope, "principalId": one.principal_id})
             ]
@@ -88,7 +96,7 @@ class Authorization:
     async def _get(self, request: web.Request, caller: Caller) -> web.Response:
         scope = _scope(request)
         self._arm.require(caller, f"{_ASSIGNMENT}/read", scope)
-        found = self._find(scope, request.match_info["name"])
+        found = self._find(scope, request.match_info["name"], reads=True)
         if found is None:
             raise ApiError(
                 404,
@@ -111,19 +119,22 @@ class Authorization:
                     "RoleAssignmentUpdateNotPermitted",
                     "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.",
                 )
-            same_name.description = wanted.description
-            return web.json_response(_assignment_json(same_name))
+            same_name.set_by_put(wanted)
+            return self._put_answer(same_name)
         self._require_principal(wanted)
         for other in self._state.role_assignments:
             if other.lifetime.exists and other.same_grant(wanted):
-                raise ApiError(
-                    409,
-                    "RoleAssignmentExists",
-                    f"The role assignment already exists. The ID of the existing role assignment is "
-                    f"{uuid.UUID(other.name).hex}.",
-                )
+                raise ApiError(409, "RoleAssignmentExists", "The role assignment already exists.")
         self._state.role_assignments.append(wanted)
-        return web.json_response(_assignment_json(wanted), status=201)
+        return self._put_answer(wanted)
+
+    def _put_answer(self, assignment: RoleAssignment) -> web.Response:
+        """Whether it was there before or not: 201, with this PUT's date as that of its creation, and no creator."""
+        now = assignment.updated
+        shown = replace(
+            assignment, lifetime=Lifetime(now - _BEFORE_IT_IS_WRITTEN, sort="grant"), created_by=None
+        )
+        return web.json_response(_assignment_json(shown), status=201)
 
     def _wanted(self, body: dict[str, Any], scope: str, name: str, caller: Caller) -> RoleAssignment:
         try:
@@ -134,8 +145,9 @@ class Authorization:
                 "InvalidRoleAssignmentId",
                 f"The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID.",
             ) from None
-        properties = body.get("properties") or {}
-        role_id = str(properties.get("roleDefinitionId", ""))
+        properties = object_in(body, "properties")
+        now = self._state.now()
+        role_id = text_in(properties, "roleDefinitionId") or ""
         role = BUILT_IN.get(role_id.rpartition("/")[2].lower())
         if role is None:
             raise _no_such_role(role_id.rpartition("/")[2])
@@ -143,18 +155,23 @@ class Authorization:
             name=name,
             scope=scope,
             role=role,
-            principal_id=str(properties.get("principalId", "")).lower(),
-            principal_type=properties.get("principalType") or "ServicePrincipal",
-            lifetime=Lifetime(self._state.now(), sort="grant"),
-            description=properties.get("description"),
+            principal_id=(text_in(properties, "principalId") or "").lower(),
+            principal_type=text_in(properties, "principalType") or "ServicePrincipal",
+            lifetime=Lifetime(now, sort="grant", subject=f"{role.name} at {scope}"),
+            updated=now,
+            description=text_in(properties, "description"),
+            condition=text_in(properties, "condition"),
+            condition_version=text_in(properties, "conditionVersion"),
             created_by=caller.object_id,
+            updated_by=caller.object_id,
         )
 
     def _require_principal(self, wanted: RoleAssignment) -> None:
+        kind = self._state.others.get(wanted.principal_id, "ServicePrincipal")
         principal = next(
             (one for one in self._state.service_principals if one.id == wanted.principal_id), None
         )
-        if (
+        if wanted.principal_id not in self._state.others and (
             principal is None
             or not principal.lifetime.exists
             or not self._state.replicas.seen(principal.lifetime)
@@ -168,11 +185,11 @@ class Authorization:
                 "delay. In this case, set the role assignment principalType property to a value, such as "
                 "ServicePrincipal, User, or Group.  See https://aka.ms/docs-principaltype",
             )
-        if wanted.principal_type != "ServicePrincipal":
+        if wanted.principal_type != kind:
             raise ApiError(
                 400,
                 "UnmatchedPrincipalType",
-                f"The PrincipalId '{wanted.principal_id.replace('-', '')}' has type 'ServicePrincipal' , which is "
+                f"The PrincipalId '{wanted.principal_id.replace('-', '')}' has type '{kind}' , which is "
                 f"different from specified PrinciaplType '{wanted.principal_type}'.",
             )
 
@@ -185,12 +202,13 @@ class Authorization:
         found.lifetime.removed = self._state.now()
         return web.json_response(_assignment_json(found))
 
-    def _find(self, scope: str, name: str) -> RoleAssignment | None:
+    def _find(self, scope: str, name: str, *, reads: bool = False) -> RoleAssignment | None:
+        there = self._state.replicas.shown if reads else attrgetter("exists")
         return next(
             (
                 one
                 for one in self._state.role_assignments
-                if one.name == name.lower() and one.scope.lower() == scope.lower() and one.lifetime.exists
+                if one.name == name.lower() and one.scope.lower() == scope.lower() and there(one.lifetime)
             ),
             None,
         )
@@ -245,6 +263,10 @@ def _definition_json(role: Role, scope: str) -> dict[str, Any]:
             "description": role.description,
             "assignableScopes": ["/"],
             "permissions": [_permissions_json(role.permissions)],
+            "createdOn": ticks(_ROLES_SINCE),
+            "updatedOn": ticks(_ROLES_SINCE),
+            "createdBy": None,
+            "updatedBy": None,
         },
     }
 
@@ -254,7 +276,6 @@ def _definition_view(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _assignment_json(assignment: RoleAssignment) -> dict[str, Any]:
-    created = assignment.lifetime.created.isoformat().replace("+00:00", "Z")
     return {
         "id": f"{assignment.scope}/providers/{_ASSIGNMENT}/{assignment.name}",
         "name": assignment.name,
@@ -264,12 +285,12 @@ def _assignment_json(assignment: RoleAssignment) -> dict[str, Any]:
             "principalId": assignment.principal_id,
             "principalType": assignment.principal_type,
             "scope": assignment.scope,
-            "condition": None,
-            "conditionVersion": None,
-            "createdOn": created,
-            "updatedOn": created,
+            "condition": assignment.condition,
+            "conditionVersion": assignment.condition_version,
+            "createdOn": ticks(assignment.lifetime.created),
+            "updatedOn": ticks(assignment.updated),
             "createdBy": assignment.created_by,
-            "updatedBy": assignment.created_by,
+            "updatedBy": assignment.updated_by,
             "delegatedManagedIdentityResourceId": None,
             "description": assignment.description,
         },

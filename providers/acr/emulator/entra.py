@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from bootstrap.sandbox.calls import CallGate, RestApi
-from providers.acr.emulator.answers import ApiError, answering, entra_error
+from providers.acr.emulator.answers import ApiError, answering, entra_error, form_fields
 from providers.acr.emulator.state import Application, AzureState
 from providers.acr.emulator.tokens import TokenError, Tokens
 
@@ -30,6 +30,11 @@ class Audiences:
 
     arm: frozenset[str]
     graph: frozenset[str]
+    registries: frozenset[str] = frozenset({"https://containerregistry.azure.net"})
+    """What `az acr login` asks for."""
+
+    def __contains__(self, resource: str) -> bool:
+        return resource.rstrip("/") in self.arm | self.graph | self.registries
 
 
 class EntraId:
@@ -105,7 +110,7 @@ class EntraId:
 
     async def _token(self, request: web.Request) -> web.Response:
         tenant = self._known_tenant(request)
-        form = {name: str(value) for name, value in (await request.post()).items()}
+        form = await form_fields(request)
         if form.get("grant_type") != "client_credentials":
             raise ApiError(
                 400,
@@ -121,6 +126,12 @@ class EntraId:
                 "unauthorized_client",
                 f"AADSTS7000229: The client application {application.app_id} is missing service principal in the "
                 f"tenant {tenant}. See instructions here: https://go.microsoft.com/fwlink/?linkid=2225119",
+            )
+        if not principal.enabled:
+            raise ApiError(
+                401,
+                "unauthorized_client",
+                f"AADSTS7000112: Application '{application.app_id}'({application.display_name}) is disabled.",
             )
         resource = self._resource(form.get("scope", ""))
         claims: dict[str, object] = {
@@ -222,7 +233,7 @@ class EntraId:
                 "have a scope value with /.default suffixed to the resource identifier (application ID URI).",
             )
         resource = scope.removesuffix("/.default")
-        if resource.rstrip("/") not in self.audiences.arm | self.audiences.graph:
+        if resource not in self.audiences:
             raise ApiError(
                 400,
                 "invalid_resource",

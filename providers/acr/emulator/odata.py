@@ -7,7 +7,7 @@ Comparisons (`eq`, `ne`, `ge`, `gt`, `le`, `lt`, `in`), `and`, `or`, `not`, `sta
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,10 @@ _TEXT_FUNCTIONS: Mapping[str, Callable[[str, str], bool]] = {
     "endswith": str.endswith,
     "contains": lambda text, part: part in text,
 }
+_DEEPEST = 100
+"""How many parentheses and `not`s may stand in each other."""
+_LONGEST = 500
+"""How many words and marks a filter may have."""
 _WORDS: Mapping[str, Any] = {"true": True, "false": False, "null": None}
 
 
@@ -71,6 +75,20 @@ def _value(item: Item, path: str) -> Any:
     return _fold(value)
 
 
+def _elements(item: Item, path: str) -> Iterable[Any]:
+    found = _value(item, path)
+    if found is not None and not isinstance(found, list | tuple):
+        raise FilterError(f"'{path}' is not a collection.")
+    return found or ()
+
+
+def _compared(compare: Callable[[Any, Any], bool], value: Any, wanted: Any) -> bool:
+    try:
+        return compare(value, wanted)
+    except TypeError:
+        raise FilterError("A binary operator with incompatible types was detected.") from None
+
+
 class _Parser:
     """Recursive descent over the tokens; each method returns the predicate of what it has read."""
 
@@ -79,6 +97,7 @@ class _Parser:
         self._tokens: list[str] = []
         self._next = 0
         self.advanced = False
+        self._depth = 0
         position = 0
         while position < len(text.rstrip()):
             match = _TOKEN.match(text, position)
@@ -86,6 +105,8 @@ class _Parser:
                 raise FilterError(f"Syntax error at position {position} in '{text}'.")
             self._tokens.append(match[0].strip())
             position = match.end()
+        if len(self._tokens) > _LONGEST:
+            raise FilterError("It has too many parts.")
 
     def whole(self) -> Predicate:
         predicate = self._either()
@@ -118,6 +139,14 @@ class _Parser:
         return left
 
     def _one(self) -> Predicate:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise FilterError("It is nested too deeply.")
+        predicate = self._inner()
+        self._depth -= 1
+        return predicate
+
+    def _inner(self) -> Predicate:
         if self._peek().lower() == "not":
             self._take()
             self.advanced = True
@@ -150,7 +179,7 @@ class _Parser:
         variable = self._take()
         self._take(":")
         inner = self._either()
-        return lambda item: any(inner({**item, variable: element}) for element in _value(item, path) or ())
+        return lambda item: any(inner({**item, variable: element}) for element in _elements(item, path))
 
     def _text_function(self, name: str) -> Predicate:
         path = self._take()
@@ -176,7 +205,7 @@ class _Parser:
         if operator == "ne":
             self.advanced = True
         wanted, compare = _fold(self._literal()), _ORDER[operator]
-        return lambda item: compare(_value(item, path), wanted)
+        return lambda item: _compared(compare, _value(item, path), wanted)
 
     def _literal(self) -> Any:
         token = self._take()
@@ -184,7 +213,7 @@ class _Parser:
             return token[1:-1].replace("''", "'")
         if token in _WORDS:
             return _WORDS[token]
-        return int(token) if token.isdigit() else token
+        return int(token) if re.fullmatch(r"[0-9]{1,18}", token) else token
 
 
 def _any_of(left: Predicate, right: Predicate) -> Predicate:

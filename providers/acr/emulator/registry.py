@@ -1,6 +1,8 @@
 """The data plane of one container registry: the challenge, the token service, and the images.
 
-Sources: Azure/acr "Token-BasicAuth" (challenge, token call), "Azure Container Registry roles" (who pulls in which mode),
+Sources: Azure/acr "Token-BasicAuth" (challenge, token call) and "AAD-OAuth" (a token of Entra ID's is exchanged for a
+refresh token, which is also the password of the user 00000000-…; recorded runs of `az acr`), "Azure Container Registry
+roles" (who pulls in which mode),
 "Troubleshoot registry login" and "Configure rules to access a registry behind a firewall" (how it refuses).
 """
 
@@ -18,13 +20,18 @@ from aiohttp import web
 
 from bootstrap.sandbox.calls import CallGate, Handler, RestApi
 from bootstrap.sandbox.images import ImageStore
-from providers.acr.emulator.answers import ApiError, answering, registry_error_form
+from providers.acr.emulator.answers import ApiError, answering, form_fields, registry_error_form
+from providers.acr.emulator.entra import EntraId
 from providers.acr.emulator.roles import CONTENT_READ, CONTENT_WRITE, PULL_ACTION, PUSH_ACTION
 from providers.acr.emulator.scoped_tokens import allowed_by
-from providers.acr.emulator.state import AzureState, Registry, Token
+from providers.acr.emulator.state import AzureState, Registry, ServicePrincipal, Token
 from providers.acr.emulator.tokens import TokenError, Tokens
 
 _TOKEN_LIFETIME = 75 * 60
+_REFRESH_TOKEN_LIFETIME = 3 * 60 * 60
+_ISSUER = "Azure Container Registry"
+_WITH_REFRESH_TOKEN = "00000000-0000-0000-0000-000000000000"
+"""The user name with which a refresh token is the password."""
 _REFUSED = "authentication required, visit https://aka.ms/acr/authorization for more information."
 
 
@@ -34,15 +41,23 @@ class _Puller:
 
     name: str
     allowed: Callable[[str], set[str]]
+    lists: bool = False
 
 
 class RegistryService:
     """One registry on a port of its own."""
 
     def __init__(
-        self, registry: Registry, state: AzureState, tokens: Tokens, images: ImageStore, gate: CallGate
+        self,
+        registry: Registry,
+        state: AzureState,
+        entra: EntraId,
+        tokens: Tokens,
+        images: ImageStore,
+        gate: CallGate,
     ) -> None:
         self._registry = registry
+        self._entra = entra
         self._state = state
         self._tokens = tokens
         self._images = images
@@ -56,6 +71,8 @@ class RegistryService:
         route("GET", "/v2/", "Ping", self._ping)
         route("GET", "/oauth2/token", "GetToken", self._token_by_basic)
         route("POST", "/oauth2/token", "GetToken", self._token_by_form)
+        route("POST", "/oauth2/exchange", "ExchangeToken", self._exchange)
+        route("GET", "/v2/_catalog", "ListRepositories", self._catalog)
         route("GET", "/v2/{name:.+}/tags/list", "ListTags", self._tags)
         for verb in ("GET", "HEAD"):
             route(verb, "/v2/{name:.+}/manifests/{reference}", "GetManifest", self._manifest)
@@ -94,36 +111,91 @@ class RegistryService:
         if not header:
             return self._issue(self._anybody(), scopes, request.query.get("service"))
         try:
-            user, _, password = (
-                base64.b64decode(header.removeprefix("Basic "), validate=True).decode().partition(":")
-            )
+            scheme, _, given = header.partition(" ")
+            user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
+            if scheme.lower() != "basic":
+                raise _refused()
         except (binascii.Error, UnicodeDecodeError):
             raise _refused() from None
         return self._issue(self._puller(user, password), scopes, request.query.get("service"))
 
     async def _token_by_form(self, request: web.Request) -> web.Response:
-        form = {name: str(value) for name, value in (await request.post()).items()}
-        if form.get("grant_type") != "password":
-            raise ApiError(400, "UNSUPPORTED", f"grant type '{form.get('grant_type', '')}' is not supported")
-        puller = self._puller(form.get("username", ""), form.get("password", ""))
+        form = await form_fields(request)
+        match form.get("grant_type"):
+            case "password":
+                puller = self._puller(form.get("username", ""), form.get("password", ""))
+            case "refresh_token":
+                puller = self._by_refresh_token(form.get("refresh_token", ""))
+            case other:
+                raise ApiError(400, "UNSUPPORTED", f"grant type '{other or ''}' is not supported")
         return self._issue(puller, form.get("scope", "").split(), form.get("service"))
 
+    async def _exchange(self, request: web.Request) -> web.Response:
+        """A refresh token of the registry's for an access token of Entra ID's."""
+        form = await form_fields(request)
+        if form.get("grant_type") != "access_token":
+            raise ApiError(400, "UNSUPPORTED", f"grant type '{form.get('grant_type', '')}' is not supported")
+        if not form.get("service"):
+            raise _service_required()
+        try:
+            claims = self._tokens.read(form.get("access_token", ""))
+        except TokenError:
+            raise _refused() from None
+        audiences = self._entra.audiences
+        taken = audiences.registries | (audiences.arm if self._registry.arm_audience else frozenset())
+        if str(claims.get("aud", "")).rstrip("/") not in taken:
+            raise _refused()
+        principal = self._principal(str(claims.get("appid", "")))
+        refresh = {
+            "iss": _ISSUER,
+            "aud": self._registry.login_server,
+            "sub": principal.id,
+            "appid": principal.app_id,
+            "grant_type": "refresh_token",
+        }
+        return web.json_response(
+            {"refresh_token": self._tokens.sign(refresh, lifetime=_REFRESH_TOKEN_LIFETIME)}
+        )
+
+    def _by_refresh_token(self, token: str) -> _Puller:
+        try:
+            claims = self._tokens.read(token)
+        except TokenError:
+            raise _refused() from None
+        ours = (claims.get("aud"), claims.get("grant_type")) == (
+            self._registry.login_server,
+            "refresh_token",
+        )
+        if not ours:
+            raise _refused()
+        return self._of(self._principal(str(claims.get("appid", ""))))
+
     def _puller(self, user: str, password: str) -> _Puller:
-        """Whom user name and password prove: a service principal, or a token of this registry."""
+        """Whom user name and password prove: a service principal, a token of this registry, or a refresh token."""
+        if user == _WITH_REFRESH_TOKEN:
+            return self._by_refresh_token(password)
         token = self._registry.tokens.get(user.lower())
         if token is not None:
             if token.status == "disabled" or not self._proves(token, password):
                 raise _refused()
             return _Puller(token.name, lambda repository: allowed_by(self._registry, token, repository))
         application = self._state.application_by_app_id(user)
-        principal = self._state.principal_by_app_id(user)
-        if application is None or principal is None or self._state.secret_problem(application, password):
+        if application is None or self._state.secret_problem(application, password):
             raise _refused()
+        return self._of(self._principal(application.app_id))
+
+    def _principal(self, app_id: str) -> ServicePrincipal:
+        principal = self._state.principal_by_app_id(app_id)
+        if principal is None or not principal.enabled:
+            raise _refused()
+        return principal
+
+    def _of(self, principal: ServicePrincipal) -> _Puller:
         allowed = self._allowed(principal.id)
         # An identity without any right here is told what a wrong password is told.
         if not allowed:
             raise _refused()
-        return _Puller(principal.id, lambda _repository: allowed)
+        return _Puller(principal.id, lambda _repository: allowed, lists=not self._registry.abac)
 
     def _proves(self, token: Token, password: str) -> bool:
         for one in token.passwords.values():
@@ -139,16 +211,18 @@ class RegistryService:
 
     def _issue(self, puller: _Puller, scopes: Iterable[str], service: str | None) -> web.Response:
         if not service:
-            raise ApiError(400, "BAD_REQUEST", "service is a required parameter")
+            raise _service_required()
         access = []
         for scope in scopes:
             kind, _, rest = scope.partition(":")
             name, _, actions = rest.rpartition(":")
-            if kind == "repository":
+            if rest == "catalog:*":
+                access.append({"type": kind, "name": "catalog", "actions": ["*"] if puller.lists else []})
+            elif kind == "repository":
                 granted = [one for one in actions.split(",") if one in puller.allowed(name)]
                 access.append({"type": kind, "name": name, "actions": granted})
         claims = {
-            "iss": "Azure Container Registry",
+            "iss": _ISSUER,
             "aud": self._registry.login_server,
             "sub": puller.name,
             "access": access,
@@ -168,6 +242,14 @@ class RegistryService:
     async def _ping(self, request: web.Request) -> web.Response:
         self._claims(request, "")
         return web.json_response({}, headers={"Docker-Distribution-Api-Version": "registry/2.0"})
+
+    async def _catalog(self, request: web.Request) -> web.Response:
+        access = self._claims(request, "").get("access", [])
+        if not isinstance(access, list) or not any(
+            one["name"] == "catalog" and "*" in one["actions"] for one in access
+        ):
+            raise self._challenge(request, "", "insufficient_scope")
+        return web.json_response({"repositories": await self._images.below(self._registry.login_server)})
 
     async def _tags(self, request: web.Request) -> web.Response:
         name = self._pullable(request)
@@ -214,7 +296,7 @@ class RegistryService:
             claims = self._tokens.read(token)
         except TokenError:
             raise self._challenge(request, name, "invalid_token") from None
-        if claims.get("aud") != self._registry.login_server:
+        if claims.get("aud") != self._registry.login_server or "access" not in claims:
             raise self._challenge(request, name, "invalid_token")
         return claims
 
@@ -230,6 +312,10 @@ class RegistryService:
         return ApiError(
             401, "UNAUTHORIZED", _REFUSED, details=details, headers={"WWW-Authenticate": challenge}
         )
+
+
+def _service_required() -> ApiError:
+    return ApiError(400, "BAD_REQUEST", "service is a required parameter")
 
 
 def _refused() -> ApiError:

@@ -8,10 +8,11 @@ from aiohttp import web
 
 from providers.acr.emulator.answers import ApiError
 from providers.acr.emulator.arm_api import ArmApi, any_case, not_found
+from providers.acr.emulator.dates import with_decimals
+from providers.acr.emulator.registry_json import REGISTRY_TYPE, registry_json, sku
 from providers.acr.emulator.state import Registry, Subscription
 from providers.acr.emulator.tokens import Caller
 
-REGISTRY_TYPE = "Microsoft.ContainerRegistry/registries"
 _SUBSCRIPTION = any_case("subscriptions") + "/{subscription}"
 _GROUP = _SUBSCRIPTION + any_case("resourceGroups") + "/{group}"
 _REGISTRIES = any_case("providers", "Microsoft.ContainerRegistry", "registries")
@@ -76,9 +77,8 @@ class ResourceManager:
             for one in self._state.role_assignments
             if one.principal_id == caller.object_id and self._state.replicas.seen(one.lifetime)
         }
-        return self._arm.page(
-            request, [self._subscription_json(one) for one in self._state.subscriptions if one.id in seen]
-        )
+        shown = [self._subscription_json(one) for one in self._state.subscriptions if one.id in seen]
+        return self._arm.page(request, shown, count={"type": "Total", "value": len(shown)})
 
     async def _subscription(self, request: web.Request, caller: Caller) -> web.Response:
         subscription = self._known(request)
@@ -104,13 +104,20 @@ class ResourceManager:
     async def _resources(self, request: web.Request, caller: Caller) -> web.Response:
         subscription = self._known(request)
         readable = self._readable(caller, subscription, "Microsoft.Resources/subscriptions/resources/read")
+
+        def who(one: Registry) -> dict[str, Any]:
+            new = request.query["api-version"] >= "2021"
+            return {"systemData": self._arm.system_data(one.created, form=with_decimals)} if new else {}
+
         items = [
             {
                 "id": one.id,
                 "name": one.name,
                 "type": REGISTRY_TYPE,
                 "location": one.location,
-                "sku": _sku(one),
+                "tags": one.tags,
+                "sku": sku(one),
+                **who(one),
             }
             for one in readable
         ]
@@ -157,7 +164,8 @@ class ResourceManager:
         readable = self._readable(caller, subscription, f"{REGISTRY_TYPE}/read")
         group = request.match_info.get("group")
         inside = [one for one in readable if group is None or one.resource_group.lower() == group.lower()]
-        return self._arm.page(request, [registry_json(one) for one in inside])
+        version = request.query["api-version"]
+        return self._arm.page(request, [registry_json(self._arm, one, version) for one in inside])
 
     def _readable(self, caller: Caller, subscription: Subscription, action: str) -> list[Registry]:
         """What a list shows: all of it by a role in the subscription, else what roles further down let through."""
@@ -178,7 +186,7 @@ class ResourceManager:
         self._arm.require(caller, f"{REGISTRY_TYPE}/read", scope)
         for registry in self._state.registries:
             if registry.id.lower() == scope.lower():
-                return web.json_response(registry_json(registry))
+                return web.json_response(registry_json(self._arm, registry, request.query["api-version"]))
         raise not_found(f"{REGISTRY_TYPE}/{name}", group)
 
     def _known(self, request: web.Request) -> Subscription:
@@ -189,58 +197,6 @@ class ResourceManager:
                 404, "SubscriptionNotFound", f"The subscription '{subscription_id}' could not be found."
             )
         return subscription
-
-
-def registry_json(registry: Registry) -> dict[str, Any]:
-    """A registry as API version 2025-11-01 shows it."""
-    rules = [{"action": "Allow", "value": address} for address in registry.allowed_addresses]
-    host = registry.login_server
-    return {
-        "id": registry.id,
-        "name": registry.name,
-        "type": REGISTRY_TYPE,
-        "location": registry.location,
-        "tags": {},
-        "sku": _sku(registry),
-        "properties": {
-            "loginServer": host,
-            "creationDate": registry.created.isoformat().replace("+00:00", "Z"),
-            "provisioningState": "Succeeded",
-            "adminUserEnabled": registry.admin_user_enabled,
-            "anonymousPullEnabled": registry.anonymous_pull,
-            "roleAssignmentMode": "AbacRepositoryPermissions"
-            if registry.abac
-            else "LegacyRegistryPermissions",
-            "publicNetworkAccess": "Enabled" if registry.public_network_access else "Disabled",
-            "networkRuleSet": {
-                "defaultAction": "Deny" if registry.firewall_denies else "Allow",
-                "ipRules": rules,
-            },
-            "networkRuleBypassOptions": "AzureServices",
-            "networkRuleBypassAllowedForTasks": False,
-            "dataEndpointEnabled": registry.data_endpoint,
-            "dataEndpointHostNames": (
-                [host.replace(".azurecr.io", f".{registry.location}.data.azurecr.io")]
-                if registry.data_endpoint
-                else []
-            ),
-            "privateEndpointConnections": [],
-            "encryption": {"status": "disabled"},
-            "zoneRedundancy": "Disabled",
-            "policies": {
-                "quarantinePolicy": {"status": "disabled"},
-                "trustPolicy": {"type": "Notary", "status": "disabled"},
-                "retentionPolicy": {"days": 7, "status": "disabled"},
-                "exportPolicy": {"status": "enabled"},
-                "azureADAuthenticationAsArmPolicy": {"status": "enabled"},
-                "softDeletePolicy": {"retentionDays": 7, "status": "disabled"},
-            },
-        },
-    }
-
-
-def _sku(registry: Registry) -> dict[str, str]:
-    return {"name": registry.sku, "tier": registry.sku}
 
 
 def _resource_view(item: dict[str, Any]) -> dict[str, Any]:

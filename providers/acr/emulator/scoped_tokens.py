@@ -1,22 +1,25 @@
 """The tokens of a registry, their scope maps and passwords: the part of Resource Manager that needs no directory.
 
-Sources: the REST specification of Microsoft.ContainerRegistry 2025-11-01 (statuses and headers of the operations that
-go on after the answer), `az acr token` (how a password is removed), "Non-Microsoft Entra token-based repository
-permissions". That a token which is still being made answers 409 TokenNotActive is a public report from the live service.
+Sources: recorded runs of `az acr scope-map`, `az acr token` and `az acr connected-registry` (statuses, keys, forms of
+dates: a scope map is there at once, a token and an update are not), `az acr token` (how a password is removed),
+"Non-Microsoft Entra token-based repository permissions". That a token which is still being made answers 409
+TokenNotActive is a public report from the live service.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-import uuid
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from aiohttp import web
 
-from providers.acr.emulator.answers import ApiError, json_object
+from providers.acr.emulator.answers import ApiError, json_object, moment_in, object_in, text_in, texts_in
 from providers.acr.emulator.arm_api import ArmApi, any_case, not_found
-from providers.acr.emulator.resource_manager import REGISTRY_TYPE
+from providers.acr.emulator.dates import with_offset
+from providers.acr.emulator.operations import Operations
+from providers.acr.emulator.registry_json import REGISTRY_TYPE
 from providers.acr.emulator.state import Registry, ScopeMap, Token, TokenPassword
 from providers.acr.emulator.tokens import Caller
 
@@ -36,6 +39,17 @@ _ACTION = re.compile(
     r"|gateway/.+/(config|message)/(read|write))"
 )
 SLOTS = ("password1", "password2")
+_Thing = TypeVar("_Thing", ScopeMap, Token)
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """What a PUT or PATCH of a token is to change; None is "as it was"."""
+
+    scope_map: str | None
+    status: str | None
+    staying: frozenset[str] | None
+    """The slots whose passwords stay."""
 
 
 class ScopedTokens:
@@ -44,7 +58,7 @@ class ScopedTokens:
     def __init__(self, arm: ArmApi) -> None:
         self._arm = arm
         self._state = arm.state
-        self._operations: dict[str, Any] = {}
+        self._operations = Operations(arm)
         maps, tokens = _REGISTRY + any_case("scopeMaps"), _REGISTRY + any_case("tokens")
         arm.route("GET", maps, "ListScopeMaps", self._list_maps)
         arm.route("GET", maps + "/{name}", "GetScopeMap", self._get_map)
@@ -56,11 +70,6 @@ class ScopedTokens:
         arm.route("PUT", tokens + "/{name}", "PutToken", self._put_token)
         arm.route("PATCH", tokens + "/{name}", "UpdateToken", self._patch_token)
         arm.route("DELETE", tokens + "/{name}", "DeleteToken", self._delete_token)
-        for kind in (maps, tokens):
-            status = kind + "/{name}" + any_case("operationStatuses") + "/{operation}"
-            arm.route("GET", status, "GetOperationStatus", self._status)
-        results = _REGISTRY + any_case("operationResults") + "/{operation}"
-        arm.route("GET", results, "GetOperationResult", self._result)
         generate = _REGISTRY + any_case("generateCredentials")
         arm.route("POST", generate, "GenerateCredentials", self._generate)
 
@@ -68,34 +77,41 @@ class ScopedTokens:
 
     async def _list_maps(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "scopeMaps/read")
-        return self._arm.page(request, [_map_json(registry, one) for one in registry.scope_maps.values()])
+        return self._arm.page(
+            request, [self._map_json(registry, one) for one in self._shown(registry, ScopeMap)]
+        )
 
     async def _get_map(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "scopeMaps/read")
-        return web.json_response(_map_json(registry, self._map(request, registry)))
+        return web.json_response(self._map_json(registry, self._read(request, registry, ScopeMap)))
 
     async def _put_map(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "scopeMaps/write")
         name = _named(request)
-        properties = (await json_object(request)).get("properties") or {}
+        properties = object_in(await json_object(request), "properties")
         there = registry.scope_maps.get(name.lower())
+        now = self._state.now()
         made = ScopeMap(
             there.name if there else name,
-            _actions(properties.get("actions")),
-            properties.get("description"),
-            there.created if there else self._state.now(),
+            _actions(properties),
+            text_in(properties, "description"),
+            there.created if there else now,
+            modified=now,
         )
         registry.scope_maps[name.lower()] = made
-        return self._going_on(registry, "scopeMaps", made.name, _map_json(registry, made), None)
+        return web.json_response(self._map_json(registry, made))
 
     async def _patch_map(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "scopeMaps/write")
         found = self._map(request, registry)
-        properties = (await json_object(request)).get("properties") or {}
+        properties = object_in(await json_object(request), "properties")
         if properties.get("actions") is not None:
-            found.actions = _actions(properties["actions"])
-        found.description = properties.get("description", found.description)
-        return self._going_on(registry, "scopeMaps", found.name, _map_json(registry, found), None)
+            found.actions = _actions(properties)
+        if "description" in properties:
+            found.description = text_in(properties, "description")
+        found.modified = self._state.now()
+        body = self._map_json(registry, found)
+        return self._operations.going_on(request, body["id"], body, "Updating")
 
     async def _delete_map(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "scopeMaps/delete")
@@ -106,29 +122,35 @@ class ScopedTokens:
                 "ScopeMapInUse",
                 f"The scope map '{name}' is associated with tokens and cannot be deleted.",
             )
-        return self._deleted(registry, registry.scope_maps.pop(name, None) is not None)
+        gone = registry.scope_maps.pop(name, None)
+        if gone is None:
+            return web.Response(status=204)
+        registry.deleted.append((gone, self._state.now()))
+        return self._operations.accepted(request, registry, "Deleting")
 
     def _map(self, request: web.Request, registry: Registry) -> ScopeMap:
         found = registry.scope_maps.get(request.match_info["name"].lower())
         if found is None:
-            raise not_found(f"{REGISTRY_TYPE}/{registry.name}/scopeMaps/{request.match_info['name']}", registry.resource_group)  # fmt: skip
+            raise _not_found_in_registry(request.match_info["name"])
         return found
 
     # -- tokens --------------------------------------------------------------------------------------------------
 
     async def _list_tokens(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "tokens/read")
-        return self._arm.page(request, [_token_json(registry, one) for one in registry.tokens.values()])
+        return self._arm.page(
+            request, [self._token_json(registry, one) for one in self._shown(registry, Token)]
+        )
 
     async def _get_token(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "tokens/read")
-        return web.json_response(_token_json(registry, self._token(request, registry)))
+        return web.json_response(self._token_json(registry, self._read(request, registry, Token)))
 
     async def _put_token(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "tokens/write")
         name = _named(request)
-        properties = (await json_object(request)).get("properties") or {}
-        status = properties.get("status") or "enabled"
+        properties = object_in(await json_object(request), "properties")
+        status = text_in(properties, "status") or "enabled"
         if self._state.tokens_forbidden and status != "disabled":
             raise ApiError(
                 403,
@@ -136,56 +158,75 @@ class ScopedTokens:
                 f"Resource '{name}' was disallowed by policy. Policy identifiers: 'Container registries should have "
                 "repository scoped access token disabled.'.",
             )
+        changes = self._changes(registry, properties)
         token = registry.tokens.get(name.lower())
+        doing = "Updating"
         if token is None:
-            token = self._state.add_token(registry, name, "")
-        self._change(registry, token, properties)
-        return self._going_on(registry, "tokens", token.name, _token_json(registry, token), token)
+            token, doing = self._state.add_token(registry, name, ""), "Creating"
+        return self._changed(request, registry, token, changes, doing)
 
     async def _patch_token(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "tokens/write")
         token = self._token(request, registry)
-        self._change(registry, token, (await json_object(request)).get("properties") or {})
-        return self._going_on(registry, "tokens", token.name, _token_json(registry, token), token)
+        changes = self._changes(registry, object_in(await json_object(request), "properties"))
+        return self._changed(request, registry, token, changes, "Updating")
 
-    def _change(self, registry: Registry, token: Token, properties: dict[str, Any]) -> None:
-        if properties.get("scopeMapId"):
-            name = str(properties["scopeMapId"]).rpartition("/")[2]
-            if name.lower() not in registry.scope_maps:
-                raise ApiError(400, "ScopeMapNotFound", f"The scope map '{name}' does not exist.")
-            token.scope_map = registry.scope_maps[name.lower()].name
-        token.status = properties.get("status") or token.status
-        credentials = properties.get("credentials")
-        if credentials and credentials.get("passwords") is not None:
+    def _changed(
+        self, request: web.Request, registry: Registry, token: Token, changes: _Changes, doing: str
+    ) -> web.Response:
+        token.scope_map = changes.scope_map or token.scope_map
+        token.status = changes.status or token.status
+        if changes.staying is not None:
             # Those that are not named are removed; none is made.
-            staying = {one.get("name") for one in credentials["passwords"]}
-            token.passwords = {slot: one for slot, one in token.passwords.items() if slot in staying}
+            for slot in token.passwords.keys() - changes.staying:
+                removed = token.passwords.pop(slot)
+                removed.lifetime.removed = self._state.now()
+                token.removed_passwords.append(removed)
+        token.modified = self._state.now()
+        body = self._token_json(registry, token)
+        return self._operations.going_on(request, body["id"], body, doing, token)
+
+    def _changes(self, registry: Registry, properties: dict[str, Any]) -> _Changes:
+        name = (text_in(properties, "scopeMapId") or "").rpartition("/")[2]
+        if name and name.lower() not in registry.scope_maps:
+            raise ApiError(400, "ScopeMapNotFound", f"The scope map '{name}' does not exist.")
+        scope_map = registry.scope_maps[name.lower()].name if name else None
+        passwords = object_in(properties, "credentials").get("passwords")
+        if passwords is None:
+            return _Changes(scope_map, text_in(properties, "status"), None)
+        if not isinstance(passwords, list) or not all(isinstance(one, dict) for one in passwords):
+            raise ApiError(400, "InvalidRequestContent", "The passwords must be a list of objects.")
+        staying = frozenset(text_in(one, "name") or "" for one in passwords)
+        return _Changes(scope_map, text_in(properties, "status"), staying)
 
     async def _delete_token(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "tokens/delete")
-        return self._deleted(
-            registry, registry.tokens.pop(request.match_info["name"].lower(), None) is not None
-        )
+        gone = registry.tokens.pop(request.match_info["name"].lower(), None)
+        if gone is None:
+            return web.Response(status=204)
+        registry.deleted.append((gone, self._state.now()))
+        return self._operations.accepted(request, registry, "Deleting")
 
     def _token(self, request: web.Request, registry: Registry) -> Token:
         found = registry.tokens.get(request.match_info["name"].lower())
         if found is None:
-            raise not_found(f"{REGISTRY_TYPE}/{registry.name}/tokens/{request.match_info['name']}", registry.resource_group)  # fmt: skip
+            raise _not_found_in_registry(request.match_info["name"])
         return found
 
     async def _generate(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "generateCredentials/action")
         body = await json_object(request)
-        prefix, _, name = str(body.get("tokenId", "")).rpartition("/")
+        prefix, _, name = (text_in(body, "tokenId") or "").rpartition("/")
         token = registry.tokens.get(name.lower())
         if token is None or prefix.lower() != f"{registry.id}/tokens".lower():
-            raise not_found(f"{REGISTRY_TYPE}/{registry.name}/tokens/{name}", registry.resource_group)
-        if not (token.awaited or self._state.now() - token.created >= _MAKING):
+            raise _not_found_in_registry(name)
+        if self._doing(token) == "Creating":
             raise ApiError(409, "TokenNotActive", f"The token '{name}' is not active.")
-        chosen = (body["name"],) if body.get("name") else SLOTS
+        slot_wanted = text_in(body, "name")
+        chosen = (slot_wanted,) if slot_wanted else SLOTS
         if not set(chosen) <= set(SLOTS):
             raise ApiError(400, "InvalidPasswordName", f"The password name '{chosen[0]}' is invalid.")
-        expiry = dt.datetime.fromisoformat(body["expiry"]) if body.get("expiry") else None
+        expiry = moment_in(body, "expiry")
         if expiry is not None and expiry <= self._state.now():
             raise ApiError(400, "InvalidExpiry", "The expiry must be in the future.")
         for slot in chosen:
@@ -194,47 +235,13 @@ class ScopedTokens:
             "username": token.name,
             # Of those that were not generated, no text is shown.
             "passwords": [
-                {**_password_json(one), "value": one.text if slot in chosen else None}
+                {**_password_json(one), **({"value": one.text} if slot in chosen else {})}
                 for slot, one in sorted(token.passwords.items())
             ],
         }
         if self._state.credentials_take_a_poll:
-            return self._later(registry, answer)
+            return self._operations.accepted(request, registry, "Creating", answer)
         return web.json_response(answer)
-
-    # -- what goes on after the answer ---------------------------------------------------------------------------
-
-    def _going_on(
-        self, registry: Registry, kind: str, name: str, body: dict[str, Any], token: Token | None
-    ) -> web.Response:
-        """201 and `Creating`, with the address at which it becomes `Succeeded`."""
-        operation = str(uuid.uuid4())
-        self._operations[operation] = token
-        body["properties"]["provisioningState"] = "Creating"
-        at = f"{self._arm.address}{registry.id}/{kind}/{name}/operationStatuses/{operation}?api-version=2025-11-01"
-        return web.json_response(body, status=201, headers={"Azure-AsyncOperation": at, "Retry-After": "1"})
-
-    def _deleted(self, registry: Registry, there: bool) -> web.Response:
-        return self._later(registry, None) if there else web.Response(status=204)
-
-    def _later(self, registry: Registry, answer: Any) -> web.Response:
-        """202, with the address at which the answer will be."""
-        operation = str(uuid.uuid4())
-        self._operations[operation] = answer
-        at = f"{self._arm.address}{registry.id}/operationResults/{operation}?api-version=2025-11-01"
-        return web.Response(status=202, headers={"Location": at, "Retry-After": "1"})
-
-    async def _status(self, request: web.Request, caller: Caller) -> web.Response:
-        kind = "scopeMaps" if "/scopemaps/" in request.path.lower() else "tokens"
-        self._registry(request, caller, f"{kind}/operationStatuses/read")
-        token = self._operations.get(request.match_info["operation"])
-        if isinstance(token, Token):
-            token.awaited = True
-        return web.json_response({"status": "Succeeded"})
-
-    async def _result(self, request: web.Request, _caller: Caller) -> web.Response:
-        answer = self._operations.pop(request.match_info["operation"], None)
-        return web.Response(status=200) if answer is None else web.json_response(answer)
 
     def _registry(self, request: web.Request, caller: Caller, action: str) -> Registry:
         info = request.match_info
@@ -244,6 +251,79 @@ class ScopedTokens:
             if one.id.lower() == scope.lower():
                 return one
         raise not_found(f"{REGISTRY_TYPE}/{info['registry']}", info["group"])
+
+    def _doing(self, token: Token) -> str:
+        """What is still being done with it: it ends when somebody is told so, or after a while."""
+        over = self._state.now() - (token.modified or token.created) >= _MAKING
+        return "" if over else token.in_progress
+
+    # -- what reads show -----------------------------------------------------------------------------------------
+
+    def _shown(self, registry: Registry, kind: type[_Thing]) -> list[_Thing]:
+        """The scope maps or tokens that a replica shows: those that are there, and those that it still has."""
+        shows = self._state.replicas.shows
+        things = (*registry.scope_maps.values(), *registry.tokens.values())
+        live = [one for one in things if isinstance(one, kind) and shows(one.created, "identity", one.name)]
+        return live + [
+            one
+            for one, when in registry.deleted
+            if isinstance(one, kind) and not shows(when, "identity", one.name)
+        ]
+
+    def _read(self, request: web.Request, registry: Registry, kind: type[_Thing]) -> _Thing:
+        name = request.match_info["name"]
+        for one in self._shown(registry, kind):
+            if one.name.lower() == name.lower():
+                return one
+        raise _not_found_in_registry(name)
+
+    def _shown_passwords(self, token: Token) -> list[TokenPassword]:
+        """Those that a replica shows: in a slot that was generated again, perhaps what was in it before."""
+        found: dict[str, TokenPassword] = {}
+        for one in token.removed_passwords:
+            if self._state.replicas.shown(one.lifetime):
+                found[one.name] = one
+        for slot, new in token.passwords.items():
+            shown: TokenPassword | None = new
+            while shown is not None and not self._state.replicas.shown(shown.lifetime):
+                shown = shown.before
+            if shown is not None:
+                found[slot] = shown
+        return [found[slot] for slot in sorted(found)]
+
+    # -- answers -------------------------------------------------------------------------------------------------
+
+    def _map_json(self, registry: Registry, scope_map: ScopeMap) -> dict[str, Any]:
+        described = {} if scope_map.description is None else {"description": scope_map.description}
+        return {
+            "type": f"{REGISTRY_TYPE}/scopeMaps",
+            "id": f"{registry.id}/scopeMaps/{scope_map.name}",
+            "name": scope_map.name,
+            "systemData": self._arm.system_data(scope_map.created, scope_map.modified),
+            "properties": {
+                **described,
+                "type": "UserDefined",
+                "creationDate": with_offset(scope_map.created),
+                "provisioningState": "Succeeded",
+                "actions": list(scope_map.actions),
+            },
+        }
+
+    def _token_json(self, registry: Registry, token: Token) -> dict[str, Any]:
+        of = {"scopeMapId": f"{registry.id}/scopeMaps/{token.scope_map}"} if token.scope_map else {}
+        return {
+            "type": f"{REGISTRY_TYPE}/tokens",
+            "id": f"{registry.id}/tokens/{token.name}",
+            "name": token.name,
+            "systemData": self._arm.system_data(token.created, token.modified),
+            "properties": {
+                "creationDate": with_offset(token.created),
+                "provisioningState": self._doing(token) or "Succeeded",
+                **of,
+                "credentials": {"passwords": [_password_json(one) for one in self._shown_passwords(token)]},
+                "status": token.status,
+            },
+        }
 
 
 def allowed_by(registry: Registry, token: Token, repository: str) -> set[str]:
@@ -272,8 +352,8 @@ def _named(request: web.Request) -> str:
     return name
 
 
-def _actions(given: Any) -> list[str]:
-    actions = [str(one) for one in given or ()]
+def _actions(properties: dict[str, Any]) -> list[str]:
+    actions = texts_in(properties, "actions")
     for one in actions:
         if not _ACTION.fullmatch(one):
             raise ApiError(400, "InvalidScopeMapAction", f"The action '{one}' is invalid.")
@@ -282,44 +362,13 @@ def _actions(given: Any) -> list[str]:
     return actions
 
 
-def _time(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+def _not_found_in_registry(name: str) -> ApiError:
+    """The registry's own form of it; Resource Manager's is for the registry itself."""
+    return ApiError(
+        404, "ResourceNotFound", f"The resource {name} could not be found.", more={"status": "Failed"}
+    )
 
 
 def _password_json(password: TokenPassword) -> dict[str, Any]:
-    return {
-        "creationTime": _time(password.created),
-        "expiry": _time(password.expiry) if password.expiry else None,
-        "name": password.name,
-    }
-
-
-def _map_json(registry: Registry, scope_map: ScopeMap) -> dict[str, Any]:
-    return {
-        "id": f"{registry.id}/scopeMaps/{scope_map.name}",
-        "name": scope_map.name,
-        "type": f"{REGISTRY_TYPE}/scopeMaps",
-        "properties": {
-            "actions": list(scope_map.actions),
-            "creationDate": _time(scope_map.created),
-            "description": scope_map.description,
-            "provisioningState": "Succeeded",
-            "type": "UserDefined",
-        },
-    }
-
-
-def _token_json(registry: Registry, token: Token) -> dict[str, Any]:
-    passwords = [{**_password_json(one), "value": None} for _, one in sorted(token.passwords.items())]
-    return {
-        "id": f"{registry.id}/tokens/{token.name}",
-        "name": token.name,
-        "type": f"{REGISTRY_TYPE}/tokens",
-        "properties": {
-            "creationDate": _time(token.created),
-            "credentials": {"certificates": [], "passwords": passwords},
-            "provisioningState": "Succeeded",
-            "scopeMapId": f"{registry.id}/scopeMaps/{token.scope_map}" if token.scope_map else None,
-            "status": token.status,
-        },
-    }
+    ends = {} if password.expiry is None else {"expiry": with_offset(password.expiry, exactly=True)}
+    return {"creationTime": with_offset(password.created), **ends, "name": password.name}

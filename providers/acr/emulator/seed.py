@@ -55,7 +55,8 @@ def operator_secret(state: AzureState) -> Secret:
 
 
 async def put_images(state: AzureState, sandbox: Sandbox) -> None:
-    """Put one image into every registry that has one."""
+    """Put two images into every registry that has some."""
     for name in ("acmeshop", "acmeabac"):
         server = state.registry(name).login_server
-        await sandbox.images.put(f"{server}/{IMAGE}", TAG, Image.build(f"Hello from {server}\n"))
+        for image in (IMAGE, "cart"):
+            await sandbox.images.put(f"{server}/{image}", TAG, Image.build(f"Hello from {server}\n"))

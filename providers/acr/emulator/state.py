@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.sandbox.host import Sandbox
-from providers.acr.emulator.replication import Lifetime, Replicas
+from providers.acr.emulator.replication import DELETED_ITEMS_KEPT, Lifetime, Replicas
 from providers.acr.emulator.roles import BUILT_IN, Permissions, Role
 
 DEFAULT_SECRET_LIFETIME = dt.timedelta(days=730)
@@ -54,6 +54,7 @@ class ServicePrincipal:
     app_id: str
     display_name: str
     lifetime: Lifetime
+    enabled: bool = True
     tags: list[str] = field(default_factory=list)
 
 
@@ -67,8 +68,18 @@ class RoleAssignment:
     principal_id: str
     principal_type: str
     lifetime: Lifetime
+    updated: dt.datetime
     description: str | None = None
-    created_by: str = ""
+    condition: str | None = None
+    condition_version: str | None = None
+    created_by: str | None = ""
+    updated_by: str = ""
+
+    def set_by_put(self, other: RoleAssignment) -> None:
+        """Take from a repeated PUT what it may change."""
+        self.description, self.condition = other.description, other.condition
+        self.condition_version = other.condition_version
+        self.updated, self.updated_by = other.updated, other.updated_by
 
     def same_grant(self, other: RoleAssignment) -> bool:
         return (self.scope.lower(), self.role.guid, self.principal_id) == (
@@ -99,6 +110,7 @@ class ScopeMap:
     actions: list[str]
     description: str | None
     created: dt.datetime
+    modified: dt.datetime | None = None
 
 
 @dataclass
@@ -110,17 +122,21 @@ class TokenPassword:
     created: dt.datetime
     expiry: dt.datetime | None
     lifetime: Lifetime
+    before: TokenPassword | None = None
+    """What was in the slot until then."""
 
 
 @dataclass
 class Token:
-    """A token of a registry; `awaited` once somebody has been told that its making has ended."""
+    """A token of a registry; `in_progress` is "Creating" or "Updating" until somebody was told that this has ended."""
 
     name: str
     scope_map: str
     created: dt.datetime
+    modified: dt.datetime | None = None
     status: str = "enabled"
-    awaited: bool = False
+    in_progress: str = ""
+    removed_passwords: list[TokenPassword] = field(default_factory=list)
     passwords: dict[str, TokenPassword] = field(default_factory=dict)
 
 
@@ -140,15 +156,38 @@ class Registry:
     public_network_access: bool = True
     firewall_denies: bool = False
     allowed_addresses: list[str] = field(default_factory=list)
+    allowed_subnets: list[str] = field(default_factory=list)
+    """The ids of those of virtual networks; older API versions show them, and the newest again."""
+    tags: dict[str, str] = field(default_factory=dict)
     data_endpoint: bool = False
-    domain_name_label: str = ""  # the hash that "DNL scope" puts into the login server's name
+    regional_endpoints: bool = False
+    domain_name_label: str = ""
+    """The hash that a label scope puts into the login server's name; so two groups may have a registry of one name."""
+    arm_audience: bool = True
+    """Whether a token for Resource Manager logs in (azureADAuthenticationAsArmPolicy)."""
     scope_maps: dict[str, ScopeMap] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
+    deleted: list[tuple[ScopeMap | Token, dt.datetime]] = field(default_factory=list)
+    """What was deleted of both, and when: replicas may go on showing it."""
 
     @property
     def login_server(self) -> str:
         label = f"-{self.domain_name_label}" if self.domain_name_label else ""
         return f"{self.name.lower()}{label}.azurecr.io"
+
+    @property
+    def data_hosts(self) -> list[str]:
+        """Where blobs are downloaded from, with a dedicated data endpoint."""
+        return [self._host_in_region("data")] if self.data_endpoint else []
+
+    @property
+    def regional_hosts(self) -> list[str]:
+        """Where images of one region are pulled, with regional endpoints."""
+        return [self._host_in_region("geo")] if self.regional_endpoints else []
+
+    def _host_in_region(self, kind: str) -> str:
+        name, _, domain = self.login_server.partition(".")
+        return f"{name}.{self.location}.{kind}.{domain}"
 
     @property
     def id(self) -> str:
@@ -188,9 +227,12 @@ class AzureState:
         graph_roles: the Graph application permissions that the operator's tokens carry.
         directory_roles: the directory role template ids (`wids`) that they carry.
         members_may_create_apps: the tenant's `allowedToCreateApps`.
+        others: the types of the users and groups of the directory (`User`, `Group`), by their object ids.
         page_size: how many registries one page of a list holds.
         tokens_forbidden: an Azure Policy denies tokens ("Container registries should have repository scoped access
             token disabled").
+        polls_in_progress: how often the status of what goes on after its answer is "Creating" or the like, before it has
+            ended. The real one's was so in 14 of 38 recorded polls.
         credentials_take_a_poll: whether generateCredentials answers 202 first, as its specification allows.
     """
 
@@ -206,6 +248,7 @@ class AzureState:
         self.members_may_create_apps = True
         self.page_size = 100
         self.tokens_forbidden = False
+        self.polls_in_progress = 1 if self.replicas.real else 0
         self.credentials_take_a_poll = False
         self.app_management_policy = AppManagementPolicy()
         self.subscriptions: list[Subscription] = []
@@ -213,6 +256,7 @@ class AzureState:
         self.applications: list[Application] = []
         self.service_principals: list[ServicePrincipal] = []
         self.role_assignments: list[RoleAssignment] = []
+        self.others: dict[str, str] = {}
 
     def now(self) -> dt.datetime:
         return self._sandbox.now()
@@ -233,7 +277,7 @@ class AzureState:
             id=str(uuid.uuid4()),
             app_id=app_id or str(uuid.uuid4()),
             display_name=display_name,
-            lifetime=Lifetime(created or self.now()),
+            lifetime=Lifetime(created or self.now(), subject=unique_name or display_name),
             unique_name=unique_name,
             owner_id=owner_id,
             properties=properties or {},
@@ -259,7 +303,7 @@ class AzureState:
             text="".join([*letters[:3], "8Q~", *letters[3:]]),
             start=begin,
             end=end or begin + DEFAULT_SECRET_LIFETIME,
-            lifetime=Lifetime(created or self.now(), sort="key"),
+            lifetime=Lifetime(created or self.now(), sort="key", subject=application.display_name),
         )
         application.secrets.append(secret)
         return secret
@@ -271,7 +315,7 @@ class AzureState:
             id=object_id or str(uuid.uuid4()),
             app_id=application.app_id,
             display_name=application.display_name,
-            lifetime=Lifetime(created or self.now()),
+            lifetime=Lifetime(created or self.now(), subject=f"principal of {application.display_name}"),
         )
         self.service_principals.append(principal)
         return principal
@@ -301,7 +345,9 @@ class AzureState:
         moment = created or self.now()
         # The form of today's: 84 letters and digits with `+ACR` and some more in it.
         text = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(72)) + "+ACR" + secrets.token_hex(4)  # fmt: skip
-        token.passwords[slot] = TokenPassword(slot, text, moment, expiry, Lifetime(moment, sort="key"))
+        before = token.passwords.get(slot)
+        lifetime = Lifetime(moment, sort="key", subject=f"{token.name} {slot}")
+        token.passwords[slot] = TokenPassword(slot, text, moment, expiry, lifetime, before)
         return token.passwords[slot]
 
     def add_assignment(
@@ -313,13 +359,15 @@ class AzureState:
         principal_type: str = "ServicePrincipal",
         created: dt.datetime | None = None,
     ) -> RoleAssignment:
+        moment = created or self.now()
         assignment = RoleAssignment(
             name=str(uuid.uuid4()),
             scope=scope,
             role=role,
             principal_id=principal_id,
             principal_type=principal_type,
-            lifetime=Lifetime(created or self.now(), sort="grant"),
+            lifetime=Lifetime(moment, sort="grant", subject=f"{role.name} at {scope}"),
+            updated=moment,
         )
         self.role_assignments.append(assignment)
         return assignment
@@ -346,6 +394,23 @@ class AzureState:
             (one for one in self.service_principals if one.app_id == app_id.lower() and one.lifetime.exists),
             None,
         )
+
+    def unique_name_taken(self, name: str) -> bool:
+        """Whether an application has the name: one that is there, or that can still be restored.
+
+        Microsoft calls the latter a bug of the service, and lets one delete it permanently, or restore it
+        ("Troubleshoot Microsoft Graph Bicep"; microsoftgraph/msgraph-bicep-types#137). The name of one that was
+        deleted permanently is free once every replica knows.
+        """
+        return any(
+            one.unique_name == name and (one.lifetime.exists or self._can_be_restored(one.lifetime))
+            for one in self.applications
+        )
+
+    def _can_be_restored(self, lifetime: Lifetime) -> bool:
+        if lifetime.removed is None or self.now() - lifetime.removed >= DELETED_ITEMS_KEPT:
+            return False
+        return lifetime.purged is None or not self.replicas.knows(lifetime.purged, lifetime)
 
     # -- who may what --------------------------------------------------------------------------------------------
 

@@ -13,9 +13,12 @@ from typing import Any
 from aiohttp import web
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from providers.acr.emulator.answers import ApiError
+
+_OF_ONE_TOKEN = ("iat", "nbf", "exp", "jti", "uti")
 
 
 class TokenError(ValueError):
@@ -39,7 +42,7 @@ class Tokens:
     """
 
     def __init__(self) -> None:
-        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._key = generate_private_key(public_exponent=65537, key_size=2048)
         self.key_id = uuid.uuid4().hex
 
     def sign(self, claims: Mapping[str, Any], *, lifetime: int) -> str:
@@ -66,6 +69,16 @@ class Tokens:
         if claims["exp"] <= time.time():
             raise TokenError("expired")
         return claims
+
+    def login_of(self, token: str) -> str | None:
+        """What a token says of its holder and of what it is for, which a later one says too; None for no token of ours."""
+        try:
+            claims = self.read(token)
+        except TokenError:
+            return None
+        return json.dumps(
+            {name: claim for name, claim in claims.items() if name not in _OF_ONE_TOKEN}, sort_keys=True
+        )
 
     def public_keys(self) -> dict[str, Any]:
         """The JSON web key set that the OpenID configuration names."""

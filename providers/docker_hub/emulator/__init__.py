@@ -33,7 +33,7 @@ class DockerHubEmulator:
         """Serve the seeded Docker Hub; return the environment that leads the client to it, and no secret."""
         self.state = seed.seeded_state(sandbox)
         await seed.put_images(self.state, sandbox)
-        port = await sandbox.serve(HubApi(self.state, sandbox.gate).app)
+        port = await sandbox.serve(HubApi(self.state, sandbox.images, sandbox.gate).app)
         registry = RegistryService(self.state, sandbox.images, sandbox.gate)
         self.registry_port = await sandbox.serve(registry.app, hosts=[REGISTRY, AUTH])
         hosts = ",".join(f"{host}={LOOPBACK}:{self.registry_port}" for host in (REGISTRY, AUTH))

@@ -22,7 +22,9 @@ from typing import Any
 from aiohttp import web
 
 from bootstrap.sandbox.calls import CallGate, RestApi
+from bootstrap.sandbox.images import ImageStore
 from providers.docker_hub.emulator.state import ALL_SCOPES, HubState, Oat, Organization, Pat, User
+from providers.docker_hub.target import REGISTRY
 
 _LIFETIME = dt.timedelta(minutes=10)
 _LONGEST = dt.timedelta(days=366)
@@ -64,10 +66,12 @@ Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class HubApi:
     """The API on a port of its own."""
 
-    def __init__(self, state: HubState, gate: CallGate) -> None:
+    def __init__(self, state: HubState, images: ImageStore, gate: CallGate) -> None:
         self._state = state
+        self._images = images
         self._callers: dict[str, _Caller] = {}
         self._limited_until = 0
+        gate.recognise(self._login_of)
         self.app = web.Application()
         api = RestApi(gate, "hub", render_error, self.app)
 
@@ -84,14 +88,23 @@ class HubApi:
             route("GET", f"{path}/{{id}}", f"Get{kind}", get, changes=False)
             route("PATCH", f"{path}/{{id}}", f"Update{kind}", update, changes=True)
             route("DELETE", f"{path}/{{id}}", f"Delete{kind}", delete, changes=True)
+        route("GET", "/v2/namespaces/{namespace}/repositories", "ListRepositories", self._repositories, changes=False)  # fmt: skip
+        route(
+            "GET",
+            "/v2/namespaces/{namespace}/repositories/{name}/tags",
+            "ListTags",
+            self._tags,
+            changes=False,
+        )
+        route("GET", "/v2/namespaces/{namespace}/repositories/{name}/tags/{tag}", "GetTag", self._tag, changes=False)  # fmt: skip
         route("GET", "/v2/namespaces/{namespace}/repositories/{name}", "GetRepository", self._repository, changes=False)  # fmt: skip
 
     def _answering(self, handler: Answering) -> Answering:
         async def answer(request: web.Request) -> web.StreamResponse:
             state = self._state
             if state.requests_left <= 0 and not self._limited_until:
-                self._limited_until = math.ceil(time.time() + state.limited_for)
-            if self._limited_until > time.time():
+                self._limited_until = math.ceil(state.sandbox.clock() + state.limited_for)
+            if self._limited_until > state.sandbox.clock():
                 response = web.json_response({"detail": "Rate limit exceeded", "error": False}, status=429)
                 response.headers["X-Retry-After"] = str(self._limited_until)
                 return response
@@ -108,7 +121,7 @@ class HubApi:
                 response = web.json_response(body, status=error.status)
             response.headers["X-RateLimit-Limit"] = str(_LIMIT_PER_MINUTE)
             response.headers["X-RateLimit-Remaining"] = str(state.requests_left)
-            response.headers["X-RateLimit-Reset"] = f"{time.time() + 60:.0f}"
+            response.headers["X-RateLimit-Reset"] = f"{state.sandbox.clock() + 60:.0f}"
             return response
 
         return answer
@@ -128,6 +141,10 @@ class HubApi:
         bearer = _jwt(name)
         self._callers[bearer] = _Caller(name, got_with, self._state.sandbox.now() + _LIFETIME)
         return web.json_response({"access_token": bearer})
+
+    def _login_of(self, bearer: str) -> str | None:
+        caller = self._callers.get(bearer)
+        return f"{caller.name} by {caller.got_with}" if caller is not None else None
 
     def _caller(self, request: web.Request) -> _Caller:
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
@@ -268,6 +285,35 @@ class HubApi:
             "is_private": self._state.repositories[path],
             "permissions": {"read": True, "write": False, "admin": False},
         })  # fmt: skip
+
+    async def _repositories(self, request: web.Request) -> web.Response:
+        caller = self._caller(request) if "Authorization" in request.headers else None
+        namespace = request.match_info["namespace"]
+        paths = [path for path in sorted(self._state.repositories) if path.startswith(f"{namespace}/")]
+        if not paths and namespace not in {*self._state.users, *self._state.organizations}:
+            raise ApiError(404, "object not found")
+        seen = [path for path in paths if self._state.sees(caller.name if caller else "", path)]
+        rows = [{"name": path.partition("/")[2], "namespace": namespace, "is_private": self._state.repositories[path]} for path in seen]  # fmt: skip
+        shown, more = _page(request, rows)
+        return web.json_response({"count": len(rows), **more, "results": shown})
+
+    async def _tags_of(self, request: web.Request) -> list[str]:
+        path = f"{request.match_info['namespace']}/{request.match_info['name']}"
+        caller = self._caller(request) if "Authorization" in request.headers else None
+        if not self._state.sees(caller.name if caller else "", path):
+            raise ApiError(404, "object not found")
+        return await self._images.tags(f"{REGISTRY}/{path}") or []
+
+    async def _tags(self, request: web.Request) -> web.Response:
+        rows = [{"name": tag} for tag in await self._tags_of(request)]
+        shown, more = _page(request, rows)
+        return web.json_response({"count": len(rows), **more, "results": shown})
+
+    async def _tag(self, request: web.Request) -> web.Response:
+        tag = request.match_info["tag"]
+        if tag not in await self._tags_of(request):
+            raise ApiError(404, "object not found")
+        return web.json_response({"name": tag, "tag_status": "active"})
 
     # -- small things --------------------------------------------------------------------------------------------
 

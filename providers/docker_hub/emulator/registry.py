@@ -45,6 +45,9 @@ class RegistryService:
         self._state = state
         self._images = images
         self._granted: dict[str, _Granted] = {}
+        gate.recognise(
+            lambda token: str(sorted(self._granted[token].repositories)) if token in self._granted else None
+        )
         self.app = web.Application()
         api = RestApi(gate, "registry", _error_form, self.app)
 

@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2
 
 from providers.gcr.emulator.errors import CloudError, error_info, invalid_argument
 from providers.gcr.emulator.policy import AllowPolicy
-from providers.gcr.emulator.roles import PERMISSIONS
+from providers.gcr.emulator.roles import PERMISSIONS, PREDEFINED
 from providers.gcr.emulator.state import SERVICE_TITLES, GoogleState, Project, Repository, ServiceAccount
 
 Resource = Project | Repository | ServiceAccount
@@ -24,7 +24,7 @@ Denial = Callable[[str], CloudError]
 """Makes the refusal for a missing permission, in the words of one API."""
 
 _PERMISSION: Final = re.compile(r"^[a-zA-Z]+(\.[a-zA-Z]+){2,}$")
-_PREDEFINED_ROLE: Final = re.compile(r"^roles/[a-zA-Z0-9_.]+$")
+_ROLE: Final = re.compile(r"^(organizations/[^/]+/|projects/[^/]+/)?roles/[a-zA-Z0-9_.]+$")
 _PRINCIPAL: Final = re.compile(
     r"^(allUsers|allAuthenticatedUsers|(user|group|serviceAccount):[^\s@]+@[^\s@]+|domain:\S+"
     r"|(principal|principalSet)://\S+|project(Owner|Editor|Viewer):\S+|deleted:\S+)$"
@@ -79,7 +79,10 @@ class Access:
         raise service_disabled(project, service)
 
     def get_policy(self, resource: Resource, request: Any) -> Any:
-        return resource.policy.read(request.options.requested_policy_version)
+        policy = resource.policy
+        changed = policy.changed
+        late = changed is not None and not self._state.shows(changed, "grant", resource.name)
+        return policy.read(request.options.requested_policy_version, late=late)
 
     def set_policy(self, resource: Resource, request: Any) -> Any:
         """Check what is asked for and write it; return the new policy."""
@@ -107,14 +110,25 @@ class Access:
         return iam_policy_pb2.TestIamPermissionsResponse(permissions=held)
 
     def _policies_over(self, resource: Resource) -> list[AllowPolicy]:
+        above = self._state.organization
         if isinstance(resource, Project):
-            return [resource.policy]
-        return [resource.policy, self._state.projects[resource.project_id].policy]
+            return [resource.policy, above]
+        return [resource.policy, self._state.projects[resource.project_id].policy, above]
 
     def _permissions_of(self, role: str) -> frozenset[str]:
         return PERMISSIONS.get(role) or self._state.custom_roles.get(role, frozenset())
 
     def _check_role(self, role: str, resource: Resource) -> None:
+        """Refuse a role that is not there, or not for this kind of resource.
+
+        The wordings: GoogleCloudPlatform/stackdriver-metrics-export#7 (a predefined role that nobody has defined),
+        hashicorp/terraform-provider-google#6923 (a custom one).
+        """
+        if not _ROLE.match(role):
+            raise invalid_argument(
+                'The role name must be in the form "roles/{role}", "organizations/{organization_id}/roles/{role}", '
+                'or "projects/{project_id}/roles/{role}".'
+            )
         if "/roles/" in role:
             if role not in self._state.custom_roles:
                 raise invalid_argument(f"Role ({role}) does not exist in the resource's hierarchy.")
@@ -123,7 +137,7 @@ class Access:
         foreign = (
             isinstance(resource, Repository) and not role.startswith("roles/artifactregistry.") and not basic
         )
-        if foreign or "_withcond_" in role or not _PREDEFINED_ROLE.match(role):
+        if foreign or role not in PREDEFINED:
             raise invalid_argument(f"Role {role} is not supported for this resource.")
 
     def _check_member(self, member: str) -> None:
@@ -133,6 +147,9 @@ class Access:
         (`...@gcp-sa-NAME.iam.gserviceaccount.com`) live in projects that nobody sees, and are taken as existing.
         """
         if not _PRINCIPAL.match(member):
+            kind, _, name = member.partition(":")
+            if kind == "serviceAccount":
+                raise invalid_argument(f"Invalid service account ({name}).")
             raise invalid_argument(f"Invalid member {member}.")
         match = _ACCOUNT_DOMAIN.match(member)
         if match is None or match["project"].startswith("gcp-sa-"):
@@ -141,7 +158,7 @@ class Access:
             return
         email = member.removeprefix("serviceAccount:")
         account = self._state.account(email)
-        if account is None or not self._state.visible(account.created, "identity"):
+        if account is None or not self._state.visible(account.created, "identity", email):
             raise invalid_argument(f"Service account {email} does not exist.")
 
 

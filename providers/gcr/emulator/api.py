@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from providers.gcr.emulator.access import Caller
+from providers.gcr.emulator.errors import CloudError
 from providers.gcr.emulator.oauth import Tokens
 
 Handler = Callable[[Caller, Any], Awaitable[Any]]
@@ -18,12 +19,14 @@ RenderJson = Callable[[Any], dict[str, Any]]
 class Http:
     """One REST form of a method, written as in `google.api.http`: `/v1/{name=projects/*}:getIamPolicy`.
 
-    `render` makes the JSON of an older version of the API, where that differs from the message's own.
+    `render` makes the JSON of an older version of the API, where that differs from the message's own, and `refusal` its
+    refusal of another.
     """
 
     verb: str
     path: str
     render: RenderJson | None = None
+    refusal: Callable[[CloudError], CloudError] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class Api:
     name: str
     service: str
     rpcs: tuple[Rpc, ...]
+    older_errors: bool = False
+    """Whether its REST errors carry the list `errors` of Google's older JSON APIs, too, for who asks as Google's Go client
+    does, with `prettyPrint=false`: so IAM's, in all recordings."""
 
 
 async def answer(api: Api, rpc: Rpc, tokens: Tokens, authorization: str, request: Any) -> Any:

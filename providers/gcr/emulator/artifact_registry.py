@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import base64
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
 
 from google.cloud.artifactregistry_v1.types import repository as types
 from google.cloud.location import locations_pb2
 from google.iam.v1 import iam_policy_pb2
+from google.protobuf import json_format
 
 from providers.gcr.emulator.access import Access, Caller
 from providers.gcr.emulator.api import Api, Handler, Http, Rpc, message_class
 from providers.gcr.emulator.errors import CloudError, invalid_argument, permission_denied
 from providers.gcr.emulator.state import GoogleState, Project, Repository
 
+T = TypeVar("T")
+# `ListRepositoriesRequest.page_size`: "Maximum page size is 1,000."
+MOST_OF_A_PAGE = 1000
 _SERVICE: Final = "artifactregistry.googleapis.com"
 _GRPC: Final = "google.devtools.artifactregistry.v1.ArtifactRegistry"
 _PATH: Final = "projects/*/locations/*/repositories/*"
@@ -87,8 +93,11 @@ class ArtifactRegistryApi:
         self._access.require(
             caller, "artifactregistry.repositories.list", project, lambda it: _denied(it, request.parent)
         )
-        found = [_message(it) for it in project.repositories.values() if location in ("-", it.location)]
-        return message_class(types.ListRepositoriesResponse)(repositories=found)
+        found = [it for it in project.repositories.values() if location in ("-", it.location)]
+        page, more = _page(found, request, MOST_OF_A_PAGE)
+        return message_class(types.ListRepositoriesResponse)(
+            repositories=[_message(it, listed=True) for it in page], next_page_token=more
+        )
 
     async def list_locations(self, caller: Caller, request: Any) -> Any:
         project_id = request.name.removeprefix("projects/")
@@ -97,11 +106,13 @@ class ArtifactRegistryApi:
             caller, "artifactregistry.locations.list", project, lambda it: _denied(it, request.name)
         )
         known = sorted({location for location, _ in project.repositories} | {"asia", "europe", "us"})
+        page, more = _page(known, request, MOST_OF_A_PAGE)
         return locations_pb2.ListLocationsResponse(
             locations=[
                 locations_pb2.Location(name=f"projects/{project.id}/locations/{it}", location_id=it)
-                for it in known
-            ]
+                for it in page
+            ],
+            next_page_token=more,
         )
 
     async def get_policy(self, caller: Caller, request: Any) -> Any:
@@ -150,21 +161,47 @@ def _split(name: str, kind: str) -> tuple[str, str]:
     raise invalid_argument("Request contains an invalid argument.")
 
 
+def _page(found: Sequence[T], request: Any, most: int) -> tuple[Sequence[T], str]:
+    """A page of what was found, and the token of the next one, "" after the last.
+
+    A page that is longer than allowed is cut (AIP-158), and a token that was not given out is refused.
+    """
+    if request.page_size < 0:
+        raise invalid_argument("Request contains an invalid argument.")
+    try:
+        begin = int(base64.urlsafe_b64decode(request.page_token)) if request.page_token else 0
+    except ValueError:
+        raise invalid_argument("Request contains an invalid argument.") from None
+    end = begin + min(request.page_size or most, most)
+    return found[begin:end], base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(found) else ""
+
+
 def _denied(permission: str, resource: str) -> CloudError:
+    if permission.endswith("IamPolicy"):
+        # Nothing more is said of a policy (cloud-foundation-fabric's and Terraform's reports).
+        return CloudError("PERMISSION_DENIED", "The caller does not have permission")
     message = f"Permission '{permission}' denied on resource '//{_SERVICE}/{resource}' (or it may not exist)."
     return permission_denied(message, _SERVICE, permission, resource)
 
 
-def _message(repository: Repository) -> Any:
+def _message(repository: Repository, *, listed: bool = False) -> Any:
+    """A repository. A list does not show its registry's address (recorded in 2026)."""
     host = f"{repository.location}-docker.pkg.dev"
     message = message_class(types.Repository)(
         name=repository.name,
         mode=types.Repository.Mode.STANDARD_REPOSITORY,
-        registry_uri=f"{host}/{repository.project_id}/{repository.id}",
+        registry_uri="" if listed else f"{host}/{repository.project_id}/{repository.id}",
+        satisfies_pzi=True,
         **{_FORMAT_FIELD: types.Repository.Format.DOCKER},
     )
     message.create_time.FromDatetime(repository.created)
     message.update_time.FromDatetime(repository.created)
+    scanning = message.vulnerability_scanning_config
+    scanning.last_enable_time.FromDatetime(repository.created)
+    scanning.last_enable_time.nanos += 824
+    scanning.enablement_state = types.Repository.VulnerabilityScanningConfig.EnablementState.SCANNING_DISABLED
+    scanning.enablement_state_reason = "API containerscanning.googleapis.com is not enabled."
+    json_format.ParseDict(repository.details, message)
     return message
 
 

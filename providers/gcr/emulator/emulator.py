@@ -43,8 +43,9 @@ class GoogleEmulator:
 
     async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
         """Start serving; return the environment in which clients come here."""
-        self.state = state = GoogleState(now=sandbox.now, visible=sandbox.visible)
+        self.state = state = GoogleState(now=sandbox.now, replicas=sandbox.replicas)
         self.tokens = tokens = Tokens(state)
+        sandbox.gate.recognise(tokens.login_of)
         access = Access(state)
         apis = [
             IamApi(state, access).api(),

@@ -79,9 +79,20 @@ class CloudError(Exception):
             status.details.append(packed)
         return status
 
-    def body(self) -> dict[str, Any]:
-        """The body that REST sends."""
+    def body(self, *, older: bool = False) -> dict[str, Any]:
+        """The body that REST sends; with `older` it says the same once more, as Google's first JSON APIs did."""
         error: dict[str, Any] = {"code": self.http_status, "message": self.message, "status": self.code}
+        if older:
+            head, *rest = self.code.lower().split("_")
+            reason = head + "".join(word.capitalize() for word in rest)
+            names = {
+                "invalidArgument": "badRequest",
+                "permissionDenied": "forbidden",
+                "unauthenticated": "authError",
+            }
+            error["errors"] = [
+                {"message": self.message, "domain": "global", "reason": names.get(reason, reason)}
+            ]
         if self.details:
             error["details"] = json_format.MessageToDict(self.status())["details"]
         return {"error": error}

@@ -110,7 +110,7 @@ class GrpcServer:
         except CloudError as error:
             now = error
         if not rpc.changes:
-            asked = (api.name, rpc.method, request.SerializeToString().hex(), authorization)
+            asked = (api.name, rpc.method, request.SerializeToString().hex(), self._gate.login(authorization))
             now = self._gate.lagging(asked, now, stale=fault is not None and fault.kind == "stale")
         if isinstance(now, CloudError):
             raise now
@@ -163,7 +163,7 @@ async def _abort(context: Any, error: CloudError) -> None:
 def _asked_for(fault: Fault) -> CloudError:
     code = fault.code if fault.code in HTTP_STATUS else code_of_status(fault.status)
     details = [retry_info(fault.retry_after)] if fault.retry_after is not None else []
-    return CloudError(code, "The sandbox was asked to fail this call.", *details)
+    return CloudError(code, fault.message, *details)
 
 
 def _subject(request: Any) -> str:

@@ -2,7 +2,8 @@
 
 Sources: "Using OAuth 2.0 for Server to Server Applications" (the jwt-bearer grant), the IAM Credentials reference,
 and the errors as reported: `Invalid JWT Signature.` (googleapis/google-cloud-python#10004), `Invalid grant: account not
-found` for a deleted or disabled account (googleapis/google-cloud-php#3622).
+found` for an account that is disabled or not there (googleapis/google-cloud-php#3622), `The account has been deleted`
+for one that was (GAM-team/GAM#1171).
 """
 
 from __future__ import annotations
@@ -65,6 +66,15 @@ class Tokens:
         account = self._state.account(issued.email)
         return issued.email if account is not None and not account.disabled else None
 
+    def login_of(self, token: str) -> str | None:
+        """The account that a token was issued to or signed by; None for a token of others."""
+        if (issued := self._issued.get(token)) is not None:
+            return issued.email
+        try:
+            return str(self.verify(token)["iss"])
+        except RefusedAssertionError:
+            return None
+
     def is_anonymous(self, token: str) -> bool:
         """Whether this is a live token that was issued to nobody in particular (the registry does that)."""
         issued = self._issued.get(token)
@@ -116,6 +126,8 @@ class Tokens:
         except (ValueError, KeyError, TypeError, AttributeError):
             raise RefusedAssertionError("Invalid JWT: Failed to parse.") from None
         account = self._state.account(email)
+        if account is None and self._state.was_deleted(email):
+            raise RefusedAssertionError("The account has been deleted")
         if account is None or account.disabled:
             raise RefusedAssertionError("Invalid grant: account not found")
         key = self._state.usable_key(email, key_id)

@@ -15,7 +15,8 @@ from providers.gcr.emulator.errors import CloudError, invalid_argument
 
 _NEVER_SET: Final = b"\x00 \x01"
 """What a resource whose policy was never set shows: `ACAB` in base64."""
-_CHANGES = itertools.count(0x0616_0000_0000_00)
+_CHANGES = itertools.count(0x0706_1600_0000_0000)
+"""Eight bytes of which the first is 7: in base64 an etag begins with `Bw`."""
 _BINDINGS_LIMIT: Final = 1500
 
 
@@ -24,6 +25,8 @@ class AllowPolicy:
 
     def __init__(self) -> None:
         self._stored = policy_pb2.Policy(etag=_NEVER_SET)
+        self._former = self._stored
+        self.changed: dt.datetime | None = None
         self._since: dict[tuple[str, str, bytes], dt.datetime] = {}
 
     @property
@@ -49,8 +52,8 @@ class AllowPolicy:
     def has_conditions(self) -> bool:
         return any(binding.HasField("condition") for binding in self._stored.bindings)
 
-    def read(self, requested_version: int) -> Any:
-        """The policy in the asked version.
+    def read(self, requested_version: int, *, late: bool = False) -> Any:
+        """The policy in the asked version; with `late` as it was before it was last changed.
 
         Below version 3 a conditional binding comes without its condition, its role renamed to `ROLE_withcond_HASH`
         (IAM documentation, "Troubleshoot policies with conditions").
@@ -58,9 +61,10 @@ class AllowPolicy:
         if requested_version not in (0, 1, 3):
             raise invalid_argument(f"Invalid requested policy version {requested_version}.")
         answer = policy_pb2.Policy()
-        answer.CopyFrom(self._stored)
-        if not self.has_conditions():
-            answer.version = 1 if answer.bindings else 0
+        answer.CopyFrom(self._former if late else self._stored)
+        if not any(binding.HasField("condition") for binding in answer.bindings):
+            # Once it was set, it has a version even where it is empty again.
+            answer.version = 0 if answer.etag == _NEVER_SET else 1
             return answer
         answer.version = 3 if requested_version == 3 else 1
         if requested_version != 3:
@@ -85,7 +89,8 @@ class AllowPolicy:
             raise CloudError(
                 "ABORTED",
                 "There were concurrent policy changes. Please retry the whole read-modify-write with exponential "
-                "backoff. The request's ETag did not match the current policy's ETag.",
+                f"backoff. The request's ETag '{_octal(wanted.etag)}' did not match the current policy's ETag "
+                f"'{_octal(self._stored.etag)}'.",
             )
         if wanted.version not in (0, 1, 3):
             raise invalid_argument(f"Invalid policy version {wanted.version}.")
@@ -103,7 +108,7 @@ class AllowPolicy:
         kept_audit = wanted.audit_configs if audit_configs else self._stored.audit_configs
         stored = policy_pb2.Policy(bindings=merged, audit_configs=kept_audit)
         stored.etag = next(_CHANGES).to_bytes(8, "big")
-        self._stored = stored
+        self._former, self._stored, self.changed = self._stored, stored, now
         return self.read(3)
 
     def grant(self, role: str, *members: str, condition: Any = None, since: dt.datetime) -> None:
@@ -133,8 +138,13 @@ class AllowPolicy:
         return {
             role
             for (role, member, condition), since in self._since.items()
-            if member in wanted and not condition and visible(since, "grant")
+            if member in wanted and not condition and visible(since, "grant", f"{role} {member}")
         }
+
+
+def _octal(etag: bytes) -> str:
+    """An etag as Google's message has it: what cannot be printed in octal."""
+    return "".join(chr(one) if 32 <= one < 127 and one not in b"'\\" else f"\\{one:03o}" for one in etag)
 
 
 def _condition_key(binding: Any) -> bytes:

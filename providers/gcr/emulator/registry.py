@@ -6,8 +6,13 @@ What the real one does, and where it was seen:
   https://REGION-docker.pkg.dev/v2/token?scope=...: DENIED: Permission
   "artifactregistry.repositories.downloadArtifacts" denied on resource "projects/..." (or it may not exist)`
   (GoogleContainerTools/skaffold#6743). So it does anonymous callers, in other words (argoproj/argo-cd#26260).
-* A credential that is not accepted is a 401 `UNAUTHORIZED`, also at gcr.io: `failed authentication`
-  (GoogleCloudPlatform/cloud-sdk-docker#328).
+* Whoever comes without a credential is asked for one; the challenge of `/v2/` names no service, that of an image does
+  (and of a path without an image, one named `pkg`). A credential that is refused is a 401 `UNAUTHORIZED` without a
+  challenge. A path of one part is a 400, asked by whomever. A token lasts twelve hours (curl of the live service,
+  quoted in e6qu/sockerless-cloud). gcr.io names its service, as Container Registry did.
+* A tag that is not there is `MANIFEST_UNKNOWN`, a repository that is not there `NAME_UNKNOWN`.
+* A gcr.io host of a project that was never migrated to Artifact Registry answers 412 with plain text, which names the
+  command that migrates; docker says of it "invalid character 'C' looking for beginning of value" (reports of 2025).
 * A registry that answers on gcr.io honours Artifact Registry's permissions only: "automation that grants Cloud Storage
   permissions must be updated to grant Artifact Registry permissions" (Google, "Overview of gcr.io repositories").
   `roles/storage.objectViewer` therefore pulls nothing here, on any host.
@@ -60,7 +65,7 @@ _PKG_DEV: Final = re.compile(
 )
 _SIGNED: Final = b"signed by whoever logs in"
 _SCOPE: Final = re.compile(r"^repository(?:\([a-z]+\))?:(?P<path>[^:]+):(?P<actions>[a-z,*]+)$")
-_TOKEN_LIFETIME: Final = dt.timedelta(hours=1)
+_TOKEN_LIFETIME: Final = dt.timedelta(hours=12)
 _API_VERSION: Final = {"Docker-Distribution-Api-Version": "registry/2.0"}
 
 
@@ -94,11 +99,24 @@ class RegistryError(Exception):
             self.response.headers["WWW-Authenticate"] = challenge
 
 
+class NotMigratedError(RegistryError):
+    """A project whose gcr.io host was never moved to Artifact Registry."""
+
+    def __init__(self, project_id: str) -> None:
+        super().__init__(412, "UNKNOWN", "not migrated")
+        self.response = web.Response(
+            status=412,
+            text="Container Registry is deprecated and shutting down, please use the auto migration tool to migrate to "
+            f"Artifact Registry (gcloud artifacts docker upgrade migrate --projects='{project_id}'). For more details "
+            "see: https://cloud.google.com/artifact-registry/docs/transition/auto-migrate-gcr-ar",
+        )
+
+
 class Registry:
     """Answers `/v2/`.
 
     A credential passes while its key is usable and the identity's role downloads from that repository; a token that
-    was issued stays good for its hour, even if the key is deleted meanwhile.
+    was issued stays good for its twelve hours, even if the key is deleted meanwhile.
     """
 
     def __init__(self, state: GoogleState, access: Access, tokens: Tokens, images: ImageStore) -> None:
@@ -130,7 +148,10 @@ class Registry:
     # -- endpoints -----------------------------------------------------------------------------------------------
 
     async def _ping(self, request: web.Request) -> web.StreamResponse:
-        self._identify(request, _challenge(request))
+        if not request.headers.get("Authorization"):
+            message = "not authenticated: No credential was supplied."
+            raise RegistryError(401, "UNAUTHORIZED", message, challenge=_challenge(request))
+        self._identify(request)
         return web.json_response({}, headers=_API_VERSION)
 
     async def _token(self, request: web.Request) -> web.StreamResponse:
@@ -142,14 +163,19 @@ class Registry:
                 if match is None:
                     raise RegistryError(400, "UNSUPPORTED", f"Invalid scope {scope}.")
                 actions = match["actions"].split(",")
+                path = self._resolve(request, match["path"])
+                if self._never_migrated(request, path):
+                    continue  # Container Registry's tokens were for everybody; it refused later
                 if set(actions) & {"pull", "*"}:
-                    self._require(email, DOWNLOAD, self._resolve(request, match["path"]))
+                    self._require(email, DOWNLOAD, path)
                 if set(actions) & {"push", "*"}:
-                    self._require(email, UPLOAD, self._resolve(request, match["path"]))
+                    self._require(email, UPLOAD, path)
         token = self._tokens.issue(email or "", _TOKEN_LIFETIME)[0]
         seconds = int(_TOKEN_LIFETIME.total_seconds())
-        issued = f"{self._state.now():%Y-%m-%dT%H:%M:%SZ}"
-        return web.json_response({"token": token, "expires_in": seconds, "issued_at": issued})
+        answer: dict[str, Any] = {"token": token, "expires_in": seconds}
+        if _host(request) in _GCR_LOCATIONS:
+            answer["issued_at"] = f"{self._state.now():%Y-%m-%dT%H:%M:%SZ}"
+        return web.json_response(answer, headers=_API_VERSION)
 
     async def _manifest(self, request: web.Request) -> web.StreamResponse:
         path = self._authorized(request)
@@ -168,6 +194,12 @@ class Registry:
 
     async def _tags(self, request: web.Request) -> web.StreamResponse:
         path = self._authorized(request)
+        if not path.image:
+            # google/go-containerregistry, pkg/v1/google/list.go: a folder has its images as `child`, and no tags.
+            below = {one.partition("/")[0] for one in await self._images.below(path.canonical.rstrip("/"))}
+            return web.json_response(
+                {"child": sorted(below), "name": request.match_info["path"], "tags": []}, headers=_API_VERSION
+            )
         tags = await self._images.tags(path.canonical)
         if tags is None:
             raise RegistryError(
@@ -181,14 +213,25 @@ class Registry:
     def _authorized(self, request: web.Request) -> ImagePath:
         """The image that a request is about, if its caller may pull it and its repository exists."""
         raw = request.match_info["path"]
-        email = self._identify(request, _challenge(request, f"repository:{raw}:pull"))
+        parts = raw.split("/")
+        if len(parts) == 1:
+            raise RegistryError(400, "NAME_INVALID", "invalid number of path components: 1")
+        if not request.headers.get("Authorization"):
+            image = raw if len(parts) > 2 or _host(request) in _GCR_LOCATIONS else f"{raw}/pkg"
+            message = "not authenticated: No valid credential was supplied."
+            challenge = _challenge(request, f"repository:{image}:pull")
+            raise RegistryError(401, "UNAUTHORIZED", message, challenge=challenge)
+        email = self._identify(request)
         path = self._resolve(request, raw)
+        if self._never_migrated(request, path):
+            raise NotMigratedError(path.project_id)
         self._require(email, DOWNLOAD, path)
         if self._state.repository(path.project_id, path.location, path.repository_id) is None:
             raise RegistryError(404, "NAME_UNKNOWN", f'Repository "{path.repository_id}" not found')
         return path
 
-    def _identify(self, request: web.Request, challenge: str) -> str | None:
+    def _identify(self, request: web.Request) -> str | None:
+        """Whose credential a request carries; None for a token that was given to nobody in particular."""
         authorization = request.headers.get("Authorization", "")
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() == "basic":
@@ -199,7 +242,8 @@ class Registry:
             email = self._tokens.account_of(value)
             if email is not None:
                 return email
-        raise RegistryError(401, "UNAUTHORIZED", "failed authentication", challenge=challenge)
+        # No challenge: who was refused is not asked again.
+        raise RegistryError(401, "UNAUTHORIZED", "No valid credential was supplied.")
 
     def _basic_identity(self, authorization: str) -> str:
         """Whose credential `Authorization: Basic` carries."""
@@ -219,7 +263,7 @@ class Registry:
         elif user == "oauth2accesstoken":
             email = self._tokens.account_of(password)
         if email is None:
-            raise RegistryError(401, "UNAUTHORIZED", "failed authentication")
+            raise RegistryError(401, "UNAUTHORIZED", "authentication failed")
         return email
 
     def _key_file_identity(self, text: str) -> str | None:
@@ -245,8 +289,11 @@ class Registry:
 
     def _resolve(self, request: web.Request, path: str) -> ImagePath:
         """What a path means on the host that was asked; on a loopback address any location will do."""
-        host = request.host.rsplit(":", 1)[0].lower()
+        host = _host(request)
         parts = path.split("/")
+        if "." in parts[0] and len(parts) > 1:
+            # A project of a domain: `example.com:project`, in a path `example.com/project`.
+            parts[:2] = [f"{parts[0]}:{parts[1]}"]
         if host in _GCR_LOCATIONS:
             return ImagePath(parts[0], _GCR_LOCATIONS[host], host, "/".join(parts[1:]))
         project_id, repository_id = parts[0], parts[1] if len(parts) > 1 else ""
@@ -257,6 +304,10 @@ class Registry:
             else self._any_location(project_id, repository_id)
         )
         return ImagePath(project_id, location, repository_id, "/".join(parts[2:]))
+
+    def _never_migrated(self, request: web.Request, path: ImagePath) -> bool:
+        there = self._state.repository(path.project_id, path.location, path.repository_id)
+        return _host(request) in _GCR_LOCATIONS and path.project_id in self._state.projects and there is None
 
     def _any_location(self, project_id: str, repository_id: str) -> str:
         project = self._state.project(project_id)
@@ -286,8 +337,14 @@ class Registry:
 
 
 def _challenge(request: web.Request, scope: str = "") -> str:
-    challenge = f'Bearer realm="https://{request.host}/v2/token",service="{request.host}"'
+    challenge = f'Bearer realm="https://{request.host}/v2/token"'
+    if scope or _host(request) in _GCR_LOCATIONS:
+        challenge += f',service="{request.host}"'
     return f'{challenge},scope="{scope}"' if scope else challenge
+
+
+def _host(request: web.Request) -> str:
+    return request.host.rsplit(":", 1)[0].lower()
 
 
 def _render_fault(status: int, code: str, message: str) -> web.Response:

@@ -43,7 +43,7 @@ class ResourceManagerApi:
                 self.get_project,
                 (
                     Http("GET", "/v3/{name=projects/*}"),
-                    Http("GET", "/v1/{name=projects/*}", _version_1),
+                    Http("GET", "/v1/{name=projects/*}", _version_1, _version_1_refusal),
                 ),
             ),
             Rpc(
@@ -126,6 +126,13 @@ def _message(project: Project) -> Any:
     )
     message.create_time.FromDatetime(project.created)
     return message
+
+
+def _version_1_refusal(error: CloudError) -> CloudError:
+    """Resource Manager v1 names neither permission nor project."""
+    if error.code != "PERMISSION_DENIED" or "SERVICE_DISABLED" in str(error.details):
+        return error
+    return CloudError("PERMISSION_DENIED", "The caller does not have permission")
 
 
 def _version_1(message: Any) -> dict[str, Any]:

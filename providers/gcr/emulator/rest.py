@@ -32,7 +32,7 @@ class RestServer:
     def _add(self, routes: RestApi, api: Api, rpc: Rpc, http: Http) -> None:
         variable = _VARIABLE.search(http.path)
         field = variable["field"] if variable else ""
-        path = _VARIABLE.sub(lambda it: f"{{subject:{it['pattern'].replace('*', '[^/:]+')}}}", http.path)
+        path = _VARIABLE.sub(lambda it: f"{{subject:{_as_expression(it['pattern'])}}}", http.path)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             authorization = request.headers.get("Authorization", "")
@@ -40,9 +40,14 @@ class RestServer:
                 message = await _request_message(rpc, request, field)
                 response = await answer(api, rpc, self._tokens, authorization, message)
             except CloudError as error:
-                return web.json_response(error.body(), status=error.http_status)
+                shown = http.refusal(error) if http.refusal else error
+                older = api.older_errors and request.query.get("prettyPrint") == "false"
+                return web.json_response(shown.body(older=older), status=shown.http_status)
+            numbers = "enum-encoding=int" in request.query.get("$alt", "")
             return web.json_response(
-                http.render(response) if http.render else json_format.MessageToDict(response)
+                http.render(response)
+                if http.render
+                else json_format.MessageToDict(response, use_integers_for_enums=numbers)
             )
 
         routes.route(
@@ -55,6 +60,10 @@ class RestServer:
         )
 
 
+def _as_expression(pattern: str) -> str:
+    return pattern.replace("projects/*", f"projects/{_PROJECT}").replace("*", _SEGMENT)
+
+
 async def _request_message(rpc: Rpc, request: web.Request, field: str) -> Any:
     """The request message: the JSON body or the query, and the path's variable over it."""
     values = _from_query(request)
@@ -64,6 +73,9 @@ async def _request_message(rpc: Rpc, request: web.Request, field: str) -> Any:
         if raw:
             # PatchServiceAccount says its mask as `updateMask`, all others are the message itself.
             values |= json.loads(raw)
+        if isinstance(values.get("updateMask"), str):
+            # JSON's masks are in camel case; Google takes the other as well.
+            values["updateMask"] = re.sub(r"_([a-z])", lambda it: it[1].upper(), values["updateMask"])
         json_format.ParseDict(values, message, ignore_unknown_fields=True)
     except (ValueError, TypeError, json_format.ParseError) as error:
         raise invalid_argument(f"Invalid JSON payload received. {error}") from None
@@ -91,6 +103,9 @@ def _from_query(request: web.Request) -> dict[str, Any]:
     return values
 
 
+_SEGMENT: Final = r"[^/:]+"
+# A project of a domain has a colon in its id, which elsewhere ends the resource: `example.com:shop`.
+_PROJECT: Final = rf"(?:[^/:]+\.[^/:]+:)?{_SEGMENT}"
 _SYSTEM_PARAMETERS: Final = frozenset(
     {"alt", "$alt", "fields", "key", "prettyPrint", "quotaUser", "access_token"}
 )

@@ -24,7 +24,7 @@ _NOOP: Final = "operations/noop.DONE_OPERATION"
 
 
 class ServiceUsageApi:
-    """The methods, over the state. This API answers also where it is itself not enabled: else nothing ever could be."""
+    """The methods, over the state. Where this API is itself not enabled it cannot enable itself, nor others."""
 
     def __init__(self, state: GoogleState, access: Access) -> None:
         self._state = state
@@ -132,6 +132,7 @@ class ServiceUsageApi:
         project = self._state.project(name.removeprefix("projects/"))
         if project is None or not self._access.holds(caller.email, permission, project):
             raise _denied(permission, services)
+        self._access.require_service(project, _SERVICE)
         for service in services:
             if service not in SERVICE_TITLES and service not in project.services:
                 raise CloudError("NOT_FOUND", f"Not found or permission denied for service(s): {service}.")
@@ -142,7 +143,8 @@ class ServiceUsageApi:
         enabled = since is not None and self._state.visible(since)
         return message_class(resources.Service)(
             name=f"{project.name}/services/{service}",
-            parent=project.name,
+            # One that is disabled names no parent (recorded by GoogleCloudPlatform/k8s-config-connector).
+            parent=project.name if enabled else "",
             config=message_class(resources.ServiceConfig)(
                 name=service, title=SERVICE_TITLES.get(service, "")
             ),
@@ -158,7 +160,8 @@ class ServiceUsageApi:
         name = f"operations/acat.p2-{project.number}-{secrets.token_hex(16)}" if new else _NOOP
         begin = self._state.now() if new else project.created
         self._operations[name] = (begin, response)
-        return self._operation_message(name)
+        # Of a new one nothing is said yet but its name (recorded by GoogleCloudPlatform/k8s-config-connector).
+        return operations_pb2.Operation(name=name) if new else self._operation_message(name)
 
     def _operation_message(self, name: str) -> Any:
         begin, response = self._operations[name]
@@ -166,6 +169,8 @@ class ServiceUsageApi:
         if message.done:
             for service in [response.service] if hasattr(response, "service") else response.services:
                 service.state = resources.State.ENABLED
+                service.parent = service.name.partition("/services/")[0]
+            message.metadata.Pack(message_class(resources.OperationMetadata)())
             message.response.Pack(response)
         return message
 

@@ -13,18 +13,18 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bootstrap.sandbox.host import Visible
+from bootstrap.sandbox.replicas import Replicas, Sort
 from providers.gcr.emulator.policy import AllowPolicy
 
 NEVER: Final = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
 """The `validBeforeTime` of a key that does not expire."""
 
-SERVICE_TITLES: Final = {
+ENABLED_SERVICES: Final = {
     "artifactregistry.googleapis.com": "Artifact Registry API",
     "cloudresourcemanager.googleapis.com": "Cloud Resource Manager API",
     "containerregistry.googleapis.com": "Container Registry API",
@@ -33,6 +33,83 @@ SERVICE_TITLES: Final = {
     "orgpolicy.googleapis.com": "Organization Policy API",
     "serviceusage.googleapis.com": "Service Usage API",
 }
+"""The APIs that a project of the sandbox has enabled, with their titles."""
+SERVICE_TITLES: Final = ENABLED_SERVICES | {
+    "aiplatform.googleapis.com": "Vertex AI API",
+    "apigateway.googleapis.com": "API Gateway API",
+    "appengine.googleapis.com": "App Engine Admin API",
+    "bigquery.googleapis.com": "BigQuery API",
+    "bigquerystorage.googleapis.com": "BigQuery Storage API",
+    "bigtable.googleapis.com": "Cloud Bigtable API",
+    "binaryauthorization.googleapis.com": "Binary Authorization API",
+    "certificatemanager.googleapis.com": "Certificate Manager API",
+    "cloudapis.googleapis.com": "Google Cloud APIs",
+    "cloudasset.googleapis.com": "Cloud Asset API",
+    "cloudbilling.googleapis.com": "Cloud Billing API",
+    "cloudbuild.googleapis.com": "Cloud Build API",
+    "clouddeploy.googleapis.com": "Cloud Deploy API",
+    "cloudfunctions.googleapis.com": "Cloud Functions API",
+    "cloudidentity.googleapis.com": "Cloud Identity API",
+    "cloudkms.googleapis.com": "Cloud Key Management Service (KMS) API",
+    "cloudscheduler.googleapis.com": "Cloud Scheduler API",
+    "cloudtasks.googleapis.com": "Cloud Tasks API",
+    "cloudtrace.googleapis.com": "Cloud Trace API",
+    "composer.googleapis.com": "Cloud Composer API",
+    "compute.googleapis.com": "Compute Engine API",
+    "container.googleapis.com": "Kubernetes Engine API",
+    "containeranalysis.googleapis.com": "Container Analysis API",
+    "containerfilesystem.googleapis.com": "Container File System API",
+    "containerscanning.googleapis.com": "Container Scanning API",
+    "dataflow.googleapis.com": "Dataflow API",
+    "datafusion.googleapis.com": "Cloud Data Fusion API",
+    "dataproc.googleapis.com": "Cloud Dataproc API",
+    "datastore.googleapis.com": "Cloud Datastore API",
+    "deploymentmanager.googleapis.com": "Cloud Deployment Manager V2 API",
+    "dns.googleapis.com": "Cloud DNS API",
+    "domains.googleapis.com": "Cloud Domains API",
+    "essentialcontacts.googleapis.com": "Essential Contacts API",
+    "eventarc.googleapis.com": "Eventarc API",
+    "file.googleapis.com": "Cloud Filestore API",
+    "firebase.googleapis.com": "Firebase Management API",
+    "firestore.googleapis.com": "Cloud Firestore API",
+    "gkehub.googleapis.com": "GKE Hub API",
+    "iap.googleapis.com": "Cloud Identity-Aware Proxy API",
+    "identitytoolkit.googleapis.com": "Identity Toolkit API",
+    "logging.googleapis.com": "Cloud Logging API",
+    "memcache.googleapis.com": "Cloud Memorystore for Memcached API",
+    "monitoring.googleapis.com": "Cloud Monitoring API",
+    "networkmanagement.googleapis.com": "Network Management API",
+    "networkservices.googleapis.com": "Network Services API",
+    "osconfig.googleapis.com": "VM Manager (OS Config API)",
+    "oslogin.googleapis.com": "Cloud OS Login API",
+    "policytroubleshooter.googleapis.com": "Policy Troubleshooter API",
+    "privateca.googleapis.com": "Certificate Authority API",
+    "pubsub.googleapis.com": "Cloud Pub/Sub API",
+    "recaptchaenterprise.googleapis.com": "reCAPTCHA Enterprise API",
+    "recommender.googleapis.com": "Recommender API",
+    "redis.googleapis.com": "Google Cloud Memorystore for Redis API",
+    "run.googleapis.com": "Cloud Run Admin API",
+    "runtimeconfig.googleapis.com": "Cloud Runtime Configuration API",
+    "secretmanager.googleapis.com": "Secret Manager API",
+    "securitycenter.googleapis.com": "Security Command Center API",
+    "servicecontrol.googleapis.com": "Service Control API",
+    "servicedirectory.googleapis.com": "Service Directory API",
+    "servicemanagement.googleapis.com": "Service Management API",
+    "servicenetworking.googleapis.com": "Service Networking API",
+    "sourcerepo.googleapis.com": "Cloud Source Repositories API",
+    "spanner.googleapis.com": "Cloud Spanner API",
+    "sql-component.googleapis.com": "Cloud SQL",
+    "sqladmin.googleapis.com": "Cloud SQL Admin API",
+    "storage-api.googleapis.com": "Google Cloud Storage JSON API",
+    "storage-component.googleapis.com": "Cloud Storage",
+    "storage.googleapis.com": "Cloud Storage API",
+    "sts.googleapis.com": "Security Token Service API",
+    "vpcaccess.googleapis.com": "Serverless VPC Access API",
+    "websecurityscanner.googleapis.com": "Web Security Scanner API",
+    "workflowexecutions.googleapis.com": "Workflow Executions API",
+    "workflows.googleapis.com": "Workflows API",
+}
+"""All APIs that Service Usage knows here."""
 
 
 @dataclass
@@ -62,7 +139,9 @@ class ServiceAccount:
     display_name: str = ""
     description: str = ""
     disabled: bool = False
-    etag: bytes = b"\x01\x02"
+    deleted: dt.datetime | None = None
+    etag: bytes = b"01021920"
+    """`MDEwMjE5MjA=` in base64: the same for each account, in every recorded answer."""
     keys: dict[str, Key] = field(default_factory=dict)
     deleted_keys: dict[str, tuple[Key, dt.datetime]] = field(default_factory=dict)
     """With the time of their deletion: until that has spread, they go on working."""
@@ -92,6 +171,8 @@ class Repository:
     id: str
     created: dt.datetime
     policy: AllowPolicy = field(default_factory=AllowPolicy)
+    details: dict[str, Any] = field(default_factory=dict)
+    """What else it shows, as Artifact Registry's JSON has it: `description`, `labels`, `mode`."""
 
     @property
     def name(self) -> str:
@@ -148,24 +229,62 @@ class GoogleState:
 
     Args:
         now: the sandbox's clock.
-        visible: whether a change made then has spread.
+        replicas: which of them knows of a change.
         operator: the e-mail address of the service account that runs the product.
         denied_permissions: permissions that the operator lacks whatever its roles say.
         accounts_per_project: the quota.
+        former_key_limit: whether an eleventh key is refused as it was until 2021.
     """
 
     now: Callable[[], dt.datetime]
-    visible: Visible
+    replicas: Replicas
     operator: str = ""
     denied_permissions: set[str] = field(default_factory=set)
     custom_roles: dict[str, frozenset[str]] = field(default_factory=dict)
     """By full name: `projects/P/roles/R`."""
     accounts_per_project: int = 100
+    former_key_limit: bool = False
+    organization: AllowPolicy = field(default_factory=AllowPolicy)
+    """What is granted above every project."""
     token_uri: str = "https://oauth2.googleapis.com/token"
     projects: dict[str, Project] = field(default_factory=dict)
     private_keys: KeySupply = field(default_factory=KeySupply)
 
     # -- looking -------------------------------------------------------------------------------------------------
+
+    def visible(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool:
+        """Whether a change made at `since` counts for the replica that decides."""
+        return self.replicas.knows(since, sort, subject)
+
+    def shows(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool:
+        """Whether a read shows a change made at `since`."""
+        return self.replicas.shows(since, sort, subject)
+
+    def was_deleted(self, email: str) -> bool:
+        """Whether an account of that e-mail address was deleted."""
+        return any(
+            it.email == email for one in self.projects.values() for it in one.deleted_accounts.values()
+        )
+
+    def listed_accounts(self, project: Project) -> list[ServiceAccount]:
+        """The accounts that a list shows."""
+        live = [it for it in project.accounts.values() if self.shows(it.created, "identity", it.email)]
+        return live + [it for it in project.deleted_accounts.values() if self.still_shows(it)]
+
+    def still_shows(self, account: ServiceAccount) -> bool:
+        """Whether a read shows an account that was deleted."""
+        return account.deleted is not None and not self.shows(account.deleted, "identity", account.email)
+
+    def listed_keys(self, account: ServiceAccount) -> list[Key]:
+        """The keys that a list shows."""
+        live = [it for it in account.keys.values() if self.shows(it.created, "key", account.email)]
+        gone = account.deleted_keys.values()
+        return live + [key for key, when in gone if not self.shows(when, "key", account.email)]
+
+    def shown_disabled(self, account: ServiceAccount, key: Key) -> bool:
+        """Whether a read shows the key as disabled."""
+        known = key.switched is None or self.shows(key.switched, "key", account.email)
+        return key.disabled is known
 
     def project(self, id_or_number: str) -> Project | None:
         if id_or_number in self.projects:
@@ -203,11 +322,11 @@ class GoogleState:
         key = account.keys.get(key_id)
         if key is None and key_id in account.deleted_keys:
             deleted, when = account.deleted_keys[key_id]
-            key = None if self.visible(when, "key") else deleted
-        if key is None or not self.visible(key.created, "key"):
+            key = None if self.visible(when, "key", email) else deleted
+        if key is None or not self.visible(key.created, "key", email):
             return None
         # A change that has not spread yet leaves it as it was.
-        known = key.switched is None or self.visible(key.switched, "key")
+        known = key.switched is None or self.visible(key.switched, "key", email)
         if key.disabled is known:
             return None
         return key if key.valid_after <= self.now() < key.valid_before else None
@@ -219,7 +338,7 @@ class GoogleState:
         project_id: str,
         number: str,
         *,
-        services: Iterable[str] = SERVICE_TITLES,
+        services: Iterable[str] = ENABLED_SERVICES,
         display_name: str = "",
     ) -> Project:
         since = self.now() - dt.timedelta(days=90)
@@ -259,6 +378,7 @@ class GoogleState:
         """Delete; policies show its member as `deleted:...?uid=...` from then on."""
         project = self.projects[account.project_id]
         del project.accounts[account.email]
+        account.deleted = self.now()
         project.deleted_accounts[account.unique_id] = account
         for policy in self.policies():
             policy.rename_member(account.member, account.deleted_member)
@@ -266,6 +386,7 @@ class GoogleState:
     def undelete_account(self, account: ServiceAccount) -> None:
         project = self.projects[account.project_id]
         del project.deleted_accounts[account.unique_id]
+        account.deleted = None
         project.accounts[account.email] = account
         for policy in self.policies():
             policy.rename_member(account.deleted_member, account.member)

@@ -11,12 +11,15 @@ import binascii
 import secrets
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import quote
 
 from aiohttp import web
 
 from bootstrap.sandbox.calls import CallGate, Handler, RestApi
 from bootstrap.sandbox.images import ImageStore, registry_error
 
+# What a token holds that is good for the list of repositories; no repository is called so.
+_CATALOG = "registry:catalog"
 Mode = Literal["bearer", "basic", "open"]
 _BY_STATUS = {401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN", 429: "TOOMANYREQUESTS"}
 
@@ -37,6 +40,8 @@ class PrivateRegistry:
         realm: the host of its token service; "" for its own.
         public: the repositories that anybody may pull, by how their names begin.
         got_password: the hosts that were sent a name and password.
+        lists: whether a user may list the repositories.
+        page: how many of them are listed at a time.
     """
 
     def __init__(self, host: str, images: ImageStore, gate: CallGate) -> None:
@@ -45,9 +50,12 @@ class PrivateRegistry:
         self.public: tuple[str, ...] = ()
         self.users: dict[str, User] = {}
         self.got_password: list[str] = []
+        self.lists = True
+        self.page = 1000
         self._host = host
         self._images = images
         self._tokens: dict[str, set[str]] = {}
+        gate.recognise(lambda token: str(sorted(self._tokens[token])) if token in self._tokens else None)
         self.app = web.Application()
         api = RestApi(
             gate,
@@ -63,6 +71,7 @@ class PrivateRegistry:
 
         route("GET", "/v2/", "Ping", self._ping)
         route("GET", "/token", "GetToken", self._token)
+        route("GET", "/v2/_catalog", "ListRepositories", self._catalog)
         route("GET", "/v2/{name:.+}/tags/list", "ListTags", self._tags)
         for verb in ("GET", "HEAD"):
             route(verb, "/v2/{name:.+}/manifests/{reference}", "GetManifest", self._manifest)
@@ -85,6 +94,8 @@ class PrivateRegistry:
         }
         token = secrets.token_urlsafe(32)
         self._tokens[token] = {name for name in asked if self._may_pull(caller, name)}
+        if caller is not None and self.lists and "registry:catalog:*" in request.query.getall("scope", []):
+            self._tokens[token].add(_CATALOG)
         return web.json_response({"token": token, "expires_in": 300})
 
     def _caller(self, request: web.Request) -> User | None:
@@ -109,6 +120,22 @@ class PrivateRegistry:
         return self._refusal(request, "") or web.json_response(
             {}, headers={"Docker-Distribution-Api-Version": "registry/2.0"}
         )
+
+    async def _catalog(self, request: web.Request) -> web.Response:
+        """The repositories in pages (Distribution, "Pagination"), for those who may list them: not each registry lets anybody."""
+        if (refusal := self._refusal(request, _CATALOG)) is not None:
+            return refusal
+        if not self.lists:
+            return registry_error(401, "UNAUTHORIZED", "authentication required")
+        found = await self._images.below(self._host)
+        most = min(int(request.query.get("n", self.page)), self.page)
+        rest = [name for name in found if name > request.query.get("last", "")]
+        response = web.json_response({"repositories": rest[:most]})
+        if len(rest) > most:
+            response.headers["Link"] = (
+                f'</v2/_catalog?last={quote(rest[most - 1], safe="")}&n={most}>; rel="next"'
+            )
+        return response
 
     async def _tags(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -139,7 +166,7 @@ class PrivateRegistry:
             caller = self._caller(request)
             if caller is None:
                 return self._challenge('Basic realm="Registry"')
-            if name and not self._may_pull(caller, name):
+            if name and name != _CATALOG and not self._may_pull(caller, name):
                 return registry_error(403, "DENIED", "requested access to the resource is denied")
             return None
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -149,7 +176,7 @@ class PrivateRegistry:
         # The host that the client used, so that a client at a loopback address finds its way back here.
         challenge = f'Bearer realm="https://{self.realm or request.host}/token",service="{self._host}"'
         if name:
-            challenge += f',scope="repository:{name}:pull"'
+            challenge += f',scope="{name}:*"' if name == _CATALOG else f',scope="repository:{name}:pull"'
         if granted is not None:
             challenge += ',error="insufficient_scope"'
         return self._challenge(challenge)

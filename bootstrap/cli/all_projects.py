@@ -1,0 +1,142 @@
+"""`pullkey list --all-projects`: the credentials of every Akka project that the login sees."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bootstrap.akka import AkkaScope
+from bootstrap.cli.credentials import Listing, left_over_of_gone, opened, standings_of, style_of_list
+from bootstrap.cli.json_output import print_document
+from bootstrap.cli.secrets import asker
+from bootstrap.codes import Code
+from bootstrap.errors import ExitCode, PullkeyError, UsageProblem, exit_code_of_many, first_line
+from bootstrap.nearest import nearest_or_all
+from bootstrap.provider import HeldCredential
+from bootstrap.table import as_table, row_of, total, unseen_lines
+from bootstrap.terminal import put, say, width_of
+from bootstrap.waiting import surely
+
+if TYPE_CHECKING:
+    from bootstrap.akka import AkkaCli
+    from bootstrap.secret import Secret
+
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class NotRead:
+    """A project whose credentials Akka does not show to this login."""
+
+    scope: AkkaScope
+    error: PullkeyError
+
+
+async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) -> int:
+    """Show them, joined with what the clouds say; a project that refuses hides no other.
+
+    Raises:
+        Refused: Akka cannot be asked.
+        UsageProblem: no project has a credential of a name; or one project is named.
+    """
+    source = click.get_current_context().get_parameter_source("akka_project")
+    if values["akka_project"] and source is click.core.ParameterSource.COMMANDLINE:
+        raise UsageProblem("--all-projects is for all Akka projects, and --akka-project names one", fix="Leave one of the two out.", code=Code.OPTIONS_CONFLICT)  # fmt: skip
+    # One that a variable names is what the other commands are about.
+    async with opened({**values, "akka_project": None}) as command:
+        if secret is not None:
+            command.context.ask_secret = asker(secret)
+        user = command.akka.resolved.user
+        scopes = [
+            replace(one, region=command.scope.region, user=user)
+            for one in await command.akka.projects()
+            if command.scope.owner in ("", one.owner)
+        ]
+        scopes.sort(key=lambda one: (one.project, one.owner))
+        answers = await _credentials(command.akka, scopes, values["names"])
+        held = [(scope, answer) for scope, answer in zip(scopes, answers, strict=True) if not isinstance(answer, PullkeyError)]  # fmt: skip
+        not_read = [NotRead(scope, answer) for scope, answer in zip(scopes, answers, strict=True) if isinstance(answer, PullkeyError)]  # fmt: skip
+        gone = {scope: left_over_of_gone(scope, [one.name for one in listed]) for scope, listed in held}
+        _check_names(values["names"], [*(one.name for _, listed in held for one in listed), *(name for one in gone.values() for name in one)], not_read)  # fmt: skip
+        found = []
+        for scope, listed in held:
+            of_project = replace(command, scope=scope, akka=command.akka.elsewhere(scope))
+            chosen = [one for one in listed if not values["names"] or one.name in values["names"]]
+            left = [one for name, items in gone[scope].items() if name in (values["names"] or gone[scope]) for one in items]  # fmt: skip
+            found.append(Listing(scope, await standings_of(of_project, chosen, values["expires_within"]), left))  # fmt: skip
+    refused = [one.error.exit_code if one.error.exit_code is ExitCode.USAGE else ExitCode.REFUSED for one in not_read]  # fmt: skip
+    code = exit_code_of_many([*(one.exit_code(check=values["check"]) for one in found), *refused])
+    if values["output"] == "json":
+        from bootstrap.documents import projects_document
+
+        where = AkkaScope(owner=command.scope.owner, region=command.scope.region, user=user)
+        print_document(projects_document([(one.scope, one.standings, one.left_over) for one in found], [(one.scope, one.error) for one in not_read], scope=where, code=code))  # fmt: skip
+    else:
+        _show(found, not_read, user)
+    return code
+
+
+async def _credentials(
+    akka: AkkaCli, scopes: Sequence[AkkaScope], names: Sequence[str]
+) -> list[list[HeldCredential] | PullkeyError]:
+    """Those of each project, or why it does not show them. Where a name is in none of them, all are asked again."""
+    room = asyncio.Semaphore(_AT_ONCE)
+    answers: list[list[HeldCredential] | PullkeyError] = []
+
+    async def of(scope: AkkaScope) -> list[HeldCredential] | PullkeyError:
+        async with room:
+            try:
+                return await akka.elsewhere(scope).credentials()
+            except PullkeyError as error:
+                return error
+
+    async def as_expected() -> bool | None:
+        nonlocal answers
+        answers = await asyncio.gather(*map(of, scopes))
+        shown = {one.name for listed in answers if not isinstance(listed, PullkeyError) for one in listed}
+        return shown.issuperset(names) or None
+
+    await surely(as_expected)
+    return answers
+
+
+def _check_names(names: Sequence[str], known: Sequence[str], not_read: Sequence[NotRead]) -> None:
+    for name in names:
+        if name not in known:
+            unseen = f"; {len(not_read)} of them could not be read" if not_read else ""
+            near = nearest_or_all(name, dict.fromkeys(known), many="See `pullkey list --all-projects`")
+            raise UsageProblem(f"No Akka project that this login sees has a credential named {name!r}{unseen}", fix=near or "They have none at all.", code=Code.CREDENTIAL_NOT_FOUND)  # fmt: skip
+
+
+def _show(found: Sequence[Listing], not_read: Sequence[NotRead], user: str) -> None:
+    count, width, style = len(found) + len(not_read), width_of(sys.stdout), style_of_list()
+    say(f"{count} Akka project{'s' * (count != 1)}{f', as {user}' if user else ''}", sys.stdout)
+    scopes = [*(one.scope for one in found), *(one.scope for one in not_read)]
+    several = len({scope.owner for scope in scopes}) > 1
+    rows = [
+        replace(row_of(one), name=f"{_name(listing.scope, several)}/{one.behind.held.name}")
+        for listing in found
+        for one in listing.standings
+    ]
+    standings = [one for listing in found for one in listing.standings]
+    if rows:
+        put("\n".join(as_table(rows, width=width, style=style)), sys.stdout)
+        for line in unseen_lines(standings, width):
+            put(line, sys.stdout)
+    for one in not_read:
+        say(style(f"not seen: {one.scope.label}: {first_line(one.error)}", "unseen"), sys.stdout)
+    unread = f"; {len(not_read)} project{'s' * (len(not_read) != 1)} could not be read" if not_read else ""
+    say(f"{total(standings) if standings else 'There are no registry credentials'}{unread}.", sys.stdout)
+    for listing in found:
+        for left in listing.left_over:
+            say(f"{_name(listing.scope, several)}: {left}", sys.stdout)
+
+
+def _name(scope: AkkaScope, several: bool) -> str:
+    """How a project is named: with its owner, where those of several owners are shown."""
+    return f"{scope.owner}/{scope.project}" if several and scope.owner else scope.project

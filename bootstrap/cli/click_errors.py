@@ -1,0 +1,47 @@
+"""What click raises about a command line, as an error of ours with a code."""
+
+from __future__ import annotations
+
+import click
+
+from bootstrap.codes import Code
+from bootstrap.errors import PullkeyError, UsageProblem
+from bootstrap.words import without_logins
+
+
+class UnknownCommand(click.UsageError):
+    """The first word is not a command."""
+
+
+_CODES: tuple[tuple[type[click.ClickException], Code], ...] = (
+    (UnknownCommand, Code.UNKNOWN_COMMAND),
+    (click.NoSuchOption, Code.UNKNOWN_OPTION),
+    (click.MissingParameter, Code.MISSING_VALUE),
+    (click.BadParameter, Code.BAD_VALUE),
+)
+
+
+def as_pullkey_error(error: PullkeyError | click.ClickException) -> PullkeyError:
+    """An error of click's with the code of its kind; one of ours as it is."""
+    if isinstance(error, PullkeyError):
+        return error
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), Code.USAGE)
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return UsageProblem(_without_logins(error.format_message()), code=code)
+    from bootstrap.cli.unknown_option import help_of, image_instead, meant_by
+
+    what, meant = error.format_message(), ""
+    if isinstance(error, click.NoSuchOption):
+        # Of all that looks alike, click names three.
+        what, meant = f"No such option {error.option_name!r}", meant_by(error.option_name, context)
+    elif instead := image_instead(what, context):
+        return UsageProblem(_without_logins(what), fix=instead, code=code)
+    fix = " ".join(filter(None, (meant, f"See: {help_of(context)}")))
+    return UsageProblem(_without_logins(what), fix=fix, code=code)
+
+
+def _without_logins(text: str) -> str:
+    """What click quotes of what it does not expect; a login's password may hold quotes."""
+    words = without_logins(text).split(" ")
+    return " ".join("(an address with a login)" if "@" in word.partition(":")[2] else word for word in words)

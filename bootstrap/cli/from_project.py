@@ -1,0 +1,182 @@
+"""`pullkey onboard --from-project`: the registries that an Akka project's services pull from, and those that need a credential."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bootstrap.cli.choices import choose_some, has_terminal
+from bootstrap.cli.click_errors import as_pullkey_error
+from bootstrap.cli.credentials import opened, standings_of
+from bootstrap.cli.image import options_from_image
+from bootstrap.cli.json_output import print_document
+from bootstrap.cli.options import typed
+from bootstrap.cli.secrets import run_alone
+from bootstrap.codes import Code
+from bootstrap.errors import (
+    ExitCode,
+    PullkeyError,
+    UsageProblem,
+    advice,
+    exit_code_of_many,
+    first_line,
+)
+from bootstrap.terminal import say, say_command
+
+if TYPE_CHECKING:
+    from bootstrap.akka import AkkaScope
+    from bootstrap.provider import Provider
+    from bootstrap.survey import RegistryInUse
+
+_WORDS = {
+    "ok": "valid",
+    "external": "external",
+    "unverified": "unverified",
+    "wrong": "invalid",
+    "missing": "missing",
+    "public": "public",
+    "akka": "Akka's own",
+    "unknown": "unknown",
+}
+_NOTES = {
+    "external": "created outside pullkey: whether it pulls is not known",
+    "public": "anyone may pull; no credential is needed",
+    "akka": "no credential is needed",
+    "unknown": "this image reference could not be read",
+}
+
+
+def onboard_from_project(
+    values: Mapping[str, Any], arguments: Sequence[str], build: Callable[[Provider], click.Command]
+) -> int:
+    """Show what the project pulls from; onboard what is missing, each as `pullkey onboard IMAGE` does.
+
+    Args:
+        values: the options.
+        arguments: the options as typed, for the command of each provider.
+        build: makes that command.
+
+    Raises:
+        UsageProblem: there is no terminal to ask on, and neither --yes nor --dry-run.
+    """
+    found: list[RegistryInUse] = []
+
+    async def look() -> int:
+        from bootstrap.survey import survey
+
+        async with opened(values) as command:
+            credentials = await command.akka.credentials()
+
+            async def stand(chosen: Sequence[Any]) -> Sequence[Any]:
+                return await standings_of(command, chosen, None)
+
+            found.extend(await survey(command.akka, credentials, stand, command.reporter.trace))
+            _show(found, command.scope)
+        return ExitCode.DONE
+
+    if not (values["yes"] or values["dry_run"] or has_terminal()):
+        raise UsageProblem("Cannot ask which registries to onboard: not a terminal", fix="Pass --yes to onboard all that need it, or --dry-run to preview", code=Code.NO_TERMINAL)  # fmt: skip
+    run_alone(look())
+    as_json = values["output"] == "json"
+    needed = [one for one in found if one.to_onboard and one.provider is not None]
+    if not needed:
+        say("Nothing to onboard.", sys.stderr)
+        if as_json:
+            _print(found, {}, ExitCode.DONE)
+        return ExitCode.DONE
+    chosen = needed
+    if not (values["yes"] or values["dry_run"]):
+        places = choose_some("Which to onboard?", [(one.place, _services(one)) for one in needed])
+        chosen = [one for one in needed if one.place in places]
+    codes = [_onboard(one, arguments, build) for one in chosen]
+    if len(codes) > 1:
+        _total(chosen, codes)
+    if chosen and not (values["yes"] or values["dry_run"]):
+        say("To do the same without the first question:", sys.stderr)
+        for one in chosen:
+            say_command(shlex.join(["pullkey", *_command(one, arguments)]), sys.stderr)
+    code = exit_code_of_many([ExitCode(code) for code in codes])
+    if as_json:
+        _print(found, {one.place: code for one, code in zip(chosen, codes, strict=True)}, code)
+    return code
+
+
+def _print(found: Sequence[RegistryInUse], codes: Mapping[str, int], code: ExitCode) -> None:
+    """The one JSON object on stdout."""
+    from bootstrap.documents import survey_document
+
+    print_document(survey_document(found, codes, code))
+
+
+def _show(found: Sequence[RegistryInUse], scope: AkkaScope) -> None:
+    project = "/".join(filter(None, (scope.owner, scope.project or scope.current))) or scope.label
+    services = {name for one in found for name in one.services}
+    if not services:
+        say(f"Akka project {project} runs no services.", sys.stderr)
+        return
+    say(f"Akka project {project}: {_count(len(services), 'service')}, {_count(len(found), 'registry')}", sys.stderr)  # fmt: skip
+    width = max(len(word) for word in _WORDS.values())
+    for one in found:
+        say(f"  {_WORDS[one.need]:{width}}  {one.place}", sys.stderr)
+        lines = [f"services: {_services(one)}", _NOTES.get(one.need, ""), *map(str, one.problems)]
+        if one.credential:
+            lines.insert(1, f"credential: {one.credential}")
+        for line in filter(None, lines):
+            say(f"  {'':{width}}  {line}", sys.stderr)
+        for name, failure in sorted(one.failures.items()):
+            say(f"  {'':{width}}  {name} cannot pull: {failure.reason}", sys.stderr)
+
+
+def _count(number: int, what: str) -> str:
+    many = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{number} {what if number == 1 else many}"
+
+
+def _services(one: RegistryInUse) -> str:
+    names = one.services
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+
+
+def _onboard(one: RegistryInUse, arguments: Sequence[str], build: Callable[[Provider], click.Command]) -> int:
+    """One onboarding, as if it had been typed; its errors are shown and end no other."""
+    provider, image = one.provider, next(iter(one.images))
+    assert provider is not None  # noqa: S101  - those without are not offered
+    say(f"\n{one.place} ({provider.title})", sys.stderr)
+    typed[:] = _command(one, arguments)
+    try:
+        options = [
+            *options_from_image(provider, image, arguments),
+            *_command(one, arguments)[2:],
+            "--output=text",
+        ]
+        code: int = build(provider).main(options, prog_name=f"pullkey onboard {provider.name}", standalone_mode=False)  # fmt: skip
+    except (PullkeyError, click.ClickException) as error:
+        shown = as_pullkey_error(error)
+        say(f"pullkey: {first_line(shown)}", sys.stderr)
+        if fix := advice(shown):
+            say(f"  {fix}", sys.stderr)
+        say("  To onboard it by itself:", sys.stderr)
+        say_command(f"pullkey onboard {shlex.quote(image)}", sys.stderr, indent="    ")
+        return shown.exit_code
+    else:
+        return code
+    finally:
+        typed.clear()
+
+
+def _command(one: RegistryInUse, arguments: Sequence[str]) -> list[str]:
+    """The arguments of `pullkey` that onboard one registry by itself."""
+    # The credential that is there is replaced, whatever its name.
+    name = [f"--secret-name={one.credential}"] if one.need == "wrong" else []
+    return ["onboard", next(iter(one.images)), *arguments, *name]
+
+
+def _total(chosen: Sequence[RegistryInUse], codes: Sequence[int]) -> None:
+    failed = [one.place for one, code in zip(chosen, codes, strict=True) if code]
+    done = len(chosen) - len(failed)
+    missed = f" Not done: {', '.join(failed)}." if failed else ""
+    say(f"\n{done} of {len(chosen)} registries done.{missed}", sys.stderr)

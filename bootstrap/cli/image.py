@@ -1,0 +1,145 @@
+"""`pullkey onboard IMAGE`: a command that is given an image, or a file, in place of a provider."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import click
+
+from bootstrap import plugins
+from bootstrap.addresses import refuse_login
+from bootstrap.codes import Code
+from bootstrap.errors import UsageProblem
+from bootstrap.routing import host_of_image, looks_like_an_image, providers_for
+from bootstrap.words import did_you_mean
+
+if TYPE_CHECKING:
+    from bootstrap.provider import Provider
+
+_AN_IMAGE = "An image is HOST/NAME:TAG, or NAMESPACE/NAME:TAG on Docker Hub."
+FILLED = "pullkey.options-of-image"
+"""In a context's `meta`: the options whose values come from IMAGE."""
+
+ARGUMENTS = "pullkey.arguments"
+"""In a context's `meta`: the options that were typed where no provider is named."""
+
+
+# -- words and options ---------------------------------------------------------------------------------------------
+
+
+def takes_value(parameters: Iterable[click.Parameter]) -> set[str]:
+    """The spellings of the options that are followed by a value."""
+    return {
+        name
+        for parameter in parameters
+        if isinstance(parameter, click.Option) and not (parameter.is_flag or parameter.count)
+        for name in parameter.opts
+    }
+
+
+def first_word(arguments: Sequence[str], with_value: set[str]) -> int | None:
+    """Where the first argument is that is neither an option nor the value of one."""
+    position = 0
+    while position < len(arguments):
+        word = arguments[position]
+        if word == "--":
+            return None
+        if not word.startswith("-") or word == "-":
+            return position
+        position += 2 if word in with_value else 1
+    return None
+
+
+def with_word_first(arguments: Sequence[str], with_value: set[str]) -> list[str]:
+    """The same arguments, the first word before the options: `--yes IMAGE` as `IMAGE --yes`."""
+    position = first_word(arguments, with_value)
+    if position is None:
+        return list(arguments)
+    return [arguments[position], *arguments[:position], *arguments[position + 1 :]]
+
+
+def given_value(name: str, arguments: Sequence[str]) -> str | None:
+    """What an option is set to among the arguments; None if it is not there."""
+    found = None
+    for word, following in pairwise([*arguments, ""]):
+        if word == name:
+            found = following
+        elif word.startswith(f"{name}="):
+            found = word.partition("=")[2]
+    return found
+
+
+def names_an_image(word: str) -> bool:
+    """Whether a word is an image where it may also be the name of an Akka secret, which may have dots."""
+    return any(mark in word for mark in "/:@")
+
+
+# -- from an image to a provider -----------------------------------------------------------------------------------
+
+
+def provider_of_image(image: str) -> Provider:
+    """The provider that an image belongs to. Where several may be meant, the user is asked.
+
+    Raises:
+        UsageProblem: it is not an image, or several providers may be meant and there is no terminal to ask on.
+    """
+    refuse_login(image, "IMAGE")
+    known = plugins.names()
+    if image.startswith(("/", ":", "@", ".")):
+        raise UsageProblem(f"{image!r} is not an image", fix=_AN_IMAGE)
+    if not looks_like_an_image(image):
+        near = did_you_mean(image, known) or _by_title(image)
+        raise UsageProblem(f"There is no provider {image!r}; there are: {', '.join(known)}", fix=f"{_AN_IMAGE} {near}".rstrip(), code=Code.PROVIDER_UNKNOWN)  # fmt: skip
+    host = host_of_image(image)
+    found = providers_for(host)
+    if len(found) == 1:
+        return found[0]
+    from bootstrap.cli.choices import choose, has_terminal
+
+    choices = found or [plugins.load(name) for name in known]
+    whose = host or image
+    what = f"Several providers handle {whose}" if found else f"No provider handles {whose}"
+    if not has_terminal():
+        names = ", ".join(one.name for one in choices)
+        code = Code.HOST_AMBIGUOUS if found else Code.HOST_UNKNOWN
+        raise UsageProblem(
+            f"{what}: {names}", fix=f"Name one: pullkey onboard {choices[0].name} ...", code=code
+        )
+    return plugins.load(choose(f"{what}. Which one?", [(one.name, one.title) for one in choices]))
+
+
+def _by_title(word: str) -> str:
+    """`azure` and `google` are not names of providers, and in their titles."""
+    named = [one for one in map(plugins.load, plugins.names()) if word.lower() in one.title.lower().split()]
+    return f"Did you mean {named[0].name}?" if len(named) == 1 else ""
+
+
+def options_from_image(provider: Provider, image: str, arguments: Sequence[str]) -> list[str]:
+    """The options that an image stands for, as `--name=value`; those that are among the arguments are left to these.
+
+    Raises:
+        UsageProblem: the image cannot be read, or the arguments name another one.
+    """
+    filled = []
+    for number, (key, value) in enumerate(provider.options_of_image(image).items()):
+        name = f"--{key}"
+        given = given_value(name, arguments)
+        if given is None:
+            filled.append(f"{name}={value}")
+        elif number == 0 and given != value:
+            raise UsageProblem(
+                f"{name} is {given!r}, and IMAGE is {image!r}: name one", code=Code.OPTIONS_CONFLICT
+            )
+    return filled
+
+
+def as_typed(problem: UsageProblem, filled: Sequence[str]) -> UsageProblem:
+    """The same problem, of IMAGE where it is of an option that IMAGE stands for."""
+    what = problem.what
+    for option in filled:
+        name = option.partition("=")[0]
+        what = re.sub(rf"{name}(?![\w-])", "IMAGE", what)
+    return UsageProblem(what, fix=problem.fix, code=problem.code)

@@ -1,0 +1,77 @@
+"""Values that a command needs and was not given, asked for at the terminal before it begins."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bootstrap.cli.choices import choose
+from bootstrap.cli.options import asked_for, clean, retyped
+from bootstrap.prompt import ask_line
+from bootstrap.provider import Missing, Provider, RunContext
+from bootstrap.terminal import say, say_command
+
+_SECONDS = 20.0
+_MOST = 30
+_OTHER = "other"
+
+
+def ask_missing(provider: Provider, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, with those that the provider misses as the user has typed or chosen them.
+
+    Raises:
+        Interrupted: Ctrl-C or Ctrl-D.
+        UsageProblem: what was typed cannot be used.
+    """
+    complete = dict(values)
+    while (missing := provider.missing(complete)) is not None:
+        key = missing.option.removeprefix("--").replace("-", "_")
+        answer = ""
+        while not answer:
+            answer = _ask(missing)
+        complete[key] = clean(key, answer)
+        asked_for.append(f"{missing.option}={answer}" if answer.startswith("-") else shlex.join([missing.option, answer]))  # fmt: skip
+    return complete
+
+
+def show_command() -> None:
+    """Print the command that would have done the same without questions, if there were any."""
+    if asked_for:
+        say("To do the same without these questions:", sys.stderr)
+        say_command(retyped(), sys.stderr)
+
+
+def _ask(missing: Missing) -> str:
+    choices = _choices(missing)
+    if not choices:
+        return ask_line(missing.question, sys.stderr)
+    answer = choose(f"{missing.question}:", [*choices, (_OTHER, "type it")])
+    return ask_line(missing.question, sys.stderr) if answer == _OTHER else answer
+
+
+def _choices(missing: Missing) -> Sequence[tuple[str, str]]:
+    """What there is to choose from; nothing where the cloud does not say, or has too many."""
+    if missing.choices is None:
+        return ()
+    from bootstrap.cli.secrets import keep_to_ourselves
+    from bootstrap.waiting import Deadline
+
+    list_them = missing.choices
+
+    async def listed() -> Sequence[tuple[str, str]]:
+        context = RunContext(Deadline(_SECONDS), lambda _: None, lambda _: None)
+        try:
+            async with asyncio.timeout(_SECONDS):
+                return await list_them(context)
+        finally:
+            await context.shared.close()
+
+    keep_to_ourselves()
+    try:
+        found = asyncio.run(listed())
+    except Exception:  # noqa: BLE001  - an SDK can raise anything; then the value is typed
+        return ()
+    return found if len(found) <= _MOST else ()

@@ -1,0 +1,38 @@
+"""What a command without arguments shows besides its help: the logins, the Akka CLI and its project, as seen at a glance."""
+
+from __future__ import annotations
+
+import sys
+
+from bootstrap import plugins
+from bootstrap.cli import quick_akka
+from bootstrap.errors import PullkeyError
+from bootstrap.terminal import say
+
+
+def print_overview() -> None:
+    """A line for each login that there is, and for the Akka CLI. Asks no cloud."""
+    say("Found here:", sys.stdout)
+    for what, seen in [*_logins(), ("Akka CLI", _akka())]:
+        say(f"  {what:14}{seen}", sys.stdout, further=14)
+    say("For a full check, run: pullkey doctor", sys.stdout)
+
+
+def _logins() -> list[tuple[str, str]]:
+    found = []
+    for name in plugins.names():
+        try:
+            provider = plugins.load(name)
+        except PullkeyError:
+            continue
+        if (login := provider.login_at_a_glance()) is not None:
+            found.append(login)
+    return found
+
+
+def _akka() -> str:
+    path = quick_akka.program()
+    if path is None:
+        return "not found: https://doc.akka.io/operations/cli/installation.html"
+    project = quick_akka.current_project()
+    return f"{path}, {f'project {project}' if project else 'no project set; see `akka projects list`'}"

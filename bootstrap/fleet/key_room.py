@@ -1,0 +1,194 @@
+"""Which keys fit under the limit of an identity that targets share: the rest is postponed, or is a problem.
+
+A cloud's limit counts every key of an identity, those included that were replaced and are switched off. What has no
+place is postponed only where a place becomes free by itself: a replaced key is deleted once its grace is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from bootstrap.codes import Code
+from bootstrap.errors import ExitCode, Problem, ProblemKind
+from bootstrap.fleet.look import Action, Planned
+from bootstrap.provider import KeyLimit
+from bootstrap.retirement import CLEAR, RETIRE
+
+_LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
+def fit_under_limits(plan: Sequence[Planned]) -> None:
+    """Postpone, or block, whatever needs a key that would have no place."""
+    for one in plan:
+        if one.no_place is not None and one.keys is None:
+            _block(one, one.no_place)
+    for sharing in _sharing(plan).values():
+        limit = sharing[0].entry.target.key_limit
+        if limit is not None:
+            _fit(sharing, limit)
+
+
+def _sharing(plan: Iterable[Planned]) -> dict[str, list[Planned]]:
+    """The targets whose identity's keys were counted, by identity."""
+    found: dict[str, list[Planned]] = {}
+    for one in plan:
+        if one.keys is not None and one.action is not Action.REMOVE:
+            found.setdefault(one.entry.target.who, []).append(one)
+    return found
+
+
+def _fit(sharing: Sequence[Planned], limit: KeyLimit) -> None:
+    there: set[str] = set().union(*(one.keys or () for one in sharing))
+    going = {one.replaced for one in sharing if _clears_anyway(one)} & there
+    free = limit.at_most - len(there) + len(going)
+    # When a replaced key goes, whoever replaced it.
+    comes = [one.replaced_until or _now() for one in sharing if one.replaced in there - going]
+    comes += [
+        _now() for one in sharing if (one.listed_replaced & there) - {other.replaced for other in sharing}
+    ]
+    without = []
+    makers = sorted((one for one in sharing if one.action.changes and "key" in one.steps), key=_urgency)
+    for one in makers:
+        if CLEAR not in one.steps or _clears_anyway(one):
+            if free < 1:
+                without.append(one)
+                continue
+            free -= not _gives_back(one)
+        if not _gives_back(one) and RETIRE in one.steps:
+            comes.append(_now() + one.entry.keep_old)
+    for one in without:
+        _leave_out(one, limit, len(there), min(comes, default=None))
+    for one in makers:
+        one.place_comes = bool(comes)
+
+
+def _urgency(one: Planned) -> tuple[bool, dt.datetime, dt.datetime, int]:
+    """What does not pull now comes before what does; then the key that expires first, or is the oldest."""
+    rotates = one.action is Action.ROTATE
+    return rotates, one.expires or _LATEST if rotates else _LATEST, one.created or _LATEST if rotates else _LATEST, one.entry.number  # fmt: skip
+
+
+def _clears_anyway(one: Planned) -> bool:
+    """Whether the key that its own has replaced is deleted, also where it gets no new one."""
+    if CLEAR not in one.steps or not one.action.changes:
+        return False
+    return "key" not in one.steps or (one.replaced_until is not None and one.replaced_until <= _now())
+
+
+def _gives_back(one: Planned) -> bool:
+    """Whether the key that is replaced is deleted in the same run."""
+    link = one.held.link if one.held else None
+    return (
+        RETIRE in one.steps
+        and not one.entry.keep_old
+        and link is not None
+        and link.key_id in (one.keys or ())
+    )
+
+
+def _leave_out(one: Planned, limit: KeyLimit, there: int, comes: dt.datetime | None) -> None:
+    """A rotation waits for a place, unless its key expires before; anything else is a problem now."""
+    room = limit.at_most - there
+    what = f"No place for another key: {limit.whose} has {there} keys, and can have {limit.at_most} keys"
+    if room > 0:
+        what += f", so there is room for {room} more, which {'goes' if room == 1 else 'go'} to others"
+    waits = one.action is Action.ROTATE and comes is not None
+    if waits and (one.expires is None or comes is None or one.expires > comes):
+        one.reasons = [
+            *one.reasons,
+            f"{what}. A place becomes free when a replaced key has had its grace period",
+        ]
+        one.postponed = True
+        if _clears_anyway(one):
+            one.steps = {CLEAR: one.steps[CLEAR]}
+        else:
+            one.action, one.steps = Action.POSTPONED, {}
+        return
+    ends = f"; its key expires on {one.expires:%Y-%m-%d %H:%M} UTC, before a place becomes free" if waits and one.expires else ""  # fmt: skip
+    problem = one.no_place or Problem(ProblemKind.LIMIT, f"{what}{ends}", f"Give this target another {limit.another}", step="key", code=Code.KEY_LIMIT)  # fmt: skip
+    _block(one, problem)
+
+
+def _block(one: Planned, problem: Problem) -> None:
+    one.action, one.steps, one.exit_code = Action.BLOCKED, {}, ExitCode.REFUSED
+    one.problems, one.reasons = [problem], [problem.what]
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class KeyPlaces:
+    """Gives the places that are free to the targets that are at work, and takes back those that become free.
+
+    Args:
+        plan: what is to be done, as `fit_under_limits` has left it.
+    """
+
+    def __init__(self, plan: Sequence[Planned]) -> None:
+        self._of: dict[str, _Places] = {}
+        for who, sharing in _sharing(plan).items():
+            limit = sharing[0].entry.target.key_limit
+            if limit is not None:
+                there: set[str] = set().union(*(one.keys or () for one in sharing))
+                coming = sum(_frees(one) and not _takes(one) for one in sharing)
+                self._of[who] = _Places(limit.at_most - len(there), coming)
+
+    @contextlib.asynccontextmanager
+    async def place(self, one: Planned) -> AsyncIterator[_Place]:
+        """Wait for a place where a new key needs one."""
+        places = self._of.get(one.entry.target.who)
+        if places is None or not one.action.changes:
+            yield _Place(True)
+            return
+        place = _Place(await places.take(frees=_frees(one)) if _takes(one) else True)
+        try:
+            yield place
+        finally:
+            if place.there:
+                back = (place.changed and _frees(one)) or (not place.changed and _takes(one))
+                await places.give(back=back, frees=_frees(one))
+
+
+def _takes(one: Planned) -> bool:
+    """Whether its new key needs a place that its own run does not make first."""
+    return "key" in one.steps and CLEAR not in one.steps
+
+
+def _frees(one: Planned) -> bool:
+    """Whether there is a place more after it than while it is at work."""
+    return _gives_back(one) if "key" in one.steps else CLEAR in one.steps
+
+
+class _Place:
+    """Whether there is a place; `changed` is set where the target's work was done."""
+
+    def __init__(self, there: bool) -> None:
+        self.there = there
+        self.changed = False
+
+
+class _Places:
+    def __init__(self, free: int, coming: int) -> None:
+        self._free = free
+        self._coming = coming  # those at work, or about to be, that free a place and wait for none
+        self._change = asyncio.Condition()
+
+    async def take(self, *, frees: bool) -> bool:
+        """Take a place; False where none is free, and none is about to be."""
+        async with self._change:
+            await self._change.wait_for(lambda: self._free > 0 or not self._coming)
+            if self._free <= 0:
+                return False
+            self._free -= 1
+            self._coming += frees
+            return True
+
+    async def give(self, *, back: bool, frees: bool) -> None:
+        async with self._change:
+            self._free += back
+            self._coming -= frees
+            self._change.notify_all()

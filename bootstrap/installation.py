@@ -1,0 +1,96 @@
+"""How this copy of pullkey was installed, and so what installs the libraries of an extra into it.
+
+What an installer leaves: `direct_url.json` for anything but a package index (PEP 610), `pipx_metadata.json` or `uv-receipt.toml` in
+the environment's folder. A copy from an index says nothing of where that is, and its name may belong to somebody else on another
+one: then the libraries themselves are named.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterable
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import url2pathname
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
+_ALL = "all"
+
+
+def install_command(extra: str) -> str:
+    """The command that adds the libraries of an extra to this copy, and keeps those of the extras that are there."""
+    copy = distribution("pullkey")
+    wanted = sorted({extra, *_installed_extras(copy)})
+    source, editable = _source(copy, wanted)
+    prefix = Path(sys.prefix)
+    if (prefix / "pipx_metadata.json").exists():
+        if not source:
+            return _join("pipx", "inject", prefix.name, *_requirements(copy, extra))
+        return _join("pipx", "install", "--force", *editable, source)
+    if (prefix / "uv-receipt.toml").exists() and source:
+        return _join("uv", "tool", "install", "--force", *editable, source)
+    what = [*editable, source] if source else _requirements(copy, extra)
+    if (copy.read_text("INSTALLER") or "").strip() == "uv":
+        return _join("uv", "pip", "install", "--python", sys.executable, *what)
+    return _join(sys.executable, "-m", "pip", "install", *what)
+
+
+def _join(*words: str) -> str:
+    return shlex.join(words)
+
+
+def _source(copy: Distribution, extras: Iterable[str]) -> tuple[str, list[str]]:
+    """Where this copy came from, as an installer takes it, with extras; "" where that is not known or no longer there.
+
+    The second is the option that keeps it editable, if it is.
+    """
+    try:
+        origin = json.loads(copy.read_text("direct_url.json") or "{}")
+        url = urlsplit(origin.get("url", ""))
+    except (ValueError, AttributeError):
+        return "", []
+    names = f"[{','.join(extras)}]"
+    if url.scheme == "file":
+        path = Path(url2pathname(url.path))
+        if not path.exists():
+            return "", []
+        return f"{path}{names}", ["--editable"] if origin.get("dir_info", {}).get("editable") else []
+    if not url.scheme:
+        return "", []
+    # A login in an address is nobody else's business.
+    bare = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
+    vcs = origin.get("vcs_info", {})
+    if vcs:
+        revision = vcs.get("requested_revision") or vcs.get("commit_id")
+        bare = f"{vcs.get('vcs', 'git')}+{bare}{f'@{revision}' if revision else ''}"
+    folder = f"#subdirectory={origin['subdirectory']}" if origin.get("subdirectory") else ""
+    return f"pullkey{names} @ {bare}{folder}", []
+
+
+def _requirements(copy: Distribution, extra: str) -> list[str]:
+    """What an extra needs, as an installer takes it."""
+    return [
+        one.partition(";")[0].strip()
+        for one in copy.requires or ()
+        if (found := _EXTRA.search(one)) and found[1] == extra
+    ]
+
+
+def _installed_extras(copy: Distribution) -> list[str]:
+    """The extras whose libraries are all there; of `all`, which is the others, nothing is said."""
+    extras = copy.metadata.get_all("Provides-Extra") or []
+    return [one for one in extras if one != _ALL and all(map(_is_there, _requirements(copy, one)))]
+
+
+def _is_there(requirement: str) -> bool:
+    name = _NAME.match(requirement)
+    try:
+        distribution(name[0] if name else requirement)
+    except PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,60 @@
+"""Addresses where a machine or its cloud answers for itself, with its own secrets: no registry is there, in no spelling."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+
+# As the clouds document their metadata services: Google, Amazon, Tencent.
+_NAMES = frozenset({
+    "metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal", "metadata.tencentyun.com",
+})  # fmt: skip
+# Beside link-local addresses: Alibaba's, Azure's; and, for IPv6, Amazon's, Google's and Oracle's.
+_NETWORKS = tuple(map(ipaddress.ip_network, ("100.100.100.200/32", "168.63.129.16/32", "fd00:ec2::/32", "fd20:ce::/64", "fd00:c1::/32")))  # fmt: skip
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.IPv6Network("::/96")
+# What `inet_aton` takes: one to four numbers, decimal, octal or hexadecimal.
+_NUMBERS = re.compile(r"(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+)){0,3}")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def is_metadata_host(host: str) -> bool:
+    """Whether a machine or its cloud answers at a host, however its address is spelled.
+
+    >>> is_metadata_host("0xA9FEA9FE"), is_metadata_host("[::ffff:169.254.169.254]"), is_metadata_host("registry.example")
+    (True, True, False)
+    """
+    bare = host.lower().strip("[]").rstrip(".").partition("%")[0]
+    address = _address(bare)
+    return bare in _NAMES if address is None else is_metadata_address(address)
+
+
+def is_metadata_address(address: Address) -> bool:
+    """The same for an address, or the IPv4 address in it."""
+    return any(
+        one.is_link_local or any(one in network for network in _NETWORKS)
+        for one in (address, _inner(address))
+    )
+
+
+def _address(bare: str) -> Address | None:
+    if _NUMBERS.fullmatch(bare):
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(bare))
+        except OSError:
+            return None
+    try:
+        return ipaddress.ip_address(bare)
+    except ValueError:
+        return None
+
+
+def _inner(address: Address) -> Address:
+    """The IPv4 address that an IPv6 one leads to (RFC 4291, 3056, 6052)."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64 or address in _COMPATIBLE:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address

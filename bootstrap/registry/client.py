@@ -1,0 +1,255 @@
+"""HTTP to a registry and its token service: one connection set an exchange, and a bound on all that is read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import http.cookiejar
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from bootstrap import network
+from bootstrap.bounds import PLAIN, Unreadable, parse_json, read_bounded, seconds_of_retry_after
+from bootstrap.lean import httpx
+from bootstrap.metadata_hosts import is_metadata_host
+from bootstrap.registry.trust import bare
+from bootstrap.settings import connect_to
+from bootstrap.waiting import Tell
+from bootstrap.words import one_line
+
+# Distribution takes manifests of 4 MiB; whatever else a registry says here is short.
+MANIFEST_BYTES = 4 * 1024 * 1024
+ANSWER_BYTES = 256 * 1024
+SECONDS = 30.0
+"""How long one exchange may take."""
+_SAID_CHARACTERS = 4_000
+
+Clean = Callable[[str], str]
+"""Takes what somebody else wrote, and gives it without any secret."""
+
+
+def unchanged(text: str) -> str:
+    return text
+
+
+def silent(_line: str) -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A registry's answer.
+
+    Args:
+        host: whom was asked, by name also where it is reached at another address.
+        content: the body, decompressed, up to a bound.
+        whole: whether `content` is all of it.
+    """
+
+    status: int
+    headers: httpx.Headers
+    url: httpx.URL
+    host: str
+    content: bytes
+    whole: bool
+    reason: str
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            Unreadable: it is none, or longer than it may be.
+        """
+        if not self.whole:
+            raise Unreadable("it is longer than any that is expected")
+        return parse_json(self.content)
+
+    @property
+    def media_type(self) -> str:
+        return str(self.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is made for a browser: many a web site answers 200 to whatever it is asked."""
+        return self.media_type in ("text/html", "application/xhtml+xml")
+
+    @property
+    def error(self) -> tuple[str, str]:
+        """Code and message of the first error in it, as the Distribution specification has them; "" where there are none."""
+        try:
+            first = self.json()["errors"][0]
+            return str(first.get("code") or ""), str(first.get("message") or "")
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return "", ""
+
+    @property
+    def said(self) -> str:
+        """The registry's own words, unsearched for secrets: the error in it, or the reason of the status."""
+        return " ".join(filter(None, self.error)) or self.reason
+
+    @property
+    def retry_after(self) -> float | None:
+        """How many seconds it asks to be left alone."""
+        return seconds_of_retry_after(str(self.headers.get("Retry-After", "")))
+
+
+def cleaned_line(text: str, clean: Clean) -> str:
+    """Another program's words as one printable line without secrets: searched before it is cut, so that none is halved."""
+    return one_line(clean(one_line(text, _SAID_CHARACTERS)))
+
+
+class Client:
+    """Asks one registry, and whom it names.
+
+    Args:
+        host: the registry's.
+        trace: takes one line per exchange: method, address without its query, status, time.
+        clean: what the registry says goes through it before it is traced.
+    """
+
+    def __init__(self, host: str, trace: Tell, clean: Clean) -> None:
+        self._trace = trace
+        self._clean = clean
+        self._looked_up = {bare(host)}  # the user named it
+        # Redirects are never followed by httpx: one could carry the credential to another host. Without an address of its
+        # own the registry is reached as httpx would: proxies and certificates as the environment says.
+        with network.usable():
+            self._http = httpx.AsyncClient(
+                transport=_ConnectTo() if connect_to(bare(host)) is not None else None,
+                verify=_whom_to_trust(),
+                timeout=SECONDS,
+                follow_redirects=False,
+                cookies=_NoCookies(),
+            )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def get(
+        self,
+        url: str | httpx.URL,
+        *,
+        method: str = "GET",
+        authorization: str = "",
+        accept: str = "",
+        form: Mapping[str, str] | None = None,
+        limit: int = ANSWER_BYTES,
+    ) -> Answer:
+        """Send a request, without a body unless a form is given, and read up to `limit` bytes of the answer's.
+
+        Raises:
+            httpx.HTTPError: there is no answer.
+            Unreadable: the answer cannot be read.
+        """
+        headers = {**PLAIN, "Accept": accept or "*/*"}
+        if authorization:
+            headers["Authorization"] = authorization
+        begin = time.monotonic()
+        asked = httpx.URL(url)
+        await self._look_up(asked)
+        try:
+            request = self._http.build_request(method, asked, headers=headers, data=form)
+            # An `Auth` that adds nothing; without one httpx would take name and password from the address.
+            sent = await self._http.send(request, stream=True, auth=httpx.Auth())
+        except (ValueError, OverflowError):
+            # What a registry names may be no host (an empty label, one too long, an `xn--` of nothing) or have no port.
+            raise Unreadable("it leads to an address that cannot be used") from None
+        async with _Closing(sent) as response:
+            host = whom(request)
+            took = (time.monotonic() - begin) * 1000
+            path = cleaned_line(asked.path, self._clean)
+            self._trace(f"registry {method} https://{host}{path} {response.status_code} {took:.0f} ms")
+            content, whole = await read_bounded(response, limit)
+            return Answer(
+                response.status_code,
+                response.headers,
+                asked,
+                host,
+                content,
+                whole,
+                response.reason_phrase,
+            )
+
+    async def _look_up(self, url: httpx.URL) -> None:
+        """Look at where a host leads that the registry has named, unless a proxy is to look.
+
+        Raises:
+            Unreadable: a machine or its cloud answers there for itself.
+        """
+        host = url.raw_host.decode("ascii", "replace")
+        if host in self._looked_up or connect_to(host) is not None or _has_proxy():
+            return
+        self._looked_up.add(host)
+        with contextlib.suppress(OSError, UnicodeError):  # the request says it in a sentence
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host, url.port or 443, type=socket.SOCK_STREAM
+            )
+            if any(is_metadata_host(str(address[0])) for *_, address in found):
+                raise Unreadable(f"{host} leads to an address where a machine or its cloud answers for itself")  # fmt: skip
+
+
+def _has_proxy() -> bool:
+    return any(os.environ.get(name) for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"))
+
+
+class _Closing:
+    """Closes a streamed answer, read to its end or not."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+
+    async def __aenter__(self) -> httpx.Response:
+        return self._response
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._response.aclose()
+
+
+class _NoCookies(http.cookiejar.CookieJar):
+    """Keeps none: a puller sends none, and Harbor wants more of whoever does."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        return
+
+
+class _ConnectTo(httpx.AsyncBaseTransport):
+    """Reaches a registry at another address, with TLS still verified for its name."""
+
+    def __init__(self) -> None:
+        self._inner = httpx.AsyncHTTPTransport(verify=_whom_to_trust())
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        host = request.url.host
+        address = connect_to(host)
+        if address is not None:
+            request.headers["Host"] = request.url.netloc.decode()
+            request.extensions["sni_hostname"] = host
+            request.url = request.url.copy_with(host=address[0], port=address[1])
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def whom(request: httpx.Request) -> str:
+    """The host that a request is for, by name also where it is reached at another address."""
+    return str(request.headers.get("Host") or request.url.netloc.decode("ascii", "replace"))
+
+
+def _whom_to_trust() -> ssl.SSLContext:
+    """As the environment says. Reading all the authorities takes longer than a handshake, so it is done once."""
+    return _trusting(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@functools.cache
+def _trusting(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    return httpx.create_ssl_context()

@@ -1,0 +1,140 @@
+"""What is said of an exchange with a registry that did not end well."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+from bootstrap.codes import Code
+from bootstrap.errors import StepFailed
+from bootstrap.lean import httpx
+from bootstrap.registry.attempt import Attempt, Verdict
+from bootstrap.registry.client import Clean, cleaned_line, whom
+
+# What OpenSSL calls a certificate whose authority is not known (`X509_V_ERR_...` in x509_vfy.h).
+_UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21})
+# How Azure's, Google's (VPC Service Controls) and others' firewalls word a refusal.
+_FIREWALLS = ("not allowed access", "firewall", "vpcservicecontrols", "prohibited by organization", "ip allow list", "ip restrict")  # fmt: skip
+
+_OWN_AUTHORITY = (
+    "If its authority is your own, name that authority's certificate: SSL_CERT_FILE=FILE. Akka, which pulls over the "
+    "public internet, must trust it too, and pullkey cannot see whether it does."
+)
+_NO_CLIENT_WILL = (
+    "Have the certificate fixed, or name the registry as its certificate does: Akka would refuse it too."
+)
+
+_CODES = {
+    Verdict.IDENTITY_REFUSED: Code.PASSWORD_REFUSED,
+    Verdict.NO_GRANT: Code.PULL_DENIED,
+    Verdict.NOT_FOUND: Code.IMAGE_NOT_FOUND,
+    Verdict.NETWORK_REFUSED: Code.REGISTRY_FIREWALL,
+    Verdict.FORBIDDEN: Code.REGISTRY_FIREWALL,
+    Verdict.RATE_LIMITED: Code.REGISTRY_RATE_LIMITED,
+    Verdict.REJECTED: Code.REGISTRY_REFUSED,
+    Verdict.INVALID: Code.REGISTRY_ANSWER,
+    Verdict.UNREACHABLE: Code.REGISTRY_UNREACHABLE,
+    Verdict.UNTRUSTED: Code.TOKEN_HOST,
+    Verdict.CERTIFICATE_REFUSED: Code.REGISTRY_CERTIFICATE,
+}
+"""Of each verdict but that it pulls."""
+
+WAITING = {
+    Verdict.IDENTITY_REFUSED: "The registry does not know the new key yet ({said}); a new key takes a minute or two "
+    "to spread. Trying for up to {minutes:.0f} min more.",
+    Verdict.NO_GRANT: "The registry does not honour the new role yet ({said}); it mostly takes 2 minutes, at times 7 "
+    "or more. Trying for up to {minutes:.0f} min more.",
+    Verdict.UNREACHABLE: "The registry could not be asked ({said}). Trying for up to {minutes:.0f} min more.",
+    Verdict.INVALID: "The registry's answer cannot be used ({said}). Trying again.",
+    Verdict.RATE_LIMITED: "The registry limits how often it is asked ({said}). Waiting as long as it says: {seconds:.0f} s.",
+}
+
+_MENDS = {
+    Verdict.IDENTITY_REFUSED: "Run it again later with a longer --timeout; if it stays so, the cloud may forbid "
+    "this kind of key.",
+    Verdict.NO_GRANT: "Run it again later with a longer --timeout, and check that the role is on this repository.",
+    Verdict.NOT_FOUND: "Name an image that is there with --image, or leave --image out.",
+    Verdict.NETWORK_REFUSED: "Akka pulls over the public internet: allow that in the registry's network rules. If Akka is let in and this machine is not, --no-wait registers the credential without trying it.",
+    Verdict.FORBIDDEN: "A registry asks for a credential there (401). It may be a firewall that lets only some addresses in, a proxy in between, or another kind of server. If Akka is let in and this machine is not, --no-wait registers the credential without trying it.",
+    Verdict.REJECTED: "Another try would be answered alike. Check that this is the registry you mean; else ask its operator, with what it answered.",
+    Verdict.INVALID: "A proxy or a login page of the network may have answered in its place. Check that this is the registry you mean.",
+    Verdict.UNREACHABLE: "Check the registry's host name, and whether it is reachable from here.",
+    Verdict.UNTRUSTED: "The credential was not sent. Check that this is the registry you mean.",
+}  # fmt: skip
+
+_BROUGHT_MENDS = {
+    Verdict.IDENTITY_REFUSED: "Check user name and password by logging in with them; where logins have a second "
+    "factor, a registry takes a token in place of the password. A token needs the scope to read the registry (GitLab: "
+    "read_registry, GitHub: read:packages).",
+    Verdict.NO_GRANT: "Have this user allowed to pull it, and check the name of the image: many registries give the same "
+    "answer for an image that does not exist.",
+}
+
+
+def failure(attempt: Attempt, diagnosis: str, *, brought: bool = False) -> StepFailed:
+    """What a person is told when the credential does not pull.
+
+    Args:
+        attempt: how the last exchange ended.
+        diagnosis: what else is known, as sentences.
+        brought: the person brought the password, so that nothing of it is spreading.
+    """
+    what = f"The {'' if brought else 'new '}credential does not pull ({attempt})."
+    return StepFailed(
+        f"{what} {diagnosis}".rstrip(), fix=fix(attempt, brought=brought), code=code_of(attempt)
+    )
+
+
+def code_of(attempt: Attempt) -> Code:
+    """The code of an exchange that did not end well."""
+    return _CODES[attempt.verdict]
+
+
+def fix(attempt: Attempt, *, brought: bool = False) -> str:
+    """What to do about it; "" where nothing is known."""
+    if attempt.verdict is Verdict.RATE_LIMITED:
+        when = f"in {attempt.retry_after:.0f} s" if attempt.retry_after is not None else "later"
+        return f"Run it again {when}: a registry counts by user or by address, so another try now would not be answered either."  # fmt: skip
+    return attempt.fix or ({**_MENDS, **_BROUGHT_MENDS} if brought else _MENDS).get(attempt.verdict, "")
+
+
+def first_word(attempt: Attempt) -> str:
+    """What the registry's first answer, before any credential, comes to where no pull can be tried."""
+    if attempt.verdict in (Verdict.CERTIFICATE_REFUSED, Verdict.UNTRUSTED, Verdict.REJECTED, Verdict.INVALID):
+        return attempt.detail
+    return f"The registry refuses: {attempt}"
+
+
+def may_be_the_network(said: str) -> bool:
+    """Whether a refusal is worded as that of a firewall."""
+    lower = said.lower()
+    return any(words in lower for words in _FIREWALLS)
+
+
+def too_late(host: str) -> Attempt:
+    return Attempt(Verdict.UNREACHABLE, f"{host} does not answer in time")
+
+
+def unanswered(error: Exception, host: str, clean: Clean) -> Attempt:
+    """Why there is no answer. A certificate that does not verify has a reason of its own, and a fix."""
+    if isinstance(error, httpx.RequestError) and error._request is not None:  # noqa: SLF001  - `.request` raises
+        host = whom(error.request)
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            fix = _OWN_AUTHORITY if cause.verify_code in _UNKNOWN_AUTHORITY else _NO_CLIENT_WILL
+            said = cleaned_line(cause.verify_message, clean)
+            return Attempt(
+                Verdict.CERTIFICATE_REFUSED, f"The TLS certificate of {host} does not verify: {said}", fix
+            )
+    if isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL):
+        # Its text quotes what was to be sent.
+        return Attempt(Verdict.INVALID, f"{host} asks for what cannot be sent ({type(error).__name__})")
+    said = cleaned_line(str(error), clean) or type(error).__name__
+    return Attempt(Verdict.UNREACHABLE, f"{host} does not answer: {said}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__

@@ -1,0 +1,100 @@
+"""Why a login failed, which of the logins it was, and what to do about it.
+
+`DefaultAzureCredential` tries several in turn and ends at the first that is set up and refused; its error has a line for
+each. Numbers are Entra's ("Microsoft Entra authentication and authorization error codes").
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bootstrap.words import one_line
+
+_MEMBER = re.compile(r"^\s*(\w+Credential): (.*)$", re.MULTILINE)
+_NUMBER = re.compile(r"AADSTS(\d+)")
+# What az says itself where a second factor is wanted, or the session has ended: it names tenant and scope.
+_AZ_LOGIN = re.compile(r"az login(?: --[a-z-]+(?: \"?[^\s\"-][^\s\"]*\"?)?)+")
+
+_OF_AUTH = {
+    "environment": "EnvironmentCredential",
+    "workload-identity": "WorkloadIdentityCredential",
+    "managed-identity": "ManagedIdentityCredential",
+    "cli": "AzureCliCredential",
+    "developer-cli": "AzureDeveloperCliCredential",
+    "powershell": "AzurePowerShellCredential",
+}
+_SOURCES = {
+    "EnvironmentCredential": "the AZURE_* variables of the environment",
+    "WorkloadIdentityCredential": "workload identity, by AZURE_FEDERATED_TOKEN_FILE",
+    "ManagedIdentityCredential": "the managed identity of this machine",
+    "AzureCliCredential": "az",
+    "AzureDeveloperCliCredential": "azd",
+    "AzurePowerShellCredential": "Azure PowerShell",
+}
+_ENVIRONMENT_FIRST = "the environment is tried before az, so unset it to use that login"
+_SECRET = {"7000215": "is not valid (it takes the secret's value, not its id)", "7000222": "has expired"}
+_NO_SUCH_APPLICATION = {"700016", "7000229"}
+_NO_SUCH_TENANT = {"90002", "900023", "900021", "50020"}
+_NO_FEDERATION = {"70021", "700021", "700211", "700212", "700213", "700024"}
+
+
+@dataclass(frozen=True)
+class LoginError:
+    """A failed login: which one was used, why it failed, and what to do."""
+
+    source: str
+    reason: str
+    fix: str
+
+    @property
+    def what(self) -> str:
+        where = f", from {self.source}" if self.source else ""
+        return f"There is no usable Azure login{where} ({self.reason})"
+
+
+def login_error(error: Exception, *, auth: str, tenant: str) -> LoginError:
+    """Read what the SDK says of a login that failed.
+
+    Args:
+        error: of the SDK.
+        auth: which login was asked for, one of `target.LOGINS`.
+        tenant: that was asked for, or "".
+    """
+    text = str(getattr(error, "message", "") or error)
+    members = _MEMBER.findall(text)
+    # The last to be tried is the one that was set up; where all were not, az is what people use.
+    tried = [member for member in members if _NUMBER.search(member[1])]
+    of_az = [member for member in members if member[0] == "AzureCliCredential"]
+    name, said = (tried or of_az or members[-1:] or [(_OF_AUTH.get(auth, ""), text)])[0]
+    numbers = set(_NUMBER.findall(text))
+    source = _SOURCES.get(name, "") if tried or auth != "default" else ""
+    return LoginError(source, _short(said), _fix(name, text, numbers, tenant))
+
+
+def _fix(name: str, text: str, numbers: set[str], tenant: str) -> str:
+    if name == "EnvironmentCredential" and numbers:
+        for number, how in _SECRET.items():
+            if number in numbers:
+                return f"AZURE_CLIENT_SECRET {how}: set another one; {_ENVIRONMENT_FIRST}"
+        if numbers & _NO_SUCH_APPLICATION:
+            return (
+                f"Check AZURE_CLIENT_ID, and whether AZURE_TENANT_ID is its directory; {_ENVIRONMENT_FIRST}"
+            )
+        if numbers & _NO_SUCH_TENANT:
+            return f"Check AZURE_TENANT_ID; {_ENVIRONMENT_FIRST}"
+        return f"Check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; {_ENVIRONMENT_FIRST}"
+    if name == "WorkloadIdentityCredential" and numbers:
+        if numbers & _NO_FEDERATION:
+            return "Check the federated credential of the application: issuer, subject and audience must be those of this job's token"
+        return "Check AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_FEDERATED_TOKEN_FILE"
+    if (own := _AZ_LOGIN.search(text)) is not None:
+        return f"Run: {own[0]}"
+    return (
+        f"Run: az login{f' --tenant {tenant}' if tenant else ''} (in CI: set up workload identity federation)"
+    )
+
+
+def _short(text: str) -> str:
+    """The first sentence; the rest are trace ids and general advice."""
+    return re.split(r"(?<=[^A-Z.])\. |  *Trace ID", one_line(text))[0].rstrip(".")

@@ -1,0 +1,48 @@
+"""This run's own login at a registry, as `az acr login` has it.
+
+A token of Entra ID for registries is exchanged at the registry for a refresh token, which is the password of a user name of
+zeros (Azure/acr, "AAD-OAuth"; "Individual login with Microsoft Entra ID").
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from bootstrap.bounds import Unreadable
+from bootstrap.credential import Credential
+from bootstrap.lean import httpx
+from bootstrap.link import KeyLink
+from bootstrap.registry.client import Client
+from bootstrap.secret import Secret
+from bootstrap.waiting import Tell
+
+AUDIENCE = "https://containerregistry.azure.net/.default"
+"""What such a token is for. It opens registries, and nothing else of Azure's."""
+_USER = "00000000-0000-0000-0000-000000000000"
+
+
+async def log_in(
+    login_server: str, token: Secret, tenant: str, *, trace: Tell, seconds: float
+) -> Credential | None:
+    """Exchange the token at the registry; None where the registry does not take it.
+
+    Args:
+        login_server: as Resource Manager shows it, so that no other host is sent the token.
+        token: of Entra ID, for `AUDIENCE`.
+        tenant: the directory that the token is of, or "".
+        trace: takes one line per exchange, without secrets.
+        seconds: how long it may take.
+    """
+    form = {"grant_type": "access_token", "service": login_server, "access_token": token.reveal()}
+    if tenant:
+        form["tenant"] = tenant
+    try:
+        async with asyncio.timeout(seconds), Client(login_server, trace, token.redact) as client:
+            answer = await client.get(f"https://{login_server}/oauth2/exchange", method="POST", form=form)
+            body = answer.json() if answer.status == 200 else None
+    except (httpx.HTTPError, httpx.InvalidURL, Unreadable, TimeoutError):
+        return None
+    given = body.get("refresh_token") if isinstance(body, dict) else None
+    if not isinstance(given, str) or not given:
+        return None
+    return Credential(login_server, _USER, Secret(given), KeyLink("", "", ""))

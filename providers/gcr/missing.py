@@ -1,0 +1,48 @@
+"""What a Google target needs and was not given, with the projects and repositories to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bootstrap.errors import UsageProblem
+from bootstrap.provider import Missing, RunContext
+from providers.gcr.facts import shared_cloud
+from providers.gcr.target import address_of, impersonated, options_of_image
+
+
+def missing(values: Mapping[str, Any]) -> Missing | None:
+    """See `bootstrap.provider.Provider.missing`."""
+    server = values.get("server")
+    if not server and not values.get("gcp_project"):
+        # It is asked for first, since it says which registries there are to choose from.
+        return Missing("--gcp-project", "Google project (id)", lambda context: _projects(context, values))
+    if not server:
+        question = "Registry or image (such as europe-west1-docker.pkg.dev, or gcr.io)"
+        return Missing("--server", question, lambda context: _repositories(context, values))
+    try:
+        named = options_of_image(server)
+    except UsageProblem:
+        return None  # `target` says what is wrong with it
+    if not (values.get("gcp_project") or named.get("gcp-project")):
+        return Missing("--gcp-project", "Google project (id)", lambda context: _projects(context, values))
+    return None
+
+
+async def _projects(context: RunContext, values: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+    google = shared_cloud(context, impersonated(values))
+    await google.connect()
+    return sorted(await google.projects_seen())
+
+
+async def _repositories(context: RunContext, values: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+    """The project's repositories for images, as a puller names them."""
+    google = shared_cloud(context, impersonated(values))
+    await google.connect()
+    project, wanted = values["gcp_project"], values.get("repository")
+    found = await google.docker_repositories_everywhere(project)
+    return sorted(
+        (address_of(project, location, name), location)
+        for location, name in found
+        if wanted in (None, "", name)
+    )

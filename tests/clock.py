@@ -1,0 +1,66 @@
+"""A clock that the product and its sandbox share in tests: a pause takes a tenth of its length, and counts in full.
+
+Without it the tests would spend most of their time asleep: until a replica knows of a change, until a rate limit has
+passed, until `--timeout` is over. A pause moves the clock ahead by what it leaves out, for all that share it; a call, a
+program, the processor take what they take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import mmap
+import os
+import struct
+import time
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+VARIABLE = "PULLKEY_TESTS_CLOCK"
+_RATIO = 0.1
+_LEAST_SECONDS = 0.02  # a pause lets the others have their turn
+_monotonic, _time, _sleep = time.monotonic, time.time, asyncio.sleep
+
+
+class SharedClock:
+    """How far the clock of one world is ahead of the machine's, in seconds, shared by all processes that name its file."""
+
+    _FORM = struct.Struct("d")
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if not self.path.exists():
+            self.path.write_bytes(self._FORM.pack(0.0))
+        with self.path.open("r+b") as file:
+            self._memory = mmap.mmap(file.fileno(), self._FORM.size)
+
+    @property
+    def ahead(self) -> float:
+        found: float = self._FORM.unpack_from(self._memory)[0]
+        return found
+
+    def monotonic(self) -> float:
+        return _monotonic() + self.ahead
+
+    def time(self) -> float:
+        return _time() + self.ahead
+
+    async def sleep(self, delay: float, result: Any = None) -> Any:
+        """`asyncio.sleep`, shorter."""
+        if delay <= _LEAST_SECONDS:
+            return await _sleep(delay, result)
+        due = self.monotonic() + delay
+        await _sleep(max(_LEAST_SECONDS, delay * _RATIO))
+        if (late := due - _monotonic()) > self.ahead:
+            self._FORM.pack_into(self._memory, 0, late)
+        return result
+
+
+def follow(path: str) -> None:
+    """Let this process go by the clock of this file."""
+    # A tick is no pause: nothing waits for it. It keeps the sleep that it was defined with.
+    importlib.import_module("bootstrap.cli.heartbeat")
+    clock = SharedClock(path)
+    time.monotonic, time.time = clock.monotonic, clock.time
+    asyncio.sleep = clock.sleep

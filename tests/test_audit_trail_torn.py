@@ -1,0 +1,139 @@
+"""An audit trail on a full disk, and one that several processes write."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from bootstrap.audit import Change, Trail
+from bootstrap.errors import UsageProblem
+from tests.conftest import World
+from tests.test_gcr import NAME
+
+ABOUT = {"provider": "gcr", "registry": "gcr.io"}
+
+
+def _record(trail: Trail, *whats: str) -> None:
+    record = trail.of("0123456789ab", ABOUT)
+    for what in whats:
+        record(Change("key", what, "done"))
+
+
+def _lines(path: Path) -> list[str]:
+    """What a reader gets of each line that it can read."""
+    found = []
+    for line in path.read_text().splitlines():
+        try:
+            found.append(json.loads(line)["what"])
+        except ValueError:
+            found.append("torn")
+    return found
+
+
+def test_a_line_after_a_torn_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    trail = Trail.open(path, "pullkey")
+    _record(trail, "one", "two")
+    trail.close()
+    os.truncate(path, path.stat().st_size - 20)
+    trail = Trail.open(path, "pullkey")
+    _record(trail, "three", "four")
+    trail.close()
+    assert trail.lost == ""
+    assert _lines(path) == ["one", "torn", "three", "four"]
+
+
+def test_a_line_that_a_full_disk_tears_does_not_swallow_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    trail = Trail.open(path, "pullkey")
+    real, room = os.write, 30
+
+    def write(descriptor: int, data: bytes) -> int:
+        nonlocal room
+        if descriptor != trail.descriptor:
+            return real(descriptor, data)
+        if not room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        count = real(descriptor, data[:room])
+        room -= count
+        return count
+
+    monkeypatch.setattr(os, "write", write)
+    _record(trail, "torn by the disk")
+    assert trail.lost == "No space left on device"
+    room = 10_000
+    _record(trail, "there is room again")
+    trail.close()
+    assert _lines(path) == ["torn", "there is room again"]
+
+
+def test_lines_of_several_writers_are_whole(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    trails = [Trail.open(path, "pullkey") for _ in range(4)]
+    threads = [threading.Thread(target=_record, args=(trail, *("x" * 500 for _ in range(50)))) for trail in trails]  # fmt: skip
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for trail in trails:
+        trail.close()
+    assert _lines(path) == ["x" * 500] * 200
+
+
+@pytest.mark.parametrize("text", ["precious\n", "version: 1\n", '{"version": 1}\n'])
+def test_what_is_no_trail_is_not_appended_to(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "registries.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageProblem, match="is not an audit trail"):
+        Trail.open(path, "pullkey")
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", '{"ti', '{"time": "2026-01-01T00:00:00"}\n', '{"ti\n{"time": "x"}\n']
+)
+def test_what_is_one_is(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.write_text(text)
+    Trail.open(path, "pullkey").close()
+
+
+def test_a_change_that_is_not_in_the_trail_is_told_and_shows_in_the_exit_code(
+    gcr: World, tmp_path: Path
+) -> None:
+    """The run is through; only its trail is not whole."""
+    path = tmp_path / "audit.jsonl"
+    path.write_text('{"time": "' + "x" * 5_000 + "\n")
+    env = gcr.environment()
+
+    program = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from bootstrap.audit import Trail\n"
+        "real = Trail._write\n"
+        "def write(self, line):\n"
+        "    before = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (5_100, before[1]))\n"
+        "    real(self, line)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, before)\n"
+        "Trail._write = write\n"
+        "sys.argv = ['pullkey', *sys.argv[1:]]\n"
+        "from bootstrap.cli import main\nmain()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "onboard", "gcr", "--yes", "--audit", str(path)],
+        env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "Registered " in done.stderr
+    assert f"Not all changes could be written to {path}: File too large." in done.stderr
+    assert gcr.names() == [NAME]

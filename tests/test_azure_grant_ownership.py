@@ -1,0 +1,117 @@
+"""Azure: a role assignment is taken back only by the run that created it, whatever the answers say."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from providers.acr.emulator import authorization, odata
+from tests.conftest import World
+from tests.test_acr import NAME, applications, roles, secrets
+from tests.test_acr_life import APP
+
+PULL = [("AcrPull", "acmeshop")]
+
+
+def app_id(world: World) -> str:
+    (application,) = applications(world, APP)
+    return str(application.app_id)
+
+
+def age_roles(world: World) -> None:
+    """A minute passes, so that no role looks as if it had been granted at the moment of the next PUT."""
+    for assignment in world.cloud.state.role_assignments:
+        assignment.lifetime.created -= dt.timedelta(minutes=1)
+
+
+def key_is_refused(world: World) -> None:
+    """The next secret cannot be added, so a run fails beside its grant."""
+    world.fault("graph.AddPassword=403;code=Authorization_RequestDenied*forever")
+
+
+def hide_role_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of role assignments come from a replica that knows of none yet; a GET by name is not a list."""
+    blind = SimpleNamespace(
+        parse=lambda *_: SimpleNamespace(matches=lambda _: False), FilterError=odata.FilterError
+    )
+    monkeypatch.setattr(authorization, "odata", blind)
+
+
+@pytest.mark.parametrize("lists", ["lag", "are forbidden"])
+def test_a_failed_second_run_leaves_the_role_of_the_credential_that_works(
+    acr: World, monkeypatch: pytest.MonkeyPatch, lists: str
+) -> None:
+    assert acr.onboard().code == 0
+    age_roles(acr)
+    held = acr.held(NAME)
+    if lists == "lag":
+        hide_role_list(monkeypatch)
+    else:
+        acr.fault("arm.ListRoleAssignments=403;code=AuthorizationFailed*forever")
+    key_is_refused(acr)
+
+    failed = acr.onboard("--new-key")
+
+    assert failed.code == 1, failed.text
+    assert roles(acr, app_id(acr)) == PULL
+    assert acr.held(NAME) == held
+    assert "removed AcrPull" not in failed.text
+
+
+@pytest.mark.parametrize("seen_later", [True, False])
+def test_a_role_that_could_not_be_seen_before_is_not_taken_on_a_guess(acr: World, seen_later: bool) -> None:
+    """Neither list nor GET tells before the PUT, which is answered 201 in any case."""
+    assert acr.onboard().code == 0
+    age_roles(acr)
+    acr.fault("arm.ListRoleAssignments=403;code=AuthorizationFailed*forever")
+    acr.fault(f"arm.GetRoleAssignment=403;code=AuthorizationFailed*{3 if seen_later else 'forever'}")
+    key_is_refused(acr)
+
+    failed = acr.onboard("--new-key")
+
+    assert roles(acr, app_id(acr)) == PULL
+    # What cannot be told apart is named, for somebody who can.
+    assert failed.code == (1 if seen_later else 6), failed.text
+    assert ("az role assignment delete" in failed.text) is not seen_later
+
+
+def test_a_role_that_this_run_granted_is_taken_back(acr: World) -> None:
+    """The service principal is somebody else's, so it stays, and its role must not."""
+    state = acr.cloud.state
+    given = state.add_application("partner")
+    state.add_service_principal(given)
+    key_is_refused(acr)
+
+    failed = acr.onboard("--app-id", given.app_id)
+
+    assert failed.code == 1, failed.text
+    assert roles(acr, given.app_id) == []
+    assert secrets(given) == []
+
+
+@pytest.mark.parametrize("fault", ["cut", "503"])
+def test_an_unanswered_grant_is_looked_for_before_it_is_sent_again(acr: World, fault: str) -> None:
+    acr.fault(f"arm.PutRoleAssignment={fault}")
+    done = acr.onboard()
+    assert done.code == 0, done.text
+    assert acr.calls("arm.PutRoleAssignment") == (1 if fault == "cut" else 2)
+    assert roles(acr, app_id(acr)) == PULL
+
+
+def test_a_grant_that_is_never_answered_is_sent_a_few_times_only(acr: World) -> None:
+    acr.fault("arm.PutRoleAssignment=500*forever")
+    failed = acr.run("onboard", "acr", "--yes", "--timeout", "15s")
+    assert failed.code == 1, failed.text
+    assert acr.calls("arm.PutRoleAssignment") <= 6
+
+
+def test_what_this_run_granted_says_which_run_it_was(acr: World) -> None:
+    assert acr.onboard().code == 0
+    principal = acr.cloud.state.principal_by_app_id(app_id(acr))
+    (made,) = [one for one in acr.cloud.state.role_assignments if one.principal_id == principal.id]
+    described: Any = made.description
+    assert "pullkey" in described
+    assert "run " in described

@@ -1,0 +1,116 @@
+"""What Docker Hub's API answers is bounded as a registry's is, shown without the login, and its rate limit kept to."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+from collections.abc import Callable
+
+import pytest
+from aiohttp import web
+
+from bootstrap.errors import UsageProblem
+from bootstrap.secret import Secret
+from bootstrap.waiting import Deadline, wait_out
+from providers.docker_hub.hub import ENDPOINT, Answer, Connection, HubRefused, busy
+
+BEARER = "the-bearer-of-this-login"
+Handler = Callable[[web.Request], web.Response]
+
+
+def ask(monkeypatch: pytest.MonkeyPatch, *answers: Handler, seconds: float = 5) -> Answer:
+    """One call that may be sent again, answered by one handler after another, the last of them for ever."""
+    left = list(answers)
+
+    async def work() -> Answer:
+        async def answer(request: web.Request) -> web.Response:
+            return (left.pop(0) if len(left) > 1 else left[0])(request)
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{port}")
+        connection = Connection()
+        try:
+            return await wait_out(
+                lambda: connection.send("GET", "/v2/x", trace=lambda _: None, bearer=Secret(BEARER), secret=Secret("the-password-of-ops")),
+                why=busy, deadline=Deadline(seconds), tell=lambda _: None,
+            )  # fmt: skip
+        finally:
+            await connection.close()
+            await runner.cleanup()
+
+    return asyncio.run(work())
+
+
+def good(_: web.Request) -> web.Response:
+    return web.json_response({"results": []})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(bytes(60_000_000)), gzip.compress(b"[" * 900_000), gzip.compress(b'{"a":' * 200_000)],
+    ids=["bomb", "brackets", "braces"],
+)  # fmt: skip
+@pytest.mark.parametrize("status", [200, 403])
+def test_an_answer_beyond_its_bounds(monkeypatch: pytest.MonkeyPatch, body: bytes, status: int) -> None:
+    def bomb(_: web.Request) -> web.Response:
+        return web.Response(
+            status=status, body=body, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        )
+
+    begin = time.monotonic()
+    with pytest.raises(HubRefused):
+        ask(monkeypatch, bomb, seconds=1)
+    assert time.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize("text", [BEARER, "the-password-of-ops"])
+def test_an_errors_words_are_shown_without_the_login(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    with pytest.raises(HubRefused) as raised:
+        ask(monkeypatch, lambda _: web.json_response({"message": f"{'x' * 280}{text}"}, status=403))
+    assert text[:12] not in raised.value.said
+    assert "403" in raised.value.said
+
+
+@pytest.mark.parametrize("headers", [{"Retry-After": "1"}, {"X-Retry-After": "1"}])
+def test_a_rate_limit_is_waited_for_as_long_as_it_says(
+    monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    begin = time.monotonic()
+    found = ask(monkeypatch, lambda _: web.json_response({}, status=429, headers=headers), good, seconds=20)
+    assert found.body == {"results": []}
+    assert 0.9 < time.monotonic() - begin < 8
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Retry-After": "3600"}, {"X-Retry-After": "99999999999"}, {"X-Retry-After": "inf"}, {}]
+)
+def test_one_that_does_not_pass_in_time_ends_it(
+    monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    calls = []
+
+    def limited(_: web.Request) -> web.Response:
+        calls.append(1)
+        return web.json_response({"message": "Rate limit exceeded"}, status=429, headers=headers)
+
+    begin = time.monotonic()
+    with pytest.raises(HubRefused) as raised:
+        ask(monkeypatch, limited, seconds=60)
+    assert time.monotonic() - begin < 10
+    assert len(calls) <= 5
+    assert raised.value.said == "429, Rate limit exceeded"
+
+
+@pytest.mark.parametrize(("name", "value"), [("HTTPS_PROXY", "ftp://ops:s3cretPassw0rd@p.example"), ("SSL_CERT_FILE", "/nonexistent")])  # fmt: skip
+def test_a_way_out_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageProblem, match=name) as raised:
+        Connection()
+    assert "s3cret" not in str(raised.value)

@@ -1,0 +1,101 @@
+"""A run is killed around its registration while Akka's list lags: the next one ends well or names what is there."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bootstrap.sandbox.akka import Listing
+from tests.conftest import fork_server
+from tests.killing import Point, Victim, descendants, scene, wait_until
+from tests.puller import pulls
+from tests.test_akka_may_hold_the_key import akka_pulls, keys
+from tests.test_left_over import CONTAINERS, FILE, TOOLS
+from tests.test_races import meanwhile
+
+ADD, LISTS = "akka.docker.add-credentials", "akka.docker.list-credentials"
+
+
+class OfFile(Victim):
+    """A command for all the targets of a file."""
+
+    file = Path()
+
+    @property
+    def arguments(self) -> list[str]:
+        return [*self.command.split(), "-f", str(self.file), "--yes", "--timeout", "60s"]
+
+
+@contextmanager
+def of_file(tmp_path: Path, command: str) -> Iterator[OfFile]:
+    with scene(fork_server(), "gcr", "onboard") as one:
+        victim = OfFile(one.life, command, one.server, "the file")
+        victim.file = tmp_path / "registries.yaml"
+        victim.file.write_text(FILE)
+        yield victim
+
+
+def both_pull(victim: Victim) -> bool:
+    world = victim.life.world
+    return all(pulls(world.running.environment, world.held(name), patience=0) for name in (CONTAINERS, TOOLS))
+
+
+def test_a_first_apply_that_is_killed_in_a_registration_converges(tmp_path: Path) -> None:
+    with of_file(tmp_path, "apply") as victim:
+        life = victim.life
+        life.world.akka.listing = Listing(lag=math.inf)
+        assert victim.killed(Point(ADD, 1, "after"))
+        life.world.akka.listing = Listing()
+        done = victim.run()
+        assert done.code == 0, done.text
+        assert both_pull(victim)
+        assert len(keys(life)) == 2
+        assert life.world.run("offboard", "-f", str(victim.file), "--all", "--yes").code == 0
+        assert life.there() == life.before
+
+
+@pytest.mark.parametrize("kind", ["gcr", "acr"])
+def test_a_rotation_that_is_killed_before_it_reads_back_converges(kind: str) -> None:
+    """Akka has accepted the key; the list that would show it was never answered."""
+    with scene(fork_server(), kind, "rotate") as victim:
+        life = victim.life
+        (old,) = keys(life)
+        life.world.akka.listing = Listing(lag=math.inf)
+        world = life.world
+
+        def then_hang() -> None:
+            world.fault(f"{LISTS}=hang*forever")
+
+        meanwhile(world, ADD, then_hang)
+        with victim.running() as ending:
+            wait_until(lambda: world.calls(ADD) == 1)
+            wait_until(
+                lambda: any(one.kind == "hang" and one.taken for one in world.running.sandbox.faults.faults)
+            )
+            there = descendants(victim.server._server.pid)
+            for pid in there:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            ending.result()
+        world.running.sandbox.faults.faults.clear()
+        (new,) = keys(life) - {old}
+        assert akka_pulls(life)
+
+        lagging = life.onboard()
+        assert lagging.code == 6, lagging.text
+        assert {old, new} <= keys(life)
+        assert new in lagging.err
+        assert akka_pulls(life)
+
+        world.akka.listing = Listing()
+        done = victim.run()
+        assert done.code == 0, done.text
+        assert akka_pulls(life)
+        assert old not in keys(life)

@@ -1,0 +1,23 @@
+"""Where no pull was verified, the true reason is given."""
+
+from __future__ import annotations
+
+from providers.gcr.emulator.policy import AllowPolicy
+from tests.conftest import World
+
+
+def test_a_role_that_is_granted_again_makes_no_new_key(gcr: World) -> None:
+    assert gcr.onboard().code == 0
+    for project in gcr.cloud.state.projects.values():
+        for repository in project.repositories.values():
+            repository.policy = AllowPolicy()
+    done = gcr.onboard()
+    assert done.code == 0, done.text
+    assert "--no-wait" not in done.err
+    assert "not verified by a pull: Akka already held this key" in done.err
+
+
+def test_it_is_because_of_the_option_where_that_was_given(gcr: World) -> None:
+    done = gcr.onboard("--no-wait")
+    assert done.code == 0, done.text
+    assert "NOT verified, because of --no-wait" in done.err

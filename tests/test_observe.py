@@ -1,0 +1,57 @@
+"""Presence is believed early, absence late."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bootstrap.observe import Absent, Observation, Present, Unknown, confirm_absent
+from bootstrap.waiting import Deadline
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that goes on by itself."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("bootstrap.observe.asyncio.sleep", sleep)
+    return pauses
+
+
+def observe(*answers: str | None, contradicted_by: str = "", seconds: float = 60) -> Observation[str]:
+    left = list(answers)
+
+    async def read() -> str | None:
+        return left.pop(0)
+
+    return asyncio.run(confirm_absent(read, contradicted_by=contradicted_by, deadline=Deadline(seconds)))
+
+
+def test_one_read_that_shows_it_is_enough(slept: list[float]) -> None:
+    assert observe("it") == Present("it")
+    assert slept == []
+
+
+@pytest.mark.parametrize("lagging", range(1, 4))
+def test_a_lagging_read_is_not_believed(slept: list[float], lagging: int) -> None:
+    answers = [*[None] * lagging, "it"]
+    assert observe(*answers, contradicted_by="Akka's record names it") == Present("it")
+    assert sum(slept) <= 7
+
+
+def test_absence_needs_a_second_read_and_more_where_something_contradicts_it(slept: list[float]) -> None:
+    assert observe(None, None) == Absent()
+    assert observe(None, None, None, None, contradicted_by="Akka's record names it") == Absent()
+    assert sum(slept) == 2 + 7
+
+
+def test_without_the_time_to_look_again_it_is_unknown(slept: list[float]) -> None:
+    assert observe(None, contradicted_by="Akka's record names it", seconds=0.5) == Unknown(
+        "Akka's record names it"
+    )
+    assert isinstance(observe(None, seconds=0), Unknown)
+    assert slept == []

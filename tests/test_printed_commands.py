@@ -1,0 +1,166 @@
+"""The commands that a plan prints are run as they are printed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from providers.docker_hub.emulator.seed import OWNER, PASSWORD, USER
+from tests.conftest import World, make_world
+from tests.puller import pulls
+from tests.test_docker_hub import ORGANIZATION, brought, oats, ours
+from tests.test_google_key_file import KEY as GOOGLE_KEY
+
+needs_az = pytest.mark.needs_cloud_cli("az")
+needs_gcloud = pytest.mark.needs_cloud_cli("gcloud")
+
+IMAGE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
+NAME = "europe-west1-docker-pkg-dev-acme-shop-containers"
+AZURE = "acmeshop-azurecr-io"
+TOKEN = ("--auth-kind", "token", "--repository", "checkout")
+# A password with everything that JSON and the shell know.
+AWKWARD = 'a "b" \\ $c `d`%s'
+
+
+@pytest.fixture
+def hub() -> Iterator[World]:
+    for world in make_world("docker-hub"):
+        for user in (USER, OWNER):
+            world.cloud.state.user(user).password = AWKWARD
+        world.passwords += [PASSWORD, AWKWARD]
+        yield world
+
+
+@pytest.fixture
+def private() -> Iterator[World]:
+    yield from make_world("private")
+
+
+def commands_of(plan: str) -> str:
+    """What stands below "The same by hand:", as it would be copied."""
+    below = plan.partition("The same by hand:\n")[2].partition("\nPlan: ")[0]
+    assert below, plan
+    return "\n".join(line.removeprefix("  ") for line in below.splitlines())
+
+
+def typed(world: World, script: str, place: Path, *, stdin: str = "") -> None:
+    """Type commands in a new shell; there is no docker here, so it is one that takes any password."""
+    tools = place / "bin"
+    tools.mkdir(exist_ok=True)
+    (tools / "docker").write_text("#!/bin/sh\ncat >/dev/null\n")
+    (tools / "docker").chmod(0o755)
+    environment = world.running.process_environment()
+    environment["PATH"] = f"{tools}{os.pathsep}{environment['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], input=stdin, env=environment, cwd=place,
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    world.said += [done.stdout, done.stderr]
+    assert done.returncode == 0, script + done.stderr
+    for line in script.splitlines():
+        # printf is the shell's own, so its arguments are in no process.
+        if re.search(r"\$\{?(SECRET|TOKEN|PASSWORD|HUB_PASSWORD|BEARER|MADE)\b", line):
+            assert re.search(r"printf|--docker-password=|^HUB_PASSWORD=", line), line
+
+
+def nothing_to_do(world: World, *arguments: str) -> None:
+    again = world.run("plan", world.provider, *arguments, "--output", "json")
+    assert again.code == 0, again.text
+    assert [step["state"] for step in again.json["steps"]] == ["done"] * len(again.json["steps"]), again.out
+
+
+@needs_gcloud
+@pytest.mark.parametrize("how", [(), ("--key-source", "upload", "--expires-in", "90d")], ids=["create", "upload"])  # fmt: skip
+def test_those_for_artifact_registry_register_a_credential(gcr: World, tmp_path: Path, how: tuple[str, ...]) -> None:  # fmt: skip
+    script = commands_of(gcr.run("plan", IMAGE, *how).err)
+    assert script.count("docker login") == 1
+    typed(gcr, script, tmp_path)
+    assert gcr.held(NAME).username == "_json_key"
+    assert pulls(gcr.running.environment, gcr.held(NAME))
+    verified = gcr.run("verify", NAME)
+    assert verified.code == 0, verified.text
+
+
+@needs_az
+@pytest.mark.parametrize("how", [("--registry", "acmeshop"), ("--registry", "acmeshop", *TOKEN)], ids=["principal", "token"])  # fmt: skip
+def test_those_for_azure_end_as_onboard_does(acr: World, tmp_path: Path, how: tuple[str, ...]) -> None:
+    typed(acr, commands_of(acr.run("plan", "acr", *how).err), tmp_path)
+    nothing_to_do(acr, *how)
+    assert pulls(acr.running.environment, acr.held(AZURE))
+    assert acr.run("verify", AZURE).code == 0
+
+
+@needs_az
+def test_those_for_what_is_missing_look_up_the_rest(acr: World, tmp_path: Path) -> None:
+    assert acr.onboard().code == 0
+    given = acr.cloud.state.role_assignments
+    given[:] = [one for one in given if "Pulls images" not in str(one.description) and "pullkey" not in str(one.description)]  # fmt: skip
+    script = commands_of(acr.run("plan", "acr").err)
+    assert "az ad sp create" not in script
+    assert script.count("az role assignment create") == 1
+    typed(acr, script, tmp_path)
+    nothing_to_do(acr)
+
+
+@needs_az
+def test_an_application_in_the_deleted_items_is_restored(acr: World, tmp_path: Path) -> None:
+    assert acr.onboard().code == 0
+    assert acr.run("offboard", AZURE, "--yes").code == 0
+    typed(acr, commands_of(acr.run("plan", "acr").err), tmp_path)
+    nothing_to_do(acr)
+
+
+@needs_az
+def test_a_token_keeps_the_password_that_is_in_use(acr: World, tmp_path: Path) -> None:
+    assert acr.onboard(*TOKEN).code == 0
+    before = acr.held(AZURE)
+    other = ("--secret-name", "second")
+    typed(acr, commands_of(acr.run("plan", "acr", *TOKEN, *other).err), tmp_path)
+    assert acr.held("second").password != before.password
+    assert pulls(acr.running.environment, acr.held("second"))
+    assert pulls(acr.running.environment, before)
+
+
+@pytest.mark.parametrize("kind", ["brought", "personal", "organisation"])
+def test_those_for_docker_hub(hub: World, tmp_path: Path, kind: str) -> None:
+    how = {"brought": ("--hub-user", USER), "personal": ("--hub-user", USER, "--mint"), "organisation": (*ORGANIZATION[:4], "--repository", "acme/checkout")}[kind]  # fmt: skip
+    given = brought(hub).text if kind == "brought" else AWKWARD
+    typed(hub, commands_of(hub.run("plan", "docker-hub", *how).err), tmp_path, stdin=f"{given}\n")
+    held = hub.held("docker-hub-acme" if kind == "organisation" else f"docker-hub-{USER}")
+    assert pulls(hub.running.environment, held)
+    assert len(ours(hub)) == (kind == "personal")
+    assert len(oats(hub)) == (kind == "organisation")
+    nothing_to_do(hub, *how)
+
+
+@pytest.mark.parametrize("user", ["ops", "robot$shop+pull", "o'neil"])
+def test_those_for_any_other_registry(private: World, tmp_path: Path, user: str) -> None:
+    how = ("--server", "registry.sandbox.example", "--username", user)
+    typed(private, commands_of(private.run("plan", "private", *how).err), tmp_path, stdin=f"{AWKWARD}\n")
+    held = private.held("registry-sandbox-example")
+    assert (held.username, held.password) == (user, AWKWARD)
+    nothing_to_do(private, *how)
+
+
+def test_that_for_a_google_key_file(private: World, tmp_path: Path) -> None:
+    (tmp_path / "keyfile.json").write_text(GOOGLE_KEY)
+    private.passwords.append(GOOGLE_KEY)
+    how = ("--server", "registry.sandbox.example", "--username", "_json_key")
+    typed(private, commands_of(private.run("plan", "private", *how).err), tmp_path)
+    assert private.held("registry-sandbox-example").password == GOOGLE_KEY.rstrip("\n")
+
+
+@pytest.mark.parametrize("how", [("gcr",), ("acr",), ("acr", *TOKEN), ("docker-hub", "--hub-user", USER, "--mint"), ("private",)])  # fmt: skip
+def test_the_json_of_a_plan_has_the_same_commands(how: tuple[str, ...]) -> None:
+    for world in make_world(how[0]):
+        shown = commands_of(world.run("plan", *how).err)
+        steps = world.run("plan", *how, "--output", "json").json["steps"]
+        commands = "\n".join(step["command"] for step in steps)
+        moment = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z")
+        kept = [line for line in shown.splitlines() if line and not line.startswith("# ")]
+        assert [moment.sub("", line) for line in kept] == [moment.sub("", line) for line in commands.splitlines() if not line.startswith("# ")]  # fmt: skip
