@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bootstrap.__main__ import GC_THRESHOLD  # noqa: E402
-from tests.counting import chain, span  # noqa: E402
+from tests.harness.call_chain import chain, span  # noqa: E402
 
 LATENCIES = (0, 50, 150)
 FLOWS = ("gcr", "acr")
@@ -252,7 +252,7 @@ def starts() -> Iterator[dict[str, Any]]:
 def fleets(sizes: Sequence[int], *, faults: bool) -> Iterator[dict[str, Any]]:
     """Plan, apply and apply again of a file of so many targets, at 50 ms a call."""
     from bootstrap.sandbox.host import SandboxSettings
-    from tests.fleet_world import fleet
+    from tests.harness.fleet_sandbox import fleet
 
     chances = ("*.*=503;chance=0.01*forever", "*.*=429;chance=0.01*forever") if faults else ()
     for size in sizes:

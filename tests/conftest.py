@@ -1,270 +1,25 @@
-"""What the tests of the product share: the unchanged command against a sandbox, and a search for leaks after each."""
+"""The fixtures of all tests, which tests run where, and the figures that they report. What tests share else is in `harness`."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import functools
 import json
 import os
-import pty
 import shutil
-import signal
-import struct
-import subprocess
-import sys
-import tempfile
-import termios
-import threading
-from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bootstrap.sandbox.akka import AkkaCredential, AkkaEmulator
-from bootstrap.sandbox.host import Emulator, SandboxSettings
-from bootstrap.sandbox.images import ImageStore
-from bootstrap.sandbox.run import consistency_of
-from tests.fork_server import ForkServer
-from tests.leaks import Figures, Watched, files_under, search
-from tests.rsa_keys import use_a_pool
-from tests.sandbox_thread import RunningSandbox
+pytest.register_assert_rewrite("tests.harness")
 
-# A shell starts what it puts in the background with SIGINT ignored, which pullkey respects; the tests send it.
-for _number in (signal.SIGINT, signal.SIGHUP):
-    if signal.getsignal(_number) is signal.SIG_IGN:
-        signal.signal(_number, signal.SIG_DFL)
+from providers.docker_hub.emulator.seed import PASSWORD
+from tests.harness.figures import COUNTS, FIGURES, count
+from tests.harness.fork_server import close_fork_server, restore_signals
+from tests.harness.rsa_key_pool import use_a_pool
+from tests.harness.world import World, make_world
 
-CONSISTENCY = "PULLKEY_TESTS_CONSISTENCY"
-"""The variable that says how the replicas of all worlds are: `strict` or `real`."""
-FIGURES = Figures()
-"""What all the leak scans of this process have come to."""
-COUNTS: Counter[str] = Counter()
-"""What else tests have counted, for docs/reliability.md: by `FIGURE: WHAT`."""
-
-
-def count(figure: str, found: Mapping[str, int]) -> None:
-    """Add to what the tests have counted of one figure; before they judge it, so that what is wrong counts too."""
-    COUNTS.update({f"{figure}: {what}": number for what, number in found.items()})
-
-
-_STARTING = threading.Lock()
-
-
-def fork_server() -> ForkServer:
-    """That of this process, begun when first used; by whichever thread."""
-    with _STARTING:
-        return _fork_server()
-
-
-@functools.cache
-def _fork_server() -> ForkServer:
-    return ForkServer().__enter__()
-
-
-@dataclass
-class Result:
-    """How one run of the command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def text(self) -> str:
-        return self.out + self.err
-
-
-@dataclass
-class World:
-    """A sandbox with Akka and one cloud, and the product's command in it."""
-
-    running: RunningSandbox
-    cloud: Any
-    akka: AkkaEmulator
-    provider: str
-    said: list[str] = field(default_factory=list)
-    passwords: list[str] = field(default_factory=list)
-    extra: dict[str, str] = field(default_factory=dict)
-    """What every process is to have in its environment besides."""
-    forgiven: set[str] = field(default_factory=set)
-    """Hosts elsewhere that a test names on purpose, and that do not exist."""
-    anew: bool = field(default_factory=lambda: bool(os.environ.get("PULLKEY_TESTS_ANEW")))
-    """Whether each run is a new interpreter; else a fork of one that has the clouds' SDKs imported, in a tenth of the time."""
-
-    def __post_init__(self) -> None:
-        # Of its own, so that all that a run writes is found; the sandbox's folder holds what it has for its own.
-        self.place = Path(tempfile.mkdtemp(prefix="pullkey-world-"))
-        for name in ("home", "tmp", "watch"):
-            (self.place / name).mkdir(mode=0o700)
-        self.watched = Watched(self.place / "watch")
-
-    def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment of a person at this sandbox, whose processes are watched."""
-        own = {"HOME": str(self.place / "home"), "TMPDIR": str(self.place / "tmp"), "NO_COLOR": "1"}
-        # `az` itself would report to Microsoft that it was run.
-        own["AZURE_CORE_COLLECT_TELEMETRY"] = "false"
-        return {
-            **self.running.process_environment(),
-            **own,
-            **self.watched.environment(),
-            **self.extra,
-            **(env or {}),
-        }
-
-    def run(self, *arguments: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Result:
-        """Run `pullkey` as a person would, without a terminal."""
-        if self.anew:
-            done = subprocess.run(
-                [sys.executable, "-m", "bootstrap", *arguments],
-                env=self.environment(env),
-                input=stdin,
-                stdin=None if stdin is not None else subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-            )
-            result = Result(done.returncode, done.stdout, done.stderr)
-        else:
-            ended = fork_server().run(arguments, self.environment(env), stdin=stdin)
-            assert ended.code is not None, f"it did not end within {ended.seconds:.0f} s: {ended.err}"
-            result = Result(ended.code, ended.out, ended.err)
-        self.said += [result.out, result.err]
-        self._remember_passwords()
-        assert "Traceback" not in result.err, result.err
-        return result
-
-    def show(self, *arguments: str, columns: int, env: dict[str, str] | None = None) -> str:
-        """Run `pullkey` in a terminal of so many columns, with colours; all that it has shown."""
-        shown, ours = b"", -1
-        screen = {"NO_COLOR": "", "TERM": "xterm-256color", "LANG": "C.UTF-8", "COLUMNS": "", **(env or {})}
-
-        def read() -> None:
-            nonlocal shown
-            with contextlib.suppress(OSError):  # how Linux says that the other end is closed
-                while part := os.read(ours, 65_536):
-                    shown += part
-
-        ours, theirs = pty.openpty()
-        try:
-            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-            reader = threading.Thread(target=read)
-            reader.start()
-            ended = fork_server().run(arguments, self.environment(screen), terminal=os.ttyname(theirs))
-        finally:
-            os.close(theirs)
-            reader.join(10)
-            os.close(ours)
-        text = shown.decode(errors="replace")
-        assert ended.code is not None, f"it did not end: {text}"
-        self.said.append(text)
-        self._remember_passwords()
-        assert "Traceback" not in text, text
-        return text
-
-    def onboard(self, *arguments: str, **how: Any) -> Result:
-        return self.run("onboard", self.provider, "--yes", "--timeout", "20s", *arguments, **how)
-
-    def changes(self) -> list[str]:
-        """The calls so far that can change something and were not refused, as API.METHOD."""
-        return [
-            f"{call.api}.{call.method}"
-            for call in self.running.sandbox.log.calls
-            if call.changes and call.status < 400
-        ]
-
-    def calls(self, name: str) -> int:
-        return sum(f"{call.api}.{call.method}" == name for call in self.running.sandbox.log.calls)
-
-    def fault(self, spec: str) -> None:
-        self.running.sandbox.faults.add(spec)
-
-    def held(self, name: str, project: str = "shop") -> AkkaCredential:
-        """What Akka holds, its password included."""
-        return self.akka.credential(project, name)
-
-    def names(self, project: str = "shop") -> list[str]:
-        """The credentials that Akka shows."""
-        answer = subprocess.run(
-            [self.akka.cli, "docker", "list-credentials", f"--project={project}", "-o", "json"],
-            env=self.running.process_environment(), capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        return [row["name"] for row in json.loads(answer.stdout or "[]")]
-
-    def _remember_passwords(self) -> None:
-        for project in self.akka.projects.values():
-            for region in project.regions:
-                for _, _, entry in project.secrets.seen_from(region):
-                    credential = entry.value.credential()
-                    if credential is not None and credential.password not in self.passwords:
-                        self.passwords.append(credential.password)
-
-    def leaks(self) -> list[str]:
-        """Where a piece of a key stands, other than in Akka; and whom else the product has tried to reach."""
-        self.watched.read()
-        figures = Figures(
-            processes=len(list(self.watched.of("end"))),
-            secrets=len(self.watched.secrets()),
-            children=len(list(self.watched.of("subprocess.Popen"))),
-            handoffs=len(self.watched.handoffs()),
-            connections=len(list(self.watched.of("socket.connect"))),
-            files=len(self.watched.written()),
-        )
-        written = [Path(path) for path in self.watched.written()]
-        elsewhere = [path for path in written if path.is_file() and not path.is_relative_to(self.place)]
-        texts = [
-            ("output", "\n".join(self.said)),
-            ("call log", repr(self.running.sandbox.log.calls)),
-            *self.watched.texts(),
-            *files_under(
-                self.place / "home", self.place / "tmp", Path(self.running.environment["PULLKEY_STATE_DIR"])
-            ),
-            *((str(path), path.read_text(encoding="utf-8", errors="replace")) for path in elsewhere),
-        ]
-        found = search(texts, {*self.passwords, *self.watched.secrets()}, figures)
-        FIGURES.add(vars(figures))
-        return found + [
-            f"{host} was contacted" for host in self.watched.strays() if host not in self.forgiven
-        ]
-
-    def close(self) -> None:
-        shutil.rmtree(self.place, ignore_errors=True)
-
-
-def make_world(
-    provider: str, settings: SandboxSettings | None = None, *, images: ImageStore | None = None
-) -> Iterator[World]:
-    """A sandbox of one provider; when it ends, nothing of a key may stand anywhere but in Akka.
-
-    Without settings its replicas are as `PULLKEY_TESTS_CONSISTENCY` says.
-    """
-    if settings is None:
-        settings = SandboxSettings(
-            consistency=consistency_of({"PULLKEY_CONSISTENCY": os.environ.get(CONSISTENCY, "strict")})
-        )
-
-    def cloud() -> Emulator:
-        from bootstrap import plugins
-
-        return plugins.load(provider).emulator()()
-
-    with RunningSandbox({"akka": AkkaEmulator, "cloud": cloud}, settings, images) as running:
-        akka = running.sandbox.emulators["akka"]
-        assert isinstance(akka, AkkaEmulator)
-        world = World(running, running.sandbox.emulators["cloud"], akka, provider)
-        try:
-            yield world
-            assert world.leaks() == []
-        finally:
-            world.close()
+restore_signals()  # the tests send them
 
 
 @pytest.fixture
@@ -275,6 +30,19 @@ def gcr() -> Iterator[World]:
 @pytest.fixture
 def acr() -> Iterator[World]:
     yield from make_world("acr")
+
+
+@pytest.fixture
+def hub() -> Iterator[World]:
+    for world in make_world("docker-hub"):
+        # What is typed must not be seen either.
+        world.passwords.append(PASSWORD)
+        yield world
+
+
+@pytest.fixture
+def private() -> Iterator[World]:
+    yield from make_world("private")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -321,8 +89,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Under xdist the workers' figures go to the one that tells them."""
-    if _fork_server.cache_info().currsize:
-        fork_server().__exit__(None, None, None)
+    close_fork_server()
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["leak_figures"], output["counts"] = vars(FIGURES), dict(COUNTS)

@@ -23,45 +23,8 @@ from providers.acr import claims
 from providers.acr.registry_session import allows
 from providers.acr.steps import assignment_name
 from providers.acr.target import SUFFIXES, AcrTarget
-from tests.conftest import World, make_world
-
-NAME = "acmeshop-azurecr-io"
-APP = "akka-docker-reader"
-
-
-def applications(world: World, name: str = APP) -> list[Any]:
-    return [
-        one
-        for one in world.cloud.state.applications
-        if one.display_name == name and one.lifetime.exists
-    ]  # fmt: skip
-
-
-def secrets(application: Any) -> list[Any]:
-    return [one for one in application.secrets if one.lifetime.exists]
-
-
-def roles(world: World, app_id: str) -> list[tuple[str, str]]:
-    principal = world.cloud.state.principal_by_app_id(app_id)
-    return [
-        (one.role.name, one.scope.rpartition("/")[2])
-        for one in world.cloud.state.role_assignments
-        if principal is not None and one.principal_id == principal.id and one.lifetime.exists
-    ]
-
-
-def cloud_picture(world: World) -> Any:
-    """All that could be changed in Azure, to compare before and after."""
-    state = world.cloud.state
-    return (
-        {
-            one.id: sorted(secret.key_id for secret in secrets(one))
-            for one in state.applications
-            if one.lifetime.exists
-        },
-        sorted(one.id for one in state.service_principals if one.lifetime.exists),
-        sorted(one.name for one in state.role_assignments if one.lifetime.exists),
-    )
+from tests.harness.azure_state import APP, NAME, applications, cloud_picture, roles, secrets
+from tests.harness.world import World, make_world
 
 
 class TestOnboarding:

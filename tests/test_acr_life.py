@@ -26,10 +26,10 @@ from providers.acr.session import AcrSession
 from providers.acr.steps import assignment_name
 from providers.acr.target import AcrTarget
 from providers.acr.token_session import TokenSession
-from tests.conftest import World, make_world
+from tests.harness.azure_state import APP
+from tests.harness.world import World, make_world
 
 T = TypeVar("T")
-APP = "akka-docker-reader"
 NAME = "acmeshop-azurecr-io"
 SERVER = "acmeshop.azurecr.io"
 AGE = dt.timedelta(days=40)

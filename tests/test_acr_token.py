@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import ssl
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from bootstrap.errors import UsageProblem
 from bootstrap.link import KeyLink
 from providers.acr.target import AcrTarget
-from tests.conftest import World
-
-NAME = "acmeshop-azurecr-io"
-TOKEN = "akka-docker-reader-checkout"
-KIND = ("--auth-kind", "token")
-ONLY_CHECKOUT = (*KIND, "--repository", "checkout")
-
-
-def shop(world: World) -> Any:
-    return world.cloud.state.registry("acmeshop")
+from tests.harness.azure_state import NAME, ONLY_CHECKOUT, TOKEN, TOKEN_KIND, pulls_repository, shop
+from tests.harness.world import World
 
 
 def token_picture(world: World) -> Any:
@@ -51,23 +41,6 @@ def theirs(world: World, name: str = "theirs", description: str | None = "a part
     for slot in ("password1", "password2"):
         state.add_password(token, slot, created=state.now() - dt.timedelta(days=9))
     return token
-
-
-def pulls(world: World, repository: str) -> bool:
-    """Whether what Akka holds pulls an image of a repository, as a puller goes about it."""
-    held = world.held(NAME)
-    trust = ssl.create_default_context(cafile=world.running.environment["SSL_CERT_FILE"])
-    at = f"https://localhost:{world.cloud.registry_ports['acmeshop.azurecr.io']}"
-    with httpx.Client(verify=trust) as client:
-        answer = client.get(
-            f"{at}/oauth2/token",
-            params={"service": "acmeshop.azurecr.io", "scope": f"repository:{repository}:pull"},
-            auth=(held.username, held.password),
-        )
-        if answer.status_code != 200:
-            return False
-        bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        return client.get(f"{at}/v2/{repository}/manifests/1.0", headers=bearer).status_code == 200
 
 
 def directory_calls(world: World) -> list[str]:
@@ -97,7 +70,7 @@ class TestOnboarding:
         assert held.password == token.passwords["password1"].text
         assert list(token.passwords) == ["password1"]
         assert shop(two).scope_maps[TOKEN].actions == ["repositories/checkout/content/read"]
-        assert (pulls(two, "checkout"), pulls(two, "cart")) == (True, False)
+        assert (pulls_repository(two, "checkout"), pulls_repository(two, "cart")) == (True, False)
         created = token.passwords["password1"].created
         assert KeyLink.parse(held.email) == KeyLink(
             TOKEN, f"password1-{int(created.timestamp())}", "acmeshop.azurecr.io"
@@ -116,12 +89,12 @@ class TestOnboarding:
         assert graph not in done.err
 
     def test_several_repositories(self, two: World) -> None:
-        done = two.onboard(*KIND, "--repository", "checkout, cart")
+        done = two.onboard(*TOKEN_KIND, "--repository", "checkout, cart")
         assert done.code == 0, done.text
-        assert (pulls(two, "checkout"), pulls(two, "cart")) == (True, True)
+        assert (pulls_repository(two, "checkout"), pulls_repository(two, "cart")) == (True, True)
         (name,) = shop(two).tokens
         # The order in which they are typed is no matter.
-        again = two.onboard(*KIND, "--repository", "cart,checkout", "--output", "json")
+        again = two.onboard(*TOKEN_KIND, "--repository", "cart,checkout", "--output", "json")
         assert again.json["result"] == "unchanged"
         assert list(shop(two).tokens) == [name]
 
@@ -174,7 +147,7 @@ class TestOnboarding:
         acr.cloud.state.credentials_take_a_poll = True
         done = acr.onboard(*ONLY_CHECKOUT)
         assert done.code == 0, done.text
-        assert pulls(acr, "checkout")
+        assert pulls_repository(acr, "checkout")
 
 
 class TestToldFirst:
@@ -219,7 +192,7 @@ class TestToldFirst:
         assert acr.changes() == []
 
     def test_a_registry_in_abac_mode_is_told_of(self, acr: World) -> None:
-        done = acr.onboard("--registry", "acmeabac.azurecr.io/checkout:1.0", *KIND)
+        done = acr.onboard("--registry", "acmeabac.azurecr.io/checkout:1.0", *TOKEN_KIND)
         assert done.code == 0, done.text
         assert "Microsoft does not say whether tokens pull there" in done.err
 
@@ -286,7 +259,7 @@ def test_an_undone_password_leaves_the_one_that_akka_holds(acr: World) -> None:
     done = acr.onboard(*ONLY_CHECKOUT, "--new-key")
     assert done.code == 1, done.text
     assert token_picture(acr) == before
-    assert pulls(acr, "checkout")
+    assert pulls_repository(acr, "checkout")
 
 
 def test_its_whole_life_leaves_nothing_and_takes_nothing_from_others(two: World) -> None:
@@ -299,13 +272,13 @@ def test_its_whole_life_leaves_nothing_and_takes_nothing_from_others(two: World)
     token = shop(two).tokens[TOKEN]
     second = two.held(NAME).password
     assert {one.text for one in token.passwords.values()} == {first, second}
-    assert pulls(two, "checkout")
+    assert pulls_repository(two, "checkout")
 
     assert two.run("rotate", NAME, "--yes", "--keep-old", "0").code == 0
     third = two.held(NAME).password
     assert [one.text for one in token.passwords.values()] == [third]
     assert third not in (first, second)
-    assert (pulls(two, "checkout"), pulls(two, "cart")) == (True, False)
+    assert (pulls_repository(two, "checkout"), pulls_repository(two, "cart")) == (True, False)
     assert two.run("verify", NAME).code == 0
     assert two.run("list", "--check").code == 0
 
@@ -347,14 +320,14 @@ def test_a_password_whose_answer_a_killed_run_never_saw_is_removed_by_the_next(a
 
     assert done.code == 0, done.text
     assert list(shop(acr).tokens[TOKEN].passwords) == ["password1"]
-    assert pulls(acr, "checkout")
+    assert pulls_repository(acr, "checkout")
 
 
 # -- the scripts ---------------------------------------------------------------------------------------------------
 
 
 def test_the_runbook_is_bash_and_calls_nobody(acr: World) -> None:
-    script = acr.run("runbook", "acr", *KIND, "--repository", "checkout,cart")
+    script = acr.run("runbook", "acr", *TOKEN_KIND, "--repository", "checkout,cart")
     assert script.code == 0, script.text
     subprocess.run(["bash", "-n"], input=script.out, text=True, check=True)
     assert "--repository cart content/read --repository checkout content/read" in script.out
@@ -364,20 +337,20 @@ def test_the_runbook_is_bash_and_calls_nobody(acr: World) -> None:
 
 @pytest.mark.needs_cloud_cli("az")
 def test_the_runbook_ends_as_onboard_does_and_undoes(acr: World, tmp_path: Path) -> None:
-    from tests.test_documented_commands import bash
+    from tests.harness.command import run_script
 
     before = token_picture(acr)
     script = tmp_path / "steps.sh"
     script.write_text(acr.run("runbook", "acr", *ONLY_CHECKOUT).out)
 
-    done = bash(acr, script)
+    done = run_script(acr, script)
     assert done.code == 0, done.text
-    assert pulls(acr, "checkout")
+    assert pulls_repository(acr, "checkout")
 
     again = acr.onboard(*ONLY_CHECKOUT, "--output", "json")
     assert again.json["result"] == "unchanged", again.text
 
-    undone = bash(acr, script, "undo", KEY_ID=again.json["credential"]["key_id"])
+    undone = run_script(acr, script, "undo", KEY_ID=again.json["credential"]["key_id"])
     assert undone.code == 0, undone.text
     assert token_picture(acr) == before
     assert acr.names() == []

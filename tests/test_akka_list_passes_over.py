@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.test_akka_may_hold_the_key import akka_pulls, keys
-from tests.test_life import Life, living
+from tests.harness.credential_life import Life, akka_pulls, living, new_keys
 
 LISTS = "akka.docker.list-credentials"
 
@@ -23,20 +22,20 @@ def test_a_second_onboarding_registers_no_other_key_over_a_record_that_is_not_li
     life: Life, times: int
 ) -> None:
     assert life.onboard().code == 0
-    there = keys(life)
+    there = new_keys(life)
     life.world.fault(f"{LISTS}=stale*{times}")
     again = life.onboard()
     assert again.code == 0, again.text
-    assert keys(life) == there
+    assert new_keys(life) == there
     assert akka_pulls(life)
 
 
 def test_a_file_finds_a_record_that_is_not_listed_at_first(tmp_path: object) -> None:
     with living("gcr") as life:
         assert life.onboard().code == 0
-        there = keys(life)
+        there = new_keys(life)
         life.world.fault(f"{LISTS}=stale*1")
         planned = life.world.run("plan", "gcr", "--output", "json")
         assert planned.code == 0, planned.text
         assert '"missing"' not in planned.out
-        assert keys(life) == there
+        assert new_keys(life) == there

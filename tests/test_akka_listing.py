@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bootstrap.sandbox.akka import AkkaEmulator, Listing
-from tests.sandbox_thread import RunningSandbox
+from tests.harness.running_sandbox import RunningSandbox
 
 
 class Akka:

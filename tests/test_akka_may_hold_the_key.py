@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 
 from bootstrap.sandbox.akka import Listing
-from tests.killing import is_key, key_id
-from tests.puller import pulls
-from tests.test_life import Life, living
-from tests.test_races import meanwhile
+from tests.harness.concurrent_change import meanwhile
+from tests.harness.credential_life import Life, akka_pulls, living, new_keys, secret_name
 
 SHORT = ("--timeout", "15s")
 SHOWN = {
@@ -35,19 +33,6 @@ FORMS = [
 def life(request: pytest.FixtureRequest) -> Iterator[Life]:
     with living(request.param) as one:
         yield one
-
-
-def keys(life: Life) -> set[str]:
-    return {key_id(line) for line in life.there() - life.before if is_key(line)}
-
-
-def secret_name(life: Life) -> str:
-    project = life.world.akka.projects["shop"]
-    return next(name for name, _, _ in project.registries.seen_from(project.primary))
-
-
-def akka_pulls(life: Life) -> bool:
-    return pulls(life.world.running.environment, life.world.held(secret_name(life)), patience=0)
 
 
 @contextmanager
@@ -77,7 +62,7 @@ def test_a_first_onboarding_keeps_the_key_and_names_it(life: Life, shown: str) -
     done = life.onboard(*SHORT)
     assert done.code == 6, done.text
     assert akka_pulls(life)
-    (key,) = keys(life)
+    (key,) = new_keys(life)
     assert key in done.err
     assert "This run left nothing behind" not in done.err
     assert "another run" not in done.err.lower()
@@ -85,22 +70,22 @@ def test_a_first_onboarding_keeps_the_key_and_names_it(life: Life, shown: str) -
     life.world.akka.listing = Listing()
     again = life.onboard()
     assert again.code == 0, again.text
-    assert keys(life) == {key}
+    assert new_keys(life) == {key}
     assert akka_pulls(life)
 
 
 @pytest.mark.parametrize("shown", FORMS)
 def test_a_rotation_keeps_the_new_key_and_names_both(life: Life, shown: str) -> None:
     assert life.onboard().code == 0
-    (old,) = keys(life)
+    (old,) = new_keys(life)
     name = secret_name(life)
     with shown_from_the_registration_on(life, SHOWN[shown]):
         done = life.world.run("rotate", name, "--yes", *SHORT, env={"PULLKEY_OVERLAP": "0"})
     assert done.code == 6, done.text
     assert akka_pulls(life)
-    new = keys(life) - {old}
+    new = new_keys(life) - {old}
     assert len(new) == 1
-    assert {old, *new} <= keys(life)
+    assert {old, *new} <= new_keys(life)
     assert all(key in done.err for key in (old, *new))
     assert "another run" not in done.err.lower()
 
@@ -114,12 +99,12 @@ def test_a_rotation_keeps_the_new_key_and_names_both(life: Life, shown: str) -> 
 def test_a_record_that_was_shown_so_before_is_not_taken_for_anothers(life: Life, shown: str) -> None:
     """What is not known of a record must not cost the key that Akka pulls with."""
     assert life.onboard().code == 0
-    (old,) = keys(life)
+    (old,) = new_keys(life)
     name = secret_name(life)
     life.world.akka.listing = SHOWN[shown]
     life.world.run("rotate", name, "--yes", *SHORT, env={"PULLKEY_OVERLAP": "0"})
     assert akka_pulls(life)
-    assert old in keys(life)
+    assert old in new_keys(life)
 
 
 def test_an_akka_that_cuts_every_e_mail_can_be_lived_with() -> None:
@@ -131,10 +116,10 @@ def test_an_akka_that_cuts_every_e_mail_can_be_lived_with() -> None:
         rotated = life.world.run("rotate", name, "--yes", *SHORT, env={"PULLKEY_OVERLAP": "0"})
         assert rotated.code == 6, rotated.text
         assert akka_pulls(life)
-        there = keys(life)
+        there = new_keys(life)
         assert len(there) == 2
         assert life.onboard(*SHORT).code in (0, 6)
-        assert keys(life) == there
+        assert new_keys(life) == there
         assert akka_pulls(life)
 
 
@@ -142,12 +127,12 @@ def test_a_record_that_is_cut_too_short_is_not_rotated_and_says_so() -> None:
     with living("gcr") as life:
         life.world.akka.listing = Listing(email_length=64)
         assert life.onboard().code == 6
-        there = keys(life)
+        there = new_keys(life)
         assert life.onboard().code == 0
         refused = life.world.run("rotate", secret_name(life), "--yes", *SHORT)
         assert refused.code == 1, refused.text
         assert "cut" in refused.err
-        assert keys(life) == there
+        assert new_keys(life) == there
         assert akka_pulls(life)
 
 
@@ -155,7 +140,7 @@ def test_a_record_that_is_cut_too_short_is_not_rotated_and_says_so() -> None:
 def test_a_cli_that_fails_after_it_wrote_has_registered(life: Life, command: str) -> None:
     if command == "rotate":
         assert life.onboard().code == 0
-    before = keys(life)
+    before = new_keys(life)
     life.world.akka.mode, life.world.akka.mode_applies_to = "fails-after", "docker.add-credentials"
     done = (
         life.onboard()
@@ -164,8 +149,8 @@ def test_a_cli_that_fails_after_it_wrote_has_registered(life: Life, command: str
     )
     assert done.code == 0, done.text
     assert "left over" not in done.err
-    assert len(keys(life)) == 1
-    assert not keys(life) & before
+    assert len(new_keys(life)) == 1
+    assert not new_keys(life) & before
     assert akka_pulls(life)
 
 
@@ -173,7 +158,7 @@ def test_a_refusal_is_not_believed_where_akka_could_not_be_asked_after_it() -> N
     """It wrote, then failed; the first list after that fails too, and the next ones lag."""
     with living("gcr") as life:
         assert life.onboard().code == 0
-        (old,) = keys(life)
+        (old,) = new_keys(life)
         name = secret_name(life)
         akka = life.world.akka
         akka.mode, akka.mode_applies_to = "fails-after", "docker.add-credentials"
@@ -187,5 +172,5 @@ def test_a_refusal_is_not_believed_where_akka_could_not_be_asked_after_it() -> N
 
         assert akka_pulls(life), done.text
         assert done.code == 6, done.text
-        (new,) = keys(life) - {old}
+        (new,) = new_keys(life) - {old}
         assert new in done.err

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import pytest
 
 from bootstrap.sandbox.akka import Mode
-from tests.conftest import count
-from tests.every_call import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
-from tests.fork_server import Ended, ForkServer
+from tests.harness.figures import count
+from tests.harness.fork_server import Ended, ForkServer
+from tests.harness.stage import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
 
 pytestmark = pytest.mark.full
 

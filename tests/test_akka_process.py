@@ -19,7 +19,7 @@ from bootstrap.journal import Journal
 from bootstrap.link import KeyLink
 from bootstrap.secret import Secret
 from bootstrap.waiting import Deadline
-from tests.leaks import holds
+from tests.harness.leak_scan import holds
 
 PASSWORD = "correct-horse-battery-staple"
 

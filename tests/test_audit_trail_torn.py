@@ -14,8 +14,8 @@ import pytest
 
 from bootstrap.audit import Change, Trail
 from bootstrap.errors import UsageProblem
-from tests.conftest import World
-from tests.test_gcr import NAME
+from tests.harness.google_state import NAME
+from tests.harness.world import World
 
 ABOUT = {"provider": "gcr", "registry": "gcr.io"}
 

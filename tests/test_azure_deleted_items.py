@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import World
-from tests.test_acr import APP, NAME, applications, roles, secrets
+from tests.harness.azure_state import APP, NAME, applications, roles, secrets
+from tests.harness.world import World
 
 UNIQUE_NAME = "pullkey-akka-docker-reader"
 

@@ -7,14 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import World
-from tests.test_acr import NAME, applications
-from tests.test_acr_token import NAME as TOKEN_SECRET
-from tests.test_acr_token import ONLY_CHECKOUT
-
-
-def disable_principal(world: World, application: Any) -> None:
-    world.cloud.state.principal_by_app_id(application.app_id).enabled = False
+from tests.harness.azure_state import NAME, ONLY_CHECKOUT, applications, disable_principal, remove_roles
+from tests.harness.world import World
 
 
 def disable_application(_world: World, application: Any) -> None:
@@ -35,13 +29,6 @@ def delete(world: World, application: Any) -> None:
     application.lifetime.removed = state.now()
 
 
-def take_role(world: World, application: Any) -> None:
-    principal = world.cloud.state.principal_by_app_id(application.app_id)
-    for one in world.cloud.state.role_assignments:
-        if one.principal_id == principal.id:
-            one.lifetime.removed = world.cloud.state.now()
-
-
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -49,7 +36,7 @@ def take_role(world: World, application: Any) -> None:
         (disable_application, "disabled"),
         (disabled_by_microsoft, "DisabledDueToViolation"),
         (delete, "deleted"),
-        (take_role, "not granted"),
+        (remove_roles, "not granted"),
     ],
 )
 def test_every_command_that_looks_says_so(
@@ -90,4 +77,4 @@ def test_a_disabled_token_is_not_valid(acr: World) -> None:
     listed = acr.run("list", "--check")
     assert listed.code == 5, listed.text
     assert acr.run("verify", "acr", *ONLY_CHECKOUT).code == 5
-    assert TOKEN_SECRET in listed.text
+    assert NAME in listed.text

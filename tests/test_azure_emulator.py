@@ -31,7 +31,7 @@ from bootstrap.sandbox.host import SandboxSettings
 from providers.acr.emulator import odata
 from providers.acr.emulator.roles import ACR_PULL, CONTRIBUTOR, READER, REPOSITORY_READER, Role
 from providers.acr.emulator.state import ScopeMap
-from tests.azure_sandbox import Azure, Clients, claims, grant, refused, running_azure
+from tests.harness.azure_sandbox import Azure, Clients, claims, grant, refused, running_azure
 
 SERVER = "acmeshop.azurecr.io"
 needs_az = pytest.mark.needs_cloud_cli("az")

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.azure_sandbox import SERVER, Azure, running_azure
+from tests.harness.azure_sandbox import SERVER, Azure, running_azure
 
 VERSION = {"api-version": "2025-11-01"}
 OTHER_TYPES: list[Any] = [7, "x", True, [1], [[]], {"a": 1}]

@@ -11,7 +11,7 @@ import pytest
 
 from bootstrap.sandbox.host import SandboxSettings
 from providers.acr.emulator.roles import ACR_PULL
-from tests.azure_sandbox import SERVER, Azure, running_azure
+from tests.harness.azure_sandbox import SERVER, Azure, running_azure
 
 BIN = "/directory/deletedItems"
 APPLICATIONS = f"{BIN}/microsoft.graph.application"

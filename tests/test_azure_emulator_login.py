@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from providers.acr.emulator.roles import ACR_PULL
-from tests.azure_sandbox import SERVER, Azure, claims, running_azure
-from tests.connect_proxy import environment
+from tests.harness.azure_sandbox import SERVER, Azure, claims, running_azure
+from tests.harness.connect_proxy import environment
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 AUDIENCE = "https://containerregistry.azure.net"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from providers.acr.emulator.roles import ACR_PULL
-from tests.azure_sandbox import Azure, running_azure
+from tests.harness.azure_sandbox import Azure, running_azure
 
 
 @pytest.fixture

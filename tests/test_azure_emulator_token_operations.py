@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from providers.acr.emulator.roles import ACR_PULL, CONTRIBUTOR
-from tests.azure_sandbox import Azure, running_azure
+from tests.harness.azure_sandbox import Azure, running_azure
 
 VERSION = {"api-version": "2025-11-01"}
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?\+00:00")

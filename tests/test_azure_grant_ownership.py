@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from providers.acr.emulator import authorization, odata
-from tests.conftest import World
-from tests.test_acr import NAME, applications, roles, secrets
-from tests.test_acr_life import APP
+from tests.harness.azure_state import APP, NAME, applications, roles, secrets
+from tests.harness.world import World
 
 PULL = [("AcrPull", "acmeshop")]
 

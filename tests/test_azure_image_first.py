@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import World
-from tests.test_acr import NAME, cloud_picture
+from tests.harness.azure_state import NAME, cloud_picture
+from tests.harness.world import World
 
 KINDS = [(), ("--auth-kind", "token")]
 

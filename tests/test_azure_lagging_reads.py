@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from bootstrap.sandbox.host import SandboxSettings
-from tests.conftest import World, make_world
-from tests.test_acr import NAME, applications, roles
-from tests.test_acr_token import NAME as TOKEN_SECRET
-from tests.test_acr_token import ONLY_CHECKOUT
+from tests.harness.azure_state import NAME, ONLY_CHECKOUT, applications, roles
+from tests.harness.world import World, make_world
 
 HIDDEN = "graph.GetApplication=404;code=Request_ResourceNotFound*"
 
@@ -75,7 +73,7 @@ class TestTokens:
         for call in ("GetToken", "ListTokens"):
             acr.fault(f"arm.{call}=404;code=ResourceNotFound*forever")
 
-        left = acr.run("offboard", TOKEN_SECRET, "--yes", "--timeout", "12s")
+        left = acr.run("offboard", NAME, "--yes", "--timeout", "12s")
 
         assert left.code == 6, left.text
         assert "az acr token delete" in left.text
@@ -88,7 +86,7 @@ class TestTokens:
         registry.tokens.clear()
         registry.scope_maps.clear()
 
-        gone = acr.run("offboard", TOKEN_SECRET, "--yes")
+        gone = acr.run("offboard", NAME, "--yes")
 
         assert gone.code == 0, gone.text
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from providers.acr.login_errors import login_error
-from tests.conftest import World
-from tests.test_acr import NAME
+from tests.harness.azure_state import NAME
+from tests.harness.world import World
 
 CHAIN = """DefaultAzureCredential failed to retrieve a token from the included credentials.
 Attempted credentials:

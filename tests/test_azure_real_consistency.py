@@ -12,7 +12,7 @@ import pytest
 
 from bootstrap.sandbox.host import SandboxSettings
 from providers.acr.emulator.roles import ACR_PULL
-from tests.azure_sandbox import SERVER, Azure, running_azure
+from tests.harness.azure_sandbox import SERVER, Azure, running_azure
 
 MANY = 24
 LONG = dt.timedelta(hours=1)

@@ -8,7 +8,7 @@ import pytest
 
 from bootstrap.errors import UsageProblem
 from providers.acr.target import AcrTarget
-from tests.conftest import World
+from tests.harness.world import World
 
 
 def serve(world: World, name: str, **how: Any) -> dict[str, str]:

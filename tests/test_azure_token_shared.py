@@ -10,9 +10,9 @@ import pytest
 
 from bootstrap.link import KeyLink
 from providers.acr.emulator.scoped_tokens import ScopedTokens
-from tests.conftest import World
-from tests.puller import pulls
-from tests.test_acr_token import NAME, ONLY_CHECKOUT, TOKEN, shop
+from tests.harness.azure_state import NAME, ONLY_CHECKOUT, TOKEN, shop
+from tests.harness.puller import pulls
+from tests.harness.world import World
 
 
 def slot_of(world: World, name: str) -> str:

@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import World
-from tests.test_acr import NAME, applications, roles
-from tests.test_acr_token import NAME as TOKEN_SECRET
-from tests.test_acr_token import ONLY_CHECKOUT
+from tests.harness.azure_state import NAME, ONLY_CHECKOUT, applications, roles
+from tests.harness.world import World
 
 
 def times(world: World, name: str) -> list[float]:
@@ -110,8 +108,8 @@ class TestTokenOperations:
     def test_a_whole_life_needs_none_of_them(self, acr: World) -> None:
         self.refuse_polls(acr)
         assert acr.onboard(*ONLY_CHECKOUT).code == 0
-        assert acr.run("rotate", TOKEN_SECRET, "--yes", "--keep-old", "0").code == 0
-        gone = acr.run("offboard", TOKEN_SECRET, "--yes")
+        assert acr.run("rotate", NAME, "--yes", "--keep-old", "0").code == 0
+        gone = acr.run("offboard", NAME, "--yes")
         assert gone.code == 0, gone.text
         assert self.tokens(acr) == []
 

@@ -27,7 +27,7 @@ from bootstrap.registry import Attempt, Verdict
 from bootstrap.registry.trust import refusal_of as _untrusted
 from bootstrap.sandbox.akka import AkkaCredential
 from bootstrap.words import one_line
-from tests.conftest import World, make_world
+from tests.harness.world import World, make_world
 
 # What makes each provider's target whole, so that only the value under test is wrong.
 WHOLE = {
@@ -364,11 +364,6 @@ def test_a_realm_elsewhere_is_not_trusted(realm: str) -> None:
 
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202eevil\r\n" + "x" * 5000
-
-
-@pytest.fixture
-def private() -> Iterator[World]:
-    yield from make_world("private")
 
 
 def test_what_akka_shows_is_printed_without_harm(private: World) -> None:

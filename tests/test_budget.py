@@ -11,10 +11,10 @@ import sys
 import pytest
 
 from bootstrap.sandbox.host import SandboxSettings
-from tests.clock import VARIABLE
-from tests.conftest import World, make_world
-from tests.counting import chain, span
-from tests.test_life import KINDS
+from tests.harness.call_chain import chain, span
+from tests.harness.clock import VARIABLE
+from tests.harness.credential_life import KINDS
+from tests.harness.world import World, make_world
 
 _LONG = 0.5
 """Seconds that each call takes, so that what is not a call does not count."""

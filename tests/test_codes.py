@@ -20,9 +20,9 @@ from bootstrap.errors import Problem, ProblemKind, PullkeyError
 from bootstrap.registry import Verdict
 from bootstrap.registry.attempt import Attempt
 from bootstrap.registry.messages import code_of
-from tests.conftest import World, make_world
-from tests.documents import ROOT
-from tests.frozen_codes import FROZEN
+from tests.harness.documents import ROOT
+from tests.harness.frozen_codes import FROZEN
+from tests.harness.world import World, make_world
 
 SOURCES = sorted([*(ROOT / "bootstrap").rglob("*.py"), *(ROOT / "providers").rglob("*.py")])
 # Of these the class says no more than that something went wrong: where one is raised, the code is chosen.
@@ -40,7 +40,7 @@ def test_codes_are_unique_and_say_what_they_are_about() -> None:
 def test_no_code_is_removed_or_gets_another_meaning() -> None:
     found = {str(code): one.title for code, one in explanations().items()}
     assert {name: found.get(name) for name in FROZEN} == FROZEN
-    assert set(found) == set(FROZEN), "add the new codes to tests/frozen_codes.py"
+    assert set(found) == set(FROZEN), "add the new codes to tests/harness/frozen_codes.py"
 
 
 @pytest.mark.parametrize("code", Code)

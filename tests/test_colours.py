@@ -10,8 +10,8 @@ import click
 import pytest
 
 from bootstrap.cli import COMMANDS, cli
-from tests.conftest import World
-from tests.terminal import Terminal
+from tests.harness.terminal import Terminal
+from tests.harness.world import World
 
 COLOUR = "\x1b[3"  # begins one; bold, dim and the keys that move a cursor have others
 BARE = {"NO_COLOR": "", "FORCE_COLOR": "", "TERM": "xterm"}

@@ -15,15 +15,10 @@ from jsonschema import Draft202012Validator
 from bootstrap import doctor
 from bootstrap.fleet.schema import registries_schema
 from bootstrap.schema import schemas
-from tests.conftest import Result, World, make_world
-from tests.test_gcr import NAME
+from tests.harness.google_state import NAME
+from tests.harness.world import Result, World, make_world
 
 JSON = ("--output", "json")
-
-
-@pytest.fixture
-def private() -> Iterator[World]:
-    yield from make_world("private")
 
 
 def registries(tmp_path: Path, *targets: str) -> Path:
@@ -164,9 +159,9 @@ class TestSchemas:
 
 class TestImport:
     def test_it_says_what_is_still_missing(self, private: World) -> None:
-        from tests.test_private import PASSWORD, brought
+        from tests.harness.private_registry import PASSWORD, onboard_with_password
 
-        assert brought(private, password=PASSWORD).code == 0
+        assert onboard_with_password(private, password=PASSWORD).code == 0
         done = private.run("import", *JSON)
         Draft202012Validator(schemas()["import"]).validate(done.json)
         (target,) = done.json["targets"]

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import World, make_world
-from tests.terminal import CTRL_C, CTRL_D, Terminal
-from tests.test_gcr import NAME
+from tests.harness.google_state import NAME
+from tests.harness.terminal import CTRL_C, CTRL_D, Terminal
+from tests.harness.world import World
 
 TYPED_AFTER = "hunter2-typed-into-the-shell\n"
 HIDDEN = ("onboard", "private")
-
-
-@pytest.fixture
-def private() -> Iterator[World]:
-    yield from make_world("private")
 
 
 def _aborted(terminal: Terminal) -> None:

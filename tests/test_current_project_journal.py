@@ -14,8 +14,8 @@ from bootstrap.akka import AkkaScope
 from bootstrap.errors import LeftOver
 from bootstrap.journal import Journal, TargetBusy, journal_of
 from bootstrap.sandbox.faults import Fault
-from tests.conftest import World
-from tests.killing import wait_until
+from tests.harness.kill_points import wait_until
+from tests.harness.world import World
 
 SHOP = AkkaScope(project="shop")
 UNNAMED = {"PULLKEY_AKKA_PROJECT": ""}

@@ -9,10 +9,10 @@ import pytest
 
 from bootstrap.errors import ExitCode
 from bootstrap.sandbox.host import SandboxSettings, Sort
-from tests.conftest import count
-from tests.every_call import COMMANDS, Stage, judge, run_faulted, stage, warm
-from tests.fork_server import Ended, ForkServer
-from tests.test_peers_mistakes import CLOUDS
+from tests.harness.credential_life import CLOUD_CALLS
+from tests.harness.figures import count
+from tests.harness.fork_server import Ended, ForkServer
+from tests.harness.stage import COMMANDS, Stage, judge, run_faulted, stage, warm
 
 _FASTER = 20.0
 _MANY = 300
@@ -102,17 +102,17 @@ def test_one_thing_that_is_late_is_waited_for_however_late(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("kind", CLOUDS)
+@pytest.mark.parametrize("kind", CLOUD_CALLS)
 def test_reads_may_go_back_in_time(server: ForkServer, kind: str, command: str) -> None:
     with stage(server, kind) as on:
-        faulted = run_faulted(on, command, f"{CLOUDS[kind]}=stale;chance=0.4*12", 30)
+        faulted = run_faulted(on, command, f"{CLOUD_CALLS[kind]}=stale;chance=0.4*12", 30)
         # Where answers contradict each other, what was there before and cannot be told for sure to be gone is named.
         good = {ExitCode.DONE} if command == "onboard" else {ExitCode.DONE, ExitCode.LEFT_OVER}
         _counted(on, "runs in which reads went back in time", faulted.ended, faulted.wrong, good=good)
 
 
 @pytest.mark.parametrize("times", [1, 6, 15])
-@pytest.mark.parametrize("kind", CLOUDS)
+@pytest.mark.parametrize("kind", CLOUD_CALLS)
 def test_a_new_key_that_some_servers_do_not_know_yet_is_tried_until_all_do(
     server: ForkServer, kind: str, times: int
 ) -> None:

@@ -32,39 +32,20 @@ from providers.docker_hub.emulator.seed import CAREFUL, OWNER, PASSWORD, USER
 from providers.docker_hub.emulator.state import Pat
 from providers.docker_hub.session import DockerHubSession
 from providers.docker_hub.target import HOSTS, DockerHubTarget, image_of, is_docker_hub
-from tests.conftest import Result, World, make_world
+from tests.harness.docker_hub_state import (
+    LOGIN,
+    ORGANIZATION,
+    add_external_pat,
+    onboard,
+    our_oats,
+    our_pats,
+    pats,
+)
+from tests.harness.world import Result, World, make_world
 
 T = TypeVar("T")
 NAME = f"docker-hub-{USER}"
 ORG_NAME = "docker-hub-acme"
-LOGIN = ("--login-stdin",)
-ORGANIZATION = ("--hub-user", OWNER, "--organization", "acme", "--login-stdin")
-
-
-@pytest.fixture
-def hub() -> Iterator[World]:
-    for world in make_world("docker-hub"):
-        # What is typed must not be seen either.
-        world.passwords.append(PASSWORD)
-        yield world
-
-
-def onboard(world: World, *arguments: str, given: str = PASSWORD, **how: Any) -> Result:
-    """With something on stdin: the password, unless told."""
-    return world.onboard(*arguments, stdin=given, **how)
-
-
-def pats(world: World, user: str = USER) -> list[Any]:
-    return list(world.cloud.state.user(user).tokens)
-
-
-def ours(world: World, user: str = USER) -> list[Any]:
-    """The tokens that were not there from the start."""
-    return [one for one in pats(world, user) if one.label.startswith("pullkey ") and "0123456789ab" not in one.label]  # fmt: skip
-
-
-def oats(world: World) -> list[Any]:
-    return [one for one in world.cloud.state.organization("acme").tokens if one.label.startswith("pullkey ")]
 
 
 def picture(world: World) -> Any:
@@ -76,17 +57,9 @@ def picture(world: World) -> Any:
     )  # fmt: skip
 
 
-def brought(world: World, user: str = USER, scope: str = "repo:read") -> Pat:
-    """A token that the person has made on Docker Hub's page."""
-    pat = Pat("for Akka", (scope,), world.running.sandbox.now() - dt.timedelta(days=1))
-    world.cloud.state.user(user).tokens.append(pat)
-    world.passwords.append(pat.text)
-    return pat
-
-
 class TestBroughtToken:
     def test_it_is_tried_and_handed_to_akka(self, hub: World) -> None:
-        pat = brought(hub)
+        pat = add_external_pat(hub)
         before = picture(hub)
 
         done = onboard(hub, "--token-stdin", "--output", "json", given=f"{pat.text}\n")
@@ -103,7 +76,7 @@ class TestBroughtToken:
         assert hub.calls("hub.CreateAuthToken") == 0
 
     def test_the_second_run_asks_nobody_and_changes_nothing(self, hub: World) -> None:
-        onboard(hub, "--token-stdin", given=brought(hub).text)
+        onboard(hub, "--token-stdin", given=add_external_pat(hub).text)
         changes = len(hub.changes())
         again = hub.onboard("--output", "json")
         assert again.code == 0, again.text
@@ -112,18 +85,18 @@ class TestBroughtToken:
         assert len(hub.changes()) == changes
 
     def test_one_that_is_given_again_is_handed_off_again(self, hub: World) -> None:
-        onboard(hub, "--token-stdin", given=brought(hub).text)
-        other = brought(hub)
+        onboard(hub, "--token-stdin", given=add_external_pat(hub).text)
+        other = add_external_pat(hub)
         assert onboard(hub, "--token-stdin", given=other.text).code == 0
         assert hub.held(NAME).password == other.text
 
     def test_a_personal_token_reads_more_than_is_wanted_which_is_said(self, hub: World) -> None:
-        done = onboard(hub, "--token-stdin", "--output", "json", given=brought(hub).text)
+        done = onboard(hub, "--token-stdin", "--output", "json", given=add_external_pat(hub).text)
         assert any("cannot be limited to a repository" in text for text in done.json["notices"])
 
     @pytest.mark.parametrize("damage", ["wrong", "expired", "deactivated", "of somebody else", "public only"])
     def test_one_that_does_not_pull_is_told_before_anything_is_changed(self, hub: World, damage: str) -> None:
-        pat = brought(hub, "stranger" if damage == "of somebody else" else USER)
+        pat = add_external_pat(hub, "stranger" if damage == "of somebody else" else USER)
         text = pat.text
         match damage:
             case "wrong":
@@ -144,7 +117,9 @@ class TestBroughtToken:
         assert time.monotonic() - begin < 15  # it is not waited for, as a new one would be
 
     def test_a_repository_that_its_owner_may_not_read(self, hub: World) -> None:
-        done = onboard(hub, "--token-stdin", "--image", "stranger/notes:1.0", given=brought(hub).text)
+        done = onboard(
+            hub, "--token-stdin", "--image", "stranger/notes:1.0", given=add_external_pat(hub).text
+        )
         assert done.code == 3
         assert "may not pull stranger/notes" in done.err
 
@@ -155,8 +130,8 @@ class TestBroughtToken:
         assert hub.changes() == []
 
     def test_it_is_asked_for_without_being_shown(self, hub: World) -> None:
-        pat = brought(hub)
-        ours, theirs = pty.openpty()
+        pat = add_external_pat(hub)
+        our_pats, theirs = pty.openpty()
         process = subprocess.Popen(
             [sys.executable, "-m", "bootstrap", "onboard", "docker-hub", "--yes"],
             env={**hub.running.process_environment(), "TERM": "xterm", "COLUMNS": "100"},
@@ -165,13 +140,13 @@ class TestBroughtToken:
         os.close(theirs)
         shown, typed = b"", False
         with contextlib.suppress(OSError):
-            while piece := os.read(ours, 4096):
+            while piece := os.read(our_pats, 4096):
                 shown += piece
                 if b"token of acmebot" in shown.replace(b"\r\n", b" ") and shown.rstrip().endswith(b":") and not typed:  # fmt: skip
                     typed = True
                     time.sleep(0.3)  # the terminal's echo is switched off just after the question
-                    os.write(ours, pat.text.encode() + b"\n")
-        os.close(ours)
+                    os.write(our_pats, pat.text.encode() + b"\n")
+        os.close(our_pats)
         hub.said.append(shown.decode(errors="replace"))
         assert process.wait(timeout=60) == 0, shown.decode()
         assert hub.held(NAME).password == pat.text
@@ -189,7 +164,7 @@ class TestMintedToken:
     def test_akka_holds_a_new_token_that_reads_and_ends(self, hub: World) -> None:
         done = onboard(hub, *LOGIN)
         assert done.code == 0, done.text
-        (pat,) = ours(hub)
+        (pat,) = our_pats(hub)
         held = hub.held(NAME)
         assert (held.server, held.username, held.password) == ("https://index.docker.io/v1/", USER, pat.text)
         assert held.email == f"pat+{pat.uuid}@docker.io"
@@ -200,7 +175,7 @@ class TestMintedToken:
 
     def test_how_long_it_lives_may_be_said(self, hub: World) -> None:
         assert onboard(hub, *LOGIN, "--expires-in", "30d").code == 0
-        (pat,) = ours(hub)
+        (pat,) = our_pats(hub)
         assert dt.timedelta(days=29) < pat.expires - pat.created <= dt.timedelta(days=30)
 
     def test_others_lose_nothing(self, hub: World) -> None:
@@ -231,7 +206,7 @@ class TestMintedToken:
     @pytest.mark.parametrize("damage", ["deleted", "expired", "deactivated", "taken from Akka"])
     def test_a_token_is_not_good_by_having_been_made(self, hub: World, damage: str) -> None:
         onboard(hub, *LOGIN)
-        (pat,) = ours(hub)
+        (pat,) = our_pats(hub)
         match damage:
             case "deleted":
                 hub.cloud.state.user(USER).tokens.remove(pat)
@@ -245,9 +220,9 @@ class TestMintedToken:
         assert hub.held(NAME).password not in ("", pat.text)
 
     def test_one_that_was_brought_is_not_taken_for_one_that_was_made(self, hub: World) -> None:
-        onboard(hub, "--token-stdin", given=brought(hub).text)
+        onboard(hub, "--token-stdin", given=add_external_pat(hub).text)
         assert onboard(hub, *LOGIN).code == 0
-        (pat,) = ours(hub)
+        (pat,) = our_pats(hub)
         assert hub.held(NAME).password == pat.text
 
     def test_a_plan_makes_nothing(self, hub: World) -> None:
@@ -261,7 +236,7 @@ class TestOrganization:
     def test_its_token_pulls_what_was_named_and_nothing_else(self, hub: World) -> None:
         done = onboard(hub, *ORGANIZATION, "--repository", "acme/checkout")
         assert done.code == 0, done.text
-        (oat,) = oats(hub)
+        (oat,) = our_oats(hub)
         held = hub.held(ORG_NAME)
         assert (held.username, held.password, held.email) == ("acme", oat.text, f"oat+{oat.id}@docker.io")
         assert oat.expires is not None
@@ -277,7 +252,7 @@ class TestOrganization:
 
     def test_several_repositories(self, hub: World) -> None:
         assert onboard(hub, *ORGANIZATION, "--repository", "acme/checkout, acme/cart").code == 0
-        (oat,) = oats(hub)
+        (oat,) = our_oats(hub)
         assert [one["path"] for one in oat.resources] == ["acme/checkout", "acme/cart"]
         assert {scope for one in oat.resources for scope in one["scopes"]} == {"scope-image-pull"}
 
@@ -288,7 +263,7 @@ class TestOrganization:
         more = onboard(hub, *ORGANIZATION, "--repository", "acme/checkout,acme/cart", "--output", "json")
         assert more.json["result"] == "done", more.text
         assert "may not pull acme/cart" in more.json["steps"][0]["reason"]
-        assert len(oats(hub)) == 2
+        assert len(our_oats(hub)) == 2
 
     def test_who_is_no_owner_is_told(self, hub: World) -> None:
         done = onboard(hub, "--organization", "acme", *LOGIN)
@@ -347,7 +322,7 @@ class TestLogin:
         hub.fault("hub.CreateAccessToken=401")
         assert onboard(hub, *LOGIN).code == 0
         assert hub.calls("hub.CreateAuthToken") == 2
-        assert len(ours(hub)) == 1
+        assert len(our_pats(hub)) == 1
 
 
 class TestPublicImages:
@@ -363,7 +338,7 @@ class TestPublicImages:
 
     def test_one_is_made_all_the_same_if_wanted(self, hub: World) -> None:
         assert onboard(hub, *LOGIN, "--image", "acme/website:1.0", "--anyway").code == 0
-        assert len(ours(hub)) == 1
+        assert len(our_pats(hub)) == 1
 
     def test_a_private_image_is_not_public(self, hub: World) -> None:
         done = hub.onboard(env={"PULLKEY_DOCKER_HUB_HUB_USER": ""})
@@ -391,7 +366,7 @@ def test_what_passes_is_waited_out_and_leaves_one_token(hub: World, fault: str) 
     hub.fault(fault)
     done = onboard(hub, *LOGIN)
     assert done.code == 0, done.text
-    (pat,) = ours(hub)
+    (pat,) = our_pats(hub)
     assert hub.held(NAME).password == pat.text
     assert len(pats(hub)) == 4
 
@@ -408,7 +383,7 @@ def test_a_lost_answer_is_looked_for_by_its_label_before_the_next_is_sent(hub: W
 def test_an_organisations_lost_answer_leaves_one_token(hub: World) -> None:
     hub.fault("hub.CreateOrgAccessToken=lost")
     assert onboard(hub, *ORGANIZATION).code == 0
-    (oat,) = oats(hub)
+    (oat,) = our_oats(hub)
     assert hub.held(ORG_NAME).password == oat.text
 
 
@@ -419,7 +394,7 @@ def test_many_tokens_are_on_many_pages(hub: World) -> None:
     # Newest come first, so what a lost answer made is pushed to a later page by tokens from the future.
     tokens += [Pat(f"robot {number}", ("repo:read",), past) for number in range(250)]
     assert onboard(hub, *LOGIN).code == 0
-    assert len(ours(hub)) == 1
+    assert len(our_pats(hub)) == 1
     assert hub.calls("hub.ListAccessTokens") >= 3 * 3
 
 
@@ -470,7 +445,7 @@ def test_what_cannot_be_undone_is_told_with_where_to_delete_it(hub: World) -> No
     done = onboard(hub, *LOGIN, "--output", "json")
     assert done.code == 6, done.text
     (left,) = done.json["left_over"]
-    (pat,) = ours(hub)
+    (pat,) = our_pats(hub)
     assert pat.label in left["what"]
     assert "https://app.docker.com/settings/personal-access-tokens" in left["command"]
 
@@ -488,27 +463,27 @@ def orphan(hub: World) -> Any:
     process.stdin.write(PASSWORD.encode())
     process.stdin.close()
     end = time.monotonic() + 30
-    while not ours(hub):
+    while not our_pats(hub):
         assert time.monotonic() < end
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=10)
-    return ours(hub)[0]
+    return our_pats(hub)[0]
 
 
 def test_the_token_of_a_killed_run_is_removed_by_the_next(hub: World, orphan: Any) -> None:
     done = onboard(hub, *LOGIN)
     assert done.code == 0, done.text
-    (only,) = ours(hub)
+    (only,) = our_pats(hub)
     assert only.uuid != orphan.uuid
     assert hub.held(NAME).password == only.text
 
 
 def test_whoever_has_no_login_is_told_of_it(hub: World, orphan: Any) -> None:
-    told = onboard(hub, "--token-stdin", "--output", "json", given=brought(hub).text)
+    told = onboard(hub, "--token-stdin", "--output", "json", given=add_external_pat(hub).text)
     assert told.code == 6, told.text
     assert orphan.label in told.json["left_over"][0]["what"]
-    assert ours(hub) == [orphan]
+    assert our_pats(hub) == [orphan]
 
 
 @pytest.fixture
@@ -519,7 +494,7 @@ def slow() -> Iterator[World]:
 def test_a_registry_that_does_not_know_the_token_yet_is_waited_for(slow: World) -> None:
     done = onboard(slow, *LOGIN)
     assert done.code == 0, done.text
-    assert len(ours(slow)) == 1
+    assert len(our_pats(slow)) == 1
 
 
 # -- what later commands do with the session ------------------------------------------------------------------------
@@ -567,7 +542,7 @@ def in_session(
 class TestTheTokenLater:
     def test_its_facts_switching_and_deleting(self, hub: World, monkeypatch: pytest.MonkeyPatch) -> None:
         onboard(hub, *LOGIN)
-        (pat,) = ours(hub)
+        (pat,) = our_pats(hub)
 
         async def work(session: DockerHubSession) -> None:
             assert session.deletes_keys
@@ -589,11 +564,11 @@ class TestTheTokenLater:
             assert await session.key_facts(pat.uuid) is None
 
         in_session(hub, monkeypatch, work)
-        assert ours(hub) == []
+        assert our_pats(hub) == []
 
     def test_of_an_organisation(self, hub: World, monkeypatch: pytest.MonkeyPatch) -> None:
         onboard(hub, *ORGANIZATION, "--repository", "acme/checkout,acme/cart")
-        (oat,) = oats(hub)
+        (oat,) = our_oats(hub)
 
         async def work(session: DockerHubSession) -> None:
             assert await session.key_facts(oat.id) is not None
@@ -606,10 +581,10 @@ class TestTheTokenLater:
 
         in_session(hub, monkeypatch, work, name=ORG_NAME, login={"hub_user": OWNER})
         assert not oat.active
-        assert [one["path"] for one in oats(hub)[1].resources] == ["acme/checkout", "acme/cart"]
+        assert [one["path"] for one in our_oats(hub)[1].resources] == ["acme/checkout", "acme/cart"]
 
     def test_one_that_was_brought_is_for_whoever_made_it(self, hub: World, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-        onboard(hub, "--token-stdin", given=brought(hub).text)
+        onboard(hub, "--token-stdin", given=add_external_pat(hub).text)
 
         async def work(session: DockerHubSession) -> None:
             assert not session.deletes_keys
@@ -623,7 +598,7 @@ class TestTheTokenLater:
     @pytest.mark.parametrize(("name", "login", "why"), [(NAME, {}, "no login was supplied"), (ORG_NAME, {}, "who logs in is not known")])  # fmt: skip
     def test_without_a_login_it_is_said_that_nobody_was_asked(self, hub: World, monkeypatch: pytest.MonkeyPatch, name: str, login: dict[str, Any], why: str) -> None:  # fmt: skip
         assert onboard(hub, *(LOGIN if name == NAME else ORGANIZATION)).code == 0
-        made = (ours(hub) or oats(hub))[0]
+        made = (our_pats(hub) or our_oats(hub))[0]
 
         async def work(session: DockerHubSession) -> None:
             with pytest.raises(PullkeyError, match=why):
@@ -633,7 +608,7 @@ class TestTheTokenLater:
 
     def test_a_refused_login_is_tried_once(self, hub: World, monkeypatch: pytest.MonkeyPatch) -> None:
         onboard(hub, *LOGIN)
-        (pat,) = ours(hub)
+        (pat,) = our_pats(hub)
         before = hub.calls("hub.CreateAuthToken")
 
         async def work(session: DockerHubSession) -> None:
@@ -655,7 +630,7 @@ def test_its_whole_life(hub: World, arguments: tuple[str, ...], name: str, user:
     rotated = hub.run("rotate", name, "--secret-stdin", "--yes", stdin=PASSWORD, env=env)
     assert rotated.code == 0, rotated.text
     assert hub.held(name).password != old.password
-    assert [one.active for one in ours(hub) or oats(hub)] == [False, True]
+    assert [one.active for one in our_pats(hub) or our_oats(hub)] == [False, True]
 
     # Nobody is asked for a password where there is nothing to do.
     again = hub.onboard(*(arguments[:-1] or ("--mint",)), "--output", "json")
@@ -728,7 +703,7 @@ def test_the_runbook_ends_as_onboard_does_and_undoes(hub: World, tmp_path: Path,
 
 
 def test_the_runbook_of_a_brought_token(hub: World, tmp_path: Path) -> None:
-    pat = brought(hub)
+    pat = add_external_pat(hub)
     script = tmp_path / "steps.sh"
     script.write_text(hub.run("runbook", "docker-hub").out)
     done = bash(hub, script, typed=pat.text + "\n")
@@ -759,7 +734,7 @@ def test_skopeo_copies_what_the_token_may_pull(tmp_path: Path) -> None:
 
         assert copy("acme/checkout:1.0") == 0
         assert copy("acme/cart:1.0") != 0
-        oats(world)[0].active = False
+        our_oats(world)[0].active = False
         assert copy("acme/checkout:1.0") != 0
 
 

@@ -6,18 +6,15 @@ The fields are those of the OpenAPI document (https://docs.docker.com/reference/
 from __future__ import annotations
 
 import datetime as dt
-import ssl
 import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
-from bootstrap.sandbox.host import SandboxSettings
-from providers.docker_hub.emulator import DockerHubEmulator
 from providers.docker_hub.emulator.seed import CAREFUL, OWNER, PASSWORD, USER
-from tests.sandbox_thread import RunningSandbox
+from tests.harness.docker_hub_sandbox import HubClient, create_pat, start_docker_hub
+from tests.harness.running_sandbox import RunningSandbox
 
 ACCESS_TOKEN = {"uuid", "client_id", "creator_ip", "creator_ua", "created_at", "last_used", "generated_by", "is_active", "token", "token_label", "scopes", "expires_at"}  # fmt: skip
 ORG_ACCESS_TOKEN = {"id", "label", "created_by", "is_active", "created_at", "expires_at", "last_used_at"}
@@ -25,62 +22,32 @@ RESOURCES = [{"type": "TYPE_REPO", "path": "acme/checkout", "scopes": ["scope-im
 ORGS = "/v2/orgs/acme/access-tokens"
 
 
-class Client:
-    """An HTTP client of the API and of the registry."""
-
-    def __init__(self, running: RunningSandbox) -> None:
-        self.running = running
-        emulator = running.sandbox.emulators["docker-hub"]
-        assert isinstance(emulator, DockerHubEmulator)
-        self.state = emulator.state
-        tls = ssl.create_default_context(cafile=running.environment["SSL_CERT_FILE"])
-        self.hub = httpx.Client(base_url=running.environment["PULLKEY_DOCKER_HUB_ENDPOINT"], verify=tls)
-        self.registry = httpx.Client(base_url=f"https://localhost:{emulator.registry_port}", verify=tls)
-
-    def log_in(self, user: str = USER, secret: str = PASSWORD) -> dict[str, str]:
-        answer = self.hub.post("/v2/auth/token", json={"identifier": user, "secret": secret})
-        assert answer.status_code == 200, answer.text
-        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
-
-    def manifest(self, path: str, auth: tuple[str, str] | None) -> int:
-        query = {"service": "registry.docker.io", "scope": f"repository:{path}:pull"}
-        issued = self.registry.get("/token", params=query, auth=auth)
-        if issued.status_code != 200:
-            return issued.status_code
-        bearer = {"Authorization": f"Bearer {issued.json()['token']}"}
-        return self.registry.get(f"/v2/{path}/manifests/1.0", headers=bearer).status_code
-
-
 @pytest.fixture(scope="module")
 def running() -> Iterator[RunningSandbox]:
-    with RunningSandbox({"docker-hub": DockerHubEmulator}, SandboxSettings()) as running:
+    with start_docker_hub() as running:
         yield running
 
 
 @pytest.fixture
-def client(running: RunningSandbox) -> Iterator[Client]:
-    client = Client(running)
+def client(running: RunningSandbox) -> Iterator[HubClient]:
+    client = HubClient(running)
     yield client
     client.hub.close()
     client.registry.close()
 
 
-def new_pat(client: Client, who: dict[str, str], **more: Any) -> httpx.Response:
-    return client.hub.post("/v2/access-tokens", headers=who, json={"token_label": "mine", "scopes": ["repo:read"], **more})  # fmt: skip
-
-
 class TestLogin:
     @pytest.mark.parametrize(("user", "secret"), [(USER, "wrong"), ("nobody", PASSWORD), ("", "")])
-    def test_a_wrong_one(self, client: Client, user: str, secret: str) -> None:
+    def test_a_wrong_one(self, client: HubClient, user: str, secret: str) -> None:
         answer = client.hub.post("/v2/auth/token", json={"identifier": user, "secret": secret})
         assert (answer.status_code, answer.json()["detail"]) == (401, "Incorrect authentication credentials")
 
-    def test_a_second_factor(self, client: Client) -> None:
+    def test_a_second_factor(self, client: HubClient) -> None:
         answer = client.hub.post("/v2/auth/token", json={"identifier": CAREFUL, "secret": PASSWORD})
         assert answer.status_code == 401
         assert answer.json()["login_2fa_token"]
 
-    def test_what_it_is_exchanged_for_is_short_lived(self, client: Client) -> None:
+    def test_what_it_is_exchanged_for_is_short_lived(self, client: HubClient) -> None:
         who = client.log_in()
         assert client.hub.get("/v2/access-tokens", headers=who).status_code == 200
         client.running.sandbox.advance(dt.timedelta(minutes=11))
@@ -88,21 +55,21 @@ class TestLogin:
         assert (expired.status_code, expired.json()) == (401, {"errinfo": {}, "message": "unauthorized"})
         assert client.hub.get("/v2/access-tokens").status_code == 401
 
-    def test_with_a_token_it_does_not_reach_tokens(self, client: Client) -> None:
-        text = new_pat(client, client.log_in()).json()["token"]
+    def test_with_a_token_it_does_not_reach_tokens(self, client: HubClient) -> None:
+        text = create_pat(client, client.log_in()).json()["token"]
         who = client.log_in(USER, text)
-        refused = new_pat(client, who)
+        refused = create_pat(client, who)
         assert refused.status_code == 403
         assert refused.json()["message"] == "token issued from personal access token is not allowed"
         assert client.hub.get(ORGS, headers=who).status_code == 403
 
 
 class TestPersonalTokens:
-    def test_the_text_is_shown_once(self, client: Client) -> None:
+    def test_the_text_is_shown_once(self, client: HubClient) -> None:
         who = client.log_in()
-        made = new_pat(client, who, expires_at="2099-01-01T00:00:00Z")
+        made = create_pat(client, who, expires_at="2099-01-01T00:00:00Z")
         assert made.status_code == 400  # further away than a year
-        made = new_pat(client, who)
+        made = create_pat(client, who)
         assert made.status_code == 201
         assert set(made.json()) == ACCESS_TOKEN
         assert made.json()["token"].startswith("dckr_pat_")
@@ -113,9 +80,9 @@ class TestPersonalTokens:
         assert set(listed) == {"count", "next", "previous", "active_count", "results"}
         assert shown in listed["results"]
 
-    def test_switching_and_deleting(self, client: Client) -> None:
+    def test_switching_and_deleting(self, client: HubClient) -> None:
         who = client.log_in()
-        made = new_pat(client, who).json()
+        made = create_pat(client, who).json()
         address = f"/v2/access-tokens/{made['uuid']}"
         assert client.manifest("acme/checkout", (USER, made["token"])) == 200
         off = client.hub.patch(address, headers=who, json={"is_active": False})
@@ -129,12 +96,12 @@ class TestPersonalTokens:
         assert client.manifest("acme/checkout", (USER, made["token"])) == 401
 
     @pytest.mark.parametrize("more", [{"token_label": ""}, {"token_label": "x" * 101}, {"scopes": []}, {"scopes": ["repo:everything"]}, {"expires_at": "soon"}, {"expires_at": "2020-01-01T00:00:00Z"}])  # fmt: skip
-    def test_what_is_not_accepted(self, client: Client, more: dict[str, Any]) -> None:
-        refused = new_pat(client, client.log_in(), **more)
+    def test_what_is_not_accepted(self, client: HubClient, more: dict[str, Any]) -> None:
+        refused = create_pat(client, client.log_in(), **more)
         assert refused.status_code == 400
         assert set(refused.json()) == {"fields", "text"}
 
-    def test_pages(self, client: Client) -> None:
+    def test_pages(self, client: HubClient) -> None:
         who = client.log_in()
         first = client.hub.get("/v2/access-tokens", headers=who, params={"page": 1, "page_size": 2}).json()
         assert len(first["results"]) == 2
@@ -145,17 +112,17 @@ class TestPersonalTokens:
         assert last["next"] is None
         assert len(last["results"]) == 1
 
-    def test_it_ends(self, client: Client) -> None:
+    def test_it_ends(self, client: HubClient) -> None:
         who = client.log_in()
         ends = client.running.sandbox.now() + dt.timedelta(hours=1)
-        made = new_pat(client, who, expires_at=f"{ends:%Y-%m-%dT%H:%M:%SZ}").json()
+        made = create_pat(client, who, expires_at=f"{ends:%Y-%m-%dT%H:%M:%SZ}").json()
         assert client.manifest("acme/checkout", (USER, made["token"])) == 200
         client.running.sandbox.advance(dt.timedelta(hours=2))
         assert client.manifest("acme/checkout", (USER, made["token"])) == 401
 
 
 class TestTokensOfAnOrganisation:
-    def test_only_its_owners_make_them(self, client: Client) -> None:
+    def test_only_its_owners_make_them(self, client: HubClient) -> None:
         body = {"label": "shop", "resources": RESOURCES}
         assert client.hub.post(ORGS, headers=client.log_in(), json=body).status_code == 403
         who = client.log_in(OWNER)
@@ -176,13 +143,13 @@ class TestTokensOfAnOrganisation:
         assert client.hub.get("/v2/orgs/nobody/access-tokens", headers=who).status_code == 404
 
     @pytest.mark.parametrize("resources", [[], [{**RESOURCES[0], "path": "acme/nothing"}], [{**RESOURCES[0], "path": "stranger/notes"}], RESOURCES * 51])  # fmt: skip
-    def test_what_is_not_accepted(self, client: Client, resources: Any) -> None:
+    def test_what_is_not_accepted(self, client: HubClient, resources: Any) -> None:
         refused = client.hub.post(ORGS, headers=client.log_in(OWNER), json={"label": "x", "resources": resources})  # fmt: skip
         assert refused.status_code == 400
 
 
 class TestRegistry:
-    def test_it_asks_for_a_token(self, client: Client) -> None:
+    def test_it_asks_for_a_token(self, client: HubClient) -> None:
         asked = client.registry.get("/v2/", headers={"Host": "registry-1.docker.io"})
         assert asked.status_code == 401
         assert asked.headers["WWW-Authenticate"] == 'Bearer realm="https://auth.docker.io/token",service="registry.docker.io"'  # fmt: skip
@@ -201,21 +168,21 @@ class TestRegistry:
             ("acme/checkout", (CAREFUL, PASSWORD), 401),
         ],
     )
-    def test_who_pulls_what(self, client: Client, path: str, auth: tuple[str, str] | None, status: int) -> None:  # fmt: skip
+    def test_who_pulls_what(self, client: HubClient, path: str, auth: tuple[str, str] | None, status: int) -> None:  # fmt: skip
         assert client.manifest(path, auth) == status
 
-    def test_whoever_may_pull_is_told_what_is_not_there(self, client: Client) -> None:
+    def test_whoever_may_pull_is_told_what_is_not_there(self, client: HubClient) -> None:
         query = {"service": "registry.docker.io", "scope": "repository:acme/checkout:pull"}
         token = client.registry.get("/token", params=query, auth=(USER, PASSWORD)).json()["token"]
         answer = client.registry.get("/v2/acme/checkout/manifests/9.9", headers={"Authorization": f"Bearer {token}"})  # fmt: skip
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (404, "MANIFEST_UNKNOWN")
 
-    def test_a_password_by_form_too(self, client: Client) -> None:
+    def test_a_password_by_form_too(self, client: HubClient) -> None:
         form = {"grant_type": "password", "service": "registry.docker.io", "username": USER, "password": PASSWORD, "scope": "repository:acme/checkout:pull"}  # fmt: skip
         assert client.registry.post("/token", data=form).json()["access_token"]
 
 
-def test_a_private_repository_is_not_there_for_others(client: Client) -> None:
+def test_a_private_repository_is_not_there_for_others(client: HubClient) -> None:
     address = "/v2/namespaces/acme/repositories/checkout"
     assert client.hub.get(address).status_code == 404
     assert client.hub.get(address, headers=client.log_in("stranger")).status_code == 404
@@ -223,7 +190,7 @@ def test_a_private_repository_is_not_there_for_others(client: Client) -> None:
     assert client.hub.get("/v2/namespaces/acme/repositories/website").json()["is_private"] is False
 
 
-def test_the_rate_limit(client: Client) -> None:
+def test_the_rate_limit(client: HubClient) -> None:
     headers = client.hub.get("/v2/namespaces/library/repositories/hello-world").headers
     assert {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} <= {name.title().replace("Ratelimit", "RateLimit") for name in headers}  # fmt: skip
     client.state.requests_left = 0

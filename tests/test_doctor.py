@@ -10,7 +10,7 @@ import jsonschema
 from bootstrap.journal import Journal
 from bootstrap.sandbox.host import SandboxSettings
 from bootstrap.schema import schemas
-from tests.conftest import World, make_world
+from tests.harness.world import World, make_world
 
 
 def checks(world: World, *arguments: str, **env: str) -> tuple[int, dict[tuple[str, str], dict[str, Any]]]:

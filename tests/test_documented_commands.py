@@ -11,23 +11,13 @@ import pytest
 
 from bootstrap.link import KeyLink
 from bootstrap.sandbox.host import SandboxSettings
-from tests.conftest import Result, World, make_world
-from tests.fleet_world import fleet
-from tests.test_gcr import ACCOUNT, cloud_picture, project
+from tests.harness.command import run_script
+from tests.harness.fleet_sandbox import fleet
+from tests.harness.google_state import ACCOUNT, cloud_picture, project
+from tests.harness.world import World, make_world
 
 needs_gcloud = pytest.mark.needs_cloud_cli("gcloud")
 needs_az = pytest.mark.needs_cloud_cli("az")
-
-
-def bash(world: World, script: Path, *arguments: str, **env: str) -> Result:
-    """Run a script in the sandbox's environment, without trying a login, and without long pauses."""
-    done = subprocess.run(
-        ["bash", script, *arguments],
-        env=world.running.process_environment(PULLKEY_RUNBOOK_LOGIN="no", PULLKEY_RUNBOOK_PAUSE="1", **env),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=170, check=False,
-    )  # fmt: skip
-    world.said += [done.stdout, done.stderr]
-    return Result(done.returncode, done.stdout, done.stderr)
 
 
 def shape(world: World) -> Any:
@@ -56,7 +46,7 @@ def test_googles_documented_commands_end_as_onboard_does(tmp_path: Path) -> None
         f'--docker-email anyemail@example.com --docker-password "$(cat {tmp_path}/keyfile.json)"\n'
     )
     for world in make_world("gcr"):
-        by_hand = bash(world, script)
+        by_hand = run_script(world, script)
         assert by_hand.code == 0, by_hand.text
         theirs = shape(world)
         registered = world.held("docker-credentials")
@@ -78,7 +68,7 @@ def test_the_runbook_of_a_google_registry_ends_as_onboard_does_and_undoes(
     script = tmp_path / "steps.sh"
     script.write_text(gcr.run("runbook", "gcr", *server).out)
 
-    done = bash(gcr, script)
+    done = run_script(gcr, script)
     assert done.code == 0, done.text
 
     # What the runbook has left is what onboard would have: it finds nothing to do.
@@ -87,7 +77,7 @@ def test_the_runbook_of_a_google_registry_ends_as_onboard_does_and_undoes(
 
     link = KeyLink.parse(again.json["credential"]["email"])
     assert link is not None
-    undone = bash(gcr, script, "undo", KEY_ID=link.key_id)
+    undone = run_script(gcr, script, "undo", KEY_ID=link.key_id)
     assert undone.code == 0, undone.text
     assert cloud_picture(gcr) == before
     assert gcr.names() == []
@@ -101,7 +91,7 @@ def test_a_hand_over_is_run_by_whoever_may_and_the_same_command_goes_on(gcr: Wor
     assert gcr.onboard("--handover", str(script)).code == 3
 
     lacking, gcr.cloud.state.denied_permissions = denied, set()
-    done = bash(gcr, script)
+    done = run_script(gcr, script)
     assert done.code == 0, done.text
     gcr.cloud.state.denied_permissions = lacking
 
@@ -161,13 +151,13 @@ def test_the_runbook_of_an_azure_registry_ends_as_onboard_does_and_undoes(acr: W
     script = tmp_path / "steps.sh"
     script.write_text(acr.run("runbook", "acr").out)
 
-    done = bash(acr, script)
+    done = run_script(acr, script)
     assert done.code == 0, done.text
 
     again = acr.onboard("--output", "json")
     assert again.json["result"] == "unchanged", again.text
 
-    undone = bash(acr, script, "undo", KEY_ID=again.json["credential"]["key_id"])
+    undone = run_script(acr, script, "undo", KEY_ID=again.json["credential"]["key_id"])
     assert undone.code == 0, undone.text
     assert azure_shape(acr) == before
     assert acr.names() == []
@@ -183,7 +173,7 @@ def test_a_hand_over_for_azure_is_run_by_whoever_may_and_the_same_command_goes_o
     assert acr.onboard("--handover", str(script)).code == 3
 
     denied.clear()
-    done = bash(acr, script)
+    done = run_script(acr, script)
     assert done.code == 0, done.text
     denied.add("Microsoft.Authorization/roleAssignments/write")
 

@@ -12,7 +12,16 @@ import click
 import pytest
 
 from bootstrap.sandbox.host import SandboxSettings
-from tests.documents import GENERATED, PAGES, ROOT, Block, as_they_stand, blocks, in_a_sandbox, name_of
+from tests.harness.documents import (
+    GENERATED,
+    PAGES,
+    ROOT,
+    Block,
+    as_they_stand,
+    blocks,
+    in_a_sandbox,
+    name_of,
+)
 
 SECRETS = {"hub-password.txt": "sandbox-password", "password.txt": "pull-in-the-sandbox"}
 PREAMBLE = """

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from bootstrap.sandbox.akka import OWNER
-from tests.conftest import World, make_world
-from tests.test_gcr import NAME
-from tests.test_private import NAME as PRIVATE
-from tests.test_private import brought
+from tests.harness.google_state import NAME
+from tests.harness.private_registry import NAME as PRIVATE
+from tests.harness.private_registry import onboard_with_password
+from tests.harness.world import World
 
 WHERE = f"Akka project {OWNER}/shop"
-
-
-@pytest.fixture
-def private() -> Iterator[World]:
-    yield from make_world("private")
 
 
 def test_a_role_that_was_granted_again_is_no_registration(gcr: World) -> None:
@@ -33,7 +24,7 @@ def test_a_role_that_was_granted_again_is_no_registration(gcr: World) -> None:
 
 
 def test_of_a_user_supplied_password_nothing_is_said_to_be_valid(private: World) -> None:
-    brought(private)
+    onboard_with_password(private)
     verified = private.run("verify", PRIVATE)
     assert "is valid" not in verified.err
     assert f"{PRIVATE} is registered in {WHERE}" in verified.err

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.every_call import COMMANDS, FAULTS, Case, selection
-from tests.fork_server import ForkServer
-from tests.rehearsals import Workers
-from tests.test_life import KINDS
+from tests.harness.credential_life import KINDS
+from tests.harness.fault_cases import FAULTS, Case, selection
+from tests.harness.fork_server import ForkServer
+from tests.harness.rehearsals import Workers
+from tests.harness.stage import COMMANDS
 
 AT_ONCE = 6
 """Cases side by side: most of them wait most of the time."""

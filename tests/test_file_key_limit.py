@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap.link import KeyLink
-from tests.conftest import Result, World
-from tests.test_gcr import account
+from tests.harness.google_state import account
+from tests.harness.world import Result, World
 
 SERVER = "europe-west1-docker.pkg.dev/acme-shop/containers"
 LIMIT = 10

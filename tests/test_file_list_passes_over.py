@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import World
-from tests.test_fleet import CONTAINERS, FILE, TOOLS
+from tests.harness.registries_file import CONTAINERS, THREE_TARGETS, TOOLS
+from tests.harness.world import World
 
 LISTS = "akka.docker.list-credentials"
-TWO = FILE.partition(
+TWO = THREE_TARGETS.partition(
     "  - provider: gcr\n    server: europe-west1-docker.pkg.dev/acme-shop/containers\n    akka-project"
 )[0]
 

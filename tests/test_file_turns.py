@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tests.conftest import World
+from tests.harness.world import World
 
 SERVER = "europe-west1-docker.pkg.dev/acme-shop/containers"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import World
-from tests.test_start import SDKS, imported_by, pullkey
+from tests.harness.command import SDKS, modules_imported_by, pullkey
+from tests.harness.world import World
 
 
 def bare(tmp_path: Path, **env: str) -> str:
@@ -74,7 +74,7 @@ class TestWithoutArguments:
         assert "\033" not in shown
 
     def test_no_sdk_is_imported_for_it(self) -> None:
-        imported = imported_by()
+        imported = modules_imported_by()
         assert not {name for name in imported if name.partition(".")[0] in SDKS and name != "google"}
 
 

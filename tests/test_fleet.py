@@ -11,7 +11,6 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,39 +18,15 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bootstrap.schema import schemas
-from tests.conftest import World, make_world
-
-CONTAINERS = "europe-west1-docker-pkg-dev-acme-shop-containers"
-TOOLS = "europe-west1-docker-pkg-dev-acme-shop-tools"
-
-
-def file_of(*targets: str, provider: str = "gcr") -> str:
-    """A file of registries of one provider in the Akka project shop; each target as `name: value` lines, separated by `; `."""
-    lines = [
-        f"  - provider: {provider}\n" + "".join(f"    {one}\n" for one in target.split("; "))
-        for target in targets
-    ]
-    return f"version: 1\ndefaults:\n  akka-project: shop\ntargets:\n{''.join(lines)}"
-
-
-_HOST = "europe-west1-docker.pkg.dev/acme-shop"
-FILE = file_of(
-    f"server: {_HOST}/containers",
-    f"server: {_HOST}/tools",
-    f"server: {_HOST}/containers; akka-project: billing",
-)
+from tests.harness.registries_file import CONTAINERS, THREE_TARGETS, TOOLS
+from tests.harness.world import World
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "registries.yaml"
-    path.write_text(FILE)
+    path.write_text(THREE_TARGETS)
     return path
-
-
-@pytest.fixture
-def private() -> Iterator[World]:
-    yield from make_world("private")
 
 
 def planned(world: World, file: Path, *more: str) -> dict[str, Any]:
@@ -125,7 +100,9 @@ def test_drift_is_told_with_its_reason_and_fixed(gcr: World, file: Path) -> None
 
 
 def test_one_that_fails_stops_no_other_and_a_further_run_does_only_what_is_left(gcr: World, file: Path) -> None:  # fmt: skip
-    file.write_text(FILE + "  - provider: gcr\n    server: europe-west1-docker.pkg.dev/acme-shop/no-such\n")
+    file.write_text(
+        THREE_TARGETS + "  - provider: gcr\n    server: europe-west1-docker.pkg.dev/acme-shop/no-such\n"
+    )
     gcr.fault("akka.docker.add-credentials#2=403*1")
     done = applied(gcr, file, code=4)
     results = sorted(one["result"] for one in done.values())
@@ -226,7 +203,7 @@ def test_what_is_named_is_taken_out_of_use_and_the_rest_stays(gcr: World, file: 
 
 def test_what_the_file_says_is_to_go_goes(gcr: World, file: Path) -> None:
     applied(gcr, file)
-    file.write_text(FILE + "    remove: true\n")
+    file.write_text(THREE_TARGETS + "    remove: true\n")
     assert actions(planned(gcr, file)) == ["keep", "keep", "remove"]
     assert applied(gcr, file)[f"billing/{CONTAINERS}"]["result"] == "done"
     assert actions(planned(gcr, file)) == ["keep", "keep", "keep"]
@@ -328,7 +305,7 @@ def test_what_cannot_be_meant_is_refused(gcr: World, file: Path, arguments: list
 
 
 def test_a_pod_of_an_indexed_job_does_its_part(gcr: World, file: Path) -> None:
-    file.write_text(FILE + "  - {provider: acr, registry: acmeshop}\n")
+    file.write_text(THREE_TARGETS + "  - {provider: acr, registry: acmeshop}\n")
     done = gcr.run("plan", "-f", str(file), "--output", "json", env={"JOB_COMPLETION_INDEX": "0", "JOB_COMPLETIONS": "2"})  # fmt: skip
     assert [one["provider"] for one in done.json["targets"]] == ["gcr"] * 3
 
@@ -454,7 +431,7 @@ def test_what_a_lost_run_has_made_and_others_use_meanwhile_is_not_undone_by_the_
     """The service account of a run that was killed was found by another target, whose pulls must go on."""
     server = "europe-west1-docker.pkg.dev/acme-shop"
     killed = subprocess.run(
-        [sys.executable, "-m", "tests.dying", "onboard", "gcr", "--server", f"{server}/containers", "--yes"],
+        [sys.executable, "-m", "tests.harness.journal_crash", "onboard", "gcr", "--server", f"{server}/containers", "--yes"],
         env={**gcr.environment(), "PULLKEY_TEST_DIES": "after 4"},
         cwd=Path(__file__).parent.parent, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
@@ -485,7 +462,9 @@ def test_one_application_serves_many_registries_or_each_has_its_own(acr: World, 
 
 def test_what_changes_while_a_person_is_asked_is_seen_and_nothing_unplanned_is_done(gcr: World, file: Path) -> None:  # fmt: skip
     file.write_text(
-        FILE.partition("  - provider: gcr\n    server: europe-west1-docker.pkg.dev/acme-shop/tools")[0]
+        THREE_TARGETS.partition("  - provider: gcr\n    server: europe-west1-docker.pkg.dev/acme-shop/tools")[
+            0
+        ]
     )
     key = applied(gcr, file)[f"shop/{CONTAINERS}"]["key_id"]
     email = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"

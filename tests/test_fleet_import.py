@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bootstrap.fleet.registries import load
 from bootstrap.sandbox.akka import AkkaCredential
-from tests.conftest import World
+from tests.harness.world import World
 
 BY_HAND = AkkaCredential("https://europe-west1-docker.pkg.dev", "_json_key", "puller@acme-shop.iam.gserviceaccount.com", "x")  # fmt: skip
 UNTOLD = AkkaCredential("https://europe-west1-docker.pkg.dev", "_json_key", "not@example.com", "x")

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.conftest import Result, World, make_world
+from tests.harness.world import Result, World
 
 FILE = """version: 1
 defaults: {akka-project: shop}
@@ -30,11 +27,6 @@ targets:
   - {provider: private, server: registry.sandbox.example, username: ops, password: 'env:NOT_SET', akka-project: billing}
 """
 NAME = "registry-sandbox-example"
-
-
-@pytest.fixture
-def private() -> Iterator[World]:
-    yield from make_world("private")
 
 
 def written(world: World, tmp_path: Path, text: str, *more: str) -> str:

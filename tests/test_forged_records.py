@@ -11,8 +11,9 @@ import pytest
 
 from bootstrap import journal as journals
 from bootstrap.link import KeyLink
-from tests.conftest import World, fork_server
-from tests.killing import Point, Victim, scene
+from tests.harness.fork_server import fork_server
+from tests.harness.kill_points import Point, Victim, scene
+from tests.harness.world import World
 
 Forged = Callable[[Victim], dict[str, Any]]
 

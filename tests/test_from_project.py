@@ -9,8 +9,8 @@ import pytest
 
 from bootstrap.akka_services import PullFailure, is_akka_registry, parse_export, parse_service, parse_services
 from bootstrap.schema import schemas
-from tests.conftest import World
-from tests.terminal import Terminal
+from tests.harness.terminal import Terminal
+from tests.harness.world import World
 
 GOOGLE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
 NAME = "europe-west1-docker-pkg-dev-acme-shop-containers"

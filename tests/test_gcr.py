@@ -4,42 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
 
 from bootstrap.schema import schemas
-from tests.conftest import World
-
-NAME = "europe-west1-docker-pkg-dev-acme-shop-containers"
-ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
-READER = "roles/artifactregistry.reader"
-
-
-def account(world: World, email: str = ACCOUNT) -> Any:
-    return world.cloud.state.account(email)
-
-
-def project(world: World) -> Any:
-    return world.cloud.state.project("acme-shop")
-
-
-def repository_members(world: World, name: str = "containers", location: str = "europe-west1") -> list[str]:
-    return list(project(world).repositories[location, name].policy.members(READER))
-
-
-def cloud_picture(world: World) -> Any:
-    """All that could be changed in Google, to compare before and after."""
-    shop = project(world)
-    return (
-        {email: sorted(found.keys) for email, found in shop.accounts.items()},
-        [str(binding) for binding in shop.policy.bindings()],
-        {
-            key: [str(binding) for binding in found.policy.bindings()]
-            for key, found in shop.repositories.items()
-        },
-    )
+from tests.harness.google_state import (
+    ACCOUNT,
+    NAME,
+    READER,
+    account,
+    cloud_picture,
+    project,
+    repository_members,
+)
+from tests.harness.world import World
 
 
 class TestOnboarding:

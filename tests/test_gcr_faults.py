@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +13,9 @@ import pytest
 
 from bootstrap.sandbox.akka import Mode
 from bootstrap.sandbox.host import SandboxSettings
-from tests.conftest import World, make_world
-from tests.test_gcr import ACCOUNT, NAME, account, cloud_picture
+from tests.harness.command import start_onboarding
+from tests.harness.google_state import ACCOUNT, NAME, account, cloud_picture
+from tests.harness.world import World, make_world
 
 REFUSED = [
     "iam.CreateServiceAccount=403",
@@ -231,14 +230,6 @@ def test_it_gives_up_in_time_says_what_it_waited_for_and_undoes(slow_google: Wor
     assert cloud_picture(slow_google) == before
 
 
-def _start(world: World, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "bootstrap", "onboard", "gcr", "--yes", *arguments],
-        env={**world.running.process_environment(), "NO_COLOR": "1"},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
 def _wait_for(world: World, call: str, times: int = 1) -> None:
     end = time.monotonic() + 30
     while world.calls(call) < times:
@@ -250,7 +241,7 @@ def _wait_for(world: World, call: str, times: int = 1) -> None:
 def test_a_signal_undoes_and_says_so(gcr: World, number: int) -> None:
     before = cloud_picture(gcr)
     gcr.fault("registry.GetManifest=403*forever")
-    process = _start(gcr)
+    process = start_onboarding(gcr)
     _wait_for(gcr, "registry.GetManifest", times=2)  # the first is the look at the image
 
     process.send_signal(number)
@@ -263,7 +254,7 @@ def test_a_signal_undoes_and_says_so(gcr: World, number: int) -> None:
 
 def test_the_run_after_one_that_was_killed_ends_with_one_key(gcr: World) -> None:
     gcr.fault("registry.GetManifest=403*30")
-    process = _start(gcr)
+    process = start_onboarding(gcr)
     _wait_for(gcr, "registry.GetManifest", times=2)  # the first is the look at the image
     process.kill()
     process.communicate(timeout=10)
@@ -281,7 +272,7 @@ def test_the_run_after_one_that_was_killed_ends_with_one_key(gcr: World) -> None
 
 def test_a_key_whose_answer_a_killed_run_never_saw_is_named_by_the_next(gcr: World) -> None:
     gcr.fault("iam.CreateServiceAccountKey=hang-after")
-    process = _start(gcr)
+    process = start_onboarding(gcr)
     end = time.monotonic() + 30
     while account(gcr) is None or not account(gcr).user_keys():
         assert time.monotonic() < end
@@ -301,7 +292,7 @@ def test_a_key_whose_answer_a_killed_run_never_saw_is_named_by_the_next(gcr: Wor
 
 def test_two_at_once_on_one_machine_do_not_mix(gcr: World) -> None:
     gcr.fault("registry.GetManifest=slow=3*3")
-    process = _start(gcr)
+    process = start_onboarding(gcr)
     _wait_for(gcr, "registry.GetToken")
 
     second = gcr.onboard()
@@ -315,7 +306,7 @@ def test_two_at_once_on_one_machine_do_not_mix(gcr: World) -> None:
 
 def test_a_journal_that_cannot_be_read_is_told_and_nothing_is_changed(gcr: World) -> None:
     gcr.fault("registry.GetManifest=403*30")
-    process = _start(gcr)
+    process = start_onboarding(gcr)
     _wait_for(gcr, "registry.GetManifest", times=2)  # the first is the look at the image
     process.kill()
     process.communicate(timeout=10)

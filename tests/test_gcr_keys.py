@@ -10,8 +10,8 @@ import pytest
 
 from providers.gcr.emulator.policy import AllowPolicy
 from providers.gcr.emulator.state import system_managed_public_key
-from tests.conftest import World
-from tests.test_gcr import ACCOUNT, NAME, account, project
+from tests.harness.google_state import ACCOUNT, NAME, account, project
+from tests.harness.world import World
 
 
 def fill(world: World, email: str = ACCOUNT, *, older: bool = False) -> list[Any]:

@@ -25,8 +25,8 @@ from providers.gcr.emulator.policy import AllowPolicy
 from providers.gcr.emulator.state import Key, Project, Repository, ServiceAccount, generate_private_key
 from providers.gcr.session import GcrSession
 from providers.gcr.target import GcrTarget
-from tests.conftest import World, make_world
-from tests.test_races import meanwhile
+from tests.harness.concurrent_change import meanwhile
+from tests.harness.world import World, make_world
 
 T = TypeVar("T")
 HOST = "europe-west1-docker.pkg.dev"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import World
-from tests.test_gcr import account, cloud_picture
+from tests.harness.google_state import account, cloud_picture
+from tests.harness.world import World
 
 
 class TestARateLimit:

@@ -8,8 +8,8 @@ import pytest
 
 from bootstrap.errors import UsageProblem
 from providers.gcr.target import GcrTarget
-from tests.conftest import World
-from tests.test_gcr import project
+from tests.harness.google_state import project
+from tests.harness.world import World
 
 
 def test_a_repository_that_is_not_there_is_one_problem_with_the_nearest_name(gcr: World) -> None:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from urllib.parse import quote
 
 import pytest
 
 from providers.gcr.emulator.errors import CloudError
-from tests.conftest import World
-from tests.test_gcr import ACCOUNT, NAME, account, cloud_picture, repository_members
+from tests.harness.concurrent_change import fail_after
+from tests.harness.google_state import ACCOUNT, NAME, account, cloud_picture, repository_members
+from tests.harness.world import World
 
 RESOURCE = f"projects/acme-shop/serviceAccounts/{ACCOUNT}"
 NOT_SHOWN = f"404;message={quote(f'Service account {RESOURCE} does not exist.')}"
@@ -25,27 +23,6 @@ NOT_SHOWN = f"404;message={quote(f'Service account {RESOURCE} does not exist.')}
 
 def denied(permission: str) -> str:
     return f"403;message={quote(f'Permission {chr(39)}{permission}{chr(39)} denied on resource (or it may not exist).')}"  # fmt: skip
-
-
-@contextmanager
-def after(world: World, call: str, number: int, faults: Sequence[str]) -> Iterator[None]:
-    """Meanwhile, once a call has come that often, let others fail."""
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.02):
-            if world.calls(call) >= number:
-                for one in faults:
-                    world.fault(one)
-                return
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
 
 
 def _created_by_another_run(world: World, *, seconds_ago: float) -> None:
@@ -249,7 +226,7 @@ class TestKeys:
         assert gcr.onboard().code == 0
         old = json.loads(gcr.held(NAME).password)["private_key_id"]
         hidden = ("iam.ListServiceAccountKeys=empty*forever", "iam.GetServiceAccountKey=404*forever")
-        with after(gcr, "iam.CreateServiceAccountKey", 2, hidden):
+        with fail_after(gcr, "iam.CreateServiceAccountKey", 2, hidden):
             done = gcr.run("rotate", NAME, "--yes", "--timeout", "20s", "--overlap", "0")
 
         assert done.code == 0, done.text

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from providers.gcr import policy
-from tests.conftest import World
-from tests.test_gcr import NAME, repository_members
+from tests.harness.google_state import NAME, repository_members
+from tests.harness.world import World
 
 ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
 

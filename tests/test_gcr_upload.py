@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from tests.conftest import World
-from tests.test_gcr import ACCOUNT, NAME, account, cloud_picture, project
-from tests.test_gcr_faults import _start
+from tests.harness.command import start_onboarding
+from tests.harness.google_state import ACCOUNT, NAME, account, cloud_picture, project
+from tests.harness.world import World
 
 pytestmark = pytest.mark.full
 
@@ -171,7 +171,7 @@ class TestLostAnswers:
         state = gcr.cloud.state
         made = state.add_account("acme-shop", "puller", created=state.now())
         gcr.fault("iam.UploadServiceAccountKey=hang-after")
-        process = _start(gcr, "--service-account", made.email, *UPLOAD)
+        process = start_onboarding(gcr, "--service-account", made.email, *UPLOAD)
         end = time.monotonic() + 30
         while not made.user_keys():
             assert time.monotonic() < end
@@ -198,7 +198,7 @@ class TestLostAnswers:
 
     def test_the_journal_of_a_killed_run_holds_no_private_key(self, gcr: World) -> None:
         gcr.fault("registry.GetManifest=403*30")
-        process = _start(gcr, *UPLOAD)
+        process = start_onboarding(gcr, *UPLOAD)
         end = time.monotonic() + 30
         while gcr.calls("registry.GetManifest") < 2:  # the first is the look at the image
             assert time.monotonic() < end

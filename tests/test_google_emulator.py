@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -25,112 +24,28 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from google.api_core import exceptions
 from google.auth.exceptions import RefreshError
-from google.auth.transport.grpc import AuthMetadataPlugin
 from google.auth.transport.requests import Request
-from google.cloud import artifactregistry_v1, iam_admin_v1, orgpolicy_v2, resourcemanager_v3, service_usage_v1
+from google.cloud import iam_admin_v1, orgpolicy_v2, service_usage_v1
 from google.iam.v1 import iam_policy_pb2, options_pb2, policy_pb2
-from google.oauth2 import service_account
 from google.type import expr_pb2
 
-from bootstrap.sandbox.host import SandboxSettings
-from providers.gcr.emulator import GoogleEmulator
-from providers.gcr.emulator.state import GoogleState, ServiceAccount
-from tests.sandbox_thread import RunningSandbox
+from tests.harness.google_sandbox import (
+    CONTAINERS,
+    READER,
+    SHOP,
+    Google,
+    KeyCredentials,
+    start_google,
+)
+from tests.harness.running_sandbox import RunningSandbox
 
-SHOP = "projects/acme-shop"
-CONTAINERS = f"{SHOP}/locations/europe-west1/repositories/containers"
-READER = "roles/artifactregistry.reader"
-# google-auth has no types for these.
-KeyCredentials: Any = service_account.Credentials
-untyped_plugin: Any = AuthMetadataPlugin
 DOWNLOAD = "artifactregistry.repositories.downloadArtifacts"
 IMAGE = "acme-shop/containers/checkout"
 
 
-class Google:
-    """One running emulator, and clients of it."""
-
-    def __init__(self, running: RunningSandbox) -> None:
-        emulator = running.sandbox.emulators["google"]
-        assert isinstance(emulator, GoogleEmulator)
-        self.running = running
-        self.emulator = emulator
-        self.roots = running.sandbox.authority.bundle.read_bytes()
-        self.operator_file = running.environment["GOOGLE_APPLICATION_CREDENTIALS"]
-
-    @property
-    def state(self) -> GoogleState:
-        return self.emulator.state
-
-    def client(self, kind: Any, credentials: Any = None) -> Any:
-        """An SDK client whose channel is TLS with the sandbox's root and the operator's own key."""
-        host = kind.DEFAULT_ENDPOINT
-        used = credentials or KeyCredentials.from_service_account_file(
-            self.operator_file
-        ).with_always_use_jwt_access(True)
-        plugin = untyped_plugin(used, Request(), default_host=host)
-        channel = grpc.secure_channel(
-            f"localhost:{self.emulator.grpc_port}",
-            grpc.composite_channel_credentials(
-                grpc.ssl_channel_credentials(root_certificates=self.roots),
-                grpc.metadata_call_credentials(plugin),
-            ),
-        )
-        return kind(transport=kind.get_transport_class("grpc")(channel=channel))
-
-    @property
-    def iam(self) -> Any:
-        return self.client(iam_admin_v1.IAMClient)
-
-    @property
-    def projects(self) -> Any:
-        return self.client(resourcemanager_v3.ProjectsClient)
-
-    @property
-    def registries(self) -> Any:
-        return self.client(artifactregistry_v1.ArtifactRegistryClient)
-
-    def reader(self, account_id: str) -> tuple[ServiceAccount, str]:
-        """An account that may pull from `containers`, and its JSON key."""
-        account = self.state.add_account(
-            "acme-shop", account_id, created=dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-        )
-        self.state.projects["acme-shop"].repositories["europe-west1", "containers"].policy.grant(
-            READER, account.member, since=account.created
-        )
-        key = self.iam.create_service_account_key(name=account.name)
-        return account, key.private_key_data.decode()
-
-    def fetch(self, url: str, *, user: str = "", password: str = "", bearer: str = "", **headers: str) -> Any:
-        """GET from the registry as the host in `url`; its status, headers and body."""
-        request = urllib.request.Request(url, headers=headers)
-        host = request.host
-        request.host = f"localhost:{self.emulator.registry_port}"
-        request.add_unredirected_header("Host", headers.get("Host", host))
-        if user:
-            pair = base64.b64encode(f"{user}:{password}".encode()).decode()
-            request.add_header("Authorization", f"Basic {pair}")
-        if bearer:
-            request.add_header("Authorization", f"Bearer {bearer}")
-        context = ssl.create_default_context(cadata=self.roots.decode())
-        try:
-            with urllib.request.urlopen(request, context=context, timeout=10) as response:
-                return response.status, response.headers, json.loads(response.read())
-        except urllib.error.HTTPError as error:
-            return error.code, error.headers, json.loads(error.read())
-
-    def token(self, key: str, scope: str, host: str = "europe-west1-docker.pkg.dev") -> Any:
-        url = f"https://{host}/v2/token?service={host}&scope={scope}"
-        return self.fetch(url, user="_json_key", password=key)
-
-
-def start(**settings: Any) -> RunningSandbox:
-    return RunningSandbox({"google": GoogleEmulator}, SandboxSettings(**settings))
-
-
 @pytest.fixture(scope="module")
 def shared() -> Iterator[RunningSandbox]:
-    with start() as running:
+    with start_google() as running:
         yield running
 
 
@@ -439,7 +354,7 @@ def test_a_read_below_version_3_hides_conditions_and_cannot_be_written_back(goog
 
 
 def test_a_write_without_etag_below_version_3_loses_the_conditions() -> None:
-    with start() as running:
+    with start_google() as running:
         google = Google(running)
         policy = read_policy(google)
         kept = [it for it in policy.bindings if not it.HasField("condition")]
@@ -540,7 +455,7 @@ def test_a_caller_without_a_good_token_is_unauthenticated(google: Google) -> Non
 
 
 def test_an_api_that_is_not_enabled_refuses_until_it_is() -> None:
-    with start(propagation=30) as running:
+    with start_google(propagation=30) as running:
         google = Google(running)
         del google.state.projects["acme-shop"].services["artifactregistry.googleapis.com"]
         with pytest.raises(exceptions.PermissionDenied, match="has not been used in project") as caught:
@@ -641,7 +556,7 @@ def test_rest_and_grpc_refuse_in_the_same_words(google: Google) -> None:
 
 
 def test_what_is_new_is_not_known_everywhere_at_once() -> None:
-    with start(propagation=60) as running:
+    with start_google(propagation=60) as running:
         google = Google(running)
         account = google.iam.create_service_account(name=SHOP, account_id="brand-new")
         member = f"serviceAccount:{account.email}"
@@ -672,7 +587,7 @@ def test_what_is_new_is_not_known_everywhere_at_once() -> None:
 
 @pytest.mark.parametrize("change", ["disable", "delete"])
 def test_a_key_that_is_taken_away_works_until_that_has_spread(change: str) -> None:
-    with start(propagation=60.0) as running:
+    with start_google(propagation=60.0) as running:
         google = Google(running)
         _, key = google.reader("taken-away")
         scope = f"repository:{IMAGE}:pull"

@@ -11,23 +11,12 @@ from collections.abc import Iterator
 import pytest
 from aiohttp import web
 
-from tests.conftest import World
-from tests.odd_registry import HOST, IMAGE, NAME, basic_of, make_odd, onboard
+from tests.harness.google_state import KEY_FILE
+from tests.harness.odd_registry import HOST, IMAGE, NAME, basic_of, make_odd, onboard
+from tests.harness.world import World
 
-KEY = json.dumps(
-    {
-        "type": "service_account",
-        "project_id": "acme-shop",
-        "private_key_id": "0123456789abcdef0123456789abcdef01234567",
-        "private_key": "-----BEGIN PRIVATE "
-        "KEY-----\nbm90IGEga2V5IG9mIGFueWJvZHk=\n-----END PRIVATE KEY-----\n",
-        "client_email": "akka-docker-reader@acme-shop.iam.gserviceaccount.com",
-        "client_id": "1",
-    },
-    indent=2,
-)  # as Google writes it
-LINES = base64.encodebytes(KEY.encode()).decode()
-FORMS = {"json": ("_json_key", KEY), "crlf": ("_json_key", KEY.replace("\n", "\r\n")), "base64": ("_json_key_base64", LINES.replace("\n", "")), "base64-lines": ("_json_key_base64", LINES.rstrip("\n"))}  # fmt: skip
+LINES = base64.encodebytes(KEY_FILE.encode()).decode()
+FORMS = {"json": ("_json_key", KEY_FILE), "crlf": ("_json_key", KEY_FILE.replace("\n", "\r\n")), "base64": ("_json_key_base64", LINES.replace("\n", "")), "base64-lines": ("_json_key_base64", LINES.rstrip("\n"))}  # fmt: skip
 
 
 @pytest.fixture
@@ -71,24 +60,24 @@ def test_from_a_source_of_a_file(
     path.unlink()
 
 
-CUT = json.loads(KEY)
+CUT = json.loads(KEY_FILE)
 
 
 @pytest.mark.parametrize(
     ("username", "password", "said"),
     [
         ("_json_key", "hunter2-and-more", "it is not JSON"),
-        ("_json_key", KEY[:-20], "it is not JSON"),
+        ("_json_key", KEY_FILE[:-20], "it is not JSON"),
         ("_json_key", json.dumps([CUT]), "JSON of another kind"),
         ("_json_key", json.dumps({**CUT, "type": "authorized_user"}), '"type"'),
         ("_json_key", json.dumps({name: CUT[name] for name in CUT if name != "private_key"}), "no private_key"),
         ("_json_key", json.dumps({**CUT, "client_email": 5}), "no client_email"),
         ("_json_key", LINES, "_json_key_base64"),
         ("_json_key", "[" * 70, "nested"),
-        ("_json_key_base64", KEY, "plain key file"),
+        ("_json_key_base64", KEY_FILE, "plain key file"),
         ("_json_key_base64", "hunter2-and-more", "is not base64"),
         ("_json_key_base64", base64.b64encode(b"hunter2").decode(), "it is not JSON"),
-        ("_json_key_base64", base64.b64encode(KEY[:-20].encode()).decode(), "it is not JSON"),
+        ("_json_key_base64", base64.b64encode(KEY_FILE[:-20].encode()).decode(), "it is not JSON"),
     ],
     ids=range(12),
 )  # fmt: skip
@@ -105,7 +94,7 @@ def test_what_is_no_key_file_is_refused_and_not_shown(
 
 
 def test_a_byte_order_mark_is_no_part_of_a_password(odd: World) -> None:
-    from tests.odd_registry import PASSWORD
+    from tests.harness.odd_registry import PASSWORD
 
     odd.cloud.token = odd.cloud.tokened
     done = onboard(odd, password=f"\ufeff{PASSWORD}\r\n")

@@ -32,7 +32,7 @@ from bootstrap.registry import (
 from bootstrap.sandbox.host import Sandbox
 from bootstrap.secret import Secret
 from bootstrap.waiting import Deadline
-from tests.sandbox_thread import RunningSandbox
+from tests.harness.running_sandbox import RunningSandbox
 
 HOST = "registry.example.com"
 OTHER = "evil.example.net"

@@ -19,7 +19,7 @@ from bootstrap import plugins
 from bootstrap.cli import cli
 from bootstrap.errors import PullkeyError
 from bootstrap.options import PROOF_IMAGE, SCOPE, SECRET_NAME
-from tests.conftest import World
+from tests.harness.world import World
 
 BASES = {
     "gcr": ("gcr", "--server", "europe-west1-docker.pkg.dev/acme-shop/containers"),

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from tests.conftest import World
-from tests.killing import wait_until
-from tests.test_gcr import NAME
+from tests.harness.google_state import NAME
+from tests.harness.kill_points import wait_until
+from tests.harness.world import World
 
 
 def _started(world: World, ignored: signal.Signals) -> subprocess.Popen[str]:

@@ -13,7 +13,7 @@ import pytest
 
 from bootstrap.fleet.registries import load
 from bootstrap.fleet.sources import Source
-from tests.conftest import World
+from tests.harness.world import World
 
 FILE = """\
 version: 1

@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests import mutants
-from tests.conftest import World
-from tests.test_gcr import NAME
-
-
-def in_a_terminal(world: World, *arguments: str, answer: str) -> tuple[int, str]:
-    """Run `pullkey` with a terminal of 80 columns on all three of its streams, and type an answer."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, *mutants.program(), *arguments],
-        env={**world.running.process_environment(), "TERM": "xterm", "COLUMNS": "80"},
-        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-    )  # fmt: skip
-    os.close(theirs)
-    shown, typed = b"", False
-    while True:
-        try:
-            piece = os.read(ours, 4096)
-        except OSError:
-            break
-        if not piece:
-            break
-        shown += piece
-        if b"[y/N]" in shown and not typed:
-            typed = True
-            os.write(ours, answer.encode() + b"\n")
-    os.close(ours)
-    text = shown.decode(errors="replace")
-    world.said.append(text)
-    return process.wait(timeout=60), text
+from tests.harness.google_state import NAME
+from tests.harness.terminal import run_in_terminal
+from tests.harness.world import World
 
 
 class TestTheQuestion:
     def test_no_changes_nothing(self, gcr: World) -> None:
-        code, text = in_a_terminal(gcr, "onboard", "gcr", answer="")
+        code, text = run_in_terminal(gcr, "onboard", "gcr", answer="")
         assert code == 130
         assert "Create service account" in text
         assert "Cancelled." in text
         assert gcr.changes() == []
 
     def test_yes_does_it_with_colours_and_times(self, gcr: World) -> None:
-        code, text = in_a_terminal(gcr, "onboard", "gcr", answer="y")
+        code, text = run_in_terminal(gcr, "onboard", "gcr", answer="y")
         assert code == 0
         assert "\x1b[" in text
         assert "Registered " in text
@@ -59,7 +28,7 @@ class TestTheQuestion:
 
     def test_it_is_not_asked_when_there_is_nothing_to_do(self, gcr: World) -> None:
         gcr.onboard()
-        code, text = in_a_terminal(gcr, "onboard", "gcr", answer="n")
+        code, text = run_in_terminal(gcr, "onboard", "gcr", answer="n")
         assert code == 0
         assert "[y/N]" not in text
 

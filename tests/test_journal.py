@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from bootstrap.errors import PullkeyError
 from bootstrap.journal import Journal, TargetBusy
 from bootstrap.sandbox.faults import Fault
-from tests.conftest import World, fork_server
-from tests.killing import JOURNAL, Point, Victim, scene
+from tests.harness.fork_server import fork_server
+from tests.harness.kill_points import JOURNAL, Point, Victim, scene
+from tests.harness.world import World
 
 KEPT = {"run_id": "0123456789ab", "target": "gcr gcr.io", "command": "pullkey", "begun": "now", "entries": []}
 

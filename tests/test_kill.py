@@ -11,21 +11,12 @@ import pytest
 
 from bootstrap.link import KeyLink
 from bootstrap.sandbox.faults import Fault
-from tests.conftest import World
-from tests.fork_server import ForkServer
-from tests.killing import (
-    JOURNAL,
-    Point,
-    Verdict,
-    is_key,
-    key_id,
-    points,
-    raced,
-    run,
-    scene,
-    tried,
-    wait_until,
-)
+from tests.harness.concurrent_runs import raced
+from tests.harness.fork_server import ForkServer
+from tests.harness.inventory import is_key, key_id
+from tests.harness.kill_points import JOURNAL, Point, points, run, scene, wait_until
+from tests.harness.kill_verdict import Verdict, tried
+from tests.harness.world import World
 
 _PARTS = 4
 

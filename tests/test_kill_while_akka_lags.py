@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from bootstrap.sandbox.akka import Listing
-from tests.conftest import fork_server
-from tests.killing import Point, Victim, descendants, scene, wait_until
-from tests.puller import pulls
-from tests.test_akka_may_hold_the_key import akka_pulls, keys
-from tests.test_left_over import CONTAINERS, FILE, TOOLS
-from tests.test_races import meanwhile
+from tests.harness.concurrent_change import meanwhile
+from tests.harness.credential_life import akka_pulls, new_keys
+from tests.harness.fork_server import fork_server
+from tests.harness.kill_points import Point, Victim, descendants, scene, wait_until
+from tests.harness.puller import pulls
+from tests.harness.registries_file import CONTAINERS, TOOLS, TWO_TARGETS
 
 ADD, LISTS = "akka.docker.add-credentials", "akka.docker.list-credentials"
 
@@ -38,7 +38,7 @@ def of_file(tmp_path: Path, command: str) -> Iterator[OfFile]:
     with scene(fork_server(), "gcr", "onboard") as one:
         victim = OfFile(one.life, command, one.server, "the file")
         victim.file = tmp_path / "registries.yaml"
-        victim.file.write_text(FILE)
+        victim.file.write_text(TWO_TARGETS)
         yield victim
 
 
@@ -56,7 +56,7 @@ def test_a_first_apply_that_is_killed_in_a_registration_converges(tmp_path: Path
         done = victim.run()
         assert done.code == 0, done.text
         assert both_pull(victim)
-        assert len(keys(life)) == 2
+        assert len(new_keys(life)) == 2
         assert life.world.run("offboard", "-f", str(victim.file), "--all", "--yes").code == 0
         assert life.there() == life.before
 
@@ -66,7 +66,7 @@ def test_a_rotation_that_is_killed_before_it_reads_back_converges(kind: str) -> 
     """Akka has accepted the key; the list that would show it was never answered."""
     with scene(fork_server(), kind, "rotate") as victim:
         life = victim.life
-        (old,) = keys(life)
+        (old,) = new_keys(life)
         life.world.akka.listing = Listing(lag=math.inf)
         world = life.world
 
@@ -85,12 +85,12 @@ def test_a_rotation_that_is_killed_before_it_reads_back_converges(kind: str) -> 
                     os.kill(pid, signal.SIGKILL)
             ending.result()
         world.running.sandbox.faults.faults.clear()
-        (new,) = keys(life) - {old}
+        (new,) = new_keys(life) - {old}
         assert akka_pulls(life)
 
         lagging = life.onboard()
         assert lagging.code == 6, lagging.text
-        assert {old, new} <= keys(life)
+        assert {old, new} <= new_keys(life)
         assert new in lagging.err
         assert akka_pulls(life)
 
@@ -98,4 +98,4 @@ def test_a_rotation_that_is_killed_before_it_reads_back_converges(kind: str) -> 
         done = victim.run()
         assert done.code == 0, done.text
         assert akka_pulls(life)
-        assert old not in keys(life)
+        assert old not in new_keys(life)

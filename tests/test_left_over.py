@@ -12,25 +12,17 @@ from typing import Any
 import pytest
 
 from bootstrap.errors import ExitCode, exit_code_of_many
-from tests.conftest import World
+from tests.harness.registries_file import CONTAINERS, TOOLS, TWO_TARGETS
+from tests.harness.world import World
 
-CONTAINERS = "europe-west1-docker-pkg-dev-acme-shop-containers"
-TOOLS = "europe-west1-docker-pkg-dev-acme-shop-tools"
 ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
 SHOP = ("--akka-project", "shop")
-FILE = """version: 1
-defaults:
-  akka-project: shop
-targets:
-  - {provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/containers}
-  - {provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/tools}
-"""
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "registries.yaml"
-    path.write_text(FILE)
+    path.write_text(TWO_TARGETS)
     return path
 
 
@@ -48,7 +40,7 @@ def works(world: World, key: str) -> bool:
 def killed(world: World, when: str, *arguments: str) -> None:
     """A run that dies in the middle."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.dying", *arguments],
+        [sys.executable, "-m", "tests.harness.journal_crash", *arguments],
         env={**world.environment(), "PULLKEY_TEST_DIES": when},
         cwd=Path(__file__).parent.parent, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip

@@ -12,8 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import jsonschema
 import pytest
@@ -21,92 +19,8 @@ import pytest
 from bootstrap.link import KeyLink
 from bootstrap.schema import schemas
 from providers.gcr.emulator.state import generate_private_key
-from tests.conftest import Result, World, count, make_world
-from tests.inventory import inventory
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One way to make a registry pullable.
-
-    Args:
-        onboarding: the options of `pullkey onboard`.
-        stdin: what the onboarding reads from stdin.
-        later: what `rotate` and `offboard` read from stdin, where they need something.
-        minted: whether a key is made in a cloud (or else brought).
-        switched: whether the cloud can switch a key off.
-    """
-
-    provider: str
-    onboarding: tuple[str, ...] = ()
-    stdin: str | None = None
-    later: str | None = None
-    minted: bool = True
-    switched: bool = False
-
-
-KINDS = {
-    "gcr": Kind("gcr", switched=True),
-    "gcr-upload": Kind("gcr", ("--key-source", "upload"), switched=True),
-    "acr": Kind("acr"),
-    "acr-token": Kind("acr", ("--auth-kind", "token")),
-    "docker-hub-user": Kind("docker-hub", ("--login-stdin",), "sandbox-password", "sandbox-password", switched=True),
-    "docker-hub-organization": Kind(
-        "docker-hub", ("--organization", "acme", "--hub-user", "acmeowner", "--login-stdin"),
-        "sandbox-password", "sandbox-password", switched=True,
-    ),
-    "private": Kind("private", ("--username", "ops", "--password-stdin"), "pull-in-the-sandbox", "pull-in-the-sandbox", minted=False),
-}  # fmt: skip
-MINTED = ["gcr", "acr-token"]
-
-
-@dataclass
-class Life:
-    """A world in which one credential lives."""
-
-    world: World
-    kind: Kind
-    before: set[str] = field(default_factory=set)
-
-    def there(self) -> set[str]:
-        return inventory(self.world.cloud, self.world.akka)
-
-    def onboard(self, *more: str) -> Result:
-        return self.world.onboard(*self.kind.onboarding, *more, stdin=self.kind.stdin)
-
-    def command(self, *arguments: str) -> Result:
-        """A command that may need the person's secret again."""
-        more = ("--secret-stdin",) if self.kind.later else ()
-        env = {"PULLKEY_OVERLAP": "0", **_as_owner(self)}
-        return self.world.run(*arguments, *more, "--yes", "--timeout", "30s", stdin=self.kind.later, env=env)
-
-    def listed(self, *more: str) -> dict[str, object]:
-        answer = self.world.run("list", "--output", "json", *more)
-        assert answer.code in (0, 5), answer.text
-        jsonschema.validate(answer.json, schemas()["list"])
-        found: dict[str, object] = answer.json["credentials"][0]
-        return found
-
-    @property
-    def name(self) -> str:
-        return self.world.names()[0]
-
-    @property
-    def link(self) -> KeyLink:
-        link = KeyLink.parse(self.world.held(self.name).email)
-        assert link is not None
-        return link
-
-
-@contextmanager
-def living(name: str) -> Iterator[Life]:
-    kind = KINDS[name]
-    worlds = make_world(kind.provider)
-    life = Life(next(worlds), kind)
-    life.before = life.there()
-    yield life
-    for _ in worlds:  # its last look for leaks
-        pass
+from tests.harness.credential_life import KINDS, MINTED, Life, living, owner_environment
+from tests.harness.figures import count
 
 
 @pytest.fixture(params=KINDS)
@@ -242,10 +156,12 @@ def test_verify_by_name_says_what_is_proven_and_tries_the_password_where_it_is_g
     with living(kind) as life:
         life.onboard()
         arguments = ("verify", life.name, "--credential-stdin")
-        proven = life.world.run(*arguments, stdin=life.world.held(life.name).password, env=_as_owner(life))
+        proven = life.world.run(
+            *arguments, stdin=life.world.held(life.name).password, env=owner_environment(life)
+        )
         # Where no image is named, a registry that gives anybody a token tells nothing of the password.
         assert ("Pull verified" in proven.err) or ("Pull not verified" in proven.err), proven.text
-        wrong = life.world.run(*arguments, stdin="not-the-password", env=_as_owner(life))
+        wrong = life.world.run(*arguments, stdin="not-the-password", env=owner_environment(life))
         assert wrong.code == 5
         assert "does not pull" in wrong.err
 
@@ -522,10 +438,6 @@ def _there(life: Life, key_id: str) -> bool:
             if line.startswith("azure password")
         )
     return any(key_id in line for line in life.there())
-
-
-def _as_owner(life: Life) -> dict[str, str]:
-    return {"PULLKEY_DOCKER_HUB_HUB_USER": "acmeowner"} if "acmeowner" in life.kind.onboarding else {}
 
 
 async def _made(make: Callable[[], object]) -> object:

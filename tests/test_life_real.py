@@ -12,10 +12,10 @@ import pytest
 
 from bootstrap.errors import ExitCode
 from bootstrap.sandbox.host import SandboxSettings
-from tests.conftest import count
-from tests.every_call import Stage, judge, stage, warm
-from tests.fork_server import ForkServer
-from tests.test_life import KINDS
+from tests.harness.credential_life import KINDS
+from tests.harness.figures import count
+from tests.harness.fork_server import ForkServer
+from tests.harness.stage import Stage, judge, stage, warm
 
 SECONDS = 60.0
 

@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 
 from bootstrap.sandbox.akka import AkkaCredential, AkkaProject
 from bootstrap.schema import schemas
-from tests.conftest import World
+from tests.harness.world import World
 
 ALL = ("list", "--all-projects")
 JSON = ("--output", "json")

@@ -6,16 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import World, make_world
-from tests.terminal import Terminal
-from tests.test_onboard_image import UNSET
+from tests.harness.terminal import Terminal
+from tests.harness.world import NO_TARGET, World, make_world
 
-NOBODY = {**UNSET, "PULLKEY_PRIVATE_USERNAME": "", "PULLKEY_DOCKER_HUB_HUB_USER": ""}
-
-
-@pytest.fixture
-def private() -> Iterator[World]:
-    yield from make_world("private")
+NOBODY = {**NO_TARGET, "PULLKEY_PRIVATE_USERNAME": "", "PULLKEY_DOCKER_HUB_HUB_USER": ""}
 
 
 @pytest.fixture

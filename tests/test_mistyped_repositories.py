@@ -11,15 +11,10 @@ from bootstrap.sandbox.images import Image
 from providers.docker_hub.emulator.seed import OWNER, USER
 from providers.docker_hub.emulator.seed import PASSWORD as HUB_PASSWORD
 from providers.private.emulator import HOST
-from tests.conftest import Result, World, make_world
-from tests.test_docker_hub import brought as token_of_the_user
+from tests.harness.docker_hub_state import add_external_pat as token_of_the_user
+from tests.harness.world import Result, World, make_world
 
 PASSWORD = "pull-in-the-sandbox"
-
-
-@pytest.fixture
-def private() -> Iterator[World]:
-    yield from make_world("private")
 
 
 def put(world: World, name: str, tag: str = "1.0") -> None:

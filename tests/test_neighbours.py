@@ -17,9 +17,9 @@ from google.type import expr_pb2
 from bootstrap.sandbox.akka import AkkaCredential
 from providers.gcr.emulator.policy import AllowPolicy
 from providers.gcr.emulator.state import generate_private_key
-from tests.conftest import count
-from tests.test_gcr import READER
-from tests.test_life import KINDS, Life, living
+from tests.harness.credential_life import KINDS, Life, living
+from tests.harness.figures import count
+from tests.harness.google_state import READER
 
 PUBLIC = generate_private_key().public_key()
 LONG_AGO = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

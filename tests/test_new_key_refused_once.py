@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.every_call import prepare, stage, warm
-from tests.fork_server import ForkServer
+from tests.harness.fork_server import ForkServer
+from tests.harness.stage import prepare, stage, warm
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import World
-from tests.test_docker_hub import LOGIN, hub, onboard  # noqa: F401  - a fixture
-from tests.test_passwords_of_the_user import file_of, onboarded, private  # noqa: F401  - a fixture
-from tests.test_private import NAME as PASSWORD_OF_YOURS
+from tests.harness.docker_hub_state import LOGIN, onboard
+from tests.harness.private_registry import NAME as PASSWORD_OF_YOURS
+from tests.harness.private_registry import onboard_aged, rotation_file
+from tests.harness.world import World
 
 
 @pytest.fixture
-def minted(hub: World) -> World:  # noqa: F811
+def minted(hub: World) -> World:
     """A token that pullkey created, whose age only a login shows."""
     assert onboard(hub, *LOGIN).code == 0
     return hub
@@ -62,13 +62,13 @@ def test_with_its_login_it_is_seen(minted: World, tmp_path: Path) -> None:
 
 
 def test_a_password_of_yours_that_is_due_comes_with_the_command_that_replaces_it(
-    private: World,  # noqa: F811
+    private: World,
     tmp_path: Path,
 ) -> None:
-    onboarded(private, days_ago=70)
+    onboard_aged(private, days_ago=70)
 
     rotated = private.run(
-        "rotate", "-f", str(file_of(tmp_path, "60d")), "--due", "--yes", env={"SECRET": "x"}
+        "rotate", "-f", str(rotation_file(tmp_path, "60d")), "--due", "--yes", env={"SECRET": "x"}
     )
 
     assert rotated.code == 5, rotated.text
@@ -84,8 +84,10 @@ def test_what_needs_attention_is_marked_at_its_line(minted: World, tmp_path: Pat
     assert (f"::warning file={file},line=3" in rotated.err) is bool(place)
 
 
-def test_an_age_below_three_days_is_given_in_hours_or_minutes(private: World, tmp_path: Path) -> None:  # noqa: F811
-    onboarded(private)
+def test_an_age_below_three_days_is_given_in_hours_or_minutes(private: World, tmp_path: Path) -> None:
+    onboard_aged(private)
     time.sleep(1.1)
-    rotated = private.run("rotate", "-f", str(file_of(tmp_path, "1s")), "--due", "--yes", env={"SECRET": "x"})
+    rotated = private.run(
+        "rotate", "-f", str(rotation_file(tmp_path, "1s")), "--due", "--yes", env={"SECRET": "x"}
+    )
     assert "registered 1 min ago" in rotated.err

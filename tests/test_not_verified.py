@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from providers.gcr.emulator.policy import AllowPolicy
-from tests.conftest import World
+from tests.harness.world import World
 
 
 def test_a_role_that_is_granted_again_makes_no_new_key(gcr: World) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.test_akka_may_hold_the_key import keys
-from tests.test_life import living
+from tests.harness.credential_life import living, new_keys
 
 NEVER_SHOWN = ("iam.ListServiceAccountKeys=stale*forever", "iam.GetServiceAccountKey=404*forever")
 
@@ -11,11 +10,11 @@ NEVER_SHOWN = ("iam.ListServiceAccountKeys=stale*forever", "iam.GetServiceAccoun
 def test_a_key_that_no_read_shows_is_deleted_by_its_id() -> None:
     with living("gcr") as life:
         assert life.onboard().code == 0
-        (key,) = keys(life)
+        (key,) = new_keys(life)
         for fault in NEVER_SHOWN:
             life.world.fault(fault)
         gone = life.command("offboard", life.name, "--keep-identity")
         life.world.running.sandbox.faults.faults.clear()
         assert gone.code == 0, gone.text
-        assert keys(life) == set(), gone.text
+        assert new_keys(life) == set(), gone.text
         assert key in gone.err

@@ -9,8 +9,8 @@ import pytest
 
 from bootstrap.errors import UsageProblem
 from bootstrap.routing import host_of_image, providers_for
-from tests.conftest import World, make_world
-from tests.test_start import pullkey
+from tests.harness.command import pullkey
+from tests.harness.world import NO_TARGET, World, make_world
 
 GOOGLE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
 AZURE = "acmeshop.azurecr.io/checkout:1.0"
@@ -27,18 +27,6 @@ NAMES = {
 @pytest.fixture
 def hub() -> Iterator[World]:
     yield from make_world("docker-hub")
-
-
-@pytest.fixture
-def private() -> Iterator[World]:
-    yield from make_world("private")
-
-
-# What the sandbox sets, so that a command needs no argument at all.
-UNSET = {
-    "PULLKEY_GCR_SERVER": "", "PULLKEY_GCR_GCP_PROJECT": "", "PULLKEY_ACR_REGISTRY": "", "PULLKEY_DOCKER_HUB_IMAGE": "",
-    "PULLKEY_PRIVATE_SERVER": "", "PULLKEY_PRIVATE_IMAGE": "",
-}  # fmt: skip
 
 
 class TestTheHostDecides:
@@ -85,36 +73,38 @@ class TestTheHostDecides:
 
 class TestOneArgument:
     def test_google(self, gcr: World) -> None:
-        done = gcr.run("onboard", GOOGLE, "--yes", "--output", "json", env=UNSET)
+        done = gcr.run("onboard", GOOGLE, "--yes", "--output", "json", env=NO_TARGET)
         assert done.code == 0, done.text
         assert done.json["akka"]["secret_name"] == NAMES["gcr"]
         assert "reads the manifest" in done.json["proven"]
 
     def test_google_with_options_of_its_own_before_and_after(self, gcr: World) -> None:
-        done = gcr.run("onboard", "--yes", "--key-source", "upload", GOOGLE, "--expires-in", "90d", env=UNSET)
+        done = gcr.run(
+            "onboard", "--yes", "--key-source", "upload", GOOGLE, "--expires-in", "90d", env=NO_TARGET
+        )
         assert done.code == 0, done.text
         assert gcr.names() == [NAMES["gcr"]]
 
     def test_azure(self, acr: World) -> None:
-        done = acr.run("onboard", AZURE, "--yes", "--output", "json", env=UNSET)
+        done = acr.run("onboard", AZURE, "--yes", "--output", "json", env=NO_TARGET)
         assert done.code == 0, done.text
         assert acr.names() == [NAMES["acr"]]
         assert "reads the manifest" in done.json["proven"]
 
     def test_docker_hub(self, hub: World) -> None:
-        done = hub.run("onboard", HUB, "--yes", "--login-stdin", stdin="sandbox-password", env=UNSET)
+        done = hub.run("onboard", HUB, "--yes", "--login-stdin", stdin="sandbox-password", env=NO_TARGET)
         assert done.code == 0, done.text
         assert hub.names() == [NAMES["docker-hub"]]
 
     def test_any_other_registry(self, private: World) -> None:
-        done = private.run("onboard", PRIVATE, "--yes", "--password-stdin", "--output", "json", stdin="pull-in-the-sandbox", env=UNSET)  # fmt: skip
+        done = private.run("onboard", PRIVATE, "--yes", "--password-stdin", "--output", "json", stdin="pull-in-the-sandbox", env=NO_TARGET)  # fmt: skip
         assert done.code == 0, done.text
         assert private.held(NAMES["private"]).server == "https://registry.sandbox.example/v1/"
         assert "reads the manifest" in done.json["proven"]
 
     def test_the_version_of_the_api_may_be_said_besides(self, private: World) -> None:
         server = "https://registry.sandbox.example/v2/"
-        done = private.run("onboard", PRIVATE, "--server", server, "--yes", "--password-stdin", stdin="pull-in-the-sandbox", env=UNSET)  # fmt: skip
+        done = private.run("onboard", PRIVATE, "--server", server, "--yes", "--password-stdin", stdin="pull-in-the-sandbox", env=NO_TARGET)  # fmt: skip
         assert done.code == 0, done.text
         assert private.held(NAMES["private"]).server == server
 
@@ -125,13 +115,15 @@ class TestOneArgument:
         assert "us-docker.pkg.dev/acme-shop/gcr.io" in done.err
 
     def test_plan_runbook_and_verify(self, gcr: World) -> None:
-        assert gcr.run("plan", GOOGLE, env=UNSET).err == gcr.run("plan", "gcr", "--server", GOOGLE).err
-        assert gcr.run("runbook", GOOGLE, env=UNSET).out == gcr.run("runbook", "gcr", "--server", GOOGLE).out
+        assert gcr.run("plan", GOOGLE, env=NO_TARGET).err == gcr.run("plan", "gcr", "--server", GOOGLE).err
+        assert (
+            gcr.run("runbook", GOOGLE, env=NO_TARGET).out == gcr.run("runbook", "gcr", "--server", GOOGLE).out
+        )
         assert gcr.onboard().code == 0
-        done = gcr.run("verify", GOOGLE, env=UNSET)
+        done = gcr.run("verify", GOOGLE, env=NO_TARGET)
         assert done.code == 0, done.text
         assert NAMES["gcr"] in done.err
-        assert gcr.run("verify", GOOGLE, "--role", "roles/artifactregistry.reader", env=UNSET).code == 0
+        assert gcr.run("verify", GOOGLE, "--role", "roles/artifactregistry.reader", env=NO_TARGET).code == 0
 
     def test_verify_of_an_image_on_docker_hub_without_its_host(self, hub: World) -> None:
         assert hub.run("onboard", HUB, "--yes", "--login-stdin", stdin="sandbox-password").code == 0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bootstrap.provider import HeldCredential
-from tests.conftest import World, make_world
+from tests.harness.world import World, make_world
 
 ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
 SHOP = ("--akka-project", "shop")

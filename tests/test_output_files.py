@@ -15,7 +15,7 @@ import pytest
 
 from bootstrap.errors import UsageProblem
 from bootstrap.output_file import OutputFile
-from tests.conftest import World
+from tests.harness.world import World
 
 FILE = """\
 version: 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from providers.private.emulator import HOST
-from tests.conftest import World
-from tests.terminal import Terminal
-from tests.test_private import NAME, PASSWORD, private  # noqa: F401  - a fixture
+from tests.harness.private_registry import NAME, PASSWORD
+from tests.harness.terminal import Terminal
+from tests.harness.world import World
 
 IMAGE = f"{HOST}/shop/checkout"
 
@@ -26,7 +26,7 @@ IMAGE = f"{HOST}/shop/checkout"
     ],  # a password in an id would be in the environment
 )
 def test_what_does_not_pull_is_refused_before_the_question(
-    private: World,  # noqa: F811
+    private: World,
     image: str,
     password: str,
     code: str,
@@ -48,7 +48,7 @@ def test_what_does_not_pull_is_refused_before_the_question(
         assert len(private.cloud.registry.got_password) == 1, "each wrong one counts towards a lock-out"
 
 
-def test_what_pulls_is_asked_about(private: World) -> None:  # noqa: F811
+def test_what_pulls_is_asked_about(private: World) -> None:
     with Terminal(private, "onboard", f"{IMAGE}:1.0", "--username", "ops") as terminal:
         terminal.until("The password of ops")
         terminal.press(f"{PASSWORD}\r")
@@ -58,7 +58,7 @@ def test_what_pulls_is_asked_about(private: World) -> None:  # noqa: F811
     assert private.names() == [NAME]
 
 
-def test_no_wait_sends_nothing_to_the_registry(private: World) -> None:  # noqa: F811
+def test_no_wait_sends_nothing_to_the_registry(private: World) -> None:
     with Terminal(private, "onboard", f"{IMAGE}:1.0", "--username", "ops", "--no-wait") as terminal:
         terminal.until("The password of ops")
         terminal.press("not-the-password\r")
@@ -68,7 +68,7 @@ def test_no_wait_sends_nothing_to_the_registry(private: World) -> None:  # noqa:
     assert private.cloud.registry.got_password == []
 
 
-def test_no_password_is_asked_for_of_a_host_that_does_not_answer(private: World) -> None:  # noqa: F811
+def test_no_password_is_asked_for_of_a_host_that_does_not_answer(private: World) -> None:
     with Terminal(private, "onboard", "localhost:1/shop/checkout:1.0", "--username", "ops") as terminal:
         assert terminal.ended(40) == 3, terminal.text
         shown = " ".join(terminal.text.split())

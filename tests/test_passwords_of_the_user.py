@@ -4,50 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from bootstrap.link import registered_on, supplied_id
-from tests.conftest import World, make_world
-from tests.test_private import NAME, PASSWORD, brought
-
-
-@pytest.fixture
-def private() -> Iterator[World]:
-    yield from make_world("private")
-
-
-def onboarded(world: World, days_ago: int = 0) -> str:
-    """The name of a credential whose password was registered some days ago."""
-    done = brought(world)
-    assert done.code == 0, done.text
-    if days_ago:
-        _make_older(world, NAME, days_ago)
-    return NAME
-
-
-def _make_older(world: World, name: str, days: int) -> None:
-    """As if it had been registered then: the moment stands in the e-mail of Akka's record."""
-    held = world.held(name)
-    subprocess.run(
-        [world.akka.cli, "docker", "add-credentials", f"--secret-name={name}", f"--docker-server={held.server}", f"--docker-username={held.username}", f"--docker-email={_aged(held.email, days)}", f"--docker-password={held.password}", "--project=shop"],
-        env=world.running.process_environment(), check=True, capture_output=True,
-    )  # fmt: skip
-
-
-def _aged(email: str, days: int) -> str:
-    key_id = email.partition("+")[2].partition("@")[0]
-    then = dt.datetime.now(dt.UTC) - dt.timedelta(days=days)
-    return email.replace(key_id, supplied_id(key_id[:12], now=then))
-
-
-def file_of(tmp_path: Path, rotate_after: str) -> Path:
-    file = tmp_path / "registries.yaml"
-    file.write_text(f"version: 1\ndefaults:\n  rotate-after: {rotate_after}\ntargets:\n  - provider: private\n    server: https://registry.sandbox.example/v1/\n    username: ops\n    password: env:SECRET\n")  # fmt: skip
-    return file
+from tests.harness.private_registry import (
+    PASSWORD,
+    onboard_aged,
+    rotation_file,
+)
+from tests.harness.world import World
 
 
 def test_the_id_says_when_it_was_registered() -> None:
@@ -58,7 +23,7 @@ def test_the_id_says_when_it_was_registered() -> None:
 
 
 def test_its_expiry_is_unknown_and_not_never(private: World) -> None:
-    name = onboarded(private)
+    name = onboard_aged(private)
     shown = private.run("list", name).out
     assert re.search(r"expires: +unknown", shown), shown
     assert "never" not in shown
@@ -70,7 +35,7 @@ def test_its_expiry_is_unknown_and_not_never(private: World) -> None:
 
 
 def test_the_page_says_so_too(private: World, tmp_path: Path) -> None:
-    onboarded(private)
+    onboard_aged(private)
     page = tmp_path / "report.html"
     private.run("report", "--html", str(page))
     text = page.read_text()
@@ -81,8 +46,8 @@ def test_the_page_says_so_too(private: World, tmp_path: Path) -> None:
 
 
 def test_rotate_after_means_due_to_be_replaced_by_you(private: World, tmp_path: Path) -> None:
-    onboarded(private, days_ago=70)
-    due = file_of(tmp_path, "60d")
+    onboard_aged(private, days_ago=70)
+    due = rotation_file(tmp_path, "60d")
     listed = private.run("list", "-f", str(due))
     assert "due to be replaced by you" in listed.out
     assert private.run("list", "-f", str(due), "--check").code == 5
@@ -98,13 +63,13 @@ def test_rotate_after_means_due_to_be_replaced_by_you(private: World, tmp_path: 
 
 
 def test_before_that_all_is_well(private: World, tmp_path: Path) -> None:
-    onboarded(private, days_ago=50)
-    file = file_of(tmp_path, "60d")
+    onboard_aged(private, days_ago=50)
+    file = rotation_file(tmp_path, "60d")
     assert "due to be replaced" not in private.run("list", "-f", str(file)).out
     assert private.run("plan", "-f", str(file), "--check").code == 0
 
 
 def test_a_due_rotation_of_all_asks_nobody_for_a_password(private: World) -> None:
-    onboarded(private, days_ago=200)
+    onboard_aged(private, days_ago=200)
     done = private.run("rotate", "--all", "--due", "--yes")
     assert done.code == 0, done.text

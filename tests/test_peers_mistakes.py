@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.every_call import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
-from tests.fork_server import ForkServer
-from tests.test_gcr import account
+from tests.harness.credential_life import CLOUD_CALLS
+from tests.harness.fork_server import ForkServer
+from tests.harness.google_state import account
+from tests.harness.stage import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
 
 MAKES_A_KEY = {
     "gcr": "iam.CreateServiceAccountKey",
@@ -20,8 +21,6 @@ MAKES_A_KEY = {
     "docker-hub-user": "hub.CreateAccessToken",
     "docker-hub-organization": "hub.CreateOrgAccessToken",
 }
-
-CLOUDS = {"gcr": "iam.*", "acr": "graph.*", "acr-token": "arm.*", "docker-hub-user": "hub.*"}
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +185,7 @@ def test_the_hint_to_come_again_in_a_day_is_not_taken(server: ForkServer) -> Non
 def test_a_hint_to_come_again_never_outlasts_the_deadline(server: ForkServer, kind: str) -> None:
     with stage(server, kind) as on:
         untouched = on.there()
-        on.world.fault(f"{CLOUDS[kind]}=429;retry-after=3600*forever")
+        on.world.fault(f"{CLOUD_CALLS[kind]}=429;retry-after=3600*forever")
         ended = on.run("onboard", 6)
         assert ended.code in (1, 3), ended.err
         assert judge(on, "onboard", 6, ended, untouched, untouched) == []

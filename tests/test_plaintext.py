@@ -12,7 +12,7 @@ import pytest
 
 from bootstrap.waiting import Deadline
 from providers.gcr.cloud import GoogleCloud
-from tests.conftest import World
+from tests.harness.world import World
 
 
 async def relay(port: int, trust: ssl.SSLContext) -> int:

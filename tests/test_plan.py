@@ -26,12 +26,13 @@ from bootstrap.sandbox.akka import AkkaCredential
 from providers.acr.emulator.roles import ACR_PULL
 from providers.gcr.emulator.policy import AllowPolicy
 from providers.gcr.emulator.state import generate_private_key
-from tests.conftest import Result, World, count, make_world
-from tests.inventory import inventory
-from tests.test_acr import APP
-from tests.test_acr import NAME as AZURE_NAME
-from tests.test_gcr import ACCOUNT, READER
-from tests.test_gcr import NAME as GOOGLE_NAME
+from tests.harness.azure_state import APP
+from tests.harness.azure_state import NAME as AZURE_NAME
+from tests.harness.figures import count
+from tests.harness.google_state import ACCOUNT, READER
+from tests.harness.google_state import NAME as GOOGLE_NAME
+from tests.harness.inventory import inventory
+from tests.harness.world import Result, World, make_world
 
 T = TypeVar("T")
 PUBLIC = generate_private_key().public_key()

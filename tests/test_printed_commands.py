@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from providers.docker_hub.emulator.seed import OWNER, PASSWORD, USER
-from tests.conftest import World, make_world
-from tests.puller import pulls
-from tests.test_docker_hub import ORGANIZATION, brought, oats, ours
-from tests.test_google_key_file import KEY as GOOGLE_KEY
+from tests.harness.docker_hub_state import ORGANIZATION, add_external_pat, our_oats, our_pats
+from tests.harness.google_state import KEY_FILE as GOOGLE_KEY
+from tests.harness.puller import pulls
+from tests.harness.world import World, make_world
 
 needs_az = pytest.mark.needs_cloud_cli("az")
 needs_gcloud = pytest.mark.needs_cloud_cli("gcloud")
@@ -34,11 +34,6 @@ def hub() -> Iterator[World]:
             world.cloud.state.user(user).password = AWKWARD
         world.passwords += [PASSWORD, AWKWARD]
         yield world
-
-
-@pytest.fixture
-def private() -> Iterator[World]:
-    yield from make_world("private")
 
 
 def commands_of(plan: str) -> str:
@@ -129,12 +124,12 @@ def test_a_token_keeps_the_password_that_is_in_use(acr: World, tmp_path: Path) -
 @pytest.mark.parametrize("kind", ["brought", "personal", "organisation"])
 def test_those_for_docker_hub(hub: World, tmp_path: Path, kind: str) -> None:
     how = {"brought": ("--hub-user", USER), "personal": ("--hub-user", USER, "--mint"), "organisation": (*ORGANIZATION[:4], "--repository", "acme/checkout")}[kind]  # fmt: skip
-    given = brought(hub).text if kind == "brought" else AWKWARD
+    given = add_external_pat(hub).text if kind == "brought" else AWKWARD
     typed(hub, commands_of(hub.run("plan", "docker-hub", *how).err), tmp_path, stdin=f"{given}\n")
     held = hub.held("docker-hub-acme" if kind == "organisation" else f"docker-hub-{USER}")
     assert pulls(hub.running.environment, held)
-    assert len(ours(hub)) == (kind == "personal")
-    assert len(oats(hub)) == (kind == "organisation")
+    assert len(our_pats(hub)) == (kind == "personal")
+    assert len(our_oats(hub)) == (kind == "organisation")
     nothing_to_do(hub, *how)
 
 

@@ -13,8 +13,8 @@ from bootstrap.display import PlainReporter
 from bootstrap.fleet.board import PlainBoard
 from bootstrap.steps import Done, Sighting, State
 from bootstrap.tense import VERBS
-from tests.conftest import World
-from tests.terminal import Terminal
+from tests.harness.terminal import Terminal
+from tests.harness.world import World
 
 NAME = "europe-west1-docker-pkg-dev-acme-shop-containers"
 IMAGE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"

@@ -7,7 +7,6 @@ import base64
 import datetime as dt
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +24,15 @@ from providers.private.emulator import ELSEWHERE, HOST, TOKENS
 from providers.private.session import PrivateSession
 from providers.private.target import PrivateTarget
 from providers.private.unfit import end_of
-from tests.conftest import Result, World, make_world
+from tests.harness.private_registry import NAME, PASSWORD, onboard_with_password
+from tests.harness.world import World
 
-NAME = "registry-sandbox-example"
-PASSWORD = "pull-in-the-sandbox"
 NOW = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def private() -> Iterator[World]:
-    yield from make_world("private")
-
-
-def brought(world: World, *arguments: str, password: str = PASSWORD, **how: Any) -> Result:
-    return world.onboard("--password-stdin", *arguments, stdin=password, **how)
 
 
 class TestOnboarding:
     def test_akka_holds_the_password_that_was_proven(self, private: World) -> None:
-        done = brought(private, "--output", "json")
+        done = onboard_with_password(private, "--output", "json")
         assert done.code == 0, done.text
         held = private.held(NAME)
         assert (held.server, held.username, held.password) == (f"https://{HOST}/v1/", "ops", PASSWORD)
@@ -53,36 +42,36 @@ class TestOnboarding:
 
     def test_with_the_realm_on_another_host_of_the_same_owner(self, private: World) -> None:
         private.cloud.registry.realm = TOKENS
-        done = brought(private)
+        done = onboard_with_password(private)
         assert done.code == 0, done.text
         assert set(private.cloud.registry.got_password) == {TOKENS}
 
     def test_a_realm_of_somebody_else_is_not_sent_the_password(self, private: World) -> None:
         private.cloud.registry.realm = ELSEWHERE
-        done = brought(private)
+        done = onboard_with_password(private)
         assert done.code == 3, done.text
         assert ELSEWHERE in done.err
         assert private.cloud.registry.got_password == []
 
     def test_basic_authentication_without_an_image(self, private: World) -> None:
         private.cloud.registry.mode = "basic"
-        done = brought(private, "--output", "json", env={"PULLKEY_PRIVATE_IMAGE": ""})
+        done = onboard_with_password(private, "--output", "json", env={"PULLKEY_PRIVATE_IMAGE": ""})
         assert done.code == 0, done.text
         assert done.json["proven"] is None
         assert f"it is accepted by {HOST}; no image was named to try a pull of" in done.err
 
     def test_the_address_of_a_person_is_kept(self, private: World) -> None:
-        assert brought(private, "--email", "Jo.Doe+akka@Example.com").code == 0
+        assert onboard_with_password(private, "--email", "Jo.Doe+akka@Example.com").code == 0
         link = KeyLink.parse(private.held(NAME).email)
         assert link is not None
         assert (link.name, link.domain) == ("Jo.Doe+akka", "example.com")
 
     def test_a_host_alone_is_completed(self, private: World) -> None:
-        assert brought(private, "--server", HOST.upper()).code == 0
+        assert onboard_with_password(private, "--server", HOST.upper()).code == 0
         assert private.held(NAME).server == f"https://{HOST}/v1/"
 
     def test_the_version_of_the_api_is_kept_as_typed(self, private: World) -> None:
-        assert brought(private, "--server", f"https://{HOST}/v2/").code == 0
+        assert onboard_with_password(private, "--server", f"https://{HOST}/v2/").code == 0
         assert private.held(NAME).server == f"https://{HOST}/v2/"
 
     def test_a_plan_asks_for_nothing(self, private: World) -> None:
@@ -103,7 +92,7 @@ class TestRefusedAtOnce:
     @pytest.mark.parametrize("image", [{}, {"PULLKEY_PRIVATE_IMAGE": ""}])
     def test_a_wrong_password(self, private: World, mode: str, image: dict[str, str]) -> None:
         private.cloud.registry.mode = mode
-        done = brought(
+        done = onboard_with_password(
             private, "--timeout", "100s", "--output", "json", password="not-the-password", env=image
         )
         assert done.code == 1, done.text
@@ -116,26 +105,26 @@ class TestRefusedAtOnce:
         assert "not-the-password" not in done.text
 
     def test_a_user_who_may_not_pull_it(self, private: World) -> None:
-        done = brought(private, "--username", "press", password="read-the-news-here")
+        done = onboard_with_password(private, "--username", "press", password="read-the-news-here")
         assert done.code == 1, done.text
         assert f"{HOST} does not let press pull shop/checkout" in done.err
         assert private.changes() == []
 
     def test_an_image_that_is_not_there(self, private: World) -> None:
-        done = brought(private, "--image", f"{HOST}/shop/checkout:2.0")
+        done = onboard_with_password(private, "--image", f"{HOST}/shop/checkout:2.0")
         assert done.code == 1
         assert f"{HOST} has no shop/checkout:2.0" in done.err
         assert private.changes() == []
 
     def test_a_passing_fault_is_waited_out(self, private: World) -> None:
         private.fault("private.GetToken=503*2")
-        done = brought(private, "--timeout", "30s")
+        done = onboard_with_password(private, "--timeout", "30s")
         assert done.code == 0, done.text
 
     def test_a_certificate_of_an_unknown_authority(self, private: World) -> None:
         import certifi
 
-        done = brought(private, env={"SSL_CERT_FILE": certifi.where()})
+        done = onboard_with_password(private, env={"SSL_CERT_FILE": certifi.where()})
         assert done.code == 3, done.text
         assert f"The TLS certificate of {HOST} does not verify" in done.err
         assert "SSL_CERT_FILE=FILE" in done.err
@@ -144,13 +133,13 @@ class TestRefusedAtOnce:
 
     def test_a_certificate_of_another_name(self, private: World) -> None:
         reach = {"PULLKEY_REGISTRY_CONNECT_TO": f"registry.other.example=127.0.0.1:{private.cloud.port}"}
-        done = brought(private, "--server", "registry.other.example", env={**reach, "PULLKEY_PRIVATE_IMAGE": ""})  # fmt: skip
+        done = onboard_with_password(private, "--server", "registry.other.example", env={**reach, "PULLKEY_PRIVATE_IMAGE": ""})  # fmt: skip
         assert done.code == 3, done.text
         assert "The TLS certificate of registry.other.example does not verify" in done.err
 
     def test_a_short_lived_password_is_not_even_tried(self, private: World) -> None:
         text = jwt(exp=(dt.datetime.now(dt.UTC) + dt.timedelta(hours=3, minutes=1)).timestamp())
-        done = brought(private, password=text)
+        done = onboard_with_password(private, password=text)
         assert done.code == 2
         assert "expires in 3 hours" in done.err
         assert text not in done.text
@@ -161,7 +150,7 @@ class TestRefusedAtOnce:
 class TestOpenToAll:
     def test_a_registry_that_asks_for_nothing(self, private: World) -> None:
         private.cloud.registry.mode = "open"
-        done = brought(private, "--output", "json")
+        done = onboard_with_password(private, "--output", "json")
         assert done.code == 0, done.text
         assert done.json["result"] == "unneeded"
         assert private.names() == []
@@ -174,7 +163,9 @@ class TestOpenToAll:
 
     def test_anyway(self, private: World) -> None:
         private.cloud.registry.mode = "open"
-        done = brought(private, "--anyway", "--output", "json", env={"PULLKEY_PRIVATE_IMAGE": ""})
+        done = onboard_with_password(
+            private, "--anyway", "--output", "json", env={"PULLKEY_PRIVATE_IMAGE": ""}
+        )
         assert done.code == 0, done.text
         # Nothing is claimed of a password that nobody has asked for.
         assert done.json["proven"] is None
@@ -184,7 +175,7 @@ class TestOpenToAll:
 
 class TestSecondRuns:
     def test_nobody_is_asked_again(self, private: World) -> None:
-        first = brought(private, "--output", "json").json["credential"]["key_id"]
+        first = onboard_with_password(private, "--output", "json").json["credential"]["key_id"]
         again = private.onboard()
         assert again.code == 0, again.text
         assert "Everything is in place" in again.err
@@ -192,25 +183,25 @@ class TestSecondRuns:
         assert private.changes() == ["akka.docker.add-credentials"]
 
     def test_a_password_that_is_given_is_proven_and_handed_off_anew(self, private: World) -> None:
-        brought(private)
+        onboard_with_password(private)
         old = private.held(NAME)
         private.cloud.registry.add_user("ops", "a-newer-password", may_pull=("shop/",))
-        done = brought(private, password="a-newer-password")
+        done = onboard_with_password(private, password="a-newer-password")
         assert done.code == 0, done.text
         new = private.held(NAME)
         assert new.password == "a-newer-password"
         assert new.email != old.email
 
     def test_a_worse_password_does_not_replace_a_good_one(self, private: World) -> None:
-        brought(private)
+        onboard_with_password(private)
         before = private.held(NAME)
-        assert brought(private, password="not-the-password").code == 1
+        assert onboard_with_password(private, password="not-the-password").code == 1
         assert private.held(NAME) == before
 
     def test_another_user_is_asked_for(self, private: World) -> None:
-        brought(private)
+        onboard_with_password(private)
         private.cloud.registry.add_user("next", "the-next-password", may_pull=("shop/",))
-        done = brought(private, "--username", "next", password="the-next-password")
+        done = onboard_with_password(private, "--username", "next", password="the-next-password")
         assert done.code == 0, done.text
         assert private.held(NAME).username == "next"
 
@@ -218,7 +209,7 @@ class TestSecondRuns:
         add = [str(private.akka.cli), "docker", "add-credentials", f"--secret-name={NAME}", f"--docker-server=https://{HOST}/v1/", "--docker-username=ops", "--docker-email=ops@example.com", "--docker-password=an-older-one", "--project=shop"]  # fmt: skip
         subprocess.run(add, env=private.running.process_environment(), check=True, capture_output=True)
         assert private.onboard().code == 2
-        assert brought(private).code == 0
+        assert onboard_with_password(private).code == 0
         assert private.held(NAME).password == PASSWORD
 
 
@@ -447,7 +438,7 @@ def test_the_end_of_a_token_is_told(private: World) -> None:
     ends = dt.datetime.now(dt.UTC) + dt.timedelta(days=200)
     token = jwt(exp=ends.timestamp())
     private.cloud.registry.add_user("ops", token, may_pull=("shop/",))
-    done = brought(private, "--output", "json", password=token)
+    done = onboard_with_password(private, "--output", "json", password=token)
     assert done.code == 0, done.text
     assert done.json["credential"]["ends"][:10] == f"{ends:%Y-%m-%d}"
 
@@ -504,7 +495,7 @@ def test_a_record_leads_back_to_its_target() -> None:
 
 class TestTheRestOfItsLife:
     def test_a_new_password_takes_the_place_of_the_old(self, private: World) -> None:
-        brought(private)
+        onboard_with_password(private)
         old = private.held(NAME)
         private.cloud.registry.add_user("ops", "a-newer-password", may_pull=("shop/",))
         done = private.run("rotate", NAME, "--secret-stdin", "--yes", stdin="a-newer-password")
@@ -518,21 +509,21 @@ class TestTheRestOfItsLife:
         assert link.replaces == ""
 
     def test_a_rotation_with_a_wrong_password_changes_nothing(self, private: World) -> None:
-        brought(private)
+        onboard_with_password(private)
         before = private.held(NAME)
         done = private.run("rotate", NAME, "--secret-stdin", "--yes", stdin="not-the-password")
         assert done.code == 1, done.text
         assert private.held(NAME) == before
 
     def test_offboarding_leaves_the_password_to_whoever_made_it(self, private: World) -> None:
-        brought(private)
+        onboard_with_password(private)
         done = private.run("offboard", NAME, "--yes")
         assert done.code == 0, done.text
         assert private.names() == []
         assert "revoke the password of ops" in done.text
 
     def test_it_is_listed_and_verified(self, private: World) -> None:
-        brought(private, "--email", "jo.doe@example.com")
+        onboard_with_password(private, "--email", "jo.doe@example.com")
         listed = private.run("list", "--output", "json")
         assert listed.code == 0, listed.text
         (one,) = listed.json["credentials"]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap.sandbox.distribution import DistributionImages
-from tests.conftest import World, count, make_world
+from tests.harness.figures import count
+from tests.harness.world import World, make_world
 
 pytestmark = pytest.mark.needs_debian
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import World
-from tests.terminal import Terminal
-from tests.test_docker_hub import LOGIN, hub, onboard  # noqa: F401  - a fixture
-from tests.test_private import NAME, PASSWORD, private  # noqa: F401  - a fixture
+from tests.harness.docker_hub_state import LOGIN, onboard
+from tests.harness.private_registry import NAME, PASSWORD
+from tests.harness.terminal import Terminal
+from tests.harness.world import World
 
 IMAGE = "registry.sandbox.example/shop/checkout:1.0"
 
@@ -23,7 +23,7 @@ def password(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("answer", "code"), [("y\r", 0), ("n\r", 130)])
 def test_onboard_asks_at_the_terminal(
-    private: World,  # noqa: F811
+    private: World,
     password: Path,
     answer: str,
     code: int,
@@ -37,7 +37,7 @@ def test_onboard_asks_at_the_terminal(
     assert private.names() == ([NAME] if code == 0 else [])
 
 
-def test_rotate_asks_at_the_terminal(hub: World, tmp_path: Path) -> None:  # noqa: F811
+def test_rotate_asks_at_the_terminal(hub: World, tmp_path: Path) -> None:
     assert onboard(hub, *LOGIN).code == 0
     file = tmp_path / "login.txt"
     file.write_text("sandbox-password")
@@ -49,13 +49,13 @@ def test_rotate_asks_at_the_terminal(hub: World, tmp_path: Path) -> None:  # noq
         assert terminal.ended() == 0, terminal.text
 
 
-def test_without_a_terminal_yes_is_needed(private: World) -> None:  # noqa: F811
+def test_without_a_terminal_yes_is_needed(private: World) -> None:
     done = private.run("onboard", IMAGE, "--username", "ops", "--password-stdin", stdin=PASSWORD)
     assert done.code == 2
     assert "--yes" in done.err
 
 
-def test_an_empty_answer_at_the_prompt_is_not_told_of_files(private: World) -> None:  # noqa: F811
+def test_an_empty_answer_at_the_prompt_is_not_told_of_files(private: World) -> None:
     with Terminal(private, "onboard", IMAGE, "--username", "ops") as terminal:
         terminal.until("The password of ops")
         terminal.press("\r")

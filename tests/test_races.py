@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,57 +11,16 @@ import pytest
 from bootstrap.errors import ExitCode
 from bootstrap.link import KeyLink
 from bootstrap.sandbox.akka import AkkaCredential
-from bootstrap.sandbox.faults import Fault
-from providers.gcr.emulator.state import Key, generate_private_key
-from tests.conftest import World
-from tests.fork_server import ForkServer
-from tests.inventory import inventory
-from tests.killing import raced, raced_apart
-from tests.test_acr import APP
-from tests.test_acr_token import NAME as TOKEN_NAME
-from tests.test_acr_token import ONLY_CHECKOUT, TOKEN, pulls, shop
-from tests.test_fleet import FILE, TOOLS
-from tests.test_gcr import ACCOUNT, NAME, account, repository_members
-
-PUBLIC = generate_private_key().public_key()
-ROLE = f"serviceAccount:{ACCOUNT}"
-
-
-class Meanwhile(Fault):
-    """Nothing goes wrong; but when the call comes, somebody else does something, `after` seconds later."""
-
-    act: Callable[[], object]
-    after: float | None = None
-
-    def hits(self) -> bool:
-        if super().hits():
-            if self.after is None:
-                self.act()
-            else:
-                asyncio.get_running_loop().call_later(self.after, self.act)
-        return False
-
-
-def meanwhile(world: World, spec: str, act: Callable[[], object], after: float | None = None) -> None:
-    """Do that when the call comes which `spec` names."""
-    fault = Meanwhile.parse(f"{spec}=503")
-    assert isinstance(fault, Meanwhile)
-    fault.act, fault.after = act, after
-    world.running.sandbox.faults.faults.append(fault)
-
-
-def another_key(gcr: World) -> Key:
-    """That another run makes, of the account that both use."""
-    key: Key = gcr.cloud.state.add_key(account(gcr), PUBLIC)
-    return key
-
-
-def registers(world: World, key_id: str) -> None:
-    """Another run registers that key."""
-    theirs = AkkaCredential(
-        "https://europe-west1-docker.pkg.dev", "_json_key", ACCOUNT.replace("@", f"+{key_id}@"), "theirs"
-    )
-    world.akka.projects["shop"].put_credential(NAME, theirs, dt.datetime.now(dt.UTC))
+from providers.gcr.emulator.state import Key
+from tests.harness.azure_state import APP, ONLY_CHECKOUT, TOKEN, pulls_repository, shop
+from tests.harness.azure_state import NAME as TOKEN_NAME
+from tests.harness.concurrent_change import MEMBER, create_key, meanwhile, register_key
+from tests.harness.concurrent_runs import raced, raced_apart
+from tests.harness.fork_server import ForkServer
+from tests.harness.google_state import NAME, account, repository_members
+from tests.harness.inventory import inventory
+from tests.harness.registries_file import THREE_TARGETS, TOOLS
+from tests.harness.world import World
 
 
 def test_a_role_that_a_key_from_before_needs_by_now_stays(gcr: World) -> None:
@@ -72,29 +30,29 @@ def test_a_role_that_a_key_from_before_needs_by_now_stays(gcr: World) -> None:
         since = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1)
         theirs = gcr.cloud.state.add_account("acme-shop", "akka-docker-reader", created=since)
         theirs.description = "Pulls images for Akka. Made by pullkey, run 0123456789ab."
-        return another_key(gcr).id
+        return create_key(gcr).id
 
     key_id = gcr.running.call(made())
     # The first look is at the image, before anything is made; the second is the new key's.
-    meanwhile(gcr, "registry.GetManifest#2", lambda: registers(gcr, key_id))
+    meanwhile(gcr, "registry.GetManifest#2", lambda: register_key(gcr, key_id))
 
     done = gcr.onboard()
 
     assert done.code == 1, done.text
     assert "this run yields" in done.err
-    assert ROLE in repository_members(gcr), done.text
+    assert MEMBER in repository_members(gcr), done.text
     assert [one.id for one in account(gcr).user_keys()] == [key_id]
 
 
 def test_who_is_registered_over_after_it_has_read_back_gives_way(gcr: World) -> None:
     """The other run had looked at Akka's record before, and was slow to register."""
     theirs: list[Key] = []
-    meanwhile(gcr, "registry.GetManifest#2", lambda: theirs.append(another_key(gcr)))
+    meanwhile(gcr, "registry.GetManifest#2", lambda: theirs.append(create_key(gcr)))
     # The first look after the registration is the reading back.
     meanwhile(
         gcr,
         "akka.docker.add-credentials",
-        lambda: meanwhile(gcr, "akka.docker.list-credentials", lambda: registers(gcr, theirs[0].id), 0.3),
+        lambda: meanwhile(gcr, "akka.docker.list-credentials", lambda: register_key(gcr, theirs[0].id), 0.3),
     )
 
     done = gcr.onboard()
@@ -102,12 +60,12 @@ def test_who_is_registered_over_after_it_has_read_back_gives_way(gcr: World) -> 
     assert done.code == 1, done.text
     assert f"Another run has registered key {theirs[0].id}" in done.err
     assert [one.id for one in account(gcr).user_keys()] == [theirs[0].id]
-    assert ROLE in repository_members(gcr)
+    assert MEMBER in repository_members(gcr)
 
 
 def test_a_key_that_another_run_made_while_this_one_registered_is_named(gcr: World) -> None:
     theirs: list[Key] = []
-    meanwhile(gcr, "akka.docker.add-credentials", lambda: theirs.append(another_key(gcr)))
+    meanwhile(gcr, "akka.docker.add-credentials", lambda: theirs.append(create_key(gcr)))
 
     done = gcr.onboard()
 
@@ -120,7 +78,7 @@ def test_a_record_over_ours_whose_key_is_gone_is_written_over(gcr: World) -> Non
     meanwhile(
         gcr,
         "akka.docker.add-credentials",
-        lambda: meanwhile(gcr, "akka.docker.list-credentials", lambda: registers(gcr, "0" * 40)),
+        lambda: meanwhile(gcr, "akka.docker.list-credentials", lambda: register_key(gcr, "0" * 40)),
     )
 
     done = gcr.onboard("--output", "json")
@@ -197,7 +155,7 @@ def test_a_password_that_is_proven_is_registered_over_one_of_the_same_second(tok
     done = token.run("rotate", TOKEN_NAME, "--yes", "--timeout", "20s")
 
     assert done.code == 0, done.text
-    assert pulls(token, "checkout")
+    assert pulls_repository(token, "checkout")
 
 
 def test_a_token_stays_whose_password_of_the_same_second_akka_holds(acr: World) -> None:
@@ -213,7 +171,7 @@ def test_a_token_stays_whose_password_of_the_same_second_akka_holds(acr: World) 
     failed = acr.onboard(*ONLY_CHECKOUT, "--timeout", "8s")
 
     assert failed.code == 1, failed.text
-    assert pulls(acr, "checkout"), failed.text
+    assert pulls_repository(acr, "checkout"), failed.text
 
 
 def test_two_tokens_of_the_same_second_are_two_keys(acr: World) -> None:
@@ -264,7 +222,7 @@ def test_a_file_on_three_machines_at_once_leaves_one_key_a_target_and_names_the_
     gcr: World, command: str
 ) -> None:
     path = gcr.place / "registries.yaml"
-    path.write_text(FILE, encoding="utf-8")
+    path.write_text(THREE_TARGETS, encoding="utf-8")
     before = inventory(gcr.cloud, gcr.akka)
     if command != "apply":
         assert gcr.run("apply", "-f", str(path), "--yes").code == 0

@@ -15,7 +15,7 @@ from google.api_core import exceptions
 from google.iam.v1 import policy_pb2
 
 from bootstrap.sandbox.replicas import Replicas
-from tests.test_google_emulator import CONTAINERS, READER, SHOP, Google, start
+from tests.harness.google_sandbox import CONTAINERS, READER, SHOP, Google, start_google
 
 MANY = 24
 LONG = dt.timedelta(hours=1)
@@ -24,7 +24,7 @@ LONG = dt.timedelta(hours=1)
 @contextmanager
 def google(seed: int = 0) -> Iterator[Google]:
     """A Google whose replicas agree after an hour of its own clock."""
-    with start(consistency="real", propagation=LONG.total_seconds(), seed=seed) as running:
+    with start_google(consistency="real", propagation=LONG.total_seconds(), seed=seed) as running:
         yield Google(running)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bootstrap.sandbox.akka import Listing
-from tests.test_akka_may_hold_the_key import akka_pulls, keys, secret_name
-from tests.test_life import living
+from tests.harness.credential_life import akka_pulls, living, new_keys, secret_name
 
 SHORT = ("--timeout", "15s")
 
@@ -18,33 +17,33 @@ def test_a_record_without_an_e_mail_gets_no_second_key(kind: str, shown: Listing
     with living(kind) as life:
         life.world.akka.listing = shown
         assert life.onboard(*SHORT).code == 6
-        (key,) = keys(life)
+        (key,) = new_keys(life)
         again = life.onboard(*SHORT)
         assert again.code == 6, again.text
         assert key in again.err
-        assert keys(life) == {key}
+        assert new_keys(life) == {key}
         assert akka_pulls(life)
 
         life.world.akka.listing = Listing()
         seen = life.onboard()
         assert seen.code == 0, seen.text
-        assert keys(life) == {key}
+        assert new_keys(life) == {key}
 
 
 def test_a_new_key_that_is_asked_for_replaces_the_one_that_is_not_shown() -> None:
     with living("gcr") as life:
         life.world.akka.listing = Listing(shows_email=False)
         assert life.onboard(*SHORT).code == 6
-        (key,) = keys(life)
+        (key,) = new_keys(life)
         done = life.onboard("--new-key", *SHORT)
         assert done.code == 6, done.text
         assert akka_pulls(life)
-        (new,) = keys(life) - {key}
+        (new,) = new_keys(life) - {key}
         assert new in done.err
         assert key in done.err
 
         life.world.akka.listing = Listing()
         settled = life.command("rotate", secret_name(life))
         assert settled.code == 0, settled.text
-        assert key not in keys(life)
+        assert key not in new_keys(life)
         assert akka_pulls(life)

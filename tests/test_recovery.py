@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import functools
 import json
 import re
 import signal
@@ -23,10 +22,12 @@ from bootstrap.sandbox.faults import Fault
 from providers.docker_hub.emulator.seed import USER
 from providers.docker_hub.emulator.state import Pat
 from providers.gcr.emulator.state import generate_private_key
-from tests.conftest import fork_server
-from tests.killing import JOURNAL, Point, Victim, is_key, is_named, key_id, scene
-from tests.test_interaction import in_a_terminal
-from tests.undo_fails import SAID
+from tests.harness.fork_server import fork_server
+from tests.harness.inventory import is_key, key_id
+from tests.harness.kill_points import JOURNAL, Point, Victim, scene
+from tests.harness.rollback import REFUSED, assert_all_named, clear_faults, undo_calls
+from tests.harness.terminal import run_in_terminal
+from tests.harness.undo_failure import SAID
 
 SECOND = "second"
 MAKES_A_KEY = {"gcr": "iam.CreateServiceAccountKey", "acr": "graph.AddPassword", "acr-token": "arm.GenerateCredentials"}  # fmt: skip
@@ -40,25 +41,6 @@ def _full(*values: object) -> Any:
 def _pulls(victim: Victim, name: str) -> bool:
     world = victim.life.world
     return "Pull verified" in world.run("verify", name, "--credential-stdin", stdin=world.held(name).password).err  # fmt: skip
-
-
-def _all_is_named(victim: Victim, text: str, since: set[str]) -> None:
-    assert [line for line in victim.life.there() - since if not _is_named(line, text)] == [], text
-
-
-def _is_named(line: str, text: str) -> bool:
-    words = line.split()
-    if "deleted:serviceAccount:" in line:
-        return f"--member='{words[4]}'" in text
-    if line.startswith("azure secret "):
-        return is_named(line, text) or "az ad app delete" in text  # it goes with its application
-    if line.startswith("azure password "):
-        return is_named(line, text) or f"az acr token delete --name {words[2]}" in text
-    return is_named(line, text)
-
-
-def _clear_faults(victim: Victim) -> None:
-    victim.life.world.running.sandbox.faults.faults.clear()
 
 
 # -- what a lost run has made, and what others need of it --------------------------------------------------------------
@@ -78,7 +60,7 @@ def test_a_pull_that_works_outlives_a_run_that_fails_after_one_that_was_killed(k
         assert failed.code == 1, failed.text
         assert victim.life.there() == there, failed.text
         assert "this stays" not in failed.err  # it was never this run's
-        _clear_faults(victim)
+        clear_faults(victim)
         assert _pulls(victim, name)
 
 
@@ -95,7 +77,7 @@ def test_an_identity_that_another_record_came_to_need_stays_when_the_next_run_fa
         failed = victim.run()
         assert failed.code in (1, 6), failed.text
         assert "this stays" not in failed.err
-        _clear_faults(victim)
+        clear_faults(victim)
         assert _pulls(victim, SECOND), failed.text
 
 
@@ -110,7 +92,7 @@ def test_an_identity_that_was_all_of_a_lost_run_stays_once_another_record_needs_
         failed = victim.run()
         assert failed.code == 1, failed.text
         assert "this stays" not in failed.err
-        _clear_faults(victim)
+        clear_faults(victim)
         # The key of the one is in use, and so no stray of the other.
         second = _keys(victim)
         done = victim.run()
@@ -121,8 +103,6 @@ def test_an_identity_that_was_all_of_a_lost_run_stays_once_another_record_needs_
 
 # -- the undoing fails too ---------------------------------------------------------------------------------------------
 
-REFUSED = "akka.docker.add-credentials=403*forever"
-"""The last step fails, so that there is everything to undo."""
 QUICK = [("docker-hub-user", "403")]
 FULL = [
     (kind, fault)
@@ -140,7 +120,7 @@ def test_what_cannot_be_undone_is_named_with_what_removes_it_and_stops_nothing_e
     kind: str, fault: str
 ) -> None:
     """Each call of the undoing in turn fails, forever."""
-    for call in undoing(kind):
+    for call in undo_calls(kind):
         with scene(fork_server(), kind, "onboard") as victim:
             life = victim.life
             life.world.fault(REFUSED)
@@ -150,14 +130,14 @@ def test_what_cannot_be_undone_is_named_with_what_removes_it_and_stops_nothing_e
             assert "does not expect" not in failed.text, f"{call}: {failed.text}"
             left = life.there() - life.before
             assert bool(left) <= (failed.code == 6), f"{call}: {left} {failed.text}"
-            _all_is_named(victim, failed.text, life.before)
+            assert_all_named(victim, failed.text, life.before)
             # What is left is found by the next run, which ends with one key.
-            _clear_faults(victim)
+            clear_faults(victim)
             done = victim.run()
             assert done.code in (0, 6), f"{call}: {done.text}"
             gone = life.command("offboard", life.name)
             assert gone.code in (0, 6), f"{call}: {gone.text}"
-            _all_is_named(victim, failed.text + done.text + gone.text, life.before)
+            assert_all_named(victim, failed.text + done.text + gone.text, life.before)
 
 
 @pytest.mark.full
@@ -181,7 +161,7 @@ def test_a_cloud_that_hangs_altogether_is_not_waited_for_at_each_step(
         failed = victim.run(PULLKEY_TIMEOUT="5s")
         seconds = time.monotonic() - begin
         assert failed.code == 6, failed.text
-        _all_is_named(victim, failed.text, life.before)
+        assert_all_named(victim, failed.text, life.before)
         # A minute for all of the undoing, in which each step is tried for some seconds at least.
         assert seconds < 5 + 60 + 20
 
@@ -210,7 +190,7 @@ def test_what_a_cloud_says_is_gone_and_still_shows_is_named(kind: str, call: str
         assert done.code == 6, done.text
         left = (keys & life.there()) if rotates else life.there() - life.before
         assert left, done.text
-        _all_is_named(victim, done.text, life.there() - left)
+        assert_all_named(victim, done.text, life.there() - left)
 
 
 def test_a_role_that_could_not_be_taken_back_is_named_as_google_shows_it_then(tmp_path: Path) -> None:
@@ -226,25 +206,7 @@ def test_a_role_that_could_not_be_taken_back_is_named_as_google_shows_it_then(tm
         assert [one["step"] for one in changes if one["outcome"] == "left over"] == ["grant"]
         (left,) = victim.life.there() - victim.life.before
         assert "deleted:serviceAccount:akka-docker-reader@" in left
-        _all_is_named(victim, failed.text, victim.life.before)
-
-
-@functools.cache
-def undoing(kind: str) -> list[str]:
-    """The calls to the cloud of a run that undoes all that it made, as it is shown by one whose undoing goes well."""
-    with scene(fork_server(), kind, "onboard") as victim:
-        victim.life.world.fault(REFUSED)
-        assert victim.run().code == 1
-        calls = list(victim.life.world.running.sandbox.log.calls)
-        begin = next(number for number, call in enumerate(calls) if call.method == "docker.add-credentials")
-        seen: dict[str, int] = {}
-        found = []
-        for number, call in enumerate(calls):
-            name = f"{call.api}.{call.method}"
-            seen[name] = seen.get(name, 0) + 1
-            if number > begin and call.changes and call.api != "akka":
-                found.append(f"{name}#{seen[name]}")
-        return found
+        assert_all_named(victim, failed.text, victim.life.before)
 
 
 # -- what a lost rotation or offboarding was about ---------------------------------------------------------------------
@@ -439,7 +401,7 @@ def test_a_key_that_nobody_may_delete_is_named_by_each_run_that_clears_up() -> N
         assert victim.life.link.key_id == held
         assert _keys(victim)[held].endswith("disabled=False")
         # It was told, so it is not told again.
-        _clear_faults(victim)
+        clear_faults(victim)
         assert victim.life.onboard().code == 0
 
 
@@ -555,13 +517,13 @@ def test_nothing_is_cleared_up_without_being_asked(command: str) -> None:
         assert victim.killed(REGISTERED)
         there = victim.life.there()
         arguments = ("onboard", "gcr") if command == "onboard" else ("offboard", victim.name)
-        code, text = in_a_terminal(victim.life.world, *arguments, answer="n")
+        code, text = run_in_terminal(victim.life.world, *arguments, answer="n")
         assert code == 3, text
         assert "Remove what it created that is unused?" in text
         assert "nothing was changed" in text
         assert victim.life.there() == there
         if command == "onboard":  # an offboarding asks once more
-            code, text = in_a_terminal(victim.life.world, *arguments, answer="y")
+            code, text = run_in_terminal(victim.life.world, *arguments, answer="y")
             assert code == 0, text
             assert victim.life.there() != there
 
@@ -570,7 +532,7 @@ def test_nothing_is_cleared_up_without_being_asked(command: str) -> None:
 def test_an_offboarding_that_is_declined_changes_nothing() -> None:
     with scene(fork_server(), "gcr", "offboard") as victim:
         there = victim.life.there()
-        code, text = in_a_terminal(victim.life.world, "offboard", victim.name, answer="n")
+        code, text = run_in_terminal(victim.life.world, "offboard", victim.name, answer="n")
         assert code == 3, text
         assert victim.life.there() == there
 
@@ -733,7 +695,7 @@ def test_a_replaced_key_that_may_not_be_switched_off_fails_nothing_and_is_named(
         assert f"keys delete {old}" in done.err
         assert _pulls(victim, victim.name)
         # Nor does the run after it fail, which deletes it before it makes the next.
-        _clear_faults(victim)
+        clear_faults(victim)
         assert victim.run().code == 0
         assert old not in _keys(victim)
 
@@ -901,10 +863,10 @@ def test_nothing_behind_a_credential_goes_that_akka_still_has(call: str, there: 
         gone = before - life.there()
         assert all(" reference " in line for line in gone), gone
         if not there:
-            _all_is_named(
+            assert_all_named(
                 victim, failed.text, life.before | {line for line in before if line.startswith("akka")}
             )
-        _clear_faults(victim)
+        clear_faults(victim)
         assert victim.run().code == 0
         assert life.there() == life.before
 
@@ -922,7 +884,7 @@ def test_what_an_offboarding_cannot_remove_is_named_and_the_rest_goes(kind: str)
             victim.life.world.fault(f"{call}=403*forever")
             told = victim.run()
             assert told.code in (0, 6), f"{call}: {told.text}"
-            _all_is_named(victim, told.text, victim.life.before)
+            assert_all_named(victim, told.text, victim.life.before)
             assert not any(line.startswith("akka shop") for line in victim.life.there())
 
 
@@ -971,7 +933,7 @@ def test_an_undo_that_fails_as_nobody_foresaw_stops_no_other_and_is_told(
 ) -> None:
     with scene(fork_server(), kind, "onboard") as victim:
         victim.life.world.fault(REFUSED)
-        failed = victim.run("tests.undo_fails:main", PULLKEY_TEST_BREAKS=step)
+        failed = victim.run("tests.harness.undo_failure:main", PULLKEY_TEST_BREAKS=step)
         assert failed.code == 6, failed.text
         assert SAID not in failed.text
         assert "could not be undone" in failed.err
@@ -1028,7 +990,7 @@ def test_an_offboarding_whose_cloud_can_be_asked_no_more_names_the_rest(kind: st
         with _meanwhile(victim, "akka.secrets.delete", all_is_denied):
             done = victim.run()
         assert done.code == 6, done.text
-        _all_is_named(victim, done.text, victim.life.before)
+        assert_all_named(victim, done.text, victim.life.before)
 
 
 @pytest.mark.full
@@ -1222,7 +1184,7 @@ def test_a_rotation_that_cannot_take_back_its_key_names_it(kind: str) -> None:
             failed = victim.run()
         assert failed.code == 6, failed.text
         assert there < victim.life.there()
-        _all_is_named(victim, failed.text, there)
+        assert_all_named(victim, failed.text, there)
 
 
 @pytest.mark.full
@@ -1249,10 +1211,10 @@ def test_a_key_that_a_lost_rotation_may_have_made_goes_or_is_named(
             victim.life.world.fault(f"{removes}=403*2")
         done = victim.life.onboard()
         assert done.code in (0, 1, 6), done.text
-        _all_is_named(victim, done.text, there)
+        assert_all_named(victim, done.text, there)
         if kind != "gcr" and not denied:
             assert victim.life.there() == there, done.text  # it bears the run's mark, so it is no guess
-        _clear_faults(victim)
+        clear_faults(victim)
         assert _pulls(victim, victim.name)
 
 

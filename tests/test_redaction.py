@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bootstrap.secret import Secret
-from tests.leaks import holds
+from tests.harness.leak_scan import holds
 
 FORMS: dict[str, Callable[[str], str]] = {
     "plain": str,

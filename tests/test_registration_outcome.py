@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from bootstrap.sandbox.akka import Listing
-from tests.conftest import fork_server
-from tests.killing import Point, Victim, scene
-from tests.test_akka_may_hold_the_key import akka_pulls, keys, secret_name
+from tests.harness.credential_life import akka_pulls, new_keys, secret_name
+from tests.harness.fork_server import fork_server
+from tests.harness.kill_points import Point, Victim, scene
 
 ADD = "akka.docker.add-credentials"
 
@@ -45,7 +45,7 @@ def listed(victim: Victim) -> None:
 def test_a_rotation_keeps_both_keys_where_the_error_is_no_refusal(mode: str, fault: str) -> None:
     with scene(fork_server(), "gcr", "rotate") as victim:
         life, world = victim.life, victim.life.world
-        (old,) = keys(life)
+        (old,) = new_keys(life)
         world.akka.listing = Listing(lag=math.inf)
         world.akka.mode, world.akka.mode_applies_to = mode, "docker.add-credentials"  # type: ignore[assignment]
         for spec in fault.split():
@@ -54,8 +54,8 @@ def test_a_rotation_keeps_both_keys_where_the_error_is_no_refusal(mode: str, fau
 
         assert akka_pulls(life), done.text
         assert done.code == 6, done.text
-        assert keys(life) >= {old}
-        (new,) = keys(life) - {old}
+        assert new_keys(life) >= {old}
+        (new,) = new_keys(life) - {old}
         assert new in done.err
         assert old in done.err
 
@@ -79,22 +79,22 @@ REFUSALS = {
 def test_a_clear_refusal_is_undone(refusal: str) -> None:
     with scene(fork_server(), "gcr", "rotate") as victim:
         life = victim.life
-        there = keys(life)
+        there = new_keys(life)
         life.world.fault(f"{ADD}={REFUSALS[refusal]}*forever")
         done = victim.run()
         assert done.code == 1, done.text
-        assert keys(life) == there
+        assert new_keys(life) == there
         assert akka_pulls(life)
 
 
 def test_a_cli_that_asks_has_done_nothing() -> None:
     with scene(fork_server(), "gcr", "rotate") as victim:
         life = victim.life
-        there = keys(life)
+        there = new_keys(life)
         life.world.akka.mode, life.world.akka.mode_applies_to = "asks", "docker.add-credentials"
         done = victim.run()
         assert done.code == 1, done.text
-        assert keys(life) == there
+        assert new_keys(life) == there
         assert akka_pulls(life)
 
 
@@ -106,17 +106,17 @@ def test_a_key_of_a_killed_run_that_a_list_that_lags_does_not_show_stays(
     victim: Victim, command: str
 ) -> None:
     life = victim.life
-    (old,) = keys(life)
+    (old,) = new_keys(life)
     name = secret_name(life)
     life.world.akka.listing = Listing(lag=math.inf)
     assert victim.killed(Point(ADD, 1, "after"))
-    (new,) = keys(life) - {old}
+    (new,) = new_keys(life) - {old}
     assert akka_pulls(life)
 
     recovered = life.onboard() if command == "onboard" else victim.run()
     assert recovered.code == 6, recovered.text
     assert akka_pulls(life), recovered.text
-    assert {old, new} <= keys(life)
+    assert {old, new} <= new_keys(life)
     assert new in recovered.err
 
     listed(victim)
@@ -130,17 +130,17 @@ def test_a_key_of_a_killed_run_that_a_list_that_lags_does_not_show_stays(
 def test_a_key_that_never_arrived_is_named_and_goes_with_the_next_rotation() -> None:
     with scene(fork_server(), "gcr", "rotate") as victim:
         life = victim.life
-        (old,) = keys(life)
+        (old,) = new_keys(life)
         assert victim.killed(Point(ADD, 1, "before"))
-        (new,) = keys(life) - {old}
+        (new,) = new_keys(life) - {old}
         for _ in range(2):
             looked = life.onboard()
             assert looked.code == 6, looked.text
             assert new in looked.err
-            assert keys(life) == {old, new}
+            assert new_keys(life) == {old, new}
         done = victim.run()
         assert done.code == 0, done.text
-        assert new not in keys(life)
+        assert new not in new_keys(life)
         assert akka_pulls(life)
         assert life.onboard().code == 0
 
@@ -164,9 +164,9 @@ def test_a_key_of_which_akka_was_never_asked_is_deleted() -> None:
         looks_before = names[: names.index(ADD)].count(lists)
     with scene(fork_server(), "gcr", "rotate") as victim:
         life = victim.life
-        (old,) = keys(life)
+        (old,) = new_keys(life)
         assert victim.killed(Point(lists, looks_before, "before"))
-        assert len(keys(life)) == 2
+        assert len(new_keys(life)) == 2
         done = life.onboard()
         assert done.code == 0, done.text
-        assert keys(life) == {old}
+        assert new_keys(life) == {old}

@@ -19,8 +19,8 @@ from bootstrap.bounds import DEEPEST, Unreadable, parse_json, read_bounded, seco
 from bootstrap.lean import httpx
 from bootstrap.registry import Challenge
 from bootstrap.registry.challenge import TooLong, challenges_in
-from tests.conftest import World
-from tests.odd_registry import HOST, make_odd, onboard, says
+from tests.harness.odd_registry import HOST, make_odd, onboard, says
+from tests.harness.world import World
 
 BOMB = gzip.compress(bytes(60_000_000))
 NESTED = '{"errors":' + "[" * 100_000

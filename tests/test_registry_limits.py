@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from aiohttp import web
 
-from tests.conftest import World, make_world
-from tests.odd_registry import HOST, NAME, make_odd, onboard, says
+from tests.harness.odd_registry import HOST, NAME, make_odd, onboard, says
+from tests.harness.world import World, make_world
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_the_targets_of_a_file_wait_too(odd: World) -> None:
     path.write_text(
         f"version: 1\ntargets:\n  - provider: private\n    server: https://{HOST}/v1/\n    username: ops\n    image: {HOST}/shop/checkout:1.0\n    password: env:ODD_PASSWORD\n    akka-project: shop\n"
     )
-    from tests.odd_registry import PASSWORD
+    from tests.harness.odd_registry import PASSWORD
 
     done = odd.run("apply", "-f", str(path), "--yes", env={"ODD_PASSWORD": PASSWORD})
     assert done.code == 0, done.text

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.conftest import World
-from tests.odd_registry import (
+from tests.harness.odd_registry import (
     FOREIGN,
     GITHUB,
     HOST,
@@ -25,6 +24,7 @@ from tests.odd_registry import (
     onboard,
     says,
 )
+from tests.harness.world import World
 
 RIGHT = f"{USER}:{PASSWORD}"
 WRONG = "not-the-password-of-ops"

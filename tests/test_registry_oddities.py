@@ -14,8 +14,8 @@ from aiohttp import web
 
 from bootstrap.bounds import read_bounded, seconds_of_retry_after
 from bootstrap.lean import httpx
-from tests.conftest import World
-from tests.odd_registry import HOST, MANIFEST, make_odd, onboard, says
+from tests.harness.odd_registry import HOST, MANIFEST, make_odd, onboard, says
+from tests.harness.world import World
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from bootstrap.page.listing import page
-from tests import chromium
-from tests.conftest import World
+from tests.harness import chromium
+from tests.harness.world import World
 
 CONTAINERS = "europe-west1-docker-pkg-dev-acme-shop-containers"
 FILE = """version: 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests.conftest import World
-from tests.test_docker_hub import LOGIN, hub, onboard  # noqa: F401  - a fixture
-from tests.test_passwords_of_the_user import onboarded, private  # noqa: F401  - a fixture
+from tests.harness.docker_hub_state import LOGIN, onboard
+from tests.harness.private_registry import onboard_aged
+from tests.harness.world import World
 
 
-def test_a_credential_that_needs_a_login_is_named_with_the_command_that_takes_it(hub: World) -> None:  # noqa: F811
+def test_a_credential_that_needs_a_login_is_named_with_the_command_that_takes_it(hub: World) -> None:
     assert onboard(hub, *LOGIN).code == 0
 
     nightly = hub.run("rotate", "--all", "--due", "--yes")
@@ -18,14 +18,14 @@ def test_a_credential_that_needs_a_login_is_named_with_the_command_that_takes_it
     assert hub.run(*command.split()[1:], "--overlap", "0", stdin="sandbox-password").code == 0
 
 
-def test_onboard_names_the_options_that_take_the_secret(hub: World) -> None:  # noqa: F811
+def test_onboard_names_the_options_that_take_the_secret(hub: World) -> None:
     done = hub.run("onboard", "acme/checkout:1.0", "--hub-user", "acmebot", "--mint", "--yes")
     assert done.code == 2
     assert "--token-stdin or --login-stdin" in done.err
 
 
-def test_a_password_of_yours_that_is_due_ends_with_5_as_with_a_file(private: World) -> None:  # noqa: F811
-    name = onboarded(private, days_ago=70)
+def test_a_password_of_yours_that_is_due_ends_with_5_as_with_a_file(private: World) -> None:
+    name = onboard_aged(private, days_ago=70)
 
     due = private.run("rotate", "--all", "--older-than", "60d", "--yes")
     fresh = private.run("rotate", "--all", "--older-than", "90d", "--yes")

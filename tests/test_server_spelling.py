@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from tests.conftest import World, make_world
+from tests.harness.world import World
 
 HOST = "registry.sandbox.example"
 PASSWORD = "pull-in-the-sandbox"
-
-
-@pytest.fixture
-def private() -> Iterator[World]:
-    yield from make_world("private")
 
 
 def respell(world: World, server: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import World
-from tests.inventory import inventory
-from tests.puller import pulls
-from tests.test_acr import NAME as AZURE_NAME
-from tests.test_acr import applications
-from tests.test_gcr import NAME, account, repository_members
-from tests.test_races import ROLE, another_key, meanwhile, registers
+from tests.harness.azure_state import NAME as AZURE_NAME
+from tests.harness.azure_state import applications
+from tests.harness.concurrent_change import MEMBER, create_key, meanwhile, register_key
+from tests.harness.google_state import NAME, account, repository_members
+from tests.harness.inventory import inventory
+from tests.harness.puller import pulls
+from tests.harness.world import World
 
 
 def works(world: World, name: str) -> bool:
@@ -75,8 +75,8 @@ def test_an_account_stays_for_another_runs_key_though_one_of_both_lists_fails(
     theirs: list[str] = []
 
     def another() -> None:
-        theirs.append(another_key(gcr).id)
-        registers(gcr, theirs[0])
+        theirs.append(create_key(gcr).id)
+        register_key(gcr, theirs[0])
         gcr.fault(f"{silent}=400*forever")
 
     # When this run has its own key; the first one looks for the image.
@@ -86,7 +86,7 @@ def test_an_account_stays_for_another_runs_key_though_one_of_both_lists_fails(
 
     assert failed.code in (1, 6), failed.text
     assert [key.id for key in account(gcr).user_keys() if key.id in theirs] == theirs, failed.text
-    assert ROLE in repository_members(gcr), failed.text
+    assert MEMBER in repository_members(gcr), failed.text
 
 
 def test_a_key_that_another_run_has_registered_is_not_taken_for_a_lost_one(gcr: World) -> None:
@@ -94,8 +94,8 @@ def test_a_key_that_another_run_has_registered_is_not_taken_for_a_lost_one(gcr: 
     theirs: list[str] = []
 
     def another() -> None:
-        theirs.append(another_key(gcr).id)
-        registers(gcr, theirs[0])
+        theirs.append(create_key(gcr).id)
+        register_key(gcr, theirs[0])
 
     meanwhile(gcr, "iam.CreateServiceAccountKey", another)
     gcr.fault("iam.CreateServiceAccountKey=503")
@@ -105,4 +105,4 @@ def test_a_key_that_another_run_has_registered_is_not_taken_for_a_lost_one(gcr: 
     assert failed.code == 1, failed.text
     assert [key.id for key in account(gcr).user_keys()] == theirs, failed.text
     assert "keys delete" not in failed.text
-    assert ROLE in repository_members(gcr), failed.text
+    assert MEMBER in repository_members(gcr), failed.text

@@ -8,10 +8,12 @@ import time
 import pytest
 
 from bootstrap.sandbox.faults import Fault
-from tests.conftest import count, fork_server
-from tests.killing import JOURNAL, Point, Victim, is_key, key_id, points, scene, wait_until
-from tests.test_life import KINDS
-from tests.test_recovery import REFUSED, _all_is_named, _clear_faults, undoing
+from tests.harness.credential_life import KINDS
+from tests.harness.figures import count
+from tests.harness.fork_server import fork_server
+from tests.harness.inventory import is_key, key_id
+from tests.harness.kill_points import JOURNAL, Point, Victim, points, scene, wait_until
+from tests.harness.rollback import REFUSED, assert_all_named, clear_faults, undo_calls
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 CALL_SECONDS = 15
@@ -44,7 +46,7 @@ def _signalled(victim: Victim, point: Point, number: int) -> None:
         assert "Interrupted: " in ended.err
         assert victim.life.there() == before, f"{point}: {ended.text}"
     if ended.code == 6:
-        _all_is_named(victim, ended.text, before)
+        assert_all_named(victim, ended.text, before)
 
 
 def test_a_signal_while_a_key_is_made_undoes_all() -> None:
@@ -129,13 +131,13 @@ def _signalled_again(kind: str, call: str, number: int) -> None:
         assert "Stopped at once" in ended.err
         assert "Not rolled back: " in ended.err
         assert "Run the command again; it cleans up first" in ended.err
-        _clear_faults(victim)
+        clear_faults(victim)
         done = victim.run()
         assert done.code in (0, 6), f"{call}: {done.text}"
         keys = {key_id(line) for line in life.there() - life.before if is_key(line)}
         assert all(key == life.link.key_id or key in done.text for key in keys), f"{call}: {done.text}"
         gone = life.command("offboard", life.name)
-        _all_is_named(victim, done.text + gone.text, life.before)
+        assert_all_named(victim, done.text + gone.text, life.before)
 
 
 def test_a_second_signal_while_a_key_is_undone_leaves_it_to_the_next_run() -> None:
@@ -149,5 +151,5 @@ def test_a_second_signal_while_a_key_is_undone_leaves_it_to_the_next_run() -> No
 def test_a_second_signal_at_any_call_of_the_undoing_leaves_the_rest_to_the_next_run(
     kind: str, number: int
 ) -> None:
-    for call in undoing(kind):
+    for call in undo_calls(kind):
         _signalled_again(kind, call, number)

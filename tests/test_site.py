@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests import chromium
-from tests.documents import ROOT
+from tests.harness import chromium
+from tests.harness.documents import ROOT
 
 LOADED = {("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("link", "href")}
 NOT_LOADED = {"canonical", "next", "prev"}

@@ -11,9 +11,9 @@ from google.oauth2 import credentials
 
 from bootstrap.sandbox.host import SandboxSettings
 from providers.acr.emulator.roles import ACR_PULL
-from tests.azure_sandbox import Azure, Clients, running_azure
-from tests.test_docker_hub_emulator import Client, new_pat, running  # noqa: F401  - the fixture
-from tests.test_google_emulator import Google, start
+from tests.harness.azure_sandbox import Azure, Clients, running_azure
+from tests.harness.docker_hub_sandbox import HubClient, create_pat, start_docker_hub
+from tests.harness.google_sandbox import Google, start_google
 
 # google-auth has no types for these.
 untyped_credentials: Any = credentials.Credentials
@@ -25,8 +25,14 @@ def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
 
 
 @pytest.fixture
+def hub() -> Iterator[HubClient]:
+    with start_docker_hub() as started:
+        yield HubClient(started)
+
+
+@pytest.fixture
 def google() -> Iterator[Google]:
-    with start() as started:
+    with start_google() as started:
         yield Google(started)
 
 
@@ -41,14 +47,12 @@ def of_another_process(faults: Callable[[str], None], call: str, read: Callable[
     assert read() == after
 
 
-def test_of_docker_hub(running: Any) -> None:  # noqa: F811
-    client = Client(running)
-
+def test_of_docker_hub(hub: HubClient) -> None:
     def read() -> Any:
-        return client.hub.get("/v2/access-tokens", headers=client.log_in()).json()["count"]
+        return hub.hub.get("/v2/access-tokens", headers=hub.log_in()).json()["count"]
 
     of_another_process(
-        running.sandbox.faults.add, "hub.ListAccessTokens", read, lambda: new_pat(client, client.log_in())
+        hub.running.sandbox.faults.add, "hub.ListAccessTokens", read, lambda: create_pat(hub, hub.log_in())
     )
 
 

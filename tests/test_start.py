@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-SDKS = ("google", "azure", "msgraph", "grpc", "aiohttp", "httpx", "rich", "cryptography")
-
-
-def pullkey(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bootstrap", *arguments],
-        env={**os.environ, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-
-
-def imported_by(*arguments: str) -> set[str]:
-    code = (
-        "import sys, bootstrap.cli as c\n"
-        f"sys.argv = ['pullkey', *{list(arguments)!r}]\n"
-        "try: c.main()\n"
-        "except SystemExit: pass\n"
-        "print('IMPORTED', *sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
-    return set(done.stdout.rpartition("IMPORTED")[2].split())
+from tests.harness.command import SDKS, modules_imported_by, pullkey
 
 
 @pytest.mark.parametrize(
     "arguments", [("--help",), ("onboard", "--help"), ("onboard", "gcr", "--help"), ("onboard", "acr", "--help"), ("completion", "bash"), ("runbook", "gcr", "--server", "gcr.io/acme-shop/x"), ("list", "--help"), ("rotate", "--help"), ("offboard", "--help"), ("report", "--help"), ("doctor", "--help"), ("schema", "list")]
 )  # fmt: skip
 def test_no_sdk_is_imported_to_tell_about_itself(arguments: tuple[str, ...]) -> None:
-    imported = imported_by(*arguments)
+    imported = modules_imported_by(*arguments)
     # `google` is a namespace that other distributions' .pth files may set up; what counts is what is in it.
     heavy = {name for name in imported if name.partition(".")[0] in SDKS and name != "google"}
     if arguments[0] == "runbook":
@@ -46,7 +24,9 @@ def test_no_sdk_is_imported_to_tell_about_itself(arguments: tuple[str, ...]) -> 
 
 
 def test_onboarding_google_never_imports_azure(tmp_path: Path) -> None:
-    imported = imported_by("onboard", "gcr", "--yes", "--server", "gcr.io/acme-shop/x", "--timeout", "1s")
+    imported = modules_imported_by(
+        "onboard", "gcr", "--yes", "--server", "gcr.io/acme-shop/x", "--timeout", "1s"
+    )
     assert not {name for name in imported if name.startswith(("azure", "msgraph"))}
 
 
@@ -58,7 +38,7 @@ def test_help_imports_little_beyond_click() -> None:
         text=True,
         check=True,
     )
-    assert len(imported_by("--help")) - int(done.stdout) <= 22
+    assert len(modules_imported_by("--help")) - int(done.stdout) <= 22
 
 
 @pytest.mark.parametrize("command", [(), ("onboard",), ("onboard", "gcr"), ("onboard", "acr"), ("plan", "acr"), ("verify",), ("runbook",), ("sandbox",), ("sandbox", "exec"), ("sandbox", "serve"), ("schema",), ("completion",), ("list",), ("rotate",), ("offboard",), ("doctor",), ("verify", "NAME"), ("onboard", "docker-hub"), ("onboard", "private"), ("report",), ("report", "-f", "x.yaml"), ("runbook", "-f", "x.yaml")])  # fmt: skip

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import World
-from tests.test_gcr import NAME
-from tests.test_start import pullkey
+from tests.harness.command import pullkey
+from tests.harness.google_state import NAME
+from tests.harness.world import World
 
 GOOGLE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
 

@@ -9,8 +9,19 @@ import pytest
 from aiohttp import web
 
 from bootstrap.registry.trust import refusal_of, same_owner
-from tests.conftest import World
-from tests.odd_registry import FOREIGN, HOST, IMAGE, NAME, PASSWORD, SISTER, basic_of, make_odd, onboard, says
+from tests.harness.odd_registry import (
+    FOREIGN,
+    HOST,
+    IMAGE,
+    NAME,
+    PASSWORD,
+    SISTER,
+    basic_of,
+    make_odd,
+    onboard,
+    says,
+)
+from tests.harness.world import World
 
 
 @pytest.fixture

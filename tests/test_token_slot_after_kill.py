@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import fork_server
-from tests.killing import Point, scene
-from tests.test_akka_may_hold_the_key import akka_pulls, keys
-from tests.test_gcr_replicas import after
-from tests.test_life import living
+from tests.harness.concurrent_change import fail_after
+from tests.harness.credential_life import akka_pulls, living, new_keys
+from tests.harness.fork_server import fork_server
+from tests.harness.kill_points import Point, scene
 
 TOKEN = "akka-docker-reader-checkout"
 
@@ -19,15 +18,15 @@ BEFORE_AKKA_IS_ASKED = Point("akka.docker.list-credentials", 5, "before")
 def test_its_slot_is_free_again(lagging_reads: int) -> None:
     with scene(fork_server(), "acr-token", "rotate") as victim:
         life = victim.life
-        (old,) = keys(life)
+        (old,) = new_keys(life)
         assert victim.killed(BEFORE_AKKA_IS_ASKED)
-        (lost,) = keys(life) - {old}
+        (lost,) = new_keys(life) - {old}
         if lagging_reads:
             life.world.fault(f"arm.GetToken=404*{lagging_reads}")
 
         looked = life.onboard()
         assert looked.code == 0, looked.text
-        assert keys(life) == {old}, looked.text
+        assert new_keys(life) == {old}, looked.text
         assert lost in looked.err
 
         done = victim.run()
@@ -41,7 +40,7 @@ def test_a_read_that_still_shows_what_was_removed_does_not_take_its_slot() -> No
         assert victim.killed(Point("arm.GenerateCredentials", 1, "after"))
         assert life.world.calls("arm.UpdateToken") == 0
 
-        with after(life.world, "arm.UpdateToken", 1, ["arm.GetToken=stale*3"]):
+        with fail_after(life.world, "arm.UpdateToken", 1, ["arm.GetToken=stale*3"]):
             done = victim.run()
 
         assert done.code == 0, done.text
@@ -51,14 +50,14 @@ def test_a_read_that_still_shows_what_was_removed_does_not_take_its_slot() -> No
 def test_a_password_that_akka_may_have_is_named_with_the_command_that_frees_its_slot() -> None:
     with scene(fork_server(), "acr-token", "rotate") as victim:
         life = victim.life
-        (old,) = keys(life)
+        (old,) = new_keys(life)
         assert victim.killed(Point("akka.docker.add-credentials", 1, "before"))
-        (kept,) = keys(life) - {old}
+        (kept,) = new_keys(life) - {old}
         slot = kept.partition("-")[0]
 
         left = victim.run()
         assert left.code == 6, left.text
-        assert keys(life) == {old, kept}
+        assert new_keys(life) == {old, kept}
         name, registry = "akka-docker-reader-checkout", "acmeshop"
         (command,) = {line.strip() for line in left.err.splitlines() if line.strip().startswith("az acr")}
         assert command == f"az acr token credential delete --name {name} --registry {registry} --{slot}"
@@ -73,12 +72,12 @@ def test_a_password_that_akka_may_have_is_named_with_the_command_that_frees_its_
 def test_a_password_that_no_read_shows_after_its_generation_is_named_when_it_is_undone() -> None:
     with living("acr-token") as life:
         assert life.onboard().code == 0
-        (old,) = keys(life)
+        (old,) = new_keys(life)
         life.world.fault("registry.GetToken#2=401*forever")
-        with after(life.world, "arm.GenerateCredentials", 1, ["arm.GetToken=stale*forever"]):
+        with fail_after(life.world, "arm.GenerateCredentials", 1, ["arm.GetToken=stale*forever"]):
             done = life.world.run("rotate", life.name, "--yes", "--timeout", "6s", "--output", "json")
 
-        (lost,) = keys(life) - {old}
+        (lost,) = new_keys(life) - {old}
         assert done.code == 6, done.text
         (left,) = done.json["results"][0]["left_over"]
         assert lost in left["what"]

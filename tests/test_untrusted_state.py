@@ -15,8 +15,9 @@ import pytest
 from bootstrap import journal as journals
 from bootstrap.journal import Journal, TargetBusy
 from bootstrap.private_directory import PrivateDirectory, UnsafePlace
-from tests.conftest import World, fork_server
-from tests.killing import Point, scene
+from tests.harness.fork_server import fork_server
+from tests.harness.kill_points import Point, scene
+from tests.harness.world import World
 
 STRANGER = 65_534
 

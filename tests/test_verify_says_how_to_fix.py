@@ -8,12 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Result, World
-from tests.test_acr import NAME as ACR_NAME
-from tests.test_acr import applications
-from tests.test_azure_disabled import disable_principal, take_role
-from tests.test_gcr import NAME as GCR_NAME
-from tests.test_gcr import account
+from tests.harness.azure_state import NAME as ACR_NAME
+from tests.harness.azure_state import applications, disable_principal, remove_roles
+from tests.harness.google_state import NAME as GCR_NAME
+from tests.harness.google_state import account
+from tests.harness.world import Result, World
 
 IMAGE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
 
@@ -89,7 +88,7 @@ def test_what_it_prints_repairs_a_google_credential(
 @pytest.mark.parametrize("way", [("verify", ACR_NAME), ("verify", "acr")], ids=" ".join)
 def test_what_it_prints_repairs_an_azure_credential(acr: World, way: tuple[str, ...]) -> None:
     assert acr.onboard().code == 0
-    take_role(acr, applications(acr)[0])
+    remove_roles(acr, applications(acr)[0])
 
     verified = acr.run(*way)
     assert verified.code == 5, verified.text

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from bootstrap.sandbox.akka import AkkaProject
-from tests.conftest import fork_server
-from tests.killing import scene
-from tests.test_akka_may_hold_the_key import keys, secret_name
-from tests.test_life import living
-from tests.test_races import meanwhile
+from tests.harness.concurrent_change import meanwhile
+from tests.harness.credential_life import living, new_keys, secret_name
+from tests.harness.fork_server import fork_server
+from tests.harness.kill_points import scene
 
 LISTS = "akka.docker.list-credentials"
 ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
@@ -20,7 +19,7 @@ ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
 def test_a_key_of_another_record_is_not_named_for_deletion_after_one_list_without_it() -> None:
     with living("gcr") as life:
         assert life.onboard().code == 0
-        (first,) = keys(life)
+        (first,) = new_keys(life)
         name = secret_name(life)
         akka = life.world.akka
         shows = akka._listed

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bootstrap.sandbox.akka import LOGIN, OWNER
-from tests.conftest import World
-from tests.terminal import Terminal
-from tests.test_gcr import NAME
+from tests.harness.google_state import NAME
+from tests.harness.terminal import Terminal
+from tests.harness.world import World
 
 UNNAMED = {"PULLKEY_AKKA_PROJECT": ""}
 NAMED = ("--akka-project", "shop")

@@ -25,8 +25,8 @@ from providers.acr.emulator.state import (
     Subscription,
     Token,
 )
+from tests.harness.running_sandbox import RunningSandbox
 from tests.recorded.comparison import Answer, Exchange, form_of
-from tests.sandbox_thread import RunningSandbox
 
 ARM, GRAPH = "management.azure.com", "graph.microsoft.com"
 NOBODY = "00000000-0000-0000-0000-000000000000"

@@ -26,8 +26,8 @@ from providers.gcr.emulator.state import (
     ServiceAccount,
     generate_private_key,
 )
+from tests.harness.running_sandbox import RunningSandbox
 from tests.recorded.comparison import Answer, Exchange, form_of
-from tests.sandbox_thread import RunningSandbox
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 PLACEHOLDERS = frozenset({"abcdef0123A=", "0123401234"})

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from bootstrap.sandbox.akka import AkkaEmulator
 from bootstrap.sandbox.host import LOOPBACK, Sandbox
-from tests.conftest import Result, World
-from tests.sandbox_thread import RunningSandbox
+from tests.harness.running_sandbox import RunningSandbox
+from tests.harness.world import Result, World
 
 HOST = "registry.odd.example"
 SISTER = "tokens.odd.example"  # of the same owner

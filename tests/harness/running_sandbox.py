@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 from bootstrap.sandbox.host import Emulator, Sandbox, SandboxSettings
 from bootstrap.sandbox.images import BuiltInImages, ImageStore
-from tests.clock import VARIABLE, SharedClock
+from tests.harness.clock import VARIABLE, SharedClock
 
 T = TypeVar("T")
 

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from tests import mutants
-from tests.conftest import World
+from tests.harness import mutants
+from tests.harness.world import World
 
 CTRL_C, CTRL_D = "\x03", "\x04"
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -96,3 +96,30 @@ class Terminal:
         while select.select([self._ours], [], [], 0)[0]:
             self._read(0)
         return self.process.returncode
+
+
+def run_in_terminal(world: World, *arguments: str, answer: str) -> tuple[int, str]:
+    """Run `pullkey` with a terminal of 80 columns on all three of its streams, and type an answer."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, *mutants.program(), *arguments],
+        env={**world.running.process_environment(), "TERM": "xterm", "COLUMNS": "80"},
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    shown, typed = b"", False
+    while True:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+        if b"[y/N]" in shown and not typed:
+            typed = True
+            os.write(ours, answer.encode() + b"\n")
+    os.close(ours)
+    text = shown.decode(errors="replace")
+    world.said.append(text)
+    return process.wait(timeout=60), text

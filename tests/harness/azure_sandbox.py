@@ -30,7 +30,7 @@ from providers.acr.emulator import AzureEmulator
 from providers.acr.emulator.entra import ASSERTION_TYPE
 from providers.acr.emulator.roles import ACR_PULL, Role
 from providers.acr.emulator.state import AzureState, Registry
-from tests.sandbox_thread import RunningSandbox
+from tests.harness.running_sandbox import RunningSandbox
 
 T = TypeVar("T")
 SERVER = "acmeshop.azurecr.io"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -97,3 +99,41 @@ _KINDS = {
     "docker_hub": _docker_hub,
     "private": _private,
 }
+
+
+def is_key(line: str) -> bool:
+    return line.startswith(("google key ", "azure secret ", "azure password ", "hub token "))
+
+
+def key_id(line: str) -> str:
+    """The id of a key by which pullkey names it."""
+    words = line.split()
+    if line.startswith("azure password "):
+        created = dt.datetime.fromisoformat(" ".join(words[4:]))
+        return f"{words[3]}-{int(created.timestamp())}"
+    return words[3]
+
+
+def is_named(line: str, text: str) -> bool:
+    """Whether something that is still there was told, with the command that removes it."""
+    words = line.split()
+    text = re.sub(r"\n\s+(?:to remove it|remove it with):\s*", " delete: ", text)
+    if is_key(line):
+        if line.startswith("azure password "):
+            return f"--{words[3]}" in text
+        return any(key_id(line) in one and ("delete" in one or "settings" in one) for one in text.splitlines())  # fmt: skip
+    kind = " ".join(words[:2])
+    if kind == "google's own":
+        return is_named("google account " + words[3], text)  # it goes with its account
+    if kind in ("google account", "google binding"):
+        email = next(word for word in words if "@" in word).removeprefix("serviceAccount:")
+        return email in text and "gcloud " in text
+    if kind == "azure application":
+        return "az ad app delete" in text
+    if kind == "azure principal":
+        return "az ad app delete" in text  # it goes with its application
+    if kind == "azure role":
+        return "az role assignment delete" in text
+    if kind in ("azure scope", "azure token"):
+        return "az acr token delete" in text or "az acr scope-map delete" in text
+    return False

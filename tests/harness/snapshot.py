@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp import web
 from google.protobuf.message import Message
 
-from tests.conftest import World
+from tests.harness.world import World
 
 _OURS = ("bootstrap", "providers", "tests")
 _AIOHTTP_CONNECTION, _GRPC_AWAITS_A_CALL = "RequestHandler.start", "AioServer._request_call"
@@ -25,7 +25,7 @@ _AIOHTTP_CONNECTION, _GRPC_AWAITS_A_CALL = "RequestHandler.start", "AioServer._r
 _SECONDS = 5.0
 
 
-class Moment:
+class Snapshot:
     """What a world holds now: its clouds and Akka, what was called and said, the files of its person.
 
     To be noted while nothing is at work in it.
@@ -52,7 +52,7 @@ class Moment:
             folder.put_back()
 
     async def _note(self) -> None:
-        self._held = Held(self._world)
+        self._held = HeldState(self._world)
         # One that is not done would be ended as a call is.
         if self._held.tasks:
             await asyncio.wait(self._held.tasks)
@@ -73,7 +73,7 @@ class Moment:
         self._held.put_back()
 
 
-class Held:
+class HeldState:
     """What is held by everything of ours that can be reached from an object.
 
     Attributes:

@@ -4,13 +4,15 @@ A process of its own, with one thread, imports the command and forks a child for
 the server imports too before the next run. In the child all is as in a process that was just started: its arguments,
 its environment, its three streams, its exit code.
 
-Run as a program it is the server: `python tests/fork_server.py SOCKET`. Tests use `ForkServer`.
+Run as a program it is the server: `python -m tests.harness.fork_server SOCKET`. Tests use `ForkServer`, most of them the
+one of `fork_server()`.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import importlib
 import importlib.util
 import json
@@ -30,10 +32,9 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn, Self
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from tests.harness import clock, mutants
 
-from tests import clock, mutants  # noqa: E402  - where it is run as a program, only now
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ class ForkServer:
         self._directory = tempfile.TemporaryDirectory(prefix="pullkey-fork-")
         self._address = Path(self._directory.name, "socket")
         self._server = subprocess.Popen(
-            [sys.executable, str(Path(__file__)), str(self._address)], stdin=subprocess.PIPE, cwd=ROOT
+            [sys.executable, "-m", "tests.harness.fork_server", str(self._address)],
+            stdin=subprocess.PIPE,
+            cwd=ROOT,
         )
         end = time.monotonic() + 120
         while not self._address.exists():
@@ -138,11 +141,39 @@ class ForkServer:
         return Ended(code, out, err, seconds)
 
 
+def restore_signals() -> None:
+    """Take SIGINT and SIGHUP again: a shell starts what it puts in the background with them ignored, which pullkey respects."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
+_STARTING = threading.Lock()
+
+
+def fork_server() -> ForkServer:
+    """That of this process, started when first used, by whichever thread."""
+    with _STARTING:
+        return _shared()
+
+
+def close_fork_server() -> None:
+    """End that of this process, if it was started."""
+    if _shared.cache_info().currsize:
+        _shared().__exit__(None, None, None)
+
+
+@functools.cache
+def _shared() -> ForkServer:
+    return ForkServer().__enter__()
+
+
 # -- the server ----------------------------------------------------------------------------------------------------
 
 
 def _serve(address: str) -> None:
     warnings.simplefilter("ignore")
+    restore_signals()
     importlib.import_module("bootstrap.cli")
     watch = _load_watch()
     children: dict[int, tuple[socket.socket, str]] = {}

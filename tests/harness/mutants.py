@@ -151,7 +151,7 @@ def program() -> list[str]:
     if name := os.environ.get(VARIABLE):
         return [
             "-c",
-            f"from tests import mutants; mutants.apply({name!r}); from bootstrap.cli import main; main()",
+            f"from tests.harness import mutants; mutants.apply({name!r}); from bootstrap.cli import main; main()",
         ]
     return ["-m", "bootstrap"]
 

@@ -15,12 +15,14 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from tests.conftest import FIGURES, make_world
-from tests.every_call import Case, Outcome, Stage, calls_of, prepare, run_prepared
-from tests.fork_server import ForkServer
-from tests.inventory import inventory
-from tests.rewinding import Moment
-from tests.test_life import KINDS
+from tests.harness.credential_life import KINDS
+from tests.harness.fault_cases import Case, Outcome
+from tests.harness.figures import FIGURES
+from tests.harness.fork_server import ForkServer
+from tests.harness.inventory import inventory
+from tests.harness.snapshot import Snapshot
+from tests.harness.stage import Stage, calls_of, prepare, run_prepared
+from tests.harness.world import make_world
 
 
 class Rehearsal:
@@ -39,8 +41,8 @@ class Rehearsal:
         self._worlds = make_world(provider)
         self._world = next(self._worlds)
         self.untouched = inventory(self._world.cloud, self._world.akka)
-        self._empty = Moment(self._world)
-        self._onboarded: dict[str, Moment] = {}
+        self._empty = Snapshot(self._world)
+        self._onboarded: dict[str, Snapshot] = {}
 
     def begin(self, kind: str, command: str) -> Stage:
         """The stage as it was before that command was ever run on it.
@@ -74,7 +76,7 @@ class Rehearsal:
         with contextlib.suppress(AssertionError, TimeoutError):
             next(self._worlds, None)
 
-    def _prepared(self, on: Stage) -> Moment:
+    def _prepared(self, on: Stage) -> Snapshot:
         self._empty.return_to()
         prepare(on, "rotate")
         self.scan()
@@ -82,7 +84,7 @@ class Rehearsal:
         self._world.passwords += self._world.watched.secrets() - set(self._world.passwords)
         self._world.said.clear()
         self._world.watched.forget()
-        return Moment(self._world)
+        return Snapshot(self._world)
 
 
 class Rehearsals:

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from providers.docker_hub.emulator.api import HubApi
-from tests.conftest import World, fork_server
-from tests.every_call import COMMANDS, run_faulted, stage
-from tests.inventory import inventory
-from tests.rehearsals import Rehearsals
-from tests.rewinding import Held, Moment
-from tests.test_life import KINDS
+from tests.harness.credential_life import KINDS
+from tests.harness.fork_server import fork_server
+from tests.harness.inventory import inventory
+from tests.harness.rehearsals import Rehearsals
+from tests.harness.snapshot import HeldState, Snapshot
+from tests.harness.stage import COMMANDS, run_faulted, stage
+from tests.harness.world import World
 
 PROVIDERS = {kind.provider: name for name, kind in KINDS.items()}
 """One kind of each."""
@@ -46,7 +47,7 @@ def test_each_command_begins_where_it_did_before(rehearsals: Rehearsals, kind: s
 
 def test_a_call_that_hangs_and_its_fault_are_gone() -> None:
     with stage(fork_server(), "acr") as on:
-        moment = Moment(on.world)
+        moment = Snapshot(on.world)
         assert run_faulted(on, "onboard", "graph.*=hang*forever", 1).ended.code != 0
         moment.return_to()
         assert _answering(on.world) == 0
@@ -57,7 +58,7 @@ def test_the_files_of_its_person_are_as_they_were() -> None:
     with stage(fork_server(), "private") as on:
         home = Path(on.world.environment()["HOME"])
         (home / "kept").write_text("as it was")
-        moment = Moment(on.world)
+        moment = Snapshot(on.world)
         (home / "kept").write_text("changed")
         (home / "new").mkdir()
         moment.return_to()
@@ -69,7 +70,7 @@ def test_what_the_servers_hold_by_themselves_is_put_back_too() -> None:
     """Nothing that an emulator has points to them: they are reached by the routes alone."""
     with stage(fork_server(), "docker-hub-user") as on:
         before = inventory(on.world.cloud, on.world.akka)
-        held = Held(on.world)
+        held = HeldState(on.world)
         state = on.world.cloud.state
         api = next(one for one in gc.get_objects() if isinstance(one, HubApi) and one._state is state)
         assert on.run("onboard", 60).code == 0

@@ -9,9 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bootstrap.cli import main as product
 from bootstrap.journal import Journal

@@ -1,0 +1,1 @@
+"""What the tests and the suites share; one module for each thing in it."""

@@ -1,0 +1,238 @@
+"""The points at which the product can be killed, and a world in which it is.
+
+Where it can matter is not written down here: a run that is left alone shows it. Every call of it that changes something
+is a point before (the cloud never got it) and a point after (the cloud has done it, the answer never came); every write
+of its journal is a point before and a point after. So a step that is added later is covered by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from bootstrap.sandbox.calls import Call
+from bootstrap.sandbox.faults import Fault
+from tests.harness.credential_life import Life, living
+from tests.harness.fork_server import ForkServer
+from tests.harness.journal_crash import COUNTED
+from tests.harness.world import Result
+
+JOURNAL = "journal"
+COMMANDS = ("onboard", "rotate", "rotate --keep-old 0", "offboard")
+MACHINES = ("same", "another")
+When = Literal["before", "after"]
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One moment of a run: before or after its NUMBER-th call of that name, or writing of its journal."""
+
+    where: str
+    number: int
+    when: When
+
+    def __str__(self) -> str:
+        return f"{self.when} {self.where} {self.number}"
+
+
+class Done(Fault):
+    """A call that the cloud has done, and whose answer never comes; `reached` once it is done."""
+
+    reached = False
+
+    @property
+    def seconds(self) -> float:
+        """Asked for only when the answer is ready."""
+        self.reached = True
+        return 3600.0
+
+    @seconds.setter
+    def seconds(self, _: float) -> None:
+        """As it was asked for it is of no use."""
+
+
+class Victim:
+    """The product in one world, as a process that can be killed."""
+
+    def __init__(self, life: Life, command: str, server: ForkServer, name: str = "") -> None:
+        self.life = life
+        self.command = command
+        self.server = server
+        self.name = name or (life.name if command != "onboard" else "")
+        self.more: Sequence[str] = ()
+        """Further options of an onboarding."""
+
+    @property
+    def arguments(self) -> list[str]:
+        kind = self.life.kind
+        if self.command == "onboard":
+            return ["onboard", kind.provider, "--yes", "--timeout", "30s", *kind.onboarding, *self.more]
+        verb, *more = self.command.split()
+        secret = ["--secret-stdin"] if kind.later else []
+        return [verb, self.name, *more, *secret, "--yes", "--timeout", "30s"]
+
+    @property
+    def stdin(self) -> str | None:
+        return self.life.kind.stdin if self.command == "onboard" else self.life.kind.later
+
+    @property
+    def environment(self) -> dict[str, str]:
+        env = {"PULLKEY_OVERLAP": "0"}
+        if "acmeowner" in self.life.kind.onboarding and self.command != "onboard":
+            env["PULLKEY_DOCKER_HUB_HUB_USER"] = "acmeowner"
+        return env
+
+    def run(self, program: str = "pullkey", **env: str) -> Result:
+        """Run the command to its end; the code of one that was killed is below 0."""
+        return run(
+            self.server,
+            self.life,
+            *self.arguments,
+            stdin=self.stdin,
+            env=self.environment | env,
+            program=program,
+        )
+
+    @contextlib.contextmanager
+    def running(self, **env: str) -> Iterator[Future[Result]]:
+        """The command on its way."""
+        with ThreadPoolExecutor(1) as beside:
+            yield beside.submit(self.run, **env)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command that is on its way, and wait until it has it: of two that wait one is lost."""
+        sent_to = descendants(self.server._server.pid)[:1]
+        for pid in sent_to:
+            os.kill(pid, number)
+        wait_until(lambda: not any(_waits(pid, number) for pid in sent_to))
+
+    def killed(self, point: Point, *, children: bool = True) -> bool:
+        """Start it and kill it there; whether it came so far."""
+        if point.where == JOURNAL:
+            return (
+                self.run(
+                    "tests.harness.journal_crash:main", PULLKEY_TEST_DIES=f"{point.when} {point.number}"
+                ).code
+                < 0
+            )
+        with self.held_at(f"{point.where}#{point.number}=hang", done=point.when == "after") as (fault, _):
+            there = descendants(self.server._server.pid)
+            for pid in there if children else there[:1]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        return fault.times == 0
+
+    @contextlib.contextmanager
+    def held_at(self, spec: str, *, done: bool = False, **env: str) -> Iterator[tuple[Fault, Future[Result]]]:
+        """The command on its way, and come as far as that fault; or else already at its end.
+
+        Args:
+            spec: of the fault.
+            done: the call is done and not answered, instead.
+            env: for the command.
+        """
+        plan = self.life.world.running.sandbox.faults
+        fault = Fault.parse(spec)
+        if done:
+            fault = Done(fault.pattern, "slow", skips=fault.skips)
+        plan.faults.append(fault)
+        with self.running(**env) as ending:
+            wait_until(lambda: getattr(fault, "reached", fault.times == 0) or ending.done())
+            yield fault, ending
+        plan.faults.remove(fault)
+
+
+def run(server: ForkServer, life: Life, *arguments: str, stdin: str | None = None, env: Mapping[str, str] | None = None, program: str = "pullkey") -> Result:  # fmt: skip
+    """As `World.run`, without importing everything each time."""
+    world = life.world
+    ended = server.run(
+        arguments,
+        {**world.running.process_environment(), "NO_COLOR": "1", **(env or {})},
+        stdin=stdin,
+        program=program,
+    )
+    world.said += [ended.out, ended.err]
+    world._remember_passwords()
+    assert "Traceback" not in ended.err, ended.err
+    return Result(-9 if ended.code is None else ended.code, ended.out, ended.err)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = _SECONDS) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came so far"
+        time.sleep(0.01)
+
+
+def _waits(pid: int, number: int) -> bool:
+    """Whether a signal was sent to a process that lives, and has not come there yet."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    masks = re.findall(r"^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return "State:\tZ" not in status and any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have."""
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            parents.setdefault(parent, []).append(int(path.parent.name))
+    found = [pid]
+    for one in found:
+        found += parents.get(one, [])
+    return found[1:]
+
+
+@contextlib.contextmanager
+def scene(server: ForkServer, kind: str, command: str) -> Iterator[Victim]:
+    """A world in which that command is about to be given."""
+    with living(kind) as life:
+        life.world.run = partial(run, server, life)  # type: ignore[method-assign]
+        if command != "onboard":
+            first = life.onboard()
+            assert first.code == 0, first.text
+        yield Victim(life, command, server)
+
+
+def points(server: ForkServer, kind: str, command: str, *after: Point) -> list[Point]:
+    """All the moments at which a run of that command can be killed, as a run shows that is left alone.
+
+    With `after` it is the run that clears up after one that was killed there.
+    """
+    with scene(server, kind, command) as victim:
+        for point in after:
+            victim.killed(point)
+        log = victim.life.world.running.sandbox.log.calls
+        begin = len(log)
+        alone = victim.run("tests.harness.journal_crash:main")
+        assert alone.code in (0, 6), alone.text
+        return _points(log[begin:], alone)
+
+
+def _points(calls: Sequence[Call], alone: Result) -> list[Point]:
+    counts: dict[str, int] = {}
+    found = []
+    for call in calls:
+        if call.changes:
+            name = f"{call.api}.{call.method}"
+            counts[name] = counts.get(name, 0) + 1
+            found += [Point(name, counts[name], when) for when in _BOTH]
+    writings = int(alone.err.rpartition(COUNTED)[2].split()[0])
+    return found + [Point(JOURNAL, number, when) for number in range(1, writings + 1) for when in _BOTH]
+
+
+_BOTH: tuple[When, When] = ("before", "after")

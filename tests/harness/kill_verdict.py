@@ -1,0 +1,204 @@
+"""What has become of a world in which the product was killed: it runs again, and everything is counted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bootstrap.link import KeyLink
+from tests.harness.credential_life import KINDS, Life
+from tests.harness.fork_server import ForkServer
+from tests.harness.inventory import is_key, is_named, key_id
+from tests.harness.kill_points import (
+    Point,
+    Victim,
+    scene,
+)
+from tests.harness.world import Result
+
+
+@dataclass
+class Verdict:
+    """What has become of one world in which the product was killed.
+
+    Attributes:
+        findings: what is not as it was promised; empty is good.
+        named: what is still there, and was named with the command that removes it.
+        deadlocks: how many runs did not end, and had to be killed for that.
+        asked: the run after it changed nothing, and asked what to do with what it had named.
+    """
+
+    kind: str
+    command: str
+    points: tuple[str, ...]
+    machine: str
+    findings: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)
+    deadlocks: int = 0
+    asked: bool = False
+    reached: bool = True
+    codes: list[int] = field(default_factory=list)
+    said: str = ""
+
+    @property
+    def good(self) -> bool:
+        return not (self.findings or self.orphans or self.duplicates or self.foreign)
+
+    def __str__(self) -> str:
+        where = f"{self.kind}: {self.command}, killed {' and '.join(self.points)}, {self.machine} machine"
+        wrong = [
+            *self.findings,
+            *(f"orphan: {one}" for one in self.orphans),
+            *(f"duplicate: {one}" for one in self.duplicates),
+            *(f"of others: {one}" for one in self.foreign),
+        ]
+        return f"{where}: {'; '.join(wrong) or 'good'} {self.codes}"
+
+
+def judge(
+    victim: Victim, point: Sequence[Point], machine: str, before: set[str], *, reached: bool
+) -> Verdict:
+    """Run the command again, once, and see what has become of everything."""
+    life = victim.life
+    verdict = Verdict(kind_name(life), victim.command, tuple(map(str, point)), machine, reached=reached)
+    again = victim.run()
+    verdict.codes.append(again.code)
+    verdict.said = again.text
+    if again.code == 3 and machine == "another":
+        # It asks, since it cannot know: what Akka holds must be good, and all the rest be named.
+        verdict.asked = True
+    elif again.code not in (0, 6) and not (victim.command == "offboard" and _has_gone(again)):
+        verdict.findings.append(f"the run after it ended with {again.code}")
+        return verdict
+    if victim.command == "offboard":
+        judge_offboarded(victim, verdict, again.text, before)
+        return verdict
+    judge_held(victim, verdict, again.text)
+    return verdict
+
+
+def _has_gone(ended: Result) -> bool:
+    """Whether an offboarding found that Akka has nothing of the name any more."""
+    return ended.code == 2 and "There is no credential named" in ended.text
+
+
+def judge_held(victim: Victim, verdict: Verdict, text: str) -> None:
+    """Akka holds one key, which pulls; every other is named. Then it is offboarded."""
+    life, before = victim.life, victim.life.before
+    names = life.world.names()
+    if len(names) != 1 + len([name for name in _names(before) if name]):
+        verdict.findings.append(f"Akka shows {names}")
+    name = next(iter(set(names) - set(_names(before))), "")
+    if not name:
+        verdict.findings.append("Akka has no credential of ours")
+        return
+    held = life.world.held(name)
+    judge_pull(victim, verdict, name, held.password)
+    link = KeyLink.parse(held.email)
+    assert link is not None
+    expected = {link.key_id, link.replaces if victim.command == "rotate" else ""}
+    keys = {line for line in life.there() - before if is_key(line)}
+    if life.kind.minted and not any(key_id(line) == link.key_id for line in keys):
+        verdict.findings.append("the key that Akka holds is gone")
+    for line in sorted(keys):
+        if key_id(line) not in expected:
+            (verdict.named if is_named(line, text) else verdict.duplicates).append(line)
+    verdict.foreign += sorted(before - life.there())
+    if verdict.asked:
+        return
+    victim.name = name
+    _offboard(victim, verdict, name, text, before)
+
+
+def kind_name(life: Life) -> str:
+    return next(name for name, kind in KINDS.items() if kind is life.kind)
+
+
+def _names(lines: set[str]) -> set[str]:
+    return {
+        line.rsplit(" ", 1)[-1] for line in lines if line.startswith("akka shop") and " reference " in line
+    }
+
+
+def judge_pull(victim: Victim, verdict: Verdict, name: str, password: str) -> None:
+    owner = victim.environment | (
+        {"PULLKEY_DOCKER_HUB_HUB_USER": "acmeowner"} if "acmeowner" in victim.life.kind.onboarding else {}
+    )
+    pulled = victim.life.world.run("verify", name, "--credential-stdin", stdin=password, env=owner)
+    # Akka's record of these names no repository: that the registry knows the credential is all that can be seen of it.
+    enough = ("Pull verified", *(("Pull not verified",) if victim.life.kind.provider in ("docker-hub", "private") else ()))  # fmt: skip
+    if not any(words in pulled.err for words in enough):
+        verdict.findings.append(f"what Akka holds does not pull: {pulled.err.strip()[-200:]}")
+
+
+def judge_offboarded(victim: Victim, verdict: Verdict, text: str, before: set[str]) -> None:
+    there = victim.life.there()
+    left = sorted(there - before)
+    unnamed = [line for line in left if not is_named(line, text)]
+    if unnamed and verdict.machine == "another" and "onboard the registry again" in text:
+        # What it says to do where the journal of an offboarding is gone.
+        made = victim.life.onboard()
+        text += made.text
+        gone = victim.life.command("offboard", victim.name)
+        verdict.codes += [made.code, gone.code]
+        text += gone.text
+        verdict.said = text
+        there = victim.life.there()
+        left = sorted(there - before)
+        unnamed = [line for line in left if not is_named(line, text)]
+    verdict.orphans += unnamed
+    verdict.named += [line for line in left if line not in unnamed]
+    verdict.foreign += sorted(before - there)
+
+
+def _offboard(victim: Victim, verdict: Verdict, name: str, text: str, before: set[str]) -> None:
+    gone = victim.life.command("offboard", name)
+    verdict.codes.append(gone.code)
+    verdict.said += gone.text
+    if gone.code not in (0, 6):
+        verdict.findings.append(f"the offboarding ended with {gone.code}")
+    judge_offboarded(victim, verdict, text + gone.text, before)
+
+
+def tried(
+    server: ForkServer,
+    kind: str,
+    command: str,
+    *points_of: Point,
+    machine: str = "same",
+    children: bool = True,
+) -> Verdict:
+    """A fresh world in which the command is killed at one point, and its recovery at the further ones; then judged."""
+    with scene(server, kind, command) as victim:
+        before = victim.life.before
+        reached = True
+        for point in points_of:
+            reached = victim.killed(point, children=children) and reached
+            if machine == "another":
+                forget(victim)
+        return judge(victim, points_of, machine, before, reached=reached)
+
+
+def forget(victim: Victim) -> None:
+    """As on another machine: there is no journal."""
+    shutil.rmtree(victim.life.world.running.environment["PULLKEY_STATE_DIR"], ignore_errors=True)
+
+
+def figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """What is printed of many."""
+    return {
+        "tried": len(verdicts),
+        "converged": sum(one.good for one in verdicts),
+        "asked": sum(one.asked for one in verdicts),
+        "named": sum(bool(one.named) for one in verdicts),
+        "orphans": sum(len(one.orphans) for one in verdicts),
+        "duplicates": sum(len(one.duplicates) for one in verdicts),
+        "foreign": sum(len(one.foreign) for one in verdicts),
+        "deadlocks": sum(one.deadlocks for one in verdicts),
+        "not_reached": sum(not one.reached for one in verdicts),
+    }

@@ -1,0 +1,241 @@
+"""A sandbox with Akka and one cloud, the unchanged command in it, and a search for leaks when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bootstrap.sandbox.akka import AkkaCredential, AkkaEmulator
+from bootstrap.sandbox.host import Emulator, SandboxSettings
+from bootstrap.sandbox.images import ImageStore
+from bootstrap.sandbox.run import consistency_of
+from tests.harness.figures import FIGURES
+from tests.harness.fork_server import fork_server
+from tests.harness.leak_scan import Figures, Watched, files_under, search
+from tests.harness.running_sandbox import RunningSandbox
+
+CONSISTENCY = "PULLKEY_TESTS_CONSISTENCY"
+"""The variable that says how the replicas of all worlds are: `strict` or `real`."""
+
+
+@dataclass
+class Result:
+    """How one run of the command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+
+@dataclass
+class World:
+    """A sandbox with Akka and one cloud, and the product's command in it."""
+
+    running: RunningSandbox
+    cloud: Any
+    akka: AkkaEmulator
+    provider: str
+    said: list[str] = field(default_factory=list)
+    passwords: list[str] = field(default_factory=list)
+    extra: dict[str, str] = field(default_factory=dict)
+    """What every process is to have in its environment besides."""
+    forgiven: set[str] = field(default_factory=set)
+    """Hosts elsewhere that a test names on purpose, and that do not exist."""
+    anew: bool = field(default_factory=lambda: bool(os.environ.get("PULLKEY_TESTS_ANEW")))
+    """Whether each run is a new interpreter; else a fork of one that has the clouds' SDKs imported, in a tenth of the time."""
+
+    def __post_init__(self) -> None:
+        # Of its own, so that all that a run writes is found; the sandbox's folder holds what it has for its own.
+        self.place = Path(tempfile.mkdtemp(prefix="pullkey-world-"))
+        for name in ("home", "tmp", "watch"):
+            (self.place / name).mkdir(mode=0o700)
+        self.watched = Watched(self.place / "watch")
+
+    def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of a person at this sandbox, whose processes are watched."""
+        own = {"HOME": str(self.place / "home"), "TMPDIR": str(self.place / "tmp"), "NO_COLOR": "1"}
+        # `az` itself would report to Microsoft that it was run.
+        own["AZURE_CORE_COLLECT_TELEMETRY"] = "false"
+        return {
+            **self.running.process_environment(),
+            **own,
+            **self.watched.environment(),
+            **self.extra,
+            **(env or {}),
+        }
+
+    def run(self, *arguments: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Result:
+        """Run `pullkey` as a person would, without a terminal."""
+        if self.anew:
+            done = subprocess.run(
+                [sys.executable, "-m", "bootstrap", *arguments],
+                env=self.environment(env),
+                input=stdin,
+                stdin=None if stdin is not None else subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            result = Result(done.returncode, done.stdout, done.stderr)
+        else:
+            ended = fork_server().run(arguments, self.environment(env), stdin=stdin)
+            assert ended.code is not None, f"it did not end within {ended.seconds:.0f} s: {ended.err}"
+            result = Result(ended.code, ended.out, ended.err)
+        self.said += [result.out, result.err]
+        self._remember_passwords()
+        assert "Traceback" not in result.err, result.err
+        return result
+
+    def show(self, *arguments: str, columns: int, env: dict[str, str] | None = None) -> str:
+        """Run `pullkey` in a terminal of so many columns, with colours; all that it has shown."""
+        shown, ours = b"", -1
+        screen = {"NO_COLOR": "", "TERM": "xterm-256color", "LANG": "C.UTF-8", "COLUMNS": "", **(env or {})}
+
+        def read() -> None:
+            nonlocal shown
+            with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+                while part := os.read(ours, 65_536):
+                    shown += part
+
+        ours, theirs = pty.openpty()
+        try:
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+            reader = threading.Thread(target=read)
+            reader.start()
+            ended = fork_server().run(arguments, self.environment(screen), terminal=os.ttyname(theirs))
+        finally:
+            os.close(theirs)
+            reader.join(10)
+            os.close(ours)
+        text = shown.decode(errors="replace")
+        assert ended.code is not None, f"it did not end: {text}"
+        self.said.append(text)
+        self._remember_passwords()
+        assert "Traceback" not in text, text
+        return text
+
+    def onboard(self, *arguments: str, **how: Any) -> Result:
+        return self.run("onboard", self.provider, "--yes", "--timeout", "20s", *arguments, **how)
+
+    def changes(self) -> list[str]:
+        """The calls so far that can change something and were not refused, as API.METHOD."""
+        return [
+            f"{call.api}.{call.method}"
+            for call in self.running.sandbox.log.calls
+            if call.changes and call.status < 400
+        ]
+
+    def calls(self, name: str) -> int:
+        return sum(f"{call.api}.{call.method}" == name for call in self.running.sandbox.log.calls)
+
+    def fault(self, spec: str) -> None:
+        self.running.sandbox.faults.add(spec)
+
+    def held(self, name: str, project: str = "shop") -> AkkaCredential:
+        """What Akka holds, its password included."""
+        return self.akka.credential(project, name)
+
+    def names(self, project: str = "shop") -> list[str]:
+        """The credentials that Akka shows."""
+        answer = subprocess.run(
+            [self.akka.cli, "docker", "list-credentials", f"--project={project}", "-o", "json"],
+            env=self.running.process_environment(), capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return [row["name"] for row in json.loads(answer.stdout or "[]")]
+
+    def _remember_passwords(self) -> None:
+        for project in self.akka.projects.values():
+            for region in project.regions:
+                for _, _, entry in project.secrets.seen_from(region):
+                    credential = entry.value.credential()
+                    if credential is not None and credential.password not in self.passwords:
+                        self.passwords.append(credential.password)
+
+    def leaks(self) -> list[str]:
+        """Where a piece of a key stands, other than in Akka; and whom else the product has tried to reach."""
+        self.watched.read()
+        figures = Figures(
+            processes=len(list(self.watched.of("end"))),
+            secrets=len(self.watched.secrets()),
+            children=len(list(self.watched.of("subprocess.Popen"))),
+            handoffs=len(self.watched.handoffs()),
+            connections=len(list(self.watched.of("socket.connect"))),
+            files=len(self.watched.written()),
+        )
+        written = [Path(path) for path in self.watched.written()]
+        elsewhere = [path for path in written if path.is_file() and not path.is_relative_to(self.place)]
+        texts = [
+            ("output", "\n".join(self.said)),
+            ("call log", repr(self.running.sandbox.log.calls)),
+            *self.watched.texts(),
+            *files_under(
+                self.place / "home", self.place / "tmp", Path(self.running.environment["PULLKEY_STATE_DIR"])
+            ),
+            *((str(path), path.read_text(encoding="utf-8", errors="replace")) for path in elsewhere),
+        ]
+        found = search(texts, {*self.passwords, *self.watched.secrets()}, figures)
+        FIGURES.add(vars(figures))
+        return found + [
+            f"{host} was contacted" for host in self.watched.strays() if host not in self.forgiven
+        ]
+
+    def close(self) -> None:
+        shutil.rmtree(self.place, ignore_errors=True)
+
+
+def make_world(
+    provider: str, settings: SandboxSettings | None = None, *, images: ImageStore | None = None
+) -> Iterator[World]:
+    """A sandbox of one provider; when it ends, nothing of a key may stand anywhere but in Akka.
+
+    Without settings its replicas are as `PULLKEY_TESTS_CONSISTENCY` says.
+    """
+    if settings is None:
+        settings = SandboxSettings(
+            consistency=consistency_of({"PULLKEY_CONSISTENCY": os.environ.get(CONSISTENCY, "strict")})
+        )
+
+    def cloud() -> Emulator:
+        from bootstrap import plugins
+
+        return plugins.load(provider).emulator()()
+
+    with RunningSandbox({"akka": AkkaEmulator, "cloud": cloud}, settings, images) as running:
+        akka = running.sandbox.emulators["akka"]
+        assert isinstance(akka, AkkaEmulator)
+        world = World(running, running.sandbox.emulators["cloud"], akka, provider)
+        try:
+            yield world
+            assert world.leaks() == []
+        finally:
+            world.close()
+
+
+# What the sandbox sets, so that a command needs no argument at all.
+NO_TARGET = {
+    "PULLKEY_GCR_SERVER": "", "PULLKEY_GCR_GCP_PROJECT": "", "PULLKEY_ACR_REGISTRY": "", "PULLKEY_DOCKER_HUB_IMAGE": "",
+    "PULLKEY_PRIVATE_SERVER": "", "PULLKEY_PRIVATE_IMAGE": "",
+}  # fmt: skip
