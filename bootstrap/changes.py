@@ -13,12 +13,12 @@ from bootstrap.errors import LeftOver, PullkeyError
 from bootstrap.handoff import ASKED, AkkaHoldsNewKey, HandoffStep
 from bootstrap.journal import Entry, Journal
 from bootstrap.outcome import Outcome, Wishes
+from bootstrap.plugin.errors import as_user_error
 from bootstrap.provider import RunContext, Session
 from bootstrap.reporter import Reporter
 from bootstrap.retirement import RETIRE
 from bootstrap.runbook import filled_in
 from bootstrap.steps import Done, Step, StillThere
-from bootstrap.told import as_told
 from bootstrap.waiting import Deadline
 
 _UNDO_ALL_SECONDS = 60.0
@@ -208,7 +208,7 @@ class Changes:
             self._record(step, entry, finding.what, "left over")
             return True
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything, and the other steps are still to be undone
-            what = f"step {step.name} could not be undone: {as_told(error, self._session).what}"
+            what = f"step {step.name} could not be undone: {as_user_error(error).what}"
             left_over.append(LeftOver(what, self._undo_command(step, entry)))
             entry.leave(left_over[-1])
             return not isinstance(step, HandoffStep)  # whose key Akka may hold

@@ -35,6 +35,7 @@ from bootstrap.journal import Entry, Journal, Record
 from bootstrap.link import KeyLink
 from bootstrap.once import Once
 from bootstrap.outcome import AsPlanned, Outcome, StepResult, Wishes
+from bootstrap.plugin.errors import as_user_error
 from bootstrap.proofs import Proofs
 from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session, Target
 from bootstrap.records import keys_in_use, keys_of
@@ -52,7 +53,6 @@ from bootstrap.reporter import Reporter
 from bootstrap.retirement import RETIRE, ClearStep, RetireStep
 from bootstrap.secret import Secret
 from bootstrap.steps import Sighting, State, Step
-from bootstrap.told import as_told
 from bootstrap.waiting import Deadline
 from bootstrap.words import sentence
 
@@ -158,7 +158,7 @@ class Run:
         except PullkeyError as error:
             self._failed(error)
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything; a person is owed a sentence
-            self._failed(as_told(error, self.session))
+            self._failed(as_user_error(error))
         finally:
             if self.outcome.left_over:
                 self.outcome.exit_code = ExitCode.LEFT_OVER
@@ -437,7 +437,7 @@ class Run:
             await asyncio.shield(self._changes.undo())
             if isinstance(error, PullkeyError) or not isinstance(error, Exception):
                 raise
-            raise as_told(error, self.session) from error
+            raise as_user_error(error) from error
 
     async def _wind_up(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """A call under way gets the time to answer: one that is cut off leaves nobody knowing what was made."""

@@ -16,6 +16,7 @@ from bootstrap.errors import Problem, ProblemKind, PullkeyError, Refused, UsageP
 from bootstrap.observe import Absent, Observation, Present, confirm_absent
 from bootstrap.once import Once
 from bootstrap.outcome import Wishes
+from bootstrap.plugin.errors import as_user_error
 from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session, right
 from bootstrap.records import keys_of
 from bootstrap.registry import (
@@ -36,7 +37,6 @@ from bootstrap.registry import (
 )
 from bootstrap.server import same_registry
 from bootstrap.steps import Findings, Notice, Sighting, State, Step
-from bootstrap.told import as_told
 
 # How long the look at the image may hold up the preflight; where it takes longer, nothing is concluded.
 _IMAGE_SECONDS = 10.0
@@ -223,7 +223,7 @@ class Examination:
             if isinstance(seen, Sighting):
                 sightings[step.name] = seen
             elif isinstance(seen, Exception):
-                told = as_told(seen, self._session)
+                told = as_user_error(seen)
                 if not findings.problems:
                     # Mostly another symptom of a problem that is told already.
                     findings.problems.append(problem_of(told, step=step.name))

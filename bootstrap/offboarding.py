@@ -20,13 +20,13 @@ from bootstrap.journal import Entry, Journal
 from bootstrap.link import KeyLink
 from bootstrap.observe import Absent, Present, confirm_absent
 from bootstrap.once import Once
+from bootstrap.plugin.errors import as_user_error
 from bootstrap.proofs import Proofs
 from bootstrap.provider import HeldCredential, RunContext, Session
 from bootstrap.records import Record, all_records, keys_in_use
 from bootstrap.recovery import OFFBOARD, Recovery, as_intent, strays
 from bootstrap.reporter import Reporter, quiet
 from bootstrap.steps import Fate, Removal, Step, StillThere
-from bootstrap.told import as_told
 from bootstrap.words import capitalised, sentence
 
 _UNSEEN_USES = "whether others use it could not be seen"
@@ -158,7 +158,7 @@ class Offboarding:
         except PullkeyError as error:
             self._failed(error)
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything; a person is owed a sentence
-            self._failed(as_told(error, self._behind.session))
+            self._failed(as_user_error(error))
         self._tell_left_over()
         return self.parting
 

@@ -480,21 +480,6 @@ class Session(ABC):
         """Bash that ends a hand-over, so that this person can go on where it stops; "" if nothing is needed."""
         return ""
 
-    def cloud_said(self, error: BaseException) -> str:
-        """What the cloud says in an error of its SDK, in one line without secrets; "" for any other error."""
-        del error
-        return ""
-
-    def cloud_fix(self, error: BaseException) -> str:
-        """What to do about an error of the cloud's SDK: log in, ask for a permission; "" where waiting is all there is."""
-        del error
-        return ""
-
-    def cloud_code(self, error: BaseException) -> Code:
-        """What kind of problem an error of the cloud's SDK is."""
-        del error
-        return Code.CLOUD_UNAVAILABLE
-
     def role_with(self, permission: str) -> str:
         """A role that has a permission, by the cloud's own name; "" where none is known."""
         del permission

@@ -14,6 +14,7 @@ from bootstrap.durations import BY_YOU, in_words
 from bootstrap.engine import AGAIN_SECONDS
 from bootstrap.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, problem_of
 from bootstrap.journal import Journal
+from bootstrap.plugin.errors import ApiError
 from bootstrap.proofs import Proofs
 from bootstrap.provider import KeyFacts
 from bootstrap.recovery import unfinished
@@ -192,8 +193,10 @@ async def _stand(behind: Behind, proofs: Proofs, expires_within: dt.timedelta | 
                 )
         elif isinstance(seen, PullkeyError):
             found.unseen.append(f"{name}: {seen.what}")
+        elif isinstance(seen, ApiError):
+            found.unseen.append(f"{name}: {seen.said}")
         elif isinstance(seen, Exception):
-            found.unseen.append(f"{name}: {session.cloud_said(seen) or type(seen).__name__}")
+            found.unseen.append(f"{name}: {type(seen).__name__}")
         else:
             raise seen
     found.identity = await _identity(behind)
@@ -211,10 +214,8 @@ async def _about_what_blocks(found: Standing) -> None:
         problems = (await session.preflight()).problems
     except PullkeyError as error:
         problems = [problem_of(error)]
-    except Exception as error:
-        if not (said := session.cloud_said(error)):
-            raise
-        problems = [Problem(ProblemKind.SETUP, said, code=session.cloud_code(error))]
+    except ApiError as error:
+        problems = [Problem(ProblemKind.SETUP, error.said, code=error.problem_code)]
     # Where something could not be seen, this is mostly another symptom of it.
     where = found.unseen or found.wrong
     where += [

@@ -134,7 +134,7 @@ class TestAkka:
         with pytest.raises(KeyError):
             gcr.held(NAME)
 
-    def test_where_akka_was_told_nothing_yet_all_is_undone_though_it_cannot_be_asked(
+    def test_where_akka_was_user_error_nothing_yet_all_is_undone_though_it_cannot_be_asked(
         self, gcr: World
     ) -> None:
         before = cloud_picture(gcr)

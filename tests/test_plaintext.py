@@ -12,6 +12,7 @@ import pytest
 
 from bootstrap.waiting import Deadline
 from providers.gcr.cloud import GoogleCloud
+from providers.gcr.errors import GoogleApiError
 from tests.harness.world import World
 
 
@@ -52,8 +53,6 @@ def test_azure_through_plaintext_on_loopback(acr: World) -> None:
 
 
 def test_google_through_plaintext_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    from google.api_core import exceptions
-
     seen: list[Any] = []
 
     async def refuse(_request: bytes, context: Any) -> bytes:
@@ -69,7 +68,7 @@ def test_google_through_plaintext_on_loopback(monkeypatch: pytest.MonkeyPatch) -
         await server.start()
         monkeypatch.setenv("PULLKEY_GOOGLE_IAM_ENDPOINT", f"http://127.0.0.1:{port}")
         cloud = GoogleCloud("", lambda _: None, Deadline(60))
-        with pytest.raises(exceptions.NotFound):
+        with pytest.raises(GoogleApiError, match="NOT_FOUND"):
             await cloud.account("projects/p/serviceAccounts/x")
         await cloud.close()
         await server.stop(None)

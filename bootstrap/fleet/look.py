@@ -18,11 +18,11 @@ from bootstrap.fleet.open import Office
 from bootstrap.fleet.registries import Entry
 from bootstrap.offboarding import Wanted
 from bootstrap.outcome import AsPlanned, Outcome
+from bootstrap.plugin.errors import ApiError, as_user_error
 from bootstrap.provider import HeldCredential, KeyFacts, Session
 from bootstrap.recovery import being_removed
 from bootstrap.standing import due, due_on
 from bootstrap.steps import State
-from bootstrap.told import as_told
 from bootstrap.words import sentence
 
 _NEAR_THE_END = dt.timedelta(days=14)
@@ -176,10 +176,8 @@ class Looking:
             key = await session.key_facts(link.key_id) if link is not None else None
         except PullkeyError as error:
             return "", f"{sentence(error.what)} {error.fix}".rstrip()
-        except Exception as error:
-            if session.cloud_said(error):
-                return "", as_told(error, session).what
-            raise
+        except ApiError as error:
+            return "", as_user_error(error).what
         why = (
             ""
             if key is None

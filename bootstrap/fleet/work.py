@@ -20,8 +20,8 @@ from bootstrap.fleet.open import Office
 from bootstrap.fleet.registries import Entry, of_one_identity
 from bootstrap.fleet.turns import Failure, Turns
 from bootstrap.offboarding import Offboarding, Wanted
+from bootstrap.plugin.errors import as_user_error
 from bootstrap.recovery import being_removed, strays
-from bootstrap.told import as_told
 
 _HOLDS_SECONDS = 300.0
 
@@ -259,7 +259,7 @@ class Crew:
         except PullkeyError as error:
             result = Ended(planned, "refused" if error.exit_code is ExitCode.REFUSED else "failed", error.exit_code, error=error)  # fmt: skip
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything; the other targets go on
-            told = as_told(error)
+            told = as_user_error(error)
             result = Ended(planned, "failed", told.exit_code, error=told)
         finally:
             self._at_work.pop(entry.number, None)

@@ -11,8 +11,7 @@ from typing import TypeVar
 
 from bootstrap.codes import Code
 from bootstrap.errors import PullkeyError, StepFailed
-from bootstrap.refusal import HttpRefused
-from bootstrap.words import one_line
+from bootstrap.plugin.errors import ApiError
 
 T = TypeVar("T")
 LOG_IN = "Log in again: az login (with --auth, check the login that it names)"
@@ -24,8 +23,10 @@ class NoLogin(PullkeyError):
     code = Code.LOGIN_MISSING
 
 
-class CallRefused(HttpRefused):
+class AzureApiError(ApiError):
     """A call that Azure refused, or did not answer; `code` is Azure's name of the error, as `AuthorizationFailed`."""
+
+    service = "Azure"
 
     def __init__(
         self,
@@ -36,25 +37,15 @@ class CallRefused(HttpRefused):
         *,
         without_token: bool = False,
     ) -> None:
-        super().__init__(status, message, code)
-        self.retry_after = retry_after
+        super().__init__(status, message, code, retry_after=retry_after)
         self.without_token = without_token
         """Whether there was no token to send, as the login itself has failed."""
 
     @property
-    def forbidden(self) -> bool:
-        return self.status == 403
-
-    @property
-    def unauthenticated(self) -> bool:
-        """The token itself was refused, also after a new one was fetched: nothing is known of permissions."""
-        return self.status == 401
-
-    @property
-    def said(self) -> str:
-        """Azure's own words, in one line, with its code."""
-        code = self.code or (str(self.status) if self.status else "no answer")
-        return f"{code}, {one_line(self.message)}" if self.message else code
+    def fix(self) -> str:
+        if self.unauthenticated:
+            return LOG_IN
+        return _missing_right(self) if self.forbidden else ""
 
 
 def is_page(headers: Mapping[str, str]) -> bool:
@@ -73,7 +64,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def refused(error: CallRefused, doing: str) -> StepFailed:
+def refused(error: AzureApiError, doing: str) -> StepFailed:
     """An Azure error as a sentence: no answer, a busy service and a refused token are not refusals of the call."""
     if error.status == 429:
         when = f"after {error.retry_after:.0f} s" if error.retry_after else "later"
@@ -81,8 +72,8 @@ def refused(error: CallRefused, doing: str) -> StepFailed:
     if error.unanswered:
         return StepFailed(f"Azure did not answer the request to {doing}: {error.said}", fix="Run it again in a few minutes.", code=error.problem_code)  # fmt: skip
     if error.unauthenticated:
-        return StepFailed(f"Azure does not accept this login, so it could not {doing}: {error.said}", fix=LOG_IN, code=error.problem_code)  # fmt: skip
-    return StepFailed(f"Azure refused to {doing}: {error.said}", fix=_missing_right(error) if error.forbidden else "", code=error.problem_code)  # fmt: skip
+        return StepFailed(f"Azure does not accept this login, so it could not {doing}: {error.said}", fix=error.fix, code=error.problem_code)  # fmt: skip
+    return StepFailed(f"Azure refused to {doing}: {error.said}", fix=error.fix, code=error.problem_code)  # fmt: skip
 
 
 # Resource Manager's text of an `AuthorizationFailed`.
@@ -90,7 +81,7 @@ _ACTION = re.compile(r"perform action '([^']+)' over scope '([^']+)'")
 _HANDOVER = "or add --handover steps.sh, for an administrator"
 
 
-def _missing_right(error: CallRefused) -> str:
+def _missing_right(error: AzureApiError) -> str:
     """Which right a refused call takes, as far as the answer tells."""
     named = _ACTION.search(error.message)
     if named is not None:
@@ -105,7 +96,7 @@ def as_sentence(doing: str) -> Iterator[None]:
     """Whatever is refused inside ends in a sentence."""
     try:
         yield
-    except CallRefused as error:
+    except AzureApiError as error:
         raise refused(error, doing) from None
 
 
@@ -117,7 +108,7 @@ async def traced(
     status = "OK"
     try:
         return await call()
-    except CallRefused as error:
+    except AzureApiError as error:
         status = f"{error.status or 'unanswered'} {error.code}".rstrip()
         raise
     except BaseException as error:

@@ -11,7 +11,7 @@ from bootstrap.checks import clock_check, tool_check
 from bootstrap.errors import PullkeyError
 from bootstrap.installation import install_command
 from bootstrap.provider import Check, RunContext, failed_check
-from providers.acr.calls import CallRefused
+from providers.acr.calls import AzureApiError
 from providers.acr.cloud import Azure
 from providers.acr.registry_session import cloud_of
 
@@ -72,7 +72,7 @@ async def _directory(cloud: Azure) -> Check:
 async def _subscriptions(cloud: Azure) -> list[Check]:
     try:
         seen = await cloud.subscriptions()
-    except CallRefused as error:
+    except AzureApiError as error:
         return [Check("subscriptions", False, f"they could not be listed ({error.said})", "Check --tenant against `az account list`.")]  # fmt: skip
     except Exception as error:  # noqa: BLE001
         return [Check("subscriptions", False, f"they could not be listed ({type(error).__name__})", "Run it again in a while.")]  # fmt: skip

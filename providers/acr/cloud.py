@@ -1,6 +1,6 @@
 """Azure's Resource Manager, as far as this provider calls it.
 
-Every call is traced; its errors become `CallRefused`. Of Azure's SDKs, only this module and `graph` know.
+Every call is traced; its errors become `AzureApiError`. Of Azure's SDKs, only this module and `graph` know.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bootstrap.settings import endpoint
 from bootstrap.waiting import Deadline
 from bootstrap.words import one_line
 from providers.acr import claims
-from providers.acr.calls import CallRefused, NoLogin, is_page, retry_after, traced
+from providers.acr.calls import AzureApiError, NoLogin, is_page, retry_after, traced
 from providers.acr.facts import Facts
 from providers.acr.login import CLOUDS, Login, make_credential
 from providers.acr.login_errors import login_error
@@ -246,7 +246,7 @@ class Azure:
         sent = time.monotonic()
         try:
             return await self._call_once(method, resource, call)
-        except CallRefused as error:
+        except AzureApiError as error:
             if not error.unauthenticated or error.without_token or self._login is None:
                 raise
             self._login.renew(sent)
@@ -260,15 +260,15 @@ class Azure:
                 async with asyncio.timeout(self._deadline.within(_CALL_SECONDS)):
                     return await call()
             except TimeoutError:
-                raise CallRefused(0, "", "there was no answer in time") from None
+                raise AzureApiError(0, "", "there was no answer in time") from None
             except (DecodeError, ValueError, AttributeError, TypeError, LookupError):
                 # It was answered, and nobody knows what.
-                raise CallRefused(0, "", "its answer cannot be read") from None
+                raise AzureApiError(0, "", "its answer cannot be read") from None
             except HttpResponseError as error:
                 raise _call_refused(error) from None
             except AzureError as error:
                 # No connection, or none that held until the answer came.
-                raise CallRefused(0, "", type(error).__name__) from None
+                raise AzureApiError(0, "", type(error).__name__) from None
 
         return await traced(self._trace, method, resource, translated)
 
@@ -308,13 +308,13 @@ class Azure:
             lambda: self.call("ListRegistries", f"/subscriptions/{subscription}", listed),
         )
 
-    async def registries_of(self, subscriptions: list[str]) -> list[list[Registry] | CallRefused]:
+    async def registries_of(self, subscriptions: list[str]) -> list[list[Registry] | AzureApiError]:
         """The registries of each, searched side by side; a subscription that refuses stops no other."""
 
-        async def search(subscription: str) -> list[Registry] | CallRefused:
+        async def search(subscription: str) -> list[Registry] | AzureApiError:
             try:
                 return await self.registries(subscription)
-            except CallRefused as error:
+            except AzureApiError as error:
                 return error
 
         return await asyncio.gather(*map(search, subscriptions))
@@ -373,7 +373,7 @@ class Azure:
 
         try:
             return await self.call("GetRoleAssignment", f"{scope} {name}", got)
-        except CallRefused as error:
+        except AzureApiError as error:
             if error.missing:
                 return None
             raise
@@ -498,13 +498,13 @@ def _plaintext_on_loopback() -> Any:
     return Plaintext()
 
 
-def _call_refused(error: Any) -> CallRefused:
+def _call_refused(error: Any) -> AzureApiError:
     told = getattr(error, "error", None)
     code, message = getattr(told, "code", None), getattr(told, "message", None)
     # Without a response it is the login that has failed (ClientAuthenticationError).
     status = error.status_code or (401 if error.response is None else 0)
     wait = retry_after(error.response.headers) if error.response is not None else None
-    return CallRefused(status, code or "", message or one_line(str(error.reason or error.message)), wait, without_token=error.response is None)  # fmt: skip
+    return AzureApiError(status, code or "", message or one_line(str(error.reason or error.message)), wait, without_token=error.response is None)  # fmt: skip
 
 
 def _registry(found: Any) -> Registry:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from providers.acr.calls import CallRefused
+from providers.acr.calls import AzureApiError
 
 if TYPE_CHECKING:
     from providers.acr.graph import Graph
@@ -65,7 +65,7 @@ class DeletedItems:
                 request = self._builder.graph_application.with_url(link).to_get_request_information()
                 page = await self._graph.answer(request, graph_models.Applications)
                 if page is None or page.value is None:
-                    raise CallRefused(0, "", "its answer cannot be read")
+                    raise AzureApiError(0, "", "its answer cannot be read")
                 for one in page.value:
                     if (one.app_id == app_id) if app_id else (one.unique_name == unique_name):
                         return _as_deleted(one)
@@ -111,7 +111,7 @@ def _by_app_id(app_id: str) -> str:
     return quote(f"appId eq '{app_id}'")
 
 
-def is_name_taken(error: CallRefused) -> bool:
+def is_name_taken(error: AzureApiError) -> bool:
     """Whether a creation was refused since the unique name is taken, by an application that may be deleted."""
     return error.status in (400, 409) and _NAME_TAKEN in error.message.lower()
 

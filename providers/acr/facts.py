@@ -6,14 +6,14 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 from bootstrap.once import Once
-from providers.acr.calls import CallRefused
+from providers.acr.calls import AzureApiError
 
 T = TypeVar("T")
 
 
 def _passing(error: BaseException) -> bool:
     """Whether an error says nothing of the fact: of many targets, only those that wait for it now are to have it."""
-    return isinstance(error, CallRefused) and error.busy
+    return isinstance(error, AzureApiError) and error.busy
 
 
 class Facts:

@@ -21,7 +21,7 @@ import stamina
 from bootstrap.lean import httpx
 from bootstrap.secret import Secret
 from bootstrap.waiting import Deadline, surely
-from providers.acr.calls import CallRefused, is_page, retry_after, traced
+from providers.acr.calls import AzureApiError, is_page, retry_after, traced
 from providers.acr.deleted_items import DeletedItems
 from providers.acr.facts import Facts
 
@@ -197,7 +197,7 @@ class Graph:
         sent = time.monotonic()
         try:
             return await self._sent_once(method, resource, call)
-        except CallRefused as error:
+        except AzureApiError as error:
             if not error.unauthenticated:
                 raise
             self._login.renew(sent)
@@ -211,16 +211,16 @@ class Graph:
             try:
                 async with asyncio.timeout(self._deadline.within(_SECONDS)):
                     return await call()
-            except CallRefused:
+            except AzureApiError:
                 raise
             except APIError as error:
                 raise _call_refused(error) from None
             except TimeoutError:
-                raise CallRefused(0, "", "there was no answer in time") from None
+                raise AzureApiError(0, "", "there was no answer in time") from None
             except (httpx.TransportError, AzureError) as error:
-                raise CallRefused(0, "", type(error).__name__) from None
+                raise AzureApiError(0, "", type(error).__name__) from None
             except Exception:  # noqa: BLE001  - the SDK raises anything, a bare Exception too, where it cannot read it
-                raise CallRefused(0, "", "its answer cannot be read") from None
+                raise AzureApiError(0, "", "its answer cannot be read") from None
 
         return await traced(self._trace, method, resource, translated)
 
@@ -299,13 +299,13 @@ class Graph:
     async def _got(self, builder: Any) -> Application:
         found = await self.answer(builder.to_get_request_information(), self._models.Application)
         if found is None or not found.id or not found.app_id or found.password_credentials is None:
-            raise CallRefused(0, "", "its answer cannot be read")
+            raise AzureApiError(0, "", "its answer cannot be read")
         return _as_application(found)
 
     async def _or_none(self, found: Awaitable[T]) -> T | None:
         try:
             return await found
-        except CallRefused as error:
+        except AzureApiError as error:
             if error.missing:
                 return None
             raise
@@ -358,7 +358,7 @@ class Graph:
             if made is None:
                 return None
             if not made.id:
-                raise CallRefused(0, "", "the answer to the creation does not say what was created")
+                raise AzureApiError(0, "", "the answer to the creation does not say what was created")
             return _as_application(made)
 
         return await self.change("UpsertApplication", unique_name, patch)
@@ -386,7 +386,7 @@ class Graph:
         async def got() -> Principal | None:
             found = await self.answer(builder.to_get_request_information(), self._models.ServicePrincipal)
             if found is None or not found.id:
-                raise CallRefused(0, "", "its answer cannot be read")
+                raise AzureApiError(0, "", "its answer cannot be read")
             return _as_principal(found)
 
         return await self._or_none(self.read("GetServicePrincipal", app_id, got))
@@ -398,7 +398,7 @@ class Graph:
             request = self._client.service_principals.to_post_request_information(body, self.once())
             made = await self.answer(request, self._models.ServicePrincipal)
             if made is None or not made.id:
-                raise CallRefused(0, "", "its answer is empty")
+                raise AzureApiError(0, "", "its answer is empty")
             return Principal(made.id, enabled=True)
 
         return await self.change("CreateServicePrincipal", app_id, post)
@@ -425,7 +425,7 @@ class Graph:
             made = await builder.post(body, self.once())
             if made is None or made.key_id is None or not made.secret_text:
                 # It was made all the same, and must be looked for.
-                raise CallRefused(0, "", "its answer holds no secret")
+                raise AzureApiError(0, "", "its answer holds no secret")
             return NewPassword(str(made.key_id), Secret(made.secret_text), made.end_date_time or ends)
 
         return await self.change("AddPassword", object_id, post)
@@ -489,7 +489,7 @@ async def _no_web_page(response: httpx.Response) -> None:
 def _all(page: Any) -> Sequence[Any]:
     """What a page lists. One without a list is no page: it does not say that there is nothing."""
     if page is None or page.value is None:
-        raise CallRefused(0, "", "its answer cannot be read")
+        raise AzureApiError(0, "", "its answer cannot be read")
     values: Sequence[Any] = page.value
     return values
 
@@ -541,16 +541,16 @@ def _reads_in_time(deadline: Deadline) -> Any:
     return InTime()
 
 
-def _call_refused(error: Any) -> CallRefused:
+def _call_refused(error: Any) -> AzureApiError:
     main = getattr(error, "error", None)
     code, message = getattr(main, "code", None), getattr(main, "message", None)
     status = error.response_status_code
     wait = retry_after(getattr(error, "response_headers", None) or {})
-    return CallRefused(status if isinstance(status, int) else 0, code or "", message or "", wait)
+    return AzureApiError(status if isinstance(status, int) else 0, code or "", message or "", wait)
 
 
 def _comes_again(error: Exception) -> bool:
-    return isinstance(error, CallRefused) and (error.status == 0 or error.status in (500, 502))
+    return isinstance(error, AzureApiError) and (error.status == 0 or error.status in (500, 502))
 
 
 def _since(created: dt.datetime | None, day: dt.datetime | None) -> bool:

@@ -14,7 +14,7 @@ from bootstrap.errors import StepFailed
 from bootstrap.observe import Absent, Unknown, confirm_absent
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Delay, wait_out
-from providers.acr.calls import CallRefused, as_sentence, refused
+from providers.acr.calls import AzureApiError, as_sentence, refused
 from providers.acr.claims import GRAPH_RIGHT
 from providers.acr.deleted_items import DeletedApplication, is_name_taken
 from providers.acr.steps import (
@@ -43,7 +43,7 @@ _CLOCKS = dt.timedelta(minutes=5)  # how far two clocks may be apart for Entra t
 class InDeletedItems(Exception):
     """It was deleted, and could not be deleted permanently."""
 
-    def __init__(self, error: CallRefused) -> None:
+    def __init__(self, error: AzureApiError) -> None:
         super().__init__(error.said)
         self.error = error
 
@@ -82,7 +82,7 @@ class Identity(Step):
                     return Sighting(State.MISSING, "does not exist")
                 return Sighting(State.MISSING, f"it was deleted{deleted.when}")
             principal = await session.principal()
-        except CallRefused as error:
+        except AzureApiError as error:
             if error.forbidden:
                 return Sighting(State.UNSEEN, MAY_NOT_LOOK)
             raise refused(error, "show the application") from None
@@ -160,7 +160,7 @@ class Identity(Step):
             notes = f"Pulls images for Akka. Made by pullkey, run {session.context.run_id}."
             try:
                 made = await graph.create_application(target.unique_name, target.app_name, notes)
-            except CallRefused as error:
+            except AzureApiError as error:
                 self._lost = self._lost or error.unanswered
                 if is_name_taken(error):
                     return await self._under_taken_name(error)
@@ -170,7 +170,7 @@ class Identity(Step):
                 return made
             found = await graph.application_by_unique_name(target.unique_name)
             if found is None:
-                raise CallRefused(404, "", "the application is not to be seen yet")
+                raise AzureApiError(404, "", "the application is not to be seen yet")
         session.application_made = self._restored is None and self._is_of_lost_call(found, self.intent())
         return found
 
@@ -184,7 +184,7 @@ class Identity(Step):
         at = intent.get("at")
         return found.created is None or not at or found.created >= dt.datetime.fromisoformat(at) - _CLOCKS
 
-    async def _under_taken_name(self, taken: CallRefused) -> Application:
+    async def _under_taken_name(self, taken: AzureApiError) -> Application:
         """The application that has our unique name: one that a read does not show yet, or a deleted one."""
         session, target = self._session, self._session.target
         graph = session.cloud.graph
@@ -194,7 +194,7 @@ class Identity(Step):
             return found
         try:
             deleted = await graph.deleted.application(unique_name=target.unique_name)
-        except CallRefused as error:
+        except AzureApiError as error:
             if not error.forbidden:
                 raise
             what = f"An application in the directory's deleted items has the unique name {target.unique_name}, and this login may not read them ({error.said})"
@@ -216,7 +216,7 @@ class Identity(Step):
         self._session.application_restored = True
         try:
             await graph.deleted.restore(deleted.object_id)
-        except CallRefused as error:
+        except AzureApiError as error:
             if not error.forbidden:
                 raise
             raise StepFailed(
@@ -226,11 +226,11 @@ class Identity(Step):
             ) from None
         found = await graph.application_by_app_id(deleted.app_id)
         if found is None:
-            raise CallRefused(404, "", "the restored application is not to be seen yet")
+            raise AzureApiError(404, "", "the restored application is not to be seen yet")
         return found
 
     def _application_delay(self, error: Exception) -> Delay | None:
-        if isinstance(error, CallRefused) and is_name_taken(error):
+        if isinstance(error, AzureApiError) and is_name_taken(error):
             return Delay(_NAME_KEPT, SPREADING_SECONDS)
         return busy_or_spreading(error)
 
@@ -245,24 +245,24 @@ class Identity(Step):
                 return found, self._principal_lost
         if self._restored is not None and (deleted := await self._deleted_principal(app_id)):
             await graph.deleted.restore(deleted)
-            raise CallRefused(404, "", "the restored service principal is not to be seen yet")
+            raise AzureApiError(404, "", "the restored service principal is not to be seen yet")
         self._principal_sent = True
         try:
             return await graph.create_principal(app_id), True
-        except CallRefused as error:
+        except AzureApiError as error:
             self._principal_lost = self._principal_lost or error.unanswered
             raise
 
     async def _deleted_principal(self, app_id: str) -> str:
         try:
             return await self._session.cloud.graph.deleted.principal(app_id)
-        except CallRefused as error:
+        except AzureApiError as error:
             if error.busy:
                 raise
             return ""
 
     def _principal_delay(self, error: Exception) -> Delay | None:
-        if not isinstance(error, CallRefused):
+        if not isinstance(error, AzureApiError):
             return None
         new = self._session.application_made or self._restored is not None
         # 409: there is one, which is not shown yet; made by another run, or by a try of ours without an answer.
@@ -294,11 +294,11 @@ class Identity(Step):
             if not await self._delete_for_good(object_id, graph.delete_application):
                 if intent.get("lost"):
                     return ""  # the run that was killed had come as far as that
-                raise CallRefused(404, "", "Graph says that none exists to delete, but this run created it")
+                raise AzureApiError(404, "", "Graph says that none exists to delete, but this run created it")
             await self._purge_principal()
         except InDeletedItems as kept:
             raise StillThere(*self._kept(name, object_id, kept)) from None
-        except CallRefused as error:
+        except AzureApiError as error:
             found = session.known
             raise StillThere(
                 f"the application {name} ({error.said})",
@@ -324,7 +324,7 @@ class Identity(Step):
             False if Graph says that there is none, here as there.
 
         Raises:
-            CallRefused: it could not be deleted.
+            AzureApiError: it could not be deleted.
             InDeletedItems: it could not be deleted permanently.
         """
         session = self._session
@@ -338,13 +338,13 @@ class Identity(Step):
                 try:
                     await delete(object_id)
                     deleted_at = time.monotonic()
-                except CallRefused as error:
+                except AzureApiError as error:
                     # Deleted by a try that went unanswered, or not known there yet: the deleted items tell.
                     if not error.missing:
                         raise
             try:
                 await graph.deleted.purge(object_id)
-            except CallRefused as error:
+            except AzureApiError as error:
                 purge_lost = purge_lost or error.unanswered
                 waited = time.monotonic() - deleted_at if deleted_at is not None else 0.0
                 if not (error.missing and (purge_lost or waited > _PURGE_SECONDS)):
@@ -355,7 +355,7 @@ class Identity(Step):
             await wait_out(
                 once, why=busy_or_spreading, deadline=session.undo_deadline(), tell=session.context.tell
             )
-        except CallRefused as error:
+        except AzureApiError as error:
             if deleted_at is not None and not error.missing:
                 raise InDeletedItems(error) from None
             if not error.missing:
@@ -370,7 +370,7 @@ class Identity(Step):
             return
         try:
             await session.cloud.graph.deleted.purge(principal.object_id)
-        except CallRefused as error:
+        except AzureApiError as error:
             session.context.trace(f"the deleted service principal is kept for 30 days ({error.said})")
 
     def _kept(self, name: str, object_id: str, kept: InDeletedItems) -> tuple[str, str]:
@@ -445,7 +445,7 @@ class Identity(Step):
             return False
         try:
             return await self._session.cloud.graph.principal(target.client_id) is not None
-        except CallRefused:
+        except AzureApiError:
             return False
 
     async def remove(self) -> str:
@@ -476,14 +476,14 @@ class Identity(Step):
             self._removed = True
         except InDeletedItems as finding:
             raise StillThere(*self._kept(name, application.object_id, finding)) from None
-        except CallRefused as error:
+        except AzureApiError as error:
             raise StillThere(f"the application {name} ({error.said})", command) from None
         return f"deleted the application {name}{kept}" if deleted else ""
 
     async def _reads_deleted_items(self, application: Application) -> bool:
         try:
             await self._session.cloud.graph.deleted.application(app_id=application.app_id)
-        except CallRefused as error:
+        except AzureApiError as error:
             return not error.forbidden
         return True
 
@@ -496,7 +496,7 @@ class Identity(Step):
             nonlocal unanswered
             try:
                 await delete(object_id)
-            except CallRefused as error:
+            except AzureApiError as error:
                 unanswered = unanswered or error.unanswered
                 # After a try that went unanswered, it was that one which deleted it.
                 if not (error.missing and unanswered):
@@ -506,7 +506,7 @@ class Identity(Step):
             await wait_out(
                 once, why=busy_or_spreading, deadline=session.undo_deadline(), tell=session.context.tell
             )
-        except CallRefused as error:
+        except AzureApiError as error:
             if not error.missing:
                 raise
             return False

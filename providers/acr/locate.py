@@ -9,7 +9,7 @@ from bootstrap.codes import Code
 from bootstrap.errors import StepFailed
 from bootstrap.provider import HeldCredential, RunContext
 from bootstrap.server import host_of
-from providers.acr.calls import CallRefused, refused
+from providers.acr.calls import AzureApiError, refused
 from providers.acr.registry_session import cloud_of, find_registry
 from providers.acr.target import DEFAULT_APP, AcrTarget, is_guid, slug
 from providers.acr.tokens import Tokens, repositories_of
@@ -36,7 +36,7 @@ async def _of_principal(held: HeldCredential, context: RunContext, values: Mappi
     await cloud.connect_to_directory()
     try:
         application = await cloud.graph.seen_application(app_id=app_id)
-    except CallRefused as error:
+    except AzureApiError as error:
         if error.unauthenticated or error.busy:
             raise refused(error, f"show the application {app_id}") from None
         raise StepFailed(f"The directory does not show the application {app_id} ({error.said})", fix="It needs the permission to read applications (Application.Read.All of Graph).", code=Code.IDENTITY_NOT_FOUND) from None  # fmt: skip
@@ -65,7 +65,7 @@ async def _of_token(held: HeldCredential, context: RunContext, values: Mapping[s
     try:
         token = await tokens.token(registry, held.username)
         scope_map = await tokens.scope_map(registry, token.scope_map) if token and token.scope_map else None
-    except CallRefused as error:
+    except AzureApiError as error:
         if error.unauthenticated or error.busy:
             raise refused(error, f"show the token {held.username} of {registry.name}") from None
         raise StepFailed(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap.provider import RunContext
-from providers.acr.calls import CallRefused
+from providers.acr.calls import AzureApiError
 from providers.acr.registry_session import cloud_of
 
 
@@ -14,7 +14,7 @@ async def registries(context: RunContext, values: Mapping[str, Any]) -> Sequence
     """Login servers, each with the registry's subscription.
 
     Raises:
-        PullkeyError, CallRefused: Azure cannot be asked.
+        PullkeyError, AzureApiError: Azure cannot be asked.
     """
     cloud = cloud_of(context, cloud=values.get("cloud") or "public", auth=values.get("auth") or "default", tenant=values.get("tenant") or "")  # fmt: skip
     await cloud.connect()
@@ -25,6 +25,6 @@ async def registries(context: RunContext, values: Mapping[str, Any]) -> Sequence
     return sorted(
         (registry.login_server, names[subscription])
         for subscription, listed in zip(chosen, found, strict=True)
-        if not isinstance(listed, CallRefused)
+        if not isinstance(listed, AzureApiError)
         for registry in listed
     )

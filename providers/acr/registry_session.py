@@ -13,7 +13,7 @@ from bootstrap.errors import Problem, ProblemKind, PullkeyError, StepFailed, pro
 from bootstrap.once import Once
 from bootstrap.provider import RunContext, Session
 from bootstrap.steps import Findings, Notice
-from providers.acr.calls import CallRefused, refused
+from providers.acr.calls import AzureApiError, refused
 from providers.acr.cloud import Azure, Registry
 from providers.acr.target import AcrTarget, is_guid
 
@@ -79,7 +79,7 @@ class RegistrySession(Session):
         try:
             registry = await self.registry()
             held = await self.cloud.allowed_actions(registry)
-        except (CallRefused, PullkeyError):
+        except (AzureApiError, PullkeyError):
             return None
         return {name: f"registry {registry.name}" for name in permissions if not allows(held, name)}
 
@@ -116,7 +116,7 @@ async def find_registry(cloud: Azure, target: AcrTarget) -> Registry:
             found = await cloud.registry(target.subscription, target.resource_group, target.name)
         else:
             found = await _searched(cloud, target)
-    except CallRefused as error:
+    except AzureApiError as error:
         if error.unauthenticated or error.busy:
             raise refused(error, f"show the registry {target.name}") from None
         fix = "Check --registry and --subscription against `az acr list`."
@@ -143,8 +143,8 @@ async def _searched(cloud: Azure, target: AcrTarget) -> Registry:
             known = f"It sees: {', '.join(sorted(seen.values()))}." if seen else ""
             raise StepFailed(f"This login sees no {which}. {known}".rstrip(), fix="Check --subscription and --tenant against `az account list`.", code=Code.SUBSCRIPTION_NOT_FOUND)  # fmt: skip
     answers = await cloud.registries_of(subscriptions)
-    registries = [one for answer in answers if not isinstance(answer, CallRefused) for one in answer]
-    refusals = [answer for answer in answers if isinstance(answer, CallRefused)]
+    registries = [one for answer in answers if not isinstance(answer, AzureApiError) for one in answer]
+    refusals = [answer for answer in answers if isinstance(answer, AzureApiError)]
     called = [one for one in registries if one.name.lower() == name.lower()]
     # With domain name labels a name may be used in each resource group.
     at_host = [one for one in called if target.host_named and target.is_at(one.login_server)]
@@ -173,7 +173,7 @@ async def _near(cloud: Azure, target: AcrTarget) -> str:
     """The registries that a resource id may have meant."""
     try:
         found = await cloud.registries(target.subscription)
-    except CallRefused:
+    except AzureApiError:
         return ""
     same = [one for one in found if one.name.lower() == target.name.lower()]
     if same:

@@ -20,7 +20,7 @@ from bootstrap.registry import Attempt, Probe, Verdict
 from bootstrap.steps import Findings, Notice, State, Step
 from bootstrap.waiting import Deadline, Delay, surely, wait_out
 from providers.acr import claims
-from providers.acr.calls import CallRefused, as_sentence, refused
+from providers.acr.calls import AzureApiError, as_sentence, refused
 from providers.acr.cloud import Assignment, Registry
 from providers.acr.deleted_items import DeletedApplication
 from providers.acr.graph import Application, Password, PasswordPolicy, Principal
@@ -105,7 +105,7 @@ class AcrSession(RegistrySession):
                 if target.app_id
                 else graph.deleted.application(unique_name=target.unique_name)
             )
-        except CallRefused as error:
+        except AzureApiError as error:
             self.context.trace(f"the directory's deleted items cannot be read ({error.said})")
         return self.deleted_seen
 
@@ -133,7 +133,7 @@ class AcrSession(RegistrySession):
         """Whether the application that Akka's record names is among the deleted items, which is proof, as no lagging read is."""
         try:
             return await self.cloud.graph.deleted.application(app_id=self.target.client_id) is not None
-        except CallRefused as error:
+        except AzureApiError as error:
             self.context.trace(f"the directory's deleted items cannot be read ({error.said})")
             return False
 
@@ -156,7 +156,7 @@ class AcrSession(RegistrySession):
         """Remove the secrets that came back with a restored application, but those that Akka's records name.
 
         Raises:
-            CallRefused: one could not be removed.
+            AzureApiError: one could not be removed.
         """
         in_use = await self.context.keys_in_use()
         for one in application.passwords:
@@ -165,7 +165,7 @@ class AcrSession(RegistrySession):
             if one.key_id not in in_use.ids and not unsure and not one.expired:
                 try:
                     await self.cloud.graph.remove_password(application.object_id, one.key_id)
-                except CallRefused as error:
+                except AzureApiError as error:
                     if error.status not in (400, 404):  # so Graph answers for one that is gone
                         raise
 
@@ -209,12 +209,12 @@ class AcrSession(RegistrySession):
         A list may lag, or be refused; what pullkey has assigned is then looked for by its name.
 
         Raises:
-            CallRefused: they cannot be seen.
+            AzureApiError: they cannot be seen.
         """
         cloud, refusal = self.cloud, None
         try:
             found = await cloud.assignments(registry, principal.object_id)
-        except CallRefused as error:
+        except AzureApiError as error:
             if not error.forbidden:
                 raise
             found, refusal = [], error
@@ -243,7 +243,7 @@ class AcrSession(RegistrySession):
         if self.known is None:
             try:
                 await self.application()
-            except CallRefused:
+            except AzureApiError:
                 return None
         return self.known.app_id if self.known else None
 
@@ -272,7 +272,7 @@ class AcrSession(RegistrySession):
                 return True
             # Somebody may have made it and this person its owner: that is what a hand-over asks for.
             return await self.application() is not None
-        except CallRefused:
+        except AzureApiError:
             return True
 
     def handover_extra(self) -> str:
@@ -309,7 +309,7 @@ class AcrSession(RegistrySession):
         target = self.target
         try:
             application, principal = await self.application(), await self.principal()
-        except CallRefused as error:
+        except AzureApiError as error:
             if error.unauthenticated or error.busy:
                 failed = refused(error, f"show the application {target.app_label}")
                 return Findings([problem_of(failed, step="identity")])
@@ -349,7 +349,7 @@ class AcrSession(RegistrySession):
     async def _applications_of_that_name(self) -> list[Application]:
         try:
             found = await self.cloud.graph.applications_named(self.target.app_name)
-        except CallRefused:
+        except AzureApiError:
             return []
         # One that bears the mark is pullkey's: another server has not shown it yet.
         return [one for one in found if one.unique_name != self.target.unique_name]
@@ -363,7 +363,7 @@ class AcrSession(RegistrySession):
             if (await self._key.look()).state is State.DONE:
                 return Findings()
             policy = await self._password_policy()
-        except (CallRefused, PullkeyError):
+        except (AzureApiError, PullkeyError):
             return Findings()  # few may read it; it will show when the secret is made
         created = application.created if application else None
         if policy.forbids(created):
@@ -390,7 +390,7 @@ class AcrSession(RegistrySession):
             granted = self.target.skip_grant or (
                 principal is not None and await self.has_role(registry, principal)
             )
-        except (CallRefused, PullkeyError):
+        except (AzureApiError, PullkeyError):
             return ""
         if application is None or principal is None:
             return "Azure no longer shows the application: it was deleted outside of pullkey."
@@ -455,7 +455,7 @@ class AcrSession(RegistrySession):
             return_exceptions=True,
         )
         for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, CallRefused):
+            if isinstance(answer, BaseException) and not isinstance(answer, AzureApiError):
                 raise answer
             found += answer if isinstance(answer, list) else []
         return [one for one in found if not is_derived(one, registry, principal.object_id)]
@@ -490,7 +490,7 @@ class AcrSession(RegistrySession):
                 raise StepFailed(f"Azure shows neither the application {self.target.client_id} nor that it was deleted", code=Code.CLOUD_LAG)  # fmt: skip
             try:
                 await self.cloud.graph.remove_password(application.object_id, key_id)
-            except CallRefused as error:
+            except AzureApiError as error:
                 sent = sent or error.unanswered
                 # So Graph answers for one that is gone, which a read may still show for a while. Where a try of ours went
                 # unanswered, it was that one which removed it.
@@ -504,7 +504,7 @@ class AcrSession(RegistrySession):
                 delete,
                 why=lambda error: (
                     Delay(STILL_SHOWN)
-                    if isinstance(error, CallRefused) and error.status in (400, 404)
+                    if isinstance(error, AzureApiError) and error.status in (400, 404)
                     else busy(error)
                 ),
                 deadline=Deadline(self.context.deadline.within(_REMOVAL_SECONDS)),

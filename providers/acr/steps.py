@@ -20,7 +20,7 @@ from bootstrap.observe import Present, confirm_absent
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Deadline, Delay, Tell, surely, wait_out
 from bootstrap.words import one_line
-from providers.acr.calls import CallRefused, as_sentence, refused
+from providers.acr.calls import AzureApiError, as_sentence, refused
 from providers.acr.claims import GRAPH_RIGHT
 
 if TYPE_CHECKING:
@@ -102,13 +102,13 @@ def place_of(assignment: Assignment) -> str:
 
 
 def busy(error: Exception) -> Delay | None:
-    if not isinstance(error, CallRefused) or not error.busy:
+    if not isinstance(error, AzureApiError) or not error.busy:
         return None
     return Delay(_BUSY, _BUSY_SECONDS, error.retry_after)
 
 
 def busy_or_spreading(error: Exception) -> Delay | None:
-    if isinstance(error, CallRefused) and error.missing:
+    if isinstance(error, AzureApiError) and error.missing:
         return Delay(SPREADING, SPREADING_SECONDS)
     return busy(error)
 
@@ -129,24 +129,24 @@ async def take_away(
         tell: told what is waited for.
 
     Raises:
-        CallRefused: it is still there.
+        AzureApiError: it is still there.
     """
 
     async def once() -> T | None:
         try:
             return await delete()
-        except CallRefused as error:
+        except AzureApiError as error:
             if not error.missing:
                 raise
             if not await shown():
                 return None
-            raise CallRefused(404, "", "Azure says that none exists to delete, but shows it") from None
+            raise AzureApiError(404, "", "Azure says that none exists to delete, but shows it") from None
 
     return await wait_out(once, why=_busy_or_unknown, deadline=deadline, tell=tell)
 
 
 def _busy_or_unknown(error: Exception) -> Delay | None:
-    if isinstance(error, CallRefused) and error.missing:
+    if isinstance(error, AzureApiError) and error.missing:
         return Delay("Not every server of Azure's knows what is to be deleted; trying again.")
     return busy(error)
 
@@ -179,7 +179,7 @@ class Grant(Step):
             if principal is None:
                 return Sighting(State.MISSING, "there is no service principal yet")
             granted = await session.has_role(registry, principal)
-        except CallRefused as error:
+        except AzureApiError as error:
             if error.forbidden:
                 return Sighting(State.UNSEEN, MAY_NOT_LOOK)
             raise refused(error, f"show the roles on {registry.name}") from None
@@ -217,7 +217,7 @@ class Grant(Step):
                 if await session.cloud.assignment(wanted["scope"], wanted["name"]) is not None:
                     return Done("another run has just granted it", unneeded=True)
                 self._known_absent = True
-            except CallRefused as error:
+            except AzureApiError as error:
                 session.context.trace(f"whether the role was there before cannot be seen ({error.said})")
         try:
             made = await wait_out(
@@ -226,7 +226,7 @@ class Grant(Step):
                 deadline=session.context.deadline,
                 tell=session.context.tell,
             )
-        except CallRefused as error:
+        except AzureApiError as error:
             if error.status == 409 and error.code == "RoleAssignmentExists":
                 self._may_be_made = False
                 return Done("another run has just granted it", unneeded=True)
@@ -239,7 +239,7 @@ class Grant(Step):
         """The PUT's answer; where one went unanswered, what it has come to is looked for before the next is sent."""
         cloud = self._session.cloud
         if self._may_be_made:
-            with contextlib.suppress(CallRefused):
+            with contextlib.suppress(AzureApiError):
                 found = await cloud.assignment(wanted["scope"], wanted["name"])
                 if found is not None:
                     return replace(found, created=None)  # which is no PUT's date
@@ -248,12 +248,12 @@ class Grant(Step):
             return await cloud.assign(
                 wanted["scope"], wanted["name"], wanted["role"], wanted["principal"], mark
             )
-        except CallRefused as error:
+        except AzureApiError as error:
             self._may_be_made = self._may_be_made or error.unanswered
             raise
 
     def _delay(self, error: Exception) -> Delay | None:
-        if isinstance(error, CallRefused) and error.code == "PrincipalNotFound":
+        if isinstance(error, AzureApiError) and error.code == "PrincipalNotFound":
             what = "Azure does not know the new service principal everywhere yet; this takes up to a minute."
             return Delay(what, SPREADING_SECONDS)
         return busy(error)
@@ -294,7 +294,7 @@ class Grant(Step):
                 deadline=session.undo_deadline(),
                 tell=session.context.tell,
             )
-        except CallRefused:
+        except AzureApiError:
             return True if absent_before else None
         answered = intent.get("answered_created")
         if shown is None:
@@ -329,7 +329,7 @@ class Grant(Step):
                 deadline=session.undo_deadline(),
                 tell=session.context.tell,
             )
-        except CallRefused as error:
+        except AzureApiError as error:
             raise StillThere(
                 f"{ROLE_NAMES[role]} of {session.target.app_label} on {session.target.name} ({error.said})",
                 _unassign(f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"),
@@ -418,7 +418,7 @@ class Key(Step):
         session = self._session
         try:
             application = await session.application()
-        except CallRefused as error:
+        except AzureApiError as error:
             if error.forbidden:
                 return Sighting(State.UNSEEN, MAY_NOT_LOOK)
             raise refused(error, "show the application's secrets") from None
@@ -499,7 +499,7 @@ class Key(Step):
     async def _made(self, application: Application) -> NewPassword:
         """The secret, with the longest lifetime that the directory takes."""
         session, context = self._session, self._session.context
-        last: CallRefused | None = None
+        last: AzureApiError | None = None
         for lifetime in self._lifetimes():
             if last is not None:
                 context.tell(f"The directory's policy refuses that lifetime; trying {lifetime.days} days.")
@@ -511,7 +511,7 @@ class Key(Step):
                     deadline=context.deadline,
                     tell=context.tell,
                 )
-            except CallRefused as error:
+            except AzureApiError as error:
                 if error.code == _NOT_ALLOWED:
                     raise StepFailed(f"A policy of the directory forbids client secrets ({error.said})", fix=NO_SECRETS, code=Code.KEYS_FORBIDDEN) from None  # fmt: skip
                 if error.code != _TOO_LONG:
@@ -531,7 +531,7 @@ class Key(Step):
             return await self._session.cloud.graph.add_password(
                 application.object_id, self.display_name, ends
             )
-        except CallRefused as error:
+        except AzureApiError as error:
             if error.unanswered:
                 # It may have been made, and its text is lost: away with it before the next.
                 self._lost = True
@@ -564,7 +564,7 @@ class Key(Step):
             for one in sorted(ours - {keep, *removed}):
                 try:
                     await graph.remove_password(intent["object_id"], one)
-                except CallRefused as error:
+                except AzureApiError as error:
                     # Gone, or not there yet.
                     if error.status not in (400, 404):
                         raise
@@ -589,7 +589,7 @@ class Key(Step):
                 deadline=deadline,
                 tell=session.context.tell,
             )
-        except CallRefused as error:
+        except AzureApiError as error:
             app_id = intent["app_id"]
             command = (
                 f"az ad app credential delete --id {app_id} --key-id {key_id}"

@@ -18,7 +18,7 @@ from bootstrap.registry import Attempt, Probe, Verdict
 from bootstrap.server import same_registry
 from bootstrap.steps import Findings, Notice, State
 from bootstrap.waiting import Deadline, surely, wait_out
-from providers.acr.calls import CallRefused, as_sentence
+from providers.acr.calls import AzureApiError, as_sentence
 from providers.acr.registry_session import RegistrySession
 from providers.acr.steps import take_away
 from providers.acr.target import SLOTS, AcrTarget
@@ -88,7 +88,7 @@ class TokenSession(RegistrySession):
         """The token that Akka's record names, waited for where reads do not show it and it may be new.
 
         Raises:
-            CallRefused: it may not be read.
+            AzureApiError: it may not be read.
         """
         token = await surely(self._token)
         if token is not None or not await self.recently_made():
@@ -159,7 +159,7 @@ class TokenSession(RegistrySession):
         """Delete a token; one that is gone already is gone.
 
         Raises:
-            CallRefused: it is still there.
+            AzureApiError: it is still there.
         """
         registry = await self.registry()
         await take_away(
@@ -173,7 +173,7 @@ class TokenSession(RegistrySession):
         """Delete a scope map; one that is gone already is gone.
 
         Raises:
-            CallRefused: it is still there.
+            AzureApiError: it is still there.
         """
         registry = await self.registry()
         await take_away(
@@ -208,7 +208,7 @@ class TokenSession(RegistrySession):
         target = self.target
         try:
             registry, token, scope_map = await asyncio.gather(self.registry(), self.token(), self.scope_map())
-        except (CallRefused, PullkeyError):
+        except (AzureApiError, PullkeyError):
             return Findings()  # no such registry, or a missing right: both are told by their names
         findings = Findings()
         if registry.abac:
@@ -257,7 +257,7 @@ class TokenSession(RegistrySession):
         name, key_id = self.target.token_name, self.credential.link.key_id
         try:
             token, scope_map = await asyncio.gather(self._token(), self._scope_map())
-        except (CallRefused, PullkeyError):
+        except (AzureApiError, PullkeyError):
             return ""
         if token is None:
             return f"Azure no longer shows the token {name}: it was deleted outside of pullkey."

@@ -15,7 +15,7 @@ from bootstrap.link import KeyLink
 from bootstrap.observe import Present, confirm_absent
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Deadline, Delay, surely, wait_out
-from providers.acr.calls import CallRefused, as_sentence, refused
+from providers.acr.calls import AzureApiError, as_sentence, refused
 from providers.acr.steps import SPREADING_SECONDS, busy
 from providers.acr.target import SLOTS
 from providers.acr.tokens import Generated, SlotPassword, Token, action_of
@@ -65,7 +65,7 @@ class ScopeMapGrant(Step):
     async def look(self) -> Sighting:
         try:
             scope_map = await self._session.scope_map()
-        except CallRefused as error:
+        except AzureApiError as error:
             if error.forbidden:
                 return Sighting(State.UNSEEN, _MAY_NOT_LOOK)
             raise refused(error, f"show the scope map {self._session.target.scope_map_name}") from None
@@ -122,7 +122,7 @@ class ScopeMapGrant(Step):
             if not ours:
                 return ""
             await session.delete_scope_map(name)
-        except CallRefused as error:
+        except AzureApiError as error:
             raise StillThere(f"the scope map {name} ({error.said})", self._delete_command()) from None
         return f"deleted the scope map {name}"
 
@@ -166,7 +166,7 @@ class ScopeMapGrant(Step):
                 # It was asked for to stay; without its scope map it would pull nothing.
                 return f"the scope map {name} kept for the token that uses it"
             await session.delete_scope_map(name)
-        except CallRefused as error:
+        except AzureApiError as error:
             raise StillThere(f"the scope map {name} ({error.said})", self._delete_command()) from None
         return f"deleted the scope map {name}"
 
@@ -198,7 +198,7 @@ class ScopeMapGrant(Step):
 
 def not_shown_yet(error: Exception) -> Delay | None:
     """Why to try again: the SDK reads what it has made, and takes for a failure that this is not shown yet."""
-    if isinstance(error, CallRefused) and error.missing:
+    if isinstance(error, AzureApiError) and error.missing:
         return Delay("Azure does not show everywhere yet what was just created.", SPREADING_SECONDS)
     return busy(error)
 
@@ -222,7 +222,7 @@ class TokenIdentity(Step):
     async def look(self) -> Sighting:
         try:
             token = await self._session.token()
-        except CallRefused as error:
+        except AzureApiError as error:
             if error.forbidden:
                 return Sighting(State.UNSEEN, _MAY_NOT_LOOK)
             raise refused(error, f"show the token {self._session.target.token_name}") from None
@@ -251,7 +251,7 @@ class TokenIdentity(Step):
                 return self._sent
             try:
                 await session.tokens.put_token(registry, target.token_name, target.scope_map_name)
-            except CallRefused as error:
+            except AzureApiError as error:
                 self._sent = self._sent or error.unanswered or error.missing
                 raise
             return True
@@ -260,7 +260,7 @@ class TokenIdentity(Step):
             session.token_made = await wait_out(
                 put, why=not_shown_yet, deadline=session.context.deadline, tell=session.context.tell
             )
-        except CallRefused as error:
+        except AzureApiError as error:
             if error.code == _FORBIDDEN:
                 raise StepFailed(f"A policy forbids tokens of registries ({error.said})", fix=_NO_TOKENS, code=Code.KEYS_FORBIDDEN) from None  # fmt: skip
             raise refused(error, f"create the token {target.token_name}") from None
@@ -275,7 +275,7 @@ class TokenIdentity(Step):
             if intent.get("lost") and not await self._made_by(intent, registry):
                 return ""
             await session.delete_token(intent["token"])
-        except CallRefused as error:
+        except AzureApiError as error:
             raise StillThere(f"the token {intent['token']} ({error.said})", self._delete_command()) from None
         return f"deleted the token {intent['token']}"
 
@@ -314,7 +314,7 @@ class TokenIdentity(Step):
         try:
             await session.delete_token(name)
             session.token_deleted = True
-        except CallRefused as error:
+        except AzureApiError as error:
             raise StillThere(f"the token {name} ({error.said})", self._delete_command()) from None
         return f"deleted the token {name}"
 
@@ -356,7 +356,7 @@ class TokenKey(Step):
         session = self._session
         try:
             token = await session.token()
-        except CallRefused as error:
+        except AzureApiError as error:
             if error.forbidden:
                 return Sighting(State.UNSEEN, _MAY_NOT_LOOK)
             raise refused(error, f"show the token {session.target.token_name}") from None
@@ -438,7 +438,7 @@ class TokenKey(Step):
         self._sent = True
         try:
             return await session.tokens.generate(registry, session.target.token_name, self._slot, ends)
-        except CallRefused as error:
+        except AzureApiError as error:
             self._lost = self._lost or error.unanswered
             raise
 
@@ -457,12 +457,12 @@ class TokenKey(Step):
                 return seen.key_id
             if deadline.passed:
                 if told is None:
-                    raise CallRefused(404, "", f"{self._slot} is not to be seen")
+                    raise AzureApiError(404, "", f"{self._slot} is not to be seen")
                 return told.key_id
             await asyncio.sleep(min(1.0, deadline.left))
 
     def _delay(self, error: Exception) -> Delay | None:
-        if isinstance(error, CallRefused) and (
+        if isinstance(error, AzureApiError) and (
             error.code == _NOT_ACTIVE or (error.missing and self._session.token_made)
         ):
             return Delay(
@@ -497,7 +497,7 @@ class TokenKey(Step):
             if key_id not in (None, there.key_id) or _is_another(there.created, intent.get("created")):
                 return ""  # generated again since, by somebody else
             await session.clear(token, slot, session.undo_deadline())
-        except CallRefused as error:
+        except AzureApiError as error:
             raise StillThere(f"{slot} of the token {name} ({error.said})", session.delete_key_command(slot)) from None  # fmt: skip
         return f"removed {there.key_id} of the token {name}"
 

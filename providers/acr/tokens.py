@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bootstrap.secret import Secret
-from providers.acr.calls import CallRefused
+from providers.acr.calls import AzureApiError
 from providers.acr.cloud import Azure, Registry
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class Tokens:
                 if _text(one.name) == slot and one.value:
                     return Generated(one.creation_time, one.expiry, Secret(one.value))
             # It was generated all the same.
-            raise CallRefused(0, "", "its answer holds no password")
+            raise AzureApiError(0, "", "its answer holds no password")
 
         return await self._azure.call("GenerateCredentials", f"{registry.id} {token} {slot}", post)
 
@@ -251,7 +251,7 @@ class Tokens:
     ) -> T | None:
         try:
             return await self._azure.call(method, f"{registry.id} {name}", got)
-        except CallRefused as error:
+        except AzureApiError as error:
             if error.missing:
                 return None
             raise
@@ -268,7 +268,7 @@ async def _settled(poller: Any, read: Callable[[], Awaitable[Any]]) -> Any:
         found = await read()
         state = _text(found.properties.provisioning_state).lower()
         if state in ("failed", "canceled"):
-            raise CallRefused(409, state, "Azure has ended the change without making it")
+            raise AzureApiError(409, state, "Azure has ended the change without making it")
         if state in ("", "succeeded"):
             return found
         await asyncio.sleep(_POLL_SECONDS)

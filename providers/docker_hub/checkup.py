@@ -11,7 +11,7 @@ from bootstrap.checks import clock_check
 from bootstrap.errors import PullkeyError
 from bootstrap.provider import Check, RunContext, failed_check
 from bootstrap.registry import SECONDS, Challenge, fetch_challenge
-from providers.docker_hub.hub import ENDPOINT, Connection, HubRefused, their_clock
+from providers.docker_hub.hub import ENDPOINT, Connection, HubApiError, their_clock
 from providers.docker_hub.target import REGISTRY
 
 # An official image's repository: public, so that it answers without a login (`GetRepository`).
@@ -40,7 +40,7 @@ async def _api(context: RunContext) -> list[Check]:
     connection = context.shared.get("docker-hub", Connection)
     try:
         answer = await connection.send("GET", _PUBLIC, trace=context.trace)
-    except HubRefused as error:
+    except HubApiError as error:
         return [Check("API", False, f"{connection.url} answers: {error.said}", "Check the network and its proxies; see also https://www.dockerstatus.com")]  # fmt: skip
     checks = [Check("API", True, f"{connection.url} answers")]
     theirs = their_clock(answer.headers)

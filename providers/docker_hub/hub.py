@@ -30,12 +30,11 @@ from bootstrap.bounds import PLAIN, Unreadable, parse_json, read_bounded, second
 from bootstrap.codes import Code
 from bootstrap.errors import PullkeyError, StepFailed
 from bootstrap.lean import httpx
+from bootstrap.plugin.errors import ApiError
 from bootstrap.provider import RunContext
-from bootstrap.refusal import HttpRefused
 from bootstrap.secret import Secret
 from bootstrap.settings import endpoint
 from bootstrap.waiting import Deadline, Delay, wait_out
-from bootstrap.words import one_line
 
 T = TypeVar("T")
 ENDPOINT = "PULLKEY_DOCKER_HUB_ENDPOINT"
@@ -63,7 +62,7 @@ class NotAsked(PullkeyError):
     code = Code.HUB_LOGIN_MISSING
 
 
-class HubRefused(HttpRefused):
+class HubApiError(ApiError):
     """A call that Docker Hub refused, or did not answer as it should.
 
     Args:
@@ -73,23 +72,18 @@ class HubRefused(HttpRefused):
         second_factor: it wants a code beside the password.
     """
 
+    service = "Docker Hub"
+
     def __init__(
         self, status: int, message: str, *, retry_after: float | None = None, second_factor: bool = False
     ) -> None:
-        super().__init__(status, message)
-        self.retry_after = retry_after
+        super().__init__(status, message, retry_after=retry_after)
         self.second_factor = second_factor
-
-    @property
-    def said(self) -> str:
-        """Docker Hub's own words, in one line, with the status."""
-        status = str(self.status) if self.status else "no answer"
-        return f"{status}, {one_line(self.message)}" if self.message else status
 
 
 def busy(error: Exception) -> Delay | None:
     """Whether a refusal is worth waiting for; a rate limit as long as Docker Hub says itself, else for moments only."""
-    if not isinstance(error, HubRefused) or not error.busy:
+    if not isinstance(error, HubApiError) or not error.busy:
         return None
     if error.status == HTTPStatus.TOO_MANY_REQUESTS:
         # Mostly it says how long. Where it does not, only a passing one is worth another try.
@@ -102,7 +96,7 @@ def as_sentence(doing: str) -> Iterator[None]:
     """Whatever is refused inside ends in a sentence."""
     try:
         yield
-    except HubRefused as error:
+    except HubApiError as error:
         raise StepFailed(f"Docker Hub refused to {doing}: {error.said}", code=error.problem_code) from None
 
 
@@ -168,7 +162,7 @@ class Connection:
         """One call, which takes no longer than `seconds`; `secret` is what of the body must not come back in an error.
 
         Raises:
-            HubRefused: it was refused, not answered, or answered with something that is no answer.
+            HubApiError: it was refused, not answered, or answered with something that is no answer.
         """
         headers = {**PLAIN, **({"Authorization": f"Bearer {bearer.reveal()}"} if bearer else {})}
         begin = time.monotonic()
@@ -181,16 +175,16 @@ class Connection:
                 status = str(response.status_code)
                 content, whole = await read_bounded(response, _BODY_LIMIT)
         except Unreadable as error:
-            raise HubRefused(0, f"the answer cannot be used: {error}") from None
+            raise HubApiError(0, f"the answer cannot be used: {error}") from None
         except TimeoutError:
-            raise HubRefused(0, f"there was no answer in time at {self.url}") from None
+            raise HubApiError(0, f"there was no answer in time at {self.url}") from None
         except httpx.HTTPError as error:
             # The error's text may hold the address, never the body; which kind it is says enough.
-            raise HubRefused(0, f"{type(error).__name__} at {self.url}") from None
+            raise HubApiError(0, f"{type(error).__name__} at {self.url}") from None
         finally:
             trace(f"hub {method} {path} {status} {(time.monotonic() - begin) * 1000:.0f} ms")
         if not whole:
-            raise HubRefused(0, "the answer is longer than any that is expected")
+            raise HubApiError(0, "the answer is longer than any that is expected")
         return _read(response, content, [one for one in (bearer, secret) if one is not None])
 
 
@@ -204,13 +198,13 @@ def _read(response: httpx.Response, content: bytes, secrets: Sequence[Secret]) -
     if 200 <= status < 300:
         if not known:
             # What was asked for may have been done.
-            raise HubRefused(0, "the answer is not JSON")
+            raise HubApiError(0, "the answer is not JSON")
         return Answer(body, response.headers)
     fields = body if isinstance(body, dict) else {}
     said = (_message(fields) or response.reason_phrase)[:_SAID_CHARACTERS]
     for secret in secrets:
         said = secret.redact(said)
-    raise HubRefused(
+    raise HubApiError(
         status,
         said,
         retry_after=_retry_after(response.headers),
@@ -284,13 +278,13 @@ class Login:
                 secret = await self.ask(hub.context)
                 try:
                     self._bearer = await hub.log_in(self.user, secret)
-                except HubRefused as error:
+                except HubApiError as error:
                     self.refused = _no_login(self.user, error)
                     raise self.refused from None
             return self._bearer
 
 
-def _no_login(user: str, error: HubRefused) -> PullkeyError:
+def _no_login(user: str, error: HubApiError) -> PullkeyError:
     if error.status != 401:
         return StepFailed(f"Docker Hub did not log {user} in: {error.said}", code=error.problem_code)
     why = " (two-factor authentication is enabled)" if error.second_factor else ""
@@ -336,7 +330,7 @@ class Hub:
         """Exchange a password for what calls are made with (`AuthCreateAccessToken`).
 
         Raises:
-            HubRefused: wrong, or not enough.
+            HubApiError: wrong, or not enough.
         """
         body = {"identifier": user, "secret": secret.reveal()}
         answer = await self._patiently(
@@ -361,7 +355,7 @@ class Hub:
             )
             results = answer.body.get("results") if isinstance(answer.body, dict) else None
             if not isinstance(results, list):
-                raise HubRefused(0, "the answer is not a list of tokens")
+                raise HubApiError(0, "the answer is not a list of tokens")
             found += [_token(one) for one in results]
             if not results or not answer.body.get("next"):
                 return found
@@ -371,7 +365,7 @@ class Hub:
         """One token, or None if there is none of this id, nor in the list of all: one wrong answer leaves none behind."""
         try:
             answer = await self._read("GET", f"{_tokens(organization)}/{key_id}")
-        except HubRefused as error:
+        except HubApiError as error:
             if not error.missing:
                 raise
             return next((one for one in await self.tokens(organization) if one.key_id == key_id), None)
@@ -383,7 +377,7 @@ class Hub:
         """Make a token that may pull: one of an organisation these repositories only. Sent once, whatever comes of it.
 
         Raises:
-            HubRefused: where it is `unanswered`, the token may be there all the same.
+            HubApiError: where it is `unanswered`, the token may be there all the same.
         """
         expires_at = f"{ends:%Y-%m-%dT%H:%M:%SZ}"
         if organization:
@@ -408,11 +402,11 @@ class Hub:
         """Delete a token; False if there was none."""
         try:
             await self._read("DELETE", f"{_tokens(organization)}/{key_id}")
-        except HubRefused as error:
+        except HubApiError as error:
             if not error.missing:
                 raise
             if await self.token(key_id, organization) is not None:
-                raise HubRefused(0, "it says that there is no such token, and shows it") from None
+                raise HubApiError(0, "it says that there is no such token, and shows it") from None
             return False
         return True
 
@@ -421,7 +415,7 @@ class Hub:
         namespace, _, name = path.partition("/")
         try:
             await self._read("GET", f"/v2/namespaces/{namespace}/repositories/{name}")
-        except HubRefused as error:
+        except HubApiError as error:
             if error.missing:
                 return False
             raise
@@ -449,7 +443,7 @@ class Hub:
             await self._read(
                 "GET", f"/v2/namespaces/{namespace}/repositories/{name}/tags/{quote(tag, safe='')}"
             )
-        except HubRefused as error:
+        except HubApiError as error:
             if error.missing:
                 return False
             raise
@@ -466,7 +460,7 @@ class Hub:
                 answer = await self.connection.send("GET", path, trace=self.context.trace, bearer=bearer, query=query, seconds=self._seconds)  # fmt: skip
             results = answer.body.get("results") if isinstance(answer.body, dict) else None
             if not isinstance(results, list):
-                raise HubRefused(0, "the answer is not a list of names")
+                raise HubApiError(0, "the answer is not a list of names")
             names = [one.get("name") for one in results if isinstance(one, dict)]
             found += [
                 name
@@ -511,7 +505,7 @@ class Hub:
 
         try:
             return await send(bearer)
-        except HubRefused as error:
+        except HubApiError as error:
             if error.status != 401:
                 raise
         # What the login was exchanged for lives for minutes, and a run may take longer.
@@ -535,11 +529,11 @@ def _text(body: Any, name: str) -> str:
     """A secret of an answer.
 
     Raises:
-        HubRefused: as unanswered; it is not there, or cannot be one.
+        HubApiError: as unanswered; it is not there, or cannot be one.
     """
     text = body.get(name) if isinstance(body, dict) else None
     if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable():
-        raise HubRefused(0, f"the answer holds no {name}")
+        raise HubApiError(0, f"the answer holds no {name}")
     return text
 
 
@@ -547,12 +541,12 @@ def _token(body: Any) -> Token:
     """A token as either of the two APIs shows it (`accessToken`, `orgAccessToken`).
 
     Raises:
-        HubRefused: as unanswered; it is none.
+        HubApiError: as unanswered; it is none.
     """
     shown = body if isinstance(body, dict) else {}
     key_id = shown.get("uuid") or shown.get("id")
     if not isinstance(key_id, str) or not _KEY_ID.match(key_id):
-        raise HubRefused(0, "the answer shows a token without an id")
+        raise HubApiError(0, "the answer shows a token without an id")
     resources = shown.get("resources")
     paths = [
         one["path"]

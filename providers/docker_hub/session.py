@@ -28,7 +28,7 @@ from bootstrap.settings import endpoint
 from bootstrap.steps import Findings, Notice, State, Step
 from bootstrap.waiting import surely
 from providers.docker_hub import scripts
-from providers.docker_hub.hub import ENDPOINT, HUB, TOKENS_PAGE, Hub, HubRefused, Token, as_sentence
+from providers.docker_hub.hub import ENDPOINT, HUB, TOKENS_PAGE, Hub, HubApiError, Token, as_sentence
 from providers.docker_hub.steps import LABEL_MARK, BroughtKey, MintedKey
 from providers.docker_hub.target import KINDS, REGISTRY, SERVER, DockerHubTarget, check_token
 
@@ -122,7 +122,7 @@ class DockerHubSession(Session):
         whose = f"the tokens of {target.puller}"
         try:
             await self.hub.tokens(target.organization)
-        except HubRefused as error:
+        except HubApiError as error:
             return [_may_not(target, error, whose)]
         except PullkeyError as error:
             return [problem_of(error, step="key")]
@@ -131,7 +131,7 @@ class DockerHubSession(Session):
             try:
                 if await self.hub.has_repository(name):
                     continue
-            except HubRefused as error:
+            except HubApiError as error:
                 if error.status not in {401, 403}:
                     continue  # it says nothing about the repository; the handshake will
             problems.append(Problem(ProblemKind.SETUP, f"Docker Hub shows {target.user} no repository {name}", f"{await self._near(name)} Check its name, or ask its owner to let this user read it".lstrip(), step="key", code=Code.REPOSITORY_NOT_FOUND))  # fmt: skip
@@ -152,7 +152,7 @@ class DockerHubSession(Session):
                 return []
             short = name.rpartition("/")[2]
             near = nearest_or_all(f"{short}:{tag}", [f"{short}:{one}" for one in await self.hub.tags(name)])
-        except HubRefused:
+        except HubApiError:
             return []  # it says nothing about the tag; the handshake will
         return [Problem(ProblemKind.SETUP, f"There is no image docker.io/{name}:{tag}", f"{near} Check its name and tag".lstrip(), step="handshake", code=Code.IMAGE_NOT_FOUND)]  # fmt: skip
 
@@ -161,7 +161,7 @@ class DockerHubSession(Session):
         namespace, _, name = repository.partition("/")
         try:
             return nearest_or_all(name, await self.hub.repositories(namespace, token=token))
-        except (HubRefused, PullkeyError):
+        except (HubApiError, PullkeyError):
             return ""
 
     async def _about_the_token(self) -> list[Problem]:
@@ -217,7 +217,7 @@ class DockerHubSession(Session):
             return self._of_a_brought_token(attempt)
         try:
             token = await self.hub.token(self.credential.link.key_id, self.target.organization)
-        except (HubRefused, PullkeyError):
+        except (HubApiError, PullkeyError):
             return ""
         if token is None:
             return "Docker Hub no longer shows the token: it was deleted outside of pullkey."
@@ -274,7 +274,7 @@ class DockerHubSession(Session):
         with as_sentence(f"{'activate' if on else 'deactivate'} the token {key_id}"):
             try:
                 await self.hub.switch(key_id, self.target.organization, on=on)
-            except HubRefused as error:
+            except HubApiError as error:
                 if not error.missing or await self.hub.token(key_id, self.target.organization) is not None:
                     raise
                 raise KeyGone(f"The token {key_id} is deleted", fix="Create a new one with `pullkey rotate` or `pullkey onboard`.") from None  # fmt: skip
@@ -282,12 +282,6 @@ class DockerHubSession(Session):
     def _only_of_minted(self) -> None:
         if not self.target.minted:
             raise PullkeyError("Docker Hub cannot be asked about a user-supplied token: its id is not known", fix=f"Its owner sees it at {TOKENS_PAGE}", code=Code.KEY_NOT_REVOCABLE)  # fmt: skip
-
-    def cloud_said(self, error: BaseException) -> str:
-        return f"Docker Hub answered {error.said}" if isinstance(error, HubRefused) else ""
-
-    def cloud_code(self, error: BaseException) -> Code:
-        return error.problem_code if isinstance(error, HubRefused) else Code.CLOUD_UNAVAILABLE
 
     # -- scripts -------------------------------------------------------------------------------------------------
 
@@ -307,7 +301,7 @@ def _facts(token: Token) -> KeyFacts:
     return KeyFacts(token.key_id, token.created, token.ends, disabled=not token.active)
 
 
-def _may_not(target: DockerHubTarget, error: HubRefused, whose: str) -> Problem:
+def _may_not(target: DockerHubTarget, error: HubApiError, whose: str) -> Problem:
     """Why a login may not make a token, as far as Docker Hub tells it."""
     if error.status == 403:
         owner = f"is not an owner of {target.organization}, or " if target.organization else ""

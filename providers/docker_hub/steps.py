@@ -15,7 +15,7 @@ from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillTh
 from bootstrap.waiting import Deadline, Delay, wait_out
 from bootstrap.words import one_line
 from providers.docker_hub import scripts
-from providers.docker_hub.hub import HubRefused, NewToken, as_sentence, busy
+from providers.docker_hub.hub import HubApiError, NewToken, as_sentence, busy
 from providers.docker_hub.target import DOMAIN, SERVER
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class MintedKey(Step):
         """The token. Its making is sent again only after what an unanswered call may have made is removed.
 
         Raises:
-            HubRefused: Docker Hub does not want to, or never answers.
+            HubApiError: Docker Hub does not want to, or never answers.
         """
         session, context = self._session, self._session.context
         ends = dt.datetime.now(dt.UTC) + session.target.expires_in - _CLOCK_MARGIN
@@ -190,7 +190,7 @@ class MintedKey(Step):
                     organization=session.target.organization,
                     repositories=repositories,
                 )
-            except HubRefused as error:
+            except HubApiError as error:
                 if error.unanswered:
                     self._lost = True
                     await self._remove(self.intent())
@@ -232,8 +232,8 @@ class MintedKey(Step):
                 gone = [key_id] if await session.hub.delete(key_id, intent["organization"]) else []
             else:
                 gone = await self._remove(intent, seconds=_SETTLE_SECONDS)
-        except (HubRefused, PullkeyError) as error:
-            said = error.said if isinstance(error, HubRefused) else error.what
+        except (HubApiError, PullkeyError) as error:
+            said = error.said if isinstance(error, HubApiError) else error.what
             raise _still_there(intent, said) from None
         return f"deleted token {', '.join(gone)}" if gone else ""
 

@@ -52,7 +52,7 @@ class PolicyChanges:
                 read of a server that lags.
 
         Raises:
-            google.api_core.exceptions.GoogleAPICallError: Google refuses; nobody else's refusal is told here.
+            GoogleApiError: Google refuses; nobody else's refusal is told here.
         """
         mine: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting[resource].append(_Wish(edit, mine, as_seen, certain))
@@ -68,12 +68,10 @@ class PolicyChanges:
             raise
 
     async def _write(self, resource: str, together: list[_Wish]) -> None:
-        from google.api_core import exceptions
-
         try:
             changed = await self._written(resource, together)
-        except exceptions.GoogleAPICallError as error:
-            if len(together) > 1 and not errors.is_busy(error):
+        except errors.GoogleApiError as error:
+            if len(together) > 1 and not error.busy:
                 # Which of them it is about Google does not say: each for itself.
                 for one in together:
                     await self._write(resource, [one])
@@ -81,7 +79,7 @@ class PolicyChanges:
             _settle(together, error)
         except BaseException as error:
             # The others did not give up: they read it again.
-            _settle(together, exceptions.Aborted("the writer was cut off") if isinstance(error, asyncio.CancelledError) else error)  # type: ignore[no-untyped-call]  # fmt: skip
+            _settle(together, errors.GoogleApiError("ABORTED", "the writer was cut off") if isinstance(error, asyncio.CancelledError) else error)  # fmt: skip
             raise
         else:
             for one, done in zip(together, changed, strict=True):
@@ -99,25 +97,21 @@ class PolicyChanges:
         return changed
 
     async def _set(self, resource: str, found: Any) -> None:
-        from google.api_core import exceptions
-
         try:
             await self._cloud.set_policy(resource, found)
-        except exceptions.NotFound:
-            # It was read a moment ago, so it may be there; the next read tells.
-            raise exceptions.Aborted("what was read cannot be written") from None  # type: ignore[no-untyped-call]
-        except exceptions.GoogleAPICallError as error:
-            if errors.is_unanswered(error):
+        except errors.GoogleApiError as error:
+            if error.missing:
+                # It was read a moment ago, so it may be there; the next read shows it.
+                raise errors.GoogleApiError("ABORTED", "what was read cannot be written") from None
+            if error.unanswered:
                 self.unanswered.add(resource)
             raise
 
     async def _as_seen(self, resource: str) -> Any:
-        from google.api_core import exceptions
-
         kept = self._facts.policy(resource)
         try:
             return policy.copy_of(await kept())
-        except exceptions.GoogleAPICallError:
+        except errors.GoogleApiError:
             return await self._cloud.policy(resource)  # what could not be seen then may be seen now
         finally:
             kept.forget()
@@ -132,4 +126,4 @@ def _settle(together: list[_Wish], error: BaseException) -> None:
 
 def shared_changes(shared: Shared, google: GoogleCloud, facts: Facts) -> PolicyChanges:
     """Those of one command and login."""
-    return shared.get(("gcr-changes", google.impersonate), lambda: PolicyChanges(google, facts))
+    return shared.get(("gcr-changes", google.login.impersonate), lambda: PolicyChanges(google, facts))

@@ -59,14 +59,14 @@ async def _login(context: RunContext, login: Mapping[str, Any]) -> list[Check]:
     except PullkeyError as error:
         return [failed_check("login", error)]
     try:
-        who = await google.connect()
-        await google.read_clock()
+        who = await google.login.connect()
+        await google.login.read_clock()
     except PullkeyError as error:
         bad = failed_check("login", error)
     except Exception as error:  # noqa: BLE001  - a doctor tells what is wrong, whatever it is
         bad = Check("login", False, f"it cannot be used ({type(error).__name__})", login_fix())
     else:
-        project = google.default_project
+        project = google.login.default_project
         return [
             Check("login", True, f"as {who}"),
             _clock(google),
@@ -77,11 +77,11 @@ async def _login(context: RunContext, login: Mapping[str, Any]) -> list[Check]:
             ),
         ]
     # A token that is signed by a wrong clock is refused too.
-    return [bad] if google.skew is None else [bad, _clock(google)]
+    return [bad] if google.login.skew is None else [bad, _clock(google)]
 
 
 def _clock(google: GoogleCloud) -> Check:
-    return clock_check(google.skew.total_seconds() if google.skew is not None else None, "Google")
+    return clock_check(google.login.skew.total_seconds() if google.login.skew is not None else None, "Google")
 
 
 def _overrides() -> list[Check]:

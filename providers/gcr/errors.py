@@ -13,10 +13,11 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Final
 
 from bootstrap.codes import Code
 from bootstrap.errors import StepFailed
+from bootstrap.plugin.errors import ApiError
 from bootstrap.waiting import Delay
 from bootstrap.words import one_line
 
@@ -66,144 +67,164 @@ _MAY_NOT_EXIST = re.compile(
 _DAY_SECONDS = 3600.0  # no quota of calls asks for a longer pause; ten keys ask for 86401 s
 
 
-# -- what an error says ---------------------------------------------------------------------------------------------
+# The HTTP status that each of Google's codes stands for (google/rpc/code.proto); a call that may have been done all the
+# same has none, whatever is written there.
+_HTTP_STATUS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400, "OUT_OF_RANGE": 400, "UNAUTHENTICATED": 401,
+        "PERMISSION_DENIED": 403, "NOT_FOUND": 404, "ABORTED": 409, "ALREADY_EXISTS": 409, "RESOURCE_EXHAUSTED": 429,
+        "UNIMPLEMENTED": 501, "DATA_LOSS": 500,
+    }
+)  # fmt: skip
+_UNANSWERED = ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN", "CANCELLED")
 
 
-def status_of(error: BaseException) -> str:
-    """Google's own name of an error: `NOT_FOUND`."""
-    code = getattr(error, "grpc_status_code", None)
-    return str(code.name) if code is not None else type(error).__name__
+class GoogleApiError(ApiError):
+    """A call that Google refused, or did not answer.
 
-
-def message_of(error: BaseException) -> str:
-    return str(getattr(error, "message", "") or "")
-
-
-def reason_of(error: BaseException) -> str:
-    """The reason in the error's details (google.rpc.ErrorInfo): `SERVICE_DISABLED`."""
-    return str(getattr(error, "reason", None) or "")
-
-
-def _info(error: BaseException, name: str) -> str:
-    metadata = getattr(error, "metadata", None) or {}
-    return str(metadata.get(name, ""))
-
-
-def _details(error: BaseException) -> list[object]:
-    return list(getattr(error, "details", None) or [])
-
-
-def retry_after(error: BaseException) -> float | None:
-    """The pause that Google asks for (google.rpc.RetryInfo), in seconds."""
-    for detail in _details(error):
-        delay = getattr(detail, "retry_delay", None)
-        if delay is not None:
-            return float(delay.seconds) + float(delay.nanos) / 1e9
-    return None
-
-
-def constraint_of(error: BaseException) -> str:
-    """The organisation policy constraint that a refusal names, without `constraints/`; "" where it names none."""
-    for detail in _details(error):
-        for violation in getattr(detail, "violations", ()):
-            if violation.type.startswith("constraints/"):
-                return str(violation.type.removeprefix("constraints/"))
-    return _info(error, "customConstraints").split(",")[0].removeprefix("constraints/")
-
-
-def disabled_service(error: BaseException) -> str:
-    """The API that is not enabled, where that is why a call was refused."""
-    return _info(error, "service") if reason_of(error) == "SERVICE_DISABLED" else ""
-
-
-def is_key_limit(error: BaseException) -> bool:
-    """An account that has all the keys that it may have.
-
-    Today's answer is 400 FAILED_PRECONDITION "Precondition check failed." and nothing else, which any other refused
-    precondition may be too: the caller has to count the keys. In 2018 it was RESOURCE_EXHAUSTED, with a RetryInfo of a
-    day and a second.
+    Args:
+        code: Google's own name of the error (google.rpc.Code): `NOT_FOUND`.
+        message: its own words.
+        reason: the reason in its details (google.rpc.ErrorInfo): `SERVICE_DISABLED`.
+        info: what the reason is about: `service`, `permission`, `consumer`.
+        retry_after: the pause that it asks for (google.rpc.RetryInfo), in seconds.
+        constraint: the organisation policy constraint that it names, without `constraints/`.
+        lagging: whether a read contradicts an earlier one: it is to be asked again.
     """
-    if status_of(error) == "RESOURCE_EXHAUSTED":
-        return (retry_after(error) or 0) > _DAY_SECONDS or "number of keys" in message_of(error)
-    return status_of(error) == "FAILED_PRECONDITION" and not constraint_of(error) and message_of(error).startswith("Precondition check failed")  # fmt: skip
+
+    service = "Google"
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        reason: str = "",
+        info: Mapping[str, str] = MappingProxyType({}),
+        retry_after: float | None = None,
+        constraint: str = "",
+        lagging: bool = False,
+    ) -> None:
+        super().__init__(_HTTP_STATUS.get(code, 0), message, code, retry_after=retry_after)
+        self.reason = reason
+        self.info = info
+        self.constraint = constraint
+        self.lagging = lagging
+
+    @property
+    def said(self) -> str:
+        """Google's own words, in one line, with its code."""
+        return f"{self.code}, {one_line(self.message or 'without a message', 400)}"
+
+    @property
+    def fix(self) -> str:
+        return fix_of(self)
+
+    @property
+    def unanswered(self) -> bool:
+        return self.code in _UNANSWERED
+
+    @property
+    def rate_limited(self) -> bool:
+        """Too many calls, which passes; not a number of things that is used up ("Maximum number of ...")."""
+        return (
+            self.code == "RESOURCE_EXHAUSTED"
+            and not self.is_key_limit
+            and "Maximum number" not in self.message
+        )
+
+    @property
+    def busy(self) -> bool:
+        return self.code in ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "ABORTED") or self.rate_limited
+
+    @property
+    def not_shown(self) -> bool:
+        """It does not exist, or this login may not see it: of some resources Google does not say which."""
+        return self.missing or self.forbidden
+
+    @property
+    def no_such_project(self) -> bool:
+        """As `not_shown`, of a project: one whose id cannot be one is INVALID_ARGUMENT."""
+        return self.not_shown or self.code == "INVALID_ARGUMENT"
+
+    @property
+    def disabled_service(self) -> str:
+        """The API that is not enabled, where that is why a call was refused."""
+        return self.info.get("service", "") if self.reason == "SERVICE_DISABLED" else ""
+
+    @property
+    def is_key_limit(self) -> bool:
+        """An account that has all the keys that it may have.
+
+        Today's answer is 400 FAILED_PRECONDITION "Precondition check failed." and nothing else, which any other refused
+        precondition may be too: the caller has to count the keys. In 2018 it was RESOURCE_EXHAUSTED, with a RetryInfo of
+        a day and a second.
+        """
+        if self.code == "RESOURCE_EXHAUSTED":
+            return (self.retry_after or 0) > _DAY_SECONDS or "number of keys" in self.message
+        return self.code == "FAILED_PRECONDITION" and not self.constraint and self.message.startswith("Precondition check failed")  # fmt: skip
+
+    @property
+    def never_existed(self) -> bool:
+        """A 404 in the words that Google has for an account that never was, or is deleted."""
+        return self.missing and bool(_IS_GONE.match(self.message))
+
+    def is_unknown_account(self, email: str) -> bool:
+        """An answer that a server gives which does not know an account yet, though others do.
+
+        "Unknown service account" and "Account deleted: ..." are not among them: Google says so of one that never was,
+        and of one that is deleted. The caller knows whether the account can be new.
+        """
+        if self.forbidden:
+            return bool(_MAY_NOT_EXIST.match(self.message))
+        if self.code not in ("NOT_FOUND", "INVALID_ARGUMENT"):
+            return False
+        found = _UNKNOWN_ACCOUNT.search(self.message)
+        return found is not None and (found["account"] is None or found["account"].endswith(email))
+
+    @property
+    def problem_code(self) -> Code:
+        if self.disabled_service:
+            return Code.API_DISABLED
+        if self.rate_limited:
+            return Code.CLOUD_RATE_LIMITED
+        if self.code == "ABORTED":
+            return Code.CONCURRENT_CHANGE
+        if self.busy or self.unanswered:
+            return Code.CLOUD_UNAVAILABLE
+        codes = {"UNAUTHENTICATED": Code.LOGIN_REFUSED, "PERMISSION_DENIED": Code.MISSING_PERMISSION}
+        return codes.get(self.code, Code.CLOUD_REFUSED)
 
 
-def is_rate_limit(error: BaseException) -> bool:
-    """Too many calls, which passes; not a number of things that is used up ("Maximum number of ...")."""
-    return (
-        status_of(error) == "RESOURCE_EXHAUSTED"
-        and not is_key_limit(error)
-        and "Maximum number" not in message_of(error)
+def is_refused_login(message: str) -> bool:
+    """Whether the words of an UNAVAILABLE are gRPC's for a login that has ended: its plugin could not get a token."""
+    return "Getting metadata from plugin failed" in message and any(
+        word in message for word in ("invalid_grant", "RefreshError", "Reauth", "DefaultCredentials")
     )
 
 
-def is_busy(error: BaseException) -> bool:
-    """An error that says nothing about the call itself, only that it should come again."""
-    return status_of(error) in (
-        "UNAVAILABLE",
-        "INTERNAL",
-        "DEADLINE_EXCEEDED",
-        "ABORTED",
-    ) or is_rate_limit(error)
-
-
-def is_unanswered(error: BaseException) -> bool:
-    """The call may have been done all the same."""
-    return status_of(error) in ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN", "CANCELLED")
-
-
-def is_unknown_account(error: BaseException, email: str) -> bool:
-    """An answer that a server gives which does not know an account yet, though others do.
-
-    "Unknown service account" and "Account deleted: ..." are not among them: Google says so of one that never was, and of
-    one that is deleted. The caller knows whether the account can be new.
-    """
-    status, text = status_of(error), message_of(error)
-    if status == "PERMISSION_DENIED":
-        return bool(_MAY_NOT_EXIST.match(text))
-    if status not in ("NOT_FOUND", "INVALID_ARGUMENT"):
-        return False
-    found = _UNKNOWN_ACCOUNT.search(text)
-    return found is not None and (found["account"] is None or found["account"].endswith(email))
-
-
-def is_never_created(error: BaseException) -> bool:
-    """A 404 in the words that Google has for an account that never was, or is deleted."""
-    return status_of(error) == "NOT_FOUND" and bool(_IS_GONE.match(message_of(error)))
-
-
-def is_refused_login(error: BaseException) -> bool:
-    """A login that has ended, which gRPC reports as UNAVAILABLE: its plugin could not get a token."""
-    text = message_of(error)
-    return "Getting metadata from plugin failed" in text and any(
-        word in text for word in ("invalid_grant", "RefreshError", "Reauth", "DefaultCredentials")
-    )
+def lagging(what: str) -> GoogleApiError:
+    """The error of a read that contradicts an earlier one: it is to be asked again (`delay_of`)."""
+    return GoogleApiError("ABORTED", what, lagging=True)
 
 
 # -- delays ---------------------------------------------------------------------------------------------------------
 
 
-def delay_of(error: BaseException) -> Delay | None:
+def delay_of(error: Exception) -> Delay | None:
     """The delay that an error is, whatever the call; None for a refusal."""
-    after = retry_after(error)
+    if not isinstance(error, GoogleApiError):
+        return None
+    after = error.retry_after
     at_most = None if after is not None else BUSY_SECONDS
-    if getattr(error, "lagging", False):
+    if error.lagging:
         return Delay(LAG, BUSY_SECONDS)
-    if is_rate_limit(error):
+    if error.rate_limited:
         pause = f" in {after:.0f} s" if after else ""
         return Delay(f"Google limits the rate of these calls; trying again{pause}.", at_most, after)
-    if status_of(error) == "ABORTED":
+    if error.code == "ABORTED":
         return Delay(CONFLICT, at_most, after)
-    return Delay(BUSY, at_most, after) if is_busy(error) else None
-
-
-def lagging(what: str) -> Exception:
-    """The error of a read that contradicts an earlier one: it is to be asked again (`delay_of`)."""
-    from google.api_core import exceptions
-
-    error: Any = exceptions.Aborted(what)  # type: ignore[no-untyped-call]
-    error.lagging = True
-    return cast("Exception", error)
+    return Delay(BUSY, at_most, after) if error.busy else None
 
 
 def new_service_delay(service: str) -> Delay:
@@ -218,66 +239,46 @@ def new_account_delay() -> Delay:
 # -- sentences ------------------------------------------------------------------------------------------------------
 
 
-def said(error: BaseException) -> str:
-    """Google's own words, in one line, with its status."""
-    return f"{status_of(error)}, {one_line(message_of(error) or type(error).__name__, 400)}"
-
-
-def refused(error: BaseException, doing: str, *, permission: str = "") -> StepFailed:
+def refused(error: GoogleApiError, doing: str, *, permission: str = "") -> StepFailed:
     """A Google error as a sentence, and what to do about it.
 
     Args:
-        error: what the SDK raised.
+        error: what Google answered.
         doing: what was asked for, after "to": "create the service account ...".
         permission: what that takes, where Google's answer does not name it.
     """
-    if is_unanswered(error):
-        what = f"Google did not answer the request to {doing} ({said(error)})"
-    elif is_rate_limit(error):
-        what = f"Google limits the rate of calls, and would not {doing} in time ({said(error)})"
+    if error.unanswered:
+        what = f"Google did not answer the request to {doing} ({error.said})"
+    elif error.rate_limited:
+        what = f"Google limits the rate of calls, and would not {doing} in time ({error.said})"
     else:
-        what = f"Google refused to {doing}: {said(error)}"
-    return StepFailed(what, fix=fix_of(error, permission=permission), code=code_of(error))
+        what = f"Google refused to {doing}: {error.said}"
+    return StepFailed(what, fix=fix_of(error, permission), code=error.problem_code)
 
 
-def code_of(error: BaseException) -> Code:
-    """What kind of problem an error of Google's is."""
-    if disabled_service(error):
-        return Code.API_DISABLED
-    if is_rate_limit(error):
-        return Code.CLOUD_RATE_LIMITED
-    if status_of(error) == "ABORTED":
-        return Code.CONCURRENT_CHANGE
-    if is_busy(error) or is_unanswered(error):
-        return Code.CLOUD_UNAVAILABLE
-    codes = {"UNAUTHENTICATED": Code.LOGIN_REFUSED, "PERMISSION_DENIED": Code.MISSING_PERMISSION}
-    return codes.get(status_of(error), Code.CLOUD_REFUSED)
-
-
-def fix_of(error: BaseException, *, permission: str = "") -> str:
-    """What to do about an error of Google's; "" where its own words say all there is."""
-    status = status_of(error)
-    if status == "UNAUTHENTICATED":
+def fix_of(error: GoogleApiError, permission: str = "") -> str:
+    """As `GoogleApiError.fix`; with the permission that the call takes, where the answer does not name it."""
+    if error.unauthenticated:
         return login_fix()
-    if service := disabled_service(error):
-        project = _info(error, "consumer").removeprefix("projects/") or "PROJECT"
+    if service := error.disabled_service:
+        project = error.info.get("consumer", "").removeprefix("projects/") or "PROJECT"
         return f"{disabled_fix([service], project)}."
-    if status == "PERMISSION_DENIED":
-        named = re.search(r"[Pp]ermission '([a-zA-Z.]+)'", message_of(error))
-        needed = _info(error, "permission") or (named[1] if named else "") or permission
+    if error.forbidden:
+        named = re.search(r"[Pp]ermission '([a-zA-Z.]+)'", error.message)
+        needed = error.info.get("permission") or (named[1] if named else "") or permission
         if not needed:
             return "Ask an administrator for the permission that it names, or let them do it: `--handover FILE` writes the steps down."
         role = ROLES.get(needed, "")
         having = f" ({role} has it)" if role else ""
         return f"It takes the permission {needed}{having}. Ask an administrator for it, or let them do it: `--handover FILE` writes the steps down."  # fmt: skip
-    if is_rate_limit(error):
-        pause = retry_after(error)
+    if error.rate_limited:
+        pause = error.retry_after
         return (
             f"Run it again in {pause:.0f} s."
             if pause
             else "Run it again in a minute: its quotas are of a minute each."
         )
-    if is_busy(error) or is_unanswered(error):
+    if error.busy or error.unanswered:
         return RUN_LATER
     return ""
 

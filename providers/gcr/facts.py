@@ -12,7 +12,7 @@ from bootstrap.once import Once
 from bootstrap.provider import RunContext, Shared
 from bootstrap.waiting import Deadline
 from providers.gcr.cloud import GoogleCloud
-from providers.gcr.errors import is_busy, is_unanswered
+from providers.gcr.errors import GoogleApiError
 
 
 class Facts:
@@ -43,12 +43,12 @@ class Facts:
         return self._once(("account", resource), lambda: self._account(resource))
 
     async def _account(self, resource: str) -> Any:
-        from google.api_core import exceptions
-
         try:
             return await self._cloud.account(resource)
-        except exceptions.NotFound:
-            return None
+        except GoogleApiError as error:
+            if error.missing:
+                return None
+            raise
 
     def confirmed_account(self, resource: str, why: str, deadline: Deadline) -> Once[Any]:
         """The service account, or None once its absence is sure, though something speaks against it."""
@@ -66,12 +66,12 @@ class Facts:
         return self._once(("keys", resource), lambda: self._keys(resource))
 
     async def _keys(self, resource: str) -> Mapping[str, Any]:
-        from google.api_core import exceptions
-
         try:
             return await self._cloud.user_keys(resource)
-        except exceptions.NotFound:
-            return {}
+        except GoogleApiError as error:
+            if error.missing:
+                return {}
+            raise
 
     def confirmed_key(
         self, resource: str, read: Callable[[], Awaitable[Any]], deadline: Deadline
@@ -137,19 +137,17 @@ def shared_cloud(context: RunContext, impersonate: str) -> GoogleCloud:
 
 
 def shared_facts(shared: Shared, cloud: GoogleCloud) -> Facts:
-    return shared.get(("gcr-facts", cloud.impersonate), lambda: Facts(cloud))
+    return shared.get(("gcr-facts", cloud.login.impersonate), lambda: Facts(cloud))
 
 
 def passing(error: BaseException) -> bool:
     """Whether an error says nothing of the fact: of many targets, only those that wait for it now are to have it."""
-    return is_busy(error) or is_unanswered(error)
+    return isinstance(error, GoogleApiError) and (error.busy or error.unanswered)
 
 
 async def or_nothing(names: Awaitable[list[str]]) -> list[str]:
     """The names, or none where Google refuses to tell them."""
-    from google.api_core import exceptions
-
     try:
         return await names
-    except exceptions.GoogleAPICallError:
+    except GoogleApiError:
         return []

@@ -17,6 +17,7 @@ from bootstrap.secret import Secret
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Delay, wait_out
 from providers.gcr import cloud, errors, upload
+from providers.gcr.errors import GoogleApiError
 from providers.gcr.key_limit import key_limit_problem
 from providers.gcr.key_policy import rotate_in_time
 from providers.gcr.target import UPLOAD
@@ -60,13 +61,11 @@ class Key(Step):
         return "The key does not expire. For one that does: `--key-source upload --expires-in 90d`. Otherwise replace it regularly: pullkey rotate --all --due"
 
     async def look(self) -> Sighting:
-        from google.api_core import exceptions
-
         session = self._session
         try:
             keys = await session.keys()
-        except exceptions.PermissionDenied as error:
-            if session.target.enable_apis and errors.disabled_service(error):
+        except GoogleApiError as error:
+            if error.forbidden and session.target.enable_apis and error.disabled_service:
                 return Sighting(State.MISSING, "the IAM API is to be enabled first")
             raise
         self._listed, self._before = True, sorted(keys)
@@ -99,8 +98,6 @@ class Key(Step):
         return self._pair
 
     async def do(self) -> Done:
-        from google.api_core import exceptions
-
         session, target = self._session, self._session.target
         self._refused = True
         if not self._listed:
@@ -113,7 +110,7 @@ class Key(Step):
                 deadline=session.context.deadline,
                 tell=session.context.tell,
             )
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
             raise await self._failure(error) from None
         except asyncio.CancelledError:
             self._refused = False
@@ -140,25 +137,23 @@ class Key(Step):
             until += f". {rotate_in_time(ends - answer.valid_after_time)}".rstrip(".")
         return Done(f"key {key_id}{until}", {"key_id": key_id}, left_over)
 
-    async def _failure(self, error: Exception) -> StepFailed:
+    async def _failure(self, error: GoogleApiError) -> StepFailed:
         session, target = self._session, self._session.target
-        if errors.is_key_limit(error):
+        if error.is_key_limit:
             with contextlib.suppress(PullkeyError):
-                if (problem := await key_limit_problem(session, failed=errors.said(error))) is not None:
+                if (problem := await key_limit_problem(session, failed=error.said)) is not None:
                     return KeyLimitReached(problem.what, fix=problem.fix, code=problem.code)
-        if constraint := errors.constraint_of(error):
+        if constraint := error.constraint:
             problem = await session.key_policy.forbidden([constraint])
             return StepFailed(problem.what, fix=problem.fix, code=problem.code)
         doing = f"{'take' if self._uploads else 'create'} a key of {target.account}"
         refusal = errors.refused(error, doing, permission="iam.serviceAccountKeys.create")
-        if "allowed lifetime" in errors.said(error):
+        if "allowed lifetime" in error.said:
             refusal.fix = "Set a shorter --expires-in."
         return refusal
 
     async def _lost_keys(self) -> LeftOver | None:
         """What a try whose answer was lost has made after all; of an account of this run it is deleted at once."""
-        from google.api_core import exceptions
-
         resource = self._session.target.account_resource
         try:
             lost = await self._appeared(resource, {*self._before, *await self._recorded()})
@@ -166,7 +161,7 @@ class Key(Step):
                 for key_id in lost:
                     await self._session.delete_key(key_id)
                 return None
-        except (exceptions.GoogleAPICallError, PullkeyError):
+        except (GoogleApiError, PullkeyError):
             return None  # the next run looks for keys that no record names
         return self._that_appeared(resource, lost) if lost else None
 
@@ -187,13 +182,11 @@ class Key(Step):
         )
 
     async def _create(self) -> tuple[Any, Secret]:
-        from google.api_core import exceptions
-
         resource = self._session.target.account_resource
         try:
             answer = await self._session.cloud.create_key(resource)
-        except exceptions.GoogleAPICallError as error:
-            if not errors.is_unanswered(error):
+        except GoogleApiError as error:
+            if not error.unanswered:
                 raise
             self._unanswered += 1
             self._refused = False
@@ -203,7 +196,7 @@ class Key(Step):
                 appeared = await self._appeared(resource, self._before)
                 if appeared:
                     raise OutcomeUnknown(
-                        f"Google did not answer the creation of a key ({errors.status_of(error)}), and key "
+                        f"Google did not answer the creation of a key ({error.code}), and key "
                         f"{', '.join(appeared)} has appeared since; its secret is lost",
                         fix="Run it again.",
                     ) from None
@@ -212,8 +205,6 @@ class Key(Step):
         return answer, Secret(json.dumps(json.loads(answer.private_key_data), separators=(",", ":")))
 
     async def _upload(self) -> tuple[Any, Secret]:
-        from google.api_core import exceptions
-
         session, pair = self._session, self._own_pair()
         resource = session.target.account_resource
         # First, so that nothing but the answer itself can be missing once the key is there.
@@ -221,8 +212,8 @@ class Key(Step):
         self._sent += 1
         try:
             answer = await session.cloud.upload_key(resource, pair.certificate)
-        except exceptions.GoogleAPICallError as error:
-            if not (errors.is_unanswered(error) or errors.status_of(error) == "ALREADY_EXISTS"):
+        except GoogleApiError as error:
+            if not (error.unanswered or error.code == "ALREADY_EXISTS"):
                 raise
             self._refused = False
             # It may have been taken. We hold its private half, so if it is there, it is as good as answered.
@@ -247,32 +238,31 @@ class Key(Step):
 
     async def _uploaded(self, resource: str, before: Collection[str], fingerprint: str) -> list[Any]:
         """Those of the keys that appeared whose public half is ours: that is certain, whoever else made keys meanwhile."""
-        from google.api_core import exceptions
-
         found = []
         for key_id in await self._appeared(resource, before):
-            with contextlib.suppress(exceptions.NotFound):
+            try:
                 key = await self._session.cloud.public_key(f"{resource}/keys/{key_id}")
-                if fingerprint_of(key.public_key_data) == fingerprint:
-                    found.append(key)
+            except GoogleApiError as error:
+                if error.missing:
+                    continue
+                raise
+            if fingerprint_of(key.public_key_data) == fingerprint:
+                found.append(key)
         return found
 
     def _delay(self, error: Exception) -> Delay | None:
-        if errors.is_key_limit(error) or isinstance(error, StepFailed):
+        if not isinstance(error, GoogleApiError) or error.is_key_limit:
             return None
         session = self._session
-        unknown = errors.status_of(error) in ("NOT_FOUND", "PERMISSION_DENIED") and (
-            errors.is_unknown_account(error, session.target.account)
-            or (session.account_is_new and errors.status_of(error) == "NOT_FOUND")
+        unknown = error.code in ("NOT_FOUND", "PERMISSION_DENIED") and (
+            error.is_unknown_account(session.target.account) or (session.account_is_new and error.missing)
         )
         # A 403 of an account that is not new is a 403.
-        if unknown and (session.account_is_new or errors.status_of(error) == "NOT_FOUND"):
+        if unknown and (session.account_is_new or error.missing):
             return errors.new_account_delay()
         return errors.delay_of(error)
 
     async def undo(self, intent: Intent) -> str:
-        from google.api_core import exceptions
-
         key_id = intent.get("key_id")
         if self._refused and not key_id and not intent.get("lost"):
             return ""  # none was made
@@ -296,16 +286,16 @@ class Key(Step):
                 for one in appeared:
                     await self._session.delete_key_at(f"{resource}/keys/{one}", deadline)
                 return f"deleted key {', '.join(appeared)} of {email}"
-        except exceptions.NotFound:
-            return ""
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
+            if error.missing:
+                return ""
             what = f"key {key_id}" if key_id else "a key that may have been created"
             command = (
                 f"gcloud iam service-accounts keys delete {key_id} {of}"
                 if key_id
                 else f"gcloud iam service-accounts keys list --managed-by=user {of}"
             )
-            raise StillThere(f"{what} of {email} ({errors.said(error)})", command) from None
+            raise StillThere(f"{what} of {email} ({error.said})", command) from None
         if appeared:
             left = self._that_appeared(resource, appeared)
             raise StillThere(left.what, left.command)

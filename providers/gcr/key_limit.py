@@ -31,7 +31,7 @@ async def key_limit_problem(session: GcrSession, *, failed: str = "") -> Problem
         failed: what Google has answered to a creation, where one was tried: a list that lags is then no sign of room.
 
     Raises:
-        google.api_core.exceptions.GoogleAPICallError: the keys cannot be seen.
+        GoogleApiError: the keys cannot be seen.
         PullkeyError: what Akka holds cannot be seen.
     """
     for pause in _PAUSES if failed else (0.0,):

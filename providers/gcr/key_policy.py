@@ -16,7 +16,7 @@ from bootstrap.codes import Code
 from bootstrap.durations import in_words
 from bootstrap.errors import Problem, ProblemKind
 from bootstrap.steps import Findings, Notice
-from providers.gcr import errors
+from providers.gcr.errors import GoogleApiError
 from providers.gcr.target import UPLOAD
 
 if TYPE_CHECKING:
@@ -87,31 +87,26 @@ class KeyPolicy:
 
     async def _forbidding(self, constraints: Sequence[str]) -> tuple[list[str], str]:
         """Those of the constraints that are in force; and why others could not be seen, or ""."""
-        from google.api_core import exceptions
-
         asked = (self._facts.forbids(self._project, constraint)() for constraint in constraints)
         answers = await asyncio.gather(*asked, return_exceptions=True)
         unseen = ""
         for answer in answers:
-            if isinstance(answer, exceptions.GoogleAPICallError):
-                unseen = errors.status_of(answer)
+            if isinstance(answer, GoogleApiError):
+                unseen = answer.code
             elif isinstance(answer, BaseException):
                 raise answer
         return [name for name, answer in zip(constraints, answers, strict=True) if answer is True], unseen
 
     async def _about_life(self) -> tuple[Findings, str]:
         """How long a key may last; and why that could not be seen, or ""."""
-        from google.api_core import exceptions
-
         findings = Findings()
         if self._uploads:
             findings.notices.append(Notice("Google shows a certificate's end date as the key's. Whether it refuses the key from then on could not be confirmed, so pullkey does not rely on it: `pullkey rotate` counts a key as due well before its end, and deletes it."))  # fmt: skip
         try:
             allowed = await self._facts.allowed_values(self._project, _LIFE_LIMIT)()
-        except exceptions.NotFound:
-            return findings, ""  # an organisation without that constraint
-        except exceptions.GoogleAPICallError as error:
-            return findings, errors.status_of(error)
+        except GoogleApiError as error:
+            # An organisation without that constraint, or one that does not show it.
+            return findings, "" if error.missing else error.code
         hours = [int(value[:-1]) for value in allowed if value[:-1].isdigit() and value.endswith("h")]
         if not hours:
             return findings, ""

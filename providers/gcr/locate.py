@@ -18,6 +18,7 @@ from bootstrap.provider import HeldCredential, RunContext
 from bootstrap.reference import parse_reference
 from bootstrap.server import host_of
 from providers.gcr import cloud, errors, policy
+from providers.gcr.errors import GoogleApiError
 from providers.gcr.facts import Facts, shared_cloud, shared_facts
 from providers.gcr.steps import made_by_pullkey
 from providers.gcr.target import (
@@ -51,14 +52,12 @@ class Place:
 
 async def locate(held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> GcrTarget:
     """See `bootstrap.provider.Provider.locate`."""
-    from google.api_core import exceptions
-
     google = shared_cloud(context, impersonated(login))
-    await google.connect()
+    await google.login.connect()
     search = _Search(held, shared_facts(context.shared, google))
     try:
-        return await search.target(login.get("image"), google.impersonate)
-    except exceptions.GoogleAPICallError as error:
+        return await search.target(login.get("image"), google.login.impersonate)
+    except GoogleApiError as error:
         raise errors.refused(error, f"show the cloud resources of {held.name}") from None
 
 
@@ -176,12 +175,12 @@ class _Search:
         return [head for head in heads if is_project(head) and head != self._own]
 
     async def _exists(self, project: str) -> bool:
-        from google.api_core import exceptions
-
         try:
             return await self._facts.project_state(project)() == "ACTIVE"
-        except (exceptions.NotFound, exceptions.PermissionDenied, exceptions.InvalidArgument):
-            return False
+        except GoogleApiError as error:
+            if error.no_such_project:
+                return False
+            raise
 
     async def _derived(self, project: str) -> list[Place]:
         """The places in a project whose derived secret name this is."""
@@ -193,11 +192,11 @@ class _Search:
 
     async def _repositories(self, project: str) -> list[str]:
         """The repositories for images there; where they may not be listed, the one that the secret's name spells."""
-        from google.api_core import exceptions
-
         try:
             return await self._facts.repositories(project, self._location)()
-        except (exceptions.PermissionDenied, exceptions.NotFound):
+        except GoogleApiError as error:
+            if not error.not_shown:
+                raise
             spelled = self._rest().removeprefix(project + "-")
             return [spelled] if spelled != self._rest() and is_repository(spelled) else []
 
@@ -220,12 +219,12 @@ class _Search:
 
     async def _account(self, resource: str) -> Any:
         """The account; None if it is gone, "unseen" if it may not be looked at."""
-        from google.api_core import exceptions
-
         try:
             return await self._facts.account(resource)()
-        except exceptions.PermissionDenied:
-            return "unseen"
+        except GoogleApiError as error:
+            if error.forbidden:
+                return "unseen"
+            raise
 
     async def _role(self, place: Place) -> str:
         role = await self._granted_role(place)
@@ -237,27 +236,28 @@ class _Search:
 
     async def _granted_role(self, place: Place) -> str | None:
         """The documented role that the account has right there, if its policy may be read."""
-        from google.api_core import exceptions
-
         resource = f"projects/{place.project}"
         if place.repository:
             resource += f"/locations/{self._location}/repositories/{place.repository}"
         try:
             found = await self._facts.policy(resource)()
-        except (exceptions.PermissionDenied, exceptions.NotFound):
-            return None
+        except GoogleApiError as error:
+            if error.not_shown:
+                return None
+            raise
         return next((it for it in (DEFAULT_ROLE, STORAGE_ROLE) if policy.has(found, it, self._email)), None)
 
     async def _key_source(self, resource: str) -> tuple[str, dt.timedelta]:
         """How the key that Akka holds was made: the next one is made in the same way, with as long a life."""
-        from google.api_core import exceptions
         from google.cloud import iam_admin_v1
 
         default = dt.timedelta(days=90)
         try:
             key = (await self._facts.keys(resource)()).get(self._key_id)
-        except exceptions.PermissionDenied:
-            return CREATE, default
+        except GoogleApiError as error:
+            if error.forbidden:
+                return CREATE, default
+            raise
         if key is None or key.key_origin != iam_admin_v1.ServiceAccountKeyOrigin.USER_PROVIDED:
             return CREATE, default
         ends = cloud.end_of(key)

@@ -31,14 +31,14 @@ def missing(values: Mapping[str, Any]) -> Missing | None:
 
 async def _projects(context: RunContext, values: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     google = shared_cloud(context, impersonated(values))
-    await google.connect()
+    await google.login.connect()
     return sorted(await google.projects_seen())
 
 
 async def _repositories(context: RunContext, values: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     """The project's repositories for images, as a puller names them."""
     google = shared_cloud(context, impersonated(values))
-    await google.connect()
+    await google.login.connect()
     project, wanted = values["gcp_project"], values.get("repository")
     found = await google.docker_repositories_everywhere(project)
     return sorted(

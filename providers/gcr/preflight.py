@@ -14,6 +14,7 @@ from bootstrap.errors import Problem, ProblemKind, PullkeyError
 from bootstrap.steps import Findings, Notice, State
 from bootstrap.words import did_you_mean
 from providers.gcr import errors, policy
+from providers.gcr.errors import GoogleApiError
 from providers.gcr.key import Key
 from providers.gcr.key_limit import key_limit_problem
 from providers.gcr.steps import UNDO_ACCOUNT, UNDO_KEY
@@ -71,18 +72,16 @@ class Preflight:
         return did_you_mean(project, [name for name, _ in seen])
 
     async def _about_project(self) -> Findings:
-        from google.api_core import exceptions
-
         project = self._target.project
         try:
             state = await self._facts.project_state(project)()
-        except (exceptions.NotFound, exceptions.PermissionDenied, exceptions.InvalidArgument) as error:
+        except GoogleApiError as error:
+            if not error.no_such_project:
+                return Findings([Problem(ProblemKind.SETUP, f"Google could not be asked about project {project}: {error.said}", error.fix or errors.RUN_LATER, code=error.problem_code)])  # fmt: skip
             if self._is_disabled(error) or await self._session.holds_anything():
                 return Findings()
             near = await self._nearest_project(project)
-            return Findings([Problem(ProblemKind.SETUP, f"Google shows no project {project} ({errors.said(error).removesuffix('.')})", f"{near} Check the project against `gcloud projects list`; what is needed is its id, not its name. If it is the right one, ask for access to it".lstrip(), code=Code.PROJECT_NOT_FOUND)])  # fmt: skip
-        except exceptions.GoogleAPICallError as error:
-            return Findings([Problem(ProblemKind.SETUP, f"Google could not be asked about project {project}: {errors.said(error)}", errors.fix_of(error) or errors.RUN_LATER, code=errors.code_of(error))])  # fmt: skip
+            return Findings([Problem(ProblemKind.SETUP, f"Google shows no project {project} ({error.said.removesuffix('.')})", f"{near} Check the project against `gcloud projects list`; what is needed is its id, not its name. If it is the right one, ask for access to it".lstrip(), code=Code.PROJECT_NOT_FOUND)])  # fmt: skip
         if state != "ACTIVE":
             return Findings([Problem(ProblemKind.SETUP, f"Project {project} is not active: {state}", "Restore it, or name another", code=Code.PROJECT_INACTIVE)])  # fmt: skip
         return Findings()
@@ -99,19 +98,17 @@ class Preflight:
         project = self._target.project
         return Problem(ProblemKind.SETUP, f"These APIs are not enabled in {project}: {', '.join(services)}", errors.disabled_fix(services, project), code=Code.API_DISABLED)  # fmt: skip
 
-    def _is_disabled(self, error: Exception) -> bool:
+    def _is_disabled(self, error: GoogleApiError) -> bool:
         """Whether a look was refused because its API is not enabled, which is noted."""
-        service = errors.disabled_service(error)
+        service = error.disabled_service
         if service:
             self._disabled.add(service)
         return bool(service)
 
     async def _about_apis(self) -> Findings:
-        from google.api_core import exceptions
-
         try:
             disabled = await self._session.disabled_services()
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
             self._is_disabled(error)
             return Findings()  # may not be asked; a call of a disabled API says so itself
         if not disabled or self._target.enable_apis:
@@ -119,15 +116,13 @@ class Preflight:
         return Findings([self._not_enabled(disabled)])
 
     async def _about_repository(self) -> Findings:
-        from google.api_core import exceptions
-
         target = self._target
         try:
             kind = await self._facts.repository_format(target.repository_resource)()
-        except exceptions.NotFound:
-            missing = await self._no_repository()
-            return Findings([missing] if missing else [])
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
+            if error.missing:
+                missing = await self._no_repository()
+                return Findings([missing] if missing else [])
             self._is_disabled(error)
             return Findings()
         if kind != "DOCKER":
@@ -136,12 +131,10 @@ class Preflight:
 
     async def _no_repository(self) -> Problem | None:
         """The problem of a repository that is not there, with the nearest name of one that is; None where a list shows it."""
-        from google.api_core import exceptions
-
         target = self._target
         what = f"Project {target.project} has no repository {target.repository} in {target.location}"
         there = None
-        with contextlib.suppress(exceptions.GoogleAPICallError):
+        with contextlib.suppress(GoogleApiError):
             there = await self._facts.repositories(target.project, target.location)()
         if there and target.repository in there:
             return None  # the one read that did not show it was of a server that lags
@@ -166,14 +159,12 @@ class Preflight:
         return Problem(ProblemKind.SETUP, what, f"{guess}{known}; see `gcloud artifacts repositories list`", step="grant", code=Code.REPOSITORY_NOT_FOUND)  # fmt: skip
 
     async def _about_account(self) -> Findings:
-        from google.api_core import exceptions
-
         target = self._target
         try:
             account = await self._session.account()
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
             if not self._is_disabled(error) and target.account_given:
-                return Findings([Problem(ProblemKind.SETUP, f"Google does not show the service account {target.account} ({errors.said(error)})", f"Check --service-account. {errors.fix_of(error)}".rstrip(), step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
+                return Findings([Problem(ProblemKind.SETUP, f"Google does not show the service account {target.account} ({error.said})", f"Check --service-account. {error.fix}".rstrip(), step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
             return Findings()
         if account is None:
             if target.account_given:
@@ -185,7 +176,7 @@ class Preflight:
             return Findings([Problem(ProblemKind.SETUP, f"The service account {target.account} is disabled", f"Find out why; then: gcloud iam service-accounts enable {target.account}", step="identity", code=Code.IDENTITY_DISABLED)])  # fmt: skip
         try:
             sighting, keys = await self._key.look(), await self._session.keys()
-        except exceptions.GoogleAPICallError:
+        except GoogleApiError:
             return await self._about_key(UNDO_KEY)
         if sighting.state is State.DONE:
             return Findings()
@@ -210,12 +201,10 @@ class Preflight:
 
     async def _about_deleted_account(self) -> Findings:
         """A deleted account of that name can come back for 30 days; a new one of the same name inherits nothing."""
-        from google.api_core import exceptions
-
         if self._target.skip_grant:
             return Findings()
         try:
             gone = policy.deleted_accounts(await self._session.grant_policy(), self._target.account)
-        except exceptions.GoogleAPICallError:
+        except GoogleApiError:
             return Findings()
         return Findings([], [Notice(f"A service account of this name was deleted (unique id {uid}); a new one is created, which inherits nothing from it. To restore the old one instead, within 30 days: gcloud iam service-accounts undelete {uid}") for uid in gone])  # fmt: skip

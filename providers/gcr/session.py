@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
-from bootstrap.codes import Code
 from bootstrap.common_steps import recorded_link
 from bootstrap.credential import Credential
 from bootstrap.errors import KeyGone, PullkeyError
@@ -21,8 +20,9 @@ from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.registry import Attempt, Probe, Verdict
 from bootstrap.steps import Findings, Step
 from bootstrap.waiting import Deadline, wait_out
-from providers.gcr import cloud, errors, policy
+from providers.gcr import cloud, errors, login, policy
 from providers.gcr.changes import shared_changes
+from providers.gcr.errors import GoogleApiError
 from providers.gcr.facts import or_nothing, shared_cloud, shared_facts
 from providers.gcr.key import Key
 from providers.gcr.key_policy import KeyPolicy
@@ -79,15 +79,13 @@ class GcrSession(Session):
     # -- facts ---------------------------------------------------------------------------------------------------
 
     async def _account(self) -> Any:
-        from google.api_core import exceptions
-
         target = self.target
         try:
             found = await self.facts.account(target.account_resource)()
             if found is None and (why := await self._why_account_is_there()):
                 found = await self.facts.confirmed_account(target.account_resource, why, self.context.deadline)()  # fmt: skip
-        except exceptions.PermissionDenied:
-            if target.enable_apis:
+        except GoogleApiError as error:
+            if error.forbidden and target.enable_apis:
                 return None  # the IAM API may be one of those that are to be enabled
             raise
         self.account_is_new |= found is not None and is_new(found)
@@ -125,14 +123,15 @@ class GcrSession(Session):
     # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
 
     async def connect(self) -> str:
-        return await self.cloud.connect()
+        who: str = await self.cloud.login.connect()
+        return who
 
     async def ask(self) -> None:
         if self.target.key_source == UPLOAD:
             try:
                 import cryptography  # noqa: F401  - older releases of google-auth do not bring it
             except ImportError as error:
-                raise cloud.sdk_missing(error) from None
+                raise login.sdk_missing(error) from None
 
     async def host(self) -> str:
         return self.target.host
@@ -144,8 +143,6 @@ class GcrSession(Session):
         return "_json_key"
 
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
-        from google.api_core import exceptions
-
         target = self.target
         on_repository = {name for name in permissions if name.startswith("artifactregistry.")}
         on_account = {name for name in permissions if name.startswith("iam.serviceAccountKeys.")}
@@ -172,7 +169,7 @@ class GcrSession(Session):
             if still and (elsewhere or await self.account() is not None):
                 # A right on keys may be held on the account alone.
                 held |= await self.cloud.held_on_account(target.account_resource, still)
-        except exceptions.GoogleAPICallError:
+        except GoogleApiError:
             return None
         places = {
             **dict.fromkeys(on_project, f"project {target.project}"),
@@ -182,35 +179,25 @@ class GcrSession(Session):
         return {name: places[name] for name in permissions if name not in held}
 
     async def _has_no_repository(self) -> bool:
-        from google.api_core import exceptions
-
         try:
             await self.facts.repository_format(self.target.repository_resource)()
-        except exceptions.NotFound:
-            return True
-        except exceptions.GoogleAPICallError:
-            return False
+        except GoogleApiError as error:
+            return error.missing
         return False
 
     async def _shows_no_project(self) -> bool:
-        from google.api_core import exceptions
-
         try:
             await self.facts.project_state(self.target.project)()
-        except (exceptions.NotFound, exceptions.PermissionDenied, exceptions.InvalidArgument) as error:
-            return not errors.disabled_service(error)
-        except exceptions.GoogleAPICallError:
-            return False
+        except GoogleApiError as error:
+            return error.no_such_project and not error.disabled_service
         return False
 
     async def holds_anything(self) -> bool:
         """A project of which this person may do something exists, even where they may not look at it."""
-        from google.api_core import exceptions
-
         project = f"projects/{self.target.project}"
         try:
             return bool(await self.cloud.held_on_project(project.removeprefix("projects/"), {"iam.serviceAccounts.get"}))  # fmt: skip
-        except exceptions.GoogleAPICallError:
+        except GoogleApiError:
             return False
 
     async def preflight(self) -> Findings:
@@ -230,14 +217,12 @@ class GcrSession(Session):
 
     async def image_reader(self) -> Credential | None:
         """The login's access token (Artifact Registry, "Configure authentication to Artifact Registry for Docker")."""
-        token = await self.cloud.access_token()
+        token = await self.cloud.login.access_token()
         if token is None:
             return None
         return Credential(self.target.host, "oauth2accesstoken", token, KeyLink("", "", ""))
 
     async def diagnose(self, attempt: Attempt) -> str:
-        from google.api_core import exceptions
-
         if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or self.credential is None:
             return ""
         self.keys.forget()
@@ -248,7 +233,7 @@ class GcrSession(Session):
             granted = self.target.skip_grant or policy.has(
                 await self.grant_policy(), role, self.target.account
             )
-        except exceptions.GoogleAPICallError:
+        except GoogleApiError:
             return ""
         if key_id not in keys:
             return f"Google no longer shows the key {key_id}: it was deleted outside of pullkey."
@@ -273,7 +258,7 @@ class GcrSession(Session):
         """The key that Akka's record names, or None: a list that does not show it is one of a server that may lag.
 
         Raises:
-            google.api_core.exceptions.GoogleAPICallError: the keys cannot be seen.
+            GoogleApiError: the keys cannot be seen.
         """
         found = (await self.keys()).get(key_id)
         if found is not None:
@@ -289,57 +274,52 @@ class GcrSession(Session):
         return found or await self._key_by_id(key_id)
 
     async def _key_by_id(self, key_id: str) -> Any:
-        from google.api_core import exceptions
-
         try:
             return await self.cloud.public_key(self._key_resource(key_id))
-        except (exceptions.NotFound, exceptions.PermissionDenied):
-            return None
+        except GoogleApiError as error:
+            if error.not_shown:
+                return None
+            raise
 
     async def keys_counted(self) -> list[KeyFacts]:
-        from google.api_core import exceptions
-
         try:
             return [_facts(key_id, key) for key_id, key in (await self.keys()).items()]
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
             raise errors.refused(error, f"show the keys of {self.target.account}") from None
 
     async def key_facts(self, key_id: str) -> KeyFacts | None:
-        from google.api_core import exceptions
-
         # An answer from before a change must not stand for what is now.
         self.keys.forget()
         try:
             found = (await self.keys()).get(key_id) or await self._key_by_id(key_id)
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
             raise errors.refused(error, f"show the keys of {self.target.account}") from None
         if found is None:
             return None
         return _facts(key_id, found)
 
     async def delete_key(self, key_id: str) -> bool:
-        from google.api_core import exceptions
-
         try:
             return await self.delete_key_at(self._key_resource(key_id), self.context.deadline)
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
             raise errors.refused(error, f"delete key {key_id} of {self.target.account}") from None
 
     async def delete_key_at(self, resource: str, deadline: Deadline) -> bool:
         """Delete a key; False if somebody else has deleted it before.
 
         Raises:
-            google.api_core.exceptions.GoogleAPICallError: Google refuses.
+            GoogleApiError: Google refuses.
         """
-        from google.api_core import exceptions
-
         unanswered = False
 
         async def delete() -> bool:
             nonlocal unanswered
             try:
                 await self.cloud.delete_key(resource)
-            except exceptions.NotFound:
+            except GoogleApiError as error:
+                if not error.missing:
+                    unanswered = unanswered or error.unanswered
+                    raise
                 if unanswered:
                     return True
                 account, _, key_id = resource.partition("/keys/")
@@ -351,40 +331,37 @@ class GcrSession(Session):
                 ):
                     raise errors.lagging(f"it does not know key {key_id} yet") from None
                 return False
-            except exceptions.GoogleAPICallError as error:
-                unanswered = unanswered or errors.is_unanswered(error)
-                raise
             return True
 
         return await self._change_keys(delete, deadline)
 
     async def _keys_now(self, account: str) -> Mapping[str, Any]:
-        from google.api_core import exceptions
-
         try:
             return await self.cloud.user_keys(account)
-        except exceptions.NotFound:
-            return {}
+        except GoogleApiError as error:
+            if error.missing:
+                return {}
+            raise
 
     async def _is_shown(self, resource: str) -> bool:
-        from google.api_core import exceptions
-
         try:
             await self.cloud.public_key(resource)
-        except (exceptions.NotFound, exceptions.PermissionDenied):
-            return False
+        except GoogleApiError as error:
+            if error.not_shown:
+                return False
+            raise
         return True
 
     def delete_key_command(self, key_id: str) -> str:
         return f"gcloud iam service-accounts keys delete {key_id} {cloud.of_account(self.target.account_resource)}"
 
     async def switch_key(self, key_id: str, *, on: bool) -> None:
-        from google.api_core import exceptions
-
         async def switch() -> None:
             try:
                 await self.cloud.switch_key(self._key_resource(key_id), on=on)
-            except exceptions.NotFound:
+            except GoogleApiError as error:
+                if not error.missing:
+                    raise
                 if await self._key_now(key_id) is not None:
                     raise errors.lagging(f"it does not know key {key_id} yet") from None
                 raise KeyGone(
@@ -394,7 +371,7 @@ class GcrSession(Session):
 
         try:
             await self._change_keys(switch, self.context.deadline)
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
             verb = "enable" if on else "disable"
             raise errors.refused(error, f"{verb} key {key_id} of {self.target.account}") from None
 
@@ -414,14 +391,12 @@ class GcrSession(Session):
 
     async def used_by_others(self, ours: Collection[str]) -> list[str]:
         """Other keys that somebody made, and whoever may act as the account: a workload may do so without a key."""
-        from google.api_core import exceptions
-
         try:
             self.keys.forget()
             keys, found = await asyncio.gather(self.keys(), self.account_policy())
-        except exceptions.NotFound:
-            return []
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
+            if error.missing:
+                return []
             raise errors.refused(error, f"show who else uses {self.target.account}") from None
         others = [
             f"key {key_id} of {key.valid_after_time:%Y-%m-%d}"
@@ -432,15 +407,13 @@ class GcrSession(Session):
 
     async def keys_of_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
         """A key has no mark, so all those of an account that pullkey has made."""
-        from google.api_core import exceptions
-
         if self.target.account_given:
             return []
         if not as_seen:
             self.keys.forget()
         try:
             account, keys = await asyncio.gather(self.account(), self.keys())
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
             raise errors.refused(error, f"show the keys of {self.target.account}") from None
         if account is None or not made_by_pullkey(account):
             return []
@@ -450,7 +423,7 @@ class GcrSession(Session):
         """What the account has beside this target's grant, as far as this project and location go.
 
         Raises:
-            google.api_core.exceptions.GoogleAPICallError: it may not be seen.
+            GoogleApiError: it may not be seen.
         """
         target = self.target
         names = await self.facts.repositories(target.project, target.location)()
@@ -467,27 +440,6 @@ class GcrSession(Session):
             for role, conditional in policy.roles(one, target.account)
             if conditional or (resource, role) != (target.grant_resource, target.role)
         ]
-
-    def cloud_said(self, error: BaseException) -> str:
-        from google.api_core import exceptions
-        from google.auth.exceptions import GoogleAuthError
-
-        known = isinstance(error, exceptions.GoogleAPICallError | GoogleAuthError)
-        return errors.said(error) if known else ""
-
-    def cloud_fix(self, error: BaseException) -> str:
-        from google.auth.exceptions import GoogleAuthError, TransportError
-
-        if isinstance(error, GoogleAuthError):
-            return "" if isinstance(error, TransportError) else errors.login_fix()
-        return errors.fix_of(error)
-
-    def cloud_code(self, error: BaseException) -> Code:
-        from google.auth.exceptions import GoogleAuthError, TransportError
-
-        if isinstance(error, GoogleAuthError):
-            return Code.CLOUD_UNAVAILABLE if isinstance(error, TransportError) else Code.LOGIN_MISSING
-        return errors.code_of(error)
 
     def role_with(self, permission: str) -> str:
         return errors.ROLES.get(permission, "")

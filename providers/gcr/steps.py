@@ -12,6 +12,7 @@ from bootstrap.errors import OutcomeUnknown, StepFailed
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Delay, wait_out
 from providers.gcr import errors, policy
+from providers.gcr.errors import GoogleApiError
 
 if TYPE_CHECKING:
     from providers.gcr.session import GcrSession
@@ -64,8 +65,6 @@ class EnableApis(Step):
         return Sighting(State.DONE, "all enabled")
 
     async def do(self) -> Done:
-        from google.api_core import exceptions
-
         session = self._session
         disabled = await session.disabled_services()
         if not disabled:
@@ -79,7 +78,7 @@ class EnableApis(Step):
                 deadline=session.context.deadline,
                 tell=session.context.tell,
             )
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
             raise errors.refused(
                 error, f"enable {', '.join(disabled)}", permission="serviceusage.services.enable"
             ) from None
@@ -126,8 +125,6 @@ class Identity(Step):
         return other_than(intent, account=self._session.target.account_resource)
 
     async def do(self) -> Done:
-        from google.api_core import exceptions
-
         session = self._session
         target = session.target
         now = dt.datetime.now(dt.UTC)
@@ -138,33 +135,35 @@ class Identity(Step):
         async def create() -> bool:
             try:
                 await session.cloud.create_account(target.project, target.account_name, description)
-            except exceptions.AlreadyExists:
+            except GoogleApiError as error:
+                if error.code != "ALREADY_EXISTS":
+                    session.account_may_exist |= error.unanswered
+                    raise
                 # Made by somebody else in the meantime, or by a try of ours whose answer was lost.
                 session.account_exists = True
                 found = await session.cloud.account(target.account_resource)
                 return session.context.run_id in found.description
-            except exceptions.GoogleAPICallError as error:
-                session.account_may_exist |= errors.is_unanswered(error)
-                raise
             except asyncio.CancelledError:
                 session.account_may_exist = True
                 raise
             return True
 
         def why(error: Exception) -> Delay | None:
+            if not isinstance(error, GoogleApiError):
+                return None
             if session.account_exists and self._is_lag(error):
                 return errors.new_account_delay()
             return errors.delay_of(error) or (
-                Delay(errors.BUSY, errors.BUSY_SECONDS) if errors.is_unanswered(error) else None
+                Delay(errors.BUSY, errors.BUSY_SECONDS) if error.unanswered else None
             )
 
         try:
             ours = await wait_out(
                 create, why=why, deadline=session.context.deadline, tell=session.context.tell
             )
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
             if session.account_exists and self._is_lag(error):
-                raise OutcomeUnknown(f"Google says that the service account {target.account} exists, and does not show it ({errors.said(error)})", fix="Run it again in a few minutes: it continues with that account.") from None  # fmt: skip
+                raise OutcomeUnknown(f"Google says that the service account {target.account} exists, and does not show it ({error.said})", fix="Run it again in a few minutes: it continues with that account.") from None  # fmt: skip
             session.account_refused = not (session.account_exists or session.account_may_exist)
             raise errors.refused(
                 error, f"create the service account {target.account}", permission="iam.serviceAccounts.create"
@@ -175,15 +174,11 @@ class Identity(Step):
         session.forget_account()
         return Done("", {}) if ours else Done("another run has just created it", unneeded=True)
 
-    def _is_lag(self, error: Exception) -> bool:
+    def _is_lag(self, error: GoogleApiError) -> bool:
         """Whether a read does not show an account that is known to exist: "not found" in whichever words, or a 403."""
-        return errors.status_of(error) == "NOT_FOUND" or errors.is_unknown_account(
-            error, self._session.target.account
-        )
+        return error.missing or error.is_unknown_account(self._session.target.account)
 
     async def undo(self, intent: Intent) -> str:
-        from google.api_core import exceptions
-
         resource = intent["account"]
         email = resource.rsplit("/", 1)[-1]
         session = self._session
@@ -201,15 +196,15 @@ class Identity(Step):
                 if intent["run_id"] not in found.description:
                     return False
                 await session.cloud.delete_account(resource)
-            except exceptions.GoogleAPICallError as error:
-                denied = shown and errors.status_of(error) == "PERMISSION_DENIED"
+            except GoogleApiError as error:
+                denied = shown and error.forbidden
                 if denied or not self._is_lag(error):
-                    unanswered = unanswered or errors.is_unanswered(error)
+                    unanswered = unanswered or error.unanswered
                     raise
                 if unanswered:
                     return True
                 not_shown += 1
-                if session.account_made or session.account_exists or not errors.is_never_created(error):
+                if session.account_made or session.account_exists or not error.never_existed:
                     # Not every server of Google's knows it yet; so it must not be taken for gone.
                     raise errors.lagging("it does not know the new account yet") from None
                 if not_shown < _LOOKS:
@@ -224,9 +219,9 @@ class Identity(Step):
                 deadline=session.undo_deadline(),
                 tell=session.context.tell,
             )
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
             raise StillThere(
-                f"{'the' if session.account_made else 'perhaps the'} service account {email} ({errors.said(error)})",
+                f"{'the' if session.account_made else 'perhaps the'} service account {email} ({error.said})",
                 f"gcloud iam service-accounts delete {email} --project={self._session.target.project}",
             ) from None
         finally:
@@ -234,8 +229,6 @@ class Identity(Step):
         return f"deleted the service account {email}" if deleted else ""
 
     async def removal(self) -> Removal:
-        from google.api_core import exceptions
-
         session, email = self._session, self._session.target.account
         what = f"service account {email}"
         session.forget_account()
@@ -250,9 +243,9 @@ class Identity(Step):
                 return Removal(Fate.KEEP, what, "it was not created by pullkey")
             self._unique_id = account.unique_id
             others = await session.other_roles()
-        except exceptions.PermissionDenied as error:
-            return Removal(Fate.UNSEEN, what, f"what it is for may not be seen ({errors.said(error)})")
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
+            if error.forbidden:
+                return Removal(Fate.UNSEEN, what, f"what it is for may not be seen ({error.said})")
             raise errors.refused(error, f"show what {email} is for") from None
         if others:
             return Removal(
@@ -262,17 +255,13 @@ class Identity(Step):
 
     async def _has_role(self) -> bool:
         """Whether the policy names the account as one that is there: Google writes `deleted:` before one that is not."""
-        from google.api_core import exceptions
-
         target = self._session.target
         try:
             return policy.has(await self._session.grant_policy(), target.role, target.account)
-        except exceptions.GoogleAPICallError:
+        except GoogleApiError:
             return False
 
     async def remove(self) -> str:
-        from google.api_core import exceptions
-
         session, target = self._session, self._session.target
         missed = unanswered = False
 
@@ -285,8 +274,12 @@ class Identity(Step):
                 if not made_by_pullkey(found):
                     return False  # somebody has made another of that name since
                 await session.cloud.delete_account(target.account_resource)
-            except exceptions.NotFound:
-                if unanswered:
+            except GoogleApiError as error:
+                if unanswered and error.is_unknown_account(target.account):
+                    # It was shown before: a 403 is what Google says of one that is deleted.
+                    raise GoogleApiError("NOT_FOUND", "it is deleted") from None
+                if not error.missing or unanswered:
+                    unanswered = unanswered or error.unanswered
                     raise
                 if missed:
                     await self._delete_by_number(shown=seen)
@@ -294,12 +287,6 @@ class Identity(Step):
                 missed = True
                 # It was there a moment ago: one answer is not enough to leave it behind.
                 raise errors.lagging("it was there a moment ago") from None
-            except exceptions.GoogleAPICallError as error:
-                if unanswered and errors.is_unknown_account(error, target.account):
-                    # It was shown before: a 403 is what Google says of one that is deleted.
-                    raise exceptions.NotFound("it is deleted") from None  # type: ignore[no-untyped-call]
-                unanswered = unanswered or errors.is_unanswered(error)
-                raise
             return True
 
         try:
@@ -309,11 +296,11 @@ class Identity(Step):
                 deadline=session.context.deadline,
                 tell=session.context.tell,
             )
-        except exceptions.NotFound:
-            return ""
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
+            if error.missing:
+                return ""
             raise StillThere(
-                f"the service account {target.account} ({errors.said(error)})", self._delete_command()
+                f"the service account {target.account} ({error.said})", self._delete_command()
             ) from None
         finally:
             session.forget_account()
@@ -323,16 +310,14 @@ class Identity(Step):
         """Reads may lag for long; the number is of that account only, whoever has its name by now.
 
         Raises:
-            google.api_core.exceptions.NotFound: it is gone.
+            GoogleApiError: it is gone (`missing`), or Google refuses.
             StillThere: so Google says, though it has just shown it.
         """
-        from google.api_core import exceptions
-
         session, target = self._session, self._session.target
         try:
             await session.cloud.delete_account(target.account_resource.replace(target.account, self._unique_id))  # fmt: skip
-        except exceptions.NotFound:
-            if not shown:
+        except GoogleApiError as error:
+            if not (error.missing and shown):
                 raise
             raise StillThere(f"the service account {target.account} (Google says that none exists to delete, but shows it)", self._delete_command()) from None  # fmt: skip
 
@@ -384,15 +369,15 @@ class Grant(Step):
         return f"{target.role} on the project {target.project} lets Akka read every repository in it. To grant it on one repository only: pullkey onboard gcr --server {target.narrower}"
 
     async def look(self) -> Sighting:
-        from google.api_core import exceptions
-
         target = self._session.target
         try:
             found = await self._session.grant_policy()
-        except exceptions.PermissionDenied:
-            return Sighting(State.UNSEEN, "its policy may not be read")
-        except exceptions.NotFound:
-            return Sighting(State.MISSING, "there is no such repository")
+        except GoogleApiError as error:
+            if error.forbidden:
+                return Sighting(State.UNSEEN, "its policy may not be read")
+            if error.missing:
+                return Sighting(State.MISSING, "there is no such repository")
+            raise
         if policy.has(found, target.role, target.account):
             return Sighting(State.DONE, "granted")
         if not await self._may_have_roles():
@@ -403,21 +388,17 @@ class Grant(Step):
 
     async def _may_have_roles(self) -> bool:
         """An account that is not there has none."""
-        from google.api_core import exceptions
-
         try:
             return await self._session.account() is not None
-        except exceptions.GoogleAPICallError:
+        except GoogleApiError:
             return True
 
     async def _has_it_on_the_project(self) -> bool:
         """A role on the project pulls from each of its repositories: a repository's policy only adds to it."""
-        from google.api_core import exceptions
-
         target = self._session.target
         try:
             found = await self._session.facts.policy(f"projects/{target.project}")()
-        except exceptions.GoogleAPICallError:
+        except GoogleApiError:
             return False
         return policy.has(found, target.role, target.account)
 
@@ -433,8 +414,6 @@ class Grant(Step):
         return "" if intent.get("resource") in mine else other_than(intent, resource=target.grant_resource)
 
     async def do(self) -> Done:
-        from google.api_core import exceptions
-
         session, target = self._session, self._session.target
 
         tried = lost = False
@@ -453,8 +432,8 @@ class Grant(Step):
             tried = False
             try:
                 changed = await session.changes.change(target.grant_resource, add, as_seen=True)
-            except exceptions.GoogleAPICallError as error:
-                if tried and errors.is_unanswered(error):
+            except GoogleApiError as error:
+                if tried and error.unanswered:
                     lost, self._refused = True, False
                 raise
             except asyncio.CancelledError:
@@ -467,7 +446,7 @@ class Grant(Step):
             changed = await wait_out(
                 change, why=self._delay, deadline=session.context.deadline, tell=session.context.tell
             )
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
             raise self._failure(error) from None
         session.grant_policy.forget()
         self._shown = changed
@@ -478,27 +457,27 @@ class Grant(Step):
 
     def _delay(self, error: Exception) -> Delay | None:
         # A role that does not exist, or a policy that is too long, is INVALID_ARGUMENT too, and will not pass.
-        if errors.status_of(error) == "INVALID_ARGUMENT" and errors.is_unknown_account(
-            error, self._session.target.account
+        if (
+            isinstance(error, GoogleApiError)
+            and error.code == "INVALID_ARGUMENT"
+            and error.is_unknown_account(self._session.target.account)
         ):
             return errors.new_account_delay()
         return errors.delay_of(error)
 
-    def _failure(self, error: Exception) -> StepFailed:
+    def _failure(self, error: GoogleApiError) -> StepFailed:
         target = self._session.target
         doing = f"grant {target.role} on {target.grant_resource}"
-        if errors.is_unknown_account(error, target.account) and errors.status_of(error) == "INVALID_ARGUMENT":
-            return StepFailed(f"Google does not know the service account {target.account} yet ({errors.said(error)})", fix="It was created a short while ago, or was deleted meanwhile. Run it again in a few minutes.", code=Code.CLOUD_LAG)  # fmt: skip
+        if error.is_unknown_account(target.account) and error.code == "INVALID_ARGUMENT":
+            return StepFailed(f"Google does not know the service account {target.account} yet ({error.said})", fix="It was created a short while ago, or was deleted meanwhile. Run it again in a few minutes.", code=Code.CLOUD_LAG)  # fmt: skip
         failure = errors.refused(error, doing, permission=self.permissions[-1])
-        if errors.status_of(error) == "INVALID_ARGUMENT":
+        if error.code == "INVALID_ARGUMENT":
             failure.fix = f"Check --role (see `gcloud iam roles describe {target.role}`) and the policy of {target.grant_place}; or grant it yourself, and pass --skip-grant."  # fmt: skip
-        elif errors.status_of(error) == "ABORTED":
+        elif error.code == "ABORTED":
             failure.fix = f"Others keep changing the policy of {target.grant_place}. {errors.RUN_LATER}"
         return failure
 
     async def undo(self, intent: Intent) -> str:
-        from google.api_core import exceptions
-
         session = self._session
         email, role, resource = intent["account"], intent["role"], intent["resource"]
         if self._refused and not intent.get("lost"):
@@ -511,8 +490,8 @@ class Grant(Step):
                 taken = await session.changes.change(
                     resource, lambda found: policy.remove(found, role, email), certain=self._not_shown
                 )
-            except exceptions.NotFound:
-                if await self._has_repository(resource):
+            except GoogleApiError as error:
+                if error.missing and await self._has_repository(resource):
                     raise errors.lagging("it shows the repository and not its policy") from None
                 raise
             if taken:
@@ -537,13 +516,13 @@ class Grant(Step):
                 deadline=session.undo_deadline(),
                 tell=session.context.tell,
             )
-        except exceptions.NotFound:
-            return ""
-        except exceptions.GoogleAPICallError as error:
-            if self._not_shown and errors.status_of(error) == "PERMISSION_DENIED":
+        except GoogleApiError as error:
+            if error.missing:
+                return ""
+            if self._not_shown and error.forbidden:
                 return ""  # so what was read twice has to do
             raise StillThere(
-                f"{role} of {email} on {resource} ({errors.said(error)})",
+                f"{role} of {email} on {resource} ({error.said})",
                 await self._removal_command(resource, role, email),
             ) from None
         finally:
@@ -552,47 +531,37 @@ class Grant(Step):
 
     async def _has_repository(self, resource: str) -> bool:
         """Whether the repository whose policy is said not to be there is: then one of the answers is of a server that lags."""
-        from google.api_core import exceptions
-
         if "/repositories/" not in resource:
             return False
         try:
             await self._session.cloud.repository_format(resource)
-        except exceptions.NotFound:
-            return False
-        except exceptions.GoogleAPICallError:
-            return True
+        except GoogleApiError as error:
+            return not error.missing
         return True
 
     async def _has_account(self) -> bool:
         """Whether the account is there, asked anew."""
-        from google.api_core import exceptions
-
         try:
             await self._session.cloud.account(self._session.target.account_resource)
-        except (exceptions.NotFound, exceptions.PermissionDenied) as error:
-            if errors.is_unknown_account(error, self._session.target.account):
+        except GoogleApiError as error:
+            if error.not_shown and error.is_unknown_account(self._session.target.account):
                 return True  # the words of a server that does not know a new account yet
-            if isinstance(error, exceptions.NotFound):
+            if error.missing:
                 return False
             raise
         return True
 
     async def _removal_command(self, resource: str, role: str, email: str) -> str:
         """What takes the role away, also when its account has been deleted meanwhile: Google then shows another member."""
-        from google.api_core import exceptions
-
         command = _grant_command("remove", resource, role, email)
         try:
             account = await self._session.cloud.account(self._session.target.account_resource)
-        except exceptions.GoogleAPICallError:
+        except GoogleApiError:
             return command
         gone = f"'deleted:serviceAccount:{email}?uid={account.unique_id}'"
         return f"{command} || {command.replace(f'serviceAccount:{email}', gone)}"
 
     async def removal(self) -> Removal:
-        from google.api_core import exceptions
-
         session, target = self._session, self._session.target
         what = f"{target.role} of {target.account} on {target.grant_place}"
         command = _grant_command("remove", target.grant_resource, target.role, target.account)
@@ -610,11 +579,11 @@ class Grant(Step):
             if self._not_shown:
                 # A policy that is read says nothing of how old it is; one that is written does, by its etag.
                 return Removal(Fate.REMOVE, what, "it is not shown; its removal is requested", command)
-        except exceptions.NotFound:
-            return Removal(Fate.GONE, what, "there is no such repository")
-        except exceptions.PermissionDenied as error:
-            return Removal(Fate.UNSEEN, what, f"it may not be seen ({errors.said(error)})", command)
-        except exceptions.GoogleAPICallError as error:
+        except GoogleApiError as error:
+            if error.missing:
+                return Removal(Fate.GONE, what, "there is no such repository")
+            if error.forbidden:
+                return Removal(Fate.UNSEEN, what, f"it may not be seen ({error.said})", command)
             raise errors.refused(error, f"show the policy of {target.grant_place}") from None
         if target.account_given or (account is not None and not made_by_pullkey(account)):
             return Removal(
@@ -632,11 +601,11 @@ class Grant(Step):
 
     async def _policy_now(self) -> Any:
         """The policy; that there is no such repository is believed the second time, since a role may be left behind."""
-        from google.api_core import exceptions
-
         try:
             return await self._session.grant_policy()
-        except exceptions.NotFound:
+        except GoogleApiError as error:
+            if not error.missing:
+                raise
             await asyncio.sleep(_AGAIN_SECONDS)
             self._session.grant_policy.forget()
             return await self._session.grant_policy()

@@ -1,0 +1,1 @@
+"""The public face of pullkey for providers: what a plugin imports, and nothing else of `bootstrap`."""

@@ -1,0 +1,279 @@
+"""How Google's SDKs are called: each API's client at its own endpoint, every call traced and within the run's time.
+
+None of the SDKs' exceptions leaves this module: whatever goes wrong is raised as a `GoogleApiError`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
+from typing import Any, TypeVar
+
+from bootstrap.settings import endpoint
+from bootstrap.waiting import Deadline, Delay, wait_out
+from providers.gcr import errors
+from providers.gcr.login import GoogleLogin
+
+T = TypeVar("T")
+READ_SECONDS = 30.0
+CHANGE_SECONDS = 60.0
+
+
+class GoogleClient:
+    """The clients of Google's APIs, with one login.
+
+    Args:
+        impersonate: e-mail of a service account to act as, or "".
+        trace: takes one line per call, without secrets.
+        deadline: of the run; no call is waited for much longer.
+    """
+
+    def __init__(self, impersonate: str, trace: Callable[[str], None], deadline: Deadline) -> None:
+        self.login = GoogleLogin(impersonate, deadline)
+        self._deadline = deadline
+        self._trace = trace
+        self._clients: list[Any] = []
+        self._tokens = 0
+        self.enabled: set[str] = set()
+        """The APIs that this command has enabled: that one is disabled is then a delay."""
+        self._renewing = asyncio.Lock()
+
+    # -- clients -------------------------------------------------------------------------------------------------
+
+    def _client(self, kind: Any, variable: str) -> Any:
+        from google.api_core.client_options import ClientOptions
+
+        where = endpoint(variable)
+        if where is None:
+            client = kind(credentials=self.login.credentials)
+        elif where.plaintext:
+            import grpc
+
+            channel = grpc.aio.insecure_channel(where.grpc_target)
+            client = kind(transport=kind.get_transport_class("grpc_asyncio")(channel=channel))
+        else:
+            client = kind(
+                credentials=self.login.credentials,
+                client_options=ClientOptions(api_endpoint=where.grpc_target),
+            )
+        self._clients.append(client)
+        return client
+
+    @cached_property
+    def iam(self) -> Any:
+        from google.cloud import iam_admin_v1
+
+        return self._client(iam_admin_v1.IAMAsyncClient, "PULLKEY_GOOGLE_IAM_ENDPOINT")
+
+    @cached_property
+    def projects(self) -> Any:
+        from google.cloud import resourcemanager_v3
+
+        return self._client(resourcemanager_v3.ProjectsAsyncClient, "PULLKEY_GOOGLE_RESOURCEMANAGER_ENDPOINT")
+
+    @cached_property
+    def registry(self) -> Any:
+        from google.cloud import artifactregistry_v1
+
+        return self._client(
+            artifactregistry_v1.ArtifactRegistryAsyncClient, "PULLKEY_GOOGLE_ARTIFACTREGISTRY_ENDPOINT"
+        )
+
+    @cached_property
+    def services(self) -> Any:
+        from google.cloud import service_usage_v1
+
+        return self._client(service_usage_v1.ServiceUsageAsyncClient, "PULLKEY_GOOGLE_SERVICEUSAGE_ENDPOINT")
+
+    @cached_property
+    def policies(self) -> Any:
+        from google.cloud import orgpolicy_v2
+
+        return self._client(orgpolicy_v2.OrgPolicyAsyncClient, "PULLKEY_GOOGLE_ORGPOLICY_ENDPOINT")
+
+    async def close(self) -> None:
+        while self._clients:
+            await self._clients.pop().transport.close()
+
+    # -- calling -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def reading(self) -> dict[str, Any]:
+        """How a read is called: again while Google is busy. The SDKs do so for some of their reads only.
+
+        Not where Google says itself how long to wait (`read`), or where the login has ended.
+        """
+        from google.api_core import exceptions, retry_async
+
+        passing = (
+            exceptions.ServiceUnavailable,
+            exceptions.DeadlineExceeded,
+            exceptions.InternalServerError,
+            exceptions.ResourceExhausted,
+            *_UNREADABLE,
+        )
+
+        def busy(error: BaseException) -> bool:
+            return (
+                isinstance(error, passing)
+                and _retry_info(error) is None
+                and not errors.is_refused_login(str(getattr(error, "message", "")))
+            )
+
+        retry = retry_async.AsyncRetry(predicate=busy, initial=0.3, maximum=5.0, timeout=READ_SECONDS)
+        return {"retry": retry, "timeout": READ_SECONDS}
+
+    async def read(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+        """A read, with the SDK's repeats of it, and with those pauses that Google asks for."""
+
+        def why(error: Exception) -> Delay | None:
+            asked = isinstance(error, errors.GoogleApiError) and error.retry_after is not None
+            return errors.delay_of(error) if asked else None
+
+        return await wait_out(
+            lambda: self.call(method, resource, call), why=why, deadline=self._deadline, tell=self._trace
+        )
+
+    async def call(
+        self,
+        method: str,
+        resource: str,
+        call: Callable[[], Awaitable[T]],
+        *,
+        seconds: float = CHANGE_SECONDS,
+        silent: bool = False,
+    ) -> T:
+        """One call, with the SDK's repeats of it.
+
+        Args:
+            method: what it is called in the trace.
+            resource: what it is about.
+            call: makes it.
+            seconds: how long it may take.
+            silent: a success has no answer. Else none is one that cannot be read: gRPC only logs that.
+
+        Raises:
+            GoogleApiError: it was refused, or not answered.
+        """
+
+        def just_enabled(error: Exception) -> Delay | None:
+            service = error.disabled_service if isinstance(error, errors.GoogleApiError) else ""
+            return errors.new_service_delay(service) if service in self.enabled else None
+
+        return await wait_out(
+            lambda: self._as_logged_in(method, resource, call, seconds=seconds, silent=silent),
+            why=just_enabled,
+            deadline=self._deadline,
+            tell=self._trace,
+        )
+
+    async def _as_logged_in(
+        self, method: str, resource: str, call: Callable[[], Awaitable[T]], *, seconds: float, silent: bool
+    ) -> T:
+        tokens = self._tokens
+        try:
+            return await self._once(method, resource, call, seconds=seconds, silent=silent)
+        except errors.GoogleApiError as error:
+            if not error.unauthenticated:
+                raise
+            # Nothing was done. The token may have ended in the middle of the run: once, another one is fetched.
+            async with self._renewing:
+                if self._tokens == tokens:
+                    await self._renew()
+                    self._tokens += 1
+        return await self._once(method, resource, call, seconds=seconds, silent=silent)
+
+    async def _renew(self) -> None:
+        """Another token, and clients that have it: they keep credentials of their own.
+
+        Calls under way keep the old clients, which are closed at the end.
+        """
+        await self.login.renew()
+        for name in ("iam", "projects", "registry", "services", "policies"):
+            self.__dict__.pop(name, None)
+
+    async def _once(
+        self, method: str, resource: str, call: Callable[[], Awaitable[T]], *, seconds: float, silent: bool
+    ) -> T:
+        begin = time.monotonic()
+        status = "OK"
+        try:
+            async with asyncio.timeout(self._deadline.within(seconds)):
+                answer = await call()
+            if answer is None and not silent:
+                raise ValueError
+        except Exception as error:
+            refusal = _as_api_error(error)
+            if refusal is None:
+                status = type(error).__name__
+                raise
+            status = refusal.code
+            raise refusal from None
+        else:
+            return answer
+        finally:
+            self._trace(f"google {method} {resource} {status} {(time.monotonic() - begin) * 1000:.0f} ms")
+
+
+# -- answers that are none -----------------------------------------------------------------------------------------
+
+# What the SDKs raise, or stumble over, where an answer is not of the form that was documented.
+_UNREADABLE = (AttributeError, TypeError, ValueError, LookupError)
+
+
+def _as_api_error(error: Exception) -> errors.GoogleApiError | None:
+    """Whatever an SDK raises, also where there is no answer, or none of use; None for what is no answer of Google's."""
+    from google.api_core import exceptions
+    from google.auth.exceptions import GoogleAuthError, TransportError
+
+    if isinstance(error, errors.GoogleApiError):
+        return error
+    if isinstance(error, exceptions.RetryError) and isinstance(error.cause, Exception):
+        # What it was repeated for says more than that it was.
+        return _as_api_error(error.cause)
+    if isinstance(error, TimeoutError | exceptions.RetryError):
+        return errors.GoogleApiError("DEADLINE_EXCEEDED", "there was no answer in time")
+    if isinstance(error, GoogleAuthError):
+        code = "UNAVAILABLE" if isinstance(error, TransportError) else "UNAUTHENTICATED"
+        return errors.GoogleApiError(code, str(error))
+    if isinstance(error, exceptions.GoogleAPICallError):
+        return _of_call_error(error)
+    if isinstance(error, _UNREADABLE):
+        return errors.GoogleApiError("UNKNOWN", "its answer cannot be read")
+    return None
+
+
+def _of_call_error(error: Any) -> errors.GoogleApiError:
+    message = str(error.message or "")
+    code = error.grpc_status_code.name if error.grpc_status_code is not None else "UNKNOWN"
+    if code == "UNAVAILABLE" and errors.is_refused_login(message):
+        code = "UNAUTHENTICATED"
+    info = {str(name): str(value) for name, value in (error.metadata or {}).items()}
+    return errors.GoogleApiError(
+        code,
+        message,
+        reason=str(error.reason or ""),
+        info=info,
+        retry_after=_retry_info(error),
+        constraint=_constraint(error, info),
+    )
+
+
+def _retry_info(error: Any) -> float | None:
+    """The pause that Google asks for (google.rpc.RetryInfo), in seconds."""
+    for detail in getattr(error, "details", None) or ():
+        delay = getattr(detail, "retry_delay", None)
+        if delay is not None:
+            return float(delay.seconds) + float(delay.nanos) / 1e9
+    return None
+
+
+def _constraint(error: Any, info: Mapping[str, str]) -> str:
+    """The organisation policy constraint that a refusal names (google.rpc.PreconditionFailure, or its ErrorInfo)."""
+    for detail in error.details or ():
+        for violation in getattr(detail, "violations", ()):
+            if violation.type.startswith("constraints/"):
+                return str(violation.type.removeprefix("constraints/"))
+    return info.get("customConstraints", "").split(",")[0].removeprefix("constraints/")

@@ -1,0 +1,212 @@
+"""The Google login: the application default credentials, or an account that they act as."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import email.utils
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+from bootstrap.codes import Code
+from bootstrap.errors import PullkeyError, UsageProblem
+from bootstrap.once import Once
+from bootstrap.secret import Secret
+from bootstrap.settings import endpoint
+from bootstrap.waiting import Deadline
+from bootstrap.words import one_line
+from providers.gcr import errors
+
+_SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+_APIS = (
+    "ARTIFACTREGISTRY", "IAM", "IAMCREDENTIALS", "ORGPOLICY", "RESOURCEMANAGER", "SERVICEUSAGE",
+)  # fmt: skip
+_REFRESH_SECONDS = 30.0
+
+
+class NoLogin(PullkeyError):
+    """There is no usable Google login."""
+
+    code = Code.LOGIN_MISSING
+
+
+def _no_login(error: Exception, impersonate: str = "") -> NoLogin:
+    said = one_line(str(error), 400)
+    if impersonate and "iam.serviceAccounts.getAccessToken" in said:
+        return NoLogin(f"Your Google login may not act as {impersonate} ({said})", fix=f"It takes roles/iam.serviceAccountTokenCreator on that account: gcloud iam service-accounts add-iam-policy-binding {impersonate} --member=user:YOU --role=roles/iam.serviceAccountTokenCreator", code=Code.IMPERSONATION_DENIED)  # fmt: skip
+    return NoLogin(
+        f"There is no usable Google login ({said})", fix=errors.login_fix(), code=Code.LOGIN_MISSING
+    )
+
+
+def _spell_proxies_for_grpc() -> None:
+    """It reads their variables in lower case only; all the other libraries read both."""
+    for name in ("https_proxy", "no_proxy"):
+        if name.upper() in os.environ:
+            os.environ.setdefault(name, os.environ[name.upper()])
+
+
+def _asks_nobody_else(credentials: Any) -> Any:
+    """The same credentials, which call no address of Google's but those that were named.
+
+    Beside the first call google-auth (2.62) asks iamcredentials.googleapis.com in which regions the account may be
+    used, whatever address the person has named for that API; for a workload identity the credentials of the account that
+    it impersonates do so. The answer is a hint, and there is no setting for it.
+    """
+    kind = type(credentials)
+    silent = {
+        "_is_regional_access_boundary_lookup_required": lambda _: False,
+        "_maybe_start_regional_access_boundary_refresh": lambda *_: None,
+    }
+    # By its class, since the SDKs make copies of it.
+    credentials.__class__ = type(kind.__name__, (kind,), silent)
+    return credentials
+
+
+def _at_endpoints(credentials: Any) -> Any:
+    """The same credentials, which impersonate at the address that was named for that API, if one was.
+
+    The configuration of a workload identity names the public one (`service_account_impersonation_url`).
+    """
+    from google.auth import external_account
+
+    override = endpoint("PULLKEY_GOOGLE_IAMCREDENTIALS_ENDPOINT")
+    if override is None or not isinstance(credentials, external_account.Credentials):
+        return credentials
+    info = dict(credentials.info)
+    url = info.get("service_account_impersonation_url")
+    if not url:
+        return credentials
+    info["service_account_impersonation_url"] = override.url + urlsplit(url).path
+    return type(credentials).from_info(info)  # type: ignore[no-untyped-call]
+
+
+def sdk_missing(error: ImportError) -> UsageProblem:
+    """The sentence for an extra that is not installed."""
+    from bootstrap.installation import install_command
+
+    return UsageProblem(
+        f"Google's libraries are not installed ({error.name})",
+        fix=f"Install them: {install_command('gcr')}",
+        code=Code.EXTRA_MISSING,
+    )
+
+
+class GoogleLogin:
+    """As whom Google is called; found once for all sessions of a command.
+
+    Args:
+        impersonate: e-mail of a service account to act as, or "".
+        deadline: of the run; no call is waited for much longer.
+    """
+
+    def __init__(self, impersonate: str, deadline: Deadline) -> None:
+        self.impersonate = impersonate
+        self._deadline = deadline
+        self.connect = Once(self._connect)
+        self.credentials: Any = None
+        self.default_project: str | None = None
+        self.skew: dt.timedelta | None = None
+        """How far this machine's clock is ahead of Google's, once a token was fetched."""
+
+    async def _connect(self) -> str:
+        """Find the login; return as whom.
+
+        Raises:
+            UsageProblem: Google's libraries are not installed.
+            NoLogin: there is no login, or it has ended.
+        """
+        return await asyncio.to_thread(self._log_in)
+
+    def _log_in(self) -> str:
+        try:
+            import google.auth.exceptions
+            import google.auth.transport.requests
+            from google.auth import impersonated_credentials
+            from google.auth.credentials import with_scopes_if_required
+            from google.oauth2 import service_account
+
+            from providers.gcr.lean import google
+        except ImportError as error:
+            raise sdk_missing(error) from None
+        _spell_proxies_for_grpc()
+        try:
+            # Without scopes at first: with them google-auth asks Resource Manager, at its public address, for the project
+            # of a workload identity, of which only `doctor` would show the name.
+            credentials, self.default_project = google.auth.default()
+            credentials = with_scopes_if_required(_at_endpoints(credentials), _SCOPES)  # type: ignore[no-untyped-call]
+            if self.impersonate:
+                override = endpoint("PULLKEY_GOOGLE_IAMCREDENTIALS_ENDPOINT")
+                generate = f"/v1/projects/-/serviceAccounts/{self.impersonate}:generateAccessToken"
+                credentials = impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
+                    source_credentials=credentials,
+                    target_principal=self.impersonate,
+                    target_scopes=list(_SCOPES),
+                    iam_endpoint_override=override.url + generate if override else None,
+                )
+            if not isinstance(credentials, service_account.Credentials):
+                # A service account signs its own tokens; everybody else finds out now whether the login still holds.
+                credentials.refresh(self._request())
+        except google.auth.exceptions.GoogleAuthError as error:
+            raise _no_login(error, self.impersonate) from None
+        if any(os.environ.get(f"PULLKEY_GOOGLE_{api}_ENDPOINT") for api in _APIS):
+            credentials = _asks_nobody_else(credentials)
+        self.credentials = credentials
+        return self.impersonate or getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "") or "your Google login"  # fmt: skip
+
+    def _request(self) -> Any:
+        """How Google's token service is called: it tells Google's time, which is noted."""
+        import google.auth.transport.requests
+
+        inner = google.auth.transport.requests.Request()
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            answer = inner(*arguments, **{"timeout": self._deadline.within(_REFRESH_SECONDS), **options})
+            with contextlib.suppress(KeyError, ValueError, TypeError):
+                told = email.utils.parsedate_to_datetime(answer.headers["date"])
+                self.skew = dt.datetime.now(dt.UTC) - told.astimezone(dt.UTC)
+            return answer
+
+        return call
+
+    async def read_clock(self) -> None:
+        """Note in `skew` how far this machine's clock is ahead of Google's, by the answer to a token refresh.
+
+        Raises:
+            NoLogin: the login has ended.
+        """
+        if self.skew is None:
+            await asyncio.to_thread(self._refresh)
+
+    def _refresh(self) -> None:
+        import google.auth.exceptions
+
+        try:
+            self.credentials.refresh(self._request())
+        except google.auth.exceptions.GoogleAuthError as error:
+            raise _no_login(error, self.impersonate) from None
+
+    async def renew(self) -> None:
+        """Fetch another token than the one that Google has refused.
+
+        Raises:
+            NoLogin: the login has ended.
+        """
+        from google.oauth2 import service_account
+
+        # A service account signs its own tokens.
+        if not isinstance(self.credentials, service_account.Credentials):
+            await asyncio.to_thread(self._refresh)
+
+    async def access_token(self) -> Secret | None:
+        """The login's access token; None where it has none.
+
+        Raises:
+            NoLogin: the login has ended.
+        """
+        if not getattr(self.credentials, "valid", False):
+            await asyncio.to_thread(self._refresh)
+        token = getattr(self.credentials, "token", None)
+        return Secret(token) if isinstance(token, str) and token else None
