@@ -64,7 +64,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def refused(error: AzureApiError, doing: str) -> StepFailed:
+def refused(error: ApiError, doing: str) -> StepFailed:
     """An Azure error as a sentence: no answer, a busy service and a refused token are not refusals of the call."""
     if error.status == 429:
         when = f"after {error.retry_after:.0f} s" if error.retry_after else "later"

@@ -20,7 +20,6 @@ from bootstrap.steps import Findings, Notice, State
 from bootstrap.waiting import Deadline, surely, wait_out
 from providers.acr.calls import AzureApiError, as_sentence
 from providers.acr.registry_session import RegistrySession
-from providers.acr.steps import take_away
 from providers.acr.target import SLOTS, AcrTarget
 from providers.acr.token_steps import (
     MARK,
@@ -152,34 +151,6 @@ class TokenSession(RegistrySession):
             lambda: self.tokens.keep_passwords(registry, token, staying),
             why=not_shown_yet,  # the token was just read
             deadline=deadline,
-            tell=self.context.tell,
-        )
-
-    async def delete_token(self, name: str) -> None:
-        """Delete a token; one that is gone already is gone.
-
-        Raises:
-            AzureApiError: it is still there.
-        """
-        registry = await self.registry()
-        await take_away(
-            lambda: self.tokens.delete_token(registry, name),
-            lambda: self.tokens.token(registry, name),
-            deadline=self.undo_deadline(),
-            tell=self.context.tell,
-        )
-
-    async def delete_scope_map(self, name: str) -> None:
-        """Delete a scope map; one that is gone already is gone.
-
-        Raises:
-            AzureApiError: it is still there.
-        """
-        registry = await self.registry()
-        await take_away(
-            lambda: self.tokens.delete_scope_map(registry, name),
-            lambda: self.tokens.scope_map(registry, name),
-            deadline=self.undo_deadline(),
             tell=self.context.tell,
         )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bootstrap.codes import Code
 from bootstrap.common_steps import held_link
@@ -13,7 +14,9 @@ from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.link import KeyLink
 from bootstrap.observe import Present, confirm_absent
-from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.resource import Resource
+from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Deadline, Delay, surely, wait_out
 from providers.acr.calls import AzureApiError, as_sentence, refused
 from providers.acr.steps import SPREADING_SECONDS, busy
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from providers.acr.token_session import TokenSession
     from providers.acr.tokens import ScopeMap
 
+T = TypeVar("T")
 _RIGHTS = "Microsoft.ContainerRegistry/registries"
 TOKENS_READ = f"{_RIGHTS}/tokens/read"
 TOKENS_WRITE = f"{_RIGHTS}/tokens/write"
@@ -45,34 +49,53 @@ _SAME_CALL = dt.timedelta(minutes=10)
 _ROUNDED = dt.timedelta(milliseconds=1)  # how much less exact a time may be where Azure shows it again
 
 
-class ScopeMapGrant(Step):
+class _RegistryResource(Resource[T]):
+    """An object of the registry: a scope map or a token."""
+
+    unreadable = _MAY_NOT_LOOK
+
+    def __init__(self, session: TokenSession) -> None:
+        super().__init__(session)
+        self._session = session
+
+    def refusal(self, error: ApiError, doing: str) -> StepFailed:
+        return refused(error, doing)
+
+    def delay(self, error: Exception) -> Delay | None:
+        return busy(error)
+
+
+class ScopeMapGrant(_RegistryResource["ScopeMap"]):
     """The scope map: what the token may do, and that is to pull these repositories."""
 
     name = "grant"
     permissions = _SCOPE_MAP_RIGHTS
+    absent = "there is no such scope map"
 
     def __init__(self, session: TokenSession) -> None:
-        self._session = session
+        super().__init__(session)
         self._seen: ScopeMap | None = None
-        self._may_be_made = False
+
+    @property
+    def noun(self) -> str:
+        return f"scope map {self._session.target.scope_map_name}"
 
     @property
     def title(self) -> str:
-        target = self._session.target
-        pulls = f", which may pull {', '.join(target.repositories)}" if target.repositories else ""
-        return f"Create the scope map {target.scope_map_name}{pulls}"
+        repositories = self._session.target.repositories
+        pulls = f", which may pull {', '.join(repositories)}" if repositories else ""
+        return f"Create the {self.noun}{pulls}"
 
-    async def look(self) -> Sighting:
-        try:
-            scope_map = await self._session.scope_map()
-        except AzureApiError as error:
-            if error.forbidden:
-                return Sighting(State.UNSEEN, _MAY_NOT_LOOK)
-            raise refused(error, f"show the scope map {self._session.target.scope_map_name}") from None
-        self._seen = scope_map
-        if scope_map is None:
-            return Sighting(State.MISSING, "there is no such scope map")
-        lacking = [one for one in self._session.actions if one not in scope_map.actions]
+    async def read(self) -> ScopeMap | None:
+        registry = await self._session.registry()
+        return await self._session.tokens.scope_map(registry, self._session.target.scope_map_name)
+
+    async def seen(self) -> ScopeMap | None:
+        self._seen = await self._session.scope_map()
+        return self._seen
+
+    def judge(self, shown: ScopeMap) -> Sighting:
+        lacking = [one for one in self._session.actions if one not in shown.actions]
         if lacking:
             return Sighting(State.MISSING, f"the scope map lacks {', '.join(lacking)}")
         return Sighting(State.DONE, "exists")
@@ -87,90 +110,79 @@ class ScopeMapGrant(Step):
         session = self._session
         registry = await session.registry()
         name = session.target.scope_map_name
-        with as_sentence(f"read the scope map {name}"):
+        with as_sentence(f"read the {self.noun}"):
             before = await self._before(registry)
         # What somebody has added is not taken away again.
         actions = sorted({*session.actions, *(before.actions if before else ())})
         description = before.description if before else f"Pulls images for Akka. {MARK}, run {session.context.run_id}."  # fmt: skip
-        # Whatever is answered: what it makes may not be shown for a while.
-        self._may_be_made = before is None
-        with as_sentence(f"create the scope map {name}"):
+
+        async def put() -> None:
+            with self.attempt.sending(_may_be_done) if before is None else contextlib.nullcontext():
+                await session.tokens.put_scope_map(registry, name, actions, description)
+
+        with as_sentence(f"create the {self.noun}"):
             await wait_out(
-                lambda: session.tokens.put_scope_map(registry, name, actions, description),
-                why=not_shown_yet,
-                deadline=session.context.deadline,
-                tell=session.context.tell,
+                put, why=not_shown_yet, deadline=session.context.deadline, tell=session.context.tell
             )
         return Done("", {}) if before is None else Done("added what it lacked")
 
     async def _before(self, registry: Registry) -> ScopeMap | None:
-        """The scope map; where the look showed none, as the registry lists it: to make one is to write over it."""
+        """The scope map; where the look showed none, as the registry lists it: to create one is to write over it."""
         session, name = self._session, self._session.target.scope_map_name
         if self._seen is not None:
             return await session.tokens.scope_map(registry, name) or self._seen
         listed = await session.tokens.scope_maps(registry)
         return next((one for one in listed if one.name.lower() == name.lower()), None)
 
-    async def undo(self, intent: Intent) -> str:
-        session = self._session
-        name = intent["scope_map"]
-        try:
-            registry = await session.registry()
-            found = await session.tokens.scope_map(registry, name)
-            # The run's id in it says that it is this run's, whether or not its making was answered.
-            ours = self._may_be_made if found is None else intent["run_id"] in found.description
-            if not ours:
-                return ""
-            await session.delete_scope_map(name)
-        except AzureApiError as error:
-            raise StillThere(f"the scope map {name} ({error.said})", self._delete_command()) from None
-        return f"deleted the scope map {name}"
+    async def is_of_run(self, intent: Intent) -> bool:
+        found = await self.read()
+        # The run's id in it says that it is this run's, whether or not its creation was answered.
+        return self.attempt.may_exist if found is None else intent["run_id"] in found.description
 
-    async def removal(self) -> Removal:
+    async def expected(self) -> ScopeMap | None:
+        await self._session.expected_token()  # with which it was created
+        return await super().expected()
+
+    async def contradiction(self) -> str:
         session = self._session
-        name = session.target.scope_map_name
-        what = f"scope map {name}"
-        registry = await session.registry()
-        with as_sentence(f"show the scope map {name}"):
-            await session.expected_token()  # with which it was made
-            found = await surely(lambda: session.tokens.scope_map(registry, name))
-            if found is None and await session.recently_made():
-                why = "Azure does not show it, and it may have been created minutes ago"
-                return Removal(Fate.UNSEEN, what, why, self._delete_command())
-            if found is None:
-                token = await session.tokens.token(registry, session.target.token_name)
-                if token is not None and token.scope_map == name:
-                    return Removal(Fate.UNSEEN, what, "its token names it, and Azure does not show it", self._delete_command())  # fmt: skip
-                return Removal(Fate.GONE, what, "there is no such scope map")
-            if MARK not in found.description:
-                return Removal(Fate.KEEP, what, "it was not created by pullkey", self._delete_command())
-            users = [one.name for one in await session.tokens.all(registry) if one.scope_map == name]
-        others = [one for one in users if one != session.target.token_name]
-        if others:
-            why = f"other tokens use it: {', '.join(others)}"
-            return Removal(Fate.KEEP, what, why, self._delete_command())
-        return Removal(Fate.REMOVE, what, command=self._delete_command())
+        if await session.recently_made():
+            return "Azure does not show it, and it may have been created minutes ago"
+        token = await session.tokens.token(await session.registry(), session.target.token_name)
+        if token is not None and token.scope_map == session.target.scope_map_name:
+            return "its token names it, and Azure does not show it"
+        return ""
+
+    async def removal_of(self, shown: ScopeMap) -> Removal:
+        if MARK not in shown.description:
+            return self.to_keep("it was not created by pullkey")
+        if others := await self._users() - {self._session.target.token_name}:
+            return self.to_keep(f"other tokens use it: {', '.join(sorted(others))}")
+        return self.to_remove()
+
+    async def _users(self) -> set[str]:
+        """The tokens that have it."""
+        tokens = await self._session.tokens.all(await self._session.registry())
+        return {one.name for one in tokens if one.scope_map == self._session.target.scope_map_name}
 
     async def remove(self) -> str:
         session = self._session
-        name = session.target.scope_map_name
-        registry = await session.registry()
         try:
-            users = {one.name for one in await session.tokens.all(registry) if one.scope_map == name}
-            # One that this run has deleted may be listed for a while.
-            if users - ({session.target.token_name} if session.token_deleted else set()):
-                if session.token_hidden:
-                    raise StillThere(
-                        f"the scope map {name}, once its token is deleted", self._delete_command()
-                    )
-                # It was asked for to stay; without its scope map it would pull nothing.
-                return f"the scope map {name} kept for the token that uses it"
-            await session.delete_scope_map(name)
+            users = await self._users()
         except AzureApiError as error:
-            raise StillThere(f"the scope map {name} ({error.said})", self._delete_command()) from None
-        return f"deleted the scope map {name}"
+            raise self.still_there(error.said) from None
+        # One that this run has deleted may be listed for a while.
+        if users - ({session.target.token_name} if session.token_deleted else set()):
+            if session.token_hidden:
+                raise StillThere(f"the {self.noun}, once its token is deleted", self.delete_command())
+            # It was asked for to stay; without its scope map it would pull nothing.
+            return f"the {self.noun} kept for the token that uses it"
+        return await super().remove()
 
-    def _delete_command(self) -> str:
+    async def delete(self, intent: Intent) -> None:
+        registry = await self._session.registry()
+        await self._session.tokens.delete_scope_map(registry, intent["scope_map"])
+
+    def delete_command(self) -> str:
         target = self._session.target
         return f"az acr scope-map delete --name {shlex.quote(target.scope_map_name)} {self._session.registry_options()} --yes"
 
@@ -196,6 +208,11 @@ class ScopeMapGrant(Step):
         )
 
 
+def _may_be_done(error: ApiError) -> bool:
+    """As `ApiError.unanswered`; the SDK reads what it has created, so that this is not shown yet is no refusal either."""
+    return error.unanswered or error.missing
+
+
 def not_shown_yet(error: Exception) -> Delay | None:
     """Why to try again: the SDK reads what it has made, and takes for a failure that this is not shown yet."""
     if isinstance(error, AzureApiError) and error.missing:
@@ -203,34 +220,32 @@ def not_shown_yet(error: Exception) -> Delay | None:
     return busy(error)
 
 
-class TokenIdentity(Step):
+class TokenIdentity(_RegistryResource[Token]):
     """The token, without a password."""
 
     name = "identity"
     after = ("grant",)
     permissions = (TOKENS_READ, TOKENS_WRITE)
+    absent = "there is no such token"
 
-    def __init__(self, session: TokenSession) -> None:
-        self._session = session
-        self._sent = False
+    @property
+    def noun(self) -> str:
+        return f"token {self._session.target.token_name}"
 
     @property
     def title(self) -> str:
-        target = self._session.target
-        return f"Create the token {target.token_name} in the registry {target.name}"
+        return f"Create the {self.noun} in the registry {self._session.target.name}"
 
-    async def look(self) -> Sighting:
-        try:
-            token = await self._session.token()
-        except AzureApiError as error:
-            if error.forbidden:
-                return Sighting(State.UNSEEN, _MAY_NOT_LOOK)
-            raise refused(error, f"show the token {self._session.target.token_name}") from None
-        if token is None:
-            return Sighting(State.MISSING, "there is no such token")
-        if not token.enabled:
-            return Sighting(State.MISSING, "it is disabled")
-        return Sighting(State.DONE, "exists")
+    async def read(self) -> Token | None:
+        return await self._session.tokens.token(
+            await self._session.registry(), self._session.target.token_name
+        )
+
+    async def seen(self) -> Token | None:
+        return await self._session.token()
+
+    def judge(self, shown: Token) -> Sighting:
+        return Sighting(State.DONE, "exists") if shown.enabled else Sighting(State.MISSING, "it is disabled")
 
     def intent(self) -> Intent:
         return {"token": self._session.target.token_name, "run_id": self._session.context.run_id}
@@ -242,83 +257,61 @@ class TokenIdentity(Step):
         session, target = self._session, self._session.target
         registry = await session.registry()
 
-        async def put() -> bool:
-            # As the registry lists it, since the look showed none: to make one is to write over it, and whoever makes one
-            # also takes it away again.
-            listed = [one.name.lower() for one in await session.tokens.all(registry)]
-            if target.token_name.lower() in listed:
+        async def put() -> None:
+            # As the registry lists it, since the look showed none: to create one is to write over it, and whoever creates
+            # one also takes it away again.
+            if target.token_name.lower() in [one.name.lower() for one in await session.tokens.all(registry)]:
                 # Either a try of ours went unanswered, or somebody was faster, or the look was answered by a server that lags.
-                return self._sent
-            try:
+                self.attempt.conclude(ours=self.attempt.may_exist)
+                return
+            with self.attempt.sending(_may_be_done):
                 await session.tokens.put_token(registry, target.token_name, target.scope_map_name)
-            except AzureApiError as error:
-                self._sent = self._sent or error.unanswered or error.missing
-                raise
-            return True
 
         try:
-            session.token_made = await wait_out(
+            await wait_out(
                 put, why=not_shown_yet, deadline=session.context.deadline, tell=session.context.tell
             )
         except AzureApiError as error:
             if error.code == _FORBIDDEN:
                 raise StepFailed(f"A policy forbids tokens of registries ({error.said})", fix=_NO_TOKENS, code=Code.KEYS_FORBIDDEN) from None  # fmt: skip
-            raise refused(error, f"create the token {target.token_name}") from None
+            raise refused(error, f"create the {self.noun}") from None
+        session.token_made = self.attempt.created
         return Done("", {}) if session.token_made else Done("another run has just created it", unneeded=True)
 
-    async def undo(self, intent: Intent) -> str:
-        session = self._session
-        if not (session.token_made or self._sent or intent.get("lost")):
-            return ""
-        try:
-            registry = await session.registry()
-            if intent.get("lost") and not await self._made_by(intent, registry):
-                return ""
-            await session.delete_token(intent["token"])
-        except AzureApiError as error:
-            raise StillThere(f"the token {intent['token']} ({error.said})", self._delete_command()) from None
-        return f"deleted the token {intent['token']}"
-
-    async def _made_by(self, intent: Intent, registry: Registry) -> bool:
-        """Whether a lost run has made the token: it was told so, or has also made the scope map that only it has."""
-        if intent["answered"]:
+    async def is_of_run(self, intent: Intent) -> bool:
+        """A lost run created the token if it was answered so, or has also created the scope map that only it has."""
+        if not intent.get("lost") or intent["answered"]:
             return True
+        registry = await self._session.registry()
         scope_map = await self._session.tokens.scope_map(registry, self._session.target.scope_map_name)
         return scope_map is not None and intent["run_id"] in scope_map.description
 
-    async def removal(self) -> Removal:
-        session, target = self._session, self._session.target
-        what = f"token {target.token_name}"
+    async def expected(self) -> Token | None:
+        return await self._session.expected_token()
+
+    async def contradiction(self) -> str:
+        session = self._session
+        if await session.recently_made():
+            return "Azure does not show it, and its password was generated minutes ago"
+        listed = await session.tokens.all(await session.registry())
+        session.token_hidden = session.target.token_name in [one.name for one in listed]
+        return "it is listed, and Azure does not show it" if session.token_hidden else ""
+
+    async def removal_of(self, shown: Token) -> Removal:
+        used, session = shown.scope_map, self._session
         registry = await session.registry()
-        with as_sentence(f"show the token {target.token_name}"):
-            token = await session.expected_token()
-            if token is None and await session.recently_made():
-                why = "Azure does not show it, and its password was generated minutes ago"
-                return Removal(Fate.UNSEEN, what, why, self._delete_command())
-            if token is None:
-                listed = await session.tokens.all(registry)
-                session.token_hidden = target.token_name in [one.name for one in listed]
-                if session.token_hidden:
-                    return Removal(Fate.UNSEEN, what, "it is listed, and Azure does not show it", self._delete_command())  # fmt: skip
-                return Removal(Fate.GONE, what, "there is no such token")
-            used = token.scope_map
-            scope_map = await surely(lambda: session.tokens.scope_map(registry, used)) if used else None
+        scope_map = await surely(lambda: session.tokens.scope_map(registry, used)) if used else None
         if scope_map is None and used:
-            return Removal(Fate.UNSEEN, what, "Azure does not show its scope map", self._delete_command())
-        if scope_map is None or MARK not in scope_map.description or scope_map.name != token.name:
-            return Removal(Fate.KEEP, what, "it was not created by pullkey", self._delete_command())
-        return Removal(Fate.REMOVE, what, command=self._delete_command())
+            return self.unseen("Azure does not show its scope map")
+        if scope_map is None or MARK not in scope_map.description or scope_map.name != shown.name:
+            return self.to_keep("it was not created by pullkey")
+        return self.to_remove()
 
-    async def remove(self) -> str:
-        session, name = self._session, self._session.target.token_name
-        try:
-            await session.delete_token(name)
-            session.token_deleted = True
-        except AzureApiError as error:
-            raise StillThere(f"the token {name} ({error.said})", self._delete_command()) from None
-        return f"deleted the token {name}"
+    async def delete(self, intent: Intent) -> None:
+        await self._session.tokens.delete_token(await self._session.registry(), intent["token"])
+        self._session.token_deleted = True
 
-    def _delete_command(self) -> str:
+    def delete_command(self) -> str:
         target = self._session.target
         return f"az acr token delete --name {shlex.quote(target.token_name)} {self._session.registry_options()} --yes"
 
