@@ -44,6 +44,12 @@ class Attempt:
         self.state = Attempt.State.NOT_SENT
         self.unanswered = 0
         """How many requests got no answer: each may have been carried out."""
+        self.exists = False
+        """Whether the cloud has answered that it exists already, and a read may not show yet whose it is."""
+
+    @property
+    def sent(self) -> bool:
+        return self.state is not Attempt.State.NOT_SENT
 
     @property
     def created(self) -> bool:
@@ -52,7 +58,8 @@ class Attempt:
     @property
     def may_exist(self) -> bool:
         """Whether this run may have created it."""
-        return self.created or (self.unanswered > 0 and self.state is not Attempt.State.FOUND)
+        unknown = self.unanswered > 0 or self.exists
+        return self.created or (unknown and self.state is not Attempt.State.FOUND)
 
     @contextmanager
     def sending(self, is_unanswered: Callable[[ApiError], bool] | None = None) -> Iterator[None]:

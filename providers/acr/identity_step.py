@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bootstrap.codes import Code
 from bootstrap.errors import StepFailed
 from bootstrap.observe import Absent, Unknown, confirm_absent
+from bootstrap.plugin.resource import Attempt
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Delay, wait_out
 from providers.acr.calls import AzureApiError, as_sentence, refused
@@ -56,9 +57,8 @@ class Identity(Step):
     def __init__(self, session: AcrSession) -> None:
         self._session = session
         self._tried = False
-        self._lost = False
-        self._principal_sent = False
-        self._principal_lost = False
+        self.attempt = Attempt()
+        self._principal_attempt = Attempt()
         self._restored: DeletedApplication | None = None
         self._removed = False
         if not session.target.app_id:
@@ -159,15 +159,16 @@ class Identity(Step):
         if found is None:
             notes = f"Pulls images for Akka. Made by pullkey, run {session.context.run_id}."
             try:
-                made = await graph.create_application(target.unique_name, target.app_name, notes)
+                with self.attempt.sending():
+                    made = await graph.create_application(target.unique_name, target.app_name, notes)
             except AzureApiError as error:
-                self._lost = self._lost or error.unanswered
                 if is_name_taken(error):
                     return await self._under_taken_name(error)
                 raise
             if made is not None:
                 session.application_made = True
                 return made
+            self.attempt.conclude(ours=False)  # it exists; whose it is, the next read shows
             found = await graph.application_by_unique_name(target.unique_name)
             if found is None:
                 raise AzureApiError(404, "", "the application is not to be seen yet")
@@ -179,7 +180,7 @@ class Identity(Step):
 
         An update writes our notes too, so they alone do not say that it is ours: it must also be new.
         """
-        if not (self._lost or intent.get("lost")) or intent["run_id"] not in found.notes:
+        if not (self.attempt.unanswered or intent.get("lost")) or intent["run_id"] not in found.notes:
             return False
         at = intent.get("at")
         return found.created is None or not at or found.created >= dt.datetime.fromisoformat(at) - _CLOCKS
@@ -239,19 +240,15 @@ class Identity(Step):
         graph = self._session.cloud.graph
         # An application that was made a moment ago has none, unless a try of ours went unanswered. Then there may be one
         # of another run, which `_of_another_run` must be able to tell from one that this run has asked for.
-        if self._lost or self._principal_sent or not self._session.application_made:
+        if self.attempt.unanswered or self._principal_attempt.sent or not self._session.application_made:
             found = await graph.principal(app_id)
             if found is not None:
-                return found, self._principal_lost
+                return found, self._principal_attempt.may_exist
         if self._restored is not None and (deleted := await self._deleted_principal(app_id)):
             await graph.deleted.restore(deleted)
             raise AzureApiError(404, "", "the restored service principal is not to be seen yet")
-        self._principal_sent = True
-        try:
+        with self._principal_attempt.sending():
             return await graph.create_principal(app_id), True
-        except AzureApiError as error:
-            self._principal_lost = self._principal_lost or error.unanswered
-            raise
 
     async def _deleted_principal(self, app_id: str) -> str:
         try:
@@ -385,7 +382,7 @@ class Identity(Step):
         make its service principal: one that is there, and that this run has never asked for, is the other's.
         """
         known = self._session.known
-        if not self._lost or self._principal_sent or known is None:
+        if not self.attempt.unanswered or self._principal_attempt.sent or known is None:
             return False
         return await self._session.cloud.graph.principal(known.app_id) is not None
 
@@ -394,7 +391,7 @@ class Identity(Step):
         session = self._session
         if session.application_made and session.known is not None:
             return session.known.object_id
-        if not (self._lost or intent.get("lost")):
+        if not (self.attempt.unanswered or intent.get("lost")):
             return ""
         await asyncio.sleep(SETTLE_SECONDS)
         graph, unique_name = session.cloud.graph, intent["unique_name"]

@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 import shlex
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,8 +17,9 @@ from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.link import KeyLink, local_name
 from bootstrap.observe import Present, confirm_absent
+from bootstrap.plugin.resource import Attempt, delete_until_gone
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
-from bootstrap.waiting import Deadline, Delay, Tell, surely, wait_out
+from bootstrap.waiting import Deadline, Delay, surely, wait_out
 from bootstrap.words import one_line
 from providers.acr.calls import AzureApiError, as_sentence, refused
 from providers.acr.claims import GRAPH_RIGHT
@@ -113,44 +114,6 @@ def busy_or_spreading(error: Exception) -> Delay | None:
     return busy(error)
 
 
-async def take_away(
-    delete: Callable[[], Awaitable[T]],
-    shown: Callable[[], Awaitable[object]],
-    *,
-    deadline: Deadline,
-    tell: Tell,
-) -> T | None:
-    """Delete something; None if there is none, which is believed where Azure does not show it either.
-
-    Args:
-        delete: deletes it.
-        shown: what Azure shows of it, or nothing.
-        deadline: until when to try.
-        tell: told what is waited for.
-
-    Raises:
-        AzureApiError: it is still there.
-    """
-
-    async def once() -> T | None:
-        try:
-            return await delete()
-        except AzureApiError as error:
-            if not error.missing:
-                raise
-            if not await shown():
-                return None
-            raise AzureApiError(404, "", "Azure says that none exists to delete, but shows it") from None
-
-    return await wait_out(once, why=_busy_or_unknown, deadline=deadline, tell=tell)
-
-
-def _busy_or_unknown(error: Exception) -> Delay | None:
-    if isinstance(error, AzureApiError) and error.missing:
-        return Delay("Not every server of Azure's knows what is to be deleted; trying again.")
-    return busy(error)
-
-
 class Grant(Step):
     """The role on the registry, under a name that is derived from what it grants."""
 
@@ -163,7 +126,7 @@ class Grant(Step):
 
     def __init__(self, session: AcrSession) -> None:
         self._session = session
-        self._may_be_made = False
+        self.attempt = Attempt()
         self._known_absent = False
         self._principal: Principal | None = None
 
@@ -228,29 +191,25 @@ class Grant(Step):
             )
         except AzureApiError as error:
             if error.status == 409 and error.code == "RoleAssignmentExists":
-                self._may_be_made = False
+                self.attempt.conclude(ours=False)
                 return Done("another run has just granted it", unneeded=True)
             raise refused(error, f"grant {ROLE_NAMES[wanted['role']]} on {session.target.name}") from None
-        self._may_be_made = True
         created = made.created.isoformat() if made.created else ""
         return Done("", {"known_absent": self._known_absent, "answered_created": created})
 
     async def _assigned(self, wanted: Intent) -> Assignment:
         """The PUT's answer; where one went unanswered, what it has come to is looked for before the next is sent."""
         cloud = self._session.cloud
-        if self._may_be_made:
+        if self.attempt.unanswered:
             with contextlib.suppress(AzureApiError):
                 found = await cloud.assignment(wanted["scope"], wanted["name"])
                 if found is not None:
                     return replace(found, created=None)  # which is no PUT's date
         mark = f"Pulls images for Akka. Made by pullkey, run {wanted['run_id']}."
-        try:
+        with self.attempt.sending():
             return await cloud.assign(
                 wanted["scope"], wanted["name"], wanted["role"], wanted["principal"], mark
             )
-        except AzureApiError as error:
-            self._may_be_made = self._may_be_made or error.unanswered
-            raise
 
     def _delay(self, error: Exception) -> Delay | None:
         if isinstance(error, AzureApiError) and error.code == "PrincipalNotFound":
@@ -260,7 +219,7 @@ class Grant(Step):
 
     async def undo(self, intent: Intent) -> str:
         target = self._session.target
-        if not (self._may_be_made or intent.get("lost")):
+        if not (self.attempt.may_exist or intent.get("lost")):
             return ""
         if intent.get("lost") and not await self._session.is_own_principal(intent["principal"]):
             return ""  # without its service principal it gives nothing to anybody
@@ -323,9 +282,10 @@ class Grant(Step):
             return await session.cloud.assignment(scope, name) is not None
 
         try:
-            taken = await take_away(
+            return await delete_until_gone(
                 lambda: session.cloud.unassign(scope, name),
                 shown,
+                delay=busy,
                 deadline=session.undo_deadline(),
                 tell=session.context.tell,
             )
@@ -334,7 +294,6 @@ class Grant(Step):
                 f"{ROLE_NAMES[role]} of {session.target.app_label} on {session.target.name} ({error.said})",
                 _unassign(f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"),
             ) from None
-        return bool(taken)
 
     async def removal(self) -> Removal:
         session = self._session
@@ -402,8 +361,7 @@ class Key(Step):
 
     def __init__(self, session: AcrSession) -> None:
         self._session = session
-        self._sent = False
-        self._lost = False
+        self.attempt = Attempt()
 
     @property
     def title(self) -> str:
@@ -473,7 +431,7 @@ class Key(Step):
         if application is None:
             raise AssertionError("the key comes after the identity")
         answer = await self._made(application)
-        if self._lost:
+        if self.attempt.unanswered:
             # A call without an answer may have made one more. Reads that show the later one show the earlier one too.
             with as_sentence(f"show the secrets of {application.display_name}"):
                 await self._wait_until_shown(application, answer.key_id)
@@ -526,15 +484,14 @@ class Key(Step):
         yield from (one for one in _SHORTER if one < first)
 
     async def _add(self, application: Application, ends: dt.datetime) -> NewPassword:
-        self._sent = True
         try:
-            return await self._session.cloud.graph.add_password(
-                application.object_id, self.display_name, ends
-            )
+            with self.attempt.sending():
+                return await self._session.cloud.graph.add_password(
+                    application.object_id, self.display_name, ends
+                )
         except AzureApiError as error:
             if error.unanswered:
                 # It may have been made, and its text is lost: away with it before the next.
-                self._lost = True
                 await self._remove(self.intent(), seconds=SETTLE_SECONDS)
             raise
 
@@ -579,9 +536,10 @@ class Key(Step):
         if not intent["app_id"] or (session.application_made and not intent.get("identity_stays")):
             return ""  # it goes with the application, which this run made and now removes
         key_id = intent.get("key_id", "")
-        unsure = self._lost or not self._sent
+        if not (key_id or self.attempt.may_exist or intent.get("lost")):
+            return ""  # it was refused, or never asked for
         deadline = session.undo_deadline()
-        seconds = deadline.seconds if key_id else SETTLE_SECONDS if unsure else 0.0
+        seconds = deadline.seconds if key_id else SETTLE_SECONDS
         try:
             removed = await wait_out(
                 lambda: self._remove(intent, key_id=key_id, seconds=min(seconds, deadline.left)),

@@ -15,7 +15,7 @@ from bootstrap.errors import StepFailed
 from bootstrap.link import KeyLink
 from bootstrap.observe import Present, confirm_absent
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.resource import Resource
+from bootstrap.plugin.resource import Attempt, Resource
 from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Deadline, Delay, surely, wait_out
 from providers.acr.calls import AzureApiError, as_sentence, refused
@@ -338,8 +338,7 @@ class TokenKey(Step):
         self._session = session
         self._slot = SLOTS[0]
         self._before = ""
-        self._sent = False
-        self._lost = False
+        self.attempt = Attempt()
 
     @property
     def title(self) -> str:
@@ -428,12 +427,8 @@ class TokenKey(Step):
 
     async def _generate(self, registry: Registry, ends: dt.datetime) -> Generated:
         session = self._session
-        self._sent = True
-        try:
+        with self.attempt.sending():
             return await session.tokens.generate(registry, session.target.token_name, self._slot, ends)
-        except AzureApiError as error:
-            self._lost = self._lost or error.unanswered
-            raise
 
     async def _key_id(self, made: Generated) -> str:
         """The slot with its time, as Azure will show it from now on; a read may lag what was just told."""
@@ -468,10 +463,10 @@ class TokenKey(Step):
         name, slot, key_id = intent["token"], intent["slot"], intent.get("key_id")
         if session.token_made and key_id and not intent.get("identity_stays"):
             return ""  # it goes with the token, which this run made and now removes
-        if not (self._sent or intent.get("lost")):
-            return ""  # nothing was asked for, so what is there is somebody else's
+        if not (self.attempt.may_exist or intent.get("lost")):
+            return ""  # it was refused, or never asked for: what is there is another program's
         try:
-            if key_id is None and (self._lost or intent.get("lost")):
+            if key_id is None:
                 await asyncio.sleep(_SETTLE_SECONDS)  # a call without an answer may show late
             token, there = await self._made_by_then(intent)
             if there is None and key_id and not (intent.get("lost") or session.tokens.has_removed(key_id)):

@@ -11,6 +11,7 @@ from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
 from bootstrap.errors import PullkeyError, StepFailed
 from bootstrap.link import KeyLink, is_key_id, supplied_id
+from bootstrap.plugin.resource import Attempt
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Deadline, Delay, wait_out
 from bootstrap.words import one_line
@@ -83,8 +84,7 @@ class MintedKey(Step):
 
     def __init__(self, session: DockerHubSession) -> None:
         self._session = session
-        self._sent = False
-        self._lost = False
+        self.attempt = Attempt()
 
     @property
     def title(self) -> str:
@@ -142,7 +142,7 @@ class MintedKey(Step):
             if target.organization and not repositories:
                 repositories = await self._as_held()
             made = await self._made(repositories)
-            if self._lost:
+            if self.attempt.unanswered:
                 # A call without an answer may have made one more, which is to be seen only now.
                 await self._remove(self.intent(), keep=made.token.key_id)
         token = made.token
@@ -182,17 +182,16 @@ class MintedKey(Step):
         async def once() -> NewToken:
             nonlocal tries
             tries += 1
-            self._sent = True
             try:
-                return await session.hub.create(
-                    self._label,
-                    ends,
-                    organization=session.target.organization,
-                    repositories=repositories,
-                )
+                with self.attempt.sending():
+                    return await session.hub.create(
+                        self._label,
+                        ends,
+                        organization=session.target.organization,
+                        repositories=repositories,
+                    )
             except HubApiError as error:
                 if error.unanswered:
-                    self._lost = True
                     await self._remove(self.intent())
                 raise
 
@@ -225,8 +224,8 @@ class MintedKey(Step):
         session, key_id = self._session, intent.get("key_id", "")
         if "label" not in intent:
             return ""  # of a run to which a token was brought
-        if not key_id and self._sent and not self._lost:
-            return ""  # it was refused, so nothing was made
+        if not (key_id or self.attempt.may_exist or intent.get("lost")):
+            return ""  # it was refused, or never asked for
         try:
             if key_id:
                 gone = [key_id] if await session.hub.delete(key_id, intent["organization"]) else []

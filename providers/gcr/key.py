@@ -13,6 +13,8 @@ from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
 from bootstrap.errors import KeyLimitReached, LeftOver, OutcomeUnknown, PullkeyError, StepFailed
 from bootstrap.link import KeyLink
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.resource import Attempt
 from bootstrap.secret import Secret
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Delay, wait_out
@@ -41,9 +43,7 @@ class Key(Step):
         self._session = session
         self._before: list[str] = []
         self._pair: KeyPair | None = None
-        self._sent = 0
-        self._unanswered = 0
-        self._refused = False
+        self.attempt = Attempt()
         self._listed = False
         self._uploads = session.target.key_source == UPLOAD
         if self._uploads:
@@ -99,7 +99,6 @@ class Key(Step):
 
     async def do(self) -> Done:
         session, target = self._session, self._session.target
-        self._refused = True
         if not self._listed:
             # The IAM API has only just been enabled: what is there already has not appeared since.
             self._before = sorted(await session.keys())
@@ -112,17 +111,13 @@ class Key(Step):
             )
         except GoogleApiError as error:
             raise await self._failure(error) from None
-        except asyncio.CancelledError:
-            self._refused = False
-            raise
         finally:
             session.keys.forget()
-        self._refused = False
         key_id = cloud.id_of(answer)
         session.made_keys.add(key_id)
-        if self._sent > 1:
+        if self._uploads and self.attempt.unanswered:
             await self._remove_doubles(key_id)
-        left_over = await self._lost_keys() if self._unanswered and not self._uploads else None
+        left_over = await self._lost_keys() if self.attempt.unanswered and not self._uploads else None
         session.credential = Credential(
             server=await session.server(),
             username="_json_key",
@@ -157,7 +152,7 @@ class Key(Step):
         resource = self._session.target.account_resource
         try:
             lost = await self._appeared(resource, {*self._before, *await self._recorded()})
-            if self._session.account_made and len(lost) <= self._unanswered:
+            if self._session.account_created and len(lost) <= self.attempt.unanswered:
                 for key_id in lost:
                     await self._session.delete_key(key_id)
                 return None
@@ -184,12 +179,11 @@ class Key(Step):
     async def _create(self) -> tuple[Any, Secret]:
         resource = self._session.target.account_resource
         try:
-            answer = await self._session.cloud.create_key(resource)
+            with self.attempt.sending():
+                answer = await self._session.cloud.create_key(resource)
         except GoogleApiError as error:
             if not error.unanswered:
                 raise
-            self._unanswered += 1
-            self._refused = False
             # It may have been made. A second call would make a second key, so look first.
             for pause in _SETTLE_PAUSES:
                 await asyncio.sleep(min(pause, self._session.context.deadline.left))
@@ -209,19 +203,19 @@ class Key(Step):
         resource = session.target.account_resource
         # First, so that nothing but the answer itself can be missing once the key is there.
         account = await session.cloud.account(resource)
-        self._sent += 1
         try:
-            answer = await session.cloud.upload_key(resource, pair.certificate)
+            with self.attempt.sending(_may_be_uploaded):
+                answer = await session.cloud.upload_key(resource, pair.certificate)
         except GoogleApiError as error:
-            if not (error.unanswered or error.code == "ALREADY_EXISTS"):
+            if not _may_be_uploaded(error):
                 raise
-            self._refused = False
             # It may have been taken. We hold its private half, so if it is there, it is as good as answered.
             await asyncio.sleep(_SETTLE_PAUSES[0])
             found = await self._uploaded(resource, self._before, pair.fingerprint)
             if not found:
                 raise
             answer = found[0]
+            self.attempt.conclude(ours=True)
         return answer, key_file(pair.private, account, cloud.id_of(answer))
 
     async def _remove_doubles(self, key_id: str) -> None:
@@ -264,7 +258,7 @@ class Key(Step):
 
     async def undo(self, intent: Intent) -> str:
         key_id = intent.get("key_id")
-        if self._refused and not key_id and not intent.get("lost"):
+        if not (self.attempt.may_exist or key_id or intent.get("lost")):
             return ""  # none was made
         resource = intent["account"]
         email = resource.rsplit("/", 1)[-1]
@@ -281,7 +275,7 @@ class Key(Step):
                 return f"deleted key {', '.join(cloud.id_of(key) for key in ours)} of {email}" if ours else ""  # fmt: skip
             before = {*intent["before"], *self._before, *intent.get("in_use", ()), *await self._recorded()}
             appeared = await self._appeared(resource, before)
-            if self._session.account_made and 0 < len(appeared) <= self._unanswered:
+            if self._session.account_created and 0 < len(appeared) <= self.attempt.unanswered:
                 # Of an account that this run has made: what its unanswered call has made, and nobody else's.
                 for one in appeared:
                     await self._session.delete_key_at(f"{resource}/keys/{one}", deadline)
@@ -322,3 +316,8 @@ class Key(Step):
                 'KEY_ID="$(sed -n \'s/.*"private_key_id": *"\\([0-9a-f]*\\)".*/\\1/p\' "$KEY_FILE")"'
             ),
         )
+
+
+def _may_be_uploaded(error: ApiError) -> bool:
+    """As `ApiError.unanswered`; a certificate that exists already may be the one that a try of ours has sent."""
+    return error.unanswered or error.code == "ALREADY_EXISTS"

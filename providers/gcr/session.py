@@ -54,12 +54,8 @@ class GcrSession(Session):
         self.cloud = shared_cloud(context, target.impersonate)
         self.facts = shared_facts(context.shared, self.cloud)
         self.changes = shared_changes(context.shared, self.cloud, self.facts)
-        self.account_made = False
         # By this run or a recent one: some of Google's servers may not know it yet.
         self.account_is_new = False
-        # What is known of the account that this run wants to create: Google has said that it exists; a try got no
-        # answer; every try was refused.
-        self.account_exists = self.account_may_exist = self.account_refused = False
         # Keys that sessions of this command have made; none of these has appeared by chance.
         self.made_keys: set[str] = context.shared.get("gcr-made-keys", set)
         self.taken_roles: set[tuple[str, str, str]] = context.shared.get("gcr-taken-roles", set)
@@ -71,10 +67,16 @@ class GcrSession(Session):
         self.key_policy = KeyPolicy(self)
         self._key = Key(self)
         steps: list[Step] = [EnableApis(self)] if target.enable_apis else []
-        steps.append(Identity(self))
+        self._identity = Identity(self)
+        steps.append(self._identity)
         if not target.skip_grant:
             steps.append(Grant(self))
         self.steps = [*steps, self._key]
+
+    @property
+    def account_created(self) -> bool:
+        """Whether this run has created the account."""
+        return self._identity.attempt.created
 
     # -- facts ---------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootstrap.codes import Code
 from bootstrap.errors import OutcomeUnknown, StepFailed
+from bootstrap.plugin.resource import Attempt
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Delay, wait_out
 from providers.gcr import errors, policy
@@ -100,6 +101,7 @@ class Identity(Step):
 
     def __init__(self, session: GcrSession) -> None:
         self._session = session
+        self.attempt = Attempt()
         self._unique_id = ""
         if not session.target.account_given:
             self.permissions = ("iam.serviceAccounts.get", "iam.serviceAccounts.create")
@@ -132,47 +134,41 @@ class Identity(Step):
             f"Pulls images for Akka. {MARK}, run {session.context.run_id}, {now:%Y-%m-%dT%H:%M:%SZ}."
         )
 
-        async def create() -> bool:
+        async def create() -> None:
             try:
-                await session.cloud.create_account(target.project, target.account_name, description)
+                with self.attempt.sending():
+                    await session.cloud.create_account(target.project, target.account_name, description)
             except GoogleApiError as error:
                 if error.code != "ALREADY_EXISTS":
-                    session.account_may_exist |= error.unanswered
                     raise
-                # Made by somebody else in the meantime, or by a try of ours whose answer was lost.
-                session.account_exists = True
+                # Created by another program in the meantime, or by a try of ours whose answer was lost.
+                self.attempt.exists = True
                 found = await session.cloud.account(target.account_resource)
-                return session.context.run_id in found.description
-            except asyncio.CancelledError:
-                session.account_may_exist = True
-                raise
-            return True
+                self.attempt.conclude(ours=session.context.run_id in found.description)
 
         def why(error: Exception) -> Delay | None:
             if not isinstance(error, GoogleApiError):
                 return None
-            if session.account_exists and self._is_lag(error):
+            if self.attempt.exists and self._is_lag(error):
                 return errors.new_account_delay()
             return errors.delay_of(error) or (
                 Delay(errors.BUSY, errors.BUSY_SECONDS) if error.unanswered else None
             )
 
         try:
-            ours = await wait_out(
-                create, why=why, deadline=session.context.deadline, tell=session.context.tell
-            )
+            await wait_out(create, why=why, deadline=session.context.deadline, tell=session.context.tell)
         except GoogleApiError as error:
-            if session.account_exists and self._is_lag(error):
+            if self.attempt.exists and self._is_lag(error):
                 raise OutcomeUnknown(f"Google says that the service account {target.account} exists, and does not show it ({error.said})", fix="Run it again in a few minutes: it continues with that account.") from None  # fmt: skip
-            session.account_refused = not (session.account_exists or session.account_may_exist)
             raise errors.refused(
                 error, f"create the service account {target.account}", permission="iam.serviceAccounts.create"
             ) from None
-        session.account_made = ours
         # Where another run has created it, it was not there a moment ago.
         session.account_is_new = True
         session.forget_account()
-        return Done("", {}) if ours else Done("another run has just created it", unneeded=True)
+        return (
+            Done("", {}) if self.attempt.created else Done("another run has just created it", unneeded=True)
+        )
 
     def _is_lag(self, error: GoogleApiError) -> bool:
         """Whether a read does not show an account that is known to exist: "not found" in whichever words, or a 403."""
@@ -182,7 +178,7 @@ class Identity(Step):
         resource = intent["account"]
         email = resource.rsplit("/", 1)[-1]
         session = self._session
-        if session.account_refused and not intent.get("lost"):
+        if not (self.attempt.may_exist or intent.get("lost")):
             return ""  # nothing of this run
         unanswered = False
         not_shown = 0
@@ -204,7 +200,7 @@ class Identity(Step):
                 if unanswered:
                     return True
                 not_shown += 1
-                if session.account_made or session.account_exists or not error.never_existed:
+                if self.attempt.created or self.attempt.exists or not error.never_existed:
                     # Not every server of Google's knows it yet; so it must not be taken for gone.
                     raise errors.lagging("it does not know the new account yet") from None
                 if not_shown < _LOOKS:
@@ -221,7 +217,7 @@ class Identity(Step):
             )
         except GoogleApiError as error:
             raise StillThere(
-                f"{'the' if session.account_made else 'perhaps the'} service account {email} ({error.said})",
+                f"{'the' if self.attempt.created else 'perhaps the'} service account {email} ({error.said})",
                 f"gcloud iam service-accounts delete {email} --project={self._session.target.project}",
             ) from None
         finally:
@@ -348,9 +344,9 @@ class Grant(Step):
 
     def __init__(self, session: GcrSession) -> None:
         self._session = session
+        self.attempt = Attempt()
         self._shown = False
         self._not_shown = False
-        self._refused = False
         prefix = (
             "artifactregistry.repositories"
             if session.target.grant_on_repository
@@ -416,44 +412,36 @@ class Grant(Step):
     async def do(self) -> Done:
         session, target = self._session, self._session.target
 
-        tried = lost = False
-        self._refused = True
+        added = False
 
         def add(found: Any) -> bool:
-            nonlocal tried
-            if policy.has(found, target.role, target.account):
-                return False
-            policy.add(found, target.role, target.account)
-            tried = True
-            return True
+            nonlocal added
+            added = not policy.has(found, target.role, target.account)
+            if added:
+                policy.add(found, target.role, target.account)
+            return added
 
-        async def change() -> bool:
-            nonlocal tried, lost
-            tried = False
-            try:
-                changed = await session.changes.change(target.grant_resource, add, as_seen=True)
-            except GoogleApiError as error:
-                if tried and error.unanswered:
-                    lost, self._refused = True, False
-                raise
-            except asyncio.CancelledError:
-                self._refused = False
-                raise
-            self._refused = False
-            return changed
+        async def change() -> None:
+            nonlocal added
+            added = False
+            # Of a policy that could only be read, no answer says anything of the role.
+            with self.attempt.sending(lambda error: added and error.unanswered):
+                await session.changes.change(target.grant_resource, add, as_seen=True)
+            if not added:
+                # A write whose answer was lost reads as "has it" the next time.
+                self.attempt.conclude(ours=self.attempt.unanswered > 0)
 
         try:
-            changed = await wait_out(
+            await wait_out(
                 change, why=self._delay, deadline=session.context.deadline, tell=session.context.tell
             )
         except GoogleApiError as error:
             raise self._failure(error) from None
         session.grant_policy.forget()
-        self._shown = changed
-        if not changed and not lost:
+        self._shown = added
+        if not self.attempt.created:
             return Done("another run has just granted it", unneeded=True)
-        # A write whose answer was lost reads as "has it" the next time.
-        return Done("" if changed else "it has the role now", {})
+        return Done("" if added else "it has the role now", {})
 
     def _delay(self, error: Exception) -> Delay | None:
         # A role that does not exist, or a policy that is too long, is INVALID_ARGUMENT too, and will not pass.
@@ -478,10 +466,13 @@ class Grant(Step):
         return failure
 
     async def undo(self, intent: Intent) -> str:
+        if not (self.attempt.may_exist or intent.get("lost")):
+            return ""  # it was never granted
+        return await self._remove_role(intent)
+
+    async def _remove_role(self, intent: Intent) -> str:
         session = self._session
         email, role, resource = intent["account"], intent["role"], intent["resource"]
-        if self._refused and not intent.get("lost"):
-            return ""  # it was never granted
         not_there = 0
 
         async def change() -> bool:
@@ -611,7 +602,7 @@ class Grant(Step):
             return await self._session.grant_policy()
 
     async def remove(self) -> str:
-        return await self.undo(self.intent())
+        return await self._remove_role(self.intent())
 
     def script(self) -> Script:
         target = self._session.target
