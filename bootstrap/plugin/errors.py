@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from bootstrap.codes import Code
 from bootstrap.errors import PullkeyError, StepFailed
 from bootstrap.words import one_line
@@ -19,7 +17,7 @@ class ApiError(Exception):
         retry_after: how many seconds it asks to be left alone, where it says so.
     """
 
-    service: ClassVar[str] = "The cloud"
+    service: str = "The cloud"
     """Whose API it is, as a sentence names it."""
 
     def __init__(

@@ -3,10 +3,11 @@
 A provider says what is its own: how the object is read, created and deleted, what marks it, what else would contradict its
 absence. What follows from a lost answer, a read that lags, or an object that another run created is decided here:
 
-- an answer that was lost may have been carried out (`Attempt`);
+- a request without an answer may have been carried out (`Attempt`);
 - "it is not there" is believed late, and never against what contradicts it (`Resource.contradiction`);
-- what is undone must be known to be this run's (`Resource.is_of_run`);
-- a deletion that finds nothing is repeated while the cloud still shows the object (`delete_until_gone`).
+- what is undone must be known to be this run's: its creation was answered, or the object shows it (`Resource.is_of_run`);
+- what this run created and no read shows is not deleted yet: its deletion is asked for again, and in the end it is named;
+- after a deletion without an answer, that there is none is the answer.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from bootstrap.steps import Fate, Intent, Removal, Sighting, State, Step, StillT
 from bootstrap.waiting import Deadline, Delay, Tell, wait_out
 
 T = TypeVar("T")
+_LOOKS = 2  # how often a thing that nothing speaks for must not be shown, before it is absent
 
 
 class Attempt:
@@ -122,7 +124,7 @@ class Resource(Step, Generic[T]):
 
     @abstractmethod
     async def delete(self, intent: Intent) -> object:
-        """Ask the cloud to delete it, whatever reads show.
+        """Ask the cloud to delete it, whatever reads show; by an id that is of this object only, where it has one.
 
         Raises:
             ApiError: there is none to delete (`missing`), or it is refused.
@@ -132,9 +134,13 @@ class Resource(Step, Generic[T]):
     def delete_command(self) -> str:
         """The one command that deletes it by hand."""
 
+    def is_known_own(self, intent: Intent) -> bool:
+        """Whether it is of the run of an intent, whatever the cloud shows: its creation was answered."""
+        return self.attempt.created and not intent.get("lost")
+
     @abstractmethod
-    async def is_of_run(self, intent: Intent) -> bool:
-        """Whether it is known to have been created by the run of this intent: only then is it undone."""
+    async def is_of_run(self, shown: T, intent: Intent) -> bool:
+        """Whether what is shown was created by the run of this intent, whose creation of it was not answered."""
 
     @abstractmethod
     async def removal_of(self, shown: T) -> Removal:
@@ -145,8 +151,14 @@ class Resource(Step, Generic[T]):
         """An error as a sentence: `doing` was refused, or not answered."""
 
     def delay(self, error: Exception) -> Delay | None:
-        """The delay that an error of a deletion is; None for a refusal."""
-        return Delay("The cloud is busy or briefly away; trying again.") if isinstance(error, ApiError) and error.busy else None  # fmt: skip
+        """The delay that an error is; None for a refusal."""
+        if not isinstance(error, ApiError) or not error.busy:
+            return None
+        return Delay(f"{error.service} is busy or briefly away; trying again.", after=error.retry_after)
+
+    def is_deleted(self, error: ApiError) -> bool:
+        """Whether the answer to a deletion says that there is none, after one that was not answered."""
+        return error.missing
 
     async def contradiction(self) -> str:
         """What speaks against its absence, as a clause, where reads do not show it; "" where nothing does."""
@@ -156,6 +168,10 @@ class Resource(Step, Generic[T]):
         """What the cloud shows of it where it is to be removed: that it is not there is believed of a second read."""
         seen = await confirm_absent(self.read)
         return seen.value if isinstance(seen, Present) else None
+
+    async def seen(self) -> T | None:
+        """What a look may take for true; a provider that keeps what it has read answers from that."""
+        return await self.read()
 
     # -- what follows -----------------------------------------------------------------------------------------------
 
@@ -168,17 +184,31 @@ class Resource(Step, Generic[T]):
             raise self.refusal(error, f"show the {self.noun}") from None
         return Sighting(State.MISSING, self.absent) if shown is None else self.judge(shown)
 
-    async def seen(self) -> T | None:
-        """What a look may take for true; a provider that keeps what it has read answers from that."""
-        return await self.read()
-
     async def undo(self, intent: Intent) -> str:
         if not (self.attempt.may_exist or intent.get("lost")):
             return ""
+        known = self.is_known_own(intent)
+        misses = 0
+
+        async def delete() -> object:
+            if not known:
+                shown = await self.read()
+                if shown is None:
+                    raise ApiError(404, "it is not shown")
+                if not await self.is_of_run(shown, intent):
+                    return False
+            return await self.delete(intent)
+
+        async def missed(error: ApiError) -> None:
+            nonlocal misses
+            misses += 1
+            if known or self.attempt.exists or misses < _LOOKS:
+                raise NotShownYet(error)
+
         try:
-            deleted = await self.is_of_run(intent) and await self._delete(intent)
+            deleted = await self._delete(delete, missed)
         except ApiError as error:
-            raise self.still_there(error.said) from None
+            raise self.still_there(error.said, perhaps=not known) from None
         return f"deleted the {self.noun}" if deleted else ""
 
     async def removal(self) -> Removal | None:
@@ -188,15 +218,33 @@ class Resource(Step, Generic[T]):
                 return await self.removal_of(shown)
             why = await self.contradiction()
         except ApiError as error:
+            if error.forbidden:
+                return self.unseen(f"it may not be seen ({error.said})")
             raise self.refusal(error, f"show the {self.noun}") from None
         return self.unseen(why) if why else Removal(Fate.GONE, self.noun, self.absent)
 
     async def remove(self) -> str:
         try:
-            deleted = await self._delete(self.intent())
+            deleted = await self._delete(lambda: self.delete(self.intent()), self._missed_though_shown)
         except ApiError as error:
             raise self.still_there(error.said) from None
         return f"deleted the {self.noun}" if deleted else ""
+
+    async def _missed_though_shown(self, error: ApiError) -> None:
+        if isinstance(await confirm_absent(self.read), Present):
+            raise StillShown(error)
+
+    async def _delete(
+        self, delete: Callable[[], Awaitable[object]], missed: Callable[[ApiError], Awaitable[None]]
+    ) -> bool:
+        return await delete_until_gone(
+            delete,
+            missed=missed,
+            is_deleted=self.is_deleted,
+            delay=self.delay,
+            deadline=self._of.undo_deadline(),
+            tell=self._of.context.tell,
+        )
 
     def to_remove(self) -> Removal:
         return Removal(Fate.REMOVE, self.noun, command=self.delete_command())
@@ -207,68 +255,65 @@ class Resource(Step, Generic[T]):
     def unseen(self, why: str) -> Removal:
         return Removal(Fate.UNSEEN, self.noun, why, self.delete_command())
 
-    def still_there(self, why: str) -> StillThere:
-        return StillThere(f"the {self.noun} ({why})", self.delete_command())
+    def still_there(self, why: str, *, perhaps: bool = False) -> StillThere:
+        return StillThere(f"{'perhaps ' * perhaps}the {self.noun} ({why})", self.delete_command())
 
-    async def _delete(self, intent: Intent) -> bool:
-        return await delete_until_gone(
-            lambda: self.delete(intent),
-            self._shown_after_all,
-            delay=self.delay,
-            deadline=self._of.undo_deadline(),
-            tell=self._of.context.tell,
-        )
 
-    async def _shown_after_all(self) -> bool:
-        """Whether the cloud shows what it says that it cannot delete; what this run created is looked for longer."""
-        if not self.attempt.created:
-            return await self.read() is not None
-        return isinstance(await confirm_absent(self.read, contradicted_by="this run created it"), Present)
+class NotShownYet(ApiError):
+    """The cloud answers that there is none to delete, of something that this run created, or may have."""
+
+    def __init__(self, error: ApiError, message: str = "") -> None:
+        super().__init__(error.status, message or error.message, error.code)
+        self.service = error.service
+
+
+class StillShown(NotShownYet):
+    """The cloud answers that there is none to delete, and shows it."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(error, f"{error.service} says that none exists to delete, but shows it")
 
 
 async def delete_until_gone(
     delete: Callable[[], Awaitable[object]],
-    shown: Callable[[], Awaitable[object]],
     *,
+    missed: Callable[[ApiError], Awaitable[None]],
     delay: Callable[[Exception], Delay | None],
     deadline: Deadline,
     tell: Tell,
+    is_deleted: Callable[[ApiError], bool] = lambda error: error.missing,
 ) -> bool:
-    """Delete something; False if there is none, which is believed where the cloud does not show it either.
+    """Delete something; False if there was none to delete.
 
     Args:
-        delete: deletes it.
-        shown: what the cloud shows of it, or nothing.
+        delete: deletes it; False where it must not.
+        missed: given the answer that there is none: returns where that is to be believed, else raises `NotShownYet`.
         delay: says what delay an error is, or None.
         deadline: until when to try.
         tell: shows what is waited for.
+        is_deleted: whether an answer says that there is none, once a deletion got no answer.
 
     Raises:
         ApiError: it is still there.
     """
+    lost = False
 
     async def once() -> bool:
+        nonlocal lost
         try:
-            await delete()
+            return await delete() is not False
         except ApiError as error:
+            if lost and is_deleted(error):
+                return True  # by the request that was not answered
+            lost = lost or error.unanswered
             if not error.missing:
                 raise
-            if not await shown():
-                return False
-            raise StillShown(error.service) from None
-        return True
+            await missed(error)
+            return False
 
     def why(error: Exception) -> Delay | None:
-        if isinstance(error, StillShown):
-            return Delay(f"Not every server of {error.cloud}'s knows what is to be deleted; trying again.")
+        if isinstance(error, NotShownYet):
+            return Delay(f"{error.service} does not show the same everywhere yet; trying again.")
         return delay(error)
 
     return await wait_out(once, why=why, deadline=deadline, tell=tell)
-
-
-class StillShown(ApiError):
-    """The cloud answers that there is none to delete, and yet shows it."""
-
-    def __init__(self, cloud: str) -> None:
-        super().__init__(404, f"{cloud} says that none exists to delete, but shows it")
-        self.cloud = cloud

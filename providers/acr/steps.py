@@ -17,7 +17,8 @@ from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.link import KeyLink, local_name
 from bootstrap.observe import Present, confirm_absent
-from bootstrap.plugin.resource import Attempt, delete_until_gone
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.resource import Attempt, StillShown, delete_until_gone
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Deadline, Delay, surely, wait_out
 from bootstrap.words import one_line
@@ -277,14 +278,15 @@ class Grant(Step):
         """
         session = self._session
 
-        async def shown() -> bool:
+        async def missed(error: ApiError) -> None:
             # Where the registry is gone, its roles are too.
-            return await session.cloud.assignment(scope, name) is not None
+            if await session.cloud.assignment(scope, name) is not None:
+                raise StillShown(error)
 
         try:
             return await delete_until_gone(
                 lambda: session.cloud.unassign(scope, name),
-                shown,
+                missed=missed,
                 delay=busy,
                 deadline=session.undo_deadline(),
                 tell=session.context.tell,

@@ -134,10 +134,8 @@ class ScopeMapGrant(_RegistryResource["ScopeMap"]):
         listed = await session.tokens.scope_maps(registry)
         return next((one for one in listed if one.name.lower() == name.lower()), None)
 
-    async def is_of_run(self, intent: Intent) -> bool:
-        found = await self.read()
-        # The run's id in it says that it is this run's, whether or not its creation was answered.
-        return self.attempt.may_exist if found is None else intent["run_id"] in found.description
+    async def is_of_run(self, shown: ScopeMap, intent: Intent) -> bool:
+        return intent["run_id"] in shown.description
 
     async def expected(self) -> ScopeMap | None:
         await self._session.expected_token()  # with which it was created
@@ -278,10 +276,13 @@ class TokenIdentity(_RegistryResource[Token]):
         session.token_made = self.attempt.created
         return Done("", {}) if session.token_made else Done("another run has just created it", unneeded=True)
 
-    async def is_of_run(self, intent: Intent) -> bool:
-        """A lost run created the token if it was answered so, or has also created the scope map that only it has."""
-        if not intent.get("lost") or intent["answered"]:
-            return True
+    def is_known_own(self, intent: Intent) -> bool:
+        return bool(intent["answered"]) if intent.get("lost") else super().is_known_own(intent)
+
+    async def is_of_run(self, shown: Token, intent: Intent) -> bool:
+        """A token has no mark; that run has also created the scope map that only it has."""
+        if not intent.get("lost"):
+            return True  # the registry listed none before
         registry = await self._session.registry()
         scope_map = await self._session.tokens.scope_map(registry, self._session.target.scope_map_name)
         return scope_map is not None and intent["run_id"] in scope_map.description

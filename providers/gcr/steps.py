@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bootstrap.codes import Code
 from bootstrap.errors import OutcomeUnknown, StepFailed
-from bootstrap.plugin.resource import Attempt
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.resource import Attempt, Resource
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Delay, wait_out
 from providers.gcr import errors, policy
@@ -93,29 +94,44 @@ class EnableApis(Step):
         return Script(do='gcloud services enable iam.googleapis.com artifactregistry.googleapis.com cloudresourcemanager.googleapis.com --project="$PROJECT"')  # fmt: skip
 
 
-class Identity(Step):
+class Identity(Resource[Any]):
     """The service account: found, or created under a name that is known before."""
 
     name = "identity"
     after = ("apis",)
 
     def __init__(self, session: GcrSession) -> None:
+        super().__init__(session)
         self._session = session
-        self.attempt = Attempt()
         self._unique_id = ""
         if not session.target.account_given:
             self.permissions = ("iam.serviceAccounts.get", "iam.serviceAccounts.create")
 
     @property
+    def noun(self) -> str:
+        return f"service account {self._session.target.account}"
+
+    @property
     def title(self) -> str:
-        verb = "Use" if self._session.target.account_given else "Create"
-        return f"{verb} service account {self._session.target.account}"
+        return f"{'Use' if self._session.target.account_given else 'Create'} {self.noun}"
+
+    async def read(self) -> Any:
+        """The account, asked anew. Of one that a server lags to know, Google says so in words of their own."""
+        try:
+            return await self._session.cloud.account(self._session.target.account_resource)
+        except GoogleApiError as error:
+            if error.never_existed:
+                return None
+            if self._is_lag(error):
+                raise errors.lagging("it does not know the new account yet") from None
+            raise
 
     async def look(self) -> Sighting:
         account = await self._session.account()
-        if account is None:
-            return Sighting(State.MISSING, "does not exist")
-        if account.disabled:
+        return Sighting(State.MISSING, self.absent) if account is None else self.judge(account)
+
+    def judge(self, shown: Any) -> Sighting:
+        if shown.disabled:
             # None of its keys pulls. That it is enabled again is for whoever has disabled it.
             return Sighting(State.MISSING, "it is disabled")
         return Sighting(State.DONE, "exists")
@@ -127,8 +143,7 @@ class Identity(Step):
         return other_than(intent, account=self._session.target.account_resource)
 
     async def do(self) -> Done:
-        session = self._session
-        target = session.target
+        session, target = self._session, self._session.target
         now = dt.datetime.now(dt.UTC)
         description = (
             f"Pulls images for Akka. {MARK}, run {session.context.run_id}, {now:%Y-%m-%dT%H:%M:%SZ}."
@@ -137,7 +152,10 @@ class Identity(Step):
         async def create() -> None:
             try:
                 with self.attempt.sending():
-                    await session.cloud.create_account(target.project, target.account_name, description)
+                    created = await session.cloud.create_account(
+                        target.project, target.account_name, description
+                    )
+                self._unique_id = created.unique_id
             except GoogleApiError as error:
                 if error.code != "ALREADY_EXISTS":
                     raise
@@ -145,6 +163,7 @@ class Identity(Step):
                 self.attempt.exists = True
                 found = await session.cloud.account(target.account_resource)
                 self.attempt.conclude(ours=session.context.run_id in found.description)
+                self._unique_id = found.unique_id
 
         def why(error: Exception) -> Delay | None:
             if not isinstance(error, GoogleApiError):
@@ -159,10 +178,8 @@ class Identity(Step):
             await wait_out(create, why=why, deadline=session.context.deadline, tell=session.context.tell)
         except GoogleApiError as error:
             if self.attempt.exists and self._is_lag(error):
-                raise OutcomeUnknown(f"Google says that the service account {target.account} exists, and does not show it ({error.said})", fix="Run it again in a few minutes: it continues with that account.") from None  # fmt: skip
-            raise errors.refused(
-                error, f"create the service account {target.account}", permission="iam.serviceAccounts.create"
-            ) from None
+                raise OutcomeUnknown(f"Google says that the {self.noun} exists, and does not show it ({error.said})", fix="Run it again in a few minutes: it continues with that account.") from None  # fmt: skip
+            raise errors.refused(error, f"create the {self.noun}", permission="iam.serviceAccounts.create") from None  # fmt: skip
         # Where another run has created it, it was not there a moment ago.
         session.account_is_new = True
         session.forget_account()
@@ -174,150 +191,60 @@ class Identity(Step):
         """Whether a read does not show an account that is known to exist: "not found" in whichever words, or a 403."""
         return error.missing or error.is_unknown_account(self._session.target.account)
 
+    async def is_of_run(self, shown: Any, intent: Intent) -> bool:
+        self._unique_id = shown.unique_id
+        return intent["run_id"] in shown.description
+
     async def undo(self, intent: Intent) -> str:
-        resource = intent["account"]
-        email = resource.rsplit("/", 1)[-1]
-        session = self._session
-        if not (self.attempt.may_exist or intent.get("lost")):
-            return ""  # nothing of this run
-        unanswered = False
-        not_shown = 0
-
-        async def delete() -> bool:
-            nonlocal unanswered, not_shown
-            shown = False
-            try:
-                found = await session.cloud.account(resource)
-                shown = True
-                if intent["run_id"] not in found.description:
-                    return False
-                await session.cloud.delete_account(resource)
-            except GoogleApiError as error:
-                denied = shown and error.forbidden
-                if denied or not self._is_lag(error):
-                    unanswered = unanswered or error.unanswered
-                    raise
-                if unanswered:
-                    return True
-                not_shown += 1
-                if self.attempt.created or self.attempt.exists or not error.never_existed:
-                    # Not every server of Google's knows it yet; so it must not be taken for gone.
-                    raise errors.lagging("it does not know the new account yet") from None
-                if not_shown < _LOOKS:
-                    raise errors.lagging("it does not show it") from None
-                return False
-            return True
-
         try:
-            deleted = await wait_out(
-                delete,
-                why=errors.delay_of,
-                deadline=session.undo_deadline(),
-                tell=session.context.tell,
-            )
-        except GoogleApiError as error:
-            raise StillThere(
-                f"{'the' if self.attempt.created else 'perhaps the'} service account {email} ({error.said})",
-                f"gcloud iam service-accounts delete {email} --project={self._session.target.project}",
-            ) from None
+            return await super().undo(intent)
         finally:
-            session.forget_account()
-        return f"deleted the service account {email}" if deleted else ""
+            self._session.forget_account()
 
-    async def removal(self) -> Removal:
-        session, email = self._session, self._session.target.account
-        what = f"service account {email}"
-        session.forget_account()
-        try:
-            account = await session.account()
-            if account is None:
-                if await self._has_role():
-                    why = "it is said not to be there, and yet to have its role"
-                    return Removal(Fate.UNSEEN, what, why, self._delete_command())
-                return Removal(Fate.GONE, what, "it is not there")
-            if session.target.account_given or not made_by_pullkey(account):
-                return Removal(Fate.KEEP, what, "it was not created by pullkey")
-            self._unique_id = account.unique_id
-            others = await session.other_roles()
-        except GoogleApiError as error:
-            if error.forbidden:
-                return Removal(Fate.UNSEEN, what, f"what it is for may not be seen ({error.said})")
-            raise errors.refused(error, f"show what {email} is for") from None
-        if others:
-            return Removal(
-                Fate.KEEP, what, f"it has other roles: {', '.join(others)}", self._delete_command()
-            )
-        return Removal(Fate.REMOVE, what, command=self._delete_command())
+    async def expected(self) -> Any:
+        self._session.forget_account()
+        return await self._session.account()
 
-    async def _has_role(self) -> bool:
+    async def contradiction(self) -> str:
         """Whether the policy names the account as one that is there: Google writes `deleted:` before one that is not."""
         target = self._session.target
         try:
-            return policy.has(await self._session.grant_policy(), target.role, target.account)
+            has_role = policy.has(await self._session.grant_policy(), target.role, target.account)
         except GoogleApiError:
-            return False
+            return ""
+        return "it is said not to be there, and yet to have its role" if has_role else ""
+
+    async def removal_of(self, shown: Any) -> Removal:
+        session = self._session
+        if session.target.account_given or not made_by_pullkey(shown):
+            return Removal(Fate.KEEP, self.noun, "it was not created by pullkey")
+        self._unique_id = shown.unique_id
+        others = await session.other_roles()
+        return self.to_keep(f"it has other roles: {', '.join(others)}") if others else self.to_remove()
 
     async def remove(self) -> str:
-        session, target = self._session, self._session.target
-        missed = unanswered = False
-
-        async def delete() -> bool:
-            nonlocal missed, unanswered
-            seen = False
-            try:
-                found = await session.cloud.account(target.account_resource)
-                seen = True
-                if not made_by_pullkey(found):
-                    return False  # somebody has made another of that name since
-                await session.cloud.delete_account(target.account_resource)
-            except GoogleApiError as error:
-                if unanswered and error.is_unknown_account(target.account):
-                    # It was shown before: a 403 is what Google says of one that is deleted.
-                    raise GoogleApiError("NOT_FOUND", "it is deleted") from None
-                if not error.missing or unanswered:
-                    unanswered = unanswered or error.unanswered
-                    raise
-                if missed:
-                    await self._delete_by_number(shown=seen)
-                    return True
-                missed = True
-                # It was there a moment ago: one answer is not enough to leave it behind.
-                raise errors.lagging("it was there a moment ago") from None
-            return True
-
         try:
-            deleted = await wait_out(
-                delete,
-                why=errors.delay_of,
-                deadline=session.context.deadline,
-                tell=session.context.tell,
-            )
-        except GoogleApiError as error:
-            if error.missing:
-                return ""
-            raise StillThere(
-                f"the service account {target.account} ({error.said})", self._delete_command()
-            ) from None
+            return await super().remove()
         finally:
-            session.forget_account()
-        return f"deleted the service account {target.account}" if deleted else ""
+            self._session.forget_account()
 
-    async def _delete_by_number(self, *, shown: bool) -> None:
-        """Reads may lag for long; the number is of that account only, whoever has its name by now.
-
-        Raises:
-            GoogleApiError: it is gone (`missing`), or Google refuses.
-            StillThere: so Google says, though it has just shown it.
-        """
+    async def delete(self, intent: Intent) -> None:
+        """By its number, which is of that account only, whichever has its name by now."""
         session, target = self._session, self._session.target
-        try:
-            await session.cloud.delete_account(target.account_resource.replace(target.account, self._unique_id))  # fmt: skip
-        except GoogleApiError as error:
-            if not (error.missing and shown):
-                raise
-            raise StillThere(f"the service account {target.account} (Google says that none exists to delete, but shows it)", self._delete_command()) from None  # fmt: skip
+        account = self._unique_id or target.account
+        await session.cloud.delete_account(target.account_resource.replace(target.account, account))
 
-    def _delete_command(self) -> str:
+    def is_deleted(self, error: ApiError) -> bool:
+        # A 403 is what Google says of one that is deleted, too.
+        return isinstance(error, GoogleApiError) and self._is_lag(error)
+
+    def delay(self, error: Exception) -> Delay | None:
+        return errors.delay_of(error)
+
+    def refusal(self, error: ApiError, doing: str) -> StepFailed:
+        return errors.refused(cast("GoogleApiError", error), doing)
+
+    def delete_command(self) -> str:
         target = self._session.target
         return f"gcloud iam service-accounts delete {target.account} --project={target.account_project}"
 
