@@ -13,7 +13,7 @@ import pytest
 from bootstrap.sandbox.host import SandboxSettings
 from tests.harness.call_chain import chain, span
 from tests.harness.clock import VARIABLE
-from tests.harness.credential_life import KINDS
+from tests.harness.credential_life import KINDS, Kind
 from tests.harness.world import World, make_world
 
 _LONG = 0.5
@@ -28,9 +28,10 @@ BUDGET: dict[str, dict[str, tuple[int, int]]] = {
     "acr": {"onboard": (34, 15), "again": (15, 4), "rotate": (30, 15), "offboard": (37, 22)},
     "private": {"onboard": (13, 8), "again": (13, 8)},
 }
-# Of the product's process, as the lock has the libraries. A document on every exit, the bound of an expiry, near names
-# and the codes of problems are a module each.
-MODULES = {"--help": 84, "gcr": 1046, "acr": 1147, "private": 448, "docker-hub": 449}
+# Of the product's process, about a hundredth more than the lock's libraries need on Linux with Python 3.11.
+MODULES = {"--help": 90, "gcr": 1060, "acr": 1160, "private": 455, "docker-hub": 455}
+_TRIES = 3
+"""A machine that is busy makes a run look once more where it waits; what a run needs is the least of some."""
 
 
 def spent(world: World, *arguments: str, stdin: str | None = None) -> tuple[int, int]:
@@ -44,23 +45,34 @@ def spent(world: World, *arguments: str, stdin: str | None = None) -> tuple[int,
     return len(calls), chain(span(call.time, call.ms) for call in calls)
 
 
-@pytest.mark.parametrize("name", BUDGET)
-def test_no_command_makes_more_calls_than_it_did_nor_waits_for_more(name: str) -> None:
-    kind = KINDS[name]
+def spent_by_each(kind: Kind) -> dict[str, tuple[int, int]]:
+    """What each command of a credential's life spends, in a sandbox of its own."""
+    found: dict[str, tuple[int, int]] = {}
     for world in make_world(kind.provider, SandboxSettings(latency=_LONG)):
         world.run("plan", kind.provider, *kind.onboarding)  # so that the libraries are imported
         onboard = ("onboard", kind.provider, *kind.onboarding)
-        found = {"onboard": spent(world, *onboard, stdin=kind.stdin)}
+        found["onboard"] = spent(world, *onboard, stdin=kind.stdin)
         found["again"] = spent(world, *onboard, stdin=kind.stdin)
         if kind.minted:
             found["rotate"] = spent(world, "rotate", world.names()[0], "--keep-old", "0")
             found["offboard"] = spent(world, "offboard", world.names()[0])
-        over = {
-            command: (counted, BUDGET[name][command])
-            for command, counted in found.items()
-            if any(one > most for one, most in zip(counted, BUDGET[name][command], strict=True))
-        }
-        assert not over, f"counted, and allowed: {over}"
+    return found
+
+
+@pytest.mark.parametrize("name", BUDGET)
+def test_no_command_makes_more_calls_than_it_did_nor_waits_for_more(name: str) -> None:
+    over = dict.fromkeys(BUDGET[name], "not counted")
+    for _ in range(_TRIES):
+        for command, counted in spent_by_each(KINDS[name]).items():
+            allowed = BUDGET[name][command]
+            if all(one <= most for one, most in zip(counted, allowed, strict=True)):
+                over.pop(command, None)
+            elif command in over:
+                over[command] = f"{counted}, and allowed {allowed}"
+        if not over:
+            return
+
+    pytest.fail(f"calls, and calls one after another: {over}")
 
 
 @pytest.mark.parametrize("what", MODULES)
