@@ -190,14 +190,13 @@ class Resource(Step, Generic[T]):
         known = self.is_known_own(intent)
         misses = 0
 
-        async def delete() -> object:
-            if not known:
-                shown = await self.read()
-                if shown is None:
-                    raise ApiError(404, "it is not shown")
-                if not await self.is_of_run(shown, intent):
-                    return False
-            return await self.delete(intent)
+        async def is_ours() -> bool:
+            if known:
+                return True
+            shown = await self.read()
+            if shown is None:
+                raise ApiError(404, "it is not shown")
+            return await self.is_of_run(shown, intent)
 
         async def missed(error: ApiError) -> None:
             nonlocal misses
@@ -206,7 +205,7 @@ class Resource(Step, Generic[T]):
                 raise NotShownYet(error)
 
         try:
-            deleted = await self._delete(delete, missed)
+            deleted = await self._delete(intent, missed, is_ours)
         except ApiError as error:
             raise self.still_there(error.said, perhaps=not known) from None
         return f"deleted the {self.noun}" if deleted else ""
@@ -225,7 +224,7 @@ class Resource(Step, Generic[T]):
 
     async def remove(self) -> str:
         try:
-            deleted = await self._delete(lambda: self.delete(self.intent()), self._missed_though_shown)
+            deleted = await self._delete(self.intent(), self._missed_though_shown)
         except ApiError as error:
             raise self.still_there(error.said) from None
         return f"deleted the {self.noun}" if deleted else ""
@@ -235,11 +234,15 @@ class Resource(Step, Generic[T]):
             raise StillShown(error)
 
     async def _delete(
-        self, delete: Callable[[], Awaitable[object]], missed: Callable[[ApiError], Awaitable[None]]
+        self,
+        intent: Intent,
+        missed: Callable[[ApiError], Awaitable[None]],
+        is_ours: Callable[[], Awaitable[bool]] | None = None,
     ) -> bool:
         return await delete_until_gone(
-            delete,
+            lambda: self.delete(intent),
             missed=missed,
+            is_ours=is_ours,
             is_deleted=self.is_deleted,
             delay=self.delay,
             deadline=self._of.undo_deadline(),
@@ -281,16 +284,18 @@ async def delete_until_gone(
     delay: Callable[[Exception], Delay | None],
     deadline: Deadline,
     tell: Tell,
+    is_ours: Callable[[], Awaitable[bool]] | None = None,
     is_deleted: Callable[[ApiError], bool] = lambda error: error.missing,
 ) -> bool:
-    """Delete something; False if there was none to delete.
+    """Delete something; False if there was none to delete, or it is not ours.
 
     Args:
-        delete: deletes it; False where it must not.
+        delete: deletes it.
         missed: given the answer that there is none: returns where that is to be believed, else raises `NotShownYet`.
         delay: says what delay an error is, or None.
         deadline: until when to try.
         tell: shows what is waited for.
+        is_ours: asked before each try.
         is_deleted: whether an answer says that there is none, once a deletion got no answer.
 
     Raises:
@@ -300,16 +305,21 @@ async def delete_until_gone(
 
     async def once() -> bool:
         nonlocal lost
+        sent = False
         try:
-            return await delete() is not False
+            if is_ours is not None and not await is_ours():
+                return False
+            sent = True
+            await delete()
         except ApiError as error:
             if lost and is_deleted(error):
                 return True  # by the request that was not answered
-            lost = lost or error.unanswered
+            lost = lost or (sent and error.unanswered)
             if not error.missing:
                 raise
             await missed(error)
             return False
+        return True
 
     def why(error: Exception) -> Delay | None:
         if isinstance(error, NotShownYet):
