@@ -532,14 +532,19 @@ class TestRemoval:
         assert shop.removal(step).fate is Fate.UNSEEN
 
     def test_an_account_that_somebody_made_anew_meanwhile_is_not_deleted(self, shop: Shop) -> None:
-        target = shop.locate(shop.held())
-        shop.account.description = "Made by hand."
+        target, email = shop.locate(shop.held()), shop.account.email
+        state = shop.world.cloud.state
 
         async def remove(session: GcrSession) -> str:
+            removal = await session.steps[0].removal()
+            assert removal is not None
+            assert removal.fate is Fate.REMOVE
+            state.delete_account(shop.account)
+            state.add_account(shop.project.id, email.partition("@")[0], created=state.now())
             return await session.steps[0].remove()
 
         assert with_session(target, remove) == ""
-        assert shop.account.email in shop.project.accounts
+        assert email in shop.project.accounts
 
     def test_a_role_that_was_shown_is_asked_for_again_where_an_older_policy_comes(self, shop: Shop) -> None:
         granted = shop.repository.policy

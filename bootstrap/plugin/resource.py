@@ -156,6 +156,11 @@ class Resource(Step, Generic[T]):
             return None
         return Delay(f"{error.service} is busy or briefly away; trying again.", after=error.retry_after)
 
+    def is_same(self, shown: T) -> bool:
+        """Whether what is shown is what was asked to be deleted, and not another of its name."""
+        del shown
+        return True
+
     def is_deleted(self, error: ApiError) -> bool:
         """Whether the answer to a deletion says that there is none, after one that was not answered."""
         return error.missing
@@ -230,7 +235,8 @@ class Resource(Step, Generic[T]):
         return f"deleted the {self.noun}" if deleted else ""
 
     async def _missed_though_shown(self, error: ApiError) -> None:
-        if isinstance(await confirm_absent(self.read), Present):
+        seen = await confirm_absent(self.read)
+        if isinstance(seen, Present) and self.is_same(seen.value):
             raise StillShown(error)
 
     async def _delete(
@@ -290,7 +296,7 @@ async def delete_until_gone(
     """Delete something; False if there was none to delete, or it is not ours.
 
     Args:
-        delete: deletes it.
+        delete: deletes it; False if the cloud answers that there was none, which then is believed.
         missed: given the answer that there is none: returns where that is to be believed, else raises `NotShownYet`.
         delay: says what delay an error is, or None.
         deadline: until when to try.
@@ -310,7 +316,7 @@ async def delete_until_gone(
             if is_ours is not None and not await is_ours():
                 return False
             sent = True
-            await delete()
+            return await delete() is not False
         except ApiError as error:
             if lost and is_deleted(error):
                 return True  # by the request that was not answered
@@ -319,7 +325,6 @@ async def delete_until_gone(
                 raise
             await missed(error)
             return False
-        return True
 
     def why(error: Exception) -> Delay | None:
         if isinstance(error, NotShownYet):

@@ -234,6 +234,9 @@ class Identity(Resource[Any]):
         account = self._unique_id or target.account
         await session.cloud.delete_account(target.account_resource.replace(target.account, account))
 
+    def is_same(self, shown: Any) -> bool:
+        return self._unique_id in ("", shown.unique_id)
+
     def is_deleted(self, error: ApiError) -> bool:
         # A 403 is what Google says of one that is deleted, too.
         return isinstance(error, GoogleApiError) and self._is_lag(error)
