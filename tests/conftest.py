@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,7 +17,12 @@ from providers.docker_hub.emulator.seed import PASSWORD
 from tests.harness.figures import COUNTS, FIGURES, count
 from tests.harness.fork_server import close_fork_server, restore_signals
 from tests.harness.rsa_key_pool import use_a_pool
+from tests.harness.running_sandbox import RunningSandbox
 from tests.harness.world import World, make_world
+
+if TYPE_CHECKING:  # each imports a cloud's SDKs
+    from tests.harness.azure_sandbox import Azure
+    from tests.harness.google_sandbox import Google
 
 restore_signals()  # the tests send them
 
@@ -43,6 +48,33 @@ def hub() -> Iterator[World]:
 @pytest.fixture
 def private() -> Iterator[World]:
     yield from make_world("private")
+
+
+@pytest.fixture(scope="module")
+def google_emulator() -> Iterator[RunningSandbox]:
+    """One for all tests of a module that do not set it up differently."""
+    from tests.harness.google_sandbox import start_google
+
+    with start_google() as running:
+        yield running
+
+
+@pytest.fixture
+def google(google_emulator: RunningSandbox) -> Iterator[Google]:
+    from tests.harness.google_sandbox import Google
+
+    found = Google(google_emulator)
+    yield found
+    found.state.denied_permissions.clear()
+    found.state.projects["acme-shop"].constraints.clear()
+    found.running.sandbox.faults.faults.clear()
+
+
+@pytest.fixture
+def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
+    from tests.harness.azure_sandbox import running_azure
+
+    yield from running_azure(monkeypatch)
 
 
 @pytest.fixture(scope="session", autouse=True)

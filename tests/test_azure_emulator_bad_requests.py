@@ -9,15 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.harness.azure_sandbox import SERVER, Azure, running_azure
+from tests.harness.azure_sandbox import SERVER, Azure
 
 VERSION = {"api-version": "2025-11-01"}
 OTHER_TYPES: list[Any] = [7, "x", True, [1], [[]], {"a": 1}]
-
-
-@pytest.fixture
-def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
-    yield from running_azure(monkeypatch)
 
 
 def refused(answer: httpx.Response, about: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -15,11 +14,6 @@ from tests.harness.azure_sandbox import SERVER, Azure, running_azure
 
 BIN = "/directory/deletedItems"
 APPLICATIONS = f"{BIN}/microsoft.graph.application"
-
-
-@pytest.fixture
-def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
-    yield from running_azure(monkeypatch)
 
 
 def upsert(azure: Azure, name: str = "pullkey-reader") -> httpx.Response:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+import uuid
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from azure.core.exceptions import ClientAuthenticationError
+from azure.identity.aio import ClientSecretCredential, DefaultAzureCredential
 
+from bootstrap.sandbox.host import SandboxSettings
 from providers.acr.emulator.roles import ACR_PULL
-from tests.harness.azure_sandbox import SERVER, Azure, claims, running_azure
+from tests.harness.azure_sandbox import SERVER, Azure, Clients, claims, running_azure
 from tests.harness.connect_proxy import environment
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 AUDIENCE = "https://containerregistry.azure.net"
-
-
-@pytest.fixture
-def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
-    yield from running_azure(monkeypatch)
 
 
 def entra(azure: Azure, user: str, secret: str, resource: str = AUDIENCE) -> httpx.Response:
@@ -143,3 +143,62 @@ def test_az_logs_in_and_what_it_exposes_copies_an_image(azure: Azure, tmp_path: 
     ]
     copied = subprocess.run(copy, env=around, capture_output=True, text=True, check=False, timeout=60)
     assert copied.returncode == 0, copied.stderr
+
+
+def test_federated_operator_and_claims_of_its_tokens(azure: Azure) -> None:
+    azure.state.graph_roles = {"Application.ReadWrite.OwnedBy"}
+    azure.state.directory_roles = {"cf1c38e5-3621-4004-a7cb-879624dced7c"}
+
+    async def tokens() -> tuple[str, str]:
+        async with DefaultAzureCredential(
+            authority=azure.running.environment["PULLKEY_AZURE_AUTHORITY_HOST"],
+            disable_instance_discovery=True,
+            connection_verify=azure.running.environment["SSL_CERT_FILE"],
+        ) as credential:
+            graph = await credential.get_token("https://graph.microsoft.com/.default")
+            arm = await credential.get_token("https://management.azure.com/.default")
+            return graph.token, arm.token
+
+    graph, arm = (claims(token) for token in asyncio.run(tokens()))
+    assert graph["roles"] == ["Application.ReadWrite.OwnedBy"]
+    assert "cf1c38e5-3621-4004-a7cb-879624dced7c" in graph["wids"]
+    assert graph["oid"] == azure.state.operator.object_id
+    assert graph["tid"] == azure.state.tenant_id
+    assert "roles" not in arm
+
+
+def test_credential_of_the_persons_own_is_not_used_with_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "the person's own")
+    for azure in running_azure(monkeypatch, SandboxSettings(propagation=3600)):
+
+        async def work(clients: Clients) -> str | None:
+            return (await clients.registries.registries.get("shop", "acmeshop")).name
+
+        assert azure.as_operator(work) == "acmeshop"
+
+
+@pytest.mark.parametrize(
+    ("flaw", "number"),
+    [("", ""), ("wrong", "AADSTS7000215"), ("expired", "AADSTS7000222"), ("unknown", "AADSTS700016")],
+)
+def test_client_secret_at_the_token_endpoint(azure: Azure, flaw: str, number: str) -> None:
+    app_id, secret = azure.puller(None, "")
+    if flaw == "expired":
+        azure.running.sandbox.advance(dt.timedelta(days=731))
+    user = str(uuid.uuid4()) if flaw == "unknown" else app_id
+
+    async def ask() -> str:
+        async with ClientSecretCredential(
+            azure.state.tenant_id,
+            user,
+            "wrong" if flaw == "wrong" else secret,
+            authority=azure.running.environment["PULLKEY_AZURE_AUTHORITY_HOST"],
+            connection_verify=azure.running.environment["SSL_CERT_FILE"],
+        ) as credential:
+            return (await credential.get_token("https://management.azure.com/.default")).token
+
+    if flaw:
+        with pytest.raises(ClientAuthenticationError, match=number):
+            asyncio.run(ask())
+    else:
+        assert claims(asyncio.run(ask()))["appid"] == app_id

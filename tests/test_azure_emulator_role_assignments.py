@@ -5,18 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from providers.acr.emulator.roles import ACR_PULL
-from tests.harness.azure_sandbox import Azure, running_azure
-
-
-@pytest.fixture
-def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
-    yield from running_azure(monkeypatch)
+from tests.harness.azure_sandbox import Azure
 
 
 def fresh_principal(azure: Azure) -> str:

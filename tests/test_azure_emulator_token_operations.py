@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,15 +10,10 @@ import httpx
 import pytest
 
 from providers.acr.emulator.roles import ACR_PULL, CONTRIBUTOR
-from tests.harness.azure_sandbox import Azure, running_azure
+from tests.harness.azure_sandbox import Azure
 
 VERSION = {"api-version": "2025-11-01"}
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?\+00:00")
-
-
-@pytest.fixture
-def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
-    yield from running_azure(monkeypatch)
 
 
 def call(azure: Azure, verb: str, below: str, **options: Any) -> httpx.Response:

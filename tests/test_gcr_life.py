@@ -1,149 +1,39 @@
-"""What stands behind a Google credential, and what becomes of it: the provider's own methods, over the real SDKs.
-
-All share one sandbox, since gRPC reads whom to trust once per process; each test has a project of its own.
-"""
+"""What stands behind a Google credential, and what becomes of it: the provider's own methods, over the real SDKs."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import itertools
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from google.type import expr_pb2
 
 from bootstrap.errors import PullkeyError, StepFailed, UsageProblem
-from bootstrap.link import KeyLink
 from bootstrap.provider import Check, HeldCredential, RunContext, Shared
 from bootstrap.steps import Fate, Removal, State
 from bootstrap.waiting import Deadline
 from providers.gcr import provider
 from providers.gcr.emulator.policy import AllowPolicy
-from providers.gcr.emulator.state import Key, Project, Repository, ServiceAccount, generate_private_key
+from providers.gcr.emulator.state import Project, Repository
 from providers.gcr.session import GcrSession
 from providers.gcr.target import GcrTarget
 from tests.harness.concurrent_change import meanwhile
+from tests.harness.google_shop import HOST, PUBLIC, Shop, in_command, new_shop, with_session
+from tests.harness.google_state import READER
 from tests.harness.world import World, make_world
-
-T = TypeVar("T")
-HOST = "europe-west1-docker.pkg.dev"
-READER = "roles/artifactregistry.reader"
-PUBLIC = generate_private_key().public_key()
-NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
+    """One for all these tests, which run the product in this process: gRPC reads its trusted roots once per process."""
     yield from make_world("gcr")
-
-
-@dataclass
-class Shop:
-    """A project that nobody else uses, with two repositories and an account of pullkey's that may pull from one."""
-
-    world: World
-    project: Project
-    account: ServiceAccount
-    key: Key
-
-    @property
-    def repository(self) -> Repository:
-        return self.project.repositories["europe-west1", "containers"]
-
-    @property
-    def name(self) -> str:
-        return f"europe-west1-docker-pkg-dev-{self.project.id}-containers"
-
-    def held(
-        self, name: str = "", *, host: str = HOST, account: ServiceAccount | None = None
-    ) -> HeldCredential:
-        of = account or self.account
-        user, _, domain = of.email.partition("@")
-        link = KeyLink(user, next(iter(of.keys)), domain)
-        return HeldCredential(name or self.name, f"https://{host}", "_json_key", str(link), "OK")
-
-    def add_account(self, name: str, *, project: str = "", ours: bool = True) -> ServiceAccount:
-        state = self.world.cloud.state
-        made = state.add_account(project or self.project.id, name, created=self.project.created)
-        made.description = "Pulls images for Akka. Made by pullkey, run 0123456789ab." if ours else "Pulls."
-        state.add_key(made, PUBLIC, created=self.project.created)
-        assert isinstance(made, ServiceAccount)
-        return made
-
-    def grant(
-        self, where: Project | Repository | ServiceAccount, role: str, member: str, **more: Any
-    ) -> None:
-        where.policy.grant(role, member, since=self.project.created, **more)
-
-    def locate(self, held: HeldCredential, **login: str) -> GcrTarget:
-        return do(lambda context: provider.locate(held, context, login))
-
-    def session(self, ask: Callable[[GcrSession], Awaitable[T]], held: HeldCredential | None = None) -> T:
-        """Ask a session of the target that stands behind Akka's record."""
-        return with_session(self.locate(held or self.held()), ask)
-
-    def removal(self, step: str, held: HeldCredential | None = None) -> Removal:
-        async def ask(session: GcrSession) -> Removal:
-            (found,) = [it for it in session.steps if it.name == step]
-            removal = await found.removal()
-            assert removal is not None
-            return removal
-
-        return self.session(ask, held)
-
-    def remove(self, step: str) -> str:
-        async def ask(session: GcrSession) -> str:
-            (found,) = [it for it in session.steps if it.name == step]
-            return await found.remove()
-
-        return self.session(ask)
-
-
-def with_session(target: GcrTarget, ask: Callable[[GcrSession], Awaitable[T]]) -> T:
-    async def work(context: RunContext) -> T:
-        session = provider.open(target, context)
-        assert isinstance(session, GcrSession)
-        await session.connect()
-        return await ask(session)
-
-    return do(work)
-
-
-def do(work: Callable[[RunContext], Awaitable[T]]) -> T:
-    """Run what a command would, with its shared login, and close that."""
-
-    async def command() -> T:
-        context = RunContext(Deadline(20), lambda _: None, lambda _: None)
-        try:
-            return await work(context)
-        finally:
-            await context.shared.close()
-
-    return asyncio.run(command())
 
 
 @pytest.fixture
 def shop(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    for name, value in world.running.environment.items():
-        monkeypatch.setenv(name, value)
-    state = world.cloud.state
-    number = next(NUMBERS)
-    project = state.add_project(f"shop-number-{number}", f"{4000 + number}")
-    project.policy.grant("roles/owner", f"serviceAccount:{state.operator}", since=project.created)
-    for name in ("containers", "tools"):
-        state.add_repository(project.id, "europe-west1", name).created = project.created
-    made = Shop(
-        world, project, ServiceAccount("", "", "", project.created), Key("", PUBLIC, *[project.created] * 3)
-    )
-    made.account = made.add_account("akka-docker-reader")
-    (made.key,) = made.account.user_keys()
-    made.grant(made.repository, READER, made.account.member)
-    yield made
-    state.denied_permissions.clear()
-    world.running.sandbox.faults.faults.clear()
+    yield from new_shop(world, monkeypatch)
 
 
 class TestKeys:
@@ -419,7 +309,7 @@ class TestSharing:
 
         log = shop.world.running.sandbox.log
         begin = len(log.calls)
-        assert len({target.label for target in do(many)}) == 1
+        assert len({target.label for target in in_command(many)}) == 1
         asked = [f"{call.api}.{call.method}" for call in log.calls[begin:]]
         assert sorted(asked) == sorted(set(asked)), asked
 
@@ -436,7 +326,7 @@ class TestSharing:
                 said.append(error.value.what)
             return said
 
-        first, second = do(twice)
+        first, second = in_command(twice)
         assert first == second
 
     def test_a_session_that_is_closed_takes_the_connections_from_no_other(self, shop: Shop) -> None:
@@ -447,7 +337,7 @@ class TestSharing:
             await one.close()
             return await other.key_facts(shop.key.id) is not None
 
-        assert do(both)
+        assert in_command(both)
 
     def test_everything_is_closed_in_the_end(self, shop: Shop) -> None:
         async def opened() -> tuple[Shared, Any]:
@@ -570,7 +460,7 @@ class TestRemoval:
 
 class TestCheckup:
     def checks(self, **login: str) -> dict[str, Check]:
-        return {check.what: check for check in do(lambda context: provider.checkup(context, login))}
+        return {check.what: check for check in in_command(lambda context: provider.checkup(context, login))}
 
     def test_all_is_well(self, shop: Shop) -> None:
         checks = self.checks()

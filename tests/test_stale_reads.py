@@ -9,19 +9,13 @@ import pytest
 from google.cloud import iam_admin_v1
 from google.oauth2 import credentials
 
-from bootstrap.sandbox.host import SandboxSettings
 from providers.acr.emulator.roles import ACR_PULL
-from tests.harness.azure_sandbox import Azure, Clients, running_azure
+from tests.harness.azure_sandbox import Azure, Clients
 from tests.harness.docker_hub_sandbox import HubClient, create_pat, start_docker_hub
 from tests.harness.google_sandbox import Google, start_google
 
 # google-auth has no types for these.
 untyped_credentials: Any = credentials.Credentials
-
-
-@pytest.fixture
-def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
-    yield from running_azure(monkeypatch, SandboxSettings())
 
 
 @pytest.fixture

@@ -33,12 +33,12 @@ def modules_imported_by(*arguments: str) -> set[str]:
     return set(done.stdout.rpartition("IMPORTED")[2].split())
 
 
-def run_script(world: World, script: Path, *arguments: str, **env: str) -> Result:
-    """Run a script in the sandbox's environment, without trying a login, and without long pauses."""
+def run_script(world: World, script: Path, *arguments: str, typed: str = "", **env: str) -> Result:
+    """Run a script in the sandbox's environment, without trying a login, and without long pauses; `typed` is its stdin."""
     done = subprocess.run(
         ["bash", script, *arguments],
         env=world.running.process_environment(PULLKEY_RUNBOOK_LOGIN="no", PULLKEY_RUNBOOK_PAUSE="1", **env),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=170, check=False,
+        input=typed, capture_output=True, text=True, timeout=170, check=False,
     )  # fmt: skip
     world.said += [done.stdout, done.stderr]
     return Result(done.returncode, done.stdout, done.stderr)

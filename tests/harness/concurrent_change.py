@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from bootstrap.sandbox.akka import AkkaCredential
 from bootstrap.sandbox.faults import Fault
 from providers.gcr.emulator.state import Key, generate_private_key
 from tests.harness.google_state import ACCOUNT, NAME, account
+from tests.harness.kill_points import Victim
 from tests.harness.world import World
 
 _PUBLIC = generate_private_key().public_key()
@@ -74,3 +77,28 @@ def fail_after(world: World, call: str, number: int, faults: Sequence[str]) -> I
     finally:
         over.set()
         watcher.join()
+
+
+class During(Fault):
+    """What happens while a call is answered."""
+
+    happens: Callable[[], object]
+
+    def hits(self) -> bool:
+        hit = super().hits()
+        if hit:
+            self.happens()
+        return hit
+
+
+@contextlib.contextmanager
+def during(victim: Victim, call: str, happens: Callable[[], object], **fault: Any) -> Iterator[None]:
+    """While that call is answered, that happens. With `status` the call is refused too; without, it is done."""
+    pattern, _, number = call.partition("#")
+    one = During(pattern, "status" if fault else "slow", skips=int(number or 1) - 1, **fault)
+    one.happens = happens
+    plan = victim.life.world.running.sandbox.faults.faults
+    plan.insert(0, one)
+    yield
+    assert one.taken, f"{call} was never called"
+    plan.clear()

@@ -117,3 +117,6 @@ def secret_name(life: Life) -> str:
 
 def akka_pulls(life: Life) -> bool:
     return pulls(life.world.running.environment, life.world.held(secret_name(life)), patience=0)
+
+
+KEY_CREATION = {"gcr": "iam.CreateServiceAccountKey", "acr": "graph.AddPassword", "acr-token": "arm.GenerateCredentials"}  # fmt: skip

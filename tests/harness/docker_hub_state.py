@@ -37,3 +37,16 @@ def add_external_pat(world: World, user: str = USER, scope: str = "repo:read") -
     world.cloud.state.user(user).tokens.append(pat)
     world.passwords.append(pat.text)
     return pat
+
+
+NAME = f"docker-hub-{USER}"
+ORGANIZATION_NAME = "docker-hub-acme"
+
+
+def cloud_picture(world: World) -> Any:
+    """All that could be changed at Docker Hub, to compare before and after."""
+    state = world.cloud.state
+    return (
+        {name: sorted((one.uuid, one.active) for one in user.tokens) for name, user in state.users.items()},
+        {name: sorted((one.id, one.active) for one in found.tokens) for name, found in state.organizations.items()},
+    )  # fmt: skip

@@ -1,4 +1,8 @@
-"""A running emulated Google, with what tests ask of it: through the SDKs, or as it is sent."""
+"""A running emulated Google, with what tests ask of it: through the SDKs, or as it is sent.
+
+gRPC reads its trusted roots once per process, so SDK clients are given them as channel credentials, which works for
+several sandboxes.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,11 @@ import urllib.request
 from typing import Any
 
 import grpc
+from google.api_core import exceptions
 from google.auth.transport.grpc import AuthMetadataPlugin
 from google.auth.transport.requests import Request
 from google.cloud import artifactregistry_v1, iam_admin_v1, resourcemanager_v3
+from google.iam.v1 import iam_policy_pb2, options_pb2
 from google.oauth2 import service_account
 
 from bootstrap.sandbox.host import SandboxSettings
@@ -108,3 +114,53 @@ class Google:
 
 def start_google(**settings: Any) -> RunningSandbox:
     return RunningSandbox({"google": GoogleEmulator}, SandboxSettings(**settings))
+
+
+DOWNLOAD = "artifactregistry.repositories.downloadArtifacts"
+IMAGE = "acme-shop/containers/checkout"
+
+
+def error_info(error: exceptions.GoogleAPICallError) -> tuple[str, str, dict[str, str]]:
+    return error.reason, error.domain, dict(error.metadata)
+
+
+def project_members(google: Google, role: str) -> set[str]:
+    policy = google.projects.get_iam_policy(
+        request={"resource": SHOP, "options": {"requested_policy_version": 3}}
+    )
+    return {member for binding in policy.bindings if binding.role == role for member in binding.members}
+
+
+def read_policy(google: Google, version: int = 3) -> Any:
+    options = options_pb2.GetPolicyOptions(requested_policy_version=version)
+    request = iam_policy_pb2.GetIamPolicyRequest(resource=SHOP, options=options)
+    return google.projects.get_iam_policy(request=request)
+
+
+def write_policy(google: Google, policy: Any) -> Any:
+    return google.projects.set_iam_policy(
+        request=iam_policy_pb2.SetIamPolicyRequest(resource=SHOP, policy=policy)
+    )
+
+
+def call_rest(
+    google: Google,
+    verb: str,
+    path: str,
+    body: Any = None,
+    *,
+    token: str = "",
+    headers: dict[str, str] | None = None,
+) -> tuple[int, Any]:
+    used = token or google.emulator.tokens.issue(google.state.operator)[0]
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{google.emulator.rest_port}{path}",
+        method=verb,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {used}"} if headers is None else headers,
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())

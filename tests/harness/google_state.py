@@ -49,3 +49,6 @@ KEY_FILE = json.dumps(
     },
     indent=2,
 )  # as Google writes it
+
+
+REPLACE_IDENTITY = ("--service-account", "akka-second-reader", "--replace")

@@ -23,6 +23,7 @@ from bootstrap.sandbox.calls import Call
 from bootstrap.sandbox.faults import Fault
 from tests.harness.credential_life import Life, living
 from tests.harness.fork_server import ForkServer
+from tests.harness.inventory import is_key, key_id
 from tests.harness.journal_crash import COUNTED
 from tests.harness.world import Result
 
@@ -236,3 +237,17 @@ def _points(calls: Sequence[Call], alone: Result) -> list[Point]:
 
 
 _BOTH: tuple[When, When] = ("before", "after")
+
+
+def verifies(victim: Victim, name: str) -> bool:
+    """Whether `verify` says that what Akka holds under that name pulls."""
+    world = victim.life.world
+    return "Pull verified" in world.run("verify", name, "--credential-stdin", stdin=world.held(name).password).err  # fmt: skip
+
+
+REGISTERED = Point("akka.docker.add-credentials", 1, "after")
+
+
+def keys_of(victim: Victim) -> dict[str, str]:
+    """The keys that were created since: their lines of the inventory, by id."""
+    return {key_id(line): line for line in victim.life.there() - victim.life.before if is_key(line)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
+from tests.harness.concurrent_change import during
 from tests.harness.fork_server import fork_server
 from tests.harness.inventory import is_named
 from tests.harness.kill_points import Victim, scene
@@ -48,3 +50,14 @@ def undo_calls(kind: str) -> list[str]:
             if number > begin and call.changes and call.api != "akka":
                 found.append(f"{name}#{seen[name]}")
         return found
+
+
+SECOND = "second"
+
+
+def fail_while(victim: Victim, happens: Callable[[], object]) -> str:
+    """The run fails at its last step, and meanwhile that happens; what it said."""
+    with during(victim, "akka.docker.add-credentials", happens, status=403):
+        failed = victim.run()
+    assert failed.code == 1, failed.text
+    return failed.text

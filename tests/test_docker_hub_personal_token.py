@@ -1,0 +1,141 @@
+"""`pullkey onboard docker-hub` with a login: a personal access token is created for Akka, and lives until it is offboarded."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from bootstrap.sandbox.host import SandboxSettings
+from providers.docker_hub.emulator.seed import OWNER, PASSWORD, USER
+from providers.docker_hub.emulator.state import Pat
+from tests.harness.docker_hub_state import (
+    LOGIN,
+    NAME,
+    ORGANIZATION,
+    ORGANIZATION_NAME,
+    add_external_pat,
+    cloud_picture,
+    onboard,
+    our_oats,
+    our_pats,
+)
+from tests.harness.world import World, make_world
+
+
+class TestMintedToken:
+    def test_akka_holds_a_new_token_that_reads_and_ends(self, hub: World) -> None:
+        done = onboard(hub, *LOGIN)
+        assert done.code == 0, done.text
+        (pat,) = our_pats(hub)
+        held = hub.held(NAME)
+        assert (held.server, held.username, held.password) == ("https://index.docker.io/v1/", USER, pat.text)
+        assert held.email == f"pat+{pat.uuid}@docker.io"
+        assert pat.scopes == ("repo:read",)
+        assert dt.timedelta(days=364) < pat.expires - pat.created <= dt.timedelta(days=365)
+        assert re.match(r"pullkey [0-9a-f]{12}\b", pat.label)
+        assert "cannot be limited to a repository" in done.err
+
+    def test_how_long_it_lives_may_be_said(self, hub: World) -> None:
+        assert onboard(hub, *LOGIN, "--expires-in", "30d").code == 0
+        (pat,) = our_pats(hub)
+        assert dt.timedelta(days=29) < pat.expires - pat.created <= dt.timedelta(days=30)
+
+    def test_others_lose_nothing(self, hub: World) -> None:
+        (before, organizations) = cloud_picture(hub)
+        onboard(hub, *LOGIN)
+        onboard(hub, *LOGIN, "--new-key")
+        (after, same) = cloud_picture(hub)
+        assert set(before[USER]) < set(after[USER])
+        assert {**after, USER: before[USER]} == before
+        assert same == organizations
+
+    def test_the_second_run_changes_nothing(self, hub: World) -> None:
+        onboard(hub, *LOGIN)
+        before, changes = cloud_picture(hub), len(hub.changes())
+        again = onboard(hub, *LOGIN, "--output", "json")
+        assert again.code == 0, again.text
+        assert again.json["result"] == "unchanged"
+        assert "which is valid" in again.json["steps"][0]["reason"]
+        assert (cloud_picture(hub), len(hub.changes())) == (before, changes)
+
+    @pytest.mark.parametrize("arguments", [(), ("--mint",)])
+    def test_without_a_login_akkas_record_is_believed_and_that_is_said(self, hub: World, arguments: tuple[str, ...]) -> None:  # fmt: skip
+        onboard(hub, *LOGIN)
+        again = hub.onboard(*arguments, "--output", "json")
+        assert again.json["result"] == "unchanged", again.text
+        assert "not checked at Docker Hub" in again.json["steps"][0]["reason"]
+
+    @pytest.mark.parametrize("damage", ["deleted", "expired", "deactivated", "taken from Akka"])
+    def test_a_token_is_not_good_by_having_been_made(self, hub: World, damage: str) -> None:
+        onboard(hub, *LOGIN)
+        (pat,) = our_pats(hub)
+        match damage:
+            case "deleted":
+                hub.cloud.state.user(USER).tokens.remove(pat)
+            case "expired":
+                pat.expires = pat.created - dt.timedelta(hours=1)
+            case "deactivated":
+                pat.active = False
+            case _:
+                hub.akka.projects["shop"].registries.remove(NAME, None)
+        assert onboard(hub, *LOGIN).code == 0
+        assert hub.held(NAME).password not in ("", pat.text)
+
+    def test_one_that_was_brought_is_not_taken_for_one_that_was_made(self, hub: World) -> None:
+        onboard(hub, "--token-stdin", given=add_external_pat(hub).text)
+        assert onboard(hub, *LOGIN).code == 0
+        (pat,) = our_pats(hub)
+        assert hub.held(NAME).password == pat.text
+
+    def test_a_plan_makes_nothing(self, hub: World) -> None:
+        plan = hub.run("plan", "docker-hub", *LOGIN, stdin=PASSWORD)
+        assert plan.code == 0, plan.text
+        assert "curl " in plan.err
+        assert hub.changes() == []
+
+
+def test_many_tokens_are_on_many_pages(hub: World) -> None:
+    tokens = hub.cloud.state.user(USER).tokens
+    past = hub.running.sandbox.now() - dt.timedelta(days=2)
+    hub.fault("hub.CreateAccessToken=lost")
+    # Newest come first, so what a lost answer made is pushed to a later page by tokens from the future.
+    tokens += [Pat(f"robot {number}", ("repo:read",), past) for number in range(250)]
+    assert onboard(hub, *LOGIN).code == 0
+    assert len(our_pats(hub)) == 1
+    assert hub.calls("hub.ListAccessTokens") >= 3 * 3
+
+
+@pytest.fixture
+def slow() -> Iterator[World]:
+    yield from make_world("docker-hub", SandboxSettings(propagation=2.0))
+
+
+def test_a_registry_that_does_not_know_the_token_yet_is_waited_for(slow: World) -> None:
+    done = onboard(slow, *LOGIN)
+    assert done.code == 0, done.text
+    assert len(our_pats(slow)) == 1
+
+
+@pytest.mark.parametrize(("arguments", "name", "user"), [(LOGIN, NAME, USER), (ORGANIZATION, ORGANIZATION_NAME, OWNER)])  # fmt: skip
+def test_its_whole_life(hub: World, arguments: tuple[str, ...], name: str, user: str) -> None:
+    before = cloud_picture(hub)
+    env = {"PULLKEY_HUB_USER": user, "PULLKEY_DOCKER_HUB_HUB_USER": user}
+    onboard(hub, *arguments)
+    old = hub.held(name)
+
+    rotated = hub.run("rotate", name, "--secret-stdin", "--yes", stdin=PASSWORD, env=env)
+    assert rotated.code == 0, rotated.text
+    assert hub.held(name).password != old.password
+    assert [one.active for one in our_pats(hub) or our_oats(hub)] == [False, True]
+
+    # Nobody is asked for a password where there is nothing to do.
+    again = hub.onboard(*(arguments[:-1] or ("--mint",)), "--output", "json")
+    assert again.json["result"] == "unchanged", again.text
+
+    gone = hub.run("offboard", name, "--secret-stdin", "--yes", stdin=PASSWORD, env=env)
+    assert gone.code == 0, gone.text
+    assert cloud_picture(hub) == before
+    assert hub.names() == []
