@@ -14,7 +14,6 @@ import os
 import re
 import shlex
 import shutil
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from bootstrap.codes import Code
 from bootstrap.credential import Credential
 from bootstrap.errors import OutcomeUnknown, Problem, ProblemKind, StepFailed, UsageProblem
 from bootstrap.nearest import nearest_or_all
+from bootstrap.plugin import clock
 from bootstrap.provider import HeldCredential
 from bootstrap.secret import Secret
 from bootstrap.waiting import Deadline, surely
@@ -548,7 +548,7 @@ class AkkaCli:
         if self.scope.context:
             flags.append(f"--context={self.scope.context}")
         told = f"akka {' '.join(arguments[:2])}"
-        begin = time.monotonic()
+        begin = clock.monotonic()
         seconds = self.deadline.within(_CALL_SECONDS + 10.0)
         try:
             ended = await run_group(
@@ -575,7 +575,7 @@ class AkkaCli:
             ) from None
         except PrintedTooMuch:
             raise PrintsWithoutEnd(f"{told} printed more than {OUTPUT_LIMIT >> 20} MiB and was stopped", fix="See what it prints; `akka` may be another program than the Akka CLI.", code=Code.AKKA_OUTPUT) from None  # fmt: skip
-        self.trace(f"{told} exit {ended.code} {(time.monotonic() - begin) * 1000:.0f} ms")
+        self.trace(f"{told} exit {ended.code} {(clock.monotonic() - begin) * 1000:.0f} ms")
         out, err = (stream.decode(errors="replace") for stream in (ended.out, ended.err))
         if password is not None:
             # Before anything is joined: a piece of the password would not be recognised.

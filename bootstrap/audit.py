@@ -5,7 +5,6 @@ The file is only ever appended to, readable by its owner, one write a line, so s
 
 from __future__ import annotations
 
-import datetime as dt
 import fcntl
 import json
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.output_file import open_to_append
+from bootstrap.plugin import clock
 from bootstrap.words import one_line
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Trail:
         def record(change: Change) -> None:
             by = self.akka_login if change.step in _IN_AKKA else change.who or who
             self._write({
-                "time": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
+                "time": clock.now().isoformat(timespec="milliseconds"),
                 "run_id": run_id,
                 "command": self.command,
                 "as": by or None,

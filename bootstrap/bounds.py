@@ -9,6 +9,8 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from bootstrap.plugin import clock
+
 if TYPE_CHECKING:
     from bootstrap.lean import httpx
 
@@ -40,7 +42,7 @@ def seconds_of_retry_after(text: str) -> float | None:
     except (ValueError, OverflowError):
         return None
     moment = when if when.tzinfo else when.replace(tzinfo=dt.UTC)
-    return max(0.0, (moment - dt.datetime.now(dt.UTC)).total_seconds())
+    return max(0.0, (moment - clock.now()).total_seconds())
 
 
 class Unreadable(ValueError):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Awaitable, Callable
 
 from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.link import KeyLink
+from bootstrap.plugin import clock
 from bootstrap.provider import HeldCredential, RunContext, Session
 from bootstrap.registry import (
     BROUGHT,
@@ -82,7 +82,7 @@ async def is_seen_to_work(session: Session, held: HeldCredential | None) -> bool
         return False
     key_id = link.key_id
     facts = await surely(lambda: session.key_facts(key_id))
-    now = dt.datetime.now(dt.UTC)
+    now = clock.now()
     return facts is not None and not facts.disabled and (facts.ends is None or facts.ends > now)
 
 

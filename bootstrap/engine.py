@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -35,6 +34,7 @@ from bootstrap.journal import Entry, Journal, Record
 from bootstrap.link import KeyLink
 from bootstrap.once import Once
 from bootstrap.outcome import AsPlanned, Outcome, StepResult, Wishes
+from bootstrap.plugin import clock
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.proofs import Proofs
 from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session, Target
@@ -456,7 +456,7 @@ class Run:
             self.reporter.skip(step.name, f"{step.title}: skipped, because of --no-wait")
             return
         self.reporter.begin(step.name, step.title)
-        begin = time.monotonic()
+        begin = clock.monotonic()
         if self.context.deadline.passed and not isinstance(step, ClearStep | RetireStep):
             result.result, result.detail = "failed", "not begun: --timeout was over"
             self.reporter.fail(step.name, result.detail)
@@ -472,7 +472,7 @@ class Run:
             if entry is not None:
                 self._changes.failed(step, entry, error.what)
             raise
-        result.seconds = round(time.monotonic() - begin, 3)
+        result.seconds = round(clock.monotonic() - begin, 3)
         result.result, result.detail = "done", done.detail
         if done.left_over is not None:
             self.outcome.left_over.append(done.left_over)

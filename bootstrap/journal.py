@@ -10,7 +10,6 @@ one that does not say what was written is told of, and not used.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import fcntl
 import hashlib
 import json
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootstrap.codes import Code
 from bootstrap.errors import LeftOver, PullkeyError, UsageProblem
+from bootstrap.plugin import clock
 from bootstrap.private_directory import PrivateDirectory, UnsafePlace
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class Journal:
 
     def begin(self, run_id: str, command: str) -> None:
         """Begin a record of this run. What is left of an earlier one's stays in it, until this run ends."""
-        begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        begun = clock.now().isoformat(timespec="seconds")
         left = self.record.entries if self.record is not None else []
         self.record = Record(run_id, self._identity, command, begun, left, self._place)
 

@@ -11,6 +11,8 @@ import datetime as dt
 import re
 from dataclasses import dataclass, replace
 
+from bootstrap.plugin import clock
+
 _WAS = "was-"
 _LOCAL_LIMIT = 64  # RFC 5321, 4.5.3.1.1
 _KEY_ID = re.compile(r"^[A-Za-z0-9-]{6,64}$")
@@ -77,7 +79,7 @@ def supplied_id(run_id: str, *, now: dt.datetime | None = None) -> str:
     >>> supplied_id("0123456789ab", now=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
     '0123456789ab-1767225600'
     """
-    return f"{run_id}-{int((now or dt.datetime.now(dt.UTC)).timestamp())}"
+    return f"{run_id}-{int((now or clock.now()).timestamp())}"
 
 
 def registered_on(key_id: str) -> dt.datetime | None:

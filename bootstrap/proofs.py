@@ -10,6 +10,7 @@ import datetime as dt
 import re
 from pathlib import Path
 
+from bootstrap.plugin import clock
 from bootstrap.private_directory import PrivateDirectory, UnsafePlace
 
 _NAME = re.compile(r"^[A-Za-z0-9-]{6,64}$")
@@ -25,7 +26,7 @@ class Proofs:
         """It pulled just now. A directory that cannot be written is no reason to fail."""
         if _NAME.match(key_id):
             with contextlib.suppress(OSError, UnsafePlace):
-                self._directory.write(key_id, dt.datetime.now(dt.UTC).isoformat(timespec="seconds").encode())
+                self._directory.write(key_id, clock.now().isoformat(timespec="seconds").encode())
 
     def last(self, key_id: str) -> dt.datetime | None:
         """When it was last seen to pull, or None if nobody knows here."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Mapping, Sequence
@@ -20,6 +19,7 @@ from bootstrap.codes import Code
 from bootstrap.credential import Credential
 from bootstrap.errors import Problem, ProblemKind, PullkeyError
 from bootstrap.link import KeyLink
+from bootstrap.plugin import clock
 from bootstrap.secret import Secret
 from bootstrap.steps import Findings, Step
 
@@ -221,9 +221,9 @@ class RunContext:
 
     async def pause(self, seconds: float) -> None:
         """Wait for so many seconds, in which nothing is called. They are no part of the run's time."""
-        begin = time.monotonic()
+        begin = clock.monotonic()
         await self.sleep(seconds)
-        self.deadline.extend(time.monotonic() - begin)
+        self.deadline.extend(clock.monotonic() - begin)
 
     async def held_credential(self) -> HeldCredential | None:
         """What Akka holds now under the secret name of this target."""

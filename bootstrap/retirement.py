@@ -13,6 +13,7 @@ from bootstrap.codes import Code
 from bootstrap.common_steps import recorded_link
 from bootstrap.errors import KeyGone, LeftOver, PullkeyError
 from bootstrap.link import KeyLink
+from bootstrap.plugin import clock
 from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step
 from bootstrap.waiting import surely
@@ -24,7 +25,7 @@ RETIRE = "retire"
 def grace_over(holds: KeyFacts | None, grace: dt.timedelta) -> bool:
     """Whether the key that was replaced has been left long enough: since Akka holds the one that replaced it."""
     since = holds.created if holds is not None else None
-    return since is None or dt.datetime.now(dt.UTC) - since >= grace
+    return since is None or clock.now() - since >= grace
 
 
 class ClearStep(Step):
@@ -155,7 +156,7 @@ class RetireStep(Step):
                 return _deleted(key_id, gone=gone)
             if not session.disables_keys and await surely(lambda: session.key_facts(key_id)) is None:
                 return _deleted(key_id, gone=True)
-            until = f"{dt.datetime.now(dt.UTC) + self._grace:%Y-%m-%d %H:%M} UTC"
+            until = f"{clock.now() + self._grace:%Y-%m-%d %H:%M} UTC"
             if not session.disables_keys:
                 return _says(f"Key {key_id} is valid until `pullkey rotate` deletes it, after {until}")
             # Whether it is there the cloud says to this: a list may not show it yet, or not any more.

@@ -14,6 +14,7 @@ from bootstrap.durations import BY_YOU, in_words
 from bootstrap.engine import AGAIN_SECONDS
 from bootstrap.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, problem_of
 from bootstrap.journal import Journal
+from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
 from bootstrap.proofs import Proofs
 from bootstrap.provider import KeyFacts
@@ -71,7 +72,7 @@ class Standing:
 
 
 def now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
+    return clock.now()
 
 
 def due_on(key: KeyFacts, older_than: dt.timedelta | None = None) -> dt.datetime | None:

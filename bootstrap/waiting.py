@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,6 +10,7 @@ import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
 from bootstrap.observe import Present, confirm_absent
+from bootstrap.plugin import clock
 
 # What is waited for is told in words of our own; stamina's own hooks would log the error itself.
 set_on_retry_hooks([])
@@ -50,14 +49,14 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._turn = Turn(time.monotonic() + seconds)
+        self._turn = Turn(clock.monotonic() + seconds)
 
     def _now(self) -> Turn:
         return self._turn
 
     @property
     def left(self) -> float:
-        return max(0.0, self._now().end - time.monotonic())
+        return max(0.0, self._now().end - clock.monotonic())
 
     def extend(self, seconds: float) -> None:
         """Leave out of account what was waited for on purpose, such as the overlap of a rotation."""
@@ -77,7 +76,7 @@ class Deadline:
         All that is still under way when the deadline comes shares one second more; see also `settle`.
         """
         turn = self._now()
-        left = turn.end - time.monotonic()
+        left = turn.end - clock.monotonic()
         if turn.settles and left <= 0:
             return min(seconds, _AFTER_SECONDS)
         return min(seconds, max(left, min(left, 0) + _LAST_MOMENT_SECONDS, _LEAST_CALL_SECONDS))
@@ -124,7 +123,7 @@ async def wait_out(
         Exception: the error that `why` did not recognise, or the last one at the deadline.
     """
     begun: dict[str, float] = {}
-    tries, began = 0, time.monotonic()
+    tries, began = 0, clock.monotonic()
 
     def is_delay(error: Exception) -> bool | float:
         nonlocal tries
@@ -134,10 +133,10 @@ async def wait_out(
             return False
         delay = found if isinstance(found, Delay) else Delay(found)
         first = delay.reason not in begun
-        since = time.monotonic() - begun.setdefault(delay.reason, time.monotonic())
+        since = clock.monotonic() - begun.setdefault(delay.reason, clock.monotonic())
         left = deadline.left if delay.at_most is None else min(deadline.left, delay.at_most - since)
         # No further try is begun that, if it takes as long as this one, cannot end in time.
-        left -= max(time.monotonic() - began, _SHORTEST_TRY_SECONDS)
+        left -= max(clock.monotonic() - began, _SHORTEST_TRY_SECONDS)
         if left <= 0 or (delay.after is not None and delay.after >= left):
             return False
         if first:
@@ -151,7 +150,7 @@ async def wait_out(
         attempts=None,
         timeout=None,  # `is_delay` says how long each pause is, and when to stop
     ):
-        began = time.monotonic()
+        began = clock.monotonic()
         with attempt:
             return await call()
     raise AssertionError("stamina either returns or raises")
@@ -159,4 +158,4 @@ async def wait_out(
 
 def _backoff(tries: int) -> float:
     """Twice as long each time, and not the same for all who wait."""
-    return min(_FIRST_PAUSE_SECONDS * 2.0 ** (tries - 1), _LONGEST_PAUSE_SECONDS) + random.uniform(0, 0.5)  # noqa: S311
+    return min(_FIRST_PAUSE_SECONDS * 2.0 ** (tries - 1), _LONGEST_PAUSE_SECONDS) + clock.jitter(0.5)

@@ -14,6 +14,7 @@ from bootstrap.cli.secrets import read_stdin, run_alone
 from bootstrap.codes import Code
 from bootstrap.errors import UsageProblem
 from bootstrap.options import SCOPE
+from bootstrap.plugin import clock
 from bootstrap.provider import Option
 from bootstrap.terminal import say
 
@@ -82,11 +83,10 @@ def write_page(file: OutputFile, document: Mapping[str, Any]) -> None:
     Raises:
         UsageProblem: it cannot be written.
     """
-    import datetime as dt
     from importlib.metadata import version
 
     from bootstrap.page.listing import page
 
-    text = page(document, now=dt.datetime.now(dt.UTC), version=version("pullkey"))
+    text = page(document, now=clock.now(), version=version("pullkey"))
     file.write(text)
     say(f"Written: {file.path.resolve()}", sys.stderr)

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from bootstrap.codes import Code
 from bootstrap.errors import ExitCode, Problem, ProblemKind
 from bootstrap.fleet.look import Action, Planned
+from bootstrap.plugin import clock
 from bootstrap.provider import KeyLimit
 from bootstrap.retirement import CLEAR, RETIRE
 
@@ -118,7 +119,7 @@ def _block(one: Planned, problem: Problem) -> None:
 
 
 def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
+    return clock.now()
 
 
 class KeyPlaces:

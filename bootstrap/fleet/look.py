@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -18,6 +17,7 @@ from bootstrap.fleet.open import Office
 from bootstrap.fleet.registries import Entry
 from bootstrap.offboarding import Wanted
 from bootstrap.outcome import AsPlanned, Outcome
+from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError, as_user_error
 from bootstrap.provider import HeldCredential, KeyFacts, Session
 from bootstrap.recovery import being_removed
@@ -59,7 +59,7 @@ class Planned:
         held: Akka's record; None where there is none.
         problems: why it is blocked.
         left_over: what earlier runs have left over, and nobody has seen to be gone.
-        seen: when it was looked at, by `time.monotonic`.
+        seen: when it was looked at, by `clock.monotonic`.
         keys: the ids of all keys that count under its identity's limit; None where there is no limit to know.
         created, expires: of the key that Akka holds.
         replaced: the key that it has replaced, "" if none; `replaced_until` is when that has had its grace.
@@ -79,7 +79,7 @@ class Planned:
     notices: Sequence[str] = ()
     left_over: Sequence[LeftOver] = ()
     exit_code: ExitCode = ExitCode.DONE
-    seen: float = field(default_factory=time.monotonic)
+    seen: float = field(default_factory=clock.monotonic)
     keys: frozenset[str] | None = None
     created: dt.datetime | None = None
     expires: dt.datetime | None = None
@@ -332,7 +332,7 @@ def due_by(key: KeyFacts, rotate_after: dt.timedelta | None) -> str:
         return due(key)
     why = due(key, rotate_after)
     near = _near_the_end(key)
-    if not why and key.ends is not None and near is not None and near <= dt.datetime.now(dt.UTC):
+    if not why and key.ends is not None and near is not None and near <= clock.now():
         why = f"it expires on {key.ends:%Y-%m-%d}"
     return why
 

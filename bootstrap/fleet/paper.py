@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 from collections import Counter
@@ -20,6 +19,7 @@ from bootstrap.fleet.registries import Entry, Registries, again
 from bootstrap.fleet.work import Ended
 from bootstrap.input_file import read_file
 from bootstrap.output_file import OutputFile
+from bootstrap.plugin import clock
 from bootstrap.words import sentence
 
 _PLAN, _VERSION, _DIGEST = "pullkey_plan", 2, "sha256"
@@ -181,7 +181,7 @@ def save(path: Path, registries: Registries, plan: Sequence[Planned]) -> None:
     document: dict[str, Any] = {
         _PLAN: _VERSION,
         "file": registries.name,
-        "made": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "made": clock.now().isoformat(timespec="seconds"),
         "targets": [{"entry": dict(one.entry.raw), "mark": dict(one.mark)} for one in plan],
     }
     file_of_plan(path).write(json.dumps({**document, _DIGEST: _digest(document)}, indent=1) + "\n")

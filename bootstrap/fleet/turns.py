@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from bootstrap.fleet.registries import Entry
+from bootstrap.plugin import clock
 from bootstrap.waiting import Deadline, Turn
 
 _TURN: ContextVar[Turn] = ContextVar("pullkey_turn")
@@ -26,7 +26,7 @@ class TurnDeadline(Deadline):
 
     def begin(self) -> None:
         """A target's turn begins, in this task and in those that it starts."""
-        _TURN.set(Turn(time.monotonic() + self.seconds))
+        _TURN.set(Turn(clock.monotonic() + self.seconds))
 
     def _now(self) -> Turn:
         return _TURN.get(self._turn)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from bootstrap.fleet.open import Office
 from bootstrap.fleet.registries import Entry, of_one_identity
 from bootstrap.fleet.turns import Failure, Turns
 from bootstrap.offboarding import Offboarding, Wanted
+from bootstrap.plugin import clock
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.recovery import being_removed, strays
 
@@ -250,7 +250,7 @@ class Crew:
 
     async def _timed(self, planned: Planned, work: Callable[[], Awaitable[Ended]]) -> Ended:
         """The work for one target; what goes wrong with it is its own."""
-        entry, begin = planned.entry, time.monotonic()
+        entry, begin = planned.entry, clock.monotonic()
         if self._stopped:
             return Ended(planned, "not begun", ExitCode.INTERRUPTED)
         self.board.at_work(entry, str(planned.action))
@@ -263,7 +263,7 @@ class Crew:
             result = Ended(planned, "failed", told.exit_code, error=told)
         finally:
             self._at_work.pop(entry.number, None)
-        result.seconds = round(time.monotonic() - begin, 3)
+        result.seconds = round(clock.monotonic() - begin, 3)
         return result
 
     def _told(self, result: Ended) -> Ended:
@@ -298,7 +298,7 @@ class Crew:
 
 def _still_holds(seen: float) -> bool:
     """Whether what was seen then need not be looked at again: what others change meanwhile shows when it is acted on."""
-    return time.monotonic() - seen < _HOLDS_SECONDS
+    return clock.monotonic() - seen < _HOLDS_SECONDS
 
 
 def _note_what_goes_last(plan: Sequence[Planned]) -> None:

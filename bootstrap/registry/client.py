@@ -9,7 +9,6 @@ import http.cookiejar
 import os
 import socket
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,6 +17,7 @@ from bootstrap import network
 from bootstrap.bounds import PLAIN, Unreadable, parse_json, read_bounded, seconds_of_retry_after
 from bootstrap.lean import httpx
 from bootstrap.metadata_hosts import is_metadata_host
+from bootstrap.plugin import clock
 from bootstrap.registry.trust import bare
 from bootstrap.settings import connect_to
 from bootstrap.waiting import Tell
@@ -153,7 +153,7 @@ class Client:
         headers = {**PLAIN, "Accept": accept or "*/*"}
         if authorization:
             headers["Authorization"] = authorization
-        begin = time.monotonic()
+        begin = clock.monotonic()
         asked = httpx.URL(url)
         await self._look_up(asked)
         try:
@@ -165,7 +165,7 @@ class Client:
             raise Unreadable("it leads to an address that cannot be used") from None
         async with _Closing(sent) as response:
             host = whom(request)
-            took = (time.monotonic() - begin) * 1000
+            took = (clock.monotonic() - begin) * 1000
             path = cleaned_line(asked.path, self._clean)
             self._trace(f"registry {method} https://{host}{path} {response.status_code} {took:.0f} ms")
             content, whole = await read_bounded(response, limit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
@@ -11,6 +10,7 @@ from typing import TypeVar
 
 from bootstrap.codes import Code
 from bootstrap.errors import PullkeyError, StepFailed
+from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if text.isdigit():
         return float(text)
     try:
-        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0) if text else None
+        return max(parsedate_to_datetime(text).timestamp() - clock.time(), 0.0) if text else None
     except ValueError:
         return None
 
@@ -104,7 +104,7 @@ async def traced(
     trace: Callable[[str], None], method: str, resource: str, call: Callable[[], Awaitable[T]]
 ) -> T:
     """Await a call; tell its method, resource, status and time."""
-    begin = time.monotonic()
+    begin = clock.monotonic()
     status = "OK"
     try:
         return await call()
@@ -115,4 +115,4 @@ async def traced(
         status = type(error).__name__
         raise
     finally:
-        trace(f"azure {method} {resource} {status} {(time.monotonic() - begin) * 1000:.0f} ms")
+        trace(f"azure {method} {resource} {status} {(clock.monotonic() - begin) * 1000:.0f} ms")

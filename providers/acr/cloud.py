@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import datetime as dt
 import re
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -19,6 +18,7 @@ from bootstrap.codes import Code
 from bootstrap.credential import Credential
 from bootstrap.errors import UsageProblem
 from bootstrap.once import Once
+from bootstrap.plugin import clock
 from bootstrap.secret import Secret
 from bootstrap.settings import endpoint
 from bootstrap.waiting import Deadline
@@ -243,7 +243,7 @@ class Azure:
 
     async def call(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call; with a new token once more where the token was refused (401 is answered before anything is done)."""
-        sent = time.monotonic()
+        sent = clock.monotonic()
         try:
             return await self._call_once(method, resource, call)
         except AzureApiError as error:
@@ -285,10 +285,10 @@ class Azure:
             found: dict[str, str] = {}
             url = "/subscriptions?api-version=2022-12-01"
             while url:
-                begin = time.time()
+                begin = clock.time()
                 response = await client.send_request(HttpRequest("GET", url))
                 response.raise_for_status()
-                self.clock_ahead = _ahead(response.headers.get("Date", ""), begin, time.time())
+                self.clock_ahead = _ahead(response.headers.get("Date", ""), begin, clock.time())
                 body = response.json()
                 found |= {one["subscriptionId"]: one.get("displayName", "") for one in body["value"]}
                 url = body.get("nextLink") or ""

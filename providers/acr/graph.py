@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import shlex
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 import stamina
 
 from bootstrap.lean import httpx
+from bootstrap.plugin import clock
 from bootstrap.secret import Secret
 from bootstrap.waiting import Deadline, surely
 from providers.acr.calls import AzureApiError, is_page, retry_after, traced
@@ -48,7 +48,7 @@ class Password:
 
     @property
     def expired(self) -> bool:
-        return self.ends is not None and self.ends <= dt.datetime.now(dt.UTC)
+        return self.ends is not None and self.ends <= clock.now()
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class Graph:
 
     async def _sent(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call; with a new token once more where the token was refused (401 is answered before anything is done)."""
-        sent = time.monotonic()
+        sent = clock.monotonic()
         try:
             return await self._sent_once(method, resource, call)
         except AzureApiError as error:
@@ -534,8 +534,8 @@ def _reads_in_time(deadline: Deadline) -> Any:
     class InTime(RetryHandler):
         def should_retry(self, request: Any, options: Any, response: Any) -> bool:
             wait = retry_after(response.headers) or 0.0
-            begin = request.extensions.setdefault("pullkey_begin", time.monotonic())
-            left = min(deadline.left, _SECONDS - _ANSWER_SECONDS - (time.monotonic() - begin))
+            begin = request.extensions.setdefault("pullkey_begin", clock.monotonic())
+            left = min(deadline.left, _SECONDS - _ANSWER_SECONDS - (clock.monotonic() - begin))
             return wait < left and bool(super().should_retry(request, options, response))
 
     return InTime()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import shlex
-import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from bootstrap.codes import Code
 from bootstrap.errors import StepFailed
 from bootstrap.observe import Absent, Unknown, confirm_absent
+from bootstrap.plugin import clock
 from bootstrap.plugin.resource import Attempt
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Delay, wait_out
@@ -100,7 +100,7 @@ class Identity(Step):
         return {
             "unique_name": self._session.target.unique_name,
             "run_id": self._session.context.run_id,
-            "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "at": clock.now().isoformat(timespec="seconds"),
         }
 
     async def disowns(self, intent: Intent) -> str:
@@ -334,7 +334,7 @@ class Identity(Step):
             if deleted_at is None:
                 try:
                     await delete(object_id)
-                    deleted_at = time.monotonic()
+                    deleted_at = clock.monotonic()
                 except AzureApiError as error:
                     # Deleted by a try that went unanswered, or not known there yet: the deleted items tell.
                     if not error.missing:
@@ -343,10 +343,10 @@ class Identity(Step):
                 await graph.deleted.purge(object_id)
             except AzureApiError as error:
                 purge_lost = purge_lost or error.unanswered
-                waited = time.monotonic() - deleted_at if deleted_at is not None else 0.0
+                waited = clock.monotonic() - deleted_at if deleted_at is not None else 0.0
                 if not (error.missing and (purge_lost or waited > _PURGE_SECONDS)):
                     raise
-            deleted_at = deleted_at or time.monotonic()
+            deleted_at = deleted_at or clock.monotonic()
 
         try:
             await wait_out(

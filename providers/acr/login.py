@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from bootstrap.plugin import clock
 from bootstrap.settings import endpoint
 from bootstrap.waiting import Deadline
 
@@ -69,7 +69,7 @@ class Login:
         self._tokens: dict[tuple[str, ...], AccessToken] = {}
         self._locks: defaultdict[tuple[str, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._replaced: list[Any] = []
-        self._fetched = time.monotonic()
+        self._fetched = clock.monotonic()
 
     def renew(self, sent: float) -> None:
         """Forget the tokens, one of which was refused, unless that was done since the refused call was sent.
@@ -78,11 +78,11 @@ class Login:
         credential is made anew; what az keeps is az's to renew.
 
         Args:
-            sent: when the refused call began, by `time.monotonic`.
+            sent: when the refused call began, by `clock.monotonic`.
         """
         if self._fetched > sent:
             return  # another call has seen to it
-        self._fetched = time.monotonic()
+        self._fetched = clock.monotonic()
         self._tokens.clear()
         self._replaced.append(self._credential)  # somebody may be using it
         self._credential = self._make()
@@ -93,7 +93,7 @@ class Login:
         """As `azure.core.credentials_async.AsyncTokenCredential`; a demand for more claims is passed through."""
         async with self._locks[scopes]:
             kept = self._tokens.get(scopes)
-            if kept is not None and not claims and kept.expires_on - time.time() > _TOKEN_MARGIN_SECONDS:
+            if kept is not None and not claims and kept.expires_on - clock.time() > _TOKEN_MARGIN_SECONDS:
                 return kept
             tenant = tenant_id or self._tenant
             more = {**({"claims": claims} if claims else {}), **({"tenant_id": tenant} if tenant else {})}

@@ -15,6 +15,7 @@ from bootstrap.errors import NotShown, Problem, ProblemKind, PullkeyError, StepF
 from bootstrap.link import local_name
 from bootstrap.observe import Present, confirm_absent
 from bootstrap.once import Once
+from bootstrap.plugin import clock
 from bootstrap.provider import KeyFacts, RunContext
 from bootstrap.registry import Attempt, Probe, Verdict
 from bootstrap.steps import Findings, Notice, State, Step
@@ -555,7 +556,7 @@ class AcrSession(RegistrySession):
 
     def script_variables(self) -> Mapping[str, str]:
         target = self.target
-        ends = dt.datetime.now(dt.UTC) + self.lifetime
+        ends = clock.now() + self.lifetime
         named = {
             "REGISTRY": target.name,
             "SUBSCRIPTION": target.subscription,

@@ -17,6 +17,7 @@ from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.link import KeyLink, local_name
 from bootstrap.observe import Present, confirm_absent
+from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Attempt, StillShown, delete_until_gone
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
@@ -160,7 +161,7 @@ class Grant(Step):
             "principal": principal,
             "role": session.role,
             "run_id": session.context.run_id,
-            "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "at": clock.now().isoformat(timespec="seconds"),
         }
 
     async def disowns(self, intent: Intent) -> str:
@@ -463,7 +464,7 @@ class Key(Step):
         for lifetime in self._lifetimes():
             if last is not None:
                 context.tell(f"The directory's policy refuses that lifetime; trying {lifetime.days} days.")
-            ends = dt.datetime.now(dt.UTC) + lifetime
+            ends = clock.now() + lifetime
             try:
                 return await wait_out(
                     lambda ends=ends: self._add(application, ends),  # type: ignore[misc]

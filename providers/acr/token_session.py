@@ -13,6 +13,7 @@ from bootstrap.errors import NotShown, Problem, ProblemKind, PullkeyError, StepF
 from bootstrap.link import KeyLink
 from bootstrap.observe import Present, confirm_absent
 from bootstrap.once import Once
+from bootstrap.plugin import clock
 from bootstrap.provider import KeyFacts, RunContext
 from bootstrap.registry import Attempt, Probe, Verdict
 from bootstrap.server import same_registry
@@ -297,7 +298,7 @@ class TokenSession(RegistrySession):
 
     def script_variables(self) -> Mapping[str, str]:
         target = self.target
-        ends = dt.datetime.now(dt.UTC) + self.lifetime
+        ends = clock.now() + self.lifetime
         named = {
             "REGISTRY": target.name,
             "SUBSCRIPTION": target.subscription,
@@ -346,7 +347,7 @@ def _moment_in(key_id: str) -> dt.datetime | None:
 def _is_new(key_id: str) -> bool:
     """Whether a password was generated so lately that not every read shows it."""
     made = _moment_in(key_id)
-    return made is not None and dt.datetime.now(dt.UTC) - made < _NEW
+    return made is not None and clock.now() - made < _NEW
 
 
 def _described(one: SlotPassword) -> str:

@@ -14,6 +14,7 @@ from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.link import KeyLink
 from bootstrap.observe import Present, confirm_absent
+from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Attempt, Resource
 from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
@@ -389,7 +390,7 @@ class TokenKey(Step):
             "token": self._session.target.token_name,
             "slot": self._slot,
             "before": self._before,
-            "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "at": clock.now().isoformat(timespec="seconds"),
         }
 
     async def disowns(self, intent: Intent) -> str:
@@ -405,7 +406,7 @@ class TokenKey(Step):
         there = token.slot(self._slot) if token else None
         if there is not None and there.key_id != self._before:
             raise StepFailed(f"Another program has just generated {self._slot} of the token {name}", fix="Run it again, to see what is free then.", code=Code.CONCURRENT_CHANGE)  # fmt: skip
-        ends = dt.datetime.now(dt.UTC) + session.lifetime
+        ends = clock.now() + session.lifetime
         with as_sentence(f"generate {self._slot} of the token {name}"):
             # Where a call went unanswered its password is known to nobody, and the same slot is generated again.
             made = await wait_out(

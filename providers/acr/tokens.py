@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bootstrap.plugin import clock
 from bootstrap.secret import Secret
 from providers.acr.calls import AzureApiError
 from providers.acr.cloud import Azure, Registry
@@ -52,7 +53,7 @@ class SlotPassword:
 
     @property
     def expired(self) -> bool:
-        return self.ends is not None and self.ends <= dt.datetime.now(dt.UTC)
+        return self.ends is not None and self.ends <= clock.now()
 
 
 @dataclass(frozen=True)

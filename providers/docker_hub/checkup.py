@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap.checks import clock_check
 from bootstrap.errors import PullkeyError
+from bootstrap.plugin import clock
 from bootstrap.provider import Check, RunContext, failed_check
 from bootstrap.registry import SECONDS, Challenge, fetch_challenge
 from providers.docker_hub.hub import ENDPOINT, Connection, HubApiError, their_clock
@@ -45,7 +45,7 @@ async def _api(context: RunContext) -> list[Check]:
     checks = [Check("API", True, f"{connection.url} answers")]
     theirs = their_clock(answer.headers)
     if theirs is not None:
-        ahead = (dt.datetime.now(dt.UTC) - theirs).total_seconds()
+        ahead = (clock.now() - theirs).total_seconds()
         checks.append(clock_check(ahead, "Docker Hub", needed=False))
     return checks
 

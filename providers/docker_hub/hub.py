@@ -17,7 +17,6 @@ import email.utils
 import json
 import math
 import re
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from bootstrap.bounds import PLAIN, Unreadable, parse_json, read_bounded, second
 from bootstrap.codes import Code
 from bootstrap.errors import PullkeyError, StepFailed
 from bootstrap.lean import httpx
+from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
 from bootstrap.provider import RunContext
 from bootstrap.secret import Secret
@@ -115,7 +115,7 @@ class Token:
 
     @property
     def expired(self) -> bool:
-        return self.ends is not None and self.ends <= dt.datetime.now(dt.UTC)
+        return self.ends is not None and self.ends <= clock.now()
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Connection:
             HubApiError: it was refused, not answered, or answered with something that is no answer.
         """
         headers = {**PLAIN, **({"Authorization": f"Bearer {bearer.reveal()}"} if bearer else {})}
-        begin = time.monotonic()
+        begin = clock.monotonic()
         status = "unanswered"
         try:
             async with (
@@ -182,7 +182,7 @@ class Connection:
             # The error's text may hold the address, never the body; which kind it is says enough.
             raise HubApiError(0, f"{type(error).__name__} at {self.url}") from None
         finally:
-            trace(f"hub {method} {path} {status} {(time.monotonic() - begin) * 1000:.0f} ms")
+            trace(f"hub {method} {path} {status} {(clock.monotonic() - begin) * 1000:.0f} ms")
         if not whole:
             raise HubApiError(0, "the answer is longer than any that is expected")
         return _read(response, content, [one for one in (bearer, secret) if one is not None])
@@ -232,7 +232,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         except ValueError:
             continue
         if math.isfinite(seconds):
-            return max(0.0, seconds - time.time() if seconds > _A_UNIX_TIME else seconds)
+            return max(0.0, seconds - clock.time() if seconds > _A_UNIX_TIME else seconds)
     return None
 
 

@@ -7,6 +7,7 @@ import json
 import shlex
 from collections.abc import Mapping
 
+from bootstrap.plugin import clock
 from bootstrap.steps import Script
 from providers.docker_hub.hub import TOKENS_PAGE
 from providers.docker_hub.target import DOMAIN, SERVER, DockerHubTarget
@@ -66,7 +67,7 @@ def variables(target: DockerHubTarget, hub: str) -> Mapping[str, str]:
     """The variables that the scripts use, quoted."""
     named = {"SERVER": SERVER, "PULLER": target.puller}
     if target.minted:
-        ends = dt.datetime.now(dt.UTC) + target.expires_in - dt.timedelta(minutes=5)
+        ends = clock.now() + target.expires_in - dt.timedelta(minutes=5)
         named |= {
             "HUB": hub,
             "HUB_USER": target.user,

@@ -11,6 +11,7 @@ from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
 from bootstrap.errors import PullkeyError, StepFailed
 from bootstrap.link import KeyLink, is_key_id, supplied_id
+from bootstrap.plugin import clock
 from bootstrap.plugin.resource import Attempt
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Deadline, Delay, wait_out
@@ -176,7 +177,7 @@ class MintedKey(Step):
             HubApiError: Docker Hub does not want to, or never answers.
         """
         session, context = self._session, self._session.context
-        ends = dt.datetime.now(dt.UTC) + session.target.expires_in - _CLOCK_MARGIN
+        ends = clock.now() + session.target.expires_in - _CLOCK_MARGIN
         tries = 0
 
         async def once() -> NewToken:

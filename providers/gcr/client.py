@@ -6,11 +6,11 @@ None of the SDKs' exceptions leaves this module: whatever goes wrong is raised a
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
+from bootstrap.plugin import clock
 from bootstrap.settings import endpoint
 from bootstrap.waiting import Deadline, Delay, wait_out
 from providers.gcr import errors
@@ -197,7 +197,7 @@ class GoogleClient:
     async def _once(
         self, method: str, resource: str, call: Callable[[], Awaitable[T]], *, seconds: float, silent: bool
     ) -> T:
-        begin = time.monotonic()
+        begin = clock.monotonic()
         status = "OK"
         try:
             async with asyncio.timeout(self._deadline.within(seconds)):
@@ -214,7 +214,7 @@ class GoogleClient:
         else:
             return answer
         finally:
-            self._trace(f"google {method} {resource} {status} {(time.monotonic() - begin) * 1000:.0f} ms")
+            self._trace(f"google {method} {resource} {status} {(clock.monotonic() - begin) * 1000:.0f} ms")
 
 
 # -- answers that are none -----------------------------------------------------------------------------------------

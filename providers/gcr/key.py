@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
 from bootstrap.errors import KeyLimitReached, LeftOver, OutcomeUnknown, PullkeyError, StepFailed
 from bootstrap.link import KeyLink
+from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Attempt
 from bootstrap.secret import Secret
@@ -79,7 +79,7 @@ class Key(Step):
             return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, was deleted")
         if key.disabled:
             return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, is disabled")
-        if key.valid_before_time and key.valid_before_time <= dt.datetime.now(dt.UTC):
+        if key.valid_before_time and key.valid_before_time <= clock.now():
             return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, has expired")
         return Sighting(State.DONE, f"Akka holds key {link.key_id}, which is valid")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.codes import Code
 from bootstrap.errors import Problem, ProblemKind
+from bootstrap.plugin import clock
 from bootstrap.provider import KeysInUse
 from providers.gcr import cloud
 from providers.gcr.steps import made_by_pullkey
@@ -57,7 +57,7 @@ def _advice(session: GcrSession, keys: Mapping[str, Any], in_use: KeysInUse, *, 
         (key for key_id, key in keys.items() if key_id not in in_use.ids),
         key=lambda key: key.valid_after_time,
     )
-    now = dt.datetime.now(dt.UTC)
+    now = clock.now()
     for key in free:
         if key.valid_before_time and key.valid_before_time <= now:
             return _delete(session, key, "has expired")

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from bootstrap.codes import Code
 from bootstrap.errors import PullkeyError, UsageProblem
 from bootstrap.once import Once
+from bootstrap.plugin import clock
 from bootstrap.secret import Secret
 from bootstrap.settings import endpoint
 from bootstrap.waiting import Deadline
@@ -166,7 +167,7 @@ class GoogleLogin:
             answer = inner(*arguments, **{"timeout": self._deadline.within(_REFRESH_SECONDS), **options})
             with contextlib.suppress(KeyError, ValueError, TypeError):
                 told = email.utils.parsedate_to_datetime(answer.headers["date"])
-                self.skew = dt.datetime.now(dt.UTC) - told.astimezone(dt.UTC)
+                self.skew = clock.now() - told.astimezone(dt.UTC)
             return answer
 
         return call

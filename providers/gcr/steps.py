@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bootstrap.codes import Code
 from bootstrap.errors import OutcomeUnknown, StepFailed
+from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Attempt, Resource
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
@@ -42,7 +43,7 @@ def is_new(account: Any) -> bool:
     created = _CREATED_AT.search(account.description)
     if created is None:
         return False
-    age = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(created[1])
+    age = clock.now() - dt.datetime.fromisoformat(created[1])
     # The clock of the machine that created it may be ahead of ours, so the age may be below 0.
     return abs(age.total_seconds()) < errors.NEW_ACCOUNT_SECONDS
 
@@ -144,7 +145,7 @@ class Identity(Resource[Any]):
 
     async def do(self) -> Done:
         session, target = self._session, self._session.target
-        now = dt.datetime.now(dt.UTC)
+        now = clock.now()
         description = (
             f"Pulls images for Akka. {MARK}, run {session.context.run_id}, {now:%Y-%m-%dT%H:%M:%SZ}."
         )

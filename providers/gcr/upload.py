@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from bootstrap.plugin import clock
 from bootstrap.secret import Secret
 
 # The clocks here and at Google differ a little: a certificate that begins now may not be good yet.
@@ -45,7 +46,7 @@ def make_pair(life: dt.timedelta) -> KeyPair:
     from cryptography.x509.oid import NameOID
 
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    begins = dt.datetime.now(dt.UTC).replace(microsecond=0) - _BEGINS_BEFORE
+    begins = clock.now().replace(microsecond=0) - _BEGINS_BEFORE
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "unused")])
     certificate = (
         x509.CertificateBuilder()

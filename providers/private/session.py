@@ -11,6 +11,7 @@ from bootstrap.codes import Code
 from bootstrap.credential import Credential
 from bootstrap.errors import PullkeyError, UsageProblem
 from bootstrap.link import KeyLink, registered_on
+from bootstrap.plugin import clock
 from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.registry import Attempt, Confidential, Probe, Verdict
 from bootstrap.secret import Secret
@@ -67,7 +68,7 @@ class PrivateSession(Session):
         if self.target.username in google_key.USERNAMES:
             google_key.check_key_file(self.target.username, password.reveal())
         else:
-            self.ends = end_of(password, now=dt.datetime.now(dt.UTC))
+            self.ends = end_of(password, now=clock.now())
         self.password = password
 
     def supplied(self) -> Credential | None:
