@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,3 +40,39 @@ def test_an_sdks_exceptions_do_not_leave_its_client(path: Path) -> None:
         return
 
     assert not [name for name in imported(path) if name.startswith(SDK_ERRORS)]
+
+
+def test_a_test_file_is_no_library() -> None:
+    """What test files share is in `tests/harness`, under the name of the thing: nothing there needs a test file either."""
+    files = [
+        *(ROOT / "tests").rglob("*.py"),
+        *(path for path in (ROOT / "scripts").iterdir() if _is_python(path)),
+    ]
+
+    assert not [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files
+        for name in imported(path)
+        if name.startswith(("tests.test_", "tests.conftest"))
+    ]
+
+
+def test_the_scripts_name_tests_that_exist() -> None:
+    """A test that was renamed or moved would else be missing from a suite, and nobody would see it."""
+    files = {path.name: path.read_text() for path in (ROOT / "tests").glob("test_*.py")}
+    names = {name for text in files.values() for name in re.findall(r"def (test_\w+)", text)} | {
+        name.removesuffix(".py") for name in files
+    }
+    named = re.compile(r"\btest_\w{12,}")
+
+    assert not [
+        f"{path.name} names {name}"
+        for path in (ROOT / "scripts").iterdir()
+        if path.is_file()
+        for name in named.findall(path.read_text())
+        if not any(one.startswith(name) for one in names)
+    ]
+
+
+def _is_python(path: Path) -> bool:
+    return path.is_file() and (path.suffix == ".py" or "python" in path.read_text().partition("\n")[0])
