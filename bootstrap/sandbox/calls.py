@@ -243,6 +243,14 @@ class RestApi:
         return web.Response(status=status, body=body, headers=dict(headers))
 
 
+async def form_fields(request: web.Request) -> dict[str, str]:
+    """The fields of a form. A body that is not one has no fields, so the first required one is missing."""
+    try:
+        return {name: str(value) for name, value in (await request.post()).items()}
+    except (ValueError, LookupError):
+        return {}
+
+
 _KEPT = ("Content-Type", "WWW-Authenticate", "Docker-Content-Digest")
 
 

@@ -1,6 +1,6 @@
 """The image that the sandbox's registries serve, and the two places it can be served from.
 
-An emulator decides who may pull what (the clouds differ in that); whatever it lets through it hands to an
+The sandbox's registry (`bootstrap.sandbox.registry`) decides who may pull what. What it lets through goes to an
 `ImageStore`, which answers with blobs and manifests as the Distribution specification says.
 """
 
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
+
+from bootstrap.sandbox.registry.answers import API_VERSION, registry_error
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -91,11 +93,6 @@ class ImageStore(Protocol):
         ...
 
 
-def registry_error(status: int, code: str, message: str) -> web.Response:
-    """An error in the form of the Distribution specification, "Error codes"."""
-    return web.json_response({"errors": [{"code": code, "message": message}]}, status=status)
-
-
 class BuiltInImages:
     """A read-only store in memory."""
 
@@ -134,11 +131,7 @@ class BuiltInImages:
 
 
 def _bytes(body: bytes, content_type: str, *, head: bool) -> web.Response:
-    headers = {
-        "Content-Type": content_type,
-        "Docker-Content-Digest": digest(body),
-        "Docker-Distribution-Api-Version": "registry/2.0",
-    }
+    headers = {"Content-Type": content_type, "Docker-Content-Digest": digest(body), **API_VERSION}
     if head:
         return web.Response(headers={**headers, "Content-Length": str(len(body))})
     return web.Response(body=body, headers=headers)

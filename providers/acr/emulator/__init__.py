@@ -9,12 +9,13 @@ import os
 from collections.abc import Mapping
 
 from bootstrap.sandbox.host import LOOPBACK, Sandbox
+from bootstrap.sandbox.registry.server import RegistryServer
 from providers.acr.emulator import cli_profile, seed
 from providers.acr.emulator.arm_api import ArmApi
 from providers.acr.emulator.authorization import Authorization
 from providers.acr.emulator.entra import Audiences, EntraId
 from providers.acr.emulator.graph import Graph
-from providers.acr.emulator.registry import RegistryService
+from providers.acr.emulator.registry import AzureRegistryPolicy
 from providers.acr.emulator.resource_manager import ResourceManager
 from providers.acr.emulator.scoped_tokens import ScopedTokens
 from providers.acr.emulator.state import AzureState, Registry
@@ -113,11 +114,10 @@ class AzureEmulator:
 
     async def serve_registry(self, registry: Registry) -> int:
         """Open the port of a registry that is in `state`, for all the hosts that it has now; return it."""
-        service = RegistryService(
-            registry, self.state, self.entra, self.tokens, self._sandbox.images, self._sandbox.gate
-        )
+        policy = AzureRegistryPolicy(registry, self.state, self.entra, self.tokens)
+        server = RegistryServer(policy, self._sandbox.images, self._sandbox.gate)
         hosts = [registry.login_server, *registry.regional_hosts, *registry.data_hosts]
-        port = await self._sandbox.serve(service.app, hosts=hosts)
+        port = await self._sandbox.serve(server.app, hosts=hosts)
         self.registry_ports.update(dict.fromkeys(hosts, port))
         return port
 

@@ -108,21 +108,6 @@ def entra_error(
     return web.json_response(body, status=status)
 
 
-def registry_error_form(
-    status: int, code: str, message: str, details: Sequence[Mapping[str, str]] = ()
-) -> web.Response:
-    """The form of the Distribution specification, "Error codes"."""
-    by_status = {401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN", 429: "TOOMANYREQUESTS"}
-    error: dict[str, Any] = {
-        "code": code or by_status.get(status, "UNKNOWN"),
-        "message": message,
-        "detail": list(details) or None,
-    }
-    return web.json_response(
-        {"errors": [error]}, status=status, headers={"Docker-Distribution-Api-Version": "registry/2.0"}
-    )
-
-
 class ErrorForm(Protocol):
     """One of the functions above."""
 
@@ -161,14 +146,6 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ApiError(400, "", "The request payload must be a JSON object.")
     return body
-
-
-async def form_fields(request: web.Request) -> dict[str, str]:
-    """The fields of a form. What cannot be read as one has none, so the first that is needed is missed."""
-    try:
-        return {name: str(value) for name, value in (await request.post()).items()}
-    except (ValueError, LookupError):
-        return {}
 
 
 def object_in(body: Mapping[str, Any], name: str) -> dict[str, Any]:

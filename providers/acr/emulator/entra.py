@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from bootstrap.sandbox.calls import CallGate, RestApi
-from providers.acr.emulator.answers import ApiError, answering, entra_error, form_fields
+from bootstrap.sandbox.calls import CallGate, RestApi, form_fields
+from providers.acr.emulator.answers import ApiError, answering, entra_error
 from providers.acr.emulator.state import Application, AzureState
 from providers.acr.emulator.tokens import TokenError, Tokens
 

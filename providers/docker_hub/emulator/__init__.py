@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bootstrap.sandbox.host import LOOPBACK, Sandbox
+from bootstrap.sandbox.registry.server import RegistryServer
 from providers.docker_hub.emulator import seed
 from providers.docker_hub.emulator.api import HubApi
-from providers.docker_hub.emulator.registry import AUTH, RegistryService
+from providers.docker_hub.emulator.registry import AUTH, DockerHubPolicy
 from providers.docker_hub.emulator.state import HubState
 from providers.docker_hub.target import REGISTRY
 
@@ -34,7 +35,7 @@ class DockerHubEmulator:
         self.state = seed.seeded_state(sandbox)
         await seed.put_images(self.state, sandbox)
         port = await sandbox.serve(HubApi(self.state, sandbox.images, sandbox.gate).app)
-        registry = RegistryService(self.state, sandbox.images, sandbox.gate)
+        registry = RegistryServer(DockerHubPolicy(self.state), sandbox.images, sandbox.gate)
         self.registry_port = await sandbox.serve(registry.app, hosts=[REGISTRY, AUTH])
         hosts = ",".join(f"{host}={LOOPBACK}:{self.registry_port}" for host in (REGISTRY, AUTH))
         return {

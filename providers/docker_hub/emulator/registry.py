@@ -1,160 +1,75 @@
 """The registry, registry-1.docker.io, and its token service, auth.docker.io.
 
-Sources: Distribution, "Token Authentication Specification"; "Docker Hub usage and limits" for the addresses; the words
-of the refusals as `docker pull` and `docker login` show them (docker/hub-feedback issues 1981 and 2127).
+Sources: Distribution, "Token Authentication Specification"; "Docker Hub usage and limits" for the addresses; the text
+of the refusals as `docker pull` and `docker login` show it (docker/hub-feedback issues 1981 and 2127).
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
 
-from bootstrap.sandbox.calls import CallGate, Handler, RestApi
-from bootstrap.sandbox.images import ImageStore, registry_error
+from bootstrap.sandbox.images import ImageStore
+from bootstrap.sandbox.registry.answers import API_VERSION, Login, Refusal, Scope, bearer_challenge
+from bootstrap.sandbox.registry.policy import Caller, RegistryPolicy, Repository, pull_where
 from bootstrap.settings import is_loopback
-from providers.docker_hub.emulator.state import HubState, Puller, stamp
+from providers.docker_hub.emulator.state import HubState, stamp
 from providers.docker_hub.target import REGISTRY
 
 AUTH = "auth.docker.io"
 SERVICE = "registry.docker.io"
-_LIFETIME_SECONDS = 300
-_CODES = {401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN", 429: "TOOMANYREQUESTS"}
 
 
-@dataclass(frozen=True)
-class _Granted:
-    """What one of the service's tokens is good for."""
+class DockerHubPolicy(RegistryPolicy):
+    """Docker Hub: tokens from another host, and one refusal for what may not be pulled and what does not exist."""
 
-    repositories: frozenset[str]
+    takes_forms = True
+    error_headers = API_VERSION
 
-
-def _error_form(status: int, code: str, message: str) -> web.Response:
-    return registry_error(status, code or _CODES.get(status, "UNKNOWN"), message)
-
-
-class RegistryService:
-    """Both hosts on one port: each has paths of its own."""
-
-    def __init__(self, state: HubState, images: ImageStore, gate: CallGate) -> None:
+    def __init__(self, state: HubState) -> None:
+        super().__init__(REGISTRY)
         self._state = state
-        self._images = images
-        self._granted: dict[str, _Granted] = {}
-        gate.recognise(
-            lambda token: str(sorted(self._granted[token].repositories)) if token in self._granted else None
-        )
-        self.app = web.Application()
-        api = RestApi(gate, "registry", _error_form, self.app)
 
-        def route(verb: str, path: str, method: str, handler: Handler) -> None:
-            api.route(verb, path, method, handler, changes=False, resource=_resource)
+    def resource(self, request: web.Request) -> str:
+        return f"{request.host}{request.path}"
 
-        route("GET", "/token", "GetToken", self._token_by_basic)
-        route("POST", "/token", "GetToken", self._token_by_form)
-        route("GET", "/v2/", "Ping", self._ping)
-        route("GET", "/v2/{name:.+}/tags/list", "ListTags", self._tags)
-        for verb in ("GET", "HEAD"):
-            route(verb, "/v2/{name:.+}/manifests/{reference}", "GetManifest", self._manifest)
-            route(verb, "/v2/{name:.+}/blobs/{digest}", "GetBlob", self._blob)
+    def caller(self, request: web.Request, login: Login | None) -> Caller:
+        puller = self._state.puller(login.name, login.password) if login else None
+        if login is not None and puller is None:
+            raise self._wrong(login)
+        allowed = pull_where(lambda repository: self._state.may_pull(puller, repository))
+        return Caller(puller.name if puller else "", allowed)
 
-    # -- the token service ---------------------------------------------------------------------------------------
+    def _wrong(self, login: Login) -> Refusal:
+        """The token service has a form of its own for refusals."""
+        user = self._state.users.get(login.name)
+        careful = user is not None and user.second_factor
+        said = "please use personal access token to login" if careful else "incorrect username or password"
+        return Refusal(web.json_response({"details": said}, status=401))
 
-    async def _token_by_basic(self, request: web.Request) -> web.Response:
-        scopes = request.query.getall("scope", [])
-        header = request.headers.get("Authorization", "")
-        if not header:
-            return self._issue(None, scopes)
-        try:
-            user, _, secret = base64.b64decode(header.removeprefix("Basic "), validate=True).decode().partition(":")  # fmt: skip
-        except (binascii.Error, UnicodeDecodeError):
-            return _unauthorized()
-        puller = self._state.puller(user, secret)
-        return self._issue(puller, scopes) if puller else self._refused(user)
-
-    async def _token_by_form(self, request: web.Request) -> web.Response:
-        form = {name: str(value) for name, value in (await request.post()).items()}
-        user = form.get("username", "")
-        puller = self._state.puller(user, form.get("password", ""))
-        return self._issue(puller, form.get("scope", "").split()) if puller else self._refused(user)
-
-    def _refused(self, name: str) -> web.Response:
-        user = self._state.users.get(name)
-        if user is not None and user.second_factor:
-            return _unauthorized("please use personal access token to login")
-        return _unauthorized()
-
-    def _issue(self, puller: Puller | None, scopes: Iterable[str]) -> web.Response:
-        """A token for what of the scopes may be pulled; asking for too much is no error, and grants nothing."""
-        repositories = set()
-        for scope in scopes:
-            kind, _, rest = scope.partition(":")
-            path, _, actions = rest.rpartition(":")
-            if kind == "repository" and "pull" in actions.split(",") and self._state.may_pull(puller, path):
-                repositories.add(path)
-        token = secrets.token_urlsafe(48)
-        self._granted[token] = _Granted(frozenset(repositories))
+    def issue(
+        self, request: web.Request, caller: Caller, scopes: Sequence[str], service: str | None
+    ) -> dict[str, Any]:
+        token = self.sign(caller, self.granted(caller, scopes))
         issued = stamp(self._state.sandbox.now(), fraction=True)
-        return web.json_response({"token": token, "access_token": token, "expires_in": _LIFETIME_SECONDS, "issued_at": issued})  # fmt: skip
+        return {"token": token, "access_token": token, "expires_in": 300, "issued_at": issued}
 
-    # -- the registry --------------------------------------------------------------------------------------------
-
-    async def _ping(self, request: web.Request) -> web.Response:
-        if self._bearer(request) is None:
-            return self._challenge(request, "")
-        return web.json_response({}, headers={"Docker-Distribution-Api-Version": "registry/2.0"})
-
-    async def _tags(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        if not self._pulls(request, name):
-            return self._challenge(request, name)
-        return web.json_response({"name": name, "tags": await self._images.tags(f"{REGISTRY}/{name}") or []})
-
-    async def _manifest(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        if not self._pulls(request, name):
-            return self._challenge(request, name)
-        head = request.method == "HEAD"
-        return await self._images.manifest(f"{REGISTRY}/{name}", request.match_info["reference"], head=head)
-
-    async def _blob(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        if not self._pulls(request, name):
-            return self._challenge(request, name)
-        head = request.method == "HEAD"
-        return await self._images.blob(f"{REGISTRY}/{name}", request.match_info["digest"], head=head)
-
-    def _bearer(self, request: web.Request) -> _Granted | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        return self._granted.get(token) if scheme.lower() == "bearer" else None
-
-    def _pulls(self, request: web.Request, name: str) -> bool:
-        granted = self._bearer(request)
-        return granted is not None and name in granted.repositories
-
-    def _challenge(self, request: web.Request, name: str) -> web.Response:
-        """Whoever may not pull is told the same as whoever asks for what is not there."""
+    def token_service(self, request: web.Request) -> str:
         # A client that came by a loopback address finds its way back here; the real name leads elsewhere.
-        realm = request.host if is_loopback(request.host.partition(":")[0]) else AUTH
-        challenge = f'Bearer realm="https://{realm}/token",service="{SERVICE}"'
-        error: dict[str, Any] = {"code": "UNAUTHORIZED", "message": "authentication required", "detail": None}
-        if name:
-            challenge += f',scope="repository:{name}:pull"'
-            error["detail"] = [{"Type": "repository", "Class": "", "Name": name, "Action": "pull"}]
-            if "Authorization" in request.headers:
-                challenge += ',error="insufficient_scope"'
-        headers = {"WWW-Authenticate": challenge, "Docker-Distribution-Api-Version": "registry/2.0"}
-        return web.json_response({"errors": [error]}, status=401, headers=headers)
+        host = request.host if is_loopback(request.host.partition(":")[0]) else AUTH
+        return f"https://{host}{self.token_path}"
 
+    def challenge(self, request: web.Request, scope: Scope | None, error: str) -> Refusal:
+        refused = scope is not None and "Authorization" in request.headers
+        challenge = bearer_challenge(
+            self.token_service(request), SERVICE, scope, "insufficient_scope" if refused else ""
+        )
+        detail = scope and [{"Type": scope.type, "Class": "", "Name": scope.name, "Action": scope.actions[0]}]
+        message = "authentication required"
+        return self.refusal(401, "UNAUTHORIZED", message, detail=detail, challenge=challenge)
 
-def _unauthorized(details: str = "incorrect username or password") -> web.Response:
-    """The token service's own form of a refusal."""
-    return web.json_response({"details": details}, status=401)
-
-
-def _resource(request: web.Request) -> str:
-    return f"{request.host}{request.path}"
+    async def tags(self, images: ImageStore, repository: Repository) -> dict[str, Any] | None:
+        # A repository exists before its first image.
+        return {"name": repository.name, "tags": await images.tags(repository.stored) or []}

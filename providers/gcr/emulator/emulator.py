@@ -9,13 +9,14 @@ from pathlib import Path
 from aiohttp import web
 
 from bootstrap.sandbox.host import Sandbox
+from bootstrap.sandbox.registry.server import RegistryServer
 from providers.gcr.emulator.access import Access
 from providers.gcr.emulator.artifact_registry import ArtifactRegistryApi
 from providers.gcr.emulator.grpc_server import GrpcServer
 from providers.gcr.emulator.iam import IamApi
 from providers.gcr.emulator.oauth import OAuthServer, Tokens
 from providers.gcr.emulator.org_policy import OrgPolicyApi
-from providers.gcr.emulator.registry import CERTIFICATE_HOSTS, Registry
+from providers.gcr.emulator.registry import CERTIFICATE_HOSTS, ArtifactRegistryPolicy
 from providers.gcr.emulator.resource_manager import ResourceManagerApi
 from providers.gcr.emulator.rest import RestServer
 from providers.gcr.emulator.seed import IMAGE, PROJECT, seed
@@ -69,9 +70,9 @@ class GoogleEmulator:
         oauth.add_iam_credentials(sandbox.gate, rest_app)
         self.rest_port = await sandbox.serve(rest_app, tls=False)
 
-        registry_app = web.Application()
-        Registry(state, access, tokens, sandbox.images).add_to(sandbox.gate, registry_app)
-        self.registry_port = await sandbox.serve(registry_app, hosts=CERTIFICATE_HOSTS)
+        policy = ArtifactRegistryPolicy(state, access, tokens)
+        registry = RegistryServer(policy, sandbox.images, sandbox.gate)
+        self.registry_port = await sandbox.serve(registry.app, hosts=CERTIFICATE_HOSTS)
 
         key_file = await seed(state, sandbox.images)
         return {

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from bootstrap.sandbox.host import LOOPBACK, Sandbox
 from bootstrap.sandbox.images import Image
-from providers.private.emulator.registry import PrivateRegistry
+from bootstrap.sandbox.registry.server import RegistryServer
+from providers.private.emulator.registry import PrivatePolicy
 
 __all__ = ["PrivateEmulator"]
 
@@ -29,18 +30,19 @@ class PrivateEmulator:
     """
 
     name = "private"
-    registry: PrivateRegistry
+    registry: PrivatePolicy
     port: int
 
     async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
         """Serve the registry; return the environment that leads pullkey to it."""
         await sandbox.images.put(f"{HOST}/{IMAGE}", TAG, Image.build(f"Hello from {HOST}\n"))
-        self.registry = PrivateRegistry(HOST, sandbox.images, sandbox.gate)
+        self.registry = PrivatePolicy(HOST)
         self.registry.add_user("ops", "pull-in-the-sandbox", may_pull=("shop/",))
         # Somebody else's, who may not pull what is the shop's.
         self.registry.add_user("press", "read-the-news-here", may_pull=("news/",))
+        server = RegistryServer(self.registry, sandbox.images, sandbox.gate)
         hosts = (HOST, TOKENS, ELSEWHERE)
-        self.port = await sandbox.serve(self.registry.app, hosts=hosts)
+        self.port = await sandbox.serve(server.app, hosts=hosts)
         return {
             "PULLKEY_REGISTRY_CONNECT_TO": ",".join(f"{host}={LOOPBACK}:{self.port}" for host in hosts),
             "PULLKEY_PRIVATE_SERVER": f"https://{HOST}/v1/",
