@@ -24,10 +24,13 @@ class Pieces(Generic[AnyStr]):
         self._forms: frozenset[AnyStr] = frozenset(form for form in forms if form)
         self._short: frozenset[AnyStr] = frozenset(form for form in self._forms if len(form) < size)
         # A piece, wherever it begins, holds a whole half that begins at a multiple of its length.
+        half = self._half
         self._halves: frozenset[AnyStr] = frozenset(
-            form[at : at + self._half]
-            for form in self._forms - self._short
-            for at in range(0, len(form) - self._half + 1, self._half)
+            [
+                form[at : at + half]
+                for form in self._forms - self._short
+                for at in range(0, len(form) - half + 1, half)
+            ]
         )
 
     def __reduce__(self) -> NoReturn:

@@ -39,7 +39,7 @@ def pieces(secrets: Iterable[str], size: int) -> Pieces[bytes]:
         for secret in secrets
         for form in (
             "".join(secret.split()).encode(errors="replace"),
-            bytes(byte for byte, _, _ in _bytes_of(secret)),
+            _unescaped(secret),
         )
     )
     return Pieces((form for form in forms if min(size, len(form)) >= _SHORTEST), size)
@@ -48,6 +48,13 @@ def pieces(secrets: Iterable[str], size: int) -> Pieces[bytes]:
 def without(secrets: Pieces[bytes], text: str) -> str:
     """`text` without any piece of the secrets."""
     return _hidden(text, sorted([*_escaped(text, secrets), *_numbers(text, secrets)]))
+
+
+def _unescaped(text: str) -> bytes:
+    """A text without its escapes and blanks, where it does not matter which byte stood where."""
+    if _ESCAPED.search(text) is None:
+        return text.encode(errors="replace")
+    return bytes(byte for byte, _, _ in _bytes_of(text))
 
 
 def _bytes_of(text: str) -> Iterator[tuple[int, int, int]]:
@@ -80,9 +87,10 @@ def _encoded(text: str, at: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _escaped(text: str, secrets: Pieces[bytes]) -> Iterator[tuple[int, int]]:
-    bytes_of = list(_bytes_of(text))
-    plain = bytes(byte for byte, _, _ in bytes_of)
-    for size, pieces in secrets.to_look_for(plain).items():
+    plain = _unescaped(text)
+    found = secrets.to_look_for(plain)
+    bytes_of = list(_bytes_of(text)) if found else []
+    for size, pieces in found.items():
         for at in range(len(plain) - size + 1):
             if plain[at : at + size] in pieces:
                 yield bytes_of[at][1], bytes_of[at + size - 1][2]
