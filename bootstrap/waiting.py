@@ -23,6 +23,7 @@ _LAST_MOMENT_SECONDS = 1.0
 _LEAST_CALL_SECONDS = 0.5
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
 _SHORTEST_TRY_SECONDS = 0.1
+_SHORTEST_PAUSE_SECONDS = 0.001  # less is no time: a clock may not move in it
 _LEAST_PAUSE_SECONDS = 0.5  # a "Retry-After: 0" must not become a loop without a pause
 
 
@@ -137,7 +138,7 @@ async def wait_out(
         left = deadline.left if delay.at_most is None else min(deadline.left, delay.at_most - since)
         # No further try is begun that, if it takes as long as this one, cannot end in time.
         left -= max(clock.monotonic() - began, _SHORTEST_TRY_SECONDS)
-        if left <= 0 or (delay.after is not None and delay.after >= left):
+        if left < _SHORTEST_PAUSE_SECONDS or (delay.after is not None and delay.after >= left):
             return False
         if first:
             tell(delay.reason)
@@ -158,4 +159,5 @@ async def wait_out(
 
 def _backoff(tries: int) -> float:
     """Twice as long each time, and not the same for all who wait."""
-    return min(_FIRST_PAUSE_SECONDS * 2.0 ** (tries - 1), _LONGEST_PAUSE_SECONDS) + clock.jitter(0.5)
+    doublings = min(tries - 1, 10)  # by then it is the longest pause
+    return min(_FIRST_PAUSE_SECONDS * 2.0**doublings, _LONGEST_PAUSE_SECONDS) + clock.jitter(0.5)
