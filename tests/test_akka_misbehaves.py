@@ -5,14 +5,13 @@ Whatever it does, the end is safe and told: what Akka holds pulls, what it does 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from bootstrap.sandbox.akka import Mode
 from tests.harness.figures import count
-from tests.harness.fork_server import Ended, ForkServer
+from tests.harness.fork_server import Ended, ForkServer, fork_server
 from tests.harness.stage import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
 
 pytestmark = pytest.mark.full
@@ -21,9 +20,8 @@ TIMEOUT = 10.0
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer() as one:
-        yield warm(one, "gcr")
+def server() -> ForkServer:
+    return warm(fork_server(), "gcr")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from bootstrap.errors import ExitCode
 from bootstrap.sandbox.host import SandboxSettings, Sort
 from tests.harness.credential_life import CLOUD_CALLS
 from tests.harness.figures import count
-from tests.harness.fork_server import Ended, ForkServer
+from tests.harness.fork_server import Ended, ForkServer, fork_server
 from tests.harness.stage import COMMANDS, Stage, judge, run_faulted, stage, warm
 
 _FASTER = 20.0
@@ -30,9 +30,8 @@ def time_flies(on: Stage, factor: float = _FASTER) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer() as one:
-        yield warm(one, "gcr", "acr", "docker-hub-user")
+def server() -> ForkServer:
+    return warm(fork_server(), "gcr", "acr", "docker-hub-user")
 
 
 def _counted(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.harness.credential_life import KINDS
 from tests.harness.fault_cases import FAULTS, Case, selection
-from tests.harness.fork_server import ForkServer
+from tests.harness.fork_server import fork_server
 from tests.harness.rehearsals import Workers
 from tests.harness.stage import COMMANDS
 
@@ -18,7 +18,7 @@ AT_ONCE = 6
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Workers]:
-    with ForkServer() as server, Workers(server, AT_ONCE) as one:
+    with Workers(fork_server(), AT_ONCE) as one:
         yield one
 
 

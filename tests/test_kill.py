@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from bootstrap.link import KeyLink
 from bootstrap.sandbox.faults import Fault
 from tests.harness.concurrent_runs import raced
-from tests.harness.fork_server import ForkServer
+from tests.harness.fork_server import ForkServer, fork_server
 from tests.harness.inventory import is_key, key_id
 from tests.harness.kill_points import JOURNAL, Point, points, run, scene, wait_until
 from tests.harness.kill_verdict import Verdict, tried
@@ -22,9 +22,8 @@ _PARTS = 4
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer() as one:
-        yield one
+def server() -> ForkServer:
+    return fork_server()
 
 
 def _all_good(verdicts: Sequence[Verdict], *, beside: str = "nothing") -> None:

@@ -6,24 +6,21 @@ fail for it, delete what is in use, leave something unnamed, or create what is t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from bootstrap.errors import ExitCode
 from bootstrap.sandbox.host import SandboxSettings
 from tests.harness.credential_life import KINDS
 from tests.harness.figures import count
-from tests.harness.fork_server import ForkServer
+from tests.harness.fork_server import ForkServer, fork_server
 from tests.harness.stage import Stage, judge, stage, warm
 
 SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer() as one:
-        yield warm(one, "gcr", "acr", "docker-hub-user")
+def server() -> ForkServer:
+    return warm(fork_server(), "gcr", "acr", "docker-hub-user")
 
 
 def _run(on: Stage, command: str, untouched: set[str], good: set[ExitCode]) -> None:

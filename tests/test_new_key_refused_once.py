@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.harness.fork_server import ForkServer
+from tests.harness.fork_server import ForkServer, fork_server
 from tests.harness.stage import prepare, stage, warm
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer() as one:
-        yield warm(one, "docker-hub-user")
+def server() -> ForkServer:
+    return warm(fork_server(), "docker-hub-user")
 
 
 @pytest.mark.parametrize("number", [1, 4, 5])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
 
 from tests.harness.credential_life import CLOUD_CALLS
-from tests.harness.fork_server import ForkServer
+from tests.harness.fork_server import ForkServer, fork_server
 from tests.harness.google_state import account
 from tests.harness.stage import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
 
@@ -24,9 +23,8 @@ MAKES_A_KEY = {
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer() as one:
-        yield warm(one, "gcr", "acr", "docker-hub-user")
+def server() -> ForkServer:
+    return warm(fork_server(), "gcr", "acr", "docker-hub-user")
 
 
 def _log(on: Stage) -> list[tuple[str, str]]:

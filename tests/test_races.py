@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,7 +15,7 @@ from tests.harness.azure_state import APP, ONLY_CHECKOUT, TOKEN, pulls_repositor
 from tests.harness.azure_state import NAME as TOKEN_NAME
 from tests.harness.concurrent_change import MEMBER, create_key, meanwhile, register_key
 from tests.harness.concurrent_runs import raced, raced_apart
-from tests.harness.fork_server import ForkServer
+from tests.harness.fork_server import ForkServer, fork_server
 from tests.harness.google_state import NAME, account, repository_members
 from tests.harness.inventory import inventory
 from tests.harness.registries_file import THREE_TARGETS, TOOLS
@@ -200,9 +199,8 @@ def test_two_tokens_of_the_same_second_are_two_keys(acr: World) -> None:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer() as one:
-        yield one
+def server() -> ForkServer:
+    return fork_server()
 
 
 @pytest.mark.parametrize("kind", ["gcr", "acr"])

@@ -48,7 +48,11 @@ class Ended:
 
 
 class ForkServer:
-    """Starts the server on entry, ends it on exit. May be used from several threads at once, and sent to other processes."""
+    """Starts the server on entry, ends it on exit. May be used from several threads at once, and sent to other processes.
+
+    Attributes:
+        warm: what it has run before, and so imports no more (see `stage.warm`).
+    """
 
     def __enter__(self) -> Self:
         self._directory = tempfile.TemporaryDirectory(prefix="pullkey-fork-")
@@ -66,6 +70,7 @@ class ForkServer:
         self._number = 0
         self._lock = threading.Lock()
         self._owner = os.getpid()
+        self.warm: set[str] = set()
         return self
 
     def __exit__(
@@ -81,7 +86,7 @@ class ForkServer:
         return {"_address": self._address, "_owner": self._owner}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        vars(self).update(state, _number=0, _lock=threading.Lock())
+        vars(self).update(state, _number=0, _lock=threading.Lock(), warm=set())
 
     def run(
         self,

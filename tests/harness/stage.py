@@ -109,7 +109,9 @@ def calls_of(server: ForkServer, kind: str, command: str) -> dict[str, bool]:
 def warm(server: ForkServer, *kinds: str) -> ForkServer:
     """The same server, once its children need import nothing: else the first one's time would count for its case."""
     for kind in kinds:
-        calls_of(server, kind, "onboard")
+        if kind not in server.warm:
+            calls_of(server, kind, "onboard")
+            server.warm.add(kind)
     return server
 
 
