@@ -12,7 +12,8 @@ from bootstrap.codes import Code
 from bootstrap.errors import StepFailed
 from bootstrap.observe import Absent, Unknown, confirm_absent
 from bootstrap.plugin import clock
-from bootstrap.plugin.resource import Attempt
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.resource import Attempt, NotShownYet, delete_until_gone
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Delay, wait_out
 from providers.acr.calls import AzureApiError, as_sentence, refused
@@ -486,28 +487,21 @@ class Identity(Step):
 
     async def _delete(self, object_id: str, delete: Callable[[str], Awaitable[None]]) -> bool:
         """Delete it; False if Graph says that there is none, to a call that was not sent before."""
+
+        async def missed(error: ApiError) -> None:
+            raise NotShownYet(error)
+
         session = self._session
-        unanswered = False
-
-        async def once() -> None:
-            nonlocal unanswered
-            try:
-                await delete(object_id)
-            except AzureApiError as error:
-                unanswered = unanswered or error.unanswered
-                # After a try that went unanswered, it was that one which deleted it.
-                if not (error.missing and unanswered):
-                    raise
-
         try:
-            await wait_out(
-                once, why=busy_or_spreading, deadline=session.undo_deadline(), tell=session.context.tell
+            return await delete_until_gone(
+                lambda: delete(object_id),
+                missed=missed,
+                delay=busy,
+                deadline=session.undo_deadline(),
+                tell=session.context.tell,
             )
-        except AzureApiError as error:
-            if not error.missing:
-                raise
+        except NotShownYet:
             return False
-        return True
 
     def script(self) -> Script:
         if self._session.target.app_id:

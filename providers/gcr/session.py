@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 import math
 import shlex
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -16,6 +16,8 @@ from bootstrap.credential import Credential
 from bootstrap.errors import KeyGone, PullkeyError
 from bootstrap.link import KeyLink
 from bootstrap.once import Once
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.resource import delete_until_gone
 from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.registry import Attempt, Probe, Verdict
 from bootstrap.steps import Findings, Step
@@ -312,30 +314,27 @@ class GcrSession(Session):
         Raises:
             GoogleApiError: Google refuses.
         """
-        unanswered = False
 
-        async def delete() -> bool:
-            nonlocal unanswered
-            try:
-                await self.cloud.delete_key(resource)
-            except GoogleApiError as error:
-                if not error.missing:
-                    unanswered = unanswered or error.unanswered
-                    raise
-                if unanswered:
-                    return True
-                account, _, key_id = resource.partition("/keys/")
-                # What was made a moment ago is not known to every server of Google's, and must not be taken for gone.
-                if (
-                    key_id in self.made_keys
-                    or key_id in await self._keys_now(account)
-                    or await self._is_shown(resource)
-                ):
-                    raise errors.lagging(f"it does not know key {key_id} yet") from None
-                return False
-            return True
+        async def missed(_error: ApiError) -> None:
+            account, _, key_id = resource.partition("/keys/")
+            # What was created a moment ago is not known to every server of Google's, and must not be taken for gone.
+            if (
+                key_id in self.made_keys
+                or key_id in await self._keys_now(account)
+                or await self._is_shown(resource)
+            ):
+                raise errors.lagging(f"it does not know key {key_id} yet")
 
-        return await self._change_keys(delete, deadline)
+        try:
+            return await delete_until_gone(
+                lambda: self.cloud.delete_key(resource),
+                missed=missed,
+                delay=errors.delay_of,
+                deadline=deadline,
+                tell=self.context.tell,
+            )
+        finally:
+            self.keys.forget()
 
     async def _keys_now(self, account: str) -> Mapping[str, Any]:
         try:
@@ -371,20 +370,12 @@ class GcrSession(Session):
                     fix="Create a new one with `pullkey rotate` or `pullkey onboard`.",
                 ) from None
 
+        deadline, tell = self.context.deadline, self.context.tell
         try:
-            await self._change_keys(switch, self.context.deadline)
+            await wait_out(switch, why=errors.delay_of, deadline=deadline, tell=tell)
         except GoogleApiError as error:
             verb = "enable" if on else "disable"
             raise errors.refused(error, f"{verb} key {key_id} of {self.target.account}") from None
-
-    async def _change_keys(self, change: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
-        try:
-            return await wait_out(
-                change,
-                why=errors.delay_of,
-                deadline=deadline,
-                tell=self.context.tell,
-            )
         finally:
             self.keys.forget()
 
