@@ -121,15 +121,13 @@ class Changes:
         self._session.context.undoing = undoing = Deadline(_UNDO_ALL_SECONDS)
         for deadline in (undoing, self._context.deadline):
             deadline.settle()
-        rivals: dict[bool, list[str] | None] = {}
         with_identity: list[tuple[Step, Entry]] = []
         for step, entry in reversed(self._entries):
             if step in self._session.steps and step.name != "key":
+                # What a lost run had made was there for others to find before this one began. Looked for right before each:
+                # who has found it may have created a key only now.
                 lost = bool(entry.intent.get("lost"))
-                if lost not in rivals:
-                    # What a lost run had made was there for others to find before this one began.
-                    rivals[lost] = await self._rivals(set() if lost else self.keys_before or set())
-                others = rivals[lost]
+                others = await self._rivals(set() if lost else self.keys_before or set())
                 if others is None or others:
                     if others is None:
                         self._leave_unseen(step, entry)
@@ -140,22 +138,28 @@ class Changes:
                         self._reporter.notice(text)
                         self._journal.forget(entry)
                     if step.name == "identity":
-                        for key, made in with_identity:
-                            made.intent["identity_stays"] = True
-                            await self._undo(key, made)
-                        with_identity.clear()
+                        await self._undo_without_identity(with_identity)
                     continue
             told = len(self._outcome.undone) + len(self._outcome.left_over)
             if not await self._undo(step, entry):
                 break
             if step.name == "key" and told == len(self._outcome.undone) + len(self._outcome.left_over):
                 with_identity.append((step, entry))
+            if step.name == "identity" and entry.left:
+                await self._undo_without_identity(with_identity)
         for _, entry in with_identity:
             self._journal.forget(entry)
         if self._outcome.left_over:
             self._journal.leave()
         else:
             self._journal.end()
+
+    async def _undo_without_identity(self, keys: list[tuple[Step, Entry]]) -> None:
+        """The keys that were to go with the identity go by themselves, since that stays."""
+        for step, entry in keys:
+            entry.intent["identity_stays"] = True
+            await self._undo(step, entry)
+        keys.clear()
 
     def _leave_unseen(self, step: Step, entry: Entry) -> None:
         """It stays where neither Akka nor the cloud shows whether another run's key needs it by now."""

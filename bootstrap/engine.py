@@ -464,8 +464,10 @@ class Run:
         entry = await self._changes.begin(step) if step.changes else None
         try:
             done = await step.do()
+            self.handoff.beside_others |= done.unneeded
             if step is self.handoff:
                 await self._outlast_others()
+                await self._pull_again()
         except PullkeyError as error:
             result.result, result.detail = "failed", error.what
             self.reporter.fail(step.name, error.what)
@@ -501,6 +503,15 @@ class Run:
             await asyncio.sleep(min(1.0, deadline.left))
             await self.handoff.look_again()
             self._keys_now.forget()
+
+    async def _pull_again(self) -> None:
+        """A run that has created what this one uses may have failed since, and not have seen this one's key when it undid it.
+
+        Raises:
+            StepFailed: the new key does not pull any more.
+        """
+        if self.handoff.beside_others and self.wishes.wait:
+            await self.handshake.do()
 
     async def _others_at_work(self) -> bool:
         """Whether the identity has keys that were not there when this run began and are not its own, as far as is seen."""

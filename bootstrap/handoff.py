@@ -19,7 +19,7 @@ from bootstrap.codes import Code
 from bootstrap.common_steps import held_link, is_seen_to_work, recorded_link
 from bootstrap.credential import Credential
 from bootstrap.errors import PullkeyError, StepFailed
-from bootstrap.observe import Absent, confirm_absent
+from bootstrap.observe import Absent, Present, confirm_absent
 from bootstrap.provider import HeldCredential, RunContext, Session
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step
 from bootstrap.waiting import Deadline, surely
@@ -99,11 +99,15 @@ class HandoffStep(Step):
         """The identity's keys before the first change: a record that names one may be an older one."""
         self.registered: Callable[[], object] = lambda: None
         """Called once Akka has accepted it, while it is read back."""
+        self.beside_others = False
+        """Whether another run is known to be at work at the same time, so that Akka's record may be its own by now."""
         self.note: Callable[[str], Awaitable[None]] = _nothing
         """Writes down how far the registration has come, before anything else is done."""
         self._answer = _Answer.NOT_ASKED
         self._looked = False
         """Whether Akka's record was looked at for as long as a refusal takes to be believed."""
+        self._contested = False
+        """Whether Akka has shown another run's key since it was given this run's."""
         self._unconfirmed = ""
         """What Akka shows in place of what it has accepted."""
 
@@ -208,14 +212,22 @@ class HandoffStep(Step):
             Overtaken: it has.
             StepFailed: Akka shows something else, or cannot be asked.
         """
-        seen = await surely(lambda: self._akka.credential(self._secret_name))
-        if self._differs(seen) is not None:
-            raise self._something_else(seen)
+        shown: HeldCredential | None = None
+
+        async def as_given() -> HeldCredential | None:
+            nonlocal shown
+            shown = await self._akka.credential(self._secret_name)
+            return shown if self._differs(shown) is None else None
+
+        # It was shown before: one list without it may be an older one.
+        if not isinstance(await confirm_absent(as_given, contradicted_by="Akka has shown it"), Present):
+            raise self._something_else(shown)
 
     def _something_else(self, seen: HeldCredential | None) -> StepFailed:
         """What it means that Akka shows something else than it has accepted."""
         what = self._what(seen)
         if what is _Shows.ANOTHER and seen is not None and seen.link is not None:
+            self._contested = True
             return Overtaken(f"Another run has registered key {seen.link.key_id} as {self._secret_name} over this one's, so this run yields", fix="Akka has that credential; see: pullkey list")  # fmt: skip
         differs = self._differs(seen)
         if what is not _Shows.OURS or (seen is not None and seen.behind):
@@ -233,7 +245,7 @@ class HandoffStep(Step):
             Overtaken: Akka's record is another one than when this run began.
         """
         now = await self._akka.credential(self._secret_name)
-        if now is None and self._before is not None:
+        if now is None and (self._before is not None or self.beside_others):
             now = await surely(lambda: self._akka.credential(self._secret_name))
         if _mark(now) == _mark(self._before) or self._is_cut(now):
             return
@@ -317,7 +329,7 @@ class HandoffStep(Step):
             return ""
         key, name = f"the new key {intent['key_id']}", intent["secret_name"]
         try:
-            seen = await surely(lambda: self._akka.credential(name))
+            seen = await self._seen_at_last(name)
             if await self._holds_another(seen):
                 return ""
             self._keep_if_held(seen, key, name, replaced=intent["replaces"] is not None)
@@ -328,6 +340,28 @@ class HandoffStep(Step):
         if self._answer is _Answer.ACCEPTED and not removed:
             raise AkkaHoldsNewKey(f"Akka may hold {key} as {name}, though it says that none exists to remove")  # fmt: skip
         return f"removed {name} from Akka"
+
+    async def _seen_at_last(self, name: str) -> HeldCredential | None:
+        """What Akka shows, once that is sure: a list that lags shows an older record, this run's or another's.
+
+        That this run's key is not shown is believed late; that it is shown, the second time, since what is then removed may be
+        another run's by now. Where both were shown, what is shown last counts.
+        """
+        shown: HeldCredential | None = None
+        times = 0
+
+        async def ours() -> HeldCredential | None:
+            nonlocal shown, times
+            shown = await self._akka.credential(name)
+            what = self._what(shown)
+            times += what in (_Shows.OURS, _Shows.OURS_CUT)
+            self._contested |= what is _Shows.ANOTHER
+            return shown if times > 1 and not self._contested else None
+
+        if self._answer is _Answer.REFUSED and self._looked:
+            return await surely(lambda: self._akka.credential(name))
+        await confirm_absent(ours, contradicted_by="Akka was given it")
+        return shown
 
     async def _holds_another(self, seen: HeldCredential | None) -> bool:
         """Whether Akka is seen to hold another key than the new one, so that the new one is of use to nobody."""
