@@ -1,0 +1,470 @@
+"""The simulated cloud: identities, grants and keys, behind an API that lags, loses answers, refuses and limits.
+
+What is its own, each a habit of a real cloud:
+
+* a read is answered by a replica that may not know of a change yet; so is a call about an object that was just created
+* a grant is created with PUT, which is answered "created" whether it was there or not (Azure's role assignments)
+* an identity that is deleted keeps its name until it is deleted for good (Entra ID)
+* a key bears the label that it was created with, or none at all (Entra ID; Google)
+* an identity has so many keys at most (Google: ten)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from bootstrap.plugin import clock
+from bootstrap.plugin.errors import ApiError
+from bootstrap.testing.simulation.chance import Chance, Fault
+from bootstrap.testing.simulation.process import current
+from bootstrap.testing.simulation.replicas import Replicated
+
+T = TypeVar("T")
+_PAUSES = (0.5, 2.0)
+KEY_LIMIT = "KEY_LIMIT"
+UNKNOWN_IDENTITY = "UNKNOWN_IDENTITY"
+NAME_TAKEN, NAME_OF_DELETED = "NAME_TAKEN", "NAME_OF_DELETED"
+
+
+class SimulatedApiError(ApiError):
+    """As `ApiError`, of the simulated cloud."""
+
+    service = "The simulated cloud"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who pulls."""
+
+    uid: str
+    name: str
+    description: str
+    created: dt.datetime
+    deleted: bool = False
+    """Whether it is only kept for its name, and can be restored."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """That an identity may pull."""
+
+    identity: str
+    role: str
+    description: str
+    created: dt.datetime
+
+    @property
+    def name(self) -> str:
+        """What it is found by."""
+        return f"{self.identity}/{self.role}"
+
+
+@dataclass(frozen=True)
+class Key:
+    """What an identity authenticates with; the API shows its secret once."""
+
+    key_id: str
+    identity: str
+    label: str
+    created: dt.datetime
+    secret: str
+    disabled: bool = False
+
+
+class SimulatedCloud:
+    """A cloud with one registry.
+
+    Args:
+        loop: whose time it is.
+        chance: the dice.
+        log: takes one line for each event.
+        lag: of its replicas, in seconds.
+        labels: whether keys bear labels.
+        disables: whether a key can be switched off and on.
+        soft: whether a deleted identity keeps its name.
+        key_limit: how many keys an identity has at most.
+        denied: the calls that this login may not make.
+        tells_permissions: whether this login may ask what it may do.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        chance: Chance,
+        log: Callable[[str], None],
+        *,
+        lag: float,
+        labels: bool,
+        disables: bool,
+        soft: bool,
+        key_limit: int,
+        denied: Collection[str],
+        tells_permissions: bool,
+    ) -> None:
+        self._loop = loop
+        self._chance = chance
+        self._log = log
+        self.labels = labels
+        self.disables = disables
+        self.tells_permissions = tells_permissions
+        self.soft = soft
+        self.key_limit = key_limit
+        self.denied = frozenset(denied)
+        self.identities: Replicated[Identity] = Replicated(loop.time, chance.random, lag)
+        self.grants: Replicated[Grant] = Replicated(loop.time, chance.random, lag)
+        self.keys: Replicated[Key] = Replicated(loop.time, chance.random, lag)
+        self.on_change: Callable[[], None] = lambda: None
+
+    # -- the truth ---------------------------------------------------------------------------------------------------
+
+    def is_alive(self, key_id: str) -> bool:
+        """Whether a key authenticates: it is there, enabled, and so is its identity."""
+        key = self.keys.truth(key_id)
+        return key is not None and not key.disabled and self._is_there(key.identity)
+
+    def pulls(self, key_id: str, role: str) -> bool:
+        """Whether a key pulls."""
+        key = self.keys.truth(key_id)
+        return (
+            key is not None
+            and self.is_alive(key_id)
+            and self.grants.truth(f"{key.identity}/{role}") is not None
+        )
+
+    def _is_there(self, uid: str) -> bool:
+        return any(one.uid == uid and not one.deleted for one in self.identities.truths())
+
+    # -- what others do ---------------------------------------------------------------------
+
+    def add_identity(self, name: str, description: str, *, everywhere: bool = False) -> str:
+        """An identity that somebody else creates; its uid. It is known everywhere at once, or as others are."""
+        made = Identity(self._chance.hexadecimal(12), name, description, clock.now())
+        self.identities.write(name, made, everywhere=everywhere)
+        self._log(f"cloud: others have created {name}")
+        return made.uid
+
+    def add_grant(self, uid: str, role: str, description: str, *, everywhere: bool = False) -> None:
+        """A grant that somebody else gives."""
+        made = Grant(uid, role, description, clock.now())
+        self.grants.write(made.name, made, everywhere=everywhere)
+        self._log(f"cloud: others have granted {role}")
+
+    def add_key(self, uid: str) -> str:
+        """A key that somebody else creates; its id."""
+        made = Key(
+            self._chance.hexadecimal(8), uid, "of others" if self.labels else "", clock.now(), "theirs"
+        )
+        self.keys.write(made.key_id, made, everywhere=True)
+        self._log(f"cloud: others have created key {made.key_id}")
+        return made.key_id
+
+    # -- the API -----------------------------------------------------------------------------------------------------
+
+    async def identity(self, name: str) -> Identity | None:
+        """The identity of this name, as a replica shows it."""
+
+        def read() -> Identity | None:
+            found = self.identities.read(name, self.identities.replica())
+            return found if found is not None and not found.deleted else None
+
+        return await self._call("identities.get", name, read)
+
+    async def deleted_identity(self, name: str) -> Identity | None:
+        """The one that was deleted and keeps this name."""
+
+        def read() -> Identity | None:
+            found = self.identities.read(name, self.identities.replica())
+            return found if found is not None and found.deleted else None
+
+        return await self._call("deletedIdentities.get", name, read)
+
+    async def create_identity(self, name: str, description: str) -> Identity:
+        """Create one.
+
+        Raises:
+            SimulatedApiError: 409, its name is taken.
+        """
+
+        def create() -> Identity:
+            there = self.identities.truth(name)
+            if there is not None:
+                raise SimulatedApiError(
+                    409, f"{name} exists", NAME_OF_DELETED if there.deleted else NAME_TAKEN
+                )
+            made = Identity(self._chance.hexadecimal(12), name, description, clock.now())
+            self.identities.write(name, made)
+            return made
+
+        return await self._call("identities.create", name, create, changes=True)
+
+    async def delete_identity(self, name: str, uid: str) -> None:
+        """Delete the one with this uid, whoever has its name by now.
+
+        Raises:
+            SimulatedApiError: 404.
+        """
+
+        def delete() -> None:
+            shown = self.identities.read(name, self.identities.replica())
+            there = self.identities.truth(name)
+            if there is None or there.deleted or there.uid != uid or shown is None or shown.uid != uid:
+                raise SimulatedApiError(404, f"there is no {name}")
+            self.identities.write(name, replace(there, deleted=True) if self.soft else None)
+
+        await self._call("identities.delete", name, delete, changes=True)
+
+    async def delete_for_good(self, name: str, uid: str) -> None:
+        """Delete what was deleted, so that its name is free.
+
+        Raises:
+            SimulatedApiError: 404.
+        """
+
+        def delete() -> None:
+            there = self.identities.truth(name)
+            if there is None or not there.deleted or there.uid != uid:
+                raise SimulatedApiError(404, f"there is no deleted {name}")
+            self.identities.write(name, None)
+
+        await self._call("deletedIdentities.delete", name, delete, changes=True)
+
+    async def grant(self, uid: str, role: str) -> Grant | None:
+        """The grant of a role to an identity."""
+        return await self._call(
+            "grants.get", uid, lambda: self.grants.read(f"{uid}/{role}", self.grants.replica())
+        )
+
+    async def grants_of(self, uid: str) -> list[Grant]:
+        """All grants of an identity."""
+
+        def read() -> list[Grant]:
+            return [one for one in self.grants.read_all(self.grants.replica()) if one.identity == uid]
+
+        return await self._call("grants.list", uid, read)
+
+    async def put_grant(self, uid: str, role: str, description: str) -> Grant:
+        """Create a grant, or leave the one that is there as it is; the answer is the same.
+
+        Raises:
+            SimulatedApiError: 400, the identity is not known yet.
+        """
+
+        def put() -> Grant:
+            self._know(uid)
+            wanted = Grant(uid, role, description, clock.now())
+            there = self.grants.truth(wanted.name)
+            if there is None:
+                self.grants.write(wanted.name, wanted)
+            return there or wanted
+
+        return await self._call("grants.put", uid, put, changes=True)
+
+    async def delete_grant(self, uid: str, role: str) -> None:
+        """Delete a grant.
+
+        Raises:
+            SimulatedApiError: 404.
+        """
+
+        def delete() -> None:
+            name = f"{uid}/{role}"
+            if self.grants.truth(name) is None or self.grants.read(name, self.grants.replica()) is None:
+                raise SimulatedApiError(404, f"there is no grant {name}")
+            self.grants.write(name, None)
+
+        await self._call("grants.delete", uid, delete, changes=True)
+
+    async def keys_of(self, uid: str) -> list[Key]:
+        """The keys of an identity, without their secrets.
+
+        Raises:
+            SimulatedApiError: 404, the identity is not known (yet).
+        """
+
+        def read() -> list[Key]:
+            self._know(uid)
+            return [_shown(one) for one in self.keys.read_all(self.keys.replica()) if one.identity == uid]
+
+        return await self._call("keys.list", uid, read)
+
+    async def key(self, key_id: str) -> Key | None:
+        """One key, without its secret."""
+
+        def read() -> Key | None:
+            found = self.keys.read(key_id, self.keys.replica())
+            return _shown(found) if found is not None and self._is_there(found.identity) else None
+
+        return await self._call("keys.get", key_id, read)
+
+    async def create_key(self, uid: str, label: str) -> Key:
+        """Create a key; the answer alone has its secret.
+
+        Raises:
+            SimulatedApiError: 404, the identity is not known (yet); 400, it has all the keys that it may have.
+        """
+        process = current()
+
+        def create() -> Key:
+            self._know(uid)
+            if sum(one.identity == uid for one in self.keys.truths()) >= self.key_limit:
+                raise SimulatedApiError(400, f"at most {self.key_limit} keys", KEY_LIMIT)
+            secret = self._chance.hexadecimal(10)
+            made = Key(self._chance.hexadecimal(8), uid, label if self.labels else "", clock.now(), secret)
+            self.keys.write(made.key_id, made)
+            process.created.add(made.key_id)
+            self._log(f"cloud: key {made.key_id} created")
+            return made
+
+        made = await self._call("keys.create", uid, create, changes=True)
+        process.answered.add(made.key_id)
+        return made
+
+    async def delete_key(self, key_id: str) -> None:
+        """Delete a key.
+
+        Raises:
+            SimulatedApiError: 404.
+        """
+
+        def delete() -> None:
+            self._shown_key(key_id)
+            self.keys.write(key_id, None)
+
+        await self._call("keys.delete", key_id, delete, changes=True)
+
+    async def switch_key(self, key_id: str, *, on: bool) -> None:
+        """Enable or disable a key.
+
+        Raises:
+            SimulatedApiError: 404.
+        """
+
+        def switch() -> None:
+            self.keys.write(key_id, replace(self._shown_key(key_id), disabled=not on))
+
+        await self._call("keys.enable" if on else "keys.disable", key_id, switch, changes=True)
+
+    def _shown_key(self, key_id: str) -> Key:
+        there = self.keys.truth(key_id)
+        if there is None or self.keys.read(key_id, self.keys.replica()) is None:
+            raise SimulatedApiError(404, f"there is no key {key_id}")
+        return there
+
+    def _know(self, uid: str) -> None:
+        if not self._is_there(uid) or not any(
+            one.uid == uid for one in self.identities.read_all(self.identities.replica())
+        ):
+            raise SimulatedApiError(404, f"there is no identity {uid}", UNKNOWN_IDENTITY)
+
+    async def authenticate(self, secret: str, role: str) -> str:
+        """How a registry's replica takes a key: "pulls", "unknown" or "no grant"."""
+
+        def attempt() -> str:
+            replica = self.keys.replica()
+            key = next((one for one in self.keys.read_all(replica) if one.secret == secret), None)
+            if key is None or key.disabled or not self._is_there(key.identity):
+                return "unknown"
+            granted = self.grants.read(f"{key.identity}/{role}", replica)
+            return "no grant" if granted is None else "pulls"
+
+        return await self._call("registry", "token", attempt)
+
+    # -- a call ------------------------------------------------------------------------------------------------------
+
+    async def _call(self, name: str, about: str, effect: Callable[[], T], *, changes: bool = False) -> T:
+        """One call; of a read as an SDK makes it, which repeats what may be repeated.
+
+        Raises:
+            SimulatedApiError: it was refused, or had no answer.
+        """
+        if changes:
+            return await self._once(name, about, effect, changes=True)
+        for pause in _PAUSES:
+            try:
+                return await self._once(name, about, effect, changes=False)
+            except SimulatedApiError as error:
+                if not error.busy:
+                    raise
+                await asyncio.sleep(max(pause, error.retry_after or 0.0))
+        return await self._once(name, about, effect, changes=False)
+
+    async def _once(self, name: str, about: str, effect: Callable[[], T], *, changes: bool) -> T:
+        """Its way there, its effect, its way back; each may be missing.
+
+        Raises:
+            SimulatedApiError: it was refused, or had no answer.
+        """
+        process = current()
+        process.point(name)
+        drawn = self._chance.fault(changes=changes)
+        fault = drawn.fault
+        process.note(f"{name} {about}{'' if fault is Fault.NONE else f' ({fault}, fault {drawn.number})'}")
+        answer: asyncio.Future[T] = self._loop.create_future()
+
+        def arrives() -> None:
+            # From here on it does not matter whether the process still lives.
+            try:
+                value = self._at_the_cloud(name, effect, fault)
+            except SimulatedApiError as error:
+                answers(error)
+                return
+            if changes:
+                self.on_change()
+            if fault is Fault.FAILED_LATE:
+                answers(SimulatedApiError(503, "try again"))
+            elif fault is not Fault.LOST:
+                self._loop.call_later(self._chance.latency(), _set, answer, value)
+
+        def answers(error: SimulatedApiError) -> None:
+            self._loop.call_later(self._chance.latency(), _fail, answer, error)
+
+        if fault is not Fault.DROPPED:
+            self._loop.call_later(self._chance.latency(), arrives)
+        try:
+            result = (
+                await asyncio.wait_for(answer, process.call_seconds()) if fault in _SILENT else await answer
+            )
+        except TimeoutError:
+            process.point(f"{name} had no answer")
+            raise SimulatedApiError(0, "no answer") from None
+        except SimulatedApiError as error:
+            process.note(f"{name} {about}: {error.status} {error.code}")
+            process.point(f"{name} was refused")
+            raise
+        process.point(f"{name} was answered")
+        return result
+
+    def _at_the_cloud(self, name: str, effect: Callable[[], T], fault: Fault) -> T:
+        if fault is Fault.FAILED:
+            raise SimulatedApiError(503, "try again")
+        if fault is Fault.BUSY:
+            raise SimulatedApiError(429, "slow down", retry_after=1.0 + self._chance.random.randrange(10))
+        if name in self.denied:
+            raise SimulatedApiError(403, f"{name} is not allowed")
+        return effect()
+
+
+_SILENT = (Fault.DROPPED, Fault.LOST)
+
+
+def _shown(key: Key) -> Key:
+    return replace(key, secret="")
+
+
+def _set(answer: asyncio.Future[T], value: T) -> None:
+    if not answer.done():
+        answer.set_result(value)
+
+
+def _fail(answer: asyncio.Future[T], error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)
+
+
+def labelled(keys: Sequence[Key], label: str) -> list[Key]:
+    """The keys that bear a label."""
+    return [one for one in keys if one.label and one.label == label]

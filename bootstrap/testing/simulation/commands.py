@@ -1,0 +1,185 @@
+"""What the simulated processes run: the product's commands, put together as `bootstrap.cli` does it, without its terminal."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bootstrap import plugins
+from bootstrap.akka import AkkaCli, AkkaScope
+from bootstrap.audit import Change
+from bootstrap.behind import find, named
+from bootstrap.engine import Run
+from bootstrap.errors import LeftOver, PullkeyError
+from bootstrap.journal import journal_of
+from bootstrap.offboarding import Offboarding, Wanted, part_with
+from bootstrap.outcome import Wishes
+from bootstrap.plugin import clock
+from bootstrap.proofs import Proofs
+from bootstrap.provider import HeldCredential, RunContext
+from bootstrap.recovery import PartWith, being_removed
+from bootstrap.reporter import quiet
+from bootstrap.testing.simulation.akka import OWNER, PROJECT
+from bootstrap.testing.simulation.process import Process
+from bootstrap.testing.simulation.provider import SimulatedTarget
+from bootstrap.testing.simulation.scenario import Command
+from bootstrap.testing.simulation.seams import PROGRAM
+from bootstrap.waiting import Deadline
+
+STATE = Path("/state")
+_CALL_SECONDS = 30.0
+_PROOFS = Proofs(STATE)
+
+
+@dataclass
+class Ended:
+    """What became of a command.
+
+    Attributes:
+        result: as the run itself says; "killed" where it could not say anything.
+        says: each change that it reports, as the audit trail has it.
+    """
+
+    result: str = "killed"
+    exit_code: int = 137
+    error: BaseException | None = None
+    left_over: list[LeftOver] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    says: list[Change] = field(default_factory=list)
+    key_id: str = ""
+    seconds: float = 0.0
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it says that all is as it should be."""
+        return self.exit_code == 0 and self.result in ("done", "unchanged")
+
+    @property
+    def registered(self) -> bool:
+        """Whether it says that it has registered a key."""
+        return any(one.step == "handoff" and one.outcome == "done" for one in self.says)
+
+    def names(self, what: str) -> bool:
+        """Whether it tells of something."""
+        texts = [*(f"{one.what} {one.command}" for one in self.left_over), *self.notices]
+        texts += [f"{self.error} {getattr(self.error, 'fix', '')}"] if self.error is not None else []
+        return any(what in text for text in texts)
+
+
+class CommandRun:
+    """One command at work in a process."""
+
+    def __init__(self, command: Command, target: SimulatedTarget, process: Process) -> None:
+        self.command = command
+        self.ended = Ended()
+        self._target = target
+        self.process = process
+
+    async def __call__(self) -> None:
+        work: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "onboard": self._onboard,
+            "rotate": self._rotate,
+            "offboard": self._offboard,
+        }
+        self._deadline = Deadline(self.command.timeout)
+        self._akka = AkkaCli(AkkaScope(PROJECT, OWNER), self._deadline, lambda _: None, PROGRAM)
+        begin = clock.monotonic()
+        try:
+            await work[self.command.verb]()
+        except PullkeyError as error:
+            # What the command line prints, and ends with.
+            self.ended.result, self.ended.exit_code, self.ended.error = "failed", error.exit_code, error
+        self.ended.seconds = clock.monotonic() - begin
+
+    def _context(self, **values: Any) -> RunContext:
+        return RunContext(self._deadline, lambda _: None, lambda _: None, audit=self._says, **values)
+
+    def _calls_within(self, context: RunContext) -> None:
+        """Each call of the cloud keeps to the time that is left of the run, or of its undoing."""
+        self.process.call_seconds = lambda: (context.undoing or context.deadline).within(_CALL_SECONDS)
+
+    def _says(self, change: Change) -> None:
+        self.process.note(f"says: {change.step}: {change.what}: {change.outcome}")
+        self.ended.says.append(change)
+
+    def _part_with(self, context: RunContext) -> PartWith:
+        async def parts(held: HeldCredential, *, look_only: bool = False) -> Any:
+            return await part_with(held, context, self._akka, quiet(), _PROOFS, look_only=look_only)
+
+        return parts
+
+    async def _run(self, target: Any, session: Any, context: RunContext, wishes: Wishes) -> None:
+        journal = journal_of(STATE, await self._akka.scope_by_name(), wishes.secret_name, target.identity)
+        run = Run(
+            target,
+            session,
+            context,
+            self._akka,
+            journal,
+            quiet(),
+            wishes,
+            part_with=self._part_with(context),
+            akka_checked=self.command.verb == "rotate",  # as `pullkey rotate` has done before
+        )
+        self._calls_within(context)
+        self.process.interrupt = run.interrupt
+        outcome = await run.execute()
+        ended = self.ended
+        ended.result, ended.exit_code, ended.error = outcome.result, outcome.exit_code, outcome.error
+        ended.left_over, ended.notices = outcome.left_over, outcome.notices
+        ended.key_id = str(outcome.credential.get("key_id") or "")
+        if outcome.problems:
+            ended.notices = [*ended.notices, *(f"{one.what} {one.fix}" for one in outcome.problems)]
+
+    async def _onboard(self) -> None:
+        context = self._context()
+        session = plugins.load("simulated").open(self._target, context)
+        wishes = Wishes(self._target.secret_name, yes=True, command="pullkey onboard simulated")
+        await self._run(self._target, session, context, wishes)
+
+    async def _rotate(self) -> None:
+        name = self._target.secret_name
+        held = named(await self._akka.credentials_with([name]), name, "the project")
+        behind = await find(held, self._context())
+        if behind.target is None or behind.session is None or behind.context is None:
+            raise behind.error or PullkeyError("its resources could not be found")
+        behind.context.new_key = True
+        grace = dt.timedelta(seconds=self.command.keep_old)
+        wishes = Wishes(name, anyway=True, yes=True, command=f"pullkey rotate {name}", grace=grace)
+        await self._run(behind.target, behind.session, behind.context, wishes)
+
+    async def _offboard(self) -> None:
+        name = self._target.secret_name
+        scope = await self._akka.scope_by_name()
+        held = next((one for one in await self._akka.credentials_with([name]) if one.name == name), None)
+        if held is None:
+            journal = journal_of(STATE, scope, name, "")
+            lost = journal.left_behind()
+            if lost is not None and (journal.at_work or being_removed(lost) is None):
+                raise PullkeyError(f"run {lost.run_id} did not end")
+            held = being_removed(lost)
+        if held is None:
+            if await self._akka.lists_secret(name):
+                self.ended.left_over = [LeftOver(f"Akka's secret {name}", self._akka.secret_removal(name))]
+                self.ended.result, self.ended.exit_code = "unchanged", 6
+                return
+            raise PullkeyError(f"There is no credential named {name}")
+        behind = await find(held, self._context())
+        if behind.target is None or behind.session is None or behind.context is None:
+            raise behind.error or PullkeyError("its resources could not be found")
+        journal = journal_of(STATE, scope, name, behind.target.identity)
+        await behind.session.connect()
+        wanted = Wanted(yes=True, command=f"pullkey offboard {name}")
+        work = Offboarding(behind, behind.context, self._akka, journal, quiet(), _PROOFS, wanted)
+        self._calls_within(behind.context)
+        self.process.interrupt = work.interrupt
+        parting = await work.execute()
+        ended = self.ended
+        ended.result, ended.exit_code, ended.error = parting.result, parting.exit_code, parting.error
+        ended.left_over, ended.notices = parting.left_over, list(parting.notices)
+        ended.notices += [
+            f"{item.removal.what} ({item.removal.why}) {item.removal.command}" for item in parting.items
+        ]

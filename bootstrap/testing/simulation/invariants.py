@@ -1,0 +1,206 @@
+"""What must hold after each event, when a command ends, and once all is at rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bootstrap.codes import Code
+from bootstrap.errors import PullkeyError
+from bootstrap.link import KeyLink
+
+if TYPE_CHECKING:
+    from bootstrap.testing.simulation.commands import CommandRun, Ended
+    from bootstrap.testing.simulation.process import Process
+    from bootstrap.testing.simulation.world import World
+
+_AFTER_TIMEOUT_SECONDS = 200.0
+"""How long a command may take beyond its --timeout: it has a minute to undo, and two to see what Akka shows."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something that must hold, and does not.
+
+    Args:
+        rule: which, in a few words; the same for all failures of one kind.
+        what: of what, as far as it can be said.
+    """
+
+    rule: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.what}"
+
+
+class Invariants:
+    """Watches one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._others = _of_others(world)
+        self._dead: set[str] = set()
+        self.failures: list[Failure] = []
+
+    def _fail(self, rule: str, what: str) -> None:
+        self.failures.append(Failure(rule, what))
+        self._world.log(f"FAILED: {rule}: {what}")
+
+    # -- after each event ----------------------------------------------------------------------------------------------
+
+    def after_event(self) -> None:
+        """Akka never holds a key that pullkey has deleted or disabled."""
+        link = self._held()
+        if link is None or link.key_id in self._dead or link.key_id not in self._world.created:
+            return
+        if not self._world.cloud.is_alive(link.key_id):
+            self._dead.add(link.key_id)
+            self._fail("Akka holds a dead key", link.key_id)
+
+    # -- when a command ends -------------------------------------------------------------------------------------------
+
+    def command_ended(self, run: CommandRun) -> None:
+        """A command must be right about what it says, and end in time.
+
+        Args:
+            run: which has ended, not having been killed.
+        """
+        ended, command = run.ended, run.command
+        if isinstance(ended.error, PullkeyError) and ended.error.code is Code.UNEXPECTED:
+            self._fail("something unexpected went wrong", repr(ended.error.__cause__))
+        if ended.seconds > command.timeout + _AFTER_TIMEOUT_SECONDS:
+            self._fail("it took too long", f"{command}: {ended.seconds:.0f} s")
+        if ended.succeeded and run.process.alone:
+            self._is_as_said(run)
+        for change in ended.says:
+            gone = change.outcome in ("undone", "removed") and "delete" in change.what
+            if gone and change.key_id and self._world.cloud.keys.truth(change.key_id) is not None:
+                self._fail("a key lives that is said to be deleted", f"{change.key_id}: {change.what}")
+
+        for key_id in sorted(run.process.created if not ended.succeeded else ()):
+            held = self._held()
+            if (
+                self._world.cloud.is_alive(key_id)
+                and (held is None or key_id not in (held.key_id, held.replaces))
+                and not self._is_named(key_id, [ended])
+            ):
+                self._fail(
+                    "a command that failed leaves a key that it does not name",
+                    f"{key_id} of {run.process.name}",
+                )
+
+    def _is_as_said(self, run: CommandRun) -> None:
+        link, akka, begun = self._held(), self._world.akka, self._world.loop.time() - run.ended.seconds
+        if run.ended.result == "unchanged" and akka.changed_at + akka.references.lag > begun:
+            return  # it was right about what Akka's list showed
+        if run.command.verb == "offboard":
+            if link is not None:
+                self._fail("Akka holds a credential that is said to be removed", str(link))
+        elif link is None or not self._pulls(link.key_id):
+            self._fail("a command succeeded, and Akka does not pull", f"{run.command}: Akka holds {link}")
+
+    def round_ended(self, ended: Iterable[Ended], verbs: Iterable[str]) -> None:
+        """After commands that ran side by side: where one has registered a key, Akka pulls, whatever the others did."""
+        link = self._held()
+        if "offboard" in verbs or (link is not None and self._pulls(link.key_id)):
+            return
+        if any(one.succeeded and one.registered for one in ended):
+            self._fail(
+                "a command registered a key, and after others Akka does not pull", f"Akka holds {link}"
+            )
+
+    # -- at rest -------------------------------------------------------------------------------------------------------
+
+    def at_rest(self, last: Ended, processes: Iterable[Process], ended: Iterable[Ended]) -> None:
+        """After a last run of `onboard` without faults.
+
+        Args:
+            last: what became of it.
+            processes: all that there have been.
+            ended: what became of all commands; the clean ones at the end come last.
+        """
+        link = self._held()
+        full = last.names("all the keys that it may have")
+        if last.exit_code not in (0, 6) and not full:
+            self._fail("a clean run failed", f"exit {last.exit_code}: {last.error or last.notices}")
+        elif not full and (link is None or not self._pulls(link.key_id)):
+            self._fail("Akka does not pull at rest", f"Akka holds {link}")
+        self._every_key_is_named(link, list(processes), list(ended), full=full)
+        self._others_are_unchanged()
+
+    def offboarded(self, last: Ended) -> None:
+        """After a last run of `offboard` without faults: what was pullkey's is gone, or named."""
+        if last.exit_code not in (0, 6):
+            self._fail("a clean offboarding failed", f"exit {last.exit_code}: {last.error}")
+            return
+        if (link := self._held()) is not None:
+            self._fail("Akka holds a credential at rest", str(link))
+        for key_id in sorted(self._world.created):
+            if self._world.cloud.is_alive(key_id) and not self._is_named(key_id, [last]):
+                self._fail("an unnamed key lives after the offboarding", key_id)
+        self._others_are_unchanged()
+
+    def _every_key_is_named(
+        self, link: KeyLink | None, processes: list[Process], ended: list[Ended], *, full: bool
+    ) -> None:
+        """One key of ours lives, and the one that it replaced in its grace; each other one is named.
+
+        Where neither the key nor its identity bears pullkey's mark, nobody can know whose it is.
+        """
+        clean = ended[-self._world.clean :]
+        held = {link.key_id, link.replaces} if link is not None else set()
+        identity = self._world.cloud.identities.truth(self._world.target.identity_name)
+        of_others = identity is not None and "pullkey" not in identity.description
+        unknowable = of_others and not self._world.scenario.labels
+        for process in processes:
+            for key_id in sorted(process.created - held):
+                if not self._world.cloud.is_alive(key_id):
+                    continue
+                if unknowable:
+                    continue
+                if not self._is_named(key_id, ended if full else clean):
+                    self._fail("an unnamed key lives", f"{key_id} of {process.name}")
+                elif process.killed and not full and not self._is_on_record(key_id, clean):
+                    self._fail(
+                        "a key of a killed run is not accounted for on its machine",
+                        f"{key_id} of {process.name}",
+                    )
+
+    def _is_named(self, key_id: str, ended: Iterable[Ended]) -> bool:
+        return any(one.names(key_id) for one in ended) or self._world.is_in_a_journal(key_id)
+
+    def _is_on_record(self, key_id: str, ended: Iterable[Ended]) -> bool:
+        left = (f"{one.what} {one.command}" for run in ended for one in run.left_over)
+        return any(key_id in text for text in left) or self._world.is_in_a_journal(key_id)
+
+    def _others_are_unchanged(self) -> None:
+        now = _of_others(self._world)
+        for what in sorted(self._others - now):
+            self._fail("something of others was changed", what)
+
+    # -- the truth -----------------------------------------------------------------------------------------------------
+
+    def _held(self) -> KeyLink | None:
+        record = self._world.akka.held(self._world.target.secret_name)
+        return KeyLink.parse(record.email) if record is not None else None
+
+    def _pulls(self, key_id: str) -> bool:
+        return self._world.cloud.pulls(key_id, self._world.target.role)
+
+    def others_changed_by_themselves(self) -> None:
+        """From now on what others have is as it is now."""
+        self._others = _of_others(self._world)
+
+
+def _of_others(world: World) -> set[str]:
+    """What there is that pullkey has not created, as text."""
+    cloud = world.cloud
+    found = {
+        f"key {one}"
+        for one in cloud.keys.truths()
+        if one.key_id in world.keys_of_others and cloud.is_alive(one.key_id)
+    }
+    found |= {f"identity {one}" for one in cloud.identities.truths() if "pullkey" not in one.description}
+    return found | {f"grant {one}" for one in cloud.grants.truths() if "pullkey" not in one.description}

@@ -1,0 +1,73 @@
+"""An event loop whose time jumps to the next timer, and the clock that goes by it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import random
+from typing import Any
+
+from bootstrap.plugin.clock import Clock
+
+BEGIN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+"""The date at which each simulation begins."""
+
+
+class Stuck(Exception):
+    """Nothing is ready, and nothing is due: whoever waits would wait for ever."""
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """Runs whatever is ready, then jumps to the next timer. It has no files, no threads and no signals."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seconds = 0.0
+        self._selector = self
+
+    def time(self) -> float:
+        return self._seconds
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Say nothing: the tasks of a killed process leave errors that nobody asks for."""
+
+    # -- as asyncio's loop calls its selector ----------------------------------------------------------------------
+
+    def select(self, timeout: float | None) -> list[Any]:
+        """Where a loop would sleep."""
+        if timeout is None:
+            raise Stuck
+        if timeout > 0:
+            self._seconds = self._scheduled[0].when()  # type: ignore[attr-defined]
+        return []
+
+    def _process_events(self, events: list[Any]) -> None:
+        pass
+
+    def _write_to_self(self) -> None:
+        pass
+
+
+class VirtualClock(Clock):
+    """The time of a `VirtualLoop`.
+
+    Args:
+        loop: whose time it is.
+        chance: for the jitter of retries.
+    """
+
+    def __init__(self, loop: VirtualLoop, chance: random.Random) -> None:
+        self._loop = loop
+        self._chance = chance
+
+    def monotonic(self) -> float:
+        return self._loop.time()
+
+    def time(self) -> float:
+        return self.now().timestamp()
+
+    def now(self) -> dt.datetime:
+        return BEGIN + dt.timedelta(seconds=self._loop.time())
+
+    def jitter(self, most: float) -> float:
+        return self._chance.uniform(0, most)

@@ -1,0 +1,138 @@
+"""The provider of the simulated cloud: what a plugin is to pullkey, without SDK, socket or login."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bootstrap.credential import secret_name
+from bootstrap.errors import PullkeyError
+from bootstrap.provider import Check, HeldCredential, KeyLimit, Missing, Option, RunContext, Session
+from bootstrap.server import registry_of
+
+if TYPE_CHECKING:
+    from bootstrap.sandbox.host import Emulator
+    from bootstrap.testing.simulation.cloud import SimulatedCloud
+
+HOST = ".registry.example"
+"""With which the hosts of the simulated registries end."""
+
+
+@dataclass(frozen=True)
+class SimulatedTarget:
+    """One registry, and the identity that pulls from it.
+
+    Args:
+        host: the registry's.
+        identity_name: of the identity.
+        given: whether the identity was created outside of pullkey, and is never removed.
+    """
+
+    host: str
+    identity_name: str = "akka-puller"
+    given: bool = False
+
+    @property
+    def label(self) -> str:
+        return self.host
+
+    @property
+    def registry(self) -> str:
+        return self.host
+
+    @property
+    def secret_name(self) -> str:
+        return secret_name(self.host)
+
+    @property
+    def identity(self) -> str:
+        return f"simulated {self.host} {self.identity_name}"
+
+    @property
+    def who(self) -> str:
+        return f"simulated {self.identity_name}"
+
+    @property
+    def group(self) -> str:
+        return "simulated"
+
+    @property
+    def role(self) -> str:
+        """What lets an identity pull from this registry."""
+        return f"pull-{self.host.partition('.')[0]}"
+
+    @property
+    def lifetime(self) -> dt.timedelta | None:
+        return None
+
+    @property
+    def key_limit(self) -> KeyLimit | None:
+        return None
+
+
+class SimulatedProvider:
+    """See `bootstrap.provider.Provider`.
+
+    Args:
+        cloud: the cloud to call now.
+    """
+
+    name = "simulated"
+    title = "A simulated cloud"
+    summary = "Make a registry of the simulation pullable."
+    fallback = False
+    examples = ("pullkey onboard simulated --registry one.registry.example",)
+    options = (
+        Option("--registry", "The host of the registry.", metavar="HOST"),
+        Option("--identity", "The identity that pulls.", default="akka-puller", metavar="NAME"),
+    )
+
+    def __init__(self, cloud: Callable[[], SimulatedCloud]) -> None:
+        self._cloud = cloud
+
+    def recognises(self, held: HeldCredential) -> bool:
+        return registry_of(held.server).endswith(HOST)
+
+    async def locate(
+        self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]
+    ) -> SimulatedTarget:
+        if held.link is None:
+            raise PullkeyError(f"{held.email} names no key")
+        return SimulatedTarget(registry_of(held.server), held.link.name)
+
+    def claims(self, host: str) -> bool:
+        return host.endswith(HOST)
+
+    def options_of_image(self, image: str) -> Mapping[str, str]:
+        return {"registry": image.partition("/")[0]}
+
+    def place_of_image(self, image: str) -> str:
+        return image.partition("/")[0]
+
+    def covers(self, target: SimulatedTarget, image: str) -> bool:
+        return image.startswith(f"{target.host}/")
+
+    def options_of(self, held: HeldCredential, target: SimulatedTarget | None) -> Mapping[str, str | bool]:
+        return {"registry": registry_of(held.server), **({"identity": held.link.name} if held.link else {})}
+
+    def login_at_a_glance(self) -> tuple[str, str] | None:
+        return None
+
+    async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
+        return [Check("cloud", True, "simulated")]
+
+    def missing(self, values: Mapping[str, Any]) -> Missing | None:
+        return None if values.get("registry") else Missing("--registry", "Registry")
+
+    def target(self, values: Mapping[str, Any]) -> SimulatedTarget:
+        return SimulatedTarget(values["registry"], values.get("identity") or "akka-puller")
+
+    def open(self, target: SimulatedTarget, context: RunContext) -> Session:
+        from bootstrap.testing.simulation.session import SimulatedSession
+
+        return SimulatedSession(target, context, self._cloud())
+
+    def emulator(self) -> Callable[[], Emulator]:
+        raise NotImplementedError("the simulation itself is its emulator")

@@ -1,0 +1,169 @@
+"""What a seed stands for: a cloud with its habits, and the commands that run in it, side by side and one after another."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+Verb = Literal["onboard", "rotate", "offboard"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of pullkey.
+
+    Args:
+        verb: which.
+        machine: the number of the machine that it runs on.
+        start: how many seconds after those of its round it starts.
+        kill_at: the number of the point at which it is killed; 0 if it is not.
+        interrupt_at: the number of the point at which Ctrl-C is pressed; 0 if it is not.
+        timeout: its --timeout, in seconds.
+        keep_old: the grace of a replaced key, in seconds.
+    """
+
+    verb: Verb
+    machine: int = 0
+    start: float = 0.0
+    kill_at: int = 0
+    interrupt_at: int = 0
+    timeout: float = 600.0
+    keep_old: float = 0.0
+
+    def __str__(self) -> str:
+        parts = [f"{self.verb} on machine {self.machine}"]
+        parts += [f"after {self.start:.1f} s"] * bool(self.start)
+        parts += [f"killed at point {self.kill_at}"] * bool(self.kill_at)
+        parts += [f"interrupted at point {self.interrupt_at}"] * bool(self.interrupt_at)
+        parts += [f"--timeout {self.timeout:.0f}s"] * (self.timeout != 600)
+        parts += [f"--keep-old {self.keep_old:.0f}s"] * bool(self.keep_old)
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """All that a simulation depends on.
+
+    Args:
+        seed: of whatever is left to chance.
+        rounds: commands that run side by side; a round begins once the one before it has ended.
+        without_faults: the numbers of the faults that do not happen.
+        faults: the part of the calls that go wrong.
+        latency: the longest that a call takes on its way, in seconds.
+        lag: how long the cloud's replicas may lag, in seconds.
+        akka_lag: the same of Akka.
+        glitches: the part of the records that Akka lists wrongly.
+        regions: of the Akka project.
+        labels, disables, soft, tells_permissions: habits of the cloud (`SimulatedCloud`).
+        key_limit: how many keys an identity may have.
+        denied: what this login may not do, in the cloud and in Akka.
+        identity_of_others: whether somebody else has created the identity.
+        grant_of_others: whether somebody else has given it its role.
+        keys_of_others: how many keys somebody else has created for it.
+        others_at: when somebody else creates the identity by hand, and gives it its role, where either is missing; 0 for never.
+        key_added: whether somebody else creates a key for it once all rounds have ended.
+        ends_offboarded: whether the last, clean command is `offboard` rather than `onboard`.
+    """
+
+    seed: int
+    rounds: tuple[tuple[Command, ...], ...]
+    without_faults: frozenset[int] = field(default_factory=frozenset)
+    faults: float = 0.0
+    latency: float = 0.3
+    lag: float = 0.0
+    akka_lag: float = 0.0
+    glitches: float = 0.0
+    regions: int = 1
+    labels: bool = True
+    disables: bool = True
+    soft: bool = False
+    tells_permissions: bool = True
+    key_limit: int = 10
+    denied: frozenset[str] = field(default_factory=frozenset)
+    identity_of_others: bool = False
+    grant_of_others: bool = False
+    keys_of_others: int = 0
+    others_at: float = 0.0
+    key_added: bool = False
+    ends_offboarded: bool = False
+
+    def __str__(self) -> str:
+        habits = [
+            f"{name} {getattr(self, name)}"
+            for name, default in DEFAULTS.items()
+            if getattr(self, name) != default
+        ]
+        rounds = [f"  {number}: {'; '.join(map(str, one))}" for number, one in enumerate(self.rounds, 1)]
+        return "\n".join([f"seed {self.seed}: {', '.join(habits) or 'no habits'}", *rounds])
+
+
+DEFAULTS: dict[str, Any] = {
+    name: one.default if not name.startswith(("denied", "without")) else frozenset()
+    for name, one in Scenario.__dataclass_fields__.items()
+    if name not in ("seed", "rounds")
+}
+
+
+def scenario_of(seed: int) -> Scenario:
+    """The scenario that a seed stands for."""
+    dice = random.Random(seed)  # noqa: S311  - repeatable on purpose
+    others = dice.random() < 0.15
+    first = ((Command("onboard"),),) if dice.random() < 0.5 else ()
+    scenario = Scenario(
+        seed,
+        rounds=first + tuple(_round(dice, len(first) + one) for one in range(dice.choice((1, 1, 1, 2, 3)))),
+        faults=dice.choice((0.0, 0.01, 0.03, 0.06, 0.15)),
+        latency=dice.choice((0.1, 0.3, 1.5)),
+        lag=dice.choice((0.0, 0.0, 1.0, 3.0, 6.0)),
+        akka_lag=dice.choice((0.0, 0.0, 1.0, 3.0, 6.0)),
+        glitches=dice.choice((0.0, 0.0, 0.03, 0.15)),
+        regions=dice.choice((1, 1, 2)),
+        labels=dice.random() < 0.5,
+        disables=dice.random() < 0.6,
+        soft=dice.random() < 0.3,
+        tells_permissions=dice.random() < 0.5,
+        key_limit=dice.choice((10, 10, 10, 2, 3)),
+        denied=_denied(dice),
+        identity_of_others=others,
+        grant_of_others=others and dice.random() < 0.5,
+        keys_of_others=dice.choice((0, 1, 2)) if others else 0,
+        others_at=dice.choice((1.0, 4.0)) * dice.random() if dice.random() < 0.15 else 0.0,
+        key_added=dice.random() < 0.15,
+        ends_offboarded=dice.random() < 0.3,
+    )
+    if not scenario.labels and (others or scenario.others_at):
+        # Nothing tells which of these keys are pullkey's, so runs on several machines cannot be kept apart.
+        one = tuple(tuple(replace(each, machine=0) for each in commands) for commands in scenario.rounds)
+        return replace(scenario, rounds=one)
+    return scenario
+
+
+def _round(dice: random.Random, number: int) -> tuple[Command, ...]:
+    """The commands of one round; who removes a credential is alone with it."""
+    if number and dice.random() < 0.25:
+        return (_command(dice, "offboard"),)
+    count = dice.choice((1, 1, 1, 2, 2, 3))
+    return tuple(
+        _command(dice, dice.choice(("onboard", "onboard", "rotate")) if number else "onboard")
+        for _ in range(count)
+    )
+
+
+def _command(dice: random.Random, verb: Verb) -> Command:
+    end = dice.random()
+    return Command(
+        verb,
+        machine=dice.choice((0, 0, 1, 2)),
+        start=dice.choice((0.0, 0.0, dice.random(), dice.random() * 10)),
+        kill_at=1 + int(dice.random() ** 1.5 * 120) if end < 0.4 else 0,
+        interrupt_at=1 + dice.randrange(60) if 0.4 <= end < 0.5 else 0,
+        timeout=dice.choice((600.0, 600.0, 600.0, 60.0, 15.0)),
+        keep_old=dice.choice((0.0, 3600.0)),
+    )
+
+
+def _denied(dice: random.Random) -> frozenset[str]:
+    if dice.random() < 0.8:
+        return frozenset()
+    return frozenset({dice.choice(("keys.delete", "keys.disable", "grants.delete", "identities.delete", "grants.put", "keys.create", "add-credentials", "remove-credentials"))})  # fmt: skip

@@ -1,0 +1,104 @@
+"""What of the product is replaced while it is simulated: what calls the outside, and nothing that decides anything.
+
+The clouds' clients are the plugin's own. Beside them there are threads, the `akka` process, the state directory, the
+registry's token exchange, ids, and the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from importlib import import_module
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeVar
+from unittest import mock
+
+from bootstrap.plugin import clock
+from bootstrap.plugin.errors import ApiError
+from bootstrap.registry import Attempt, Challenge, Probe, Verdict
+from bootstrap.testing.simulation.disk import MemoryDirectory, MemoryLocks
+from bootstrap.testing.simulation.loop import VirtualClock
+from bootstrap.testing.simulation.provider import SimulatedProvider
+
+if TYPE_CHECKING:
+    from bootstrap.akka_process import Ended
+    from bootstrap.credential import Credential
+    from bootstrap.testing.simulation.world import World
+
+T = TypeVar("T")
+PROGRAM = sys.executable
+"""In place of the path of `akka`: something that exists, and is never run."""
+_WORLD: list[World] = []
+
+
+@contextlib.contextmanager
+def simulated() -> Iterator[None]:
+    """Until this is left, the product is in a simulation; which one, `inside` says."""
+    provider = SimulatedProvider(lambda: _WORLD[-1].cloud)
+    replaced: dict[str, Any] = {
+        "asyncio.to_thread": _to_thread,
+        "bootstrap.akka.run_group": _run_group,
+        "bootstrap.akka.os": SimpleNamespace(environ={}),
+        "bootstrap.journal.PrivateDirectory": MemoryDirectory,
+        "bootstrap.journal.fcntl": MemoryLocks,
+        "bootstrap.proofs.PrivateDirectory": MemoryDirectory,
+        "bootstrap.plugins.names": lambda: [provider.name],
+        "bootstrap.plugins.load": lambda _: provider,
+        "bootstrap.provider.uuid": SimpleNamespace(uuid4=_uuid4),
+        "bootstrap.registry.verification.exchange": _exchange,
+        "bootstrap.registry.verification.fetch_challenge": _challenge,
+    }
+    with ExitStack() as stack:
+        for name, instead in replaced.items():
+            module, _, attribute = name.rpartition(".")
+            stack.enter_context(mock.patch.object(import_module(module), attribute, instead))
+        yield
+
+
+@contextlib.contextmanager
+def inside(world: World) -> Iterator[None]:
+    """Until this is left, it is in this world."""
+    _WORLD.append(world)
+    try:
+        with clock.use(VirtualClock(world.loop, world.chance.random)):
+            yield
+    finally:
+        _WORLD.pop()
+
+
+async def _to_thread(work: Callable[..., T], *values: Any, **named: Any) -> T:
+    """Here, after others had their turn."""
+    await asyncio.sleep(_WORLD[-1].chance.random.random() * 0.01)
+    return functools.partial(work, *values, **named)()
+
+
+async def _run_group(argv: Sequence[str], **named: Any) -> Ended:
+    return await _WORLD[-1].akka.run_group(argv, **named)
+
+
+def _uuid4() -> uuid.UUID:
+    return uuid.UUID(int=_WORLD[-1].chance.random.getrandbits(128))
+
+
+async def _challenge(host: str, **_: Any) -> Challenge | Attempt:
+    return Challenge("bearer", f"https://{host}/token", host)
+
+
+async def _exchange(probe: Probe, _: Challenge, credential: Credential | None, **_named: Any) -> Attempt:
+    """One exchange of a token, and the manifest."""
+    if credential is None:
+        return Attempt(Verdict.IDENTITY_REFUSED, "unauthorized")
+    role = f"pull-{probe.host.partition('.')[0]}"
+    try:
+        answer = await _WORLD[-1].cloud.authenticate(credential.password.reveal(), role)
+    except ApiError as error:
+        if error.rate_limited:
+            return Attempt(Verdict.RATE_LIMITED, error.said, retry_after=error.retry_after)
+        return Attempt(Verdict.UNREACHABLE, error.said)
+    verdicts = {"unknown": Verdict.IDENTITY_REFUSED, "no grant": Verdict.NO_GRANT, "pulls": Verdict.PULLS}
+    return Attempt(verdicts[answer], "read the manifest" if answer == "pulls" else answer)

@@ -1,0 +1,219 @@
+"""Plays a scenario: one cloud, one Akka, some machines, and the commands that run on them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bootstrap.testing.simulation import seams
+from bootstrap.testing.simulation.akka import SimulatedAkka
+from bootstrap.testing.simulation.chance import Chance
+from bootstrap.testing.simulation.cloud import SimulatedCloud
+from bootstrap.testing.simulation.commands import CommandRun, Ended
+from bootstrap.testing.simulation.invariants import Failure, Invariants
+from bootstrap.testing.simulation.loop import Stuck, VirtualLoop
+from bootstrap.testing.simulation.process import Machine, Process, task_factory
+from bootstrap.testing.simulation.provider import SimulatedTarget
+from bootstrap.testing.simulation.scenario import Command, Scenario, Verb
+
+_MACHINES = 3
+_SETTLE_SECONDS = 900.0
+"""Until all replicas know of all changes, and whatever a killed process had started has ended."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a simulation has come to."""
+
+    scenario: Scenario
+    failures: Sequence[Failure]
+    log: Sequence[str] = field(repr=False)
+    faults: int = 0
+    """How many faults the dice have thrown."""
+
+
+class World:
+    """One simulation."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.loop = VirtualLoop()
+        self.loop.set_task_factory(task_factory)
+        self.events: list[str] = []
+        self.chance = Chance(
+            scenario.seed,
+            rate=scenario.faults,
+            without=scenario.without_faults,
+            latency=scenario.latency,
+        )
+        self.cloud = SimulatedCloud(
+            self.loop,
+            self.chance,
+            self.log,
+            lag=scenario.lag,
+            labels=scenario.labels,
+            disables=scenario.disables,
+            soft=scenario.soft,
+            key_limit=scenario.key_limit,
+            denied=scenario.denied,
+            tells_permissions=scenario.tells_permissions,
+        )
+        self.akka = SimulatedAkka(
+            self.loop,
+            self.chance,
+            self.log,
+            lag=scenario.akka_lag,
+            glitches=scenario.glitches,
+            regions=scenario.regions,
+            denied=scenario.denied,
+        )
+        self.target = SimulatedTarget("one.registry.example")
+        self.machines = [Machine(f"machine {number}") for number in range(_MACHINES)]
+        self.processes: list[Process] = []
+        self.keys_of_others: set[str] = set()
+        self.clean = 0
+        """How many commands have run without faults, at the end."""
+        self._ended: list[Ended] = []
+        self._populate()
+        self.invariants = Invariants(self)
+        self.cloud.on_change = self.akka.on_change = self.invariants.after_event
+
+    def log(self, what: str) -> None:
+        """Write one line into the event log."""
+        self.events.append(f"{self.loop.time():9.3f} {what}")
+
+    @property
+    def created(self) -> set[str]:
+        """All keys that pullkey has created."""
+        return set().union(*(one.created for one in self.processes))
+
+    def is_in_a_journal(self, text: str) -> bool:
+        """Whether a journal names it, on whichever machine."""
+        return any(text in data.decode() for machine in self.machines for data in machine.disk.files.values())
+
+    def play(self) -> Played:
+        """Play it to its end."""
+        with seams.inside(self):
+            try:
+                self.loop.run_until_complete(self._play())
+            except Stuck:
+                self.invariants.failures.append(Failure("it hangs", "nothing is ready, and nothing is due"))
+            finally:
+                self.loop.close()
+        return Played(self.scenario, self.invariants.failures, self.events, self.chance.faults)
+
+    async def _play(self) -> None:
+        if self.scenario.others_at:
+            self.loop.call_later(self.scenario.others_at, self._others_do_the_same)
+        for commands in self.scenario.rounds:
+            ended = await asyncio.gather(*(self._command(one) for one in commands))
+            self.invariants.round_ended(ended, [one.verb for one in commands])
+            if self.invariants.failures:
+                return
+        await self._settle()
+        if self.scenario.key_added:
+            self._add_key_of_others()
+        for machine in range(_MACHINES):
+            for verb in self._lost(machine):
+                await self._clean(verb, machine)
+        last = await self._clean("onboard", 0)
+        self.invariants.at_rest(last, self.processes, self._ended)
+        if self.scenario.ends_offboarded and not self.invariants.failures and self._holds():
+            self.invariants.offboarded(await self._clean("offboard", 0))
+
+    async def _settle(self) -> None:
+        """No more faults; and all that was done is known everywhere."""
+        self.chance.rate = self.akka.glitches = 0.0
+        self.cloud.denied = self.akka.denied = frozenset()
+        await asyncio.sleep(_SETTLE_SECONDS)
+        for one in (
+            self.cloud.identities,
+            self.cloud.grants,
+            self.cloud.keys,
+            self.akka.secrets,
+            self.akka.references,
+        ):
+            one.lag = 0.0
+        self.log("all is at rest")
+
+    async def _clean(self, verb: Verb, machine: int) -> Ended:
+        """A command without faults."""
+        self.clean += 1
+        return await self._command(Command(verb, machine))
+
+    async def _command(self, command: Command) -> Ended:
+        await asyncio.sleep(command.start)
+        number = len(self.processes) + 1
+        process = Process(
+            f"{command.verb} {number}",
+            self.machines[command.machine],
+            self.log,
+            kill_at=command.kill_at,
+            interrupt_at=command.interrupt_at,
+        )
+        for other in self.processes:
+            if other.alive:
+                other.alone = process.alone = False
+        self.processes.append(process)
+        self.log(f"{process.name}: {command}")
+        run = CommandRun(command, self.target, process)
+        self._ended.append(run.ended)
+        if await process.run(run):
+            ended = run.ended
+            self.log(f"{process.name}: {ended.result}, exit {ended.exit_code}, {ended.error or ''}")
+            for left in ended.left_over:
+                self.log(f"{process.name}: left over: {left.what}: {left.command}")
+            for notice in ended.notices:
+                self.log(f"{process.name}: notice: {notice}")
+            self.invariants.command_ended(run)
+        return run.ended
+
+    def _lost(self, machine: int) -> list[Verb]:
+        """The commands that go on with what the journals of a machine hold."""
+        found: list[Verb] = []
+        for data in list(self.machines[machine].disk.files.values()):
+            word = str(json.loads(data)["command"]).split()[1]
+            verb: Verb = "offboard" if word == "offboard" else "rotate" if word == "rotate" else "onboard"
+            # What Akka does not hold cannot be rotated.
+            found.append("onboard" if verb == "rotate" and not self._holds() else verb)
+        return found
+
+    def _holds(self) -> bool:
+        return self.akka.held(self.target.secret_name) is not None
+
+    # -- what others have ----------------------------------------------------------------------------------------------
+
+    def _populate(self) -> None:
+        if not self.scenario.identity_of_others:
+            return
+        with seams.inside(self):
+            name, role = self.target.identity_name, self.target.role
+            uid = self.cloud.add_identity(name, "of others", everywhere=True)
+            if self.scenario.grant_of_others:
+                self.cloud.add_grant(uid, role, "of others", everywhere=True)
+            for _ in range(self.scenario.keys_of_others):
+                self.keys_of_others.add(self.cloud.add_key(uid))
+
+    def _others_do_the_same(self) -> None:
+        identity = self.cloud.identities.truth(self.target.identity_name)
+        uid = (
+            identity.uid
+            if identity is not None
+            else self.cloud.add_identity(self.target.identity_name, "of others")
+        )
+        if self.cloud.grants.truth(f"{uid}/{self.target.role}") is None:
+            self.cloud.add_grant(uid, self.target.role, "of others")
+        self.invariants.others_changed_by_themselves()
+
+    def _add_key_of_others(self) -> None:
+        identity = self.cloud.identities.truth(self.target.identity_name)
+        if identity is not None and not identity.deleted:
+            self.keys_of_others.add(self.cloud.add_key(identity.uid))
+            self.invariants.others_changed_by_themselves()
+
+
+def simulate(scenario: Scenario) -> Played:
+    """Play a scenario. The product must be in a simulation (`seams.simulated`)."""
+    return World(scenario).play()

@@ -1,0 +1,245 @@
+"""The engine in the simulation: rules hold in every seed, a seed always plays alike, and a rule that is taken out is missed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap import handoff, observe
+from bootstrap.journal import Entry, Journal
+from bootstrap.plugin.resource import Attempt
+from bootstrap.provider import HeldCredential
+from bootstrap.steps import Intent
+from bootstrap.testing.simulation.scenario import Command, Scenario, scenario_of
+from bootstrap.testing.simulation.seams import simulated
+from bootstrap.testing.simulation.shrink import shrink
+from bootstrap.testing.simulation.world import Played, simulate
+
+ROOT = Path(__file__).parent.parent
+SEEDS, PARTS = 1000, 8
+SEARCHED = 10_000
+"""Seeds in which a rule that is taken out must be missed."""
+
+
+@pytest.fixture
+def inside() -> Iterator[None]:
+    with simulated():
+        yield
+
+
+def of(played: Played) -> str:
+    """What a failure shows: the scenario, its events, what does not hold."""
+    return "\n".join([str(played.scenario), *played.log, *map(str, played.failures)])
+
+
+@pytest.mark.usefixtures("inside")
+class TestSeeds:
+    @pytest.mark.parametrize("part", range(PARTS))
+    def test_every_rule_holds(self, part: int) -> None:
+        """`scripts/simulate --seeds 1 --start SEED` makes one that fails smaller."""
+        size = SEEDS // PARTS
+        for seed in range(part * size, (part + 1) * size):
+            played = simulate(scenario_of(seed))
+            assert not played.failures, of(played)
+
+    @pytest.mark.parametrize("seed", [7, 23, 613, 2338])
+    def test_a_seed_always_plays_alike(self, seed: int) -> None:
+        assert simulate(scenario_of(seed)).log == simulate(scenario_of(seed)).log
+
+
+def test_a_seed_plays_alike_in_another_process() -> None:
+    """Not even the order of a set, which differs from process to process, makes a difference."""
+    code = (
+        "import hashlib\n"
+        "from bootstrap.testing.simulation.scenario import scenario_of\n"
+        "from bootstrap.testing.simulation.seams import simulated\n"
+        "from bootstrap.testing.simulation.world import simulate\n"
+        "with simulated():\n"
+        "    for seed in range(60):\n"
+        "        print(hashlib.sha256('\\n'.join(simulate(scenario_of(seed)).log).encode()).hexdigest())\n"
+    )
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout
+        for hash_seed in ("1", "2")
+    ]
+    assert printed[0] == printed[1]
+    assert len(set(printed[0].split())) > 50
+
+
+# -- what seeds have found, kept as the smallest scenario --------------------------------------------------------------
+
+FOUND = {
+    "a run that is undone takes the identity from another that has just found it": Scenario(
+        613, rounds=((Command("onboard", machine=2), Command("onboard", interrupt_at=28)),)
+    ),
+    "a list that lags shows another run's registration, which this run's has replaced": Scenario(
+        2338,
+        rounds=(
+            (
+                Command("onboard", machine=1, start=0.1431920432384285, timeout=15.0),
+                Command("onboard", timeout=15.0),
+                Command("onboard"),
+            ),
+        ),
+        faults=0.15,
+        latency=0.1,
+        akka_lag=6.0,
+    ),
+    "one list shows an older record, so a run takes back what it has registered": Scenario(
+        30045,
+        rounds=(
+            (Command("onboard"),),
+            (Command("offboard"),),
+            (Command("onboard", machine=2), Command("onboard", start=0.7888636817633233), Command("onboard")),
+        ),
+        latency=1.5,
+        glitches=0.15,
+        soft=True,
+    ),
+}
+
+
+@pytest.mark.usefixtures("inside")
+class TestFound:
+    @pytest.mark.parametrize("scenario", FOUND.values(), ids=FOUND)
+    def test_is_fixed(self, scenario: Scenario) -> None:
+        played = simulate(scenario)
+        assert not played.failures, of(played)
+
+    def test_a_key_does_not_outlive_its_run_with_an_identity_that_cannot_be_deleted(self) -> None:
+        """It goes with the identity that the run created; where that stays, it goes by itself."""
+        denied = frozenset({"identities.delete"})
+        for point in range(30, 51):
+            rounds = ((Command("onboard", interrupt_at=point),),)
+            played = simulate(Scenario(1, rounds, denied=denied, tells_permissions=False))
+            assert not played.failures, of(played)
+
+
+# -- rules that are taken out -------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def absence_at_first_sight() -> Iterator[None]:
+    """One read that does not show a thing is enough to conclude that it is absent."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(observe, "_PAUSES", ())
+        patch.setattr(observe, "_PAUSES_IF_CONTRADICTED", ())
+        yield
+
+
+@contextlib.contextmanager
+def key_rolled_back_after_akka_was_asked() -> Iterator[None]:
+    """A registration that is not read back counts as one that never was, so the key is deleted."""
+    undo = handoff.HandoffStep.undo
+
+    async def careless(self: Any, intent: Intent) -> str:
+        seen: HeldCredential | None = await self._akka.credential(intent["secret_name"])
+        ours = seen is not None and seen.email == intent["email"]
+        return await undo(self, intent) if ours else ""
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handoff.HandoffStep, "undo", careless)
+        yield
+
+
+@contextlib.contextmanager
+def created_is_ours() -> Iterator[None]:
+    """Whatever a creation has led to is this run's own, also what was found."""
+
+    def careless(self: Attempt, *, ours: bool) -> None:
+        self.state = Attempt.State.CREATED
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Attempt, "conclude", careless)
+        yield
+
+
+@contextlib.contextmanager
+def journal_after_the_call() -> Iterator[None]:
+    """What a step is about to create is not on disk before its call; what it has created is, afterwards."""
+
+    def careless(self: Any, step: str, intent: Intent) -> Entry:
+        entry = Entry(step, dict(intent))
+        self._record.entries.append(entry)
+        return entry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "about_to", careless)
+        yield
+
+
+@contextlib.contextmanager
+def no_journal() -> Iterator[None]:
+    """Nothing is written down."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "_write", lambda _: None)
+        yield
+
+
+RULES_TAKEN_OUT: dict[str, Callable[[], AbstractContextManager[None]]] = {
+    "absence is believed at the first read": absence_at_first_sight,
+    "a key is rolled back after Akka was asked": key_rolled_back_after_akka_was_asked,
+    "an answer 'created' is taken for ownership": created_is_ours,
+    "the journal is written after the call": journal_after_the_call,
+    "the journal is not written": no_journal,
+}
+MISSED_IN = {
+    "absence is believed at the first read": 109,
+    "a key is rolled back after Akka was asked": 447,
+    "an answer 'created' is taken for ownership": 33,
+    "the journal is written after the call": 120,
+    "the journal is not written": 6,
+}
+"""A seed in which the rule is missed."""
+
+
+@pytest.mark.usefixtures("inside")
+class TestRulesTakenOut:
+    @pytest.mark.parametrize("rule", RULES_TAKEN_OUT)
+    def test_the_rule_is_missed_in_its_seed(self, rule: str) -> None:
+        scenario = scenario_of(MISSED_IN[rule])
+        assert not simulate(scenario).failures
+        with RULES_TAKEN_OUT[rule]():
+            assert simulate(scenario).failures
+
+    @pytest.mark.full
+    @pytest.mark.timeout(1800)
+    @pytest.mark.parametrize("rule", RULES_TAKEN_OUT)
+    def test_the_rule_is_missed_within_ten_thousand_seeds_that_pass_with_it(self, rule: str) -> None:
+        """Whatever the seeds stand for by now: this finds those of `MISSED_IN` anew."""
+        found = []
+        for seed in range(SEARCHED):
+            with RULES_TAKEN_OUT[rule]():
+                missed = simulate(scenario_of(seed)).failures
+            if missed and not simulate(scenario_of(seed)).failures:
+                found.append(seed)
+            if len(found) == 3:
+                return
+        pytest.fail(f"{rule}: missed in {found} only")
+
+    def test_a_failure_is_made_smaller(self) -> None:
+        """The smallest scenario fails in the same way, with no more commands and faults than that takes."""
+        with journal_after_the_call():
+            played = simulate(scenario_of(MISSED_IN["the journal is written after the call"]))
+            smallest = shrink(played)
+        rules = {one.rule for one in played.failures}
+        assert rules & {one.rule for one in smallest.failures}
+        assert len(smallest.log) <= len(played.log)
+        assert len(smallest.scenario.rounds) == 1
+        assert smallest.scenario.faults == 0
