@@ -115,7 +115,6 @@ def test_what_is_cleaned_up_has_a_name(server: ForkServer) -> None:
     ("kind", "call", "options"),
     [
         ("gcr", "iam.DeleteServiceAccount=404*2", ()),
-        ("gcr", "iam.GetServiceAccount#2=404*2", ()),
         (
             "gcr",
             "iam.DeleteServiceAccountKey=404*2",
