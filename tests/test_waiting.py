@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 
 import pytest
 
 from bootstrap.fleet.turns import TurnDeadline
+from bootstrap.plugin.clock import use
+from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
 from bootstrap.waiting import Deadline, Delay, wait_out
 
 
@@ -134,3 +137,20 @@ def test_one_target_that_is_undone_gives_another_no_more_time(clock: Clock) -> N
         return await asyncio.create_task(other())
 
     assert asyncio.run(both()) < 1
+
+
+def test_a_wait_of_half_a_day_ends_at_its_deadline() -> None:
+    """Its pauses neither grow out of all bounds, nor shrink at the end until no clock moves in them."""
+    loop = VirtualLoop()
+    with use(VirtualClock(loop, random.Random(0))):
+        deadline = Deadline(12 * 3600)
+
+        async def call() -> None:
+            raise Busy
+
+        with pytest.raises(Busy):
+            loop.run_until_complete(
+                wait_out(call, why=lambda _: "busy", deadline=deadline, tell=lambda _: None)
+            )
+        assert deadline.left <= 1
+    loop.close()
