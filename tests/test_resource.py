@@ -311,6 +311,16 @@ def test_a_deletion_without_an_answer_has_deleted_what_is_missing_then() -> None
     assert one.cloud.deleted == 1
 
 
+def test_a_deletion_without_an_answer_has_deleted_nothing_that_is_still_shown() -> None:
+    unanswered = ApiError(503, "scripted")  # and not carried out
+    one = robot(Cloud(Thing(), deletions=[unanswered, MISSING]))
+    of(lambda: sent(one, None))
+
+    assert of(lambda: one.undo(INTENT)) == "deleted the robot r"
+    assert one.cloud.deleted == 1
+    assert one.cloud.thing is None
+
+
 def test_a_read_without_an_answer_has_deleted_nothing() -> None:
     one = robot(Cloud(None, reads=[LOST]))
     of(lambda: sent(one, LOST))

@@ -235,9 +235,26 @@ class Resource(Step, Generic[T]):
         return f"deleted the {self.noun}" if deleted else ""
 
     async def _missed_though_shown(self, error: ApiError) -> None:
-        seen = await confirm_absent(self.read)
-        if isinstance(seen, Present) and self.is_same(seen.value):
+        if await self._still_shown():
             raise StillShown(error)
+
+    async def _still_shown(self) -> bool:
+        """Whether the cloud shows it though it says that none exists to delete; what is new is looked for longer."""
+
+        async def read() -> T | None:
+            try:
+                return await self.read()
+            except ApiError as error:
+                if error.unanswered:
+                    raise
+                return (
+                    None  # of some things a cloud does not say whether they are missing, or may not be seen
+                )
+
+        seen = await confirm_absent(
+            read, contradicted_by="this run created it" if self.attempt.created else ""
+        )
+        return isinstance(seen, Present) and self.is_same(seen.value)
 
     async def _delete(
         self,
@@ -250,6 +267,7 @@ class Resource(Step, Generic[T]):
             missed=missed,
             is_ours=is_ours,
             is_deleted=self.is_deleted,
+            still_shown=self._still_shown,
             delay=self.delay,
             deadline=self._of.undo_deadline(),
             tell=self._of.context.tell,
@@ -292,6 +310,7 @@ async def delete_until_gone(
     tell: Tell,
     is_ours: Callable[[], Awaitable[bool]] | None = None,
     is_deleted: Callable[[ApiError], bool] = lambda error: error.missing,
+    still_shown: Callable[[], Awaitable[bool]] | None = None,
 ) -> bool:
     """Delete something; False if there was none to delete, or it is not ours.
 
@@ -303,6 +322,7 @@ async def delete_until_gone(
         tell: shows what is waited for.
         is_ours: asked before each try.
         is_deleted: whether an answer says that there is none, once a deletion got no answer.
+        still_shown: asked then: a server that does not know a new object yet answers as one that has deleted it.
 
     Raises:
         ApiError: it is still there.
@@ -319,6 +339,8 @@ async def delete_until_gone(
             return await delete() is not False
         except ApiError as error:
             if lost and is_deleted(error):
+                if still_shown is not None and await still_shown():
+                    raise StillShown(error) from None
                 return True  # by the request that was not answered
             lost = lost or (sent and error.unanswered)
             if not error.missing:

@@ -314,21 +314,21 @@ class GcrSession(Session):
         Raises:
             GoogleApiError: Google refuses.
         """
+        account, _, key_id = resource.partition("/keys/")
+
+        async def still_shown() -> bool:
+            return key_id in await self._keys_now(account) or await self._is_shown(resource)
 
         async def missed(_error: ApiError) -> None:
-            account, _, key_id = resource.partition("/keys/")
             # What was created a moment ago is not known to every server of Google's, and must not be taken for gone.
-            if (
-                key_id in self.made_keys
-                or key_id in await self._keys_now(account)
-                or await self._is_shown(resource)
-            ):
+            if key_id in self.made_keys or await still_shown():
                 raise errors.lagging(f"it does not know key {key_id} yet")
 
         try:
             return await delete_until_gone(
                 lambda: self.cloud.delete_key(resource),
                 missed=missed,
+                still_shown=still_shown,
                 delay=errors.delay_of,
                 deadline=deadline,
                 tell=self.context.tell,

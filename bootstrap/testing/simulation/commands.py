@@ -12,6 +12,7 @@ from bootstrap import plugins
 from bootstrap.akka import AkkaCli, AkkaScope
 from bootstrap.audit import Change
 from bootstrap.behind import find, named
+from bootstrap.codes import Code
 from bootstrap.engine import Run
 from bootstrap.errors import LeftOver, PullkeyError
 from bootstrap.journal import journal_of
@@ -145,7 +146,9 @@ class CommandRun:
         held = named(await self._akka.credentials_with([name]), name, "the project")
         behind = await find(held, self._context())
         if behind.target is None or behind.session is None or behind.context is None:
-            raise behind.error or PullkeyError("its resources could not be found")
+            raise behind.error or PullkeyError(
+                "its resources could not be found", code=Code.CREDENTIAL_UNREADABLE
+            )
         behind.context.new_key = True
         grace = dt.timedelta(seconds=self.command.keep_old)
         wishes = Wishes(name, anyway=True, yes=True, command=f"pullkey rotate {name}", grace=grace)
@@ -159,17 +162,19 @@ class CommandRun:
             journal = journal_of(STATE, scope, name, "")
             lost = journal.left_behind()
             if lost is not None and (journal.at_work or being_removed(lost) is None):
-                raise PullkeyError(f"run {lost.run_id} did not end")
+                raise PullkeyError(f"run {lost.run_id} did not end", code=Code.RUN_UNFINISHED)
             held = being_removed(lost)
         if held is None:
             if await self._akka.lists_secret(name):
                 self.ended.left_over = [LeftOver(f"Akka's secret {name}", self._akka.secret_removal(name))]
                 self.ended.result, self.ended.exit_code = "unchanged", 6
                 return
-            raise PullkeyError(f"There is no credential named {name}")
+            raise PullkeyError(f"There is no credential named {name}", code=Code.CREDENTIAL_NOT_FOUND)
         behind = await find(held, self._context())
         if behind.target is None or behind.session is None or behind.context is None:
-            raise behind.error or PullkeyError("its resources could not be found")
+            raise behind.error or PullkeyError(
+                "its resources could not be found", code=Code.CREDENTIAL_UNREADABLE
+            )
         journal = journal_of(STATE, scope, name, behind.target.identity)
         await behind.session.connect()
         wanted = Wanted(yes=True, command=f"pullkey offboard {name}")

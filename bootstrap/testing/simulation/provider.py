@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bootstrap.codes import Code
 from bootstrap.credential import secret_name
 from bootstrap.errors import PullkeyError
 from bootstrap.provider import Check, HeldCredential, KeyLimit, Missing, Option, RunContext, Session
@@ -99,7 +100,7 @@ class SimulatedProvider:
         self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]
     ) -> SimulatedTarget:
         if held.link is None:
-            raise PullkeyError(f"{held.email} names no key")
+            raise PullkeyError(f"{held.email} names no key", code=Code.CREDENTIAL_UNREADABLE)
         return SimulatedTarget(registry_of(held.server), held.link.name)
 
     def claims(self, host: str) -> bool:

@@ -126,17 +126,21 @@ class SimulatedSession(Session):
             SimulatedApiError: the cloud refuses.
         """
 
-        async def missed(error: ApiError) -> None:
-            # Something names it, so that there is none is not believed at once.
+        async def still_shown() -> bool:
+            # Something names it, so that it does not exist is not believed at once.
             seen = await confirm_absent(
                 lambda: self.cloud.key(key_id), contradicted_by="it is named by its id"
             )
-            if isinstance(seen, Present):
+            return isinstance(seen, Present)
+
+        async def missed(error: ApiError) -> None:
+            if await still_shown():
                 raise StillShown(error)
 
         return await delete_until_gone(
             lambda: self.cloud.delete_key(key_id),
             missed=missed,
+            still_shown=still_shown,
             delay=busy,
             deadline=deadline,
             tell=self.context.tell,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from bootstrap.codes import Code
 from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
 from bootstrap.errors import KeyLimitReached, LeftOver, OutcomeUnknown, PullkeyError, StepFailed
@@ -144,7 +145,9 @@ class IdentityStep(Resource[Identity]):
             raise SimulatedApiError(503, "not every replica knows that it was deleted")
         if not is_ours(deleted.description):
             raise StepFailed(
-                f"{self.noun} was deleted, and keeps its name", fix="Restore it, or delete it for good."
+                f"{self.noun} was deleted, and keeps its name",
+                fix="Restore it, or delete it for good.",
+                code=Code.NAME_IN_DELETED_ITEMS,
             )
         await cloud.delete_for_good(name, deleted.uid)
 
