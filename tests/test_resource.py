@@ -14,7 +14,7 @@ import pytest
 from bootstrap.errors import PullkeyError, StepFailed
 from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.resource import Attempt, Resource
+from bootstrap.plugin.resource import Attempt, Resource, delete_until_gone
 from bootstrap.provider import RunContext, Session
 from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, StillThere
 from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
@@ -274,7 +274,7 @@ def test_after_a_lost_answer_one_read_that_shows_none_is_not_believed() -> None:
 
 
 def test_after_a_lost_answer_two_reads_that_show_none_are_believed() -> None:
-    one = robot(Cloud(None))
+    one = robot(Cloud(Thing(), reads=[None, None]))
     of(lambda: sent(one, LOST))
 
     assert of(lambda: one.undo(INTENT)) == ""
@@ -319,6 +319,44 @@ def test_a_deletion_without_an_answer_has_deleted_nothing_that_is_still_shown() 
     assert of(lambda: one.undo(INTENT)) == "deleted the robot r"
     assert one.cloud.deleted == 1
     assert one.cloud.thing is None
+
+
+@pytest.mark.parametrize(
+    "reads", [[LOST] * 4, [None, None, Thing()]], ids=["unanswered", "of servers that lag"]
+)
+def test_reads_that_do_not_show_what_this_run_created_do_not_say_that_it_was_deleted(
+    reads: list[Thing | ApiError | None],
+) -> None:
+    unanswered = ApiError(503, "scripted")  # and not carried out
+    one = robot(Cloud(Thing(), reads=reads, deletions=[unanswered, MISSING]))
+    of(lambda: sent(one, None))
+
+    assert of(lambda: one.undo(INTENT)) == "deleted the robot r"
+    assert one.cloud.thing is None
+
+
+def test_a_read_that_is_refused_does_not_show_it() -> None:
+    one = robot(Cloud(Thing(), reads=[FORBIDDEN] * 9, deletions=[LOST]))
+    of(lambda: sent(one, None))
+
+    assert of(lambda: one.undo(INTENT)) == "deleted the robot r"
+
+
+def test_a_cloud_may_answer_itself_that_there_was_none_to_delete() -> None:
+    async def delete() -> bool:
+        return False
+
+    async def act() -> bool:
+        one = robot()
+        return await delete_until_gone(
+            delete,
+            missed=one._missed_though_shown,
+            delay=one.delay,
+            deadline=Deadline(5),
+            tell=lambda _: None,
+        )
+
+    assert of(act) is False
 
 
 def test_a_read_without_an_answer_has_deleted_nothing() -> None:
