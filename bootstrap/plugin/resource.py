@@ -247,9 +247,8 @@ class Resource(Step, Generic[T]):
             except ApiError as error:
                 if error.unanswered:
                     raise
-                return (
-                    None  # of some things a cloud does not say whether they are missing, or may not be seen
-                )
+                # Of some things a cloud does not say whether they are missing, or may not be seen.
+                return None
 
         seen = await confirm_absent(
             read, contradicted_by="this run created it" if self.attempt.created else ""

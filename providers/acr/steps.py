@@ -9,7 +9,7 @@ import shlex
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from bootstrap.codes import Code
 from bootstrap.common_steps import held_link
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from providers.acr.graph import Application, NewPassword, Password, Principal
     from providers.acr.session import AcrSession
 
-T = TypeVar("T")
 ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
 REPOSITORY_READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
 ROLE_NAMES = {ACR_PULL: "AcrPull", REPOSITORY_READER: "Container Registry Repository Reader"}

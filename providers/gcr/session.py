@@ -9,7 +9,7 @@ import math
 import shlex
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 from bootstrap.common_steps import recorded_link
 from bootstrap.credential import Credential
@@ -40,7 +40,6 @@ from providers.gcr.steps import (
 )
 from providers.gcr.target import UPLOAD, GcrTarget
 
-T = TypeVar("T")
 _SERVICES = ("artifactregistry.googleapis.com", "cloudresourcemanager.googleapis.com", "iam.googleapis.com")
 
 
