@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from bootstrap.akka import AkkaCli
 from bootstrap.audit import Change
-from bootstrap.common_steps import recorded_link
 from bootstrap.errors import LeftOver, PullkeyError
 from bootstrap.handoff import ASKED, AkkaHoldsNewKey, HandoffStep
 from bootstrap.journal import Entry, Journal
 from bootstrap.outcome import Outcome, Wishes
 from bootstrap.plugin.errors import as_user_error
+from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.provider import RunContext, Session
 from bootstrap.reporter import Reporter
 from bootstrap.retirement import RETIRE
@@ -181,7 +181,7 @@ class Changes:
         seen = False
         try:
             held = await self._akka.credential(self._wishes.secret_name)
-            link, _ = await recorded_link(self._session, held)
+            link, _ = await key_in_record(self._session, held)
             found |= {link.key_id} - (before & self.held_before) - registered if link is not None else set()
             seen = True
         except Exception as error:  # noqa: BLE001  - undoing goes on, whatever is answered
@@ -189,7 +189,7 @@ class Changes:
         # Where Akka does not answer, the cloud still shows another run's key, and the other way round.
         try:
             if self.keys_before is not None:
-                found |= {key.key_id for key in await self._session.keys_of_ours()} - before - own
+                found |= {key.key_id for key in await self._session.key.list_ours()} - before - own
                 seen = True
         except Exception as error:  # noqa: BLE001
             self._context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
@@ -229,7 +229,7 @@ class Changes:
     def _leave_replaced(self) -> None:
         """Name the key that this run was to take out of use, and that stays while Akka may still hold it."""
         for name, entry in self._promised.items():
-            if name == RETIRE and self._session.deletes_keys and all(entry is not begun for _, begun in self._entries):  # fmt: skip
+            if name == RETIRE and not self._session.key.supplied and all(entry is not begun for _, begun in self._entries):  # fmt: skip
                 what = f"key {entry.known.get('key_id')}, which Akka held before, is kept until Akka shows the new one"  # fmt: skip
                 self._outcome.left_over.append(LeftOver(what, self._wishes.command))
                 entry.leave(self._outcome.left_over[-1])
@@ -238,7 +238,7 @@ class Changes:
         """What a person would type to undo a step."""
         if step.name == "key":
             key_id = entry.known.get("key_id")
-            return self._session.delete_key_command(key_id) if key_id else self._wishes.command
+            return self._session.key.delete_command(key_id) if key_id else self._wishes.command
         command = filled_in(step.script().undo.partition("\n")[0], self._session.script_variables())
         # What only a whole script knows nobody can type; but the journal stays, and the next run clears up by it.
         return self._wishes.command if not command or "$" in command else command

@@ -8,6 +8,10 @@ from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.link import KeyLink
 from bootstrap.plugin import clock
+from bootstrap.plugin.recorded_key import (
+    key_in_record,
+    usable_key,
+)
 from bootstrap.provider import HeldCredential, RunContext, Session
 from bootstrap.registry import (
     BROUGHT,
@@ -20,55 +24,16 @@ from bootstrap.registry import (
     nearest_image,
     prove,
 )
-from bootstrap.server import is_matched, same_registry
 from bootstrap.steps import Done, Script, Sighting, State, Step
 from bootstrap.waiting import surely
 
 _NEAREST_SECONDS = 10.0
 
-SECRETLESS = "Akka's credential has lost its secret"
-"""Of a project's reference to a secret that is not there."""
-
 
 async def held_link(session: Session, context: RunContext) -> tuple[KeyLink | None, str]:
-    """The key that Akka holds for this target, or None and the reason why there is none of use."""
-    held = await context.held_credential()
-    link, reason = await recorded_link(session, held)
-    if held is None or link is None:
-        return None, reason
-    if held.status.upper() not in ("OK", ""):
-        return None, f"Akka's status of it is {held.status}"
-    if not is_matched(held.server):
-        return None, misspelled(held.server, await session.server())
-    if context.new_key:
-        return None, "a new key was requested"
-    return link, reason
-
-
-def misspelled(server: str, ours: str) -> str:
-    """Why a record is of no use whose server is spelled so."""
-    return f"Akka's credential is for {server}, which no image's host matches as it is spelled; it must be {ours}"
-
-
-async def recorded_link(session: Session, held: HeldCredential | None) -> tuple[KeyLink | None, str]:
-    """The key that Akka's record names, if it is one of this target's identity; else None and the reason.
-
-    A user name that Akka does not show does not make it another identity's: the e-mail decides then.
-    """
-    if held is None:
-        return None, "Akka has no credential of this name"
-    if held.empty:
-        return None, SECRETLESS
-    if not same_registry(held.server, await session.server()):
-        return None, f"Akka's credential is for {held.server}"
-    if held.link is None:
-        return None, "Akka's credential was not created by pullkey, so its key cannot be checked"
-    if held.username and held.username != await session.username():
-        return None, f"Akka's credential is of another identity, {held.username}"
-    if not session.holds(held.link):
-        of = f"{held.link.name}@{held.link.domain}"
-        return None, f"Akka's credential is of another identity, {of}"
-    return held.link, f"Akka holds key {held.link.key_id}"
+    """See `bootstrap.plugin.recorded_key.usable_key`."""
+    del context
+    return await usable_key(session)
 
 
 async def is_seen_to_work(session: Session, held: HeldCredential | None) -> bool:
@@ -77,11 +42,11 @@ async def is_seen_to_work(session: Session, held: HeldCredential | None) -> bool
     Raises:
         PullkeyError: the cloud cannot be asked.
     """
-    link, _ = await recorded_link(session, held)
+    link, _ = await key_in_record(session, held)
     if link is None or held is None or held.status.upper() not in ("OK", ""):
         return False
     key_id = link.key_id
-    facts = await surely(lambda: session.key_facts(key_id))
+    facts = await surely(lambda: session.key.facts(key_id))
     now = clock.now()
     return facts is not None and not facts.disabled and (facts.ends is None or facts.ends > now)
 

@@ -16,7 +16,7 @@ from bootstrap.akka import AkkaCli
 from bootstrap.audit import Change
 from bootstrap.changes import Changes
 from bootstrap.codes import Code
-from bootstrap.common_steps import HandshakeStep, held_link, recorded_link
+from bootstrap.common_steps import HandshakeStep
 from bootstrap.credential import Credential
 from bootstrap.errors import (
     Declined,
@@ -36,6 +36,7 @@ from bootstrap.once import Once
 from bootstrap.outcome import AsPlanned, Outcome, StepResult, Wishes
 from bootstrap.plugin import clock
 from bootstrap.plugin.errors import as_user_error
+from bootstrap.plugin.recorded_key import key_in_record, usable_key, username_in_akka
 from bootstrap.proofs import Proofs
 from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session, Target
 from bootstrap.records import keys_in_use, keys_of
@@ -128,7 +129,7 @@ class Run:
         self._stop = asyncio.Event()
         self._recovery: Recovery | None = None
         self._told_left_over = False
-        self._keys_now = Once(session.keys_of_ours)
+        self._keys_now = Once(session.key.list_ours)
         if self.wishes.name_strays:
             # Asked for beside the reading back. Whoever can still register over this run's key has made one by then.
             self.handoff.registered = self._keys_now.begin
@@ -218,7 +219,7 @@ class Run:
             if self.handoff in pending:
                 await self._settle()
         else:
-            self._keys_now = Once(lambda: self.session.keys_of_ours(as_seen=True))
+            self._keys_now = Once(lambda: self.session.key.list_ours(as_seen=True))
             if self.outcome.undone:
                 self.outcome.result, self.outcome.changed = "done", True
         self.outcome.credential = await self._described()
@@ -270,7 +271,7 @@ class Run:
     async def _change(self, pending: Sequence[Step]) -> None:
         self.changing = self.outcome.begun = True
         with contextlib.suppress(PullkeyError):
-            self._changes.keys_before = {key.key_id for key in await self.session.keys_of_ours(as_seen=True)}
+            self._changes.keys_before = {key.key_id for key in await self.session.key.list_ours(as_seen=True)}
             self._changes.held_before = keys_of(filter(None, [await self._held()]))
             self._changes.keys_before |= self._changes.held_before
             self.handoff.keys_before = self._changes.keys_before
@@ -309,7 +310,7 @@ class Run:
         good = good and not seen.findings.problems and not self.outcome.unfinished.what
         if password is not None:
             probe = await self.session.probe()
-            username = await self.session.username() or ""
+            username = await username_in_akka(self.session) or ""
             credential = Credential(await self.session.server(), username, password, KeyLink("", "", ""))
             challenge = await self._examination.trusted_challenge()
             attempt = await try_once(
@@ -371,9 +372,9 @@ class Run:
                 "server": made.server, "username": made.username, "email": made.email,
                 "key_id": made.link.key_id, "ends": ends,
             }  # fmt: skip
-        link, _ = await held_link(self.session, self.context)
+        link, _ = await usable_key(self.session)
         return {
-            "server": await self.session.server(), "username": await self.session.username(),
+            "server": await self.session.server(), "username": await username_in_akka(self.session),
             "email": str(link) if link else None, "key_id": link.key_id if link else None, "ends": None,
         }  # fmt: skip
 
@@ -382,7 +383,7 @@ class Run:
         held = await self._held()
         if held is None or held.link is None or self.handoff not in pending:
             return None
-        link, _ = await recorded_link(self.session, held)
+        link, _ = await key_in_record(self.session, held)
         return held if link is None else None
 
     async def _part_with(self, held: HeldCredential, entry: Entry) -> None:
@@ -532,11 +533,11 @@ class Run:
     async def _note_replaced(self) -> None:
         """The new credential says which key it replaces, for whoever is to delete that one."""
         made = self.session.credential
-        link, _ = await recorded_link(self.session, await self._held())
+        link, _ = await key_in_record(self.session, await self._held())
         if (
             made is not None
             and link is not None
-            and self.session.deletes_keys
+            and not self.session.key.supplied
             and link.key_id != made.link.key_id
         ):
             self.session.credential = replace(made, link=made.link.replacing(link.key_id))
@@ -584,7 +585,7 @@ class Run:
 
     async def _name_strays(self) -> None:
         """A key that a lost run on another machine has left: only the clouds know of it, and nobody of what use it is."""
-        link, _ = await recorded_link(self.session, await self._held())
+        link, _ = await key_in_record(self.session, await self._held())
         made = self.session.credential.link if self.session.credential else None
         known = {key for one in (link, made) if one is not None for key in (one.key_id, one.replaces) if key}
         told = " ".join(f"{one.what} {one.command}" for one in self.outcome.left_over)

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from bootstrap.akka import AkkaCli
 from bootstrap.codes import Code
-from bootstrap.common_steps import SECRETLESS, held_link, recorded_link, why_it_does_not_pull
+from bootstrap.common_steps import why_it_does_not_pull
 from bootstrap.credential import Credential
 from bootstrap.errors import Problem, ProblemKind, PullkeyError, Refused, UsageProblem, problem_of
 from bootstrap.observe import Absent, Observation, Present, confirm_absent
 from bootstrap.once import Once
 from bootstrap.outcome import Wishes
 from bootstrap.plugin.errors import as_user_error
+from bootstrap.plugin.recorded_key import SECRETLESS, key_in_record, usable_key
 from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session, right
 from bootstrap.records import keys_of
 from bootstrap.registry import (
@@ -244,7 +245,7 @@ class Examination:
         try:
             if await self.held() is not None:
                 return False
-            keys = {key.key_id for key in await self._session.keys_of_ours(as_seen=True)}
+            keys = {key.key_id for key in await self._session.key.list_ours(as_seen=True)}
             if not keys or keys <= keys_of(await self._listed()):
                 return False
         except Exception as error:  # noqa: BLE001  - what is wrong is said where it is looked at; this is a look more
@@ -314,7 +315,7 @@ class Examination:
         if held.link is None:
             whose = f"the credential of {held.username or 'nobody'}"
             return Findings([], [Notice(f"Akka's {name} ({whose}) will be replaced once the new key pulls; its cloud resources were not created by pullkey and are kept.")])  # fmt: skip
-        if (await recorded_link(self._session, held))[0] is None:
+        if (await key_in_record(self._session, held))[0] is None:
             return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id} of {held.link.name}@{held.link.domain}) will be replaced once the new key pulls; the resources that pullkey created for it are removed then.")])  # fmt: skip
         if self._wishes.grace is not None:
             return Findings()  # what becomes of the old key is a step of its own
@@ -349,7 +350,7 @@ class Examination:
     async def _ask_as_anybody(self) -> tuple[str, bool]:
         with contextlib.suppress(PullkeyError):
             answered = await self._challenge()
-            link, _ = await held_link(self._session, self._context)
+            link, _ = await usable_key(self._session)
             if isinstance(answered, Challenge) and (link is None or await self.key_pending()):
                 probe = await self._session.probe()
                 seconds = self._context.deadline.within(10.0)

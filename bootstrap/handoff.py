@@ -16,10 +16,11 @@ from bootstrap.akka import AkkaCli
 from bootstrap.akka_record import Likeness, likeness
 from bootstrap.akka_refusals import ChangeRefused
 from bootstrap.codes import Code
-from bootstrap.common_steps import held_link, is_seen_to_work, recorded_link
+from bootstrap.common_steps import is_seen_to_work
 from bootstrap.credential import Credential
 from bootstrap.errors import PullkeyError, StepFailed
 from bootstrap.observe import Absent, Present, confirm_absent
+from bootstrap.plugin.recorded_key import key_in_record, usable_key
 from bootstrap.provider import HeldCredential, RunContext, Session
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step
 from bootstrap.waiting import Deadline, surely
@@ -117,7 +118,7 @@ class HandoffStep(Step):
 
     async def look(self) -> Sighting:
         self._before = await self._context.held_credential()
-        link, reason = await held_link(self._session, self._context)
+        link, reason = await usable_key(self._session)
         if link is not None and await self._key_pending():
             return Sighting(State.MISSING, "the key that Akka holds is of no use")
         return Sighting(State.DONE if link else State.MISSING, reason)
@@ -251,7 +252,7 @@ class HandoffStep(Step):
             return
         if now is None:
             raise Overtaken(f"Akka's {self._secret_name} was removed while this run was under way", fix="Run it again, if it is to be there.", code=Code.CONCURRENT_CHANGE)  # fmt: skip
-        link, _ = await recorded_link(self._session, now)
+        link, _ = await key_in_record(self._session, now)
         made = self._session.credential
         # Two passwords that were made in one second bear one id: the later one is good, and this run's is proven.
         if await self._is_dead(now) or (link and made and link.key_id == made.link.key_id):
@@ -290,12 +291,12 @@ class HandoffStep(Step):
 
     async def _is_dead(self, seen: HeldCredential | None) -> bool:
         """Whether a record of another run's names a key that is not there any more."""
-        link, _ = await recorded_link(self._session, seen)
-        if link is None or self._what(seen) is not _Shows.ANOTHER or not self._session.deletes_keys:
+        link, _ = await key_in_record(self._session, seen)
+        if link is None or self._what(seen) is not _Shows.ANOTHER or self._session.key.supplied:
             return False
         key_id = link.key_id
         found = await confirm_absent(
-            lambda: self._session.key_facts(key_id),
+            lambda: self._session.key.facts(key_id),
             contradicted_by="Akka's record names it",
             deadline=self._context.deadline,
         )

@@ -305,7 +305,7 @@ class Offboarding:
 
     async def _see(self, session: Session, link: KeyLink) -> _Seen:
         """What the cloud shows; all of it is asked at once."""
-        keys = self._keys_of(link) if session.deletes_keys else []
+        keys = [] if session.key.supplied else self._keys_of(link)
         uses, fates, removals = await asyncio.gather(
             self._used(session, set(keys)),
             asyncio.gather(*(self._fate_of_key(session, key_id) for key_id in keys)),
@@ -318,11 +318,11 @@ class Offboarding:
         """Whether a key is to be deleted. One that Akka holds, or may hold, is deleted by its id even if no read shows it:
         afterwards nothing names it any more.
         """
-        what, command = f"key {key_id}", session.delete_key_command(key_id)
+        what, command = f"key {key_id}", session.key.delete_command(key_id)
         replaced = self._held.link is not None and key_id == self._held.link.replaces
         try:
             seen = await confirm_absent(
-                lambda: session.key_facts(key_id),
+                lambda: session.key.facts(key_id),
                 contradicted_by="" if replaced else "Akka's record names it",
                 deadline=self._context.deadline,
             )
@@ -372,7 +372,7 @@ class Offboarding:
         found: set[str] = set()
         for _, held in self._records:
             link = held.link
-            if link is None or held.username != self._held.username or not session.holds(link):
+            if link is None or not held.username or not await self._is_of_identity(session, held):
                 continue
             other = await find(held, self._context)
             if other.target is not None and target is not None and other.target.label != target.label:
@@ -381,10 +381,10 @@ class Offboarding:
 
     def _of_keys(self, session: Session, link: KeyLink, seen: _Seen, others: Sequence[str]) -> list[Item]:
         """The key that Akka holds, and the one that it replaced, where that is still there."""
-        if not session.deletes_keys:
+        if session.key.supplied:
             why = "it is user-supplied, so only its owner can revoke it"
             what = f"the password registered in run {link.key_id}"
-            return [Item("key", Removal(Fate.KEEP, what, why, session.delete_key_command(link.key_id)))]
+            return [Item("key", Removal(Fate.KEEP, what, why, session.key.delete_command(link.key_id)))]
         items = []
         for key_id, found in seen.keys.items():
             removal = found
@@ -397,9 +397,9 @@ class Offboarding:
     def _deletion(self, session: Session, key_id: str) -> Callable[[], Awaitable[str]]:
         async def act() -> str:
             try:
-                there = await session.delete_key(key_id)
+                there = await session.key.delete(key_id)
             except PullkeyError as error:
-                raise StillThere(f"key {key_id} ({error.what})", session.delete_key_command(key_id)) from None
+                raise StillThere(f"key {key_id} ({error.what})", session.key.delete_command(key_id)) from None
             self._proofs.forget(key_id)
             self._gone.add(key_id)
             self._settle(key_id)
@@ -419,7 +419,7 @@ class Offboarding:
         self, session: Session, link: KeyLink, seen: _Seen, others: Sequence[str]
     ) -> list[Item]:
         """Grant and identity, last made first."""
-        recorded = self._recorded_uses(session, link)
+        recorded = await self._recorded_uses(session, link)
         uses = [*others, *seen.uses] or list(recorded.values())
         grant_uses = uses
         if uses and (elsewhere := await self._keys_elsewhere(session)):
@@ -447,7 +447,18 @@ class Offboarding:
             items.append(Item(step.name, removal, act))
         return items
 
-    def _recorded_uses(self, session: Session, link: KeyLink) -> dict[str, str]:
+    async def _is_of_identity(self, session: Session, held: HeldCredential) -> bool:
+        """Whether a record names a key of the identity that the credential is of: by the user name that this one has, where
+        the cloud may not show the identity, or by one that a key of it has.
+        """
+        link = held.link
+        if link is None or not session.key.owns(link):
+            return False
+        return held.username in ("", self._held.username) or await session.key.is_username(
+            held.username, link
+        )
+
+    async def _recorded_uses(self, session: Session, link: KeyLink) -> dict[str, str]:
         """The other keys of the identity that Akka's records name, by id: the cloud may not show a new one yet."""
         return {
             one.key_id: f"{_UNSEEN_USES}: Akka's {held.name}{f' of project {project}' if project else ''} names its key {one.key_id}, which is not shown"
@@ -455,15 +466,14 @@ class Offboarding:
             if (one := held.link) is not None
             and one.key_id not in self._keys_of(link)
             and one.key_id not in self._gone
-            and held.username in ("", self._held.username)
-            and session.holds(one)
+            and await self._is_of_identity(session, held)
         }
 
     async def _used(self, session: Session, ours: set[str]) -> list[str]:
-        if not session.deletes_keys:
+        if session.key.supplied:
             return []
         try:
-            return await session.used_by_others(ours)
+            return await session.key.used_by_others(ours)
         except PullkeyError as error:
             return [f"{_UNSEEN_USES}: {error.what}"]
 

@@ -10,7 +10,7 @@ import asyncio
 import datetime as dt
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -19,7 +19,10 @@ from bootstrap.codes import Code
 from bootstrap.credential import Credential
 from bootstrap.errors import Problem, ProblemKind, PullkeyError
 from bootstrap.link import KeyLink
+from bootstrap.model.akka_record import HeldCredential as HeldCredential  # noqa: PLC0414  - from here, too
 from bootstrap.plugin import clock
+from bootstrap.plugin.keys import KeyFacts as KeyFacts  # noqa: PLC0414  - the same
+from bootstrap.plugin.keys import Keys
 from bootstrap.secret import Secret
 from bootstrap.steps import Findings, Step
 
@@ -240,48 +243,8 @@ class RunContext:
         return await self.in_use()
 
 
-@dataclass(frozen=True)
-class HeldCredential:
-    """Akka's record of a credential, all that it shows of one."""
-
-    name: str
-    server: str
-    username: str
-    email: str
-    status: str
-    behind: str = ""  # the regions that do not show the same yet
-    region: str = ""
-    sync: str = ""
-
-    @property
-    def link(self) -> KeyLink | None:
-        return KeyLink.parse(self.email)
-
-    @property
-    def empty(self) -> bool:
-        """Whether it is a reference whose secret is gone: Akka then shows a name and a status, and nothing else."""
-        return not (self.server or self.username or self.email)
-
-
 HeldNow = Callable[[], Coroutine[Any, Any, HeldCredential | None]]
 """Tells what Akka holds for a target."""
-
-
-@dataclass(frozen=True)
-class KeyFacts:
-    """What a cloud shows of one key; never its secret."""
-
-    key_id: str
-    created: dt.datetime | None
-    ends: dt.datetime | None = None
-    disabled: bool = False
-    supplied: bool = False
-    """Whether it is a password that the user supplied: `created` is when it was registered, and its expiry is not known."""
-
-    @property
-    def expiry(self) -> str:
-        """In one word where it is no date: `never`, or `unknown`."""
-        return "" if self.ends else "unknown" if self.supplied else "never"
 
 
 class Session(ABC):
@@ -291,16 +254,12 @@ class Session(ABC):
     """Of the run that it belongs to."""
     steps: Sequence[Step]
     """Identity, grant and key, in order; handshake and handoff follow, the same for every provider."""
+    key: Keys
+    """The keys of the identity."""
     credential: Credential | None = None
     """Set by the step that makes a key."""
     retire_permissions: tuple[str, ...] = ()
     """What the person must be allowed, to switch off and delete a key that was replaced."""
-    disables_keys: bool = False
-    """Whether a key can be switched off and on again."""
-    deletes_keys: bool = True
-    holds_two_keys: bool = False
-    """Whether an identity has two keys at most, so that none can be created beside one that is kept."""
-    """Whether a key can be deleted through the cloud; not so one that the person brought."""
     waits_for_spreading: bool = True
     """Whether a refusal may pass by itself, the key being new; a password that was brought is refused for good."""
     host_known: bool = True
@@ -386,72 +345,6 @@ class Session(ABC):
     async def identity(self) -> str:
         """Who pulls, as a person names them."""
         return await self.username() or ""
-
-    def holds(self, link: KeyLink) -> bool:
-        """Whether a key is of this target's identity, where the user name alone does not tell."""
-        return True
-
-    # -- the keys of the identity, by id; each raises PullkeyError where the cloud refuses ------------------------
-
-    async def keys_counted(self) -> list[KeyFacts] | None:
-        """All keys of the identity that count under the target's `key_limit`, whoever made them, as last seen.
-
-        None where that is not known, or the cloud names no limit.
-
-        Raises:
-            PullkeyError: they cannot be seen.
-        """
-        return None
-
-    @abstractmethod
-    async def key_facts(self, key_id: str) -> KeyFacts | None:
-        """What the cloud shows of a key of this target's identity, asked anew; None if it is gone (or expired away).
-
-        Raises:
-            PullkeyError: it cannot be seen.
-        """
-
-    @abstractmethod
-    async def delete_key(self, key_id: str) -> bool:
-        """Delete a key, whoever's run made it; False if it was gone already.
-
-        Raises:
-            PullkeyError: the cloud refuses.
-        """
-
-    @abstractmethod
-    def delete_key_command(self, key_id: str) -> str:
-        """What a person would type to delete it."""
-
-    async def switch_key(self, key_id: str, *, on: bool) -> None:
-        """Disable or enable a key; only where `disables_keys`.
-
-        Raises:
-            PullkeyError: the cloud refuses, or the key is gone.
-        """
-        raise NotImplementedError
-
-    async def used_by_others(self, ours: Collection[str]) -> list[str]:
-        """What else than the keys `ours` needs the identity, each in a few words: "key abc of 2026-01-01".
-
-        While there is anything, neither grant nor identity goes.
-
-        Raises:
-            PullkeyError: it cannot be seen.
-        """
-        return []
-
-    async def keys_of_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
-        """The keys of the identity that pullkey has made, as far as the cloud tells: by a mark of theirs, or because the
-        identity itself is pullkey's. One that no record of Akka's names may be what a lost run has left.
-
-        Args:
-            as_seen: what the looks before the first change have shown will do, where they have shown it.
-
-        Raises:
-            PullkeyError: they cannot be seen.
-        """
-        return []
 
     @abstractmethod
     def script_variables(self) -> Mapping[str, str]:

@@ -12,12 +12,13 @@ from typing import Any, Protocol
 from bootstrap.akka import AkkaCli
 from bootstrap.akka_record import Likeness, likeness
 from bootstrap.codes import Code
-from bootstrap.common_steps import is_seen_to_work, recorded_link
+from bootstrap.common_steps import is_seen_to_work
 from bootstrap.errors import ExitCode, KeyGone, LeftOver, PullkeyError
 from bootstrap.handoff import ACCEPTED, ASKED, HANDOFF, REFUSED, given_by
 from bootstrap.journal import Entry, Journal, Record
 from bootstrap.link import is_key_id
 from bootstrap.observe import confirm_absent
+from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.provider import HeldCredential, KeyFacts, Session
 from bootstrap.records import all_records, keys_of
 from bootstrap.reporter import Reporter
@@ -170,7 +171,7 @@ class Recovery:
 
     async def _may_still_hold(self, key_id: str, held: HeldCredential | None, may_hold: set[str]) -> bool:
         """Whether Akka may hold a key that was to be replaced, though it does not show it."""
-        link, _ = await recorded_link(self._session, held)
+        link, _ = await key_in_record(self._session, held)
         if link is not None and link.key_id == key_id:
             return False  # it shows it, so nothing is to be done about it
         return bool(may_hold) or not await is_seen_to_work(self._session, held)
@@ -185,12 +186,12 @@ class Recovery:
             what = (
                 f"key {key_id}, which Akka {given} and does not show, nor another one that is newer and works"
             )
-            if self._session.holds_two_keys and not intent.get(ACCEPTED):
+            if self._session.key.two_at_most and not intent.get(ACCEPTED):
                 # A further rotation, which would decide it elsewhere, finds no room here.
                 what += (
                     "; if Akka still shows the previous key after some minutes, it did not receive this one"
                 )
-                command = self._session.delete_key_command(key_id)
+                command = self._session.key.delete_command(key_id)
         else:
             what = f"key {key_id}, which Akka held before and may still hold"
         self._leave(entry, LeftOver(what, command))
@@ -229,8 +230,8 @@ class Recovery:
         beside = {step.name for step in self._session.steps} - {"key"}
         if not any(entry.step in beside for entry in lost.entries):
             return False
-        link, _ = await recorded_link(self._session, held)
-        return link is not None or any(key.key_id in in_use for key in await self._session.keys_of_ours())
+        link, _ = await key_in_record(self._session, held)
+        return link is not None or any(key.key_id in in_use for key in await self._session.key.list_ours())
 
     async def _remove_key(self, step: Step, entry: Entry, in_use: set[str]) -> None:
         try:
@@ -256,7 +257,7 @@ class Recovery:
         session = self._session
         if entry.step == OFFBOARD:
             gone = HeldCredential(**entry.intent["held"])
-            if (await recorded_link(session, gone))[0] is None:
+            if (await key_in_record(session, gone))[0] is None:
                 # Of another identity, of which only the journal speaks: it is named, and for a person to remove.
                 if left := still_behind(gone, await self._part_with(gone, look_only=True)):
                     self._leave(entry, *left)
@@ -273,24 +274,24 @@ class Recovery:
         undone = ""
         try:
             if not entry.known.get("grace"):
-                undone = f"deleted key {key_id}" if await session.delete_key(key_id) else ""
-            elif session.disables_keys:
+                undone = f"deleted key {key_id}" if await session.key.delete(key_id) else ""
+            elif session.key.can_disable:
                 # Not concluded from a read: one that lags would leave a key that works.
-                await session.switch_key(key_id, on=False)
+                await session.key.switch(key_id, on=False)
                 undone = f"disabled key {key_id}"
         except KeyGone:
             undone = ""
         except PullkeyError as error:
-            self._leave(entry, LeftOver(f"key {key_id} ({error.what})", session.delete_key_command(key_id)))
+            self._leave(entry, LeftOver(f"key {key_id} ({error.what})", session.key.delete_command(key_id)))
             return
         self._tell(undone)
         self._journal.forget(entry)
 
     async def _delete(self, key_id: str, entry: Entry) -> bool:
         try:
-            self._tell(f"deleted key {key_id}" if await self._session.delete_key(key_id) else "")
+            self._tell(f"deleted key {key_id}" if await self._session.key.delete(key_id) else "")
         except PullkeyError as error:
-            command = self._session.delete_key_command(key_id)
+            command = self._session.key.delete_command(key_id)
             self._leave(entry, LeftOver(f"key {key_id} ({error.what})", command))
             return False
         return True
@@ -359,10 +360,10 @@ async def still_left_over(session: Session, lost: Record) -> list[LeftOver]:
 
 async def _is_out(session: Session, key_id: str, entry: Entry) -> bool:
     try:
-        facts = await surely(lambda: session.key_facts(key_id))
+        facts = await surely(lambda: session.key.facts(key_id))
     except PullkeyError:
         return False
-    return facts is None or bool(entry.known.get("grace") and (facts.disabled or not session.disables_keys))
+    return facts is None or bool(entry.known.get("grace") and (facts.disabled or not session.key.can_disable))
 
 
 def _handed_off(entry: Entry) -> Mapping[str, Any]:
@@ -433,7 +434,7 @@ async def strays(
     try:
         found = [
             key
-            for key in await (keys or session.keys_of_ours)()
+            for key in await (keys or session.key.list_ours)()
             if key.key_id not in known and key.key_id not in told
         ]
         found = list(await _unrecorded(session, akka, found))
@@ -442,7 +443,7 @@ async def strays(
         identity = await session.identity()
     except PullkeyError:
         return []  # to look was an offer; what the run was about is done
-    return [_told(key, identity, session.delete_key_command(key.key_id)) for key in found]
+    return [_told(key, identity, session.key.delete_command(key.key_id)) for key in found]
 
 
 async def _unrecorded(session: Session, akka: AkkaCli, keys: Sequence[KeyFacts]) -> Sequence[KeyFacts]:
@@ -462,7 +463,7 @@ async def _unrecorded(session: Session, akka: AkkaCli, keys: Sequence[KeyFacts])
 
 def _of(session: Session, records: Sequence[HeldCredential]) -> list[HeldCredential]:
     """The records that name keys of this identity: an id may be good for one identity only."""
-    return [held for held in records if held.link is not None and session.holds(held.link)]
+    return [held for held in records if held.link is not None and session.key.owns(held.link)]
 
 
 def _told(key: KeyFacts, identity: str, command: str) -> str:

@@ -59,7 +59,7 @@ def tell_end(
         line(
             f"Everything is in place; nothing was changed. {name} is registered in {where} for {run.target.label}."
         )
-        if not run.session.deletes_keys:
+        if run.session.key.supplied:
             line(_UNCHECKED)
     elif outcome.result == "done" and not any(one.result == "done" for one in outcome.steps.values()):
         line(f"Cleaned up after an earlier run; nothing else was to do. {name} is registered in {where} for {run.target.label}.")  # fmt: skip
@@ -80,11 +80,11 @@ def tell_end(
             _show_next_steps(run, name)
     elif outcome.result == "verified":
         line(
-            f"{name} in {where} is valid: key, grant and Akka's record are in place."
-            if run.session.deletes_keys
-            else f"{name} is registered in {where}, as {run.target.label} needs it."
+            f"{name} is registered in {where}, as {run.target.label} needs it."
+            if run.session.key.supplied
+            else f"{name} in {where} is valid: key, grant and Akka's record are in place."
         )
-        if not run.session.deletes_keys and not outcome.proven:
+        if run.session.key.supplied and not outcome.proven:
             line(_UNCHECKED)
         line(f"  {_of_the_pull(outcome)}")
     elif outcome.result == "unneeded":
@@ -147,7 +147,9 @@ def _expiry(run: Run, outcome: Outcome) -> str:
     """Of a key that this run created, whether it expires is known; of any other, or of a password, it is not."""
     if ends := outcome.credential.get("ends"):
         return f"expires {ends}"
-    return "no expiry" if run.session.credential is not None and run.session.deletes_keys else "expiry not known"  # fmt: skip
+    if run.session.credential is None or run.session.key.supplied:
+        return "expiry not known"
+    return "no expiry"
 
 
 def _of_the_pull(outcome: Outcome) -> str:

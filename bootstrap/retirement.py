@@ -10,10 +10,10 @@ import datetime as dt
 from collections.abc import Awaitable, Callable
 
 from bootstrap.codes import Code
-from bootstrap.common_steps import recorded_link
 from bootstrap.errors import KeyGone, LeftOver, PullkeyError
 from bootstrap.link import KeyLink
 from bootstrap.plugin import clock
+from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step
 from bootstrap.waiting import surely
@@ -55,7 +55,7 @@ class ClearStep(Step):
 
     async def look(self) -> Sighting:
         link = await _link(self._context)
-        if link is None or not link.replaces or not self._session.deletes_keys:
+        if link is None or not link.replaces or self._session.key.supplied:
             return Sighting(State.DONE, "no key to delete")
         if not await _ours(self._session, self._context):
             return Sighting(State.DONE, "it is of another identity")
@@ -65,15 +65,15 @@ class ClearStep(Step):
             return Sighting(State.DONE, f"key {link.replaces} is left to `pullkey rotate`")
         replaces = link.replaces
         # Akka's next record will not name it, so one that a lagging read passes over would be lost sight of.
-        replaced = await surely(lambda: self._session.key_facts(replaces))
+        replaced = await surely(lambda: self._session.key.facts(replaces))
         if replaced is None:
             return Sighting(State.DONE, f"key {link.replaces} was deleted")
         self._key_id = link.replaces
         if pending or self._grace is None:
             return Sighting(State.MISSING, f"key {link.replaces} is deleted before the next one is replaced")
-        if not grace_over(await self._session.key_facts(link.key_id), self._grace):
+        if not grace_over(await self._session.key.facts(link.key_id), self._grace):
             return Sighting(State.DONE, f"key {link.replaces} is still in its grace period")
-        if self._session.disables_keys and not replaced.disabled and self._grace:
+        if self._session.key.can_disable and not replaced.disabled and self._grace:
             # `rotate --restore` has switched it on again: somebody else needs it.
             return Sighting(State.DONE, f"key {link.replaces} was enabled again, so it is kept")
         return Sighting(State.MISSING, f"the grace period of key {link.replaces} is over")
@@ -82,11 +82,11 @@ class ClearStep(Step):
         return {"key_id": self._key_id}
 
     async def do(self) -> Done:
-        gone = not await self._session.delete_key(self._key_id)
+        gone = not await self._session.key.delete(self._key_id)
         return _deleted(self._key_id, gone=gone)
 
     def script(self) -> Script:
-        return Script(do=self._session.delete_key_command(self._key_id))
+        return Script(do=self._session.key.delete_command(self._key_id))
 
 
 class RetireStep(Step):
@@ -118,13 +118,13 @@ class RetireStep(Step):
 
     @property
     def title(self) -> str:
-        if not self._session.deletes_keys:
+        if self._session.key.supplied:
             return "Leave the old password, which only its owner can revoke"
         if not self._grace:
             return "Delete the key that Akka held"
         return (
             "Disable the key that Akka held"
-            if self._session.disables_keys
+            if self._session.key.can_disable
             else "Leave the old key valid for its grace period"
         )
 
@@ -142,34 +142,34 @@ class RetireStep(Step):
 
     async def do(self) -> Done:
         session, key_id = self._session, self._key_id
-        if not session.deletes_keys:
+        if session.key.supplied:
             return Done(f"the one of run {key_id} is valid until it is revoked at the registry")
         try:
-            if self._overlap and (not self._grace or session.disables_keys):
+            if self._overlap and (not self._grace or session.key.can_disable):
                 # Whoever read the old credential from Akka a moment ago is still pulling with it.
                 self._context.tell(
                     f"Pulls that began with the old key get {self._overlap.total_seconds():.0f} s to end."
                 )
                 await self._context.pause(self._overlap.total_seconds())
             if not self._grace:
-                gone = not await session.delete_key(key_id)
+                gone = not await session.key.delete(key_id)
                 return _deleted(key_id, gone=gone)
-            if not session.disables_keys and await surely(lambda: session.key_facts(key_id)) is None:
+            if not session.key.can_disable and await surely(lambda: session.key.facts(key_id)) is None:
                 return _deleted(key_id, gone=True)
             until = f"{clock.now() + self._grace:%Y-%m-%d %H:%M} UTC"
-            if not session.disables_keys:
+            if not session.key.can_disable:
                 return _says(f"Key {key_id} is valid until `pullkey rotate` deletes it, after {until}")
             # Whether it is there the cloud says to this: a list may not show it yet, or not any more.
-            await session.switch_key(key_id, on=False)
+            await session.key.switch(key_id, on=False)
         except KeyGone:
             return _deleted(key_id, gone=True)
         except PullkeyError as error:
-            left = LeftOver(f"key {key_id}, which Akka no longer holds ({error.what})", session.delete_key_command(key_id))  # fmt: skip
+            left = LeftOver(f"key {key_id}, which Akka no longer holds ({error.what})", session.key.delete_command(key_id))  # fmt: skip
             return Done(left.what, left_over=left, instead=f"Key {key_id} is still valid: {error.what}")
         return _says(f"Disabled key {key_id}; `pullkey rotate` deletes it after {until}")
 
     def script(self) -> Script:
-        return Script(do=self._session.delete_key_command(self._key_id))
+        return Script(do=self._session.key.delete_command(self._key_id))
 
 
 def _says(text: str) -> Done:
@@ -188,14 +188,14 @@ async def restore(session: Session, link: KeyLink) -> str:
     """
     if not link.replaces:
         raise PullkeyError("Akka's record names no key that was replaced, or none that is still there", fix="There is nothing to take back.", code=Code.NOTHING_TO_RESTORE)  # fmt: skip
-    replaced = await surely(lambda: session.key_facts(link.replaces))
+    replaced = await surely(lambda: session.key.facts(link.replaces))
     if replaced is None:
         raise PullkeyError(f"Key {link.replaces} is deleted, which cannot be taken back", fix="Anyone who needs it needs another key.", code=Code.NOTHING_TO_RESTORE)  # fmt: skip
-    if not session.disables_keys:
+    if not session.key.can_disable:
         return f"Key {link.replaces} was never disabled, and stays valid until a `pullkey rotate` deletes it."
     if not replaced.disabled:
         return f"Key {link.replaces} is enabled already."
-    await session.switch_key(link.replaces, on=True)
+    await session.key.switch(link.replaces, on=True)
     return (
         f"Key {link.replaces} is enabled again until the next rotation. "
         f"Akka continues with key {link.key_id}."
@@ -209,5 +209,5 @@ async def _link(context: RunContext) -> KeyLink | None:
 
 async def _ours(session: Session, context: RunContext) -> bool:
     """Whether Akka's record is of this target's identity, so that its keys are this session's to delete."""
-    link, _ = await recorded_link(session, await context.held_credential())
+    link, _ = await key_in_record(session, await context.held_credential())
     return link is not None

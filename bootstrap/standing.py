@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bootstrap.behind import Behind, looked_at
-from bootstrap.common_steps import SECRETLESS
 from bootstrap.durations import BY_YOU, in_words
 from bootstrap.engine import AGAIN_SECONDS
 from bootstrap.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, problem_of
 from bootstrap.journal import Journal
 from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.recorded_key import SECRETLESS
 from bootstrap.proofs import Proofs
 from bootstrap.provider import KeyFacts
 from bootstrap.recovery import unfinished
@@ -65,7 +65,7 @@ class Standing:
         if self.unseen:
             return "unseen"
         # Of a password that somebody brought nothing but Akka's record can be seen.
-        return "brought" if self.behind.session is not None and not self.behind.session.deletes_keys else "ok"
+        return "brought" if self.behind.session is not None and self.behind.session.key.supplied else "ok"
 
     def ends_within(self, span: dt.timedelta) -> bool:
         return self.key is not None and self.key.ends is not None and self.key.ends - now() <= span
@@ -257,8 +257,8 @@ async def _about_keys(found: Standing, expires_within: dt.timedelta | None) -> N
     if session is None or link is None:
         return
     try:
-        found.key = await session.key_facts(link.key_id)
-        found.replaced = await session.key_facts(link.replaces) if link.replaces else None
+        found.key = await session.key.facts(link.key_id)
+        found.replaced = await session.key.facts(link.replaces) if link.replaces else None
     except PullkeyError as error:
         if not any(reason.startswith("key: ") for reason in found.unseen):
             found.unseen.append(f"key: {error.what}")

@@ -186,7 +186,7 @@ class Step(ABC):
         """What offboarding is to do with what this step makes, by what the cloud shows now; changes nothing.
 
         `REMOVE` only for what is surely ours; whether others still use the identity is asked apart
-        (`Session.used_by_others`), and then neither grant nor identity goes. None: the step leaves nothing behind.
+        (`Keys.used_by_others`), and then neither grant nor identity goes. None: the step leaves nothing behind.
 
         Raises:
             PullkeyError: it cannot be seen.

@@ -236,7 +236,7 @@ class TestKeys:
         async def through(session: AcrSession) -> list[Any]:
             seen = await session.key_facts(shop.secret.key_id)
             shop.world.fault("graph.GetApplication=404*forever")
-            deleted = await session.delete_key(shop.secret.key_id)
+            deleted = await session.key.delete(shop.secret.key_id)
             shop.world.running.sandbox.faults.faults.clear()
             return [seen, deleted, await session.key_facts(shop.secret.key_id)]
 
@@ -476,7 +476,7 @@ class TestSharing:
                 session = provider.open(await provider.locate(shop.held(), context, {}), context)
                 state = (await session.steps[-1].look()).state
                 if state is State.DONE:
-                    await session.delete_key(shop.secret.key_id)
+                    await session.key.delete(shop.secret.key_id)
                 return state
 
             return await key(), await key()

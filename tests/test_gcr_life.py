@@ -335,7 +335,7 @@ class TestSharing:
             one, other = provider.open(target, context), provider.open(target, context)
             await one.connect()
             await one.close()
-            return await other.key_facts(shop.key.id) is not None
+            return await other.key.facts(shop.key.id) is not None
 
         assert in_command(both)
 

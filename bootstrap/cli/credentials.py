@@ -543,7 +543,7 @@ async def _each(
     import asyncio
 
     from bootstrap.behind import named
-    from bootstrap.common_steps import SECRETLESS
+    from bootstrap.plugin.recorded_key import SECRETLESS
 
     credentials = await command.akka.credentials_with([values["name"]] if values["name"] else [])
     if values["name"]:
@@ -638,7 +638,7 @@ async def _rotate_one(
     why, key = "", None
     if values["due"]:
         await session.connect()
-        key = await session.key_facts(link.key_id)
+        key = await session.key.facts(link.key_id)
         why = due(key, values["older_than"]) if key is not None else "it was deleted"
         if key is not None and key.supplied:
             command.reporter.notice(

@@ -10,7 +10,6 @@ from typing import Any
 
 from bootstrap.behind import Behind, find, known
 from bootstrap.codes import Code
-from bootstrap.common_steps import recorded_link
 from bootstrap.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, Refused, problem_of
 from bootstrap.fleet.declared import SOURCES, Kind, own_fields
 from bootstrap.fleet.open import Office
@@ -19,6 +18,7 @@ from bootstrap.offboarding import Wanted
 from bootstrap.outcome import AsPlanned, Outcome
 from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError, as_user_error
+from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.provider import HeldCredential, KeyFacts, Session
 from bootstrap.recovery import being_removed
 from bootstrap.standing import due, due_on
@@ -155,9 +155,9 @@ class Looking:
             found.action is Action.KEEP
             and held is not None
             and held.link is not None
-            and not opened.session.deletes_keys
+            and opened.session.key.supplied
         ):
-            key = await opened.session.key_facts(held.link.key_id)
+            key = await opened.session.key.facts(held.link.key_id)
             found.due_by_you = due_by(key, entry.rotate_after) if key is not None else ""
             found.notices = [*found.notices, *filter(None, [found.due_by_you])]
         if found.action is Action.KEEP and not_seen:
@@ -168,12 +168,12 @@ class Looking:
 
     async def _why_due(self, session: Session, held: HeldCredential | None, entry: Entry) -> tuple[str, str]:
         """Why the key that Akka holds is to be replaced though it is valid, or ""; and why that could not be seen, or ""."""
-        if held is None or held.link is None or not session.deletes_keys:
+        if held is None or held.link is None or session.key.supplied:
             return "a new one was requested" if held is not None and held.link is not None and self._rotate else "", ""  # fmt: skip
         try:
             await session.connect()
-            link, _ = await recorded_link(session, held)
-            key = await session.key_facts(link.key_id) if link is not None else None
+            link, _ = await key_in_record(session, held)
+            key = await session.key.facts(link.key_id) if link is not None else None
         except PullkeyError as error:
             return "", f"{sentence(error.what)} {error.fix}".rstrip()
         except ApiError as error:
@@ -225,7 +225,7 @@ class Looking:
             found.reasons = [outcome.steps["key"].seen.detail]
         elif held is None:
             found.action, found.reasons = Action.CREATE, [f"Akka has no credential named {entry.secret_name}"]
-        elif (record := await recorded_link(session, held))[0] is None and not held.empty:
+        elif (record := await key_in_record(session, held))[0] is None and not held.empty:
             found.action, found.reasons = Action.REPLACE, [record[1]]
         elif why or set(pending) <= {"clear"}:
             found.action, found.reasons = Action.ROTATE, [why] if why else details
@@ -243,7 +243,7 @@ class Looking:
         if entry.target.key_limit is None or not found.steps:
             return
         try:
-            keys = await session.keys_counted()
+            keys = await session.key.list_counted()
             records = await self._office.akka(entry).credentials() if keys is not None else []
         except PullkeyError:
             return  # the run itself tells what is wrong
@@ -287,7 +287,7 @@ class Looking:
         opened.context.held = known(held)
         try:
             await opened.session.connect()
-            link, differs = await recorded_link(opened.session, held)
+            link, differs = await key_in_record(opened.session, held)
         except PullkeyError as error:
             await opened.session.close()
             return Behind(held, entry.provider, error=error)

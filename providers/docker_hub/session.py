@@ -10,6 +10,7 @@ from bootstrap.credential import Credential
 from bootstrap.errors import KeyGone, Problem, ProblemKind, PullkeyError, Refused, UsageProblem, problem_of
 from bootstrap.link import KeyLink, registered_on
 from bootstrap.nearest import nearest_or_all
+from bootstrap.plugin.session_keys import SessionKeys
 from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.registry import (
     SECONDS,
@@ -43,6 +44,7 @@ class DockerHubSession(Session):
         self.token: Secret | None = target.token
         self.disables_keys = self.deletes_keys = target.minted
         self.waits_for_spreading = target.minted
+        self.key = SessionKeys(self)
         self._key: Step = MintedKey(self) if target.minted else BroughtKey(self)
         self.steps = [self._key]
 

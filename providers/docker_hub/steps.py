@@ -7,11 +7,11 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from bootstrap.codes import Code
-from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
 from bootstrap.errors import PullkeyError, StepFailed
 from bootstrap.link import KeyLink, is_key_id, supplied_id
 from bootstrap.plugin import clock
+from bootstrap.plugin.recorded_key import usable_key
 from bootstrap.plugin.resource import Attempt
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Deadline, Delay, wait_out
@@ -46,7 +46,7 @@ class BroughtKey(Step):
 
     async def look(self) -> Sighting:
         session = self._session
-        link, reason = await held_link(session, session.context)
+        link, reason = await usable_key(session)
         if link is None:
             return Sighting(State.MISSING, reason)
         if session.target.token is not None:
@@ -101,7 +101,7 @@ class MintedKey(Step):
 
     async def look(self) -> Sighting:
         session, target = self._session, self._session.target
-        link, reason = await held_link(session, session.context)
+        link, reason = await usable_key(session)
         if link is None:
             return Sighting(State.MISSING, reason)
         if not session.hub.may_look:

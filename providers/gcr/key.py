@@ -8,12 +8,12 @@ import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
 from bootstrap.errors import KeyLimitReached, LeftOver, OutcomeUnknown, PullkeyError, StepFailed
 from bootstrap.link import KeyLink
 from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.recorded_key import usable_key
 from bootstrap.plugin.resource import Attempt
 from bootstrap.secret import Secret
 from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere, other_than
@@ -69,7 +69,7 @@ class Key(Step):
                 return Sighting(State.MISSING, "the IAM API is to be enabled first")
             raise
         self._listed, self._before = True, sorted(keys)
-        link, reason = await held_link(session, session.context)
+        link, reason = await usable_key(session)
         if link is None:
             return Sighting(State.MISSING, reason)
         # It may be there though the list does not show it, so it has not appeared when a later list does.

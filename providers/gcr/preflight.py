@@ -9,8 +9,8 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.codes import Code
-from bootstrap.common_steps import held_link, recorded_link
 from bootstrap.errors import Problem, ProblemKind, PullkeyError
+from bootstrap.plugin.recorded_key import key_in_record, usable_key
 from bootstrap.steps import Findings, Notice, State
 from bootstrap.words import did_you_mean
 from providers.gcr import errors, policy
@@ -57,7 +57,7 @@ class Preflight:
         """Where a key will be made, unless something stands in its way, these are asked before it is known what does."""
         session = self._session
         with contextlib.suppress(PullkeyError):
-            link, _ = await held_link(session, session.context)
+            link, _ = await usable_key(session)
             if link is None:
                 self._session.key_policy.begin()
         return Findings()
@@ -181,7 +181,7 @@ class Preflight:
         if sighting.state is State.DONE:
             return Findings()
         # The key that was replaced before is deleted before the next is created (`ClearStep`), which makes a place.
-        link, _ = await recorded_link(self._session, await self._session.context.held_credential())
+        link, _ = await key_in_record(self._session, await self._session.context.held_credential())
         cleared = link is not None and link.replaces in keys
         if (
             len(keys) - cleared >= KEYS_OF_AN_ACCOUNT

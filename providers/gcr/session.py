@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from bootstrap.common_steps import recorded_link
 from bootstrap.credential import Credential
 from bootstrap.errors import KeyGone, PullkeyError
 from bootstrap.link import KeyLink
 from bootstrap.once import Once
 from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.resource import delete_until_gone
+from bootstrap.plugin.session_keys import SessionKeys
 from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.registry import Attempt, Probe, Verdict
 from bootstrap.steps import Findings, Step
@@ -66,6 +67,7 @@ class GcrSession(Session):
         self.disabled_services = self.facts.disabled_services(target.project, _SERVICES)
         self.grant_policy = self.facts.policy(target.grant_resource)
         self.key_policy = KeyPolicy(self)
+        self.key = SessionKeys(self)
         self._key = Key(self)
         steps: list[Step] = [EnableApis(self)] if target.enable_apis else []
         self._identity = Identity(self)
@@ -99,7 +101,7 @@ class GcrSession(Session):
         if self.target.account_given:
             return "named by its e-mail"
         with contextlib.suppress(PullkeyError):
-            link, _ = await recorded_link(self, await self.context.held_credential())
+            link, _ = await key_in_record(self, await self.context.held_credential())
             if link is not None:
                 return "Akka's record names it"
         return ""

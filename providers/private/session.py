@@ -12,6 +12,7 @@ from bootstrap.credential import Credential
 from bootstrap.errors import PullkeyError, UsageProblem
 from bootstrap.link import KeyLink, registered_on
 from bootstrap.plugin import clock
+from bootstrap.plugin.session_keys import SessionKeys
 from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.registry import Attempt, Confidential, Probe, Verdict
 from bootstrap.secret import Secret
@@ -44,6 +45,7 @@ class PrivateSession(Session):
         if target.password is not None:
             # It cannot be compared with the one that Akka holds: "exists, so skip" would keep an old one for ever.
             context.new_key = True
+        self.key = SessionKeys(self)
         self.steps = [Key(self)]
 
     def redact(self, text: str) -> str:

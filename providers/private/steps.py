@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
+from bootstrap.plugin.recorded_key import usable_key
 from bootstrap.steps import Done, Script, Sighting, State, Step
 from providers.private import google_key
 
@@ -30,7 +30,7 @@ class Key(Step):
 
     async def look(self) -> Sighting:
         session = self._session
-        link, reason = await held_link(session, session.context)
+        link, reason = await usable_key(session)
         if link is not None:
             return Sighting(State.DONE, f"Akka holds the password registered in run {link.key_id}")
         return Sighting(State.MISSING, "a password was supplied" if session.target.password else reason)

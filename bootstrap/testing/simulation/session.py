@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from bootstrap.common_steps import recorded_link
 from bootstrap.errors import KeyGone
 from bootstrap.link import KeyLink
 from bootstrap.observe import Present, confirm_absent
 from bootstrap.once import Once
 from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.resource import StillShown, delete_until_gone
+from bootstrap.plugin.session_keys import SessionKeys
 from bootstrap.provider import KeyFacts, RunContext, Session
 from bootstrap.registry import Attempt, Probe
 from bootstrap.steps import Findings
@@ -32,6 +33,7 @@ class SimulatedSession(Session):
         self.context = context
         self.cloud = cloud
         self.disables_keys = cloud.disables
+        self.key = SessionKeys(self)
         self.found = Once(self._find)
         self.identity_created = False
         self.new_identity: Identity | None = None
@@ -43,7 +45,7 @@ class SimulatedSession(Session):
 
     async def _find(self) -> Identity | None:
         """The identity; that it is not there is not believed at once where Akka's record names it."""
-        named = (await recorded_link(self, await self.context.held_credential()))[0] is not None
+        named = (await key_in_record(self, await self.context.held_credential()))[0] is not None
         if not named:
             return await self.cloud.identity(self.target.identity_name)
         seen = await confirm_absent(self._identity_now, contradicted_by="Akka's record names it")

@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from bootstrap.codes import Code
-from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
 from bootstrap.errors import KeyLimitReached, LeftOver, OutcomeUnknown, PullkeyError, StepFailed
 from bootstrap.link import KeyLink
 from bootstrap.observe import Present, confirm_absent
 from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.recorded_key import usable_key
 from bootstrap.plugin.resource import Resource
 from bootstrap.secret import Secret
 from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
@@ -308,7 +308,7 @@ class KeyStep(Step):
         session = self._session
         try:
             keys = {one.key_id: one for one in await session.all_keys()}
-            link, reason = await held_link(session, session.context)
+            link, reason = await usable_key(session)
             self._before = sorted({*keys, *([link.key_id] if link else [])})
             if link is None:
                 return Sighting(State.MISSING, reason)

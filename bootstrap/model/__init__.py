@@ -1,0 +1,1 @@
+"""Values that import nothing of pullkey's but each other."""
