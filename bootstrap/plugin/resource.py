@@ -92,16 +92,59 @@ class Attempt:
         self.state = Attempt.State.CREATED if ours else Attempt.State.FOUND
 
 
-class Resource(Step, Generic[T]):
-    """A step that creates one object, of which `T` is what the cloud shows."""
+class CloudStep(Step):
+    """A step that creates something in a cloud, whose client raises `ApiError`."""
 
-    absent = "does not exist"
-    """What is said of it where it is not there."""
     unreadable = "it may not be read"
 
     def __init__(self, session: Session) -> None:
         self._of = session
         self.attempt = Attempt()
+
+    @property
+    @abstractmethod
+    def looked_for(self) -> str:
+        """What a look asks to be shown: `the scope map akka-shop`."""
+
+    @abstractmethod
+    async def look_now(self) -> Sighting:
+        """As `look`.
+
+        Raises:
+            ApiError: it may not be read, or there was no answer.
+        """
+
+    @abstractmethod
+    def refusal(self, error: ApiError, doing: str) -> StepFailed:
+        """An error as a sentence: `doing` was refused, or not answered."""
+
+    def delay(self, error: Exception) -> Delay | None:
+        """The delay that an error is; None for a refusal."""
+        return busy_delay(error)
+
+    def unread(self, error: ApiError) -> Sighting:
+        """What a look that is refused comes to.
+
+        Raises:
+            PullkeyError: it is not known whether the step is done.
+            ApiError: the same, where the error itself says enough.
+        """
+        if error.forbidden:
+            return Sighting(State.UNSEEN, self.unreadable)
+        raise self.refusal(error, f"show {self.looked_for}") from None
+
+    async def look(self) -> Sighting:
+        try:
+            return await self.look_now()
+        except ApiError as error:
+            return self.unread(error)
+
+
+class Resource(CloudStep, Generic[T]):
+    """A step that creates one object, of which `T` is what the cloud shows."""
+
+    absent = "does not exist"
+    """What is said of it where it is not there."""
 
     # -- what a provider says of its own ----------------------------------------------------------------------------
 
@@ -146,16 +189,6 @@ class Resource(Step, Generic[T]):
     async def removal_of(self, shown: T) -> Removal:
         """What offboarding does with what is there: one of `to_remove`, `to_keep`, `unseen`."""
 
-    @abstractmethod
-    def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        """An error as a sentence: `doing` was refused, or not answered."""
-
-    def delay(self, error: Exception) -> Delay | None:
-        """The delay that an error is; None for a refusal."""
-        if not isinstance(error, ApiError) or not error.busy:
-            return None
-        return Delay(f"{error.service} is busy or briefly away; trying again.", after=error.retry_after)
-
     def is_same(self, shown: T) -> bool:
         """Whether what is shown is what was asked to be deleted, and not another of its name."""
         del shown
@@ -180,13 +213,12 @@ class Resource(Step, Generic[T]):
 
     # -- what follows -----------------------------------------------------------------------------------------------
 
-    async def look(self) -> Sighting:
-        try:
-            shown = await self.seen()
-        except ApiError as error:
-            if error.forbidden:
-                return Sighting(State.UNSEEN, self.unreadable)
-            raise self.refusal(error, f"show the {self.noun}") from None
+    @property
+    def looked_for(self) -> str:
+        return f"the {self.noun}"
+
+    async def look_now(self) -> Sighting:
+        shown = await self.seen()
         return Sighting(State.MISSING, self.absent) if shown is None else self.judge(shown)
 
     async def undo(self, intent: Intent) -> str:
@@ -285,6 +317,20 @@ class Resource(Step, Generic[T]):
         return StillThere(f"{'perhaps ' * perhaps}the {self.noun} ({why})", self.delete_command())
 
 
+def busy_delay(error: Exception) -> Delay | None:
+    """The delay that an API is busy, or briefly away; None for a refusal."""
+    if not isinstance(error, ApiError) or not error.busy:
+        return None
+    return Delay(f"{error.service} is busy or briefly away; trying again.", after=error.retry_after)
+
+
+def lag_delay(error: Exception) -> Delay | None:
+    """The delay that a cloud does not show the same everywhere; None for any other error."""
+    if not isinstance(error, NotShownYet):
+        return None
+    return Delay(f"{error.service} does not show the same everywhere yet; trying again.")
+
+
 class NotShownYet(ApiError):
     """The cloud answers that there is none to delete, of something that this run created, or may have."""
 
@@ -347,9 +393,6 @@ async def delete_until_gone(
             await missed(error)
             return False
 
-    def why(error: Exception) -> Delay | None:
-        if isinstance(error, NotShownYet):
-            return Delay(f"{error.service} does not show the same everywhere yet; trying again.")
-        return delay(error)
-
-    return await wait_out(once, why=why, deadline=deadline, tell=tell)
+    return await wait_out(
+        once, why=lambda error: lag_delay(error) or delay(error), deadline=deadline, tell=tell
+    )

@@ -89,6 +89,7 @@ class SimulatedCloud:
         key_limit: how many keys an identity has at most.
         denied: the calls that this login may not make.
         tells_permissions: whether this login may ask what it may do.
+        robots: whether each key has a user name of its own.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class SimulatedCloud:
         key_limit: int,
         denied: Collection[str],
         tells_permissions: bool,
+        robots: bool = False,
     ) -> None:
         self._loop = loop
         self._chance = chance
@@ -112,6 +114,7 @@ class SimulatedCloud:
         self.disables = disables
         self.tells_permissions = tells_permissions
         self.soft = soft
+        self.robots = robots
         self.key_limit = key_limit
         self.denied = frozenset(denied)
         self.identities: Replicated[Identity] = Replicated(loop.time, chance.random, lag)
@@ -360,13 +363,15 @@ class SimulatedCloud:
         ):
             raise SimulatedApiError(404, f"there is no identity {uid}", UNKNOWN_IDENTITY)
 
-    async def authenticate(self, secret: str, role: str) -> str:
+    async def authenticate(self, username: str, secret: str, role: str) -> str:
         """How a registry's replica takes a key: "pulls", "unknown" or "no grant"."""
 
         def attempt() -> str:
             replica = self.keys.replica()
             key = next((one for one in self.keys.read_all(replica) if one.secret == secret), None)
             if key is None or key.disabled or not self._is_there(key.identity):
+                return "unknown"
+            if self.robots and not username.endswith(key.key_id):
                 return "unknown"
             granted = self.grants.read(f"{key.identity}/{role}", replica)
             return "no grant" if granted is None else "pulls"

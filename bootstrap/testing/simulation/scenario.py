@@ -55,7 +55,7 @@ class Scenario:
         akka_lag: the same of Akka.
         glitches: the part of the records that Akka lists wrongly.
         regions: of the Akka project.
-        labels, disables, soft, tells_permissions: habits of the cloud (`SimulatedCloud`).
+        labels, disables, soft, tells_permissions, robots: habits of the cloud (`SimulatedCloud`).
         key_limit: how many keys an identity may have.
         denied: what this login may not do, in the cloud and in Akka.
         identity_of_others: whether somebody else has created the identity.
@@ -79,6 +79,7 @@ class Scenario:
     disables: bool = True
     soft: bool = False
     tells_permissions: bool = True
+    robots: bool = False
     key_limit: int = 10
     denied: frozenset[str] = field(default_factory=frozenset)
     identity_of_others: bool = False
@@ -131,6 +132,7 @@ def scenario_of(seed: int) -> Scenario:
         others_at=dice.choice((1.0, 4.0)) * dice.random() if dice.random() < 0.15 else 0.0,
         key_added=dice.random() < 0.15,
         ends_offboarded=dice.random() < 0.3,
+        robots=dice.random() < 0.2,
     )
     if not scenario.labels and (others or scenario.others_at):
         # Nothing tells which of these keys are pullkey's, so runs on several machines cannot be kept apart.

@@ -95,7 +95,7 @@ async def _exchange(probe: Probe, _: Challenge, credential: Credential | None, *
         return Attempt(Verdict.IDENTITY_REFUSED, "unauthorized")
     role = f"pull-{probe.host.partition('.')[0]}"
     try:
-        answer = await _WORLD[-1].cloud.authenticate(credential.password.reveal(), role)
+        answer = await _WORLD[-1].cloud.authenticate(credential.username, credential.password.reveal(), role)
     except ApiError as error:
         if error.rate_limited:
             return Attempt(Verdict.RATE_LIMITED, error.said, retry_after=error.retry_after)

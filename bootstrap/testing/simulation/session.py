@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from bootstrap.errors import KeyGone
-from bootstrap.link import KeyLink
 from bootstrap.observe import Present, confirm_absent
 from bootstrap.once import Once
-from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.recorded_key import key_in_record
-from bootstrap.plugin.resource import StillShown, delete_until_gone
-from bootstrap.plugin.session_keys import SessionKeys
-from bootstrap.provider import KeyFacts, RunContext, Session
+from bootstrap.provider import RunContext, Session
 from bootstrap.registry import Attempt, Probe
 from bootstrap.steps import Findings
 from bootstrap.testing.simulation.cloud import Identity, Key, SimulatedApiError, SimulatedCloud
 from bootstrap.testing.simulation.provider import SimulatedTarget
-from bootstrap.testing.simulation.steps import GrantStep, IdentityStep, KeyStep, busy, is_ours, refused
-from bootstrap.waiting import Deadline, wait_out
+from bootstrap.testing.simulation.steps import GrantStep, IdentityStep, KeyStep
 
 
 class SimulatedSession(Session):
     """See `bootstrap.provider.Session`."""
 
     tells_public = True
-    disables_keys = True
     retire_permissions = ("keys.disable", "keys.delete")
 
     def __init__(self, target: SimulatedTarget, context: RunContext, cloud: SimulatedCloud) -> None:
         self.target = target
         self.context = context
         self.cloud = cloud
-        self.disables_keys = cloud.disables
-        self.key = SessionKeys(self)
         self.found = Once(self._find)
         self.identity_created = False
         self.new_identity: Identity | None = None
         """The one that this run or another has just created: not every replica knows it yet."""
-        self.created_keys: set[str] = set()
-        self.steps = [IdentityStep(self), GrantStep(self), KeyStep(self)]
+        self.key = KeyStep(self)
+        self.steps = [IdentityStep(self), GrantStep(self), self.key]
 
     # -- facts -----------------------------------------------------------------------------------------------------
 
@@ -89,7 +80,15 @@ class SimulatedSession(Session):
     async def server(self) -> str:
         return f"https://{self.target.host}"
 
-    async def username(self) -> str:
+    async def username(self) -> str | None:
+        return None if self.cloud.robots else self.target.identity_name
+
+    def username_of(self, key_id: str) -> str:
+        """The user name that a key is used with; a robot's is its own."""
+        name = self.target.identity_name
+        return f"{name}${key_id}" if self.cloud.robots else name
+
+    async def identity(self) -> str:
         return self.target.identity_name
 
     async def probe(self) -> Probe:
@@ -97,99 +96,6 @@ class SimulatedSession(Session):
 
     async def diagnose(self, attempt: Attempt) -> str:
         return ""
-
-    def holds(self, link: KeyLink) -> bool:
-        return link.name == self.target.identity_name and self.target.host.startswith(link.domain)
-
-    # -- the keys of the identity -----------------------------------------------------------------------------------
-
-    async def key_facts(self, key_id: str) -> KeyFacts | None:
-        try:
-            found = await wait_out(
-                lambda: self.cloud.key(key_id),
-                why=busy,
-                deadline=self.context.deadline,
-                tell=self.context.tell,
-            )
-        except SimulatedApiError as error:
-            raise refused(error, f"show key {key_id}") from None
-        return _facts(found) if found is not None else None
-
-    async def delete_key(self, key_id: str) -> bool:
-        try:
-            return await self.delete_key_by(key_id, self.context.deadline)
-        except SimulatedApiError as error:
-            raise refused(error, f"delete key {key_id}") from None
-
-    async def delete_key_by(self, key_id: str, deadline: Deadline) -> bool:
-        """Delete a key; False if it was gone already.
-
-        Raises:
-            SimulatedApiError: the cloud refuses.
-        """
-
-        async def still_shown() -> bool:
-            # Something names it, so that it does not exist is not believed at once.
-            seen = await confirm_absent(
-                lambda: self.cloud.key(key_id), contradicted_by="it is named by its id"
-            )
-            return isinstance(seen, Present)
-
-        async def missed(error: ApiError) -> None:
-            if await still_shown():
-                raise StillShown(error)
-
-        return await delete_until_gone(
-            lambda: self.cloud.delete_key(key_id),
-            missed=missed,
-            still_shown=still_shown,
-            delay=busy,
-            deadline=deadline,
-            tell=self.context.tell,
-        )
-
-    def delete_key_command(self, key_id: str) -> str:
-        return f"simulated keys delete {key_id} --identity={self.target.identity_name}"
-
-    async def switch_key(self, key_id: str, *, on: bool) -> None:
-        async def switch() -> None:
-            try:
-                await self.cloud.switch_key(key_id, on=on)
-            except SimulatedApiError as error:
-                if not error.missing:
-                    raise
-                seen = await confirm_absent(
-                    lambda: self.cloud.key(key_id), contradicted_by="it is named by its id"
-                )
-                if isinstance(seen, Present):
-                    raise SimulatedApiError(503, "not every replica knows it") from None
-                raise KeyGone(f"Key {key_id} was deleted") from None
-
-        try:
-            await wait_out(switch, why=busy, deadline=self.context.deadline, tell=self.context.tell)
-        except SimulatedApiError as error:
-            raise refused(error, f"{'enable' if on else 'disable'} key {key_id}") from None
-
-    async def used_by_others(self, ours: Collection[str]) -> list[str]:
-        self.found.forget()
-        try:
-            keys = await self.all_keys()
-        except SimulatedApiError as error:
-            raise refused(error, f"show the keys of {self.target.identity_name}") from None
-        return [f"key {one.key_id} of {one.created:%Y-%m-%d}" for one in keys if one.key_id not in ours]
-
-    async def keys_of_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
-        if not as_seen:
-            self.found.forget()
-        try:
-            found = self.new_identity or await self.found()
-            keys = await self.all_keys()
-        except SimulatedApiError as error:
-            raise refused(error, f"show the keys of {self.target.identity_name}") from None
-        created_by_pullkey = found is not None and is_ours(found.description)
-        return [
-            _facts(one) for one in keys if (is_ours(one.label) if self.cloud.labels else created_by_pullkey)
-        ]
 
     # -- scripts -----------------------------------------------------------------------------------------------------
 
@@ -200,7 +106,3 @@ class SimulatedSession(Session):
     def script_credential(self) -> Mapping[str, str]:
         email = f'"{self.target.identity_name}+$KEY_ID@{self.target.host}"'
         return {"server": '"$SERVER"', "username": '"$IDENTITY"', "email": email, "password": '"$SECRET"'}
-
-
-def _facts(key: Key) -> KeyFacts:
-    return KeyFacts(key.key_id, key.created, disabled=key.disabled)

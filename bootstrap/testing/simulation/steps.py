@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from bootstrap.codes import Code
 from bootstrap.credential import Credential
-from bootstrap.errors import KeyLimitReached, LeftOver, OutcomeUnknown, PullkeyError, StepFailed
+from bootstrap.errors import KeyLimitReached, OutcomeUnknown, StepFailed
 from bootstrap.link import KeyLink
-from bootstrap.observe import Present, confirm_absent
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.recorded_key import usable_key
+from bootstrap.plugin.key_resource import SETTLE_PAUSES, KeyResource
 from bootstrap.plugin.resource import Resource
+from bootstrap.provider import KeyFacts
 from bootstrap.secret import Secret
-from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
+from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, other_than
 from bootstrap.testing.simulation.cloud import (
     KEY_LIMIT,
     NAME_OF_DELETED,
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 _MARK = "pullkey, run "
 _BUSY_SECONDS = 60.0
 _SPREADING_SECONDS = 120.0
-_SETTLE_PAUSES = (2.0, 2.0, 3.0)
-"""When keys are listed to find one whose creation had no answer."""
 
 
 def is_ours(text: str) -> bool:
@@ -281,178 +279,140 @@ class GrantStep(Resource[Grant]):
         )
 
 
-class KeyStep(Step):
+class KeyStep(KeyResource[Key, Key]):
     """The key. Where it bears a label, the run's id is in it; where it bears none, the list from before tells it apart."""
 
-    name = "key"
-    after = ("identity",)
     permissions = ("keys.create", "keys.list")
+    goes_with_identity = True
+    doubles_pauses = SETTLE_PAUSES
 
     def __init__(self, session: SimulatedSession) -> None:
+        super().__init__(session)
         self._session = session
-        self._before: list[str] = []
-        self._sent = 0
-        self._unanswered = 0
-        self._lost: set[str] = set()
-        """The keys that a request without an answer has created, and that may not be deleted."""
+        self.marked = session.cloud.labels
+        self.can_disable = session.cloud.disables
 
     @property
     def title(self) -> str:
         return f"Create a key of {self._session.target.identity_name}"
 
     @property
+    def whose(self) -> str:  # type: ignore[override]
+        return f" of {self._session.target.identity_name}"
+
+    @property
     def _label(self) -> str:
         return f"{_MARK}{self._session.context.run_id}"
 
-    async def look(self) -> Sighting:
-        session = self._session
-        try:
-            keys = {one.key_id: one for one in await session.all_keys()}
-            link, reason = await usable_key(session)
-            self._before = sorted({*keys, *([link.key_id] if link else [])})
-            if link is None:
-                return Sighting(State.MISSING, reason)
-            key_id = link.key_id
-            key = keys.get(key_id)
-            if key is None:
-                seen = await confirm_absent(
-                    lambda: session.cloud.key(key_id), contradicted_by="Akka's record names it"
-                )
-                key = seen.value if isinstance(seen, Present) else None
-        except ApiError as error:
-            raise refused(error, "show the keys") from None
-        if key is None:
-            return Sighting(State.MISSING, f"the key that Akka holds, {key_id}, was deleted")
-        if key.disabled:
-            return Sighting(State.MISSING, f"the key that Akka holds, {key_id}, is disabled")
-        return Sighting(State.DONE, f"Akka holds key {key_id}, which is valid")
-
     def intent(self) -> Intent:
-        return {"identity": self._session.target.identity_name, "label": self._label, "before": self._before}
+        name = self._session.target.identity_name
+        return {"identity": name, "label": self._label, "before": list(self.before or ())}
 
     async def disowns(self, intent: Intent) -> str:
         return other_than(intent, identity=self._session.target.identity_name)
 
-    async def do(self) -> Done:
+    # -- which key a record names ------------------------------------------------------------------------------------
+
+    def owns(self, link: KeyLink) -> bool:
+        target = self._session.target
+        return link.name == target.identity_name and target.host.startswith(link.domain)
+
+    async def is_username(self, username: str, link: KeyLink) -> bool:
+        return username == self._session.username_of(link.key_id)
+
+    # -- the calls ---------------------------------------------------------------------------------------------------
+
+    async def read(self, key_id: str) -> Key | None:
+        session = self._session
+        return await wait_out(
+            lambda: session.cloud.key(key_id),
+            why=busy,
+            deadline=session.context.deadline,
+            tell=session.context.tell,
+        )
+
+    def facts_of(self, shown: Key) -> KeyFacts:
+        return KeyFacts(shown.key_id, shown.created, disabled=shown.disabled)
+
+    async def create(self) -> Key:
+        return await self._session.cloud.create_key(await self._session.uid(), self._label)
+
+    def id_of(self, answer: Key) -> str:
+        return answer.key_id
+
+    async def credential_of(self, answer: Key) -> Credential:
         session, target = self._session, self._session.target
-        uid = await session.uid()
-        try:
-            made = await wait_out(lambda: self._create(uid), why=self._delay, deadline=session.context.deadline, tell=session.context.tell)  # fmt: skip
-            if self._unanswered and session.cloud.labels:
-                # Only now may the list show what a request without an answer has created.
-                await self._remove_labelled(self.intent(), keep=made.key_id)
-            left_over = (
-                await self._lost_beside(made.key_id)
-                if self._unanswered and not session.cloud.labels
-                else None
-            )
-        except ApiError as error:
-            if error.code == KEY_LIMIT:
-                raise KeyLimitReached(f"{target.identity_name} has all the keys that it may have") from None
-            raise refused(error, f"create a key of {target.identity_name}") from None
-        session.created_keys.add(made.key_id)
-        session.credential = Credential(
+        return Credential(
             server=await session.server(),
-            username=await session.username(),
-            password=Secret(made.secret),
-            link=KeyLink(target.identity_name, made.key_id, target.host),
+            username=session.username_of(answer.key_id),
+            password=Secret(answer.secret),
+            link=KeyLink(target.identity_name, answer.key_id, target.host),
         )
-        return Done(f"key {made.key_id}", {"key_id": made.key_id}, left_over)
 
-    async def _create(self, uid: str) -> Key:
-        self._sent += 1
+    async def send_deletion(self, key_id: str) -> None:
+        await self._session.cloud.delete_key(key_id)
+
+    async def send_switch(self, key_id: str, *, on: bool) -> None:
+        await self._session.cloud.switch_key(key_id, on=on)
+
+    def delete_command(self, key_id: str) -> str:
+        name = self._session.target.identity_name
+        if not key_id:
+            return f"simulated keys list --identity={name}"
+        return f"simulated keys delete {key_id} --identity={name}"
+
+    async def of_run(self, intent: Intent) -> Sequence[str]:
+        return [one.key_id for one in labelled(await self._session.all_keys(), intent["label"])]
+
+    async def ids_now(self) -> Collection[str]:
+        return [one.key_id for one in await self._session.all_keys()]
+
+    @property
+    def identity_created(self) -> bool:
+        return self._session.identity_created
+
+    # -- all keys of the identity --------------------------------------------------------------------------------------
+
+    async def used_by_others(self, ours: Collection[str]) -> list[str]:
+        self._session.found.forget()
+        keys = await self._listed()
+        return [f"key {one.key_id} of {one.created:%Y-%m-%d}" for one in keys if one.key_id not in ours]
+
+    async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
+        session = self._session
+        if not as_seen:
+            session.found.forget()
+        keys = await self._listed()
+        found = session.new_identity or await session.found()
+        created_by_pullkey = found is not None and is_ours(found.description)
+        return [
+            self.facts_of(one) for one in keys if (is_ours(one.label) if self.marked else created_by_pullkey)
+        ]
+
+    async def _listed(self) -> list[Key]:
         try:
-            return await self._session.cloud.create_key(uid, self._label)
+            return await self._session.all_keys()
         except ApiError as error:
-            if not error.unanswered:
-                raise
-            self._unanswered += 1
-            if self._session.cloud.labels:
-                await self._remove_labelled(self.intent())
-            else:
-                await self._refuse_if_appeared()
-            raise
-        except asyncio.CancelledError:
-            self._unanswered += 1
-            raise
+            raise self.refusal(error, f"show the keys of {self._session.target.identity_name}") from None
 
-    async def _refuse_if_appeared(self) -> None:
-        """A second request would create a second key, so its effect is looked for first.
+    # -- what errors are ---------------------------------------------------------------------------------------------
 
-        Raises:
-            OutcomeUnknown: a key has appeared.
-        """
-        for pause in _SETTLE_PAUSES:
-            await asyncio.sleep(min(pause, self._session.context.deadline.left))
-            if appeared := await self._appeared(self._before):
-                raise OutcomeUnknown(
-                    f"The creation of a key had no answer, and key {', '.join(appeared)} has appeared"
-                )
+    def delay(self, error: Exception) -> Delay | None:
+        return busy(error)
 
-    async def _lost_beside(self, key_id: str) -> LeftOver | None:
-        appeared = [one for one in await self._appeared(self._before) if one != key_id]
-        return self._left_over(appeared) if appeared else None
-
-    def _left_over(self, keys: list[str]) -> LeftOver:
-        what = (
-            f"{self._session.target.identity_name} has a key that appeared during the run: {', '.join(keys)}"
-        )
-        return LeftOver(what, "; ".join(map(self._session.delete_key_command, keys)))
-
-    async def _appeared(self, before: list[str]) -> list[str]:
-        return sorted(
-            {one.key_id for one in await self._session.all_keys()} - {*before, *self._session.created_keys}
-        )
-
-    async def _remove_labelled(self, intent: Intent, *, keep: str = "") -> list[str]:
-        """Delete the keys of a run, which their label tells from all others."""
-        removed: list[str] = []
-        for pause in (0.0, *_SETTLE_PAUSES):
-            await asyncio.sleep(pause)
-            for one in labelled(await self._session.all_keys(), intent["label"]):
-                if one.key_id not in (keep, *removed):
-                    self._lost.add(one.key_id)
-                    await self._session.delete_key_by(one.key_id, self._session.undo_deadline())
-                    removed.append(one.key_id)
-            if removed:
-                break
-        return removed
-
-    def _delay(self, error: Exception) -> Delay | None:
+    def creation_delay(self, error: Exception) -> Delay | None:
         return spreading(error) if self._session.new_identity is not None else busy(error)
 
-    async def undo(self, intent: Intent) -> str:
-        session = self._session
-        if not self._sent and not intent.get("lost"):
-            return ""
-        if session.identity_created and not intent.get("identity_stays"):
-            return ""  # it goes with the identity, which this run created and now removes
-        key_id = intent.get("key_id")
-        try:
-            if key_id:
-                deleted = await session.delete_key_by(key_id, session.undo_deadline())
-                return f"deleted key {key_id}" if deleted else ""
-            if session.cloud.labels:
-                removed = await wait_out(lambda: self._remove_labelled(intent), why=busy, deadline=session.undo_deadline(), tell=session.context.tell)  # fmt: skip
-                return f"deleted key {', '.join(removed)}" if removed else ""
-            if not (self._unanswered or intent.get("lost")):
-                return ""
-            recorded = {*intent.get("in_use", ()), *(await session.context.keys_in_use()).ids}
-            appeared = await self._appeared([*intent["before"], *self._before, *recorded])
-        except (ApiError, PullkeyError) as error:
-            found = [key_id] if key_id else sorted(self._lost)
-            what = f"key {', '.join(found)}" if found else "a key that may have been created"
-            said = error.said if isinstance(error, ApiError) else error.what
-            name = session.target.identity_name
-            command = (
-                "; ".join(map(session.delete_key_command, found)) or f"simulated keys list --identity={name}"
-            )
-            raise StillThere(f"{what} of {name} ({said})", command) from None
-        if appeared:
-            # Somebody else may have created it in the same moment: a key is never deleted on a guess.
-            left = self._left_over(appeared)
-            raise StillThere(left.what, left.command)
-        return ""
+    def refusal(self, error: ApiError, doing: str) -> StepFailed:
+        return refused(error, doing)
+
+    async def creation_refusal(self, error: ApiError) -> StepFailed:
+        if error.code == KEY_LIMIT:
+            return KeyLimitReached(f"{self._session.target.identity_name} has all the keys that it may have")
+        return self.refusal(error, f"create a key{self.whose}")
+
+    def unread(self, error: ApiError) -> Sighting:
+        raise self.refusal(error, "show the keys")
 
     def script(self) -> Script:
         return Script(

@@ -32,6 +32,8 @@ class Played:
     log: Sequence[str] = field(repr=False)
     faults: int = 0
     """How many faults the dice have thrown."""
+    ended: Sequence[Ended] = field(default=(), repr=False)
+    """What became of each command; the clean ones at the end included."""
 
 
 class World:
@@ -59,6 +61,7 @@ class World:
             key_limit=scenario.key_limit,
             denied=scenario.denied,
             tells_permissions=scenario.tells_permissions,
+            robots=scenario.robots,
         )
         self.akka = SimulatedAkka(
             self.loop,
@@ -102,7 +105,7 @@ class World:
                 self.invariants.failures.append(Failure("it hangs", "nothing is ready, and nothing is due"))
             finally:
                 self.loop.close()
-        return Played(self.scenario, self.invariants.failures, self.events, self.chance.faults)
+        return Played(self.scenario, self.invariants.failures, self.events, self.chance.faults, self._ended)
 
     async def _play(self) -> None:
         if self.scenario.others_at:

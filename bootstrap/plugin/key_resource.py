@@ -1,0 +1,434 @@
+"""The key that a run creates, and all keys of its identity, with the one lifecycle that they have.
+
+A provider says what is its own: how a key is created, read, deleted and switched, how those of an identity are listed, what
+marks them. What follows from a lost answer, a read that lags, or a key that another run created is decided here:
+
+- a creation without an answer may have been carried out: its effect is looked for before the next one is sent. Its secret is
+  lost, so a key that is known to be of this run is deleted, and one that may be another's ends the run and is named;
+- a key that Akka's record names, and that is not shown, is looked for again;
+- a deletion and a switch are asked of the cloud by the key's id, and not concluded from a read. That there is no such key is
+  not believed of one that this run created, nor of one that is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from bootstrap.credential import Credential
+from bootstrap.errors import KeyGone, LeftOver, OutcomeUnknown, PullkeyError, StepFailed
+from bootstrap.link import KeyLink
+from bootstrap.observe import Present, confirm_absent
+from bootstrap.plugin import clock
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.keys import KeyFacts, Keys
+from bootstrap.plugin.recorded_key import usable_key
+from bootstrap.plugin.resource import CloudStep, NotShownYet, StillShown, delete_until_gone, lag_delay
+from bootstrap.provider import Session
+from bootstrap.steps import Done, Intent, Sighting, State, StillThere
+from bootstrap.waiting import Deadline, Delay, wait_out
+
+K = TypeVar("K")
+N = TypeVar("N")
+
+SETTLE_PAUSES = (2.0, 2.0, 3.0)
+"""Before each further look for a key whose creation had no answer: lists lag."""
+
+
+@dataclass(frozen=True)
+class LostKeys:
+    """What requests without an answer may have created.
+
+    Attributes:
+        ours: keys that are known to be this run's.
+        perhaps: keys that appeared meanwhile; another run or another program may have created them.
+    """
+
+    ours: Sequence[str] = ()
+    perhaps: Sequence[str] = ()
+
+
+class KeyResource(Keys, CloudStep, Generic[K, N]):
+    """A step that creates a key. `K` is what the cloud shows of one, `N` what it answers to its creation, secret included."""
+
+    name = "key"
+    after = ("identity",)
+    word = "key"
+    """What a key is called: `token`, `secret`."""
+    whose = ""
+    """Behind the word and the id, whose it is: ` of EMAIL`."""
+    marked = True
+    """Whether a key shows which run created it; else the list from before tells it from those that were there."""
+    goes_with_identity = False
+    """Whether a key is deleted with its identity, so that it needs no undoing where this run created that, too."""
+    asks_two_places = False
+    """Whether `read` asks two places that do not lag together (the list, and by id), so that one read is enough."""
+    undo_pauses: tuple[float, ...] = SETTLE_PAUSES
+    """Between the looks of an undo for keys of this run."""
+    doubles_pauses: tuple[float, ...] = ()
+    """Between the looks for keys of this run beside the one that was answered."""
+    verbs = ("enable", "disable")
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.created: set[str] = set()
+        """The keys whose creation was answered; a read may not show them yet."""
+        self.before: Sequence[str] | None = None
+        """The keys that were there before the creation; None while they were not listed, or where keys are marked."""
+
+    # -- what a provider says of its own ----------------------------------------------------------------------------
+
+    @abstractmethod
+    async def read(self, key_id: str) -> K | None:
+        """What the cloud shows of a key now; None if it shows none.
+
+        Raises:
+            ApiError: it may not be read, or there was no answer.
+        """
+
+    @abstractmethod
+    def facts_of(self, shown: K) -> KeyFacts:
+        """What is shown, as every provider says it."""
+
+    @abstractmethod
+    async def create(self) -> N:
+        """Ask the cloud once to create a key.
+
+        Raises:
+            ApiError: it is refused, or there was no answer.
+        """
+
+    @abstractmethod
+    def id_of(self, answer: N) -> str:
+        """The id of the key that was created."""
+
+    @abstractmethod
+    async def credential_of(self, answer: N) -> Credential:
+        """The credential that Akka is given."""
+
+    @abstractmethod
+    async def send_deletion(self, key_id: str) -> object:
+        """Ask the cloud to delete a key, whatever reads show.
+
+        Raises:
+            ApiError: there is none to delete (`missing`), or it is refused.
+        """
+
+    async def send_switch(self, key_id: str, *, on: bool) -> None:
+        """Ask the cloud to disable or enable a key; only where `can_disable`."""
+        raise NotImplementedError
+
+    async def of_run(self, intent: Intent) -> Sequence[str]:
+        """The keys that the run of an intent created, by their mark; only where `marked`."""
+        raise NotImplementedError
+
+    async def ids_now(self) -> Collection[str]:
+        """The ids of all keys of the identity; only where `marked` is False."""
+        raise NotImplementedError
+
+    async def ids_seen(self) -> Collection[str]:
+        """As `ids_now`; a provider that keeps what it has read answers from that."""
+        return await self.ids_now()
+
+    @property
+    def identity_created(self) -> bool:
+        """Whether this run has created the identity."""
+        return False
+
+    def unfit(self, shown: K) -> str:
+        """Why a key is of no use, as the end of "the key that Akka holds, ID, ..."; "" where it is of use."""
+        facts = self.facts_of(shown)
+        if facts.disabled:
+            return "is disabled"
+        return "has expired" if facts.ends is not None and facts.ends <= clock.now() else ""
+
+    def creation_delay(self, error: Exception) -> Delay | None:
+        """As `delay`, of a creation."""
+        return self.delay(error)
+
+    def may_be_created(self, error: ApiError) -> bool:
+        """Whether an error leaves it open whether the key was created."""
+        return error.unanswered
+
+    async def creation_refusal(self, error: ApiError) -> StepFailed:
+        """As `refusal`, of a creation."""
+        return self.refusal(error, f"create a {self.word}{self.whose}")
+
+    def lagging(self, error: ApiError, key_id: str) -> ApiError:
+        """The error that the cloud does not know a key yet: it is asked again."""
+        del key_id
+        return NotShownYet(error)
+
+    def named(self, key_id: str) -> str:
+        """One key, or several, in a sentence."""
+        return f"{self.word} {key_id}{self.whose}"
+
+    def shown_as(self, key_id: str) -> str:
+        """What is asked for where a key is read; all of them for ""."""
+        return self.named(key_id) if key_id else f"the {self.word}s{self.whose}"
+
+    def created_as(self, answer: N) -> str:
+        """What was created, in a few words."""
+        return f"{self.word} {self.id_of(answer)}"
+
+    def gone_as(self, key_id: str) -> str:
+        """That a key which was to be switched was deleted."""
+        named = self.named(key_id)
+        return f"{named[:1].upper()}{named[1:]} was deleted"
+
+    def lost_as(self, error: ApiError, appeared: Sequence[str]) -> str:
+        """That a creation had no answer, and that keys have appeared since."""
+        return f"{error.service} did not answer the creation of a {self.word} ({error.code or error.status}), and {self.word} {', '.join(appeared)} has appeared since; its secret is lost"  # fmt: skip
+
+    def perhaps_as(self, keys: Sequence[str]) -> LeftOver:
+        """That keys have appeared which may be in use: one is never deleted on a guess."""
+        what = f"{self.word} {', '.join(keys)}{self.whose}, which appeared during the run and may be unused"
+        return LeftOver(what, "; ".join(map(self.delete_command, keys)))
+
+    def still_there(self, intent: Intent, why: str) -> StillThere:
+        """That what a run has created, or may have, could not be deleted."""
+        key_id = str(intent.get("key_id") or "")
+        what = self.named(key_id) if key_id else f"a {self.word}{self.whose} that may have been created"
+        return StillThere(f"{what} ({why})", self.delete_command(key_id))
+
+    async def prepare(self) -> None:
+        """What must be known before a key is created; asked for again by `do` only where `look` could not."""
+        if not self.marked and self.before is None:
+            self.before = sorted(await self.ids_now())
+
+    def invalidate(self) -> None:
+        """Forget what was read of the keys: one was created, deleted or switched."""
+
+    # -- which key a record of Akka's names -------------------------------------------------------------------------
+
+    async def is_username(self, username: str, link: KeyLink) -> bool:
+        del link
+        return username == await self._of.username()
+
+    async def recorded(self, key_id: str) -> K | None:
+        """The key that Akka's record names; that it was deleted is not believed of one read."""
+        seen = await confirm_absent(lambda: self.read(key_id), contradicted_by="Akka's record names it")
+        return seen.value if isinstance(seen, Present) else None
+
+    # -- one key by its id -------------------------------------------------------------------------------------------
+
+    async def facts(self, key_id: str) -> KeyFacts | None:
+        try:
+            shown = await self.read(key_id)
+        except ApiError as error:
+            raise self.refusal(error, f"show {self.shown_as(key_id)}") from None
+        return None if shown is None else self.facts_of(shown)
+
+    async def delete(self, key_id: str) -> bool:
+        try:
+            return await self.delete_by_id(key_id, self._of.context.deadline)
+        except ApiError as error:
+            raise self.refusal(error, f"delete {self.named(key_id)}") from None
+
+    async def delete_by_id(self, key_id: str, deadline: Deadline) -> bool:
+        """Delete a key; False if it was already deleted.
+
+        Raises:
+            ApiError: it is still there.
+        """
+
+        async def missed(error: ApiError) -> None:
+            if key_id in self.created:
+                raise self.lagging(error, key_id)
+            if await self.is_shown(key_id):
+                raise self.lagging(StillShown(error), key_id)
+
+        try:
+            return await delete_until_gone(
+                lambda: self.send_deletion(key_id),
+                missed=missed,
+                still_shown=lambda: self.is_shown(key_id),
+                delay=self.delay,
+                deadline=deadline,
+                tell=self._of.context.tell,
+            )
+        finally:
+            self.invalidate()
+
+    async def is_shown(self, key_id: str) -> bool:
+        """Whether the cloud shows a key, of which it says that it does not exist."""
+        if self.asks_two_places:
+            return await self.read(key_id) is not None
+        seen = await confirm_absent(lambda: self.read(key_id), contradicted_by="it is named by its id")
+        return isinstance(seen, Present)
+
+    async def switch(self, key_id: str, *, on: bool) -> None:
+        async def once() -> None:
+            try:
+                await self.send_switch(key_id, on=on)
+            except ApiError as error:
+                if not error.missing:
+                    raise
+                if await self.is_shown(key_id):
+                    raise self.lagging(error, key_id) from None
+                raise KeyGone(
+                    self.gone_as(key_id),
+                    fix="Create a new one with `pullkey rotate` or `pullkey onboard`.",
+                ) from None
+
+        context, verb = self._of.context, self.verbs[0 if on else 1]
+        try:
+            await wait_out(once, why=self._delay_or_lag, deadline=context.deadline, tell=context.tell)
+        except ApiError as error:
+            raise self.refusal(error, f"{verb} {self.named(key_id)}") from None
+        finally:
+            self.invalidate()
+
+    def _delay_or_lag(self, error: Exception) -> Delay | None:
+        return lag_delay(error) or self.delay(error)
+
+    # -- the step ----------------------------------------------------------------------------------------------------
+
+    @property
+    def looked_for(self) -> str:
+        return self.shown_as("")
+
+    async def look_now(self) -> Sighting:
+        if not self.marked:
+            self.before = sorted(await self.ids_seen())
+        link, reason = await usable_key(self._of)
+        if link is None:
+            return Sighting(State.MISSING, reason)
+        if not self.marked:
+            # It may be there though the list does not show it, so it has not appeared when a later list does.
+            self.before = sorted({*(self.before or ()), link.key_id})
+        shown = await self.recorded(link.key_id)
+        why = "was deleted" if shown is None else self.unfit(shown)
+        if why:
+            return Sighting(State.MISSING, f"the {self.word} that Akka holds, {link.key_id}, {why}")
+        return Sighting(State.DONE, f"Akka holds {self.word} {link.key_id}, which is valid")
+
+    async def do(self) -> Done:
+        context = self._of.context
+        try:
+            await self.prepare()
+            answer = await wait_out(
+                self._create, why=self.creation_delay, deadline=context.deadline, tell=context.tell
+            )
+            key_id = self.id_of(answer)
+            self.created.add(key_id)
+            left_over = await self._clear_doubles(key_id) if self.attempt.unanswered else None
+        except ApiError as error:
+            raise await self.creation_refusal(error) from None
+        finally:
+            self.invalidate()
+        self._of.credential = await self.credential_of(answer)
+        return Done(self.created_as(answer), {"key_id": key_id}, left_over)
+
+    async def _create(self) -> N:
+        try:
+            with self.attempt.sending(self.may_be_created):
+                return await self.create()
+        except ApiError as error:
+            if not self.may_be_created(error):
+                raise
+            found = await self.after_lost_answer(error)
+            if found is None:
+                raise
+            self.attempt.conclude(ours=True)
+            return found
+
+    async def after_lost_answer(self, error: ApiError) -> N | None:
+        """What a creation without an answer has led to, if it is as good as answered; else None: it is sent again.
+
+        Raises:
+            OutcomeUnknown: a key has appeared that may be another's. A second request would create a second one.
+        """
+        if self.marked:
+            await self.delete_lost(self.intent())
+            return None
+        for pause in SETTLE_PAUSES:
+            await asyncio.sleep(min(pause, self._of.context.deadline.left))
+            if appeared := await self._appeared(self.before or ()):
+                raise OutcomeUnknown(self.lost_as(error, appeared), fix="Run it again.") from None
+        return None
+
+    async def _clear_doubles(self, key_id: str) -> LeftOver | None:
+        """What requests without an answer have created beside the key: only now may reads show it."""
+        if self.marked:
+            await self.delete_lost(self.intent(), keep=key_id, pauses=self.doubles_pauses)
+            return None
+        try:
+            lost = await self._lost(self.before or ())
+            for one in lost.ours:
+                await self.delete_by_id(one, self._of.context.deadline)
+        except (ApiError, PullkeyError):
+            return None  # the next run looks for keys that no record names
+        return self.perhaps_as(lost.perhaps) if lost.perhaps else None
+
+    async def delete_lost(self, intent: Intent, *, keep: str = "", pauses: Sequence[float] = ()) -> list[str]:
+        """Delete the keys of a run, by their mark; after each pause they are looked for again, until there are some.
+
+        Args:
+            intent: the run's.
+            keep: one that stays.
+            pauses: in seconds.
+        """
+        deleted: list[str] = []
+        for pause in (0.0, *pauses):
+            await asyncio.sleep(pause)
+            for key_id in await self.of_run(intent):
+                if key_id not in (keep, *deleted):
+                    await self.delete_by_id(key_id, self._of.undo_deadline())
+                    deleted.append(key_id)
+            if deleted:
+                break
+        return deleted
+
+    async def _appeared(self, before: Collection[str]) -> list[str]:
+        """The keys that were not there before, and that no session of this command has created."""
+        return sorted({*await self.ids_now()} - {*before} - self.created)
+
+    async def _lost(self, before: Collection[str]) -> LostKeys:
+        """The keys that have appeared. Of an identity that this run created they are its own, as far as it sent requests."""
+        appeared = await self._appeared({*before, *await self._recorded_ids()})
+        if self.identity_created and len(appeared) <= self.attempt.unanswered:
+            return LostKeys(ours=appeared)
+        return LostKeys(perhaps=appeared)
+
+    async def _recorded_ids(self) -> Collection[str]:
+        """The keys that Akka's records name by now: one that has appeared may be another run's, and in use."""
+        try:
+            return (await self._of.context.keys_in_use()).ids
+        except PullkeyError:
+            return ()
+
+    async def undo(self, intent: Intent) -> str:
+        key_id = intent.get("key_id")
+        if not (self.attempt.may_exist or key_id or intent.get("lost")):
+            return ""
+        if self.goes_with_identity and self.identity_created and not intent.get("identity_stays"):
+            return ""
+        deadline, deleted, lost = self._of.undo_deadline(), list[str](), LostKeys()
+        try:
+            if key_id:
+                deleted = [key_id] if await self.delete_by_id(key_id, deadline) else []
+            elif self.marked:
+                deleted = await wait_out(
+                    lambda: self.delete_lost(intent, pauses=self.undo_pauses),
+                    why=self._delay_or_lag,
+                    deadline=deadline,
+                    tell=self._of.context.tell,
+                )
+            else:
+                lost = await self._lost({*intent["before"], *(self.before or ()), *intent.get("in_use", ())})
+                for one in lost.ours:
+                    await self.delete_by_id(one, deadline)
+                deleted = [*lost.ours]
+        except (ApiError, PullkeyError) as error:
+            if isinstance(error, ApiError) and error.missing and not isinstance(error, NotShownYet):
+                return ""  # with the identity
+            said = error.said if isinstance(error, ApiError) else error.what
+            raise self.still_there(intent, said) from None
+        if lost.perhaps:
+            left = self.perhaps_as(lost.perhaps)
+            raise StillThere(left.what, left.command)
+        return f"deleted {self.word} {', '.join(deleted)}{self.whose}" if deleted else ""
