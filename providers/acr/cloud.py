@@ -19,6 +19,7 @@ from bootstrap.credential import Credential
 from bootstrap.errors import UsageProblem
 from bootstrap.once import Once
 from bootstrap.plugin import clock
+from bootstrap.plugin._fast_import import defer
 from bootstrap.secret import Secret
 from bootstrap.settings import endpoint
 from bootstrap.waiting import Deadline
@@ -424,6 +425,8 @@ async def _imported(imports: Callable[[], None]) -> None:
 
 
 def _import_login() -> None:
+    # Certificates are for logins with one. The package of Authorization imports all versions of its API.
+    defer("azure.mgmt.authorization", "cryptography.hazmat.primitives.serialization", "cryptography.x509")
     import azure.core.pipeline.transport
     import azure.identity.aio  # noqa: F401
 

@@ -69,9 +69,10 @@ class GoogleClient:
 
     @cached_property
     def projects(self) -> Any:
-        from google.cloud import resourcemanager_v3
+        # The package imports the clients of six more services.
+        from google.cloud.resourcemanager_v3.services.projects import ProjectsAsyncClient
 
-        return self._client(resourcemanager_v3.ProjectsAsyncClient, "PULLKEY_GOOGLE_RESOURCEMANAGER_ENDPOINT")
+        return self._client(ProjectsAsyncClient, "PULLKEY_GOOGLE_RESOURCEMANAGER_ENDPOINT")
 
     @cached_property
     def registry(self) -> Any:

@@ -123,13 +123,12 @@ class GoogleLogin:
 
     def _log_in(self) -> str:
         try:
+            from providers.gcr.lean import google  # isort: skip  - before all else of Google's
             import google.auth.exceptions
             import google.auth.transport.requests
             from google.auth import impersonated_credentials
             from google.auth.credentials import with_scopes_if_required
             from google.oauth2 import service_account
-
-            from providers.gcr.lean import google
         except ImportError as error:
             raise sdk_missing(error) from None
         _spell_proxies_for_grpc()
