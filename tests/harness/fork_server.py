@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import gc
 import importlib
 import importlib.util
 import json
@@ -179,7 +180,8 @@ def _shared() -> ForkServer:
 def _serve(address: str) -> None:
     warnings.simplefilter("ignore")
     restore_signals()
-    importlib.import_module("bootstrap.cli")
+    entry = importlib.import_module("bootstrap.__main__")
+    gc.set_threshold(entry.GC_THRESHOLD)
     watch = _load_watch()
     children: dict[int, tuple[socket.socket, str]] = {}
     listener = socket.socket(socket.AF_UNIX)
@@ -193,6 +195,7 @@ def _serve(address: str) -> None:
             connection, _ = listener.accept()
             connection.settimeout(10)
             asked = json.loads(connection.makefile().readline())
+            gc.freeze()
             pid = os.fork()
             if pid == 0:
                 _child(asked, watch, [listener, connection, *(one for one, _ in children.values())])
