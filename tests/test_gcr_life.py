@@ -38,7 +38,7 @@ def shop(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 
 class TestKeys:
     def test_what_google_shows_of_a_key(self, shop: Shop) -> None:
-        facts = shop.session(lambda session: session.key_facts(shop.key.id))
+        facts = shop.session(lambda session: session.key.facts(shop.key.id))
         assert facts is not None
         assert facts.created == shop.key.valid_after.replace(microsecond=0)
         assert (facts.key_id, facts.ends, facts.disabled) == (shop.key.id, None, False)
@@ -46,21 +46,21 @@ class TestKeys:
     def test_an_end_and_a_disabled_key(self, shop: Shop) -> None:
         shop.key.disabled = True
         shop.key.valid_before = dt.datetime(2031, 1, 1, tzinfo=dt.UTC)
-        facts = shop.session(lambda session: session.key_facts(shop.key.id))
+        facts = shop.session(lambda session: session.key.facts(shop.key.id))
         assert facts is not None
         assert (facts.ends, facts.disabled) == (shop.key.valid_before, True)
 
     def test_a_key_is_asked_for_anew(self, shop: Shop) -> None:
         async def before_and_after(session: GcrSession) -> tuple[bool, bool]:
-            first = await session.key_facts(shop.key.id)
+            first = await session.key.facts(shop.key.id)
             shop.account.keys.clear()
-            return first is not None, await session.key_facts(shop.key.id) is not None
+            return first is not None, await session.key.facts(shop.key.id) is not None
 
         assert shop.session(before_and_after) == (True, False)
 
     def test_a_key_is_deleted_once_and_gone_after(self, shop: Shop) -> None:
         async def twice(session: GcrSession) -> list[bool]:
-            return [await session.delete_key(shop.key.id), await session.delete_key(shop.key.id)]
+            return [await session.key.delete(shop.key.id), await session.key.delete(shop.key.id)]
 
         assert shop.session(twice) == [True, False]
         assert shop.account.user_keys() == []
@@ -68,15 +68,15 @@ class TestKeys:
     @pytest.mark.parametrize("fault", ["lost", "503", "429"])
     def test_a_delete_whose_answer_is_lost_is_done(self, shop: Shop, fault: str) -> None:
         shop.world.fault(f"iam.DeleteServiceAccountKey={fault}")
-        assert shop.session(lambda session: session.delete_key(shop.key.id))
+        assert shop.session(lambda session: session.key.delete(shop.key.id))
         assert shop.account.user_keys() == []
 
     def test_a_key_is_switched_off_and_on(self, shop: Shop) -> None:
         async def off_and_on(session: GcrSession) -> list[bool]:
             seen = []
             for on in (False, True):
-                await session.switch_key(shop.key.id, on=on)
-                facts = await session.key_facts(shop.key.id)
+                await session.key.switch(shop.key.id, on=on)
+                facts = await session.key.facts(shop.key.id)
                 seen.append(facts is not None and facts.disabled)
             return seen
 
@@ -84,15 +84,15 @@ class TestKeys:
 
     def test_a_key_that_is_gone_cannot_be_switched(self, shop: Shop) -> None:
         with pytest.raises(PullkeyError, match="was deleted"):
-            shop.session(lambda session: session.switch_key("0" * 40, on=True))
+            shop.session(lambda session: session.key.switch("0" * 40, on=True))
 
     @pytest.mark.parametrize(
         ("permission", "call"),
         [
-            ("list", lambda session: session.key_facts("0" * 40)),
-            ("delete", lambda session: session.delete_key("0" * 40)),
-            ("disable", lambda session: session.switch_key("0" * 40, on=False)),
-            ("list", lambda session: session.used_by_others([])),
+            ("list", lambda session: session.key.facts("0" * 40)),
+            ("delete", lambda session: session.key.delete("0" * 40)),
+            ("disable", lambda session: session.key.switch("0" * 40, on=False)),
+            ("list", lambda session: session.key.used_by_others([])),
         ],
     )
     def test_what_may_not_be_done_is_told_in_a_sentence(
@@ -104,7 +104,7 @@ class TestKeys:
 
     def test_the_command_that_deletes_it(self, shop: Shop) -> None:
         async def command(session: GcrSession) -> str:
-            return session.delete_key_command("abc")
+            return session.key.delete_command("abc")
 
         assert shop.session(command) == (
             f"gcloud iam service-accounts keys delete abc --iam-account={shop.account.email} --project={shop.project.id}"
@@ -113,7 +113,7 @@ class TestKeys:
 
 class TestOthers:
     def test_nobody_else(self, shop: Shop) -> None:
-        assert shop.session(lambda session: session.used_by_others([shop.key.id])) == []
+        assert shop.session(lambda session: session.key.used_by_others([shop.key.id])) == []
 
     def test_another_key_and_whoever_may_act_as_the_account(self, shop: Shop) -> None:
         theirs = shop.world.cloud.state.add_key(
@@ -121,7 +121,7 @@ class TestOthers:
         )
         pool = "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/ci/*"
         shop.grant(shop.account, "roles/iam.workloadIdentityUser", pool)
-        found = shop.session(lambda session: session.used_by_others([shop.key.id]))
+        found = shop.session(lambda session: session.key.used_by_others([shop.key.id]))
         assert found == [
             f"key {theirs.id} of 2026-01-02",
             f"{pool}, who has roles/iam.workloadIdentityUser on it",
@@ -129,7 +129,7 @@ class TestOthers:
 
     def test_the_key_that_google_itself_keeps_does_not_count(self, shop: Shop) -> None:
         shop.world.cloud.state.add_key(shop.account, PUBLIC, system_managed=True)
-        assert shop.session(lambda session: session.used_by_others([shop.key.id])) == []
+        assert shop.session(lambda session: session.key.used_by_others([shop.key.id])) == []
 
 
 class TestLocating:

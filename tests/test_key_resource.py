@@ -604,7 +604,7 @@ def test_marked_keys_that_cannot_be_listed_may_be_there() -> None:
     one = key(cloud(lists=[FORBIDDEN]))
 
     with pytest.raises(
-        StillThere, match=r"^a key of r that may have been created \(403, scripted\)$"
+        StillThere, match=r"^a key that may have been created of r \(403, scripted\)$"
     ) as found:
         of(lambda: one.undo({**OURS, "lost": True}))
     assert found.value.command == "cloud keys list"

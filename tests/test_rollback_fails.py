@@ -142,7 +142,7 @@ def test_an_identity_goes_although_its_key_could_not_be_deleted() -> None:
     ("kind", "step", "command"),
     [
         ("gcr", "providers.gcr.steps.Identity", "gcloud iam service-accounts delete "),
-        ("gcr", "providers.gcr.steps.Grant", "gcloud artifacts repositories remove-iam-policy-binding "),
+        ("gcr", "providers.gcr.grant.Grant", "gcloud artifacts repositories remove-iam-policy-binding "),
         ("gcr", "providers.gcr.key.Key", "gcloud iam service-accounts keys delete "),
         # Only a whole script knows which application it is; the next run knows it too.
         ("acr", "providers.acr.steps.Identity", "pullkey onboard acr "),

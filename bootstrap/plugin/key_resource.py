@@ -62,6 +62,8 @@ class KeyResource(Keys, CloudStep, Generic[K, N]):
     """Behind the word and the id, whose it is: ` of EMAIL`."""
     marked = True
     """Whether a key shows which run created it; else the list from before tells it from those that were there."""
+    keeps_list: bool | None = None
+    """Whether the keys from before are noted; by default only where keys are not marked."""
     goes_with_identity = False
     """Whether a key is deleted with its identity, so that it needs no undoing where this run created that, too."""
     asks_two_places = False
@@ -77,7 +79,9 @@ class KeyResource(Keys, CloudStep, Generic[K, N]):
         self.created: set[str] = set()
         """The keys whose creation was answered; a read may not show them yet."""
         self.before: Sequence[str] | None = None
-        """The keys that were there before the creation; None while they were not listed, or where keys are marked."""
+        """The keys that were there before the creation; None where they were not listed."""
+        if self.keeps_list is None:
+            self.keeps_list = not self.marked
 
     # -- what a provider says of its own ----------------------------------------------------------------------------
 
@@ -125,8 +129,13 @@ class KeyResource(Keys, CloudStep, Generic[K, N]):
         """The keys that the run of an intent created, by their mark; only where `marked`."""
         raise NotImplementedError
 
+    def is_marked(self, intent: Intent) -> bool:
+        """Whether the key of the run of an intent shows that it is of that run."""
+        del intent
+        return self.marked
+
     async def ids_now(self) -> Collection[str]:
-        """The ids of all keys of the identity; only where `marked` is False."""
+        """The ids of all keys of the identity; only where `keeps_list`."""
         raise NotImplementedError
 
     async def ids_seen(self) -> Collection[str]:
@@ -191,13 +200,13 @@ class KeyResource(Keys, CloudStep, Generic[K, N]):
     def still_there(self, intent: Intent, why: str) -> StillThere:
         """That what a run has created, or may have, could not be deleted."""
         key_id = str(intent.get("key_id") or "")
-        what = self.named(key_id) if key_id else f"a {self.word}{self.whose} that may have been created"
+        what = self.named(key_id) if key_id else f"a {self.word} that may have been created{self.whose}"
         return StillThere(f"{what} ({why})", self.delete_command(key_id))
 
     async def prepare(self) -> None:
         """What must be known before a key is created; asked for again by `do` only where `look` could not."""
-        if not self.marked and self.before is None:
-            self.before = sorted(await self.ids_now())
+        if self.keeps_list and self.before is None:
+            self.before = sorted(await self.ids_seen())
 
     def invalidate(self) -> None:
         """Forget what was read of the keys: one was created, deleted or switched."""
@@ -292,12 +301,12 @@ class KeyResource(Keys, CloudStep, Generic[K, N]):
         return self.shown_as("")
 
     async def look_now(self) -> Sighting:
-        if not self.marked:
+        if self.keeps_list:
             self.before = sorted(await self.ids_seen())
         link, reason = await usable_key(self._of)
         if link is None:
             return Sighting(State.MISSING, reason)
-        if not self.marked:
+        if self.keeps_list:
             # It may be there though the list does not show it, so it has not appeared when a later list does.
             self.before = sorted({*(self.before or ()), link.key_id})
         shown = await self.recorded(link.key_id)
@@ -323,7 +332,11 @@ class KeyResource(Keys, CloudStep, Generic[K, N]):
         self._of.credential = await self.credential_of(answer)
         return Done(self.created_as(answer), {"key_id": key_id}, left_over)
 
+    async def before_creation(self) -> None:
+        """What is asked for before each request to create a key."""
+
     async def _create(self) -> N:
+        await self.before_creation()
         try:
             with self.attempt.sending(self.may_be_created):
                 return await self.create()
@@ -411,7 +424,7 @@ class KeyResource(Keys, CloudStep, Generic[K, N]):
         try:
             if key_id:
                 deleted = [key_id] if await self.delete_by_id(key_id, deadline) else []
-            elif self.marked:
+            elif self.is_marked(intent):
                 deleted = await wait_out(
                     lambda: self.delete_lost(intent, pauses=self.undo_pauses),
                     why=self._delay_or_lag,

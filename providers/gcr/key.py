@@ -1,250 +1,216 @@
-"""The key of a Google service account: made by Google, or made here and uploaded."""
+"""The JSON key of a Google service account, which Google creates."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, cast
 
 from bootstrap.credential import Credential
-from bootstrap.errors import KeyLimitReached, LeftOver, OutcomeUnknown, PullkeyError, StepFailed
+from bootstrap.errors import KeyLimitReached, LeftOver, PullkeyError, StepFailed
 from bootstrap.link import KeyLink
-from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.recorded_key import usable_key
-from bootstrap.plugin.resource import Attempt
+from bootstrap.plugin.key_resource import KeyResource
+from bootstrap.provider import KeyFacts
 from bootstrap.secret import Secret
-from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere, other_than
-from bootstrap.waiting import Delay, wait_out
-from providers.gcr import cloud, errors, upload
+from bootstrap.steps import Intent, Script, Sighting, State, other_than
+from bootstrap.waiting import Delay
+from providers.gcr import cloud, errors, policy
+from providers.gcr.account_session import AccountSession, made_by_pullkey
 from providers.gcr.errors import GoogleApiError
 from providers.gcr.key_limit import key_limit_problem
-from providers.gcr.key_policy import rotate_in_time
-from providers.gcr.target import UPLOAD
-from providers.gcr.upload import KeyPair, fingerprint_of, key_file, make_pair
+from providers.gcr.key_policy import KeyPolicy, rotate_in_time
+from providers.gcr.steps import Identity
+from providers.gcr.upload import fingerprint_of
 
-if TYPE_CHECKING:
-    from providers.gcr.session import GcrSession
+UNDO_KEY = "iam.serviceAccountKeys.delete"
+"""What the undoing of a run takes."""
+_CHECK = 'gcloud iam service-accounts keys list --iam-account="$EMAIL" --managed-by=user --format="value(name)" | grep "$KEY_ID"'
+_UNDO = ': "${KEY_ID:?the key to delete; see: gcloud iam service-accounts keys list --iam-account=$EMAIL}"\ngcloud iam service-accounts keys delete "$KEY_ID" --iam-account="$EMAIL" --quiet'
+_TYPED = (
+    'gcloud iam service-accounts keys create "$KEY_FILE" --iam-account="$EMAIL"\n'
+    'KEY_ID="$(sed -n \'s/.*"private_key_id": *"\\([0-9a-f]*\\)".*/\\1/p\' "$KEY_FILE")"'
+)
 
-# When a list is asked for a key whose creation got no answer: lists lag, and a second call makes a second key.
-_SETTLE_PAUSES = (2.0, 2.0, 3.0)
+Created = tuple[Any, Secret]
+"""What Google shows of a new key, and the key file."""
 
 
-class Key(Step):
-    """One JSON key. It has no label: which one is ours tells the list of those from before, or its public half."""
+class Key(KeyResource[Any, Created]):
+    """It has no label: which key is this run's tells the list of those from before."""
 
-    name = "key"
-    after = ("identity",)
+    marked = False
+    can_disable = True
+    asks_two_places = True
+    undo_pauses = ()
     permissions: tuple[str, ...] = ("iam.serviceAccountKeys.create", "iam.serviceAccountKeys.list")
 
-    def __init__(self, session: GcrSession) -> None:
+    def __init__(self, session: AccountSession, identity: Identity, key_policy: KeyPolicy) -> None:
+        super().__init__(session)
         self._session = session
-        self._before: list[str] = []
-        self._pair: KeyPair | None = None
-        self.attempt = Attempt()
-        self._listed = False
-        self._uploads = session.target.key_source == UPLOAD
-        if self._uploads:
-            # To upload is to create, for IAM: there is no permission of its own. To look whose a key is, is to get it.
-            self.permissions += ("iam.serviceAccountKeys.get",)
+        self._identity = identity
+        self._key_policy = key_policy
+        self._resource = session.target.account_resource
+        # Those of all sessions of this command: none of these has appeared by chance.
+        self.created = session.context.shared.get("gcr-made-keys", set)
 
     @property
     def title(self) -> str:
-        name = self._session.target.account_name
-        return f"Upload the certificate of a new key of {name}" if self._uploads else f"Create a JSON key of {name}"  # fmt: skip
+        return f"Create a JSON key of {self._session.target.account_name}"
+
+    @property
+    def whose(self) -> str:  # type: ignore[override]
+        return f" of {self._session.target.account}"
 
     def warning(self) -> str:
-        if self._uploads:
-            return ""
         return "The key does not expire. For one that does: `--key-source upload --expires-in 90d`. Otherwise replace it regularly: pullkey rotate --all --due"
 
-    async def look(self) -> Sighting:
-        session = self._session
-        try:
-            keys = await session.keys()
-        except GoogleApiError as error:
-            if error.forbidden and session.target.enable_apis and error.disabled_service:
-                return Sighting(State.MISSING, "the IAM API is to be enabled first")
-            raise
-        self._listed, self._before = True, sorted(keys)
-        link, reason = await usable_key(session)
-        if link is None:
-            return Sighting(State.MISSING, reason)
-        # It may be there though the list does not show it, so it has not appeared when a later list does.
-        self._before = sorted({*keys, link.key_id})
-        key = await session.recorded_key(link.key_id)
-        if key is None:
-            return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, was deleted")
-        if key.disabled:
-            return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, is disabled")
-        if key.valid_before_time and key.valid_before_time <= clock.now():
-            return Sighting(State.MISSING, f"the key that Akka holds, {link.key_id}, has expired")
-        return Sighting(State.DONE, f"Akka holds key {link.key_id}, which is valid")
-
     def intent(self) -> Intent:
-        intent = {"account": self._session.target.account_resource, "before": self._before}
-        if self._uploads:
-            intent["fingerprint"] = self._own_pair().fingerprint
-        return intent
+        return {"account": self._resource, "before": list(self.before or ())}
 
     async def disowns(self, intent: Intent) -> str:
-        return other_than(intent, account=self._session.target.account_resource)
+        return other_than(intent, account=self._resource)
 
-    def _own_pair(self) -> KeyPair:
-        if self._pair is None:
-            self._pair = make_pair(self._session.target.life)
-        return self._pair
+    def owns(self, link: KeyLink) -> bool:
+        # Akka may have cut a long e-mail, the domain being its end.
+        target = self._session.target
+        return link.name == target.account_name and target.account_domain.startswith(link.domain)
 
-    async def do(self) -> Done:
-        session, target = self._session, self._session.target
-        if not self._listed:
-            # The IAM API has only just been enabled: what is there already has not appeared since.
-            self._before = sorted(await session.keys())
+    # -- the calls ---------------------------------------------------------------------------------------------------
+
+    async def read(self, key_id: str) -> Any:
+        """A key as Google shows it now, in the list of its account's or by its id; None if in neither."""
+        self.invalidate()
+        found = (await self._session.keys()).get(key_id)
+        if found is not None:
+            return found
         try:
-            answer, password = await wait_out(
-                self._upload if self._uploads else self._create,
-                why=self._delay,
-                deadline=session.context.deadline,
-                tell=session.context.tell,
-            )
+            return await self._session.cloud.public_key(f"{self._resource}/keys/{key_id}")
         except GoogleApiError as error:
-            raise await self._failure(error) from None
-        finally:
-            session.keys.forget()
-        key_id = cloud.id_of(answer)
-        session.made_keys.add(key_id)
-        if self._uploads and self.attempt.unanswered:
-            await self._remove_doubles(key_id)
-        left_over = await self._lost_keys() if self.attempt.unanswered and not self._uploads else None
-        session.credential = Credential(
-            server=await session.server(),
-            username="_json_key",
-            password=password,
-            link=KeyLink(target.account_name, key_id, target.account_domain),
-            ends=cloud.end_of(answer),
-        )
-        ends = session.credential.ends
-        until = f", which expires on {ends:%Y-%m-%d %H:%M} UTC" if ends else ""
-        if ends is not None and not self._uploads:
-            # An organisation policy's, which may not have been readable before.
-            until += f". {rotate_in_time(ends - answer.valid_after_time)}".rstrip(".")
-        return Done(f"key {key_id}{until}", {"key_id": key_id}, left_over)
-
-    async def _failure(self, error: GoogleApiError) -> StepFailed:
-        session, target = self._session, self._session.target
-        if error.is_key_limit:
-            with contextlib.suppress(PullkeyError):
-                if (problem := await key_limit_problem(session, failed=error.said)) is not None:
-                    return KeyLimitReached(problem.what, fix=problem.fix, code=problem.code)
-        if constraint := error.constraint:
-            problem = await session.key_policy.forbidden([constraint])
-            return StepFailed(problem.what, fix=problem.fix, code=problem.code)
-        doing = f"{'take' if self._uploads else 'create'} a key of {target.account}"
-        refusal = errors.refused(error, doing, permission="iam.serviceAccountKeys.create")
-        if "allowed lifetime" in error.said:
-            refusal.fix = "Set a shorter --expires-in."
-        return refusal
-
-    async def _lost_keys(self) -> LeftOver | None:
-        """What a try whose answer was lost has made after all; of an account of this run it is deleted at once."""
-        resource = self._session.target.account_resource
-        try:
-            lost = await self._appeared(resource, {*self._before, *await self._recorded()})
-            if self._session.account_created and len(lost) <= self.attempt.unanswered:
-                for key_id in lost:
-                    await self._session.delete_key(key_id)
+            if error.not_shown:
                 return None
-        except (GoogleApiError, PullkeyError):
-            return None  # the next run looks for keys that no record names
-        return self._that_appeared(resource, lost) if lost else None
-
-    async def _recorded(self) -> Collection[str]:
-        """The keys that Akka's records name by now: one that has appeared may be another run's, and in use."""
-        try:
-            return (await self._session.context.keys_in_use()).ids
-        except PullkeyError:
-            return ()
-
-    @staticmethod
-    def _that_appeared(resource: str, keys: Collection[str]) -> LeftOver:
-        email, of = resource.rsplit("/", 1)[-1], cloud.of_account(resource)
-        # Somebody else may have made it in the same moment: a key is never deleted on a guess.
-        return LeftOver(
-            f"{email} has a key that appeared during the run and that may be unused: {', '.join(keys)}",
-            "; ".join(f"gcloud iam service-accounts keys delete {one} {of}" for one in keys),
-        )
-
-    async def _create(self) -> tuple[Any, Secret]:
-        resource = self._session.target.account_resource
-        try:
-            with self.attempt.sending():
-                answer = await self._session.cloud.create_key(resource)
-        except GoogleApiError as error:
-            if not error.unanswered:
-                raise
-            # It may have been made. A second call would make a second key, so look first.
-            for pause in _SETTLE_PAUSES:
-                await asyncio.sleep(min(pause, self._session.context.deadline.left))
-                appeared = await self._appeared(resource, self._before)
-                if appeared:
-                    raise OutcomeUnknown(
-                        f"Google did not answer the creation of a key ({error.code}), and key "
-                        f"{', '.join(appeared)} has appeared since; its secret is lost",
-                        fix="Run it again.",
-                    ) from None
             raise
+
+    async def recorded(self, key_id: str) -> Any:
+        """As shown by what was read for all targets of the account; a list that does not show it may lag."""
+        session = self._session
+        found = (await session.keys()).get(key_id)
+        if found is not None:
+            return found
+        named = f"{self._resource}/keys/{key_id}"
+        return await session.facts.confirmed_key(named, lambda: self.read(key_id), session.context.deadline)()
+
+    def facts_of(self, shown: Any) -> KeyFacts:
+        return KeyFacts(cloud.id_of(shown), shown.valid_after_time, cloud.end_of(shown), shown.disabled)
+
+    async def create(self) -> Created:
+        answer = await self._session.cloud.create_key(self._resource)
         # Google's own form of the file, in one line: the same JSON, and nothing in it that a shell or parser trips over.
         return answer, Secret(json.dumps(json.loads(answer.private_key_data), separators=(",", ":")))
 
-    async def _upload(self) -> tuple[Any, Secret]:
-        session, pair = self._session, self._own_pair()
-        resource = session.target.account_resource
-        # First, so that nothing but the answer itself can be missing once the key is there.
-        account = await session.cloud.account(resource)
-        try:
-            with self.attempt.sending(_may_be_uploaded):
-                answer = await session.cloud.upload_key(resource, pair.certificate)
-        except GoogleApiError as error:
-            if not _may_be_uploaded(error):
-                raise
-            # It may have been taken. We hold its private half, so if it is there, it is as good as answered.
-            await asyncio.sleep(_SETTLE_PAUSES[0])
-            found = await self._uploaded(resource, self._before, pair.fingerprint)
-            if not found:
-                raise
-            answer = found[0]
-            self.attempt.conclude(ours=True)
-        return answer, key_file(pair.private, account, cloud.id_of(answer))
+    def id_of(self, answer: Created) -> str:
+        return cloud.id_of(answer[0])
 
-    async def _remove_doubles(self, key_id: str) -> None:
-        """What was sent twice may be there twice: a list does not show at once what an unanswered call has made."""
-        resource = self._session.target.account_resource
-        for key in await self._uploaded(resource, self._before, self._own_pair().fingerprint):
-            if not key.name.endswith(f"/{key_id}"):
-                await self._session.delete_key(cloud.id_of(key))
+    async def credential_of(self, answer: Created) -> Credential:
+        session, target = self._session, self._session.target
+        return Credential(
+            server=await session.server(),
+            username=await session.username() or "",
+            password=answer[1],
+            link=KeyLink(target.account_name, self.id_of(answer), target.account_domain),
+            ends=cloud.end_of(answer[0]),
+        )
 
-    async def _appeared(self, resource: str, before: Collection[str]) -> list[str]:
-        """The keys that were not there before, and that no other session of this command has made."""
-        keys = await self._session.cloud.user_keys(resource)
-        return sorted(set(keys) - set(before) - self._session.made_keys)
+    async def send_deletion(self, key_id: str) -> None:
+        await self._session.cloud.delete_key(f"{self._resource}/keys/{key_id}")
 
-    async def _uploaded(self, resource: str, before: Collection[str], fingerprint: str) -> list[Any]:
-        """Those of the keys that appeared whose public half is ours: that is certain, whoever else made keys meanwhile."""
+    async def send_switch(self, key_id: str, *, on: bool) -> None:
+        await self._session.cloud.switch_key(f"{self._resource}/keys/{key_id}", on=on)
+
+    def is_marked(self, intent: Intent) -> bool:
+        """An uploaded key is, by its public half: that is certain, whoever else made keys meanwhile."""
+        return bool(intent.get("fingerprint"))
+
+    async def of_run(self, intent: Intent) -> Sequence[str]:
+        return [cloud.id_of(key) for key in await self.uploaded(intent)]
+
+    async def uploaded(self, intent: Intent) -> list[Any]:
+        """Those of the keys that appeared whose public half is that of the intent's run."""
         found = []
-        for key_id in await self._appeared(resource, before):
+        for key_id in await self._appeared(intent["before"]):
             try:
-                key = await self._session.cloud.public_key(f"{resource}/keys/{key_id}")
+                key = await self._session.cloud.public_key(f"{self._resource}/keys/{key_id}")
             except GoogleApiError as error:
                 if error.missing:
                     continue
                 raise
-            if fingerprint_of(key.public_key_data) == fingerprint:
+            if fingerprint_of(key.public_key_data) == intent["fingerprint"]:
                 found.append(key)
         return found
 
-    def _delay(self, error: Exception) -> Delay | None:
+    async def ids_now(self) -> Collection[str]:
+        return await self._session.cloud.user_keys(self._resource)
+
+    async def ids_seen(self) -> Collection[str]:
+        return await self._session.keys()
+
+    @property
+    def identity_created(self) -> bool:
+        return self._identity.attempt.created
+
+    def invalidate(self) -> None:
+        self._session.keys.forget()
+
+    # -- all keys of the account -------------------------------------------------------------------------------------
+
+    async def list_counted(self) -> list[KeyFacts]:
+        return [self.facts_of(one) for one in (await self._listed()).values()]
+
+    async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
+        """A key has no mark, so all those of an account that pullkey has created."""
+        if self._session.target.account_given:
+            return []
+        if not as_seen:
+            self.invalidate()
+        try:
+            account, keys = await asyncio.gather(self._session.account(), self._session.keys())
+        except GoogleApiError as error:
+            raise self.refusal(error, f"show {self.shown_as('')}") from None
+        if account is None or not made_by_pullkey(account):
+            return []
+        return [self.facts_of(one) for _, one in sorted(keys.items())]
+
+    async def _listed(self) -> Mapping[str, Any]:
+        try:
+            return await self._session.keys()
+        except GoogleApiError as error:
+            raise self.refusal(error, f"show {self.shown_as('')}") from None
+
+    async def used_by_others(self, ours: Collection[str]) -> list[str]:
+        """Other keys that somebody made, and whoever may act as the account: a workload may do so without a key."""
+        session = self._session
+        try:
+            self.invalidate()
+            keys, found = await asyncio.gather(session.keys(), session.account_policy())
+        except GoogleApiError as error:
+            if error.missing:
+                return []
+            raise self.refusal(error, f"show who else uses {session.target.account}") from None
+        others = [
+            f"key {key_id} of {key.valid_after_time:%Y-%m-%d}"
+            for key_id, key in sorted(keys.items(), key=lambda item: item[1].valid_after_time)
+            if key_id not in ours
+        ]
+        return others + [f"{name}, who has {role} on it" for role, name in policy.members(found)]
+
+    # -- what errors are ---------------------------------------------------------------------------------------------
+
+    def delay(self, error: Exception) -> Delay | None:
+        return errors.delay_of(error)
+
+    def creation_delay(self, error: Exception) -> Delay | None:
         if not isinstance(error, GoogleApiError) or error.is_key_limit:
             return None
         session = self._session
@@ -256,68 +222,65 @@ class Key(Step):
             return errors.new_account_delay()
         return errors.delay_of(error)
 
-    async def undo(self, intent: Intent) -> str:
-        key_id = intent.get("key_id")
-        if not (self.attempt.may_exist or key_id or intent.get("lost")):
-            return ""  # none was made
-        resource = intent["account"]
-        email = resource.rsplit("/", 1)[-1]
-        of = cloud.of_account(resource)
-        deadline = self._session.undo_deadline()
-        try:
-            if key_id:
-                deleted = await self._session.delete_key_at(f"{resource}/keys/{key_id}", deadline)
-                return f"deleted key {key_id} of {email}" if deleted else ""
-            if fingerprint := intent.get("fingerprint"):
-                ours = await self._uploaded(resource, intent["before"], fingerprint)
-                for key in ours:
-                    await self._session.delete_key_at(f"{resource}/keys/{cloud.id_of(key)}", deadline)
-                return f"deleted key {', '.join(cloud.id_of(key) for key in ours)} of {email}" if ours else ""  # fmt: skip
-            before = {*intent["before"], *self._before, *intent.get("in_use", ()), *await self._recorded()}
-            appeared = await self._appeared(resource, before)
-            if self._session.account_created and 0 < len(appeared) <= self.attempt.unanswered:
-                # Of an account that this run has made: what its unanswered call has made, and nobody else's.
-                for one in appeared:
-                    await self._session.delete_key_at(f"{resource}/keys/{one}", deadline)
-                return f"deleted key {', '.join(appeared)} of {email}"
-        except GoogleApiError as error:
-            if error.missing:
-                return ""
-            what = f"key {key_id}" if key_id else "a key that may have been created"
-            command = (
-                f"gcloud iam service-accounts keys delete {key_id} {of}"
-                if key_id
-                else f"gcloud iam service-accounts keys list --managed-by=user {of}"
-            )
-            raise StillThere(f"{what} of {email} ({error.said})", command) from None
-        if appeared:
-            left = self._that_appeared(resource, appeared)
-            raise StillThere(left.what, left.command)
-        return ""
+    def lagging(self, error: ApiError, key_id: str) -> ApiError:
+        return errors.lagging(f"it does not know key {key_id} yet")
 
-    def script(self) -> Script:
-        check = 'gcloud iam service-accounts keys list --iam-account="$EMAIL" --managed-by=user --format="value(name)" | grep "$KEY_ID"'
-        undo = ': "${KEY_ID:?the key to delete; see: gcloud iam service-accounts keys list --iam-account=$EMAIL}"\ngcloud iam service-accounts keys delete "$KEY_ID" --iam-account="$EMAIL" --quiet'
-        if self._uploads:
-            return Script(do=upload.SCRIPT, check=check, undo=undo, typed=upload.TYPED)
-        return Script(
-            do=(
-                'KEY_FILE="$(mktemp)"\n'
-                "trap 'rm -f \"$KEY_FILE\"' EXIT\n"
-                'gcloud iam service-accounts keys create "$KEY_FILE" --iam-account="$EMAIL"\n'
-                'KEY_ID="$(sed -n \'s/.*"private_key_id": *"\\([0-9a-f]*\\)".*/\\1/p\' "$KEY_FILE")"\n'
-                'echo "The key is $KEY_ID"'
-            ),
-            check=check,
-            undo=undo,
-            typed=(
-                "KEY_FILE=keyfile.json\n"
-                'gcloud iam service-accounts keys create "$KEY_FILE" --iam-account="$EMAIL"\n'
-                'KEY_ID="$(sed -n \'s/.*"private_key_id": *"\\([0-9a-f]*\\)".*/\\1/p\' "$KEY_FILE")"'
-            ),
+    def unread(self, error: ApiError) -> Sighting:
+        found = cast("GoogleApiError", error)
+        if found.forbidden and self._session.target.enable_apis and found.disabled_service:
+            return Sighting(State.MISSING, "the IAM API is to be enabled first")
+        raise error  # in Google's own words
+
+    def refusal(self, error: ApiError, doing: str) -> StepFailed:
+        return errors.refused(cast("GoogleApiError", error), doing)
+
+    async def creation_refusal(self, error: ApiError) -> StepFailed:
+        found = cast("GoogleApiError", error)
+        if found.is_key_limit:
+            with contextlib.suppress(PullkeyError):
+                if (problem := await key_limit_problem(self._session, failed=found.said)) is not None:
+                    return KeyLimitReached(problem.what, fix=problem.fix, code=problem.code)
+        if constraint := found.constraint:
+            problem = await self._key_policy.forbidden([constraint])
+            return StepFailed(problem.what, fix=problem.fix, code=problem.code)
+        refusal = errors.refused(found, self.creating, permission="iam.serviceAccountKeys.create")
+        if "allowed lifetime" in found.said:
+            refusal.fix = "Set a shorter --expires-in."
+        return refusal
+
+    # -- how it is said ----------------------------------------------------------------------------------------------
+
+    @property
+    def creating(self) -> str:
+        """What Google is asked to do, after "to"."""
+        return f"create a key of {self._session.target.account}"
+
+    def shown_as(self, key_id: str) -> str:
+        return f"the keys of {self._session.target.account}"
+
+    def created_as(self, answer: Created) -> str:
+        shown, ends = answer[0], cloud.end_of(answer[0])
+        if ends is None:
+            return f"key {self.id_of(answer)}"
+        # An organisation policy's, which may not have been readable before.
+        in_time = rotate_in_time(ends - shown.valid_after_time).rstrip(".")
+        return f"key {self.id_of(answer)}, which expires on {ends:%Y-%m-%d %H:%M} UTC. {in_time}"
+
+    def perhaps_as(self, keys: Sequence[str]) -> LeftOver:
+        # Somebody else may have created it in the same moment: a key is never deleted on a guess.
+        return LeftOver(
+            f"{self._session.target.account} has a key that appeared during the run and that may be unused: {', '.join(keys)}",
+            "; ".join(map(self.delete_command, keys)),
         )
 
+    def delete_command(self, key_id: str) -> str:
+        what = f"delete {key_id}" if key_id else "list --managed-by=user"
+        return f"gcloud iam service-accounts keys {what} {cloud.of_account(self._resource)}"
 
-def _may_be_uploaded(error: ApiError) -> bool:
-    """As `ApiError.unanswered`; a certificate that exists already may be the one that a try of ours has sent."""
-    return error.unanswered or error.code == "ALREADY_EXISTS"
+    def script(self) -> Script:
+        return Script(
+            do=f'KEY_FILE="$(mktemp)"\ntrap \'rm -f "$KEY_FILE"\' EXIT\n{_TYPED}\necho "The key is $KEY_ID"',
+            check=_CHECK,
+            undo=_UNDO,
+            typed=f"KEY_FILE=keyfile.json\n{_TYPED}",
+        )

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bootstrap.codes import Code
 from bootstrap.errors import Problem, ProblemKind
 from bootstrap.plugin import clock
 from bootstrap.provider import KeysInUse
 from providers.gcr import cloud
-from providers.gcr.steps import made_by_pullkey
+from providers.gcr.account_session import AccountSession, made_by_pullkey
 from providers.gcr.target import KEYS_OF_AN_ACCOUNT
-
-if TYPE_CHECKING:
-    from providers.gcr.session import GcrSession
 
 # When keys are listed after a refusal that says nothing but may be of their number: a list may lag.
 _PAUSES = (0.0, 1.0, 2.0)
 
 
-async def key_limit_problem(session: GcrSession, *, failed: str = "") -> Problem | None:
+async def key_limit_problem(session: AccountSession, *, failed: str = "") -> Problem | None:
     """The problem of an account without room for another key, with the key that may be deleted; None while there is room.
 
     A key that any record of Akka's names is in use, whatever its age: it is never offered.
@@ -52,7 +49,7 @@ async def key_limit_problem(session: GcrSession, *, failed: str = "") -> Problem
     )
 
 
-def _advice(session: GcrSession, keys: Mapping[str, Any], in_use: KeysInUse, *, ours: bool) -> str:
+def _advice(session: AccountSession, keys: Mapping[str, Any], in_use: KeysInUse, *, ours: bool) -> str:
     free = sorted(
         (key for key_id, key in keys.items() if key_id not in in_use.ids),
         key=lambda key: key.valid_after_time,
@@ -75,6 +72,6 @@ def _advice(session: GcrSession, keys: Mapping[str, Any], in_use: KeysInUse, *, 
     return f"No key is known to be unused: {len(free)} are named by no Akka record{unseen}, but others may use {account}. Find an unused one ({see}), {another}"  # fmt: skip
 
 
-def _delete(session: GcrSession, key: Any, why: str) -> str:
+def _delete(session: AccountSession, key: Any, why: str) -> str:
     key_id = cloud.id_of(key)
-    return f"Delete key {key_id} of {key.valid_after_time:%Y-%m-%d}, which {why}: {session.delete_key_command(key_id)}"  # fmt: skip
+    return f"Delete key {key_id} of {key.valid_after_time:%Y-%m-%d}, which {why}: {session.key.delete_command(key_id)}"  # fmt: skip

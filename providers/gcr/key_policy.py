@@ -10,17 +10,14 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from bootstrap.codes import Code
 from bootstrap.durations import in_words
 from bootstrap.errors import Problem, ProblemKind
 from bootstrap.steps import Findings, Notice
 from providers.gcr.errors import GoogleApiError
-from providers.gcr.target import UPLOAD
-
-if TYPE_CHECKING:
-    from providers.gcr.session import GcrSession
+from providers.gcr.facts import Facts
+from providers.gcr.target import UPLOAD, GcrTarget
 
 _NO_KEYS = ("iam.disableServiceAccountKeyCreation", "iam.managed.disableServiceAccountKeyCreation")
 _NO_UPLOAD = ("iam.disableServiceAccountKeyUpload", "iam.managed.disableServiceAccountKeyUpload")
@@ -31,10 +28,9 @@ _EXCEPTION = "Ask the administrator of organisation policies for an exception fo
 class KeyPolicy:
     """The policies for the keys of one target's account; each is asked once."""
 
-    def __init__(self, session: GcrSession) -> None:
-        target = session.target
+    def __init__(self, target: GcrTarget, facts: Facts) -> None:
         self._target = target
-        self._facts = session.facts
+        self._facts = facts
         self._uploads = target.key_source == UPLOAD
         # The project whose policies decide about the account's keys.
         self._project = target.account_project if target.account_project != "-" else target.project

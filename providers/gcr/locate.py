@@ -18,9 +18,9 @@ from bootstrap.provider import HeldCredential, RunContext
 from bootstrap.reference import parse_reference
 from bootstrap.server import host_of
 from providers.gcr import cloud, errors, policy
+from providers.gcr.account_session import made_by_pullkey
 from providers.gcr.errors import GoogleApiError
 from providers.gcr.facts import Facts, shared_cloud, shared_facts
-from providers.gcr.steps import made_by_pullkey
 from providers.gcr.target import (
     CREATE,
     DEFAULT_ROLE,

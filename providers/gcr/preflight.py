@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import difflib
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bootstrap.codes import Code
 from bootstrap.errors import Problem, ProblemKind, PullkeyError
@@ -14,24 +14,24 @@ from bootstrap.plugin.recorded_key import key_in_record, usable_key
 from bootstrap.steps import Findings, Notice, State
 from bootstrap.words import did_you_mean
 from providers.gcr import errors, policy
+from providers.gcr.account_session import AccountSession
 from providers.gcr.errors import GoogleApiError
-from providers.gcr.key import Key
+from providers.gcr.key import UNDO_KEY, Key
 from providers.gcr.key_limit import key_limit_problem
-from providers.gcr.steps import UNDO_ACCOUNT, UNDO_KEY
+from providers.gcr.key_policy import KeyPolicy
+from providers.gcr.steps import UNDO_ACCOUNT
 from providers.gcr.target import KEYS_OF_AN_ACCOUNT, STORAGE_ROLE, repository_of
-
-if TYPE_CHECKING:
-    from providers.gcr.session import GcrSession
 
 
 class Preflight:
     """The checks, side by side; each tells what it may not see, and none changes anything."""
 
-    def __init__(self, session: GcrSession, key: Key) -> None:
+    def __init__(self, session: AccountSession, key: Key, key_policy: KeyPolicy) -> None:
         self._session = session
         self._target = session.target
         self._facts = session.facts
         self._key = key
+        self._key_policy = key_policy
         self._disabled: set[str] = set()  # the APIs that refused a look because they are not enabled
 
     async def findings(self) -> Findings:
@@ -59,7 +59,7 @@ class Preflight:
         with contextlib.suppress(PullkeyError):
             link, _ = await usable_key(session)
             if link is None:
-                self._session.key_policy.begin()
+                self._key_policy.begin()
         return Findings()
 
     async def _nearest_project(self, project: str) -> str:
@@ -193,7 +193,7 @@ class Preflight:
     async def _about_key(self, *undoing: str) -> Findings:
         """What forbids or limits a key that is to be made, and whether what is made could be undone."""
         findings, lacking = await asyncio.gather(
-            self._session.key_policy.findings(), self._session.missing_permissions(undoing)
+            self._key_policy.findings(), self._session.missing_permissions(undoing)
         )
         for permission in lacking or {}:
             findings.notices.append(Notice(f"This login lacks {permission} ({errors.ROLES[permission]} has it), which only undoing takes: if the run fails, what it created is kept and listed."))  # fmt: skip

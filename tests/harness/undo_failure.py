@@ -1,6 +1,6 @@
 """`pullkey`, in which the undoing of one step fails as nobody foresaw: an SDK can raise anything.
 
-`PULLKEY_TEST_BREAKS` says which: `providers.gcr.steps.Grant`.
+`PULLKEY_TEST_BREAKS` says which: `providers.gcr.grant.Grant`.
 """
 
 from __future__ import annotations

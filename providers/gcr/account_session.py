@@ -1,0 +1,139 @@
+"""One Google target, open, as far as its steps share it: the account, its keys, the policies, each asked for once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import re
+from typing import Any
+
+from bootstrap.errors import PullkeyError
+from bootstrap.once import Once
+from bootstrap.plugin import clock
+from bootstrap.plugin.recorded_key import key_in_record
+from bootstrap.provider import RunContext, Session
+from providers.gcr import errors, policy
+from providers.gcr.changes import shared_changes
+from providers.gcr.errors import GoogleApiError
+from providers.gcr.facts import shared_cloud, shared_facts
+from providers.gcr.target import GcrTarget
+
+MARK = "Made by pullkey"
+_CREATED_AT = re.compile(rf"{MARK}, run [0-9a-f]+, (\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\.")
+_SERVICES = ("artifactregistry.googleapis.com", "cloudresourcemanager.googleapis.com", "iam.googleapis.com")
+
+
+def made_by_pullkey(account: Any) -> bool:
+    """Whether a service account was made by pullkey, as its description says."""
+    return MARK in account.description
+
+
+def is_new(account: Any) -> bool:
+    """Whether a run of pullkey created a service account so lately that some of Google's servers may not know it yet.
+
+    Google shows no time of an account's creation, so its description has it: that run may have been killed since, or be
+    at work on another machine.
+    """
+    created = _CREATED_AT.search(account.description)
+    if created is None:
+        return False
+    age = clock.now() - dt.datetime.fromisoformat(created[1])
+    # The clock of the machine that created it may be ahead of ours, so the age may be below 0.
+    return abs(age.total_seconds()) < errors.NEW_ACCOUNT_SECONDS
+
+
+class AccountSession(Session):
+    """See `bootstrap.provider.Session`; the rest of it is `GcrSession`."""
+
+    def __init__(self, target: GcrTarget, context: RunContext) -> None:
+        self.target = target
+        self.context = context
+        self.cloud = shared_cloud(context, target.impersonate)
+        self.facts = shared_facts(context.shared, self.cloud)
+        self.changes = shared_changes(context.shared, self.cloud, self.facts)
+        # By this run or a recent one: some of Google's servers may not know it yet.
+        self.account_is_new = False
+        self.account = Once(self._account)
+        self.keys = self.facts.keys(target.account_resource)
+        self.account_policy = self.facts.policy(target.account_resource)
+        self.disabled_services = self.facts.disabled_services(target.project, _SERVICES)
+        self.grant_policy = self.facts.policy(target.grant_resource)
+
+    async def _account(self) -> Any:
+        target = self.target
+        try:
+            found = await self.facts.account(target.account_resource)()
+            if found is None and (why := await self._why_account_is_there()):
+                found = await self.facts.confirmed_account(target.account_resource, why, self.context.deadline)()  # fmt: skip
+        except GoogleApiError as error:
+            if error.forbidden and target.enable_apis:
+                return None  # the IAM API may be one of those that are to be enabled
+            raise
+        self.account_is_new |= found is not None and is_new(found)
+        return found
+
+    async def _why_account_is_there(self) -> str:
+        """What speaks against an answer that there is no such account."""
+        if self.target.account_given:
+            return "named by its e-mail"
+        with contextlib.suppress(PullkeyError):
+            link, _ = await key_in_record(self, await self.context.held_credential())
+            if link is not None:
+                return "Akka's record names it"
+        return ""
+
+    def forget_account(self) -> None:
+        """The account was made or removed."""
+        self.account.forget()
+        self.facts.account(self.target.account_resource).forget()
+        self.facts.confirmed_account(self.target.account_resource, "", self.context.deadline).forget()
+        self.account_policy.forget()
+        self.keys.forget()
+
+    async def holds_anything(self) -> bool:
+        """A project of which this person may do something exists, even where they may not look at it."""
+        project = f"projects/{self.target.project}"
+        try:
+            return bool(await self.cloud.held_on_project(project.removeprefix("projects/"), {"iam.serviceAccounts.get"}))  # fmt: skip
+        except GoogleApiError:
+            return False
+
+    async def other_roles(self) -> list[str]:
+        """What the account has beside this target's grant, as far as this project and location go.
+
+        Raises:
+            GoogleApiError: it may not be seen.
+        """
+        target = self.target
+        names = await self.facts.repositories(target.project, target.location)()
+        parent = f"projects/{target.project}/locations/{target.location}/repositories"
+        places = {f"projects/{target.project}": f"project {target.project}"} | {
+            f"{parent}/{name}": f"repository {name}" for name in names
+        }
+        for resource in places:
+            self.facts.policy(resource).forget()
+        found = await asyncio.gather(*(self.facts.policy(resource)() for resource in places))
+        return [
+            f"{role} on {where}"
+            for (resource, where), one in zip(places.items(), found, strict=True)
+            for role, conditional in policy.roles(one, target.account)
+            if conditional or (resource, role) != (target.grant_resource, target.role)
+        ]
+
+    # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
+
+    async def host(self) -> str:
+        return self.target.host
+
+    async def server(self) -> str:
+        return f"https://{self.target.host}"
+
+    async def username(self) -> str:
+        return "_json_key"
+
+    async def identity(self) -> str:
+        return self.target.account
+
+    def role_with(self, permission: str) -> str:
+        return errors.ROLES.get(permission, "")

@@ -1,0 +1,80 @@
+"""A key of a Google service account that is made here, and of which Google is given the certificate."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.key_resource import SETTLE_PAUSES
+from bootstrap.steps import Intent, Script
+from providers.gcr import cloud, upload
+from providers.gcr.account_session import AccountSession
+from providers.gcr.key import Created, Key
+from providers.gcr.key_policy import KeyPolicy
+from providers.gcr.steps import Identity
+from providers.gcr.upload import KeyPair, key_file, make_pair
+
+
+class UploadedKey(Key):
+    """Its public half marks it: that is certain, whoever else made keys meanwhile. Its private half is never lost."""
+
+    marked = True
+    keeps_list = True
+    # To upload is to create, for IAM: there is no permission of its own. To look whose a key is, is to get it.
+    permissions = (*Key.permissions, "iam.serviceAccountKeys.get")
+
+    def __init__(self, session: AccountSession, identity: Identity, key_policy: KeyPolicy) -> None:
+        super().__init__(session, identity, key_policy)
+        self._pair: KeyPair | None = None
+        self._account: Any = None
+
+    @property
+    def title(self) -> str:
+        return f"Upload the certificate of a new key of {self._session.target.account_name}"
+
+    def warning(self) -> str:
+        return ""
+
+    def _own_pair(self) -> KeyPair:
+        if self._pair is None:
+            self._pair = make_pair(self._session.target.life)
+        return self._pair
+
+    def intent(self) -> Intent:
+        return {**super().intent(), "fingerprint": self._own_pair().fingerprint}
+
+    async def create(self) -> Created:
+        return self._as_created(
+            await self._session.cloud.upload_key(self._resource, self._own_pair().certificate)
+        )
+
+    async def before_creation(self) -> None:
+        # First, so that nothing but the answer itself can be missing once the key is there.
+        self._account = await self._session.cloud.account(self._resource)
+
+    def _as_created(self, answer: Any) -> Created:
+        return answer, key_file(self._own_pair().private, self._account, cloud.id_of(answer))
+
+    def may_be_created(self, error: ApiError) -> bool:
+        """As `ApiError.unanswered`; a certificate that exists already may be the one that a try of ours has sent."""
+        return error.unanswered or error.code == "ALREADY_EXISTS"
+
+    async def after_lost_answer(self, error: ApiError) -> Created | None:
+        """We hold its private half, so if it is there, it is as good as answered."""
+        await asyncio.sleep(SETTLE_PAUSES[0])
+        found = await self.uploaded(self.intent())
+        return self._as_created(found[0]) if found else None
+
+    @property
+    def creating(self) -> str:
+        return f"take a key of {self._session.target.account}"
+
+    def created_as(self, answer: Created) -> str:
+        ends = cloud.end_of(answer[0])
+        return f"key {self.id_of(answer)}" + (f", which expires on {ends:%Y-%m-%d %H:%M} UTC" if ends else "")
+
+    def script(self) -> Script:
+        return Script(
+            do=upload.SCRIPT, check=super().script().check, undo=super().script().undo, typed=upload.TYPED
+        )
