@@ -76,23 +76,23 @@ class TestTheTokenLater:
         (pat,) = our_pats(hub)
 
         async def work(session: DockerHubSession) -> None:
-            assert session.deletes_keys
-            assert session.disables_keys
-            facts = await session.key_facts(pat.uuid)
+            assert not session.key.supplied
+            assert session.key.can_disable
+            facts = await session.key.facts(pat.uuid)
             assert facts is not None
             assert (facts.key_id, facts.disabled) == (pat.uuid, False)
             assert facts.ends is not None
             assert abs(facts.ends - pat.expires) < dt.timedelta(seconds=1)
-            await session.switch_key(pat.uuid, on=False)
+            await session.key.switch(pat.uuid, on=False)
             assert not pat.active
-            facts = await session.key_facts(pat.uuid)
+            facts = await session.key.facts(pat.uuid)
             assert facts is not None
             assert facts.disabled
-            await session.switch_key(pat.uuid, on=True)
+            await session.key.switch(pat.uuid, on=True)
             assert pat.active
-            assert await session.delete_key(pat.uuid)
-            assert not await session.delete_key(pat.uuid)
-            assert await session.key_facts(pat.uuid) is None
+            assert await session.key.delete(pat.uuid)
+            assert not await session.key.delete(pat.uuid)
+            assert await session.key.facts(pat.uuid) is None
 
         in_session(hub, monkeypatch, work)
         assert our_pats(hub) == []
@@ -102,13 +102,13 @@ class TestTheTokenLater:
         (oat,) = our_oats(hub)
 
         async def work(session: DockerHubSession) -> None:
-            assert await session.key_facts(oat.id) is not None
+            assert await session.key.facts(oat.id) is not None
             await session.ask()
             # One that replaces it may pull the same.
             await session.steps[0].do()
             assert session.credential is not None
             assert (await session.probe()).repository == "acme/checkout"
-            await session.switch_key(oat.id, on=False)
+            await session.key.switch(oat.id, on=False)
 
         in_session(hub, monkeypatch, work, name=ORGANIZATION_NAME, login={"hub_user": OWNER})
         assert not oat.active
@@ -118,11 +118,11 @@ class TestTheTokenLater:
         onboard(hub, "--token-stdin", given=add_external_pat(hub).text)
 
         async def work(session: DockerHubSession) -> None:
-            assert not session.deletes_keys
-            assert not session.disables_keys
+            assert session.key.supplied
+            assert not session.key.can_disable
             with pytest.raises(PullkeyError, match="its id is not known"):
-                await session.delete_key("0123456789ab")
-            assert "personal-access-tokens" in session.delete_key_command("0123456789ab")
+                await session.key.delete("0123456789ab")
+            assert "personal-access-tokens" in session.key.delete_command("0123456789ab")
 
         in_session(hub, monkeypatch, work)
 
@@ -133,7 +133,7 @@ class TestTheTokenLater:
 
         async def work(session: DockerHubSession) -> None:
             with pytest.raises(PullkeyError, match=why):
-                await session.key_facts(getattr(made, "uuid", None) or made.id)
+                await session.key.facts(getattr(made, "uuid", None) or made.id)
 
         in_session(hub, monkeypatch, work, password=None, name=name, login=login)
 
@@ -145,7 +145,7 @@ class TestTheTokenLater:
         async def work(session: DockerHubSession) -> None:
             for _ in range(3):
                 with pytest.raises(PullkeyError, match="refuses the login"):
-                    await session.key_facts(pat.uuid)
+                    await session.key.facts(pat.uuid)
 
         in_session(hub, monkeypatch, work, password="wrong-password")
         assert hub.calls("hub.CreateAuthToken") == before + 1

@@ -453,14 +453,14 @@ def session(**values: Any) -> PrivateSession:
 
 def test_a_brought_password_is_not_ours_to_delete() -> None:
     opened = session()
-    assert (opened.deletes_keys, opened.disables_keys, opened.waits_for_spreading) == (False, False, False)
-    facts = asyncio.run(opened.key_facts("0123456789ab"))
+    assert (opened.key.supplied, opened.key.can_disable, opened.waits_for_spreading) == (True, False, False)
+    facts = asyncio.run(opened.key.facts("0123456789ab"))
     assert facts is not None
     assert (facts.key_id, facts.created, facts.ends) == ("0123456789ab", None, None)
     with pytest.raises(PullkeyError) as raised:
-        asyncio.run(opened.delete_key("0123456789ab"))
+        asyncio.run(opened.key.delete("0123456789ab"))
     assert "Revoke it at registry.example.com" in raised.value.fix
-    assert opened.delete_key_command("0123456789ab").startswith("#")
+    assert opened.key.delete_command("0123456789ab").startswith("#")
 
 
 @pytest.mark.parametrize(

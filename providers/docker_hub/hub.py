@@ -97,7 +97,12 @@ def as_sentence(doing: str) -> Iterator[None]:
     try:
         yield
     except HubApiError as error:
-        raise StepFailed(f"Docker Hub refused to {doing}: {error.said}", code=error.problem_code) from None
+        raise refused(error, doing) from None
+
+
+def refused(error: ApiError, doing: str) -> StepFailed:
+    """An error as a sentence."""
+    return StepFailed(f"Docker Hub refused to {doing}: {error.said}", code=error.problem_code)
 
 
 @dataclass(frozen=True)
@@ -398,17 +403,9 @@ class Hub:
         """Activate or deactivate a token."""
         await self._read("PATCH", f"{_tokens(organization)}/{key_id}", body={"is_active": on})
 
-    async def delete(self, key_id: str, organization: str) -> bool:
-        """Delete a token; False if there was none."""
-        try:
-            await self._read("DELETE", f"{_tokens(organization)}/{key_id}")
-        except HubApiError as error:
-            if not error.missing:
-                raise
-            if await self.token(key_id, organization) is not None:
-                raise HubApiError(0, "it says that there is no such token, and shows it") from None
-            return False
-        return True
+    async def delete(self, key_id: str, organization: str) -> None:
+        """Delete a token."""
+        await self._read("DELETE", f"{_tokens(organization)}/{key_id}")
 
     async def has_repository(self, path: str) -> bool:
         """Whether the user may see a repository (`GetRepository`)."""

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from bootstrap.codes import Code
 from bootstrap.credential import Credential
-from bootstrap.errors import KeyGone, Problem, ProblemKind, PullkeyError, Refused, UsageProblem, problem_of
-from bootstrap.link import KeyLink, registered_on
+from bootstrap.errors import Problem, ProblemKind, PullkeyError, Refused, problem_of
+from bootstrap.link import KeyLink
 from bootstrap.nearest import nearest_or_all
-from bootstrap.plugin.session_keys import SessionKeys
-from bootstrap.provider import KeyFacts, RunContext, Session
+from bootstrap.provider import RunContext, Session
 from bootstrap.registry import (
     SECONDS,
     Attempt,
@@ -26,12 +25,12 @@ from bootstrap.registry import (
 )
 from bootstrap.secret import Secret
 from bootstrap.settings import endpoint
-from bootstrap.steps import Findings, Notice, State, Step
+from bootstrap.steps import Findings, Notice, State
 from bootstrap.waiting import surely
 from providers.docker_hub import scripts
-from providers.docker_hub.hub import ENDPOINT, HUB, TOKENS_PAGE, Hub, HubApiError, Token, as_sentence
-from providers.docker_hub.steps import LABEL_MARK, BroughtKey, MintedKey
-from providers.docker_hub.target import KINDS, REGISTRY, SERVER, DockerHubTarget, check_token
+from providers.docker_hub.hub import ENDPOINT, HUB, TOKENS_PAGE, Hub, HubApiError
+from providers.docker_hub.steps import BroughtKey, MintedKey
+from providers.docker_hub.target import REGISTRY, SERVER, DockerHubTarget
 
 
 class DockerHubSession(Session):
@@ -41,12 +40,12 @@ class DockerHubSession(Session):
         self.target = target
         self.context = context
         self.hub = Hub(context, target.user, target.login)
-        self.token: Secret | None = target.token
-        self.disables_keys = self.deletes_keys = target.minted
         self.waits_for_spreading = target.minted
-        self.key = SessionKeys(self)
-        self._key: Step = MintedKey(self) if target.minted else BroughtKey(self)
-        self.steps = [self._key]
+        self._minted = MintedKey(self, target, self.hub)
+        self._brought = BroughtKey(self, target)
+        self.key, self.steps = (
+            (self._minted, [self._minted]) if target.minted else (self._brought, [self._brought])
+        )
 
     # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
 
@@ -61,7 +60,7 @@ class DockerHubSession(Session):
 
     def redact(self, text: str) -> str:
         secrets = Confidential()
-        for secret in (self.token, self.credential.password if self.credential else None):
+        for secret in (self._brought.token, self.credential.password if self.credential else None):
             if secret is not None:
                 secrets.add_login(self.target.puller, secret)
         return secrets.clean(text)
@@ -75,10 +74,6 @@ class DockerHubSession(Session):
     async def username(self) -> str | None:
         return self.target.puller or None
 
-    def holds(self, link: KeyLink) -> bool:
-        """A token that is made is never compared with one that was brought, of which Docker Hub's id is not known."""
-        return link.name == self.target.kind if self.target.asked_for and self.target.minted else link.name in KINDS  # fmt: skip
-
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
         return {}  # Docker Hub has none by name; what a login may not do is found by looking
 
@@ -87,7 +82,7 @@ class DockerHubSession(Session):
             return Probe(REGISTRY, self.target.repository, self.target.reference, head=True)
         repositories: tuple[str, ...] = ()
         if self.target.kind == "oat" and self.hub.may_look:
-            repositories = await self.held_repositories()
+            repositories = await self._minted.held_repositories()
         return Probe(REGISTRY, repositories[0] if repositories else "", head=True)
 
     async def preflight(self) -> Findings:
@@ -95,7 +90,7 @@ class DockerHubSession(Session):
         if not self.target.puller:
             findings.problems.append(Problem(ProblemKind.QUESTION, "The user who pulls is not named", "Name the Docker ID whose token it is: --hub-user NAME", step="key", code=Code.MISSING_VALUE))  # fmt: skip
         try:
-            pending = (await self._key.look()).state is not State.DONE
+            pending = (await self.steps[0].look()).state is not State.DONE
         except PullkeyError:
             pending = True  # what it was is told where the step is looked at
         if pending:
@@ -116,7 +111,7 @@ class DockerHubSession(Session):
         """What can be seen to be wrong with what was given, before anything is made."""
         if self.target.minted:
             return await self._about_the_login() if self.hub.may_look else []
-        return await self._about_the_token() if self.token is not None else []
+        return await self._about_the_token() if self._brought.token is not None else []
 
     async def _about_the_login(self) -> list[Problem]:
         """Whether this login may make the token, and may itself see what the token is to pull."""
@@ -168,12 +163,12 @@ class DockerHubSession(Session):
 
     async def _about_the_token(self) -> list[Problem]:
         """Whether the registry takes the token that was brought: no refusal of that one will pass by waiting."""
-        if self.token is None or not self.target.puller:
+        if self._brought.token is None or not self.target.puller:
             return []
         challenge = await fetch_challenge(REGISTRY, trace=self.context.trace, seconds=self.context.deadline.within(SECONDS), clean=self.redact)  # fmt: skip
         if not isinstance(challenge, Challenge):
             return []  # told by the run itself
-        credential = Credential(SERVER, self.target.puller, self.token, KeyLink("", "", ""))
+        credential = Credential(SERVER, self.target.puller, self._brought.token, KeyLink("", "", ""))
         attempt = await try_once(
             await self.probe(),
             challenge,
@@ -188,7 +183,9 @@ class DockerHubSession(Session):
             return []
         diagnosis = self._of_a_brought_token(attempt)
         if attempt.verdict is Verdict.NO_GRANT:
-            diagnosis = f"{diagnosis} {await self._near(self.target.repository, token=self.token)}".rstrip()
+            diagnosis = (
+                f"{diagnosis} {await self._near(self.target.repository, token=self._brought.token)}".rstrip()
+            )
         return [Problem(ProblemKind.SETUP, f"The supplied token does not pull ({attempt}). {diagnosis}", f"Make a read-only token at {TOKENS_PAGE} and supply that one", step="key", code=code_of(attempt))]  # fmt: skip
 
     async def ask(self) -> None:
@@ -203,12 +200,9 @@ class DockerHubSession(Session):
                 return  # looked at already
             await self.hub.login.bearer(self.hub)
         else:
-            if self.token is not None:
+            if self._brought.token is not None:
                 return
-            self.token = await self.context.ask_secret(f"The Docker Hub token of {self.target.puller}")
-            if self.token is None:
-                raise UsageProblem("No Docker Hub token was supplied", fix="Pass it on stdin, with --token-stdin.", code=Code.SECRET_MISSING)  # fmt: skip
-            check_token(self.token)
+            await self._brought.ask()
         if problems := await self._problems():
             raise Refused(problems)
 
@@ -236,55 +230,6 @@ class DockerHubSession(Session):
             return f"It is a token of {puller}, who may not pull {self.target.repository}; or there is no such repository, which Docker Hub answers alike."  # fmt: skip
         return f"It is not a token of {puller}, or it has expired, or was deactivated or deleted."
 
-    # -- keys ----------------------------------------------------------------------------------------------------
-
-    async def held_repositories(self) -> tuple[str, ...]:
-        """What the organisation's token that Akka holds may pull; empty if it is gone or Akka holds none."""
-        held = await self.context.held_credential()
-        if held is None or held.link is None or held.link.name != "oat":
-            return ()
-        with as_sentence(f"show the token {held.link.key_id}"):
-            token = await self.hub.token(held.link.key_id, self.target.organization)
-        return token.repositories if token else ()
-
-    async def key_facts(self, key_id: str) -> KeyFacts | None:
-        if not self.target.minted:
-            return KeyFacts(key_id, created=registered_on(key_id), supplied=True)
-        with as_sentence(f"show the token {key_id}"):
-            token = await self.hub.token(key_id, self.target.organization)
-        return None if token is None or token.expired else _facts(token)
-
-    async def keys_of_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
-        if not (self.target.minted and self.hub.may_look):
-            return []
-        with as_sentence(f"show the tokens of {self.target.puller}"):
-            tokens = await self.hub.tokens(self.target.organization)
-        return [_facts(one) for one in tokens if one.label.startswith(LABEL_MARK) and not one.expired]
-
-    async def delete_key(self, key_id: str) -> bool:
-        self._only_of_minted()
-        with as_sentence(f"delete the token {key_id}"):
-            return await self.hub.delete(key_id, self.target.organization)
-
-    def delete_key_command(self, key_id: str) -> str:
-        if self.target.minted:
-            return scripts.delete_command(self.target.organization, f" {key_id}")
-        return scripts.delete_command("", f" that run {key_id} handed off")
-
-    async def switch_key(self, key_id: str, *, on: bool) -> None:
-        self._only_of_minted()
-        with as_sentence(f"{'activate' if on else 'deactivate'} the token {key_id}"):
-            try:
-                await self.hub.switch(key_id, self.target.organization, on=on)
-            except HubApiError as error:
-                if not error.missing or await self.hub.token(key_id, self.target.organization) is not None:
-                    raise
-                raise KeyGone(f"The token {key_id} is deleted", fix="Create a new one with `pullkey rotate` or `pullkey onboard`.") from None  # fmt: skip
-
-    def _only_of_minted(self) -> None:
-        if not self.target.minted:
-            raise PullkeyError("Docker Hub cannot be asked about a user-supplied token: its id is not known", fix=f"Its owner sees it at {TOKENS_PAGE}", code=Code.KEY_NOT_REVOCABLE)  # fmt: skip
-
     # -- scripts -------------------------------------------------------------------------------------------------
 
     def script_variables(self) -> Mapping[str, str]:
@@ -297,10 +242,6 @@ class DockerHubSession(Session):
     @property
     def script_credential(self) -> Mapping[str, str]:
         return scripts.credential(self.target)
-
-
-def _facts(token: Token) -> KeyFacts:
-    return KeyFacts(token.key_id, token.created, token.ends, disabled=not token.active)
 
 
 def _may_not(target: DockerHubTarget, error: HubApiError, whose: str) -> Problem:

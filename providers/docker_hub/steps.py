@@ -2,69 +2,85 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from bootstrap.codes import Code
 from bootstrap.credential import Credential
-from bootstrap.errors import PullkeyError, StepFailed
+from bootstrap.errors import PullkeyError, StepFailed, UsageProblem
 from bootstrap.link import KeyLink, is_key_id, supplied_id
 from bootstrap.plugin import clock
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.recorded_key import usable_key
-from bootstrap.plugin.resource import Attempt
-from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere, other_than
-from bootstrap.waiting import Deadline, Delay, wait_out
+from bootstrap.plugin.supplied_key import SuppliedKey
+from bootstrap.provider import KeyFacts, Session
+from bootstrap.secret import Secret
+from bootstrap.steps import Done, Intent, Script, Sighting, State, StillThere, other_than
+from bootstrap.waiting import Delay
 from bootstrap.words import one_line
 from providers.docker_hub import scripts
-from providers.docker_hub.hub import HubApiError, NewToken, as_sentence, busy
-from providers.docker_hub.target import DOMAIN, SERVER
-
-if TYPE_CHECKING:
-    from providers.docker_hub.session import DockerHubSession
+from providers.docker_hub.hub import TOKENS_PAGE, Hub, NewToken, Token, as_sentence, busy, refused
+from providers.docker_hub.target import DOMAIN, KINDS, SERVER, DockerHubTarget, check_token
 
 _WHAT = {"pat": "a personal token", "oat": "a token of the organisation", "brought": "a user-supplied token"}  # fmt: skip
 # Docker Hub's clock and ours differ, and an end that is a second more than a year away may be refused.
 _CLOCK_MARGIN = dt.timedelta(minutes=5)
-_SETTLE_SECONDS = 3.0
 LABEL_MARK = "pullkey "
 """With which the labels of pullkey's tokens begin; the run's id follows."""
 _MOST_TRIES = 4
 
 
-class BroughtKey(Step):
-    """The token that the person brings. Docker Hub is not asked about it: whoever holds a token may not see tokens."""
+class BroughtKey(SuppliedKey):
+    """The token that the user supplies. Docker Hub is not asked about it: whoever holds a token may not see tokens."""
 
-    name = "key"
-
-    def __init__(self, session: DockerHubSession) -> None:
-        self._session = session
+    def __init__(self, session: Session, target: DockerHubTarget) -> None:
+        super().__init__(session)
+        self._target = target
+        self.token: Secret | None = target.token
 
     @property
     def title(self) -> str:
-        return f"Use the supplied token of {self._session.target.puller or 'the user who pulls'}"
+        return f"Use the supplied token of {self._target.puller or 'the user who pulls'}"
+
+    def owns(self, link: KeyLink) -> bool:
+        return link.name in KINDS
+
+    async def ask(self) -> None:
+        """Ask for the token.
+
+        Raises:
+            UsageProblem: there is nobody to ask, or what was given cannot be used.
+        """
+        self.token = await self._of.context.ask_secret(f"The Docker Hub token of {self._target.puller}")
+        if self.token is None:
+            raise UsageProblem(
+                "No Docker Hub token was supplied",
+                fix="Pass it on stdin, with --token-stdin.",
+                code=Code.SECRET_MISSING,
+            )
+        check_token(self.token)
 
     async def look(self) -> Sighting:
-        session = self._session
-        link, reason = await usable_key(session)
+        link, reason = await usable_key(self._of)
         if link is None:
             return Sighting(State.MISSING, reason)
-        if session.target.token is not None:
+        if self._target.token is not None:
             # Akka never shows a password, so that it is the same one cannot be seen.
             return Sighting(State.MISSING, "a token was supplied")
         if link.name == "brought":
             return Sighting(State.DONE, f"Akka holds the token that run {link.key_id} handed off")
-        return Sighting(State.DONE, f"Akka holds {_WHAT.get(link.name, 'a token')}, {link.key_id}; not checked at Docker Hub without a login")  # fmt: skip
+        what = f"{_WHAT.get(link.name, 'a token')}, {link.key_id}"
+        return Sighting(State.DONE, f"Akka holds {what}; not checked at Docker Hub without a login")
 
     async def do(self) -> Done:
-        session = self._session
-        if session.token is None:
+        if self.token is None:
             raise AssertionError("the token is asked for before the first change")
-        session.credential = Credential(
+        self._of.credential = Credential(
             server=SERVER,
-            username=session.target.puller,
-            password=session.token,
-            link=KeyLink("brought", supplied_id(session.context.run_id), DOMAIN),
+            username=self._target.puller,
+            password=self.token,
+            link=KeyLink("brought", supplied_id(self._of.context.run_id), DOMAIN),
         )
         return Done("the token exists; its expiry is known to Docker Hub only")
 
@@ -74,22 +90,40 @@ class BroughtKey(Step):
             raise _still_there(intent, "no login was supplied")
         return ""
 
+    def not_revocable(self) -> PullkeyError:
+        return PullkeyError(
+            "Docker Hub cannot be asked about a user-supplied token: its id is not known",
+            fix=f"Its owner sees it at {TOKENS_PAGE}",
+            code=Code.KEY_NOT_REVOCABLE,
+        )
+
+    def delete_command(self, key_id: str) -> str:
+        return scripts.delete_command("", f" that run {key_id} handed off")
+
     def script(self) -> Script:
-        return scripts.brought(self._session.target)
+        return scripts.brought(self._target)
 
 
-class MintedKey(Step):
+class MintedKey(KeyResource[Token, NewToken]):
     """A token that is made for this, under a label that carries the run's id, so that it is found whatever happens."""
 
-    name = "key"
+    after = ()
+    word = "token"
+    can_disable = True
+    asks_two_places = True
+    undo_pauses = (1.0, 1.0, 1.0)
+    verbs = ("activate", "deactivate")
 
-    def __init__(self, session: DockerHubSession) -> None:
-        self._session = session
-        self.attempt = Attempt()
+    def __init__(self, session: Session, target: DockerHubTarget, hub: Hub) -> None:
+        super().__init__(session)
+        self._target = target
+        self._hub = hub
+        self._repositories: tuple[str, ...] = target.repositories
+        self._tries = 0
 
     @property
     def title(self) -> str:
-        target = self._session.target
+        target = self._target
         if target.organization:
             of = ", ".join(target.repositories) or "the same repositories"
             return f"Create a token of the organisation {target.organization} that may pull {of}"
@@ -97,34 +131,14 @@ class MintedKey(Step):
 
     @property
     def _label(self) -> str:
-        return f"{LABEL_MARK}{self._session.context.run_id}: Akka pulls with it"  # 100 characters at most
-
-    async def look(self) -> Sighting:
-        session, target = self._session, self._session.target
-        link, reason = await usable_key(session)
-        if link is None:
-            return Sighting(State.MISSING, reason)
-        if not session.hub.may_look:
-            return Sighting(State.DONE, f"Akka holds token {link.key_id}; not checked at Docker Hub without a login")  # fmt: skip
-        with as_sentence(f"show the token {link.key_id}"):
-            token = await session.hub.token(link.key_id, target.organization)
-        if token is None:
-            return Sighting(State.MISSING, f"the token that Akka holds, {link.key_id}, was deleted")
-        if token.expired:
-            return Sighting(State.MISSING, f"the token that Akka holds, {link.key_id}, has expired")
-        if not token.active:
-            return Sighting(State.MISSING, f"the token that Akka holds, {link.key_id}, is deactivated")
-        unread = [name for name in target.repositories if name not in token.repositories]
-        if target.organization and unread:
-            return Sighting(State.MISSING, f"the token that Akka holds, {link.key_id}, may not pull {', '.join(unread)}")  # fmt: skip
-        return Sighting(State.DONE, f"Akka holds token {link.key_id}, which is valid")
+        return f"{LABEL_MARK}{self._of.context.run_id}: Akka pulls with it"  # 100 characters at most
 
     def intent(self) -> Intent:
-        target = self._session.target
+        target = self._target
         return {"label": self._label, "user": target.user, "organization": target.organization}
 
     async def disowns(self, intent: Intent) -> str:
-        target = self._session.target
+        target = self._target
         if other := other_than(intent, user=target.user, organization=target.organization):
             return other
         if not str(intent.get("label", LABEL_MARK)).startswith(LABEL_MARK):
@@ -133,36 +147,56 @@ class MintedKey(Step):
         if not is_key_id(key_id) or "label" not in intent:
             return ""
         with as_sentence(f"show the token {key_id}"):
-            token = await self._session.hub.token(key_id, target.organization)
-        return "" if token is None or token.label == intent["label"] else f"the token {key_id}, labelled {one_line(token.label)!a}"  # fmt: skip
+            token = await self.read(key_id)
+        if token is None or token.label == intent["label"]:
+            return ""
+        return f"the token {key_id}, labelled {one_line(token.label)!a}"
 
-    async def do(self) -> Done:
-        session, target = self._session, self._session.target
-        repositories = target.repositories
-        with as_sentence(f"create a token of {target.puller}"):
-            if target.organization and not repositories:
-                repositories = await self._as_held()
-            made = await self._made(repositories)
-            if self.attempt.unanswered:
-                # A call without an answer may have made one more, which is to be seen only now.
-                await self._remove(self.intent(), keep=made.token.key_id)
-        token = made.token
-        session.credential = Credential(
-            server=SERVER,
-            username=target.puller,
-            password=made.text,
-            link=KeyLink(target.kind, token.key_id, DOMAIN),
-            ends=token.ends,
-        )
-        until = f"expires {token.ends:%Y-%m-%d}" if token.ends else "no expiry shown by Docker Hub"
-        return Done(f"token {token.key_id}, {until}", {"key_id": token.key_id})
+    def owns(self, link: KeyLink) -> bool:
+        """A token that is made is never compared with one that was brought, of which Docker Hub's id is not known."""
+        return link.name == self._target.kind if self._target.asked_for else link.name in KINDS
+
+    # -- the calls ---------------------------------------------------------------------------------------------------
+
+    async def read(self, key_id: str) -> Token | None:
+        return await self._hub.token(key_id, self._target.organization)
+
+    async def recorded(self, key_id: str) -> Token | None:
+        with as_sentence(f"show the token {key_id}"):
+            return await self.read(key_id)
+
+    async def facts(self, key_id: str) -> KeyFacts | None:
+        found = await super().facts(key_id)
+        return None if found is None or (found.ends is not None and found.ends <= clock.now()) else found
+
+    def facts_of(self, shown: Token) -> KeyFacts:
+        return KeyFacts(shown.key_id, shown.created, shown.ends, disabled=not shown.active)
+
+    def unfit(self, shown: Token) -> str:
+        if shown.expired:
+            return "has expired"
+        if not shown.active:
+            return "is deactivated"
+        unread = [name for name in self._target.repositories if name not in shown.repositories]
+        return f"may not pull {', '.join(unread)}" if self._target.organization and unread else ""
+
+    async def look_now(self) -> Sighting:
+        link, _ = await usable_key(self._of)
+        if link is not None and not self._hub.may_look:
+            return Sighting(
+                State.DONE, f"Akka holds token {link.key_id}; not checked at Docker Hub without a login"
+            )
+        return await super().look_now()
+
+    async def prepare(self) -> None:
+        if self._target.organization and not self._repositories:
+            self._repositories = await self._as_held()
 
     async def _as_held(self) -> tuple[str, ...]:
         """The repositories of the token that Akka holds, for one that is to replace it."""
-        session = self._session
-        repositories = await session.held_repositories()
+        repositories = await self.held_repositories()
         if not repositories:
-            organization = session.target.organization
+            organization = self._target.organization
             raise StepFailed(
                 "The token that Akka holds was deleted, so what it may pull is not known",
                 fix=f"Name it: pullkey onboard docker-hub --organization {organization} --repository {organization}/NAME",
@@ -170,75 +204,87 @@ class MintedKey(Step):
             )
         return repositories
 
-    async def _made(self, repositories: tuple[str, ...]) -> NewToken:
-        """The token. Its making is sent again only after what an unanswered call may have made is removed.
+    async def held_repositories(self) -> tuple[str, ...]:
+        """What the organisation's token that Akka holds may pull; empty if it is gone or Akka holds none."""
+        held = await self._of.context.held_credential()
+        if held is None or held.link is None or held.link.name != "oat":
+            return ()
+        token = await self.recorded(held.link.key_id)
+        return token.repositories if token else ()
 
-        Raises:
-            HubApiError: Docker Hub does not want to, or never answers.
-        """
-        session, context = self._session, self._session.context
-        ends = clock.now() + session.target.expires_in - _CLOCK_MARGIN
-        tries = 0
+    async def create(self) -> NewToken:
+        self._tries += 1
+        ends = clock.now() + self._target.expires_in - _CLOCK_MARGIN
+        return await self._hub.create(
+            self._label, ends, organization=self._target.organization, repositories=self._repositories
+        )
 
-        async def once() -> NewToken:
-            nonlocal tries
-            tries += 1
-            try:
-                with self.attempt.sending():
-                    return await session.hub.create(
-                        self._label,
-                        ends,
-                        organization=session.target.organization,
-                        repositories=repositories,
-                    )
-            except HubApiError as error:
-                if error.unanswered:
-                    await self._remove(self.intent())
-                raise
+    def id_of(self, answer: NewToken) -> str:
+        return answer.token.key_id
 
-        def why(error: Exception) -> Delay | None:
-            # Where nothing is ever answered as documented, a token more each time helps nobody.
-            return busy(error) if tries < _MOST_TRIES else None
+    async def credential_of(self, answer: NewToken) -> Credential:
+        return Credential(
+            server=SERVER,
+            username=self._target.puller,
+            password=answer.text,
+            link=KeyLink(self._target.kind, answer.token.key_id, DOMAIN),
+            ends=answer.token.ends,
+        )
 
-        return await wait_out(once, why=why, deadline=context.deadline, tell=context.tell)
+    async def send_deletion(self, key_id: str) -> None:
+        await self._hub.delete(key_id, self._target.organization)
 
-    async def _remove(self, intent: Intent, *, keep: str = "", seconds: float = 0.0) -> list[str]:
-        """Delete the tokens of this run, which their label tells from everybody else's.
+    async def send_switch(self, key_id: str, *, on: bool) -> None:
+        await self._hub.switch(key_id, self._target.organization, on=on)
 
-        Args:
-            intent: whose, and which label.
-            keep: one that stays.
-            seconds: how long to look for what cannot be seen yet.
-        """
-        hub, deadline = self._session.hub, Deadline(seconds)
-        removed: list[str] = []
-        while True:
-            for token in await hub.tokens(intent["organization"]):
-                if token.label == intent["label"] and token.key_id not in (keep, *removed):
-                    await hub.delete(token.key_id, intent["organization"])
-                    removed.append(token.key_id)
-            if deadline.passed or removed:
-                return removed
-            await asyncio.sleep(min(1.0, deadline.left))
+    async def of_run(self, intent: Intent) -> Sequence[str]:
+        tokens = await self._hub.tokens(intent["organization"])
+        return [one.key_id for one in tokens if one.label == intent["label"]]
+
+    async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
+        if not self._hub.may_look:
+            return []
+        with as_sentence(f"show the tokens of {self._target.puller}"):
+            tokens = await self._hub.tokens(self._target.organization)
+        return [self.facts_of(one) for one in tokens if one.label.startswith(LABEL_MARK) and not one.expired]
 
     async def undo(self, intent: Intent) -> str:
-        session, key_id = self._session, intent.get("key_id", "")
-        if "label" not in intent:
-            return ""  # of a run to which a token was brought
-        if not (key_id or self.attempt.may_exist or intent.get("lost")):
-            return ""  # it was refused, or never asked for
-        try:
-            if key_id:
-                gone = [key_id] if await session.hub.delete(key_id, intent["organization"]) else []
-            else:
-                gone = await self._remove(intent, seconds=_SETTLE_SECONDS)
-        except (HubApiError, PullkeyError) as error:
-            said = error.said if isinstance(error, HubApiError) else error.what
-            raise _still_there(intent, said) from None
-        return f"deleted token {', '.join(gone)}" if gone else ""
+        return await super().undo(intent) if "label" in intent else ""  # else of a run that was given a token
+
+    # -- what errors are, and how it is said -------------------------------------------------------------------------
+
+    def delay(self, error: Exception) -> Delay | None:
+        return busy(error)
+
+    def creation_delay(self, error: Exception) -> Delay | None:
+        # Where nothing is ever answered as documented, a token more each time helps nobody.
+        return busy(error) if self._tries < _MOST_TRIES else None
+
+    def refusal(self, error: ApiError, doing: str) -> StepFailed:
+        return refused(error, doing)
+
+    async def creation_refusal(self, error: ApiError) -> StepFailed:
+        return refused(error, f"create a token of {self._target.puller}")
+
+    def named(self, key_id: str) -> str:
+        return f"the token {key_id}"
+
+    def gone_as(self, key_id: str) -> str:
+        return f"The token {key_id} is deleted"
+
+    def created_as(self, answer: NewToken) -> str:
+        token = answer.token
+        until = f"expires {token.ends:%Y-%m-%d}" if token.ends else "no expiry shown by Docker Hub"
+        return f"token {token.key_id}, {until}"
+
+    def still_there(self, intent: Intent, why: str) -> StillThere:
+        return _still_there(intent, why)
+
+    def delete_command(self, key_id: str) -> str:
+        return scripts.delete_command(self._target.organization, f" {key_id}")
 
     def script(self) -> Script:
-        return scripts.minted(self._session.target)
+        return scripts.minted(self._target)
 
 
 def _still_there(intent: Intent, why: str) -> StillThere:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import ipaddress
 import shlex
 from collections.abc import Mapping, Sequence
 
-from bootstrap.codes import Code
 from bootstrap.credential import Credential
-from bootstrap.errors import PullkeyError, UsageProblem
-from bootstrap.link import KeyLink, registered_on
-from bootstrap.plugin import clock
-from bootstrap.plugin.session_keys import SessionKeys
-from bootstrap.provider import KeyFacts, RunContext, Session
+from bootstrap.link import KeyLink
+from bootstrap.provider import RunContext, Session
 from bootstrap.registry import Attempt, Confidential, Probe, Verdict
-from bootstrap.secret import Secret
 from bootstrap.steps import Findings, Notice
-from providers.private import google_key
 from providers.private.steps import Key
 from providers.private.target import PrivateTarget
-from providers.private.unfit import better_provider, end_of
+from providers.private.unfit import better_provider
 
 # Names that no public name server knows (RFC 6762, RFC 8375, ICANN's resolution 2024.07.29.06).
 # docs.github.com, "Working with the Container registry", section "Authenticating with a personal access token (classic)".
@@ -32,54 +25,36 @@ _AT_HOME = (".local", ".localhost", ".internal", ".home.arpa", ".lan")
 class PrivateSession(Session):
     """See `bootstrap.provider.Session`."""
 
-    deletes_keys = False
-    disables_keys = False
     waits_for_spreading = False
 
     def __init__(self, target: PrivateTarget, context: RunContext) -> None:
         self.target = target
         self.token_host = target.token_host
         self.context = context
-        self.password: Secret | None = None
-        self.ends: dt.datetime | None = None
         if target.password is not None:
             # It cannot be compared with the one that Akka holds: "exists, so skip" would keep an old one for ever.
             context.new_key = True
-        self.key = SessionKeys(self)
-        self.steps = [Key(self)]
+        self._password = Key(self, target)
+        self.key, self.steps = self._password, [self._password]
 
     def redact(self, text: str) -> str:
         secrets = Confidential()
-        for password in (self.password, self.target.password):
+        for password in (self._password.password, self.target.password):
             if password is not None:
                 secrets.add_login(self.target.username, password)
         return secrets.clean(text)
 
-    @property
-    def who(self) -> str:
-        return f"{self.target.username} at {self.target.host}"
-
     async def ask(self) -> None:
-        password = self.target.password or await self.context.ask_secret(f"The password of {self.who}")
-        if password is None:
-            raise UsageProblem(
-                f"The password of {self.who} is needed",
-                fix="Pass it with --password-stdin.",
-                code=Code.SECRET_MISSING,
-            )
-        if self.target.username in google_key.USERNAMES:
-            google_key.check_key_file(self.target.username, password.reveal())
-        else:
-            self.ends = end_of(password, now=clock.now())
-        self.password = password
+        await self._password.ask()
 
     def supplied(self) -> Credential | None:
-        if self.password is None:
+        password = self._password.password
+        if password is None:
             return None
-        return Credential(self.target.server, self.target.username, self.password, KeyLink("", "", ""))
+        return Credential(self.target.server, self.target.username, password, KeyLink("", "", ""))
 
     async def connect(self) -> str:
-        return self.who
+        return self._password.who
 
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
         return {}
@@ -114,17 +89,6 @@ class PrivateSession(Session):
         if attempt.verdict is Verdict.NO_GRANT and self.target.repository:
             return f"{host} does not let {username} pull {self.target.repository}.{hint}"
         return hint.strip()
-
-    # -- keys ----------------------------------------------------------------------------------------------------
-
-    async def key_facts(self, key_id: str) -> KeyFacts | None:
-        return KeyFacts(key_id, created=registered_on(key_id), supplied=True)
-
-    async def delete_key(self, key_id: str) -> bool:
-        raise PullkeyError(f"The password of {self.who} is user-supplied, so pullkey cannot revoke it", fix=f"Revoke it at {self.target.host}, where it was created.", code=Code.KEY_NOT_REVOCABLE)  # fmt: skip
-
-    def delete_key_command(self, key_id: str) -> str:
-        return f"# At {self.target.host}: revoke the password of {self.target.username} that run {key_id} handed off."
 
     # -- scripts -------------------------------------------------------------------------------------------------
 

@@ -2,52 +2,91 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import datetime as dt
 
+from bootstrap.codes import Code
 from bootstrap.credential import Credential
+from bootstrap.errors import PullkeyError, UsageProblem
+from bootstrap.plugin import clock
 from bootstrap.plugin.recorded_key import usable_key
-from bootstrap.steps import Done, Script, Sighting, State, Step
+from bootstrap.plugin.supplied_key import SuppliedKey
+from bootstrap.provider import Session
+from bootstrap.secret import Secret
+from bootstrap.steps import Done, Script, Sighting, State
 from providers.private import google_key
-
-if TYPE_CHECKING:
-    from providers.private.session import PrivateSession
+from providers.private.target import PrivateTarget
+from providers.private.unfit import end_of
 
 # What tells Akka's record from any other, as a run's id would.
 _RUN_ID = "KEY_ID=\"$(od -An -N6 -tx1 /dev/urandom | tr -d ' \\n')-$(date +%s)\""
 
 
-class Key(Step):
+class Key(SuppliedKey):
     """The password, which somebody else made: nothing of it is made here, and nothing undone."""
 
-    name = "key"
-
-    def __init__(self, session: PrivateSession) -> None:
-        self._session = session
+    def __init__(self, session: Session, target: PrivateTarget) -> None:
+        super().__init__(session)
+        self._target = target
+        self.password: Secret | None = None
+        self._ends: dt.datetime | None = None
 
     @property
     def title(self) -> str:
-        return f"Use the password of {self._session.target.username}"
+        return f"Use the password of {self._target.username}"
+
+    @property
+    def who(self) -> str:
+        """Whose password it is."""
+        return f"{self._target.username} at {self._target.host}"
+
+    async def ask(self) -> None:
+        """Ask for the password, unless it was given.
+
+        Raises:
+            UsageProblem: there is nobody to ask, or what was given cannot be used.
+        """
+        target = self._target
+        password = target.password or await self._of.context.ask_secret(f"The password of {self.who}")
+        if password is None:
+            raise UsageProblem(
+                f"The password of {self.who} is needed",
+                fix="Pass it with --password-stdin.",
+                code=Code.SECRET_MISSING,
+            )
+        if target.username in google_key.USERNAMES:
+            google_key.check_key_file(target.username, password.reveal())
+        else:
+            self._ends = end_of(password, now=clock.now())
+        self.password = password
 
     async def look(self) -> Sighting:
-        session = self._session
-        link, reason = await usable_key(session)
+        link, reason = await usable_key(self._of)
         if link is not None:
             return Sighting(State.DONE, f"Akka holds the password registered in run {link.key_id}")
-        return Sighting(State.MISSING, "a password was supplied" if session.target.password else reason)
+        return Sighting(State.MISSING, "a password was supplied" if self._target.password else reason)
 
     async def do(self) -> Done:
-        session, target = self._session, self._session.target
-        if session.password is None:
-            await session.ask()
-        if session.password is None:
+        if self.password is None:
+            await self.ask()
+        if self.password is None:
             raise AssertionError("ask() has it, or raises")
-        link = target.link(session.context.run_id)
-        session.credential = Credential(target.server, target.username, session.password, link, session.ends)
-        until = f", valid until {session.ends:%Y-%m-%d}" if session.ends else ""
+        target, link = self._target, self._target.link(self._of.context.run_id)
+        self._of.credential = Credential(target.server, target.username, self.password, link, self._ends)
+        until = f", valid until {self._ends:%Y-%m-%d}" if self._ends else ""
         return Done(f"known from now on as that of run {link.key_id}{until}")
 
+    def not_revocable(self) -> PullkeyError:
+        return PullkeyError(
+            f"The password of {self.who} is user-supplied, so pullkey cannot revoke it",
+            fix=f"Revoke it at {self._target.host}, where it was created.",
+            code=Code.KEY_NOT_REVOCABLE,
+        )
+
+    def delete_command(self, key_id: str) -> str:
+        return f"# At {self._target.host}: revoke the password of {self._target.username} that run {key_id} handed off."
+
     def script(self) -> Script:
-        if self._session.target.username in google_key.USERNAMES:
+        if self._target.username in google_key.USERNAMES:
             return Script(
                 do=(
                     # Trailing line ends go, as everywhere.
