@@ -8,7 +8,7 @@ import pytest
 
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.testing.simulation import steps
-from bootstrap.testing.simulation.commands import Ended
+from bootstrap.testing.simulation.ended import Ended
 from bootstrap.testing.simulation.scenario import Command, Scenario, Verb
 from bootstrap.testing.simulation.seams import simulated
 from bootstrap.testing.simulation.world import Played, simulate

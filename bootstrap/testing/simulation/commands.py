@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,50 +23,16 @@ from bootstrap.provider import HeldCredential, RunContext
 from bootstrap.recovery import PartWith, being_removed
 from bootstrap.reporter import quiet
 from bootstrap.testing.simulation.akka import OWNER, PROJECT
+from bootstrap.testing.simulation.ended import Ended
 from bootstrap.testing.simulation.process import Process
-from bootstrap.testing.simulation.provider import SimulatedTarget
 from bootstrap.testing.simulation.scenario import Command
 from bootstrap.testing.simulation.seams import PROGRAM
+from bootstrap.testing.simulation.target import SimulatedTarget
 from bootstrap.waiting import Deadline
 
 STATE = Path("/state")
 _CALL_SECONDS = 30.0
 _PROOFS = Proofs(STATE)
-
-
-@dataclass
-class Ended:
-    """What became of a command.
-
-    Attributes:
-        result: as the run itself says; "killed" where it could not say anything.
-        says: each change that it reports, as the audit trail has it.
-    """
-
-    result: str = "killed"
-    exit_code: int = 137
-    error: BaseException | None = None
-    left_over: list[LeftOver] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
-    says: list[Change] = field(default_factory=list)
-    key_id: str = ""
-    seconds: float = 0.0
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether it says that all is as it should be."""
-        return self.exit_code == 0 and self.result in ("done", "unchanged")
-
-    @property
-    def registered(self) -> bool:
-        """Whether it says that it has registered a key."""
-        return any(one.step == "handoff" and one.outcome == "done" for one in self.says)
-
-    def names(self, what: str) -> bool:
-        """Whether it tells of something."""
-        texts = [*(f"{one.what} {one.command}" for one in self.left_over), *self.notices]
-        texts += [f"{self.error} {getattr(self.error, 'fix', '')}"] if self.error is not None else []
-        return any(what in text for text in texts)
 
 
 class CommandRun:

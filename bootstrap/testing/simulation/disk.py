@@ -1,18 +1,20 @@
-"""The state directory of a simulated machine, in memory: files, and locks that go with the process that holds them."""
+"""The disk of a simulated machine: files, and locks that go with the process that holds them."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from bootstrap.testing.simulation.process import Process
+
+class Owner(Protocol):
+    """A process: what it has locked is free once it has ended."""
+
+    @property
+    def alive(self) -> bool: ...
 
 
 @dataclass
@@ -20,7 +22,7 @@ class _Handle:
     """An open lock file: whoever has it open holds the lock, a child of the process too."""
 
     file: str
-    process: Process
+    process: Owner
     mode: int = 0
     """LOCK_EX or LOCK_SH while it is held, else 0."""
     children: int = 0
@@ -41,7 +43,7 @@ class Disk:
     _handles: dict[int, _Handle] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(3))
 
-    def open(self, file: str, process: Process) -> int:
+    def open(self, file: str, process: Owner) -> int:
         """Open a lock file; the descriptor."""
         number = next(self._numbers)
         self._handles[number] = _Handle(file, process)
@@ -63,7 +65,7 @@ class Disk:
             handle.children -= 1
             self._drop(number)
 
-    def release(self, process: Process) -> None:
+    def release(self, process: Owner) -> None:
         """The process has ended, whichever way."""
         for number, handle in list(self._handles.items()):
             if handle.process is process:
@@ -96,87 +98,3 @@ class Disk:
         handle = self._handles[number]
         if handle.closed and not handle.children:
             del self._handles[number]
-
-
-class MemoryDirectory:
-    """In place of `bootstrap.private_directory.PrivateDirectory`: a directory on the disk of the process's machine."""
-
-    def __init__(self, state: Path, name: str) -> None:
-        self.path = state / name
-
-    def names(self) -> list[str]:
-        """Of the files in it."""
-        prefix = f"{self.path}/"
-        disk = _process().machine.disk
-        return sorted(
-            one.removeprefix(prefix) for one in (*disk.files, *disk.locks) if one.startswith(prefix)
-        )
-
-    def read(self, name: str) -> bytes | None:
-        """What is in a file; None where it is not there."""
-        return _process().machine.disk.files.get(f"{self.path}/{name}")
-
-    def write(self, name: str, data: bytes) -> None:
-        """Replace a file, or create it.
-
-        Raises:
-            OSError: the disk is full.
-        """
-        process = _process()
-        process.point("before the journal is written")
-        if process.machine.disk.full:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        process.machine.disk.files[f"{self.path}/{name}"] = data
-        process.point("after the journal was written")
-
-    def remove(self, name: str) -> None:
-        """Remove a file.
-
-        Raises:
-            FileNotFoundError: it is not there.
-        """
-        process = _process()
-        process.point("before the journal is removed")
-        if process.machine.disk.files.pop(f"{self.path}/{name}", None) is None:
-            raise FileNotFoundError(errno.ENOENT, "No such file", name)
-
-    def clear_drafts(self, name: str) -> None:
-        """There are none: a write is whole or not at all."""
-
-    @contextlib.contextmanager
-    def open_lock(self, name: str, *, make: bool) -> Iterator[int]:
-        """A descriptor of a lock file.
-
-        Raises:
-            FileNotFoundError: it is not there, and must not be created.
-        """
-        process = _process()
-        disk, file = process.machine.disk, f"{self.path}/{name}"
-        if make:
-            disk.locks.add(file)
-        elif file not in disk.locks:
-            raise FileNotFoundError(errno.ENOENT, "No such file", name)
-        number = disk.open(file, process)
-        try:
-            yield number
-        finally:
-            disk.close(number)
-
-
-class MemoryLocks:
-    """In place of the module `fcntl`."""
-
-    LOCK_EX, LOCK_SH, LOCK_NB, LOCK_UN = fcntl.LOCK_EX, fcntl.LOCK_SH, fcntl.LOCK_NB, fcntl.LOCK_UN
-
-    @staticmethod
-    def flock(descriptor: int, how: int) -> None:
-        """Lock, or unlock, as the process that runs now."""
-        from bootstrap.testing.simulation.process import current
-
-        current().machine.disk.lock(descriptor, how)
-
-
-def _process() -> Process:
-    from bootstrap.testing.simulation.process import current
-
-    return current()

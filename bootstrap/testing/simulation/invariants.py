@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from bootstrap.codes import Code
 from bootstrap.errors import PullkeyError
 from bootstrap.link import KeyLink
-
-if TYPE_CHECKING:
-    from bootstrap.testing.simulation.commands import CommandRun, Ended
-    from bootstrap.testing.simulation.process import Process
-    from bootstrap.testing.simulation.world import World
+from bootstrap.testing.simulation.akka import SimulatedAkka
+from bootstrap.testing.simulation.cloud import SimulatedCloud
+from bootstrap.testing.simulation.commands import CommandRun
+from bootstrap.testing.simulation.ended import Ended
+from bootstrap.testing.simulation.loop import VirtualLoop
+from bootstrap.testing.simulation.process import Process
+from bootstrap.testing.simulation.scenario import Scenario
+from bootstrap.testing.simulation.target import SimulatedTarget
 
 _AFTER_TIMEOUT_SECONDS = 200.0
 """How long a command may take beyond its --timeout: it has a minute to undo, and two to see what Akka shows."""
@@ -33,6 +36,25 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.what}"
+
+
+class World(Protocol):
+    """What is watched."""
+
+    loop: VirtualLoop
+    cloud: SimulatedCloud
+    akka: SimulatedAkka
+    target: SimulatedTarget
+    scenario: Scenario
+    keys_of_others: set[str]
+    clean: int
+
+    @property
+    def created(self) -> set[str]: ...
+
+    def log(self, what: str) -> None: ...
+
+    def is_in_a_journal(self, text: str) -> bool: ...
 
 
 class Invariants:

@@ -2,75 +2,22 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.codes import Code
-from bootstrap.credential import secret_name
 from bootstrap.errors import PullkeyError
-from bootstrap.provider import Check, HeldCredential, KeyLimit, Missing, Option, RunContext, Session
+from bootstrap.provider import Check, HeldCredential, Missing, Option, RunContext, Session
 from bootstrap.server import registry_of
+from bootstrap.testing.simulation.cloud import SimulatedCloud
+from bootstrap.testing.simulation.session import SimulatedSession
+from bootstrap.testing.simulation.target import SimulatedTarget
 
 if TYPE_CHECKING:
     from bootstrap.sandbox.host import Emulator
-    from bootstrap.testing.simulation.cloud import SimulatedCloud
 
 HOST = ".registry.example"
 """With which the hosts of the simulated registries end."""
-
-
-@dataclass(frozen=True)
-class SimulatedTarget:
-    """One registry, and the identity that pulls from it.
-
-    Args:
-        host: the registry's.
-        identity_name: of the identity.
-        given: whether the identity was created outside of pullkey, and is never removed.
-    """
-
-    host: str
-    identity_name: str = "akka-puller"
-    given: bool = False
-
-    @property
-    def label(self) -> str:
-        return self.host
-
-    @property
-    def registry(self) -> str:
-        return self.host
-
-    @property
-    def secret_name(self) -> str:
-        return secret_name(self.host)
-
-    @property
-    def identity(self) -> str:
-        return f"simulated {self.host} {self.identity_name}"
-
-    @property
-    def who(self) -> str:
-        return f"simulated {self.identity_name}"
-
-    @property
-    def group(self) -> str:
-        return "simulated"
-
-    @property
-    def role(self) -> str:
-        """What lets an identity pull from this registry."""
-        return f"pull-{self.host.partition('.')[0]}"
-
-    @property
-    def lifetime(self) -> dt.timedelta | None:
-        return None
-
-    @property
-    def key_limit(self) -> KeyLimit | None:
-        return None
 
 
 class SimulatedProvider:
@@ -131,8 +78,6 @@ class SimulatedProvider:
         return SimulatedTarget(values["registry"], values.get("identity") or "akka-puller")
 
     def open(self, target: SimulatedTarget, context: RunContext) -> Session:
-        from bootstrap.testing.simulation.session import SimulatedSession
-
         return SimulatedSession(target, context, self._cloud())
 
     def emulator(self) -> Callable[[], Emulator]:

@@ -15,25 +15,38 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from unittest import mock
 
 from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
 from bootstrap.registry import Attempt, Challenge, Probe, Verdict
-from bootstrap.testing.simulation.disk import MemoryDirectory, MemoryLocks
-from bootstrap.testing.simulation.loop import VirtualClock
+from bootstrap.testing.simulation.akka import SimulatedAkka
+from bootstrap.testing.simulation.chance import Chance
+from bootstrap.testing.simulation.cloud import SimulatedCloud
+from bootstrap.testing.simulation.directory import MemoryDirectory, MemoryLocks
+from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
 from bootstrap.testing.simulation.provider import SimulatedProvider
 
 if TYPE_CHECKING:
     from bootstrap.akka_process import Ended
     from bootstrap.credential import Credential
-    from bootstrap.testing.simulation.world import World
 
 T = TypeVar("T")
 PROGRAM = sys.executable
 """In place of the path of `akka`: something that exists, and is never run."""
-_WORLD: list[World] = []
+
+
+class Surroundings(Protocol):
+    """What the product finds in place of the outside."""
+
+    loop: VirtualLoop
+    chance: Chance
+    cloud: SimulatedCloud
+    akka: SimulatedAkka
+
+
+_WORLD: list[Surroundings] = []
 
 
 @contextlib.contextmanager
@@ -61,7 +74,7 @@ def simulated() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def inside(world: World) -> Iterator[None]:
+def inside(world: Surroundings) -> Iterator[None]:
     """Until this is left, it is in this world."""
     _WORLD.append(world)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
 from bootstrap.codes import Code
 from bootstrap.credential import Credential
@@ -26,10 +25,8 @@ from bootstrap.testing.simulation.cloud import (
     SimulatedApiError,
     labelled,
 )
+from bootstrap.testing.simulation.facts import SimulatedFacts
 from bootstrap.waiting import Delay, wait_out
-
-if TYPE_CHECKING:
-    from bootstrap.testing.simulation.session import SimulatedSession
 
 _MARK = "pullkey, run "
 _BUSY_SECONDS = 60.0
@@ -68,7 +65,7 @@ class IdentityStep(Resource[Identity]):
     name = "identity"
     permissions = ("identities.get", "identities.create")
 
-    def __init__(self, session: SimulatedSession) -> None:
+    def __init__(self, session: SimulatedFacts) -> None:
         super().__init__(session)
         self._session = session
 
@@ -200,7 +197,7 @@ class GrantStep(Resource[Grant]):
     after = ("identity",)
     permissions = ("grants.get", "grants.put")
 
-    def __init__(self, session: SimulatedSession) -> None:
+    def __init__(self, session: SimulatedFacts) -> None:
         super().__init__(session)
         self._session = session
 
@@ -286,7 +283,7 @@ class KeyStep(KeyResource[Key, Key]):
     goes_with_identity = True
     doubles_pauses = SETTLE_PAUSES
 
-    def __init__(self, session: SimulatedSession) -> None:
+    def __init__(self, session: SimulatedFacts) -> None:
         super().__init__(session)
         self._session = session
         self.marked = session.cloud.labels

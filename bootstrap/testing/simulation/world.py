@@ -11,12 +11,13 @@ from bootstrap.testing.simulation import seams
 from bootstrap.testing.simulation.akka import SimulatedAkka
 from bootstrap.testing.simulation.chance import Chance
 from bootstrap.testing.simulation.cloud import SimulatedCloud
-from bootstrap.testing.simulation.commands import CommandRun, Ended
+from bootstrap.testing.simulation.commands import CommandRun
+from bootstrap.testing.simulation.ended import Ended
 from bootstrap.testing.simulation.invariants import Failure, Invariants
 from bootstrap.testing.simulation.loop import Stuck, VirtualLoop
 from bootstrap.testing.simulation.process import Machine, Process, task_factory
-from bootstrap.testing.simulation.provider import SimulatedTarget
 from bootstrap.testing.simulation.scenario import Command, Scenario, Verb
+from bootstrap.testing.simulation.target import SimulatedTarget
 
 _MACHINES = 3
 _SETTLE_SECONDS = 900.0

@@ -1,0 +1,87 @@
+"""The state directory and its locks, as the product uses them, on the disk of a simulated machine."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from bootstrap.testing.simulation.process import current
+
+
+class MemoryDirectory:
+    """In place of `bootstrap.private_directory.PrivateDirectory`: a directory on the disk of the process's machine."""
+
+    def __init__(self, state: Path, name: str) -> None:
+        self.path = state / name
+
+    def names(self) -> list[str]:
+        """Of the files in it."""
+        prefix = f"{self.path}/"
+        disk = current().machine.disk
+        return sorted(
+            one.removeprefix(prefix) for one in (*disk.files, *disk.locks) if one.startswith(prefix)
+        )
+
+    def read(self, name: str) -> bytes | None:
+        """What is in a file; None where it is not there."""
+        return current().machine.disk.files.get(f"{self.path}/{name}")
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace a file, or create it.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        process = current()
+        process.point("before the journal is written")
+        if process.machine.disk.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        process.machine.disk.files[f"{self.path}/{name}"] = data
+        process.point("after the journal was written")
+
+    def remove(self, name: str) -> None:
+        """Remove a file.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        process = current()
+        process.point("before the journal is removed")
+        if process.machine.disk.files.pop(f"{self.path}/{name}", None) is None:
+            raise FileNotFoundError(errno.ENOENT, "No such file", name)
+
+    def clear_drafts(self, name: str) -> None:
+        """There are none: a write is whole or not at all."""
+
+    @contextlib.contextmanager
+    def open_lock(self, name: str, *, make: bool) -> Iterator[int]:
+        """A descriptor of a lock file.
+
+        Raises:
+            FileNotFoundError: it is not there, and must not be created.
+        """
+        process = current()
+        disk, file = process.machine.disk, f"{self.path}/{name}"
+        if make:
+            disk.locks.add(file)
+        elif file not in disk.locks:
+            raise FileNotFoundError(errno.ENOENT, "No such file", name)
+        number = disk.open(file, process)
+        try:
+            yield number
+        finally:
+            disk.close(number)
+
+
+class MemoryLocks:
+    """In place of the module `fcntl`."""
+
+    LOCK_EX, LOCK_SH, LOCK_NB, LOCK_UN = fcntl.LOCK_EX, fcntl.LOCK_SH, fcntl.LOCK_NB, fcntl.LOCK_UN
+
+    @staticmethod
+    def flock(descriptor: int, how: int) -> None:
+        """Lock, or unlock, as the process that runs now."""
+        current().machine.disk.lock(descriptor, how)

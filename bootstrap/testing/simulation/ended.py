@@ -1,0 +1,43 @@
+"""What became of a command of the simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bootstrap.audit import Change
+from bootstrap.errors import LeftOver
+
+
+@dataclass
+class Ended:
+    """What became of a command.
+
+    Attributes:
+        result: as the run itself says; "killed" where it could not say anything.
+        says: each change that it reports, as the audit trail has it.
+    """
+
+    result: str = "killed"
+    exit_code: int = 137
+    error: BaseException | None = None
+    left_over: list[LeftOver] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    says: list[Change] = field(default_factory=list)
+    key_id: str = ""
+    seconds: float = 0.0
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it says that all is as it should be."""
+        return self.exit_code == 0 and self.result in ("done", "unchanged")
+
+    @property
+    def registered(self) -> bool:
+        """Whether it says that it has registered a key."""
+        return any(one.step == "handoff" and one.outcome == "done" for one in self.says)
+
+    def names(self, what: str) -> bool:
+        """Whether it tells of something."""
+        texts = [*(f"{one.what} {one.command}" for one in self.left_over), *self.notices]
+        texts += [f"{self.error} {getattr(self.error, 'fix', '')}"] if self.error is not None else []
+        return any(what in text for text in texts)

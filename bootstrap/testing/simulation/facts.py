@@ -1,0 +1,55 @@
+"""What the steps of one simulated target share: the cloud, and what has been read of the identity and its keys."""
+
+from __future__ import annotations
+
+from bootstrap.observe import Present, confirm_absent
+from bootstrap.once import Once
+from bootstrap.plugin.recorded_key import key_in_record
+from bootstrap.provider import RunContext, Session
+from bootstrap.testing.simulation.cloud import Identity, Key, SimulatedApiError, SimulatedCloud
+from bootstrap.testing.simulation.target import SimulatedTarget
+
+
+class SimulatedFacts(Session):
+    """A session without its steps, which is what they are given."""
+
+    def __init__(self, target: SimulatedTarget, context: RunContext, cloud: SimulatedCloud) -> None:
+        self.target = target
+        self.context = context
+        self.cloud = cloud
+        self.found = Once(self._find)
+        self.identity_created = False
+        self.new_identity: Identity | None = None
+        """The one that this run or another has just created: not every replica knows it yet."""
+
+    async def _find(self) -> Identity | None:
+        """The identity; that it is not there is not believed at once where Akka's record names it."""
+        named = (await key_in_record(self, await self.context.held_credential()))[0] is not None
+        if not named:
+            return await self.cloud.identity(self.target.identity_name)
+        seen = await confirm_absent(self._identity_now, contradicted_by="Akka's record names it")
+        return seen.value if isinstance(seen, Present) else None
+
+    async def _identity_now(self) -> Identity | None:
+        return await self.cloud.identity(self.target.identity_name)
+
+    async def uid(self) -> str:
+        """Of the identity; "" while there is none."""
+        found = self.new_identity or await self.found()
+        return found.uid if found is not None else ""
+
+    async def all_keys(self) -> list[Key]:
+        """All keys of the identity, as the cloud shows them now; none where it does not know the identity."""
+        if not (uid := await self.uid()):
+            return []
+        try:
+            return await self.cloud.keys_of(uid)
+        except SimulatedApiError as error:
+            if error.missing:
+                return []
+            raise
+
+    def username_of(self, key_id: str) -> str:
+        """The user name that a key is used with; a robot's is its own."""
+        name = self.target.identity_name
+        return f"{name}${key_id}" if self.cloud.robots else name

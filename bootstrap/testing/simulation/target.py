@@ -1,0 +1,61 @@
+"""One registry of the simulated cloud."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from bootstrap.credential import secret_name
+from bootstrap.provider import KeyLimit
+
+
+@dataclass(frozen=True)
+class SimulatedTarget:
+    """One registry, and the identity that pulls from it.
+
+    Args:
+        host: the registry's.
+        identity_name: of the identity.
+        given: whether the identity was created outside of pullkey, and is never removed.
+    """
+
+    host: str
+    identity_name: str = "akka-puller"
+    given: bool = False
+
+    @property
+    def label(self) -> str:
+        return self.host
+
+    @property
+    def registry(self) -> str:
+        return self.host
+
+    @property
+    def secret_name(self) -> str:
+        return secret_name(self.host)
+
+    @property
+    def identity(self) -> str:
+        return f"simulated {self.host} {self.identity_name}"
+
+    @property
+    def who(self) -> str:
+        return f"simulated {self.identity_name}"
+
+    @property
+    def group(self) -> str:
+        return "simulated"
+
+    @property
+    def role(self) -> str:
+        """What lets an identity pull from this registry."""
+        return f"pull-{self.host.partition('.')[0]}"
+
+    @property
+    def lifetime(self) -> dt.timedelta | None:
+        return None
+
+    @property
+    def key_limit(self) -> KeyLimit | None:
+        return None
