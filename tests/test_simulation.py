@@ -200,7 +200,7 @@ RULES_TAKEN_OUT: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "the journal is not written": no_journal,
 }
 MISSED_IN = {
-    "absence is believed at the first read": 109,
+    "absence is believed at the first read": 237,
     "a key is rolled back after Akka was asked": 447,
     "an answer 'created' is taken for ownership": 33,
     "the journal is written after the call": 120,
