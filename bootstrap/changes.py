@@ -11,12 +11,13 @@ from bootstrap.audit import Change
 from bootstrap.errors import LeftOver, PullkeyError
 from bootstrap.handoff import ASKED, AkkaHoldsNewKey, HandoffStep
 from bootstrap.journal import Entry, Journal
-from bootstrap.outcome import Outcome, Wishes
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.provider import RunContext, Session
 from bootstrap.reporter import Reporter
+from bootstrap.result import Result
 from bootstrap.retirement import RETIRE
+from bootstrap.run_options import RunOptions
 from bootstrap.runbook import filled_in
 from bootstrap.steps import Done, Step, StillThere
 from bootstrap.waiting import Deadline
@@ -39,16 +40,16 @@ class Changes:
         akka: AkkaCli,
         journal: Journal,
         reporter: Reporter,
-        wishes: Wishes,
-        outcome: Outcome,
+        options: RunOptions,
+        result: Result,
     ) -> None:
         self._session = session
         self._context = context
         self._akka = akka
         self._journal = journal
         self._reporter = reporter
-        self._wishes = wishes
-        self._outcome = outcome
+        self._options = options
+        self._result = result
         self._entries: list[tuple[Step, Entry]] = []
         self._promised: dict[str, Entry] = {}
         self.keys_before: set[str] | None = None
@@ -134,22 +135,22 @@ class Changes:
                     else:
                         # Another run, on another machine, has found it and goes on with it.
                         text = f"{step.title}: this stays, since key {others[0]} needs it, which another run has created meanwhile."
-                        self._outcome.notices.append(text)
+                        self._result.notices.append(text)
                         self._reporter.notice(text)
                         self._journal.forget(entry)
                     if step.name == "identity":
                         await self._undo_without_identity(with_identity)
                     continue
-            told = len(self._outcome.undone) + len(self._outcome.left_over)
+            told = len(self._result.undone) + len(self._result.left_over)
             if not await self._undo(step, entry):
                 break
-            if step.name == "key" and told == len(self._outcome.undone) + len(self._outcome.left_over):
+            if step.name == "key" and told == len(self._result.undone) + len(self._result.left_over):
                 with_identity.append((step, entry))
             if step.name == "identity" and entry.left:
                 await self._undo_without_identity(with_identity)
         for _, entry in with_identity:
             self._journal.forget(entry)
-        if self._outcome.left_over:
+        if self._result.left_over:
             self._journal.leave()
         else:
             self._journal.end()
@@ -164,8 +165,8 @@ class Changes:
     def _leave_unseen(self, step: Step, entry: Entry) -> None:
         """It stays where neither Akka nor the cloud shows whether another run's key needs it by now."""
         what = f"{step.title}: kept, since neither Akka nor the cloud shows whether another key needs it"
-        self._outcome.left_over.append(LeftOver(what, self._undo_command(step, entry)))
-        entry.leave(self._outcome.left_over[-1])
+        self._result.left_over.append(LeftOver(what, self._undo_command(step, entry)))
+        entry.leave(self._result.left_over[-1])
         self._record(step, entry, what, "left over")
 
     async def _rivals(self, before: set[str]) -> list[str] | None:
@@ -180,7 +181,7 @@ class Changes:
         found: set[str] = set()
         seen = False
         try:
-            held = await self._akka.credential(self._wishes.secret_name)
+            held = await self._akka.credential(self._options.secret_name)
             link, _ = await key_in_record(self._session, held)
             found |= {link.key_id} - (before & self.held_before) - registered if link is not None else set()
             seen = True
@@ -197,12 +198,12 @@ class Changes:
 
     async def _undo(self, step: Step, entry: Entry) -> bool:
         """Undo one step; False if what came before it must stay."""
-        left_over = self._outcome.left_over
+        left_over = self._result.left_over
         try:
             undone = await step.undo(entry.known)
         except AkkaHoldsNewKey as finding:
             what = f"{finding}; its key, role and identity were kept"
-            left_over.append(LeftOver(what, self._wishes.command))
+            left_over.append(LeftOver(what, self._options.command))
             entry.leave(left_over[-1])
             self._leave_replaced()
             return False
@@ -217,11 +218,11 @@ class Changes:
             entry.leave(left_over[-1])
             return not isinstance(step, HandoffStep)  # whose key Akka may hold
         if undone:
-            self._outcome.undone.append(undone)
+            self._result.undone.append(undone)
             self._reporter.undone(undone)
             self._record(step, entry, undone, "undone")
-        if step.name in self._outcome.steps and self._outcome.steps[step.name].result == "done":
-            self._outcome.steps[step.name].result = "undone"
+        if step.name in self._result.steps and self._result.steps[step.name].result == "done":
+            self._result.steps[step.name].result = "undone"
         if undone or step.name != "key" or entry.intent.get("identity_stays"):
             self._journal.forget(entry)
         return True
@@ -231,18 +232,18 @@ class Changes:
         for name, entry in self._promised.items():
             if name == RETIRE and not self._session.key.supplied and all(entry is not begun for _, begun in self._entries):  # fmt: skip
                 what = f"key {entry.known.get('key_id')}, which Akka held before, is kept until Akka shows the new one"  # fmt: skip
-                self._outcome.left_over.append(LeftOver(what, self._wishes.command))
-                entry.leave(self._outcome.left_over[-1])
+                self._result.left_over.append(LeftOver(what, self._options.command))
+                entry.leave(self._result.left_over[-1])
 
     def _undo_command(self, step: Step, entry: Entry) -> str:
         """What a person would type to undo a step."""
         if step.name == "key":
             key_id = entry.known.get("key_id")
-            return self._session.key.delete_command(key_id) if key_id else self._wishes.command
+            return self._session.key.delete_command(key_id) if key_id else self._options.command
         command = filled_in(step.script().undo.partition("\n")[0], self._session.script_variables())
         # What only a whole script knows nobody can type; but the journal stays, and the next run clears up by it.
-        return self._wishes.command if not command or "$" in command else command
+        return self._options.command if not command or "$" in command else command
 
     def _record(self, step: Step, entry: Entry, what: str, outcome: str) -> None:
         key_id = entry.known.get("key_id") or ""
-        self._context.audit(Change(step.name, what, outcome, str(key_id), self._outcome.who))
+        self._context.audit(Change(step.name, what, outcome, str(key_id), self._result.who))

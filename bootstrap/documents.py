@@ -11,11 +11,11 @@ from bootstrap.akka import AkkaScope
 from bootstrap.behind import Behind
 from bootstrap.by_hand import by_hand
 from bootstrap.codes import Explanation
-from bootstrap.engine import Run
 from bootstrap.errors import ExitCode, LeftOver, Problem, PullkeyError, Refused, fix_fields
-from bootstrap.offboarding import Parting
 from bootstrap.provider import Check, KeyFacts
+from bootstrap.result import Result
 from bootstrap.standing import Standing, due, due_on
+from bootstrap.target_operation import TargetOperation
 
 if TYPE_CHECKING:
     from bootstrap.akka_services import PullFailure, Service
@@ -28,9 +28,11 @@ def as_text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2)
 
 
-def run_document(run: Run, *, command: str, provider: str, waited: Sequence[str] = ()) -> dict[str, Any]:
+def run_document(
+    run: TargetOperation, *, command: str, provider: str, waited: Sequence[str] = ()
+) -> dict[str, Any]:
     """One run for one target: `onboard`, `plan`, `verify`, `rotate`; `waited` are the services that could not pull before."""
-    outcome, session = run.outcome, run.session
+    outcome, session = run.result, run.session
     # A run may fail before it has looked at its steps.
     to_do = [step for step in run.steps if step.name in outcome.steps and outcome.steps[step.name].seen.state != "done"]  # fmt: skip
     # Those of a step that is in place need nothing of the others.
@@ -46,7 +48,7 @@ def run_document(run: Run, *, command: str, provider: str, waited: Sequence[str]
         "provider": provider,
         "registry": run.target.label,
         "as": outcome.who or None,
-        "akka": _akka(run.akka.resolved, run.wishes.secret_name),
+        "akka": _akka(run.akka.resolved, run.options.secret_name),
         "credential": dict(outcome.credential) or None,
         "steps": [
             {
@@ -121,7 +123,7 @@ def survey_document(
     }
 
 
-def parting_document(parting: Parting, behind: Behind, *, scope: AkkaScope) -> dict[str, Any]:
+def parting_document(parting: Result, behind: Behind, *, scope: AkkaScope) -> dict[str, Any]:
     """One offboarding."""
     held = behind.held
     return {
@@ -143,7 +145,7 @@ def parting_document(parting: Parting, behind: Behind, *, scope: AkkaScope) -> d
                 "result": item.result or None,
                 "detail": item.detail or None,
             }
-            for item in parting.items
+            for item in parting.removals
         ],
         "notices": parting.notices,
         "left_over": left_over_document(parting.left_over),

@@ -15,7 +15,6 @@ from bootstrap.credential import Credential
 from bootstrap.errors import Problem, ProblemKind, PullkeyError, Refused, UsageProblem, problem_of
 from bootstrap.observe import Absent, Observation, Present, confirm_absent
 from bootstrap.once import Once
-from bootstrap.outcome import Wishes
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.recorded_key import SECRETLESS, key_in_record, usable_key
 from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session, right
@@ -36,6 +35,7 @@ from bootstrap.registry import (
     patient_challenge,
     try_once,
 )
+from bootstrap.run_options import RunOptions
 from bootstrap.server import same_registry
 from bootstrap.steps import Findings, Notice, Sighting, State, Step
 
@@ -77,7 +77,7 @@ class Examination:
         session: Session,
         context: RunContext,
         akka: AkkaCli,
-        wishes: Wishes,
+        options: RunOptions,
         *,
         held: HeldNow | None,
         akka_checked: bool,
@@ -85,7 +85,7 @@ class Examination:
         self._session = session
         self._context = context
         self._akka = akka
-        self._wishes = wishes
+        self._options = options
         self._akka_checked = akka_checked
         self._listed = Once(akka.credentials)
         self._look_at_record = held or self._of_the_list
@@ -167,7 +167,7 @@ class Examination:
         if not (
             findings.problems and isinstance(answered, Attempt) and answered.verdict is Verdict.UNREACHABLE
         ):
-            findings.add(_about_the_registry(answered, sightings, wait=self._wishes.wait))
+            findings.add(_about_the_registry(answered, sightings, wait=self._options.wait))
         return Examined(sightings, findings, public, not problems)
 
     async def key_pending(self) -> bool:
@@ -213,7 +213,7 @@ class Examination:
             Notice(text, warning=True)
             for step in steps
             if sightings[step.name].state is not State.DONE
-            and not (step.name == "key" and self._wishes.grace is not None)
+            and not (step.name == "key" and self._options.grace is not None)
             and (text := step.warning())
         ]
 
@@ -240,7 +240,7 @@ class Examination:
         again before it is believed. Not against a plan, which was made so, nor for an identity that is new.
         """
         identity = sightings.get("identity")
-        if self._wishes.as_planned is not None or (identity and identity.state is not State.DONE):
+        if self._options.as_planned is not None or (identity and identity.state is not State.DONE):
             return False
         try:
             if await self.held() is not None:
@@ -253,7 +253,7 @@ class Examination:
             return False
         akka = self._akka.anew()
         self._record = await confirm_absent(
-            lambda: akka.credential(self._wishes.secret_name),
+            lambda: akka.credential(self._options.secret_name),
             contradicted_by="the identity has keys that no record names",
             deadline=self._context.deadline,
         )
@@ -268,7 +268,7 @@ class Examination:
         return self._record.value if isinstance(self._record, Present) else await self._look_at_record()
 
     async def _of_the_list(self) -> HeldCredential | None:
-        return next((one for one in await self._listed() if one.name == self._wishes.secret_name), None)
+        return next((one for one in await self._listed() if one.name == self._options.secret_name), None)
 
     async def _look_at_akka(self) -> list[Problem]:
         return [] if self._akka_checked else await self._akka.preflight()
@@ -276,7 +276,7 @@ class Examination:
     async def _about_akkas_record(self, sightings: Mapping[str, Sighting], *, checks: bool) -> Findings:
         if sightings["handoff"].state is State.DONE:
             return Findings()
-        held, name = await self.held(), self._wishes.secret_name
+        held, name = await self.held(), self._options.secret_name
         try:
             server = await self._session.server()
         except PullkeyError:
@@ -289,7 +289,7 @@ class Examination:
 
     async def _about_others_of(self, server: str) -> list[Notice]:
         """A second credential for one server: which of them Akka pulls with is not documented."""
-        if self._wishes.as_planned is not None:
+        if self._options.as_planned is not None:
             return []  # told when it was planned
         try:
             listed = await self._listed()
@@ -298,7 +298,7 @@ class Examination:
         return [
             Notice(f"Akka has another credential for {server} already, {one.name} (user {one.username}). Which of the two it pulls with is not documented; if that one is not needed: pullkey offboard {shlex.quote(one.name)}")
             for one in listed
-            if one.name != self._wishes.secret_name and same_registry(one.server, server)
+            if one.name != self._options.secret_name and same_registry(one.server, server)
         ]  # fmt: skip
 
     async def _about_replacing(self, held: HeldCredential, name: str, server: str) -> Findings:
@@ -306,7 +306,7 @@ class Examination:
         if held.empty:
             return Findings([], [Notice(f"{SECRETLESS}, {name}: it is registered again.")])
         if not same_registry(held.server, server):
-            if not self._wishes.replace:
+            if not self._options.replace:
                 return Findings([Problem(ProblemKind.QUESTION, f"Akka's credential {name} is for another registry, {held.server}", "Pass another --secret-name, or --replace to overwrite it", step="handoff", code=Code.CREDENTIAL_OTHER_REGISTRY)])  # fmt: skip
             then = (
                 "; the resources that pullkey created for the old one are removed then" if held.link else ""
@@ -317,7 +317,7 @@ class Examination:
             return Findings([], [Notice(f"Akka's {name} ({whose}) will be replaced once the new key pulls; its cloud resources were not created by pullkey and are kept.")])  # fmt: skip
         if (await key_in_record(self._session, held))[0] is None:
             return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id} of {held.link.name}@{held.link.domain}) will be replaced once the new key pulls; the resources that pullkey created for it are removed then.")])  # fmt: skip
-        if self._wishes.grace is not None:
+        if self._options.grace is not None:
             return Findings()  # what becomes of the old key is a step of its own
         return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id}) will be replaced once the new key pulls; its key is kept until the next `pullkey rotate`.")])  # fmt: skip
 
@@ -360,7 +360,7 @@ class Examination:
     async def _look_for_image(self) -> list[Problem]:
         """Whether the named image is there, as far as this run's own login may see it: a mistyped tag is found in time."""
         try:
-            if not self._wishes.wait or not await self.key_pending():
+            if not self._options.wait or not await self.key_pending():
                 return []
             probe = await self._session.probe()
             named = self._session.named_repositories
@@ -424,7 +424,7 @@ class Examination:
             public, _ = await self._open_to_all()
         if not public:
             return ""
-        if self._wishes.anyway:
+        if self._options.anyway:
             findings.notices.append(Notice(f"{public}, so Akka needs no credential; one is registered because of --anyway."))  # fmt: skip
         else:
             findings.problems.clear()

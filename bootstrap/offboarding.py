@@ -7,9 +7,8 @@ as done; what stays is told with the reason, and with the command that removes i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bootstrap.akka import AkkaCli
 from bootstrap.audit import Change
@@ -17,65 +16,22 @@ from bootstrap.behind import Behind, find
 from bootstrap.codes import Code
 from bootstrap.errors import Declined, ExitCode, Interrupted, LeftOver, NotShown, PullkeyError, StepFailed
 from bootstrap.journal import Entry, Journal
+from bootstrap.journal import Record as LostRun
 from bootstrap.link import KeyLink
 from bootstrap.observe import Absent, Present, confirm_absent
 from bootstrap.once import Once
-from bootstrap.plugin.errors import as_user_error
+from bootstrap.operation import Operation
 from bootstrap.proofs import Proofs
 from bootstrap.provider import HeldCredential, RunContext, Session
 from bootstrap.records import Record, all_records, keys_in_use
-from bootstrap.recovery import OFFBOARD, Recovery, as_intent, strays
+from bootstrap.recovery import OFFBOARD, as_intent, strays
 from bootstrap.reporter import Reporter, quiet
+from bootstrap.result import RemovalResult, Result
+from bootstrap.run_options import OffboardOptions
 from bootstrap.steps import Fate, Removal, Step, StillThere
-from bootstrap.words import capitalised, sentence
+from bootstrap.words import capitalised
 
 _UNSEEN_USES = "whether others use it could not be seen"
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What the person asked for.
-
-    Args:
-        keep_identity: the identity stays, even where nothing else uses it.
-        keep_secret: Akka's secret stays; only the project's reference to it goes.
-        akka_too: whether Akka's side goes as well; not so where another credential has taken its name.
-    """
-
-    dry_run: bool = False
-    yes: bool = False
-    keep_identity: bool = False
-    keep_secret: bool = False
-    akka_too: bool = True
-    command: str = ""
-
-
-@dataclass
-class Item:
-    """One thing that goes or stays."""
-
-    name: str
-    removal: Removal
-    act: Callable[[], Awaitable[str]] | None = None
-    result: str = ""
-    detail: str = ""
-
-    @property
-    def goes(self) -> bool:
-        return self.removal.fate is Fate.REMOVE and self.act is not None
-
-
-@dataclass
-class Parting:
-    """What became of an offboarding."""
-
-    result: str = "unchanged"
-    exit_code: ExitCode = ExitCode.DONE
-    changed: bool = False
-    items: list[Item] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
-    left_over: list[LeftOver] = field(default_factory=list)
-    error: PullkeyError | None = None
 
 
 @dataclass(frozen=True)
@@ -94,173 +50,127 @@ class KeyUnseen(PullkeyError):
     exit_code = ExitCode.REFUSED
 
 
-class Offboarding:
-    """One credential that is to go.
+class Offboarding(Operation):
+    """One credential that is to be removed.
 
     Args:
-        behind: Akka's record, and what stands behind it.
+        behind: Akka's record, and its cloud resources.
         akka: the CLI, for the credential's project.
-        journal: of its Akka secret; its lock is held while anything is changed. None inside a run that has both.
     """
+
+    then = "stopping; what was removed by then stays removed"
+    refusals = (Declined, KeyUnseen)
 
     def __init__(
         self,
         behind: Behind,
+        *,
         context: RunContext,
         akka: AkkaCli,
         journal: Journal | None,
         reporter: Reporter,
-        proofs: Proofs,
-        wanted: Wanted,
+        options: OffboardOptions,
+        proofs: Proofs | None = None,
     ) -> None:
+        super().__init__(
+            context=context, akka=akka, journal=journal, reporter=reporter, options=options, proofs=proofs
+        )
+        self.options = options
         self._behind = behind
         self._held = behind.held
-        self._context = context
-        self._akka = akka
-        self._journal = journal
-        self._reporter = reporter
-        self._proofs = proofs
-        self._wanted = wanted
         self._records: list[Record] = []
         # Keys that this command has deleted: Akka's list may still show the records that named them.
         self._gone: set[str] = context.shared.get("offboarded-keys", set)
-        self._told_left_over = False
         self._entry: Entry | None = None
         self._held_back: list[Entry] = []
         """Of keys that Akka may hold in place of the one that it shows: they go once it has forgotten the credential."""
-        if journal is not None:
-            akka.lock = lambda: journal.descriptor
         if behind.context is not None:
             behind.context.in_use = Once(lambda: keys_in_use(akka))
-        self._stopped = False
-        self.changing = False
-        self.parting = Parting()
-
-    then = "stopping; what was removed by then stays removed"
-
-    def interrupt(self) -> None:
-        """Begin nothing more. What has gone stays gone; the next run goes on with the rest."""
-        self._stopped = True
 
     def unfinished(self) -> list[str]:
-        """What was to go, and is not known to be gone."""
-        return [f"Not removed: {item.removal.what}" for item in self.parting.items if item.goes and item.result != "removed"]  # fmt: skip
+        going = [one for one in self.result.removals if one.goes and one.result != "removed"]
+        return [f"Not removed: {one.removal.what}" for one in going]
 
-    async def execute(self) -> Parting:
-        """Do it. Errors that a person can be told stand in what is returned; none is raised."""
-        try:
-            if self._wanted.dry_run:
-                await self._look()
-                self.parting.result = "planned"
-            else:
-                with self._journal.locked() if self._journal else contextlib.nullcontext():
-                    await self._execute()
-        except PullkeyError as error:
-            self._failed(error)
-        except Exception as error:  # noqa: BLE001  - an SDK can raise anything; a person is owed a sentence
-            self._failed(as_user_error(error))
-        self._tell_left_over()
-        return self.parting
+    async def _close(self) -> None:
+        if self._behind.session is not None:
+            await self._behind.session.close()
 
-    def _tell_left_over(self) -> None:
-        """Before the journal ends: what is in neither would be lost sight of."""
-        if not self._told_left_over:
-            self._told_left_over = bool(self.parting.left_over)
-            self._reporter.left_over(self.parting.left_over)
+    async def _remove_replaced(self, held: HeldCredential, *, look_only: bool = False) -> Result:
+        return await remove_replaced(
+            held, self.context, self.akka, self.reporter, self._proofs, look_only=look_only
+        )
 
-    def _failed(self, error: PullkeyError) -> None:
-        self.parting.error = error
-        self.parting.exit_code = ExitCode.LEFT_OVER if self.parting.left_over else error.exit_code
-        self.parting.result = "interrupted" if isinstance(error, Interrupted) else "refused" if isinstance(error, Declined | KeyUnseen) else "failed"  # fmt: skip
-
-    async def _execute(self) -> None:
-        await self._recover()
+    async def _perform(self, *, recovered: bool) -> None:
         await self._look()
+        if self.options.dry_run:
+            self.result.result = "planned"
+            return
         self._refuse_to_lose_a_key()
-        going = [item for item in self.parting.items if item.goes]
+        going = [item for item in self.result.removals if item.goes]
         if not going:
             await self._end()
             return
-        if not self._wanted.yes and not self._reporter.confirm(f"Remove {self._held.name} from {self._akka.resolved.label}, with what is marked above?"):  # fmt: skip
+        if not self.options.yes and not self.reporter.confirm(f"Remove {self._held.name} from {self.akka.resolved.label}, with what is marked above?"):  # fmt: skip
             raise Declined
         self.changing = True
-        self._context.deadline.settle()
+        self.context.deadline.settle()
         if self._journal is not None:
-            self._journal.begin(self._context.run_id, self._wanted.command)
+            self._journal.begin(self.context.run_id, self.options.command)
             self._entry = self._journal.about_to(OFFBOARD, as_intent(self._held))
             self._journal.replace_earlier(self._entry)
         for item in going:
-            if self._stopped:
-                raise Interrupted("Interrupted; what was not removed yet is still there", fix=f"Go on with: {self._wanted.command}")  # fmt: skip
+            if self._stop.is_set():
+                raise Interrupted("Interrupted; what was not removed yet is still there", fix=f"Go on with: {self.options.command}")  # fmt: skip
             if not await self._remove(item):
                 # Behind a credential that Akka still has, nothing may go.
-                if self.parting.changed:
+                if self.result.changed:
                     rest = going[going.index(item) :]
-                    self.parting.left_over += [
-                        LeftOver(one.removal.what, one.removal.command) for one in rest
-                    ]
+                    self.result.left_over += [LeftOver(one.removal.what, one.removal.command) for one in rest]
                 raise StepFailed(f"{item.detail}, so its cloud resources were left alone", fix="Run it again in a while.", code=Code.STEP_FAILED)  # fmt: skip
-        for item in self.parting.items:
+        for item in self.result.removals:
             if item.removal.fate is Fate.UNSEEN:
                 left = LeftOver(f"{item.removal.what} ({item.removal.why})", item.removal.command)
-                self.parting.left_over.append(left)
-                self._context.audit(Change(item.name, left.what, "left over"))
-        self.parting.result = "done"
+                self.result.left_over.append(left)
+                self.context.audit(Change(item.name, left.what, "left over"))
+        self.result.result = "done"
         await self._end()
 
-    async def _recover(self) -> None:
-        """What another run for this secret had begun and not ended goes first; what was offboarding is gone on with.
-
-        Raises:
-            PullkeyError: it was for another target, or was not to be touched.
-        """
-        session, journal = self._behind.session, self._journal
-        lost = journal.left_behind() if journal else None
-        if journal is None or lost is None or session is None:
-            return
-        going = self._held.link.key_id if self._held.link else ""
-        own = [one for one in lost.entries if one.step == OFFBOARD and one.known.get("key_id") == going]
-        if not own:
+    def _lost_run(self) -> LostRun | None:
+        """As `Operation._lost_run`; what was offboarding this very record is never another target's."""
+        if self.options.dry_run or self._journal is None or self._behind.session is None:
+            return None
+        lost = self._journal.left_behind()
+        if lost is not None and not self._own_entries(lost):
             # Else it is of this very record, whose target may look like another one with the identity gone.
-            journal.check_target(lost)
-        if len(own) < len(lost.entries):
-            self._notice(f"{sentence(lost.summary)} Clearing up after it.")
-            if not self._wanted.yes and not self._reporter.confirm("Remove what it created that is unused?"):  # fmt: skip
-                raise Declined
-        self.changing = True
-        recovery = Recovery(
-            session,
-            self._akka,
-            journal,
-            self._reporter,
-            lambda held, *, look_only=False: part_with(
-                held, self._context, self._akka, self._reporter, self._proofs, look_only=look_only
-            ),
-        )
-        try:
-            await recovery.clear_up(lost, self._held, going=going)
-        finally:
-            self.parting.left_over += recovery.left_over
-            self._held_back = recovery.held_back
-            for left in recovery.left_over:
-                self._context.audit(Change("recovery", left.what, "left over"))
+            self._journal.check_target(lost)
+        return lost
+
+    def _own_entries(self, lost: LostRun) -> list[Entry]:
+        going = self._held.link.key_id if self._held.link else ""
+        return [one for one in lost.entries if one.step == OFFBOARD and one.known.get("key_id") == going]
+
+    async def _recover(self, lost: LostRun) -> None:
+        """What another run for this secret had begun and not ended goes first; what was offboarding is gone on with."""
+        if self._behind.session is None or self._journal is None:
+            raise AssertionError("there is a lost run only with both")
+        going = self._held.link.key_id if self._held.link else ""
+        ask = len(self._own_entries(lost)) < len(lost.entries)
+        recovery = await self._clear_up(self._behind.session, self._journal, lost, self._held, going=going, ask=ask)  # fmt: skip
+        self._held_back = recovery.held_back
 
     async def _end(self) -> None:
         """All is done; what is left over is told before the journal ends."""
         if self._behind.session is not None and self._held.link is not None and self._journal is not None:
             link = self._held.link
-            told = " ".join(f"{one.what} {one.command}" for one in self.parting.left_over)
-            told += " ".join(item.removal.command for item in self.parting.items)
-            for text in await strays(self._behind.session, self._akka, {*self._keys_of(link)}, told):
+            told = " ".join(f"{one.what} {one.command}" for one in self.result.left_over)
+            told += " ".join(item.removal.command for item in self.result.removals)
+            for text in await strays(self._behind.session, self.akka, {*self._keys_of(link)}, told):
                 self._notice(text)
-        self._tell_left_over()
+        self._report_left_over()
         if self._entry is not None:
             # Akka has forgotten the credential, so this entry is what the next run goes on from.
-            self._entry.leave(*self.parting.left_over)
-        if self._journal is not None:
-            self._journal.end()
-        if self.parting.left_over:
-            self.parting.exit_code = ExitCode.LEFT_OVER
+            self._entry.leave(*self.result.left_over)
+        self._end_journal()
 
     def _refuse_to_lose_a_key(self) -> None:
         """Without Akka's record nobody would know of a key that lives on.
@@ -268,7 +178,7 @@ class Offboarding:
         Raises:
             KeyUnseen: it cannot be seen, so it could not be deleted either.
         """
-        for item in self.parting.items:
+        for item in self.result.removals:
             if item.name == "key" and item.removal.fate is Fate.UNSEEN:
                 raise KeyUnseen(f"{item.removal.what} cannot be seen ({item.removal.why}), and would stay unnoticed; nothing was changed", fix=f"Log in to its cloud (--secret-stdin for Docker Hub), or delete it by hand first: {item.removal.command}")  # fmt: skip
 
@@ -276,13 +186,15 @@ class Offboarding:
 
     async def _look(self) -> None:
         """What goes and what stays, all of it before the first change."""
-        items = self.parting.items
-        if self._wanted.akka_too:
+        items = self.result.removals
+        if self.options.akka_too:
             items += self._of_akka()
         session, link = self._behind.session, self._held.link
         if link is None:
             items.append(
-                Item("behind", Removal(Fate.KEEP, "its cloud resources", "it was not created by pullkey"))
+                RemovalResult(
+                    "behind", Removal(Fate.KEEP, "its cloud resources", "it was not created by pullkey")
+                )
             )
         elif session is None:
             raise self._behind.error or StepFailed(
@@ -290,7 +202,7 @@ class Offboarding:
             )
         else:
             records, seen = await asyncio.gather(
-                all_records(self._akka, self._notice), self._see(session, link)
+                all_records(self.akka, self._notice), self._see(session, link)
             )
             self._records = [(project, held) for project, held in records if project or held.name != self._held.name]  # fmt: skip
             others = [
@@ -300,8 +212,8 @@ class Offboarding:
             ]
             items += self._of_keys(session, link, seen, others)
             items += await self._of_steps(session, link, seen, others)
-        self._reporter.project(self._akka.resolved.described)
-        self._reporter.removals([item.removal for item in items])
+        self.reporter.project(self.akka.resolved.described)
+        self.reporter.removals([item.removal for item in items])
 
     async def _see(self, session: Session, link: KeyLink) -> _Seen:
         """What the cloud shows; all of it is asked at once."""
@@ -324,7 +236,7 @@ class Offboarding:
             seen = await confirm_absent(
                 lambda: session.key.facts(key_id),
                 contradicted_by="" if replaced else "Akka's record names it",
-                deadline=self._context.deadline,
+                deadline=self.context.deadline,
             )
         except NotShown as error:
             # If the cloud still does not know it when it is to be deleted, it is left over.
@@ -342,26 +254,28 @@ class Offboarding:
         held_back = [str(entry.known["key_id"]) for entry in self._held_back]
         return list(dict.fromkeys(filter(None, (link.key_id, link.replaces, *held_back))))
 
-    def _of_akka(self) -> list[Item]:
+    def _of_akka(self) -> list[RemovalResult]:
         name = self._held.name
-        project = self._akka.resolved.label
+        project = self.akka.resolved.label
 
         async def reference() -> str:
-            await self._akka.remove_reference(name)
+            await self.akka.remove_reference(name)
             return f"removed {name} from {project}"
 
         async def secret() -> str:
-            await self._akka.remove_secret(name)
+            await self.akka.remove_secret(name)
             return f"deleted Akka's secret {name}"
 
         kept = Removal(Fate.KEEP, f"Akka's secret {name}", "--keep-secret; its key pulls nothing any more")
         return [
-            Item("reference", Removal(Fate.REMOVE, f"Akka's credential {name} of {project}"), reference),
-            Item("secret", kept)
-            if self._wanted.keep_secret
-            else Item(
+            RemovalResult(
+                "reference", Removal(Fate.REMOVE, f"Akka's credential {name} of {project}"), reference
+            ),
+            RemovalResult("secret", kept)
+            if self.options.keep_secret
+            else RemovalResult(
                 "secret",
-                Removal(Fate.REMOVE, f"Akka's secret {name}", command=self._akka.secret_removal(name)),
+                Removal(Fate.REMOVE, f"Akka's secret {name}", command=self.akka.secret_removal(name)),
                 secret,
             ),
         ]
@@ -374,24 +288,28 @@ class Offboarding:
             link = held.link
             if link is None or not held.username or not await self._is_of_identity(session, held):
                 continue
-            other = await find(held, self._context)
+            other = await find(held, self.context)
             if other.target is not None and target is not None and other.target.label != target.label:
                 found |= {key for key in (link.key_id, link.replaces) if key}
         return found
 
-    def _of_keys(self, session: Session, link: KeyLink, seen: _Seen, others: Sequence[str]) -> list[Item]:
+    def _of_keys(
+        self, session: Session, link: KeyLink, seen: _Seen, others: Sequence[str]
+    ) -> list[RemovalResult]:
         """The key that Akka holds, and the one that it replaced, where that is still there."""
         if session.key.supplied:
             why = "it is user-supplied, so only its owner can revoke it"
             what = f"the password registered in run {link.key_id}"
-            return [Item("key", Removal(Fate.KEEP, what, why, session.key.delete_command(link.key_id)))]
+            return [
+                RemovalResult("key", Removal(Fate.KEEP, what, why, session.key.delete_command(link.key_id)))
+            ]
         items = []
         for key_id, found in seen.keys.items():
             removal = found
             if others and removal.fate is Fate.REMOVE:
                 removal = Removal(Fate.KEEP, removal.what, "; ".join(others), removal.command)
             if key_id == link.key_id or removal.fate is not Fate.GONE:
-                items.append(Item("key", removal, self._deletion(session, key_id)))
+                items.append(RemovalResult("key", removal, self._deletion(session, key_id)))
         return items
 
     def _deletion(self, session: Session, key_id: str) -> Callable[[], Awaitable[str]]:
@@ -400,7 +318,8 @@ class Offboarding:
                 there = await session.key.delete(key_id)
             except PullkeyError as error:
                 raise StillThere(f"key {key_id} ({error.what})", session.key.delete_command(key_id)) from None
-            self._proofs.forget(key_id)
+            if self._proofs is not None:
+                self._proofs.forget(key_id)
             self._gone.add(key_id)
             self._settle(key_id)
             return f"deleted key {key_id}" if there else f"key {key_id} was already deleted"
@@ -412,12 +331,12 @@ class Offboarding:
         for entry in self._held_back:
             if entry.known["key_id"] == key_id:
                 for left in entry.left_over:
-                    self.parting.left_over.remove(left)
+                    self.result.left_over.remove(left)
                 entry.leave()
 
     async def _of_steps(
         self, session: Session, link: KeyLink, seen: _Seen, others: Sequence[str]
-    ) -> list[Item]:
+    ) -> list[RemovalResult]:
         """Grant and identity, last made first."""
         recorded = await self._recorded_uses(session, link)
         uses = [*others, *seen.uses] or list(recorded.values())
@@ -435,7 +354,7 @@ class Offboarding:
             if (
                 removal.fate is Fate.REMOVE
                 and not why_not
-                and self._wanted.keep_identity
+                and self.options.keep_identity
                 and step.name == "identity"
             ):
                 why_not = ["--keep-identity"]
@@ -444,7 +363,7 @@ class Offboarding:
                 # What may be used by nobody is left over: somebody must look.
                 fate = Fate.UNSEEN if all(use.startswith(_UNSEEN_USES) for use in why_not) else Fate.KEEP
                 removal, act = Removal(fate, removal.what, why, removal.command), None
-            items.append(Item(step.name, removal, act))
+            items.append(RemovalResult(step.name, removal, act))
         return items
 
     async def _is_of_identity(self, session: Session, held: HeldCredential) -> bool:
@@ -479,9 +398,9 @@ class Offboarding:
 
     # -- doing ---------------------------------------------------------------------------------------------------
 
-    async def _remove(self, item: Item) -> bool:
+    async def _remove(self, item: RemovalResult) -> bool:
         """Remove one thing; False if Akka's side could not be removed, behind which nothing may go."""
-        self._reporter.begin(item.removal.what, f"Remove {item.removal.what}")
+        self.reporter.begin(item.removal.what, f"Remove {item.removal.what}")
         assert item.act is not None  # noqa: S101  - `goes` has said so
         try:
             item.detail = await item.act()
@@ -490,30 +409,26 @@ class Offboarding:
             return True
         except PullkeyError as error:
             if item.name in ("reference", "secret"):
-                self._context.audit(Change(item.name, error.what, "failed"))
+                self.context.audit(Change(item.name, error.what, "failed"))
                 item.result, item.detail = "failed", error.what
-                self._reporter.fail(item.removal.what, error.what)
+                self.reporter.fail(item.removal.what, error.what)
                 return False
             self._leave(item, f"{item.removal.what} ({error.what})", item.removal.command)
             return True
         item.result = "removed"
-        self.parting.changed = True
+        self.result.changed = True
         key_id = item.removal.what.removeprefix("key ") if item.name == "key" else ""
-        self._context.audit(Change(item.name, item.detail or "it was already deleted", "removed", key_id))
-        self._reporter.finish(
+        self.context.audit(Change(item.name, item.detail or "it was already deleted", "removed", key_id))
+        self.reporter.finish(
             item.removal.what, capitalised(item.detail or f"{item.removal.what} was already deleted"), 0.0
         )
         return True
 
-    def _leave(self, item: Item, what: str, command: str) -> None:
+    def _leave(self, item: RemovalResult, what: str, command: str) -> None:
         item.result, item.detail = "left over", what
-        self._context.audit(Change(item.name, what, "left over"))
-        self._reporter.fail(item.removal.what, what)
-        self.parting.left_over.append(LeftOver(what, command))
-
-    def _notice(self, text: str) -> None:
-        self.parting.notices.append(text)
-        self._reporter.notice(text)
+        self.context.audit(Change(item.name, what, "left over"))
+        self.reporter.fail(item.removal.what, what)
+        self.result.left_over.append(LeftOver(what, command))
 
 
 async def _fate_of_step(step: Step) -> Removal | None:
@@ -523,27 +438,33 @@ async def _fate_of_step(step: Step) -> Removal | None:
         return Removal(Fate.UNSEEN, step.title, error.what)
 
 
-async def part_with(
+async def remove_replaced(
     held: HeldCredential,
     context: RunContext,
     akka: AkkaCli,
     reporter: Reporter,
-    proofs: Proofs,
+    proofs: Proofs | None,
     *,
     look_only: bool = False,
-) -> Parting:
-    """Remove what stood behind a credential whose name in Akka another one has taken.
+) -> Result:
+    """Remove the cloud resources of a credential whose name in Akka another one has taken.
 
-    With `look_only` nothing is removed, and what would go is left over.
+    With `look_only` nothing is removed, and what would be is left over.
     """
     behind = await find(held, context)
-    wanted = Wanted(yes=True, akka_too=False, dry_run=look_only)
-    parting = await Offboarding(
-        behind, behind.context or context, akka, None, quiet() if look_only else reporter, proofs, wanted
+    result = await Offboarding(
+        behind,
+        context=behind.context or context,
+        akka=akka,
+        journal=None,
+        reporter=quiet() if look_only else reporter,
+        options=OffboardOptions(yes=True, akka_too=False, dry_run=look_only),
+        proofs=proofs,
     ).execute()
     if look_only:
-        parting.left_over += [LeftOver(item.removal.what, item.removal.command) for item in parting.items if item.goes]  # fmt: skip
-    return parting
+        going = [one.removal for one in result.removals if one.goes]
+        result.left_over += [LeftOver(one.what, one.command) for one in going]
+    return result
 
 
 def _has(one: KeyLink | None, other: KeyLink) -> bool:

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 from bootstrap.behind import Behind
 from bootstrap.by_hand import by_hand
 from bootstrap.errors import Declined, ExitCode, Interrupted, advice, first_line
-from bootstrap.offboarding import Parting
-from bootstrap.outcome import Outcome
+from bootstrap.result import Result
 from bootstrap.steps import State
 from bootstrap.tense import done as done_title
 from bootstrap.terminal import say, say_command, styled, width_of
 from bootstrap.words import sentence
 
 if TYPE_CHECKING:
-    from bootstrap.engine import Run
+    from bootstrap.target_operation import TargetOperation
 
 
 _UNCHECKED = (
@@ -28,9 +27,9 @@ _UNCHECKED = (
 
 
 def tell_end(
-    outcome: Outcome,
+    outcome: Result,
     *,
-    run: Run,
+    run: TargetOperation,
     show_commands: bool,
     handover: Path | None,
     verbose: bool,
@@ -41,7 +40,7 @@ def tell_end(
     def line(text: str = "") -> None:
         say(text, sys.stderr)
 
-    name, where = run.wishes.secret_name, run.akka.resolved.label
+    name, where = run.options.secret_name, run.akka.resolved.label
     if show_commands and outcome.result == "planned":
         missing = [step for step in run.steps if outcome.steps[step.name].seen.state != "done"]
         commands = by_hand(run.session, missing)
@@ -75,8 +74,8 @@ def tell_end(
             line("  not verified by a pull: Akka already held this key, and does not show its password (see `pullkey verify --credential-stdin`)")  # fmt: skip
         else:
             line("  NOT verified, because of --no-wait. Next, once the cloud has caught up:")
-            say_command(run.wishes.command.replace(" onboard ", " verify ", 1).replace(" --no-wait", "").replace(" --yes", ""), sys.stderr, indent="    ")  # fmt: skip
-        if run.wishes.grace is None:
+            say_command(run.options.command.replace(" onboard ", " verify ", 1).replace(" --no-wait", "").replace(" --yes", ""), sys.stderr, indent="    ")  # fmt: skip
+        if run.options.grace is None:
             _show_next_steps(run, name)
     elif outcome.result == "verified":
         line(
@@ -103,9 +102,9 @@ def tell_end(
         line("Pass --handover FILE to write these steps to a script for an administrator.")
 
 
-def _tell_drift(outcome: Outcome, run: Run, repair: str) -> None:
+def _tell_drift(outcome: Result, run: TargetOperation, repair: str) -> None:
     """What a verification found, and the command that repairs it, if one does: not what has to be fixed by hand first."""
-    name, states = run.wishes.secret_name, {outcome.steps[step.name].seen.state for step in run.steps}
+    name, states = run.options.secret_name, {outcome.steps[step.name].seen.state for step in run.steps}
     if State.MISSING in states or outcome.problems or outcome.unfinished.what:
         text = f"Akka's credential {name} has drifted from what {run.target.label} needs."
     elif State.UNSEEN in states:
@@ -122,7 +121,7 @@ def _tell_drift(outcome: Outcome, run: Run, repair: str) -> None:
         say_command(repair, sys.stderr)
 
 
-def _show_next_steps(run: Run, name: str) -> None:
+def _show_next_steps(run: TargetOperation, name: str) -> None:
     """What to do with a credential once it is registered."""
     scope = run.akka.scope
     where = f" --akka-project {shlex.quote(scope.project)}" if scope.project else ""
@@ -134,7 +133,7 @@ def _show_next_steps(run: Run, name: str) -> None:
         say_command(beside if room is None or len(beside) + 2 <= room else command, sys.stderr)
 
 
-def _what_was_done(run: Run, outcome: Outcome, what: str) -> str:
+def _what_was_done(run: TargetOperation, outcome: Result, what: str) -> str:
     """No more than what this run did: a registration, or the steps by their titles."""
     done = {name for name, one in outcome.steps.items() if one.result == "done"}
     if run.handoff.name in done:
@@ -143,7 +142,7 @@ def _what_was_done(run: Run, outcome: Outcome, what: str) -> str:
     return f"{'; '.join(titles)}, for {what}."
 
 
-def _expiry(run: Run, outcome: Outcome) -> str:
+def _expiry(run: TargetOperation, outcome: Result) -> str:
     """Of a key that this run created, whether it expires is known; of any other, or of a password, it is not."""
     if ends := outcome.credential.get("ends"):
         return f"expires {ends}"
@@ -152,7 +151,7 @@ def _expiry(run: Run, outcome: Outcome) -> str:
     return "no expiry"
 
 
-def _of_the_pull(outcome: Outcome) -> str:
+def _of_the_pull(outcome: Result) -> str:
     """What `verify` has seen of a pull."""
     if outcome.unproven:
         return f"Pull not verified: {outcome.unproven}"
@@ -161,7 +160,7 @@ def _of_the_pull(outcome: Outcome) -> str:
     return "Pull not tested: Akka does not show the password. To test it, pass --credential-stdin."
 
 
-def tell_parting(parting: Parting, behind: Behind, where: str) -> None:
+def tell_parting(parting: Result, behind: Behind, where: str) -> None:
     """The last lines of an offboarding."""
 
     def line(text: str) -> None:
@@ -180,10 +179,10 @@ def tell_parting(parting: Parting, behind: Behind, where: str) -> None:
         )
     elif parting.result == "done":
         line(styled(f"Removed {name} from {where}.", sys.stderr, fg="green"))
-        deleted = [item.removal.what for item in parting.items if item.result == "removed" and item.name not in ("reference", "secret")]  # fmt: skip
+        deleted = [item.removal.what for item in parting.removals if item.result == "removed" and item.name not in ("reference", "secret")]  # fmt: skip
         kept = [
             f"{item.removal.what} ({item.removal.why})"
-            for item in parting.items
+            for item in parting.removals
             if item.removal.fate == "keep"
         ]
         for word, items in (("Deleted", deleted), ("Kept", kept)):
@@ -193,7 +192,7 @@ def tell_parting(parting: Parting, behind: Behind, where: str) -> None:
         line(f"There was nothing to remove of {name} in {where}.")
 
 
-def _tell_error(outcome: Outcome, line: Any, *, verbose: bool) -> None:
+def _tell_error(outcome: Result, line: Any, *, verbose: bool) -> None:
     error = outcome.error
     if error is None:
         return

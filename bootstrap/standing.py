@@ -10,7 +10,6 @@ from typing import Protocol
 
 from bootstrap.behind import Behind, looked_at
 from bootstrap.durations import BY_YOU, in_words
-from bootstrap.engine import AGAIN_SECONDS
 from bootstrap.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, problem_of
 from bootstrap.journal import Journal
 from bootstrap.plugin import clock
@@ -20,6 +19,7 @@ from bootstrap.proofs import Proofs
 from bootstrap.provider import KeyFacts
 from bootstrap.recovery import unfinished
 from bootstrap.steps import Sighting, State
+from bootstrap.verification import AGAIN_SECONDS
 
 # A key without an end date is due at this age.
 DUE_AGE = dt.timedelta(days=90)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bootstrap.engine import Run
 from bootstrap.errors import StepFailed
+from bootstrap.step_runner import StepRunner
 from bootstrap.waiting import Deadline
 
 
@@ -38,9 +38,9 @@ def test_a_step_is_begun_only_while_there_is_time(seconds: float, begun: bool) -
     def quiet(*_: Any) -> None:
         return
 
-    run: Any = SimpleNamespace(
-        outcome=SimpleNamespace(steps={"key": SimpleNamespace(result="", detail="", seconds=0.0)}),
-        wishes=SimpleNamespace(wait=True),
+    runner: Any = SimpleNamespace(
+        result=SimpleNamespace(steps={"key": SimpleNamespace(result="", detail="", seconds=0.0)}),
+        options=SimpleNamespace(wait=True),
         handshake=None,
         handoff=None,
         reporter=SimpleNamespace(begin=quiet, fail=quiet, finish=quiet),
@@ -48,6 +48,6 @@ def test_a_step_is_begun_only_while_there_is_time(seconds: float, begun: bool) -
         _changes=SimpleNamespace(begin=begin, failed=quiet),
     )
     with pytest.raises(StepFailed) as failed:
-        asyncio.run(Run._do(run, step))  # type: ignore[arg-type]
+        asyncio.run(StepRunner._do(runner, step))  # type: ignore[arg-type]
     assert step.begun is begun
     assert ("--timeout was over" in failed.value.what) is not begun

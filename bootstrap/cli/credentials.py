@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootstrap.audit import Change, about
+from bootstrap.audit import Change
 from bootstrap.cli.audit import audited
 from bootstrap.cli.heartbeat import saying_that_it_looks
 from bootstrap.cli.json_output import print_document
@@ -54,19 +54,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from bootstrap.akka import AkkaCli, AkkaScope
-    from bootstrap.audit import Trail
+    from bootstrap.assembly import Assembly, OpenedTarget
     from bootstrap.behind import Behind
-    from bootstrap.engine import Run
-    from bootstrap.journal import Journal
     from bootstrap.link import KeyLink
-    from bootstrap.outcome import Outcome
-    from bootstrap.proofs import Proofs
     from bootstrap.provider import HeldCredential, KeyFacts, RunContext, Session, Target
-    from bootstrap.recovery import PartWith
     from bootstrap.reference import ImageReference
     from bootstrap.reporter import Reporter
+    from bootstrap.result import Result
     from bootstrap.secret import Secret
     from bootstrap.standing import Standing
+    from bootstrap.target_operation import TargetOperation
 
 _AT_ONCE = 8
 _ALL = Option("--all", "All that pullkey created in the project.", kind="switch")
@@ -84,9 +81,8 @@ class _Command:
     context: RunContext
     akka: AkkaCli
     reporter: Reporter
-    proofs: Proofs
+    assembly: Assembly
     verbose: bool
-    trail: Trail | None = None
     errors: list[tuple[str, PullkeyError]] = field(default_factory=list)
     """The credentials, of several, that could not even be begun with."""
     interrupted: bool = False
@@ -96,10 +92,16 @@ class _Command:
 
     def record(self, behind: Behind, who: str = "") -> None:
         """What is changed for this credential from now on goes into the trail, if there is one."""
-        if self.trail is not None and behind.context is not None:
+        if behind.context is not None:
             label = behind.target.label if behind.target is not None else behind.held.server
-            named = about(behind.provider.name, label, self.scope, behind.held.name)
-            behind.context.audit = self.trail.of(behind.context.run_id, named, who)
+            self.assembly.record(
+                behind.context, behind.provider.name, label, self.scope, behind.held.name, who
+            )
+
+    def opened(self, known: _Known) -> OpenedTarget:
+        from bootstrap.assembly import OpenedTarget
+
+        return OpenedTarget(known.target, known.session, known.context, self.akka, self.scope, self.reporter)
 
 
 @asynccontextmanager
@@ -110,8 +112,8 @@ async def opened(values: Mapping[str, Any]) -> AsyncIterator[_Command]:
         Refused: Akka cannot be asked.
     """
     from bootstrap.akka import AkkaCli
+    from bootstrap.assembly import Assembly
     from bootstrap.display import make_reporter
-    from bootstrap.proofs import Proofs
     from bootstrap.provider import RunContext
     from bootstrap.settings import check_addresses, state_directory
     from bootstrap.waiting import Deadline
@@ -134,9 +136,14 @@ async def opened(values: Mapping[str, Any]) -> AsyncIterator[_Command]:
             reporter.problems(problems)
             raise Refused(problems)
         command = _Command(
-            await akka.scope_by_name(), context, akka, reporter, Proofs(state_directory()), values["verbose"]
+            await akka.scope_by_name(),
+            context,
+            akka,
+            reporter,
+            Assembly(state_directory()),
+            values["verbose"],
         )
-        async with audited(values, akka) as command.trail:
+        async with audited(values, akka) as command.assembly.trail:
             yield command
     except UsageProblem as problem:
         if problem.code is Code.CREDENTIAL_NOT_FOUND:
@@ -159,27 +166,6 @@ async def _of_a_service(akka: AkkaCli, values: Mapping[str, Any]) -> str:
 
 def _cleaned(values: dict[str, Any]) -> dict[str, Any]:
     return {key: clean(key, value) for key, value in values.items()}
-
-
-def _journal(command: _Command, name: str, identity: str = "") -> Journal:
-    from bootstrap.journal import journal_of
-    from bootstrap.settings import state_directory
-
-    scope = command.scope
-    return journal_of(state_directory(), scope, name, identity)
-
-
-def _parting(command: _Command) -> PartWith:
-    """How a run of this command removes what stood behind a record that its own has replaced."""
-
-    async def parts(held: HeldCredential, *, look_only: bool = False) -> Any:
-        from bootstrap.offboarding import part_with
-
-        return await part_with(
-            held, command.context, command.akka, command.reporter, command.proofs, look_only=look_only
-        )
-
-    return parts
 
 
 # -- list ----------------------------------------------------------------------------------------------------------
@@ -299,9 +285,9 @@ async def standings_of(command: _Command, chosen: Sequence[HeldCredential], with
     room = asyncio.Semaphore(_AT_ONCE)
 
     async def look(held: HeldCredential) -> Any:
-        journal = _journal(command, held.name)
+        journal = command.assembly.journal(command.scope, held.name)
         async with room:
-            return await stand(lambda: find(held, command.context), command.proofs, journal, expires_within=within)  # fmt: skip
+            return await stand(lambda: find(held, command.context), command.assembly.proofs, journal, expires_within=within)  # fmt: skip
 
     return list(await asyncio.gather(*map(look, sorted(chosen, key=lambda one: one.name))))
 
@@ -368,25 +354,26 @@ async def verify_held(
     """
     from bootstrap.behind import find
     from bootstrap.documents import run_document
-    from bootstrap.engine import Run
-    from bootstrap.outcome import Wishes
     from bootstrap.report import tell_end
+    from bootstrap.run_options import RunOptions
 
     behind = await find(held, command.context, image=image)
     known = _known(behind)
-    wishes = Wishes(secret_name=held.name, dry_run=True, command=retyped())
-    journal = _journal(command, held.name, known.target.identity)
-    run = Run(
-        known.target, known.session, known.context, command.akka, journal, command.reporter, wishes,
-        proofs=command.proofs, part_with=_parting(command), akka_checked=True,
+    verification = command.assembly.verification(
+        command.opened(known),
+        RunOptions(secret_name=held.name, dry_run=True, command=retyped()),
+        password=password,
         reopen=lambda: behind.provider.open(known.target, known.context),
-    )  # fmt: skip
+        akka_checked=True,
+    )
     with saying_that_it_looks():
-        outcome = await run.verify(password)
+        outcome = await verification.execute()
     command.reporter.close()
-    document = run_document(run, command="verify", provider=behind.provider.name)
+    document = run_document(verification, command="verify", provider=behind.provider.name)
     repair = _repair(behind, known.target, command, image)
-    tell_end(outcome, run=run, show_commands=False, handover=None, verbose=command.verbose, repair=repair)
+    tell_end(
+        outcome, run=verification, show_commands=False, handover=None, verbose=command.verbose, repair=repair
+    )
     return outcome.exit_code, document
 
 
@@ -615,10 +602,9 @@ async def _rotate_one(
     from bootstrap.behind import find
     from bootstrap.cli.signals import ends_in_order
     from bootstrap.documents import run_document
-    from bootstrap.engine import Run
-    from bootstrap.outcome import Wishes
     from bootstrap.report import tell_end
     from bootstrap.retirement import restore
+    from bootstrap.run_options import RunOptions
     from bootstrap.standing import due
 
     asking = command.context if values["dry_run"] else _asking(command, "rotate", held, secret)
@@ -626,9 +612,8 @@ async def _rotate_one(
     known = _known(behind)
     command.record(behind)
     target, session, context, link = known.target, known.session, known.context, known.link
-    journal = _journal(command, held.name, target.identity)
     if values["restore"]:
-        with journal.locked():
+        with command.assembly.journal(command.scope, held.name, target.identity).locked():
             command.record(behind, await session.connect())
             told = await restore(session, link)
             context.audit(Change("restore", told, "done", link.replaces))
@@ -650,7 +635,7 @@ async def _rotate_one(
         context.new_key = bool(why)
         if why:
             command.reporter.notice(f"{held.name}: key {link.key_id} is due: {why}.")
-    wishes = Wishes(
+    options = RunOptions(
         secret_name=held.name,
         anyway=True,
         dry_run=values["dry_run"],
@@ -659,11 +644,8 @@ async def _rotate_one(
         overlap=values["overlap"],
         command=retyped(),
     )
-    run = Run(
-        target, session, context, command.akka, journal, command.reporter, wishes,
-        proofs=command.proofs, part_with=_parting(command), akka_checked=True,
-    )  # fmt: skip
-    with ends_in_order(run, command.reporter, wishes.command):
+    run = command.assembly.run(command.opened(known), options, akka_checked=True)
+    with ends_in_order(run, command.reporter, options.command):
         outcome = await run.execute()
     command.interrupted = isinstance(outcome.error, Interrupted)
     command.reporter.close()
@@ -677,7 +659,7 @@ async def _rotate_one(
     return outcome.exit_code
 
 
-def _word_for(run: Run, outcome: Outcome) -> str:
+def _word_for(run: TargetOperation, outcome: Result) -> str:
     """What a rotation has come to."""
     if outcome.exit_code not in (ExitCode.DONE, ExitCode.LEFT_OVER):
         return "not rotated"
@@ -798,7 +780,7 @@ def _left_behind(command: _Command, name: str) -> HeldCredential | None:
     """
     from bootstrap.recovery import being_removed
 
-    journal = _journal(command, name)
+    journal = command.assembly.journal(command.scope, name)
     lost = journal.left_behind()
     if lost is not None and journal.at_work:
         raise PullkeyError(f"Akka has no credential named {name} in {command.scope.label}, and run {lost.run_id} of {lost.begun} is at work on it", fix="Wait for it to end, and run this again", code=Code.RUN_BUSY)  # fmt: skip
@@ -818,28 +800,25 @@ async def _offboard_one(
     from bootstrap.behind import find
     from bootstrap.cli.signals import ends_in_order
     from bootstrap.documents import parting_document
-    from bootstrap.offboarding import Offboarding, Wanted
     from bootstrap.report import tell_parting
+    from bootstrap.run_options import OffboardOptions
 
     asking = command.context if values["dry_run"] else _asking(command, "offboard", held, secret)
     behind = await find(held, asking, image=values["image"])
     known = _known(behind)
-    wanted = Wanted(
+    options = OffboardOptions(
         dry_run=values["dry_run"],
         yes=values["yes"],
         keep_identity=values["keep_identity"],
         keep_secret=values["keep_secret"],
         command=retyped(),
     )
-    journal = _journal(command, held.name, known.target.identity)
     who = await known.session.connect()
     command.record(behind, who)
     command.reporter.connected(known.target.label, who)
-    parting = Offboarding(
-        behind, known.context, command.akka, journal, command.reporter, command.proofs, wanted
-    )
-    with ends_in_order(parting, command.reporter, wanted.command):
-        outcome = await parting.execute()
+    offboarding = command.assembly.offboarding(behind, command.opened(known), options)
+    with ends_in_order(offboarding, command.reporter, options.command):
+        outcome = await offboarding.execute()
     command.interrupted = isinstance(outcome.error, Interrupted)
     command.reporter.close()
     documents.append(parting_document(outcome, behind, scope=command.scope))

@@ -321,7 +321,7 @@ async def _opened(
     try:
         async with audited(
             values, office.akka(registries.entries[0]) if registries.entries else None
-        ) as office.trail:
+        ) as office.assembly.trail:
             yield _Job(registries, office, crew, board, values)
     finally:
         board.close()
@@ -507,7 +507,8 @@ def _end(job: _Job, command: str, ended: Sequence[Ended]) -> int:
     from bootstrap.fleet.paper import end_total, work_document
 
     code = exit_code_of_many([one.exit_code for one in ended])
-    lost = job.office.trail.lost if job.office.trail is not None else ""
+    trail = job.office.assembly.trail
+    lost = trail.lost if trail is not None else ""
     if lost:
         code = code or ExitCode.FAILED  # what was lost is told when the trail is closed
     if job.as_json:

@@ -58,11 +58,11 @@ from bootstrap.terminal import put, say
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from bootstrap.engine import Run
-    from bootstrap.outcome import Outcome
     from bootstrap.output_file import OutputFile
     from bootstrap.provider import Target
+    from bootstrap.result import Result
     from bootstrap.secret import Secret
+    from bootstrap.target_operation import TargetOperation
 
 _TARGET = (
     PROOF_IMAGE,
@@ -332,18 +332,14 @@ async def _run(
     provider: Provider, values: Mapping[str, Any], *, verify: bool = False, password: Secret | None = None
 ) -> int:
     from bootstrap.akka import AkkaCli
-    from bootstrap.audit import about
+    from bootstrap.assembly import Assembly, OpenedTarget
     from bootstrap.cli.signals import ends_in_order
     from bootstrap.display import make_reporter
     from bootstrap.documents import run_document
-    from bootstrap.engine import Run
-    from bootstrap.journal import journal_of
     from bootstrap.lifetime import check_lifetime
-    from bootstrap.offboarding import part_with
-    from bootstrap.outcome import Wishes
-    from bootstrap.proofs import Proofs
     from bootstrap.provider import RunContext
     from bootstrap.report import tell_end
+    from bootstrap.run_options import RunOptions
     from bootstrap.settings import check_addresses, state_directory
     from bootstrap.survey import WaitingServices
     from bootstrap.waiting import Deadline
@@ -362,7 +358,7 @@ async def _run(
         on_stdin = " or ".join(option.name for option in provider.options if option.kind == "secret")
         context.ask_secret = asker(instead=f"{on_stdin} < FILE")
     name = _secret_name(values, target)
-    wishes = Wishes(
+    options = RunOptions(
         secret_name=name,
         replace=values["replace"],
         anyway=values["anyway"],
@@ -372,42 +368,35 @@ async def _run(
         command=retyped(),
     )
     akka = AkkaCli(scope_of(values), deadline, reporter.trace)
-    by_name = await akka.scope_by_name()
-    proofs = Proofs(state_directory())
-    run = Run(
-        target,
-        provider.open(target, context),
-        context,
-        akka,
-        journal_of(state_directory(), by_name, name, target.identity),
-        reporter,
-        wishes,
-        proofs=proofs,
-        part_with=lambda held, *, look_only=False: part_with(
-            held, context, akka, reporter, proofs, look_only=look_only
-        ),
-        reopen=lambda: provider.open(target, context),
+    scope = await akka.scope_by_name()
+    assembly = Assembly(state_directory())
+    opened = OpenedTarget(target, provider.open(target, context), context, akka, scope, reporter)
+    operation = (
+        assembly.verification(
+            opened, options, password=password, reopen=lambda: provider.open(target, context)
+        )
+        if verify
+        else assembly.run(opened, options)
     )
-    waiting = WaitingServices(akka, provider, target) if not (verify or wishes.dry_run) else None
+    waiting = WaitingServices(akka, provider, target) if not (verify or options.dry_run) else None
     try:
-        async with audited(values, akka) as trail:
-            if trail is not None:
-                scope = await akka.resolve()
-                context.audit = trail.of(context.run_id, about(provider.name, target.label, scope, name))
+        async with audited(values, akka) as assembly.trail:
+            if assembly.trail is not None:
+                assembly.record(context, provider.name, target.label, await akka.resolve(), name)
             looking = saying_that_it_looks() if verify else nullcontext()
-            with ends_in_order(run, reporter, wishes.command), looking:
-                outcome = await (run.verify(password) if verify else run.execute())
+            with ends_in_order(operation, reporter, options.command), looking:
+                outcome = await operation.execute()
         waited = await waiting.names() if waiting is not None and outcome.result == "done" else []
     finally:
         if waiting is not None:
             await waiting.close()
         reporter.close()
         await context.shared.close()
-    handover = _hand_over(run, outcome, values)
+    handover = _hand_over(operation, outcome, values)
     if values["output"] == "json":
-        print_document(run_document(run, command="verify" if verify else "plan" if wishes.dry_run else "onboard", provider=provider.name, waited=waited))  # fmt: skip
-    repair = onboarding_of(wishes.command) if verify else ""
-    tell_end(outcome, run=run, show_commands=wishes.dry_run, handover=handover, verbose=values["verbose"], repair=repair)  # fmt: skip
+        print_document(run_document(operation, command="verify" if verify else "plan" if options.dry_run else "onboard", provider=provider.name, waited=waited))  # fmt: skip
+    repair = onboarding_of(options.command) if verify else ""
+    tell_end(outcome, run=operation, show_commands=options.dry_run, handover=handover, verbose=values["verbose"], repair=repair)  # fmt: skip
     if waited:
         say(f"Services that could not pull before: {', '.join(waited)}. Akka tries again by itself, within minutes.", sys.stderr)  # fmt: skip
     return outcome.exit_code
@@ -430,7 +419,7 @@ def _secret_name(values: Mapping[str, Any], target: Target) -> str:
     return check_secret_name(values["secret_name"]) if values["secret_name"] else target.secret_name
 
 
-def _hand_over(run: Run, outcome: Outcome, values: Mapping[str, Any]) -> Path | None:
+def _hand_over(run: TargetOperation, outcome: Result, values: Mapping[str, Any]) -> Path | None:
     """Where rights are missing: the steps that need them, as a script for whoever has them."""
     from bootstrap.errors import ProblemKind
     from bootstrap.runbook import as_bash
@@ -447,7 +436,7 @@ def _hand_over(run: Run, outcome: Outcome, values: Mapping[str, Any]) -> Path | 
     steps = [step for step in run.session.steps if step.name in wanted & pending]
     if not steps:
         return None
-    then = f"Now the user who asked for this runs again: {run.wishes.command}"
+    then = f"Now the user who asked for this runs again: {run.options.command}"
     script = as_bash(
         run.session, steps, label=run.target.label, then=then, extra=run.session.handover_extra()
     )

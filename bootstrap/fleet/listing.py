@@ -75,7 +75,7 @@ async def _stands(crew: Crew, entry: Entry, within: dt.timedelta | None) -> List
     if held is None:
         earlier = await unfinished(crew.office.journal(entry), None)
         return Listed(entry, missing="" if entry.remove else f"Akka has no credential named {entry.secret_name}", of_gone=earlier.left_over)  # fmt: skip
-    found = await stand(lambda: crew.looking.behind(entry, held), crew.office.proofs, crew.office.journal(entry), expires_within=within)  # fmt: skip
+    found = await stand(lambda: crew.looking.behind(entry, held), crew.office.assembly.proofs, crew.office.journal(entry), expires_within=within)  # fmt: skip
     if entry.remove:
         found.known.append("the file marks it for removal")
     elif found.behind.differs:

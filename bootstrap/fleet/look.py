@@ -14,13 +14,13 @@ from bootstrap.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyEr
 from bootstrap.fleet.declared import SOURCES, Kind, own_fields
 from bootstrap.fleet.open import Office
 from bootstrap.fleet.registries import Entry
-from bootstrap.offboarding import Wanted
-from bootstrap.outcome import AsPlanned, Outcome
 from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError, as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.provider import HeldCredential, KeyFacts, Session
 from bootstrap.recovery import being_removed
+from bootstrap.result import Result
+from bootstrap.run_options import OffboardOptions, PlannedSteps
 from bootstrap.standing import due, due_on
 from bootstrap.steps import State
 from bootstrap.words import sentence
@@ -104,8 +104,8 @@ class Planned:
         return self.held.email if self.held else None
 
     @property
-    def as_planned(self) -> AsPlanned:
-        return AsPlanned(frozenset(self.steps), self.email)
+    def as_planned(self) -> PlannedSteps:
+        return PlannedSteps(frozenset(self.steps), self.email)
 
     @property
     def mark(self) -> Mapping[str, Any]:
@@ -145,7 +145,7 @@ class Looking:
         opened = self._office.opened(entry)
         why, not_seen = await self._why_due(opened.session, held, entry)
         opened.context.new_key = bool(why)
-        outcome = await self._office.run(opened, dry_run=True).execute()
+        outcome = await self._office.run(entry, opened, dry_run=True).execute()
         if held is None and outcome.steps:
             held = await opened.context.held_credential()  # the run may have looked again
         found = await self._planned(entry, opened.session, held, why, outcome)
@@ -188,7 +188,7 @@ class Looking:
         return f"key {key.key_id}: {why}" if key is not None and why else "", ""
 
     async def _planned(
-        self, entry: Entry, session: Session, held: HeldCredential | None, why: str, outcome: Outcome
+        self, entry: Entry, session: Session, held: HeldCredential | None, why: str, outcome: Result
     ) -> Planned:
         pending = {name: one for name, one in outcome.steps.items() if one.seen.state is not State.DONE}
         found = Planned(
@@ -271,14 +271,13 @@ class Looking:
         if held.link is None or behind.session is None or behind.context is None:
             error = behind.error or PullkeyError(f"Akka's {held.name} was not created by pullkey, so it is not removed", fix="Remove it by hand: akka docker remove-credentials", code=Code.CREDENTIAL_NOT_MANAGED)  # fmt: skip
             return blocked(entry, error)
-        try:
-            parting = await self._office.offboarding(entry, behind, Wanted(dry_run=True)).execute()
-        finally:
-            await behind.session.close()
+        parting = await self._office.offboarding(entry, behind, OffboardOptions(dry_run=True)).execute()
         if parting.error is not None:
             return blocked(entry, parting.error)
-        going = {f"{item.name} {item.removal.what}": item.removal.what for item in parting.items if item.goes}
-        stays = [f"{item.removal.what} stays: {item.removal.why}" for item in parting.items if item.removal.why and not item.goes]  # fmt: skip
+        going = {
+            f"{item.name} {item.removal.what}": item.removal.what for item in parting.removals if item.goes
+        }
+        stays = [f"{item.removal.what} stays: {item.removal.why}" for item in parting.removals if item.removal.why and not item.goes]  # fmt: skip
         return Planned(entry, Action.REMOVE, [reason], steps=going, held=held, key_id=held.link.key_id, notices=[*stays, *parting.notices], left_over=lost.left_over if lost else ())  # fmt: skip
 
     async def behind(self, entry: Entry, held: HeldCredential) -> Behind:

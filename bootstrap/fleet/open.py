@@ -9,7 +9,7 @@ from typing import Any
 
 from bootstrap import audit
 from bootstrap.akka import AkkaCli, AkkaScope
-from bootstrap.audit import Trail
+from bootstrap.assembly import Assembly, OpenedTarget
 from bootstrap.behind import Behind
 from bootstrap.codes import Code
 from bootstrap.engine import Run
@@ -18,25 +18,13 @@ from bootstrap.fleet.akka import AkkaDesk, DeskAkka
 from bootstrap.fleet.declared import SOURCES, Kind, own_fields
 from bootstrap.fleet.registries import Entry
 from bootstrap.fleet.turns import TurnDeadline
-from bootstrap.journal import Journal, journal_of
-from bootstrap.offboarding import Offboarding, Wanted, part_with
-from bootstrap.outcome import AsPlanned, Wishes
-from bootstrap.proofs import Proofs
-from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session, Shared
+from bootstrap.journal import Journal
+from bootstrap.offboarding import Offboarding
+from bootstrap.provider import HeldCredential, HeldNow, RunContext, Shared
 from bootstrap.reporter import Reporter
+from bootstrap.run_options import OffboardOptions, PlannedSteps, RunOptions
 from bootstrap.secret import Secret
 from bootstrap.waiting import surely
-
-
-@dataclass
-class Opened:
-    """One target at work."""
-
-    entry: Entry
-    session: Session
-    context: RunContext
-    akka: AkkaCli
-    reporter: Reporter
 
 
 @dataclass
@@ -46,7 +34,6 @@ class Office:
     Args:
         reporter: makes what takes the events of one target's run.
         trace: takes one line per call of an API.
-        trail: where changes are recorded, if they are.
         command: as it was typed, for whoever is to type it again.
     """
 
@@ -56,11 +43,10 @@ class Office:
     reporter: Callable[[Entry], Reporter]
     trace: Callable[[str], None]
     command: str
-    trail: Trail | None = None
     shared: Shared = field(default_factory=Shared)
 
     def __post_init__(self) -> None:
-        self.proofs = Proofs(self.state)
+        self.assembly = Assembly(self.state)
         self._scopes: dict[AkkaScope, AkkaScope] = {}
 
     def scope(self, entry: Entry) -> AkkaScope:
@@ -70,15 +56,20 @@ class Office:
     def akka(self, entry: Entry) -> AkkaCli:
         return DeskAkka(entry.scope, self.deadline, self.trace, desk=self.desk)
 
-    def opened(self, entry: Entry) -> Opened:
+    def opened(self, entry: Entry) -> OpenedTarget:
         """A session of a target's own; calls nobody. Whoever has it closes it."""
         reporter = self.reporter(entry)
         context = RunContext(
             self.deadline, reporter.waiting, self.trace, ask_secret=asks(entry), shared=self.shared
         )
-        if self.trail is not None:
-            context.audit = self.trail.of(context.run_id, about(entry, self.scope(entry)))
-        return Opened(entry, entry.provider.open(entry.target, context), context, self.akka(entry), reporter)
+        self.record(entry, context)
+        session = entry.provider.open(entry.target, context)
+        return OpenedTarget(entry.target, session, context, self.akka(entry), self.scope(entry), reporter)
+
+    def record(self, entry: Entry, context: RunContext, who: str = "") -> None:
+        """What is changed in this context is recorded as this target's, if anything is."""
+        label, name = entry.target.label, entry.secret_name
+        self.assembly.record(context, entry.provider.name, label, self.scope(entry), name, who)
 
     async def held(self, entry: Entry) -> HeldCredential | None:
         """What Akka holds under the target's name.
@@ -102,22 +93,23 @@ class Office:
 
     def run(
         self,
-        opened: Opened,
+        entry: Entry,
+        opened: OpenedTarget,
         *,
         dry_run: bool,
-        as_planned: AsPlanned | None = None,
+        as_planned: PlannedSteps | None = None,
         held: HeldNow | None = None,
     ) -> Run:
         """What brings a target to where the file wants it, as `pullkey onboard` and `pullkey rotate` do.
 
         Args:
-            opened: the target.
+            entry: the target.
+            opened: it, opened.
             dry_run: only look.
             as_planned: what may be done.
-            held: tells what Akka holds, where it need not be asked.
+            held: says what Akka holds, where it need not be asked.
         """
-        entry = opened.entry
-        wishes = Wishes(
+        options = RunOptions(
             secret_name=entry.secret_name,
             replace=entry.replace,
             anyway=entry.anyway,
@@ -129,32 +121,24 @@ class Office:
             as_planned=as_planned,
             name_strays=False,
         )
-        return Run(
-            entry.target,
-            opened.session,
-            opened.context,
-            opened.akka,
-            self.journal(entry),
-            opened.reporter,
-            wishes,
-            proofs=self.proofs,
-            held=held,
-            part_with=lambda held, *, look_only=False: part_with(
-                held, opened.context, opened.akka, opened.reporter, self.proofs, look_only=look_only
-            ),
-        )
+        return self.assembly.run(opened, options, held=held)
 
-    def offboarding(self, entry: Entry, behind: Behind, wanted: Wanted) -> Offboarding:
-        """What takes a target out of use; `behind` was found whole."""
-        if behind.context is None:
+    def offboarding(self, entry: Entry, behind: Behind, options: OffboardOptions) -> Offboarding:
+        """What removes a target; `behind` was found whole."""
+        if behind.session is None or behind.context is None:
             raise AssertionError("its cloud resources were found")
-        reporter, akka = self.reporter(entry), self.akka(entry)
-        return Offboarding(behind, behind.context, akka, self.journal(entry, behind), reporter, self.proofs, wanted)  # fmt: skip
+        opened = OpenedTarget(
+            behind.target or entry.target,
+            behind.session,
+            behind.context,
+            self.akka(entry),
+            self.scope(entry),
+            self.reporter(entry),
+        )
+        return self.assembly.offboarding(behind, opened, options)
 
-    def journal(self, entry: Entry, behind: Behind | None = None) -> Journal:
-        target = behind.target if behind is not None and behind.target is not None else entry.target
-        scope = self.scope(entry)
-        return journal_of(self.state, scope, entry.secret_name, target.identity)
+    def journal(self, entry: Entry) -> Journal:
+        return self.assembly.journal(self.scope(entry), entry.secret_name, entry.target.identity)
 
 
 def about(entry: Entry, scope: AkkaScope) -> dict[str, Any]:

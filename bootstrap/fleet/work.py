@@ -10,7 +10,6 @@ from typing import Any
 
 from bootstrap.behind import known
 from bootstrap.codes import Code
-from bootstrap.engine import Run
 from bootstrap.errors import ExitCode, KeyLimitReached, LeftOver, ProblemKind, PullkeyError, StepFailed
 from bootstrap.fleet.board import Board
 from bootstrap.fleet.key_room import KeyPlaces, fit_under_limits
@@ -18,10 +17,11 @@ from bootstrap.fleet.look import Action, Looking, Planned
 from bootstrap.fleet.open import Office
 from bootstrap.fleet.registries import Entry, of_one_identity
 from bootstrap.fleet.turns import Failure, Turns
-from bootstrap.offboarding import Offboarding, Wanted
+from bootstrap.operation import Operation
 from bootstrap.plugin import clock
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.recovery import being_removed, strays
+from bootstrap.run_options import OffboardOptions
 
 _HOLDS_SECONDS = 300.0
 
@@ -74,7 +74,7 @@ class Crew:
     keep_identity: bool = False
     keep_secret: bool = False
     changing: bool = field(default=False, init=False)
-    _at_work: dict[int, Run | Offboarding] = field(default_factory=dict, init=False)
+    _at_work: dict[int, Operation] = field(default_factory=dict, init=False)
     _places: KeyPlaces = field(default_factory=lambda: KeyPlaces([]), init=False)
     _stopped: bool = field(default=False, init=False)
 
@@ -174,7 +174,7 @@ class Crew:
         opened.context.sleep = pause
         opened.context.new_key = planned.action is Action.ROTATE and "key" in planned.steps
         held = known(planned.held) if _still_holds(planned.seen) else None
-        run = self.office.run(opened, dry_run=False, as_planned=planned.as_planned, held=held)
+        run = self.office.run(entry, opened, dry_run=False, as_planned=planned.as_planned, held=held)
         self._at_work[entry.number] = run
         outcome = await run.execute()
         full = isinstance(outcome.error, KeyLimitReached) or (bool(outcome.problems) and all(one.kind is ProblemKind.LIMIT for one in outcome.problems))  # fmt: skip
@@ -222,27 +222,19 @@ class Crew:
             raise behind.error or StepFailed(
                 "Its cloud resources could not be found", code=Code.CREDENTIAL_UNREADABLE
             )
-        if self.office.trail is not None:
-            who = await behind.session.connect()
-            from bootstrap.fleet.open import about
-
-            behind.context.audit = self.office.trail.of(
-                behind.context.run_id, about(entry, self.office.scope(entry)), who
-            )
-        wanted = Wanted(yes=True, keep_identity=self.keep_identity, keep_secret=self.keep_secret, command=self.office.command)  # fmt: skip
-        work = self.office.offboarding(entry, behind, wanted)
+        if self.office.assembly.trail is not None:
+            self.office.record(entry, behind.context, await behind.session.connect())
+        options = OffboardOptions(yes=True, keep_identity=self.keep_identity, keep_secret=self.keep_secret, command=self.office.command)  # fmt: skip
+        work = self.office.offboarding(entry, behind, options)
         self._at_work[entry.number] = work
-        try:
-            parting = await work.execute()
-        finally:
-            await behind.session.close()
+        parting = await work.execute()
         return Ended(
             planned,
             parting.result,
             parting.exit_code,
             parting.changed,
             planned.key_id,
-            detail="; ".join(item.detail for item in parting.items if item.result == "removed"),
+            detail="; ".join(item.detail for item in parting.removals if item.result == "removed"),
             error=parting.error,
             notices=parting.notices,
             left_over=parting.left_over,

@@ -216,7 +216,11 @@ def _normalised(text: str, folder: Path) -> str:
         return names.setdefault(found.group(), f"ID{len(names) + 1}")
 
     # Grant and key are made side by side, and are done in either order.
-    text = re.sub(r"(  Created (?:a JSON key|a secret|a password)[^\n]*\n)(  (?:Granted|Assigned) [^\n]*\n)", r"\2\1", text)
+    text = re.sub(
+        r"(  Created (?:a JSON key|a secret|a password)[^\n]*\n)(  (?:Granted|Assigned) [^\n]*\n)",
+        r"\2\1",
+        text,
+    )
     text = re.sub(r"(?<=  )(past|now) +|(?<=\()(past|now)(?=\))", "AGE ", text)
     text = re.sub(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([+]00:00|Z)?", "TIME", text)
     text = re.sub(r"\b\d{4}-\d\d-\d\d\b", "DATE", text)

@@ -9,19 +9,16 @@ from typing import Any
 
 from bootstrap import plugins
 from bootstrap.akka import AkkaCli, AkkaScope
+from bootstrap.assembly import Assembly, OpenedTarget
 from bootstrap.audit import Change
 from bootstrap.behind import find, named
 from bootstrap.codes import Code
-from bootstrap.engine import Run
 from bootstrap.errors import LeftOver, PullkeyError
-from bootstrap.journal import journal_of
-from bootstrap.offboarding import Offboarding, Wanted, part_with
-from bootstrap.outcome import Wishes
 from bootstrap.plugin import clock
-from bootstrap.proofs import Proofs
-from bootstrap.provider import HeldCredential, RunContext
-from bootstrap.recovery import PartWith, being_removed
+from bootstrap.provider import RunContext
+from bootstrap.recovery import being_removed
 from bootstrap.reporter import quiet
+from bootstrap.run_options import OffboardOptions, RunOptions
 from bootstrap.testing.simulation.akka import OWNER, PROJECT
 from bootstrap.testing.simulation.ended import Ended
 from bootstrap.testing.simulation.process import Process
@@ -32,7 +29,7 @@ from bootstrap.waiting import Deadline
 
 STATE = Path("/state")
 _CALL_SECONDS = 30.0
-_PROOFS = Proofs(STATE)
+_ASSEMBLY = Assembly(STATE)
 
 
 class CommandRun:
@@ -71,25 +68,13 @@ class CommandRun:
         self.process.note(f"says: {change.step}: {change.what}: {change.outcome}")
         self.ended.says.append(change)
 
-    def _part_with(self, context: RunContext) -> PartWith:
-        async def parts(held: HeldCredential, *, look_only: bool = False) -> Any:
-            return await part_with(held, context, self._akka, quiet(), _PROOFS, look_only=look_only)
+    async def _opened(self, target: Any, session: Any, context: RunContext) -> OpenedTarget:
+        return OpenedTarget(target, session, context, self._akka, await self._akka.scope_by_name(), quiet())
 
-        return parts
-
-    async def _run(self, target: Any, session: Any, context: RunContext, wishes: Wishes) -> None:
-        journal = journal_of(STATE, await self._akka.scope_by_name(), wishes.secret_name, target.identity)
-        run = Run(
-            target,
-            session,
-            context,
-            self._akka,
-            journal,
-            quiet(),
-            wishes,
-            part_with=self._part_with(context),
-            akka_checked=self.command.verb == "rotate",  # as `pullkey rotate` has done before
-        )
+    async def _run(self, target: Any, session: Any, context: RunContext, options: RunOptions) -> None:
+        opened = await self._opened(target, session, context)
+        # As `pullkey rotate` has done before.
+        run = _ASSEMBLY.run(opened, options, akka_checked=self.command.verb == "rotate")
         self._calls_within(context)
         self.process.interrupt = run.interrupt
         outcome = await run.execute()
@@ -103,8 +88,10 @@ class CommandRun:
     async def _onboard(self) -> None:
         context = self._context()
         session = plugins.load("simulated").open(self._target, context)
-        wishes = Wishes(self._target.secret_name, yes=True, command="pullkey onboard simulated")
-        await self._run(self._target, session, context, wishes)
+        options = RunOptions(
+            secret_name=self._target.secret_name, yes=True, command="pullkey onboard simulated"
+        )
+        await self._run(self._target, session, context, options)
 
     async def _rotate(self) -> None:
         name = self._target.secret_name
@@ -116,15 +103,17 @@ class CommandRun:
             )
         behind.context.new_key = True
         grace = dt.timedelta(seconds=self.command.keep_old)
-        wishes = Wishes(name, anyway=True, yes=True, command=f"pullkey rotate {name}", grace=grace)
-        await self._run(behind.target, behind.session, behind.context, wishes)
+        options = RunOptions(
+            secret_name=name, anyway=True, yes=True, command=f"pullkey rotate {name}", grace=grace
+        )
+        await self._run(behind.target, behind.session, behind.context, options)
 
     async def _offboard(self) -> None:
         name = self._target.secret_name
         scope = await self._akka.scope_by_name()
         held = next((one for one in await self._akka.credentials_with([name]) if one.name == name), None)
         if held is None:
-            journal = journal_of(STATE, scope, name, "")
+            journal = _ASSEMBLY.journal(scope, name)
             lost = journal.left_behind()
             if lost is not None and (journal.at_work or being_removed(lost) is None):
                 raise PullkeyError(f"run {lost.run_id} did not end", code=Code.RUN_UNFINISHED)
@@ -140,10 +129,10 @@ class CommandRun:
             raise behind.error or PullkeyError(
                 "its resources could not be found", code=Code.CREDENTIAL_UNREADABLE
             )
-        journal = journal_of(STATE, scope, name, behind.target.identity)
         await behind.session.connect()
-        wanted = Wanted(yes=True, command=f"pullkey offboard {name}")
-        work = Offboarding(behind, behind.context, self._akka, journal, quiet(), _PROOFS, wanted)
+        options = OffboardOptions(yes=True, command=f"pullkey offboard {name}")
+        opened = await self._opened(behind.target, behind.session, behind.context)
+        work = _ASSEMBLY.offboarding(behind, opened, options)
         self._calls_within(behind.context)
         self.process.interrupt = work.interrupt
         parting = await work.execute()
@@ -151,5 +140,5 @@ class CommandRun:
         ended.result, ended.exit_code, ended.error = parting.result, parting.exit_code, parting.error
         ended.left_over, ended.notices = parting.left_over, list(parting.notices)
         ended.notices += [
-            f"{item.removal.what} ({item.removal.why}) {item.removal.command}" for item in parting.items
+            f"{item.removal.what} ({item.removal.why}) {item.removal.command}" for item in parting.removals
         ]

@@ -1,43 +1,13 @@
-"""What is asked of a run for one target, and what becomes of it."""
+"""What became of an operation on one target: all that the user and `--output json` are shown of it."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bootstrap.errors import ExitCode, LeftOver, Problem, PullkeyError
 from bootstrap.recovery import Unfinished
-from bootstrap.steps import Sighting, State
-
-
-@dataclass(frozen=True)
-class AsPlanned:
-    """What a plan has shown: the steps that are to be done, and the e-mail of Akka's record (None: there is none)."""
-
-    steps: frozenset[str]
-    email: str | None
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What the person asked for, beyond the target."""
-
-    secret_name: str
-    replace: bool = False
-    anyway: bool = False
-    wait: bool = True
-    dry_run: bool = False
-    yes: bool = False
-    command: str = ""
-    grace: dt.timedelta | None = None
-    """A rotation: how long the key that Akka held is left. None: no rotation."""
-    overlap: dt.timedelta = dt.timedelta()
-    """A rotation: how long both keys are good once Akka shows the new one everywhere."""
-    as_planned: AsPlanned | None = None
-    """Nothing else is done than this; less is, where others have done some of it meanwhile."""
-    name_strays: bool = True
-    """Whether to look for keys that lost runs have left; of many targets it is enough to look once."""
+from bootstrap.steps import Fate, Removal, Sighting, State
 
 
 @dataclass
@@ -56,8 +26,35 @@ class StepResult:
 
 
 @dataclass
-class Outcome:
-    """What became of a run; everything that the person and `--output json` are told."""
+class RemovalResult:
+    """One thing that an offboarding removes or keeps, and what became of it.
+
+    Args:
+        name: the step that creates such a thing, or `reference` or `secret` of Akka's.
+        act: removes it, and says what it did; None where it is kept whatever its fate.
+        result: `removed`, `failed` or `left over`; "" where nothing was done.
+    """
+
+    name: str
+    removal: Removal
+    act: Callable[[], Awaitable[str]] | None = None
+    result: str = ""
+    detail: str = ""
+
+    @property
+    def goes(self) -> bool:
+        return self.removal.fate is Fate.REMOVE and self.act is not None
+
+
+@dataclass
+class Result:
+    """What became of an onboarding, a rotation, a verification or an offboarding.
+
+    Attributes:
+        result: `unchanged`, `planned`, `done`, `unneeded`, `verified`, `drift`, `refused`, `interrupted` or `failed`.
+        steps: of all but an offboarding, by name.
+        removals: of an offboarding.
+    """
 
     result: str = "unchanged"
     exit_code: ExitCode = ExitCode.DONE
@@ -71,6 +68,7 @@ class Outcome:
     """How it shows that the registry allows anonymous pulls; "" where that is not so, or was not asked."""
     who: str = ""
     steps: dict[str, StepResult] = field(default_factory=dict)
+    removals: list[RemovalResult] = field(default_factory=list)
     problems: Sequence[Problem] = ()
     notices: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
