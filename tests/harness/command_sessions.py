@@ -221,6 +221,7 @@ def _normalised(text: str, folder: Path) -> str:
         r"\2\1",
         text,
     )
+    text = text.replace(", past old", "")
     text = re.sub(r"(?<=  )(past|now) +|(?<=\()(past|now)(?=\))", "AGE ", text)
     text = re.sub(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([+]00:00|Z)?", "TIME", text)
     text = re.sub(r"\b\d{4}-\d\d-\d\d\b", "DATE", text)
