@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootstrap.akka import AkkaCli, AkkaScope
+from bootstrap.akka import AkkaCli
+from bootstrap.akka_scope import AkkaScope
 from bootstrap.audit import Trail, about
 from bootstrap.behind import Behind
 from bootstrap.engine import Run

@@ -19,7 +19,7 @@ from bootstrap.plugin import clock
 from bootstrap.words import one_line
 
 if TYPE_CHECKING:
-    from bootstrap.akka import AkkaScope
+    from bootstrap.akka_scope import AkkaScope
 
 _LONGEST = 1_000
 _BEGINNING = b'{"time": "'  # of each line

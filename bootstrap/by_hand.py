@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from bootstrap.provider import Session
-from bootstrap.runbook import filled_in
+from bootstrap.shell_text import filled_in
 from bootstrap.steps import Step
 
 _USED = re.compile(r"\$\{?([A-Z][A-Z0-9_]*)")

@@ -18,7 +18,7 @@ from bootstrap.reporter import Reporter
 from bootstrap.result import Result
 from bootstrap.retirement import RETIRE
 from bootstrap.run_options import RunOptions
-from bootstrap.runbook import filled_in
+from bootstrap.shell_text import filled_in
 from bootstrap.steps import Done, Step, StillThere
 from bootstrap.waiting import Deadline
 

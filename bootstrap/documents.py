@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.akka import AkkaScope
+from bootstrap.akka_scope import AkkaScope
 from bootstrap.behind import Behind
 from bootstrap.by_hand import by_hand
 from bootstrap.codes import Explanation

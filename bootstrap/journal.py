@@ -25,7 +25,7 @@ from bootstrap.plugin import clock
 from bootstrap.private_directory import PrivateDirectory, UnsafePlace
 
 if TYPE_CHECKING:
-    from bootstrap.akka import AkkaScope
+    from bootstrap.akka_scope import AkkaScope
 
 _DIGEST = "sha256"
 _FOLDER = "journal"

@@ -6,13 +6,13 @@ Read from the same steps that `onboard` does, so it cannot say anything else.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bootstrap.provider import Session
+from bootstrap.shell_text import quoted
 from bootstrap.steps import Step
 from bootstrap.words import one_line
 
-_PLAIN = re.compile(r"[A-Za-z0-9_./:@-]+")
 BEGINNING = b"#!/usr/bin/env bash\n# Written by pullkey.\n"
 """Of every script, by which a hand-over that is written anew is known."""
 _AGAIN = """\
@@ -100,15 +100,6 @@ def as_markdown(session: Session, steps: Sequence[Step], *, label: str, then: st
     return "\n".join(parts) + "\n"
 
 
-def filled_in(script: str, variables: Mapping[str, str]) -> str:
-    """A script with the plain values in place of its variables, for reading; what only the shell knows stays."""
-    for name, value in variables.items():
-        if _PLAIN.fullmatch(value):
-            script = script.replace(f'"${{{name}#https://}}"', value.removeprefix("https://"))
-            script = re.sub(rf'"\${name}"|\${name}\b|\$\{{{name}\}}', value, script)
-    return script
-
-
 def _undo(steps: Sequence[Step]) -> list[str]:
     lines: list[str] = []
     for step in reversed(steps):
@@ -121,8 +112,3 @@ def _undo(steps: Sequence[Step]) -> list[str]:
 def _indented(script: str | Sequence[str]) -> list[str]:
     lines = script.splitlines() if isinstance(script, str) else script
     return [f"  {line}" if line else line for line in lines]
-
-
-def quoted(text: str) -> str:
-    """A text as one word of bash."""
-    return "'" + text.replace("'", "'\\''") + "'"

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap import process_tree
-from bootstrap.akka import AkkaCli, AkkaScope
+from bootstrap.akka import AkkaCli
+from bootstrap.akka_scope import AkkaScope
 from bootstrap.credential import Credential
 from bootstrap.errors import OutcomeUnknown, StepFailed
 from bootstrap.link import KeyLink

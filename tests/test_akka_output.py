@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bootstrap import akka as cli
-from bootstrap.akka import AkkaCli, AkkaScope, Unreadable, parse_credentials
+from bootstrap.akka import AkkaCli, Unreadable, parse_credentials
+from bootstrap.akka_scope import AkkaScope
 from bootstrap.errors import StepFailed
 from bootstrap.provider import HeldCredential
 from bootstrap.waiting import Deadline

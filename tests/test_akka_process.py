@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from bootstrap import akka_process
-from bootstrap.akka import AkkaCli, AkkaScope
+from bootstrap.akka import AkkaCli
 from bootstrap.akka_process import PrintedTooMuch, TookTooLong, run_group
+from bootstrap.akka_scope import AkkaScope
 from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.journal import Journal

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.akka import AkkaScope
+from bootstrap.akka_scope import AkkaScope
 from bootstrap.errors import LeftOver
 from bootstrap.journal import Journal, TargetBusy, journal_of
 from bootstrap.sandbox.faults import Fault

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootstrap.akka import AkkaScope
+from bootstrap.akka_scope import AkkaScope
 from bootstrap.cli.credentials import Listing, left_over_of_gone, opened, standings_of, style_of_list
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.secrets import asker

@@ -53,7 +53,8 @@ from bootstrap.terminal import say, width_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bootstrap.akka import AkkaCli, AkkaScope
+    from bootstrap.akka import AkkaCli
+    from bootstrap.akka_scope import AkkaScope
     from bootstrap.assembly import Assembly, OpenedTarget
     from bootstrap.behind import Behind
     from bootstrap.link import KeyLink

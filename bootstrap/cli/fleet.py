@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from bootstrap.fleet.look import Action, Planned
     from bootstrap.fleet.open import Office
     from bootstrap.fleet.registries import Registries
+    from bootstrap.fleet.target_result import Ended
     from bootstrap.fleet.turns import Bounds
-    from bootstrap.fleet.work import Crew, Ended
+    from bootstrap.fleet.work import Crew
 
     F = TypeVar("F", bound=Callable[..., Any])
 

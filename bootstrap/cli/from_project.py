@@ -28,7 +28,7 @@ from bootstrap.errors import (
 from bootstrap.terminal import say, say_command
 
 if TYPE_CHECKING:
-    from bootstrap.akka import AkkaScope
+    from bootstrap.akka_scope import AkkaScope
     from bootstrap.provider import Provider
     from bootstrap.survey import RegistryInUse
 

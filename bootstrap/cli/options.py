@@ -13,7 +13,7 @@ from bootstrap.errors import UsageProblem
 from bootstrap.provider import Option
 
 if TYPE_CHECKING:
-    from bootstrap.akka import AkkaScope
+    from bootstrap.akka_scope import AkkaScope
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -117,7 +117,7 @@ def clean(key: str, value: Any) -> Any:
 
 
 def scope_of(values: Mapping[str, Any]) -> AkkaScope:
-    from bootstrap.akka import AkkaScope
+    from bootstrap.akka_scope import AkkaScope
 
     return AkkaScope(
         values["akka_project"] or "",

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.akka import AkkaCli, AkkaScope, Answer
+from bootstrap.akka import AkkaCli, Answer
+from bootstrap.akka_scope import AkkaScope
 from bootstrap.secret import Secret
 
 # What no run changes: asked once in a command.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from bootstrap.fleet.look import Planned
-    from bootstrap.fleet.work import Ended
+    from bootstrap.fleet.target_result import Ended
 
 _PULSE_SECONDS = 30.0
 _ROWS = 12

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap.akka import AkkaCli, AkkaScope
+from bootstrap.akka import AkkaCli
+from bootstrap.akka_scope import AkkaScope
 from bootstrap.behind import find, provider_of
 from bootstrap.documents import SCHEMA_VERSION
 from bootstrap.errors import ExitCode, PullkeyError, Refused

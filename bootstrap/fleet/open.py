@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap import audit
-from bootstrap.akka import AkkaCli, AkkaScope
+from bootstrap.akka import AkkaCli
+from bootstrap.akka_scope import AkkaScope
 from bootstrap.assembly import Assembly, OpenedTarget
 from bootstrap.behind import Behind
 from bootstrap.codes import Code

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bootstrap.akka import AkkaScope
+from bootstrap.akka_scope import AkkaScope
 from bootstrap.codes import Code
 from bootstrap.documents import SCHEMA_VERSION, error_fields, left_over_document, problem_document
 from bootstrap.errors import ExitCode, UsageProblem, first_line
 from bootstrap.fleet.look import Action, Planned
 from bootstrap.fleet.open import about
 from bootstrap.fleet.registries import Entry, Registries, again
-from bootstrap.fleet.work import Ended
+from bootstrap.fleet.target_result import Ended
 from bootstrap.input_file import read_file
 from bootstrap.output_file import OutputFile
 from bootstrap.plugin import clock

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.addresses import ADDRESSES, refuse_login, refuse_login_in
-from bootstrap.akka import AkkaScope
+from bootstrap.akka_scope import AkkaScope
 from bootstrap.codes import Code
 from bootstrap.credential import check_secret_name
 from bootstrap.durations import parse_duration

@@ -15,7 +15,8 @@ from bootstrap.akka import AkkaCli
 from bootstrap.engine import all_steps
 from bootstrap.fleet.registries import Entry, Registries
 from bootstrap.provider import RunContext, Session
-from bootstrap.runbook import as_bash, as_markdown, filled_in, quoted
+from bootstrap.runbook import as_bash, as_markdown
+from bootstrap.shell_text import filled_in, quoted
 from bootstrap.steps import Done, Script, Sighting, Step
 from bootstrap.waiting import Deadline
 from bootstrap.words import one_line

@@ -10,12 +10,13 @@ from typing import Any
 
 from bootstrap.behind import known
 from bootstrap.codes import Code
-from bootstrap.errors import ExitCode, KeyLimitReached, LeftOver, ProblemKind, PullkeyError, StepFailed
+from bootstrap.errors import ExitCode, KeyLimitReached, ProblemKind, PullkeyError, StepFailed
 from bootstrap.fleet.board import Board
 from bootstrap.fleet.key_room import KeyPlaces, fit_under_limits
 from bootstrap.fleet.look import Action, Looking, Planned
 from bootstrap.fleet.open import Office
 from bootstrap.fleet.registries import Entry, of_one_identity
+from bootstrap.fleet.target_result import Ended
 from bootstrap.fleet.turns import Failure, Turns
 from bootstrap.operation import Operation
 from bootstrap.plugin import clock
@@ -24,39 +25,6 @@ from bootstrap.recovery import being_removed, strays
 from bootstrap.run_options import OffboardOptions
 
 _HOLDS_SECONDS = 300.0
-
-
-@dataclass
-class Ended:
-    """What became of one target.
-
-    Attributes:
-        result: `done`, `unchanged`, `postponed`, `drift`, `failed`, `refused`, `interrupted` or `not begun`; `drift` where
-            it needs something that is not this command's to do, `postponed` where there is no place for its key yet.
-    """
-
-    planned: Planned
-    result: str = "unchanged"
-    exit_code: ExitCode = ExitCode.DONE
-    changed: bool = False
-    key_id: str = ""
-    proven: str = ""
-    detail: str = ""
-    seconds: float = 0.0
-    error: PullkeyError | None = None
-    notices: Sequence[str] = ()
-    undone: Sequence[str] = ()
-    left_over: Sequence[LeftOver] = ()
-    failed_at: str = ""
-
-    @property
-    def entry(self) -> Entry:
-        return self.planned.entry
-
-    @property
-    def failed(self) -> bool:
-        """Whether it is not as it was to be; what is left over beside it is another matter."""
-        return self.result not in ("done", "unchanged", "unneeded", "postponed", "drift")
 
 
 @dataclass

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap import plugins
-from bootstrap.akka import AkkaCli, AkkaScope
+from bootstrap.akka import AkkaCli
+from bootstrap.akka_scope import AkkaScope
 from bootstrap.assembly import Assembly, OpenedTarget
 from bootstrap.audit import Change
 from bootstrap.behind import find, named
