@@ -76,3 +76,40 @@ def test_the_scripts_name_tests_that_exist() -> None:
 
 def _is_python(path: Path) -> bool:
     return path.is_file() and (path.suffix == ".py" or "python" in path.read_text().partition("\n")[0])
+
+
+# -- import circles ------------------------------------------------------------------------------------------------
+
+_NOT_YET = ("bootstrap.testing", "bootstrap.plugin", "bootstrap.observe", "bootstrap.waiting")
+"""Still in circles, or about to move."""
+
+
+def _needed(path: Path, modules: set[str]) -> set[str]:
+    """The modules of ours that a module needs to be imported or understood, `TYPE_CHECKING` included; not what a function imports late."""
+    found: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{name.name}" for name in node.names]
+            found |= {name if name in modules else node.module for name in names}
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        waiting += ast.iter_child_nodes(node)
+    return found & modules
+
+
+def test_no_import_circle() -> None:
+    """Who reads a module must not have to know one that needs it."""
+    files = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (ROOT / "bootstrap").rglob("*.py")
+    }
+    modules = {name for name in files if not name.startswith(_NOT_YET)}
+    needs = {name: _needed(files[name], modules) - {name} for name in modules}
+    while leaves := {name for name, needed in needs.items() if not needed}:
+        needs = {name: needed - leaves for name, needed in needs.items() if name not in leaves}
+
+    assert needs == {}, "these are in a circle, or need one that is"

@@ -35,9 +35,8 @@ def options() -> Iterator[tuple[str, ...]]:
     for name, (module, function, _) in cli.COMMANDS.items():
         command = getattr(import_module(module), function)
         yield from _of(command, (name,), names)
-    fleet = import_module("bootstrap.cli.fleet")
-    for name, function in cli.OF_A_FILE.items():
-        yield from _of(getattr(fleet, function), (name, "--file=none.yaml"), names)
+    for name in cli.OF_A_FILE:
+        yield from _of(cli.file_command(name), (name, "--file=none.yaml"), names)
 
 
 def _of(command: click.Command, path: tuple[str, ...], providers: list[str]) -> Iterator[tuple[str, ...]]:

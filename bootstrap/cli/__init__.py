@@ -25,17 +25,17 @@ _TOLD = 600
 COMMANDS = {
     "onboard": ("bootstrap.cli.target", "onboard", "Let an Akka project pull from a private registry."),
     "plan": ("bootstrap.cli.target", "plan", "Show what onboard would do; change nothing."),
-    "apply": ("bootstrap.cli.fleet", "apply", "Apply a file of registries, as plan -f shows it."),
+    "apply": ("bootstrap.cli.apply", "apply", "Apply a file of registries, as plan -f shows it."),
     "verify": ("bootstrap.cli.target", "verify", "Verify a credential that Akka holds."),
     "list": (
-        "bootstrap.cli.credentials",
+        "bootstrap.cli.lifecycle",
         "list_credentials",
         "List credentials with key age, expiry and status.",
     ),
     "report": ("bootstrap.cli.reporting", "report", "Write the list as one HTML page."),
-    "rotate": ("bootstrap.cli.credentials", "rotate", "Replace the key of a credential."),
+    "rotate": ("bootstrap.cli.lifecycle", "rotate", "Replace the key of a credential."),
     "offboard": (
-        "bootstrap.cli.credentials",
+        "bootstrap.cli.lifecycle",
         "offboard",
         "Remove a credential and its cloud resources.",
     ),
@@ -56,12 +56,12 @@ COMMANDS = {
 
 # With -f FILE these are about all the targets of a file.
 OF_A_FILE = {
-    "plan": "plan_file",
-    "list": "list_file",
-    "rotate": "rotate_file",
-    "offboard": "offboard_file",
-    "report": "report_file",
-    "runbook": "runbook_file",
+    "plan": ("bootstrap.cli.apply", "plan_file"),
+    "list": ("bootstrap.cli.lifecycle", "list_file"),
+    "rotate": ("bootstrap.cli.lifecycle", "rotate_file"),
+    "offboard": ("bootstrap.cli.lifecycle", "offboard_file"),
+    "report": ("bootstrap.cli.apply", "report_file"),
+    "runbook": ("bootstrap.cli.apply", "runbook_file"),
 }
 
 
@@ -70,12 +70,19 @@ def _names_a_file(args: list[str]) -> bool:
     return any(one == "--file" or one.startswith("--file=") or one[:2] == "-f" for one in typed)
 
 
+def file_command(verb: str) -> click.Command:
+    """The command of this name for a file of registries."""
+    module, name = OF_A_FILE[verb]
+    command: click.Command = getattr(import_module(module), name)
+    return command
+
+
 def _of_a_file(verb: str, args: list[str]) -> tuple[click.Command, list[str]] | None:
     """The command for a file, with its arguments, where they name one: with `-f`, or as the first word."""
     named = _names_a_file(args)
     if not named and not any(_may_be_file(word, verb) for word in args):
         return None
-    command: click.Command = with_no_color(getattr(import_module("bootstrap.cli.fleet"), OF_A_FILE[verb]))
+    command = with_no_color(file_command(verb))
     if named:
         return command, args
     from bootstrap.cli.image import first_word, takes_value

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootstrap.akka_scope import AkkaScope
-from bootstrap.cli.credentials import Listing, left_over_of_gone, opened, standings_of, style_of_list
 from bootstrap.cli.json_output import print_document
+from bootstrap.cli.listing import Listing, left_over_of_gone, standings_of, style_of_list
+from bootstrap.cli.project_command import opened
 from bootstrap.cli.secrets import asker
 from bootstrap.codes import Code
 from bootstrap.errors import ExitCode, PullkeyError, UsageProblem, exit_code_of_many, first_line

@@ -11,10 +11,11 @@ import click
 
 from bootstrap.cli.choices import choose_some, has_terminal
 from bootstrap.cli.click_errors import as_pullkey_error
-from bootstrap.cli.credentials import opened, standings_of
 from bootstrap.cli.image import options_from_image
 from bootstrap.cli.json_output import print_document
+from bootstrap.cli.listing import standings_of
 from bootstrap.cli.options import typed
+from bootstrap.cli.project_command import opened
 from bootstrap.cli.secrets import run_alone
 from bootstrap.codes import Code
 from bootstrap.errors import (

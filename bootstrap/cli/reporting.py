@@ -1,4 +1,4 @@
-"""`pullkey report`: what `pullkey list` shows, as a page; with -f it is `report_file` of `bootstrap.cli.fleet`."""
+"""`pullkey report`: what `pullkey list` shows, as a page; with -f it is `report_file` of `bootstrap.cli.apply`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def report(**values: Any) -> int:
     secret = read_stdin("--secret-stdin") if values["secret_stdin"] else None
 
     async def work() -> int:
-        from bootstrap.cli.credentials import listing
+        from bootstrap.cli.listing import listing
         from bootstrap.documents import list_document
 
         found = await listing({**values, "names": ()}, secret)

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.akka_services import PullFailure, Service, is_akka_registry
-from bootstrap.cli.credentials import credential_for_image, opened, verify_held
 from bootstrap.cli.json_output import print_document
+from bootstrap.cli.project_command import opened
 from bootstrap.cli.secrets import read_stdin
+from bootstrap.cli.verify_held import credential_for_image, verify_held
 from bootstrap.codes import Code
 from bootstrap.errors import ExitCode, PullkeyError, StepFailed, UsageProblem, first_line
 from bootstrap.routing import host_of_image

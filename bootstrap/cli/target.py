@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from bootstrap import plugins
 from bootstrap.cli.audit import audited
 from bootstrap.cli.choices import check_can_ask, has_terminal
 from bootstrap.cli.colour import with_no_color
@@ -26,10 +25,6 @@ from bootstrap.cli.image import (
     FILLED,
     as_typed,
     names_an_image,
-    options_from_image,
-    provider_of_image,
-    takes_value,
-    with_word_first,
 )
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import (
@@ -48,6 +43,7 @@ from bootstrap.cli.options import (
     scope_of,
     with_options,
 )
+from bootstrap.cli.provider_group import ProviderGroup, VerifyGroup
 from bootstrap.cli.secrets import asker, read_stdin, run_alone, secrets_from_stdin
 from bootstrap.codes import Code
 from bootstrap.errors import ExitCode, UsageProblem
@@ -56,8 +52,6 @@ from bootstrap.provider import Option, Provider
 from bootstrap.terminal import put, say
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from bootstrap.output_file import OutputFile
     from bootstrap.provider import Target
     from bootstrap.result import Result
@@ -100,120 +94,6 @@ _SERVICE = Option("--service", "A service of the Akka project: what Akka says of
 _SANDBOX = Option(
     "--sandbox", "Run against local emulators of the clouds; no account is needed.", kind="switch"
 )
-
-
-class ProviderGroup(click.Group):
-    """One subcommand a provider, built when it is asked for."""
-
-    def __init__(self, *args: Any, build: Callable[[Provider], click.Command], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._build = build
-
-    BY_NAME = ""
-    """The subcommand for what is named otherwise than by a provider."""
-    in_place = "registries"
-    """What the shell offers besides the providers."""
-    FROM_PROJECT = "(project)"
-    from_project: click.Command | None = None
-    """Takes the place of a provider where none is named: the registries that the Akka project pulls from."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return plugins.names()
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The options that it takes without a provider, since those of a provider are in that one's help."""
-        without = self.get_command(ctx, self.BY_NAME) if self.BY_NAME else self.from_project
-        own = {one.name: one for one in (*(without.params if without else ()), *self.get_params(ctx))}
-        rows = filter(None, (one.get_help_record(ctx) for one in own.values()))
-        with formatter.section("Options"):
-            formatter.write_dl(list(rows))
-        self.format_commands(ctx, formatter)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == self.FROM_PROJECT:
-            return self.from_project and with_no_color(self.from_project)
-        return with_no_color(self._build(plugins.load(cmd_name))) if cmd_name in plugins.names() else None
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0].startswith("-") and args[0] not in ctx.help_option_names:
-            built = [self._build(plugins.load(name)) for name in plugins.names()]
-            args = with_word_first(args, takes_value(one for command in built for one in command.params))
-        if self.from_project is not None and self._names_nothing(args, ctx):
-            ctx.meta[ARGUMENTS] = [word for word in args if word not in ("--from-project", "--sandbox")]
-            args = [self.FROM_PROJECT, *args]
-        return super().parse_args(ctx, args)
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The providers, and what may take the place of one."""
-        from click.shell_completion import CompletionItem
-
-        from bootstrap.cli import candidates
-
-        kinds = {"registries": candidates.registries, "credentials": candidates.credentials}
-        more = [] if incomplete.startswith("-") else kinds[self.in_place](ctx, None, incomplete)
-        return [*super().shell_complete(ctx, incomplete), *map(CompletionItem, more)]
-
-    @staticmethod
-    def _names_nothing(args: list[str], ctx: click.Context) -> bool:
-        if not args:
-            return has_terminal() and not ctx.resilient_parsing
-        return args[0].startswith("-") and args[0] not in ctx.help_option_names
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] == self.FROM_PROJECT and self.from_project is not None:
-            return "--from-project", with_no_color(self.from_project), args[1:]
-        if args and not args[0].startswith("-") and args[0] not in plugins.names():
-            return self._of_image(ctx, args[0], args[1:])
-        return super().resolve_command(ctx, args)
-
-    def _of_image(
-        self, ctx: click.Context, image: str, rest: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command of the provider that the image belongs to, with the options that the image stands for.
-
-        Raises:
-            UsageProblem: it is not an image, or its provider is not known.
-        """
-        try:
-            provider = provider_of_image(image)
-            filled = [] if any(one in ctx.help_option_names for one in rest) else options_from_image(provider, image, rest)  # fmt: skip
-        except UsageProblem:
-            if ctx.resilient_parsing:  # the shell asks for completions
-                return None, None, rest
-            raise
-        ctx.meta[FILLED] = filled
-        return provider.name, self.get_command(ctx, provider.name), [*filled, *rest]
-
-
-class VerifyGroup(ProviderGroup):
-    """Besides one subcommand a provider: the name of an Akka secret, or `--image`, in place of a provider."""
-
-    BY_NAME = "NAME"
-    in_place = "credentials"
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in (*plugins.names(), *ctx.help_option_names) and self._by_name(args):
-            args = [self.BY_NAME, *args]
-        return super().parse_args(ctx, args)
-
-    @staticmethod
-    def _by_name(args: list[str]) -> bool:
-        """Whether it is by name or image alone; an option that only a provider has needs that provider."""
-        known = {name for parameter in verify_by_name.params for name in parameter.opts}
-        options = {word.partition("=")[0] for word in args if word.startswith("-")}
-        return not names_an_image(args[0]) or options <= {*known, "--help", "-h"}
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return verify_by_name if cmd_name == self.BY_NAME else super().get_command(ctx, cmd_name)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] == self.BY_NAME:
-            return self.BY_NAME, verify_by_name, args[1:]
-        return super().resolve_command(ctx, args)
 
 
 def _command(
@@ -478,7 +358,7 @@ def verify_by_name(**values: Any) -> int:
       pullkey verify acmeshop.azurecr.io/checkout:1.0
       pullkey verify --service checkout
     """
-    from bootstrap.cli.credentials import verify_named
+    from bootstrap.cli.verify_held import verify_named
 
     values = {key: clean(key, value) for key, value in values.items()}
     if values["name"] and names_an_image(values["name"]):
@@ -550,4 +430,5 @@ plan.from_project = _from_project("plan", _build_plan)
 verify = VerifyGroup(
     "verify", build=_build_verify, help=_HELP["verify"], subcommand_metavar="NAME|IMAGE|PROVIDER [OPTIONS]"
 )
+verify.by_name = verify_by_name
 runbook = ProviderGroup("runbook", build=_build_runbook, help=_HELP["runbook"], subcommand_metavar=_WORDS)

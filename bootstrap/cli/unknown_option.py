@@ -88,7 +88,7 @@ def _elsewhere(name: str, context: click.Context) -> str:
     if _is_of_provider(context) and (providers := _providers_with(name, context)):
         homes = [f"`pullkey {verb} {one}`" for one in providers]
         return f"It is an option of {' and '.join(homes)}."
-    from bootstrap.cli import COMMANDS, OF_A_FILE
+    from bootstrap.cli import COMMANDS, OF_A_FILE, file_command
 
     if verb not in OF_A_FILE:
         return ""
@@ -96,15 +96,15 @@ def _elsewhere(name: str, context: click.Context) -> str:
     if _takes_file(context.command):
         of_one = name in _options(getattr(import_module(module), single)) or _providers_with(name, context)
         return f"It is an option of `pullkey {verb}` for one credential, without a file." if of_one else ""
-    of_file = getattr(import_module("bootstrap.cli.fleet"), OF_A_FILE[verb])
-    return f"It is an option of `pullkey {verb} -f FILE`." if name in _options(of_file) else ""
+    return f"It is an option of `pullkey {verb} -f FILE`." if name in _options(file_command(verb)) else ""
 
 
 def _providers_with(name: str, context: click.Context) -> list[str]:
     """The providers whose form of this command has the option."""
     from bootstrap.cli import target
+    from bootstrap.cli.provider_group import ProviderGroup
 
     group = getattr(target, _verb(context), None)
-    if not isinstance(group, target.ProviderGroup):
+    if not isinstance(group, ProviderGroup):
         return []
     return [one for one in plugins.names() if name in _options(group.get_command(context, one))]

@@ -1,0 +1,204 @@
+"""`pullkey plan -f`, `apply`, `report -f` and `runbook -f`: the commands that only a file of registries has, or has in its own way."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bootstrap.cli.file_options import CHECK, FILE, NAMES, SUMMARY, of_a_file
+from bootstrap.cli.file_work import (
+    code_of_plan,
+    do_planned,
+    opened_file,
+    registries_of,
+    run_file_command,
+    style_of_plan,
+)
+from bootstrap.cli.json_output import print_document
+from bootstrap.cli.options import EXPIRES_WITHIN, YES, with_options
+from bootstrap.cli.reporting import HTML, page_of, write_page
+from bootstrap.codes import Code
+from bootstrap.errors import ExitCode, UsageProblem
+from bootstrap.options import AUDIT
+from bootstrap.provider import Option
+from bootstrap.terminal import put, say
+
+if TYPE_CHECKING:
+    from bootstrap.fleet.look import Planned
+
+
+@click.command("plan")
+@of_a_file(
+    Option("--save", "Write the plan to this file, for `pullkey apply PLAN`.", metavar="PLAN"),
+    CHECK,
+    SUMMARY,
+)
+def plan_file(**values: Any) -> int:
+    """Show what `pullkey apply -f FILE` would do for each target, and why; change nothing.
+
+    \b
+    Examples:
+      pullkey plan -f registries.yaml
+      pullkey plan -f registries.yaml --save today.plan && pullkey apply today.plan
+      pullkey plan -f registries.yaml --check --output json
+    """
+    return run_file_command(values, _plan)
+
+
+@click.command("apply")
+@click.argument("saved", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
+@click.option("-f", "--file", "file", metavar="FILE", type=click.Path(path_type=Path), help="A file of registries; - is stdin. See docs/fleet.md.")  # fmt: skip
+@of_a_file(AUDIT, SUMMARY, YES, names=False, file=False)
+@NAMES[1]
+def apply(**values: Any) -> int:
+    """Apply what `pullkey plan -f FILE` shows: create what is missing, replace what is due, remove what is marked for it.
+
+    One target's failure stops no other (exit 4), and another run does only what is left. A saved plan is applied as
+    saved, or refused (exit 3) if something has changed since.
+
+    \b
+    Examples:
+      pullkey apply -f registries.yaml
+      pullkey apply today.plan --yes --audit changes.jsonl
+      pullkey apply -f registries.yaml --only shop/acmeshop-azurecr-io
+    """
+    values["names"] = ()
+    if values["file"] is None and values["saved"] is not None and values["saved"].suffix in (".yaml", ".yml"):
+        values |= {"file": values["saved"], "saved": None}
+    if (values["saved"] is None) == (values["file"] is None):
+        raise UsageProblem(
+            "Pass a file of registries with -f FILE, or a saved plan: pullkey apply PLAN",
+            code=Code.MISSING_VALUE,
+        )
+    if values["saved"] is not None and (values["only"] or values["shard"]):
+        raise UsageProblem(
+            "A saved plan is applied as saved: pass --only or --shard to `pullkey plan -f`",
+            code=Code.OPTIONS_CONFLICT,
+        )
+    return run_file_command(values, _apply)
+
+
+@click.command("report")
+@of_a_file(HTML, EXPIRES_WITHIN, output=False)
+def report_file(**values: Any) -> int:
+    """Write what `pullkey list -f FILE` shows as one HTML page, problems first; change nothing.
+
+    The page is self-contained: it needs no network and no other file. It holds no secret.
+
+    \b
+    Examples:
+      pullkey report -f registries.yaml --html report.html
+      pullkey report -f registries.yaml --html report.html --expires-within 30d
+    """
+    return run_file_command(values, _report)
+
+
+@click.command("runbook")
+@FILE
+@NAMES[0]
+@NAMES[1]
+@with_options(
+    Option("--format", "A page to read, or a script to run.", choices=("markdown", "bash"), default="markdown"),
+)  # fmt: skip
+def runbook_file(**values: Any) -> int:
+    """Write the steps of a file's targets as the documented commands, to run by hand. Makes no calls.
+
+    \b
+    Examples:
+      pullkey runbook -f registries.yaml > runbooks.md
+      pullkey runbook -f registries.yaml --only shop/acmeshop-azurecr-io
+      pullkey runbook -f registries.yaml --format bash > onboard.sh
+    """
+    return run_file_command(values, _runbook)
+
+
+async def _plan(values: Mapping[str, Any]) -> int:
+    from bootstrap.cli.signals import ends_in_order
+    from bootstrap.fleet.look import Action
+    from bootstrap.fleet.paper import file_of_plan, plan_document, plan_lines, plan_total, project_lines, save
+
+    if values["save"]:
+        file_of_plan(Path(values["save"])).check()
+    registries = registries_of(values)
+    async with opened_file(registries, values) as job:
+        with ends_in_order(job.crew, job.board, job.office.command):
+            plan = await job.crew.plan(registries.entries)
+    code = code_of_plan(plan)
+    # What is blocked is found by a check too: only what is left over, or an interruption, says more.
+    if (
+        values["check"]
+        and code not in (ExitCode.LEFT_OVER, ExitCode.INTERRUPTED)
+        and any(one.action is not Action.KEEP or one.attention for one in plan)
+    ):
+        code = ExitCode.DRIFT
+    if values["save"]:
+        save(Path(values["save"]), registries, plan)
+    if job.as_json:
+        print_document(plan_document(registries, plan, code, job.office.scope))
+        return code
+    shown = plan_lines(plan, style=style_of_plan(sys.stdout), summary=values["summary"])
+    for line in (*project_lines(registries.entries, job.office.scope), *shown):
+        say(line, sys.stdout)
+    say(plan_total(plan), sys.stdout)
+    if values["save"]:
+        say(f"Saved. To do it: pullkey apply {shlex.quote(values['save'])}", sys.stderr)
+    say("No changes were made.", sys.stderr)
+    return code
+
+
+async def _apply(values: Mapping[str, Any]) -> int:
+    from bootstrap.fleet.paper import moved_on, saved
+
+    if values["saved"] is None:
+        registries = registries_of(values)
+        async with opened_file(registries, values) as job:
+            return await do_planned(job, "apply")
+    registries, marks = saved(values["saved"])
+    async with opened_file(registries, values) as job:
+
+        def as_saved(plan: Sequence[Planned]) -> Sequence[Planned]:
+            moved = moved_on(marks, plan)
+            if moved:
+                job.board.close()
+                for line in moved:
+                    say(f"  {line}", sys.stderr)
+                raise _MovedOn(f"{len(moved)} of {len(plan)} targets are no longer as {values['saved']} says, so nothing was changed", fix="Plan again: pullkey plan -f FILE --save PLAN")  # fmt: skip
+            return plan
+
+        return await do_planned(job, "apply", checked=as_saved)
+
+
+class _MovedOn(UsageProblem):
+    """A saved plan is of a world that is no more."""
+
+    code = Code.PLAN_STALE
+    exit_code = ExitCode.REFUSED
+
+
+async def _report(values: Mapping[str, Any]) -> int:
+    from bootstrap.fleet.listing import listing_document, stands
+    from bootstrap.standing import exit_code_of_all
+
+    path, registries = page_of(values), registries_of(values)
+    async with opened_file(registries, values) as job:
+        found = await stands(job.crew, registries.entries, expires_within=values["expires_within"])
+    code = exit_code_of_all(found, check=True)
+    write_page(path, listing_document(registries, found, code, job.office.scope))
+    return code
+
+
+async def _runbook(values: Mapping[str, Any]) -> int:
+    from bootstrap.fleet.registries import load
+    from bootstrap.fleet.runbooks import as_page, as_script
+
+    whole = load(values["file"])
+    names = (*values["only"], *values["names"])
+    chosen = whole.only(names) if names else whole
+    render = as_script if values["format"] == "bash" else as_page
+    put(render(whole, chosen).removesuffix("\n"), sys.stdout)
+    return ExitCode.DONE

@@ -1,0 +1,264 @@
+"""What a command on a file of registries has open; how it plans, asks, does it, and shows what has become of it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from bootstrap.cli.audit import audited
+from bootstrap.cli.json_output import print_document
+from bootstrap.cli.options import clean, retyped
+from bootstrap.cli.secrets import run_alone
+from bootstrap.errors import Declined, ExitCode, exit_code_of_many
+from bootstrap.prompt import confirm
+from bootstrap.terminal import say, say_command
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bootstrap.fleet.board import PlainBoard
+    from bootstrap.fleet.look import Action, Planned
+    from bootstrap.fleet.open import Office
+    from bootstrap.fleet.registries import Registries
+    from bootstrap.fleet.target_result import Ended
+    from bootstrap.fleet.turns import Bounds
+    from bootstrap.fleet.work import Crew
+
+
+@dataclass
+class FileJob:
+    """What one command has open."""
+
+    registries: Registries
+    office: Office
+    crew: Crew
+    board: PlainBoard
+    values: Mapping[str, Any]
+
+    @property
+    def as_json(self) -> bool:
+        return bool(self.values["output"] == "json")
+
+
+def run_file_command(
+    values: dict[str, Any], work: Callable[[Mapping[str, Any]], Coroutine[Any, Any, int]]
+) -> int:
+    from bootstrap.fleet.registries import Unfit
+
+    changes = "yes" in values
+    values = {key: clean(key, value) for key, value in values.items()}
+    for key in ("file", "saved"):
+        if (path := values.get(key)) is not None and str(path) != "-":
+            clean(key, str(path))  # it is named in what is wrong with it
+    if changes and not (values["yes"] or values.get("dry_run")):
+        from bootstrap.cli.choices import check_can_ask
+
+        check_can_ask(preview="preview: pullkey plan -f FILE")
+    try:
+        return run_alone(work(values))
+    except Unfit as unfit:
+        for line in unfit.lines:
+            say(line, sys.stderr)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            for fault in unfit.faults:
+                say(f"::error file={unfit.name},line={fault.place.line},col={fault.place.column}::{fault.what}", sys.stderr)  # fmt: skip
+        raise
+
+
+def registries_of(values: Mapping[str, Any]) -> Registries:
+    """The targets that are this command's.
+
+    Raises:
+        UsageProblem: the file, a name or the part of it cannot be used.
+    """
+    from bootstrap.fleet.registries import load
+
+    found = load(values["file"])
+    if names := (*values["only"], *values["names"]):
+        found = found.only(names)
+    return _of_this_machine(found, values)
+
+
+def _of_this_machine(found: Registries, values: Mapping[str, Any]) -> Registries:
+    from bootstrap.fleet.shards import Shard
+
+    shard = Shard.parse(values["shard"]) if values["shard"] else Shard.of_environment(os.environ)
+    if shard is None:
+        return found
+    mine = shard.of(found)
+    say(f"Part {shard} of {found.name}: {len(mine.entries)} of {len(found.entries)} targets.", sys.stderr)  # fmt: skip
+    return mine
+
+
+def _bounds(values: Mapping[str, Any]) -> Bounds:
+    from bootstrap.fleet.turns import Bounds
+
+    return Bounds(values["at_once"], values["at_once_per_project"], values["akka_at_once"])
+
+
+@asynccontextmanager
+async def opened_file(
+    registries: Registries, values: Mapping[str, Any], *, rotate: bool = False
+) -> AsyncIterator[FileJob]:
+    from bootstrap.fleet.akka import AkkaDesk
+    from bootstrap.fleet.board import TargetReporter, make_board
+    from bootstrap.fleet.look import Looking
+    from bootstrap.fleet.open import Office
+    from bootstrap.fleet.sources import take_from_environment
+    from bootstrap.fleet.turns import TurnDeadline, Turns
+    from bootstrap.fleet.work import Crew
+    from bootstrap.settings import check_addresses, state_directory
+
+    for host in {one.target.registry for one in registries.entries} or {""}:
+        check_addresses(host)
+    take_from_environment(source for one in registries.entries for source in one.sources)
+    board = make_board(
+        sys.stderr, name=registries.name, verbose=values["verbose"], only_failed=values.get("summary", False)
+    )
+    deadline = TurnDeadline(values["timeout"].total_seconds())
+    bounds = _bounds(values)
+    office = Office(
+        deadline,
+        AkkaDesk(bounds.akka),
+        state_directory(),
+        lambda entry: TargetReporter(board, entry),
+        board.trace,
+        retyped(),
+    )
+    turns = Turns(bounds, deadline)
+    crew = Crew(office, turns, Looking(office, rotate=rotate), board)
+    try:
+        async with audited(
+            values, office.akka(registries.entries[0]) if registries.entries else None
+        ) as office.assembly.trail:
+            yield FileJob(registries, office, crew, board, values)
+    finally:
+        board.close()
+        await office.shared.close()
+
+
+def style_of_plan(stream: TextIO) -> Callable[[str, Action], str]:
+    """Colours the word for what is to be done, where the stream shows colours."""
+    from bootstrap.terminal import wants_colour
+
+    colours = {"create": "green", "replace": "yellow", "rotate": "cyan", "repair": "yellow", "remove": "red", "postponed": "yellow", "blocked": "bright_red"}  # fmt: skip
+    coloured = wants_colour(stream)
+
+    def style(text: str, action: Action) -> str:
+        return click.style(text, fg=colours.get(str(action)), dim=action == "keep") if coloured else text
+
+    return style
+
+
+def code_of_plan(plan: Sequence[Planned]) -> ExitCode:
+    from bootstrap.fleet.look import Action
+
+    def code(one: Planned) -> ExitCode:
+        if one.left_over:
+            return ExitCode.LEFT_OVER
+        return one.exit_code or ExitCode.REFUSED if one.action is Action.BLOCKED else one.exit_code
+
+    return exit_code_of_many([code(one) for one in plan])
+
+
+async def do_planned(
+    job: FileJob,
+    command: str,
+    chosen: Callable[[Sequence[Planned]], None] = lambda _: None,
+    checked: Callable[[Sequence[Planned]], Sequence[Planned]] = lambda plan: plan,
+) -> int:
+    """Plan, show it, ask, do it, and say what has become of it."""
+    from bootstrap.cli.signals import ends_in_order
+    from bootstrap.fleet.paper import plan_document, plan_lines, plan_total, project_lines
+
+    values, registries = job.values, job.registries
+    with ends_in_order(job.crew, job.board, job.office.command):
+        plan = checked(await job.crew.plan(registries.entries, chosen))
+        job.board.close()
+        shown = plan_lines(
+            plan, style=style_of_plan(sys.stderr), keep=False, summary=values.get("summary", False)
+        )
+        for line in (*project_lines(registries.entries, job.office.scope), *shown):
+            say(line, sys.stderr)
+        say(plan_total(plan), sys.stderr)
+        going = [one for one in plan if one.action.changes]
+        if values.get("dry_run"):
+            say("No changes were made.", sys.stderr)
+            if job.as_json:
+                print_document(
+                    {
+                        **plan_document(registries, plan, code_of_plan(plan), job.office.scope),
+                        "command": "plan",
+                    }
+                )
+            return code_of_plan(plan)
+        if going and not values["yes"] and not confirm(f"{_verb(command)} {len(going)} target{'s' * (len(going) != 1)} in {_projects(job, going)}?", sys.stderr):  # fmt: skip
+            raise Declined
+        ended = await job.crew.do(plan)
+    job.board.close()
+    return _end(job, command, ended)
+
+
+def _verb(command: str) -> str:
+    return {"rotate": "Replace the keys of", "offboard": "Remove"}.get(command, "Apply this to")
+
+
+def _projects(job: FileJob, going: Sequence[Planned]) -> str:
+    labels = list(dict.fromkeys(job.office.scope(one.entry).label for one in going))
+    return labels[0] if len(labels) == 1 else f"{len(labels)} Akka projects"
+
+
+def _end(job: FileJob, command: str, ended: Sequence[Ended]) -> int:
+    from bootstrap.fleet.paper import end_total, work_document
+
+    code = exit_code_of_many([one.exit_code for one in ended])
+    trail = job.office.assembly.trail
+    lost = trail.lost if trail is not None else ""
+    if lost:
+        code = code or ExitCode.FAILED  # what was lost is told when the trail is closed
+    if job.as_json:
+        print_document(work_document(command, job.registries, ended, code, job.office.scope))
+    say(end_total(ended), sys.stderr)
+    if failed := [one for one in ended if one.failed]:
+        # A rotation that was not limited to what is due would replace all keys once more.
+        again = "Run it again for these alone, with --only." if command == "rotate" and not job.values["due"] else "The same command does only what is left."  # fmt: skip
+        say(f"Not done: {_names(failed)}. {again}", sys.stderr)
+    if late := [one for one in ended if one.result == "postponed"]:
+        say(f"Postponed: {_names(late)}. Their keys are still valid; a later `pullkey rotate -f {shlex.quote(job.registries.name)} --due` deletes the replaced keys and continues.", sys.stderr)  # fmt: skip
+    _tell_drift(job, [one for one in ended if one.result == "drift"])
+    if left := [one for one in ended if one.left_over]:
+        say(f"{len(left)} target{'s have' if len(left) != 1 else ' has'} something left over: {_names(left)}. Every later command lists it until it is deleted.", sys.stderr)  # fmt: skip
+    if code is ExitCode.DONE and not any(one.changed or one.result == "postponed" for one in ended):
+        say("Everything is in place; nothing was changed.", sys.stderr)
+    return code
+
+
+def _tell_drift(job: FileJob, drift: Sequence[Ended]) -> None:
+    """The targets that need something that no run of this command does, each kind with what does it."""
+    from bootstrap.fleet.board import annotation
+
+    if unseen := [one for one in drift if one.planned.not_seen]:
+        say(f"Not seen, and so not replaced if due: {_names(unseen)}. The reason is above.", sys.stderr)
+    if by_you := [one for one in drift if one.planned.due_by_you]:
+        say("To be replaced by you, each with its new password:", sys.stderr)
+        for one in by_you[:8]:
+            project = job.office.scope(one.entry).project
+            where = f" --akka-project {shlex.quote(project)}" if project else ""
+            say_command(f"pullkey rotate {shlex.quote(one.entry.secret_name)}{where}", sys.stderr)
+    if others := [one for one in drift if not one.planned.attention]:
+        say(f"Not in place: {_names(others)}. See: pullkey plan -f {shlex.quote(job.registries.name)}", sys.stderr)  # fmt: skip
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for one in drift:
+            say(annotation(job.registries.name, one), sys.stderr)
+
+
+def _names(ended: Sequence[Ended]) -> str:
+    names = ", ".join(one.entry.name for one in ended[:8])
+    return f"{names} and others" if len(ended) > 8 else names

@@ -1,0 +1,173 @@
+"""`pullkey list`, of a project and of a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bootstrap.cli.file_work import opened_file, registries_of
+from bootstrap.cli.heartbeat import saying_that_it_looks
+from bootstrap.cli.json_output import print_document
+from bootstrap.cli.project_command import ProjectCommand, opened
+from bootstrap.cli.secrets import asker
+from bootstrap.codes import Code
+from bootstrap.errors import (
+    ExitCode,
+    LeftOver,
+    PullkeyError,
+    UsageProblem,
+)
+from bootstrap.terminal import say, width_of
+
+if TYPE_CHECKING:
+    from bootstrap.akka_scope import AkkaScope
+    from bootstrap.provider import HeldCredential
+    from bootstrap.secret import Secret
+    from bootstrap.standing import Standing
+
+
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Listing:
+    """How the credentials of a project stand.
+
+    Args:
+        left_over: what earlier runs have left over of credentials that Akka does not list any more.
+    """
+
+    scope: AkkaScope
+    standings: Sequence[Standing]
+    left_over: Sequence[LeftOver]
+
+    def exit_code(self, *, check: bool) -> ExitCode:
+        from bootstrap.standing import exit_code_of_all
+
+        return ExitCode.LEFT_OVER if self.left_over else exit_code_of_all(self.standings, check=check)
+
+
+async def listing(values: Mapping[str, Any], secret: Secret | None) -> Listing:
+    """How the credentials of a project stand, or those that are named.
+
+    Raises:
+        Refused: Akka cannot be asked.
+        UsageProblem: it has none of a name.
+    """
+    from bootstrap.behind import known_names
+
+    async with opened(values) as command:
+        if secret is not None:
+            command.context.ask_secret = asker(secret)
+        held = await command.akka.credentials_with(values["names"])
+        gone = left_over_of_gone(command.scope, [one.name for one in held])
+        for name in values["names"]:
+            if name not in [*gone, *(one.name for one in held)]:
+                raise UsageProblem(f"Akka has no credential named {name!r} in {command.scope.label}", fix=known_names(held, name), code=Code.CREDENTIAL_NOT_FOUND)  # fmt: skip
+        chosen = [one for one in held if not values["names"] or one.name in values["names"]]
+        left = [left for name, items in gone.items() if name in (values["names"] or gone) for left in items]
+        with saying_that_it_looks():
+            standings = await standings_of(command, chosen, values["expires_within"])
+        return Listing(command.scope, standings, left)
+
+
+def left_over_of_gone(scope: AkkaScope, listed: Sequence[str]) -> Mapping[str, Sequence[LeftOver]]:
+    """What earlier runs on this machine have left over of credentials of a project that Akka does not list, by name."""
+    from bootstrap.journal import Journal
+    from bootstrap.settings import state_directory
+
+    found = {}
+    for record in Journal.all_left_behind(state_directory()):
+        if isinstance(record, PullkeyError) or not record.left_over:
+            continue
+        name = scope.secret_at(record.place)
+        if name and name not in listed:
+            found[name] = record.left_over
+    return found
+
+
+async def list_of_project(values: Mapping[str, Any], secret: Secret | None) -> int:
+    from bootstrap.documents import list_document
+
+    found = await listing(values, secret)
+    code = found.exit_code(check=values["check"])
+    if values["output"] == "json":
+        print_document(list_document(found.standings, found.left_over, scope=found.scope, code=code))
+    else:
+        _show(found.standings, values["names"], found.scope)
+        for left in found.left_over:
+            say(str(left), sys.stdout)
+    return code
+
+
+async def standings_of(
+    command: ProjectCommand, chosen: Sequence[HeldCredential], within: Any
+) -> list[Standing]:
+    """Each looked at, some side by side; one that fails stops no other."""
+    import asyncio
+
+    from bootstrap.behind import find
+    from bootstrap.standing import stand
+
+    room = asyncio.Semaphore(_AT_ONCE)
+
+    async def look(held: HeldCredential) -> Any:
+        journal = command.assembly.journal(command.scope, held.name)
+        async with room:
+            return await stand(lambda: find(held, command.context), command.assembly.proofs, journal, expires_within=within)  # fmt: skip
+
+    return list(await asyncio.gather(*map(look, sorted(chosen, key=lambda one: one.name))))
+
+
+def style_of_list() -> Callable[[str, str], str]:
+    """Gives a line of a list the colour of its state, where stdout shows colours."""
+    from bootstrap.terminal import wants_colour
+
+    colours = {"head": {"bold": True}, "ok": {"fg": "green"}, "wrong": {"fg": "red", "bold": True}, "unseen": {"fg": "yellow"}}  # fmt: skip
+    coloured = wants_colour(sys.stdout)
+
+    def style(text: str, state: str) -> str:
+        return click.style(text, **colours.get(state, {"dim": True})) if coloured else text  # type: ignore[arg-type]
+
+    return style
+
+
+def _show(standings: Sequence[Any], names: Sequence[str], scope: AkkaScope) -> None:
+    from bootstrap.table import HANGING, as_page, as_table, row_of, total, unseen_lines
+
+    if not standings:
+        say(f"Akka has no registry credentials in {scope.label}.", sys.stdout)
+        return
+    say(scope.described, sys.stdout)
+    style = style_of_list()
+    if len(names) == 1:
+        for line in as_page(standings[0], style=style):
+            say(line, sys.stdout, further=HANGING)
+        return
+    width = width_of(sys.stdout)
+    table = as_table([row_of(one) for one in standings], width=width, style=style)
+    say("\n".join([*table, *unseen_lines(standings, width), total(standings)]), sys.stdout)
+
+
+async def list_of_file(values: Mapping[str, Any]) -> int:
+    from bootstrap.cli.heartbeat import ticking
+    from bootstrap.fleet.listing import listing_document, listing_lines, stands
+    from bootstrap.fleet.paper import project_lines
+    from bootstrap.standing import exit_code_of_all
+
+    registries = registries_of(values)
+    async with opened_file(registries, values) as job:
+        with ticking(job.board):
+            found = await stands(job.crew, registries.entries, expires_within=values["expires_within"])
+    code = exit_code_of_all(found, check=values["check"])
+    if job.as_json:
+        print_document(listing_document(registries, found, code, job.office.scope))
+    else:
+        shown = listing_lines(found, width=width_of(sys.stdout), style=style_of_list(), summary=values["summary"])  # fmt: skip
+        for line in (*project_lines(registries.entries, job.office.scope), *shown):
+            say(line, sys.stdout)
+    return code

@@ -1,0 +1,145 @@
+"""`pullkey offboard`, of a project and of a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bootstrap.cli.file_work import do_planned, opened_file, registries_of
+from bootstrap.cli.listing import left_over_of_gone
+from bootstrap.cli.options import (
+    retyped,
+)
+from bootstrap.cli.project_command import (
+    ProjectCommand,
+    each_credential,
+    opened,
+)
+from bootstrap.codes import Code
+from bootstrap.errors import (
+    ExitCode,
+    LeftOver,
+    PullkeyError,
+    UsageProblem,
+)
+from bootstrap.terminal import say
+
+if TYPE_CHECKING:
+    from bootstrap.provider import HeldCredential
+    from bootstrap.secret import Secret
+
+
+async def offboard_in_project(values: Mapping[str, Any], secret: Secret | None) -> int:
+    """Remove the credential that is named, or all of ours."""
+    left_over: Sequence[LeftOver] = ()
+
+    async def one(command: ProjectCommand, held: HeldCredential) -> int:
+        return await _offboard_one(command, held, values, secret)
+
+    async with opened(values) as command:
+        name = values["name"]
+        credentials = await command.akka.credentials_with([name] if name else [])
+        if not name:
+            code = await each_credential(command, values, one)
+            # What a run has left that never came to register it no record of Akka's names.
+            names = [held.name for held in await command.akka.credentials()]
+            left_over = [one for items in left_over_of_gone(command.scope, names).values() for one in items]
+            if left_over:
+                command.reporter.left_over(left_over)
+                code = code if code == ExitCode.INTERRUPTED else ExitCode.LEFT_OVER
+        elif name in [held.name for held in credentials]:
+            code = await each_credential(command, values, one)
+        elif (lost := _left_behind(command, name)) is not None:
+            command.reporter.notice("An earlier run has not removed all of it; going on with that.")
+            code = await one(command, lost)
+        else:
+            left_over = await _unlisted(command, name, credentials, keep_secret=values["keep_secret"])
+            code = ExitCode.LEFT_OVER if left_over else ExitCode.DONE
+    command.print_results("offboard", values, code, left_over)
+    return code
+
+
+async def _unlisted(
+    command: ProjectCommand, name: str, credentials: Sequence[HeldCredential], *, keep_secret: bool
+) -> list[LeftOver]:
+    """What there is of a name that Akka lists no credential of: its secret, whose it may be is not known.
+
+    Akka lists a credential by the project's reference, which is removed first, is written last, and may be shown late.
+
+    Raises:
+        UsageProblem: there is neither; what is already gone and what was mistyped look alike.
+    """
+    from bootstrap.behind import known_names
+
+    where = command.scope.label
+    again = "run it again there, or onboard the registry again and offboard it, which finds what is left."
+    if keep_secret or not await command.akka.lists_secret(name):
+        # Already gone is done; but a name that was mistyped must not look like it.
+        say(f"If an offboarding of {name} was interrupted on another machine: {again}", sys.stderr)
+        raise UsageProblem(
+            f"There is no credential named {name} in {where}",
+            fix=known_names(credentials, name),
+            code=Code.CREDENTIAL_NOT_FOUND,
+        )
+    found = [LeftOver(f"Akka's secret {name}", command.akka.secret_removal(name))]
+    say(f"Akka lists no credential named {name} in {where}, but a secret of that name. Nothing was changed.", sys.stderr)  # fmt: skip
+    say("  If it was registered a moment ago: run this again in a while.", sys.stderr)
+    say(f"  If a registration or an offboarding of it was cut off on another machine: {again}", sys.stderr)
+    command.reporter.left_over(found)
+    return found
+
+
+def _left_behind(command: ProjectCommand, name: str) -> HeldCredential | None:
+    """What a run that did not end was removing; Akka may have forgotten it already.
+
+    Raises:
+        PullkeyError: a run that did not end was about something else.
+    """
+    from bootstrap.recovery import being_removed
+
+    journal = command.assembly.journal(command.scope, name)
+    lost = journal.left_behind()
+    if lost is not None and journal.at_work:
+        raise PullkeyError(f"Akka has no credential named {name} in {command.scope.label}, and run {lost.run_id} of {lost.begun} is at work on it", fix="Wait for it to end, and run this again", code=Code.RUN_BUSY)  # fmt: skip
+    going = being_removed(lost)
+    if lost is not None and going is None:
+        raise PullkeyError(f"Akka has no credential named {name} in {command.scope.label}, but run {lost.run_id} of {lost.begun} did not end, and may have created its cloud resources", fix=f"Run that again to complete it; then offboard it: {lost.command}", code=Code.RUN_UNFINISHED)  # fmt: skip
+    return going
+
+
+async def _offboard_one(
+    command: ProjectCommand,
+    held: HeldCredential,
+    values: Mapping[str, Any],
+    secret: Secret | None,
+) -> int:
+    from bootstrap.documents import parting_document
+    from bootstrap.report import tell_parting
+    from bootstrap.run_options import OffboardOptions
+
+    behind, known = await command.locate("offboard", held, values, secret)
+    options = OffboardOptions(
+        dry_run=values["dry_run"],
+        yes=values["yes"],
+        keep_identity=values["keep_identity"],
+        keep_secret=values["keep_secret"],
+        command=retyped(),
+    )
+    who = await known.session.connect()
+    command.record(behind, who)
+    command.reporter.connected(known.target.label, who)
+    offboarding = command.assembly.offboarding(behind, command.opened(known), options)
+    outcome = await command.perform(offboarding, options.command)
+    command.documents.append(parting_document(outcome, behind, scope=command.scope))
+    tell_parting(outcome, behind, command.scope.label)
+    return outcome.exit_code
+
+
+async def offboard_in_file(values: Mapping[str, Any]) -> int:
+    found = registries_of(values)
+    registries = replace(found, entries=tuple(replace(one, remove=True) for one in found.entries))
+    async with opened_file(registries, values) as job:
+        job.crew.keep_identity, job.crew.keep_secret = values["keep_identity"], values["keep_secret"]
+        return await do_planned(job, "offboard")

@@ -1,0 +1,271 @@
+"""What a command on the credentials of one Akka project has open, and how it works on one or all of them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from bootstrap.cli.audit import audited
+from bootstrap.cli.json_output import print_document
+from bootstrap.cli.options import (
+    clean,
+    scope_of,
+)
+from bootstrap.cli.secrets import asker
+from bootstrap.codes import Code
+from bootstrap.errors import (
+    ExitCode,
+    Interrupted,
+    LeftOver,
+    PullkeyError,
+    Refused,
+    UsageProblem,
+    advice,
+    exit_code_of_many,
+    first_line,
+)
+from bootstrap.terminal import say
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bootstrap.akka import AkkaCli
+    from bootstrap.akka_scope import AkkaScope
+    from bootstrap.assembly import Assembly, OpenedTarget
+    from bootstrap.behind import Behind
+    from bootstrap.link import KeyLink
+    from bootstrap.operation import Operation
+    from bootstrap.provider import HeldCredential, RunContext, Session, Target
+    from bootstrap.reporter import Reporter
+    from bootstrap.result import Result
+    from bootstrap.secret import Secret
+
+
+@dataclass
+class ProjectCommand:
+    """What one command has open."""
+
+    scope: AkkaScope
+    context: RunContext
+    akka: AkkaCli
+    reporter: Reporter
+    assembly: Assembly
+    verbose: bool
+    errors: list[tuple[str, PullkeyError]] = field(default_factory=list)
+    """The credentials, of several, that could not even be begun with."""
+    interrupted: bool = False
+    """Whether a signal ended the work on the latest credential; declining a question does not."""
+    results: list[str] = field(default_factory=list)
+    """What became of each credential of a rotation, in a word or two."""
+
+    documents: list[Mapping[str, Any]] = field(default_factory=list)
+    """Of what became of each credential, for programs."""
+
+    async def locate(
+        self, verb: str, held: HeldCredential, values: Mapping[str, Any], secret: Secret | None
+    ) -> tuple[Behind, LocatedCredential]:
+        """The cloud resources of a credential that is to be changed; a secret may be needed for it.
+
+        Raises:
+            PullkeyError: it is not ours, or they cannot be found.
+        """
+        from bootstrap.behind import find
+
+        context = self.context
+        if not values["dry_run"]:
+            instead = f"pullkey {verb} {shlex.quote(held.name)} --secret-stdin --yes < FILE"
+            context = replace(context, ask_secret=asker(secret, instead=instead))
+        behind = await find(held, context, image=values["image"])
+        return behind, located(behind)
+
+    async def perform(self, operation: Operation, typed: str) -> Result:
+        """Execute it; a signal ends it in order. `typed` is the command that does it again."""
+        from bootstrap.cli.signals import ends_in_order
+
+        with ends_in_order(operation, self.reporter, typed):
+            result = await operation.execute()
+        self.interrupted = isinstance(result.error, Interrupted)
+        self.reporter.close()
+        return result
+
+    def print_results(
+        self, verb: str, values: Mapping[str, Any], code: int, left_over: Sequence[LeftOver] = ()
+    ) -> None:
+        """What became of all of them, where it was asked for as JSON."""
+        from bootstrap.documents import results_document
+
+        if values["output"] == "json":
+            print_document(results_document(verb, self.documents, code, left_over, self.errors))
+
+    def record(self, behind: Behind, who: str = "") -> None:
+        """What is changed for this credential from now on goes into the trail, if there is one."""
+        if behind.context is not None:
+            label = behind.target.label if behind.target is not None else behind.held.server
+            self.assembly.record(
+                behind.context, behind.provider.name, label, self.scope, behind.held.name, who
+            )
+
+    def opened(self, known: LocatedCredential) -> OpenedTarget:
+        from bootstrap.assembly import OpenedTarget
+
+        return OpenedTarget(known.target, known.session, known.context, self.akka, self.scope, self.reporter)
+
+
+@asynccontextmanager
+async def opened(values: Mapping[str, Any]) -> AsyncIterator[ProjectCommand]:
+    """Akka is there, is logged in and sees the project; whatever is opened meanwhile is closed in the end.
+
+    Raises:
+        Refused: Akka cannot be asked.
+    """
+    from bootstrap.akka import AkkaCli
+    from bootstrap.assembly import Assembly
+    from bootstrap.display import make_reporter
+    from bootstrap.provider import RunContext
+    from bootstrap.settings import check_addresses, state_directory
+    from bootstrap.waiting import Deadline
+
+    check_addresses("")
+    reporter = make_reporter(
+        sys.stderr,
+        verbose=values["verbose"],
+        plan=not values.get("yes") or values["dry_run"],
+        checks="yes" not in values,
+        brief=bool(values.get("due")),
+    )
+    deadline = Deadline(values["timeout"].total_seconds())
+    context = RunContext(deadline, reporter.waiting, reporter.trace)
+    scope = scope_of(values)
+    akka = AkkaCli(scope, deadline, reporter.trace)
+    try:
+        problems = await akka.preflight(of_project=not values.get("all_projects"))
+        if problems:
+            reporter.problems(problems)
+            raise Refused(problems)
+        command = ProjectCommand(
+            await akka.scope_by_name(),
+            context,
+            akka,
+            reporter,
+            Assembly(state_directory()),
+            values["verbose"],
+        )
+        async with audited(values, akka) as command.assembly.trail:
+            yield command
+    except UsageProblem as problem:
+        if problem.code is Code.CREDENTIAL_NOT_FOUND:
+            problem.fix = await _of_a_service(akka, values) or problem.fix
+        raise
+    finally:
+        reporter.close()
+        await context.shared.close()
+
+
+async def _of_a_service(akka: AkkaCli, values: Mapping[str, Any]) -> str:
+    """How to come from a service to its credential, where a name that is no credential's is that of a service."""
+    names = {*(values.get("names") or ()), values.get("name")}
+    try:
+        found = [one.name for one in await akka.exported_services() if one.name in names]
+    except PullkeyError:
+        return ""
+    return f"{found[0]} is a service. To find its credential: pullkey verify --service {shlex.quote(found[0])}" if found else ""  # fmt: skip
+
+
+def cleaned(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: clean(key, value) for key, value in values.items()}
+
+
+@dataclass(frozen=True)
+class LocatedCredential:
+    """What stands behind a credential of ours, all of it found."""
+
+    target: Target
+    session: Session
+    context: RunContext
+    link: KeyLink
+
+
+def located(behind: Behind) -> LocatedCredential:
+    """What is to be worked with must be ours, and be found.
+
+    Raises:
+        PullkeyError: it is not.
+    """
+    name, link = behind.held.name, behind.held.link
+    if link is None:
+        raise PullkeyError(f"Akka's {name} was not created by pullkey, so its cloud resources are not known", fix=f"To have pullkey look after it: pullkey onboard {behind.provider.name} ... --secret-name {shlex.quote(name)} --replace", code=Code.CREDENTIAL_NOT_MANAGED)  # fmt: skip
+    if behind.target is None or behind.session is None or behind.context is None:
+        raise behind.error or PullkeyError(
+            f"The cloud resources of Akka's {name} could not be found", code=Code.CREDENTIAL_UNREADABLE
+        )
+    return LocatedCredential(behind.target, behind.session, behind.context, link)
+
+
+async def each_credential(
+    command: ProjectCommand,
+    values: Mapping[str, Any],
+    work: Callable[[ProjectCommand, HeldCredential], Awaitable[int]],
+) -> int:
+    """The one that was named, or all of ours, one after another; one that fails stops no other."""
+    import asyncio
+
+    from bootstrap.behind import named
+    from bootstrap.plugin.recorded_key import SECRETLESS
+
+    credentials = await command.akka.credentials_with([values["name"]] if values["name"] else [])
+    if values["name"]:
+        return await work(command, named(credentials, values["name"], command.scope.label))
+    chosen = sorted((one for one in credentials if one.link is not None), key=lambda one: one.name)
+    others = len(credentials) - len(chosen)
+    if others:
+        command.reporter.notice(
+            f"{others} of Akka's credentials were not created by pullkey and are left alone."
+        )
+    if not chosen:
+        command.reporter.notice(f"Akka has no credential created by pullkey in {command.scope.label}.")
+    codes: list[int] = []
+    for number, held in enumerate(chosen):
+        command.interrupted = False
+        try:
+            codes.append(await work(command, held))
+        except asyncio.CancelledError:
+            raise Interrupted("Interrupted", fix=_how_far(number, len(chosen))) from None
+        except PullkeyError as error:
+            command.interrupted = isinstance(error, Interrupted)
+            command.errors.append((held.name, error))
+            codes.append(_tell(held.name, error))
+        if command.interrupted:
+            say(f"pullkey: {_how_far(number, len(chosen))}", sys.stderr)
+            break
+    for held in credentials:
+        if held.empty:
+            say(f"pullkey: {held.name}: {SECRETLESS}. Onboard its registry again.", sys.stderr)
+            codes.append(ExitCode.DRIFT)
+    failed = [code for code in codes if code not in (ExitCode.DONE, ExitCode.LEFT_OVER, ExitCode.DRIFT)]
+    if len(chosen) > 1 and failed:
+        say(f"pullkey: {len(failed)} of {len(chosen)} credentials failed; see above.", sys.stderr)
+    elif command.results:
+        counts = Counter(command.results)
+        words = ", ".join(f"{count} {word}" for word, count in counts.items())
+        say(f"{len(chosen)} credential{'s' * (len(chosen) != 1)}: {words}.", sys.stderr)
+    return exit_code_of_many([ExitCode(code) for code in codes])
+
+
+def _how_far(done: int, count: int) -> str:
+    return (
+        f"{done} of {count} credentials were done before the interruption."
+        if done
+        else "No credential was done before the interruption."
+    )
+
+
+def _tell(name: str, error: PullkeyError) -> int:
+    say(f"pullkey: {name}: {first_line(error)}", sys.stderr)
+    if fix := advice(error):
+        say(f"  {fix}", sys.stderr)
+    return error.exit_code

@@ -1,0 +1,149 @@
+"""`pullkey rotate`, of a project and of a file."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bootstrap.audit import Change
+from bootstrap.cli.file_work import do_planned, opened_file, registries_of
+from bootstrap.cli.options import (
+    retyped,
+)
+from bootstrap.cli.project_command import (
+    ProjectCommand,
+    each_credential,
+    opened,
+)
+from bootstrap.errors import (
+    ExitCode,
+)
+from bootstrap.terminal import say
+
+if TYPE_CHECKING:
+    from bootstrap.fleet.look import Planned
+    from bootstrap.provider import HeldCredential, KeyFacts
+    from bootstrap.result import Result
+    from bootstrap.secret import Secret
+    from bootstrap.target_operation import TargetOperation
+
+
+async def rotate_in_project(values: Mapping[str, Any], secret: Secret | None) -> int:
+    """Replace the key of the credential that is named, or of all of ours."""
+
+    async def one(command: ProjectCommand, held: HeldCredential) -> int:
+        return await _rotate_one(command, held, values, secret)
+
+    async with opened(values) as command:
+        code = await each_credential(command, values, one)
+    command.print_results("rotate", values, code)
+    return code
+
+
+async def _rotate_one(
+    command: ProjectCommand,
+    held: HeldCredential,
+    values: Mapping[str, Any],
+    secret: Secret | None,
+) -> int:
+    from bootstrap.documents import run_document
+    from bootstrap.report import tell_end
+    from bootstrap.retirement import restore
+    from bootstrap.run_options import RunOptions
+    from bootstrap.standing import due
+
+    behind, known = await command.locate("rotate", held, values, secret)
+    command.record(behind)
+    target, session, context, link = known.target, known.session, known.context, known.link
+    if values["restore"]:
+        with command.assembly.journal(command.scope, held.name, target.identity).locked():
+            command.record(behind, await session.connect())
+            told = await restore(session, link)
+            context.audit(Change("restore", told, "done", link.replaces))
+            say(told, sys.stderr)
+        return ExitCode.DONE
+    context.new_key = True
+    why, key = "", None
+    if values["due"]:
+        await session.connect()
+        key = await session.key.facts(link.key_id)
+        why = due(key, values["older_than"]) if key is not None else "it was deleted"
+        if key is not None and key.supplied:
+            command.reporter.notice(
+                f"{held.name}: {why or 'a password that you supplied'}. To replace it: pullkey rotate {shlex.quote(held.name)}"
+            )
+            await session.close()
+            command.results.append("to be replaced by you" if why else "user-supplied")
+            return ExitCode.DRIFT if why else ExitCode.DONE
+        context.new_key = bool(why)
+        if why:
+            command.reporter.notice(f"{held.name}: key {link.key_id} is due: {why}.")
+    options = RunOptions(
+        secret_name=held.name,
+        anyway=True,
+        dry_run=values["dry_run"],
+        yes=values["yes"],
+        grace=values["keep_old"],
+        overlap=values["overlap"],
+        command=retyped(),
+    )
+    run = command.assembly.run(command.opened(known), options, akka_checked=True)
+    outcome = await command.perform(run, options.command)
+    command.documents.append(run_document(run, command="rotate", provider=behind.provider.name))
+    if values["due"] and not why and outcome.result == "unchanged" and not outcome.left_over:
+        say(f"{held.name}: key {link.key_id} is not due{_age_and_expiry(key)}.", sys.stderr)
+        command.results.append("not due")
+        return outcome.exit_code
+    tell_end(outcome, run=run, show_commands=False, handover=None, verbose=command.verbose)
+    command.results.append(_word_for(run, outcome))
+    return outcome.exit_code
+
+
+def _word_for(run: TargetOperation, outcome: Result) -> str:
+    """What a rotation has come to."""
+    if outcome.exit_code not in (ExitCode.DONE, ExitCode.LEFT_OVER):
+        return "not rotated"
+    if outcome.result == "planned":
+        return "to rotate"
+    return "rotated" if outcome.steps[run.handoff.name].result == "done" else "repaired"
+
+
+def _age_and_expiry(key: KeyFacts | None) -> str:
+    """`, 12d old, expires 2027-02-27`, as far as it is known."""
+    if key is None:
+        return ""
+    from bootstrap.table import ago
+
+    age = f", {ago(key.created)} old" if key.created and ago(key.created) != "now" else ""
+    return f"{age}, {f'expires {key.ends:%Y-%m-%d}' if key.ends else 'no expiry'}"
+
+
+async def rotate_in_file(values: Mapping[str, Any]) -> int:
+    from bootstrap.fleet.look import RECOVERY, Action
+
+    found = registries_of(values)
+    entries = tuple(one for one in found.entries if not one.remove)
+    if (overlap := values["overlap"]) is not None:
+        entries = tuple(replace(one, overlap=overlap) for one in entries)
+    registries = replace(found, entries=entries)
+    async with opened_file(registries, values, rotate=not values["due"]) as job:
+
+        def rotations(plan: Sequence[Planned]) -> None:
+            others = 0
+            for one in plan:
+                if one.attention:
+                    one.exit_code = one.exit_code or ExitCode.DRIFT
+                # What an earlier rotation has not ended, or has left over, is a rotation's to end.
+                fixes_key = one.action is Action.REPAIR and {"key", RECOVERY} & one.steps.keys()
+                if one.action.changes and one.action is not Action.ROTATE and not fixes_key:
+                    others += 1
+                    one.reasons = [f"it needs {one.action}, not a rotation", *one.reasons]
+                    one.action, one.steps = Action.KEEP, {}
+                    one.exit_code = ExitCode.DRIFT
+            if others:
+                job.board.notice(f"{others} target{'s need' if others != 1 else ' needs'} something else than a new key; see: pullkey plan -f {shlex.quote(registries.name)}")  # fmt: skip
+
+        return await do_planned(job, "rotate", rotations)

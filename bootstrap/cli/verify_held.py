@@ -1,0 +1,124 @@
+"""`pullkey verify NAME`, or of an image: a credential that Akka holds."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bootstrap.cli.heartbeat import saying_that_it_looks
+from bootstrap.cli.json_output import print_document
+from bootstrap.cli.options import (
+    retyped,
+)
+from bootstrap.cli.project_command import ProjectCommand, located, opened
+from bootstrap.cli.secrets import read_stdin
+from bootstrap.codes import Code
+from bootstrap.errors import (
+    UsageProblem,
+)
+
+if TYPE_CHECKING:
+    from bootstrap.behind import Behind
+    from bootstrap.provider import HeldCredential, Target
+    from bootstrap.reference import ImageReference
+    from bootstrap.secret import Secret
+
+
+async def verify_named(values: Mapping[str, Any]) -> int:
+    """`pullkey verify NAME`, or by an image."""
+    from bootstrap.behind import is_for, named
+
+    password = read_stdin("--credential-stdin") if values["credential_stdin"] else None
+    async with opened(values) as command:
+        if values["name"]:
+            credentials = await command.akka.credentials_with([values["name"]])
+            held = named(credentials, values["name"], command.scope.label)
+        else:
+            host = image_reference(values["image"]).registry
+            credentials = await command.akka.credentials_with_any(lambda one: is_for(one, host))
+            held = await credential_for_image(credentials, values["image"], command)
+        code, document = await verify_held(command, held, values["image"], password)
+        if values["output"] == "json":
+            print_document(document)
+    return code
+
+
+async def verify_held(
+    command: ProjectCommand, held: HeldCredential, image: str | None, password: Secret | None
+) -> tuple[int, Mapping[str, Any]]:
+    """Verify one credential, and show how that ended; the exit code, and the JSON object.
+
+    Raises:
+        PullkeyError: it was not created by pullkey, or what it is of cannot be found.
+    """
+    from bootstrap.behind import find
+    from bootstrap.documents import run_document
+    from bootstrap.report import tell_end
+    from bootstrap.run_options import RunOptions
+
+    behind = await find(held, command.context, image=image)
+    known = located(behind)
+    verification = command.assembly.verification(
+        command.opened(known),
+        RunOptions(secret_name=held.name, dry_run=True, command=retyped()),
+        password=password,
+        reopen=lambda: behind.provider.open(known.target, known.context),
+        akka_checked=True,
+    )
+    with saying_that_it_looks():
+        outcome = await verification.execute()
+    command.reporter.close()
+    document = run_document(verification, command="verify", provider=behind.provider.name)
+    repair = _repair(behind, known.target, command, image)
+    tell_end(
+        outcome, run=verification, show_commands=False, handover=None, verbose=command.verbose, repair=repair
+    )
+    return outcome.exit_code, document
+
+
+def image_reference(image: str) -> ImageReference:
+    """An image as a puller reads it: a name without a host is on Docker Hub."""
+    from bootstrap.reference import parse_reference
+    from bootstrap.routing import host_of_image
+
+    return parse_reference(image if host_of_image(image) else f"docker.io/{image}", where="--image")
+
+
+def _repair(behind: Behind, target: Target, command: ProjectCommand, image: str | None) -> str:
+    """The command that creates again what is missing of a credential of ours."""
+    held, scope = behind.held, command.akka.scope
+    options: dict[str, str | bool | None] = {**behind.provider.options_of(held, target), "image": image}
+    options |= {f"akka-{name}": getattr(scope, name) for name in ("project", "owner", "region", "context")}
+    options["secret-name"] = held.name if held.name != target.secret_name else None
+    words = ["pullkey", "onboard", behind.provider.name]
+    for name, value in options.items():
+        if value:
+            words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return shlex.join(words)
+
+
+async def credential_for_image(
+    credentials: Sequence[HeldCredential], image: str, command: ProjectCommand
+) -> HeldCredential:
+    """The one credential that pulls an image: of its registry, and where several are, of its repository.
+
+    Raises:
+        UsageProblem: there is none, or more than one may be meant.
+    """
+    from bootstrap.behind import find, is_for
+
+    named = image_reference(image)
+    same = [one for one in credentials if is_for(one, named.registry)]
+    if not same:
+        raise UsageProblem(f"Akka has no credential for {named.registry} in {command.scope.label}", fix=f"`pullkey onboard {shlex.quote(image)}` registers one", code=Code.CREDENTIAL_NOT_FOUND)  # fmt: skip
+    if len(same) > 1:
+        found = [await find(one, command.context) for one in same]
+        labels = {one.held.name: one.target.label for one in found if one.target is not None}
+        fitting = [one for one in same if f"{named}".startswith(f"{labels.get(one.name, ' ')}/")]
+        covering = [one.held for one in found if one.target is not None and one.provider.covers(one.target, image)]  # fmt: skip
+        same = fitting or covering or same
+    if len(same) > 1:
+        names = ", ".join(sorted(one.name for one in same))
+        raise UsageProblem(f"More than one credential may be for {named}: {names}", fix="Name one: pullkey verify NAME", code=Code.CREDENTIAL_AMBIGUOUS)  # fmt: skip
+    return same[0]
