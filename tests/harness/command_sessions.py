@@ -217,7 +217,7 @@ def _normalised(text: str, folder: Path) -> str:
 
     # Grant and key are made side by side, and are done in either order.
     text = re.sub(
-        r"(  Created (?:a JSON key|a secret|a password)[^\n]*\n)(  (?:Granted|Assigned) [^\n]*\n)",
+        r"(  (?:Created a JSON key|Added a client secret)[^\n]*\n)(  (?:Granted|Assigned) [^\n]*\n)",
         r"\2\1",
         text,
     )
