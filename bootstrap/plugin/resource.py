@@ -145,6 +145,8 @@ class Resource(CloudStep, Generic[T]):
 
     absent = "does not exist"
     """What is said of it where it is not there."""
+    gone = ""
+    """The same in offboarding, where it is said otherwise."""
 
     # -- what a provider says of its own ----------------------------------------------------------------------------
 
@@ -245,7 +247,7 @@ class Resource(CloudStep, Generic[T]):
             deleted = await self._delete(intent, missed, is_ours)
         except ApiError as error:
             raise self.still_there(error.said, perhaps=not known) from None
-        return f"deleted the {self.noun}" if deleted else ""
+        return self.deleted_as() if deleted else ""
 
     async def removal(self) -> Removal | None:
         try:
@@ -256,17 +258,22 @@ class Resource(CloudStep, Generic[T]):
         except ApiError as error:
             if error.forbidden:
                 return self.unseen(f"it may not be seen ({error.said})")
-            raise self.refusal(error, f"show the {self.noun}") from None
-        return self.unseen(why) if why else Removal(Fate.GONE, self.noun, self.absent)
+            raise self.refusal(error, f"show {self.looked_for}") from None
+        return self.to_remove_unseen(why) if why else Removal(Fate.GONE, self.noun, self.gone or self.absent)
 
     async def remove(self) -> str:
         try:
             deleted = await self._delete(self.intent(), self._missed_though_shown)
         except ApiError as error:
             raise self.still_there(error.said) from None
-        return f"deleted the {self.noun}" if deleted else ""
+        return self.deleted_as() if deleted else ""
 
     async def _missed_though_shown(self, error: ApiError) -> None:
+        """Given the answer that there is none to delete: returns where that is to be believed.
+
+        Raises:
+            NotShownYet: it is not.
+        """
         if await self._still_shown():
             raise StillShown(error)
 
@@ -306,6 +313,14 @@ class Resource(CloudStep, Generic[T]):
 
     def to_remove(self) -> Removal:
         return Removal(Fate.REMOVE, self.noun, command=self.delete_command())
+
+    def to_remove_unseen(self, why: str) -> Removal:
+        """What offboarding does with what is not shown, where something speaks against its absence."""
+        return self.unseen(why)
+
+    def deleted_as(self) -> str:
+        """That it was deleted, in a few words."""
+        return f"deleted the {self.noun}"
 
     def to_keep(self, why: str) -> Removal:
         return Removal(Fate.KEEP, self.noun, why, self.delete_command())

@@ -36,8 +36,6 @@ class PolicyChanges:
         self._facts = facts
         self._waiting: dict[str, list[_Wish]] = defaultdict(list)
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self.unanswered: set[str] = set()
-        """The resources of which a write got no answer: it may have been done."""
 
     async def change(
         self, resource: str, edit: Edit, *, as_seen: bool = False, certain: bool = False
@@ -103,8 +101,6 @@ class PolicyChanges:
             if error.missing:
                 # It was read a moment ago, so it may be there; the next read shows it.
                 raise errors.GoogleApiError("ABORTED", "what was read cannot be written") from None
-            if error.unanswered:
-                self.unanswered.add(resource)
             raise
 
     async def _as_seen(self, resource: str) -> Any:

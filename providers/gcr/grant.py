@@ -3,40 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from enum import StrEnum
+from typing import Any, cast
 
 from bootstrap.codes import Code
 from bootstrap.errors import StepFailed
-from bootstrap.plugin.resource import Attempt
-from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.resource import NotShownYet, Resource
+from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, StillThere, other_than
 from bootstrap.waiting import Delay, wait_out
 from providers.gcr import errors, policy
 from providers.gcr.account_session import AccountSession, made_by_pullkey
 from providers.gcr.errors import GoogleApiError
 
 _AGAIN_SECONDS = 1.0
-_LOOKS = 2  # how often a thing that nothing speaks for must not be shown, before it is absent
 
 
-class Grant(Step):
-    """The role, for our member only, in a policy that others write too."""
+class Role(StrEnum):
+    """Where the account has the role."""
+
+    HERE = "granted"
+    ON_PROJECT = "granted on the whole project"
+
+
+class Grant(Resource[Role]):
+    """The role, for our member only. It bears no mark: that it was not there before is what the look has shown."""
 
     name = "grant"
     after = ("identity",)
+    absent = "not granted"
+    gone = "it is not there"
+    unreadable = "its policy may not be read"
 
     def __init__(self, session: AccountSession) -> None:
+        super().__init__(session)
         self._session = session
-        self.attempt = Attempt()
         # Of all sessions of this command: what one has taken away is not missed by another.
         self._taken: set[tuple[str, str, str]] = session.context.shared.get("gcr-taken-roles", set)
         self._shown = False
+        """Whether the policy has shown the role, so that one which does not is of a server that lags."""
         self._not_shown = False
+        self._account: Any = None
+        self._at: Intent = self.intent()
+        """What is being removed: an earlier run may have granted it elsewhere."""
         prefix = (
             "artifactregistry.repositories"
             if session.target.grant_on_repository
             else "resourcemanager.projects"
         )
         self.permissions = (f"{prefix}.getIamPolicy", f"{prefix}.setIamPolicy")
+
+    @property
+    def noun(self) -> str:
+        target = self._session.target
+        return f"{target.role} of {target.account} on {target.grant_place}"
+
+    @property
+    def looked_for(self) -> str:
+        return f"the policy of {self._session.target.grant_place}"
 
     @property
     def title(self) -> str:
@@ -48,23 +72,32 @@ class Grant(Step):
             return ""
         return f"{target.role} on the project {target.project} lets Akka read every repository in it. To grant it on one repository only: pullkey onboard gcr --server {target.narrower}"
 
-    async def look(self) -> Sighting:
+    async def read(self) -> Role | None:
         target = self._session.target
-        try:
-            found = await self._session.grant_policy()
-        except GoogleApiError as error:
-            if error.forbidden:
-                return Sighting(State.UNSEEN, "its policy may not be read")
-            if error.missing:
-                return Sighting(State.MISSING, "there is no such repository")
-            raise
-        if policy.has(found, target.role, target.account):
-            return Sighting(State.DONE, "granted")
-        if not await self._may_have_roles():
-            return Sighting(State.MISSING, "not granted")
-        if target.grant_on_repository and await self._has_it_on_the_project():
-            return Sighting(State.DONE, "granted on the whole project")
-        return Sighting(State.MISSING, "not granted")
+        self._session.grant_policy.forget()
+        return Role.HERE if policy.has(await self._policy_now(), target.role, target.account) else None
+
+    async def seen(self) -> Role | None:
+        target = self._session.target
+        if policy.has(await self._session.grant_policy(), target.role, target.account):
+            return Role.HERE
+        if (
+            target.grant_on_repository
+            and await self._may_have_roles()
+            and await self._has_it_on_the_project()
+        ):
+            return Role.ON_PROJECT
+        return None
+
+    def judge(self, shown: Role) -> Sighting:
+        return Sighting(State.DONE, shown)
+
+    def unread(self, error: ApiError) -> Sighting:
+        if error.missing:
+            return Sighting(State.MISSING, "there is no such repository")
+        if error.forbidden:
+            return super().unread(error)
+        raise error  # in Google's own words
 
     async def _may_have_roles(self) -> bool:
         """An account that is not there has none."""
@@ -117,7 +150,7 @@ class Grant(Step):
 
         try:
             await wait_out(
-                change, why=self._delay, deadline=session.context.deadline, tell=session.context.tell
+                change, why=self._granting_delay, deadline=session.context.deadline, tell=session.context.tell
             )
         except GoogleApiError as error:
             raise self._failure(error) from None
@@ -127,7 +160,7 @@ class Grant(Step):
             return Done("another run has just granted it", unneeded=True)
         return Done("" if added else "it has the role now", {})
 
-    def _delay(self, error: Exception) -> Delay | None:
+    def _granting_delay(self, error: Exception) -> Delay | None:
         # A role that does not exist, or a policy that is too long, is INVALID_ARGUMENT too, and will not pass.
         if (
             isinstance(error, GoogleApiError)
@@ -149,56 +182,74 @@ class Grant(Step):
             failure.fix = f"Others keep changing the policy of {target.grant_place}. {errors.RUN_LATER}"
         return failure
 
+    # -- taking it away ----------------------------------------------------------------------------------------------
+
+    def is_known_own(self, intent: Intent) -> bool:
+        return self._shown and not intent.get("lost")
+
+    async def is_of_run(self, shown: Role, intent: Intent) -> bool:
+        """The intent of a run names it, which had seen that it was not there."""
+        return True
+
     async def undo(self, intent: Intent) -> str:
-        if not (self.attempt.may_exist or intent.get("lost")):
-            return ""  # it was never granted
-        return await self._remove_role(intent)
-
-    async def _remove_role(self, intent: Intent) -> str:
-        session = self._session
-        email, role, resource = intent["account"], intent["role"], intent["resource"]
-        not_there = 0
-
-        async def change() -> bool:
-            nonlocal not_there
-            try:
-                taken = await session.changes.change(
-                    resource, lambda found: policy.remove(found, role, email), certain=self._not_shown
-                )
-            except GoogleApiError as error:
-                if error.missing and await self._has_repository(resource):
-                    raise errors.lagging("it shows the repository and not its policy") from None
-                raise
-            if taken:
-                self._taken.add((resource, role, email))
-                return True
-            not_there += 1
-            if resource in session.changes.unanswered and not_there >= _LOOKS:
-                return True  # the answer to the removal was lost, and it has been done
-            if self._shown and (resource, role, email) not in self._taken and await self._has_account():
-                # Whoever else took it away deletes its account next; else one of the answers is of a server that lags.
-                raise errors.lagging("it has shown the role, and does not now")
-            return taken
-
+        self._at = intent
         try:
-            changed = await wait_out(
-                change,
-                why=errors.delay_of,
-                deadline=session.undo_deadline(),
-                tell=session.context.tell,
+            return await super().undo(intent)
+        except StillThere as left:
+            raise StillThere(left.what, await self._removal_command()) from None
+
+    async def remove(self) -> str:
+        try:
+            return await super().remove()
+        except StillThere as left:
+            raise StillThere(left.what, await self._removal_command()) from None
+
+    async def delete(self, intent: Intent) -> bool:
+        session = self._session
+        place = email, role, resource = intent["account"], intent["role"], intent["resource"]
+        try:
+            taken = await session.changes.change(
+                resource, lambda found: policy.remove(found, role, email), certain=self._not_shown
             )
         except GoogleApiError as error:
             if error.missing:
-                return ""
+                if await self._has_repository(resource):
+                    raise errors.lagging("it shows the repository and not its policy") from None
+                return False
             if self._not_shown and error.forbidden:
-                return ""  # so what was read twice has to do
-            raise StillThere(
-                f"{role} of {email} on {resource} ({error.said})",
-                await self._removal_command(resource, role, email),
-            ) from None
+                return False  # so what was read twice has to do
+            raise
         finally:
             session.grant_policy.forget()
-        return f"removed {role} on {resource} from {email}" if changed else ""
+        if taken:
+            self._taken.add(place)
+            return True
+        # By its etag the policy that was written is the latest; whoever else took the role away deletes its account next.
+        if self._not_shown or (self._shown and (place in self._taken or not await self._has_account())):
+            return False
+        raise GoogleApiError("NOT_FOUND", "its policy does not show the role")
+
+    async def _missed_though_shown(self, error: ApiError) -> None:
+        if self._shown:
+            raise NotShownYet(error)  # one of the answers is of a server that lags
+        await super()._missed_though_shown(error)
+
+    def delay(self, error: Exception) -> Delay | None:
+        return errors.delay_of(error)
+
+    def refusal(self, error: ApiError, doing: str) -> StepFailed:
+        return errors.refused(cast("GoogleApiError", error), doing)
+
+    def deleted_as(self) -> str:
+        return f"removed {self._at['role']} on {self._at['resource']} from {self._at['account']}"
+
+    def still_there(self, why: str, *, perhaps: bool = False) -> StillThere:
+        del perhaps
+        what = f"{self._at['role']} of {self._at['account']} on {self._at['resource']} ({why})"
+        return StillThere(what, self.delete_command())
+
+    def delete_command(self) -> str:
+        return _grant_command("remove", self._at["resource"], self._at["role"], self._at["account"])
 
     async def _has_repository(self, resource: str) -> bool:
         """Whether the repository whose policy is said not to be there is: then one of the answers is of a server that lags."""
@@ -222,9 +273,9 @@ class Grant(Step):
             raise
         return True
 
-    async def _removal_command(self, resource: str, role: str, email: str) -> str:
+    async def _removal_command(self) -> str:
         """What takes the role away, also when its account has been deleted meanwhile: Google then shows another member."""
-        command = _grant_command("remove", resource, role, email)
+        command, email = self.delete_command(), self._at["account"]
         try:
             account = await self._session.cloud.account(self._session.target.account_resource)
         except GoogleApiError:
@@ -232,36 +283,46 @@ class Grant(Step):
         gone = f"'deleted:serviceAccount:{email}?uid={account.unique_id}'"
         return f"{command} || {command.replace(f'serviceAccount:{email}', gone)}"
 
-    async def removal(self) -> Removal:
-        session, target = self._session, self._session.target
-        what = f"{target.role} of {target.account} on {target.grant_place}"
-        command = _grant_command("remove", target.grant_resource, target.role, target.account)
+    # -- offboarding -------------------------------------------------------------------------------------------------
+
+    async def removal(self) -> Removal | None:
+        try:
+            return await super().removal()
+        except _NoRepository:
+            return Removal(Fate.GONE, self.noun, "there is no such repository")
+
+    async def expected(self) -> Role | None:
+        session = self._session
         session.grant_policy.forget()
         try:
-            found, account = await asyncio.gather(self._policy_now(), session.account())
-            if not policy.has(found, target.role, target.account) and account is not None:
+            found, self._account = await asyncio.gather(self._policy_now(), session.account())
+            has_it = policy.has(found, session.target.role, session.target.account)
+            if not has_it and self._account is not None:
                 # An account that is there may have kept it: it is asked for twice.
                 await asyncio.sleep(_AGAIN_SECONDS)
-                session.grant_policy.forget()
-                found = await self._policy_now()
-            self._not_shown = not policy.has(found, target.role, target.account)
-            if self._not_shown and not await self._should_be_there(account):
-                return Removal(Fate.GONE, what, "it is not there")
-            if self._not_shown:
-                # A policy that is read says nothing of how old it is; one that is written does, by its etag.
-                return Removal(Fate.REMOVE, what, "it is not shown; its removal is requested", command)
+                has_it = await self.read() is not None
         except GoogleApiError as error:
             if error.missing:
-                return Removal(Fate.GONE, what, "there is no such repository")
-            if error.forbidden:
-                return Removal(Fate.UNSEEN, what, f"it may not be seen ({error.said})", command)
-            raise errors.refused(error, f"show the policy of {target.grant_place}") from None
-        if target.account_given or (account is not None and not made_by_pullkey(account)):
-            return Removal(
-                Fate.KEEP, what, "this account was created outside of pullkey, as may be the grant", command
-            )
+                raise _NoRepository from None
+            raise
+        self._not_shown = not has_it
+        return Role.HERE if has_it else None
+
+    async def contradiction(self) -> str:
+        return (
+            "it is not shown; its removal is requested" if await self._should_be_there(self._account) else ""
+        )
+
+    def to_remove_unseen(self, why: str) -> Removal:
+        # A policy that is read says nothing of how old it is; one that is written does, by its etag.
+        return Removal(Fate.REMOVE, self.noun, why, self.delete_command())
+
+    async def removal_of(self, shown: Role) -> Removal:
+        account = self._account
+        if self._session.target.account_given or (account is not None and not made_by_pullkey(account)):
+            return self.to_keep("this account was created outside of pullkey, as may be the grant")
         self._shown = True
-        return Removal(Fate.REMOVE, what, command=command)
+        return self.to_remove()
 
     async def _should_be_there(self, account: Any) -> bool:
         """Whether an account that we created must have been given the role here; a read that does not show it may lag."""
@@ -281,9 +342,6 @@ class Grant(Step):
             self._session.grant_policy.forget()
             return await self._session.grant_policy()
 
-    async def remove(self) -> str:
-        return await self._remove_role(self.intent())
-
     def script(self) -> Script:
         target = self._session.target
         if target.grant_on_repository:
@@ -300,6 +358,10 @@ class Grant(Step):
             why="Google may need a minute to know a new account, and says until then that it does not exist.",
             repeat=True,
         )
+
+
+class _NoRepository(Exception):
+    """There is no repository whose policy could grant anything."""
 
 
 def _grant_command(verb: str, resource: str, role: str, email: str) -> str:
