@@ -16,7 +16,7 @@ from bootstrap.errors import KeyGone, OutcomeUnknown, PullkeyError, StepFailed
 from bootstrap.link import KeyLink
 from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.key_resource import KeyResource
+from bootstrap.plugin.key_resource import SETTLE_PAUSES, KeyResource
 from bootstrap.plugin.keys import Keys
 from bootstrap.provider import HeldCredential, KeyFacts, KeysInUse, RunContext, Session
 from bootstrap.secret import Secret
@@ -216,7 +216,7 @@ async def sent(one: RobotKey, *answers: ApiError | None) -> None:
             pass
 
 
-PAST = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+PAST, FUTURE = dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(2999, 1, 1, tzinfo=dt.UTC)
 
 
 # -- which key a record names ----------------------------------------------------------------------------------------
@@ -254,6 +254,7 @@ def test_an_email_of_another_identity_names_none_of_its_keys() -> None:
     [
         (Shown("key-001"), None, State.MISSING, "Akka has no credential of this name"),
         (Shown("key-001"), record(), State.DONE, "Akka holds key key-001, which is valid"),
+        (Shown("key-001", ends=FUTURE), record(), State.DONE, "Akka holds key key-001, which is valid"),
         (None, record(), State.MISSING, "the key that Akka holds, key-001, was deleted"),
         (
             Shown("key-001", disabled=True),
@@ -282,6 +283,27 @@ def test_a_key_that_one_read_does_not_show_is_looked_for_again() -> None:
     one = key(cloud("key-001", reads=[None, None]), record=record())
 
     assert of(one.look).state is State.DONE
+
+
+def test_where_two_places_are_asked_one_read_is_enough() -> None:
+    for keys, state in ((["key-001"], State.DONE), ([], State.MISSING)):
+        one = key(cloud(*keys), record=record())
+        one.asks_two_places = True
+
+        assert of(one.look).state is state
+        assert one.cloud.calls == ["read key-001"]
+
+
+def test_keys_from_before_may_be_noted_though_keys_are_marked() -> None:
+    class Noting(RobotKey):
+        keeps_list = True
+
+    one = key(cloud("key-000"), Noting)
+
+    of(one.look)
+
+    assert one.before == ["key-000"]
+    assert of(lambda: key(cloud("key-000")).look()).state is State.MISSING
 
 
 def test_a_look_that_is_refused_is_unseen_and_any_other_error_is_one() -> None:
@@ -437,6 +459,7 @@ def test_a_creation_that_is_refused_is_an_error() -> None:
     with pytest.raises(StepFailed, match="could not create a key of r: 403"):
         of(one.do)
     assert not one.attempt.may_exist
+    assert one.cloud.calls == ["create"]
 
 
 @pytest.mark.parametrize("answer", [LOST, LOST_AFTER], ids=["not carried out", "carried out"])
@@ -479,6 +502,17 @@ def test_after_an_unmarked_key_that_has_not_appeared_the_next_is_created() -> No
     assert done.made == {"key_id": "key-003"}
     assert done.left_over is None
     assert one.cloud.calls == ["list", "create", "list", "list", "list", "create", "list"]
+
+
+def test_an_unmarked_key_is_given_time_to_appear() -> None:
+    one = key(cloud(creations=[LOST]), UnmarkedKey)
+
+    async def seconds() -> float:
+        begin = clock.monotonic()
+        await one.do()
+        return clock.monotonic() - begin
+
+    assert of(seconds) >= sum(SETTLE_PAUSES)
 
 
 def late(*, new: bool = False, in_use: Sequence[str] = (), **answers: Any) -> RobotKey:
@@ -590,6 +624,7 @@ def test_marked_keys_of_a_run_are_deleted_and_no_others() -> None:
 
     assert of(lambda: one.undo({**OURS, "lost": True})) == "deleted key key-002 of r"
     assert [*one.cloud.keys] == ["key-000"]
+    assert one.cloud.calls == ["list", "list", "list", "delete key-002"]
 
 
 def test_a_run_that_has_created_none_has_nothing_to_undo() -> None:
