@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from importlib.metadata import EntryPoint, entry_points
+import re
+from collections.abc import Iterator
+from importlib.metadata import Distribution, EntryPoint, distributions
 
 from bootstrap.codes import Code
 from bootstrap.errors import UsageProblem
@@ -16,7 +18,22 @@ GROUP = "pullkey.providers"
 @functools.cache
 def entries() -> dict[str, EntryPoint]:
     """The entry points by name, in order; none is loaded."""
-    return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
+    found = [entry for one in _distributions() for entry in one.entry_points.select(group=GROUP)]
+    return {entry.name: entry for entry in sorted(found, key=lambda entry: entry.name)}
+
+
+def _distributions() -> Iterator[Distribution]:
+    """The distributions with providers; of several with one name the first that Python would import.
+
+    `importlib.metadata.entry_points` reads the entry points of all of them, a hundred with the clouds' SDKs.
+    """
+    with_some = [one for one in distributions() if GROUP in (one.read_text("entry_points.txt") or "")]
+    seen: set[str] = set()
+    for one in with_some:
+        name = re.sub(r"[-_.]+", "-", one.name).lower() if len(with_some) > 1 else ""
+        if name not in seen:
+            seen.add(name)
+            yield one
 
 
 def names() -> list[str]:
