@@ -182,6 +182,7 @@ def _serve(address: str) -> None:
     restore_signals()
     entry = importlib.import_module("bootstrap.__main__")
     gc.set_threshold(entry.GC_THRESHOLD)
+    importlib.import_module("bootstrap.plugins").entries()  # which providers are installed stays the same
     watch = _load_watch()
     children: dict[int, tuple[socket.socket, str]] = {}
     listener = socket.socket(socket.AF_UNIX)
@@ -277,10 +278,18 @@ def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[sock
 
 
 def _read_environment_again() -> None:
-    """What a module reads of the environment when it is imported: aiohttp, whom to trust."""
+    """What a module reads of the environment when it is imported: aiohttp, whom to trust. It is read when it is needed."""
     connector = sys.modules.get("aiohttp.connector")
-    if connector is not None:
+    if connector is None:
+        return
+    make = connector.TCPConnector.__init__
+
+    def make_anew(self: Any, *arguments: Any, **options: Any) -> None:
+        connector.TCPConnector.__init__ = make  # type: ignore[attr-defined]  # it is read once
         connector._SSL_CONTEXT_VERIFIED = connector._make_ssl_context(True)  # type: ignore[attr-defined]
+        make(self, *arguments, **options)
+
+    connector.TCPConnector.__init__ = make_anew  # type: ignore[attr-defined]
 
 
 def _run(program: str) -> int:
