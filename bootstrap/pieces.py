@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from typing import AnyStr, Generic, NoReturn
 
@@ -24,14 +25,9 @@ class Pieces(Generic[AnyStr]):
         self._forms: frozenset[AnyStr] = frozenset(form for form in forms if form)
         self._short: frozenset[AnyStr] = frozenset(form for form in self._forms if len(form) < size)
         # A piece, wherever it begins, holds a whole half that begins at a multiple of its length.
-        half = self._half
-        self._halves: frozenset[AnyStr] = frozenset(
-            [
-                form[at : at + half]
-                for form in self._forms - self._short
-                for at in range(0, len(form) - half + 1, half)
-            ]
-        )
+        self._halves: set[bytes] = set()
+        for form in self._forms - self._short:
+            self._halves.update(self._halves_of(form))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is never written anywhere")
@@ -46,11 +42,23 @@ class Pieces(Generic[AnyStr]):
         if not there:
             return found
         for form in self._forms - self._short:
-            if any(form[at : at + self._half] in there for at in range(0, len(form) - self._half + 1, self._half)):  # fmt: skip
+            if not there.isdisjoint(self._halves_of(form)):
                 found.setdefault(self._size, set()).update(
                     form[at : at + self._size] for at in range(len(form) - self._size + 1)
                 )
         return found
 
-    def _all_halves(self, text: AnyStr) -> set[AnyStr]:
-        return {text[at : at + self._half] for at in range(len(text) - self._half + 1)}
+    def _halves_of(self, form: AnyStr) -> tuple[bytes, ...]:
+        coded = _coded(form)
+        number = len(coded) // self._half
+        # A key of Google's has 25,000, and `struct` takes a third of the time of slices.
+        return struct.unpack(f"{self._half}s" * number, coded[: number * self._half])
+
+    def _all_halves(self, text: AnyStr) -> set[bytes]:
+        coded = _coded(text)
+        return {coded[at : at + self._half] for at in range(len(coded) - self._half + 1)}
+
+
+def _coded(text: str | bytes) -> bytes:
+    """As bytes: as many characters have as many bytes at least."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
