@@ -285,11 +285,11 @@ def _read_environment_again() -> None:
     make = connector.TCPConnector.__init__
 
     def make_anew(self: Any, *arguments: Any, **options: Any) -> None:
-        connector.TCPConnector.__init__ = make  # type: ignore[attr-defined]  # it is read once
+        connector.TCPConnector.__init__ = make  # it is read once
         connector._SSL_CONTEXT_VERIFIED = connector._make_ssl_context(True)  # type: ignore[attr-defined]
         make(self, *arguments, **options)
 
-    connector.TCPConnector.__init__ = make_anew  # type: ignore[attr-defined]
+    connector.TCPConnector.__init__ = make_anew
 
 
 def _run(program: str) -> int:
