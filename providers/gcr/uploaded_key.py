@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.key_resource import SETTLE_PAUSES
+from bootstrap.plugin.key_kind import SETTLE_PAUSES
 from bootstrap.steps import Intent, Script
 from providers.gcr import cloud, upload
 from providers.gcr.account_session import AccountSession

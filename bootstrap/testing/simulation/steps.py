@@ -9,7 +9,8 @@ from bootstrap.credential import Credential
 from bootstrap.errors import KeyLimitReached, OutcomeUnknown, StepFailed
 from bootstrap.link import KeyLink
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.key_resource import SETTLE_PAUSES, KeyResource
+from bootstrap.plugin.key_kind import SETTLE_PAUSES
+from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.resource import Resource
 from bootstrap.provider import KeyFacts
 from bootstrap.secret import Secret
