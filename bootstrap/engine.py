@@ -22,12 +22,13 @@ from bootstrap.once import Once
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.provider import HeldCredential, RunContext, Session
 from bootstrap.records import keys_of
-from bootstrap.recovery import OFFBOARD, Recovery, as_intent, still_behind, strays
+from bootstrap.recovery import OFFBOARD, Recovery, as_intent, still_behind
 from bootstrap.registry import Patience
 from bootstrap.run_options import PlannedSteps
 from bootstrap.step_runner import StepRunner
 from bootstrap.steps import Sighting, State, Step
 from bootstrap.target_operation import TargetOperation
+from bootstrap.unrecorded_keys import unrecorded_keys
 
 _SIGNALS_SECONDS = 0.01
 """A prompt holds up the event loop: a Ctrl-C that came before it is taken first."""
@@ -46,7 +47,7 @@ class Run(TargetOperation):
         )
         self.handoff.note = self._changes.note_registration
         self._keys_now = Once(session.key.list_ours)
-        if self.options.name_strays:
+        if self.options.report_unrecorded_keys:
             # Asked for beside the reading back. Whoever can still register over this run's key has made one by then.
             self.handoff.registered = self._keys_now.begin
 
@@ -75,8 +76,8 @@ class Run(TargetOperation):
             if self.result.undone:
                 self.result.result, self.result.changed = "done", True
         self.result.credential = await self._described()
-        if self.options.name_strays:
-            await self._name_strays()
+        if self.options.report_unrecorded_keys:
+            await self._report_unrecorded_keys()
         self._end_journal()
 
     # -- looking and asking --------------------------------------------------------------------------------------
@@ -218,13 +219,13 @@ class Run(TargetOperation):
                 self.result.undone.append(what)
                 self.context.audit(Change("recovery", what, "undone", who=self.result.who))
 
-    async def _name_strays(self) -> None:
+    async def _report_unrecorded_keys(self) -> None:
         """A key that a lost run on another machine has left: only the clouds know of it, and nobody of what use it is."""
         link, _ = await key_in_record(self.session, await self._held())
         made = self.session.credential.link if self.session.credential else None
         known = {key for one in (link, made) if one is not None for key in (one.key_id, one.replaces) if key}
         told = " ".join(f"{one.what} {one.command}" for one in self.result.left_over)
-        for text in await strays(self.session, self.akka, known, told, keys=self._keys_now):
+        for text in await unrecorded_keys(self.session, self.akka, known, told, keys=self._keys_now):
             self._notice(text)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shlex
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +15,9 @@ from bootstrap.errors import Problem, ProblemKind, PullkeyError, Refused, UsageP
 from bootstrap.observe import Absent, Observation, Present, confirm_absent
 from bootstrap.once import Once
 from bootstrap.plugin.errors import as_user_error
-from bootstrap.plugin.recorded_key import SECRETLESS, key_in_record, usable_key
-from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session, right
+from bootstrap.plugin.recorded_key import usable_key
+from bootstrap.preflight_findings import about_record, about_registry, permission_problems
+from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session
 from bootstrap.records import keys_of
 from bootstrap.registry import (
     Attempt,
@@ -27,7 +27,6 @@ from bootstrap.registry import (
     code_of,
     exchange,
     failure,
-    first_word,
     fix,
     missing_repositories,
     nearest_image,
@@ -36,7 +35,6 @@ from bootstrap.registry import (
     try_once,
 )
 from bootstrap.run_options import RunOptions
-from bootstrap.server import same_registry
 from bootstrap.steps import Findings, Notice, Sighting, State, Step
 
 # How long the look at the image may hold up the preflight; where it takes longer, nothing is concluded.
@@ -157,9 +155,11 @@ class Examination:
             findings.problems += await self._image()
         findings.problems += problems
         sightings = await self._sightings(steps, findings)
-        findings.problems += _rights(steps, sightings, missing, who, self._session.role_with)
-        if not problems:
-            findings.add(await self._about_akkas_record(sightings, checks=checks))
+        findings.problems += permission_problems(steps, sightings, missing, who, self._session.role_with)
+        if not problems and sightings["handoff"].state is not State.DONE:
+            findings.add(
+                await about_record(self._session, self._options, self.held, self._listed, checks=checks)
+            )
         if not (findings.problems or checks):
             findings.notices += self._warnings(steps, sightings)
         public = await self._about_everybody(findings) if sightings["key"].state is not State.DONE else ""
@@ -167,7 +167,7 @@ class Examination:
         if not (
             findings.problems and isinstance(answered, Attempt) and answered.verdict is Verdict.UNREACHABLE
         ):
-            findings.add(_about_the_registry(answered, sightings, wait=self._options.wait))
+            findings.add(about_registry(answered, sightings, wait=self._options.wait))
         return Examined(sightings, findings, public, not problems)
 
     async def key_pending(self) -> bool:
@@ -272,54 +272,6 @@ class Examination:
 
     async def _look_at_akka(self) -> list[Problem]:
         return [] if self._akka_checked else await self._akka.preflight()
-
-    async def _about_akkas_record(self, sightings: Mapping[str, Sighting], *, checks: bool) -> Findings:
-        if sightings["handoff"].state is State.DONE:
-            return Findings()
-        held, name = await self.held(), self._options.secret_name
-        try:
-            server = await self._session.server()
-        except PullkeyError:
-            return Findings()  # there is no such registry, which is told already
-        found = Findings([], await self._about_others_of(server))
-        if held is not None:
-            replacing = await self._about_replacing(held, name, server)
-            found.add(Findings(replacing.problems) if checks else replacing)
-        return found
-
-    async def _about_others_of(self, server: str) -> list[Notice]:
-        """A second credential for one server: which of them Akka pulls with is not documented."""
-        if self._options.as_planned is not None:
-            return []  # told when it was planned
-        try:
-            listed = await self._listed()
-        except PullkeyError:
-            return []  # told where the record itself is looked at
-        return [
-            Notice(f"Akka has another credential for {server} already, {one.name} (user {one.username}). Which of the two it pulls with is not documented; if that one is not needed: pullkey offboard {shlex.quote(one.name)}")
-            for one in listed
-            if one.name != self._options.secret_name and same_registry(one.server, server)
-        ]  # fmt: skip
-
-    async def _about_replacing(self, held: HeldCredential, name: str, server: str) -> Findings:
-        """What becomes of the record that has the name now."""
-        if held.empty:
-            return Findings([], [Notice(f"{SECRETLESS}, {name}: it is registered again.")])
-        if not same_registry(held.server, server):
-            if not self._options.replace:
-                return Findings([Problem(ProblemKind.QUESTION, f"Akka's credential {name} is for another registry, {held.server}", "Pass another --secret-name, or --replace to overwrite it", step="handoff", code=Code.CREDENTIAL_OTHER_REGISTRY)])  # fmt: skip
-            then = (
-                "; the resources that pullkey created for the old one are removed then" if held.link else ""
-            )
-            return Findings([], [Notice(f"Akka's credential {name} for {held.server} will be replaced, because of --replace{then}.")])  # fmt: skip
-        if held.link is None:
-            whose = f"the credential of {held.username or 'nobody'}"
-            return Findings([], [Notice(f"Akka's {name} ({whose}) will be replaced once the new key pulls; its cloud resources were not created by pullkey and are kept.")])  # fmt: skip
-        if (await key_in_record(self._session, held))[0] is None:
-            return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id} of {held.link.name}@{held.link.domain}) will be replaced once the new key pulls; the resources that pullkey created for it are removed then.")])  # fmt: skip
-        if self._options.grace is not None:
-            return Findings()  # what becomes of the old key is a step of its own
-        return Findings([], [Notice(f"Akka's {name} (key {held.link.key_id}) will be replaced once the new key pulls; its key is kept until the next `pullkey rotate`.")])  # fmt: skip
 
     # -- the registry --------------------------------------------------------------------------------------------
 
@@ -429,48 +381,3 @@ class Examination:
         else:
             findings.problems.clear()
         return public
-
-
-def _rights(
-    steps: Sequence[Step],
-    sightings: Mapping[str, Sighting],
-    missing: Mapping[str, str] | None,
-    who: str,
-    role_with: Callable[[str], str],
-) -> list[Problem]:
-    """A permission is missed only where a step that needs it is still to be done."""
-    if missing is None:
-        return []
-    return [
-        right(permission, missing[permission], step.name, step.title, who, role_with(permission))
-        for step in steps
-        if sightings[step.name].state is not State.DONE
-        for permission in step.permissions
-        if permission in missing
-    ]
-
-
-def _about_the_registry(
-    answered: Challenge | Attempt, sightings: Mapping[str, Sighting], *, wait: bool
-) -> Findings:
-    if isinstance(answered, Challenge) or sightings["handshake"].state is State.DONE:
-        return Findings()
-    if answered.verdict is Verdict.UNREACHABLE:
-        # It may be a passing fault: the handshake tries again.
-        return Findings(
-            [], [Notice(f"The registry could not be asked how it wants to be spoken to: {answered.detail}")]
-        )
-    if not wait:
-        # Nothing is sent to it, since nothing is tried.
-        return Findings([], [Notice(f"{first_word(answered)}; the credential is registered without verification, because of --no-wait.")])  # fmt: skip
-    return Findings(
-        [
-            Problem(
-                ProblemKind.SETUP,
-                first_word(answered),
-                fix(answered),
-                step="handshake",
-                code=code_of(answered),
-            )
-        ]
-    )

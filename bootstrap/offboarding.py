@@ -18,12 +18,13 @@ from bootstrap.operation import Operation
 from bootstrap.proofs import Proofs
 from bootstrap.provider import HeldCredential, RunContext
 from bootstrap.records import keys_in_use
-from bootstrap.recovery import OFFBOARD, as_intent, strays
+from bootstrap.recovery import OFFBOARD, as_intent
 from bootstrap.removal_planner import RemovalPlanner
 from bootstrap.reporter import Reporter, quiet
 from bootstrap.result import RemovalResult, Result
 from bootstrap.run_options import OffboardOptions
 from bootstrap.steps import Fate, StillThere
+from bootstrap.unrecorded_keys import unrecorded_keys
 from bootstrap.words import capitalised
 
 
@@ -146,7 +147,9 @@ class Offboarding(Operation):
             link = self._held.link
             told = " ".join(f"{one.what} {one.command}" for one in self.result.left_over)
             told += " ".join(item.removal.command for item in self.result.removals)
-            for text in await strays(self._behind.session, self.akka, {*self._removals.keys_of(link)}, told):
+            for text in await unrecorded_keys(
+                self._behind.session, self.akka, {*self._removals.keys_of(link)}, told
+            ):
                 self._notice(text)
         self._report_left_over()
         if self._entry is not None:

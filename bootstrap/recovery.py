@@ -5,8 +5,8 @@ All of it runs again and again until it is done: a run that is killed while it c
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from bootstrap.akka import AkkaCli
@@ -19,12 +19,12 @@ from bootstrap.journal import Entry, Journal, Record
 from bootstrap.link import is_key_id
 from bootstrap.observe import confirm_absent
 from bootstrap.plugin.recorded_key import key_in_record
-from bootstrap.provider import HeldCredential, KeyFacts, Session
+from bootstrap.provider import HeldCredential, Session
 from bootstrap.records import all_records, keys_of
 from bootstrap.reporter import Reporter
 from bootstrap.retirement import RETIRE
 from bootstrap.steps import Step, StillThere
-from bootstrap.waiting import surely
+from bootstrap.unrecorded_keys import of_identity
 from bootstrap.words import one_line
 
 OFFBOARD = "offboard"
@@ -96,7 +96,7 @@ class Recovery:
         held = await self._seen(held, given.values())
         self.whole = _as_accepted(held, list(given.values()))
         records = [one for _, one in await all_records(self._akka, self._reporter.notice)]
-        in_use = keys_of(_of(self._session, [*records, *([held] if held else [])]))
+        in_use = keys_of(of_identity(self._session, [*records, *([held] if held else [])]))
         may_hold = {
             key_id
             for key_id, intent in given.items()
@@ -302,70 +302,6 @@ class Recovery:
             self._reporter.undone(undone)
 
 
-@dataclass(frozen=True)
-class Unfinished:
-    """What an earlier run for a target has not ended, or has left over.
-
-    Args:
-        what: which run that was, in a few words; "" where nothing is left of any.
-        left_over: what is still there.
-        command: what goes on with it.
-    """
-
-    what: str = ""
-    left_over: Sequence[LeftOver] = ()
-    command: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.what}; to clear up after it: {self.command}" if self.what else ""
-
-
-async def unfinished(journal: Journal, session: Session | None) -> Unfinished:
-    """What is on record of an earlier run that is not at work any more; changes nothing.
-
-    Args:
-        journal: of the target.
-        session: connected, to look whether a key that was left over is still there; None where nobody can be asked.
-
-    Raises:
-        PullkeyError: there is a record and it cannot be read.
-    """
-    lost = journal.left_behind()
-    if lost is None or journal.at_work:
-        return Unfinished()
-    left = lost.left_over if session is None else await still_left_over(session, lost)
-    if lost.ended and lost.left_over and not left:
-        return Unfinished()  # the next run that may change something takes it off the record
-    return Unfinished(lost.summary, left, lost.command)
-
-
-async def still_left_over(session: Session, lost: Record) -> list[LeftOver]:
-    """What is on record as left over, but for what is seen to be well.
-
-    A key that is gone, or switched off as it was to be; and one that was kept since Akka might hold it, and that Akka's
-    record names.
-    """
-    held = await session.context.held_credential()
-    # Not the key that it replaced, though the record names that too: that one is to go.
-    in_use = held.link.key_id if held is not None and held.link is not None else ""
-
-    async def is_well(entry: Entry) -> bool:
-        key_id = str(entry.known.get("key_id") or "")
-        if not key_id or entry.step == HANDOFF or key_id == in_use:
-            return bool(key_id) and key_id == in_use
-        return entry.step in (RETIRE, "key") and await _is_out(session, key_id, entry)
-
-    return [left for entry in lost.entries if entry.left and not await is_well(entry) for left in entry.left_over]  # fmt: skip
-
-
-async def _is_out(session: Session, key_id: str, entry: Entry) -> bool:
-    try:
-        facts = await surely(lambda: session.key.facts(key_id))
-    except PullkeyError:
-        return False
-    return facts is None or bool(entry.known.get("grace") and (facts.disabled or not session.key.can_disable))
-
-
 def _handed_off(entry: Entry) -> Mapping[str, Any]:
     """What Akka was given with a key, by the entry of the handoff or of a key that was held back; {} by any other."""
     if entry.step == HANDOFF and entry.known.get("key_id"):
@@ -409,66 +345,3 @@ def still_behind(held: HeldCredential, parted: Any) -> list[LeftOver]:
         f"what stood behind Akka's earlier {held.name} ({held.username}, {held.email}): {parted.error.what}"
     )
     return [*parted.left_over, LeftOver(what, "")]
-
-
-async def strays(
-    session: Session,
-    akka: AkkaCli,
-    known: set[str],
-    told: str,
-    *,
-    keys: Callable[[], Awaitable[Sequence[KeyFacts]]] | None = None,
-) -> list[str]:
-    """The keys that pullkey may have made and that no record of Akka's names, each told with what deletes it.
-
-    A run that was killed on another machine leaves no journal here. Whether such a key is of use to anybody nobody can
-    know, so it is never deleted: it is told.
-
-    Args:
-        session: of the identity.
-        akka: for the records of all projects.
-        known: the ids of keys that are accounted for.
-        told: what has been told already; a key that is named in it is not named again.
-        keys: asks for the keys that pullkey has made, where the session is not to be asked itself.
-    """
-    try:
-        found = [
-            key
-            for key in await (keys or session.key.list_ours)()
-            if key.key_id not in known and key.key_id not in told
-        ]
-        found = list(await _unrecorded(session, akka, found))
-        if not found:
-            return []
-        identity = await session.identity()
-    except PullkeyError:
-        return []  # to look was an offer; what the run was about is done
-    return [_told(key, identity, session.key.delete_command(key.key_id)) for key in found]
-
-
-async def _unrecorded(session: Session, akka: AkkaCli, keys: Sequence[KeyFacts]) -> Sequence[KeyFacts]:
-    """Those of the keys that no record of Akka's names: one that a list passes over may be shown by the next."""
-    rest = keys
-
-    async def all_named() -> bool | None:
-        nonlocal rest
-        if rest:
-            in_use = keys_of(_of(session, [held for _, held in await all_records(akka, lambda _: None)]))
-            rest = [key for key in rest if key.key_id not in in_use]
-        return None if rest else True
-
-    await confirm_absent(all_named, deadline=session.context.deadline)
-    return rest
-
-
-def _of(session: Session, records: Sequence[HeldCredential]) -> list[HeldCredential]:
-    """The records that name keys of this identity: an id may be good for one identity only."""
-    return [held for held in records if held.link is not None and session.key.owns(held.link)]
-
-
-def _told(key: KeyFacts, identity: str, command: str) -> str:
-    when = f", made {key.created:%Y-%m-%d %H:%M} UTC," if key.created else ""
-    return (
-        f"Key {key.key_id} of {identity}{when} is in no record that Akka shows here: a run that did not end may have left "
-        f"it. If no pullkey is at work elsewhere and the key is unused, delete it: {command}"
-    )

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bootstrap.errors import ExitCode, LeftOver, Problem, PullkeyError
-from bootstrap.recovery import Unfinished
 from bootstrap.steps import Fate, Removal, Sighting, State
+from bootstrap.unfinished import Unfinished
 
 
 @dataclass

@@ -43,7 +43,7 @@ class RunOptions(OperationOptions):
     """A rotation: how long both keys are valid once Akka shows the new one everywhere."""
     as_planned: PlannedSteps | None = None
     """Nothing else is done than this; less is, where others have done some of it meanwhile."""
-    name_strays: bool = True
+    report_unrecorded_keys: bool = True
     """Whether to look for keys that lost runs have left; of many targets it is enough to look once."""
 
 

@@ -17,8 +17,8 @@ from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.recorded_key import SECRETLESS
 from bootstrap.proofs import Proofs
 from bootstrap.provider import KeyFacts
-from bootstrap.recovery import unfinished
 from bootstrap.steps import Sighting, State
+from bootstrap.unfinished import unfinished
 from bootstrap.verification import AGAIN_SECONDS
 
 # A key without an end date is due at this age.

@@ -196,7 +196,7 @@ class StepRunner:
     async def _others_at_work(self) -> bool:
         """Whether the identity has keys that were not there when this run began and are not its own, as far as is seen."""
         made, before = self.session.credential, self._changes.keys_before
-        if not self.options.name_strays or before is None or made is None:
+        if not self.options.report_unrecorded_keys or before is None or made is None:
             return False
         try:
             now = {key.key_id for key in await self._keys_now()}

@@ -18,13 +18,13 @@ from bootstrap.plugin.recorded_key import usable_key, username_in_akka
 from bootstrap.proofs import Proofs
 from bootstrap.provider import HeldCredential, HeldNow, RunContext, Session, Target
 from bootstrap.records import keys_in_use
-from bootstrap.recovery import unfinished
 from bootstrap.registry import Patience
 from bootstrap.reporter import Reporter
 from bootstrap.result import StepResult
 from bootstrap.retirement import ClearStep, RetireStep
 from bootstrap.run_options import RunOptions
 from bootstrap.steps import Sighting, State, Step
+from bootstrap.unfinished import unfinished
 from bootstrap.words import sentence
 
 

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +18,7 @@ from click.core import ParameterSource
 from bootstrap.cli.audit import audited
 from bootstrap.cli.choices import check_can_ask, has_terminal
 from bootstrap.cli.colour import with_no_color
+from bootstrap.cli.handover import handover_file, write_handover
 from bootstrap.cli.heartbeat import saying_that_it_looks
 from bootstrap.cli.image import (
     ARGUMENTS,
@@ -52,11 +52,8 @@ from bootstrap.provider import Option, Provider
 from bootstrap.terminal import put, say
 
 if TYPE_CHECKING:
-    from bootstrap.output_file import OutputFile
     from bootstrap.provider import Target
-    from bootstrap.result import Result
     from bootstrap.secret import Secret
-    from bootstrap.target_operation import TargetOperation
 
 _TARGET = (
     PROOF_IMAGE,
@@ -228,7 +225,7 @@ async def _run(
     check_lifetime(target, values.get("max_expires_in"), given=_given("expires_in"))
     check_addresses(target.registry)
     if values["handover"]:
-        _handover_file(values["handover"]).check()
+        handover_file(values["handover"]).check()
     reporter = make_reporter(
         sys.stderr, verbose=values["verbose"], plan=not values["yes"] or values["dry_run"], checks=verify
     )
@@ -272,7 +269,7 @@ async def _run(
             await waiting.close()
         reporter.close()
         await context.shared.close()
-    handover = _hand_over(operation, outcome, values)
+    handover = write_handover(operation, outcome, values)
     if values["output"] == "json":
         print_document(run_document(operation, command="verify" if verify else "plan" if options.dry_run else "onboard", provider=provider.name, waited=waited))  # fmt: skip
     repair = onboarding_of(options.command) if verify else ""
@@ -297,40 +294,6 @@ def _secret_name(values: Mapping[str, Any], target: Target) -> str:
     from bootstrap.credential import check_secret_name
 
     return check_secret_name(values["secret_name"]) if values["secret_name"] else target.secret_name
-
-
-def _hand_over(run: TargetOperation, outcome: Result, values: Mapping[str, Any]) -> Path | None:
-    """Where rights are missing: the steps that need them, as a script for whoever has them."""
-    from bootstrap.errors import ProblemKind
-    from bootstrap.runbook import as_bash
-
-    lacking = {problem.step for problem in outcome.problems if problem.kind is ProblemKind.RIGHT}
-    if not lacking or not values["handover"]:
-        return None
-    # What a step needs first goes with it; the key is for whoever registers it.
-    by_name = {step.name: step for step in run.session.steps}
-    wanted = lacking - {"key"}
-    while more := {name for step in wanted for name in by_name[step].after if name in by_name} - wanted:
-        wanted |= more
-    pending = {name for name, result in outcome.steps.items() if result.result != "kept"}
-    steps = [step for step in run.session.steps if step.name in wanted & pending]
-    if not steps:
-        return None
-    then = f"Now the user who asked for this runs again: {run.options.command}"
-    script = as_bash(
-        run.session, steps, label=run.target.label, then=then, extra=run.session.handover_extra()
-    )
-    file = _handover_file(values["handover"])
-    file.write(script)
-    return file.path
-
-
-def _handover_file(path: str) -> OutputFile:
-    from bootstrap.output_file import OutputFile
-    from bootstrap.runbook import BEGINNING
-
-    # For whoever has the rights, so readable as the umask says.
-    return OutputFile(Path(path), "--handover", "a script", BEGINNING, mode=0o666, keep_mode=True)
 
 
 # -- verify --------------------------------------------------------------------------------------------------------

@@ -15,9 +15,9 @@ from bootstrap.fleet.open import about
 from bootstrap.fleet.paper import ScopeOf
 from bootstrap.fleet.registries import Entry, Registries
 from bootstrap.fleet.work import Crew, each
-from bootstrap.recovery import unfinished
 from bootstrap.standing import Standing, stand
 from bootstrap.table import Row, Style, as_table, state_word
+from bootstrap.unfinished import unfinished
 
 
 @dataclass

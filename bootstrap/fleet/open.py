@@ -120,7 +120,7 @@ class Office:
             grace=entry.keep_old,
             overlap=entry.overlap,
             as_planned=as_planned,
-            name_strays=False,
+            report_unrecorded_keys=False,
         )
         return self.assembly.run(opened, options, held=held)
 

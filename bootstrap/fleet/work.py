@@ -21,8 +21,9 @@ from bootstrap.fleet.turns import Failure, Turns
 from bootstrap.operation import Operation
 from bootstrap.plugin import clock
 from bootstrap.plugin.errors import as_user_error
-from bootstrap.recovery import being_removed, strays
+from bootstrap.recovery import being_removed
 from bootstrap.run_options import OffboardOptions
+from bootstrap.unrecorded_keys import unrecorded_keys
 
 _HOLDS_SECONDS = 300.0
 
@@ -109,7 +110,7 @@ class Crew:
             part = [one for one in going if (one.action is Action.REMOVE) == (action == self._remove)]
             for result in await each(part, action):
                 ended[result.entry.number] = result
-        await self._name_strays([one for one in ended.values() if one.changed])
+        await self._report_unrecorded_keys([one for one in ended.values() if one.changed])
         return [ended[one.entry.number] for one in plan]
 
     async def _make(self, planned: Planned) -> Ended:
@@ -230,7 +231,7 @@ class Crew:
         self.board.ended(result)
         return result
 
-    async def _name_strays(self, changed: Sequence[Ended]) -> None:
+    async def _report_unrecorded_keys(self, changed: Sequence[Ended]) -> None:
         """Keys that runs which did not end have left: looked for once for each identity that was worked on."""
         identities = {one.entry.target.who: one for one in changed if one.planned.action is not Action.REMOVE}
         if self._stopped:
@@ -242,7 +243,7 @@ class Crew:
                 try:
                     await opened.session.connect()
                     told = " ".join(f"{left.what} {left.command}" for left in one.left_over)
-                    return await strays(opened.session, opened.akka, {one.key_id}, told)
+                    return await unrecorded_keys(opened.session, opened.akka, {one.key_id}, told)
                 except Exception as error:  # noqa: BLE001  - to look was an offer
                     self.office.trace(f"keys that may be left over cannot be seen ({type(error).__name__})")
                     return []

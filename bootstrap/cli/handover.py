@@ -1,0 +1,46 @@
+"""`--handover`: the steps that need permissions which are missing, as a script for an administrator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bootstrap.output_file import OutputFile
+    from bootstrap.result import Result
+    from bootstrap.target_operation import TargetOperation
+
+
+def write_handover(run: TargetOperation, outcome: Result, values: Mapping[str, Any]) -> Path | None:
+    """Where rights are missing: the steps that need them, as a script for whoever has them."""
+    from bootstrap.errors import ProblemKind
+    from bootstrap.runbook import as_bash
+
+    lacking = {problem.step for problem in outcome.problems if problem.kind is ProblemKind.RIGHT}
+    if not lacking or not values["handover"]:
+        return None
+    # What a step needs first goes with it; the key is for whoever registers it.
+    by_name = {step.name: step for step in run.session.steps}
+    wanted = lacking - {"key"}
+    while more := {name for step in wanted for name in by_name[step].after if name in by_name} - wanted:
+        wanted |= more
+    pending = {name for name, result in outcome.steps.items() if result.result != "kept"}
+    steps = [step for step in run.session.steps if step.name in wanted & pending]
+    if not steps:
+        return None
+    then = f"Now the user who asked for this runs again: {run.options.command}"
+    script = as_bash(
+        run.session, steps, label=run.target.label, then=then, extra=run.session.handover_extra()
+    )
+    file = handover_file(values["handover"])
+    file.write(script)
+    return file.path
+
+
+def handover_file(path: str) -> OutputFile:
+    from bootstrap.output_file import OutputFile
+    from bootstrap.runbook import BEGINNING
+
+    # For whoever has the rights, so readable as the umask says.
+    return OutputFile(Path(path), "--handover", "a script", BEGINNING, mode=0o666, keep_mode=True)
