@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bootstrap.fleet.look import Action, Planned
     from bootstrap.fleet.open import Office
     from bootstrap.fleet.registries import Registries
-    from bootstrap.fleet.target_result import Ended
+    from bootstrap.fleet.target_result import TargetResult
     from bootstrap.fleet.turns import Bounds
     from bootstrap.fleet.work import Crew
 
@@ -215,7 +215,7 @@ def _projects(job: FileJob, going: Sequence[Planned]) -> str:
     return labels[0] if len(labels) == 1 else f"{len(labels)} Akka projects"
 
 
-def _end(job: FileJob, command: str, ended: Sequence[Ended]) -> int:
+def _end(job: FileJob, command: str, ended: Sequence[TargetResult]) -> int:
     from bootstrap.fleet.paper import end_total, work_document
 
     code = exit_code_of_many([one.exit_code for one in ended])
@@ -240,7 +240,7 @@ def _end(job: FileJob, command: str, ended: Sequence[Ended]) -> int:
     return code
 
 
-def _tell_drift(job: FileJob, drift: Sequence[Ended]) -> None:
+def _tell_drift(job: FileJob, drift: Sequence[TargetResult]) -> None:
     """The targets that need something that no run of this command does, each kind with what does it."""
     from bootstrap.fleet.board import annotation
 
@@ -259,6 +259,6 @@ def _tell_drift(job: FileJob, drift: Sequence[Ended]) -> None:
             say(annotation(job.registries.name, one), sys.stderr)
 
 
-def _names(ended: Sequence[Ended]) -> str:
+def _names(ended: Sequence[TargetResult]) -> str:
     names = ", ".join(one.entry.name for one in ended[:8])
     return f"{names} and others" if len(ended) > 8 else names

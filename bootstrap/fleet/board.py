@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from bootstrap.fleet.look import Planned
-    from bootstrap.fleet.target_result import Ended
+    from bootstrap.fleet.target_result import TargetResult
 
 _PULSE_SECONDS = 30.0
 _ROWS = 12
@@ -41,7 +41,7 @@ class Board(Protocol):
     def seen(self, planned: Planned) -> None:
         """It is known what is to be done for a target."""
 
-    def ended(self, result: Ended) -> None:
+    def ended(self, result: TargetResult) -> None:
         """A target's work has ended."""
 
     def notice(self, text: str) -> None:
@@ -112,7 +112,7 @@ class PlainBoard:
         failed = f", {self._failed} failed" if self._failed else ""
         self.line(f"  {in_words(self._clock() - self._begun)} so far: {self._done} of {self._count} done, {len(self._at_work)} in progress{failed}")  # fmt: skip
 
-    def ended(self, result: Ended) -> None:
+    def ended(self, result: TargetResult) -> None:
         self._done += 1
         self._failed += result.failed
         self._at_work.pop(result.entry.number, None)
@@ -169,7 +169,7 @@ class LiveBoard(PlainBoard):
         super().seen(planned)
         self._words[str(planned.action)] += 1
 
-    def ended(self, result: Ended) -> None:
+    def ended(self, result: TargetResult) -> None:
         super().ended(result)
         self._words["failed" if result.failed else result.result] += 1
 
@@ -220,7 +220,7 @@ def _at(what: str) -> str:
     return {"looking": "Looking at", "changing": "Working on"}[what]
 
 
-def lines_of(result: Ended) -> list[str]:
+def lines_of(result: TargetResult) -> list[str]:
     """What became of a target: one line, and below it what somebody must know."""
     entry, error = result.entry, result.error
     word = {"done": f"{result.planned.action} done", "unchanged": "unchanged"}.get(result.result, result.result)  # fmt: skip
@@ -231,7 +231,7 @@ def lines_of(result: Ended) -> list[str]:
     return [*lines, *(f"undone: {text}" for text in result.undone)]
 
 
-def annotation(name: str, result: Ended) -> str:
+def annotation(name: str, result: TargetResult) -> str:
     """A line by which GitHub shows beside the target in the file that it has failed, or what it needs."""
     kind = "error" if result.failed else "warning"
     said = result.planned.attention or result.detail or result.result

@@ -16,7 +16,7 @@ from bootstrap.errors import ExitCode, UsageProblem, first_line
 from bootstrap.fleet.look import Action, Planned
 from bootstrap.fleet.open import about
 from bootstrap.fleet.registries import Entry, Registries, again
-from bootstrap.fleet.target_result import Ended
+from bootstrap.fleet.target_result import TargetResult
 from bootstrap.input_file import read_file
 from bootstrap.output_file import OutputFile
 from bootstrap.plugin import clock
@@ -97,7 +97,7 @@ def project_lines(entries: Sequence[Entry], scope: ScopeOf) -> list[str]:
     return [*found[:_MOST_PROJECTS], *([f"and {rest} more Akka projects"] if rest > 0 else [])]
 
 
-def end_total(ended: Sequence[Ended]) -> str:
+def end_total(ended: Sequence[TargetResult]) -> str:
     """How a whole file's work has ended, in one line."""
     counts = Counter("for you to check" if one.result == "drift" else one.result for one in ended)
     words = [f"{count} {word}" for word, count in sorted(counts.items())]
@@ -121,7 +121,7 @@ def plan_document(
 
 
 def work_document(
-    command: str, registries: Registries, ended: Sequence[Ended], code: ExitCode, scope: ScopeOf
+    command: str, registries: Registries, ended: Sequence[TargetResult], code: ExitCode, scope: ScopeOf
 ) -> dict[str, Any]:
     """What `pullkey apply`, `rotate -f` and `offboard -f` print."""
     return {

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from bootstrap.errors import ExitCode, LeftOver, PullkeyError
+from bootstrap.codes import Code
+from bootstrap.errors import PullkeyError
 from bootstrap.fleet.look import Planned
 from bootstrap.fleet.registries import Entry
+from bootstrap.result import Result
 
 
-@dataclass
-class Ended:
-    """What became of one target.
+@dataclass(kw_only=True)
+class TargetResult(Result):
+    """What became of one target: the result of its operation, or why none was begun.
 
     Attributes:
-        result: `done`, `unchanged`, `postponed`, `drift`, `failed`, `refused`, `interrupted` or `not begun`; `drift` where
-            it needs something that is not this command's to do, `postponed` where there is no place for its key yet.
+        result: as that of its operation; besides `postponed`, where there is no place for its key yet, `drift`, where it needs
+            something that is not this command's to do, and `not begun`.
+        seconds: how long it took.
     """
 
     planned: Planned
-    result: str = "unchanged"
-    exit_code: ExitCode = ExitCode.DONE
-    changed: bool = False
     key_id: str = ""
-    proven: str = ""
     detail: str = ""
     seconds: float = 0.0
-    error: PullkeyError | None = None
-    notices: Sequence[str] = ()
-    undone: Sequence[str] = ()
-    left_over: Sequence[LeftOver] = ()
-    failed_at: str = ""
+
+    @classmethod
+    def of(cls, planned: Planned, result: Result, /, **more: Any) -> TargetResult:
+        """The result of its operation; `more` takes precedence."""
+        error = result.error or error_of_problems(result)
+        # What removes a thing holds on to its session, and there may be thousands.
+        return cls(planned=planned, **{**vars(result), "error": error, "removals": [], **more})
 
     @property
     def entry(self) -> Entry:
@@ -41,3 +42,18 @@ class Ended:
     def failed(self) -> bool:
         """Whether it is not as it was to be; what is left over beside it is another matter."""
         return self.result not in ("done", "unchanged", "unneeded", "postponed", "drift")
+
+    @property
+    def failed_at(self) -> str:
+        """The step that failed."""
+        return next((name for name, one in self.steps.items() if one.result == "failed"), "")
+
+
+def error_of_problems(found: Result | Planned) -> PullkeyError | None:
+    """All that refuses a target, as one error."""
+    problems = found.problems
+    if not problems:
+        return None
+    code = problems[0].code if len(problems) == 1 else Code.PREFLIGHT_FAILED
+    fix = next((one.fix for one in problems if one.fix), "")
+    return PullkeyError("; ".join(one.what for one in problems), fix=fix, code=code)

@@ -16,7 +16,7 @@ from bootstrap.fleet.key_room import KeyPlaces, fit_under_limits
 from bootstrap.fleet.look import Action, Looking, Planned
 from bootstrap.fleet.open import Office
 from bootstrap.fleet.registries import Entry, of_one_identity
-from bootstrap.fleet.target_result import Ended
+from bootstrap.fleet.target_result import TargetResult, error_of_problems
 from bootstrap.fleet.turns import Failure, Turns
 from bootstrap.operation import Operation
 from bootstrap.plugin import clock
@@ -94,7 +94,7 @@ class Crew:
 
     # -- doing ---------------------------------------------------------------------------------------------------
 
-    async def do(self, plan: Sequence[Planned]) -> list[Ended]:
+    async def do(self, plan: Sequence[Planned]) -> list[TargetResult]:
         """Do what was planned; removals come last, so that none takes away what another target has just found."""
         self.changing = True
         if all(_still_holds(one.seen) for one in plan):
@@ -113,7 +113,7 @@ class Crew:
         await self._report_unrecorded_keys([one for one in ended.values() if one.changed])
         return [ended[one.entry.number] for one in plan]
 
-    async def _make(self, planned: Planned) -> Ended:
+    async def _make(self, planned: Planned) -> TargetResult:
         async with self._places.place(planned) as place:
             if not place.there:
                 return self._told(_no_place(planned))
@@ -121,12 +121,14 @@ class Crew:
             place.changed = result.changed and not result.failed
             return result
 
-    async def _made_in_turn(self, planned: Planned) -> Ended:
+    async def _made_in_turn(self, planned: Planned) -> TargetResult:
         entry = planned.entry
         async with self.turns.making(entry) as turn:
             if turn.failure is not None and turn.failure.step in planned.steps and not self._stopped:
                 error = StepFailed(f"Not tried: {turn.failure.what}", fix=f"It shares this with others. To try it alone: --only {entry.name}", code=Code.NOT_TRIED)  # fmt: skip
-                return self._told(Ended(planned, "failed", ExitCode.FAILED, error=error))
+                return self._told(
+                    TargetResult(planned=planned, result="failed", exit_code=ExitCode.FAILED, error=error)
+                )
             result = await self._timed(planned, lambda: self._made(planned, turn.pause))
             turn.there = not result.failed
             if result.failed and result.failed_at in ("identity", "grant") and result.error is not None:
@@ -137,7 +139,7 @@ class Crew:
                 self.office.shared.forget()
         return self._told(result)
 
-    async def _made(self, planned: Planned, pause: Callable[[float], Awaitable[None]]) -> Ended:
+    async def _made(self, planned: Planned, pause: Callable[[float], Awaitable[None]]) -> TargetResult:
         entry = planned.entry
         opened = self.office.opened(entry)
         opened.context.sleep = pause
@@ -151,39 +153,28 @@ class Crew:
             # Others have made keys since this was planned, or a list still shows one that is deleted.
             return _no_place(planned)
         waits = planned.postponed and outcome.result in ("done", "unchanged")
-        return Ended(
+        done = [f"{name}: {one.detail}" for name, one in outcome.steps.items() if one.result == "done"]
+        return TargetResult.of(
             planned,
-            "postponed" if waits else outcome.result,
-            outcome.exit_code,
-            outcome.changed,
-            str(outcome.credential.get("key_id") or ""),
-            outcome.proven,
-            "; ".join(
-                [
-                    *(planned.reasons if waits else []),
-                    *(f"{name}: {one.detail}" for name, one in outcome.steps.items() if one.result == "done"),
-                ]
-            ),
-            error=outcome.error or _of_problems(outcome.problems),
-            notices=outcome.notices,
-            undone=outcome.undone,
-            left_over=outcome.left_over,
-            failed_at=next((name for name, one in outcome.steps.items() if one.result == "failed"), ""),
+            outcome,
+            result="postponed" if waits else outcome.result,
+            key_id=str(outcome.credential.get("key_id") or ""),
+            detail="; ".join([*(planned.reasons if waits else []), *done]),
         )
 
-    async def _remove(self, planned: Planned) -> Ended:
+    async def _remove(self, planned: Planned) -> TargetResult:
         async with self.turns.removing(planned.entry):
             result = await self._timed(planned, lambda: self._removed(planned))
         return self._told(result)
 
-    async def _removed(self, planned: Planned) -> Ended:
+    async def _removed(self, planned: Planned) -> TargetResult:
         entry = planned.entry
         held = await self.office.held_surely(entry)
         if held is None:
             # Akka forgets it first; the journal says what is still to go.
             held = being_removed(self.office.journal(entry).left_behind())
         if held is None:
-            return Ended(planned, detail="it was gone already")
+            return TargetResult(planned=planned, detail="it was gone already")
         if held.email != planned.email:
             raise _Moved(f"Akka's {entry.secret_name} is another one than when this was planned", fix="Plan it again")  # fmt: skip
         behind = await self.looking.behind(entry, held)
@@ -196,48 +187,40 @@ class Crew:
         options = OffboardOptions(yes=True, keep_identity=self.keep_identity, keep_secret=self.keep_secret, command=self.office.command)  # fmt: skip
         work = self.office.offboarding(entry, behind, options)
         self._at_work[entry.number] = work
-        parting = await work.execute()
-        return Ended(
-            planned,
-            parting.result,
-            parting.exit_code,
-            parting.changed,
-            planned.key_id,
-            detail="; ".join(item.detail for item in parting.removals if item.result == "removed"),
-            error=parting.error,
-            notices=parting.notices,
-            left_over=parting.left_over,
-        )
+        outcome = await work.execute()
+        removed = [one.detail for one in outcome.removals if one.result == "removed"]
+        # What it has cleared up first stands in the audit trail.
+        return TargetResult.of(planned, outcome, key_id=planned.key_id, detail="; ".join(removed), undone=[])
 
-    async def _timed(self, planned: Planned, work: Callable[[], Awaitable[Ended]]) -> Ended:
+    async def _timed(self, planned: Planned, work: Callable[[], Awaitable[TargetResult]]) -> TargetResult:
         """The work for one target; what goes wrong with it is its own."""
         entry, begin = planned.entry, clock.monotonic()
         if self._stopped:
-            return Ended(planned, "not begun", ExitCode.INTERRUPTED)
+            return TargetResult(planned=planned, result="not begun", exit_code=ExitCode.INTERRUPTED)
         self.board.at_work(entry, str(planned.action))
         try:
             result = await work()
         except PullkeyError as error:
-            result = Ended(planned, "refused" if error.exit_code is ExitCode.REFUSED else "failed", error.exit_code, error=error)  # fmt: skip
+            result = TargetResult(planned=planned, result="refused" if error.exit_code is ExitCode.REFUSED else "failed", exit_code=error.exit_code, error=error)  # fmt: skip
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything; the other targets go on
             told = as_user_error(error)
-            result = Ended(planned, "failed", told.exit_code, error=told)
+            result = TargetResult(planned=planned, result="failed", exit_code=told.exit_code, error=told)
         finally:
             self._at_work.pop(entry.number, None)
         result.seconds = round(clock.monotonic() - begin, 3)
         return result
 
-    def _told(self, result: Ended) -> Ended:
+    def _told(self, result: TargetResult) -> TargetResult:
         self.board.ended(result)
         return result
 
-    async def _report_unrecorded_keys(self, changed: Sequence[Ended]) -> None:
+    async def _report_unrecorded_keys(self, changed: Sequence[TargetResult]) -> None:
         """Keys that runs which did not end have left: looked for once for each identity that was worked on."""
         identities = {one.entry.target.who: one for one in changed if one.planned.action is not Action.REMOVE}
         if self._stopped:
             return
 
-        async def look(one: Ended) -> list[str]:
+        async def look(one: TargetResult) -> list[str]:
             async with self.turns.room(one.entry):
                 opened = self.office.opened(one.entry)
                 try:
@@ -288,30 +271,23 @@ class _Moved(PullkeyError):
     exit_code = ExitCode.REFUSED
 
 
-def _no_place(planned: Planned) -> Ended:
+def _no_place(planned: Planned) -> TargetResult:
     """A rotation waits where a place becomes free by itself; anything else has failed."""
     limit = planned.entry.target.key_limit
     what = f"there is no room for another key: {limit.whose} can have {limit.at_most} keys" if limit else ""
     if planned.action is Action.ROTATE and planned.place_comes:
-        return Ended(planned, "postponed", key_id=planned.key_id, detail=what)
-    return Ended(planned, "failed", ExitCode.FAILED, error=KeyLimitReached(what[:1].upper() + what[1:], fix="Run it again; it reads the keys again."))  # fmt: skip
+        return TargetResult(planned=planned, result="postponed", key_id=planned.key_id, detail=what)
+    return TargetResult(planned=planned, result="failed", exit_code=ExitCode.FAILED, error=KeyLimitReached(what[:1].upper() + what[1:], fix="Run it again; it reads the keys again."))  # fmt: skip
 
 
-def _without_work(planned: Planned) -> Ended:
+def _without_work(planned: Planned) -> TargetResult:
     if planned.action is Action.POSTPONED:
-        return Ended(planned, "postponed", planned.exit_code, key_id=planned.key_id, detail="; ".join(planned.reasons), left_over=planned.left_over)  # fmt: skip
+        return TargetResult(planned=planned, result="postponed", exit_code=planned.exit_code, key_id=planned.key_id, detail="; ".join(planned.reasons), left_over=list(planned.left_over))  # fmt: skip
     if planned.action is Action.BLOCKED:
-        return Ended(planned, "refused", planned.exit_code or ExitCode.REFUSED, error=_of_problems(planned.problems), left_over=planned.left_over)  # fmt: skip
+        return TargetResult(planned=planned, result="refused", exit_code=planned.exit_code or ExitCode.REFUSED, error=error_of_problems(planned), left_over=list(planned.left_over))  # fmt: skip
     if planned.exit_code is ExitCode.DRIFT:
-        return Ended(planned, "drift", ExitCode.DRIFT, key_id=planned.key_id, detail="; ".join(planned.reasons))  # fmt: skip
-    return Ended(planned, key_id=planned.key_id)
-
-
-def _of_problems(problems: Sequence[Any]) -> PullkeyError | None:
-    if not problems:
-        return None
-    code = problems[0].code if len(problems) == 1 else Code.PREFLIGHT_FAILED
-    return PullkeyError("; ".join(one.what for one in problems), fix=next((one.fix for one in problems if one.fix), ""), code=code)  # fmt: skip
+        return TargetResult(planned=planned, result="drift", exit_code=ExitCode.DRIFT, key_id=planned.key_id, detail="; ".join(planned.reasons))  # fmt: skip
+    return TargetResult(planned=planned, key_id=planned.key_id)
 
 
 async def each(items: Sequence[Any], work: Callable[[Any], Awaitable[Any]]) -> list[Any]:
