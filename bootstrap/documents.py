@@ -32,45 +32,60 @@ def run_document(
     run: TargetOperation, *, command: str, provider: str, waited: Sequence[str] = ()
 ) -> dict[str, Any]:
     """One run for one target: `onboard`, `plan`, `verify`, `rotate`; `waited` are the services that could not pull before."""
-    outcome, session = run.result, run.session
-    # A run may fail before it has looked at its steps.
-    to_do = [step for step in run.steps if step.name in outcome.steps and outcome.steps[step.name].seen.state != "done"]  # fmt: skip
-    # Those of a step that is in place need nothing of the others.
-    scripts = {step.name: command for step in run.steps for command in by_hand(session, [step]).values()}
-    scripts |= by_hand(session, to_do)
+    result = run.result
+    return {
+        **_of_result(command, result),
+        "proven": result.proven or None,
+        "provider": provider,
+        "registry": run.target.label,
+        "as": result.who or None,
+        "akka": _akka(run.akka.resolved, run.options.secret_name),
+        "credential": dict(result.credential) or None,
+        "steps": _steps(run),
+        "problems": [problem_document(problem) for problem in result.problems],
+        "notices": result.notices,
+        "warnings": result.warnings,
+        "services_without_image": list(waited),
+        "undone": result.undone,
+        **_end_of_result(result),
+    }
+
+
+def _of_result(command: str, result: Result) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "command": command,
-        "result": outcome.result,
-        "exit_code": int(outcome.exit_code),
-        "changed": outcome.changed,
-        "proven": outcome.proven or None,
-        "provider": provider,
-        "registry": run.target.label,
-        "as": outcome.who or None,
-        "akka": _akka(run.akka.resolved, run.options.secret_name),
-        "credential": dict(outcome.credential) or None,
-        "steps": [
-            {
-                "name": result.name,
-                "title": result.title,
-                "state": str(result.seen.state),
-                "reason": result.seen.detail,
-                "result": result.result,
-                "detail": result.detail,
-                "seconds": result.seconds,
-                "command": scripts[result.name],
-            }
-            for result in outcome.steps.values()
-        ],
-        "problems": [problem_document(problem) for problem in outcome.problems],
-        "notices": outcome.notices,
-        "warnings": outcome.warnings,
-        "services_without_image": list(waited),
-        "undone": outcome.undone,
-        "left_over": left_over_document(outcome.left_over),
-        "error": error_fields(outcome.error),
+        "result": result.result,
+        "exit_code": int(result.exit_code),
+        "changed": result.changed,
     }
+
+
+def _end_of_result(result: Result) -> dict[str, Any]:
+    return {"left_over": left_over_document(result.left_over), "error": error_fields(result.error)}
+
+
+def _steps(run: TargetOperation) -> list[dict[str, Any]]:
+    """Each step, with the command that does it by hand."""
+    found = run.result.steps
+    # A run may fail before it has looked at its steps.
+    to_do = [step for step in run.steps if step.name in found and found[step.name].seen.state != "done"]
+    # Those of a step that is in place need nothing of the others.
+    scripts = {step.name: command for step in run.steps for command in by_hand(run.session, [step]).values()}
+    scripts |= by_hand(run.session, to_do)
+    return [
+        {
+            "name": one.name,
+            "title": one.title,
+            "state": str(one.seen.state),
+            "reason": one.seen.detail,
+            "result": one.result,
+            "detail": one.detail,
+            "seconds": one.seconds,
+            "command": scripts[one.name],
+        }
+        for one in found.values()
+    ]
 
 
 def service_document(
@@ -123,15 +138,11 @@ def survey_document(
     }
 
 
-def parting_document(parting: Result, behind: Behind, *, scope: AkkaScope) -> dict[str, Any]:
+def offboarding_document(result: Result, behind: Behind, *, scope: AkkaScope) -> dict[str, Any]:
     """One offboarding."""
     held = behind.held
     return {
-        "schema_version": SCHEMA_VERSION,
-        "command": "offboard",
-        "result": parting.result,
-        "exit_code": int(parting.exit_code),
-        "changed": parting.changed,
+        **_of_result("offboard", result),
         "provider": behind.provider.name,
         "registry": behind.target.label if behind.target else held.server,
         "akka": _akka(scope, held.name),
@@ -145,11 +156,10 @@ def parting_document(parting: Result, behind: Behind, *, scope: AkkaScope) -> di
                 "result": item.result or None,
                 "detail": item.detail or None,
             }
-            for item in parting.removals
+            for item in result.removals
         ],
-        "notices": parting.notices,
-        "left_over": left_over_document(parting.left_over),
-        "error": error_fields(parting.error),
+        "notices": result.notices,
+        **_end_of_result(result),
     }
 
 

@@ -160,29 +160,29 @@ def _of_the_pull(outcome: Result) -> str:
     return "Pull not tested: Akka does not show the password. To test it, pass --credential-stdin."
 
 
-def tell_parting(parting: Result, behind: Behind, where: str) -> None:
+def tell_offboarding(result: Result, behind: Behind, where: str) -> None:
     """The last lines of an offboarding."""
 
     def line(text: str) -> None:
         say(text, sys.stderr)
 
     name = behind.held.name
-    if parting.result == "planned":
+    if result.result == "planned":
         line("No changes were made.")
-    elif parting.error is not None:
-        line(f"pullkey: {first_line(parting.error)}")
-        if fix := advice(parting.error):
+    elif result.error is not None:
+        line(f"pullkey: {first_line(result.error)}")
+        if fix := advice(result.error):
             line(f"  {fix}")
-    elif parting.left_over:
+    elif result.left_over:
         line(
             f"Akka no longer has {name}, but not all of its cloud resources could be removed; see what is left over above."
         )
-    elif parting.result == "done":
+    elif result.result == "done":
         line(styled(f"Removed {name} from {where}.", sys.stderr, fg="green"))
-        deleted = [item.removal.what for item in parting.removals if item.result == "removed" and item.name not in ("reference", "secret")]  # fmt: skip
+        deleted = [item.removal.what for item in result.removals if item.result == "removed" and item.name not in ("reference", "secret")]  # fmt: skip
         kept = [
             f"{item.removal.what} ({item.removal.why})"
-            for item in parting.removals
+            for item in result.removals
             if item.removal.fate == "keep"
         ]
         for word, items in (("Deleted", deleted), ("Kept", kept)):

@@ -115,8 +115,8 @@ async def _offboard_one(
     values: Mapping[str, Any],
     secret: Secret | None,
 ) -> int:
-    from bootstrap.documents import parting_document
-    from bootstrap.report import tell_parting
+    from bootstrap.documents import offboarding_document
+    from bootstrap.report import tell_offboarding
     from bootstrap.run_options import OffboardOptions
 
     behind, known = await command.locate("offboard", held, values, secret)
@@ -132,8 +132,8 @@ async def _offboard_one(
     command.reporter.connected(known.target.label, who)
     offboarding = command.assembly.offboarding(behind, command.opened(known), options)
     outcome = await command.perform(offboarding, options.command)
-    command.documents.append(parting_document(outcome, behind, scope=command.scope))
-    tell_parting(outcome, behind, command.scope.label)
+    command.documents.append(offboarding_document(outcome, behind, scope=command.scope))
+    tell_offboarding(outcome, behind, command.scope.label)
     return outcome.exit_code
 
 

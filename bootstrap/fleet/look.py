@@ -271,14 +271,14 @@ class Looking:
         if held.link is None or behind.session is None or behind.context is None:
             error = behind.error or PullkeyError(f"Akka's {held.name} was not created by pullkey, so it is not removed", fix="Remove it by hand: akka docker remove-credentials", code=Code.CREDENTIAL_NOT_MANAGED)  # fmt: skip
             return blocked(entry, error)
-        parting = await self._office.offboarding(entry, behind, OffboardOptions(dry_run=True)).execute()
-        if parting.error is not None:
-            return blocked(entry, parting.error)
+        result = await self._office.offboarding(entry, behind, OffboardOptions(dry_run=True)).execute()
+        if result.error is not None:
+            return blocked(entry, result.error)
         going = {
-            f"{item.name} {item.removal.what}": item.removal.what for item in parting.removals if item.goes
+            f"{item.name} {item.removal.what}": item.removal.what for item in result.removals if item.goes
         }
-        stays = [f"{item.removal.what} stays: {item.removal.why}" for item in parting.removals if item.removal.why and not item.goes]  # fmt: skip
-        return Planned(entry, Action.REMOVE, [reason], steps=going, held=held, key_id=held.link.key_id, notices=[*stays, *parting.notices], left_over=lost.left_over if lost else ())  # fmt: skip
+        stays = [f"{item.removal.what} stays: {item.removal.why}" for item in result.removals if item.removal.why and not item.goes]  # fmt: skip
+        return Planned(entry, Action.REMOVE, [reason], steps=going, held=held, key_id=held.link.key_id, notices=[*stays, *result.notices], left_over=lost.left_over if lost else ())  # fmt: skip
 
     async def behind(self, entry: Entry, held: HeldCredential) -> Behind:
         """The cloud resources of Akka's record: the file's target where the record is of that, else what is found."""

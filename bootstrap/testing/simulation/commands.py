@@ -136,10 +136,10 @@ class CommandRun:
         work = _ASSEMBLY.offboarding(behind, opened, options)
         self._calls_within(behind.context)
         self.process.interrupt = work.interrupt
-        parting = await work.execute()
+        result = await work.execute()
         ended = self.ended
-        ended.result, ended.exit_code, ended.error = parting.result, parting.exit_code, parting.error
-        ended.left_over, ended.notices = parting.left_over, list(parting.notices)
+        ended.result, ended.exit_code, ended.error = result.result, result.exit_code, result.error
+        ended.left_over, ended.notices = result.left_over, list(result.notices)
         ended.notices += [
-            f"{item.removal.what} ({item.removal.why}) {item.removal.command}" for item in parting.removals
+            f"{item.removal.what} ({item.removal.why}) {item.removal.command}" for item in result.removals
         ]
