@@ -227,4 +227,6 @@ def _normalised(text: str, folder: Path) -> str:
     text = re.sub(r"\b\d{4}-\d\d-\d\d\b", "DATE", text)
     text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8,64}\b", named, text)
     text = re.sub(r"\b\d+(\.\d+)? s\b", "N s", text)
+    # It is shown only of what has taken its time.
+    text = re.sub(r" \(N s\)$", "", text, flags=re.MULTILINE)
     return re.sub(r"(localhost|127\.0\.0\.1):\d+", r"\1:PORT", text) + "\n"
