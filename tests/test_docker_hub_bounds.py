@@ -13,7 +13,8 @@ from aiohttp import web
 from bootstrap.errors import UsageProblem
 from bootstrap.secret import Secret
 from bootstrap.waiting import Deadline, wait_out
-from providers.docker_hub.hub import ENDPOINT, Answer, Connection, HubApiError, busy
+from providers.docker_hub.connection import ENDPOINT, Answer, Connection
+from providers.docker_hub.errors import HubApiError, busy
 
 BEARER = "the-bearer-of-this-login"
 Handler = Callable[[web.Request], web.Response]

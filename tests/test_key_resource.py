@@ -8,6 +8,7 @@ import pytest
 
 from bootstrap.errors import KeyGone, StepFailed
 from bootstrap.link import KeyLink
+from bootstrap.plugin import clock
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.keys import Keys
 from bootstrap.provider import HeldCredential, KeyFacts
@@ -87,6 +88,16 @@ def test_a_look(
     at = Cloud({"key-001": shown} if shown else {})
 
     assert of(key(at, kind, record=held).look) == Sighting(state, detail)
+
+
+def test_a_key_is_expired_at_its_end() -> None:
+    one = key(Cloud({"key-001": Shown("key-001")}), record=record())
+
+    async def look() -> Sighting:
+        one.cloud.keys["key-001"].ends = clock.now()
+        return await one.look()
+
+    assert of(look).detail == "the key that Akka holds, key-001, has expired"
 
 
 def test_a_key_that_one_read_does_not_show_is_looked_for_again() -> None:

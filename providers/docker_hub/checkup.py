@@ -11,7 +11,8 @@ from bootstrap.errors import PullkeyError
 from bootstrap.plugin import clock
 from bootstrap.provider import Check, RunContext, failed_check
 from bootstrap.registry import SECONDS, Challenge, fetch_challenge
-from providers.docker_hub.hub import ENDPOINT, Connection, HubApiError, their_clock
+from providers.docker_hub.connection import ENDPOINT, Connection, their_clock
+from providers.docker_hub.errors import HubApiError
 from providers.docker_hub.target import REGISTRY
 
 # An official image's repository: public, so that it answers without a login (`GetRepository`).

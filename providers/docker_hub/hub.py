@@ -1,4 +1,4 @@
-"""Docker Hub's API, as far as this provider calls it. There is no SDK; this is the only module that speaks HTTP to it.
+"""Docker Hub's API, as far as this provider calls it. There is no SDK; `connection` speaks HTTP to it.
 
 Source: the OpenAPI document at https://docs.docker.com/reference/api/hub/latest/ (read in its version of 2026): log in
 with `POST /v2/auth/token`; personal tokens at `/v2/access-tokens`, those of an organisation at
@@ -13,96 +13,30 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import email.utils
-import json
-import math
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from bootstrap import network
-from bootstrap.bounds import PLAIN, Unreadable, parse_json, read_bounded, seconds_of_retry_after
 from bootstrap.codes import Code
 from bootstrap.errors import PullkeyError, StepFailed
-from bootstrap.lean import httpx
 from bootstrap.plugin import clock
-from bootstrap.plugin.errors import ApiError
 from bootstrap.provider import RunContext
 from bootstrap.secret import Secret
-from bootstrap.settings import endpoint
-from bootstrap.waiting import Deadline, Delay, wait_out
+from bootstrap.waiting import Deadline, wait_out
+from providers.docker_hub.connection import TIMEOUT, Answer, Connection
+from providers.docker_hub.errors import HubApiError, NotAsked, busy
 
 T = TypeVar("T")
-ENDPOINT = "PULLKEY_DOCKER_HUB_ENDPOINT"
-HUB = "https://hub.docker.com"
 TOKENS_PAGE = "https://app.docker.com/settings/personal-access-tokens"
 
-_TIMEOUT = 30.0
-_BODY_LIMIT = 1_000_000
-_SAID_CHARACTERS = 4_000
-_A_UNIX_TIME = 1e9
-_UNTOLD_SECONDS = 3.0
 _READ_SECONDS = 60.0
 _PAGE_SIZE = 100
 _MOST_PAGES = 100
 _MOST_PAGES_OF_NAMES = 5
 _LONGEST_NAME = 256
 _KEY_ID = re.compile(r"^[A-Za-z0-9-]{6,64}$")
-_BUSY = "Docker Hub is busy or briefly away; trying again."
-_LIMITED = "Docker Hub limits how often it is asked; trying again once it may be."
-
-
-class NotAsked(PullkeyError):
-    """Docker Hub needs a login, and there is none."""
-
-    code = Code.HUB_LOGIN_MISSING
-
-
-class HubApiError(ApiError):
-    """A call that Docker Hub refused, or did not answer as it should.
-
-    Args:
-        status: the HTTP status; 0 if there was no answer.
-        message: its own words, or what is wrong with the answer.
-        retry_after: how many seconds it asks to be left alone for, where it says so.
-        second_factor: it wants a code beside the password.
-    """
-
-    service = "Docker Hub"
-
-    def __init__(
-        self, status: int, message: str, *, retry_after: float | None = None, second_factor: bool = False
-    ) -> None:
-        super().__init__(status, message, retry_after=retry_after)
-        self.second_factor = second_factor
-
-
-def busy(error: Exception) -> Delay | None:
-    """Whether a refusal is worth waiting for; a rate limit as long as Docker Hub says itself, else for moments only."""
-    if not isinstance(error, HubApiError) or not error.busy:
-        return None
-    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
-        # Mostly it says how long. Where it does not, only a passing one is worth another try.
-        return Delay(_LIMITED, at_most=_UNTOLD_SECONDS if error.retry_after is None else None, after=error.retry_after)  # fmt: skip
-    return Delay(_BUSY, after=error.retry_after)
-
-
-@contextmanager
-def as_sentence(doing: str) -> Iterator[None]:
-    """Whatever is refused inside ends in a sentence."""
-    try:
-        yield
-    except HubApiError as error:
-        raise refused(error, doing) from None
-
-
-def refused(error: ApiError, doing: str) -> StepFailed:
-    """An error as a sentence."""
-    return StepFailed(f"Docker Hub refused to {doing}: {error.said}", code=error.problem_code)
 
 
 @dataclass(frozen=True)
@@ -129,116 +63,6 @@ class NewToken:
 
     token: Token
     text: Secret
-
-
-@dataclass
-class Answer:
-    """A good answer: its JSON (None where it has no body) and its headers."""
-
-    body: Any
-    headers: Mapping[str, str]
-
-
-class Connection:
-    """The connections to Docker Hub, one set for a command."""
-
-    def __init__(self) -> None:
-        named = endpoint(ENDPOINT)
-        self.url = named.url if named else HUB
-        # A redirect could carry the login to another host, so none is followed.
-        with network.usable():
-            self._client = httpx.AsyncClient(base_url=self.url, timeout=_TIMEOUT, follow_redirects=False)
-
-    async def close(self) -> None:
-        await self._client.aclose()
-
-    async def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        trace: Callable[[str], None],
-        bearer: Secret | None = None,
-        secret: Secret | None = None,
-        body: Mapping[str, Any] | None = None,
-        query: Mapping[str, Any] | None = None,
-        seconds: float = _TIMEOUT,
-    ) -> Answer:
-        """One call, which takes no longer than `seconds`; `secret` is what of the body must not come back in an error.
-
-        Raises:
-            HubApiError: it was refused, not answered, or answered with something that is no answer.
-        """
-        headers = {**PLAIN, **({"Authorization": f"Bearer {bearer.reveal()}"} if bearer else {})}
-        begin = clock.monotonic()
-        status = "unanswered"
-        try:
-            async with (
-                asyncio.timeout(seconds),
-                self._client.stream(method, path, headers=headers, json=body, params=query) as response,
-            ):
-                status = str(response.status_code)
-                content, whole = await read_bounded(response, _BODY_LIMIT)
-        except Unreadable as error:
-            raise HubApiError(0, f"the answer cannot be used: {error}") from None
-        except TimeoutError:
-            raise HubApiError(0, f"there was no answer in time at {self.url}") from None
-        except httpx.HTTPError as error:
-            # The error's text may hold the address, never the body; which kind it is says enough.
-            raise HubApiError(0, f"{type(error).__name__} at {self.url}") from None
-        finally:
-            trace(f"hub {method} {path} {status} {(clock.monotonic() - begin) * 1000:.0f} ms")
-        if not whole:
-            raise HubApiError(0, "the answer is longer than any that is expected")
-        return _read(response, content, [one for one in (bearer, secret) if one is not None])
-
-
-def _read(response: httpx.Response, content: bytes, secrets: Sequence[Secret]) -> Answer:
-    status = response.status_code
-    try:
-        body = parse_json(content) if content.strip() else None
-        known = True
-    except Unreadable:
-        body, known = None, False
-    if 200 <= status < 300:
-        if not known:
-            # What was asked for may have been done.
-            raise HubApiError(0, "the answer is not JSON")
-        return Answer(body, response.headers)
-    fields = body if isinstance(body, dict) else {}
-    said = (_message(fields) or response.reason_phrase)[:_SAID_CHARACTERS]
-    for secret in secrets:
-        said = secret.redact(said)
-    raise HubApiError(
-        status,
-        said,
-        retry_after=_retry_after(response.headers),
-        second_factor=bool(fields.get("login_2fa_token")),
-    )
-
-
-def _message(body: Mapping[str, Any]) -> str:
-    """The words of an error, in any of the three forms that the API has (`error`, `Error`, `ValueError`)."""
-    for name in ("detail", "message", "text"):
-        if isinstance(body.get(name), str) and body[name]:
-            return str(body[name])
-    fields = body.get("fields")
-    return json.dumps(fields) if isinstance(fields, dict) and fields else ""
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """How long to wait: `Retry-After` in seconds or as a date, or Docker Hub's `X-Retry-After`, which is a Unix time."""
-    found = seconds_of_retry_after(headers.get("Retry-After", ""))
-    if found is not None and found < _A_UNIX_TIME:
-        return found
-    for name in ("Retry-After", "X-Retry-After"):
-        try:
-            seconds = float(headers.get(name, ""))
-        except ValueError:
-            continue
-        if math.isfinite(seconds):
-            return max(0.0, seconds - clock.time() if seconds > _A_UNIX_TIME else seconds)
-    return None
 
 
 @dataclass
@@ -511,7 +335,7 @@ class Hub:
     @property
     def _seconds(self) -> float:
         """How long one call may take."""
-        return self.context.deadline.within(_TIMEOUT)
+        return self.context.deadline.within(TIMEOUT)
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         deadline = Deadline(min(_READ_SECONDS, max(self.context.deadline.left, 1.0)))
@@ -568,11 +392,3 @@ def _time(text: Any) -> dt.datetime | None:
     except ValueError:
         return None
     return seen if seen.tzinfo else seen.replace(tzinfo=dt.UTC)
-
-
-def their_clock(headers: Mapping[str, str]) -> dt.datetime | None:
-    """The time by an answer's `Date`."""
-    try:
-        return email.utils.parsedate_to_datetime(headers.get("Date", ""))
-    except ValueError:
-        return None

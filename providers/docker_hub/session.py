@@ -28,7 +28,9 @@ from bootstrap.settings import endpoint
 from bootstrap.steps import Findings, Notice, State
 from bootstrap.waiting import surely
 from providers.docker_hub import scripts
-from providers.docker_hub.hub import ENDPOINT, HUB, TOKENS_PAGE, Hub, HubApiError
+from providers.docker_hub.connection import ENDPOINT, HUB
+from providers.docker_hub.errors import HubApiError
+from providers.docker_hub.hub import TOKENS_PAGE, Hub
 from providers.docker_hub.steps import BroughtKey, MintedKey
 from providers.docker_hub.target import REGISTRY, SERVER, DockerHubTarget
 

@@ -20,7 +20,8 @@ from bootstrap.steps import Done, Intent, Script, Sighting, State, StillThere, o
 from bootstrap.waiting import Delay
 from bootstrap.words import one_line
 from providers.docker_hub import scripts
-from providers.docker_hub.hub import TOKENS_PAGE, Hub, NewToken, Token, as_sentence, busy, refused
+from providers.docker_hub.errors import as_sentence, busy, refused
+from providers.docker_hub.hub import TOKENS_PAGE, Hub, NewToken, Token
 from providers.docker_hub.target import DOMAIN, KINDS, SERVER, DockerHubTarget, check_token
 
 _WHAT = {"pat": "a personal token", "oat": "a token of the organisation", "brought": "a user-supplied token"}  # fmt: skip
