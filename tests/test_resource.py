@@ -100,6 +100,24 @@ class Robot(Resource[Thing]):
         return Script(do="true")
 
 
+class Role(Robot):
+    """One that another run may write over, of which it was seen before whether it was there."""
+
+    called = "a role of r"
+    offboarded = "role of r, with its members"
+    looks = 3
+    shows_after = 40.0
+
+    def said_to_exist(self, intent: Intent) -> bool:
+        return bool(intent.get("answered"))
+
+    def is_own_unseen(self, intent: Intent) -> bool:
+        return bool(intent.get("absent before"))
+
+    def deleted_as(self) -> str:
+        return "took the role of r away"
+
+
 class Stub:
     """As much of a session as a resource asks for."""
 
@@ -375,6 +393,63 @@ def test_a_refused_deletion_is_named_at_once() -> None:
     assert len(one.cloud.deletions) == 999
 
 
+async def seconds_of(act: Callable[[], Any]) -> float:
+    begin = clock.monotonic()
+    await act()
+    return clock.monotonic() - begin
+
+
+def test_what_a_lost_request_has_created_is_given_the_time_that_it_takes_to_be_shown() -> None:
+    lost, known = robot(Cloud(Thing(), reads=[None, None]), Role), robot(Cloud(Thing()), Role)
+    of(lambda: sent(lost, LOST))
+    of(lambda: sent(known, None))
+
+    assert of(lambda: seconds_of(lambda: lost.undo(INTENT))) >= 40
+    assert lost.cloud.thing is None
+    assert of(lambda: seconds_of(lambda: known.undo(INTENT))) < 40
+
+
+def test_what_is_not_shown_as_often_as_it_takes_is_absent() -> None:
+    one = robot(Cloud(Thing(), reads=[None, None, None]), Role)
+    of(lambda: sent(one, LOST))
+
+    assert of(lambda: one.undo(INTENT)) == ""
+    assert one.cloud.thing is not None
+
+
+def test_what_a_journal_shows_to_have_been_answered_is_not_absent() -> None:
+    one = robot(Cloud(None), Role)
+
+    with pytest.raises(StillThere, match=r"^perhaps a role of r \(404"):
+        of(lambda: one.undo({**INTENT, "lost": True, "answered": True}))
+
+
+@pytest.mark.parametrize("reads", [[None] * 3, [FORBIDDEN] * 9], ids=["not shown", "may not be read"])
+def test_what_was_absent_before_is_this_runs_where_no_read_shows_it(
+    reads: list[Thing | ApiError | None],
+) -> None:
+    one = robot(Cloud(Thing(), reads=reads), Role)
+    of(lambda: sent(one, LOST))
+
+    assert of(lambda: one.undo({**INTENT, "absent before": True})) == "took the role of r away"
+    assert len(reads) in (0, 6)
+
+
+def test_what_was_absent_before_and_is_shown_as_anothers_is_not_deleted() -> None:
+    one = robot(Cloud(Thing(run="theirs"), reads=[None, None]), Role)
+    of(lambda: sent(one, LOST))
+
+    assert of(lambda: one.undo({**INTENT, "absent before": True})) == ""
+    assert one.cloud.thing is not None
+
+
+def test_what_was_absent_before_is_not_deleted_while_reads_are_not_answered() -> None:
+    one = robot(Cloud(Thing(run="theirs"), reads=[LOST] * 3), Role)
+    of(lambda: sent(one, LOST))
+
+    assert of(lambda: one.undo({**INTENT, "absent before": True})) == ""
+
+
 # -- offboarding -----------------------------------------------------------------------------------------------------
 
 
@@ -396,6 +471,16 @@ def test_what_offboarding_does_with_it(
     one.against = against
 
     assert of(one.removal) == Removal(fate, "robot r", why, "cloud robots delete r" if command else "")
+
+
+def test_a_list_of_removals_names_what_is_deleted_along_with_it() -> None:
+    named = "role of r, with its members"
+    theirs = robot(Cloud(Thing(run="theirs")), Role)
+    unseen = robot(Cloud(reads=[FORBIDDEN]), Role)
+
+    for one in (robot(Cloud(Thing()), Role), theirs, unseen, robot(Cloud(None), Role)):
+        assert of(one.removal).what == named
+    assert of(robot(Cloud(Thing()), Role).remove) == "took the role of r away"
 
 
 def test_what_cannot_be_read_is_not_offboarded() -> None:

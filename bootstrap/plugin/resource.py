@@ -27,7 +27,6 @@ from bootstrap.steps import Fate, Intent, Removal, Sighting, State, Step, StillT
 from bootstrap.waiting import Deadline, Delay, Tell, wait_out
 
 T = TypeVar("T")
-_LOOKS = 2  # how often a thing that nothing speaks for must not be shown, before it is absent
 
 
 class Attempt:
@@ -147,6 +146,10 @@ class Resource(CloudStep, Generic[T]):
     """What is said of it where it is not there."""
     gone = ""
     """The same in offboarding, where it is said otherwise."""
+    looks = 2
+    """How often a thing that nothing speaks for must not be shown, before it is absent."""
+    shows_after = 0.0
+    """How many seconds what a request without an answer has created takes to be shown. It is looked for after that."""
 
     # -- what a provider says of its own ----------------------------------------------------------------------------
 
@@ -191,6 +194,26 @@ class Resource(CloudStep, Generic[T]):
     async def removal_of(self, shown: T) -> Removal:
         """What offboarding does with what is there: one of `to_remove`, `to_keep`, `unseen`."""
 
+    @property
+    def called(self) -> str:
+        """What a sentence calls it."""
+        return f"the {self.noun}"
+
+    @property
+    def offboarded(self) -> str:
+        """What a list of removals calls it, with what is deleted along with it."""
+        return self.noun
+
+    def said_to_exist(self, intent: Intent) -> bool:
+        """Whether the cloud has answered the run of an intent that it exists, so that no read can make it absent."""
+        del intent
+        return self.attempt.exists
+
+    def is_own_unseen(self, intent: Intent) -> bool:
+        """Whether it is of the run of an intent as long as no read shows another's: there was none before."""
+        del intent
+        return False
+
     def is_same(self, shown: T) -> bool:
         """Whether what is shown is what was asked to be deleted, and not another of its name."""
         del shown
@@ -226,23 +249,32 @@ class Resource(CloudStep, Generic[T]):
     async def undo(self, intent: Intent) -> str:
         if not (self.attempt.may_exist or intent.get("lost")):
             return ""
-        known = self.is_known_own(intent)
+        known, own_unseen = self.is_known_own(intent), self.is_own_unseen(intent)
         misses = 0
 
         async def is_ours() -> bool:
             if known:
                 return True
-            shown = await self.read()
-            if shown is None:
-                raise ApiError(404, "it is not shown")
-            return await self.is_of_run(shown, intent)
+            shown = None
+            try:
+                shown = await self.read()
+            except ApiError as error:
+                if error.busy or not own_unseen:
+                    raise
+            if shown is not None:
+                return await self.is_of_run(shown, intent)
+            if own_unseen and misses + 1 >= self.looks:
+                return True
+            raise ApiError(404, "it is not shown")
 
         async def missed(error: ApiError) -> None:
             nonlocal misses
             misses += 1
-            if known or self.attempt.exists or misses < _LOOKS:
+            if known or self.said_to_exist(intent) or misses < self.looks:
                 raise NotShownYet(error)
 
+        if not known:
+            await asyncio.sleep(self.shows_after)
         try:
             deleted = await self._delete(intent, missed, is_ours)
         except ApiError as error:
@@ -259,14 +291,19 @@ class Resource(CloudStep, Generic[T]):
             if error.forbidden:
                 return self.unseen(f"it may not be seen ({error.said})")
             raise self.refusal(error, f"show {self.looked_for}") from None
-        return self.to_remove_unseen(why) if why else Removal(Fate.GONE, self.noun, self.gone or self.absent)
+        if why:
+            return self.to_remove_unseen(why)
+        return Removal(Fate.GONE, self.offboarded, self.gone or self.absent)
 
     async def remove(self) -> str:
+        return self.deleted_as() if await self._remove(self.intent()) else ""
+
+    async def _remove(self, intent: Intent) -> bool:
+        """Delete what offboarding has found; False if there was none."""
         try:
-            deleted = await self._delete(self.intent(), self._missed_though_shown)
+            return await self._delete(intent, self._missed_though_shown)
         except ApiError as error:
             raise self.still_there(error.said) from None
-        return self.deleted_as() if deleted else ""
 
     async def _missed_though_shown(self, error: ApiError) -> None:
         """Given the answer that there is none to delete: returns where that is to be believed.
@@ -312,7 +349,7 @@ class Resource(CloudStep, Generic[T]):
         )
 
     def to_remove(self) -> Removal:
-        return Removal(Fate.REMOVE, self.noun, command=self.delete_command())
+        return Removal(Fate.REMOVE, self.offboarded, command=self.delete_command())
 
     def to_remove_unseen(self, why: str) -> Removal:
         """What offboarding does with what is not shown, where something speaks against its absence."""
@@ -320,16 +357,16 @@ class Resource(CloudStep, Generic[T]):
 
     def deleted_as(self) -> str:
         """That it was deleted, in a few words."""
-        return f"deleted the {self.noun}"
+        return f"deleted {self.called}"
 
     def to_keep(self, why: str) -> Removal:
-        return Removal(Fate.KEEP, self.noun, why, self.delete_command())
+        return Removal(Fate.KEEP, self.offboarded, why, self.delete_command())
 
     def unseen(self, why: str) -> Removal:
-        return Removal(Fate.UNSEEN, self.noun, why, self.delete_command())
+        return Removal(Fate.UNSEEN, self.offboarded, why, self.delete_command())
 
     def still_there(self, why: str, *, perhaps: bool = False) -> StillThere:
-        return StillThere(f"{'perhaps ' * perhaps}the {self.noun} ({why})", self.delete_command())
+        return StillThere(f"{'perhaps ' * perhaps}{self.called} ({why})", self.delete_command())
 
 
 def busy_delay(error: Exception) -> Delay | None:
