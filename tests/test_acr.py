@@ -21,7 +21,7 @@ from bootstrap.errors import UsageProblem
 from bootstrap.sandbox.host import SandboxSettings
 from providers.acr import claims
 from providers.acr.registry_session import allows
-from providers.acr.steps import assignment_name
+from providers.acr.roles import assignment_name
 from providers.acr.target import SUFFIXES, AcrTarget
 from tests.harness.azure_state import APP, NAME, applications, cloud_picture, roles, secrets
 from tests.harness.world import World, make_world

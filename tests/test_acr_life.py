@@ -22,8 +22,8 @@ from bootstrap.waiting import Deadline
 from providers.acr import provider
 from providers.acr.emulator.roles import ACR_PULL, CONTRIBUTOR, REPOSITORY_READER, Role
 from providers.acr.emulator.state import Application, RoleAssignment, ScopeMap, Secret, Token
+from providers.acr.roles import assignment_name
 from providers.acr.session import AcrSession
-from providers.acr.steps import assignment_name
 from providers.acr.target import AcrTarget
 from providers.acr.token_session import TokenSession
 from tests.harness.azure_state import APP

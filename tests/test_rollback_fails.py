@@ -145,7 +145,7 @@ def test_an_identity_goes_although_its_key_could_not_be_deleted() -> None:
         ("gcr", "providers.gcr.grant.Grant", "gcloud artifacts repositories remove-iam-policy-binding "),
         ("gcr", "providers.gcr.key.Key", "gcloud iam service-accounts keys delete "),
         # Only a whole script knows which application it is; the next run knows it too.
-        ("acr", "providers.acr.steps.Identity", "pullkey onboard acr "),
+        ("acr", "providers.acr.application.Identity", "pullkey onboard acr "),
         ("docker-hub-user", "providers.docker_hub.steps.MintedKey", "https://app.docker.com/"),
         ("gcr", "bootstrap.handoff.HandoffStep", "akka docker remove-credentials "),
     ],

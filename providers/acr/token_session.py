@@ -30,15 +30,10 @@ from providers.acr.token_steps import (
     TokenIdentity,
     TokenKey,
     in_use,
-    not_shown_yet,
     wanted_actions,
 )
 from providers.acr.tokens import ScopeMap, SlotPassword, Token, Tokens
-
-_REMOVAL_SECONDS = 30.0
-# How long an offboarding waits for a token that Akka's record names and that no read shows; and up to which age it does.
-_EXPECTED_SECONDS = 60.0
-_NEW = dt.timedelta(minutes=10)
+from providers.acr.waits import EXPECTED_SECONDS, NEW_PASSWORD, PASSWORD_REMOVAL_SECONDS, not_shown_yet
 
 
 class TokenSession(RegistrySession):
@@ -93,7 +88,7 @@ class TokenSession(RegistrySession):
         token = await surely(self._token)
         if token is not None or not await self.recently_made():
             return token
-        deadline = Deadline(min(_EXPECTED_SECONDS, self.context.deadline.left / 2))
+        deadline = Deadline(min(EXPECTED_SECONDS, self.context.deadline.left / 2))
         self.context.tell(f"Azure does not show the token {self.target.token_name}, which Akka's record names, yet. It is new; waiting for up to {deadline.left:.0f} s.")  # fmt: skip
         while not deadline.passed:
             await asyncio.sleep(min(2.0, deadline.left))
@@ -267,7 +262,9 @@ class TokenSession(RegistrySession):
         if token is None or found is None:
             return False
         with as_sentence(f"remove {key_id} of the token {token.name}"):
-            await self.clear(token, found.slot, Deadline(self.context.deadline.within(_REMOVAL_SECONDS)))
+            await self.clear(
+                token, found.slot, Deadline(self.context.deadline.within(PASSWORD_REMOVAL_SECONDS))
+            )
         return True
 
     def delete_key_command(self, key_id: str) -> str:
@@ -347,7 +344,7 @@ def _moment_in(key_id: str) -> dt.datetime | None:
 def _is_new(key_id: str) -> bool:
     """Whether a password was generated so lately that not every read shows it."""
     made = _moment_in(key_id)
-    return made is not None and clock.now() - made < _NEW
+    return made is not None and clock.now() - made < NEW_PASSWORD
 
 
 def _described(one: SlotPassword) -> str:

@@ -9,20 +9,20 @@ import shlex
 from typing import TYPE_CHECKING, TypeVar
 
 from bootstrap.codes import Code
-from bootstrap.common_steps import held_link
 from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
 from bootstrap.link import KeyLink
 from bootstrap.observe import Present, confirm_absent
 from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.recorded_key import usable_key
 from bootstrap.plugin.resource import Attempt, Resource
 from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, Step, StillThere, other_than
 from bootstrap.waiting import Deadline, Delay, surely, wait_out
 from providers.acr.calls import AzureApiError, as_sentence, refused
-from providers.acr.steps import SPREADING_SECONDS, busy
 from providers.acr.target import SLOTS
 from providers.acr.tokens import Generated, SlotPassword, Token, action_of
+from providers.acr.waits import SETTLE_SECONDS, SPREADING_SECONDS, busy, not_shown_yet
 
 if TYPE_CHECKING:
     from providers.acr.cloud import Registry
@@ -44,7 +44,6 @@ _MAY_NOT_LOOK = "it may not be read"
 _NO_TOKENS = (
     "Ask the owner of that policy for an exception, or use a service principal: leave --auth-kind out."
 )
-_SETTLE_SECONDS = 4.0
 # How far from a lost call the time of a password may be for it to be that call's.
 _SAME_CALL = dt.timedelta(minutes=10)
 _ROUNDED = dt.timedelta(milliseconds=1)  # how much less exact a time may be where Azure shows it again
@@ -212,13 +211,6 @@ def _may_be_done(error: ApiError) -> bool:
     return error.unanswered or error.missing
 
 
-def not_shown_yet(error: Exception) -> Delay | None:
-    """Why to try again: the SDK reads what it has made, and takes for a failure that this is not shown yet."""
-    if isinstance(error, AzureApiError) and error.missing:
-        return Delay("Azure does not show everywhere yet what was just created.", SPREADING_SECONDS)
-    return busy(error)
-
-
 class TokenIdentity(_RegistryResource[Token]):
     """The token, without a password."""
 
@@ -356,7 +348,7 @@ class TokenKey(Step):
             raise refused(error, f"show the token {session.target.token_name}") from None
         if token is None:
             return Sighting(State.MISSING, "there is no token yet")
-        link, reason = await held_link(session, session.context)
+        link, reason = await usable_key(session)
         if link is None:
             return await self._missing(token, reason)
         held = token.password(link.key_id)
@@ -434,7 +426,7 @@ class TokenKey(Step):
 
     async def _key_id(self, made: Generated) -> str:
         """The slot with its time, as Azure will show it from now on; a read may lag what was just told."""
-        session, deadline = self._session, Deadline(_SETTLE_SECONDS)
+        session, deadline = self._session, Deadline(SETTLE_SECONDS)
         registry = await session.registry()
         told = SlotPassword(self._slot, made.created, made.ends) if made.created else None
         while True:
@@ -469,7 +461,7 @@ class TokenKey(Step):
             return ""  # it was refused, or never asked for: what is there is another program's
         try:
             if key_id is None:
-                await asyncio.sleep(_SETTLE_SECONDS)  # a call without an answer may show late
+                await asyncio.sleep(SETTLE_SECONDS)  # a call without an answer may show late
             token, there = await self._made_by_then(intent)
             if there is None and key_id and not (intent.get("lost") or session.tokens.has_removed(key_id)):
                 # Azure has answered that it is there, so that no read shows it is no sign that it is gone.

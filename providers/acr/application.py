@@ -1,0 +1,415 @@
+"""The identity of an Azure target: an application and its service principal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shlex
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from bootstrap.codes import Code
+from bootstrap.errors import StepFailed
+from bootstrap.plugin import clock
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.resource import Resource
+from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, StillThere, other_than
+from bootstrap.waiting import Delay, wait_out
+from providers.acr.application_script import identity_script
+from providers.acr.calls import AzureApiError, as_sentence, refused
+from providers.acr.claims import GRAPH_RIGHT
+from providers.acr.client_secret import remove_old_secrets
+from providers.acr.deleted_items import DeletedApplication, is_name_taken
+from providers.acr.graph import Application
+from providers.acr.permanent_deletion import PermanentDeletion
+from providers.acr.roles import place_of
+from providers.acr.service_principal import ServicePrincipal
+from providers.acr.waits import CLOCKS, SETTLE_SECONDS, SPREADING_SECONDS, busy, busy_or_spreading
+
+if TYPE_CHECKING:
+    from providers.acr.application_facts import ApplicationFacts
+
+_NAME_KEPT = (
+    "The directory keeps the unique name of an application that it does not show; this takes up to a minute."
+)
+_RESTORED_BY_THE_NEXT = ", which the directory keeps for 30 days; an onboarding restores it"
+
+
+class _Deletion(StrEnum):
+    """Where an application goes that is deleted."""
+
+    PERMANENT = "permanent"
+    DELETED_ITEMS = "deleted items"
+    BACK = "back"  # to the deleted items, from which this run has restored it
+
+
+class Identity(Resource[Application]):
+    """The application and its service principal: found by a mark of ours, restored, or created under it."""
+
+    name = "identity"
+    absent = "there is no such application"
+    unreadable = "it may not be read"
+    looks = 5
+    shows_after = SETTLE_SECONDS
+
+    def __init__(self, session: ApplicationFacts) -> None:
+        super().__init__(session)
+        self._session = session
+        self.principal = ServicePrincipal(session)
+        self._looked = False
+        self._restored: DeletedApplication | None = None
+        self._object_id = ""
+        self._app_id = ""
+        self._named = session.target.app_name
+        self._listed = session.target.app_label
+        self._goes = _Deletion.PERMANENT
+        self._permanent: PermanentDeletion | None = None
+        if not session.target.app_id:
+            self.permissions = (GRAPH_RIGHT,)
+
+    @property
+    def noun(self) -> str:
+        return f"application {self._named}"
+
+    @property
+    def offboarded(self) -> str:
+        return f"application {self._listed} and its service principal"
+
+    @property
+    def title(self) -> str:
+        target, deleted = self._session.target, self._session.deleted_seen
+        if deleted is not None and deleted.ours:
+            return f"Restore the deleted application {deleted.display_name} ({deleted.app_id}) and its service principal"
+        verb = "Use" if target.app_id else "Create"
+        return f"{verb} the application {target.app_label} and its service principal"
+
+    async def read(self) -> Application | None:
+        graph = self._session.cloud.graph
+        return await graph.application_by_unique_name(self._session.target.unique_name)
+
+    async def look(self) -> Sighting:
+        session = self._session
+        try:
+            application = await session.application()
+            if application is None:
+                deleted = await session.deleted()
+                if deleted is None:
+                    return Sighting(State.MISSING, "does not exist")
+                return Sighting(State.MISSING, f"it was deleted{deleted.when}")
+            await session.principal()
+        except AzureApiError as error:
+            if error.forbidden:
+                return Sighting(State.UNSEEN, self.unreadable)
+            raise refused(error, "show the application") from None
+        return self.judge(application)
+
+    def judge(self, shown: Application) -> Sighting:
+        principal = self._session.known_principal
+        if shown.disabled:
+            return Sighting(State.MISSING, f"no token is issued to it: {shown.disabled}")
+        if principal is None:
+            return Sighting(State.MISSING, "it has no service principal")
+        if principal.disabled:
+            return Sighting(
+                State.MISSING, f"no token is issued to its service principal: {principal.disabled}"
+            )
+        return Sighting(State.DONE, "exists")
+
+    def intent(self) -> Intent:
+        return {
+            "unique_name": self._session.target.unique_name,
+            "run_id": self._session.context.run_id,
+            "at": clock.now().isoformat(timespec="seconds"),
+        }
+
+    async def disowns(self, intent: Intent) -> str:
+        return other_than(intent, unique_name=self._session.target.unique_name)
+
+    # -- doing ---------------------------------------------------------------------------------------------------
+
+    async def do(self) -> Done:
+        session, target = self._session, self._session.target
+        context = session.context
+        with as_sentence(f"create the application {target.app_name}"):
+            application = await wait_out(
+                self._application, why=self._application_delay, deadline=context.deadline, tell=context.tell
+            )
+        restored = self._restored is not None
+        created = self.attempt.created and not restored
+        session.has(application, created=created, restored=restored)
+        if restored:
+            with as_sentence(f"remove the old secrets of {target.app_name}"):
+                await wait_out(
+                    lambda: remove_old_secrets(session, application),
+                    why=busy_or_spreading,
+                    deadline=context.deadline,
+                    tell=context.tell,
+                )
+        # An application that was created a moment ago has none, unless a try of ours went unanswered. Then there may be
+        # one of another run, which `is_of_run` must be able to tell from one that this run has asked for.
+        may_exist = not created or self.attempt.unanswered > 0
+        with as_sentence(f"create the service principal of {target.app_name}"):
+            principal = await wait_out(
+                lambda: self.principal.found_or_created(
+                    application.app_id, may_exist=may_exist, restored=restored
+                ),
+                why=lambda error: self.principal.delay(error, is_new=created or restored),
+                deadline=context.deadline,
+                tell=context.tell,
+            )
+        session.known_principal = principal
+        if restored:
+            made_of_it = {"object_id": application.object_id, "restored": True}
+            return Done("from the deleted items of the directory", made_of_it)
+        if created:
+            return Done("", {"object_id": application.object_id})
+        if self.principal.attempt.created:
+            return Done(
+                "the application was there, its service principal was created",
+                {"principal_id": principal.object_id},
+            )
+        return Done("another run has just created it", unneeded=True)
+
+    async def _application(self) -> Application:
+        session, target = self._session, self._session.target
+        graph = session.cloud.graph
+        # At first the look's answer will do: under a unique name nothing is made twice, and Graph says who was first.
+        again, self._looked = self._looked, True
+        found = await (self.read() if again else session.application())
+        deleted = session.deleted_seen if found is None and not again else None
+        if deleted is not None and deleted.ours:
+            return await self._restore(deleted)
+        if found is not None:
+            return self._found(found)
+        notes = f"Pulls images for Akka. Made by pullkey, run {session.context.run_id}."
+        try:
+            with self.attempt.sending():
+                created = await graph.create_application(target.unique_name, target.app_name, notes)
+        except AzureApiError as error:
+            if is_name_taken(error):
+                return await self._under_taken_name(error)
+            raise
+        if created is not None:
+            self._object_id = created.object_id
+            return created
+        self.attempt.conclude(ours=False)  # it exists; whose it is, the next read shows
+        found = await self.read()
+        if found is None:
+            raise AzureApiError(404, "", "the application is not to be seen yet")
+        return self._found(found)
+
+    def _found(self, found: Application) -> Application:
+        """It is there: restored, created by a try that was not answered, or another run's."""
+        self._object_id = found.object_id
+        ours = self._restored is not None or self._is_of_lost_call(found, self.intent())
+        self.attempt.conclude(ours=ours)
+        return found
+
+    def _is_of_lost_call(self, found: Application, intent: Intent) -> bool:
+        """Whether an application is that of a creation of ours without an answer.
+
+        An update writes our notes too, so they alone do not say that it is ours: it must also be new.
+        """
+        if not (self.attempt.unanswered or intent.get("lost")) or intent["run_id"] not in found.notes:
+            return False
+        at = intent.get("at")
+        return found.created is None or not at or found.created >= dt.datetime.fromisoformat(at) - CLOCKS
+
+    async def _under_taken_name(self, taken: AzureApiError) -> Application:
+        """The application that has our unique name: one that a read does not show yet, or a deleted one."""
+        session, target = self._session, self._session.target
+        graph = session.cloud.graph
+        found = await self.read()
+        if found is not None:
+            return self._found(found)
+        try:
+            deleted = await graph.deleted.application(unique_name=target.unique_name)
+        except AzureApiError as error:
+            if not error.forbidden:
+                raise
+            what = f"An application in the directory's deleted items has the unique name {target.unique_name}, and this login may not read them ({error.said})"
+            fix = f"Have it found: `{graph.list_deleted_command(target.app_name)}`; then have it deleted permanently: `{graph.purge_command('OBJECT_ID')}`. Or pass another --app-name"
+            raise StepFailed(what, fix=fix, code=Code.IDENTITY_DELETED) from None
+        if deleted is None:
+            raise taken
+        if not deleted.ours:
+            raise StepFailed(
+                f"The unique name {target.unique_name} is taken by {deleted.display_name} ({deleted.object_id}) in the directory's deleted items, which pullkey has not created",
+                fix=session.taken_name_fix(deleted),
+                code=Code.NAME_IN_DELETED_ITEMS,
+            )
+        return await self._restore(deleted)
+
+    async def _restore(self, deleted: DeletedApplication) -> Application:
+        graph = self._session.cloud.graph
+        self._restored, self._object_id = deleted, deleted.object_id
+        try:
+            with self.attempt.sending():
+                await graph.deleted.restore(deleted.object_id)
+        except AzureApiError as error:
+            if not error.forbidden:
+                raise
+            raise StepFailed(
+                f"The application {deleted.display_name} ({deleted.object_id}) is in the directory's deleted items, and this login may not restore it ({error.said})",
+                fix=f"Have it restored: `{graph.restore_command(deleted.object_id)}` (it takes Application Administrator, or Application.ReadWrite.OwnedBy as its owner). Or pass another --app-name",
+                code=Code.IDENTITY_DELETED,
+            ) from None
+        found = await graph.application_by_app_id(deleted.app_id)
+        if found is None:
+            raise AzureApiError(404, "", "the restored application is not to be seen yet")
+        return found
+
+    def _application_delay(self, error: Exception) -> Delay | None:
+        if isinstance(error, AzureApiError) and is_name_taken(error):
+            return Delay(_NAME_KEPT, SPREADING_SECONDS)
+        return busy_or_spreading(error)
+
+    # -- undoing -------------------------------------------------------------------------------------------------
+
+    async def undo(self, intent: Intent) -> str:
+        # What a journal says of ids is not believed: the application bears its unique name and the run's id.
+        if principal_id := str(intent.get("principal_id") or ""):
+            if intent.get("lost") and not await self._session.is_own_principal(principal_id):
+                return ""
+            return await self.principal.undo(principal_id)
+        if intent.get("restored") or self._restored is not None:
+            self._goes = _Deletion.BACK
+            return await super().undo(intent)
+        said = await super().undo(intent)
+        if said:
+            await self.principal.purge()
+        return said
+
+    def is_known_own(self, intent: Intent) -> bool:
+        return super().is_known_own(intent) and not self._perhaps_of_another_run
+
+    @property
+    def _perhaps_of_another_run(self) -> bool:
+        """Whether another run may have created it between two tries of this one."""
+        return self._restored is None and self.attempt.unanswered > 0 and not self.principal.attempt.sent
+
+    async def is_of_run(self, shown: Application, intent: Intent) -> bool:
+        if self._goes is not _Deletion.BACK:
+            if not self._is_of_lost_call(shown, intent):
+                return False
+            # An update writes our notes too, so they say who wrote last, not who was first. Whoever was first goes on to
+            # create its service principal: one that is there, and that this run has never asked for, is the other's.
+            if (
+                self._perhaps_of_another_run
+                and await self._session.cloud.graph.principal(shown.app_id) is not None
+            ):
+                return False
+        self._object_id = shown.object_id
+        return True
+
+    def is_same(self, shown: Application) -> bool:
+        return shown.object_id == self._object_id
+
+    async def delete(self, intent: Intent) -> None:
+        del intent
+        graph = self._session.cloud.graph
+        if self._goes is not _Deletion.PERMANENT:
+            await graph.delete_application(self._object_id)
+            return
+        self._permanent = self._permanent or PermanentDeletion(
+            graph, self._object_id, graph.delete_application
+        )
+        await self._permanent()
+
+    def is_deleted(self, error: ApiError) -> bool:
+        # Of a permanent deletion the deleted items tell.
+        return self._goes is not _Deletion.PERMANENT and error.missing
+
+    async def _delete(
+        self,
+        intent: Intent,
+        missed: Callable[[ApiError], Awaitable[None]],
+        is_ours: Callable[[], Awaitable[bool]] | None = None,
+    ) -> bool:
+        try:
+            return await super()._delete(intent, missed, is_ours)
+        except ApiError as error:
+            if self._permanent is None or not self._permanent.half_done:
+                raise
+            if error.missing:
+                return True  # where the deleted items show it later, the next run restores it
+            raise StillThere(*self._permanent.left_over(self.called, error)) from None
+
+    def deleted(self) -> str:
+        if self._goes is _Deletion.BACK:
+            return f"deleted the restored {self.noun} again"
+        return f"deleted {self.called}{_RESTORED_BY_THE_NEXT * (self._goes is _Deletion.DELETED_ITEMS)}"
+
+    def delete_command(self) -> str:
+        target, known = self._session.target, self._session.known
+        app_id = self._app_id or (known.app_id if known else "") or target.client_id or self._object_id
+        if app_id:
+            return f"az ad app delete --id {app_id}"
+        return f"az ad app list --display-name {shlex.quote(target.app_name)}"
+
+    def delay(self, error: Exception) -> Delay | None:
+        return busy(error)
+
+    def refusal(self, error: ApiError, doing: str) -> StepFailed:
+        return refused(error, doing)
+
+    # -- offboarding ---------------------------------------------------------------------------------------------
+
+    async def expected(self) -> Application | None:
+        return await self._session.expected_application()
+
+    async def contradiction(self) -> str:
+        session = self._session
+        if await self._has_principal():
+            return "it is said not to be there, and yet to have its service principal"
+        if await session.is_surely_gone():
+            return ""
+        self._listed = session.target.client_id
+        return session.not_shown
+
+    async def _has_principal(self) -> bool:
+        """Whether the application that Akka's record names still has a service principal, which goes with it."""
+        target = self._session.target
+        if target.app_id or not target.client_id:
+            return False
+        try:
+            return await self._session.cloud.graph.principal(target.client_id) is not None
+        except AzureApiError:
+            return False
+
+    async def removal_of(self, shown: Application) -> Removal:
+        session, target = self._session, self._session.target
+        self._app_id = shown.app_id
+        self._listed = f"{shown.display_name} ({shown.app_id})"
+        if target.app_id or shown.unique_name != target.unique_name:
+            return self.to_keep("it was not created by pullkey")
+        roles = await session.other_roles(shown)
+        if roles:
+            more = f" and {len(roles) - 1} more" if len(roles) > 1 else ""
+            return self.to_keep(f"it also has a role on {place_of(roles[0])}{more}")
+        return self.to_remove()
+
+    async def remove(self) -> str:
+        session = self._session
+        # Reads may lag for long; the object id is of that application only, and what is gone is gone.
+        application = await session.expected_application()
+        if application is None:
+            return ""
+        if session.target.app_id or application.unique_name != session.target.unique_name:
+            raise AssertionError("a user-supplied application is never removed")
+        self._object_id, self._app_id = application.object_id, application.app_id
+        self._named = application.display_name
+        # What the next onboarding can find there, it restores; and for 30 days it is seen to be deleted.
+        if await self._reads_deleted_items(application):
+            self._goes = _Deletion.DELETED_ITEMS
+        return await super().remove()
+
+    async def _reads_deleted_items(self, application: Application) -> bool:
+        try:
+            await self._session.cloud.graph.deleted.application(app_id=application.app_id)
+        except AzureApiError as error:
+            return not error.forbidden
+        return True
+
+    def script(self) -> Script:
+        return identity_script(self._session.target, self._session.deleted_seen)

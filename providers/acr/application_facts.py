@@ -1,0 +1,228 @@
+"""What the steps of an Azure target share where a service principal pulls: what the directory has shown of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bootstrap.errors import PullkeyError
+from bootstrap.once import Once
+from bootstrap.provider import RunContext
+from bootstrap.waiting import Deadline, surely
+from providers.acr.calls import AzureApiError, as_sentence
+from providers.acr.cloud import Assignment, Registry
+from providers.acr.deleted_items import DeletedApplication
+from providers.acr.graph import Application, Principal
+from providers.acr.registry_session import RegistrySession
+from providers.acr.roles import ACR_PULL, REPOSITORY_READER, derived_names, is_derived
+from providers.acr.target import AcrTarget, is_guid
+from providers.acr.waits import EXPECTED_SECONDS
+
+DISPLAY_MARK = "pullkey "
+"""With which the display names of pullkey's secrets begin; the run's id follows."""
+
+
+class ApplicationFacts(RegistrySession):
+    """The application, its service principal and its roles: asked once, or anew, and what this run has made of them."""
+
+    def __init__(self, target: AcrTarget, context: RunContext) -> None:
+        super().__init__(target, context)
+        self.application = Once(self._application)
+        self.principal = Once(self._principal)
+        self.deleted = Once(self._deleted)
+        self.expected_application = Once(self._expected_application)
+        self.recorded_is_deleted = Once(self._recorded_is_deleted)
+        self.deleted_seen: DeletedApplication | None = None
+        self.known: Application | None = None
+        self.known_principal: Principal | None = None
+        self.last_seen: Application | None = None
+        self.application_made = False
+        self.application_restored = False
+        self.role = ACR_PULL
+        self.scope = ""
+
+    async def _registry(self) -> Registry:
+        found = await super()._registry()
+        self.scope = found.id
+        self.role = REPOSITORY_READER if found.abac else ACR_PULL
+        return found
+
+    async def _application(self) -> Application | None:
+        graph, target = self.cloud.graph, self.target
+        if target.app_id:
+            self.known = await graph.seen_application(app_id=target.app_id)
+        else:
+            self.known = await graph.seen_application(
+                unique_name=target.unique_name, expected=self._is_recorded
+            )
+        return self.known
+
+    async def _deleted(self) -> DeletedApplication | None:
+        """The application in the directory's deleted items, as far as this login may read them."""
+        graph, target = self.cloud.graph, self.target
+        try:
+            self.deleted_seen = await (
+                graph.deleted.application(app_id=target.app_id)
+                if target.app_id
+                else graph.deleted.application(unique_name=target.unique_name)
+            )
+        except AzureApiError as error:
+            self.context.trace(f"the directory's deleted items cannot be read ({error.said})")
+        return self.deleted_seen
+
+    async def _expected_application(self) -> Application | None:
+        """The application that Akka's record names, waited for where reads do not show it: it may be minutes old.
+
+        Raises:
+            StepFailed: it may not be read.
+        """
+        client_id = self.target.client_id
+        if not client_id:
+            return await surely(self.application_now)
+        found = await self.application_now()
+        if found is not None or await self.recorded_is_deleted():
+            return found
+        deadline = Deadline(min(EXPECTED_SECONDS, self.context.deadline.left / 2))
+        self.context.tell(f"Azure shows neither the application {client_id}, which Akka's record names, nor that it was deleted. It may be new; waiting for up to {deadline.left:.0f} s.")  # fmt: skip
+        while not deadline.passed:
+            await asyncio.sleep(min(2.0, deadline.left))
+            if (found := await self.application_now()) is not None:
+                return found
+        return None
+
+    async def _recorded_is_deleted(self) -> bool:
+        """Whether the application that Akka's record names is among the deleted items, which is proof, as no lagging read is."""
+        try:
+            return await self.cloud.graph.deleted.application(app_id=self.target.client_id) is not None
+        except AzureApiError as error:
+            self.context.trace(f"the directory's deleted items cannot be read ({error.said})")
+            return False
+
+    async def is_surely_gone(self) -> bool:
+        """Whether an application that is not shown is known not to be there.
+
+        The record names none; or it is among the deleted items; or one was created under the name that it had.
+        """
+        return not self.target.client_id or self.application_made or await self.recorded_is_deleted()
+
+    @property
+    def not_shown(self) -> str:
+        return "Azure shows neither it nor that it was deleted"
+
+    def taken_name_fix(self, deleted: DeletedApplication) -> str:
+        purge = self.cloud.graph.purge_command(deleted.object_id)
+        return f"Pass another --app-name, or if it is not to be restored: {purge}"
+
+    async def _is_recorded(self) -> bool:
+        """Whether Akka's record says that there is the application."""
+        try:
+            held = await self.context.held_credential()
+        except PullkeyError:
+            return False
+        return held is not None and held.link is not None and is_guid(held.username)
+
+    async def seen_now(self) -> Application | None:
+        graph, target = self.cloud.graph, self.target
+        found = await (
+            graph.application_by_app_id(target.client_id)
+            if target.client_id and not (self.application_made or self.application_restored)
+            else graph.application_by_unique_name(target.unique_name)
+        )
+        self.last_seen = found or self.last_seen
+        return found
+
+    async def _principal(self) -> Principal | None:
+        application = await self.application()
+        app_id = application.app_id if application else self.target.client_id
+        self.known_principal = await self.cloud.graph.seen_principal(app_id) if app_id else None
+        return self.known_principal
+
+    def has(self, application: Application, *, created: bool, restored: bool) -> None:
+        """The application that was found, created or restored by the step; a read might not show it yet."""
+        self.known = application
+        self.application_made, self.application_restored = created, restored
+
+    async def has_role(self, registry: Registry, principal: Principal) -> bool:
+        return any(one.role == self.role for one in await self.roles_on(registry, principal))
+
+    async def roles_on(self, registry: Registry, principal: Principal) -> list[Assignment]:
+        """The roles that a principal has on the registry.
+
+        A list may lag, or be refused; what pullkey has assigned is then looked for by its name.
+
+        Raises:
+            AzureApiError: they cannot be seen.
+        """
+        cloud, refusal = self.cloud, None
+        try:
+            found = await cloud.assignments(registry, principal.object_id)
+        except AzureApiError as error:
+            if not error.forbidden:
+                raise
+            found, refusal = [], error
+        if not any(one.role == self.role for one in found):
+            known = {one.name for one in found}
+            by_name = await asyncio.gather(
+                *(
+                    cloud.assignment(registry.id, name)
+                    for name in derived_names(registry.id, principal.object_id).values()
+                    if name not in known
+                )
+            )
+            found += [one for one in by_name if one is not None]
+        if refusal is not None and not found:
+            raise refusal
+        return found
+
+    def is_own(self, application: Application) -> bool:
+        """Whether an application is the one of this target: the one that was named, or the one of its unique name."""
+        target = self.target
+        if target.app_id:
+            return application.app_id.lower() == target.app_id.lower()
+        return application.unique_name == target.unique_name
+
+    async def is_own_principal(self, object_id: str) -> bool:
+        """Whether a service principal is the one of this target's application, as it is shown now."""
+        principal = await self.principal_now()
+        return principal is not None and principal.object_id == object_id
+
+    async def application_now(self) -> Application | None:
+        """The application, asked anew.
+
+        Raises:
+            StepFailed: it may not be read.
+        """
+        with as_sentence(f"show the application {self.target.app_label}"):
+            return await self.seen_now()
+
+    async def principal_now(self) -> Principal | None:
+        """The service principal, asked anew; raises as `application_now`."""
+        application = await self.application_now()
+        app_id = application.app_id if application else self.target.client_id
+        with as_sentence(f"show the service principal of {self.target.app_label}"):
+            return await self.cloud.graph.principal(app_id) if app_id else None
+
+    async def other_roles(self, application: Application) -> list[Assignment]:
+        """The roles of the service principal, other than what pullkey has assigned on this registry.
+
+        Where this login may not look, in another subscription than the registry's, nothing can be told.
+
+        Raises:
+            StepFailed: the roles in the registry's own subscription may not be read.
+        """
+        registry = await self.registry()
+        with as_sentence(f"show the roles of {self.target.app_label}"):
+            principal = await surely(lambda: self.cloud.graph.principal(application.app_id))
+            if principal is None:
+                return []
+            self.known_principal = principal
+            found = await self.cloud.assignments_in(registry.subscription, principal.object_id)
+            elsewhere = set(await self.cloud.subscriptions()) - {registry.subscription}
+        answers = await asyncio.gather(
+            *(self.cloud.assignments_in(one, principal.object_id) for one in sorted(elsewhere)),
+            return_exceptions=True,
+        )
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, AzureApiError):
+                raise answer
+            found += answer if isinstance(answer, list) else []
+        return [one for one in found if not is_derived(one, registry, principal.object_id)]

@@ -1,0 +1,49 @@
+"""What a person types to create an application, its service principal and a secret; runbooks and plans print it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootstrap.steps import Script
+
+if TYPE_CHECKING:
+    from providers.acr.deleted_items import DeletedApplication
+    from providers.acr.target import AcrTarget
+
+
+def identity_script(target: AcrTarget, deleted: DeletedApplication | None) -> Script:
+    """The application with its service principal; `deleted` is the one to restore."""
+    if target.app_id:
+        return Script(do="find_identity", check="find_identity")
+    return Script(
+        do=(
+            'application >/dev/null 2>&1 || az rest --method PATCH --url "$APPLICATION_URL" '
+            '--headers "Prefer=create-if-missing" --body "$APPLICATION" --output none\n'
+            "make_principal() {\n"
+            "  find_identity 2>/dev/null && return\n"
+            '  az ad sp create --id "$(application)" --output none && find_identity\n'
+            "}\n"
+            "patiently make_principal"
+        ),
+        check="find_identity",
+        typed=_typed(deleted),
+        undo='az ad app delete --id "$(application)"',
+        why=(
+            "Not `az ad sp create-for-rbac`: on a name that exists it takes over that application and deletes every\n"
+            "secret of it. A unique name, which no two applications can have, marks this one."
+        ),
+    )
+
+
+def _typed(deleted: DeletedApplication | None) -> str:
+    show = 'az ad sp show --id "$APP_ID" --query id --output tsv'
+    create = 'az ad sp create --id "$APP_ID" --query id --output tsv'
+    if deleted is not None and deleted.ours:
+        # Its service principal may have been restored with it.
+        first = f'az rest --method POST --url "${{GRAPH%/}}/v1.0/directory/deletedItems/{deleted.object_id}/restore" --output none'
+        principal = f"{show} 2>/dev/null || {create}"
+    else:
+        first = 'az rest --method PATCH --url "$APPLICATION_URL" --headers "Prefer=create-if-missing" --body "$APPLICATION" --output none'
+        principal = create
+    application = 'APP_ID="$(az rest --method GET --url "$APPLICATION_URL" --query appId --output tsv)"'
+    return f'{first}\n{application}\nPRINCIPAL_ID="$({principal})"'

@@ -1,0 +1,66 @@
+"""The deletion of an object of the directory that is not to be restored: from its deleted items too."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from bootstrap.plugin import clock
+from bootstrap.plugin.errors import ApiError
+from providers.acr.calls import AzureApiError
+from providers.acr.waits import PURGE_SECONDS
+
+if TYPE_CHECKING:
+    from providers.acr.graph import Graph
+
+
+class PermanentDeletion:
+    """Deletes an object, and then from the deleted items too: they would keep its name, and count against a quota.
+
+    Awaited again after an error, it goes on where it was.
+
+    Args:
+        graph: the directory.
+        object_id: what to delete.
+        delete: moves it to the deleted items.
+    """
+
+    def __init__(self, graph: Graph, object_id: str, delete: Callable[[str], Awaitable[None]]) -> None:
+        self._graph = graph
+        self._object_id = object_id
+        self._delete = delete
+        self._deleted_at: float | None = None
+        self._purge_lost = False
+
+    @property
+    def half_done(self) -> bool:
+        """Whether it is deleted, and may still be among the deleted items."""
+        return self._deleted_at is not None
+
+    async def __call__(self) -> None:
+        """Do it.
+
+        Raises:
+            AzureApiError: it is not done; `missing` if neither the directory nor its deleted items show it.
+        """
+        if self._deleted_at is None:
+            try:
+                await self._delete(self._object_id)
+                self._deleted_at = clock.monotonic()
+            except AzureApiError as error:
+                # Deleted by a try that went unanswered, or not known there yet: the deleted items tell.
+                if not error.missing:
+                    raise
+        try:
+            await self._graph.deleted.purge(self._object_id)
+        except AzureApiError as error:
+            self._purge_lost = self._purge_lost or error.unanswered
+            waited = clock.monotonic() - self._deleted_at if self._deleted_at is not None else 0.0
+            if not (error.missing and (self._purge_lost or waited > PURGE_SECONDS)):
+                raise
+        self._deleted_at = self._deleted_at or clock.monotonic()
+
+    def left_over(self, what: str, error: ApiError) -> tuple[str, str]:
+        """What stays among the deleted items, and the command that deletes it there."""
+        kept = f"{what} ({self._object_id}) in the directory's deleted items, where it keeps its unique name for 30 days ({error.said})"
+        return kept, self._graph.purge_command(self._object_id)

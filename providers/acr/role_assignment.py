@@ -1,0 +1,304 @@
+"""The grant of an Azure target: the role on the registry, under a name that is derived from what it assigns."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bootstrap.errors import StepFailed
+from bootstrap.plugin import clock
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.resource import Resource
+from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, StillThere, other_than
+from bootstrap.waiting import Delay, surely, wait_out
+from bootstrap.words import one_line
+from providers.acr.calls import AzureApiError, as_sentence, refused
+from providers.acr.cloud import Assignment
+from providers.acr.roles import (
+    ROLE_NAMES,
+    assignment_id,
+    assignment_name,
+    derived_names,
+    is_derived,
+    place_of,
+    unassign_command,
+    unassign_nobody_command,
+)
+from providers.acr.waits import CLOCKS, SPREADING_SECONDS, busy
+
+if TYPE_CHECKING:
+    from providers.acr.application_facts import ApplicationFacts
+    from providers.acr.graph import Principal
+    from providers.acr.service_principal import ServicePrincipal
+
+_UNKNOWN_SERVICE_PRINCIPAL = (
+    "Azure does not know the new service principal everywhere yet; this takes up to a minute."
+)
+
+
+class Grant(Resource[Assignment]):
+    """The role. To assign it a second time changes its description only, and is answered as the first time."""
+
+    name = "grant"
+    after = ("identity",)
+    permissions = (
+        "Microsoft.Authorization/roleAssignments/read",
+        "Microsoft.Authorization/roleAssignments/write",
+    )
+    unreadable = "it may not be read"
+    looks = 3
+
+    def __init__(self, session: ApplicationFacts, principal: ServicePrincipal) -> None:
+        super().__init__(session)
+        self._session = session
+        self._principal_step = principal
+        self._known_absent = False
+        self._principal: Principal | None = None
+        self._at: Intent = {}
+        """Which assignment is undone or removed."""
+        self._offboarded = self._removed_by = ""
+
+    @property
+    def title(self) -> str:
+        return f"Grant {ROLE_NAMES[self._session.role]} on the registry {self._session.target.name}"
+
+    @property
+    def noun(self) -> str:
+        target = self._session.target
+        return f"{self._role} of {target.app_label} on {target.name}"
+
+    @property
+    def _role(self) -> str:
+        return ROLE_NAMES[self._at.get("role", self._session.role)]
+
+    @property
+    def called(self) -> str:
+        return self.noun
+
+    @property
+    def offboarded(self) -> str:
+        return self._offboarded
+
+    def deleted(self) -> str:
+        target = self._session.target
+        return f"removed {self._role} on {target.name} from {target.app_label}"
+
+    async def read(self) -> Assignment | None:
+        return await self._session.cloud.assignment(self._at["scope"], self._at["name"])
+
+    async def look(self) -> Sighting:
+        session = self._session
+        registry = await session.registry()
+        try:
+            principal = await session.principal()
+            if principal is None:
+                return Sighting(State.MISSING, "there is no service principal yet")
+            assigned = await session.roles_on(registry, principal)
+        except AzureApiError as error:
+            if error.forbidden:
+                return Sighting(State.UNSEEN, self.unreadable)
+            raise refused(error, f"show the roles on {registry.name}") from None
+        granted = any(map(self._grants, assigned))
+        return Sighting(State.DONE, "granted") if granted else Sighting(State.MISSING, "not granted")
+
+    def _grants(self, assignment: Assignment) -> bool:
+        return assignment.role == self._session.role
+
+    def judge(self, shown: Assignment) -> Sighting:
+        return Sighting(State.DONE if self._grants(shown) else State.MISSING)
+
+    def intent(self) -> Intent:
+        session = self._session
+        principal = session.known_principal.object_id if session.known_principal else ""
+        return {
+            **self._of_role(session.scope, principal, session.role),
+            "run_id": session.context.run_id,
+            "at": clock.now().isoformat(timespec="seconds"),
+        }
+
+    def _of_role(self, scope: str, principal: str, role: str) -> Intent:
+        name = assignment_name(scope, principal, role)
+        return {"scope": scope, "name": name, "principal": principal, "role": role}
+
+    async def disowns(self, intent: Intent) -> str:
+        registry = await self._session.registry()
+        scope, role = str(intent.get("scope", "")), str(intent.get("role", ""))
+        if scope.lower() != registry.id.lower():
+            return f"a role on {one_line(scope)}"
+        derived = assignment_name(scope, str(intent.get("principal", "")), role)
+        return other_than(intent, name=derived) and f"the role assignment {one_line(str(intent['name']))}"
+
+    # -- doing ---------------------------------------------------------------------------------------------------
+
+    async def do(self) -> Done:
+        session = self._session
+        self._at = self.intent()
+        # To a service principal that did not exist nobody has given anything.
+        self._known_absent = self._principal_step.attempt.created
+        if not self._known_absent:
+            try:
+                if await self.read() is not None:
+                    return Done("another run has just granted it", unneeded=True)
+                self._known_absent = True
+            except AzureApiError as error:
+                session.context.trace(f"whether the role was there before cannot be seen ({error.said})")
+        try:
+            made = await wait_out(
+                self._assigned,
+                why=self._assignment_delay,
+                deadline=session.context.deadline,
+                tell=session.context.tell,
+            )
+        except AzureApiError as error:
+            if error.status == 409 and error.code == "RoleAssignmentExists":
+                self.attempt.conclude(ours=False)
+                return Done("another run has just granted it", unneeded=True)
+            raise refused(error, f"grant {self._role} on {session.target.name}") from None
+        created = made.created.isoformat() if made.created else ""
+        return Done("", {"known_absent": self._known_absent, "answered_created": created})
+
+    async def _assigned(self) -> Assignment:
+        """The PUT's answer; where one went unanswered, what it has come to is looked for before the next is sent."""
+        at = self._at
+        if self.attempt.unanswered:
+            with contextlib.suppress(AzureApiError):
+                found = await self.read()
+                if found is not None:
+                    return replace(found, created=None)  # which is no PUT's date
+        mark = f"Pulls images for Akka. Made by pullkey, run {at['run_id']}."
+        with self.attempt.sending():
+            return await self._session.cloud.assign(
+                at["scope"], at["name"], at["role"], at["principal"], mark
+            )
+
+    def _assignment_delay(self, error: Exception) -> Delay | None:
+        if isinstance(error, AzureApiError) and error.code == "PrincipalNotFound":
+            return Delay(_UNKNOWN_SERVICE_PRINCIPAL, SPREADING_SECONDS)
+        return busy(error)
+
+    # -- undoing -------------------------------------------------------------------------------------------------
+
+    async def undo(self, intent: Intent) -> str:
+        self._at = intent
+        if intent.get("lost") and not await self._session.is_own_principal(intent["principal"]):
+            return ""  # without its service principal it gives nothing to anybody
+        return await super().undo(intent)
+
+    def is_known_own(self, intent: Intent) -> bool:
+        """That its PUT was answered 201 says nothing; but nobody else knows a service principal that this run created."""
+        return self._principal_step.attempt.created and not intent.get("lost")
+
+    def is_own_unseen(self, intent: Intent) -> bool:
+        """A list and a GET have shown none before the PUT."""
+        return bool(intent.get("known_absent", self._known_absent and not intent.get("lost")))
+
+    def said_to_exist(self, intent: Intent) -> bool:
+        return bool(intent.get("answered_created"))
+
+    async def is_of_run(self, shown: Assignment, intent: Intent) -> bool:
+        """It bears the run's id, and is not older than its PUT, which may have written that id over another run's."""
+        if not intent.get("run_id"):  # the journal of an older version
+            raise self.still_there("", perhaps=True)
+        if intent["run_id"] not in shown.description:
+            return False
+        if shown.created is None:
+            return True
+        if answered := intent.get("answered_created"):
+            # Recorded: of what is new, the answer's date is about a second before the one that a GET shows.
+            return shown.created >= dt.datetime.fromisoformat(answered)
+        return shown.created >= dt.datetime.fromisoformat(intent["at"]) - CLOCKS
+
+    async def delete(self, intent: Intent) -> bool:
+        try:
+            return await self._session.cloud.unassign(intent["scope"], intent["name"])
+        except AzureApiError as error:
+            if error.missing and await self.read() is None:
+                return False  # where the registry is gone, its roles are too
+            raise
+
+    def delete_command(self) -> str:
+        at = self._at or self.intent()
+        return self._removed_by or unassign_command(assignment_id(at["scope"], at["name"]))
+
+    def still_there(self, why: str, *, perhaps: bool = False) -> StillThere:
+        if not perhaps:
+            return super().still_there(why)
+        target = self._session.target
+        what = f"{self._role} on {target.name} of {target.app_label}, of which it cannot be seen whether it was there before this run"
+        return StillThere(what, self.delete_command())
+
+    def delay(self, error: Exception) -> Delay | None:
+        return busy(error)
+
+    def refusal(self, error: ApiError, doing: str) -> StepFailed:
+        return refused(error, doing)
+
+    # -- offboarding ---------------------------------------------------------------------------------------------
+
+    async def expected(self) -> Assignment | None:
+        session = self._session
+        registry, label = await session.registry(), session.target.app_label
+        await session.expected_application()
+        # Other looks of this run may have shown it meanwhile.
+        principal = self._principal = await surely(session.principal_now) or session.known_principal
+        if principal is None:
+            self._offboarded = f"role of {label} on {registry.name}"
+            return None
+        with as_sentence(f"show the roles on {registry.name}"):
+            assigned = await session.roles_on(registry, principal)
+        ours = [one for one in assigned if is_derived(one, registry, principal.object_id)]
+        roles = [ROLE_NAMES.get(one.role, one.role) for one in ours] or [ROLE_NAMES[session.role]]
+        self._offboarded = f"{' and '.join(roles)} of {label} on {registry.name}"
+        return next((one for one in (*ours, *assigned) if one in ours or self._grants(one)), None)
+
+    @property
+    def absent(self) -> str:  # type: ignore[override]
+        return "there is no application" if self._principal is None else "not granted"
+
+    async def contradiction(self) -> str:
+        session = self._session
+        if self._principal is not None:
+            return ""
+        if await session.expected_application() is None and await session.is_surely_gone():
+            return ""
+        registry = await session.registry()
+        self._removed_by = unassign_nobody_command(registry.id, ROLE_NAMES[session.role])
+        return "Graph does not show its service principal, and Azure keeps the roles of a deleted one"
+
+    async def removal_of(self, shown: Assignment) -> Removal:
+        registry = await self._session.registry()
+        self._removed_by = unassign_command(shown.id)
+        if self._principal is not None and is_derived(shown, registry, self._principal.object_id):
+            return self.to_remove()
+        if shown.scope.lower() != registry.id.lower():
+            return self.to_keep(f"it comes from {place_of(shown)}")
+        return self.to_keep("it was assigned outside of pullkey")
+
+    async def remove(self) -> str:
+        session = self._session
+        registry = await session.registry()
+        # What was seen before is good for its id, and the next answer may be of a server that lags.
+        principal = self._principal or await session.principal_now()
+        if principal is None:
+            return ""
+        self._removed_by, taken = "", []
+        for role in derived_names(registry.id, principal.object_id):
+            self._at = self._of_role(registry.id, principal.object_id, role)
+            if await self._remove(self._at):
+                taken.append(ROLE_NAMES[role])
+        if not taken:
+            return ""
+        return f"removed {' and '.join(taken)} on {registry.name} from {session.target.app_label}"
+
+    def script(self) -> Script:
+        of = '--assignee-object-id "$PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role "$ROLE" --scope "$SCOPE" --output none'
+        return Script(
+            do=f"find_identity\ngrant() {{ az role assignment create {of}; }}\npatiently grant",
+            check='az role assignment list --assignee "$PRINCIPAL_ID" --scope "$SCOPE" --include-inherited --query "[].roleDefinitionId" --output tsv | grep "$ROLE"',
+            undo='if find_identity; then az role assignment delete --assignee "$PRINCIPAL_ID" --role "$ROLE" --scope "$SCOPE"; fi',
+            typed=f'az role assignment create --assignee-object-id "$PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role {shlex.quote(ROLE_NAMES[self._session.role])} --scope "$SCOPE" --output none',
+            why="A registry in ABAC mode does not honour AcrPull; there the role is Container Registry Repository Reader.",
+        )

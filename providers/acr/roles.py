@@ -1,0 +1,58 @@
+"""The roles that let a service principal pull, and the names of pullkey's assignments of them."""
+
+from __future__ import annotations
+
+import shlex
+import uuid
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from providers.acr.cloud import Assignment, Registry
+
+ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
+REPOSITORY_READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
+ROLE_NAMES = {ACR_PULL: "AcrPull", REPOSITORY_READER: "Container Registry Repository Reader"}
+# The name of a role assignment is derived from what it assigns; this must never change.
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "role-assignments.pullkey")
+
+
+def assignment_name(scope: str, principal: str, role: str) -> str:
+    """The GUID under which a role is assigned, the same in every run and on every machine."""
+    return str(uuid.uuid5(_NAMESPACE, f"{scope}|{principal}|{role}".lower()))
+
+
+def derived_names(scope: str, principal: str) -> dict[str, str]:
+    """What pullkey calls its assignments there, by role; a registry may have changed its mode since."""
+    return {role: assignment_name(scope, principal, role) for role in ROLE_NAMES}
+
+
+def is_derived(assignment: Assignment, registry: Registry, principal: str) -> bool:
+    """Whether an assignment is one that pullkey has made on this registry."""
+    return (
+        assignment.scope.lower() == registry.id.lower()
+        and assignment.name in derived_names(registry.id, principal).values()
+    )
+
+
+def assignment_id(scope: str, name: str) -> str:
+    return f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"
+
+
+def unassign_command(assignment: str) -> str:
+    """Takes the role assignment of that id away."""
+    return f"az role assignment delete --ids {shlex.quote(assignment)}"
+
+
+def unassign_nobody_command(scope: str, role: str) -> str:
+    """Takes a role away from whoever is no more; `az` shows no name of theirs."""
+    whose = f"[?principalName=='' && roleDefinitionName=='{role}'].id"
+    return f'az role assignment delete --ids $(az role assignment list --scope {shlex.quote(scope)} --query "{whose}" --output tsv)'
+
+
+def place_of(assignment: Assignment) -> str:
+    """Where a role is assigned, as a person would name it."""
+    parts = assignment.scope.strip("/").split("/")
+    if len(parts) < 2:
+        return "the whole directory"
+    kind = {"subscriptions": "subscription", "resourcegroups": "resource group", "registries": "registry"}
+    return f"{kind.get(parts[-2].lower(), parts[-2])} {parts[-1]}"
