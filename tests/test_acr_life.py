@@ -220,11 +220,11 @@ class TestKeys:
         key_id = shop.secret.key_id
 
         async def through(session: AcrSession) -> list[Any]:
-            seen = await session.key_facts(key_id)
-            gone = await session.key_facts(str(uuid.uuid4()))
-            first = await session.delete_key(key_id)
+            seen = await session.key.facts(key_id)
+            gone = await session.key.facts(str(uuid.uuid4()))
+            first = await session.key.delete(key_id)
             # Asked anew, and not from what was seen before.
-            return [seen, gone, first, await session.key_facts(key_id), await session.delete_key(key_id)]
+            return [seen, gone, first, await session.key.facts(key_id), await session.key.delete(key_id)]
 
         seen, gone, first, after, again = shop.behind(through)
         assert (seen.key_id, seen.created, seen.ends) == (key_id, shop.secret.start, shop.secret.end)
@@ -234,11 +234,11 @@ class TestKeys:
         self, shop: Shop
     ) -> None:
         async def through(session: AcrSession) -> list[Any]:
-            seen = await session.key_facts(shop.secret.key_id)
+            seen = await session.key.facts(shop.secret.key_id)
             shop.world.fault("graph.GetApplication=404*forever")
             deleted = await session.key.delete(shop.secret.key_id)
             shop.world.running.sandbox.faults.faults.clear()
-            return [seen, deleted, await session.key_facts(shop.secret.key_id)]
+            return [seen, deleted, await session.key.facts(shop.secret.key_id)]
 
         seen, deleted, after = shop.behind(through)
         assert seen is not None
@@ -254,13 +254,13 @@ class TestKeys:
         async def through(session: TokenSession) -> list[Any]:
             other = key_id[:-1] + str((int(key_id[-1]) + 1) % 10)
             return [
-                await session.key_facts(key_id),
-                await session.key_facts(other),
+                await session.key.facts(key_id),
+                await session.key.facts(other),
                 # Its slot was generated again, so it is another key.
-                await session.delete_key(other),
-                await session.delete_key(key_id),
-                await session.delete_key(key_id),
-                session.delete_key_command(key_id),
+                await session.key.delete(other),
+                await session.key.delete(key_id),
+                await session.key.delete(key_id),
+                session.key.delete_command(key_id),
             ]
 
         seen, unknown, not_that, deleted, again, command = shop.behind(through, held)
@@ -276,23 +276,23 @@ class TestKeys:
     def test_a_refusal_is_a_sentence(self, shop: Shop) -> None:
         shop.state.graph_roles = {"Application.Read.All"}
         with pytest.raises(PullkeyError, match="Azure refused to remove the secret"):
-            shop.behind(lambda session: session.delete_key(shop.secret.key_id))
+            shop.behind(lambda session: session.key.delete(shop.secret.key_id))
         token = shop.token()
         held = shop.of_token(token)
         shop.state.denied_actions.add("Microsoft.ContainerRegistry/registries/tokens/write")
         with pytest.raises(PullkeyError, match="Azure refused to remove password1"):
-            shop.behind(lambda session: session.delete_key(held.link.key_id if held.link else ""), held)
+            shop.behind(lambda session: session.key.delete(held.link.key_id if held.link else ""), held)
 
     @pytest.mark.parametrize("fault", ["graph.RemovePassword=lost", "graph.RemovePassword=503"])
     def test_a_removal_whose_answer_is_lost(self, shop: Shop, fault: str) -> None:
         shop.world.fault(fault)
-        assert shop.behind(lambda session: session.delete_key(shop.secret.key_id)) is True
+        assert shop.behind(lambda session: session.key.delete(shop.secret.key_id)) is True
         assert not shop.secret.lifetime.exists
 
     def test_a_secret_that_is_still_shown_though_it_is_gone(self, slow_shop: Shop) -> None:
         shop = slow_shop
         shop.secret.lifetime.removed = shop.state.now()
-        assert shop.behind(lambda session: session.delete_key(shop.secret.key_id)) is False
+        assert shop.behind(lambda session: session.key.delete(shop.secret.key_id)) is False
         assert any("still shows a secret" in line for line in shop.told)
 
 
@@ -314,7 +314,7 @@ class TestOthers:
         ]
         shop.application.federated = ["deploys"]
 
-        found = shop.behind(lambda session: session.used_by_others({shop.secret.key_id.upper()}))
+        found = shop.behind(lambda session: session.key.used_by_others({shop.secret.key_id.upper()}))
 
         assert found == [
             f"secret {other.key_id[:8]}… of {past:%Y-%m-%d} (rbac)",
@@ -323,20 +323,20 @@ class TestOthers:
         ]
 
     def test_nobody_else(self, shop: Shop) -> None:
-        assert shop.behind(lambda session: session.used_by_others({shop.secret.key_id})) == []
+        assert shop.behind(lambda session: session.key.used_by_others({shop.secret.key_id})) == []
 
     def test_what_cannot_be_seen_is_not_taken_for_nothing(self, shop: Shop) -> None:
         shop.world.fault("graph.ListFederatedIdentityCredentials=403*forever")
         with pytest.raises(PullkeyError, match="federated credentials"):
-            shop.behind(lambda session: session.used_by_others({shop.secret.key_id}))
+            shop.behind(lambda session: session.key.used_by_others({shop.secret.key_id}))
 
     def test_the_other_password_of_a_token(self, shop: Shop) -> None:
         token = shop.token()
         held = shop.of_token(token)
         key_id = held.link.key_id if held.link else ""
-        assert shop.behind(lambda session: session.used_by_others({key_id}), held) == []
+        assert shop.behind(lambda session: session.key.used_by_others({key_id}), held) == []
         shop.state.add_password(token, "password2", created=shop.past)
-        found = shop.behind(lambda session: session.used_by_others({key_id}), held)
+        found = shop.behind(lambda session: session.key.used_by_others({key_id}), held)
         assert found == [f"password2 of {shop.past:%Y-%m-%d}"]
 
 

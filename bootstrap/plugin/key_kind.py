@@ -155,6 +155,15 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
         """What was created, in a few words."""
         return f"{self.word} {self.id_of(answer)}"
 
+    def held_as(self, key_id: str) -> str:
+        """The key that Akka holds, in a few words."""
+        return f"{self.word} {key_id}"
+
+    def undone_as(self, keys: Sequence[str], intent: Intent) -> str:
+        """What was undone, in a few words."""
+        del intent
+        return f"deleted {self.word} {', '.join(keys)}{self.whose}"
+
     def gone_as(self, key_id: str) -> str:
         """That a key which was to be switched was deleted."""
         named = self.named(key_id)

@@ -148,7 +148,7 @@ class KeyResource(KeyKind[K, N]):
         why = "was deleted" if shown is None else self.unfit(shown)
         if why:
             return Sighting(State.MISSING, f"the {self.word} that Akka holds, {link.key_id}, {why}")
-        return Sighting(State.DONE, f"Akka holds {self.word} {link.key_id}, which is valid")
+        return Sighting(State.DONE, f"Akka holds {self.held_as(link.key_id)}, which is valid")
 
     async def do(self) -> Done:
         context = self._of.context
@@ -276,4 +276,4 @@ class KeyResource(KeyKind[K, N]):
         if lost.perhaps:
             left = self.perhaps_as(lost.perhaps)
             raise StillThere(left.what, left.command)
-        return f"deleted {self.word} {', '.join(deleted)}{self.whose}" if deleted else ""
+        return self.undone_as(deleted, intent) if deleted else ""

@@ -48,7 +48,6 @@ class Identity(Resource[Application]):
 
     name = "identity"
     absent = "there is no such application"
-    unreadable = "it may not be read"
     looks = 5
     shows_after = SETTLE_SECONDS
 
@@ -87,21 +86,16 @@ class Identity(Resource[Application]):
         graph = self._session.cloud.graph
         return await graph.application_by_unique_name(self._session.target.unique_name)
 
-    async def look(self) -> Sighting:
+    looked_for = "the application"
+
+    async def look_now(self) -> Sighting:
         session = self._session
-        try:
-            application = await session.application()
-            if application is None:
-                deleted = await session.deleted()
-                if deleted is None:
-                    return Sighting(State.MISSING, "does not exist")
-                return Sighting(State.MISSING, f"it was deleted{deleted.when}")
+        application = await session.application()
+        if application is not None:
             await session.principal()
-        except AzureApiError as error:
-            if error.forbidden:
-                return Sighting(State.UNSEEN, self.unreadable)
-            raise refused(error, "show the application") from None
-        return self.judge(application)
+            return self.judge(application)
+        deleted = await session.deleted()
+        return Sighting(State.MISSING, f"it was deleted{deleted.when}" if deleted else "does not exist")
 
     def judge(self, shown: Application) -> Sighting:
         principal = self._session.known_principal

@@ -47,3 +47,30 @@ def _typed(deleted: DeletedApplication | None) -> str:
         principal = create
     application = 'APP_ID="$(az rest --method GET --url "$APPLICATION_URL" --query appId --output tsv)"'
     return f'{first}\n{application}\nPRINCIPAL_ID="$({principal})"'
+
+
+def secret_script() -> Script:
+    """The secret, beside those that are there."""
+    return Script(
+        do=(
+            "find_identity\n"
+            'KEY_NAME="pullkey runbook $(date -u +%Y%m%dT%H%M%SZ)"\n'
+            'SECRET="$(az ad app credential reset --id "$APP_ID" --append --display-name "$KEY_NAME" '
+            '--end-date "$END_DATE" --query password --output tsv)"\n'
+            "find_key() {\n"
+            '  KEY_ID="$(az ad app credential list --id "$APP_ID" '
+            '--query "[?displayName==\'$KEY_NAME\'].keyId | [0]" --output tsv)"\n'
+            '  [ -n "$KEY_ID" ]\n'
+            "}\n"
+            "patiently find_key\n"
+            'echo "The secret is $KEY_ID"'
+        ),
+        check='[ -n "$SECRET" ] && [ -n "$KEY_ID" ]',
+        undo='if [ -n "${KEY_ID:-}" ]; then az ad app credential delete --id "$(application)" --key-id "$KEY_ID"; fi',
+        typed=(
+            'KEY_NAME="pullkey by hand $(date -u +%Y%m%dT%H%M%SZ)"\n'
+            'SECRET="$(az ad app credential reset --id "$APP_ID" --append --display-name "$KEY_NAME" --end-date "$END_DATE" --query password --output tsv)"\n'
+            'KEY_ID="$(az ad app credential list --id "$APP_ID" --query "[?displayName==\'$KEY_NAME\'].keyId | [0]" --output tsv)"'
+        ),
+        why="--append keeps the secrets that are there; without it all of them would be deleted.",
+    )

@@ -96,7 +96,7 @@ def as_sentence(doing: str) -> Iterator[None]:
     """Whatever is refused inside ends in a sentence."""
     try:
         yield
-    except AzureApiError as error:
+    except ApiError as error:
         raise refused(error, doing) from None
 
 

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import shlex
+from collections.abc import Collection, Iterator, Sequence
 
 from bootstrap.codes import Code
 from bootstrap.credential import Credential
-from bootstrap.errors import StepFailed
+from bootstrap.errors import NotShown, StepFailed
 from bootstrap.link import KeyLink, local_name
 from bootstrap.observe import Present, confirm_absent
 from bootstrap.plugin import clock
-from bootstrap.plugin.recorded_key import usable_key
-from bootstrap.plugin.resource import Attempt
-from bootstrap.steps import Done, Intent, Script, Sighting, State, Step, StillThere
-from bootstrap.waiting import Deadline, Delay, surely, wait_out
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.key_resource import KeyResource
+from bootstrap.plugin.keys import KeyFacts
+from bootstrap.steps import Intent, Script, Sighting, State, StillThere
+from bootstrap.waiting import Deadline, Delay, surely
 from bootstrap.words import one_line
 from providers.acr.application_facts import DISPLAY_MARK, ApplicationFacts
+from providers.acr.application_script import secret_script
 from providers.acr.calls import AzureApiError, as_sentence, refused
 from providers.acr.claims import GRAPH_RIGHT
-from providers.acr.waits import SECRET_SHOWN_SECONDS, SETTLE_SECONDS, busy, busy_or_spreading
-
-if TYPE_CHECKING:
-    from providers.acr.graph import Application, NewPassword, Password
+from providers.acr.graph import Application, NewPassword, Password
+from providers.acr.waits import (
+    SECRET_REMOVAL_SECONDS,
+    SECRET_SHOWN_SECONDS,
+    SETTLE_PAUSES,
+    STILL_SHOWN,
+    busy,
+    busy_or_spreading,
+)
 
 # Of Entra's "app management policies", as they show in the answer to `addPassword`.
 _TOO_LONG = "CredentialInvalidLifetimeAsPerAppPolicy"
@@ -35,18 +42,29 @@ NO_SECRETS = (
     "Ask the administrator of app management policies for an exception for this application; or use an application "
     "that is exempt, with --app-id"
 )
+_LONGEST = "Ask the administrator of app management policies for the longest lifetime, and pass it with --expires-in."
 
 
-class Key(Step):
+class _SecretLags(AzureApiError):
+    """A secret is shown of which Graph says that there is none, or this run has created it."""
+
+
+class Key(KeyResource[Password, NewPassword]):
     """One client secret beside those that are there; its display name carries the run's id."""
 
-    name = "key"
-    after = ("identity",)
     permissions = (GRAPH_RIGHT,)
+    word = "secret"
+    goes_with_identity = True
+    undo_pauses = SETTLE_PAUSES
+    looked_for = "the application's secrets"
 
     def __init__(self, session: ApplicationFacts) -> None:
+        super().__init__(session)
         self._session = session
-        self.attempt = Attempt()
+        self._undone: Intent | None = None
+        """Of the run whose secret is undone: it says which application that is of."""
+        self._lifetimes = self._all_lifetimes()
+        self._lifetime: dt.timedelta | None = None
 
     @property
     def title(self) -> str:
@@ -57,40 +75,18 @@ class Key(Step):
         """Of the secrets of this run."""
         return f"{DISPLAY_MARK}{self._session.context.run_id}"
 
-    async def look(self) -> Sighting:
-        session = self._session
-        try:
-            application = await session.application()
-        except AzureApiError as error:
-            if error.forbidden:
-                return Sighting(State.UNSEEN, "it may not be read")
-            raise refused(error, "show the application's secrets") from None
-        if application is None:
+    @property
+    def identity_created(self) -> bool:
+        return self._session.application_made
+
+    async def look_now(self) -> Sighting:
+        if await self._session.application() is None:
             return Sighting(State.MISSING, "there is no application yet")
-        link, reason = await usable_key(session)
-        if link is None:
-            return Sighting(State.MISSING, reason)
-        held = await self._shown(application, link.key_id)
-        if held is None:
-            return Sighting(State.MISSING, f"the secret that Akka holds, {link.key_id}, was deleted")
-        if held.expired:
-            return Sighting(State.MISSING, f"the secret that Akka holds, {link.key_id}, has expired")
-        return Sighting(State.DONE, f"Akka holds secret {link.key_id}, which is valid")
+        return await super().look_now()
 
-    async def _shown(self, application: Application, key_id: str) -> Password | None:
-        """The secret that Akka's record names; that it is gone is not believed of one read."""
-
-        def of(found: Application | None) -> Password | None:
-            passwords = found.passwords if found is not None else ()
-            return next((one for one in passwords if one.key_id.lower() == key_id.lower()), None)
-
-        async def again() -> Password | None:
-            return of(await self._session.application_now())
-
-        if (held := of(application)) is not None:
-            return held
-        seen = await confirm_absent(again, contradicted_by="Akka's record names it")
-        return seen.value if isinstance(seen, Present) else None
+    async def recorded(self, key_id: str) -> Password | None:
+        seen = _secret_of(await self._session.application(), key_id)
+        return seen or await super().recorded(key_id)
 
     def intent(self) -> Intent:
         known = self._session.known
@@ -110,162 +106,227 @@ class Key(Step):
             return ""
         return f"the application {one_line(app_id)}"
 
-    async def do(self) -> Done:
+    # -- the calls -------------------------------------------------------------------------------------------------
+
+    async def read(self, key_id: str) -> Password | None:
+        return _secret_of(await self._application(), key_id)
+
+    async def _application(self) -> Application | None:
+        """The application whose secrets are read, asked anew."""
         session = self._session
-        application = session.known
-        if application is None:
+        if self._undone is not None:
+            return await session.cloud.graph.application_by_app_id(self._undone["app_id"])
+        return await session.seen_now()
+
+    def facts_of(self, shown: Password) -> KeyFacts:
+        return KeyFacts(shown.key_id, shown.created, shown.ends)
+
+    async def create(self) -> NewPassword:
+        """With the longest lifetime that the directory takes."""
+        session = self._session
+        if session.known is None:
             raise AssertionError("the key comes after the identity")
-        answer = await self._made(application)
-        if self.attempt.unanswered:
-            # A call without an answer may have made one more. Reads that show the later one show the earlier one too.
-            with as_sentence(f"show the secrets of {application.display_name}"):
-                await self._wait_until_shown(application, answer.key_id)
-                await self._remove(self.intent(), keep=answer.key_id)
+        self._lifetime = self._lifetime or next(self._lifetimes)
+        while True:
+            try:
+                return await session.cloud.graph.add_password(
+                    session.known.object_id, self.display_name, clock.now() + self._lifetime
+                )
+            except AzureApiError as error:
+                shorter = next(self._lifetimes, None) if error.code == _TOO_LONG else None
+                if shorter is None:
+                    raise
+                self._lifetime = shorter
+            session.context.tell(f"The directory's policy refuses that lifetime; trying {shorter.days} days.")
+
+    def _all_lifetimes(self) -> Iterator[dt.timedelta]:
+        first = self._session.lifetime  # as the preflight has left it
+        yield first
+        yield from (one for one in _SHORTER if one < first)
+
+    def id_of(self, answer: NewPassword) -> str:
+        return answer.key_id
+
+    def created_as(self, answer: NewPassword) -> str:
+        return f"secret {answer.key_id}, expires {answer.ends:%Y-%m-%d}"
+
+    async def credential_of(self, answer: NewPassword) -> Credential:
+        session = self._session
         server = await session.server()
-        session.credential = Credential(
+        return Credential(
             server=server,
-            username=application.app_id,
+            username=session.known.app_id if session.known else "",
             password=answer.text,
             link=KeyLink(local_name(session.target.app_name), answer.key_id, server),
             ends=answer.ends,
         )
-        return Done(f"secret {answer.key_id}, expires {answer.ends:%Y-%m-%d}", {"key_id": answer.key_id})
 
-    async def _wait_until_shown(self, application: Application, key_id: str) -> None:
+    async def of_run(self, intent: Intent) -> Sequence[str]:
+        found = await self._session.cloud.graph.application_by_app_id(intent["app_id"])
+        passwords = found.passwords if found is not None else ()
+        return sorted(one.key_id for one in passwords if one.display_name == intent["display_name"])
+
+    async def after_lost_answer(self, error: ApiError) -> None:
+        # It may have been created, and its text is lost: away with it before the next.
+        await self.delete_lost(self.intent(), pauses=SETTLE_PAUSES)
+
+    async def _clear_doubles(self, key_id: str) -> None:
+        # Reads that show the later one show the earlier one too.
+        await self._wait_until_shown(key_id)
+        await super()._clear_doubles(key_id)
+
+    async def _wait_until_shown(self, key_id: str) -> None:
         deadline = Deadline(min(SECRET_SHOWN_SECONDS, self._session.context.deadline.left / 2))
         while not deadline.passed:
-            found = await self._session.cloud.graph.application_by_app_id(application.app_id)
-            if found is not None and key_id in [one.key_id for one in found.passwords]:
+            if await self.read(key_id) is not None:
                 return
             await asyncio.sleep(min(1.0, deadline.left))
 
-    async def _made(self, application: Application) -> NewPassword:
-        """The secret, with the longest lifetime that the directory takes."""
-        session, context = self._session, self._session.context
-        last: AzureApiError | None = None
-        for lifetime in self._lifetimes():
-            if last is not None:
-                context.tell(f"The directory's policy refuses that lifetime; trying {lifetime.days} days.")
-            ends = clock.now() + lifetime
-            try:
-                return await wait_out(
-                    lambda ends=ends: self._add(application, ends),  # type: ignore[misc]
-                    why=self._delay,
-                    deadline=context.deadline,
-                    tell=context.tell,
+    async def send_deletion(self, key_id: str) -> bool:
+        session = self._session
+        object_id = self._undone["object_id"] if self._undone is not None else ""
+        if not object_id:
+            application = session.known or session.last_seen or await session.expected_application()
+            if application is None:
+                if await session.is_surely_gone():
+                    return False
+                raise StepFailed(
+                    f"Azure shows neither the application {session.target.client_id} nor that it was deleted",
+                    code=Code.CLOUD_LAG,
                 )
-            except AzureApiError as error:
-                if error.code == _NOT_ALLOWED:
-                    raise StepFailed(f"A policy of the directory forbids client secrets ({error.said})", fix=NO_SECRETS, code=Code.KEYS_FORBIDDEN) from None  # fmt: skip
-                if error.code != _TOO_LONG:
-                    raise refused(error, f"add a secret to {session.target.app_label}") from None
-                last = error
-        said = last.said if last else ""
-        raise StepFailed(f"The directory's policy takes no lifetime that was tried ({said})", fix="Ask the administrator of app management policies for the longest lifetime, and pass it with --expires-in.", code=Code.KEY_LIFETIME)  # fmt: skip
-
-    def _lifetimes(self) -> Iterator[dt.timedelta]:
-        first = self._session.lifetime
-        yield first
-        yield from (one for one in _SHORTER if one < first)
-
-    async def _add(self, application: Application, ends: dt.datetime) -> NewPassword:
+            object_id = application.object_id
         try:
-            with self.attempt.sending():
-                return await self._session.cloud.graph.add_password(
-                    application.object_id, self.display_name, ends
-                )
+            await session.cloud.graph.remove_password(object_id, key_id)
         except AzureApiError as error:
-            if error.unanswered:
-                # It may have been made, and its text is lost: away with it before the next.
-                await self._remove(self.intent(), seconds=SETTLE_SECONDS)
-            raise
+            if error.status != 400:
+                raise
+            # So Graph answers for one that is gone, or that a server does not know yet.
+            raise AzureApiError(404, error.code, error.message) from None
+        return True
 
-    def _delay(self, error: Exception) -> Delay | None:
-        new = self._session.application_made or self._session.application_restored
-        return busy_or_spreading(error) if new else busy(error)
+    # -- one of them by its id -------------------------------------------------------------------------------------
 
-    async def _remove(
-        self, intent: Intent, *, keep: str = "", key_id: str = "", seconds: float = 0.0
-    ) -> list[str]:
-        """Remove the secrets of this run, which its display name tells from everybody else's.
+    async def facts(self, key_id: str) -> KeyFacts | None:
+        session = self._session
+        application = await session.application_now()
+        if application is None and not await session.is_surely_gone():
+            # Akka's record names it, so one answer that it is not there may be of a server that lags.
+            seen = await confirm_absent(session.application_now, contradicted_by="Akka's record names it")
+            application = seen.value if isinstance(seen, Present) else None
+            if application is None:
+                raise NotShown(
+                    f"Azure shows neither the application {session.target.client_id} nor that it was deleted"
+                )
+        shown = _secret_of(application, key_id)
+        return self.facts_of(shown) if shown is not None else None
 
-        Args:
-            intent: whose, and which display name.
-            keep: one that stays.
-            key_id: one that is known to have been made, whether it can be seen yet or not.
-            seconds: how long to look for what cannot be seen yet.
-        """
-        graph, deadline = self._session.cloud.graph, Deadline(seconds)
-        removed: list[str] = []
-        while True:
-            found = await graph.application_by_app_id(intent["app_id"])
-            seen = found.passwords if found is not None else ()
-            ours = {one.key_id for one in seen if one.display_name == intent["display_name"]}
-            if key_id and not (found is None and intent.get("lost")):  # whose it is, only the journal says
-                ours.add(key_id)
-            for one in sorted(ours - {keep, *removed}):
-                try:
-                    await graph.remove_password(intent["object_id"], one)
-                except AzureApiError as error:
-                    # Gone, or not there yet.
-                    if error.status not in (400, 404):
-                        raise
-                else:
-                    removed.append(one)
-            if deadline.passed or (removed and key_id in ("", *removed)):
-                return removed
-            await asyncio.sleep(min(1.0, deadline.left))
+    async def delete(self, key_id: str) -> bool:
+        deadline = Deadline(self._session.context.deadline.within(SECRET_REMOVAL_SECONDS))
+        with as_sentence(f"remove the secret {key_id} of {self._session.target.app_label}"):
+            return await self.delete_by_id(key_id, deadline)
 
     async def undo(self, intent: Intent) -> str:
-        session = self._session
-        if not intent["app_id"] or (session.application_made and not intent.get("identity_stays")):
-            return ""  # it goes with the application, which this run made and now removes
-        key_id = intent.get("key_id", "")
-        if not (key_id or self.attempt.may_exist or intent.get("lost")):
-            return ""  # it was refused, or never asked for
-        deadline = session.undo_deadline()
-        seconds = deadline.seconds if key_id else SETTLE_SECONDS
+        if not intent["app_id"]:
+            return ""
+        self._undone = intent
         try:
-            removed = await wait_out(
-                lambda: self._remove(intent, key_id=key_id, seconds=min(seconds, deadline.left)),
-                why=busy,
-                deadline=deadline,
-                tell=session.context.tell,
-            )
-        except AzureApiError as error:
-            app_id = intent["app_id"]
-            command = (
-                f"az ad app credential delete --id {app_id} --key-id {key_id}"
-                if key_id
-                else f"az ad app credential list --id {app_id} --query \"[?displayName=='{intent['display_name']}']\""
-            )
-            raise StillThere(f"the secret {key_id or intent['display_name']} of {app_id} ({error.said})", command) from None  # fmt: skip
-        return f"removed secret {', '.join(removed)} of {intent['app_id']}" if removed else ""
+            return await super().undo(intent)
+        finally:
+            self._undone = None
+
+    def undone_as(self, keys: Sequence[str], intent: Intent) -> str:
+        return f"removed secret {', '.join(keys)} of {intent['app_id']}"
+
+    def still_there(self, intent: Intent, why: str) -> StillThere:
+        app_id, key_id = intent["app_id"], intent.get("key_id")
+        what = f"the secret {key_id or intent['display_name']} of {app_id} ({why})"
+        if key_id:
+            return StillThere(what, f"az ad app credential delete --id {app_id} --key-id {key_id}")
+        query = f"[?displayName=='{intent['display_name']}']"
+        return StillThere(what, f'az ad app credential list --id {app_id} --query "{query}"')
+
+    def delete_command(self, key_id: str) -> str:
+        session, target = self._session, self._session.target
+        app_id = target.client_id or (session.known.app_id if session.known else "")
+        of = (
+            app_id
+            or f"$(az ad app list --display-name {shlex.quote(target.app_name)} --query '[0].appId' --output tsv)"
+        )
+        return f"az ad app credential delete --id {of} --key-id {shlex.quote(key_id)}"
+
+    # -- what errors are -------------------------------------------------------------------------------------------
+
+    def lagging(self, error: ApiError, key_id: str) -> ApiError:
+        del key_id
+        return _SecretLags(400, error.code, error.message)
+
+    def delay(self, error: Exception) -> Delay | None:
+        return Delay(STILL_SHOWN) if isinstance(error, _SecretLags) else busy(error)
+
+    def creation_delay(self, error: Exception) -> Delay | None:
+        new = self._session.application_made or self._session.application_restored
+        return busy_or_spreading(error) if new else self.delay(error)
+
+    def refusal(self, error: ApiError, doing: str) -> StepFailed:
+        return refused(error, doing)
+
+    async def creation_refusal(self, error: ApiError) -> StepFailed:
+        if error.code == _NOT_ALLOWED:
+            what = f"A policy of the directory forbids client secrets ({error.said})"
+            return StepFailed(what, fix=NO_SECRETS, code=Code.KEYS_FORBIDDEN)
+        if error.code == _TOO_LONG:
+            what = f"The directory's policy takes no lifetime that was tried ({error.said})"
+            return StepFailed(what, fix=_LONGEST, code=Code.KEY_LIFETIME)
+        return refused(error, f"add a secret to {self._session.target.app_label}")
+
+    # -- all of them -----------------------------------------------------------------------------------------------
+
+    async def used_by_others(self, ours: Collection[str]) -> list[str]:
+        session = self._session
+        application = await session.expected_application()
+        if application is None:
+            return []
+        known = {key_id.lower() for key_id in ours}
+        # What has expired serves nobody.
+        secrets = [
+            one for one in application.passwords if one.key_id.lower() not in known and not one.expired
+        ]
+        certificates = [one for one in application.certificates if not one.expired]
+        with as_sentence(f"show the federated credentials of {session.target.app_label}"):
+            federated = await session.cloud.graph.federated_credentials(application.object_id)
+        return [
+            *(_described("secret", one) for one in secrets),
+            *(_described("certificate", one) for one in certificates),
+            *(f"federated credential {name}" for name in federated),
+        ]
+
+    async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
+        session = self._session
+        if as_seen:
+            with as_sentence(f"show the application {session.target.app_label}"):
+                application = await session.application()
+        else:
+            application = await session.application_now()
+        return [
+            self.facts_of(one)
+            for one in (application.passwords if application else ())
+            if one.display_name.startswith(DISPLAY_MARK)
+            and one.display_name != self.display_name
+            and not one.expired
+        ]
 
     def script(self) -> Script:
-        return Script(
-            do=(
-                "find_identity\n"
-                'KEY_NAME="pullkey runbook $(date -u +%Y%m%dT%H%M%SZ)"\n'
-                'SECRET="$(az ad app credential reset --id "$APP_ID" --append --display-name "$KEY_NAME" '
-                '--end-date "$END_DATE" --query password --output tsv)"\n'
-                "find_key() {\n"
-                '  KEY_ID="$(az ad app credential list --id "$APP_ID" '
-                '--query "[?displayName==\'$KEY_NAME\'].keyId | [0]" --output tsv)"\n'
-                '  [ -n "$KEY_ID" ]\n'
-                "}\n"
-                "patiently find_key\n"
-                'echo "The secret is $KEY_ID"'
-            ),
-            check='[ -n "$SECRET" ] && [ -n "$KEY_ID" ]',
-            undo='if [ -n "${KEY_ID:-}" ]; then az ad app credential delete --id "$(application)" --key-id "$KEY_ID"; fi',
-            typed=(
-                'KEY_NAME="pullkey by hand $(date -u +%Y%m%dT%H%M%SZ)"\n'
-                'SECRET="$(az ad app credential reset --id "$APP_ID" --append --display-name "$KEY_NAME" --end-date "$END_DATE" --query password --output tsv)"\n'
-                'KEY_ID="$(az ad app credential list --id "$APP_ID" --query "[?displayName==\'$KEY_NAME\'].keyId | [0]" --output tsv)"'
-            ),
-            why="--append keeps the secrets that are there; without it all of them would be deleted.",
-        )
+        return secret_script()
+
+
+def _secret_of(application: Application | None, key_id: str) -> Password | None:
+    passwords = application.passwords if application is not None else ()
+    return next((one for one in passwords if one.key_id.lower() == key_id.lower()), None)
+
+
+def _described(kind: str, one: Password) -> str:
+    when = f" of {one.created:%Y-%m-%d}" if one.created else ""
+    return f"{kind} {one.key_id[:8]}…{when} ({one.display_name or 'without a name'})"
 
 
 async def remove_old_secrets(session: ApplicationFacts, application: Application) -> None:

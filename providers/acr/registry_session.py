@@ -11,7 +11,6 @@ from bootstrap.codes import Code
 from bootstrap.credential import Credential
 from bootstrap.errors import Problem, ProblemKind, PullkeyError, StepFailed, problem_of
 from bootstrap.once import Once
-from bootstrap.plugin.session_keys import SessionKeys
 from bootstrap.provider import RunContext, Session
 from bootstrap.steps import Findings, Notice
 from providers.acr.calls import AzureApiError, refused
@@ -38,7 +37,6 @@ class RegistrySession(Session):
         self.cloud = cloud_of(context, cloud=target.cloud, auth=target.auth, tenant=target.tenant)
         self.registry = Once(self._registry)
         self.lifetime = target.expires_in
-        self.key = SessionKeys(self)
 
     async def _registry(self) -> Registry:
         found = await find_registry(self.cloud, self.target)

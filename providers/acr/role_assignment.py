@@ -48,7 +48,6 @@ class Grant(Resource[Assignment]):
         "Microsoft.Authorization/roleAssignments/read",
         "Microsoft.Authorization/roleAssignments/write",
     )
-    unreadable = "it may not be read"
     looks = 3
 
     def __init__(self, session: ApplicationFacts, principal: ServicePrincipal) -> None:
@@ -89,19 +88,16 @@ class Grant(Resource[Assignment]):
     async def read(self) -> Assignment | None:
         return await self._session.cloud.assignment(self._at["scope"], self._at["name"])
 
-    async def look(self) -> Sighting:
+    @property
+    def looked_for(self) -> str:
+        return f"the roles on {self._session.target.name}"
+
+    async def look_now(self) -> Sighting:
         session = self._session
-        registry = await session.registry()
-        try:
-            principal = await session.principal()
-            if principal is None:
-                return Sighting(State.MISSING, "there is no service principal yet")
-            assigned = await session.roles_on(registry, principal)
-        except AzureApiError as error:
-            if error.forbidden:
-                return Sighting(State.UNSEEN, self.unreadable)
-            raise refused(error, f"show the roles on {registry.name}") from None
-        granted = any(map(self._grants, assigned))
+        registry, principal = await session.registry(), await session.principal()
+        if principal is None:
+            return Sighting(State.MISSING, "there is no service principal yet")
+        granted = any(map(self._grants, await session.roles_on(registry, principal)))
         return Sighting(State.DONE, "granted") if granted else Sighting(State.MISSING, "not granted")
 
     def _grants(self, assignment: Assignment) -> bool:

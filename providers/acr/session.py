@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from bootstrap.codes import Code
-from bootstrap.errors import NotShown, PullkeyError, StepFailed
+from bootstrap.errors import PullkeyError
 from bootstrap.link import local_name
-from bootstrap.observe import Present, confirm_absent
 from bootstrap.plugin import clock
-from bootstrap.plugin.keys import KeyFacts
 from bootstrap.provider import RunContext
 from bootstrap.registry import Attempt, Probe, Verdict
 from bootstrap.steps import Findings, Step
-from bootstrap.waiting import Deadline, Delay, surely, wait_out
 from providers.acr import claims
 from providers.acr.application import Identity
-from providers.acr.application_facts import DISPLAY_MARK, ApplicationFacts
+from providers.acr.application_facts import ApplicationFacts
 from providers.acr.application_preflight import ApplicationPreflight
-from providers.acr.calls import AzureApiError, as_sentence
+from providers.acr.calls import AzureApiError
 from providers.acr.client_secret import Key
-from providers.acr.graph import Application, Password
 from providers.acr.role_assignment import Grant
 from providers.acr.roles import ACR_PULL, REPOSITORY_READER, ROLE_NAMES
 from providers.acr.target import AcrTarget
-from providers.acr.waits import SECRET_REMOVAL_SECONDS, STILL_SHOWN, busy
 
 
 class AcrSession(ApplicationFacts):
@@ -36,13 +30,13 @@ class AcrSession(ApplicationFacts):
 
     def __init__(self, target: AcrTarget, context: RunContext) -> None:
         super().__init__(target, context)
-        self._key = Key(self)
-        self._preflight = ApplicationPreflight(self, self._key)
+        secret = self.key = Key(self)
+        self._preflight = ApplicationPreflight(self, secret)
         identity = Identity(self)
         steps: list[Step] = [identity]
         if not target.skip_grant:
             steps.append(Grant(self, identity.principal))
-        self.steps = [*steps, self._key]
+        self.steps = [*steps, secret]
 
     # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
 
@@ -111,99 +105,6 @@ class AcrSession(ApplicationFacts):
         if self.target.skip_grant:
             return "The secret is valid; whether the role was granted is not known here (--skip-grant). A registry answers both alike."
         return "Azure shows secret and role in place, so they are still spreading."
-
-    # -- the application's secrets, by id -------------------------------------------------------------------------
-
-    async def key_facts(self, key_id: str) -> KeyFacts | None:
-        application = await self.application_now()
-        if application is None and not await self.is_surely_gone():
-            # Akka's record names it, so one answer that it is not there may be of a server that lags.
-            seen = await confirm_absent(self.application_now, contradicted_by="Akka's record names it")
-            application = seen.value if isinstance(seen, Present) else None
-            if application is None:
-                raise NotShown(f"Azure shows neither the application {self.target.client_id} nor that it was deleted")  # fmt: skip
-        for one in application.passwords if application else ():
-            if one.key_id.lower() == key_id.lower():
-                return KeyFacts(one.key_id, one.created, one.ends)
-        return None
-
-    async def delete_key(self, key_id: str) -> bool:
-        sent = False
-
-        async def holding() -> Application | None:
-            found = await self.seen_now()
-            known = [one.key_id.lower() for one in found.passwords] if found is not None else []
-            return found if key_id.lower() in known else None
-
-        async def delete() -> bool:
-            nonlocal sent
-            application = self.known or self.last_seen or await self.expected_application()
-            if application is None:
-                if sent or await self.is_surely_gone():
-                    return sent
-                raise StepFailed(f"Azure shows neither the application {self.target.client_id} nor that it was deleted", code=Code.CLOUD_LAG)  # fmt: skip
-            try:
-                await self.cloud.graph.remove_password(application.object_id, key_id)
-            except AzureApiError as error:
-                sent = sent or error.unanswered
-                # So Graph answers for one that is gone, which a read may still show for a while. Where a try of ours went
-                # unanswered, it was that one which removed it.
-                if error.status in (400, 404) and await surely(holding) is None:
-                    return sent
-                raise
-            return True
-
-        with as_sentence(f"remove the secret {key_id} of {self.target.app_label}"):
-            return await wait_out(
-                delete,
-                why=lambda error: (
-                    Delay(STILL_SHOWN)
-                    if isinstance(error, AzureApiError) and error.status in (400, 404)
-                    else busy(error)
-                ),
-                deadline=Deadline(self.context.deadline.within(SECRET_REMOVAL_SECONDS)),
-                tell=self.context.tell,
-            )
-
-    def delete_key_command(self, key_id: str) -> str:
-        app_id = self.target.client_id or (self.known.app_id if self.known else "")
-        of = (
-            app_id
-            or f"$(az ad app list --display-name {shlex.quote(self.target.app_name)} --query '[0].appId' --output tsv)"
-        )
-        return f"az ad app credential delete --id {of} --key-id {shlex.quote(key_id)}"
-
-    async def used_by_others(self, ours: Collection[str]) -> list[str]:
-        application = await self.expected_application()
-        if application is None:
-            return []
-        known = {key_id.lower() for key_id in ours}
-        # What has expired serves nobody.
-        secrets = [
-            one for one in application.passwords if one.key_id.lower() not in known and not one.expired
-        ]
-        certificates = [one for one in application.certificates if not one.expired]
-        with as_sentence(f"show the federated credentials of {self.target.app_label}"):
-            federated = await self.cloud.graph.federated_credentials(application.object_id)
-        return [
-            *(_described("secret", one) for one in secrets),
-            *(_described("certificate", one) for one in certificates),
-            *(f"federated credential {name}" for name in federated),
-        ]
-
-    async def keys_of_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
-        if as_seen:
-            with as_sentence(f"show the application {self.target.app_label}"):
-                application = await self.application()
-        else:
-            application = await self.application_now()
-        return [
-            KeyFacts(one.key_id, one.created, one.ends)
-            for one in (application.passwords if application else ())
-            if (one.display_name or "").startswith(DISPLAY_MARK)
-            and one.display_name != self._key.display_name
-            and not one.expired
-        ]
 
     # -- scripts -------------------------------------------------------------------------------------------------
 
@@ -281,8 +182,3 @@ class AcrSession(ApplicationFacts):
             "email": f'"{local_name(self.target.app_name)}+$KEY_ID@$SERVER"',
             "password": '"$SECRET"',
         }
-
-
-def _described(kind: str, one: Password) -> str:
-    when = f" of {one.created:%Y-%m-%d}" if one.created else ""
-    return f"{kind} {one.key_id[:8]}…{when} ({one.display_name or 'without a name'})"

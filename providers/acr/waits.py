@@ -9,6 +9,8 @@ from providers.acr.calls import AzureApiError
 
 SETTLE_SECONDS = 4.0
 """How long a change without an answer may take to show."""
+SETTLE_PAUSES = (1.0, 1.0, 1.0, 1.0)
+"""Between the looks for what it has created."""
 SPREADING_SECONDS = 180.0
 """How long what was just created may be unknown to some of Azure's servers: mostly a minute, at times more."""
 EXPECTED_SECONDS = 60.0
@@ -23,6 +25,8 @@ CLOCKS = dt.timedelta(minutes=5)
 """How far two clocks may be apart for Entra to give out a token."""
 NEW_PASSWORD = dt.timedelta(minutes=10)
 """Up to which age of a token's password a read may not show it."""
+SAME_CALL = dt.timedelta(minutes=10)
+"""How far from a lost call the time of a password may be for it to be that call's."""
 _BUSY_SECONDS = 300.0
 _BUSY = "Azure is busy or briefly away; trying again."
 SPREADING = "Azure does not know the new application everywhere yet; this takes up to a minute."

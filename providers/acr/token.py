@@ -1,0 +1,129 @@
+"""The identity of an Azure target where a token of the registry pulls."""
+
+from __future__ import annotations
+
+import shlex
+
+from bootstrap.codes import Code
+from bootstrap.errors import StepFailed
+from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, other_than
+from bootstrap.waiting import surely, wait_out
+from providers.acr.calls import AzureApiError, refused
+from providers.acr.token_facts import MARK, TOKENS_READ, TOKENS_WRITE, RegistryResource, may_be_done
+from providers.acr.tokens import Token
+from providers.acr.waits import not_shown_yet
+
+_FORBIDDEN = "RequestDisallowedByPolicy"
+_NO_TOKENS = (
+    "Ask the owner of that policy for an exception, or use a service principal: leave --auth-kind out."
+)
+
+
+class TokenIdentity(RegistryResource[Token]):
+    """The token, without a password."""
+
+    name = "identity"
+    after = ("grant",)
+    permissions = (TOKENS_READ, TOKENS_WRITE)
+    absent = "there is no such token"
+
+    @property
+    def noun(self) -> str:
+        return f"token {self._session.target.token_name}"
+
+    @property
+    def title(self) -> str:
+        return f"Create the {self.noun} in the registry {self._session.target.name}"
+
+    async def read(self) -> Token | None:
+        return await self._session.tokens.token(
+            await self._session.registry(), self._session.target.token_name
+        )
+
+    async def seen(self) -> Token | None:
+        return await self._session.token()
+
+    def judge(self, shown: Token) -> Sighting:
+        return Sighting(State.DONE, "exists") if shown.enabled else Sighting(State.MISSING, "it is disabled")
+
+    def intent(self) -> Intent:
+        return {"token": self._session.target.token_name, "run_id": self._session.context.run_id}
+
+    async def disowns(self, intent: Intent) -> str:
+        return other_than(intent, token=self._session.target.token_name)
+
+    async def do(self) -> Done:
+        session, target = self._session, self._session.target
+        registry = await session.registry()
+
+        async def put() -> None:
+            # As the registry lists it, since the look showed none: to create one is to write over it, and whoever creates
+            # one also takes it away again.
+            if target.token_name.lower() in [one.name.lower() for one in await session.tokens.all(registry)]:
+                # Either a try of ours went unanswered, or somebody was faster, or the look was answered by a server that lags.
+                self.attempt.conclude(ours=self.attempt.may_exist)
+                return
+            with self.attempt.sending(may_be_done):
+                await session.tokens.put_token(registry, target.token_name, target.scope_map_name)
+
+        try:
+            await wait_out(
+                put, why=not_shown_yet, deadline=session.context.deadline, tell=session.context.tell
+            )
+        except AzureApiError as error:
+            if error.code == _FORBIDDEN:
+                raise StepFailed(f"A policy forbids tokens of registries ({error.said})", fix=_NO_TOKENS, code=Code.KEYS_FORBIDDEN) from None  # fmt: skip
+            raise refused(error, f"create the {self.noun}") from None
+        session.token_made = self.attempt.created
+        return Done("", {}) if session.token_made else Done("another run has just created it", unneeded=True)
+
+    def is_known_own(self, intent: Intent) -> bool:
+        return bool(intent["answered"]) if intent.get("lost") else super().is_known_own(intent)
+
+    async def is_of_run(self, shown: Token, intent: Intent) -> bool:
+        """A token has no mark; that run has also created the scope map that only it has."""
+        if not intent.get("lost"):
+            return True  # the registry listed none before
+        registry = await self._session.registry()
+        scope_map = await self._session.tokens.scope_map(registry, self._session.target.scope_map_name)
+        return scope_map is not None and intent["run_id"] in scope_map.description
+
+    async def expected(self) -> Token | None:
+        return await self._session.expected_token()
+
+    async def contradiction(self) -> str:
+        session = self._session
+        if await session.recently_made():
+            return "Azure does not show it, and its password was generated minutes ago"
+        listed = await session.tokens.all(await session.registry())
+        session.token_hidden = session.target.token_name in [one.name for one in listed]
+        return "it is listed, and Azure does not show it" if session.token_hidden else ""
+
+    async def removal_of(self, shown: Token) -> Removal:
+        used, session = shown.scope_map, self._session
+        registry = await session.registry()
+        scope_map = await surely(lambda: session.tokens.scope_map(registry, used)) if used else None
+        if scope_map is None and used:
+            return self.unseen("Azure does not show its scope map")
+        if scope_map is None or MARK not in scope_map.description or scope_map.name != shown.name:
+            return self.to_keep("it was not created by pullkey")
+        return self.to_remove()
+
+    async def delete(self, intent: Intent) -> None:
+        await self._session.tokens.delete_token(await self._session.registry(), intent["token"])
+        self._session.token_deleted = True
+
+    def delete_command(self) -> str:
+        target = self._session.target
+        return f"az acr token delete --name {shlex.quote(target.token_name)} {self._session.registry_options()} --yes"
+
+    def script(self) -> Script:
+        show = 'az acr token show --name "$TOKEN" "${IN_REGISTRY[@]}" --output none'
+        create = 'az acr token create --name "$TOKEN" "${IN_REGISTRY[@]}" --scope-map "$SCOPE_MAP" --no-passwords true --output none'
+        return Script(
+            do=f"{show} 2>/dev/null ||\n  {create}",
+            check=show,
+            undo=f'if {show} 2>/dev/null; then az acr token delete --name "$TOKEN" "${{IN_REGISTRY[@]}}" --yes; fi',
+            typed=f'az acr token create --name "$TOKEN" {self._session.registry_options()} --scope-map "$SCOPE_MAP" --no-passwords true --output none',
+            why="Without passwords: `az acr token create` creates both at once, which leaves no slot to rotate with.",
+        )

@@ -1,0 +1,402 @@
+"""The key of an Azure target where a token of the registry pulls: one of the token's two passwords."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import shlex
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from bootstrap.codes import Code
+from bootstrap.credential import Credential
+from bootstrap.errors import LeftOver, NotShown, PullkeyError, StepFailed
+from bootstrap.link import KeyLink
+from bootstrap.observe import Present, confirm_absent
+from bootstrap.plugin import clock
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.key_resource import KeyResource
+from bootstrap.plugin.keys import KeyFacts
+from bootstrap.secret import Secret
+from bootstrap.server import same_registry
+from bootstrap.steps import Done, Intent, Script, Sighting, State, StillThere, other_than
+from bootstrap.waiting import Deadline, Delay, surely, wait_out
+from providers.acr.calls import AzureApiError, as_sentence, refused
+from providers.acr.cloud import Registry
+from providers.acr.target import SLOTS
+from providers.acr.token_facts import GENERATE, MARK, TOKENS_READ, TokenFacts, is_new
+from providers.acr.token_script import password_script
+from providers.acr.tokens import Generated, SlotPassword, Token
+from providers.acr.waits import (
+    PASSWORD_REMOVAL_SECONDS,
+    SAME_CALL,
+    SETTLE_SECONDS,
+    SPREADING_SECONDS,
+    busy,
+    not_shown_yet,
+)
+
+_NOT_ACTIVE = "TokenNotActive"
+_NOT_FINISHED = "Azure has not finished making the token yet; this takes some seconds."
+_ROUNDED = dt.timedelta(milliseconds=1)  # how much less exact a time may be where Azure shows it again
+
+
+@dataclass(frozen=True)
+class NewPassword:
+    """A password that was just generated, with the id under which Azure shows it."""
+
+    key_id: str
+    text: Secret
+    created: dt.datetime | None
+    ends: dt.datetime
+
+
+class TokenKey(KeyResource[SlotPassword, NewPassword]):
+    """One of the token's two passwords: the one that is empty, never the one that Akka holds.
+
+    It bears no mark: a run knows its own by the slot, what was in that before, and the time.
+    """
+
+    permissions = (TOKENS_READ, GENERATE)
+    word = "password"
+    goes_with_identity = True
+    two_at_most = True
+    undo_pauses = (SETTLE_SECONDS, 2.0)
+
+    def __init__(self, session: TokenFacts) -> None:
+        super().__init__(session)
+        self._session = session
+        self._slot = SLOTS[0]
+        self._before = ""
+        self._undone: Intent = {}
+        """Of the run whose password is undone."""
+        self._answer: NewPassword | None = None
+
+    @property
+    def title(self) -> str:
+        return f"Generate a password of the token {self._session.target.token_name}"
+
+    @property
+    def whose(self) -> str:  # type: ignore[override]
+        return f" of the token {self._session.target.token_name}"
+
+    @property
+    def looked_for(self) -> str:
+        return f"the token {self._session.target.token_name}"
+
+    @property
+    def identity_created(self) -> bool:
+        return self._session.token_made
+
+    def held_as(self, key_id: str) -> str:
+        return key_id
+
+    async def look_now(self) -> Sighting:
+        token = await self._session.token()
+        if token is None:
+            return Sighting(State.MISSING, "there is no token yet")
+        sighting = await super().look_now()
+        if sighting.state is State.MISSING:
+            # A password is to be generated; in which slot, is settled now.
+            slot = await self.free_slot(token)
+            if slot is not None:
+                self._slot = slot
+                there = token.slot(slot)
+                self._before = there.key_id if there else ""
+        return sighting
+
+    async def recorded(self, key_id: str) -> SlotPassword | None:
+        token = await self._session.token()
+        seen = token.password(key_id) if token is not None else None
+        return seen or await super().recorded(key_id)
+
+    def intent(self) -> Intent:
+        return {
+            "token": self._session.target.token_name,
+            "slot": self._slot,
+            "before": self._before,
+            "at": clock.now().isoformat(timespec="seconds"),
+        }
+
+    async def disowns(self, intent: Intent) -> str:
+        return other_than(intent, token=self._session.target.token_name)
+
+    def owns(self, link: KeyLink) -> bool:
+        """Another token may have a password of the same slot and second, which so bears the same id.
+
+        The link's domain is a server of the registry: `NAME.azurecr.io`, `NAME-LABEL.azurecr.io`, `NAME.REGION.geo.azurecr.io`;
+        or what Akka has left of it.
+        """
+        label, dot, _ = link.domain.lower().partition(".")
+        name, of = self._session.target.name.lower(), label.partition("-")[0]
+        return link.name == self._session.target.token_name and (of == name if dot else name.startswith(of))
+
+    # -- slots -----------------------------------------------------------------------------------------------------
+
+    async def free_slot(self, token: Token) -> str | None:
+        """The slot for a new password: an empty one, or one that nobody can use any more.
+
+        The password that Akka holds is never touched, nor one that may be somebody else's. What Akka's key has
+        replaced is removed before the next is made, so that counts as empty. That a slot is empty is not believed of a
+        read where a record of Akka's names a password in it that is minutes old: to generate is to write over.
+        """
+        session = self._session
+        held = await session.context.held_credential()
+        link = held.link if held else None
+        ours = (
+            held is not None
+            and held.username == token.name
+            and same_registry(held.server, await session.server())
+        )
+        used = link.key_id.partition("-")[0] if ours and link else ""
+        replaced = link.replaces if ours and link else ""
+        for slot in SLOTS:
+            there = token.slot(slot)
+            if (
+                slot != used
+                and (there is None or there.expired or there.key_id == replaced)
+                and slot not in await self.slots_of_new_passwords(token)
+            ):
+                return slot
+        return None
+
+    async def slots_of_new_passwords(self, token: Token) -> set[str]:
+        """Where the passwords are that records of Akka's name, and that are so new that a read may not show them yet."""
+        return {
+            link.key_id.partition("-")[0]
+            for link in await self._session.links_to(token)
+            if is_new(link.key_id)
+        }
+
+    async def _clear(self, token: Token, slot: str) -> None:
+        """Remove the password in a slot; a token that was just read says which other one stays.
+
+        What this run has made stays too, and what is new and named by a record of Akka's: a read that lags does not show
+        it, and whatever is not named is removed.
+        """
+        session = self._session
+        registry = await session.registry()
+        made = {session.credential.link.key_id.partition("-")[0]} if session.credential else set()
+        with contextlib.suppress(PullkeyError):
+            made |= await self.slots_of_new_passwords(token)
+        staying = ({one.slot for one in token.passwords} | made) - {slot}
+        deadline = session.undo_deadline() if self._undone else self._removal_deadline()
+        await wait_out(
+            lambda: session.tokens.keep_passwords(registry, token, staying),
+            why=not_shown_yet,  # the token was just read
+            deadline=deadline,
+            tell=session.context.tell,
+        )
+
+    def _removal_deadline(self) -> Deadline:
+        return Deadline(self._session.context.deadline.within(PASSWORD_REMOVAL_SECONDS))
+
+    # -- the calls -------------------------------------------------------------------------------------------------
+
+    async def read(self, key_id: str) -> SlotPassword | None:
+        token = await self._session.token_shown()
+        return token.password(key_id) if token is not None else None
+
+    def facts_of(self, shown: SlotPassword) -> KeyFacts:
+        return KeyFacts(shown.key_id, shown.created, shown.ends)
+
+    async def prepare(self) -> None:
+        session, name = self._session, self._session.target.token_name
+        with as_sentence(f"read the token {name}"):
+            token = await surely(session.token_shown)
+        if token is None and not session.token_made:
+            raise StepFailed(
+                f"Azure does not show the token {name}, so which of its passwords are in use is not known",
+                fix="Run it again in a while.",
+                code=Code.CLOUD_LAG,
+            )
+        there = token.slot(self._slot) if token else None
+        if there is not None and there.key_id != self._before:
+            raise StepFailed(
+                f"Another program has just generated {self._slot} of the token {name}",
+                fix="Run it again, to see what is free then.",
+                code=Code.CONCURRENT_CHANGE,
+            )
+
+    async def create(self) -> NewPassword:
+        session = self._session
+        registry, ends = await session.registry(), clock.now() + session.lifetime
+        made = await session.tokens.generate(registry, session.target.token_name, self._slot, ends)
+        key_id = await self._key_id(registry, made)
+        self._answer = NewPassword(key_id, made.text, made.created, made.ends or ends)
+        return self._answer
+
+    async def _key_id(self, registry: Registry, made: Generated) -> str:
+        """The slot with its time, as Azure will show it from now on; a read may lag what was just told."""
+        session, deadline = self._session, Deadline(SETTLE_SECONDS)
+        told = SlotPassword(self._slot, made.created, made.ends) if made.created else None
+        while True:
+            token = await session.tokens.token(registry, session.target.token_name)
+            seen = token.slot(self._slot) if token else None
+            new = seen is not None and seen.key_id != self._before
+            if seen is not None and told is not None and seen.key_id == told.key_id:
+                return seen.key_id
+            if seen is not None and new and (told is None or deadline.passed):
+                return seen.key_id
+            if deadline.passed:
+                if told is None:
+                    raise AzureApiError(404, "", f"{self._slot} is not to be seen")
+                return told.key_id
+            await asyncio.sleep(min(1.0, deadline.left))
+
+    def id_of(self, answer: NewPassword) -> str:
+        return answer.key_id
+
+    def created_as(self, answer: NewPassword) -> str:
+        return f"{answer.key_id}, expires {answer.ends:%Y-%m-%d}"
+
+    async def credential_of(self, answer: NewPassword) -> Credential:
+        server, name = await self._session.server(), self._session.target.token_name
+        return Credential(
+            server=server,
+            username=name,
+            password=answer.text,
+            link=KeyLink(name, answer.key_id, server),
+            ends=answer.ends,
+        )
+
+    async def do(self) -> Done:
+        done = await super().do()
+        created = self._answer.created if self._answer else None
+        return replace(done, made={**(done.made or {}), "created": created.isoformat() if created else None})
+
+    async def after_lost_answer(self, error: ApiError) -> None:
+        """Its password is known to nobody, and the same slot is generated again."""
+
+    async def _clear_doubles(self, key_id: str) -> LeftOver | None:
+        return None  # a slot has one password
+
+    async def of_run(self, intent: Intent) -> Sequence[str]:
+        token = await self._session.token_shown()
+        there = token.slot(intent["slot"]) if token is not None else None
+        if there is None or there.key_id in (intent["before"], *intent.get("in_use", ())):
+            return []
+        if not _of_that_call(there.created, intent["at"]):
+            what = f"{there.key_id}{self.whose}, which may be in use elsewhere"
+            raise StillThere(what, self.delete_command(there.key_id))
+        return [there.key_id]
+
+    async def send_deletion(self, key_id: str) -> bool:
+        session = self._session
+        token = await surely(session.token_shown)
+        if token is None:
+            if session.credential is None and not await session.recently_made():
+                return False
+            raise StepFailed(
+                f"Azure does not show the token {session.target.token_name}, of which a password has just been generated",
+                fix=self.delete_command(key_id),
+                code=Code.CLOUD_LAG,
+            )
+        found = token.password(key_id)
+        if found is None and not session.tokens.has_removed(key_id):
+            raise AzureApiError(404, "", "Azure does not show it")
+        if found is None or _is_another(found.created, self._undone.get("created")):
+            return False  # it was removed, or generated again since, by somebody else
+        await self._clear(token, found.slot)
+        return True
+
+    # -- one of them by its id -------------------------------------------------------------------------------------
+
+    async def facts(self, key_id: str) -> KeyFacts | None:
+        session = self._session
+        token = await session.token_now()
+        if token is None and await session.recently_made():
+            seen = await confirm_absent(session.token_now, contradicted_by="it was created minutes ago")
+            token = seen.value if isinstance(seen, Present) else None
+            if token is None:
+                raise NotShown(
+                    f"Azure does not show the token {session.target.token_name}, of which Akka's record names a password that was generated minutes ago"
+                )
+        found = token.password(key_id) if token else None
+        return self.facts_of(found) if found else None
+
+    async def delete(self, key_id: str) -> bool:
+        with as_sentence(f"remove {key_id}{self.whose}"):
+            return await self.delete_by_id(key_id, self._removal_deadline())
+
+    async def undo(self, intent: Intent) -> str:
+        if intent.get("key_id") in intent.get("in_use", ()):
+            return ""
+        self._undone = intent
+        try:
+            return await super().undo(intent)
+        finally:
+            self._undone = {}
+
+    def undone_as(self, keys: Sequence[str], intent: Intent) -> str:
+        return f"removed {', '.join(keys)}{self.whose}"
+
+    def still_there(self, intent: Intent, why: str) -> StillThere:
+        key_id = str(intent.get("key_id") or intent["slot"])
+        return StillThere(f"{key_id}{self.whose} ({why})", self.delete_command(key_id))
+
+    def delete_command(self, key_id: str) -> str:
+        return self.clear_command(key_id.partition("-")[0])
+
+    def clear_command(self, slot: str) -> str:
+        """Removes the password in a slot."""
+        name = shlex.quote(self._session.target.token_name)
+        return f"az acr token credential delete --name {name} {self._session.registry_options()} --{slot}"
+
+    # -- what errors are -------------------------------------------------------------------------------------------
+
+    def delay(self, error: Exception) -> Delay | None:
+        return busy(error)
+
+    def creation_delay(self, error: Exception) -> Delay | None:
+        if isinstance(error, AzureApiError) and (
+            error.code == _NOT_ACTIVE or (error.missing and self._session.token_made)
+        ):
+            return Delay(_NOT_FINISHED, SPREADING_SECONDS)
+        return busy(error)
+
+    def refusal(self, error: ApiError, doing: str) -> StepFailed:
+        return refused(error, doing)
+
+    async def creation_refusal(self, error: ApiError) -> StepFailed:
+        return refused(error, f"generate {self._slot}{self.whose}")
+
+    # -- all of them -----------------------------------------------------------------------------------------------
+
+    async def used_by_others(self, ours: Collection[str]) -> list[str]:
+        session = self._session
+        with as_sentence(f"show the token {session.target.token_name}"):
+            token = await session.expected_token()
+        if token is None:
+            return []
+        # What has expired serves nobody.
+        others = [one for one in token.passwords if one.key_id not in ours and not one.expired]
+        return [*map(_described, others), *(f"certificate {name}" for name in token.certificates)]
+
+    async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
+        """Both passwords of a token that pullkey has made: its scope map says so."""
+        session = self._session
+        with as_sentence(f"show the token {session.target.token_name}"):
+            token, scope_map = await asyncio.gather(session.token_shown(), session.scope_map_now())
+        if token is None or scope_map is None or MARK not in scope_map.description:
+            return []
+        return [self.facts_of(one) for one in token.passwords if not one.expired]
+
+    def script(self) -> Script:
+        return password_script(self._slot, self._session.registry_options())
+
+
+def _is_another(created: dt.datetime | None, ours: str | None) -> bool:
+    """Whether a password that bears the id of ours is not it: an id says the second only, in which two may be made."""
+    return (
+        created is not None and ours is not None and abs(created - dt.datetime.fromisoformat(ours)) > _ROUNDED
+    )
+
+
+def _of_that_call(created: dt.datetime | None, at: str) -> bool:
+    return created is not None and abs(created - dt.datetime.fromisoformat(at)) <= SAME_CALL
+
+
+def _described(one: SlotPassword) -> str:
+    return f"{one.slot} of {one.created:%Y-%m-%d}" if one.created else one.slot
