@@ -8,19 +8,19 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bootstrap.codes import Code
 from bootstrap.errors import StepFailed
 from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Resource
 from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, StillThere, other_than
 from bootstrap.waiting import Delay, wait_out
+from providers.acr import messages
 from providers.acr.application_script import identity_script
 from providers.acr.calls import AzureApiError, as_sentence, refused
 from providers.acr.claims import GRAPH_RIGHT
 from providers.acr.client_secret import remove_old_secrets
 from providers.acr.deleted_items import DeletedApplication, is_name_taken
-from providers.acr.graph import Application
+from providers.acr.directory_objects import Application
 from providers.acr.permanent_deletion import PermanentDeletion
 from providers.acr.roles import place_of
 from providers.acr.service_principal import ServicePrincipal
@@ -221,17 +221,11 @@ class Identity(Resource[Application]):
         except AzureApiError as error:
             if not error.forbidden:
                 raise
-            what = f"An application in the directory's deleted items has the unique name {target.unique_name}, and this login may not read them ({error.said})"
-            fix = f"Have it found: `{graph.list_deleted_command(target.app_name)}`; then have it deleted permanently: `{graph.purge_command('OBJECT_ID')}`. Or pass another --app-name"
-            raise StepFailed(what, fix=fix, code=Code.IDENTITY_DELETED) from None
+            raise messages.name_unreadable(graph, target, error) from None
         if deleted is None:
             raise taken
         if not deleted.ours:
-            raise StepFailed(
-                f"The unique name {target.unique_name} is taken by {deleted.display_name} ({deleted.object_id}) in the directory's deleted items, which pullkey has not created",
-                fix=session.taken_name_fix(deleted),
-                code=Code.NAME_IN_DELETED_ITEMS,
-            )
+            raise messages.name_taken(target, deleted, session.taken_name_fix(deleted))
         return await self._restore(deleted)
 
     async def _restore(self, deleted: DeletedApplication) -> Application:
@@ -243,11 +237,7 @@ class Identity(Resource[Application]):
         except AzureApiError as error:
             if not error.forbidden:
                 raise
-            raise StepFailed(
-                f"The application {deleted.display_name} ({deleted.object_id}) is in the directory's deleted items, and this login may not restore it ({error.said})",
-                fix=f"Have it restored: `{graph.restore_command(deleted.object_id)}` (it takes Application Administrator, or Application.ReadWrite.OwnedBy as its owner). Or pass another --app-name",
-                code=Code.IDENTITY_DELETED,
-            ) from None
+            raise messages.not_restored(graph, deleted, error) from None
         found = await graph.application_by_app_id(deleted.app_id)
         if found is None:
             raise AzureApiError(404, "", "the restored application is not to be seen yet")
@@ -329,7 +319,7 @@ class Identity(Resource[Application]):
                 return True  # where the deleted items show it later, the next run restores it
             raise StillThere(*self._permanent.left_over(self.called, error)) from None
 
-    def deleted(self) -> str:
+    def deleted_as(self) -> str:
         if self._goes is _Deletion.BACK:
             return f"deleted the restored {self.noun} again"
         return f"deleted {self.called}{_RESTORED_BY_THE_NEXT * (self._goes is _Deletion.DELETED_ITEMS)}"

@@ -8,10 +8,10 @@ from bootstrap.errors import PullkeyError
 from bootstrap.once import Once
 from bootstrap.provider import RunContext
 from bootstrap.waiting import Deadline, surely
+from providers.acr.arm_objects import Assignment, Registry
 from providers.acr.calls import AzureApiError, as_sentence
-from providers.acr.cloud import Assignment, Registry
 from providers.acr.deleted_items import DeletedApplication
-from providers.acr.graph import Application, Principal
+from providers.acr.directory_objects import Application, Principal
 from providers.acr.registry_session import RegistrySession
 from providers.acr.roles import ACR_PULL, REPOSITORY_READER, derived_names, is_derived
 from providers.acr.target import AcrTarget, is_guid

@@ -14,7 +14,7 @@ from providers.acr import claims
 from providers.acr.application_facts import ApplicationFacts
 from providers.acr.calls import AzureApiError, refused
 from providers.acr.client_secret import NO_SECRETS, Key
-from providers.acr.graph import Application, PasswordPolicy
+from providers.acr.directory_objects import Application, PasswordPolicy
 from providers.acr.waits import CLOCKS
 
 

@@ -23,7 +23,7 @@ from providers.acr.application_facts import DISPLAY_MARK, ApplicationFacts
 from providers.acr.application_script import secret_script
 from providers.acr.calls import AzureApiError, as_sentence, refused
 from providers.acr.claims import GRAPH_RIGHT
-from providers.acr.graph import Application, NewPassword, Password
+from providers.acr.directory_objects import Application, NewPassword, Password
 from providers.acr.waits import (
     SECRET_REMOVAL_SECONDS,
     SECRET_SHOWN_SECONDS,

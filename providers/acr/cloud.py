@@ -7,29 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
-import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bootstrap.codes import Code
 from bootstrap.credential import Credential
-from bootstrap.errors import UsageProblem
 from bootstrap.once import Once
 from bootstrap.plugin import clock
-from bootstrap.plugin._fast_import import defer
 from bootstrap.secret import Secret
 from bootstrap.settings import endpoint
 from bootstrap.waiting import Deadline
 from bootstrap.words import one_line
 from providers.acr import claims
-from providers.acr.calls import AzureApiError, NoLogin, is_page, retry_after, traced
+from providers.acr.arm_objects import Assignment, Registry, as_assignment, as_registry
+from providers.acr.arm_pipeline import no_web_page, plaintext_on_loopback, reads_only, sends_once
+from providers.acr.calls import AzureApiError, NoLogin, retry_after, traced
 from providers.acr.facts import Facts
 from providers.acr.login import CLOUDS, Login, make_credential
 from providers.acr.login_errors import login_error
 from providers.acr.registry_login import AUDIENCE, log_in
+from providers.acr.sdk_imports import import_clients, import_login, imported
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import AioHttpTransport
@@ -42,49 +39,7 @@ T = TypeVar("T")
 _READ_SECONDS = 30
 _LOG_IN_SECONDS = 10.0
 _CALL_SECONDS = 120.0
-_RETRIES = 3
 _SEARCHES_AT_ONCE = 16
-_RESOURCE_ID = re.compile(r"^/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)/", re.IGNORECASE)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Registry:
-    """What Resource Manager says of a registry."""
-
-    id: str
-    name: str
-    login_server: str
-    abac: bool
-    public_network: bool
-    firewall_denies: bool
-    firewall_exceptions: bool
-    anonymous_pull: bool
-
-    @property
-    def subscription(self) -> str:
-        match = _RESOURCE_ID.match(self.id)
-        return match["subscription"] if match else ""
-
-    @property
-    def resource_group(self) -> str:
-        match = _RESOURCE_ID.match(self.id)
-        return match["group"] if match else ""
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """Who has which role where; `role` is the GUID of its definition, `name` that of the assignment.
-
-    `created` is when it was first made, but in the answer to a PUT: there it is when that PUT came (recorded: 201 for
-    each of many, `createdBy` null; a GET shows who made it first, and when).
-    """
-
-    id: str
-    name: str
-    role: str
-    scope: str
-    description: str = ""
-    created: dt.datetime | None = None
 
 
 class Azure:
@@ -115,7 +70,7 @@ class Azure:
         self._facts = Facts()
         self._room = asyncio.Semaphore(_SEARCHES_AT_ONCE)
         self._opened = Once(self._open)
-        self._importing = Once(lambda: _imported(_import_clients))
+        self._importing = Once(lambda: imported(import_clients))
         self._managing = Once(self._manage)
         self._in_directory = Once(self._enter_directory)
         self.clock_ahead: float | None = None
@@ -140,14 +95,14 @@ class Azure:
         return claims.person({**self.graph_claims, **self.manager_claims})
 
     async def _open(self) -> Login:
-        await _imported(_import_login)
+        await imported(import_login)
         manager = endpoint("PULLKEY_AZURE_RESOURCE_MANAGER_ENDPOINT")
         self._manager = manager.url if manager else self._cloud.resource_manager
         with self._needs_login():
             self._login = Login(
                 lambda: make_credential(self._cloud, self._auth, self._tenant), self._tenant, self._deadline
             )
-        self._transport = _sends_once()
+        self._transport = sends_once()
         return self._login
 
     async def _manage(self) -> None:
@@ -219,10 +174,10 @@ class Azure:
             "credential_scopes": [self._scope],
             "transport": self._transport,
             "per_call_policies": [
-                _no_web_page(),
-                *([_plaintext_on_loopback()] if self._manager.startswith("http:") else []),
+                no_web_page(),
+                *([plaintext_on_loopback()] if self._manager.startswith("http:") else []),
             ],
-            "retry_policy": _reads_only(self._deadline),
+            "retry_policy": reads_only(self._deadline),
             "connection_timeout": 10,
             "read_timeout": _READ_SECONDS,
         }
@@ -301,7 +256,7 @@ class Azure:
         async def listed() -> list[Registry]:
             async with self._room:
                 return [
-                    _registry(one) async for one in self.registries_client(subscription).registries.list()
+                    as_registry(one) async for one in self.registries_client(subscription).registries.list()
                 ]
 
         return await self._facts.get(
@@ -324,7 +279,7 @@ class Azure:
         resource = f"/subscriptions/{subscription}/resourceGroups/{group}/{name}".lower()
 
         async def got() -> Registry:
-            return _registry(await self.registries_client(subscription).registries.get(group, name))
+            return as_registry(await self.registries_client(subscription).registries.get(group, name))
 
         return await self._facts.get(resource, lambda: self.call("GetRegistry", resource, got))
 
@@ -348,7 +303,7 @@ class Azure:
             found = self._authorization(registry.subscription).role_assignments.list_for_scope(
                 registry.id, filter=f"atScope() and assignedTo('{principal}')"
             )
-            return [_assignment(one) async for one in found]
+            return [as_assignment(one) async for one in found]
 
         return await self.call("ListRoleAssignments", registry.id, listed)
 
@@ -360,7 +315,7 @@ class Azure:
                 found = self._authorization(subscription).role_assignments.list_for_subscription(
                     filter=f"principalId eq '{principal}'"
                 )
-                return [_assignment(one) async for one in found]
+                return [as_assignment(one) async for one in found]
 
         return await self.call("ListRoleAssignments", f"/subscriptions/{subscription}", listed)
 
@@ -368,7 +323,7 @@ class Azure:
         """The role assignment of that name, or None."""
 
         async def got() -> Assignment:
-            return _assignment(
+            return as_assignment(
                 await self._authorization(_subscription(scope)).role_assignments.get(scope, name)
             )
 
@@ -394,7 +349,7 @@ class Azure:
         )
 
         async def put() -> Assignment:
-            return _assignment(
+            return as_assignment(
                 await self._authorization(subscription).role_assignments.create(scope, name, body)
             )
 
@@ -410,97 +365,6 @@ class Azure:
         return await self.call("DeleteRoleAssignment", f"{scope} {name}", delete)
 
 
-async def _imported(imports: Callable[[], None]) -> None:
-    """In a thread: it takes long, and others may go on meanwhile."""
-    try:
-        await asyncio.to_thread(imports)
-    except ImportError as error:
-        from bootstrap.installation import install_command
-
-        raise UsageProblem(
-            f"Azure's libraries are not installed ({error.name})",
-            fix=f"Install them: {install_command('acr')}",
-            code=Code.EXTRA_MISSING,
-        ) from None
-
-
-def _import_login() -> None:
-    # Certificates are for logins with one. The package of Authorization imports all versions of its API.
-    defer("azure.mgmt.authorization", "cryptography.hazmat.primitives.serialization", "cryptography.x509")
-    import azure.core.pipeline.transport
-    import azure.identity.aio  # noqa: F401
-
-
-def _import_clients() -> None:
-    import azure.mgmt.authorization.v2022_04_01.aio
-    import azure.mgmt.containerregistry.aio  # noqa: F401
-    import msgraph  # noqa: F401
-
-    import providers.acr.graph_models  # noqa: F401
-
-
-def _no_web_page() -> Any:
-    """The SDK asks for no more than a good status where it expects no content, and some proxies' pages have one."""
-    from azure.core.exceptions import ServiceResponseError
-    from azure.core.pipeline.policies import SansIOHTTPPolicy
-
-    class NoWebPage(SansIOHTTPPolicy[Any, Any]):
-        def on_response(self, request: Any, response: Any) -> None:
-            if is_page(response.http_response.headers):
-                raise ServiceResponseError("a web page came instead of an answer")
-
-    return NoWebPage()
-
-
-def _sends_once() -> AioHttpTransport:
-    """A transport that sends each request once; aiohttp sends a PUT or DELETE again by itself where a connection is dropped.
-
-    Its switch for that has no public name; aiohttp's own test client (`aiohttp.test_utils.TestClient`) sets it so.
-    """
-    from azure.core.pipeline.transport import AioHttpTransport
-
-    class SendsOnce(AioHttpTransport):  # type: ignore[misc]
-        async def open(self) -> None:
-            await super().open()
-            self.session._retry_connection = False  # noqa: SLF001
-
-    return SendsOnce()
-
-
-def _reads_only(deadline: Deadline) -> Any:
-    """The SDK's own retries, for reads. What changes something is sent once: whoever sent it looks before it sends again.
-
-    A Retry-After that does not fit into the run's time is not waited for: the answer is then told as it is.
-    """
-    from azure.core.pipeline.policies import AsyncRetryPolicy
-
-    class ReadsOnly(AsyncRetryPolicy[Any, Any]):
-        def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
-            options.setdefault("retry_on_methods", frozenset({"GET", "HEAD"}))
-            return super().configure_retries(options)
-
-        def is_retry(self, settings: dict[str, Any], response: Any) -> bool:
-            wait = retry_after(response.http_response.headers)
-            return (
-                response.http_request.method in ("GET", "HEAD")
-                and (wait is None or wait < min(deadline.left, _CALL_SECONDS / 2))
-                and super().is_retry(settings, response)
-            )
-
-    return ReadsOnly(retry_total=_RETRIES)
-
-
-def _plaintext_on_loopback() -> Any:
-    """The SDK sends no token over http unless each call says so; `settings.endpoint` has seen to it that it is loopback."""
-    from azure.core.pipeline.policies import SansIOHTTPPolicy
-
-    class Plaintext(SansIOHTTPPolicy[Any, Any]):
-        def on_request(self, request: Any) -> None:
-            request.context.options["enforce_https"] = False
-
-    return Plaintext()
-
-
 def _call_refused(error: Any) -> AzureApiError:
     told = getattr(error, "error", None)
     code, message = getattr(told, "code", None), getattr(told, "message", None)
@@ -508,40 +372,6 @@ def _call_refused(error: Any) -> AzureApiError:
     status = error.status_code or (401 if error.response is None else 0)
     wait = retry_after(error.response.headers) if error.response is not None else None
     return AzureApiError(status, code or "", message or one_line(str(error.reason or error.message)), wait, without_token=error.response is None)  # fmt: skip
-
-
-def _registry(found: Any) -> Registry:
-    properties = found.properties
-    if not (found.id and found.name and properties.login_server):
-        raise ValueError
-    rules = properties.network_rule_set
-
-    def said(value: Any) -> str:
-        return str(getattr(value, "value", value) or "").lower()
-
-    return Registry(
-        id=str(found.id),
-        name=str(found.name),
-        login_server=str(properties.login_server).lower(),
-        abac=said(properties.role_assignment_mode) == "abacrepositorypermissions",
-        public_network=said(properties.public_network_access) != "disabled",
-        firewall_denies=rules is not None and said(rules.default_action) == "deny",
-        firewall_exceptions=rules is not None and bool(rules.ip_rules),
-        anonymous_pull=bool(properties.anonymous_pull_enabled),
-    )
-
-
-def _assignment(found: Any) -> Assignment:
-    if not (found.id and found.name):
-        raise ValueError
-    return Assignment(
-        id=str(found.id),
-        name=str(found.name).lower(),
-        role=str(found.role_definition_id).rpartition("/")[2].lower(),
-        scope=str(found.scope),
-        description=found.description or "",
-        created=found.created_on,
-    )
 
 
 def _ahead(date: str, begin: float, end: float) -> float | None:

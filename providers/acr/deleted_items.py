@@ -16,7 +16,7 @@ from urllib.parse import quote
 from providers.acr.calls import AzureApiError
 
 if TYPE_CHECKING:
-    from providers.acr.graph import Graph
+    from providers.acr.graph_client import GraphClient
 
 MARK = "pullkey"
 """The tag that tells our applications from others."""
@@ -44,7 +44,7 @@ class DeletedApplication:
 class DeletedItems:
     """The calls. To read them takes Application.Read.All, which Application.ReadWrite.OwnedBy does not include."""
 
-    def __init__(self, graph: Graph, builder: Any, base_url: str) -> None:
+    def __init__(self, graph: GraphClient, builder: Any, base_url: str) -> None:
         self._graph = graph
         self._builder = builder
         self._url = f"{base_url}/directory/deletedItems"

@@ -13,8 +13,9 @@ from bootstrap.errors import Problem, ProblemKind, PullkeyError, StepFailed, pro
 from bootstrap.once import Once
 from bootstrap.provider import RunContext, Session
 from bootstrap.steps import Findings, Notice
+from providers.acr.arm_objects import Registry
 from providers.acr.calls import AzureApiError, refused
-from providers.acr.cloud import Azure, Registry
+from providers.acr.cloud import Azure
 from providers.acr.target import AcrTarget, is_guid
 
 

@@ -15,8 +15,8 @@ from bootstrap.plugin.resource import Resource
 from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, StillThere, other_than
 from bootstrap.waiting import Delay, surely, wait_out
 from bootstrap.words import one_line
+from providers.acr.arm_objects import Assignment
 from providers.acr.calls import AzureApiError, as_sentence, refused
-from providers.acr.cloud import Assignment
 from providers.acr.roles import (
     ROLE_NAMES,
     assignment_id,
@@ -31,7 +31,7 @@ from providers.acr.waits import CLOCKS, SPREADING_SECONDS, busy
 
 if TYPE_CHECKING:
     from providers.acr.application_facts import ApplicationFacts
-    from providers.acr.graph import Principal
+    from providers.acr.directory_objects import Principal
     from providers.acr.service_principal import ServicePrincipal
 
 _UNKNOWN_SERVICE_PRINCIPAL = (
@@ -81,7 +81,7 @@ class Grant(Resource[Assignment]):
     def offboarded(self) -> str:
         return self._offboarded
 
-    def deleted(self) -> str:
+    def deleted_as(self) -> str:
         target = self._session.target
         return f"removed {self._role} on {target.name} from {target.app_label}"
 

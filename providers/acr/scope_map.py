@@ -7,8 +7,8 @@ import shlex
 
 from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, StillThere, other_than
 from bootstrap.waiting import wait_out
+from providers.acr.arm_objects import Registry
 from providers.acr.calls import AzureApiError, as_sentence
-from providers.acr.cloud import Registry
 from providers.acr.token_facts import MARK, SCOPE_MAP_RIGHTS, RegistryResource, TokenFacts, may_be_done
 from providers.acr.tokens import ScopeMap
 from providers.acr.waits import not_shown_yet

@@ -14,7 +14,7 @@ from providers.acr.waits import SPREADING, SPREADING_SECONDS, busy
 
 if TYPE_CHECKING:
     from providers.acr.application_facts import ApplicationFacts
-    from providers.acr.graph import Principal
+    from providers.acr.directory_objects import Principal
 
 
 class ServicePrincipal:

@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 import shlex
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bootstrap.codes import Code
 from bootstrap.credential import Credential
@@ -18,16 +18,15 @@ from bootstrap.plugin import clock
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.keys import KeyFacts
-from bootstrap.secret import Secret
 from bootstrap.server import same_registry
 from bootstrap.steps import Done, Intent, Script, Sighting, State, StillThere, other_than
 from bootstrap.waiting import Deadline, Delay, surely, wait_out
+from providers.acr.arm_objects import Registry
 from providers.acr.calls import AzureApiError, as_sentence, refused
-from providers.acr.cloud import Registry
 from providers.acr.target import SLOTS
 from providers.acr.token_facts import GENERATE, MARK, TOKENS_READ, TokenFacts, is_new
 from providers.acr.token_script import password_script
-from providers.acr.tokens import Generated, SlotPassword, Token
+from providers.acr.tokens import Generated, NewSlotPassword, SlotPassword, Token
 from providers.acr.waits import (
     PASSWORD_REMOVAL_SECONDS,
     SAME_CALL,
@@ -42,17 +41,7 @@ _NOT_FINISHED = "Azure has not finished making the token yet; this takes some se
 _ROUNDED = dt.timedelta(milliseconds=1)  # how much less exact a time may be where Azure shows it again
 
 
-@dataclass(frozen=True)
-class NewPassword:
-    """A password that was just generated, with the id under which Azure shows it."""
-
-    key_id: str
-    text: Secret
-    created: dt.datetime | None
-    ends: dt.datetime
-
-
-class TokenKey(KeyResource[SlotPassword, NewPassword]):
+class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
     """One of the token's two passwords: the one that is empty, never the one that Akka holds.
 
     It bears no mark: a run knows its own by the slot, what was in that before, and the time.
@@ -71,7 +60,7 @@ class TokenKey(KeyResource[SlotPassword, NewPassword]):
         self._before = ""
         self._undone: Intent = {}
         """Of the run whose password is undone."""
-        self._answer: NewPassword | None = None
+        self._answer: NewSlotPassword | None = None
 
     @property
     def title(self) -> str:
@@ -219,12 +208,12 @@ class TokenKey(KeyResource[SlotPassword, NewPassword]):
                 code=Code.CONCURRENT_CHANGE,
             )
 
-    async def create(self) -> NewPassword:
+    async def create(self) -> NewSlotPassword:
         session = self._session
         registry, ends = await session.registry(), clock.now() + session.lifetime
         made = await session.tokens.generate(registry, session.target.token_name, self._slot, ends)
         key_id = await self._key_id(registry, made)
-        self._answer = NewPassword(key_id, made.text, made.created, made.ends or ends)
+        self._answer = NewSlotPassword(key_id, made.text, made.created, made.ends or ends)
         return self._answer
 
     async def _key_id(self, registry: Registry, made: Generated) -> str:
@@ -245,13 +234,13 @@ class TokenKey(KeyResource[SlotPassword, NewPassword]):
                 return told.key_id
             await asyncio.sleep(min(1.0, deadline.left))
 
-    def id_of(self, answer: NewPassword) -> str:
+    def id_of(self, answer: NewSlotPassword) -> str:
         return answer.key_id
 
-    def created_as(self, answer: NewPassword) -> str:
+    def created_as(self, answer: NewSlotPassword) -> str:
         return f"{answer.key_id}, expires {answer.ends:%Y-%m-%d}"
 
-    async def credential_of(self, answer: NewPassword) -> Credential:
+    async def credential_of(self, answer: NewSlotPassword) -> Credential:
         server, name = await self._session.server(), self._session.target.token_name
         return Credential(
             server=server,

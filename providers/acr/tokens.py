@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bootstrap.plugin import clock
 from bootstrap.secret import Secret
+from providers.acr.arm_objects import Registry
 from providers.acr.calls import AzureApiError
-from providers.acr.cloud import Azure, Registry
+from providers.acr.cloud import Azure
 
 if TYPE_CHECKING:
     from azure.mgmt.containerregistry.aio import ContainerRegistryManagementClient
@@ -82,6 +83,16 @@ class Generated:
     created: dt.datetime | None
     ends: dt.datetime | None
     text: Secret
+
+
+@dataclass(frozen=True)
+class NewSlotPassword:
+    """A password that was just generated, with the id under which Azure shows it."""
+
+    key_id: str
+    text: Secret
+    created: dt.datetime | None
+    ends: dt.datetime
 
 
 def action_of(repository: str) -> str:

@@ -1,0 +1,76 @@
+"""What Azure's SDK for Resource Manager is made to do otherwise: send each change once, wait no longer than a run may."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bootstrap.waiting import Deadline
+from providers.acr.calls import is_page, retry_after
+
+if TYPE_CHECKING:
+    from azure.core.pipeline.transport import AioHttpTransport
+
+_RETRIES = 3
+_LONGEST_PAUSE_SECONDS = 60.0  # half of what a call may take
+
+
+def no_web_page() -> Any:
+    """The SDK asks for no more than a good status where it expects no content, and some proxies' pages have one."""
+    from azure.core.exceptions import ServiceResponseError
+    from azure.core.pipeline.policies import SansIOHTTPPolicy
+
+    class NoWebPage(SansIOHTTPPolicy[Any, Any]):
+        def on_response(self, request: Any, response: Any) -> None:
+            if is_page(response.http_response.headers):
+                raise ServiceResponseError("a web page came instead of an answer")
+
+    return NoWebPage()
+
+
+def sends_once() -> AioHttpTransport:
+    """A transport that sends each request once; aiohttp sends a PUT or DELETE again by itself where a connection is dropped.
+
+    Its switch for that has no public name; aiohttp's own test client (`aiohttp.test_utils.TestClient`) sets it so.
+    """
+    from azure.core.pipeline.transport import AioHttpTransport
+
+    class SendsOnce(AioHttpTransport):  # type: ignore[misc]
+        async def open(self) -> None:
+            await super().open()
+            self.session._retry_connection = False  # noqa: SLF001
+
+    return SendsOnce()
+
+
+def reads_only(deadline: Deadline) -> Any:
+    """The SDK's own retries, for reads. What changes something is sent once: whoever sent it looks before it sends again.
+
+    A Retry-After that does not fit into the run's time is not waited for: the answer is then told as it is.
+    """
+    from azure.core.pipeline.policies import AsyncRetryPolicy
+
+    class ReadsOnly(AsyncRetryPolicy[Any, Any]):
+        def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
+            options.setdefault("retry_on_methods", frozenset({"GET", "HEAD"}))
+            return super().configure_retries(options)
+
+        def is_retry(self, settings: dict[str, Any], response: Any) -> bool:
+            wait = retry_after(response.http_response.headers)
+            return (
+                response.http_request.method in ("GET", "HEAD")
+                and (wait is None or wait < min(deadline.left, _LONGEST_PAUSE_SECONDS))
+                and super().is_retry(settings, response)
+            )
+
+    return ReadsOnly(retry_total=_RETRIES)
+
+
+def plaintext_on_loopback() -> Any:
+    """The SDK sends no token over http unless each call says so; `settings.endpoint` has seen to it that it is loopback."""
+    from azure.core.pipeline.policies import SansIOHTTPPolicy
+
+    class Plaintext(SansIOHTTPPolicy[Any, Any]):
+        def on_request(self, request: Any) -> None:
+            request.context.options["enforce_https"] = False
+
+    return Plaintext()

@@ -1,0 +1,203 @@
+"""How Microsoft Graph is called: through the SDK's request builders and its adapter, with narrow models (`graph_models`).
+
+Reads are tried again as the SDK's own retry does it; a call that changes something is sent once, and whoever made it judges
+the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import stamina
+
+from bootstrap.lean import httpx
+from bootstrap.plugin import clock
+from bootstrap.waiting import Deadline
+from providers.acr.calls import AzureApiError, is_page, retry_after, traced
+from providers.acr.facts import Facts
+from providers.acr.login import Login
+
+T = TypeVar("T")
+_SECONDS = 60.0
+_ANSWER_SECONDS = 5.0  # what is left of them for an answer, after a wait
+
+
+class GraphClient:
+    """Sends what the SDK's request builders make.
+
+    Args:
+        login: gives tokens, as `azure.core`'s `AsyncTokenCredential`.
+        url: the endpoint, without path.
+        scope: what its tokens are asked for.
+        trace: takes one line per call, without secrets.
+        deadline: of the run; no call is waited for much longer.
+    """
+
+    def __init__(
+        self, login: Login, url: str, scope: str, trace: Callable[[str], None], deadline: Deadline
+    ) -> None:
+        from kiota_authentication_azure.azure_identity_authentication_provider import (
+            AzureIdentityAuthenticationProvider,
+        )
+        from kiota_http.kiota_client_factory import KiotaClientFactory
+        from kiota_http.middleware import RetryHandler
+        from msgraph.graph_request_adapter import GraphRequestAdapter
+        from msgraph.graph_service_client import GraphServiceClient
+        from msgraph_core import GraphClientFactory  # type: ignore[import-untyped]
+        from msgraph_core.middleware import GraphTelemetryHandler  # type: ignore[import-untyped]
+
+        from providers.acr import graph_models
+
+        self._models = graph_models
+        self._login = login
+        self.url = url
+        self.scope = scope
+        self._facts = Facts()
+        self._policies = Facts()  # which no run of ours changes
+        self._trace = trace
+        self._deadline = deadline
+        host = urlsplit(url).hostname or ""
+        # The default ones (`GraphClientFactory.create_with_default_middleware`), but for the one that repeats.
+        middleware = [
+            _reads_in_time(deadline) if isinstance(one, RetryHandler) else one
+            for one in KiotaClientFactory.get_default_middleware(None)
+        ]
+        self._http = GraphClientFactory.create_with_custom_middleware(
+            [*middleware, GraphTelemetryHandler()], client=KiotaClientFactory.get_default_client()
+        )
+        self._http.event_hooks = {"response": [_no_web_page]}
+        self._http.timeout = httpx.Timeout(_SECONDS, connect=10.0)
+        self._adapter = GraphRequestAdapter(
+            AzureIdentityAuthenticationProvider(login, scopes=[self.scope], allowed_hosts=[host]), self._http
+        )
+        self._adapter.base_url = f"{url}/v1.0"
+        self._client = GraphServiceClient(request_adapter=self._adapter)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    def forget(self) -> None:
+        """Whoever asks from now on asks anew."""
+        self.forget_state()
+        self._policies.forget()
+
+    def forget_state(self) -> None:
+        """As `bootstrap.provider.Shared.forget_state`."""
+        self._facts.forget()
+
+    # -- calling -------------------------------------------------------------------------------------------------
+
+    async def change(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+        """After a change, answered or not, nothing that was seen before counts."""
+        try:
+            return await self._sent(method, resource, call)
+        finally:
+            self._facts.forget()
+
+    async def _sent(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call; with a new token once more where the token was refused (401 is answered before anything is done)."""
+        sent = clock.monotonic()
+        try:
+            return await self._sent_once(method, resource, call)
+        except AzureApiError as error:
+            if not error.unauthenticated:
+                raise
+            self._login.renew(sent)
+        return await self._sent_once(method, resource, call)
+
+    async def _sent_once(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+        async def translated() -> T:
+            from azure.core.exceptions import AzureError
+            from kiota_abstractions.api_error import APIError
+
+            try:
+                async with asyncio.timeout(self._deadline.within(_SECONDS)):
+                    return await call()
+            except AzureApiError:
+                raise
+            except APIError as error:
+                raise _call_refused(error) from None
+            except TimeoutError:
+                raise AzureApiError(0, "", "there was no answer in time") from None
+            except (httpx.TransportError, AzureError) as error:
+                raise AzureApiError(0, "", type(error).__name__) from None
+            except Exception:  # noqa: BLE001  - the SDK raises anything, a bare Exception too, where it cannot read it
+                raise AzureApiError(0, "", "its answer cannot be read") from None
+
+        return await traced(self._trace, method, resource, translated)
+
+    async def read(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
+        """A read may be repeated. The SDK does that where it is told 429, 503 and 504, and not for a lost connection."""
+        async for attempt in stamina.retry_context(
+            on=_comes_again,
+            attempts=3,
+            wait_initial=0.2,
+            wait_max=2.0,
+            timeout=self._deadline.within(_SECONDS),
+        ):
+            with attempt:
+                return await self._sent(method, resource, call)
+        raise AssertionError("stamina either returns or raises")
+
+    async def answer(self, request: Any, model: type[T]) -> T | None:
+        """Send what a request builder has made, and read the answer as `model`."""
+        from msgraph.generated.models.o_data_errors.o_data_error import ODataError
+
+        answer: T | None = await self._adapter.send_async(request, model, {"XXX": ODataError})
+        return answer
+
+    def once(self, **headers: str) -> Any:
+        """The configuration of a request that the SDK must not repeat."""
+        from kiota_abstractions.base_request_configuration import RequestConfiguration
+        from kiota_abstractions.headers_collection import HeadersCollection
+        from kiota_http.middleware.options import RetryHandlerOption
+
+        collection = HeadersCollection()
+        for name, value in headers.items():
+            collection.add(name, value)
+        return RequestConfiguration(
+            headers=collection, options=[RetryHandlerOption(max_retries=0, should_retry=False)]
+        )
+
+    async def or_none(self, found: Awaitable[T]) -> T | None:
+        try:
+            return await found
+        except AzureApiError as error:
+            if error.missing:
+                return None
+            raise
+
+
+async def _no_web_page(response: httpx.Response) -> None:
+    """The SDK asks for no more than a good status where it expects no content, and some proxies' pages have one."""
+    if is_page(response.headers):
+        raise httpx.RemoteProtocolError("a web page came instead of an answer", request=response.request)
+
+
+def _reads_in_time(deadline: Deadline) -> Any:
+    """The SDK's own retries. A Retry-After that does not fit into a call's time is not waited for: the answer is then told as it is."""
+    from kiota_http.middleware import RetryHandler
+
+    class InTime(RetryHandler):
+        def should_retry(self, request: Any, options: Any, response: Any) -> bool:
+            wait = retry_after(response.headers) or 0.0
+            begin = request.extensions.setdefault("pullkey_begin", clock.monotonic())
+            left = min(deadline.left, _SECONDS - _ANSWER_SECONDS - (clock.monotonic() - begin))
+            return wait < left and bool(super().should_retry(request, options, response))
+
+    return InTime()
+
+
+def _call_refused(error: Any) -> AzureApiError:
+    main = getattr(error, "error", None)
+    code, message = getattr(main, "code", None), getattr(main, "message", None)
+    status = error.response_status_code
+    wait = retry_after(getattr(error, "response_headers", None) or {})
+    return AzureApiError(status if isinstance(status, int) else 0, code or "", message or "", wait)
+
+
+def _comes_again(error: Exception) -> bool:
+    return isinstance(error, AzureApiError) and (error.status == 0 or error.status in (500, 502))
