@@ -6,11 +6,9 @@ from collections.abc import Awaitable, Callable
 
 from bootstrap.credential import Credential
 from bootstrap.errors import StepFailed
-from bootstrap.link import KeyLink
 from bootstrap.plugin import clock
 from bootstrap.plugin.recorded_key import (
     key_in_record,
-    usable_key,
 )
 from bootstrap.provider import HeldCredential, RunContext, Session
 from bootstrap.registry import (
@@ -28,12 +26,6 @@ from bootstrap.steps import Done, Script, Sighting, State, Step
 from bootstrap.waiting import surely
 
 _NEAREST_SECONDS = 10.0
-
-
-async def held_link(session: Session, context: RunContext) -> tuple[KeyLink | None, str]:
-    """See `bootstrap.plugin.recorded_key.usable_key`."""
-    del context
-    return await usable_key(session)
 
 
 async def is_seen_to_work(session: Session, held: HeldCredential | None) -> bool:

@@ -42,7 +42,9 @@ def test_an_sdks_exceptions_do_not_leave_its_client(path: Path) -> None:
     assert not [name for name in imported(path) if name.startswith(SDK_ERRORS)]
 
 
-@pytest.mark.parametrize("package", ["providers.acr"])
+@pytest.mark.parametrize(
+    "package", ["providers.acr", "providers.gcr", "providers.docker_hub", "providers.private"]
+)
 def test_no_module_imports_one_that_imports_it(package: str) -> None:
     """Not even for its types: what two modules know of each other belongs into one, or into a third."""
     modules = {
