@@ -35,6 +35,13 @@ _NAME_KEPT = (
 _RESTORED_BY_THE_NEXT = ", which the directory keeps for 30 days; an onboarding restores it"
 
 
+class _Exists(ApiError):
+    """An application of that unique name was there, and was updated."""
+
+    def __init__(self) -> None:
+        super().__init__(409, "")
+
+
 class _Deletion(StrEnum):
     """Where an application goes that is deleted."""
 
@@ -179,14 +186,18 @@ class Identity(Resource[Application]):
         try:
             with self.attempt.sending():
                 created = await graph.create_application(target.unique_name, target.app_name, notes)
+                if created is None:
+                    raise _Exists
+        except _Exists:
+            # Whose it is, the next read shows; it may be of a try of ours without an answer.
+            self.attempt.exists = self.attempt.unanswered > 0
         except AzureApiError as error:
             if is_name_taken(error):
                 return await self._under_taken_name(error)
             raise
-        if created is not None:
+        else:
             self._object_id = created.object_id
             return created
-        self.attempt.conclude(ours=False)  # it exists; whose it is, the next read shows
         found = await self.read()
         if found is None:
             raise AzureApiError(404, "", "the application is not to be seen yet")
@@ -344,22 +355,12 @@ class Identity(Resource[Application]):
 
     async def contradiction(self) -> str:
         session = self._session
-        if await self._has_principal():
+        if await self.principal.outlives_application():
             return "it is said not to be there, and yet to have its service principal"
         if await session.is_surely_gone():
             return ""
         self._listed = session.target.client_id
         return session.not_shown
-
-    async def _has_principal(self) -> bool:
-        """Whether the application that Akka's record names still has a service principal, which goes with it."""
-        target = self._session.target
-        if target.app_id or not target.client_id:
-            return False
-        try:
-            return await self._session.cloud.graph.principal(target.client_id) is not None
-        except AzureApiError:
-            return False
 
     async def removal_of(self, shown: Application) -> Removal:
         session, target = self._session, self._session.target

@@ -104,3 +104,13 @@ class ServicePrincipal:
             await self._session.cloud.graph.deleted.purge(principal.object_id)
         except AzureApiError as error:
             self._session.context.trace(f"the deleted service principal is kept for 30 days ({error.said})")
+
+    async def outlives_application(self) -> bool:
+        """Whether the application that Akka's record names, and that is not shown, still has one: they are deleted together."""
+        target = self._session.target
+        if target.app_id or not target.client_id:
+            return False
+        try:
+            return await self._session.cloud.graph.principal(target.client_id) is not None
+        except AzureApiError:
+            return False
