@@ -23,6 +23,7 @@ from bootstrap.sandbox.akka import AkkaCredential, AkkaEmulator
 from bootstrap.sandbox.host import Emulator, SandboxSettings
 from bootstrap.sandbox.images import ImageStore
 from bootstrap.sandbox.run import consistency_of
+from tests.harness.akka_in_process import answer_here
 from tests.harness.figures import FIGURES
 from tests.harness.fork_server import fork_server
 from tests.harness.leak_scan import Figures, Watched, files_under, search
@@ -226,6 +227,7 @@ def make_world(
     with RunningSandbox({"akka": AkkaEmulator, "cloud": cloud}, settings, images) as running:
         akka = running.sandbox.emulators["akka"]
         assert isinstance(akka, AkkaEmulator)
+        answer_here(akka)
         world = World(running, running.sandbox.emulators["cloud"], akka, provider)
         try:
             yield world
