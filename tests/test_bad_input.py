@@ -22,7 +22,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bootstrap import plugins
-from bootstrap.cli import COMMANDS, cli, main
+from bootstrap.cli import cli, main
+from bootstrap.cli.command_table import COMMANDS
 from bootstrap.registry import Attempt, Verdict
 from bootstrap.registry.trust import refusal_of as _untrusted
 from bootstrap.sandbox.akka import AkkaCredential

@@ -9,7 +9,8 @@ import sys
 import click
 import pytest
 
-from bootstrap.cli import COMMANDS, cli
+from bootstrap.cli import cli
+from bootstrap.cli.command_table import COMMANDS
 from tests.harness.terminal import Terminal
 from tests.harness.world import World
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from bootstrap import cli, plugins
+from bootstrap.cli import command_table
 from bootstrap.errors import Problem, ProblemKind, StepFailed, UsageProblem
 from bootstrap.fleet import declared
 
@@ -32,11 +33,11 @@ TYPED = [
 def options() -> Iterator[tuple[str, ...]]:
     """Each option of each command that takes a value."""
     names = plugins.names()
-    for name, (module, function, _) in cli.COMMANDS.items():
+    for name, (module, function, _) in command_table.COMMANDS.items():
         command = getattr(import_module(module), function)
         yield from _of(command, (name,), names)
-    for name in cli.OF_A_FILE:
-        yield from _of(cli.file_command(name), (name, "--file=none.yaml"), names)
+    for name in command_table.OF_A_FILE:
+        yield from _of(command_table.file_command(name), (name, "--file=none.yaml"), names)
 
 
 def _of(command: click.Command, path: tuple[str, ...], providers: list[str]) -> Iterator[tuple[str, ...]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 from typing import NoReturn
 
 import click
@@ -15,6 +14,7 @@ import click
 from bootstrap.addresses import refuse_typed_logins
 from bootstrap.cli import streams
 from bootstrap.cli.colour import switch_off_if_typed, with_no_color
+from bootstrap.cli.command_table import COMMANDS, OF_A_FILE, command_of, file_command
 from bootstrap.cli.help_format import FoldedHelp
 from bootstrap.codes import Code
 from bootstrap.errors import ExitCode, Interrupted, PullkeyError, UsageProblem, advice
@@ -22,59 +22,11 @@ from bootstrap.terminal import say, styled
 from bootstrap.words import sentence
 
 _TOLD = 600
-COMMANDS = {
-    "onboard": ("bootstrap.cli.target", "onboard", "Let an Akka project pull from a private registry."),
-    "plan": ("bootstrap.cli.target", "plan", "Show what onboard would do; change nothing."),
-    "apply": ("bootstrap.cli.apply", "apply", "Apply a file of registries, as plan -f shows it."),
-    "verify": ("bootstrap.cli.target", "verify", "Verify a credential that Akka holds."),
-    "list": (
-        "bootstrap.cli.lifecycle",
-        "list_credentials",
-        "List credentials with key age, expiry and status.",
-    ),
-    "report": ("bootstrap.cli.reporting", "report", "Write the list as one HTML page."),
-    "rotate": ("bootstrap.cli.lifecycle", "rotate", "Replace the key of a credential."),
-    "offboard": (
-        "bootstrap.cli.lifecycle",
-        "offboard",
-        "Remove a credential and its cloud resources.",
-    ),
-    "import": (
-        "bootstrap.cli.importing",
-        "import_file",
-        "Write a file of registries from Akka's credentials.",
-    ),
-    "doctor": ("bootstrap.cli.doctor", "doctor", "Check logins, versions, clocks and this machine."),
-    "runbook": ("bootstrap.cli.target", "runbook", "Write the steps as a script or page to run by hand."),
-    "sandbox": ("bootstrap.cli.sandbox", "sandbox", "Try everything against local emulators."),
-    "explain": ("bootstrap.cli.explain", "explain", "Explain a code: cause, fix, and who can do it."),
-    "schema": ("bootstrap.cli.schema", "schema", "Print the JSON Schema of --output json."),
-    "help": ("bootstrap.cli.helping", "help_command", "Show the help of a command."),
-    "completion": ("bootstrap.cli.completion", "completion", "Print the completion script of a shell."),
-}
-
-
-# With -f FILE these are about all the targets of a file.
-OF_A_FILE = {
-    "plan": ("bootstrap.cli.apply", "plan_file"),
-    "list": ("bootstrap.cli.lifecycle", "list_file"),
-    "rotate": ("bootstrap.cli.lifecycle", "rotate_file"),
-    "offboard": ("bootstrap.cli.lifecycle", "offboard_file"),
-    "report": ("bootstrap.cli.apply", "report_file"),
-    "runbook": ("bootstrap.cli.apply", "runbook_file"),
-}
 
 
 def _names_a_file(args: list[str]) -> bool:
     typed = args[: args.index("--")] if "--" in args else args
     return any(one == "--file" or one.startswith("--file=") or one[:2] == "-f" for one in typed)
-
-
-def file_command(verb: str) -> click.Command:
-    """The command of this name for a file of registries."""
-    module, name = OF_A_FILE[verb]
-    command: click.Command = getattr(import_module(module), name)
-    return command
 
 
 def _of_a_file(verb: str, args: list[str]) -> tuple[click.Command, list[str]] | None:
@@ -117,9 +69,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, name, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(module), name)
-        return with_no_color(command)
+        return with_no_color(command_of(cmd_name))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -56,6 +56,6 @@ def print_error(error: PullkeyError, *, what: str = "", fix: str = "") -> None:
 
 
 def _command() -> str | None:
-    from bootstrap.cli import COMMANDS
+    from bootstrap.cli.command_table import COMMANDS
 
     return next((one for one in sys.argv[1:2] if one in COMMANDS), None)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from importlib import import_module
 
 import click
 
 from bootstrap import plugins
+from bootstrap.cli.command_table import COMMANDS, OF_A_FILE, command_of, file_command
 from bootstrap.cli.image import given_value, names_an_image
 from bootstrap.words import nearest_names
 
@@ -88,23 +88,20 @@ def _elsewhere(name: str, context: click.Context) -> str:
     if _is_of_provider(context) and (providers := _providers_with(name, context)):
         homes = [f"`pullkey {verb} {one}`" for one in providers]
         return f"It is an option of {' and '.join(homes)}."
-    from bootstrap.cli import COMMANDS, OF_A_FILE, file_command
-
     if verb not in OF_A_FILE:
         return ""
-    module, single, _ = COMMANDS[verb]
     if _takes_file(context.command):
-        of_one = name in _options(getattr(import_module(module), single)) or _providers_with(name, context)
+        of_one = name in _options(command_of(verb)) or _providers_with(name, context)
         return f"It is an option of `pullkey {verb}` for one credential, without a file." if of_one else ""
     return f"It is an option of `pullkey {verb} -f FILE`." if name in _options(file_command(verb)) else ""
 
 
 def _providers_with(name: str, context: click.Context) -> list[str]:
     """The providers whose form of this command has the option."""
-    from bootstrap.cli import target
     from bootstrap.cli.provider_group import ProviderGroup
 
-    group = getattr(target, _verb(context), None)
+    verb = _verb(context)
+    group = command_of(verb) if verb in COMMANDS else None
     if not isinstance(group, ProviderGroup):
         return []
     return [one for one in plugins.names() if name in _options(group.get_command(context, one))]
