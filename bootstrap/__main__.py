@@ -15,7 +15,7 @@ GC_THRESHOLD = 200_000
 
 
 def run() -> NoReturn:
-    """Run the command line and end the process with one of `bootstrap.errors.ExitCode`.
+    """Run the command line and end the process with one of `bootstrap.model.errors.ExitCode`.
 
     It ends without taking a thousand modules apart, which takes as long as a call or two of a cloud and is of use to nobody.
     """

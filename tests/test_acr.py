@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.errors import UsageProblem
+from bootstrap.model.errors import UsageProblem
 from bootstrap.sandbox.host import SandboxSettings
-from providers.acr import claims
+from providers.acr import token_claims as claims
 from providers.acr.registry_session import allows
 from providers.acr.roles import assignment_name
 from providers.acr.target import SUFFIXES, AcrTarget
@@ -363,7 +363,7 @@ def test_every_spelling_names_the_same_registry(name: str, cloud: str) -> None:
     targets = [AcrTarget.parse({"registry": text, "cloud": cloud}) for text in spellings]
     assert {one.registry for one in targets} == {host}
     assert len({one.secret_name for one in targets}) == 1
-    assert len({one.identity for one in targets}) == 1
+    assert len({one.lock_key for one in targets}) == 1
 
 
 @given(st.text(max_size=80))

@@ -13,12 +13,14 @@ from typing import Any, TypeVar
 import aiohttp.connector
 import pytest
 
-from bootstrap.errors import PullkeyError
-from bootstrap.link import KeyLink
-from bootstrap.provider import Check, HeldCredential, RunContext
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import PullkeyError
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.plugin.checks import Check
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.step import Disposition, Removal, State
 from bootstrap.sandbox.host import SandboxSettings
-from bootstrap.steps import Fate, Removal, State
-from bootstrap.waiting import Deadline
 from providers.acr import provider
 from providers.acr.emulator.roles import ACR_PULL, CONTRIBUTOR, REPOSITORY_READER, Role
 from providers.acr.emulator.state import Application, RoleAssignment, ScopeMap, Secret, Token
@@ -68,7 +70,7 @@ class Shop:
     def held(
         self, username: str = "", key_id: str = "", *, name: str = APP, server: str = SERVER
     ) -> HeldCredential:
-        link = KeyLink(name, key_id or self.secret.key_id, SERVER)
+        link = KeyRef(name, key_id or self.secret.key_id, SERVER)
         return HeldCredential(NAME, server, username or self.application.app_id, str(link), "OK")
 
     def assign(self, role: Role, scope: str, *, ours: bool = False) -> RoleAssignment:
@@ -178,7 +180,7 @@ class TestLocating:
         target = shop.locate(shop.held())
         assert (target.unique_name, target.app_id) == (f"pullkey-{APP}", "")
         assert (target.host, target.auth_kind, target.skip_grant) == (SERVER, "principal", False)
-        assert shop.removals()["identity"].fate is Fate.REMOVE
+        assert shop.removals()["identity"].fate is Disposition.REMOVE
 
     def test_the_name_that_it_was_given_is_kept_where_it_is_that_of_the_mark(self, shop: Shop) -> None:
         shop.application.unique_name, shop.application.display_name = "pullkey-shop-reader", "Shop reader"
@@ -189,7 +191,7 @@ class TestLocating:
         shop.application.unique_name = unique_name
         assert shop.locate(shop.held()).app_id == shop.application.app_id
         assert shop.removals()["identity"] == Removal(
-            Fate.KEEP,
+            Disposition.KEEP,
             f"application {APP} ({shop.application.app_id}) and its service principal",
             "it was not created by pullkey",
             f"az ad app delete --id {shop.application.app_id}",
@@ -227,7 +229,7 @@ class TestKeys:
             return [seen, gone, first, await session.key.facts(key_id), await session.key.delete(key_id)]
 
         seen, gone, first, after, again = shop.behind(through)
-        assert (seen.key_id, seen.created, seen.ends) == (key_id, shop.secret.start, shop.secret.end)
+        assert (seen.key_id, seen.created, seen.expires) == (key_id, shop.secret.start, shop.secret.end)
         assert (gone, first, after, again) == (None, True, None, False)
 
     def test_a_secret_goes_by_what_was_seen_where_its_application_is_not_shown_any_more(
@@ -345,8 +347,8 @@ class TestRemoval:
         others = [one.name for one in shop.state.role_assignments if one.principal_id != shop.principal.id]
         removals = shop.removals()
         assert {name: removal.fate for name, removal in removals.items()} == {
-            "identity": Fate.REMOVE,
-            "grant": Fate.REMOVE,
+            "identity": Disposition.REMOVE,
+            "grant": Disposition.REMOVE,
         }
         assert removals["grant"].what == f"AcrPull of {APP} on acmeshop"
 
@@ -360,7 +362,7 @@ class TestRemoval:
         assert done[2:] == ["", ""]
         assert not shop.application.lifetime.exists
         assert [one.name for one in shop.state.role_assignments if one.lifetime.exists] == others
-        assert {removal.fate for removal in shop.removals().values()} == {Fate.GONE}
+        assert {removal.fate for removal in shop.removals().values()} == {Disposition.GONE}
 
     @pytest.mark.parametrize("scope", ["registry", "resource group", "subscription"])
     def test_a_role_that_somebody_else_gave_stays(self, shop: Shop, scope: str) -> None:
@@ -376,17 +378,17 @@ class TestRemoval:
         theirs = shop.assign(ACR_PULL, at)
         removals = shop.removals()
         grant = removals["grant"]
-        assert grant.fate is Fate.KEEP
+        assert grant.fate is Disposition.KEEP
         place = f"it comes from {scope} {at.rpartition('/')[2]}"
         assert grant.why == ("it was assigned outside of pullkey" if scope == "registry" else place)
         assert theirs.name in grant.command
         # Then the application is somebody's business too.
-        assert removals["identity"].fate is Fate.KEEP
+        assert removals["identity"].fate is Disposition.KEEP
         assert theirs.lifetime.exists
 
     def test_a_role_beside_ours_stays_when_ours_goes(self, shop: Shop) -> None:
         theirs = shop.assign(CONTRIBUTOR, shop.registry.id)
-        assert shop.removals()["grant"].fate is Fate.REMOVE
+        assert shop.removals()["grant"].fate is Disposition.REMOVE
         shop.behind(lambda session: session.steps[1].remove())
         assert theirs.lifetime.exists
 
@@ -394,7 +396,7 @@ class TestRemoval:
         shop.state.role_assignments = [
             one for one in shop.state.role_assignments if one.principal_id != shop.principal.id
         ]
-        assert shop.removals()["grant"].fate is Fate.GONE
+        assert shop.removals()["grant"].fate is Disposition.GONE
 
     def test_the_role_of_the_mode_that_the_registry_had_goes_too(self, shop: Shop) -> None:
         shop.registry.abac = True
@@ -408,11 +410,11 @@ class TestRemoval:
         """One registry of the same subscription, one of another."""
         shop.assign(ACR_PULL, shop.state.registry(where).id, ours=True)
         identity = shop.removals()["identity"]
-        assert (identity.fate, identity.why) == (Fate.KEEP, f"it also has a role on registry {where}")
-        assert shop.removals()["grant"].fate is Fate.REMOVE
+        assert (identity.fate, identity.why) == (Disposition.KEEP, f"it also has a role on registry {where}")
+        assert shop.removals()["grant"].fate is Disposition.REMOVE
 
     def test_who_may_not_remove_is_told_what_is_left(self, shop: Shop) -> None:
-        from bootstrap.steps import StillThere
+        from bootstrap.plugin.step import StillThere
 
         shop.state.denied_actions.add("Microsoft.Authorization/roleAssignments/delete")
         with pytest.raises(StillThere) as left:
@@ -425,8 +427,8 @@ class TestRemoval:
         token = shop.token()
         held = shop.of_token(token)
         assert {name: one.fate for name, one in shop.removals(held).items()} == {
-            "grant": Fate.REMOVE,
-            "identity": Fate.REMOVE,
+            "grant": Disposition.REMOVE,
+            "identity": Disposition.REMOVE,
         }
 
         async def remove(session: TokenSession) -> list[str]:
@@ -441,12 +443,12 @@ class TestRemoval:
         token = shop.token()
         shop.state.add_token(shop.registry, "another", token.scope_map)
         grant = shop.removals(shop.of_token(token))["grant"]
-        assert (grant.fate, grant.why) == (Fate.KEEP, "other tokens use it: another")
+        assert (grant.fate, grant.why) == (Disposition.KEEP, "other tokens use it: another")
 
     def test_a_token_that_pullkey_has_not_made_stays(self, shop: Shop) -> None:
         token = shop.token("a-partners", ours=False)
         removals = shop.removals(shop.of_token(token))
-        assert {one.fate for one in removals.values()} == {Fate.KEEP}
+        assert {one.fate for one in removals.values()} == {Disposition.KEEP}
         assert (
             removals["identity"].command
             == f"az acr token delete --name a-partners --registry acmeshop --subscription {shop.subscription} --yes"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import UsageProblem
-from bootstrap.link import KeyLink
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.key_ref import KeyRef
 from providers.acr.target import AcrTarget
 from tests.harness.azure_state import NAME, ONLY_CHECKOUT, TOKEN, TOKEN_KIND, pulls_repository, shop
 from tests.harness.world import World
@@ -72,7 +72,7 @@ class TestOnboarding:
         assert shop(two).scope_maps[TOKEN].actions == ["repositories/checkout/content/read"]
         assert (pulls_repository(two, "checkout"), pulls_repository(two, "cart")) == (True, False)
         created = token.passwords["password1"].created
-        assert KeyLink.parse(held.email) == KeyLink(
+        assert KeyRef.parse(held.email) == KeyRef(
             TOKEN, f"password1-{int(created.timestamp())}", "acmeshop.azurecr.io"
         )
         lifetime = token.passwords["password1"].expiry - created
@@ -380,9 +380,9 @@ def test_a_tokens_name_is_told_from_any_other_and_fits() -> None:
     for name in names:
         assert 5 <= len(name) <= 50
         assert name.replace("-", "").isalnum()
-        link = KeyLink(name, "password1-1767225600", "acmeshop.azurecr.io", "")
-        assert KeyLink.parse(str(link)) == link
-        assert KeyLink.parse(str(link.replacing("password2-1767225601"))) is not None
+        link = KeyRef(name, "password1-1767225600", "acmeshop.azurecr.io", "")
+        assert KeyRef.parse(str(link)) == link
+        assert KeyRef.parse(str(link.replacing("password2-1767225601"))) is not None
 
 
 @pytest.mark.parametrize(

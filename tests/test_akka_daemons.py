@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import process_tree
-from bootstrap.akka import AkkaCli
-from bootstrap.akka_scope import AkkaScope
-from bootstrap.credential import Credential
-from bootstrap.errors import OutcomeUnknown, StepFailed
-from bootstrap.link import KeyLink
-from bootstrap.secret import Secret
-from bootstrap.waiting import Deadline
+from bootstrap.akka import process_tree
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.model.credential import Credential
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import OutcomeUnknown, StepFailed
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.secret import Secret
 
 PASSWORD = f"correct-horse-{os.getpid()}-staple"  # other tests run at the same time
 # Each is started with the key in its arguments, waits, and registers then.
@@ -52,7 +52,7 @@ def started(tmp_path: Path) -> Iterator[Callable[[str], AkkaCli]]:
 
 
 def credential(password: str = PASSWORD) -> Credential:
-    return Credential("https://r.example", "user", Secret(password), KeyLink("a", "key123", "d"))
+    return Credential("https://r.example", "user", Secret(password), KeyRef("a", "key123", "d"))
 
 
 def is_running(pid: int) -> bool:

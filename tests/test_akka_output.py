@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap import akka as cli
-from bootstrap.akka import AkkaCli, Unreadable, parse_credentials
-from bootstrap.akka_scope import AkkaScope
-from bootstrap.errors import StepFailed
-from bootstrap.provider import HeldCredential
-from bootstrap.waiting import Deadline
+from bootstrap.akka import cli
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.output import Unreadable, parse_credentials
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import StepFailed
 
 HELD = HeldCredential(
     "docker-credentials", "https://us-docker.pkg.dev", "_json_key", "user@example.com", "OK"

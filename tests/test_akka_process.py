@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import akka_process
-from bootstrap.akka import AkkaCli
-from bootstrap.akka_process import PrintedTooMuch, TookTooLong, run_group
-from bootstrap.akka_scope import AkkaScope
-from bootstrap.credential import Credential
-from bootstrap.errors import StepFailed
-from bootstrap.journal import Journal
-from bootstrap.link import KeyLink
-from bootstrap.secret import Secret
-from bootstrap.waiting import Deadline
+from bootstrap.akka import process as akka_process
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.process import PrintedTooMuch, TookTooLong, run_group
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.engine.journal import Journal
+from bootstrap.model.credential import Credential
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import StepFailed
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.secret import Secret
 from tests.harness.leak_scan import holds
 
 PASSWORD = "correct-horse-battery-staple"
@@ -36,7 +36,7 @@ def script(tmp_path: Path) -> Callable[[str], str]:
     return write
 
 
-def run(program: str, *, seconds: float = 5.0, lock: int | None = None) -> akka_process.Ended:
+def run(program: str, *, seconds: float = 5.0, lock: int | None = None) -> akka_process.ProcessResult:
     return asyncio.run(run_group([program], env=os.environ, seconds=seconds, lock=lock))
 
 
@@ -117,7 +117,7 @@ def test_an_answer_that_is_nested_without_end_is_not_read(script: Callable[[str]
 def test_what_it_says_of_a_failure_holds_no_form_of_the_password(
     script: Callable[[str], str], says: str
 ) -> None:
-    credential = Credential("https://r.example", "user", Secret(PASSWORD), KeyLink("a", "key123", "d"))
+    credential = Credential("https://r.example", "user", Secret(PASSWORD), KeyRef("a", "key123", "d"))
     program = script(
         f'for word; do case "$word" in --docker-password=*) PASSWORD="${{word#*=}}";; esac; done\n{says}\nexit 1'
     )

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.audit import Change, Trail
-from bootstrap.errors import UsageProblem
+from bootstrap.engine.audit_log import Trail
+from bootstrap.model.change import Change
+from bootstrap.model.errors import UsageProblem
 from tests.harness.google_state import NAME
 from tests.harness.world import World
 
@@ -118,7 +119,7 @@ def test_a_change_that_is_not_in_the_trail_is_told_and_shows_in_the_exit_code(
     program = (
         "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "from bootstrap.audit import Trail\n"
+        "from bootstrap.engine.audit_log import Trail\n"
         "real = Trail._write\n"
         "def write(self, line):\n"
         "    before = resource.getrlimit(resource.RLIMIT_FSIZE)\n"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import UsageProblem
+from bootstrap.model.errors import UsageProblem
 from providers.acr.target import AcrTarget
 from tests.harness.world import World
 
@@ -63,7 +63,7 @@ class TestRegionalEndpoints:
     def test_it_has_a_secret_of_its_own(self) -> None:
         regional, whole = (AcrTarget.parse({"registry": one}) for one in (self.HOST, "acmegeo"))
         assert regional.secret_name != whole.secret_name
-        assert regional.identity != whole.identity
+        assert regional.lock_key != whole.lock_key
 
     def test_an_image_of_it(self) -> None:
         target = AcrTarget.parse({"registry": f"{self.HOST}/checkout:1.0"})

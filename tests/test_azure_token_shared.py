@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.link import KeyLink
+from bootstrap.model.key_ref import KeyRef
 from providers.acr.emulator.scoped_tokens import ScopedTokens
 from tests.harness.azure_state import NAME, ONLY_CHECKOUT, TOKEN, shop
 from tests.harness.puller import pulls
@@ -16,7 +16,7 @@ from tests.harness.world import World
 
 
 def slot_of(world: World, name: str) -> str:
-    link = KeyLink.parse(world.held(name).email)
+    link = KeyRef.parse(world.held(name).email)
     assert link is not None
     return link.key_id.partition("-")[0]
 

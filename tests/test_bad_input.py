@@ -21,13 +21,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bootstrap import plugins
 from bootstrap.cli import cli, main
 from bootstrap.cli.command_table import COMMANDS
-from bootstrap.registry import Attempt, Verdict
+from bootstrap.model.pull import PullAttempt, Verdict
+from bootstrap.model.text import one_line
+from bootstrap.plugin import entry_points as plugins
 from bootstrap.registry.trust import refusal_of as _untrusted
 from bootstrap.sandbox.akka import AkkaCredential
-from bootstrap.words import one_line
 from tests.harness.world import World, make_world
 
 # What makes each provider's target whole, so that only the value under test is wrong.
@@ -359,7 +359,7 @@ REALMS = ("http://registry.example.com/token", "https://evil.example/token", "ht
 @pytest.mark.parametrize("realm", REALMS)
 def test_a_realm_elsewhere_is_not_trusted(realm: str) -> None:
     attempt = _untrusted("registry.example.com", realm)
-    assert isinstance(attempt, Attempt)
+    assert isinstance(attempt, PullAttempt)
     assert attempt.verdict is Verdict.UNTRUSTED
     assert not _RAW.search(attempt.detail)
 

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.plugin import clock
-from bootstrap.provider import KeyFacts
-from bootstrap.retirement import grace_over
-from bootstrap.waiting import Deadline
+from bootstrap.engine.key_retirement import grace_over
+from bootstrap.model import clock
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.key_facts import KeyFacts
 
 ROOT = Path(__file__).parent.parent
 OF_ITS_OWN = {
-    "bootstrap/plugin/clock.py",
+    "bootstrap/model/clock.py",
     # Waits for other programs of this machine, or shows the user that time passes.
-    "bootstrap/process_tree.py",
-    "bootstrap/input_file.py",
-    "bootstrap/display.py",
-    "bootstrap/fleet/board.py",
+    "bootstrap/akka/process_tree.py",
+    "bootstrap/files/input_file.py",
+    "bootstrap/output/progress.py",
+    "bootstrap/output/fleet_progress.py",
 }
 ASKING = [
     path

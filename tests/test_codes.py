@@ -15,10 +15,9 @@ from click.testing import CliRunner
 
 from bootstrap.cli import cli
 from bootstrap.cli.click_errors import as_pullkey_error
-from bootstrap.codes import Code, Who, explanations
-from bootstrap.errors import Problem, ProblemKind, PullkeyError
-from bootstrap.registry import Verdict
-from bootstrap.registry.attempt import Attempt
+from bootstrap.model.codes import Code, Who, explanations
+from bootstrap.model.errors import Problem, ProblemKind, PullkeyError
+from bootstrap.model.pull import PullAttempt, Verdict
 from bootstrap.registry.messages import code_of
 from tests.harness.documents import ROOT
 from tests.harness.frozen_codes import FROZEN
@@ -72,7 +71,9 @@ def test_each_kind_of_error_has_a_code() -> None:
     assert len(ours) > 15
     assert all(isinstance(one.code, Code) for one in ours)
     assert all(Problem(kind, "x").code in Code for kind in ProblemKind)
-    assert all(code_of(Attempt(verdict, "x")) in Code for verdict in Verdict if verdict is not Verdict.PULLS)
+    assert all(
+        code_of(PullAttempt(verdict, "x")) in Code for verdict in Verdict if verdict is not Verdict.PULLS
+    )
 
 
 def _below(kind: type[PullkeyError]) -> Iterator[type[PullkeyError]]:
@@ -189,7 +190,7 @@ def test_the_codes_in_the_documents_exist() -> None:
 
 
 def test_the_texts_have_no_code_that_the_registry_lacks() -> None:
-    areas = tomllib.loads((ROOT / "bootstrap" / "codes.toml").read_text(encoding="utf-8"))
+    areas = tomllib.loads((ROOT / "bootstrap" / "model" / "codes.toml").read_text(encoding="utf-8"))
     named = [name for area in areas.values() for name in area if name != "about"]
     assert sorted(named) == sorted(str(code) for code in Code)
-    assert Path(ROOT / "bootstrap" / "codes.toml").read_text(encoding="utf-8").isascii()
+    assert Path(ROOT / "bootstrap" / "model" / "codes.toml").read_text(encoding="utf-8").isascii()

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from bootstrap import doctor
+from bootstrap.engine import doctor
 from bootstrap.fleet.schema import registries_schema
-from bootstrap.schema import schemas
+from bootstrap.output.json_schema import schemas
 from tests.harness.google_state import NAME
 from tests.harness.world import Result, World, make_world
 

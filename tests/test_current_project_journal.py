@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.akka_scope import AkkaScope
-from bootstrap.errors import LeftOver
-from bootstrap.journal import Journal, TargetBusy, journal_of
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.engine.journal import Journal, TargetBusy, journal_of
+from bootstrap.model.errors import LeftOver
 from bootstrap.sandbox.faults import Fault
 from tests.harness.kill_points import wait_until
 from tests.harness.world import World

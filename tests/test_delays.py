@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from bootstrap.errors import ExitCode
+from bootstrap.model.errors import ExitCode
 from bootstrap.sandbox.host import SandboxSettings, Sort
 from tests.harness.credential_life import CLOUD_CALLS
 from tests.harness.figures import count

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.errors import UsageProblem
+from bootstrap.model.errors import UsageProblem
 from bootstrap.sandbox.distribution import DistributionImages
 from bootstrap.sandbox.images import MANIFEST_TYPE, BuiltInImages, Image, ImageStore, digest
 

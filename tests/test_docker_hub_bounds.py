@@ -10,9 +10,10 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 
-from bootstrap.errors import UsageProblem
-from bootstrap.secret import Secret
-from bootstrap.waiting import Deadline, wait_out
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.secret import Secret
+from bootstrap.plugin.retry import retry_while
 from providers.docker_hub.connection import ENDPOINT, Answer, Connection
 from providers.docker_hub.errors import HubApiError, busy
 
@@ -38,7 +39,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, *answers: Handler, seconds: float = 5) 
         monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{port}")
         connection = Connection()
         try:
-            return await wait_out(
+            return await retry_while(
                 lambda: connection.send("GET", "/v2/x", trace=lambda _: None, bearer=Secret(BEARER), secret=Secret("the-password-of-ops")),
                 why=busy, deadline=Deadline(seconds), tell=lambda _: None,
             )  # fmt: skip

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from bootstrap.link import KeyLink
+from bootstrap.model.key_ref import KeyRef
 from providers.docker_hub.emulator.seed import USER
 from tests.harness.docker_hub_state import (
     NAME,
@@ -35,7 +35,7 @@ class TestBroughtToken:
         assert done.code == 0, done.text
         held = hub.held(NAME)
         assert (held.server, held.username, held.password) == ("https://index.docker.io/v1/", USER, pat.text)
-        link = KeyLink.parse(held.email)
+        link = KeyRef.parse(held.email)
         assert link is not None
         assert (link.name, link.domain) == ("brought", "docker.io")
         assert re.fullmatch(r"[0-9a-f]{12}-\d+", link.key_id)

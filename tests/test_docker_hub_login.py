@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from bootstrap.provider import RunContext
-from bootstrap.waiting import Deadline
+from bootstrap.model.deadline import Deadline
+from bootstrap.plugin.context import RunContext
 from providers.docker_hub import provider
 from providers.docker_hub.emulator.seed import CAREFUL
 from tests.harness.docker_hub_state import (

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from bootstrap.errors import PullkeyError
-from bootstrap.provider import HeldCredential, RunContext
-from bootstrap.secret import Secret
-from bootstrap.waiting import Deadline
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import PullkeyError
+from bootstrap.model.secret import Secret
+from bootstrap.plugin.context import RunContext
 from providers.docker_hub import provider
 from providers.docker_hub.emulator.seed import OWNER, PASSWORD
 from providers.docker_hub.session import DockerHubSession
@@ -81,8 +82,8 @@ class TestTheTokenLater:
             facts = await session.key.facts(pat.uuid)
             assert facts is not None
             assert (facts.key_id, facts.disabled) == (pat.uuid, False)
-            assert facts.ends is not None
-            assert abs(facts.ends - pat.expires) < dt.timedelta(seconds=1)
+            assert facts.expires is not None
+            assert abs(facts.expires - pat.expires) < dt.timedelta(seconds=1)
             await session.key.switch(pat.uuid, on=False)
             assert not pat.active
             facts = await session.key.facts(pat.uuid)
@@ -103,7 +104,7 @@ class TestTheTokenLater:
 
         async def work(session: DockerHubSession) -> None:
             assert await session.key.facts(oat.id) is not None
-            await session.ask()
+            await session.prompt_secrets()
             # One that replaces it may pull the same.
             await session.steps[0].do()
             assert session.credential is not None

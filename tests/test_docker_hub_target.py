@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.errors import UsageProblem
-from bootstrap.secret import Secret
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.secret import Secret
 from providers.docker_hub.target import HOSTS, DockerHubTarget, image_of, is_docker_hub
 
 PART = st.from_regex(r"[a-z0-9]{2,20}", fullmatch=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 import jsonschema
 
-from bootstrap.journal import Journal
+from bootstrap.engine.journal import Journal
+from bootstrap.output.json_schema import schemas
 from bootstrap.sandbox.host import SandboxSettings
-from bootstrap.schema import schemas
 from tests.harness.world import World, make_world
 
 

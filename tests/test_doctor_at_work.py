@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bootstrap.journal import Journal
+from bootstrap.engine.journal import Journal
 from tests.harness.world import World
 
 

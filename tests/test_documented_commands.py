@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.link import KeyLink
+from bootstrap.model.key_ref import KeyRef
 from bootstrap.sandbox.host import SandboxSettings
 from tests.harness.command import run_script
 from tests.harness.fleet_sandbox import fleet
@@ -75,7 +75,7 @@ def test_the_runbook_of_a_google_registry_ends_as_onboard_does_and_undoes(
     again = gcr.onboard(*server, "--output", "json")
     assert again.json["result"] == "unchanged", again.text
 
-    link = KeyLink.parse(again.json["credential"]["email"])
+    link = KeyRef.parse(again.json["credential"]["email"])
     assert link is not None
     undone = run_script(gcr, script, "undo", KEY_ID=link.key_id)
     assert undone.code == 0, undone.text

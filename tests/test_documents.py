@@ -170,7 +170,7 @@ def test_every_option_and_variable_that_a_page_names_exists(page: Path) -> None:
 
 
 def test_the_exit_codes_are_those_of_the_program() -> None:
-    from bootstrap.errors import ExitCode
+    from bootstrap.model.errors import ExitCode
 
     text = (ROOT / "docs" / "exit-codes.md").read_text(encoding="utf-8")
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)} == {

@@ -30,7 +30,7 @@ def says(tmp_path: Path) -> Says:
 
     def run(code: str) -> list[str]:
         done = subprocess.run(
-            [sys.executable, "-c", "from bootstrap.plugin._fast_import import defer\n" + textwrap.dedent(code)],
+            [sys.executable, "-c", "from bootstrap.model.deferred_import import defer\n" + textwrap.dedent(code)],
             env={"PYTHONPATH": f"{tmp_path}:{Path.cwd()}"},
             capture_output=True,
             text=True,

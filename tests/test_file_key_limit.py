@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.link import KeyLink
+from bootstrap.model.key_ref import KeyRef
 from tests.harness.google_state import account
 from tests.harness.world import Result, World
 
@@ -39,7 +39,7 @@ def results(done: Result) -> dict[str, str]:
 
 def held_keys(gcr: World, count: int) -> list[str]:
     """The ids of the keys that Akka's records name."""
-    links = [KeyLink.parse(gcr.held(f"s{number}").email) for number in range(count)]
+    links = [KeyRef.parse(gcr.held(f"s{number}").email) for number in range(count)]
     return [link.key_id for link in links if link is not None]
 
 

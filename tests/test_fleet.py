@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from bootstrap.schema import schemas
+from bootstrap.output.json_schema import schemas
 from tests.harness.registries_file import CONTAINERS, THREE_TARGETS, TOOLS
 from tests.harness.world import World
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bootstrap import journal as journals
-from bootstrap.link import KeyLink
+from bootstrap.engine import journal as journals
+from bootstrap.model.key_ref import KeyRef
 from tests.harness.fork_server import fork_server
 from tests.harness.kill_points import Point, Victim, scene
 from tests.harness.world import World
@@ -29,7 +29,7 @@ def forge(path: Path, **changed: Any) -> None:
 
 
 def key_of(world: World, name: str) -> str:
-    link = KeyLink.parse(world.held(name).email)
+    link = KeyRef.parse(world.held(name).email)
     assert link is not None
     return link.key_id
 

@@ -7,8 +7,8 @@ import json
 import jsonschema
 import pytest
 
-from bootstrap.akka_services import PullFailure, is_akka_registry, parse_export, parse_service, parse_services
-from bootstrap.schema import schemas
+from bootstrap.akka.services import PullFailure, is_akka_registry, parse_export, parse_service, parse_services
+from bootstrap.output.json_schema import schemas
 from tests.harness.terminal import Terminal
 from tests.harness.world import World
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from bootstrap.schema import schemas
+from bootstrap.output.json_schema import schemas
 from tests.harness.google_state import (
     ACCOUNT,
     NAME,

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from google.type import expr_pb2
 
-from bootstrap.errors import PullkeyError, StepFailed, UsageProblem
-from bootstrap.provider import Check, HeldCredential, RunContext, Shared
-from bootstrap.steps import Fate, Removal, State
-from bootstrap.waiting import Deadline
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import PullkeyError, StepFailed, UsageProblem
+from bootstrap.plugin.checks import Check
+from bootstrap.plugin.context import RunContext, Shared
+from bootstrap.plugin.step import Disposition, Removal, State
 from providers.gcr import provider
 from providers.gcr.emulator.policy import AllowPolicy
 from providers.gcr.emulator.state import Project, Repository
@@ -41,14 +43,14 @@ class TestKeys:
         facts = shop.session(lambda session: session.key.facts(shop.key.id))
         assert facts is not None
         assert facts.created == shop.key.valid_after.replace(microsecond=0)
-        assert (facts.key_id, facts.ends, facts.disabled) == (shop.key.id, None, False)
+        assert (facts.key_id, facts.expires, facts.disabled) == (shop.key.id, None, False)
 
     def test_an_end_and_a_disabled_key(self, shop: Shop) -> None:
         shop.key.disabled = True
         shop.key.valid_before = dt.datetime(2031, 1, 1, tzinfo=dt.UTC)
         facts = shop.session(lambda session: session.key.facts(shop.key.id))
         assert facts is not None
-        assert (facts.ends, facts.disabled) == (shop.key.valid_before, True)
+        assert (facts.expires, facts.disabled) == (shop.key.valid_before, True)
 
     def test_a_key_is_asked_for_anew(self, shop: Shop) -> None:
         async def before_and_after(session: GcrSession) -> tuple[bool, bool]:
@@ -157,13 +159,13 @@ class TestLocating:
             return (await next(it for it in session.steps if it.name == "grant").look()).state
 
         assert shop.session(grant) is State.DONE
-        assert shop.removal("grant").fate is Fate.GONE
-        assert shop.removal("identity").fate is Fate.KEEP
+        assert shop.removal("grant").fate is Disposition.GONE
+        assert shop.removal("identity").fate is Disposition.KEEP
 
     def test_a_repository_that_is_gone_itself(self, shop: Shop) -> None:
         del shop.project.repositories["europe-west1", "containers"]
         assert shop.locate(shop.held()).repository == "containers"
-        assert shop.removal("grant").fate is Fate.GONE
+        assert shop.removal("grant").fate is Disposition.GONE
 
     def test_a_whole_project(self, shop: Shop) -> None:
         shop.grant(shop.project, READER, shop.account.member)
@@ -199,7 +201,7 @@ class TestLocating:
         held = shop.held(f"europe-west1-docker-pkg-dev-{shop.project.id}-tools")
         target = shop.locate(held)
         assert (target.repository, target.role) == ("tools", "roles/storage.objectViewer")
-        assert shop.removal("grant", held).fate is Fate.REMOVE
+        assert shop.removal("grant", held).fate is Disposition.REMOVE
 
     def test_another_project_by_its_name_and_an_account_that_was_given(self, shop: Shop) -> None:
         given = shop.add_account("puller", project="acme-images", ours=False)
@@ -265,8 +267,8 @@ class TestLocating:
         denied = shop.world.cloud.state.denied_permissions
         denied.add("iam.serviceAccounts.get")
         target = shop.locate(shop.held())
-        assert shop.removal("identity").fate is Fate.UNSEEN
-        assert shop.removal("grant").fate is Fate.UNSEEN
+        assert shop.removal("identity").fate is Disposition.UNSEEN
+        assert shop.removal("grant").fate is Disposition.UNSEEN
         denied.clear()
 
         async def ask(session: GcrSession) -> Removal | None:
@@ -274,7 +276,7 @@ class TestLocating:
 
         removal = with_session(target, ask)
         assert removal is not None
-        assert removal.fate is Fate.REMOVE
+        assert removal.fate is Disposition.REMOVE
 
     def test_an_uploaded_key_is_followed_by_one_of_the_same_life(self, shop: Shop) -> None:
         shop.key.uploaded = True
@@ -357,8 +359,8 @@ class TestSharing:
 
 class TestRemoval:
     def test_what_is_ours_goes(self, shop: Shop) -> None:
-        assert shop.removal("grant").fate is Fate.REMOVE
-        assert shop.removal("identity").fate is Fate.REMOVE
+        assert shop.removal("grant").fate is Disposition.REMOVE
+        assert shop.removal("identity").fate is Disposition.REMOVE
         assert "removed" in shop.remove("grant")
         assert shop.repository.policy.bindings() == []
         assert shop.remove("identity") == f"deleted the service account {shop.account.email}"
@@ -366,8 +368,8 @@ class TestRemoval:
 
     def test_what_is_gone_already_is_done(self, shop: Shop) -> None:
         shop.world.cloud.state.delete_account(shop.account)
-        assert shop.removal("grant").fate is Fate.GONE
-        assert shop.removal("identity").fate is Fate.GONE
+        assert shop.removal("grant").fate is Disposition.GONE
+        assert shop.removal("identity").fate is Disposition.GONE
         assert (shop.remove("grant"), shop.remove("identity")) == ("", "")
 
     def test_others_in_the_same_binding_stay(self, shop: Shop) -> None:
@@ -381,14 +383,14 @@ class TestRemoval:
         shop.account.description = "Made by hand."
         removal = shop.removal("grant")
         assert (removal.fate, removal.why) == (
-            Fate.KEEP,
+            Disposition.KEEP,
             "this account was created outside of pullkey, as may be the grant",
         )
         assert removal.command == (
             f"gcloud artifacts repositories remove-iam-policy-binding containers --location=europe-west1 "
             f"--project={shop.project.id} --member=serviceAccount:{shop.account.email} --role={READER} --condition=None"
         )
-        assert shop.removal("identity").fate is Fate.KEEP
+        assert shop.removal("identity").fate is Disposition.KEEP
 
     def test_a_grant_with_a_condition_is_not_ours(self, shop: Shop) -> None:
         policy = shop.repository.policy
@@ -397,7 +399,7 @@ class TestRemoval:
         assert shop.removal("grant").why == "it is not shown; its removal is requested"
         assert shop.remove("grant") == ""
         assert shop.repository.policy.has_conditions()
-        assert shop.removal("identity").fate is Fate.KEEP
+        assert shop.removal("identity").fate is Disposition.KEEP
 
     @pytest.mark.parametrize("where", ["project", "repository"])
     def test_an_account_that_has_other_roles_stays(self, shop: Shop, where: str) -> None:
@@ -406,7 +408,7 @@ class TestRemoval:
         )
         shop.grant(place, "roles/artifactregistry.writer", shop.account.member)
         removal = shop.removal("identity")
-        assert removal.fate is Fate.KEEP
+        assert removal.fate is Disposition.KEEP
         assert f"it has other roles: roles/artifactregistry.writer on {where}" in removal.why
 
     @pytest.mark.parametrize(
@@ -419,7 +421,7 @@ class TestRemoval:
     )
     def test_what_may_not_be_looked_at_is_unseen(self, shop: Shop, step: str, permission: str) -> None:
         shop.world.cloud.state.denied_permissions.add(permission)
-        assert shop.removal(step).fate is Fate.UNSEEN
+        assert shop.removal(step).fate is Disposition.UNSEEN
 
     def test_an_account_that_somebody_made_anew_meanwhile_is_not_deleted(self, shop: Shop) -> None:
         target, email = shop.locate(shop.held()), shop.account.email
@@ -428,7 +430,7 @@ class TestRemoval:
         async def remove(session: GcrSession) -> str:
             removal = await session.steps[0].removal()
             assert removal is not None
-            assert removal.fate is Fate.REMOVE
+            assert removal.fate is Disposition.REMOVE
             state.delete_account(shop.account)
             state.add_account(shop.project.id, email.partition("@")[0], created=state.now())
             return await session.steps[0].remove()
@@ -446,7 +448,7 @@ class TestRemoval:
             (grant,) = [it for it in session.steps if it.name == "grant"]
             removal = await grant.removal()
             assert removal is not None
-            assert removal.fate is Fate.REMOVE
+            assert removal.fate is Disposition.REMOVE
             meanwhile(shop.world, "artifactregistry.GetIamPolicy", lambda: show(type(granted)()))
             meanwhile(shop.world, "iam.GetServiceAccount", lambda: show(granted))
             return await grant.remove()

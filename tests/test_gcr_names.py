@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from bootstrap.errors import UsageProblem
+from bootstrap.model.errors import UsageProblem
 from providers.gcr.target import GcrTarget
 from tests.harness.google_state import project
 from tests.harness.world import World

@@ -10,7 +10,7 @@ from google.type import expr_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.errors import UsageProblem
+from bootstrap.model.errors import UsageProblem
 from providers.gcr import policy
 from providers.gcr.target import GcrTarget
 

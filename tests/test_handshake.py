@@ -12,15 +12,15 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.credential import Credential
-from bootstrap.link import KeyLink
+from bootstrap.model.credential import Credential
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.pull import Probe, PullAttempt, Verdict
+from bootstrap.model.secret import Secret
 from bootstrap.registry import (
     BROUGHT,
-    Attempt,
     Challenge,
     Patience,
-    Probe,
-    Verdict,
     exchange,
     failure,
     fetch_challenge,
@@ -30,8 +30,6 @@ from bootstrap.registry import (
     same_owner,
 )
 from bootstrap.sandbox.host import Sandbox
-from bootstrap.secret import Secret
-from bootstrap.waiting import Deadline
 from tests.harness.running_sandbox import RunningSandbox
 
 HOST = "registry.example.com"
@@ -39,7 +37,7 @@ OTHER = "evil.example.net"
 SISTER = "tokens.example.com"
 PASSWORD = "s3cret-of-the-puller"
 MANIFEST = '{"schemaVersion": 2}'
-CREDENTIAL = Credential(f"https://{HOST}", "puller", Secret(PASSWORD), KeyLink("a", "key123", "b"))
+CREDENTIAL = Credential(f"https://{HOST}", "puller", Secret(PASSWORD), KeyRef("a", "key123", "b"))
 
 
 class Registry:
@@ -135,10 +133,12 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
 PROBE = Probe(HOST, "team/app", "1.0")
 
 
-def run_exchange(probe: Probe = PROBE) -> Attempt:
-    async def both() -> Attempt:
+def run_exchange(probe: Probe = PROBE) -> PullAttempt:
+    async def both() -> PullAttempt:
         challenge = await fetch_challenge(HOST)
-        return challenge if isinstance(challenge, Attempt) else await exchange(probe, challenge, CREDENTIAL)
+        return (
+            challenge if isinstance(challenge, PullAttempt) else await exchange(probe, challenge, CREDENTIAL)
+        )
 
     return asyncio.run(both())
 
@@ -258,7 +258,7 @@ def test_a_registry_for_everybody_is_seen(registry: Registry) -> None:
 def test_a_host_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULLKEY_REGISTRY_CONNECT_TO", f"{HOST}=127.0.0.1:1")
     answered = asyncio.run(fetch_challenge(HOST))
-    assert isinstance(answered, Attempt)
+    assert isinstance(answered, PullAttempt)
     assert answered.verdict is Verdict.UNREACHABLE
 
 
@@ -270,16 +270,16 @@ def test_a_certificate_of_another_name_is_refused(
     address = os.environ["PULLKEY_REGISTRY_CONNECT_TO"].split("=")[-1]
     monkeypatch.setenv("PULLKEY_REGISTRY_CONNECT_TO", f"wrong.example.org={address}")
     answered = asyncio.run(fetch_challenge("wrong.example.org"))
-    assert isinstance(answered, Attempt)
+    assert isinstance(answered, PullAttempt)
     assert answered.verdict is Verdict.CERTIFICATE_REFUSED
     assert "wrong.example.org" in answered.detail
     assert "name the registry as its certificate does" in answered.fix
 
 
-def run_prove(registry: Registry, seconds: float = 10.0, **patience: Any) -> tuple[Attempt, list[str]]:
+def run_prove(registry: Registry, seconds: float = 10.0, **patience: Any) -> tuple[PullAttempt, list[str]]:
     told: list[str] = []
 
-    async def work() -> Attempt:
+    async def work() -> PullAttempt:
         challenge = await fetch_challenge(HOST)
         assert isinstance(challenge, Challenge)
         how = Patience(**{"pause": 0.05, **patience})
@@ -310,7 +310,7 @@ def test_what_will_not_pass_is_not_waited_for(registry: Registry) -> None:
 def test_the_deadline_ends_it_with_the_last_verdict(registry: Registry) -> None:
     registry.token = [(403, error("DENIED", "no role"))]
     attempt, told = run_prove(registry, seconds=1.0)
-    assert attempt == Attempt(Verdict.NO_GRANT, "DENIED no role")
+    assert attempt == PullAttempt(Verdict.NO_GRANT, "DENIED no role")
     assert "no role" in told[0]
 
 
@@ -330,18 +330,18 @@ def test_a_passing_fault_is_waited_out_for_a_password_that_was_brought(registry:
 
 
 def test_what_is_advised_depends_on_who_made_the_password() -> None:
-    refused = Attempt(Verdict.IDENTITY_REFUSED, "no")
+    refused = PullAttempt(Verdict.IDENTITY_REFUSED, "no")
     assert "--timeout" in failure(refused, "").fix
     assert "--timeout" not in failure(refused, "", brought=True).fix
-    assert failure(Attempt(Verdict.CERTIFICATE_REFUSED, "bad", "do this"), "").fix == "do this"
+    assert failure(PullAttempt(Verdict.CERTIFICATE_REFUSED, "bad", "do this"), "").fix == "do this"
 
 
 def test_a_first_word_is_a_sentence() -> None:
     assert (
-        first_word(Attempt(Verdict.NETWORK_REFUSED, "DENIED"))
+        first_word(PullAttempt(Verdict.NETWORK_REFUSED, "DENIED"))
         == "The registry refuses: network refused: DENIED"
     )
-    assert first_word(Attempt(Verdict.UNTRUSTED, "It wants it elsewhere")) == "It wants it elsewhere"
+    assert first_word(PullAttempt(Verdict.UNTRUSTED, "It wants it elsewhere")) == "It wants it elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -386,7 +386,7 @@ def test_a_redirect_to_where_the_manifest_lies_shows_that_it_may_be_pulled(regis
 def test_a_redirect_to_another_spelling_of_the_image_takes_the_token_along(registry: Registry) -> None:
     """Harbor's proxy of Docker Hub: `proj/busybox` is at `proj/library/busybox`."""
     registry.manifest, registry.location = [(301, ""), (200, MANIFEST)], "/v2/team/library/app/manifests/1.0"
-    assert run_exchange() == Attempt(Verdict.PULLS, f"reads the manifest of {HOST}/team/app:1.0")
+    assert run_exchange() == PullAttempt(Verdict.PULLS, f"reads the manifest of {HOST}/team/app:1.0")
 
 
 @pytest.mark.parametrize(
@@ -422,7 +422,7 @@ def test_a_web_page_is_no_registry(registry: Registry) -> None:
     registry.type = "text/html"
     registry.ping = (200, "", "<html>")
     answered = asyncio.run(fetch_challenge(HOST))
-    assert isinstance(answered, Attempt)
+    assert isinstance(answered, PullAttempt)
     assert "web page" in answered.detail
     registry.ping = (401, "Basic realm=x", "")
     assert run_exchange().verdict is Verdict.INVALID
@@ -431,7 +431,7 @@ def test_a_web_page_is_no_registry(registry: Registry) -> None:
 def test_a_registry_that_is_open_at_the_door_only(registry: Registry) -> None:
     registry.ping, registry.room = (200, "", ""), "Basic realm=x"
     assert asyncio.run(open_to_all(PROBE, Challenge("none")))[0] == ""
-    assert run_exchange() == Attempt(Verdict.PULLS, f"reads the manifest of {HOST}/team/app:1.0")
+    assert run_exchange() == PullAttempt(Verdict.PULLS, f"reads the manifest of {HOST}/team/app:1.0")
     registry.room = f'Bearer realm="https://{OTHER}/token",service="x"'
     registry.got_password.clear()
     assert run_exchange().verdict is Verdict.UNTRUSTED
@@ -558,7 +558,7 @@ def test_a_certificate_that_nobody_knows_is_told_with_what_to_do(
 
     monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
     answered = asyncio.run(fetch_challenge(HOST))
-    assert isinstance(answered, Attempt)
+    assert isinstance(answered, PullAttempt)
     assert answered.verdict is Verdict.CERTIFICATE_REFUSED
     assert answered.detail.startswith(f"The TLS certificate of {HOST} does not verify: ")
     assert "SSL_CERT_FILE=FILE" in answered.fix

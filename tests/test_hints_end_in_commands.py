@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.words import sentence
+from bootstrap.model.text import sentence
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = r"(?:pullkey|az|gcloud|akka|docker|curl|pip|pipx|uv|printf|base64|kubectl) (?:-|[a-z.%]|[A-Z]+_)"

@@ -15,10 +15,10 @@ from pathlib import Path
 import click
 import pytest
 
-from bootstrap import plugins
 from bootstrap.cli import cli
-from bootstrap.errors import PullkeyError
-from bootstrap.options import PROOF_IMAGE, SCOPE, SECRET_NAME
+from bootstrap.model.common_options import PROOF_IMAGE, SCOPE, SECRET_NAME
+from bootstrap.model.errors import PullkeyError
+from bootstrap.plugin import entry_points as plugins
 from tests.harness.world import World
 
 BASES = {

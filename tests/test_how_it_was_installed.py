@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap import installation
+from bootstrap.plugin import installation
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRES = ["click>=8.2", 'aiohttp>=3.11; extra == "sandbox"', 'cryptography>=44; extra == "sandbox"', 'no-such-library>=1; extra == "gcr"', 'click>=8; extra == "acr"']  # fmt: skip

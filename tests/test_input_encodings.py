@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.fleet.registries import load
-from bootstrap.fleet.sources import Source
+from bootstrap.fleet.secret_sources import Source
 from tests.harness.world import World
 
 FILE = """\

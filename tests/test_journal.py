@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bootstrap.errors import PullkeyError
-from bootstrap.journal import Journal, TargetBusy
+from bootstrap.engine.journal import Journal, TargetBusy
+from bootstrap.model.errors import PullkeyError
 from bootstrap.sandbox.faults import Fault
 from tests.harness.fork_server import fork_server
 from tests.harness.kill_points import JOURNAL, Point, Victim, scene
@@ -92,7 +92,7 @@ def test_what_was_written_is_read_as_it_was(tmp_path: Path) -> None:
         journal.has_made(second, {"key_id": "k"})
     again = Journal(tmp_path, "a place", "gcr gcr.io")
     assert again.left_behind() == journal.record
-    journal.forget(first)
+    journal.drop(first)
     record = again.left_behind()
     assert record is not None
     assert [entry.known for entry in record.entries] == [
@@ -162,7 +162,7 @@ def test_a_step_is_not_begun_whose_intent_cannot_be_written(tmp_path: Path) -> N
         # What was made is known all the same, for its undo; what was not begun is not.
         assert journal.record is not None
         assert [entry.known for entry in journal.record.entries] == [{"id": 2, "answered": True}]
-        journal.forget(first)
+        journal.drop(first)
         assert journal.record.entries == []
         journal.end()
 

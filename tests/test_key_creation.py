@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import OutcomeUnknown, PullkeyError, StepFailed
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.errors import OutcomeUnknown, PullkeyError, StepFailed
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_kind import SETTLE_PAUSES
-from bootstrap.steps import Intent, StillThere
+from bootstrap.plugin.step import Intent, StillThere
 from tests.harness.scripted_keys import (
     FORBIDDEN,
     LOST,

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from bootstrap.errors import KeyGone, StepFailed
-from bootstrap.link import KeyLink
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.errors import KeyGone, StepFailed
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.keys import Keys
-from bootstrap.provider import HeldCredential, KeyFacts
-from bootstrap.steps import Sighting, State
+from bootstrap.plugin.step import State, StepStatus
 from tests.harness.scripted_keys import (
     FORBIDDEN,
     FUTURE,
@@ -51,7 +52,7 @@ def test_which_key_a_record_names(held: HeldCredential, key_id: str | None) -> N
 
 def test_an_email_of_another_identity_names_none_of_its_keys() -> None:
     class Particular(RobotKey):
-        def owns(self, link: KeyLink) -> bool:
+        def owns(self, link: KeyRef) -> bool:
             return link.name == "another"
 
     assert of(lambda: key(cloud(), Particular).key_of(record())) is None
@@ -65,7 +66,7 @@ def test_an_email_of_another_identity_names_none_of_its_keys() -> None:
     [
         (Shown("key-001"), None, State.MISSING, "Akka has no credential of this name"),
         (Shown("key-001"), record(), State.DONE, "Akka holds key key-001, which is valid"),
-        (Shown("key-001", ends=FUTURE), record(), State.DONE, "Akka holds key key-001, which is valid"),
+        (Shown("key-001", expires=FUTURE), record(), State.DONE, "Akka holds key key-001, which is valid"),
         (None, record(), State.MISSING, "the key that Akka holds, key-001, was deleted"),
         (
             Shown("key-001", disabled=True),
@@ -74,7 +75,7 @@ def test_an_email_of_another_identity_names_none_of_its_keys() -> None:
             "the key that Akka holds, key-001, is disabled",
         ),
         (
-            Shown("key-001", ends=PAST),
+            Shown("key-001", expires=PAST),
             record(),
             State.MISSING,
             "the key that Akka holds, key-001, has expired",
@@ -87,14 +88,14 @@ def test_a_look(
 ) -> None:
     at = Cloud({"key-001": shown} if shown else {})
 
-    assert of(key(at, kind, record=held).look) == Sighting(state, detail)
+    assert of(key(at, kind, record=held).look) == StepStatus(state, detail)
 
 
 def test_a_key_is_expired_at_its_end() -> None:
     one = key(Cloud({"key-001": Shown("key-001")}), record=record())
 
-    async def look() -> Sighting:
-        one.cloud.keys["key-001"].ends = clock.now()
+    async def look() -> StepStatus:
+        one.cloud.keys["key-001"].expires = clock.now()
         return await one.look()
 
     assert of(look).detail == "the key that Akka holds, key-001, has expired"
@@ -128,7 +129,7 @@ def test_keys_from_before_may_be_noted_though_keys_are_marked() -> None:
 
 
 def test_a_look_that_is_refused_is_unseen_and_any_other_error_is_one() -> None:
-    assert of(key(cloud(reads=[FORBIDDEN]), record=record()).look) == Sighting(
+    assert of(key(cloud(reads=[FORBIDDEN]), record=record()).look) == StepStatus(
         State.UNSEEN, "it may not be read"
     )
     with pytest.raises(StepFailed, match="could not show the keys of r: 503"):

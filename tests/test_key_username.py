@@ -8,7 +8,7 @@ import pytest
 
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.testing.simulation import steps
-from bootstrap.testing.simulation.ended import Ended
+from bootstrap.testing.simulation.ended import CommandResult
 from bootstrap.testing.simulation.scenario import Command, Scenario, Verb
 from bootstrap.testing.simulation.seams import simulated
 from bootstrap.testing.simulation.world import Played, simulate
@@ -27,7 +27,7 @@ def play(*verbs: Verb, labels: bool = True, robots: bool = True) -> Played:
     return played
 
 
-def steps_of(ended: Ended) -> list[tuple[str, str]]:
+def steps_of(ended: CommandResult) -> list[tuple[str, str]]:
     return [(one.step, one.outcome) for one in ended.says]
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bootstrap.link import KeyLink
+from bootstrap.model.key_ref import KeyRef
 from bootstrap.sandbox.faults import Fault
 from tests.harness.concurrent_runs import raced
 from tests.harness.fork_server import ForkServer, fork_server
@@ -130,7 +130,7 @@ def test_a_registration_that_outlives_its_run_keeps_the_next_one_waiting(server:
         late = victim.run()
         assert late.code == 0, late.text
         keys = [line for line in life.there() - life.before if is_key(line)]
-        link = KeyLink.parse(life.world.held(life.name).email)
+        link = KeyRef.parse(life.world.held(life.name).email)
         assert link is not None
         assert [key_id(line) for line in keys] == [link.key_id]
 
@@ -170,7 +170,7 @@ def test_a_second_signal_stops_at_once_and_says_what_may_be_left(server: ForkSer
         again = victim.run()
         assert again.code == 6, again.text
         keys = {key_id(line) for line in life.there() - life.before if is_key(line)}
-        link = KeyLink.parse(life.world.held(life.name).email)
+        link = KeyRef.parse(life.world.held(life.name).email)
         assert link is not None
         assert all(key in again.text for key in keys - {link.key_id})
 

@@ -123,7 +123,7 @@ class TestTheScan:
     @pytest.mark.parametrize("plant", PLANTS)
     def test_it_sees_what_is_planted(self, plant: str) -> None:
         for world in _unscanned("private"):
-            program = f"import logging, os, socket, subprocess\nfrom bootstrap.secret import Secret\nkey = Secret({MARKED!r}).reveal()\nhome = os.environ['HOME']\n"
+            program = f"import logging, os, socket, subprocess\nfrom bootstrap.model.secret import Secret\nkey = Secret({MARKED!r}).reveal()\nhome = os.environ['HOME']\n"
             done = subprocess.run([sys.executable, "-c", program + self.PLANTS[plant]], env=world.environment(), capture_output=True, text=True, check=False)  # fmt: skip
             world.said.append(done.stdout)
             found = world.leaks()
@@ -132,7 +132,7 @@ class TestTheScan:
 
     def test_it_is_silent_where_nothing_is_planted(self) -> None:
         for world in _unscanned("private"):
-            program = f"from bootstrap.secret import Secret\nsecret = Secret({MARKED!r})\nprint(secret, repr(secret))"
+            program = f"from bootstrap.model.secret import Secret\nsecret = Secret({MARKED!r})\nprint(secret, repr(secret))"
             subprocess.run([sys.executable, "-c", program], env=world.environment(), check=True)
             assert world.leaks() == []
             assert world.watched.secrets() == {MARKED}
@@ -263,7 +263,7 @@ def test_the_kernel_has_seen_the_same(world: World, tmp_path: Path) -> None:
     done = subprocess.run([*tracer, *command, *(["--password-stdin"] if given else [])], env=world.environment(), input=given, capture_output=True, text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     (password,) = {world.held(name).password for name in world.names()}
-    with_key, strays, written = 0, set(), set()
+    with_key, unrecorded_keys, written = 0, set(), set()
     for line in trace.read_text().splitlines():
         texts = [
             bytes.fromhex(text.replace("\\x", "")) for text in re.findall(r'"((?:\\x[0-9a-f]{2})*)"', line)
@@ -274,7 +274,7 @@ def test_the_kernel_has_seen_the_same(world: World, tmp_path: Path) -> None:
         elif any(holds(text, password) for text in texts):
             pytest.fail(f"{line[:100]} holds a piece of the key")
         if " connect(" in line and "sa_family=AF_INET" in line:
-            strays |= {
+            unrecorded_keys |= {
                 text.decode() for text in texts if not text.startswith((b"127.", b"::1", b"::ffff:127."))
             }
         if " openat(" in line and re.search(r"O_WRONLY|O_RDWR", line) and " = -1" not in line:
@@ -285,7 +285,7 @@ def test_the_kernel_has_seen_the_same(world: World, tmp_path: Path) -> None:
                 name = f"{place}/{name}"
             written |= {name}
     assert with_key == 1  # the fake one is a script, whose interpreters are further ones
-    assert strays == set()
+    assert unrecorded_keys == set()
     state = world.running.environment["PULLKEY_STATE_DIR"]
     own = (state, "/dev/", str(world.place / "watch"))
     assert {path for path in written if not path.startswith(own) and "__pycache__" not in path} == set()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import ExitCode, exit_code_of_many
+from bootstrap.model.errors import ExitCode, exit_code_of_many
 from tests.harness.registries_file import CONTAINERS, TOOLS, TWO_TARGETS
 from tests.harness.world import World
 

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 import jsonschema
 import pytest
 
-from bootstrap.link import KeyLink
-from bootstrap.schema import schemas
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.output.json_schema import schemas
 from providers.gcr.emulator.state import generate_private_key
 from tests.harness.credential_life import KINDS, MINTED, Life, living, owner_environment
 from tests.harness.figures import count
@@ -348,7 +348,7 @@ def test_a_key_that_another_project_of_akka_holds_too_stays() -> None:
         gone = life.command("offboard", name)
         assert gone.code == 0, gone.text
         assert "copied of project billing has the same key" in gone.err
-        assert _there(life, KeyLink.parse(held.email).key_id)  # type: ignore[union-attr]
+        assert _there(life, KeyRef.parse(held.email).key_id)  # type: ignore[union-attr]
 
 
 def test_a_key_that_cannot_be_seen_is_not_lost_sight_of() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from bootstrap.errors import ExitCode
+from bootstrap.model.errors import ExitCode
 from bootstrap.sandbox.host import SandboxSettings
 from tests.harness.credential_life import KINDS
 from tests.harness.figures import count

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from jsonschema import Draft202012Validator
 
+from bootstrap.output.json_schema import schemas
 from bootstrap.sandbox.akka import AkkaCredential, AkkaProject
-from bootstrap.schema import schemas
 from tests.harness.world import World
 
 ALL = ("list", "--all-projects")

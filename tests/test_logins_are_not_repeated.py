@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.errors import UsageProblem
+from bootstrap.model.errors import UsageProblem
 
 TYPED = ("https://ops:s3cretPassw0rd@reg.example", "ops:s3cretPassw0rd@reg.example")
 OPTIONS = [

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from bootstrap.credential import Credential
-from bootstrap.errors import UsageProblem
-from bootstrap.link import KeyLink
-from bootstrap.metadata_hosts import is_metadata_host
-from bootstrap.reference import parse_reference
-from bootstrap.registry.attempt import Probe, Verdict
+from bootstrap.model.credential import Credential
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.image_reference import parse_reference
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.metadata_hosts import is_metadata_host
+from bootstrap.model.pull import Probe, Verdict
+from bootstrap.model.secret import Secret
 from bootstrap.registry.challenge import Challenge
 from bootstrap.registry.exchange import exchange
-from bootstrap.secret import Secret
 
 INSIDE = [
     "169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16",
@@ -72,7 +72,7 @@ def test_a_token_service_whose_name_leads_there_gets_nothing(
     monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", connect)
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    credential = Credential("https://registry.odd.example", "ops", Secret("hunter2-hunter2"), KeyLink("a", "key123", "d"))  # fmt: skip
+    credential = Credential("https://registry.odd.example", "ops", Secret("hunter2-hunter2"), KeyRef("a", "key123", "d"))  # fmt: skip
     attempt = asyncio.run(
         exchange(
             Probe("registry.odd.example", "shop/checkout", "1.0"),

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import StepFailed
-from bootstrap.step_runner import StepRunner
-from bootstrap.waiting import Deadline
+from bootstrap.engine.step_runner import StepRunner
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import StepFailed
 
 
 class Step:

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from bootstrap.observe import Absent, Observation, Present, Unknown, confirm_absent
-from bootstrap.waiting import Deadline
+from bootstrap.model.deadline import Deadline
+from bootstrap.plugin.observe import Absent, Observation, Present, Unknown, confirm_absent
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    monkeypatch.setattr("bootstrap.observe.asyncio.sleep", sleep)
+    monkeypatch.setattr("bootstrap.plugin.observe.asyncio.sleep", sleep)
     return pauses
 
 

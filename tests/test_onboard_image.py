@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.errors import UsageProblem
-from bootstrap.routing import host_of_image, providers_for
+from bootstrap.model.errors import UsageProblem
+from bootstrap.plugin.routing import host_of_image, providers_for
 from tests.harness.command import pullkey
 from tests.harness.world import NO_TARGET, World, make_world
 

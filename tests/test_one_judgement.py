@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.provider import HeldCredential
+from bootstrap.model.akka_record import HeldCredential
 from tests.harness.world import World, make_world
 
 ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import UsageProblem
-from bootstrap.output_file import OutputFile
+from bootstrap.files.output_file import OutputFile
+from bootstrap.model.errors import UsageProblem
 from tests.harness.world import World
 
 FILE = """\
@@ -110,7 +110,7 @@ def test_a_full_disk_takes_nothing_away(tmp_path: Path) -> None:
     output.write_text("plan: old")
     program = (
         "import resource, signal, sys\nfrom pathlib import Path\n"
-        "from bootstrap.errors import UsageProblem\nfrom bootstrap.output_file import OutputFile\n"
+        "from bootstrap.model.errors import UsageProblem\nfrom bootstrap.files.output_file import OutputFile\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try:\n    OutputFile(Path(sys.argv[1]), '--save', 'a plan', b'plan:').write('plan: ' + 'x' * 100_000)\n"
         "except UsageProblem as error:\n    print(error.what)\n"

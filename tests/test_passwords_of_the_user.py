@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from pathlib import Path
 
-from bootstrap.link import registered_on, supplied_id
+from bootstrap.model.key_ref import registered_on, supplied_id
 from tests.harness.private_registry import (
     PASSWORD,
     onboard_aged,

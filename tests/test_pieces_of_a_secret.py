@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.pieces import Pieces
+from bootstrap.model.secret_pieces import SecretPieces
 
 SIZE = 6
 LETTERS = st.text(alphabet="ab", max_size=14)
@@ -30,15 +30,15 @@ def every(forms: list[str]) -> dict[int, set[str]]:
 
 @given(st.text(alphabet="ab", max_size=30), st.lists(LETTERS, max_size=4))
 def test_nothing_is_passed_over_and_nothing_else_found(text: str, forms: list[str]) -> None:
-    assert found(text, Pieces(forms, SIZE).to_look_for(text)) == found(text, every(forms))
+    assert found(text, SecretPieces(forms, SIZE).to_look_for(text)) == found(text, every(forms))
 
 
 @given(st.text(alphabet="ab", max_size=30), st.lists(LETTERS, max_size=4))
 def test_bytes_are_searched_as_characters_are(text: str, forms: list[str]) -> None:
-    as_bytes = Pieces([form.encode() for form in forms], SIZE).to_look_for(text.encode())
-    assert {size: {one.decode() for one in of} for size, of in as_bytes.items()} == Pieces(forms, SIZE).to_look_for(text)  # fmt: skip
+    as_bytes = SecretPieces([form.encode() for form in forms], SIZE).to_look_for(text.encode())
+    assert {size: {one.decode() for one in of} for size, of in as_bytes.items()} == SecretPieces(forms, SIZE).to_look_for(text)  # fmt: skip
 
 
 def test_an_empty_form_is_none() -> None:
-    assert Pieces([""], SIZE).to_look_for("some text") == {}
-    assert Pieces([b""], SIZE).to_look_for(b"some text") == {}
+    assert SecretPieces([""], SIZE).to_look_for("some text") == {}
+    assert SecretPieces([b""], SIZE).to_look_for(b"some text") == {}

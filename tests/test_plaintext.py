@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import grpc
 import pytest
 
-from bootstrap.waiting import Deadline
+from bootstrap.model.deadline import Deadline
 from providers.gcr.cloud import GoogleCloud
 from providers.gcr.errors import GoogleApiError
 from tests.harness.world import World

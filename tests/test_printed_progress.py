@@ -9,10 +9,10 @@ import re
 import pytest
 
 from bootstrap.cli.heartbeat import ticking
-from bootstrap.display import PlainReporter
-from bootstrap.fleet.board import PlainBoard
-from bootstrap.steps import Done, Sighting, State
-from bootstrap.tense import VERBS
+from bootstrap.model.tense import VERBS
+from bootstrap.output.fleet_progress import PlainBoard
+from bootstrap.output.progress import PlainReporter
+from bootstrap.plugin.step import Done, State, StepStatus
 from tests.harness.terminal import Terminal
 from tests.harness.world import World
 
@@ -72,9 +72,9 @@ def test_an_offboarding_in_a_terminal_shows_what_became_of_each(gcr: World) -> N
 
 @pytest.mark.parametrize("provider", ["gcr", "acr", "docker-hub", "private"])
 def test_every_title_begins_with_a_verb_that_has_a_past(provider: str) -> None:
-    from bootstrap import plugins
-    from bootstrap.provider import RunContext
-    from bootstrap.waiting import Deadline
+    from bootstrap.model.deadline import Deadline
+    from bootstrap.plugin import entry_points as plugins
+    from bootstrap.plugin.context import RunContext
 
     values: dict[str, str | None] = {option.name: None for option in plugins.load(provider).options}
     values |= {
@@ -105,7 +105,7 @@ def test_a_long_wait_in_a_pipe_speaks_every_30_seconds() -> None:
     clock, stream = _Clock(), io.StringIO()
     reporter = PlainReporter(stream, verbose=False, plan=False, clock=clock)
     reporter.connected("acmeshop", "me")
-    reporter.planned([("handshake", "Verify the key", Sighting(State.MISSING))])
+    reporter.planned([("handshake", "Verify the key", StepStatus(State.MISSING))])
     reporter.begin("handshake", "Verify the key")
     reporter.waiting("the role has not spread yet")
     said = stream.getvalue()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.terminal import fold, fold_command, marks_of, takes_unicode, wants_colour
+from bootstrap.output.terminal import fold, fold_command, marks_of, takes_unicode, wants_colour
 from tests.harness.registries_file import file_of
 from tests.harness.world import World, make_world
 
@@ -202,7 +202,7 @@ def test_each_change_fits_its_terminal(gcr: World, paths: dict[str, str]) -> Non
 
 
 def test_the_command_line_prints_in_one_place() -> None:
-    """What is printed past `bootstrap.terminal` is not folded."""
+    """What is printed past `bootstrap.output.terminal` is not folded."""
     found = []
     for path in sorted((ROOT / "bootstrap" / "cli").glob("*.py")):
         calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]  # fmt: skip

@@ -14,16 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.errors import PullkeyError, UsageProblem
-from bootstrap.link import KeyLink
-from bootstrap.provider import HeldCredential, RunContext
-from bootstrap.secret import Secret
-from bootstrap.waiting import Deadline
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import PullkeyError, UsageProblem
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.secret import Secret
+from bootstrap.plugin.context import RunContext
 from providers.private import provider
 from providers.private.emulator import ELSEWHERE, HOST, TOKENS
 from providers.private.session import PrivateSession
+from providers.private.short_lived import end_of
 from providers.private.target import PrivateTarget
-from providers.private.unfit import end_of
 from tests.harness.private_registry import NAME, PASSWORD, onboard_with_password
 from tests.harness.world import World
 
@@ -62,7 +63,7 @@ class TestOnboarding:
 
     def test_the_address_of_a_person_is_kept(self, private: World) -> None:
         assert onboard_with_password(private, "--email", "Jo.Doe+akka@Example.com").code == 0
-        link = KeyLink.parse(private.held(NAME).email)
+        link = KeyRef.parse(private.held(NAME).email)
         assert link is not None
         assert (link.name, link.domain) == ("Jo.Doe+akka", "example.com")
 
@@ -242,7 +243,7 @@ def test_the_runbook_hands_off(private: World, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     held = private.held(NAME)
     assert (held.server, held.username, held.password) == (f"https://{HOST}/v1/", "ops", PASSWORD)
-    link = KeyLink.parse(held.email)
+    link = KeyRef.parse(held.email)
     assert link is not None
     assert (link.name, link.domain) == ("jo.doe", "example.com")
     assert PASSWORD not in done.stdout + done.stderr
@@ -354,7 +355,7 @@ RUN_IDS = st.from_regex(r"[0-9a-f]{12}", fullmatch=True)
 def test_every_address_leads_back_to_its_run_and_target(local: str, label: str, domain: str, run: str) -> None:  # fmt: skip
     target = parse(email=f"{local}@{label}.{domain}")
     link = target.link(run)
-    assert KeyLink.parse(str(link)) == link == KeyLink(local, link.key_id, f"{label}.{domain}")
+    assert KeyRef.parse(str(link)) == link == KeyRef(local, link.key_id, f"{label}.{domain}")
     assert link.key_id.partition("-")[0] == run  # the moment follows, where there is room
     held = HeldCredential("name", target.server, target.username, str(link), "OK")
     found = PrivateTarget.behind(held, image=None).link(run)
@@ -369,7 +370,7 @@ TOP_LABELS = st.from_regex(r"[a-z][a-z-]{0,8}[a-z]", fullmatch=True)
 def test_without_an_address_it_is_the_registrys_host(label: str, domain: str, port: int, run: str) -> None:
     target = parse(server=f"{label}.{domain}:{port}")
     link = target.link(run)
-    assert KeyLink.parse(str(link)) == link == KeyLink("pullkey", link.key_id, f"{label}.{domain}")
+    assert KeyRef.parse(str(link)) == link == KeyRef("pullkey", link.key_id, f"{label}.{domain}")
     assert link.key_id.partition("-")[0] == run
 
 
@@ -456,7 +457,7 @@ def test_a_brought_password_is_not_ours_to_delete() -> None:
     assert (opened.key.supplied, opened.key.can_disable, opened.waits_for_spreading) == (True, False, False)
     facts = asyncio.run(opened.key.facts("0123456789ab"))
     assert facts is not None
-    assert (facts.key_id, facts.created, facts.ends) == ("0123456789ab", None, None)
+    assert (facts.key_id, facts.created, facts.expires) == ("0123456789ab", None, None)
     with pytest.raises(PullkeyError) as raised:
         asyncio.run(opened.key.delete("0123456789ab"))
     assert "Revoke it at registry.example.com" in raised.value.fix
@@ -503,7 +504,7 @@ class TestTheRestOfItsLife:
         new = private.held(NAME)
         assert (new.password, new.server, new.username) == ("a-newer-password", old.server, old.username)
         assert new.email != old.email
-        link = KeyLink.parse(new.email)
+        link = KeyRef.parse(new.email)
         assert link is not None
         # What is behind the old one is nobody's to delete here, so the record need not remember it.
         assert link.replaces == ""

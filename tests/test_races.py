@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bootstrap.errors import ExitCode
-from bootstrap.link import KeyLink
+from bootstrap.model.errors import ExitCode
+from bootstrap.model.key_ref import KeyRef
 from bootstrap.sandbox.akka import AkkaCredential
 from providers.gcr.emulator.state import Key
 from tests.harness.azure_state import APP, ONLY_CHECKOUT, TOKEN, pulls_repository, shop
@@ -236,7 +236,7 @@ def test_a_file_on_three_machines_at_once_leaves_one_key_a_target_and_names_the_
         told = "".join(beside.map(run, range(3)))
 
     targets = (("shop", NAME), ("shop", TOOLS), ("billing", NAME))
-    links = [KeyLink.parse(gcr.held(name, project).email) for project, name in targets]
+    links = [KeyRef.parse(gcr.held(name, project).email) for project, name in targets]
     held = {link.key_id for link in links if link is not None}
     in_grace = {link.replaces for link in links if link is not None and link.replaces}
     live = {

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bootstrap.secret import Secret
+from bootstrap.model.secret import Secret
 from tests.harness.leak_scan import holds
 
 FORMS: dict[str, Callable[[str], str]] = {

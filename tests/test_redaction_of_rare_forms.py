@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from bootstrap.secret import Secret
+from bootstrap.model.secret import Secret
 
 PASSWORD = "correct-horse-battery-staple"
 

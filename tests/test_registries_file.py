@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from bootstrap import plugins
-from bootstrap.fleet.declared import default_fields, own_fields, target_fields
-from bootstrap.fleet.document import NotReadable, decoded, read
+from bootstrap.fleet.fields import default_fields, own_fields, target_fields
 from bootstrap.fleet.registries import Registries, Unfit, parse
 from bootstrap.fleet.schema import registries_schema
-from bootstrap.fleet.shape import shape_of
+from bootstrap.fleet.validation import shape_of
+from bootstrap.fleet.yaml_nodes import NotReadable, decoded, read
+from bootstrap.plugin import entry_points as plugins
 
 HERE = Path("/tmp")
 GCR = "  - provider: gcr\n    server: europe-west1-docker.pkg.dev/acme-shop/containers\n"

@@ -31,7 +31,7 @@ import httpx
 import pytest
 
 import bootstrap.sandbox.registry
-from bootstrap.sandbox.host import Emulator
+from bootstrap.plugin.emulator import Emulator
 from bootstrap.sandbox.images import Image, digest
 from providers.acr.emulator import AzureEmulator
 from providers.acr.emulator.roles import ACR_PULL

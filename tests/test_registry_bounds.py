@@ -15,8 +15,8 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.bounds import DEEPEST, Unreadable, parse_json, read_bounded, seconds_of_retry_after
-from bootstrap.lean import httpx
+from bootstrap.http._fast_import import httpx
+from bootstrap.http.bounds import DEEPEST, Unreadable, parse_json, read_bounded, seconds_of_retry_after
 from bootstrap.registry import Challenge
 from bootstrap.registry.challenge import TooLong, challenges_in
 from tests.harness.odd_registry import HOST, make_odd, onboard, says

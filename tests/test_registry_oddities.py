@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from aiohttp import web
 
-from bootstrap.bounds import read_bounded, seconds_of_retry_after
-from bootstrap.lean import httpx
+from bootstrap.http._fast_import import httpx
+from bootstrap.http.bounds import read_bounded, seconds_of_retry_after
 from tests.harness.odd_registry import HOST, MANIFEST, make_odd, onboard, says
 from tests.harness.world import World
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.page.listing import page
+from bootstrap.output.html.listing import page
 from tests.harness import chromium
 from tests.harness.world import World
 

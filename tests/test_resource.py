@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import PullkeyError, StepFailed
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import PullkeyError, StepFailed
+from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Attempt, Resource, delete_until_gone
-from bootstrap.provider import RunContext, Session
-from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, StillThere
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Disposition, Done, Intent, Removal, Script, State, StepStatus, StillThere
 from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
-from bootstrap.waiting import Deadline
 
 MISSING, FORBIDDEN, LOST = (ApiError(status, "scripted") for status in (404, 403, 503))
 
@@ -68,8 +69,8 @@ class Robot(Resource[Thing]):
     async def read(self) -> Thing | None:
         return await self.cloud.read()
 
-    def judge(self, shown: Thing) -> Sighting:
-        return Sighting(State.DONE, "exists") if shown.good else Sighting(State.MISSING, "it is disabled")
+    def judge(self, shown: Thing) -> StepStatus:
+        return StepStatus(State.DONE, "exists") if shown.good else StepStatus(State.MISSING, "it is disabled")
 
     async def do(self) -> Done:
         return Done("", {})
@@ -228,7 +229,7 @@ def test_a_provider_says_which_errors_leave_it_open() -> None:
     ],
 )
 def test_a_look(answer: Thing | ApiError | None, state: State, detail: str) -> None:
-    assert of(robot(Cloud(reads=[answer])).look) == Sighting(state, detail)
+    assert of(robot(Cloud(reads=[answer])).look) == StepStatus(state, detail)
 
 
 def test_a_look_that_is_not_answered_is_an_error() -> None:
@@ -456,16 +457,16 @@ def test_what_was_absent_before_is_not_deleted_while_reads_are_not_answered() ->
 @pytest.mark.parametrize(
     ("cloud", "against", "fate", "why", "command"),
     [
-        (Cloud(Thing()), "", Fate.REMOVE, "", True),
-        (Cloud(Thing(), reads=[None]), "", Fate.REMOVE, "", True),
-        (Cloud(Thing(run="theirs")), "", Fate.KEEP, "it is another's", True),
-        (Cloud(None), "", Fate.GONE, "does not exist", False),
-        (Cloud(None), "its role names it", Fate.UNSEEN, "its role names it", True),
-        (Cloud(reads=[FORBIDDEN]), "", Fate.UNSEEN, "it may not be seen (403, scripted)", True),
+        (Cloud(Thing()), "", Disposition.REMOVE, "", True),
+        (Cloud(Thing(), reads=[None]), "", Disposition.REMOVE, "", True),
+        (Cloud(Thing(run="theirs")), "", Disposition.KEEP, "it is another's", True),
+        (Cloud(None), "", Disposition.GONE, "does not exist", False),
+        (Cloud(None), "its role names it", Disposition.UNSEEN, "its role names it", True),
+        (Cloud(reads=[FORBIDDEN]), "", Disposition.UNSEEN, "it may not be seen (403, scripted)", True),
     ],
 )
 def test_what_offboarding_does_with_it(
-    cloud: Cloud, against: str, fate: Fate, why: str, command: bool
+    cloud: Cloud, against: str, fate: Disposition, why: str, command: bool
 ) -> None:
     one = robot(cloud)
     one.against = against
@@ -509,7 +510,7 @@ def test_where_no_number_tells_two_apart_what_is_shown_is_what_was_to_be_deleted
 
 
 def test_where_nothing_can_contradict_it_two_reads_are_believed() -> None:
-    assert of(robot(Cloud(None), Plain).removal) == Removal(Fate.GONE, "robot r", "does not exist")
+    assert of(robot(Cloud(None), Plain).removal) == Removal(Disposition.GONE, "robot r", "does not exist")
 
 
 def test_what_stays_shown_and_undeletable_is_named() -> None:

@@ -146,8 +146,8 @@ def test_an_identity_goes_although_its_key_could_not_be_deleted() -> None:
         ("gcr", "providers.gcr.key.Key", "gcloud iam service-accounts keys delete "),
         # Only a whole script knows which application it is; the next run knows it too.
         ("acr", "providers.acr.application.Identity", "pullkey onboard acr "),
-        ("docker-hub-user", "providers.docker_hub.steps.MintedKey", "https://app.docker.com/"),
-        ("gcr", "bootstrap.handoff.HandoffStep", "akka docker remove-credentials "),
+        ("docker-hub-user", "providers.docker_hub.steps.CreatedToken", "https://app.docker.com/"),
+        ("gcr", "bootstrap.engine.handoff.HandoffStep", "akka docker remove-credentials "),
     ],
 )
 def test_an_undo_that_fails_as_nobody_foresaw_stops_no_other_and_is_told(

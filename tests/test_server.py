@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bootstrap.server import canonical, is_matched, same_registry
+from bootstrap.model.server import canonical, is_matched, same_registry
 
 
 @pytest.mark.parametrize(

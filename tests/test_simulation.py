@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from bootstrap import handoff, observe
-from bootstrap.journal import Entry, Journal
+from bootstrap.engine import handoff
+from bootstrap.engine.journal import Entry, Journal
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.plugin import observe
 from bootstrap.plugin.resource import Attempt
-from bootstrap.provider import HeldCredential
-from bootstrap.steps import Intent
+from bootstrap.plugin.step import Intent
 from bootstrap.testing.simulation.scenario import Command, Scenario, scenario_of
 from bootstrap.testing.simulation.seams import simulated
 from bootstrap.testing.simulation.shrink import shrink

@@ -11,10 +11,11 @@ import click
 import pytest
 import yaml
 
-from bootstrap import cli, plugins
+from bootstrap import cli
 from bootstrap.cli import command_table
-from bootstrap.errors import Problem, ProblemKind, StepFailed, UsageProblem
-from bootstrap.fleet import declared
+from bootstrap.fleet import fields as declared
+from bootstrap.model.errors import Problem, ProblemKind, StepFailed, UsageProblem
+from bootstrap.plugin import entry_points as plugins
 
 PIECES = ("s3cret", "Pa55")
 TYPED = [

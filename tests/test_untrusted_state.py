@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap import journal as journals
-from bootstrap.journal import Journal, TargetBusy
-from bootstrap.private_directory import PrivateDirectory, UnsafePlace
+from bootstrap.engine import journal as journals
+from bootstrap.engine.journal import Journal, TargetBusy
+from bootstrap.files.private_directory import PrivateDirectory, UnsafePlace
 from tests.harness.fork_server import fork_server
 from tests.harness.kill_points import Point, scene
 from tests.harness.world import World

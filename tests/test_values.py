@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.credential import Credential, secret_name
-from bootstrap.errors import UsageProblem
-from bootstrap.link import KeyLink, local_name
-from bootstrap.reference import parse_reference
-from bootstrap.secret import Secret
-from bootstrap.settings import CONNECT_TO, connect_to, parse_endpoint
+from bootstrap.model.credential import Credential, secret_name
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.image_reference import parse_reference
+from bootstrap.model.key_ref import KeyRef, local_name
+from bootstrap.model.secret import Secret
+from bootstrap.model.settings import CONNECT_TO, connect_to, parse_endpoint
 
 KEY = "correct-horse-battery-staple"
 
@@ -24,7 +24,7 @@ KEY = "correct-horse-battery-staple"
 class TestSecret:
     def test_it_shows_nowhere(self, caplog: pytest.LogCaptureFixture) -> None:
         secret = Secret(KEY)
-        credential = Credential("https://x", "u", secret, KeyLink("a", "key123", "d"))
+        credential = Credential("https://x", "u", secret, KeyRef("a", "key123", "d"))
         logging.getLogger("test").error("%s %r %s", secret, secret, credential)
         try:
             raise ValueError(secret)
@@ -67,25 +67,25 @@ KEY_IDS = st.from_regex(r"[0-9a-f]{40}", fullmatch=True) | st.uuids().map(str)
 class TestKeyLink:
     @given(NAMES, st.from_regex(r"[0-9a-f]{40}", fullmatch=True))
     def test_a_google_link_survives_the_journey_through_akka(self, name: str, key_id: str) -> None:
-        link = KeyLink(name, key_id, "acme-shop.iam.gserviceaccount.com")
-        assert KeyLink.parse(str(link)) == link
+        link = KeyRef(name, key_id, "acme-shop.iam.gserviceaccount.com")
+        assert KeyRef.parse(str(link)) == link
 
     @given(st.text(max_size=60), st.uuids().map(str))
     def test_an_azure_link_survives_it_whatever_the_application_is_called(
         self, name: str, key_id: str
     ) -> None:
-        link = KeyLink(local_name(name), key_id, "acmeshop.azurecr.io")
-        assert KeyLink.parse(str(link)) == link
+        link = KeyRef(local_name(name), key_id, "acmeshop.azurecr.io")
+        assert KeyRef.parse(str(link)) == link
 
     @given(NAMES, KEY_IDS)
     def test_the_part_before_the_at_is_no_longer_than_mail_allows(self, name: str, key_id: str) -> None:
-        assert len(str(KeyLink(name, key_id, "x.example")).partition("@")[0]) <= 64
+        assert len(str(KeyRef(name, key_id, "x.example")).partition("@")[0]) <= 64
 
     @pytest.mark.parametrize(
         "email", ["", "user@example.com", "no-at", "a+b@", "+abc123def@x", "a@b@c", "dev+ops@x.y"]
     )
     def test_what_is_not_ours_is_no_link(self, email: str) -> None:
-        assert KeyLink.parse(email) is None
+        assert KeyRef.parse(email) is None
 
 
 class TestSecretName:

@@ -8,10 +8,11 @@ import time
 
 import pytest
 
-from bootstrap.fleet.turns import TurnDeadline
-from bootstrap.plugin.clock import use
+from bootstrap.fleet.scheduler import TurnDeadline
+from bootstrap.model.clock import use
+from bootstrap.model.deadline import Deadline
+from bootstrap.plugin.retry import Delay, retry_while
 from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
-from bootstrap.waiting import Deadline, Delay, wait_out
 
 
 class Busy(Exception):
@@ -30,7 +31,7 @@ def _wait(delay: Delay | str | None, *, seconds: float, failures: int) -> tuple[
 
     begin = time.monotonic()
     try:
-        asyncio.run(wait_out(call, why=lambda _: delay, deadline=Deadline(seconds), tell=lines.append))
+        asyncio.run(retry_while(call, why=lambda _: delay, deadline=Deadline(seconds), tell=lines.append))
     except Busy:
         lines.append("refused")
     return time.monotonic() - begin, calls, lines
@@ -68,13 +69,13 @@ def test_no_try_is_begun_that_cannot_end_by_the_deadline(takes: float) -> None:
 
     begin = time.monotonic()
     with pytest.raises(Busy):
-        asyncio.run(wait_out(call, why=lambda _: "busy", deadline=Deadline(2.5), tell=lambda _: None))
+        asyncio.run(retry_while(call, why=lambda _: "busy", deadline=Deadline(2.5), tell=lambda _: None))
     assert time.monotonic() - begin < 2.9
 
 
 def test_a_call_has_no_longer_than_is_left() -> None:
-    assert Deadline(3).within(60) <= 3
-    assert Deadline(3).within(1) == 1
+    assert Deadline(3).clip(60) <= 3
+    assert Deadline(3).clip(1) == 1
 
 
 class Clock:
@@ -102,7 +103,7 @@ def test_calls_that_hang_one_after_another_outlast_the_deadline_by_little(
         turns.begin()
         deadline = turns
     for _ in range(3):
-        clock.now += deadline.within(60)
+        clock.now += deadline.clip(60)
     assert clock.now <= 12
 
 
@@ -114,10 +115,10 @@ def test_a_call_that_undoes_or_completes_has_a_time_of_its_own(clock: Clock, of_
         turns.begin()
         deadline = turns
     deadline.settle()
-    assert deadline.within(60) == 10
+    assert deadline.clip(60) == 10
     clock.now = 30
-    assert deadline.within(60) == 5
-    assert deadline.within(2) == 2
+    assert deadline.clip(60) == 5
+    assert deadline.clip(2) == 2
 
 
 def test_one_target_that_is_undone_gives_another_no_more_time(clock: Clock) -> None:
@@ -130,7 +131,7 @@ def test_one_target_that_is_undone_gives_another_no_more_time(clock: Clock) -> N
     async def other() -> float:
         turns.begin()
         clock.now = 30
-        return turns.within(60)
+        return turns.clip(60)
 
     async def both() -> float:
         await asyncio.create_task(undone())
@@ -150,7 +151,7 @@ def test_a_wait_of_half_a_day_ends_at_its_deadline() -> None:
 
         with pytest.raises(Busy):
             loop.run_until_complete(
-                wait_out(call, why=lambda _: "busy", deadline=deadline, tell=lambda _: None)
+                retry_while(call, why=lambda _: "busy", deadline=deadline, tell=lambda _: None)
             )
         assert deadline.left <= 1
     loop.close()

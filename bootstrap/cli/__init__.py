@@ -11,15 +11,15 @@ from typing import NoReturn
 
 import click
 
-from bootstrap.addresses import refuse_typed_logins
 from bootstrap.cli import streams
 from bootstrap.cli.colour import switch_off_if_typed, with_no_color
 from bootstrap.cli.command_table import COMMANDS, OF_A_FILE, command_of, file_command
 from bootstrap.cli.help_format import FoldedHelp
-from bootstrap.codes import Code
-from bootstrap.errors import ExitCode, Interrupted, PullkeyError, UsageProblem, advice
-from bootstrap.terminal import say, styled
-from bootstrap.words import sentence
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import ExitCode, Interrupted, PullkeyError, UsageProblem, advice
+from bootstrap.model.text import sentence
+from bootstrap.model.typed_logins import refuse_typed_logins
+from bootstrap.output.terminal import say, styled
 
 _TOLD = 600
 
@@ -55,7 +55,7 @@ def _may_be_file(word: str, verb: str) -> bool:
 
 
 def _is_provider(word: str) -> bool:
-    from bootstrap import plugins
+    from bootstrap.plugin import entry_points as plugins
 
     return word in plugins.names()
 
@@ -76,7 +76,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             from bootstrap.cli.click_errors import UnknownCommand
-            from bootstrap.words import did_you_mean
+            from bootstrap.model.text import did_you_mean
 
             options = {name for one in self.params for name in one.opts}
             near = (
@@ -127,7 +127,7 @@ def cli(ctx: click.Context) -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line and exit with one of `bootstrap.errors.ExitCode`."""
+    """Run the command line and exit with one of `bootstrap.model.errors.ExitCode`."""
     streams.install()
     click.Context.formatter_class = FoldedHelp  # of every command, wherever it is built
     # Else click takes colours out again where stdout is no terminal; NO_COLOR is asked where each is put in.

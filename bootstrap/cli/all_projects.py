@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootstrap.akka_scope import AkkaScope
+from bootstrap.akka.scope import AkkaScope
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.listing import Listing, left_over_of_gone, standings_of, style_of_list
 from bootstrap.cli.project_command import opened
 from bootstrap.cli.secrets import asker
-from bootstrap.codes import Code
-from bootstrap.errors import ExitCode, PullkeyError, UsageProblem, exit_code_of_many, first_line
-from bootstrap.nearest import nearest_or_all
-from bootstrap.provider import HeldCredential
-from bootstrap.table import as_table, row_of, total, unseen_lines
-from bootstrap.terminal import put, say, width_of
-from bootstrap.waiting import surely
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import ExitCode, PullkeyError, UsageProblem, exit_code_of_many, first_line
+from bootstrap.model.nearest import nearest_or_all
+from bootstrap.output.tables import as_table, row_of, total, unseen_lines
+from bootstrap.output.terminal import put, say, width_of
+from bootstrap.plugin.retry import read_twice
 
 if TYPE_CHECKING:
-    from bootstrap.akka import AkkaCli
-    from bootstrap.secret import Secret
+    from bootstrap.akka.cli import AkkaCli
+    from bootstrap.model.secret import Secret
 
 _AT_ONCE = 8
 
@@ -73,7 +73,7 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
     refused = [one.error.exit_code if one.error.exit_code is ExitCode.USAGE else ExitCode.REFUSED for one in not_read]  # fmt: skip
     code = exit_code_of_many([*(one.exit_code(check=values["check"]) for one in found), *refused])
     if values["output"] == "json":
-        from bootstrap.documents import projects_document
+        from bootstrap.output.json_documents import projects_document
 
         where = AkkaScope(owner=command.scope.owner, region=command.scope.region, user=user)
         print_document(projects_document([(one.scope, one.standings, one.left_over) for one in found], [(one.scope, one.error) for one in not_read], scope=where, code=code))  # fmt: skip
@@ -102,7 +102,7 @@ async def _credentials(
         shown = {one.name for listed in answers if not isinstance(listed, PullkeyError) for one in listed}
         return shown.issuperset(names) or None
 
-    await surely(as_expected)
+    await read_twice(as_expected)
     return answers
 
 

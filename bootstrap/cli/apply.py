@@ -22,14 +22,14 @@ from bootstrap.cli.file_work import (
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import EXPIRES_WITHIN, YES, with_options
 from bootstrap.cli.reporting import HTML, page_of, write_page
-from bootstrap.codes import Code
-from bootstrap.errors import ExitCode, UsageProblem
-from bootstrap.options import AUDIT
-from bootstrap.provider import Option
-from bootstrap.terminal import put, say
+from bootstrap.model.codes import Code
+from bootstrap.model.common_options import AUDIT
+from bootstrap.model.errors import ExitCode, UsageProblem
+from bootstrap.model.option import Option
+from bootstrap.output.terminal import put, say
 
 if TYPE_CHECKING:
-    from bootstrap.fleet.look import Planned
+    from bootstrap.fleet.planner import Planned
 
 
 @click.command("plan")
@@ -119,8 +119,9 @@ def runbook_file(**values: Any) -> int:
 
 async def _plan(values: Mapping[str, Any]) -> int:
     from bootstrap.cli.signals import ends_in_order
-    from bootstrap.fleet.look import Action
-    from bootstrap.fleet.paper import file_of_plan, plan_document, plan_lines, plan_total, project_lines, save
+    from bootstrap.fleet.plan_file import file_of_plan, save
+    from bootstrap.fleet.planner import Action
+    from bootstrap.output.fleet_results import plan_document, plan_lines, plan_total, project_lines
 
     if values["save"]:
         file_of_plan(Path(values["save"])).check()
@@ -152,7 +153,7 @@ async def _plan(values: Mapping[str, Any]) -> int:
 
 
 async def _apply(values: Mapping[str, Any]) -> int:
-    from bootstrap.fleet.paper import moved_on, saved
+    from bootstrap.fleet.plan_file import moved_on, saved
 
     if values["saved"] is None:
         registries = registries_of(values)
@@ -181,8 +182,8 @@ class _MovedOn(UsageProblem):
 
 
 async def _report(values: Mapping[str, Any]) -> int:
-    from bootstrap.fleet.listing import listing_document, stands
-    from bootstrap.standing import exit_code_of_all
+    from bootstrap.engine.health import exit_code_of_all
+    from bootstrap.output.fleet_listing import listing_document, stands
 
     path, registries = page_of(values), registries_of(values)
     async with opened_file(registries, values) as job:
@@ -194,7 +195,7 @@ async def _report(values: Mapping[str, Any]) -> int:
 
 async def _runbook(values: Mapping[str, Any]) -> int:
     from bootstrap.fleet.registries import load
-    from bootstrap.fleet.runbooks import as_page, as_script
+    from bootstrap.output.fleet_runbooks import as_page, as_script
 
     whole = load(values["file"])
     names = (*values["only"], *values["names"])

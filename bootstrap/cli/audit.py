@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from bootstrap.cli.options import retyped
 from bootstrap.cli.streams import note_lost_record
-from bootstrap.terminal import say
-from bootstrap.words import sentence
+from bootstrap.model.text import sentence
+from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
-    from bootstrap.akka import AkkaCli
-    from bootstrap.audit import Trail
+    from bootstrap.akka.cli import AkkaCli
+    from bootstrap.engine.audit_log import Trail
 
 
 @asynccontextmanager
@@ -28,7 +28,7 @@ async def audited(values: Mapping[str, Any], akka: AkkaCli | None) -> AsyncItera
     if not values.get("audit"):
         yield None
         return
-    from bootstrap.audit import Trail
+    from bootstrap.engine.audit_log import Trail
 
     trail = Trail.open(Path(values["audit"]), retyped())
     try:

@@ -27,9 +27,9 @@ def registries(ctx: click.Context, _parameter: click.Parameter | None, incomplet
     """The images that the project's services run, and the hosts for which it has a credential."""
 
     def found() -> list[str]:
-        from bootstrap.akka_services import is_akka_registry, parse_services
-        from bootstrap.routing import host_of_image
-        from bootstrap.server import host_of
+        from bootstrap.akka.services import is_akka_registry, parse_services
+        from bootstrap.model.server import host_of
+        from bootstrap.plugin.routing import host_of_image
 
         services = parse_services(_ask(ctx, "services", "list", "-o", "json"))
         images = [one.image for one in services if one.image and not is_akka_registry(host_of_image(one.image))]  # fmt: skip
@@ -42,7 +42,7 @@ def projects(_ctx: click.Context, _parameter: click.Parameter | None, incomplete
     """The Akka projects that the login sees."""
 
     def found() -> list[str]:
-        from bootstrap.akka import parse_projects
+        from bootstrap.akka.output import parse_projects
 
         answer = quick_akka.ask(["projects", "list", "-o", "json"], seconds=_SECONDS)
         return [one.project for one in parse_projects(answer or "")]
@@ -54,7 +54,7 @@ def services(ctx: click.Context, _parameter: click.Parameter | None, incomplete:
     """The project's services."""
 
     def found() -> list[str]:
-        from bootstrap.akka_services import parse_services
+        from bootstrap.akka.services import parse_services
 
         return [one.name for one in parse_services(_ask(ctx, "services", "list", "-o", "json"))]
 
@@ -62,7 +62,7 @@ def services(ctx: click.Context, _parameter: click.Parameter | None, incomplete:
 
 
 def _held(ctx: click.Context) -> list[Any]:
-    from bootstrap.akka import parse_credentials
+    from bootstrap.akka.output import parse_credentials
 
     answer = _ask(ctx, "docker", "list-credentials", "-o", "json")
     return list(parse_credentials(answer)) if answer else []

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from bootstrap.codes import Code
-from bootstrap.errors import UsageProblem
-from bootstrap.prompt import ask_line, can_ask
-from bootstrap.terminal import say
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import UsageProblem
+from bootstrap.output.prompt import ask_line, can_ask
+from bootstrap.output.terminal import say
 
 Choices = Sequence[tuple[str, str]]
 """Values, each with what it is."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from bootstrap.codes import Code
-from bootstrap.errors import PullkeyError, UsageProblem
-from bootstrap.words import without_logins
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import PullkeyError, UsageProblem
+from bootstrap.model.text import without_logins
 
 
 class UnknownCommand(click.UsageError):

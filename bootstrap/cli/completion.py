@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from bootstrap.terminal import put
+from bootstrap.output.terminal import put
 
 
 @click.command()

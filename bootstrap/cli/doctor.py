@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootstrap import plugins
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import OUTPUT, TIMEOUT, VERBOSE, clean, scope_of, with_options
-from bootstrap.codes import Code
-from bootstrap.errors import ExitCode, UsageProblem
-from bootstrap.options import SCOPE
-from bootstrap.terminal import say
-from bootstrap.words import did_you_mean, sentence
+from bootstrap.model.codes import Code
+from bootstrap.model.common_options import SCOPE
+from bootstrap.model.errors import ExitCode, UsageProblem
+from bootstrap.model.text import did_you_mean, sentence
+from bootstrap.output.terminal import say
+from bootstrap.plugin import entry_points as plugins
 
 if TYPE_CHECKING:
-    from bootstrap.provider import Check
+    from bootstrap.plugin.checks import Check
 
 
 @click.command()
@@ -50,13 +50,13 @@ def doctor(**values: Any) -> int:
 
 
 async def _doctor(values: Mapping[str, Any]) -> int:
-    from bootstrap.akka import AkkaCli
-    from bootstrap.display import make_reporter
-    from bootstrap.doctor import examine
-    from bootstrap.documents import doctor_document
-    from bootstrap.provider import RunContext
-    from bootstrap.settings import check_addresses, state_directory
-    from bootstrap.waiting import Deadline
+    from bootstrap.akka.cli import AkkaCli
+    from bootstrap.engine.doctor import examine
+    from bootstrap.model.deadline import Deadline
+    from bootstrap.model.settings import check_addresses, state_directory
+    from bootstrap.output.json_documents import doctor_document
+    from bootstrap.output.progress import make_reporter
+    from bootstrap.plugin.context import RunContext
 
     check_addresses("")
     reporter = make_reporter(sys.stderr, verbose=values["verbose"])
@@ -78,7 +78,7 @@ async def _doctor(values: Mapping[str, Any]) -> int:
 
 
 def _show(found: Mapping[str, Sequence[Check]], bad: int) -> None:
-    from bootstrap.terminal import wants_colour
+    from bootstrap.output.terminal import wants_colour
 
     coloured = wants_colour(sys.stdout)
     marks = {True: ("ok", "green"), False: ("BAD", "red"), None: ("note", "yellow")}

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import click
 from click.shell_completion import CompletionItem
 
-from bootstrap.codes import Code, Explanation, explanations, find
-from bootstrap.errors import UsageProblem
-from bootstrap.terminal import fold, put, say, width_of
-from bootstrap.words import did_you_mean
+from bootstrap.model.codes import Code, Explanation, explanations, find
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.text import did_you_mean
+from bootstrap.output.terminal import fold, put, say, width_of
 
 _HANGING = 7
 
@@ -53,7 +53,7 @@ def explain(code: str, output: str) -> None:
             raise _unknown(code)
         found = [one]
     if output == "json":
-        from bootstrap.documents import codes_document
+        from bootstrap.output.json_documents import codes_document
 
         put(json.dumps(codes_document(found), indent=2), sys.stdout)
     elif code:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from bootstrap.cli.options import OUTPUT, TIMEOUT, VERBOSE, with_options
-from bootstrap.provider import Option
+from bootstrap.model.option import Option
 
 F = TypeVar("F", bound=Callable[..., Any])
 

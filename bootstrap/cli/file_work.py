@@ -16,20 +16,20 @@ from bootstrap.cli.audit import audited
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import clean, retyped
 from bootstrap.cli.secrets import run_alone
-from bootstrap.errors import Declined, ExitCode, exit_code_of_many
-from bootstrap.prompt import confirm
-from bootstrap.terminal import say, say_command
+from bootstrap.model.errors import Declined, ExitCode, exit_code_of_many
+from bootstrap.output.prompt import confirm
+from bootstrap.output.terminal import say, say_command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bootstrap.fleet.board import PlainBoard
-    from bootstrap.fleet.look import Action, Planned
-    from bootstrap.fleet.open import Office
+    from bootstrap.fleet.executor import Executor
+    from bootstrap.fleet.planner import Action, Planned
     from bootstrap.fleet.registries import Registries
+    from bootstrap.fleet.scheduler import Bounds
     from bootstrap.fleet.target_result import TargetResult
-    from bootstrap.fleet.turns import Bounds
-    from bootstrap.fleet.work import Crew
+    from bootstrap.fleet.workspace import Workspace
+    from bootstrap.output.fleet_progress import PlainBoard
 
 
 @dataclass
@@ -37,8 +37,8 @@ class FileJob:
     """What one command has open."""
 
     registries: Registries
-    office: Office
-    crew: Crew
+    office: Workspace
+    crew: Executor
     board: PlainBoard
     values: Mapping[str, Any]
 
@@ -98,7 +98,7 @@ def _of_this_machine(found: Registries, values: Mapping[str, Any]) -> Registries
 
 
 def _bounds(values: Mapping[str, Any]) -> Bounds:
-    from bootstrap.fleet.turns import Bounds
+    from bootstrap.fleet.scheduler import Bounds
 
     return Bounds(values["at_once"], values["at_once_per_project"], values["akka_at_once"])
 
@@ -107,14 +107,14 @@ def _bounds(values: Mapping[str, Any]) -> Bounds:
 async def opened_file(
     registries: Registries, values: Mapping[str, Any], *, rotate: bool = False
 ) -> AsyncIterator[FileJob]:
-    from bootstrap.fleet.akka import AkkaDesk
-    from bootstrap.fleet.board import TargetReporter, make_board
-    from bootstrap.fleet.look import Looking
-    from bootstrap.fleet.open import Office
-    from bootstrap.fleet.sources import take_from_environment
-    from bootstrap.fleet.turns import TurnDeadline, Turns
-    from bootstrap.fleet.work import Crew
-    from bootstrap.settings import check_addresses, state_directory
+    from bootstrap.fleet.akka_pool import AkkaPool
+    from bootstrap.fleet.executor import Executor
+    from bootstrap.fleet.planner import Planner
+    from bootstrap.fleet.scheduler import Scheduler, TurnDeadline
+    from bootstrap.fleet.secret_sources import take_from_environment
+    from bootstrap.fleet.workspace import Workspace
+    from bootstrap.model.settings import check_addresses, state_directory
+    from bootstrap.output.fleet_progress import TargetReporter, make_board
 
     for host in {one.target.registry for one in registries.entries} or {""}:
         check_addresses(host)
@@ -124,16 +124,16 @@ async def opened_file(
     )
     deadline = TurnDeadline(values["timeout"].total_seconds())
     bounds = _bounds(values)
-    office = Office(
+    office = Workspace(
         deadline,
-        AkkaDesk(bounds.akka),
+        AkkaPool(bounds.akka),
         state_directory(),
         lambda entry: TargetReporter(board, entry),
         board.trace,
         retyped(),
     )
-    turns = Turns(bounds, deadline)
-    crew = Crew(office, turns, Looking(office, rotate=rotate), board)
+    turns = Scheduler(bounds, deadline)
+    crew = Executor(office, turns, Planner(office, rotate=rotate), board)
     try:
         async with audited(
             values, office.akka(registries.entries[0]) if registries.entries else None
@@ -146,7 +146,7 @@ async def opened_file(
 
 def style_of_plan(stream: TextIO) -> Callable[[str, Action], str]:
     """Colours the word for what is to be done, where the stream shows colours."""
-    from bootstrap.terminal import wants_colour
+    from bootstrap.output.terminal import wants_colour
 
     colours = {"create": "green", "replace": "yellow", "rotate": "cyan", "repair": "yellow", "remove": "red", "postponed": "yellow", "blocked": "bright_red"}  # fmt: skip
     coloured = wants_colour(stream)
@@ -158,7 +158,7 @@ def style_of_plan(stream: TextIO) -> Callable[[str, Action], str]:
 
 
 def code_of_plan(plan: Sequence[Planned]) -> ExitCode:
-    from bootstrap.fleet.look import Action
+    from bootstrap.fleet.planner import Action
 
     def code(one: Planned) -> ExitCode:
         if one.left_over:
@@ -176,7 +176,7 @@ async def do_planned(
 ) -> int:
     """Plan, show it, ask, do it, and say what has become of it."""
     from bootstrap.cli.signals import ends_in_order
-    from bootstrap.fleet.paper import plan_document, plan_lines, plan_total, project_lines
+    from bootstrap.output.fleet_results import plan_document, plan_lines, plan_total, project_lines
 
     values, registries = job.values, job.registries
     with ends_in_order(job.crew, job.board, job.office.command):
@@ -216,7 +216,7 @@ def _projects(job: FileJob, going: Sequence[Planned]) -> str:
 
 
 def _end(job: FileJob, command: str, ended: Sequence[TargetResult]) -> int:
-    from bootstrap.fleet.paper import end_total, work_document
+    from bootstrap.output.fleet_results import end_total, work_document
 
     code = exit_code_of_many([one.exit_code for one in ended])
     trail = job.office.assembly.trail
@@ -242,7 +242,7 @@ def _end(job: FileJob, command: str, ended: Sequence[TargetResult]) -> int:
 
 def _tell_drift(job: FileJob, drift: Sequence[TargetResult]) -> None:
     """The targets that need something that no run of this command does, each kind with what does it."""
-    from bootstrap.fleet.board import annotation
+    from bootstrap.output.fleet_progress import annotation
 
     if unseen := [one for one in drift if one.planned.not_seen]:
         say(f"Not seen, and so not replaced if due: {_names(unseen)}. The reason is above.", sys.stderr)

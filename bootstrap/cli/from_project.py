@@ -17,21 +17,14 @@ from bootstrap.cli.listing import standings_of
 from bootstrap.cli.options import typed
 from bootstrap.cli.project_command import opened
 from bootstrap.cli.secrets import run_alone
-from bootstrap.codes import Code
-from bootstrap.errors import (
-    ExitCode,
-    PullkeyError,
-    UsageProblem,
-    advice,
-    exit_code_of_many,
-    first_line,
-)
-from bootstrap.terminal import say, say_command
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import ExitCode, PullkeyError, UsageProblem, advice, exit_code_of_many, first_line
+from bootstrap.output.terminal import say, say_command
 
 if TYPE_CHECKING:
-    from bootstrap.akka_scope import AkkaScope
-    from bootstrap.provider import Provider
-    from bootstrap.survey import RegistryInUse
+    from bootstrap.akka.scope import AkkaScope
+    from bootstrap.engine.service_survey import RegistryInUse
+    from bootstrap.plugin.provider import Provider
 
 _WORDS = {
     "ok": "valid",
@@ -67,7 +60,7 @@ def onboard_from_project(
     found: list[RegistryInUse] = []
 
     async def look() -> int:
-        from bootstrap.survey import survey
+        from bootstrap.engine.service_survey import survey
 
         async with opened(values) as command:
             credentials = await command.akka.credentials()
@@ -108,7 +101,7 @@ def onboard_from_project(
 
 def _print(found: Sequence[RegistryInUse], codes: Mapping[str, int], code: ExitCode) -> None:
     """The one JSON object on stdout."""
-    from bootstrap.documents import survey_document
+    from bootstrap.output.json_documents import survey_document
 
     print_document(survey_document(found, codes, code))
 

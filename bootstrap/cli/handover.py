@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bootstrap.output_file import OutputFile
-    from bootstrap.result import Result
-    from bootstrap.target_operation import TargetOperation
+    from bootstrap.engine.result import Result
+    from bootstrap.engine.target_operation import TargetOperation
+    from bootstrap.files.output_file import OutputFile
 
 
 def write_handover(run: TargetOperation, outcome: Result, values: Mapping[str, Any]) -> Path | None:
     """Where rights are missing: the steps that need them, as a script for whoever has them."""
-    from bootstrap.errors import ProblemKind
-    from bootstrap.runbook import as_bash
+    from bootstrap.model.errors import ProblemKind
+    from bootstrap.output.runbook import as_bash
 
     lacking = {problem.step for problem in outcome.problems if problem.kind is ProblemKind.RIGHT}
     if not lacking or not values["handover"]:
@@ -39,8 +39,8 @@ def write_handover(run: TargetOperation, outcome: Result, values: Mapping[str, A
 
 
 def handover_file(path: str) -> OutputFile:
-    from bootstrap.output_file import OutputFile
-    from bootstrap.runbook import BEGINNING
+    from bootstrap.files.output_file import OutputFile
+    from bootstrap.output.runbook import BEGINNING
 
     # For whoever has the rights, so readable as the umask says.
     return OutputFile(Path(path), "--handover", "a script", BEGINNING, mode=0o666, keep_mode=True)

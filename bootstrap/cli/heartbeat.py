@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
-from bootstrap.terminal import say
+from bootstrap.output.terminal import say
 
 _SECONDS = 1.0
 _LONG_SECONDS = 10.0

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from bootstrap.terminal import fold, fold_command
+from bootstrap.output.terminal import fold, fold_command
 
 _AS_TYPED = "\b\n"
 """Before a paragraph whose lines are kept, as click has it."""

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootstrap import plugins
-from bootstrap.addresses import refuse_login
-from bootstrap.codes import Code
-from bootstrap.errors import UsageProblem
-from bootstrap.routing import host_of_image, looks_like_an_image, providers_for
-from bootstrap.words import did_you_mean
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.text import did_you_mean
+from bootstrap.model.typed_logins import refuse_login
+from bootstrap.plugin import entry_points as plugins
+from bootstrap.plugin.routing import host_of_image, looks_like_an_image, providers_for
 
 if TYPE_CHECKING:
-    from bootstrap.provider import Provider
+    from bootstrap.plugin.provider import Provider
 
 _AN_IMAGE = "An image is HOST/NAME:TAG, or NAMESPACE/NAME:TAG on Docker Hub."
 FILLED = "pullkey.options-of-image"

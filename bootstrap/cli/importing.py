@@ -12,15 +12,15 @@ import click
 
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import ALL_PROJECTS, OUTPUT, TIMEOUT, VERBOSE, clean, scope_of, with_options
-from bootstrap.codes import Code
-from bootstrap.errors import ExitCode, Refused, UsageProblem
-from bootstrap.options import SCOPE
-from bootstrap.provider import Option
-from bootstrap.terminal import put, say
+from bootstrap.model.codes import Code
+from bootstrap.model.common_options import SCOPE
+from bootstrap.model.errors import ExitCode, Refused, UsageProblem
+from bootstrap.model.option import Option
+from bootstrap.output.terminal import put, say
 
 if TYPE_CHECKING:
-    from bootstrap.fleet.importing import Found
-    from bootstrap.output_file import OutputFile
+    from bootstrap.files.output_file import OutputFile
+    from bootstrap.fleet.importer import Found
 
 _TO = Option("--to", "Write to this file, which must not exist yet; else to stdout.", metavar="FILE")
 
@@ -52,12 +52,12 @@ def import_file(**values: Any) -> int:
 
 
 async def _import(values: Mapping[str, Any]) -> int:
-    from bootstrap.display import make_reporter
-    from bootstrap.fleet.akka import AkkaDesk, DeskAkka
-    from bootstrap.fleet.importing import as_file, imported_document, of_projects
-    from bootstrap.provider import RunContext
-    from bootstrap.settings import check_addresses
-    from bootstrap.waiting import Deadline
+    from bootstrap.fleet.akka_pool import AkkaPool, PooledAkkaCli
+    from bootstrap.fleet.importer import as_file, imported_document, of_projects
+    from bootstrap.model.deadline import Deadline
+    from bootstrap.model.settings import check_addresses
+    from bootstrap.output.progress import make_reporter
+    from bootstrap.plugin.context import RunContext
 
     check_addresses("")
     reporter = make_reporter(sys.stderr, verbose=values["verbose"])
@@ -66,7 +66,7 @@ async def _import(values: Mapping[str, Any]) -> int:
     named = list(dict.fromkeys(values["projects"]))
     # Whether there is a login can be asked of any of them.
     scope = scope_of({**values, "akka_project": named[0] if len(named) == 1 else ""})
-    akka = DeskAkka(scope, deadline, reporter.trace, desk=AkkaDesk(8))
+    akka = PooledAkkaCli(scope, deadline, reporter.trace, desk=AkkaPool(8))
     try:
         problems = await akka.preflight() if len(named) < 2 and not values["all_projects"] else []
         if problems:
@@ -114,6 +114,6 @@ def _total(found: Sequence[Found], projects: int) -> str:
 
 
 def _file(path: str) -> OutputFile:
-    from bootstrap.output_file import OutputFile
+    from bootstrap.files.output_file import OutputFile
 
     return OutputFile(Path(path), "--to", "a file of registries", mode=0o666)

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.errors import ExitCode
-from bootstrap.terminal import put
+from bootstrap.model.errors import ExitCode
+from bootstrap.output.terminal import put
 
 if TYPE_CHECKING:
-    from bootstrap.errors import PullkeyError
+    from bootstrap.model.errors import PullkeyError
 
 _RESULTS = {ExitCode.USAGE: "usage", ExitCode.REFUSED: "refused", ExitCode.INTERRUPTED: "interrupted"}
 
@@ -22,7 +22,7 @@ class _Printed:
 
 def print_document(document: Mapping[str, Any]) -> None:
     """Print a command's document, which is the only one that it prints."""
-    from bootstrap.documents import as_text
+    from bootstrap.output.json_documents import as_text
 
     _Printed.document = True
     put(as_text(document), sys.stdout)
@@ -49,7 +49,7 @@ def print_error(error: PullkeyError, *, what: str = "", fix: str = "") -> None:
     """
     if _Printed.document or not is_asked_for(sys.argv[1:]):
         return
-    from bootstrap.documents import error_document
+    from bootstrap.output.json_documents import error_document
 
     result = _RESULTS.get(error.exit_code, "failed")
     print_document(error_document(_command(), result, error, what=what or error.what, fix=fix))

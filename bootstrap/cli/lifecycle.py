@@ -26,12 +26,10 @@ from bootstrap.cli.options import (
 )
 from bootstrap.cli.project_command import cleaned
 from bootstrap.cli.secrets import read_stdin, run_alone
-from bootstrap.codes import Code
-from bootstrap.errors import (
-    UsageProblem,
-)
-from bootstrap.options import AUDIT, KEEP_OLD, OVERLAP, SCOPE
-from bootstrap.provider import Option
+from bootstrap.model.codes import Code
+from bootstrap.model.common_options import AUDIT, KEEP_OLD, OVERLAP, SCOPE
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.option import Option
 
 _ALL = Option("--all", "All that pullkey created in the project.", kind="switch")
 _SECRET = Option("--secret-stdin", "Read from stdin what a new key needs: the Docker Hub login, or the new password.", kind="secret")  # fmt: skip

@@ -14,20 +14,15 @@ from bootstrap.cli.heartbeat import saying_that_it_looks
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.project_command import ProjectCommand, opened
 from bootstrap.cli.secrets import asker
-from bootstrap.codes import Code
-from bootstrap.errors import (
-    ExitCode,
-    LeftOver,
-    PullkeyError,
-    UsageProblem,
-)
-from bootstrap.terminal import say, width_of
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError, UsageProblem
+from bootstrap.output.terminal import say, width_of
 
 if TYPE_CHECKING:
-    from bootstrap.akka_scope import AkkaScope
-    from bootstrap.provider import HeldCredential
-    from bootstrap.secret import Secret
-    from bootstrap.standing import Standing
+    from bootstrap.akka.scope import AkkaScope
+    from bootstrap.engine.health import CredentialHealth
+    from bootstrap.model.akka_record import HeldCredential
+    from bootstrap.model.secret import Secret
 
 
 _AT_ONCE = 8
@@ -42,11 +37,11 @@ class Listing:
     """
 
     scope: AkkaScope
-    standings: Sequence[Standing]
+    standings: Sequence[CredentialHealth]
     left_over: Sequence[LeftOver]
 
     def exit_code(self, *, check: bool) -> ExitCode:
-        from bootstrap.standing import exit_code_of_all
+        from bootstrap.engine.health import exit_code_of_all
 
         return ExitCode.LEFT_OVER if self.left_over else exit_code_of_all(self.standings, check=check)
 
@@ -58,7 +53,7 @@ async def listing(values: Mapping[str, Any], secret: Secret | None) -> Listing:
         Refused: Akka cannot be asked.
         UsageProblem: it has none of a name.
     """
-    from bootstrap.behind import known_names
+    from bootstrap.engine.locate import known_names
 
     async with opened(values) as command:
         if secret is not None:
@@ -77,8 +72,8 @@ async def listing(values: Mapping[str, Any], secret: Secret | None) -> Listing:
 
 def left_over_of_gone(scope: AkkaScope, listed: Sequence[str]) -> Mapping[str, Sequence[LeftOver]]:
     """What earlier runs on this machine have left over of credentials of a project that Akka does not list, by name."""
-    from bootstrap.journal import Journal
-    from bootstrap.settings import state_directory
+    from bootstrap.engine.journal import Journal
+    from bootstrap.model.settings import state_directory
 
     found = {}
     for record in Journal.all_left_behind(state_directory()):
@@ -91,7 +86,7 @@ def left_over_of_gone(scope: AkkaScope, listed: Sequence[str]) -> Mapping[str, S
 
 
 async def list_of_project(values: Mapping[str, Any], secret: Secret | None) -> int:
-    from bootstrap.documents import list_document
+    from bootstrap.output.json_documents import list_document
 
     found = await listing(values, secret)
     code = found.exit_code(check=values["check"])
@@ -106,12 +101,12 @@ async def list_of_project(values: Mapping[str, Any], secret: Secret | None) -> i
 
 async def standings_of(
     command: ProjectCommand, chosen: Sequence[HeldCredential], within: Any
-) -> list[Standing]:
+) -> list[CredentialHealth]:
     """Each looked at, some side by side; one that fails stops no other."""
     import asyncio
 
-    from bootstrap.behind import find
-    from bootstrap.standing import stand
+    from bootstrap.engine.health import stand
+    from bootstrap.engine.locate import find
 
     room = asyncio.Semaphore(_AT_ONCE)
 
@@ -125,7 +120,7 @@ async def standings_of(
 
 def style_of_list() -> Callable[[str, str], str]:
     """Gives a line of a list the colour of its state, where stdout shows colours."""
-    from bootstrap.terminal import wants_colour
+    from bootstrap.output.terminal import wants_colour
 
     colours = {"head": {"bold": True}, "ok": {"fg": "green"}, "wrong": {"fg": "red", "bold": True}, "unseen": {"fg": "yellow"}}  # fmt: skip
     coloured = wants_colour(sys.stdout)
@@ -137,7 +132,7 @@ def style_of_list() -> Callable[[str, str], str]:
 
 
 def _show(standings: Sequence[Any], names: Sequence[str], scope: AkkaScope) -> None:
-    from bootstrap.table import HANGING, as_page, as_table, row_of, total, unseen_lines
+    from bootstrap.output.tables import HANGING, as_page, as_table, row_of, total, unseen_lines
 
     if not standings:
         say(f"Akka has no registry credentials in {scope.label}.", sys.stdout)
@@ -155,9 +150,9 @@ def _show(standings: Sequence[Any], names: Sequence[str], scope: AkkaScope) -> N
 
 async def list_of_file(values: Mapping[str, Any]) -> int:
     from bootstrap.cli.heartbeat import ticking
-    from bootstrap.fleet.listing import listing_document, listing_lines, stands
-    from bootstrap.fleet.paper import project_lines
-    from bootstrap.standing import exit_code_of_all
+    from bootstrap.engine.health import exit_code_of_all
+    from bootstrap.output.fleet_listing import listing_document, listing_lines, stands
+    from bootstrap.output.fleet_results import project_lines
 
     registries = registries_of(values)
     async with opened_file(registries, values) as job:

@@ -10,9 +10,10 @@ from typing import Any
 
 from bootstrap.cli.choices import choose
 from bootstrap.cli.options import asked_for, clean, retyped
-from bootstrap.prompt import ask_line
-from bootstrap.provider import Missing, Provider, RunContext
-from bootstrap.terminal import say, say_command
+from bootstrap.output.prompt import ask_line
+from bootstrap.output.terminal import say, say_command
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.provider import Missing, Provider
 
 _SECONDS = 20.0
 _MOST = 30
@@ -57,7 +58,7 @@ def _choices(missing: Missing) -> Sequence[tuple[str, str]]:
     if missing.choices is None:
         return ()
     from bootstrap.cli.secrets import keep_to_ourselves
-    from bootstrap.waiting import Deadline
+    from bootstrap.model.deadline import Deadline
 
     list_them = missing.choices
 

@@ -17,18 +17,13 @@ from bootstrap.cli.project_command import (
     each_credential,
     opened,
 )
-from bootstrap.codes import Code
-from bootstrap.errors import (
-    ExitCode,
-    LeftOver,
-    PullkeyError,
-    UsageProblem,
-)
-from bootstrap.terminal import say
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError, UsageProblem
+from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
-    from bootstrap.provider import HeldCredential
-    from bootstrap.secret import Secret
+    from bootstrap.model.akka_record import HeldCredential
+    from bootstrap.model.secret import Secret
 
 
 async def offboard_in_project(values: Mapping[str, Any], secret: Secret | None) -> int:
@@ -71,7 +66,7 @@ async def _unlisted(
     Raises:
         UsageProblem: there is neither; what is already gone and what was mistyped look alike.
     """
-    from bootstrap.behind import known_names
+    from bootstrap.engine.locate import known_names
 
     where = command.scope.label
     again = "run it again there, or onboard the registry again and offboard it, which finds what is left."
@@ -97,7 +92,7 @@ def _left_behind(command: ProjectCommand, name: str) -> HeldCredential | None:
     Raises:
         PullkeyError: a run that did not end was about something else.
     """
-    from bootstrap.recovery import being_removed
+    from bootstrap.engine.recovery import being_removed
 
     journal = command.assembly.journal(command.scope, name)
     lost = journal.left_behind()
@@ -115,9 +110,9 @@ async def _offboard_one(
     values: Mapping[str, Any],
     secret: Secret | None,
 ) -> int:
-    from bootstrap.documents import offboarding_document
-    from bootstrap.report import tell_offboarding
-    from bootstrap.run_options import OffboardOptions
+    from bootstrap.engine.run_options import OffboardOptions
+    from bootstrap.output.json_documents import offboarding_document
+    from bootstrap.output.summary import tell_offboarding
 
     behind, known = await command.locate("offboard", held, values, secret)
     options = OffboardOptions(

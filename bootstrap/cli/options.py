@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bootstrap.addresses import ADDRESSES, refuse_login, refuse_login_in
 from bootstrap.cli.types import DurationType
-from bootstrap.errors import UsageProblem
-from bootstrap.provider import Option
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.option import Option
+from bootstrap.model.typed_logins import ADDRESSES, refuse_login, refuse_login_in
 
 if TYPE_CHECKING:
-    from bootstrap.akka_scope import AkkaScope
+    from bootstrap.akka.scope import AkkaScope
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -117,7 +117,7 @@ def clean(key: str, value: Any) -> Any:
 
 
 def scope_of(values: Mapping[str, Any]) -> AkkaScope:
-    from bootstrap.akka_scope import AkkaScope
+    from bootstrap.akka.scope import AkkaScope
 
     return AkkaScope(
         values["akka_project"] or "",

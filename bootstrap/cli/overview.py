@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from bootstrap import plugins
 from bootstrap.cli import quick_akka
-from bootstrap.errors import PullkeyError
-from bootstrap.terminal import say
+from bootstrap.model.errors import PullkeyError
+from bootstrap.output.terminal import say
+from bootstrap.plugin import entry_points as plugins
 
 
 def print_overview() -> None:

@@ -17,8 +17,8 @@ from bootstrap.cli.options import (
     scope_of,
 )
 from bootstrap.cli.secrets import asker
-from bootstrap.codes import Code
-from bootstrap.errors import (
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import (
     ExitCode,
     Interrupted,
     LeftOver,
@@ -29,21 +29,24 @@ from bootstrap.errors import (
     exit_code_of_many,
     first_line,
 )
-from bootstrap.terminal import say
+from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bootstrap.akka import AkkaCli
-    from bootstrap.akka_scope import AkkaScope
-    from bootstrap.assembly import Assembly, OpenedTarget
-    from bootstrap.behind import Behind
-    from bootstrap.link import KeyLink
-    from bootstrap.operation import Operation
-    from bootstrap.provider import HeldCredential, RunContext, Session, Target
-    from bootstrap.reporter import Reporter
-    from bootstrap.result import Result
-    from bootstrap.secret import Secret
+    from bootstrap.akka.cli import AkkaCli
+    from bootstrap.akka.scope import AkkaScope
+    from bootstrap.engine.assembly import Assembly, OpenedTarget
+    from bootstrap.engine.locate import LocatedCredential
+    from bootstrap.engine.operation import Operation
+    from bootstrap.engine.reporter import Reporter
+    from bootstrap.engine.result import Result
+    from bootstrap.model.akka_record import HeldCredential
+    from bootstrap.model.key_ref import KeyRef
+    from bootstrap.model.secret import Secret
+    from bootstrap.plugin.context import RunContext
+    from bootstrap.plugin.provider import Target
+    from bootstrap.plugin.session import Session
 
 
 @dataclass
@@ -68,13 +71,13 @@ class ProjectCommand:
 
     async def locate(
         self, verb: str, held: HeldCredential, values: Mapping[str, Any], secret: Secret | None
-    ) -> tuple[Behind, LocatedCredential]:
+    ) -> tuple[LocatedCredential, ManagedCredential]:
         """The cloud resources of a credential that is to be changed; a secret may be needed for it.
 
         Raises:
             PullkeyError: it is not ours, or they cannot be found.
         """
-        from bootstrap.behind import find
+        from bootstrap.engine.locate import find
 
         context = self.context
         if not values["dry_run"]:
@@ -97,12 +100,12 @@ class ProjectCommand:
         self, verb: str, values: Mapping[str, Any], code: int, left_over: Sequence[LeftOver] = ()
     ) -> None:
         """What became of all of them, where it was asked for as JSON."""
-        from bootstrap.documents import results_document
+        from bootstrap.output.json_documents import results_document
 
         if values["output"] == "json":
             print_document(results_document(verb, self.documents, code, left_over, self.errors))
 
-    def record(self, behind: Behind, who: str = "") -> None:
+    def record(self, behind: LocatedCredential, who: str = "") -> None:
         """What is changed for this credential from now on goes into the trail, if there is one."""
         if behind.context is not None:
             label = behind.target.label if behind.target is not None else behind.held.server
@@ -110,8 +113,8 @@ class ProjectCommand:
                 behind.context, behind.provider.name, label, self.scope, behind.held.name, who
             )
 
-    def opened(self, known: LocatedCredential) -> OpenedTarget:
-        from bootstrap.assembly import OpenedTarget
+    def opened(self, known: ManagedCredential) -> OpenedTarget:
+        from bootstrap.engine.assembly import OpenedTarget
 
         return OpenedTarget(known.target, known.session, known.context, self.akka, self.scope, self.reporter)
 
@@ -123,12 +126,12 @@ async def opened(values: Mapping[str, Any]) -> AsyncIterator[ProjectCommand]:
     Raises:
         Refused: Akka cannot be asked.
     """
-    from bootstrap.akka import AkkaCli
-    from bootstrap.assembly import Assembly
-    from bootstrap.display import make_reporter
-    from bootstrap.provider import RunContext
-    from bootstrap.settings import check_addresses, state_directory
-    from bootstrap.waiting import Deadline
+    from bootstrap.akka.cli import AkkaCli
+    from bootstrap.engine.assembly import Assembly
+    from bootstrap.model.deadline import Deadline
+    from bootstrap.model.settings import check_addresses, state_directory
+    from bootstrap.output.progress import make_reporter
+    from bootstrap.plugin.context import RunContext
 
     check_addresses("")
     reporter = make_reporter(
@@ -181,16 +184,16 @@ def cleaned(values: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class LocatedCredential:
+class ManagedCredential:
     """What stands behind a credential of ours, all of it found."""
 
     target: Target
     session: Session
     context: RunContext
-    link: KeyLink
+    link: KeyRef
 
 
-def located(behind: Behind) -> LocatedCredential:
+def located(behind: LocatedCredential) -> ManagedCredential:
     """What is to be worked with must be ours, and be found.
 
     Raises:
@@ -203,7 +206,7 @@ def located(behind: Behind) -> LocatedCredential:
         raise behind.error or PullkeyError(
             f"The cloud resources of Akka's {name} could not be found", code=Code.CREDENTIAL_UNREADABLE
         )
-    return LocatedCredential(behind.target, behind.session, behind.context, link)
+    return ManagedCredential(behind.target, behind.session, behind.context, link)
 
 
 async def each_credential(
@@ -214,7 +217,7 @@ async def each_credential(
     """The one that was named, or all of ours, one after another; one that fails stops no other."""
     import asyncio
 
-    from bootstrap.behind import named
+    from bootstrap.engine.locate import named
     from bootstrap.plugin.recorded_key import SECRETLESS
 
     credentials = await command.akka.credentials_with([values["name"]] if values["name"] else [])

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootstrap import plugins
 from bootstrap.cli.choices import has_terminal
 from bootstrap.cli.colour import with_no_color
 from bootstrap.cli.image import (
@@ -19,8 +18,9 @@ from bootstrap.cli.image import (
     takes_value,
     with_word_first,
 )
-from bootstrap.errors import UsageProblem
-from bootstrap.provider import Provider
+from bootstrap.model.errors import UsageProblem
+from bootstrap.plugin import entry_points as plugins
+from bootstrap.plugin.provider import Provider
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -11,15 +11,15 @@ import click
 
 from bootstrap.cli.options import EXPIRES_WITHIN, TIMEOUT, VERBOSE, clean, with_options
 from bootstrap.cli.secrets import read_stdin, run_alone
-from bootstrap.codes import Code
-from bootstrap.errors import UsageProblem
-from bootstrap.options import SCOPE
-from bootstrap.plugin import clock
-from bootstrap.provider import Option
-from bootstrap.terminal import say
+from bootstrap.model import clock
+from bootstrap.model.codes import Code
+from bootstrap.model.common_options import SCOPE
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.option import Option
+from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
-    from bootstrap.output_file import OutputFile
+    from bootstrap.files.output_file import OutputFile
 
 HTML = Option("--html", "The page to write; an older one is replaced. A new one is readable by its owner only.", metavar="PAGE")  # fmt: skip
 
@@ -48,7 +48,7 @@ def report(**values: Any) -> int:
 
     async def work() -> int:
         from bootstrap.cli.listing import listing
-        from bootstrap.documents import list_document
+        from bootstrap.output.json_documents import list_document
 
         found = await listing({**values, "names": ()}, secret)
         code = found.exit_code(check=True)
@@ -64,8 +64,8 @@ def page_of(values: Mapping[str, Any]) -> OutputFile:
     Raises:
         UsageProblem: it cannot, or is not named.
     """
-    from bootstrap.output_file import OutputFile
-    from bootstrap.page.listing import BEGINNING
+    from bootstrap.files.output_file import OutputFile
+    from bootstrap.output.html.listing import BEGINNING
 
     if not values["html"]:
         raise UsageProblem("No page is named", fix="Pass --html report.html", code=Code.MISSING_VALUE)
@@ -85,7 +85,7 @@ def write_page(file: OutputFile, document: Mapping[str, Any]) -> None:
     """
     from importlib.metadata import version
 
-    from bootstrap.page.listing import page
+    from bootstrap.output.html.listing import page
 
     text = page(document, now=clock.now(), version=version("pullkey"))
     file.write(text)

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.audit import Change
 from bootstrap.cli.file_work import do_planned, opened_file, registries_of
 from bootstrap.cli.options import (
     retyped,
@@ -18,17 +17,17 @@ from bootstrap.cli.project_command import (
     each_credential,
     opened,
 )
-from bootstrap.errors import (
-    ExitCode,
-)
-from bootstrap.terminal import say
+from bootstrap.model.change import Change
+from bootstrap.model.errors import ExitCode
+from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
-    from bootstrap.fleet.look import Planned
-    from bootstrap.provider import HeldCredential, KeyFacts
-    from bootstrap.result import Result
-    from bootstrap.secret import Secret
-    from bootstrap.target_operation import TargetOperation
+    from bootstrap.engine.result import Result
+    from bootstrap.engine.target_operation import TargetOperation
+    from bootstrap.fleet.planner import Planned
+    from bootstrap.model.akka_record import HeldCredential
+    from bootstrap.model.key_facts import KeyFacts
+    from bootstrap.model.secret import Secret
 
 
 async def rotate_in_project(values: Mapping[str, Any], secret: Secret | None) -> int:
@@ -49,17 +48,17 @@ async def _rotate_one(
     values: Mapping[str, Any],
     secret: Secret | None,
 ) -> int:
-    from bootstrap.documents import run_document
-    from bootstrap.report import tell_end
-    from bootstrap.retirement import restore
-    from bootstrap.run_options import RunOptions
-    from bootstrap.standing import due
+    from bootstrap.engine.health import due
+    from bootstrap.engine.key_retirement import restore
+    from bootstrap.engine.run_options import RunOptions
+    from bootstrap.output.json_documents import run_document
+    from bootstrap.output.summary import tell_end
 
     behind, known = await command.locate("rotate", held, values, secret)
     command.record(behind)
     target, session, context, link = known.target, known.session, known.context, known.link
     if values["restore"]:
-        with command.assembly.journal(command.scope, held.name, target.identity).locked():
+        with command.assembly.journal(command.scope, held.name, target.lock_key).locked():
             command.record(behind, await session.connect())
             told = await restore(session, link)
             context.audit(Change("restore", told, "done", link.replaces))
@@ -115,14 +114,14 @@ def _age_and_expiry(key: KeyFacts | None) -> str:
     """`, 12d old, expires 2027-02-27`, as far as it is known."""
     if key is None:
         return ""
-    from bootstrap.table import ago
+    from bootstrap.output.tables import ago
 
     age = f", {ago(key.created)} old" if key.created and ago(key.created) != "now" else ""
-    return f"{age}, {f'expires {key.ends:%Y-%m-%d}' if key.ends else 'no expiry'}"
+    return f"{age}, {f'expires {key.expires:%Y-%m-%d}' if key.expires else 'no expiry'}"
 
 
 async def rotate_in_file(values: Mapping[str, Any]) -> int:
-    from bootstrap.fleet.look import RECOVERY, Action
+    from bootstrap.fleet.planner import RECOVERY, Action
 
     found = registries_of(values)
     entries = tuple(one for one in found.entries if not one.remove)

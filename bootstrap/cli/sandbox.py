@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bootstrap.cli.types import DurationType
-from bootstrap.codes import Code
-from bootstrap.errors import UsageProblem
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import UsageProblem
 from bootstrap.sandbox.faults import FaultPlan, FaultSyntaxError
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def runner() -> ModuleType:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
-        from bootstrap.installation import install_command
+        from bootstrap.plugin.installation import install_command
 
         raise UsageProblem(
             f"The sandbox needs {error.name}, which is not installed",

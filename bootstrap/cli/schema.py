@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from bootstrap.terminal import put
+from bootstrap.output.terminal import put
 
 
 @click.command()
@@ -54,6 +54,6 @@ def schema(what: str) -> None:
 
         put(json.dumps(registries_schema(), indent=2), sys.stdout)
         return
-    from bootstrap.schema import schemas
+    from bootstrap.output.json_schema import schemas
 
     put(json.dumps(schemas()[what], indent=2), sys.stdout)

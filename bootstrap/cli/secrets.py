@@ -10,13 +10,13 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from bootstrap.codes import Code
-from bootstrap.errors import UsageProblem
-from bootstrap.prompt import ask_hidden
-from bootstrap.provider import Option
-from bootstrap.secret import Secret
-from bootstrap.terminal import say
-from bootstrap.words import as_typed
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.option import Option
+from bootstrap.model.secret import Secret
+from bootstrap.model.text import as_typed
+from bootstrap.output.prompt import ask_hidden
+from bootstrap.output.terminal import say
 
 # The longest thing that is a password anywhere is a Google key, of 2.4 kB; Linux takes 128 kB in one argument.
 _LIMIT = 65_536

@@ -7,20 +7,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.akka_services import PullFailure, Service, is_akka_registry
+from bootstrap.akka.services import PullFailure, Service, is_akka_registry
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.project_command import opened
 from bootstrap.cli.secrets import read_stdin
 from bootstrap.cli.verify_held import credential_for_image, verify_held
-from bootstrap.codes import Code
-from bootstrap.errors import ExitCode, PullkeyError, StepFailed, UsageProblem, first_line
-from bootstrap.routing import host_of_image
-from bootstrap.survey import registry_host
-from bootstrap.terminal import say
-from bootstrap.words import did_you_mean, sentence
+from bootstrap.engine.service_survey import registry_host
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import ExitCode, PullkeyError, StepFailed, UsageProblem, first_line
+from bootstrap.model.text import did_you_mean, sentence
+from bootstrap.output.terminal import say
+from bootstrap.plugin.routing import host_of_image
 
 if TYPE_CHECKING:
-    from bootstrap.akka import AkkaCli
+    from bootstrap.akka.cli import AkkaCli
 
 
 async def verify_service(values: Mapping[str, Any]) -> int:
@@ -29,8 +29,8 @@ async def verify_service(values: Mapping[str, Any]) -> int:
     Raises:
         UsageProblem: the project has no such service.
     """
-    from bootstrap.behind import is_for
-    from bootstrap.documents import service_document
+    from bootstrap.engine.locate import is_for
+    from bootstrap.output.json_documents import service_document
 
     password = read_stdin("--credential-stdin") if values["credential_stdin"] else None
     async with opened(values) as command:

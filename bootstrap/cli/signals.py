@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from bootstrap.cli.heartbeat import ticking
-from bootstrap.errors import ExitCode, Interrupted
-from bootstrap.terminal import say, say_command
+from bootstrap.model.errors import ExitCode, Interrupted
+from bootstrap.output.terminal import say, say_command
 
 
 class Interruptible(Protocol):

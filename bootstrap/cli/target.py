@@ -45,15 +45,24 @@ from bootstrap.cli.options import (
 )
 from bootstrap.cli.provider_group import ProviderGroup, VerifyGroup
 from bootstrap.cli.secrets import asker, read_stdin, run_alone, secrets_from_stdin
-from bootstrap.codes import Code
-from bootstrap.errors import ExitCode, UsageProblem
-from bootstrap.options import ANYWAY, AUDIT, MAX_EXPIRES_IN, PROOF_IMAGE, REPLACE, SCOPE, SECRET_NAME
-from bootstrap.provider import Option, Provider
-from bootstrap.terminal import put, say
+from bootstrap.model.codes import Code
+from bootstrap.model.common_options import (
+    ANYWAY,
+    AUDIT,
+    MAX_EXPIRES_IN,
+    PROOF_IMAGE,
+    REPLACE,
+    SCOPE,
+    SECRET_NAME,
+)
+from bootstrap.model.errors import ExitCode, UsageProblem
+from bootstrap.model.option import Option
+from bootstrap.output.terminal import put, say
+from bootstrap.plugin.provider import Provider
 
 if TYPE_CHECKING:
-    from bootstrap.provider import Target
-    from bootstrap.secret import Secret
+    from bootstrap.model.secret import Secret
+    from bootstrap.plugin.provider import Target
 
 _TARGET = (
     PROOF_IMAGE,
@@ -208,18 +217,18 @@ def _in_sandbox() -> int:
 async def _run(
     provider: Provider, values: Mapping[str, Any], *, verify: bool = False, password: Secret | None = None
 ) -> int:
-    from bootstrap.akka import AkkaCli
-    from bootstrap.assembly import Assembly, OpenedTarget
+    from bootstrap.akka.cli import AkkaCli
     from bootstrap.cli.signals import ends_in_order
-    from bootstrap.display import make_reporter
-    from bootstrap.documents import run_document
-    from bootstrap.lifetime import check_lifetime
-    from bootstrap.provider import RunContext
-    from bootstrap.report import tell_end
-    from bootstrap.run_options import RunOptions
-    from bootstrap.settings import check_addresses, state_directory
-    from bootstrap.survey import WaitingServices
-    from bootstrap.waiting import Deadline
+    from bootstrap.engine.assembly import Assembly, OpenedTarget
+    from bootstrap.engine.lifetime import check_lifetime
+    from bootstrap.engine.run_options import RunOptions
+    from bootstrap.engine.service_survey import WaitingServices
+    from bootstrap.model.deadline import Deadline
+    from bootstrap.model.settings import check_addresses, state_directory
+    from bootstrap.output.json_documents import run_document
+    from bootstrap.output.progress import make_reporter
+    from bootstrap.output.summary import tell_end
+    from bootstrap.plugin.context import RunContext
 
     target = provider.target(values)
     check_lifetime(target, values.get("max_expires_in"), given=_given("expires_in"))
@@ -291,7 +300,7 @@ def _secret_name(values: Mapping[str, Any], target: Target) -> str:
     Raises:
         UsageProblem: it cannot be one.
     """
-    from bootstrap.credential import check_secret_name
+    from bootstrap.model.credential import check_secret_name
 
     return check_secret_name(values["secret_name"]) if values["secret_name"] else target.secret_name
 
@@ -361,11 +370,11 @@ def _build_runbook(provider: Provider) -> click.Command:
 
 
 def _runbook(provider: Provider, values: dict[str, Any]) -> int:
-    from bootstrap.akka import AkkaCli
-    from bootstrap.engine import all_steps
-    from bootstrap.provider import RunContext
-    from bootstrap.runbook import as_bash, as_markdown
-    from bootstrap.waiting import Deadline
+    from bootstrap.akka.cli import AkkaCli
+    from bootstrap.engine.run import all_steps
+    from bootstrap.model.deadline import Deadline
+    from bootstrap.output.runbook import as_bash, as_markdown
+    from bootstrap.plugin.context import RunContext
 
     target = provider.target(values)
     deadline = Deadline(0)

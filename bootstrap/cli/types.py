@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bootstrap.durations import parse_duration
+from bootstrap.model.duration import parse_duration
 
 
 class DurationType(click.ParamType[dt.timedelta]):

@@ -8,10 +8,10 @@ import sys
 
 import click
 
-from bootstrap import plugins
 from bootstrap.cli.command_table import COMMANDS, OF_A_FILE, command_of, file_command
 from bootstrap.cli.image import given_value, names_an_image
-from bootstrap.words import nearest_names
+from bootstrap.model.text import nearest_names
+from bootstrap.plugin import entry_points as plugins
 
 _EXTRA = re.compile(r"Got unexpected extra argument \((.*)\)")
 # What a file of registries calls otherwise than the command line does.
@@ -75,7 +75,7 @@ def _in_place_of_provider(name: str, context: click.Context) -> str:
 def _field_of_file(name: str, context: click.Context) -> str:
     if not _takes_file(context.command):
         return ""
-    from bootstrap.fleet.declared import target_fields
+    from bootstrap.fleet.fields import target_fields
 
     fields = {field for provider in plugins.names() for field in target_fields(provider)}
     field = _FIELDS.get(name, name.removeprefix("--"))

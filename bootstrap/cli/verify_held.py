@@ -13,21 +13,20 @@ from bootstrap.cli.options import (
 )
 from bootstrap.cli.project_command import ProjectCommand, located, opened
 from bootstrap.cli.secrets import read_stdin
-from bootstrap.codes import Code
-from bootstrap.errors import (
-    UsageProblem,
-)
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from bootstrap.behind import Behind
-    from bootstrap.provider import HeldCredential, Target
-    from bootstrap.reference import ImageReference
-    from bootstrap.secret import Secret
+    from bootstrap.engine.locate import LocatedCredential
+    from bootstrap.model.akka_record import HeldCredential
+    from bootstrap.model.image_reference import ImageReference
+    from bootstrap.model.secret import Secret
+    from bootstrap.plugin.provider import Target
 
 
 async def verify_named(values: Mapping[str, Any]) -> int:
     """`pullkey verify NAME`, or by an image."""
-    from bootstrap.behind import is_for, named
+    from bootstrap.engine.locate import is_for, named
 
     password = read_stdin("--credential-stdin") if values["credential_stdin"] else None
     async with opened(values) as command:
@@ -52,10 +51,10 @@ async def verify_held(
     Raises:
         PullkeyError: it was not created by pullkey, or what it is of cannot be found.
     """
-    from bootstrap.behind import find
-    from bootstrap.documents import run_document
-    from bootstrap.report import tell_end
-    from bootstrap.run_options import RunOptions
+    from bootstrap.engine.locate import find
+    from bootstrap.engine.run_options import RunOptions
+    from bootstrap.output.json_documents import run_document
+    from bootstrap.output.summary import tell_end
 
     behind = await find(held, command.context, image=image)
     known = located(behind)
@@ -79,13 +78,13 @@ async def verify_held(
 
 def image_reference(image: str) -> ImageReference:
     """An image as a puller reads it: a name without a host is on Docker Hub."""
-    from bootstrap.reference import parse_reference
-    from bootstrap.routing import host_of_image
+    from bootstrap.model.image_reference import parse_reference
+    from bootstrap.plugin.routing import host_of_image
 
     return parse_reference(image if host_of_image(image) else f"docker.io/{image}", where="--image")
 
 
-def _repair(behind: Behind, target: Target, command: ProjectCommand, image: str | None) -> str:
+def _repair(behind: LocatedCredential, target: Target, command: ProjectCommand, image: str | None) -> str:
     """The command that creates again what is missing of a credential of ours."""
     held, scope = behind.held, command.akka.scope
     options: dict[str, str | bool | None] = {**behind.provider.options_of(held, target), "image": image}
@@ -106,7 +105,7 @@ async def credential_for_image(
     Raises:
         UsageProblem: there is none, or more than one may be meant.
     """
-    from bootstrap.behind import find, is_for
+    from bootstrap.engine.locate import find, is_for
 
     named = image_reference(image)
     same = [one for one in credentials if is_for(one, named.registry)]

@@ -11,12 +11,12 @@ import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from bootstrap.codes import Code
-from bootstrap.errors import ExitCode, Problem, ProblemKind
-from bootstrap.fleet.look import Action, Planned
-from bootstrap.plugin import clock
-from bootstrap.provider import KeyLimit
-from bootstrap.retirement import CLEAR, RETIRE
+from bootstrap.engine.key_retirement import CLEAR, RETIRE
+from bootstrap.fleet.planner import Action, Planned
+from bootstrap.model import clock
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import ExitCode, Problem, ProblemKind
+from bootstrap.model.key_facts import KeyLimit
 
 _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
 
@@ -37,7 +37,7 @@ def _sharing(plan: Iterable[Planned]) -> dict[str, list[Planned]]:
     found: dict[str, list[Planned]] = {}
     for one in plan:
         if one.keys is not None and one.action is not Action.REMOVE:
-            found.setdefault(one.entry.target.who, []).append(one)
+            found.setdefault(one.entry.target.shared_identity_key, []).append(one)
     return found
 
 
@@ -141,7 +141,7 @@ class KeyPlaces:
     @contextlib.asynccontextmanager
     async def place(self, one: Planned) -> AsyncIterator[_Place]:
         """Wait for a place where a new key needs one."""
-        places = self._of.get(one.entry.target.who)
+        places = self._of.get(one.entry.target.shared_identity_key)
         if places is None or not one.action.changes:
             yield _Place(True)
             return

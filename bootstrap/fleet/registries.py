@@ -10,19 +10,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bootstrap.addresses import ADDRESSES, refuse_login, refuse_login_in
-from bootstrap.akka_scope import AkkaScope
-from bootstrap.codes import Code
-from bootstrap.credential import check_secret_name
-from bootstrap.durations import parse_duration
-from bootstrap.errors import PullkeyError, UsageProblem, fix_fields
-from bootstrap.fleet.declared import Field, Kind, own_fields, provider_named, target_fields
-from bootstrap.fleet.document import Fault, NotReadable, Place, decoded, read
-from bootstrap.fleet.shape import Group, Shape, Value, shape_of
-from bootstrap.fleet.sources import Source
-from bootstrap.input_file import read_file
-from bootstrap.lifetime import check_lifetime
-from bootstrap.provider import Provider, Target
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.engine.lifetime import check_lifetime
+from bootstrap.files.input_file import read_file
+from bootstrap.fleet.fields import Field, Kind, own_fields, provider_named, target_fields
+from bootstrap.fleet.secret_sources import Source
+from bootstrap.fleet.validation import Group, Shape, Value, shape_of
+from bootstrap.fleet.yaml_nodes import Fault, NotReadable, Place, decoded, read
+from bootstrap.model.codes import Code
+from bootstrap.model.credential import check_secret_name
+from bootstrap.model.duration import parse_duration
+from bootstrap.model.errors import PullkeyError, UsageProblem, fix_fields
+from bootstrap.model.typed_logins import ADDRESSES, refuse_login, refuse_login_in
+from bootstrap.plugin.provider import Provider, Target
 
 _MOST_TOLD = 100
 _MOST_BYTES = 20_000_000
@@ -98,7 +98,7 @@ class Entry:
     @property
     def group(self) -> str:
         """What it shares with others, so that they are done by one machine, a few at a time: a Google project."""
-        return self.target.group
+        return self.target.quota_group
 
     def answers_to(self, name: str) -> bool:
         return name in (self.name, self.secret_name, f"{self.scope.project}/{self.secret_name}")
@@ -330,7 +330,7 @@ def _twice(entries: Sequence[Entry]) -> list[Fault]:
         place = f"{one.scope.context}/{one.scope.place(one.secret_name)}"
         first = seen.setdefault(place, one)
         if first is not one:
-            same = one.target.identity == first.target.identity
+            same = one.target.lock_key == first.target.lock_key
             what = (
                 "the same target stands"
                 if same
@@ -356,5 +356,5 @@ def of_one_identity(entries: Iterable[Entry]) -> list[list[Entry]]:
     sharing: dict[str, list[Entry]] = {}
     for one in entries:
         if not one.remove:
-            sharing.setdefault(one.target.who, []).append(one)
+            sharing.setdefault(one.target.shared_identity_key, []).append(one)
     return list(sharing.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.fleet.declared import (
+from bootstrap.fleet.fields import (
     A_SECRET,
     DURATION,
     MOST_TARGETS,
@@ -20,7 +20,7 @@ from bootstrap.fleet.declared import (
     provider_names,
     target_fields,
 )
-from bootstrap.schema import schema_id
+from bootstrap.model.schema_version import schema_id
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 VERSION = 1

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bootstrap.codes import Code
-from bootstrap.errors import UsageProblem
 from bootstrap.fleet.registries import Registries
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import UsageProblem
 
 _FORM = re.compile(r"^([0-9]{1,4})/([0-9]{1,4})$", re.ASCII)
 INDEX, COUNT = "JOB_COMPLETION_INDEX", "JOB_COMPLETIONS"

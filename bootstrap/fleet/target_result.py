@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap.codes import Code
-from bootstrap.errors import PullkeyError
-from bootstrap.fleet.look import Planned
+from bootstrap.engine.result import Result
+from bootstrap.fleet.planner import Planned
 from bootstrap.fleet.registries import Entry
-from bootstrap.result import Result
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import PullkeyError
 
 
 @dataclass(kw_only=True)

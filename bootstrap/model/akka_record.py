@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bootstrap.link import KeyLink
+from bootstrap.model.key_ref import KeyRef
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,13 @@ class HeldCredential:
     username: str
     email: str
     status: str
-    behind: str = ""  # the regions that do not show the same yet
+    lagging_regions: str = ""  # the regions that do not show the same yet
     region: str = ""
     sync: str = ""
 
     @property
-    def link(self) -> KeyLink | None:
-        return KeyLink.parse(self.email)
+    def link(self) -> KeyRef | None:
+        return KeyRef.parse(self.email)
 
     @property
     def empty(self) -> bool:

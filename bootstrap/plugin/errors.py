@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bootstrap.codes import Code
-from bootstrap.errors import PullkeyError, StepFailed
-from bootstrap.words import one_line
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import PullkeyError, StepFailed
+from bootstrap.model.text import one_line
 
 
 class ApiError(Exception):
@@ -42,7 +42,7 @@ class ApiError(Exception):
 
     @property
     def missing(self) -> bool:
-        """The API does not show it. That it is absent is a conclusion of the caller's (`bootstrap.observe`)."""
+        """The API does not show it. That it is absent is a conclusion of the caller's (`bootstrap.plugin.observe`)."""
         return self.status == 404
 
     @property

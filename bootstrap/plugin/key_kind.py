@@ -6,15 +6,16 @@ from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from typing import Generic, TypeVar
 
-from bootstrap.credential import Credential
-from bootstrap.errors import LeftOver, StepFailed
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.credential import Credential
+from bootstrap.model.errors import LeftOver, StepFailed
+from bootstrap.model.key_facts import KeyFacts
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.keys import KeyFacts, Keys
+from bootstrap.plugin.keys import Keys
 from bootstrap.plugin.resource import CloudStep, NotShownYet
-from bootstrap.provider import Session
-from bootstrap.steps import Intent, StillThere
-from bootstrap.waiting import Delay
+from bootstrap.plugin.retry import Delay
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Intent, StillThere
 
 K = TypeVar("K")
 N = TypeVar("N")
@@ -124,7 +125,7 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
         facts = self.facts_of(shown)
         if facts.disabled:
             return "is disabled"
-        return "has expired" if facts.ends is not None and facts.ends <= clock.now() else ""
+        return "has expired" if facts.expires is not None and facts.expires <= clock.now() else ""
 
     def creation_delay(self, error: Exception) -> Delay | None:
         """As `delay`, of a creation."""

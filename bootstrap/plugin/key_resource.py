@@ -16,16 +16,17 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bootstrap.errors import KeyGone, LeftOver, OutcomeUnknown, PullkeyError
-from bootstrap.link import KeyLink
-from bootstrap.observe import Present, confirm_absent
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import KeyGone, LeftOver, OutcomeUnknown, PullkeyError
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_kind import SETTLE_PAUSES, K, KeyKind, N
-from bootstrap.plugin.keys import KeyFacts
+from bootstrap.plugin.observe import Present, confirm_absent
 from bootstrap.plugin.recorded_key import usable_key
 from bootstrap.plugin.resource import NotShownYet, StillShown, delete_until_gone, lag_delay
-from bootstrap.steps import Done, Intent, Sighting, State, StillThere
-from bootstrap.waiting import Deadline, Delay, wait_out
+from bootstrap.plugin.retry import Delay, retry_while
+from bootstrap.plugin.step import Done, Intent, State, StepStatus, StillThere
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class KeyResource(KeyKind[K, N]):
 
     # -- which key a record of Akka's names -------------------------------------------------------------------------
 
-    async def is_username(self, username: str, link: KeyLink) -> bool:
+    async def is_username(self, username: str, link: KeyRef) -> bool:
         del link
         return username == await self._of.username()
 
@@ -120,7 +121,7 @@ class KeyResource(KeyKind[K, N]):
 
         context, verb = self._of.context, self.verbs[0 if on else 1]
         try:
-            await wait_out(once, why=self._delay_or_lag, deadline=context.deadline, tell=context.tell)
+            await retry_while(once, why=self._delay_or_lag, deadline=context.deadline, tell=context.tell)
         except ApiError as error:
             raise self.refusal(error, f"{verb} {self.named(key_id)}") from None
         finally:
@@ -135,26 +136,26 @@ class KeyResource(KeyKind[K, N]):
     def looked_for(self) -> str:
         return self.shown_as("")
 
-    async def look_now(self) -> Sighting:
+    async def look_now(self) -> StepStatus:
         if self.keeps_list:
             self.before = sorted(await self.ids_seen())
         link, reason = await usable_key(self._of)
         if link is None:
-            return Sighting(State.MISSING, reason)
+            return StepStatus(State.MISSING, reason)
         if self.keeps_list:
             # It may be there though the list does not show it, so it has not appeared when a later list does.
             self.before = sorted({*(self.before or ()), link.key_id})
         shown = await self.recorded(link.key_id)
         why = "was deleted" if shown is None else self.unfit(shown)
         if why:
-            return Sighting(State.MISSING, f"the {self.word} that Akka holds, {link.key_id}, {why}")
-        return Sighting(State.DONE, f"Akka holds {self.held_as(link.key_id)}, which is valid")
+            return StepStatus(State.MISSING, f"the {self.word} that Akka holds, {link.key_id}, {why}")
+        return StepStatus(State.DONE, f"Akka holds {self.held_as(link.key_id)}, which is valid")
 
     async def do(self) -> Done:
         context = self._of.context
         try:
             await self.prepare()
-            answer = await wait_out(
+            answer = await retry_while(
                 self._create, why=self.creation_delay, deadline=context.deadline, tell=context.tell
             )
             key_id = self.id_of(answer)
@@ -257,7 +258,7 @@ class KeyResource(KeyKind[K, N]):
             if key_id:
                 deleted = [key_id] if await self.delete_by_id(key_id, deadline) else []
             elif self.is_marked(intent):
-                deleted = await wait_out(
+                deleted = await retry_while(
                     lambda: self.delete_lost(intent, pauses=self.undo_pauses),
                     why=self._delay_or_lag,
                     deadline=deadline,

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from abc import ABC, abstractmethod
 from collections.abc import Collection
-from dataclasses import dataclass
 
-from bootstrap.link import KeyLink
 from bootstrap.model.akka_record import HeldCredential
-
-
-@dataclass(frozen=True)
-class KeyFacts:
-    """What a cloud shows of one key; never its secret."""
-
-    key_id: str
-    created: dt.datetime | None
-    ends: dt.datetime | None = None
-    disabled: bool = False
-    supplied: bool = False
-    """Whether it is a password that the user supplied: `created` is when it was registered, and its expiry is not known."""
-
-    @property
-    def expiry(self) -> str:
-        """In one word where it is no date: `never`, or `unknown`."""
-        return "" if self.ends else "unknown" if self.supplied else "never"
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.key_ref import KeyRef
 
 
 class Keys(ABC):
@@ -40,7 +22,7 @@ class Keys(ABC):
 
     # -- which key a record of Akka's names -------------------------------------------------------------------------
 
-    async def key_of(self, record: HeldCredential) -> KeyLink | None:
+    async def key_of(self, record: HeldCredential) -> KeyRef | None:
         """The key that Akka's record names, if it is one of this identity; else None.
 
         A user name that Akka does not show does not make it another identity's: the e-mail decides then.
@@ -50,13 +32,13 @@ class Keys(ABC):
             return None
         return link if not record.username or await self.is_username(record.username, link) else None
 
-    def owns(self, link: KeyLink) -> bool:
+    def owns(self, link: KeyRef) -> bool:
         """Whether a key is of this identity, as far as its e-mail tells."""
         del link
         return True
 
     @abstractmethod
-    async def is_username(self, username: str, link: KeyLink) -> bool:
+    async def is_username(self, username: str, link: KeyRef) -> bool:
         """Whether a key of this identity is used with that user name. It may be the key's own: of a robot account each
         key has another one.
         """

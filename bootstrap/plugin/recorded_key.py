@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from bootstrap.link import KeyLink
-from bootstrap.provider import HeldCredential, Session
-from bootstrap.server import is_matched, same_registry
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.server import is_matched, same_registry
+from bootstrap.plugin.session import Session
 
 SECRETLESS = "Akka's credential has lost its secret"
 """Of a project's reference to a secret that is not there."""
 
 
-async def usable_key(session: Session) -> tuple[KeyLink | None, str]:
+async def usable_key(session: Session) -> tuple[KeyRef | None, str]:
     """The key that Akka holds for this target, or None and the reason why there is none of use."""
     held = await session.context.held_credential()
     link, reason = await key_in_record(session, held)
@@ -25,7 +26,7 @@ async def usable_key(session: Session) -> tuple[KeyLink | None, str]:
     return link, reason
 
 
-async def key_in_record(session: Session, held: HeldCredential | None) -> tuple[KeyLink | None, str]:
+async def key_in_record(session: Session, held: HeldCredential | None) -> tuple[KeyRef | None, str]:
     """The key that Akka's record names, if it is one of this target's identity; else None and the reason."""
     if held is None:
         return None, "Akka has no credential of this name"

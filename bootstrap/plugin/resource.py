@@ -19,12 +19,13 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from bootstrap.errors import StepFailed
-from bootstrap.observe import Present, confirm_absent
+from bootstrap.model.deadline import Deadline, Tell
+from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.errors import ApiError
-from bootstrap.provider import Session
-from bootstrap.steps import Fate, Intent, Removal, Sighting, State, Step, StillThere
-from bootstrap.waiting import Deadline, Delay, Tell, wait_out
+from bootstrap.plugin.observe import Present, confirm_absent
+from bootstrap.plugin.retry import Delay, retry_while
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Disposition, Intent, Removal, State, Step, StepStatus, StillThere
 
 T = TypeVar("T")
 
@@ -106,7 +107,7 @@ class CloudStep(Step):
         """What a look asks to be shown: `the scope map akka-shop`."""
 
     @abstractmethod
-    async def look_now(self) -> Sighting:
+    async def look_now(self) -> StepStatus:
         """As `look`.
 
         Raises:
@@ -121,7 +122,7 @@ class CloudStep(Step):
         """The delay that an error is; None for a refusal."""
         return busy_delay(error)
 
-    def unread(self, error: ApiError) -> Sighting:
+    def unread(self, error: ApiError) -> StepStatus:
         """What a look that is refused comes to.
 
         Raises:
@@ -129,10 +130,10 @@ class CloudStep(Step):
             ApiError: the same, where the error itself says enough.
         """
         if error.forbidden:
-            return Sighting(State.UNSEEN, self.unreadable)
+            return StepStatus(State.UNSEEN, self.unreadable)
         raise self.refusal(error, f"show {self.looked_for}") from None
 
-    async def look(self) -> Sighting:
+    async def look(self) -> StepStatus:
         try:
             return await self.look_now()
         except ApiError as error:
@@ -167,7 +168,7 @@ class Resource(CloudStep, Generic[T]):
         """
 
     @abstractmethod
-    def judge(self, shown: T) -> Sighting:
+    def judge(self, shown: T) -> StepStatus:
         """Whether what is there is of use."""
 
     @abstractmethod
@@ -242,9 +243,9 @@ class Resource(CloudStep, Generic[T]):
     def looked_for(self) -> str:
         return f"the {self.noun}"
 
-    async def look_now(self) -> Sighting:
+    async def look_now(self) -> StepStatus:
         shown = await self.seen()
-        return Sighting(State.MISSING, self.absent) if shown is None else self.judge(shown)
+        return StepStatus(State.MISSING, self.absent) if shown is None else self.judge(shown)
 
     async def undo(self, intent: Intent) -> str:
         if not (self.attempt.may_exist or intent.get("lost")):
@@ -293,7 +294,7 @@ class Resource(CloudStep, Generic[T]):
             raise self.refusal(error, f"show {self.looked_for}") from None
         if why:
             return self.to_remove_unseen(why)
-        return Removal(Fate.GONE, self.offboarded, self.gone or self.absent)
+        return Removal(Disposition.GONE, self.offboarded, self.gone or self.absent)
 
     async def remove(self) -> str:
         return self.deleted_as() if await self._remove(self.intent()) else ""
@@ -349,7 +350,7 @@ class Resource(CloudStep, Generic[T]):
         )
 
     def to_remove(self) -> Removal:
-        return Removal(Fate.REMOVE, self.offboarded, command=self.delete_command())
+        return Removal(Disposition.REMOVE, self.offboarded, command=self.delete_command())
 
     def to_remove_unseen(self, why: str) -> Removal:
         """What offboarding does with what is not shown, where something speaks against its absence."""
@@ -360,10 +361,10 @@ class Resource(CloudStep, Generic[T]):
         return f"deleted {self.called}"
 
     def to_keep(self, why: str) -> Removal:
-        return Removal(Fate.KEEP, self.offboarded, why, self.delete_command())
+        return Removal(Disposition.KEEP, self.offboarded, why, self.delete_command())
 
     def unseen(self, why: str) -> Removal:
-        return Removal(Fate.UNSEEN, self.offboarded, why, self.delete_command())
+        return Removal(Disposition.UNSEEN, self.offboarded, why, self.delete_command())
 
     def still_there(self, why: str, *, perhaps: bool = False) -> StillThere:
         return StillThere(f"{'perhaps ' * perhaps}{self.called} ({why})", self.delete_command())
@@ -445,6 +446,6 @@ async def delete_until_gone(
             await missed(error)
             return False
 
-    return await wait_out(
+    return await retry_while(
         once, why=lambda error: lag_delay(error) or delay(error), deadline=deadline, tell=tell
     )

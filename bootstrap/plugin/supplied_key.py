@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from bootstrap.errors import PullkeyError
-from bootstrap.link import KeyLink, registered_on
-from bootstrap.plugin.keys import KeyFacts, Keys
-from bootstrap.provider import Session
-from bootstrap.steps import Step
+from bootstrap.model.errors import PullkeyError
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.key_ref import KeyRef, registered_on
+from bootstrap.plugin.keys import Keys
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Step
 
 
 class SuppliedKey(Keys, Step):
@@ -24,7 +25,7 @@ class SuppliedKey(Keys, Step):
     def not_revocable(self) -> PullkeyError:
         """That it cannot be deleted, and where its owner can."""
 
-    async def is_username(self, username: str, link: KeyLink) -> bool:
+    async def is_username(self, username: str, link: KeyRef) -> bool:
         del link
         return username == await self._of.username()
 

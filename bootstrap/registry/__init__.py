@@ -4,7 +4,7 @@
 as many as it takes to be sure.
 """
 
-from bootstrap.registry.attempt import Attempt, Probe, Verdict
+from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.registry.challenge import Challenge
 from bootstrap.registry.client import SECONDS
 from bootstrap.registry.confidential import Confidential
@@ -22,11 +22,11 @@ from bootstrap.registry.verification import BROUGHT, Patience, patient_challenge
 __all__ = [
     "BROUGHT",
     "SECONDS",
-    "Attempt",
     "Challenge",
     "Confidential",
     "Patience",
     "Probe",
+    "PullAttempt",
     "Verdict",
     "code_of",
     "exchange",

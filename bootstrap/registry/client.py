@@ -13,15 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from bootstrap import network
-from bootstrap.bounds import PLAIN, Unreadable, parse_json, read_bounded, seconds_of_retry_after
-from bootstrap.lean import httpx
-from bootstrap.metadata_hosts import is_metadata_host
-from bootstrap.plugin import clock
+from bootstrap.http import network
+from bootstrap.http._fast_import import httpx
+from bootstrap.http.bounds import PLAIN, Unreadable, parse_json, read_bounded, seconds_of_retry_after
+from bootstrap.model import clock
+from bootstrap.model.deadline import Tell
+from bootstrap.model.metadata_hosts import is_metadata_host
+from bootstrap.model.settings import connect_to
+from bootstrap.model.text import one_line
 from bootstrap.registry.trust import bare
-from bootstrap.settings import connect_to
-from bootstrap.waiting import Tell
-from bootstrap.words import one_line
 
 # Distribution takes manifests of 4 MiB; whatever else a registry says here is short.
 MANIFEST_BYTES = 4 * 1024 * 1024

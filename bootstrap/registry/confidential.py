@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from bootstrap.secret import Secret
+from bootstrap.model.secret import Secret
 
 _LONG = 256
 

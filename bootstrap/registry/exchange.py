@@ -14,12 +14,14 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from bootstrap.bounds import Unreadable
-from bootstrap.credential import Credential
-from bootstrap.lean import httpx
-from bootstrap.metadata_hosts import is_metadata_host
-from bootstrap.nearest import nearest_or_all
-from bootstrap.registry.attempt import Attempt, Probe, Verdict
+from bootstrap.http._fast_import import httpx
+from bootstrap.http.bounds import Unreadable
+from bootstrap.model.credential import Credential
+from bootstrap.model.deadline import Tell
+from bootstrap.model.metadata_hosts import is_metadata_host
+from bootstrap.model.nearest import nearest_or_all
+from bootstrap.model.pull import Probe, PullAttempt, Verdict
+from bootstrap.model.secret import Secret
 from bootstrap.registry.challenge import Challenge, TooLong, challenges_in
 from bootstrap.registry.client import (
     MANIFEST_BYTES,
@@ -34,8 +36,6 @@ from bootstrap.registry.client import (
 from bootstrap.registry.confidential import Confidential
 from bootstrap.registry.messages import may_be_the_network, too_late, unanswered
 from bootstrap.registry.trust import bare, refusal_of, same_owner
-from bootstrap.secret import Secret
-from bootstrap.waiting import Tell
 
 Found = TypeVar("Found")
 
@@ -63,8 +63,8 @@ async def fetch_challenge(
     seconds: float = SECONDS,
     trace: Tell = silent,
     clean: Clean = unchanged,
-) -> Challenge | Attempt:
-    """Ask the registry how it wants to be spoken to; an `Attempt` says why that did not work. Sends no credential.
+) -> Challenge | PullAttempt:
+    """Ask the registry how it wants to be spoken to; an `PullAttempt` says why that did not work. Sends no credential.
 
     Args:
         host: the registry's, with its port where it has one.
@@ -74,7 +74,7 @@ async def fetch_challenge(
         clean: what the registry says goes through it before it is shown.
     """
 
-    async def ask() -> Challenge | Attempt:
+    async def ask() -> Challenge | PullAttempt:
         async with Client(host, trace, clean) as client:
             answer = await client.get(f"https://{host}/v2/")
             for _ in range(_MOST_REDIRECTS):
@@ -88,28 +88,30 @@ async def fetch_challenge(
     return await _within(seconds, host, clean, ask)
 
 
-def _asks_for(answer: Answer, host: str, token_host: str | None, clean: Clean) -> Challenge | Attempt:
+def _asks_for(answer: Answer, host: str, token_host: str | None, clean: Clean) -> Challenge | PullAttempt:
     if answer.status == 200:
         if answer.is_page:
-            return Attempt(Verdict.INVALID, f"{host}/v2/ is a web page, not a registry")
+            return PullAttempt(Verdict.INVALID, f"{host}/v2/ is a web page, not a registry")
         return Challenge("none")
     if answer.status == 401 or (answer.status == 403 and answer.headers.get_list("WWW-Authenticate")):
         return _challenge_in(answer, host, token_host, clean)
     if answer.status == 403:
         return _refused_at_the_door(answer, clean)
     if answer.status in _REDIRECTS:
-        return Attempt(Verdict.REJECTED, f"{host}/v2/ leads to another place, as no registry's does")
-    return _passing(answer, clean) or Attempt(
+        return PullAttempt(Verdict.REJECTED, f"{host}/v2/ leads to another place, as no registry's does")
+    return _passing(answer, clean) or PullAttempt(
         Verdict.REJECTED, f"{host}/v2/ answers {answer.status}, not as a registry does"
     )
 
 
-def _challenge_in(answer: Answer, host: str, token_host: str | None, clean: Clean) -> Challenge | Attempt:
+def _challenge_in(answer: Answer, host: str, token_host: str | None, clean: Clean) -> Challenge | PullAttempt:
     """What a refusal asks for: a token before Basic, and of several token services the registry's own host."""
     try:
         challenges = challenges_in(answer.headers.get_list("WWW-Authenticate"))
     except TooLong:
-        return Attempt(Verdict.REJECTED, f"{host} asks for a credential at greater length than any registry")
+        return PullAttempt(
+            Verdict.REJECTED, f"{host} asks for a credential at greater length than any registry"
+        )
     bearers = [one for one in challenges if one.scheme == "bearer" and (one.realm or len(challenges) == 1)]
     refusals = []
     for one in sorted(bearers, key=lambda one: _host_of(one.realm) != bare(host)):
@@ -122,7 +124,7 @@ def _challenge_in(answer: Answer, host: str, token_host: str | None, clean: Clea
         return refusals[0].cleaned(clean)
     if any(one.scheme == "basic" for one in challenges):
         return Challenge("basic")
-    return Attempt(
+    return PullAttempt(
         Verdict.REJECTED,
         f"{host} answers {answer.status} without asking for a password or a token, as a registry does",
     )
@@ -148,21 +150,21 @@ def _location(answer: Answer) -> httpx.URL | None:
     return None if url == answer.url or url.scheme != "https" or url.userinfo or inside else url
 
 
-def _refused_at_the_door(answer: Answer, clean: Clean) -> Attempt:
+def _refused_at_the_door(answer: Answer, clean: Clean) -> PullAttempt:
     """403 with nothing asked for: a firewall where the registry says so."""
     said = cleaned_line(answer.said, clean)
     if may_be_the_network(said):
-        return Attempt(Verdict.NETWORK_REFUSED, said)
-    return Attempt(Verdict.FORBIDDEN, f"{answer.host} answers 403 {said}".rstrip())
+        return PullAttempt(Verdict.NETWORK_REFUSED, said)
+    return PullAttempt(Verdict.FORBIDDEN, f"{answer.host} answers 403 {said}".rstrip())
 
 
-def _passing(answer: Answer, clean: Clean) -> Attempt | None:
+def _passing(answer: Answer, clean: Clean) -> PullAttempt | None:
     """An answer that says nothing about what was asked, but that there is none now."""
     said = cleaned_line(answer.said, clean)
     if answer.status == 429:
-        return Attempt(Verdict.RATE_LIMITED, f"{answer.host} answers {answer.status} {said}".rstrip(), retry_after=answer.retry_after)  # fmt: skip
+        return PullAttempt(Verdict.RATE_LIMITED, f"{answer.host} answers {answer.status} {said}".rstrip(), retry_after=answer.retry_after)  # fmt: skip
     if answer.status in (408, 425) or answer.status >= 500:
-        return Attempt(Verdict.UNREACHABLE, f"{answer.host} answers {answer.status} {said}".rstrip(), retry_after=answer.retry_after)  # fmt: skip
+        return PullAttempt(Verdict.UNREACHABLE, f"{answer.host} answers {answer.status} {said}".rstrip(), retry_after=answer.retry_after)  # fmt: skip
     return None
 
 
@@ -198,7 +200,7 @@ async def exchange(
     trace: Tell = silent,
     seconds: float = SECONDS,
     clean: Clean = unchanged,
-) -> Attempt:
+) -> PullAttempt:
     """Do the whole exchange once, on a connection of its own, so that several reach several of the cloud's servers.
 
     Without a credential it is what anybody would be told. It takes no longer than `seconds`. What the registry says is
@@ -225,10 +227,10 @@ async def takes_password(
     url = f"https://{probe.host}/v2/"
     answers: list[Answer] = []
 
-    async def ask() -> Attempt:
+    async def ask() -> PullAttempt:
         async with Client(probe.host, trace, secrets.clean) as client:
             answers[:] = [await client.get(url), await client.get(url, authorization=secrets.basic)]
-        return Attempt(Verdict.PULLS)
+        return PullAttempt(Verdict.PULLS)
 
     await _within(seconds, probe.host, secrets.clean, ask)
     if not answers or answers[0].status != 401:
@@ -242,15 +244,15 @@ async def takes_password(
 
 async def _within(
     seconds: float, host: str, clean: Clean, work: Callable[[], Awaitable[Found]]
-) -> Found | Attempt:
-    """What a registry has answered; an `Attempt` says why it has not, within the time."""
+) -> Found | PullAttempt:
+    """What a registry has answered; an `PullAttempt` says why it has not, within the time."""
     try:
         async with asyncio.timeout(seconds):
             return await work()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return unanswered(error, host, clean)
     except Unreadable as error:
-        return Attempt(Verdict.INVALID, f"the answer of {host} cannot be used: {error}")
+        return PullAttempt(Verdict.INVALID, f"the answer of {host} cannot be used: {error}")
     except TimeoutError:
         return too_late(host)
 
@@ -265,9 +267,9 @@ async def nearest_image(
     """
     secrets, found = _Secrets(reader), [""]
 
-    async def look(exchange: _Exchange) -> Attempt:
+    async def look(exchange: _Exchange) -> PullAttempt:
         found[0] = await _nearest(exchange, probe, challenge)
-        return Attempt(Verdict.PULLS)
+        return PullAttempt(Verdict.PULLS)
 
     await _within(seconds, probe.host, secrets.clean, lambda: _with_client(probe, secrets, trace, look))
     return found[0]
@@ -288,11 +290,11 @@ async def missing_repositories(
     """  # fmt: skip
     secrets, found = _Secrets(reader), dict[str, str]()
 
-    async def look(exchange: _Exchange) -> Attempt:
+    async def look(exchange: _Exchange) -> PullAttempt:
         missing = [name for name in names if await exchange.lacks(challenge, name)]
         there = await _catalog(exchange, challenge) if missing else []
         found.update({name: nearest_or_all(name, there) for name in missing})
-        return Attempt(Verdict.PULLS)
+        return PullAttempt(Verdict.PULLS)
 
     await _within(seconds, probe.host, secrets.clean, lambda: _with_client(probe, secrets, trace, look))
     return found
@@ -371,7 +373,7 @@ class _Exchange:
     def _anybody(self) -> bool:
         return not self._secrets.basic
 
-    async def pull(self, challenge: Challenge) -> Attempt:
+    async def pull(self, challenge: Challenge) -> PullAttempt:
         """Answer a challenge, and the one that may come after it."""
         self._answered.add(challenge)
         if challenge.scheme == "none":
@@ -380,16 +382,16 @@ class _Exchange:
             answer = await self._read(self._secrets.basic)
         else:
             token = await self._token(challenge)
-            if isinstance(token, Attempt):
+            if isinstance(token, PullAttempt):
                 return token
             answer = await self._read(f"Bearer {token}")
         if answer.status == 401 and (challenge.scheme != "basic"):
             another = self._another(answer)
             if another is not None:
-                return another if isinstance(another, Attempt) else await self.pull(another)
+                return another if isinstance(another, PullAttempt) else await self.pull(another)
         return self._judged(answer, challenge)
 
-    def _another(self, answer: Answer) -> Challenge | Attempt | None:
+    def _another(self, answer: Answer) -> Challenge | PullAttempt | None:
         """What a refusal asks for beside what was answered already; None for nothing."""
         if self._anybody or not answer.headers.get_list("WWW-Authenticate"):
             return None
@@ -397,7 +399,7 @@ class _Exchange:
             return None  # a new one after each would have no end
         probe = self._probe
         asked = _challenge_in(answer, probe.host, probe.token_host, self._secrets.clean)
-        if isinstance(asked, Attempt):
+        if isinstance(asked, PullAttempt):
             return asked if asked.verdict is Verdict.UNTRUSTED else None
         # The same realm and service again is a refusal; its scope is what was asked for.
         known = {(one.scheme, one.realm, one.service) for one in self._answered}
@@ -433,12 +435,12 @@ class _Exchange:
         authorization = self._secrets.basic if challenge.scheme == "basic" else ""
         if challenge.scheme == "bearer":
             token = await self._token(challenge, scope)
-            if isinstance(token, Attempt):
+            if isinstance(token, PullAttempt):
                 return None
             authorization = f"Bearer {token}"
         return await self._client.get(f"https://{self._probe.host}/v2/{path}", authorization=authorization)
 
-    async def _token(self, challenge: Challenge, scope: str | None = None) -> str | Attempt:
+    async def _token(self, challenge: Challenge, scope: str | None = None) -> str | PullAttempt:
         """Exchange the credential for a token (Distribution, "Token Authentication Specification")."""
         if scope is None:
             scope = f"repository:{self._probe.repository}:pull" if self._probe.repository else ""
@@ -450,25 +452,25 @@ class _Exchange:
         try:
             body = answer.json()
         except Unreadable as error:
-            return Attempt(Verdict.INVALID, f"the answer of the token service {answer.host} cannot be used: {error}")  # fmt: skip
+            return PullAttempt(Verdict.INVALID, f"the answer of the token service {answer.host} cannot be used: {error}")  # fmt: skip
         token = (body.get("token") or body.get("access_token")) if isinstance(body, dict) else None
         if not isinstance(token, str) or not _BEARER_TOKEN.fullmatch(token):
             # It is not shown: it may be a good one with a blank too many.
-            return Attempt(Verdict.INVALID, "the token service's answer holds no valid token")
+            return PullAttempt(Verdict.INVALID, "the token service's answer holds no valid token")
         self._secrets.add(Secret(token))
         return token
 
-    def _no_token(self, answer: Answer, *, scope: str) -> Attempt:
+    def _no_token(self, answer: Answer, *, scope: str) -> PullAttempt:
         if (passing := _passing(answer, self._secrets.clean)) is not None:
             return passing
         said = cleaned_line(answer.said, self._secrets.clean)
         if answer.status == 403 and may_be_the_network(said):
-            return Attempt(Verdict.NETWORK_REFUSED, said)
+            return PullAttempt(Verdict.NETWORK_REFUSED, said)
         if answer.status in (401, 403):
             # 401 says that the caller is not known; with no repository asked for, 403 means the same (GHCR).
             whole = answer.status == 401 or not scope
-            return Attempt(Verdict.IDENTITY_REFUSED if whole else Verdict.NO_GRANT, said)
-        return Attempt(Verdict.REJECTED, f"the token service {answer.host} answers {answer.status} {said}".rstrip())  # fmt: skip
+            return PullAttempt(Verdict.IDENTITY_REFUSED if whole else Verdict.NO_GRANT, said)
+        return PullAttempt(Verdict.REJECTED, f"the token service {answer.host} answers {answer.status} {said}".rstrip())  # fmt: skip
 
     async def _read(self, authorization: str) -> Answer:
         """Ask for the manifest, or without a repository for `/v2/`; follow where it leads.
@@ -499,12 +501,12 @@ class _Exchange:
 
     # -- what an answer means --------------------------------------------------------------------------------------
 
-    def _judged(self, answer: Answer, challenge: Challenge) -> Attempt:
+    def _judged(self, answer: Answer, challenge: Challenge) -> PullAttempt:
         probe, clean = self._probe, self._secrets.clean
         if (passing := _passing(answer, clean)) is not None:
             return passing
         if answer.status in _REDIRECTS:
-            return Attempt(
+            return PullAttempt(
                 Verdict.REJECTED, f"{probe.host} answers with a redirect that leads to no manifest"
             )
         unasked = challenge.scheme == "none" and not self._anybody
@@ -513,39 +515,43 @@ class _Exchange:
         if answer.status >= 300:
             return self._refused(answer, whole=challenge.scheme == "basic" and answer.status == 401)
         if answer.is_page:
-            return Attempt(Verdict.INVALID, f"{probe.host} answers with a web page, not as a registry does")
+            return PullAttempt(
+                Verdict.INVALID, f"{probe.host} answers with a web page, not as a registry does"
+            )
         if not probe.repository:
             return self._let_in(unasked=unasked)
         if not _is_manifest(answer, head=probe.head):
-            return Attempt(Verdict.INVALID, f"{probe.host} answers {answer.status}, and not with a manifest")
+            return PullAttempt(
+                Verdict.INVALID, f"{probe.host} answers {answer.status}, and not with a manifest"
+            )
         if not probe.reference:
-            return Attempt(Verdict.INVALID, f"{probe.host} claims to have an image with a random name")
+            return PullAttempt(Verdict.INVALID, f"{probe.host} claims to have an image with a random name")
         seen = f"reads the manifest of {probe.host}/{probe.image}"
-        return Attempt(Verdict.PULLS, f"{seen}, as anyone can: no credential was asked for", proven=False) if unasked else Attempt(Verdict.PULLS, seen)  # fmt: skip
+        return PullAttempt(Verdict.PULLS, f"{seen}, as anyone can: no credential was asked for", proven=False) if unasked else PullAttempt(Verdict.PULLS, seen)  # fmt: skip
 
-    def _let_in(self, *, unasked: bool) -> Attempt:
+    def _let_in(self, *, unasked: bool) -> PullAttempt:
         host = self._probe.host
         if unasked:
-            return Attempt(Verdict.PULLS, f"was not tried: {host} asks for no credential", proven=False)
-        return Attempt(Verdict.PULLS, f"is accepted by {host}; no image was named to try a pull of", proven=False)  # fmt: skip
+            return PullAttempt(Verdict.PULLS, f"was not tried: {host} asks for no credential", proven=False)
+        return PullAttempt(Verdict.PULLS, f"is accepted by {host}; no image was named to try a pull of", proven=False)  # fmt: skip
 
-    def _not_found(self, answer: Answer) -> Attempt:
+    def _not_found(self, answer: Answer) -> PullAttempt:
         probe, code = self._probe, answer.error[0].upper()
         if probe.reference:
-            return Attempt(Verdict.NOT_FOUND, f"{probe.host} has no {probe.image}")
+            return PullAttempt(Verdict.NOT_FOUND, f"{probe.host} has no {probe.image}")
         if code == "MANIFEST_UNKNOWN":
-            return Attempt(Verdict.PULLS, f"may pull {probe.host}/{probe.repository}")
+            return PullAttempt(Verdict.PULLS, f"may pull {probe.host}/{probe.repository}")
         # Registries say so to whoever has been let in, whatever they may pull.
-        return Attempt(Verdict.PULLS, f"is accepted by {probe.host}, which has no {probe.repository} to try a pull of", proven=False)  # fmt: skip
+        return PullAttempt(Verdict.PULLS, f"is accepted by {probe.host}, which has no {probe.repository} to try a pull of", proven=False)  # fmt: skip
 
-    def _refused(self, answer: Answer, *, whole: bool) -> Attempt:
+    def _refused(self, answer: Answer, *, whole: bool) -> PullAttempt:
         said = cleaned_line(answer.said, self._secrets.clean)
         if answer.status == 403 and may_be_the_network(said):
-            return Attempt(Verdict.NETWORK_REFUSED, said)
+            return PullAttempt(Verdict.NETWORK_REFUSED, said)
         if answer.status in (401, 403):
             # A token is given to whom the token service knows, so what comes after it is about the repository.
-            return Attempt(Verdict.IDENTITY_REFUSED if whole else Verdict.NO_GRANT, said)
-        return Attempt(Verdict.REJECTED, f"{answer.host} answers {answer.status} {said}".rstrip())
+            return PullAttempt(Verdict.IDENTITY_REFUSED if whole else Verdict.NO_GRANT, said)
+        return PullAttempt(Verdict.REJECTED, f"{answer.host} answers {answer.status} {said}".rstrip())
 
 
 def _is_manifest(answer: Answer, *, head: bool) -> bool:
@@ -565,7 +571,7 @@ def _is_manifest(answer: Answer, *, head: bool) -> bool:
 
 
 async def _with_client(
-    probe: Probe, secrets: _Secrets, trace: Tell, work: Callable[[_Exchange], Awaitable[Attempt]]
-) -> Attempt:
+    probe: Probe, secrets: _Secrets, trace: Tell, work: Callable[[_Exchange], Awaitable[PullAttempt]]
+) -> PullAttempt:
     async with Client(probe.host, trace, secrets.clean) as client:
         return await work(_Exchange(client, probe, secrets))

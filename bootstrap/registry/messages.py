@@ -5,10 +5,10 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 
-from bootstrap.codes import Code
-from bootstrap.errors import StepFailed
-from bootstrap.lean import httpx
-from bootstrap.registry.attempt import Attempt, Verdict
+from bootstrap.http._fast_import import httpx
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import StepFailed
+from bootstrap.model.pull import PullAttempt, Verdict
 from bootstrap.registry.client import Clean, cleaned_line, whom
 
 # What OpenSSL calls a certificate whose authority is not known (`X509_V_ERR_...` in x509_vfy.h).
@@ -71,7 +71,7 @@ _BROUGHT_MENDS = {
 }
 
 
-def failure(attempt: Attempt, diagnosis: str, *, brought: bool = False) -> StepFailed:
+def failure(attempt: PullAttempt, diagnosis: str, *, brought: bool = False) -> StepFailed:
     """What a person is told when the credential does not pull.
 
     Args:
@@ -85,12 +85,12 @@ def failure(attempt: Attempt, diagnosis: str, *, brought: bool = False) -> StepF
     )
 
 
-def code_of(attempt: Attempt) -> Code:
+def code_of(attempt: PullAttempt) -> Code:
     """The code of an exchange that did not end well."""
     return _CODES[attempt.verdict]
 
 
-def fix(attempt: Attempt, *, brought: bool = False) -> str:
+def fix(attempt: PullAttempt, *, brought: bool = False) -> str:
     """What to do about it; "" where nothing is known."""
     if attempt.verdict is Verdict.RATE_LIMITED:
         when = f"in {attempt.retry_after:.0f} s" if attempt.retry_after is not None else "later"
@@ -98,7 +98,7 @@ def fix(attempt: Attempt, *, brought: bool = False) -> str:
     return attempt.fix or ({**_MENDS, **_BROUGHT_MENDS} if brought else _MENDS).get(attempt.verdict, "")
 
 
-def first_word(attempt: Attempt) -> str:
+def first_word(attempt: PullAttempt) -> str:
     """What the registry's first answer, before any credential, comes to where no pull can be tried."""
     if attempt.verdict in (Verdict.CERTIFICATE_REFUSED, Verdict.UNTRUSTED, Verdict.REJECTED, Verdict.INVALID):
         return attempt.detail
@@ -111,11 +111,11 @@ def may_be_the_network(said: str) -> bool:
     return any(words in lower for words in _FIREWALLS)
 
 
-def too_late(host: str) -> Attempt:
-    return Attempt(Verdict.UNREACHABLE, f"{host} does not answer in time")
+def too_late(host: str) -> PullAttempt:
+    return PullAttempt(Verdict.UNREACHABLE, f"{host} does not answer in time")
 
 
-def unanswered(error: Exception, host: str, clean: Clean) -> Attempt:
+def unanswered(error: Exception, host: str, clean: Clean) -> PullAttempt:
     """Why there is no answer. A certificate that does not verify has a reason of its own, and a fix."""
     if isinstance(error, httpx.RequestError) and error._request is not None:  # noqa: SLF001  - `.request` raises
         host = whom(error.request)
@@ -123,14 +123,14 @@ def unanswered(error: Exception, host: str, clean: Clean) -> Attempt:
         if isinstance(cause, ssl.SSLCertVerificationError):
             fix = _OWN_AUTHORITY if cause.verify_code in _UNKNOWN_AUTHORITY else _NO_CLIENT_WILL
             said = cleaned_line(cause.verify_message, clean)
-            return Attempt(
+            return PullAttempt(
                 Verdict.CERTIFICATE_REFUSED, f"The TLS certificate of {host} does not verify: {said}", fix
             )
     if isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL):
         # Its text quotes what was to be sent.
-        return Attempt(Verdict.INVALID, f"{host} asks for what cannot be sent ({type(error).__name__})")
+        return PullAttempt(Verdict.INVALID, f"{host} asks for what cannot be sent ({type(error).__name__})")
     said = cleaned_line(str(error), clean) or type(error).__name__
-    return Attempt(Verdict.UNREACHABLE, f"{host} does not answer: {said}")
+    return PullAttempt(Verdict.UNREACHABLE, f"{host} does not answer: {said}")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

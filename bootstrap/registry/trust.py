@@ -14,9 +14,9 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
-from bootstrap.lean import httpx
-from bootstrap.registry.attempt import Attempt, Verdict
-from bootstrap.words import one_line
+from bootstrap.http._fast_import import httpx
+from bootstrap.model.pull import PullAttempt, Verdict
+from bootstrap.model.text import one_line
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
@@ -59,7 +59,7 @@ _LONGEST_NAME = 253  # RFC 1035, 2.3.4
 _ONE_NAME_EACH = ("gitlab-dedicated.com", "gitlab-dedicated.us")
 
 
-def refusal_of(host: str, realm: str, token_host: str | None = None) -> Attempt | None:
+def refusal_of(host: str, realm: str, token_host: str | None = None) -> PullAttempt | None:
     """Why the credential may not go to the token service that a registry names; None if it may.
 
     Args:
@@ -70,9 +70,9 @@ def refusal_of(host: str, realm: str, token_host: str | None = None) -> Attempt 
     try:
         url = httpx.URL(realm)
     except httpx.InvalidURL:
-        return Attempt(Verdict.UNTRUSTED, f"{host} names a token service that is not a URL")
+        return PullAttempt(Verdict.UNTRUSTED, f"{host} names a token service that is not a URL")
     if url.scheme != "https":
-        return Attempt(
+        return PullAttempt(
             Verdict.UNTRUSTED, f"{host} wants the credential sent without TLS, to {one_line(realm, 100)}"
         )
     # Not `url.host`, which is written out in Unicode.
@@ -82,7 +82,7 @@ def refusal_of(host: str, realm: str, token_host: str | None = None) -> Attempt 
     ):
         return None
     named = one_line(other, 253)
-    return Attempt(
+    return PullAttempt(
         Verdict.UNTRUSTED,
         f"{host} wants the credential sent to another host, {named}",
         _allow(named) if token_host is not None and "." in other else "",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 
-from bootstrap.credential import Credential
-from bootstrap.registry.attempt import Attempt, Probe, Verdict
+from bootstrap.model.credential import Credential
+from bootstrap.model.deadline import Deadline, Tell
+from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.registry.challenge import Challenge
 from bootstrap.registry.client import SECONDS, Clean, silent, unchanged
 from bootstrap.registry.confidential import Confidential
 from bootstrap.registry.exchange import exchange, fetch_challenge, takes_password
 from bootstrap.registry.messages import WAITING
-from bootstrap.waiting import Deadline, Tell
 
 # These may turn good by themselves: the cloud's own delay, or a passing fault.
 _MAY_PASS = (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT, Verdict.UNREACHABLE)
@@ -51,14 +51,14 @@ async def patient_challenge(
     trace: Tell,
     tell: Tell,
     clean: Clean = unchanged,
-) -> Challenge | Attempt:
+) -> Challenge | PullAttempt:
     """As `fetch_challenge`, asked again where that may help: after as long as the registry says that it wants to be left
     alone, and a few times where something else seems to answer in its place.
     """
     invalid = 0
     while True:
         answered = await fetch_challenge(
-            host, token_host=token_host, seconds=deadline.within(SECONDS), trace=trace, clean=clean
+            host, token_host=token_host, seconds=deadline.clip(SECONDS), trace=trace, clean=clean
         )
         if isinstance(answered, Challenge):
             return answered
@@ -73,7 +73,7 @@ async def patient_challenge(
         await asyncio.sleep(pause)
 
 
-def _pause_of(attempt: Attempt, deadline: Deadline) -> float | None:
+def _pause_of(attempt: PullAttempt, deadline: Deadline) -> float | None:
     """How long to wait as the registry says, or None where it does not say, or that is too long."""
     if attempt.retry_after is None or attempt.retry_after >= deadline.left:
         return None
@@ -90,7 +90,7 @@ async def prove(
     patience: Patience,
     compare: bool = True,
     trace: Tell = silent,
-) -> Attempt:
+) -> PullAttempt:
     """Exchange until it is sure that the credential pulls, or that it will not.
 
     With `compare` it is asked without the credential too; that is not needed where the cloud itself has said already
@@ -104,7 +104,7 @@ async def prove(
     while True:
         attempts = await asyncio.gather(
             *(
-                exchange(probe, challenge, credential, trace=trace, seconds=deadline.within(SECONDS))
+                exchange(probe, challenge, credential, trace=trace, seconds=deadline.clip(SECONDS))
                 for _ in range(patience.at_once)
             )
         )
@@ -144,26 +144,26 @@ async def prove(
 
 async def try_once(
     probe: Probe, challenge: Challenge, credential: Credential, *, deadline: Deadline, trace: Tell = silent
-) -> Attempt:
+) -> PullAttempt:
     """One exchange with a credential that is not new, judged as `prove` judges the last one."""
-    attempt = await exchange(probe, challenge, credential, trace=trace, seconds=deadline.within(SECONDS))
+    attempt = await exchange(probe, challenge, credential, trace=trace, seconds=deadline.clip(SECONDS))
     if attempt.verdict is Verdict.PULLS:
         return await _compared(attempt, probe, challenge, credential, deadline, trace)
     return await _told_apart(attempt, probe, challenge, credential, deadline, trace)
 
 
 async def _compared(
-    good: Attempt,
+    good: PullAttempt,
     probe: Probe,
     challenge: Challenge,
     credential: Credential,
     deadline: Deadline,
     trace: Tell,
-) -> Attempt:
+) -> PullAttempt:
     """What a good answer is worth: nothing, where anybody is given the same."""
     if challenge.scheme == "none":
         return good
-    anybody = await exchange(probe, challenge, None, trace=trace, seconds=deadline.within(SECONDS), clean=_without(credential))  # fmt: skip
+    anybody = await exchange(probe, challenge, None, trace=trace, seconds=deadline.clip(SECONDS), clean=_without(credential))  # fmt: skip
     if anybody.verdict is not Verdict.PULLS:
         return good
     what = f"{probe.host}/{probe.image}" if probe.repository else "a token"
@@ -171,8 +171,10 @@ async def _compared(
     if refusal is not None:
         return refusal
     if known:
-        return Attempt(Verdict.PULLS, f"is accepted by {probe.host}, where anyone gets {what}", proven=False)
-    return Attempt(
+        return PullAttempt(
+            Verdict.PULLS, f"is accepted by {probe.host}, where anyone gets {what}", proven=False
+        )
+    return PullAttempt(
         Verdict.PULLS,
         f"could not be verified: {probe.host} gives {what} without a password too",
         "Name an image with --image that cannot be pulled anonymously.",
@@ -181,13 +183,13 @@ async def _compared(
 
 
 async def _told_apart(
-    bad: Attempt,
+    bad: PullAttempt,
     probe: Probe,
     challenge: Challenge,
     credential: Credential,
     deadline: Deadline,
     trace: Tell,
-) -> Attempt:
+) -> PullAttempt:
     """Whether it is the right to pull that is missing, or the password is wrong: Harbor and GHCR answer alike."""
     if bad.verdict is not Verdict.NO_GRANT or challenge.scheme != "bearer":
         return bad
@@ -204,22 +206,22 @@ async def _told_apart(
 
 async def _is_known(
     probe: Probe, challenge: Challenge, credential: Credential, deadline: Deadline, trace: Tell
-) -> tuple[bool, Attempt | None]:
+) -> tuple[bool, PullAttempt | None]:
     """Whether the registry knows the credential, whatever it may pull; and its refusal, where it surely does not.
 
     It is logged in to, as `docker login` does. Where anybody is let in so, `/v2/` may still tell by Basic.
     """
     login = Probe(probe.host, token_host=probe.token_host)
-    attempt = await exchange(login, challenge, credential, trace=trace, seconds=deadline.within(SECONDS))
+    attempt = await exchange(login, challenge, credential, trace=trace, seconds=deadline.clip(SECONDS))
     if attempt.verdict is Verdict.IDENTITY_REFUSED:
         return False, attempt
     if attempt.verdict is Verdict.PULLS:
-        anybody = await exchange(login, challenge, None, trace=trace, seconds=deadline.within(SECONDS), clean=_without(credential))  # fmt: skip
+        anybody = await exchange(login, challenge, None, trace=trace, seconds=deadline.clip(SECONDS), clean=_without(credential))  # fmt: skip
         if anybody.verdict in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
             return True, None
-    takes = await takes_password(probe, credential, trace=trace, seconds=deadline.within(SECONDS))
+    takes = await takes_password(probe, credential, trace=trace, seconds=deadline.clip(SECONDS))
     if takes is False:
-        return False, Attempt(Verdict.IDENTITY_REFUSED, f"{probe.host} refuses user name and password")
+        return False, PullAttempt(Verdict.IDENTITY_REFUSED, f"{probe.host} refuses user name and password")
     return takes is True, None
 
 

@@ -35,12 +35,12 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from bootstrap.akka_services import is_akka_registry
-from bootstrap.routing import host_of_image
+from bootstrap.akka.services import is_akka_registry
+from bootstrap.model.server import host_of, same_registry
+from bootstrap.plugin.routing import host_of_image
 from bootstrap.sandbox.akka_cli import MARSHALLED, OLD_VERSION
 from bootstrap.sandbox.calls import RestApi
 from bootstrap.sandbox.host import Sandbox
-from bootstrap.server import host_of, same_registry
 
 VERSION = "3.0.71"
 DOCKER_TYPE = "docker"

@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 
 from aiohttp import web
 
-from bootstrap.output_file import open_to_append
+from bootstrap.files.output_file import open_to_append
 from bootstrap.sandbox.faults import Fault, FaultPlan
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

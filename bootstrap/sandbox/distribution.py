@@ -17,8 +17,8 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from bootstrap.codes import Code
-from bootstrap.errors import UsageProblem
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import UsageProblem
 from bootstrap.sandbox.images import MANIFEST_TYPE, Image, digest
 
 _PROGRAM = "docker-registry"

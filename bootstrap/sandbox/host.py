@@ -20,6 +20,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from bootstrap.plugin.emulator import Emulator
 from bootstrap.sandbox.calls import CallGate, CallLog
 from bootstrap.sandbox.faults import FaultPlan
 from bootstrap.sandbox.images import BuiltInImages, ImageStore
@@ -51,20 +52,6 @@ class Visible(Protocol):
     """`Sandbox.visible` or `Sandbox.shows`, for whoever need know no more of it."""
 
     def __call__(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool: ...
-
-
-class Emulator(Protocol):
-    """One cloud. A provider offers a factory of it as `Provider.emulator`."""
-
-    name: str
-
-    async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
-        """Start serving; return the environment variables that lead the clients here."""
-        ...
-
-    async def stop(self) -> None:
-        """Stop what `start` started beyond `Sandbox.serve`."""
-        ...
 
 
 @dataclass

@@ -11,12 +11,13 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from bootstrap import plugins
-from bootstrap.codes import Code
-from bootstrap.errors import UsageProblem
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import UsageProblem
+from bootstrap.plugin import entry_points as plugins
+from bootstrap.plugin.emulator import Emulator
 from bootstrap.sandbox.akka import AkkaEmulator
 from bootstrap.sandbox.faults import FaultSyntaxError
-from bootstrap.sandbox.host import Emulator, Sandbox, SandboxSettings
+from bootstrap.sandbox.host import Sandbox, SandboxSettings
 from bootstrap.sandbox.images import BuiltInImages, ImageStore
 from bootstrap.sandbox.replicas import CONSISTENCIES, Consistency
 

@@ -15,8 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.provider import Check, HeldCredential, Missing, Option, RunContext, Session
-from bootstrap.reference import parse_reference
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.image_reference import parse_reference
+from bootstrap.model.option import Option
+from bootstrap.plugin.checks import Check
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.provider import Missing
+from bootstrap.plugin.session import Session
 from providers.acr.target import (
     APPS,
     AUTH_KINDS,
@@ -30,11 +35,11 @@ from providers.acr.target import (
 )
 
 if TYPE_CHECKING:
-    from bootstrap.sandbox.host import Emulator
+    from bootstrap.plugin.emulator import Emulator
 
 
 class AcrProvider:
-    """The provider `acr`; see `bootstrap.provider.Provider`."""
+    """The provider `acr`; see `bootstrap.plugin.provider.Provider`."""
 
     name = "acr"
     title = "Azure Container Registry"
@@ -108,7 +113,7 @@ class AcrProvider:
         return "Azure login", at_a_glance()
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
-        from providers.acr.checkup import checks
+        from providers.acr.doctor import checks
 
         return await checks(context, login)
 

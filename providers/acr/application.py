@@ -8,22 +8,22 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bootstrap.errors import StepFailed
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Resource
-from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, StillThere, other_than
-from bootstrap.waiting import Delay, wait_out
+from bootstrap.plugin.retry import Delay, retry_while
+from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepStatus, StillThere, other_than
 from providers.acr import messages
 from providers.acr.application_script import identity_script
-from providers.acr.calls import AzureApiError, as_sentence, refused
-from providers.acr.claims import GRAPH_RIGHT
 from providers.acr.client_secret import remove_old_secrets
 from providers.acr.deleted_items import DeletedApplication, is_name_taken
 from providers.acr.directory_objects import Application
+from providers.acr.errors import AzureApiError, as_sentence, refused
 from providers.acr.permanent_deletion import PermanentDeletion
 from providers.acr.roles import place_of
 from providers.acr.service_principal import ServicePrincipal
+from providers.acr.token_claims import GRAPH_RIGHT
 from providers.acr.waits import CLOCKS, SETTLE_SECONDS, SPREADING_SECONDS, busy, busy_or_spreading
 
 if TYPE_CHECKING:
@@ -95,26 +95,26 @@ class Identity(Resource[Application]):
 
     looked_for = "the application"
 
-    async def look_now(self) -> Sighting:
+    async def look_now(self) -> StepStatus:
         session = self._session
         application = await session.application()
         if application is not None:
             await session.principal()
             return self.judge(application)
         deleted = await session.deleted()
-        return Sighting(State.MISSING, f"it was deleted{deleted.when}" if deleted else "does not exist")
+        return StepStatus(State.MISSING, f"it was deleted{deleted.when}" if deleted else "does not exist")
 
-    def judge(self, shown: Application) -> Sighting:
+    def judge(self, shown: Application) -> StepStatus:
         principal = self._session.known_principal
         if shown.disabled:
-            return Sighting(State.MISSING, f"no token is issued to it: {shown.disabled}")
+            return StepStatus(State.MISSING, f"no token is issued to it: {shown.disabled}")
         if principal is None:
-            return Sighting(State.MISSING, "it has no service principal")
+            return StepStatus(State.MISSING, "it has no service principal")
         if principal.disabled:
-            return Sighting(
+            return StepStatus(
                 State.MISSING, f"no token is issued to its service principal: {principal.disabled}"
             )
-        return Sighting(State.DONE, "exists")
+        return StepStatus(State.DONE, "exists")
 
     def intent(self) -> Intent:
         return {
@@ -132,7 +132,7 @@ class Identity(Resource[Application]):
         session, target = self._session, self._session.target
         context = session.context
         with as_sentence(f"create the application {target.app_name}"):
-            application = await wait_out(
+            application = await retry_while(
                 self._application, why=self._application_delay, deadline=context.deadline, tell=context.tell
             )
         restored = self._restored is not None
@@ -140,7 +140,7 @@ class Identity(Resource[Application]):
         session.has(application, created=created, restored=restored)
         if restored:
             with as_sentence(f"remove the old secrets of {target.app_name}"):
-                await wait_out(
+                await retry_while(
                     lambda: remove_old_secrets(session, application),
                     why=busy_or_spreading,
                     deadline=context.deadline,
@@ -150,7 +150,7 @@ class Identity(Resource[Application]):
         # one of another run, which `is_of_run` must be able to tell from one that this run has asked for.
         may_exist = not created or self.attempt.unanswered > 0
         with as_sentence(f"create the service principal of {target.app_name}"):
-            principal = await wait_out(
+            principal = await retry_while(
                 lambda: self.principal.found_or_created(
                     application.app_id, may_exist=may_exist, restored=restored
                 ),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from bootstrap.errors import PullkeyError
-from bootstrap.once import Once
-from bootstrap.provider import RunContext
-from bootstrap.waiting import Deadline, surely
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import PullkeyError
+from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.retry import read_twice
 from providers.acr.arm_objects import Assignment, Registry
-from providers.acr.calls import AzureApiError, as_sentence
 from providers.acr.deleted_items import DeletedApplication
 from providers.acr.directory_objects import Application, Principal
+from providers.acr.errors import AzureApiError, as_sentence
 from providers.acr.registry_session import RegistrySession
 from providers.acr.roles import ACR_PULL, REPOSITORY_READER, derived_names, is_derived
 from providers.acr.target import AcrTarget, is_guid
@@ -26,11 +27,11 @@ class ApplicationFacts(RegistrySession):
 
     def __init__(self, target: AcrTarget, context: RunContext) -> None:
         super().__init__(target, context)
-        self.application = Once(self._application)
-        self.principal = Once(self._principal)
-        self.deleted = Once(self._deleted)
-        self.expected_application = Once(self._expected_application)
-        self.recorded_is_deleted = Once(self._recorded_is_deleted)
+        self.application = AsyncOnce(self._application)
+        self.principal = AsyncOnce(self._principal)
+        self.deleted = AsyncOnce(self._deleted)
+        self.expected_application = AsyncOnce(self._expected_application)
+        self.recorded_is_deleted = AsyncOnce(self._recorded_is_deleted)
         self.deleted_seen: DeletedApplication | None = None
         self.known: Application | None = None
         self.known_principal: Principal | None = None
@@ -77,7 +78,7 @@ class ApplicationFacts(RegistrySession):
         """
         client_id = self.target.client_id
         if not client_id:
-            return await surely(self.application_now)
+            return await read_twice(self.application_now)
         found = await self.application_now()
         if found is not None or await self.recorded_is_deleted():
             return found
@@ -211,7 +212,7 @@ class ApplicationFacts(RegistrySession):
         """
         registry = await self.registry()
         with as_sentence(f"show the roles of {self.target.app_label}"):
-            principal = await surely(lambda: self.cloud.graph.principal(application.app_id))
+            principal = await read_twice(lambda: self.cloud.graph.principal(application.app_id))
             if principal is None:
                 return []
             self.known_principal = principal

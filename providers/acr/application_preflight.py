@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from bootstrap.codes import Code
-from bootstrap.errors import Problem, ProblemKind, PullkeyError, problem_of
-from bootstrap.once import Once
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, problem_of
+from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.recorded_key import usable_key
-from bootstrap.steps import Findings, Notice, State
-from providers.acr import claims
+from bootstrap.plugin.step import Notice, PreflightFindings, State
+from providers.acr import token_claims as claims
 from providers.acr.application_facts import ApplicationFacts
-from providers.acr.calls import AzureApiError, refused
 from providers.acr.client_secret import NO_SECRETS, Key
 from providers.acr.directory_objects import Application, PasswordPolicy
+from providers.acr.errors import AzureApiError, refused
 from providers.acr.waits import CLOCKS
 
 
@@ -24,11 +24,11 @@ class ApplicationPreflight:
     def __init__(self, session: ApplicationFacts, key: Key) -> None:
         self._session = session
         self._key = key
-        self._namesakes = Once(self._applications_of_that_name)
-        self._password_policy = Once(self._policy_of_passwords)
+        self._namesakes = AsyncOnce(self._applications_of_that_name)
+        self._password_policy = AsyncOnce(self._policy_of_passwords)
 
-    async def findings(self) -> Findings:
-        findings = Findings()
+    async def findings(self) -> PreflightFindings:
+        findings = PreflightFindings()
         checks = (
             self._begin_asking(),
             self._session.about_registry(),
@@ -38,37 +38,37 @@ class ApplicationPreflight:
             findings.add(found)
         return findings
 
-    async def _begin_asking(self) -> Findings:
+    async def _begin_asking(self) -> PreflightFindings:
         """Where a secret will be made, unless something stands in its way, these are asked before it is known what does."""
         with contextlib.suppress(PullkeyError):
             if await self._session.context.held_credential() is None and not self._session.target.app_id:
-                self._namesakes.begin()
-                self._session.deleted.begin()
+                self._namesakes.start()
+                self._session.deleted.start()
             link, _ = await usable_key(self._session)
             if link is None:
-                self._password_policy.begin()
-        return Findings()
+                self._password_policy.start()
+        return PreflightFindings()
 
-    async def _about_application(self) -> Findings:
+    async def _about_application(self) -> PreflightFindings:
         target = self._session.target
         try:
             application, principal = await self._session.application(), await self._session.principal()
         except AzureApiError as error:
             if error.unauthenticated or error.busy:
                 failed = refused(error, f"show the application {target.app_label}")
-                return Findings([problem_of(failed, step="identity")])
+                return PreflightFindings([problem_of(failed, step="identity")])
             if target.app_id or not error.forbidden:
-                return Findings([Problem(ProblemKind.SETUP, f"The directory does not show the application {target.app_label} ({error.said})", "Check --app-id and --tenant", step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
-            return Findings()  # the missing right is told by its name
+                return PreflightFindings([Problem(ProblemKind.SETUP, f"The directory does not show the application {target.app_label} ({error.said})", "Check --app-id and --tenant", step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
+            return PreflightFindings()  # the missing right is told by its name
         if application is None and target.app_id:
             if principal is not None:
-                return Findings([Problem(ProblemKind.SETUP, f"The application {target.app_id} is of another directory, where alone a secret can be added to it", "Log in there, or name an application of this directory with --app-id", step="key", code=Code.IDENTITY_ELSEWHERE)])  # fmt: skip
+                return PreflightFindings([Problem(ProblemKind.SETUP, f"The application {target.app_id} is of another directory, where alone a secret can be added to it", "Log in there, or name an application of this directory with --app-id", step="key", code=Code.IDENTITY_ELSEWHERE)])  # fmt: skip
             if deleted := await self._session.deleted():
-                return Findings([Problem(ProblemKind.SETUP, f"The application {target.app_id} was deleted{deleted.when}", f"Have it restored, and its service principal too: {self._session.cloud.graph.restore_command(deleted.object_id)}", step="identity", code=Code.IDENTITY_DELETED)])  # fmt: skip
-            return Findings([Problem(ProblemKind.SETUP, f"There is no application {target.app_id} in this directory", "Check --app-id against `az ad app list`; it takes the application (client) id", step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
+                return PreflightFindings([Problem(ProblemKind.SETUP, f"The application {target.app_id} was deleted{deleted.when}", f"Have it restored, and its service principal too: {self._session.cloud.graph.restore_command(deleted.object_id)}", step="identity", code=Code.IDENTITY_DELETED)])  # fmt: skip
+            return PreflightFindings([Problem(ProblemKind.SETUP, f"There is no application {target.app_id} in this directory", "Check --app-id against `az ad app list`; it takes the application (client) id", step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
         deleted = await self._session.deleted() if application is None else None
         if deleted is not None and not deleted.ours:
-            return Findings([Problem(ProblemKind.QUESTION, f"The unique name {target.unique_name} is taken by a deleted application that pullkey has not created: {deleted.display_name} ({deleted.object_id})", self._session.taken_name_fix(deleted), step="identity", code=Code.NAME_IN_DELETED_ITEMS)])  # fmt: skip
+            return PreflightFindings([Problem(ProblemKind.QUESTION, f"The unique name {target.unique_name} is taken by a deleted application that pullkey has not created: {deleted.display_name} ({deleted.object_id})", self._session.taken_name_fix(deleted), step="identity", code=Code.NAME_IN_DELETED_ITEMS)])  # fmt: skip
         if application is None and target.located and (deleted is None or deleted.app_id != target.located):
             gone = await self._session.recorded_is_deleted()
             what = (
@@ -76,18 +76,18 @@ class ApplicationPreflight:
                 if gone
                 else "is not shown, nor that it was deleted"
             )
-            return Findings([Problem(ProblemKind.SETUP, f"The application {target.located}, which Akka's record names, {what}", "Run it again in a few minutes; or if it was deleted, onboard the registry again: pullkey onboard acr", step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
+            return PreflightFindings([Problem(ProblemKind.SETUP, f"The application {target.located}, which Akka's record names, {what}", "Run it again in a few minutes; or if it was deleted, onboard the registry again: pullkey onboard acr", step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
         if application is None and (others := await self._namesakes()):
             ids = ", ".join(one.app_id for one in others)
-            return Findings([Problem(ProblemKind.QUESTION, f"There is an application {target.app_name} that pullkey did not create: {ids}", "To use it, name it with --app-id; to have pullkey create its own, pass another --app-name", step="identity", code=Code.IDENTITY_NAME_TAKEN)])  # fmt: skip
+            return PreflightFindings([Problem(ProblemKind.QUESTION, f"There is an application {target.app_name} that pullkey did not create: {ids}", "To use it, name it with --app-id; to have pullkey create its own, pass another --app-name", step="identity", code=Code.IDENTITY_NAME_TAKEN)])  # fmt: skip
         if application is not None and principal is None and target.app_id:
-            return Findings([Problem(ProblemKind.SETUP, f"The application {target.app_id} has no service principal in this directory", f"Create it: az ad sp create --id {target.app_id}", step="identity", code=Code.SERVICE_PRINCIPAL_MISSING)])  # fmt: skip
+            return PreflightFindings([Problem(ProblemKind.SETUP, f"The application {target.app_id} has no service principal in this directory", f"Create it: az ad sp create --id {target.app_id}", step="identity", code=Code.SERVICE_PRINCIPAL_MISSING)])  # fmt: skip
         if application is not None and application.disabled:
-            return Findings([Problem(ProblemKind.SETUP, f"No token is issued to the application {target.app_label}: {application.disabled}", f"Find out why; where an administrator did it: az rest --method PATCH --url {self._session.cloud.graph.url}/v1.0/applications/{application.object_id} --body '{{\"isDisabled\": false}}'", step="identity", code=Code.IDENTITY_DISABLED)])  # fmt: skip
+            return PreflightFindings([Problem(ProblemKind.SETUP, f"No token is issued to the application {target.app_label}: {application.disabled}", f"Find out why; where an administrator did it: az rest --method PATCH --url {self._session.cloud.graph.url}/v1.0/applications/{application.object_id} --body '{{\"isDisabled\": false}}'", step="identity", code=Code.IDENTITY_DISABLED)])  # fmt: skip
         if principal is not None and principal.enabled and principal.disabled:
-            return Findings([Problem(ProblemKind.SETUP, f"No token is issued to the service principal of {target.app_label}: {principal.disabled}", "Ask Microsoft's support about it, or pass another --app-name", step="identity", code=Code.IDENTITY_DISABLED)])  # fmt: skip
+            return PreflightFindings([Problem(ProblemKind.SETUP, f"No token is issued to the service principal of {target.app_label}: {principal.disabled}", "Ask Microsoft's support about it, or pass another --app-name", step="identity", code=Code.IDENTITY_DISABLED)])  # fmt: skip
         if principal is not None and not principal.enabled:
-            return Findings([Problem(ProblemKind.SETUP, f"The service principal of {target.app_label} is disabled", f"Find out why; then: az ad sp update --id {application.app_id if application else ''} --set accountEnabled=true", step="identity", code=Code.IDENTITY_DISABLED)])  # fmt: skip
+            return PreflightFindings([Problem(ProblemKind.SETUP, f"The service principal of {target.app_label} is disabled", f"Find out why; then: az ad sp update --id {application.app_id if application else ''} --set accountEnabled=true", step="identity", code=Code.IDENTITY_DISABLED)])  # fmt: skip
         return await self._about_policy(application)
 
     async def _applications_of_that_name(self) -> list[Application]:
@@ -101,22 +101,22 @@ class ApplicationPreflight:
     async def _policy_of_passwords(self) -> PasswordPolicy:
         return await self._session.cloud.graph.password_policy()
 
-    async def _about_policy(self, application: Application | None) -> Findings:
+    async def _about_policy(self, application: Application | None) -> PreflightFindings:
         """What the directory allows of client secrets is told first, and never tried."""
         try:
             if (await self._key.look()).state is State.DONE:
-                return Findings()
+                return PreflightFindings()
             policy = await self._password_policy()
         except (AzureApiError, PullkeyError):
-            return Findings()  # few may read it; it will show when the secret is made
+            return PreflightFindings()  # few may read it; it will show when the secret is made
         created = application.created if application else None
         if policy.forbids(created):
-            return Findings([Problem(ProblemKind.POLICY, "The directory's app management policy forbids client secrets", NO_SECRETS, step="key", code=Code.KEYS_FORBIDDEN)])  # fmt: skip
+            return PreflightFindings([Problem(ProblemKind.POLICY, "The directory's app management policy forbids client secrets", NO_SECRETS, step="key", code=Code.KEYS_FORBIDDEN)])  # fmt: skip
         longest = policy.limit(created)
         if longest is None or self._session.lifetime <= longest:
-            return Findings()
+            return PreflightFindings()
         self._session.lifetime = longest - CLOCKS
-        return Findings([], [Notice(f"The directory allows client secrets {longest.days} days at most, so this one expires after that.")])  # fmt: skip
+        return PreflightFindings([], [Notice(f"The directory allows client secrets {longest.days} days at most, so this one expires after that.")])  # fmt: skip
 
     async def makes_secrets(self) -> bool:
         """Whether this login may make applications and secrets; yes where nobody can tell."""

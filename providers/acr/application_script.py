@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootstrap.steps import Script
+from bootstrap.plugin.step import Script
 
 if TYPE_CHECKING:
     from providers.acr.deleted_items import DeletedApplication

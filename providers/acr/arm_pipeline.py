@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.waiting import Deadline
-from providers.acr.calls import is_page, retry_after
+from bootstrap.model.deadline import Deadline
+from providers.acr.errors import is_page, retry_after
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import AioHttpTransport

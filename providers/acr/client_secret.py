@@ -7,23 +7,24 @@ import datetime as dt
 import shlex
 from collections.abc import Collection, Iterator, Sequence
 
-from bootstrap.codes import Code
-from bootstrap.credential import Credential
-from bootstrap.errors import NotShown, StepFailed
-from bootstrap.link import KeyLink, local_name
-from bootstrap.observe import Present, confirm_absent
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.codes import Code
+from bootstrap.model.credential import Credential
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import NotShown, StepFailed
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.key_ref import KeyRef, local_name
+from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_resource import KeyResource
-from bootstrap.plugin.keys import KeyFacts
-from bootstrap.steps import Intent, Script, Sighting, State, StillThere
-from bootstrap.waiting import Deadline, Delay, surely
-from bootstrap.words import one_line
+from bootstrap.plugin.observe import Present, confirm_absent
+from bootstrap.plugin.retry import Delay, read_twice
+from bootstrap.plugin.step import Intent, Script, State, StepStatus, StillThere
 from providers.acr.application_facts import DISPLAY_MARK, ApplicationFacts
 from providers.acr.application_script import secret_script
-from providers.acr.calls import AzureApiError, as_sentence, refused
-from providers.acr.claims import GRAPH_RIGHT
 from providers.acr.directory_objects import Application, NewPassword, Password
+from providers.acr.errors import AzureApiError, as_sentence, refused
+from providers.acr.token_claims import GRAPH_RIGHT
 from providers.acr.waits import (
     SECRET_REMOVAL_SECONDS,
     SECRET_SHOWN_SECONDS,
@@ -79,9 +80,9 @@ class Key(KeyResource[Password, NewPassword]):
     def identity_created(self) -> bool:
         return self._session.application_made
 
-    async def look_now(self) -> Sighting:
+    async def look_now(self) -> StepStatus:
         if await self._session.application() is None:
-            return Sighting(State.MISSING, "there is no application yet")
+            return StepStatus(State.MISSING, "there is no application yet")
         return await super().look_now()
 
     async def recorded(self, key_id: str) -> Password | None:
@@ -101,7 +102,7 @@ class Key(KeyResource[Password, NewPassword]):
         if not app_id:
             return ""
         with as_sentence(f"show the application {one_line(app_id)}"):
-            found = await surely(lambda: session.cloud.graph.application_by_app_id(app_id))
+            found = await read_twice(lambda: session.cloud.graph.application_by_app_id(app_id))
         if found is None or (session.is_own(found) and found.object_id == intent.get("object_id")):
             return ""
         return f"the application {one_line(app_id)}"
@@ -119,7 +120,7 @@ class Key(KeyResource[Password, NewPassword]):
         return await session.seen_now()
 
     def facts_of(self, shown: Password) -> KeyFacts:
-        return KeyFacts(shown.key_id, shown.created, shown.ends)
+        return KeyFacts(shown.key_id, shown.created, shown.expires)
 
     async def create(self) -> NewPassword:
         """With the longest lifetime that the directory takes."""
@@ -148,7 +149,7 @@ class Key(KeyResource[Password, NewPassword]):
         return answer.key_id
 
     def created_as(self, answer: NewPassword) -> str:
-        return f"secret {answer.key_id}, expires {answer.ends:%Y-%m-%d}"
+        return f"secret {answer.key_id}, expires {answer.expires:%Y-%m-%d}"
 
     async def credential_of(self, answer: NewPassword) -> Credential:
         session = self._session
@@ -157,8 +158,8 @@ class Key(KeyResource[Password, NewPassword]):
             server=server,
             username=session.known.app_id if session.known else "",
             password=answer.text,
-            link=KeyLink(local_name(session.target.app_name), answer.key_id, server),
-            ends=answer.ends,
+            link=KeyRef(local_name(session.target.app_name), answer.key_id, server),
+            expires=answer.expires,
         )
 
     async def of_run(self, intent: Intent) -> Sequence[str]:
@@ -221,7 +222,7 @@ class Key(KeyResource[Password, NewPassword]):
         return self.facts_of(shown) if shown is not None else None
 
     async def delete(self, key_id: str) -> bool:
-        deadline = Deadline(self._session.context.deadline.within(SECRET_REMOVAL_SECONDS))
+        deadline = Deadline(self._session.context.deadline.clip(SECRET_REMOVAL_SECONDS))
         with as_sentence(f"remove the secret {key_id} of {self._session.target.app_label}"):
             return await self.delete_by_id(key_id, deadline)
 

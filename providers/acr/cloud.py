@@ -11,18 +11,18 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bootstrap.credential import Credential
-from bootstrap.once import Once
-from bootstrap.plugin import clock
-from bootstrap.secret import Secret
-from bootstrap.settings import endpoint
-from bootstrap.waiting import Deadline
-from bootstrap.words import one_line
-from providers.acr import claims
+from bootstrap.model import clock
+from bootstrap.model.credential import Credential
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.secret import Secret
+from bootstrap.model.settings import endpoint
+from bootstrap.model.text import one_line
+from bootstrap.plugin.cache import AsyncOnce
+from providers.acr import token_claims as claims
 from providers.acr.arm_objects import Assignment, Registry, as_assignment, as_registry
 from providers.acr.arm_pipeline import no_web_page, plaintext_on_loopback, reads_only, sends_once
-from providers.acr.calls import AzureApiError, NoLogin, retry_after, traced
-from providers.acr.facts import Facts
+from providers.acr.cache import Facts
+from providers.acr.errors import AzureApiError, NoLogin, retry_after, traced
 from providers.acr.login import CLOUDS, Login, make_credential
 from providers.acr.login_errors import login_error
 from providers.acr.registry_login import AUDIENCE, log_in
@@ -69,10 +69,10 @@ class Azure:
         self._transport: AioHttpTransport | None = None
         self._facts = Facts()
         self._room = asyncio.Semaphore(_SEARCHES_AT_ONCE)
-        self._opened = Once(self._open)
-        self._importing = Once(lambda: imported(import_clients))
-        self._managing = Once(self._manage)
-        self._in_directory = Once(self._enter_directory)
+        self._opened = AsyncOnce(self._open)
+        self._importing = AsyncOnce(lambda: imported(import_clients))
+        self._managing = AsyncOnce(self._manage)
+        self._in_directory = AsyncOnce(self._enter_directory)
         self.clock_ahead: float | None = None
         self.manager_claims: Mapping[str, Any] = {}
         self.graph_claims: Mapping[str, Any] = {}
@@ -120,7 +120,7 @@ class Azure:
     async def _claims(self, scope: str, **options: Any) -> Mapping[str, Any]:
         """What a token says of its owner. While it is waited for, the clients that are to use it are imported."""
         login = await self._opened()
-        self._importing.begin()
+        self._importing.start()
         with self._needs_login():
             token = await login.get_token(scope, **options)
         await self._importing()
@@ -134,7 +134,7 @@ class Azure:
         """
         token = await (await self._opened()).get_token(AUDIENCE)
         tenant = str(self.manager_claims.get("tid") or "")
-        return await log_in(registry.login_server, Secret(token.token), tenant, trace=self._trace, seconds=self._deadline.within(_LOG_IN_SECONDS))  # fmt: skip
+        return await log_in(registry.login_server, Secret(token.token), tenant, trace=self._trace, seconds=self._deadline.clip(_LOG_IN_SECONDS))  # fmt: skip
 
     @contextlib.contextmanager
     def _needs_login(self) -> Iterator[None]:
@@ -146,16 +146,16 @@ class Azure:
             found = login_error(error, auth=self._auth, tenant=self._tenant)
             raise NoLogin(found.what, fix=found.fix) from None
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Whoever asks from now on asks anew."""
-        self._facts.forget()
+        self._facts.invalidate()
         if hasattr(self, "graph"):
-            self.graph.forget()
+            self.graph.invalidate()
 
-    def forget_state(self) -> None:
-        """As `bootstrap.provider.Shared.forget_state`; all of it is in the directory."""
+    def invalidate_state(self) -> None:
+        """As `bootstrap.plugin.context.Shared.invalidate_state`; all of it is in the directory."""
         if hasattr(self, "graph"):
-            self.graph.forget_state()
+            self.graph.invalidate_state()
 
     async def close(self) -> None:
         """Give back every connection."""
@@ -213,7 +213,7 @@ class Azure:
             from azure.core.exceptions import AzureError, DecodeError, HttpResponseError
 
             try:
-                async with asyncio.timeout(self._deadline.within(_CALL_SECONDS)):
+                async with asyncio.timeout(self._deadline.clip(_CALL_SECONDS)):
                     return await call()
             except TimeoutError:
                 raise AzureApiError(0, "", "there was no answer in time") from None

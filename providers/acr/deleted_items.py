@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from providers.acr.calls import AzureApiError
+from providers.acr.errors import AzureApiError
 
 if TYPE_CHECKING:
     from providers.acr.graph_client import GraphClient

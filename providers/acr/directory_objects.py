@@ -6,8 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bootstrap.plugin import clock
-from bootstrap.secret import Secret
+from bootstrap.model import clock
+from bootstrap.model.secret import Secret
 
 if TYPE_CHECKING:
     from msgraph.generated.models.key_credential import KeyCredential
@@ -23,11 +23,11 @@ class Password:
     key_id: str
     display_name: str
     created: dt.datetime | None
-    ends: dt.datetime | None
+    expires: dt.datetime | None
 
     @property
     def expired(self) -> bool:
-        return self.ends is not None and self.ends <= clock.now()
+        return self.expires is not None and self.expires <= clock.now()
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class NewPassword:
 
     key_id: str
     text: Secret
-    ends: dt.datetime
+    expires: dt.datetime
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from bootstrap.secret import Secret
-from bootstrap.waiting import Deadline, surely
-from providers.acr.calls import AzureApiError
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.secret import Secret
+from bootstrap.plugin.retry import read_twice
 from providers.acr.deleted_items import DeletedItems
 from providers.acr.directory_objects import (
     Application,
@@ -22,6 +22,7 @@ from providers.acr.directory_objects import (
     as_application,
     as_principal,
 )
+from providers.acr.errors import AzureApiError
 from providers.acr.graph_client import GraphClient
 from providers.acr.login import Login
 
@@ -65,20 +66,22 @@ class Graph(GraphClient):
         """
         if app_id:
             return await self._facts.get(
-                ("app", app_id), lambda: surely(lambda: self.application_by_app_id(app_id))
+                ("app", app_id), lambda: read_twice(lambda: self.application_by_app_id(app_id))
             )
 
         async def named() -> Application | None:
             found = await self.application_by_unique_name(unique_name)
             if found is None and expected is not None and await expected():
-                return await surely(lambda: self.application_by_unique_name(unique_name))
+                return await read_twice(lambda: self.application_by_unique_name(unique_name))
             return found
 
         return await self._facts.get(("name", unique_name), named)
 
     async def seen_principal(self, app_id: str) -> Principal | None:
         """The service principal of an application that is there, as it was when this command last looked."""
-        return await self._facts.get(("principal", app_id), lambda: surely(lambda: self.principal(app_id)))
+        return await self._facts.get(
+            ("principal", app_id), lambda: read_twice(lambda: self.principal(app_id))
+        )
 
     async def application_by_unique_name(self, unique_name: str) -> Application | None:
         one = self._client.applications_with_unique_name(unique_name)

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 import stamina
 
-from bootstrap.lean import httpx
-from bootstrap.plugin import clock
-from bootstrap.waiting import Deadline
-from providers.acr.calls import AzureApiError, is_page, retry_after, traced
-from providers.acr.facts import Facts
+from bootstrap.http._fast_import import httpx
+from bootstrap.model import clock
+from bootstrap.model.deadline import Deadline
+from providers.acr.cache import Facts
+from providers.acr.errors import AzureApiError, is_page, retry_after, traced
 from providers.acr.login import Login
 
 T = TypeVar("T")
@@ -79,14 +79,14 @@ class GraphClient:
     async def close(self) -> None:
         await self._http.aclose()
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Whoever asks from now on asks anew."""
-        self.forget_state()
-        self._policies.forget()
+        self.invalidate_state()
+        self._policies.invalidate()
 
-    def forget_state(self) -> None:
-        """As `bootstrap.provider.Shared.forget_state`."""
-        self._facts.forget()
+    def invalidate_state(self) -> None:
+        """As `bootstrap.plugin.context.Shared.invalidate_state`."""
+        self._facts.invalidate()
 
     # -- calling -------------------------------------------------------------------------------------------------
 
@@ -95,7 +95,7 @@ class GraphClient:
         try:
             return await self._sent(method, resource, call)
         finally:
-            self._facts.forget()
+            self._facts.invalidate()
 
     async def _sent(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call; with a new token once more where the token was refused (401 is answered before anything is done)."""
@@ -114,7 +114,7 @@ class GraphClient:
             from kiota_abstractions.api_error import APIError
 
             try:
-                async with asyncio.timeout(self._deadline.within(_SECONDS)):
+                async with asyncio.timeout(self._deadline.clip(_SECONDS)):
                     return await call()
             except AzureApiError:
                 raise
@@ -136,7 +136,7 @@ class GraphClient:
             attempts=3,
             wait_initial=0.2,
             wait_max=2.0,
-            timeout=self._deadline.within(_SECONDS),
+            timeout=self._deadline.clip(_SECONDS),
         ):
             with attempt:
                 return await self._sent(method, resource, call)

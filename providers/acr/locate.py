@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.codes import Code
-from bootstrap.errors import StepFailed
-from bootstrap.provider import HeldCredential, RunContext
-from bootstrap.server import host_of
-from providers.acr.calls import AzureApiError, refused
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import StepFailed
+from bootstrap.model.server import host_of
+from bootstrap.plugin.context import RunContext
+from providers.acr.errors import AzureApiError, refused
 from providers.acr.registry_session import cloud_of, find_registry
 from providers.acr.target import DEFAULT_APP, AcrTarget, is_guid, slug
 from providers.acr.tokens import Tokens, repositories_of
@@ -18,7 +19,7 @@ _OURS = "pullkey-"
 
 
 async def located(held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> AcrTarget:
-    """See `bootstrap.provider.Provider.locate`.
+    """See `bootstrap.plugin.provider.Provider.locate`.
 
     Raises:
         PullkeyError: there is no login, or the cloud does not show what is needed.

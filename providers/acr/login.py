@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from bootstrap.plugin import clock
-from bootstrap.settings import endpoint
-from bootstrap.waiting import Deadline
+from bootstrap.model import clock
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.settings import endpoint
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
@@ -105,7 +105,7 @@ class Login:
         from azure.core.exceptions import ClientAuthenticationError
 
         try:
-            async with asyncio.timeout(self._deadline.within(_SECONDS)):
+            async with asyncio.timeout(self._deadline.clip(_SECONDS)):
                 answer: Any = await self._credential.get_token(*scopes, **options)
         except TimeoutError:
             raise ClientAuthenticationError("there was no answer in time") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bootstrap.words import one_line
+from bootstrap.model.text import one_line
 
 _MEMBER = re.compile(r"^\s*(\w+Credential): (.*)$", re.MULTILINE)
 _NUMBER = re.compile(r"AADSTS(\d+)")

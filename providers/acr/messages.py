@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootstrap.codes import Code
-from bootstrap.errors import StepFailed
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.errors import ApiError
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from bootstrap.plugin import clock
+from bootstrap.model import clock
 from bootstrap.plugin.errors import ApiError
-from providers.acr.calls import AzureApiError
+from providers.acr.errors import AzureApiError
 from providers.acr.waits import PURGE_SECONDS
 
 if TYPE_CHECKING:

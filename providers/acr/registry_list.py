@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bootstrap.provider import RunContext
-from providers.acr.calls import AzureApiError
+from bootstrap.plugin.context import RunContext
+from providers.acr.errors import AzureApiError
 from providers.acr.registry_session import cloud_of
 
 

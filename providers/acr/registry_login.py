@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 
-from bootstrap.bounds import Unreadable
-from bootstrap.credential import Credential
-from bootstrap.lean import httpx
-from bootstrap.link import KeyLink
+from bootstrap.http._fast_import import httpx
+from bootstrap.http.bounds import Unreadable
+from bootstrap.model.credential import Credential
+from bootstrap.model.deadline import Tell
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.secret import Secret
 from bootstrap.registry.client import Client
-from bootstrap.secret import Secret
-from bootstrap.waiting import Tell
 
 AUDIENCE = "https://containerregistry.azure.net/.default"
 """What such a token is for. It opens registries, and nothing else of Azure's."""
@@ -45,4 +45,4 @@ async def log_in(
     given = body.get("refresh_token") if isinstance(body, dict) else None
     if not isinstance(given, str) or not given:
         return None
-    return Credential(login_server, _USER, Secret(given), KeyLink("", "", ""))
+    return Credential(login_server, _USER, Secret(given), KeyRef("", "", ""))

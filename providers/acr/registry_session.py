@@ -7,15 +7,16 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
-from bootstrap.codes import Code
-from bootstrap.credential import Credential
-from bootstrap.errors import Problem, ProblemKind, PullkeyError, StepFailed, problem_of
-from bootstrap.once import Once
-from bootstrap.provider import RunContext, Session
-from bootstrap.steps import Findings, Notice
+from bootstrap.model.codes import Code
+from bootstrap.model.credential import Credential
+from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, StepFailed, problem_of
+from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Notice, PreflightFindings
 from providers.acr.arm_objects import Registry
-from providers.acr.calls import AzureApiError, refused
 from providers.acr.cloud import Azure
+from providers.acr.errors import AzureApiError, refused
 from providers.acr.target import AcrTarget, is_guid
 
 
@@ -27,7 +28,7 @@ def cloud_of(context: RunContext, *, cloud: str, auth: str, tenant: str) -> Azur
 
 
 class RegistrySession(Session):
-    """An Azure target, as far as it does not matter who pulls. See `bootstrap.provider.Session`."""
+    """An Azure target, as far as it does not matter who pulls. See `bootstrap.plugin.session.Session`."""
 
     host_known = False
     tells_public = True
@@ -36,7 +37,7 @@ class RegistrySession(Session):
         self.target = target
         self.context = context
         self.cloud = cloud_of(context, cloud=target.cloud, auth=target.auth, tenant=target.tenant)
-        self.registry = Once(self._registry)
+        self.registry = AsyncOnce(self._registry)
         self.lifetime = target.expires_in
 
     async def _registry(self) -> Registry:
@@ -73,7 +74,7 @@ class RegistrySession(Session):
 
     async def image_reader(self) -> Credential | None:
         registry, cloud = await self.registry(), self.cloud
-        login = self.context.shared.get(("acr login", registry.login_server), lambda: Once(lambda: cloud.registry_login(registry)))  # fmt: skip
+        login = self.context.shared.get(("acr login", registry.login_server), lambda: AsyncOnce(lambda: cloud.registry_login(registry)))  # fmt: skip
         return await login()
 
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
@@ -84,12 +85,12 @@ class RegistrySession(Session):
             return None
         return {name: f"registry {registry.name}" for name in permissions if not allows(held, name)}
 
-    async def about_registry(self) -> Findings:
+    async def about_registry(self) -> PreflightFindings:
         try:
             registry = await self.registry()
         except PullkeyError as error:
-            return Findings([problem_of(error)])
-        findings = Findings()
+            return PreflightFindings([problem_of(error)])
+        findings = PreflightFindings()
         if not registry.public_network:
             findings.problems.append(Problem(ProblemKind.SETUP, f"Public network access to {registry.name} is off, and Akka pulls over the public internet", f"This opens the registry's endpoint to the whole internet, where every pull still needs a credential: `az acr update --name {registry.name} --public-network-enabled true`. {_narrower(registry.name, ' --public-network-enabled true')}", code=Code.REGISTRY_NETWORK))  # fmt: skip
         elif registry.firewall_denies and not registry.firewall_exceptions:

@@ -8,15 +8,15 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bootstrap.errors import StepFailed
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.errors import StepFailed
+from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Resource
-from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, StillThere, other_than
-from bootstrap.waiting import Delay, surely, wait_out
-from bootstrap.words import one_line
+from bootstrap.plugin.retry import Delay, read_twice, retry_while
+from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepStatus, StillThere, other_than
 from providers.acr.arm_objects import Assignment
-from providers.acr.calls import AzureApiError, as_sentence, refused
+from providers.acr.errors import AzureApiError, as_sentence, refused
 from providers.acr.roles import (
     ROLE_NAMES,
     assignment_id,
@@ -92,19 +92,19 @@ class Grant(Resource[Assignment]):
     def looked_for(self) -> str:
         return f"the roles on {self._session.target.name}"
 
-    async def look_now(self) -> Sighting:
+    async def look_now(self) -> StepStatus:
         session = self._session
         registry, principal = await session.registry(), await session.principal()
         if principal is None:
-            return Sighting(State.MISSING, "there is no service principal yet")
+            return StepStatus(State.MISSING, "there is no service principal yet")
         granted = any(map(self._grants, await session.roles_on(registry, principal)))
-        return Sighting(State.DONE, "granted") if granted else Sighting(State.MISSING, "not granted")
+        return StepStatus(State.DONE, "granted") if granted else StepStatus(State.MISSING, "not granted")
 
     def _grants(self, assignment: Assignment) -> bool:
         return assignment.role == self._session.role
 
-    def judge(self, shown: Assignment) -> Sighting:
-        return Sighting(State.DONE if self._grants(shown) else State.MISSING)
+    def judge(self, shown: Assignment) -> StepStatus:
+        return StepStatus(State.DONE if self._grants(shown) else State.MISSING)
 
     def intent(self) -> Intent:
         session = self._session
@@ -142,7 +142,7 @@ class Grant(Resource[Assignment]):
             except AzureApiError as error:
                 session.context.trace(f"whether the role was there before cannot be seen ({error.said})")
         try:
-            made = await wait_out(
+            made = await retry_while(
                 self._assigned,
                 why=self._assignment_delay,
                 deadline=session.context.deadline,
@@ -239,7 +239,7 @@ class Grant(Resource[Assignment]):
         registry, label = await session.registry(), session.target.app_label
         await session.expected_application()
         # Other looks of this run may have shown it meanwhile.
-        principal = self._principal = await surely(session.principal_now) or session.known_principal
+        principal = self._principal = await read_twice(session.principal_now) or session.known_principal
         if principal is None:
             self._offboarded = f"role of {label} on {registry.name}"
             return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import shlex
 
-from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, StillThere, other_than
-from bootstrap.waiting import wait_out
+from bootstrap.plugin.retry import retry_while
+from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepStatus, StillThere, other_than
 from providers.acr.arm_objects import Registry
-from providers.acr.calls import AzureApiError, as_sentence
+from providers.acr.errors import AzureApiError, as_sentence
 from providers.acr.token_facts import MARK, SCOPE_MAP_RIGHTS, RegistryResource, TokenFacts, may_be_done
 from providers.acr.tokens import ScopeMap
 from providers.acr.waits import not_shown_yet
@@ -43,11 +43,11 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
         self._seen = await self._session.scope_map()
         return self._seen
 
-    def judge(self, shown: ScopeMap) -> Sighting:
+    def judge(self, shown: ScopeMap) -> StepStatus:
         lacking = [one for one in self._session.actions if one not in shown.actions]
         if lacking:
-            return Sighting(State.MISSING, f"the scope map lacks {', '.join(lacking)}")
-        return Sighting(State.DONE, "exists")
+            return StepStatus(State.MISSING, f"the scope map lacks {', '.join(lacking)}")
+        return StepStatus(State.DONE, "exists")
 
     def intent(self) -> Intent:
         return {"scope_map": self._session.target.scope_map_name, "run_id": self._session.context.run_id}
@@ -70,7 +70,7 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
                 await session.tokens.put_scope_map(registry, name, actions, description)
 
         with as_sentence(f"create the {self.noun}"):
-            await wait_out(
+            await retry_while(
                 put, why=not_shown_yet, deadline=session.context.deadline, tell=session.context.tell
             )
         return Done("", {}) if before is None else Done("added what it lacked")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from bootstrap.codes import Code
-from bootstrap.errors import UsageProblem
-from bootstrap.plugin._fast_import import defer
+from bootstrap.model.codes import Code
+from bootstrap.model.deferred_import import defer
+from bootstrap.model.errors import UsageProblem
 
 
 async def imported(imports: Callable[[], None]) -> None:
@@ -15,7 +15,7 @@ async def imported(imports: Callable[[], None]) -> None:
     try:
         await asyncio.to_thread(imports)
     except ImportError as error:
-        from bootstrap.installation import install_command
+        from bootstrap.plugin.installation import install_command
 
         raise UsageProblem(
             f"Azure's libraries are not installed ({error.name})",

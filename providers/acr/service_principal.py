@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Attempt, NotShownYet, delete_until_gone
-from bootstrap.steps import StillThere
-from bootstrap.waiting import Delay
-from providers.acr.calls import AzureApiError
+from bootstrap.plugin.retry import Delay
+from bootstrap.plugin.step import StillThere
+from providers.acr.errors import AzureApiError
 from providers.acr.permanent_deletion import PermanentDeletion
 from providers.acr.waits import SPREADING, SPREADING_SECONDS, busy
 

@@ -6,25 +6,25 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 
-from bootstrap.errors import PullkeyError
-from bootstrap.link import local_name
-from bootstrap.plugin import clock
-from bootstrap.provider import RunContext
-from bootstrap.registry import Attempt, Probe, Verdict
-from bootstrap.steps import Findings, Step
-from providers.acr import claims
+from bootstrap.model import clock
+from bootstrap.model.errors import PullkeyError
+from bootstrap.model.key_ref import local_name
+from bootstrap.model.pull import Probe, PullAttempt, Verdict
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.step import PreflightFindings, Step
+from providers.acr import token_claims as claims
 from providers.acr.application import Identity
 from providers.acr.application_facts import ApplicationFacts
 from providers.acr.application_preflight import ApplicationPreflight
-from providers.acr.calls import AzureApiError
 from providers.acr.client_secret import Key
+from providers.acr.errors import AzureApiError
 from providers.acr.role_assignment import Grant
 from providers.acr.roles import ACR_PULL, REPOSITORY_READER, ROLE_NAMES
 from providers.acr.target import AcrTarget
 
 
 class AcrSession(ApplicationFacts):
-    """A service principal pulls. See `bootstrap.provider.Session`."""
+    """A service principal pulls. See `bootstrap.plugin.session.Session`."""
 
     retire_permissions = (claims.GRAPH_RIGHT,)
 
@@ -38,7 +38,7 @@ class AcrSession(ApplicationFacts):
             steps.append(Grant(self, identity.principal))
         self.steps = [*steps, secret]
 
-    # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.session.Session` -------------------------------------------------------------------------
 
     async def connect(self) -> str:
         return await self.cloud.connect_to_directory()
@@ -65,7 +65,7 @@ class AcrSession(ApplicationFacts):
             missing |= lacking
         return missing
 
-    async def preflight(self) -> Findings:
+    async def preflight(self) -> PreflightFindings:
         return await self._preflight.findings()
 
     def handover_extra(self) -> str:
@@ -81,7 +81,7 @@ class AcrSession(ApplicationFacts):
         # answered "not found" only to those who may pull.
         return Probe(await self.host(), self.target.repository or "pullkey-probe", self.target.reference)
 
-    async def diagnose(self, attempt: Attempt) -> str:
+    async def diagnose(self, attempt: PullAttempt) -> str:
         if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or self.credential is None:
             return ""
         key_id = self.credential.link.key_id

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.codes import Code
-from bootstrap.credential import secret_name
-from bootstrap.errors import UsageProblem
-from bootstrap.provider import HeldCredential, KeyLimit
-from bootstrap.reference import parse_reference
-from bootstrap.server import host_of
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
+from bootstrap.model.credential import secret_name
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.image_reference import parse_reference
+from bootstrap.model.key_facts import KeyLimit
+from bootstrap.model.server import host_of
 
 DEFAULT_APP = "akka-docker-reader"
 DEFAULT_LIFETIME = dt.timedelta(days=365)
@@ -161,7 +162,7 @@ class AcrTarget:
             located=values.get("located") or "",
         )
 
-    # -- as `bootstrap.provider.Target` ---------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------------------
 
     @property
     def label(self) -> str:
@@ -187,19 +188,19 @@ class AcrTarget:
         return self.host == login_server or (named is not None and self.regional and named["label"] == server)
 
     @property
-    def identity(self) -> str:
+    def lock_key(self) -> str:
         who = f"token {self.token_name}" if self.auth_kind == "token" else self.app_id or self.unique_name
         where = self.host if self.regional else f"{self.name.lower()}{SUFFIXES[self.cloud]}"
         return f"acr {where} {who}"
 
     @property
-    def who(self) -> str:
+    def shared_identity_key(self) -> str:
         if self.auth_kind == "token":
-            return f"{self.group} token {self.token_name}"
+            return f"{self.quota_group} token {self.token_name}"
         return f"acr {self.cloud} {self.tenant} {self.app_id or self.unique_name}"
 
     @property
-    def group(self) -> str:
+    def quota_group(self) -> str:
         return f"acr {self.name.lower()}{SUFFIXES[self.cloud]}"
 
     @property

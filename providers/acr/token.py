@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 
-from bootstrap.codes import Code
-from bootstrap.errors import StepFailed
-from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, other_than
-from bootstrap.waiting import surely, wait_out
-from providers.acr.calls import AzureApiError, refused
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import StepFailed
+from bootstrap.plugin.retry import read_twice, retry_while
+from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepStatus, other_than
+from providers.acr.errors import AzureApiError, refused
 from providers.acr.token_facts import MARK, TOKENS_READ, TOKENS_WRITE, RegistryResource, may_be_done
 from providers.acr.tokens import Token
 from providers.acr.waits import not_shown_yet
@@ -43,8 +43,10 @@ class TokenIdentity(RegistryResource[Token]):
     async def seen(self) -> Token | None:
         return await self._session.token()
 
-    def judge(self, shown: Token) -> Sighting:
-        return Sighting(State.DONE, "exists") if shown.enabled else Sighting(State.MISSING, "it is disabled")
+    def judge(self, shown: Token) -> StepStatus:
+        return (
+            StepStatus(State.DONE, "exists") if shown.enabled else StepStatus(State.MISSING, "it is disabled")
+        )
 
     def intent(self) -> Intent:
         return {"token": self._session.target.token_name, "run_id": self._session.context.run_id}
@@ -67,7 +69,7 @@ class TokenIdentity(RegistryResource[Token]):
                 await session.tokens.put_token(registry, target.token_name, target.scope_map_name)
 
         try:
-            await wait_out(
+            await retry_while(
                 put, why=not_shown_yet, deadline=session.context.deadline, tell=session.context.tell
             )
         except AzureApiError as error:
@@ -102,7 +104,7 @@ class TokenIdentity(RegistryResource[Token]):
     async def removal_of(self, shown: Token) -> Removal:
         used, session = shown.scope_map, self._session
         registry = await session.registry()
-        scope_map = await surely(lambda: session.tokens.scope_map(registry, used)) if used else None
+        scope_map = await read_twice(lambda: session.tokens.scope_map(registry, used)) if used else None
         if scope_map is None and used:
             return self.unseen("Azure does not show its scope map")
         if scope_map is None or MARK not in scope_map.description or scope_map.name != shown.name:

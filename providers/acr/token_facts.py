@@ -6,16 +6,17 @@ import asyncio
 import datetime as dt
 from typing import TypeVar
 
-from bootstrap.errors import StepFailed
-from bootstrap.link import KeyLink
-from bootstrap.once import Once
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import StepFailed
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.server import same_registry
+from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Resource
-from bootstrap.provider import RunContext
-from bootstrap.server import same_registry
-from bootstrap.waiting import Deadline, Delay, surely
-from providers.acr.calls import as_sentence, refused
+from bootstrap.plugin.retry import Delay, read_twice
+from providers.acr.errors import as_sentence, refused
 from providers.acr.registry_session import RegistrySession
 from providers.acr.target import AcrTarget
 from providers.acr.tokens import ScopeMap, Token, Tokens, action_of
@@ -37,9 +38,9 @@ class TokenFacts(RegistrySession):
     def __init__(self, target: AcrTarget, context: RunContext) -> None:
         super().__init__(target, context)
         self.tokens = Tokens(self.cloud)
-        self.token = Once(self.token_shown)
-        self.scope_map = Once(self.scope_map_now)
-        self.expected_token = Once(self._expected_token)
+        self.token = AsyncOnce(self.token_shown)
+        self.scope_map = AsyncOnce(self.scope_map_now)
+        self.expected_token = AsyncOnce(self._expected_token)
         self.actions = tuple(map(action_of, target.repositories))
         self.token_made = False
         self.token_deleted = False
@@ -72,7 +73,7 @@ class TokenFacts(RegistrySession):
         Raises:
             AzureApiError: it may not be read.
         """
-        token = await surely(self.token_shown)
+        token = await read_twice(self.token_shown)
         if token is not None or not await self.recently_made():
             return token
         deadline = Deadline(min(EXPECTED_SECONDS, self.context.deadline.left / 2))
@@ -83,7 +84,7 @@ class TokenFacts(RegistrySession):
                 return token
         return None
 
-    async def links_to(self, token: Token) -> list[KeyLink]:
+    async def links_to(self, token: Token) -> list[KeyRef]:
         """The passwords of a token that Akka's records name, in all projects that can be read."""
         server = await self.server()
         in_use = await self.context.keys_in_use()

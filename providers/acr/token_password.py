@@ -9,20 +9,21 @@ import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from bootstrap.codes import Code
-from bootstrap.credential import Credential
-from bootstrap.errors import LeftOver, NotShown, PullkeyError, StepFailed
-from bootstrap.link import KeyLink
-from bootstrap.observe import Present, confirm_absent
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.codes import Code
+from bootstrap.model.credential import Credential
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import LeftOver, NotShown, PullkeyError, StepFailed
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.server import same_registry
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_resource import KeyResource
-from bootstrap.plugin.keys import KeyFacts
-from bootstrap.server import same_registry
-from bootstrap.steps import Done, Intent, Script, Sighting, State, StillThere, other_than
-from bootstrap.waiting import Deadline, Delay, surely, wait_out
+from bootstrap.plugin.observe import Present, confirm_absent
+from bootstrap.plugin.retry import Delay, read_twice, retry_while
+from bootstrap.plugin.step import Done, Intent, Script, State, StepStatus, StillThere, other_than
 from providers.acr.arm_objects import Registry
-from providers.acr.calls import AzureApiError, as_sentence, refused
+from providers.acr.errors import AzureApiError, as_sentence, refused
 from providers.acr.target import SLOTS
 from providers.acr.token_facts import GENERATE, MARK, TOKENS_READ, TokenFacts, is_new
 from providers.acr.token_script import password_script
@@ -81,10 +82,10 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
     def held_as(self, key_id: str) -> str:
         return key_id
 
-    async def look_now(self) -> Sighting:
+    async def look_now(self) -> StepStatus:
         token = await self._session.token()
         if token is None:
-            return Sighting(State.MISSING, "there is no token yet")
+            return StepStatus(State.MISSING, "there is no token yet")
         sighting = await super().look_now()
         if sighting.state is State.MISSING:
             # A password is to be generated; in which slot, is settled now.
@@ -111,7 +112,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
     async def disowns(self, intent: Intent) -> str:
         return other_than(intent, token=self._session.target.token_name)
 
-    def owns(self, link: KeyLink) -> bool:
+    def owns(self, link: KeyRef) -> bool:
         """Another token may have a password of the same slot and second, which so bears the same id.
 
         The link's domain is a server of the registry: `NAME.azurecr.io`, `NAME-LABEL.azurecr.io`, `NAME.REGION.geo.azurecr.io`;
@@ -171,7 +172,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
             made |= await self.slots_of_new_passwords(token)
         staying = ({one.slot for one in token.passwords} | made) - {slot}
         deadline = session.undo_deadline() if self._undone else self._removal_deadline()
-        await wait_out(
+        await retry_while(
             lambda: session.tokens.keep_passwords(registry, token, staying),
             why=not_shown_yet,  # the token was just read
             deadline=deadline,
@@ -179,7 +180,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         )
 
     def _removal_deadline(self) -> Deadline:
-        return Deadline(self._session.context.deadline.within(PASSWORD_REMOVAL_SECONDS))
+        return Deadline(self._session.context.deadline.clip(PASSWORD_REMOVAL_SECONDS))
 
     # -- the calls -------------------------------------------------------------------------------------------------
 
@@ -188,12 +189,12 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         return token.password(key_id) if token is not None else None
 
     def facts_of(self, shown: SlotPassword) -> KeyFacts:
-        return KeyFacts(shown.key_id, shown.created, shown.ends)
+        return KeyFacts(shown.key_id, shown.created, shown.expires)
 
     async def prepare(self) -> None:
         session, name = self._session, self._session.target.token_name
         with as_sentence(f"read the token {name}"):
-            token = await surely(session.token_shown)
+            token = await read_twice(session.token_shown)
         if token is None and not session.token_made:
             raise StepFailed(
                 f"Azure does not show the token {name}, so which of its passwords are in use is not known",
@@ -213,13 +214,13 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         registry, ends = await session.registry(), clock.now() + session.lifetime
         made = await session.tokens.generate(registry, session.target.token_name, self._slot, ends)
         key_id = await self._key_id(registry, made)
-        self._answer = NewSlotPassword(key_id, made.text, made.created, made.ends or ends)
+        self._answer = NewSlotPassword(key_id, made.text, made.created, made.expires or ends)
         return self._answer
 
     async def _key_id(self, registry: Registry, made: Generated) -> str:
         """The slot with its time, as Azure will show it from now on; a read may lag what was just told."""
         session, deadline = self._session, Deadline(SETTLE_SECONDS)
-        told = SlotPassword(self._slot, made.created, made.ends) if made.created else None
+        told = SlotPassword(self._slot, made.created, made.expires) if made.created else None
         while True:
             token = await session.tokens.token(registry, session.target.token_name)
             seen = token.slot(self._slot) if token else None
@@ -238,7 +239,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         return answer.key_id
 
     def created_as(self, answer: NewSlotPassword) -> str:
-        return f"{answer.key_id}, expires {answer.ends:%Y-%m-%d}"
+        return f"{answer.key_id}, expires {answer.expires:%Y-%m-%d}"
 
     async def credential_of(self, answer: NewSlotPassword) -> Credential:
         server, name = await self._session.server(), self._session.target.token_name
@@ -246,8 +247,8 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
             server=server,
             username=name,
             password=answer.text,
-            link=KeyLink(name, answer.key_id, server),
-            ends=answer.ends,
+            link=KeyRef(name, answer.key_id, server),
+            expires=answer.expires,
         )
 
     async def do(self) -> Done:
@@ -273,7 +274,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
 
     async def send_deletion(self, key_id: str) -> bool:
         session = self._session
-        token = await surely(session.token_shown)
+        token = await read_twice(session.token_shown)
         if token is None:
             if session.credential is None and not await session.recently_made():
                 return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootstrap.steps import Script
+from bootstrap.plugin.step import Script
 
 
 def password_script(slot: str, options: str) -> Script:

@@ -6,13 +6,13 @@ import asyncio
 import shlex
 from collections.abc import Mapping, Sequence
 
-from bootstrap.codes import Code
-from bootstrap.errors import Problem, ProblemKind, PullkeyError
-from bootstrap.plugin import clock
-from bootstrap.provider import RunContext
-from bootstrap.registry import Attempt, Probe, Verdict
-from bootstrap.steps import Findings, Notice, State
-from providers.acr.calls import AzureApiError
+from bootstrap.model import clock
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import Problem, ProblemKind, PullkeyError
+from bootstrap.model.pull import Probe, PullAttempt, Verdict
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.step import Notice, PreflightFindings, State
+from providers.acr.errors import AzureApiError
 from providers.acr.scope_map import ScopeMapGrant
 from providers.acr.target import AcrTarget
 from providers.acr.token import TokenIdentity
@@ -22,7 +22,7 @@ from providers.acr.tokens import Token
 
 
 class TokenSession(TokenFacts):
-    """See `bootstrap.provider.Session`."""
+    """See `bootstrap.plugin.session.Session`."""
 
     retire_permissions = (TOKENS_READ, TOKENS_WRITE)
 
@@ -33,24 +33,24 @@ class TokenSession(TokenFacts):
         # A token is created with its scope map, so that comes first.
         self.steps = [ScopeMapGrant(self), TokenIdentity(self), self._password]
 
-    # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.session.Session` -------------------------------------------------------------------------
 
     async def username(self) -> str | None:
         return self.target.token_name
 
-    async def preflight(self) -> Findings:
-        findings = Findings()
+    async def preflight(self) -> PreflightFindings:
+        findings = PreflightFindings()
         for found in await asyncio.gather(self.about_registry(), self._about_token()):
             findings.add(found)
         return findings
 
-    async def _about_token(self) -> Findings:
+    async def _about_token(self) -> PreflightFindings:
         target = self.target
         try:
             registry, token, scope_map = await asyncio.gather(self.registry(), self.token(), self.scope_map())
         except (AzureApiError, PullkeyError):
-            return Findings()  # no such registry, or a missing right: both are told by their names
-        findings = Findings()
+            return PreflightFindings()  # no such registry, or a missing right: both are told by their names
+        findings = PreflightFindings()
         if registry.abac:
             # None of "Azure ABAC repository permissions", "Non-Microsoft Entra token-based repository permissions" and
             # the tiers' page says whether tokens count in that mode, only that it is about Entra's identities.
@@ -93,7 +93,7 @@ class TokenSession(TokenFacts):
         # Another repository than those of its scope map is refused to a token, whether it is there or not.
         return Probe(await self.host(), self.target.repository, self.target.reference)
 
-    async def diagnose(self, attempt: Attempt) -> str:
+    async def diagnose(self, attempt: PullAttempt) -> str:
         if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or self.credential is None:
             return ""
         name, key_id = self.target.token_name, self.credential.link.key_id

@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bootstrap.plugin import clock
-from bootstrap.secret import Secret
+from bootstrap.model import clock
+from bootstrap.model.secret import Secret
 from providers.acr.arm_objects import Registry
-from providers.acr.calls import AzureApiError
 from providers.acr.cloud import Azure
+from providers.acr.errors import AzureApiError
 
 if TYPE_CHECKING:
     from azure.mgmt.containerregistry.aio import ContainerRegistryManagementClient
@@ -45,7 +45,7 @@ class SlotPassword:
 
     slot: str
     created: dt.datetime | None
-    ends: dt.datetime | None
+    expires: dt.datetime | None
 
     @property
     def key_id(self) -> str:
@@ -54,7 +54,7 @@ class SlotPassword:
 
     @property
     def expired(self) -> bool:
-        return self.ends is not None and self.ends <= clock.now()
+        return self.expires is not None and self.expires <= clock.now()
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Generated:
     """A password that was just generated."""
 
     created: dt.datetime | None
-    ends: dt.datetime | None
+    expires: dt.datetime | None
     text: Secret
 
 
@@ -92,7 +92,7 @@ class NewSlotPassword:
     key_id: str
     text: Secret
     created: dt.datetime | None
-    ends: dt.datetime
+    expires: dt.datetime
 
 
 def action_of(repository: str) -> str:

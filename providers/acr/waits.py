@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
-from bootstrap.waiting import Delay
-from providers.acr.calls import AzureApiError
+from bootstrap.plugin.retry import Delay
+from providers.acr.errors import AzureApiError
 
 SETTLE_SECONDS = 4.0
 """How long a change without an answer may take to show."""

@@ -16,15 +16,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.provider import Check, HeldCredential, Missing, Option, RunContext, Session
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.option import Option
+from bootstrap.plugin.checks import Check
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.provider import Missing
+from bootstrap.plugin.session import Session
 from providers.docker_hub.target import DockerHubTarget, image_of, is_docker_hub, names_image
 
 if TYPE_CHECKING:
-    from bootstrap.sandbox.host import Emulator
+    from bootstrap.plugin.emulator import Emulator
 
 
 class DockerHubProvider:
-    """The provider `docker-hub`; see `bootstrap.provider.Provider`."""
+    """The provider `docker-hub`; see `bootstrap.plugin.provider.Provider`."""
 
     name = "docker-hub"
     title = "Docker Hub"
@@ -77,7 +82,7 @@ class DockerHubProvider:
         return None
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
-        from providers.docker_hub.checkup import checkup
+        from providers.docker_hub.doctor import checkup
 
         return await checkup(context, login)
 

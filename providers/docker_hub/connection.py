@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap import network
-from bootstrap.bounds import PLAIN, Unreadable, parse_json, read_bounded, seconds_of_retry_after
-from bootstrap.lean import httpx
-from bootstrap.plugin import clock
-from bootstrap.secret import Secret
-from bootstrap.settings import endpoint
+from bootstrap.http import network
+from bootstrap.http._fast_import import httpx
+from bootstrap.http.bounds import PLAIN, Unreadable, parse_json, read_bounded, seconds_of_retry_after
+from bootstrap.model import clock
+from bootstrap.model.secret import Secret
+from bootstrap.model.settings import endpoint
 from providers.docker_hub.errors import HubApiError
 
 ENDPOINT = "PULLKEY_DOCKER_HUB_ENDPOINT"

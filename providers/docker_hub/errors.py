@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from bootstrap.codes import Code
-from bootstrap.errors import PullkeyError, StepFailed
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import PullkeyError, StepFailed
 from bootstrap.plugin.errors import ApiError
-from bootstrap.waiting import Delay
+from bootstrap.plugin.retry import Delay
 
 _UNTOLD_SECONDS = 3.0
 _BUSY = "Docker Hub is busy or briefly away; trying again."

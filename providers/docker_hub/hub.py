@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from bootstrap.codes import Code
-from bootstrap.errors import PullkeyError, StepFailed
-from bootstrap.plugin import clock
-from bootstrap.provider import RunContext
-from bootstrap.secret import Secret
-from bootstrap.waiting import Deadline, wait_out
+from bootstrap.model import clock
+from bootstrap.model.codes import Code
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import PullkeyError, StepFailed
+from bootstrap.model.secret import Secret
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.retry import retry_while
 from providers.docker_hub.connection import TIMEOUT, Answer, Connection
 from providers.docker_hub.errors import HubApiError, NotAsked, busy
 
@@ -46,7 +47,7 @@ class Token:
     key_id: str
     label: str
     created: dt.datetime | None
-    ends: dt.datetime | None
+    expires: dt.datetime | None
     active: bool
     repositories: tuple[
         str, ...
@@ -54,7 +55,7 @@ class Token:
 
     @property
     def expired(self) -> bool:
-        return self.ends is not None and self.ends <= clock.now()
+        return self.expires is not None and self.expires <= clock.now()
 
 
 @dataclass(frozen=True)
@@ -335,11 +336,11 @@ class Hub:
     @property
     def _seconds(self) -> float:
         """How long one call may take."""
-        return self.context.deadline.within(TIMEOUT)
+        return self.context.deadline.clip(TIMEOUT)
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         deadline = Deadline(min(_READ_SECONDS, max(self.context.deadline.left, 1.0)))
-        return await wait_out(call, why=busy, deadline=deadline, tell=self.context.tell)
+        return await retry_while(call, why=busy, deadline=deadline, tell=self.context.tell)
 
 
 def _tokens(organization: str) -> str:
@@ -378,7 +379,7 @@ def _token(body: Any) -> Token:
         key_id=key_id,
         label=str(shown.get("token_label") or shown.get("label") or ""),
         created=_time(shown.get("created_at")),
-        ends=_time(shown.get("expires_at")),
+        expires=_time(shown.get("expires_at")),
         active=shown.get("is_active") is not False,
         repositories=tuple(paths),
     )

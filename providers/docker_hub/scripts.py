@@ -7,8 +7,8 @@ import json
 import shlex
 from collections.abc import Mapping
 
-from bootstrap.plugin import clock
-from bootstrap.steps import Script
+from bootstrap.model import clock
+from bootstrap.plugin.step import Script
 from providers.docker_hub.hub import TOKENS_PAGE
 from providers.docker_hub.target import DOMAIN, SERVER, DockerHubTarget
 

@@ -5,51 +5,50 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from bootstrap.codes import Code
-from bootstrap.credential import Credential
-from bootstrap.errors import Problem, ProblemKind, PullkeyError, Refused, problem_of
-from bootstrap.link import KeyLink
-from bootstrap.nearest import nearest_or_all
-from bootstrap.provider import RunContext, Session
+from bootstrap.model.codes import Code
+from bootstrap.model.credential import Credential
+from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, Refused, problem_of
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.nearest import nearest_or_all
+from bootstrap.model.pull import Probe, PullAttempt, Verdict
+from bootstrap.model.secret import Secret
+from bootstrap.model.settings import endpoint
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.retry import read_twice
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Notice, PreflightFindings, State
 from bootstrap.registry import (
     SECONDS,
-    Attempt,
     Challenge,
     Confidential,
-    Probe,
-    Verdict,
     code_of,
     fetch_challenge,
     nearest_image,
     try_once,
 )
-from bootstrap.secret import Secret
-from bootstrap.settings import endpoint
-from bootstrap.steps import Findings, Notice, State
-from bootstrap.waiting import surely
 from providers.docker_hub import scripts
 from providers.docker_hub.connection import ENDPOINT, HUB
 from providers.docker_hub.errors import HubApiError
 from providers.docker_hub.hub import TOKENS_PAGE, Hub
-from providers.docker_hub.steps import BroughtKey, MintedKey
+from providers.docker_hub.steps import CreatedToken, SuppliedToken
 from providers.docker_hub.target import REGISTRY, SERVER, DockerHubTarget
 
 
 class DockerHubSession(Session):
-    """See `bootstrap.provider.Session`."""
+    """See `bootstrap.plugin.session.Session`."""
 
     def __init__(self, target: DockerHubTarget, context: RunContext) -> None:
         self.target = target
         self.context = context
         self.hub = Hub(context, target.user, target.login)
         self.waits_for_spreading = target.minted
-        self._minted = MintedKey(self, target, self.hub)
-        self._brought = BroughtKey(self, target)
+        self._minted = CreatedToken(self, target, self.hub)
+        self._brought = SuppliedToken(self, target)
         self.key, self.steps = (
             (self._minted, [self._minted]) if target.minted else (self._brought, [self._brought])
         )
 
-    # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.session.Session` -------------------------------------------------------------------------
 
     async def connect(self) -> str:
         target = self.target
@@ -87,8 +86,8 @@ class DockerHubSession(Session):
             repositories = await self._minted.held_repositories()
         return Probe(REGISTRY, repositories[0] if repositories else "", head=True)
 
-    async def preflight(self) -> Findings:
-        findings = Findings()
+    async def preflight(self) -> PreflightFindings:
+        findings = PreflightFindings()
         if not self.target.puller:
             findings.problems.append(Problem(ProblemKind.QUESTION, "The user who pulls is not named", "Name the Docker ID whose token it is: --hub-user NAME", step="key", code=Code.MISSING_VALUE))  # fmt: skip
         try:
@@ -147,7 +146,7 @@ class DockerHubSession(Session):
             return await self.hub.has_tag(name, tag) or None
 
         try:
-            if await surely(has_it):
+            if await read_twice(has_it):
                 return []
             short = name.rpartition("/")[2]
             near = nearest_or_all(f"{short}:{tag}", [f"{short}:{one}" for one in await self.hub.tags(name)])
@@ -167,10 +166,10 @@ class DockerHubSession(Session):
         """Whether the registry takes the token that was brought: no refusal of that one will pass by waiting."""
         if self._brought.token is None or not self.target.puller:
             return []
-        challenge = await fetch_challenge(REGISTRY, trace=self.context.trace, seconds=self.context.deadline.within(SECONDS), clean=self.redact)  # fmt: skip
+        challenge = await fetch_challenge(REGISTRY, trace=self.context.trace, seconds=self.context.deadline.clip(SECONDS), clean=self.redact)  # fmt: skip
         if not isinstance(challenge, Challenge):
             return []  # told by the run itself
-        credential = Credential(SERVER, self.target.puller, self._brought.token, KeyLink("", "", ""))
+        credential = Credential(SERVER, self.target.puller, self._brought.token, KeyRef("", "", ""))
         attempt = await try_once(
             await self.probe(),
             challenge,
@@ -179,7 +178,7 @@ class DockerHubSession(Session):
             trace=self.context.trace,
         )
         if attempt.verdict is Verdict.NOT_FOUND:
-            near = await nearest_image(await self.probe(), challenge, credential, trace=self.context.trace, seconds=self.context.deadline.within(SECONDS))  # fmt: skip
+            near = await nearest_image(await self.probe(), challenge, credential, trace=self.context.trace, seconds=self.context.deadline.clip(SECONDS))  # fmt: skip
             return [Problem(ProblemKind.SETUP, f"There is no image docker.io/{self.target.repository}:{self.target.reference}", f"{near} Check its name and tag".lstrip(), step="handshake", code=Code.IMAGE_NOT_FOUND)]  # fmt: skip
         if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
             return []
@@ -190,7 +189,7 @@ class DockerHubSession(Session):
             )
         return [Problem(ProblemKind.SETUP, f"The supplied token does not pull ({attempt}). {diagnosis}", f"Make a read-only token at {TOKENS_PAGE} and supply that one", step="key", code=code_of(attempt))]  # fmt: skip
 
-    async def ask(self) -> None:
+    async def prompt_secrets(self) -> None:
         """The token that is brought, or the login that makes one; it is tried at once, before anything is changed.
 
         Raises:
@@ -208,7 +207,7 @@ class DockerHubSession(Session):
         if problems := await self._problems():
             raise Refused(problems)
 
-    async def diagnose(self, attempt: Attempt) -> str:
+    async def diagnose(self, attempt: PullAttempt) -> str:
         if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or self.credential is None:
             return ""
         if not self.target.minted:
@@ -226,7 +225,7 @@ class DockerHubSession(Session):
             return f"Docker Hub shows the token as active, so {self.target.puller} may not pull {probe.repository}, or there is no such repository."  # fmt: skip
         return "Docker Hub shows the token as active, so its registry does not know it yet."
 
-    def _of_a_brought_token(self, attempt: Attempt) -> str:
+    def _of_a_brought_token(self, attempt: PullAttempt) -> str:
         puller = self.target.puller
         if attempt.verdict is Verdict.NO_GRANT:
             return f"It is a token of {puller}, who may not pull {self.target.repository}; or there is no such repository, which Docker Hub answers alike."  # fmt: skip

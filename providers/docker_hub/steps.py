@@ -5,20 +5,21 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from bootstrap.codes import Code
-from bootstrap.credential import Credential
-from bootstrap.errors import PullkeyError, StepFailed, UsageProblem
-from bootstrap.link import KeyLink, is_key_id, supplied_id
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.codes import Code
+from bootstrap.model.credential import Credential
+from bootstrap.model.errors import PullkeyError, StepFailed, UsageProblem
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.key_ref import KeyRef, is_key_id, supplied_id
+from bootstrap.model.secret import Secret
+from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.recorded_key import usable_key
+from bootstrap.plugin.retry import Delay
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Done, Intent, Script, State, StepStatus, StillThere, other_than
 from bootstrap.plugin.supplied_key import SuppliedKey
-from bootstrap.provider import KeyFacts, Session
-from bootstrap.secret import Secret
-from bootstrap.steps import Done, Intent, Script, Sighting, State, StillThere, other_than
-from bootstrap.waiting import Delay
-from bootstrap.words import one_line
 from providers.docker_hub import scripts
 from providers.docker_hub.errors import as_sentence, busy, refused
 from providers.docker_hub.hub import TOKENS_PAGE, Hub, NewToken, Token
@@ -32,7 +33,7 @@ LABEL_MARK = "pullkey "
 _MOST_TRIES = 4
 
 
-class BroughtKey(SuppliedKey):
+class SuppliedToken(SuppliedKey):
     """The token that the user supplies. Docker Hub is not asked about it: whoever holds a token may not see tokens."""
 
     def __init__(self, session: Session, target: DockerHubTarget) -> None:
@@ -44,7 +45,7 @@ class BroughtKey(SuppliedKey):
     def title(self) -> str:
         return f"Use the supplied token of {self._target.puller or 'the user who pulls'}"
 
-    def owns(self, link: KeyLink) -> bool:
+    def owns(self, link: KeyRef) -> bool:
         return link.name in KINDS
 
     async def ask(self) -> None:
@@ -62,17 +63,17 @@ class BroughtKey(SuppliedKey):
             )
         check_token(self.token)
 
-    async def look(self) -> Sighting:
+    async def look(self) -> StepStatus:
         link, reason = await usable_key(self._of)
         if link is None:
-            return Sighting(State.MISSING, reason)
+            return StepStatus(State.MISSING, reason)
         if self._target.token is not None:
             # Akka never shows a password, so that it is the same one cannot be seen.
-            return Sighting(State.MISSING, "a token was supplied")
+            return StepStatus(State.MISSING, "a token was supplied")
         if link.name == "brought":
-            return Sighting(State.DONE, f"Akka holds the token that run {link.key_id} handed off")
+            return StepStatus(State.DONE, f"Akka holds the token that run {link.key_id} handed off")
         what = f"{_WHAT.get(link.name, 'a token')}, {link.key_id}"
-        return Sighting(State.DONE, f"Akka holds {what}; not checked at Docker Hub without a login")
+        return StepStatus(State.DONE, f"Akka holds {what}; not checked at Docker Hub without a login")
 
     async def do(self) -> Done:
         if self.token is None:
@@ -81,7 +82,7 @@ class BroughtKey(SuppliedKey):
             server=SERVER,
             username=self._target.puller,
             password=self.token,
-            link=KeyLink("brought", supplied_id(self._of.context.run_id), DOMAIN),
+            link=KeyRef("brought", supplied_id(self._of.context.run_id), DOMAIN),
         )
         return Done("the token exists; its expiry is known to Docker Hub only")
 
@@ -105,7 +106,7 @@ class BroughtKey(SuppliedKey):
         return scripts.brought(self._target)
 
 
-class MintedKey(KeyResource[Token, NewToken]):
+class CreatedToken(KeyResource[Token, NewToken]):
     """A token that is made for this, under a label that carries the run's id, so that it is found whatever happens."""
 
     after = ()
@@ -153,7 +154,7 @@ class MintedKey(KeyResource[Token, NewToken]):
             return ""
         return f"the token {key_id}, labelled {one_line(token.label)!a}"
 
-    def owns(self, link: KeyLink) -> bool:
+    def owns(self, link: KeyRef) -> bool:
         """A token that is made is never compared with one that was brought, of which Docker Hub's id is not known."""
         return link.name == self._target.kind if self._target.asked_for else link.name in KINDS
 
@@ -168,10 +169,12 @@ class MintedKey(KeyResource[Token, NewToken]):
 
     async def facts(self, key_id: str) -> KeyFacts | None:
         found = await super().facts(key_id)
-        return None if found is None or (found.ends is not None and found.ends <= clock.now()) else found
+        return (
+            None if found is None or (found.expires is not None and found.expires <= clock.now()) else found
+        )
 
     def facts_of(self, shown: Token) -> KeyFacts:
-        return KeyFacts(shown.key_id, shown.created, shown.ends, disabled=not shown.active)
+        return KeyFacts(shown.key_id, shown.created, shown.expires, disabled=not shown.active)
 
     def unfit(self, shown: Token) -> str:
         if shown.expired:
@@ -181,10 +184,10 @@ class MintedKey(KeyResource[Token, NewToken]):
         unread = [name for name in self._target.repositories if name not in shown.repositories]
         return f"may not pull {', '.join(unread)}" if self._target.organization and unread else ""
 
-    async def look_now(self) -> Sighting:
+    async def look_now(self) -> StepStatus:
         link, _ = await usable_key(self._of)
         if link is not None and not self._hub.may_look:
-            return Sighting(
+            return StepStatus(
                 State.DONE, f"Akka holds token {link.key_id}; not checked at Docker Hub without a login"
             )
         return await super().look_now()
@@ -228,8 +231,8 @@ class MintedKey(KeyResource[Token, NewToken]):
             server=SERVER,
             username=self._target.puller,
             password=answer.text,
-            link=KeyLink(self._target.kind, answer.token.key_id, DOMAIN),
-            ends=answer.token.ends,
+            link=KeyRef(self._target.kind, answer.token.key_id, DOMAIN),
+            expires=answer.token.expires,
         )
 
     async def send_deletion(self, key_id: str) -> None:
@@ -275,7 +278,7 @@ class MintedKey(KeyResource[Token, NewToken]):
 
     def created_as(self, answer: NewToken) -> str:
         token = answer.token
-        until = f"expires {token.ends:%Y-%m-%d}" if token.ends else "no expiry shown by Docker Hub"
+        until = f"expires {token.expires:%Y-%m-%d}" if token.expires else "no expiry shown by Docker Hub"
         return f"token {token.key_id}, {until}"
 
     def still_there(self, intent: Intent, why: str) -> StillThere:

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bootstrap.codes import Code
-from bootstrap.credential import secret_name
-from bootstrap.errors import PullkeyError, UsageProblem
-from bootstrap.provider import HeldCredential
-from bootstrap.reference import parse_reference
-from bootstrap.secret import Secret
-from bootstrap.server import host_of
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
+from bootstrap.model.credential import secret_name
+from bootstrap.model.errors import PullkeyError, UsageProblem
+from bootstrap.model.image_reference import parse_reference
+from bootstrap.model.secret import Secret
+from bootstrap.model.server import host_of
 
 SERVER = "https://index.docker.io/v1/"  # what Akka's page names, to the letter
 REGISTRY = "registry-1.docker.io"
@@ -133,7 +133,7 @@ class DockerHubTarget:
             reference=reference,
         )
 
-    # -- as `bootstrap.provider.Target` ---------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------------------
 
     @property
     def label(self) -> str:
@@ -151,15 +151,15 @@ class DockerHubTarget:
         return secret_name("docker-hub", self.puller)
 
     @property
-    def identity(self) -> str:
+    def lock_key(self) -> str:
         return f"docker-hub {self.puller or self.repository}"
 
     @property
-    def who(self) -> str:
-        return self.group
+    def shared_identity_key(self) -> str:
+        return self.quota_group
 
     @property
-    def group(self) -> str:
+    def quota_group(self) -> str:
         return f"docker-hub {self.puller}"
 
     @property

@@ -12,8 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.provider import Check, HeldCredential, Missing, Option, RunContext, Session
-from bootstrap.server import host_of
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.option import Option
+from bootstrap.model.server import host_of
+from bootstrap.plugin.checks import Check
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.provider import Missing
+from bootstrap.plugin.session import Session
 from providers.gcr.target import (
     CREATE,
     DEFAULT_ACCOUNT,
@@ -27,11 +32,11 @@ from providers.gcr.target import (
 )
 
 if TYPE_CHECKING:
-    from bootstrap.sandbox.host import Emulator
+    from bootstrap.plugin.emulator import Emulator
 
 
 class GcrProvider:
-    """The provider `gcr`; see `bootstrap.provider.Provider`."""
+    """The provider `gcr`; see `bootstrap.plugin.provider.Provider`."""
 
     name = "gcr"
     title = "Google Artifact Registry, and gcr.io"
@@ -87,7 +92,7 @@ class GcrProvider:
         return "Google login", at_a_glance()
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
-        from providers.gcr.checkup import checkup
+        from providers.gcr.doctor import checkup
 
         return await checkup(context, login)
 

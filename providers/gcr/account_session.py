@@ -8,15 +8,16 @@ import datetime as dt
 import re
 from typing import Any
 
-from bootstrap.errors import PullkeyError
-from bootstrap.once import Once
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.errors import PullkeyError
+from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.recorded_key import key_in_record
-from bootstrap.provider import RunContext, Session
+from bootstrap.plugin.session import Session
 from providers.gcr import errors, policy
-from providers.gcr.changes import shared_changes
+from providers.gcr.cache import shared_cloud, shared_facts
 from providers.gcr.errors import GoogleApiError
-from providers.gcr.facts import shared_cloud, shared_facts
+from providers.gcr.policy_batcher import shared_changes
 from providers.gcr.target import GcrTarget
 
 MARK = "Made by pullkey"
@@ -44,7 +45,7 @@ def is_new(account: Any) -> bool:
 
 
 class AccountSession(Session):
-    """See `bootstrap.provider.Session`; the rest of it is `GcrSession`."""
+    """See `bootstrap.plugin.session.Session`; the rest of it is `GcrSession`."""
 
     def __init__(self, target: GcrTarget, context: RunContext) -> None:
         self.target = target
@@ -54,7 +55,7 @@ class AccountSession(Session):
         self.changes = shared_changes(context.shared, self.cloud, self.facts)
         # By this run or a recent one: some of Google's servers may not know it yet.
         self.account_is_new = False
-        self.account = Once(self._account)
+        self.account = AsyncOnce(self._account)
         self.keys = self.facts.keys(target.account_resource)
         self.account_policy = self.facts.policy(target.account_resource)
         self.disabled_services = self.facts.disabled_services(target.project, _SERVICES)
@@ -85,11 +86,11 @@ class AccountSession(Session):
 
     def forget_account(self) -> None:
         """The account was made or removed."""
-        self.account.forget()
-        self.facts.account(self.target.account_resource).forget()
-        self.facts.confirmed_account(self.target.account_resource, "", self.context.deadline).forget()
-        self.account_policy.forget()
-        self.keys.forget()
+        self.account.invalidate()
+        self.facts.account(self.target.account_resource).invalidate()
+        self.facts.confirmed_account(self.target.account_resource, "", self.context.deadline).invalidate()
+        self.account_policy.invalidate()
+        self.keys.invalidate()
 
     async def holds_anything(self) -> bool:
         """A project of which this person may do something exists, even where they may not look at it."""
@@ -112,7 +113,7 @@ class AccountSession(Session):
             f"{parent}/{name}": f"repository {name}" for name in names
         }
         for resource in places:
-            self.facts.policy(resource).forget()
+            self.facts.policy(resource).invalidate()
         found = await asyncio.gather(*(self.facts.policy(resource)() for resource in places))
         return [
             f"{role} on {where}"
@@ -121,7 +122,7 @@ class AccountSession(Session):
             if conditional or (resource, role) != (target.grant_resource, target.role)
         ]
 
-    # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.session.Session` -------------------------------------------------------------------------
 
     async def host(self) -> str:
         return self.target.host

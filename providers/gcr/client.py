@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
-from bootstrap.plugin import clock
-from bootstrap.settings import endpoint
-from bootstrap.waiting import Deadline, Delay, wait_out
+from bootstrap.model import clock
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.settings import endpoint
+from bootstrap.plugin.retry import Delay, retry_while
 from providers.gcr import errors
 from providers.gcr.login import GoogleLogin
 
@@ -133,7 +134,7 @@ class GoogleClient:
             asked = isinstance(error, errors.GoogleApiError) and error.retry_after is not None
             return errors.delay_of(error) if asked else None
 
-        return await wait_out(
+        return await retry_while(
             lambda: self.call(method, resource, call), why=why, deadline=self._deadline, tell=self._trace
         )
 
@@ -163,7 +164,7 @@ class GoogleClient:
             service = error.disabled_service if isinstance(error, errors.GoogleApiError) else ""
             return errors.new_service_delay(service) if service in self.enabled else None
 
-        return await wait_out(
+        return await retry_while(
             lambda: self._as_logged_in(method, resource, call, seconds=seconds, silent=silent),
             why=just_enabled,
             deadline=self._deadline,
@@ -201,7 +202,7 @@ class GoogleClient:
         begin = clock.monotonic()
         status = "OK"
         try:
-            async with asyncio.timeout(self._deadline.within(seconds)):
+            async with asyncio.timeout(self._deadline.clip(seconds)):
                 answer = await call()
             if answer is None and not silent:
                 raise ValueError

@@ -15,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from bootstrap.codes import Code
-from bootstrap.errors import StepFailed
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import StepFailed
+from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError
-from bootstrap.waiting import Delay
-from bootstrap.words import one_line
+from bootstrap.plugin.retry import Delay
 
 # How long a new account can be unknown to some of Google's servers: "it can take 60 seconds or more" (IAM, "Create
 # service accounts"; openshift/installer#9299).

@@ -6,12 +6,22 @@ import asyncio
 from enum import StrEnum
 from typing import Any, cast
 
-from bootstrap.codes import Code
-from bootstrap.errors import StepFailed
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import NotShownYet, Resource
-from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, StillThere, other_than
-from bootstrap.waiting import Delay, wait_out
+from bootstrap.plugin.retry import Delay, retry_while
+from bootstrap.plugin.step import (
+    Disposition,
+    Done,
+    Intent,
+    Removal,
+    Script,
+    State,
+    StepStatus,
+    StillThere,
+    other_than,
+)
 from providers.gcr import errors, policy
 from providers.gcr.account_session import AccountSession, made_by_pullkey
 from providers.gcr.errors import GoogleApiError
@@ -74,7 +84,7 @@ class Grant(Resource[Role]):
 
     async def read(self) -> Role | None:
         target = self._session.target
-        self._session.grant_policy.forget()
+        self._session.grant_policy.invalidate()
         return Role.HERE if policy.has(await self._policy_now(), target.role, target.account) else None
 
     async def seen(self) -> Role | None:
@@ -89,12 +99,12 @@ class Grant(Resource[Role]):
             return Role.ON_PROJECT
         return None
 
-    def judge(self, shown: Role) -> Sighting:
-        return Sighting(State.DONE, shown)
+    def judge(self, shown: Role) -> StepStatus:
+        return StepStatus(State.DONE, shown)
 
-    def unread(self, error: ApiError) -> Sighting:
+    def unread(self, error: ApiError) -> StepStatus:
         if error.missing:
-            return Sighting(State.MISSING, "there is no such repository")
+            return StepStatus(State.MISSING, "there is no such repository")
         if error.forbidden:
             return super().unread(error)
         raise error  # in Google's own words
@@ -149,12 +159,12 @@ class Grant(Resource[Role]):
                 self.attempt.conclude(ours=self.attempt.unanswered > 0)
 
         try:
-            await wait_out(
+            await retry_while(
                 change, why=self._granting_delay, deadline=session.context.deadline, tell=session.context.tell
             )
         except GoogleApiError as error:
             raise self._failure(error) from None
-        session.grant_policy.forget()
+        session.grant_policy.invalidate()
         self._shown = added
         if not self.attempt.created:
             return Done("another run has just granted it", unneeded=True)
@@ -220,7 +230,7 @@ class Grant(Resource[Role]):
                 return False  # so what was read twice has to do
             raise
         finally:
-            session.grant_policy.forget()
+            session.grant_policy.invalidate()
         if taken:
             self._taken.add(place)
             return True
@@ -289,11 +299,11 @@ class Grant(Resource[Role]):
         try:
             return await super().removal()
         except _NoRepository:
-            return Removal(Fate.GONE, self.noun, "there is no such repository")
+            return Removal(Disposition.GONE, self.noun, "there is no such repository")
 
     async def expected(self) -> Role | None:
         session = self._session
-        session.grant_policy.forget()
+        session.grant_policy.invalidate()
         try:
             found, self._account = await asyncio.gather(self._policy_now(), session.account())
             has_it = policy.has(found, session.target.role, session.target.account)
@@ -315,7 +325,7 @@ class Grant(Resource[Role]):
 
     def to_remove_unseen(self, why: str) -> Removal:
         # A policy that is read says nothing of how old it is; one that is written does, by its etag.
-        return Removal(Fate.REMOVE, self.noun, why, self.delete_command())
+        return Removal(Disposition.REMOVE, self.noun, why, self.delete_command())
 
     async def removal_of(self, shown: Role) -> Removal:
         account = self._account
@@ -339,7 +349,7 @@ class Grant(Resource[Role]):
             if not error.missing:
                 raise
             await asyncio.sleep(_AGAIN_SECONDS)
-            self._session.grant_policy.forget()
+            self._session.grant_policy.invalidate()
             return await self._session.grant_policy()
 
     def script(self) -> Script:

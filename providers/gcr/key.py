@@ -8,15 +8,15 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
-from bootstrap.credential import Credential
-from bootstrap.errors import KeyLimitReached, LeftOver, PullkeyError, StepFailed
-from bootstrap.link import KeyLink
+from bootstrap.model.credential import Credential
+from bootstrap.model.errors import KeyLimitReached, LeftOver, PullkeyError, StepFailed
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.secret import Secret
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_resource import KeyResource
-from bootstrap.provider import KeyFacts
-from bootstrap.secret import Secret
-from bootstrap.steps import Intent, Script, Sighting, State, other_than
-from bootstrap.waiting import Delay
+from bootstrap.plugin.retry import Delay
+from bootstrap.plugin.step import Intent, Script, State, StepStatus, other_than
 from providers.gcr import cloud, errors, policy
 from providers.gcr.account_session import AccountSession, made_by_pullkey
 from providers.gcr.errors import GoogleApiError
@@ -73,7 +73,7 @@ class Key(KeyResource[Any, Created]):
     async def disowns(self, intent: Intent) -> str:
         return other_than(intent, account=self._resource)
 
-    def owns(self, link: KeyLink) -> bool:
+    def owns(self, link: KeyRef) -> bool:
         # Akka may have cut a long e-mail, the domain being its end.
         target = self._session.target
         return link.name == target.account_name and target.account_domain.startswith(link.domain)
@@ -119,8 +119,8 @@ class Key(KeyResource[Any, Created]):
             server=await session.server(),
             username=await session.username() or "",
             password=answer[1],
-            link=KeyLink(target.account_name, self.id_of(answer), target.account_domain),
-            ends=cloud.end_of(answer[0]),
+            link=KeyRef(target.account_name, self.id_of(answer), target.account_domain),
+            expires=cloud.end_of(answer[0]),
         )
 
     async def send_deletion(self, key_id: str) -> None:
@@ -161,7 +161,7 @@ class Key(KeyResource[Any, Created]):
         return self._identity.attempt.created
 
     def invalidate(self) -> None:
-        self._session.keys.forget()
+        self._session.keys.invalidate()
 
     # -- all keys of the account -------------------------------------------------------------------------------------
 
@@ -225,10 +225,10 @@ class Key(KeyResource[Any, Created]):
     def lagging(self, error: ApiError, key_id: str) -> ApiError:
         return errors.lagging(f"it does not know key {key_id} yet")
 
-    def unread(self, error: ApiError) -> Sighting:
+    def unread(self, error: ApiError) -> StepStatus:
         found = cast("GoogleApiError", error)
         if found.forbidden and self._session.target.enable_apis and found.disabled_service:
-            return Sighting(State.MISSING, "the IAM API is to be enabled first")
+            return StepStatus(State.MISSING, "the IAM API is to be enabled first")
         raise error  # in Google's own words
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.codes import Code
-from bootstrap.errors import Problem, ProblemKind
-from bootstrap.plugin import clock
-from bootstrap.provider import KeysInUse
+from bootstrap.model import clock
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import Problem, ProblemKind
+from bootstrap.plugin.context import KeysInUse
 from providers.gcr import cloud
 from providers.gcr.account_session import AccountSession, made_by_pullkey
 from providers.gcr.target import KEYS_OF_AN_ACCOUNT
@@ -33,7 +33,7 @@ async def key_limit_problem(session: AccountSession, *, failed: str = "") -> Pro
     """
     for pause in _PAUSES if failed else (0.0,):
         await asyncio.sleep(pause)
-        session.keys.forget()
+        session.keys.invalidate()
         keys = await session.keys()
         if len(keys) >= KEYS_OF_AN_ACCOUNT:
             break

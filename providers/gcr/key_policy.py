@@ -11,12 +11,12 @@ import asyncio
 import datetime as dt
 from collections.abc import Sequence
 
-from bootstrap.codes import Code
-from bootstrap.durations import in_words
-from bootstrap.errors import Problem, ProblemKind
-from bootstrap.steps import Findings, Notice
+from bootstrap.model.codes import Code
+from bootstrap.model.duration import in_words
+from bootstrap.model.errors import Problem, ProblemKind
+from bootstrap.plugin.step import Notice, PreflightFindings
+from providers.gcr.cache import Facts
 from providers.gcr.errors import GoogleApiError
-from providers.gcr.facts import Facts
 from providers.gcr.target import UPLOAD, GcrTarget
 
 _NO_KEYS = ("iam.disableServiceAccountKeyCreation", "iam.managed.disableServiceAccountKeyCreation")
@@ -46,10 +46,10 @@ class KeyPolicy:
     def begin(self) -> None:
         """Ask, so that the answers are there when they are needed."""
         for name in self._wanted:
-            self._facts.forbids(self._project, name).begin()
-        self._facts.allowed_values(self._project, _LIFE_LIMIT).begin()
+            self._facts.forbids(self._project, name).start()
+        self._facts.allowed_values(self._project, _LIFE_LIMIT).start()
 
-    async def findings(self) -> Findings:
+    async def findings(self) -> PreflightFindings:
         """Organisations made since May 2024 forbid keys by default; reported first, and never tried."""
         (forbidding, unseen), (life, life_unseen) = await asyncio.gather(
             self._forbidding(self._wanted), self._about_life()
@@ -93,9 +93,9 @@ class KeyPolicy:
                 raise answer
         return [name for name, answer in zip(constraints, answers, strict=True) if answer is True], unseen
 
-    async def _about_life(self) -> tuple[Findings, str]:
+    async def _about_life(self) -> tuple[PreflightFindings, str]:
         """How long a key may last; and why that could not be seen, or ""."""
-        findings = Findings()
+        findings = PreflightFindings()
         if self._uploads:
             findings.notices.append(Notice("Google shows a certificate's end date as the key's. Whether it refuses the key from then on could not be confirmed, so pullkey does not rely on it: `pullkey rotate` counts a key as due well before its end, and deletes it."))  # fmt: skip
         try:

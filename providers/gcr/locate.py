@@ -12,15 +12,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap.codes import Code
-from bootstrap.errors import PullkeyError, UsageProblem
-from bootstrap.provider import HeldCredential, RunContext
-from bootstrap.reference import parse_reference
-from bootstrap.server import host_of
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import PullkeyError, UsageProblem
+from bootstrap.model.image_reference import parse_reference
+from bootstrap.model.server import host_of
+from bootstrap.plugin.context import RunContext
 from providers.gcr import cloud, errors, policy
 from providers.gcr.account_session import made_by_pullkey
+from providers.gcr.cache import Facts, shared_cloud, shared_facts
 from providers.gcr.errors import GoogleApiError
-from providers.gcr.facts import Facts, shared_cloud, shared_facts
 from providers.gcr.target import (
     CREATE,
     DEFAULT_ROLE,
@@ -51,7 +52,7 @@ class Place:
 
 
 async def locate(held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> GcrTarget:
-    """See `bootstrap.provider.Provider.locate`."""
+    """See `bootstrap.plugin.provider.Provider.locate`."""
     google = shared_cloud(context, impersonated(login))
     await google.login.connect()
     search = _Search(held, shared_facts(context.shared, google))

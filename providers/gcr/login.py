@@ -10,14 +10,14 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
-from bootstrap.codes import Code
-from bootstrap.errors import PullkeyError, UsageProblem
-from bootstrap.once import Once
-from bootstrap.plugin import clock
-from bootstrap.secret import Secret
-from bootstrap.settings import endpoint
-from bootstrap.waiting import Deadline
-from bootstrap.words import one_line
+from bootstrap.model import clock
+from bootstrap.model.codes import Code
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import PullkeyError, UsageProblem
+from bootstrap.model.secret import Secret
+from bootstrap.model.settings import endpoint
+from bootstrap.model.text import one_line
+from bootstrap.plugin.cache import AsyncOnce
 from providers.gcr import errors
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
@@ -86,7 +86,7 @@ def _at_endpoints(credentials: Any) -> Any:
 
 def sdk_missing(error: ImportError) -> UsageProblem:
     """The sentence for an extra that is not installed."""
-    from bootstrap.installation import install_command
+    from bootstrap.plugin.installation import install_command
 
     return UsageProblem(
         f"Google's libraries are not installed ({error.name})",
@@ -106,7 +106,7 @@ class GoogleLogin:
     def __init__(self, impersonate: str, deadline: Deadline) -> None:
         self.impersonate = impersonate
         self._deadline = deadline
-        self.connect = Once(self._connect)
+        self.connect = AsyncOnce(self._connect)
         self.credentials: Any = None
         self.default_project: str | None = None
         self.skew: dt.timedelta | None = None
@@ -123,12 +123,13 @@ class GoogleLogin:
 
     def _log_in(self) -> str:
         try:
-            from providers.gcr.lean import google  # isort: skip  - before all else of Google's
             import google.auth.exceptions
             import google.auth.transport.requests
             from google.auth import impersonated_credentials
             from google.auth.credentials import with_scopes_if_required
             from google.oauth2 import service_account
+
+            from providers.gcr._fast_import import google
         except ImportError as error:
             raise sdk_missing(error) from None
         _spell_proxies_for_grpc()
@@ -163,7 +164,7 @@ class GoogleLogin:
         inner = google.auth.transport.requests.Request()
 
         def call(*arguments: Any, **options: Any) -> Any:
-            answer = inner(*arguments, **{"timeout": self._deadline.within(_REFRESH_SECONDS), **options})
+            answer = inner(*arguments, **{"timeout": self._deadline.clip(_REFRESH_SECONDS), **options})
             with contextlib.suppress(KeyError, ValueError, TypeError):
                 told = email.utils.parsedate_to_datetime(answer.headers["date"])
                 self.skew = clock.now() - told.astimezone(dt.UTC)

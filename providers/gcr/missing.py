@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bootstrap.errors import UsageProblem
-from bootstrap.provider import Missing, RunContext
-from providers.gcr.facts import shared_cloud
+from bootstrap.model.errors import UsageProblem
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.provider import Missing
+from providers.gcr.cache import shared_cloud
 from providers.gcr.target import address_of, impersonated, options_of_image
 
 
 def missing(values: Mapping[str, Any]) -> Missing | None:
-    """See `bootstrap.provider.Provider.missing`."""
+    """See `bootstrap.plugin.provider.Provider.missing`."""
     server = values.get("server")
     if not server and not values.get("gcp_project"):
         # It is asked for first, since it says which registries there are to choose from.

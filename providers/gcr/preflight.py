@@ -8,11 +8,11 @@ import difflib
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from bootstrap.codes import Code
-from bootstrap.errors import Problem, ProblemKind, PullkeyError
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import Problem, ProblemKind, PullkeyError
+from bootstrap.model.text import did_you_mean
 from bootstrap.plugin.recorded_key import key_in_record, usable_key
-from bootstrap.steps import Findings, Notice, State
-from bootstrap.words import did_you_mean
+from bootstrap.plugin.step import Notice, PreflightFindings, State
 from providers.gcr import errors, policy
 from providers.gcr.account_session import AccountSession
 from providers.gcr.errors import GoogleApiError
@@ -23,7 +23,7 @@ from providers.gcr.steps import UNDO_ACCOUNT
 from providers.gcr.target import KEYS_OF_AN_ACCOUNT, STORAGE_ROLE, repository_of
 
 
-class Preflight:
+class GcrPreflight:
     """The checks, side by side; each tells what it may not see, and none changes anything."""
 
     def __init__(self, session: AccountSession, key: Key, key_policy: KeyPolicy) -> None:
@@ -34,10 +34,10 @@ class Preflight:
         self._key_policy = key_policy
         self._disabled: set[str] = set()  # the APIs that refused a look because they are not enabled
 
-    async def findings(self) -> Findings:
-        self._session.account.begin()
-        self._session.keys.begin()
-        checks: list[Coroutine[Any, Any, Findings]] = [
+    async def findings(self) -> PreflightFindings:
+        self._session.account.start()
+        self._session.keys.start()
+        checks: list[Coroutine[Any, Any, PreflightFindings]] = [
             self._begin_policies(),
             self._about_project(),
             self._about_account(),
@@ -45,7 +45,7 @@ class Preflight:
         ]
         if self._target.repository:
             checks.append(self._about_repository())
-        findings = Findings()
+        findings = PreflightFindings()
         for found in await asyncio.gather(*checks):
             findings.add(found)
         findings.add(self._about_refusing_apis(findings))
@@ -53,14 +53,14 @@ class Preflight:
             findings.notices.append(Notice(f"{STORAGE_ROLE} is broader than a puller needs: it reads every object in every bucket of {self._target.project}; and Artifact Registry, which serves gcr.io now, wants its own role for a pull.", warning=True))  # fmt: skip
         return findings
 
-    async def _begin_policies(self) -> Findings:
+    async def _begin_policies(self) -> PreflightFindings:
         """Where a key will be made, unless something stands in its way, these are asked before it is known what does."""
         session = self._session
         with contextlib.suppress(PullkeyError):
             link, _ = await usable_key(session)
             if link is None:
                 self._key_policy.begin()
-        return Findings()
+        return PreflightFindings()
 
     async def _nearest_project(self, project: str) -> str:
         """`Did you mean acme-shop?`, of the projects that this login sees; "" where it may not list them."""
@@ -71,28 +71,28 @@ class Preflight:
             return ""
         return did_you_mean(project, [name for name, _ in seen])
 
-    async def _about_project(self) -> Findings:
+    async def _about_project(self) -> PreflightFindings:
         project = self._target.project
         try:
             state = await self._facts.project_state(project)()
         except GoogleApiError as error:
             if not error.no_such_project:
-                return Findings([Problem(ProblemKind.SETUP, f"Google could not be asked about project {project}: {error.said}", error.fix or errors.RUN_LATER, code=error.problem_code)])  # fmt: skip
+                return PreflightFindings([Problem(ProblemKind.SETUP, f"Google could not be asked about project {project}: {error.said}", error.fix or errors.RUN_LATER, code=error.problem_code)])  # fmt: skip
             if self._is_disabled(error) or await self._session.holds_anything():
-                return Findings()
+                return PreflightFindings()
             near = await self._nearest_project(project)
-            return Findings([Problem(ProblemKind.SETUP, f"Google shows no project {project} ({error.said.removesuffix('.')})", f"{near} Check the project against `gcloud projects list`; what is needed is its id, not its name. If it is the right one, ask for access to it".lstrip(), code=Code.PROJECT_NOT_FOUND)])  # fmt: skip
+            return PreflightFindings([Problem(ProblemKind.SETUP, f"Google shows no project {project} ({error.said.removesuffix('.')})", f"{near} Check the project against `gcloud projects list`; what is needed is its id, not its name. If it is the right one, ask for access to it".lstrip(), code=Code.PROJECT_NOT_FOUND)])  # fmt: skip
         if state != "ACTIVE":
-            return Findings([Problem(ProblemKind.SETUP, f"Project {project} is not active: {state}", "Restore it, or name another", code=Code.PROJECT_INACTIVE)])  # fmt: skip
-        return Findings()
+            return PreflightFindings([Problem(ProblemKind.SETUP, f"Project {project} is not active: {state}", "Restore it, or name another", code=Code.PROJECT_INACTIVE)])  # fmt: skip
+        return PreflightFindings()
 
-    def _about_refusing_apis(self, findings: Findings) -> Findings:
+    def _about_refusing_apis(self, findings: PreflightFindings) -> PreflightFindings:
         """APIs that are not enabled, where that shows only by their refusals."""
         named = " ".join(problem.what for problem in findings.problems)
         missing = sorted(service for service in self._disabled if service not in named)
         if not missing or (self._target.enable_apis and "serviceusage.googleapis.com" not in missing):
-            return Findings()
-        return Findings([self._not_enabled(missing)])
+            return PreflightFindings()
+        return PreflightFindings([self._not_enabled(missing)])
 
     def _not_enabled(self, services: Sequence[str]) -> Problem:
         project = self._target.project
@@ -105,29 +105,29 @@ class Preflight:
             self._disabled.add(service)
         return bool(service)
 
-    async def _about_apis(self) -> Findings:
+    async def _about_apis(self) -> PreflightFindings:
         try:
             disabled = await self._session.disabled_services()
         except GoogleApiError as error:
             self._is_disabled(error)
-            return Findings()  # may not be asked; a call of a disabled API says so itself
+            return PreflightFindings()  # may not be asked; a call of a disabled API says so itself
         if not disabled or self._target.enable_apis:
-            return Findings()
-        return Findings([self._not_enabled(disabled)])
+            return PreflightFindings()
+        return PreflightFindings([self._not_enabled(disabled)])
 
-    async def _about_repository(self) -> Findings:
+    async def _about_repository(self) -> PreflightFindings:
         target = self._target
         try:
             kind = await self._facts.repository_format(target.repository_resource)()
         except GoogleApiError as error:
             if error.missing:
                 missing = await self._no_repository()
-                return Findings([missing] if missing else [])
+                return PreflightFindings([missing] if missing else [])
             self._is_disabled(error)
-            return Findings()
+            return PreflightFindings()
         if kind != "DOCKER":
-            return Findings([Problem(ProblemKind.SETUP, f"Repository {target.repository} holds no images: its format is {kind}", "Name one of format DOCKER", step="grant", code=Code.REPOSITORY_FORMAT)])  # fmt: skip
-        return Findings()
+            return PreflightFindings([Problem(ProblemKind.SETUP, f"Repository {target.repository} holds no images: its format is {kind}", "Name one of format DOCKER", step="grant", code=Code.REPOSITORY_FORMAT)])  # fmt: skip
+        return PreflightFindings()
 
     async def _no_repository(self) -> Problem | None:
         """The problem of a repository that is not there, with the nearest name of one that is; None where a list shows it."""
@@ -158,53 +158,53 @@ class Preflight:
         guess = f"Did you mean {near[0]}? " if near else ""
         return Problem(ProblemKind.SETUP, what, f"{guess}{known}; see `gcloud artifacts repositories list`", step="grant", code=Code.REPOSITORY_NOT_FOUND)  # fmt: skip
 
-    async def _about_account(self) -> Findings:
+    async def _about_account(self) -> PreflightFindings:
         target = self._target
         try:
             account = await self._session.account()
         except GoogleApiError as error:
             if not self._is_disabled(error) and target.account_given:
-                return Findings([Problem(ProblemKind.SETUP, f"Google does not show the service account {target.account} ({error.said})", f"Check --service-account. {error.fix}".rstrip(), step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
-            return Findings()
+                return PreflightFindings([Problem(ProblemKind.SETUP, f"Google does not show the service account {target.account} ({error.said})", f"Check --service-account. {error.fix}".rstrip(), step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
+            return PreflightFindings()
         if account is None:
             if target.account_given:
-                return Findings([Problem(ProblemKind.SETUP, f"There is no service account {target.account}", "Check --service-account; a bare name is created, an e-mail must exist", step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
+                return PreflightFindings([Problem(ProblemKind.SETUP, f"There is no service account {target.account}", "Check --service-account; a bare name is created, an e-mail must exist", step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
             findings = await self._about_deleted_account()
             findings.add(await self._about_key(UNDO_ACCOUNT, UNDO_KEY))
             return findings
         if account.disabled:
-            return Findings([Problem(ProblemKind.SETUP, f"The service account {target.account} is disabled", f"Find out why; then: gcloud iam service-accounts enable {target.account}", step="identity", code=Code.IDENTITY_DISABLED)])  # fmt: skip
+            return PreflightFindings([Problem(ProblemKind.SETUP, f"The service account {target.account} is disabled", f"Find out why; then: gcloud iam service-accounts enable {target.account}", step="identity", code=Code.IDENTITY_DISABLED)])  # fmt: skip
         try:
             sighting, keys = await self._key.look(), await self._session.keys()
         except GoogleApiError:
             return await self._about_key(UNDO_KEY)
         if sighting.state is State.DONE:
-            return Findings()
-        # The key that was replaced before is deleted before the next is created (`ClearStep`), which makes a place.
+            return PreflightFindings()
+        # The key that was replaced before is deleted before the next is created (`DeleteReplacedKey`), which makes a place.
         link, _ = await key_in_record(self._session, await self._session.context.held_credential())
         cleared = link is not None and link.replaces in keys
         if (
             len(keys) - cleared >= KEYS_OF_AN_ACCOUNT
             and (full := await key_limit_problem(self._session)) is not None
         ):
-            return Findings([full])
+            return PreflightFindings([full])
         return await self._about_key(UNDO_KEY)
 
-    async def _about_key(self, *undoing: str) -> Findings:
+    async def _about_key(self, *undo_deadline: str) -> PreflightFindings:
         """What forbids or limits a key that is to be made, and whether what is made could be undone."""
         findings, lacking = await asyncio.gather(
-            self._key_policy.findings(), self._session.missing_permissions(undoing)
+            self._key_policy.findings(), self._session.missing_permissions(undo_deadline)
         )
         for permission in lacking or {}:
             findings.notices.append(Notice(f"This login lacks {permission} ({errors.ROLES[permission]} has it), which only undoing takes: if the run fails, what it created is kept and listed."))  # fmt: skip
         return findings
 
-    async def _about_deleted_account(self) -> Findings:
+    async def _about_deleted_account(self) -> PreflightFindings:
         """A deleted account of that name can come back for 30 days; a new one of the same name inherits nothing."""
         if self._target.skip_grant:
-            return Findings()
+            return PreflightFindings()
         try:
             gone = policy.deleted_accounts(await self._session.grant_policy(), self._target.account)
         except GoogleApiError:
-            return Findings()
-        return Findings([], [Notice(f"A service account of this name was deleted (unique id {uid}); a new one is created, which inherits nothing from it. To restore the old one instead, within 30 days: gcloud iam service-accounts undelete {uid}") for uid in gone])  # fmt: skip
+            return PreflightFindings()
+        return PreflightFindings([], [Notice(f"A service account of this name was deleted (unique id {uid}); a new one is created, which inherits nothing from it. To restore the old one instead, within 30 days: gcloud iam service-accounts undelete {uid}") for uid in gone])  # fmt: skip

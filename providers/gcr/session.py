@@ -9,26 +9,26 @@ import shlex
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import cached_property
 
-from bootstrap.credential import Credential
-from bootstrap.link import KeyLink
-from bootstrap.provider import RunContext
-from bootstrap.registry import Attempt, Probe, Verdict
-from bootstrap.steps import Findings, Step
+from bootstrap.model.credential import Credential
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.pull import Probe, PullAttempt, Verdict
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.step import PreflightFindings, Step
 from providers.gcr import login, policy
 from providers.gcr.account_session import AccountSession
+from providers.gcr.cache import or_nothing
 from providers.gcr.errors import GoogleApiError
-from providers.gcr.facts import or_nothing
 from providers.gcr.grant import Grant
 from providers.gcr.key import UNDO_KEY, Key
 from providers.gcr.key_policy import KeyPolicy
-from providers.gcr.preflight import Preflight
+from providers.gcr.preflight import GcrPreflight
 from providers.gcr.steps import UNDO_ACCOUNT, EnableApis, Identity
 from providers.gcr.target import UPLOAD, GcrTarget
 from providers.gcr.uploaded_key import UploadedKey
 
 
 class GcrSession(AccountSession):
-    """See `bootstrap.provider.Session`."""
+    """See `bootstrap.plugin.session.Session`."""
 
     retire_permissions = ("iam.serviceAccountKeys.disable", "iam.serviceAccountKeys.delete")
 
@@ -55,13 +55,13 @@ class GcrSession(AccountSession):
         }
         return {name for name in every if not name.startswith("artifactregistry.")}
 
-    # -- as `bootstrap.provider.Session` -------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.session.Session` -------------------------------------------------------------------------
 
     async def connect(self) -> str:
         who: str = await self.cloud.login.connect()
         return who
 
-    async def ask(self) -> None:
+    async def prompt_secrets(self) -> None:
         if self.target.key_source == UPLOAD:
             try:
                 import cryptography  # noqa: F401  - older releases of google-auth do not bring it
@@ -118,8 +118,8 @@ class GcrSession(AccountSession):
             return error.no_such_project and not error.disabled_service
         return False
 
-    async def preflight(self) -> Findings:
-        return await Preflight(self, self.key, self._key_policy).findings()
+    async def preflight(self) -> PreflightFindings:
+        return await GcrPreflight(self, self.key, self._key_policy).findings()
 
     async def probe(self) -> Probe:
         target = self.target
@@ -138,13 +138,13 @@ class GcrSession(AccountSession):
         token = await self.cloud.login.access_token()
         if token is None:
             return None
-        return Credential(self.target.host, "oauth2accesstoken", token, KeyLink("", "", ""))
+        return Credential(self.target.host, "oauth2accesstoken", token, KeyRef("", "", ""))
 
-    async def diagnose(self, attempt: Attempt) -> str:
+    async def diagnose(self, attempt: PullAttempt) -> str:
         if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or self.credential is None:
             return ""
-        self.keys.forget()
-        self.grant_policy.forget()
+        self.keys.invalidate()
+        self.grant_policy.invalidate()
         key_id, role = self.credential.link.key_id, self.target.role
         try:
             keys = await self.cloud.user_keys(self.target.account_resource)
@@ -163,7 +163,7 @@ class GcrSession(AccountSession):
             return "The key is valid; whether the role was granted is not known here (--skip-grant)."
         return "Google shows key and role in place, so it is still spreading, or a deny policy forbids it."
 
-    def holds(self, link: KeyLink) -> bool:
+    def holds(self, link: KeyRef) -> bool:
         # Akka may have cut a long e-mail, the domain being its end.
         return link.name == self.target.account_name and self.target.account_domain.startswith(link.domain)
 

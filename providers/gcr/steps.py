@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from bootstrap.errors import OutcomeUnknown, StepFailed
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.errors import OutcomeUnknown, StepFailed
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Resource
-from bootstrap.steps import Done, Fate, Intent, Removal, Script, Sighting, State, Step, other_than
-from bootstrap.waiting import Delay, wait_out
+from bootstrap.plugin.retry import Delay, retry_while
+from bootstrap.plugin.step import (
+    Disposition,
+    Done,
+    Intent,
+    Removal,
+    Script,
+    State,
+    Step,
+    StepStatus,
+    other_than,
+)
 from providers.gcr import errors, policy
 from providers.gcr.account_session import MARK, AccountSession, made_by_pullkey
 from providers.gcr.errors import GoogleApiError
@@ -31,11 +41,11 @@ class EnableApis(Step):
     def title(self) -> str:
         return f"Enable the required Google APIs in {self._session.target.project}"
 
-    async def look(self) -> Sighting:
+    async def look(self) -> StepStatus:
         disabled = await self._session.disabled_services()
         if disabled:
-            return Sighting(State.MISSING, f"not enabled: {', '.join(disabled)}")
-        return Sighting(State.DONE, "all enabled")
+            return StepStatus(State.MISSING, f"not enabled: {', '.join(disabled)}")
+        return StepStatus(State.DONE, "all enabled")
 
     async def do(self) -> Done:
         session = self._session
@@ -43,7 +53,7 @@ class EnableApis(Step):
         if not disabled:
             return Done("all are enabled by now", unneeded=True)
         try:
-            await wait_out(
+            await retry_while(
                 lambda: session.cloud.enable_services(
                     session.target.project, disabled, session.context.deadline.left
                 ),
@@ -57,7 +67,7 @@ class EnableApis(Step):
             ) from None
         finally:
             # What could not be asked while they were disabled is asked anew.
-            session.facts.forget()
+            session.facts.invalidate()
         # They stay enabled when a later step fails: something else may have begun to use them.
         return Done(", ".join(disabled))
 
@@ -100,14 +110,14 @@ class Identity(Resource[Any]):
     async def seen(self) -> Any:
         return await self._session.account()
 
-    def unread(self, error: ApiError) -> Sighting:
+    def unread(self, error: ApiError) -> StepStatus:
         raise error  # in Google's own words
 
-    def judge(self, shown: Any) -> Sighting:
+    def judge(self, shown: Any) -> StepStatus:
         if shown.disabled:
             # None of its keys pulls. That it is enabled again is for whoever has disabled it.
-            return Sighting(State.MISSING, "it is disabled")
-        return Sighting(State.DONE, "exists")
+            return StepStatus(State.MISSING, "it is disabled")
+        return StepStatus(State.DONE, "exists")
 
     def intent(self) -> Intent:
         return {"account": self._session.target.account_resource, "run_id": self._session.context.run_id}
@@ -148,7 +158,7 @@ class Identity(Resource[Any]):
             )
 
         try:
-            await wait_out(create, why=why, deadline=session.context.deadline, tell=session.context.tell)
+            await retry_while(create, why=why, deadline=session.context.deadline, tell=session.context.tell)
         except GoogleApiError as error:
             if self.attempt.exists and self._is_lag(error):
                 raise OutcomeUnknown(f"Google says that the {self.noun} exists, and does not show it ({error.said})", fix="Run it again in a few minutes: it continues with that account.") from None  # fmt: skip
@@ -190,7 +200,7 @@ class Identity(Resource[Any]):
     async def removal_of(self, shown: Any) -> Removal:
         session = self._session
         if session.target.account_given or not made_by_pullkey(shown):
-            return Removal(Fate.KEEP, self.noun, "it was not created by pullkey")
+            return Removal(Disposition.KEEP, self.noun, "it was not created by pullkey")
         self._unique_id = shown.unique_id
         others = await session.other_roles()
         return self.to_keep(f"it has other roles: {', '.join(others)}") if others else self.to_remove()

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap.codes import Code
-from bootstrap.credential import secret_name
-from bootstrap.durations import parse_duration
-from bootstrap.errors import UsageProblem
-from bootstrap.provider import HeldCredential, KeyLimit
-from bootstrap.reference import parse_reference
-from bootstrap.server import host_of
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
+from bootstrap.model.credential import secret_name
+from bootstrap.model.duration import parse_duration
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.image_reference import parse_reference
+from bootstrap.model.key_facts import KeyLimit
+from bootstrap.model.server import host_of
 
 DEFAULT_ACCOUNT = "akka-docker-reader"
 DEFAULT_ROLE = "roles/artifactregistry.reader"
@@ -123,7 +124,7 @@ class GcrTarget:
             life=_life(values.get("key_source") or CREATE, values.get("expires_in")),
         )
 
-    # -- as `bootstrap.provider.Target` ---------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------------------
 
     @property
     def label(self) -> str:
@@ -138,15 +139,15 @@ class GcrTarget:
         return registry_secret_name(self.host, self.project, self.repository)
 
     @property
-    def identity(self) -> str:
+    def lock_key(self) -> str:
         return f"gcr {self.host} {self.project} {self.repository or '*'} {self.account}"
 
     @property
-    def who(self) -> str:
+    def shared_identity_key(self) -> str:
         return f"gcr {self.account}"
 
     @property
-    def group(self) -> str:
+    def quota_group(self) -> str:
         return f"gcr {self.project}"
 
     @property

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from bootstrap.plugin import clock
-from bootstrap.secret import Secret
+from bootstrap.model import clock
+from bootstrap.model.secret import Secret
 
 # The clocks here and at Google differ a little: a certificate that begins now may not be good yet.
 _BEGINS_BEFORE = dt.timedelta(minutes=5)
@@ -35,7 +35,7 @@ class KeyPair:
     private: Secret
     certificate: bytes
     fingerprint: str
-    ends: dt.datetime
+    expires: dt.datetime
 
 
 def make_pair(life: dt.timedelta) -> KeyPair:
@@ -66,7 +66,7 @@ def make_pair(life: dt.timedelta) -> KeyPair:
         private=Secret(private.decode()),
         certificate=certificate.public_bytes(serialization.Encoding.PEM),
         fingerprint=_fingerprint(key.public_key()),
-        ends=begins + life,
+        expires=begins + life,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_kind import SETTLE_PAUSES
-from bootstrap.steps import Intent, Script
+from bootstrap.plugin.step import Intent, Script
 from providers.gcr import cloud, upload
 from providers.gcr.account_session import AccountSession
 from providers.gcr.key import Created, Key

@@ -10,16 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.provider import Check, HeldCredential, Missing, Option, RunContext, Session
-from bootstrap.reference import parse_reference
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.image_reference import parse_reference
+from bootstrap.model.option import Option
+from bootstrap.plugin.checks import Check
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.provider import Missing
+from bootstrap.plugin.session import Session
 from providers.private.target import PrivateTarget
 
 if TYPE_CHECKING:
-    from bootstrap.sandbox.host import Emulator
+    from bootstrap.plugin.emulator import Emulator
 
 
 class PrivateProvider:
-    """The provider `private`; see `bootstrap.provider.Provider`."""
+    """The provider `private`; see `bootstrap.plugin.provider.Provider`."""
 
     name = "private"
     title = "Any registry, with a user-supplied password"

@@ -10,9 +10,9 @@ from __future__ import annotations
 import base64
 import binascii
 
-from bootstrap.bounds import Unreadable, parse_json
-from bootstrap.codes import Code
-from bootstrap.errors import UsageProblem
+from bootstrap.http.bounds import Unreadable, parse_json
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import UsageProblem
 
 USERNAMES = ("_json_key", "_json_key_base64")
 _NEEDED = ("private_key", "client_email")

@@ -6,14 +6,16 @@ import ipaddress
 import shlex
 from collections.abc import Mapping, Sequence
 
-from bootstrap.credential import Credential
-from bootstrap.link import KeyLink
-from bootstrap.provider import RunContext, Session
-from bootstrap.registry import Attempt, Confidential, Probe, Verdict
-from bootstrap.steps import Findings, Notice
+from bootstrap.model.credential import Credential
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.pull import Probe, PullAttempt, Verdict
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Notice, PreflightFindings
+from bootstrap.registry import Confidential
+from providers.private.short_lived import better_provider
 from providers.private.steps import Key
 from providers.private.target import PrivateTarget
-from providers.private.unfit import better_provider
 
 # Names that no public name server knows (RFC 6762, RFC 8375, ICANN's resolution 2024.07.29.06).
 # docs.github.com, "Working with the Container registry", section "Authenticating with a personal access token (classic)".
@@ -23,7 +25,7 @@ _AT_HOME = (".local", ".localhost", ".internal", ".home.arpa", ".lan")
 
 
 class PrivateSession(Session):
-    """See `bootstrap.provider.Session`."""
+    """See `bootstrap.plugin.session.Session`."""
 
     waits_for_spreading = False
 
@@ -44,14 +46,14 @@ class PrivateSession(Session):
                 secrets.add_login(self.target.username, password)
         return secrets.clean(text)
 
-    async def ask(self) -> None:
+    async def prompt_secrets(self) -> None:
         await self._password.ask()
 
     def supplied(self) -> Credential | None:
         password = self._password.password
         if password is None:
             return None
-        return Credential(self.target.server, self.target.username, password, KeyLink("", "", ""))
+        return Credential(self.target.server, self.target.username, password, KeyRef("", "", ""))
 
     async def connect(self) -> str:
         return self._password.who
@@ -59,8 +61,8 @@ class PrivateSession(Session):
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
         return {}
 
-    async def preflight(self) -> Findings:
-        findings = Findings()
+    async def preflight(self) -> PreflightFindings:
+        findings = PreflightFindings()
         host = self.target.bare_host
         if better := better_provider(host):
             findings.notices.append(Notice(f"`pullkey onboard {better}` creates a key for {host} by itself, and can renew and remove it; with this provider you rotate the password yourself."))  # fmt: skip
@@ -80,7 +82,7 @@ class PrivateSession(Session):
     async def probe(self) -> Probe:
         return Probe(self.target.host, self.target.repository, self.target.reference, self.target.token_host)
 
-    async def diagnose(self, attempt: Attempt) -> str:
+    async def diagnose(self, attempt: PullAttempt) -> str:
         host, username = self.target.host, self.target.username
         refused = attempt.verdict in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT)
         hint = f" {_GITHUB}" if refused and self.target.bare_host in _GITHUB_HOSTS else ""

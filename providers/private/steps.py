@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 
-from bootstrap.codes import Code
-from bootstrap.credential import Credential
-from bootstrap.errors import PullkeyError, UsageProblem
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.codes import Code
+from bootstrap.model.credential import Credential
+from bootstrap.model.errors import PullkeyError, UsageProblem
+from bootstrap.model.secret import Secret
 from bootstrap.plugin.recorded_key import usable_key
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Done, Script, State, StepStatus
 from bootstrap.plugin.supplied_key import SuppliedKey
-from bootstrap.provider import Session
-from bootstrap.secret import Secret
-from bootstrap.steps import Done, Script, Sighting, State
 from providers.private import google_key
+from providers.private.short_lived import end_of
 from providers.private.target import PrivateTarget
-from providers.private.unfit import end_of
 
 # What tells Akka's record from any other, as a run's id would.
 _RUN_ID = "KEY_ID=\"$(od -An -N6 -tx1 /dev/urandom | tr -d ' \\n')-$(date +%s)\""
@@ -59,11 +59,11 @@ class Key(SuppliedKey):
             self._ends = end_of(password, now=clock.now())
         self.password = password
 
-    async def look(self) -> Sighting:
+    async def look(self) -> StepStatus:
         link, reason = await usable_key(self._of)
         if link is not None:
-            return Sighting(State.DONE, f"Akka holds the password registered in run {link.key_id}")
-        return Sighting(State.MISSING, "a password was supplied" if self._target.password else reason)
+            return StepStatus(State.DONE, f"Akka holds the password registered in run {link.key_id}")
+        return StepStatus(State.MISSING, "a password was supplied" if self._target.password else reason)
 
     async def do(self) -> Done:
         if self.password is None:

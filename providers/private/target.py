@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bootstrap.addresses import refuse_login
-from bootstrap.codes import Code
-from bootstrap.credential import secret_name
-from bootstrap.errors import UsageProblem
-from bootstrap.link import KeyLink, supplied_id
-from bootstrap.provider import HeldCredential
-from bootstrap.reference import ImageReference, parse_reference
-from bootstrap.secret import Secret
-from bootstrap.server import canonical
-from providers.private.unfit import refuse_host, refuse_username
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
+from bootstrap.model.credential import secret_name
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.image_reference import ImageReference, parse_reference
+from bootstrap.model.key_ref import KeyRef, supplied_id
+from bootstrap.model.secret import Secret
+from bootstrap.model.server import canonical
+from bootstrap.model.typed_logins import refuse_login
+from providers.private.short_lived import refuse_host, refuse_username
 
 _PULLKEY = "pullkey"
 _VERSION = re.compile(r"^(?:v[12]/?)?$")
@@ -97,7 +97,7 @@ class PrivateTarget:
             return replace(found, token_host=_token_host(link.domain))
         return found
 
-    # -- as `bootstrap.provider.Target` ---------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------------------
 
     @property
     def label(self) -> str:
@@ -112,15 +112,15 @@ class PrivateTarget:
         return secret_name(self.host)
 
     @property
-    def identity(self) -> str:
+    def lock_key(self) -> str:
         return f"private {self.host} {self.username}"
 
     @property
-    def who(self) -> str:
-        return self.identity
+    def shared_identity_key(self) -> str:
+        return self.lock_key
 
     @property
-    def group(self) -> str:
+    def quota_group(self) -> str:
         return f"private {self.host}"
 
     @property
@@ -137,12 +137,12 @@ class PrivateTarget:
     def bare_host(self) -> str:
         return self.host.partition(":")[0]
 
-    def link(self, run_id: str) -> KeyLink:
+    def link(self, run_id: str) -> KeyRef:
         """What Akka shows of a password: the run that handed it off."""
         name, _, domain = (self.email or f"{_PULLKEY}@{self.token_host or self.bare_host}").rpartition("@")
         key_id = supplied_id(run_id)
         # A long name of the user's leaves no room for the moment; KeyLink would move it away.
-        return KeyLink(name, key_id if len(f"{name}+{key_id}") <= _LOCAL_PART else run_id, domain)
+        return KeyRef(name, key_id if len(f"{name}+{key_id}") <= _LOCAL_PART else run_id, domain)
 
 
 def _server(typed: str) -> tuple[str, ImageReference]:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bootstrap.errors import ExitCode
-from bootstrap.link import KeyLink
+from bootstrap.model.errors import ExitCode
+from bootstrap.model.key_ref import KeyRef
 from tests.harness.credential_life import Life
 from tests.harness.fork_server import ForkServer
 from tests.harness.inventory import is_key, is_named, key_id
@@ -119,7 +119,7 @@ def _judge_apart(victims: Sequence[Victim], verdict: Verdict, names: Sequence[st
     for name in names:
         held = life.world.held(name)
         judge_pull(victims[0], verdict, name, held.password)
-        link = KeyLink.parse(held.email)
+        link = KeyRef.parse(held.email)
         assert link is not None
         expected |= {link.key_id, link.replaces}
     for line in sorted(there):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import jsonschema
 
-from bootstrap.link import KeyLink
-from bootstrap.schema import schemas
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.output.json_schema import schemas
 from tests.harness.inventory import inventory, is_key, key_id
 from tests.harness.puller import pulls
 from tests.harness.world import Result, World, make_world
@@ -82,8 +82,8 @@ class Life:
         return self.world.names()[0]
 
     @property
-    def link(self) -> KeyLink:
-        link = KeyLink.parse(self.world.held(self.name).email)
+    def link(self) -> KeyRef:
+        link = KeyRef.parse(self.world.held(self.name).email)
         assert link is not None
         return link
 

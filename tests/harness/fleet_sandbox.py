@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bootstrap import plugins
+from bootstrap.plugin import entry_points as plugins
 from bootstrap.sandbox.akka import AkkaEmulator, AkkaProject
 from bootstrap.sandbox.host import SandboxSettings
 from tests.harness.running_sandbox import RunningSandbox

@@ -182,7 +182,9 @@ def _serve(address: str) -> None:
     restore_signals()
     entry = importlib.import_module("bootstrap.__main__")
     gc.set_threshold(entry.GC_THRESHOLD)
-    importlib.import_module("bootstrap.plugins").entries()  # which providers are installed stays the same
+    importlib.import_module(
+        "bootstrap.plugin.entry_points"
+    ).entries()  # which providers are installed stays the same
     watch = _load_watch()
     children: dict[int, tuple[socket.socket, str]] = {}
     listener = socket.socket(socket.AF_UNIX)

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from bootstrap.link import KeyLink
-from bootstrap.provider import HeldCredential, RunContext
-from bootstrap.steps import Removal
-from bootstrap.waiting import Deadline
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.step import Removal
 from providers.gcr import provider
 from providers.gcr.emulator.state import Key, Project, Repository, ServiceAccount, generate_private_key
 from providers.gcr.session import GcrSession
@@ -51,7 +52,7 @@ class Shop:
     ) -> HeldCredential:
         of = account or self.account
         user, _, domain = of.email.partition("@")
-        link = KeyLink(user, next(iter(of.keys)), domain)
+        link = KeyRef(user, next(iter(of.keys)), domain)
         return HeldCredential(name or self.name, f"https://{host}", "_json_key", str(link), "OK")
 
     def add_account(self, name: str, *, project: str = "", ours: bool = True) -> ServiceAccount:

@@ -11,7 +11,7 @@ import signal
 import sys
 
 from bootstrap.cli import main as product
-from bootstrap.journal import Journal
+from bootstrap.engine.journal import Journal
 
 COUNTED = "journal writings: "
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.link import KeyLink
+from bootstrap.model.key_ref import KeyRef
 from tests.harness.credential_life import KINDS, Life
 from tests.harness.fork_server import ForkServer
 from tests.harness.inventory import is_key, is_named, key_id
@@ -99,7 +99,7 @@ def judge_held(victim: Victim, verdict: Verdict, text: str) -> None:
         return
     held = life.world.held(name)
     judge_pull(victim, verdict, name, held.password)
-    link = KeyLink.parse(held.email)
+    link = KeyRef.parse(held.email)
     assert link is not None
     expected = {link.key_id, link.replaces if victim.command == "rotate" else ""}
     keys = {line for line in life.there() - before if is_key(line)}

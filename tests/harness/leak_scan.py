@@ -169,7 +169,7 @@ class Watched:
             if line.endswith("}")  # a process that was killed may have been in the middle of one
         ]
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Begin anew."""
         self.records = []
         for path in self.folder.iterdir():
@@ -185,7 +185,7 @@ class Watched:
         """The one call that has to hold a key: a direct child, no shell, which is `akka docker add-credentials`."""
         return [record for record in self.of("subprocess.Popen") if tuple(record["argv"][1:3]) == _HANDOFF]
 
-    def strays(self) -> list[str]:
+    def unrecorded_keys(self) -> list[str]:
         """Whom a process has tried to reach that is not on this machine."""
         reached = {record["to"] for record in self.of("socket.connect", "socket.sendto")}
         asked = {record["host"] for record in self.of("socket.getaddrinfo")} - {"None"}

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from bootstrap.link import supplied_id
+from bootstrap.model.key_ref import supplied_id
 from tests.harness.world import Result, World
 
 NAME = "registry-sandbox-example"

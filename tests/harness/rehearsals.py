@@ -83,7 +83,7 @@ class Rehearsal:
         # What the onboarding had in its hands must not come out of a later run either.
         self._world.passwords += self._world.watched.secrets() - set(self._world.passwords)
         self._world.said.clear()
-        self._world.watched.forget()
+        self._world.watched.invalidate()
         return Snapshot(self._world)
 
 

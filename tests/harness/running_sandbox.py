@@ -9,7 +9,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from bootstrap.sandbox.host import Emulator, Sandbox, SandboxSettings
+from bootstrap.plugin.emulator import Emulator
+from bootstrap.sandbox.host import Sandbox, SandboxSettings
 from bootstrap.sandbox.images import BuiltInImages, ImageStore
 from tests.harness.clock import VARIABLE, SharedClock
 

@@ -8,17 +8,20 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.credential import Credential
-from bootstrap.errors import PullkeyError, StepFailed
-from bootstrap.link import KeyLink
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.credential import Credential
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import PullkeyError, StepFailed
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.secret import Secret
+from bootstrap.plugin.context import KeysInUse, RunContext
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_resource import KeyResource
-from bootstrap.provider import HeldCredential, KeyFacts, KeysInUse, RunContext, Session
-from bootstrap.secret import Secret
-from bootstrap.steps import Intent, Script
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Intent, Script
 from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
-from bootstrap.waiting import Deadline
 
 MISSING, FORBIDDEN, LOST, LOST_AFTER = (ApiError(status, "scripted") for status in (404, 403, 503, 502))
 """`LOST_AFTER` has been carried out."""
@@ -30,7 +33,7 @@ class Shown:
     key_id: str
     run: str = "ours"
     disabled: bool = False
-    ends: dt.datetime | None = None
+    expires: dt.datetime | None = None
 
 
 @dataclass
@@ -135,7 +138,7 @@ class RobotKey(KeyResource[Shown, str]):
         return self.cloud.read(key_id)
 
     def facts_of(self, shown: Shown) -> KeyFacts:
-        return KeyFacts(shown.key_id, None, shown.ends, shown.disabled)
+        return KeyFacts(shown.key_id, None, shown.expires, shown.disabled)
 
     async def create(self) -> str:
         return self.cloud.create()
@@ -144,7 +147,7 @@ class RobotKey(KeyResource[Shown, str]):
         return answer
 
     async def credential_of(self, answer: str) -> Credential:
-        return Credential(SERVER, "robot", Secret("s3cret-of-it"), KeyLink("r", answer, "x.y"))
+        return Credential(SERVER, "robot", Secret("s3cret-of-it"), KeyRef("r", answer, "x.y"))
 
     async def send_deletion(self, key_id: str) -> None:
         self.cloud.delete(key_id)
@@ -194,7 +197,7 @@ def of(act: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 
 
 def record(key_id: str = "key-001", username: str = "robot", status: str = "OK") -> HeldCredential:
-    return HeldCredential("one", SERVER, username, str(KeyLink("r", key_id, "x.y")), status)
+    return HeldCredential("one", SERVER, username, str(KeyRef("r", key_id, "x.y")), status)
 
 
 def cloud(*keys: str, **answers: Any) -> Cloud:

@@ -12,8 +12,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap.errors import ExitCode
-from bootstrap.link import KeyLink
+from bootstrap.model.errors import ExitCode
+from bootstrap.model.key_ref import KeyRef
 from bootstrap.sandbox.host import SandboxSettings
 from tests.harness.credential_life import KINDS, Kind
 from tests.harness.fork_server import Ended, ForkServer
@@ -200,7 +200,7 @@ def _about_what_is_left(
     if gone := untouched - after:
         yield f"taken from others: {sorted(gone)}"
     name = on.held()
-    link = KeyLink.parse(on.world.held(name).email) if name else None
+    link = KeyRef.parse(on.world.held(name).email) if name else None
     live = [line for line in after - untouched if line.startswith(_KEY_LINES)]
     ours = [line for line in live if link is not None and _is_of(link.key_id, line)]
     if name and on.kind.minted and not ours:

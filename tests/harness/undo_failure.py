@@ -9,7 +9,7 @@ import importlib
 import os
 
 from bootstrap.cli import main as product
-from bootstrap.steps import Intent, Step
+from bootstrap.plugin.step import Intent, Step
 
 SAID = "of which nothing may be shown, since it may hold anything"
 

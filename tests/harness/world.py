@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bootstrap.plugin.emulator import Emulator
 from bootstrap.sandbox.akka import AkkaCredential, AkkaEmulator
-from bootstrap.sandbox.host import Emulator, SandboxSettings
+from bootstrap.sandbox.host import SandboxSettings
 from bootstrap.sandbox.images import ImageStore
 from bootstrap.sandbox.run import consistency_of
 from tests.harness.akka_in_process import answer_here
@@ -200,7 +201,7 @@ class World:
         found = search(texts, {*self.passwords, *self.watched.secrets()}, figures)
         FIGURES.add(vars(figures))
         return found + [
-            f"{host} was contacted" for host in self.watched.strays() if host not in self.forgiven
+            f"{host} was contacted" for host in self.watched.unrecorded_keys() if host not in self.forgiven
         ]
 
     def close(self) -> None:
@@ -220,7 +221,7 @@ def make_world(
         )
 
     def cloud() -> Emulator:
-        from bootstrap import plugins
+        from bootstrap.plugin import entry_points as plugins
 
         return plugins.load(provider).emulator()()
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap.akka_process import Ended, TookTooLong
-from bootstrap.secret import Secret
+from bootstrap.akka.process import ProcessResult, TookTooLong
+from bootstrap.model.secret import Secret
 from bootstrap.testing.simulation.chance import Chance, Fault
 from bootstrap.testing.simulation.disk import Disk
 from bootstrap.testing.simulation.process import current
@@ -118,8 +118,8 @@ class SimulatedAkka:
         env: Mapping[str, str],
         seconds: float,
         lock: int | None,
-    ) -> Ended:
-        """In place of `bootstrap.akka_process.run_group`.
+    ) -> ProcessResult:
+        """In place of `bootstrap.akka.process.run_group`.
 
         Raises:
             TookTooLong: it did not end in time, and was killed.
@@ -145,7 +145,7 @@ class SimulatedAkka:
 
     def _effects(
         self, command: Sequence[str], flags: Mapping[str, str], password: tuple[str, Secret] | None
-    ) -> list[Callable[[], Ended]]:
+    ) -> list[Callable[[], ProcessResult]]:
         """What the command does, one after another; the last answer is what it prints."""
         match list(command):
             case ["version"]:
@@ -181,15 +181,15 @@ class SimulatedAkka:
                 return [lambda: self._removed("secret", self.secrets, name)]
         return [lambda: _fails("Unimplemented", f"unknown command {command}")]
 
-    def _added(self, record: Record) -> Ended:
+    def _added(self, record: Record) -> ProcessResult:
         self._write_secret(record)
         return _prints("")
 
-    def _referred(self, name: str) -> Ended:
+    def _referred(self, name: str) -> ProcessResult:
         self._refer(name)
         return _prints("")
 
-    def _removed(self, kind: str, what: Replicated[Any], name: str) -> Ended:
+    def _removed(self, kind: str, what: Replicated[Any], name: str) -> ProcessResult:
         there = self._remove(kind, what, name)
         self._changed()
         return _prints("") if there else _fails("NotFound", f"'{name}' not found")
@@ -222,12 +222,12 @@ class SimulatedAkka:
 _PROJECT = {"friendly_name": PROJECT, "owner": {"friendly_name": OWNER}}
 
 
-def _prints(text: str) -> Ended:
-    return Ended(0, text.encode(), b"")
+def _prints(text: str) -> ProcessResult:
+    return ProcessResult(0, text.encode(), b"")
 
 
-def _fails(code: str, text: str) -> Ended:
-    return Ended(1, b"", f"Error: rpc error: code = {code} desc = {text}".encode())
+def _fails(code: str, text: str) -> ProcessResult:
+    return ProcessResult(1, b"", f"Error: rpc error: code = {code} desc = {text}".encode())
 
 
 class _Child:
@@ -240,13 +240,15 @@ class _Child:
         self._lock = lock
         self._stopped = False
 
-    async def run(self, effects: Sequence[Callable[[], Ended]], fault: Fault, seconds: float) -> Ended:
+    async def run(
+        self, effects: Sequence[Callable[[], ProcessResult]], fault: Fault, seconds: float
+    ) -> ProcessResult:
         """Its answer.
 
         Raises:
             TimeoutError: there was none in time, and it was killed.
         """
-        answer: asyncio.Future[Ended] = self._loop.create_future()
+        answer: asyncio.Future[ProcessResult] = self._loop.create_future()
         silent = fault in (Fault.DROPPED, Fault.LOST)
         if self._lock is not None:
             self._disk.inherit(self._lock)
@@ -255,7 +257,7 @@ class _Child:
             # It may have come as far as the first of its effects only.
             undone = list(effects[: 1 + self._chance.random.randrange(len(effects))])
 
-        def go_on(last: Ended) -> None:
+        def go_on(last: ProcessResult) -> None:
             if self._stopped:
                 return
             if undone and last.code == 0:
@@ -286,7 +288,7 @@ class _Child:
             self._lock = None
 
 
-def _of_fault(fault: Fault, last: Ended) -> Ended:
+def _of_fault(fault: Fault, last: ProcessResult) -> ProcessResult:
     match fault:
         case Fault.FAILED:
             return _fails("Unavailable", "connection refused")

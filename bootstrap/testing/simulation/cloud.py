@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from bootstrap.plugin import clock
+from bootstrap.model import clock
 from bootstrap.plugin.errors import ApiError
 from bootstrap.testing.simulation.chance import Chance, Fault
 from bootstrap.testing.simulation.process import current

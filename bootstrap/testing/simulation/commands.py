@@ -7,26 +7,26 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from bootstrap import plugins
-from bootstrap.akka import AkkaCli
-from bootstrap.akka_scope import AkkaScope
-from bootstrap.assembly import Assembly, OpenedTarget
-from bootstrap.audit import Change
-from bootstrap.behind import find, named
-from bootstrap.codes import Code
-from bootstrap.errors import LeftOver, PullkeyError
-from bootstrap.plugin import clock
-from bootstrap.provider import RunContext
-from bootstrap.recovery import being_removed
-from bootstrap.reporter import quiet
-from bootstrap.run_options import OffboardOptions, RunOptions
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.engine.assembly import Assembly, OpenedTarget
+from bootstrap.engine.locate import find, named
+from bootstrap.engine.recovery import being_removed
+from bootstrap.engine.reporter import quiet
+from bootstrap.engine.run_options import OffboardOptions, RunOptions
+from bootstrap.model import clock
+from bootstrap.model.change import Change
+from bootstrap.model.codes import Code
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import LeftOver, PullkeyError
+from bootstrap.plugin import entry_points as plugins
+from bootstrap.plugin.context import RunContext
 from bootstrap.testing.simulation.akka import OWNER, PROJECT
-from bootstrap.testing.simulation.ended import Ended
+from bootstrap.testing.simulation.ended import CommandResult
 from bootstrap.testing.simulation.process import Process
 from bootstrap.testing.simulation.scenario import Command
 from bootstrap.testing.simulation.seams import PROGRAM
 from bootstrap.testing.simulation.target import SimulatedTarget
-from bootstrap.waiting import Deadline
 
 STATE = Path("/state")
 _CALL_SECONDS = 30.0
@@ -38,7 +38,7 @@ class CommandRun:
 
     def __init__(self, command: Command, target: SimulatedTarget, process: Process) -> None:
         self.command = command
-        self.ended = Ended()
+        self.ended = CommandResult()
         self._target = target
         self.process = process
 
@@ -63,7 +63,7 @@ class CommandRun:
 
     def _calls_within(self, context: RunContext) -> None:
         """Each call of the cloud keeps to the time that is left of the run, or of its undoing."""
-        self.process.call_seconds = lambda: (context.undoing or context.deadline).within(_CALL_SECONDS)
+        self.process.call_seconds = lambda: (context.undo_deadline or context.deadline).clip(_CALL_SECONDS)
 
     def _says(self, change: Change) -> None:
         self.process.note(f"says: {change.step}: {change.what}: {change.outcome}")

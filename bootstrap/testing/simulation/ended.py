@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bootstrap.audit import Change
-from bootstrap.errors import LeftOver
+from bootstrap.model.change import Change
+from bootstrap.model.errors import LeftOver
 
 
 @dataclass
-class Ended:
+class CommandResult:
     """What became of a command.
 
     Attributes:

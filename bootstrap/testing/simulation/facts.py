@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bootstrap.observe import Present, confirm_absent
-from bootstrap.once import Once
+from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.observe import Present, confirm_absent
 from bootstrap.plugin.recorded_key import key_in_record
-from bootstrap.provider import RunContext, Session
+from bootstrap.plugin.session import Session
 from bootstrap.testing.simulation.cloud import Identity, Key, SimulatedApiError, SimulatedCloud
 from bootstrap.testing.simulation.target import SimulatedTarget
 
@@ -17,7 +18,7 @@ class SimulatedFacts(Session):
         self.target = target
         self.context = context
         self.cloud = cloud
-        self.found = Once(self._find)
+        self.found = AsyncOnce(self._find)
         self.identity_created = False
         self.new_identity: Identity | None = None
         """The one that this run or another has just created: not every replica knows it yet."""

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from bootstrap.codes import Code
-from bootstrap.errors import PullkeyError
-from bootstrap.link import KeyLink
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import PullkeyError
+from bootstrap.model.key_ref import KeyRef
 from bootstrap.testing.simulation.akka import SimulatedAkka
 from bootstrap.testing.simulation.cloud import SimulatedCloud
 from bootstrap.testing.simulation.commands import CommandRun
-from bootstrap.testing.simulation.ended import Ended
+from bootstrap.testing.simulation.ended import CommandResult
 from bootstrap.testing.simulation.loop import VirtualLoop
 from bootstrap.testing.simulation.process import Process
 from bootstrap.testing.simulation.scenario import Scenario
@@ -123,7 +123,7 @@ class Invariants:
         elif link is None or not self._pulls(link.key_id):
             self._fail("a command succeeded, and Akka does not pull", f"{run.command}: Akka holds {link}")
 
-    def round_ended(self, ended: Iterable[Ended], verbs: Iterable[str]) -> None:
+    def round_ended(self, ended: Iterable[CommandResult], verbs: Iterable[str]) -> None:
         """After commands that ran side by side: where one has registered a key, Akka pulls, whatever the others did."""
         link = self._held()
         if "offboard" in verbs or (link is not None and self._pulls(link.key_id)):
@@ -135,7 +135,9 @@ class Invariants:
 
     # -- at rest -------------------------------------------------------------------------------------------------------
 
-    def at_rest(self, last: Ended, processes: Iterable[Process], ended: Iterable[Ended]) -> None:
+    def at_rest(
+        self, last: CommandResult, processes: Iterable[Process], ended: Iterable[CommandResult]
+    ) -> None:
         """After a last run of `onboard` without faults.
 
         Args:
@@ -152,7 +154,7 @@ class Invariants:
         self._every_key_is_named(link, list(processes), list(ended), full=full)
         self._others_are_unchanged()
 
-    def offboarded(self, last: Ended) -> None:
+    def offboarded(self, last: CommandResult) -> None:
         """After a last run of `offboard` without faults: what was pullkey's is gone, or named."""
         if last.exit_code not in (0, 6):
             self._fail("a clean offboarding failed", f"exit {last.exit_code}: {last.error}")
@@ -165,7 +167,7 @@ class Invariants:
         self._others_are_unchanged()
 
     def _every_key_is_named(
-        self, link: KeyLink | None, processes: list[Process], ended: list[Ended], *, full: bool
+        self, link: KeyRef | None, processes: list[Process], ended: list[CommandResult], *, full: bool
     ) -> None:
         """One key of ours lives, and the one that it replaced in its grace; each other one is named.
 
@@ -190,10 +192,10 @@ class Invariants:
                         f"{key_id} of {process.name}",
                     )
 
-    def _is_named(self, key_id: str, ended: Iterable[Ended]) -> bool:
+    def _is_named(self, key_id: str, ended: Iterable[CommandResult]) -> bool:
         return any(one.names(key_id) for one in ended) or self._world.is_in_a_journal(key_id)
 
-    def _is_on_record(self, key_id: str, ended: Iterable[Ended]) -> bool:
+    def _is_on_record(self, key_id: str, ended: Iterable[CommandResult]) -> bool:
         left = (f"{one.what} {one.command}" for run in ended for one in run.left_over)
         return any(key_id in text for text in left) or self._world.is_in_a_journal(key_id)
 
@@ -204,9 +206,9 @@ class Invariants:
 
     # -- the truth -----------------------------------------------------------------------------------------------------
 
-    def _held(self) -> KeyLink | None:
+    def _held(self) -> KeyRef | None:
         record = self._world.akka.held(self._world.target.secret_name)
-        return KeyLink.parse(record.email) if record is not None else None
+        return KeyRef.parse(record.email) if record is not None else None
 
     def _pulls(self, key_id: str) -> bool:
         return self._world.cloud.pulls(key_id, self._world.target.role)

@@ -7,7 +7,7 @@ import datetime as dt
 import random
 from typing import Any
 
-from bootstrap.plugin.clock import Clock
+from bootstrap.model.clock import Clock
 
 BEGIN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 """The date at which each simulation begins."""

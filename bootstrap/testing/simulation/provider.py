@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.codes import Code
-from bootstrap.errors import PullkeyError
-from bootstrap.provider import Check, HeldCredential, Missing, Option, RunContext, Session
-from bootstrap.server import registry_of
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import PullkeyError
+from bootstrap.model.option import Option
+from bootstrap.model.server import registry_of
+from bootstrap.plugin.checks import Check
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.provider import Missing
+from bootstrap.plugin.session import Session
 from bootstrap.testing.simulation.cloud import SimulatedCloud
 from bootstrap.testing.simulation.session import SimulatedSession
 from bootstrap.testing.simulation.target import SimulatedTarget
 
 if TYPE_CHECKING:
-    from bootstrap.sandbox.host import Emulator
+    from bootstrap.plugin.emulator import Emulator
 
 HOST = ".registry.example"
 """With which the hosts of the simulated registries end."""
 
 
 class SimulatedProvider:
-    """See `bootstrap.provider.Provider`.
+    """See `bootstrap.plugin.provider.Provider`.
 
     Args:
         cloud: the cloud to call now.

@@ -18,9 +18,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from unittest import mock
 
-from bootstrap.plugin import clock
+from bootstrap.model import clock
+from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.plugin.errors import ApiError
-from bootstrap.registry import Attempt, Challenge, Probe, Verdict
+from bootstrap.registry import Challenge
 from bootstrap.testing.simulation.akka import SimulatedAkka
 from bootstrap.testing.simulation.chance import Chance
 from bootstrap.testing.simulation.cloud import SimulatedCloud
@@ -29,8 +30,8 @@ from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
 from bootstrap.testing.simulation.provider import SimulatedProvider
 
 if TYPE_CHECKING:
-    from bootstrap.akka_process import Ended
-    from bootstrap.credential import Credential
+    from bootstrap.akka.process import ProcessResult
+    from bootstrap.model.credential import Credential
 
 T = TypeVar("T")
 PROGRAM = sys.executable
@@ -55,14 +56,14 @@ def simulated() -> Iterator[None]:
     provider = SimulatedProvider(lambda: _WORLD[-1].cloud)
     replaced: dict[str, Any] = {
         "asyncio.to_thread": _to_thread,
-        "bootstrap.akka.run_group": _run_group,
-        "bootstrap.akka.os": SimpleNamespace(environ={}),
-        "bootstrap.journal.PrivateDirectory": MemoryDirectory,
-        "bootstrap.journal.fcntl": MemoryLocks,
-        "bootstrap.proofs.PrivateDirectory": MemoryDirectory,
-        "bootstrap.plugins.names": lambda: [provider.name],
-        "bootstrap.plugins.load": lambda _: provider,
-        "bootstrap.provider.uuid": SimpleNamespace(uuid4=_uuid4),
+        "bootstrap.akka.cli.run_group": _run_group,
+        "bootstrap.akka.cli.os": SimpleNamespace(environ={}),
+        "bootstrap.engine.journal.PrivateDirectory": MemoryDirectory,
+        "bootstrap.engine.journal.fcntl": MemoryLocks,
+        "bootstrap.engine.verified_pulls.PrivateDirectory": MemoryDirectory,
+        "bootstrap.plugin.entry_points.names": lambda: [provider.name],
+        "bootstrap.plugin.entry_points.load": lambda _: provider,
+        "bootstrap.plugin.context.uuid": SimpleNamespace(uuid4=_uuid4),
         "bootstrap.registry.verification.exchange": _exchange,
         "bootstrap.registry.verification.fetch_challenge": _challenge,
     }
@@ -90,7 +91,7 @@ async def _to_thread(work: Callable[..., T], *values: Any, **named: Any) -> T:
     return functools.partial(work, *values, **named)()
 
 
-async def _run_group(argv: Sequence[str], **named: Any) -> Ended:
+async def _run_group(argv: Sequence[str], **named: Any) -> ProcessResult:
     return await _WORLD[-1].akka.run_group(argv, **named)
 
 
@@ -98,20 +99,20 @@ def _uuid4() -> uuid.UUID:
     return uuid.UUID(int=_WORLD[-1].chance.random.getrandbits(128))
 
 
-async def _challenge(host: str, **_: Any) -> Challenge | Attempt:
+async def _challenge(host: str, **_: Any) -> Challenge | PullAttempt:
     return Challenge("bearer", f"https://{host}/token", host)
 
 
-async def _exchange(probe: Probe, _: Challenge, credential: Credential | None, **_named: Any) -> Attempt:
+async def _exchange(probe: Probe, _: Challenge, credential: Credential | None, **_named: Any) -> PullAttempt:
     """One exchange of a token, and the manifest."""
     if credential is None:
-        return Attempt(Verdict.IDENTITY_REFUSED, "unauthorized")
+        return PullAttempt(Verdict.IDENTITY_REFUSED, "unauthorized")
     role = f"pull-{probe.host.partition('.')[0]}"
     try:
         answer = await _WORLD[-1].cloud.authenticate(credential.username, credential.password.reveal(), role)
     except ApiError as error:
         if error.rate_limited:
-            return Attempt(Verdict.RATE_LIMITED, error.said, retry_after=error.retry_after)
-        return Attempt(Verdict.UNREACHABLE, error.said)
+            return PullAttempt(Verdict.RATE_LIMITED, error.said, retry_after=error.retry_after)
+        return PullAttempt(Verdict.UNREACHABLE, error.said)
     verdicts = {"unknown": Verdict.IDENTITY_REFUSED, "no grant": Verdict.NO_GRANT, "pulls": Verdict.PULLS}
-    return Attempt(verdicts[answer], "read the manifest" if answer == "pulls" else answer)
+    return PullAttempt(verdicts[answer], "read the manifest" if answer == "pulls" else answer)

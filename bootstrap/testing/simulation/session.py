@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bootstrap.provider import RunContext
-from bootstrap.registry import Attempt, Probe
-from bootstrap.steps import Findings
+from bootstrap.model.pull import Probe, PullAttempt
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.step import PreflightFindings
 from bootstrap.testing.simulation.cloud import SimulatedCloud
 from bootstrap.testing.simulation.facts import SimulatedFacts
 from bootstrap.testing.simulation.steps import GrantStep, IdentityStep, KeyStep
@@ -14,7 +14,7 @@ from bootstrap.testing.simulation.target import SimulatedTarget
 
 
 class SimulatedSession(SimulatedFacts):
-    """See `bootstrap.provider.Session`."""
+    """See `bootstrap.plugin.session.Session`."""
 
     tells_public = True
     retire_permissions = ("keys.disable", "keys.delete")
@@ -32,8 +32,8 @@ class SimulatedSession(SimulatedFacts):
             return None
         return {name: self.target.host for name in permissions if name in self.cloud.denied}
 
-    async def preflight(self) -> Findings:
-        return Findings()
+    async def preflight(self) -> PreflightFindings:
+        return PreflightFindings()
 
     async def host(self) -> str:
         return self.target.host
@@ -50,7 +50,7 @@ class SimulatedSession(SimulatedFacts):
     async def probe(self) -> Probe:
         return Probe(self.target.host, "app", "1.0")
 
-    async def diagnose(self, attempt: Attempt) -> str:
+    async def diagnose(self, attempt: PullAttempt) -> str:
         return ""
 
     # -- scripts -----------------------------------------------------------------------------------------------------

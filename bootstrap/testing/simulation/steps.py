@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from bootstrap.codes import Code
-from bootstrap.credential import Credential
-from bootstrap.errors import KeyLimitReached, OutcomeUnknown, StepFailed
-from bootstrap.link import KeyLink
+from bootstrap.model.codes import Code
+from bootstrap.model.credential import Credential
+from bootstrap.model.errors import KeyLimitReached, OutcomeUnknown, StepFailed
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.secret import Secret
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_kind import SETTLE_PAUSES
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.resource import Resource
-from bootstrap.provider import KeyFacts
-from bootstrap.secret import Secret
-from bootstrap.steps import Done, Intent, Removal, Script, Sighting, State, other_than
+from bootstrap.plugin.retry import Delay, retry_while
+from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepStatus, other_than
 from bootstrap.testing.simulation.cloud import (
     KEY_LIMIT,
     NAME_OF_DELETED,
@@ -27,7 +28,6 @@ from bootstrap.testing.simulation.cloud import (
     labelled,
 )
 from bootstrap.testing.simulation.facts import SimulatedFacts
-from bootstrap.waiting import Delay, wait_out
 
 _MARK = "pullkey, run "
 _BUSY_SECONDS = 60.0
@@ -84,8 +84,8 @@ class IdentityStep(Resource[Identity]):
     async def seen(self) -> Identity | None:
         return await self._session.found()
 
-    def judge(self, shown: Identity) -> Sighting:
-        return Sighting(State.DONE, "exists")
+    def judge(self, shown: Identity) -> StepStatus:
+        return StepStatus(State.DONE, "exists")
 
     def intent(self) -> Intent:
         return {"identity": self._session.target.identity_name, "run_id": self._session.context.run_id}
@@ -96,7 +96,7 @@ class IdentityStep(Resource[Identity]):
     async def do(self) -> Done:
         session = self._session
         try:
-            made = await wait_out(self._create, why=spreading, deadline=session.context.deadline, tell=session.context.tell)  # fmt: skip
+            made = await retry_while(self._create, why=spreading, deadline=session.context.deadline, tell=session.context.tell)  # fmt: skip
         except ApiError as error:
             if error.code == NAME_TAKEN:
                 raise OutcomeUnknown(
@@ -166,7 +166,7 @@ class IdentityStep(Resource[Identity]):
         return f"simulated identities delete {self._session.target.identity_name}"
 
     async def expected(self) -> Identity | None:
-        self._session.found.forget()
+        self._session.found.invalidate()
         return await self._session.found()
 
     async def removal_of(self, shown: Identity) -> Removal:
@@ -214,8 +214,8 @@ class GrantStep(Resource[Grant]):
         uid = await self._session.uid()
         return await self._session.cloud.grant(uid, self._session.target.role) if uid else None
 
-    def judge(self, shown: Grant) -> Sighting:
-        return Sighting(State.DONE, "granted")
+    def judge(self, shown: Grant) -> StepStatus:
+        return StepStatus(State.DONE, "granted")
 
     def intent(self) -> Intent:
         target = self._session.target
@@ -235,7 +235,7 @@ class GrantStep(Resource[Grant]):
                 return await session.cloud.put_grant(uid, target.role, mark)
 
         try:
-            granted = await wait_out(
+            granted = await retry_while(
                 put, why=spreading, deadline=session.context.deadline, tell=session.context.tell
             )
         except ApiError as error:
@@ -311,18 +311,18 @@ class KeyStep(KeyResource[Key, Key]):
 
     # -- which key a record names ------------------------------------------------------------------------------------
 
-    def owns(self, link: KeyLink) -> bool:
+    def owns(self, link: KeyRef) -> bool:
         target = self._session.target
         return link.name == target.identity_name and target.host.startswith(link.domain)
 
-    async def is_username(self, username: str, link: KeyLink) -> bool:
+    async def is_username(self, username: str, link: KeyRef) -> bool:
         return username == self._session.username_of(link.key_id)
 
     # -- the calls ---------------------------------------------------------------------------------------------------
 
     async def read(self, key_id: str) -> Key | None:
         session = self._session
-        return await wait_out(
+        return await retry_while(
             lambda: session.cloud.key(key_id),
             why=busy,
             deadline=session.context.deadline,
@@ -344,7 +344,7 @@ class KeyStep(KeyResource[Key, Key]):
             server=await session.server(),
             username=session.username_of(answer.key_id),
             password=Secret(answer.secret),
-            link=KeyLink(target.identity_name, answer.key_id, target.host),
+            link=KeyRef(target.identity_name, answer.key_id, target.host),
         )
 
     async def send_deletion(self, key_id: str) -> None:
@@ -372,14 +372,14 @@ class KeyStep(KeyResource[Key, Key]):
     # -- all keys of the identity --------------------------------------------------------------------------------------
 
     async def used_by_others(self, ours: Collection[str]) -> list[str]:
-        self._session.found.forget()
+        self._session.found.invalidate()
         keys = await self._listed()
         return [f"key {one.key_id} of {one.created:%Y-%m-%d}" for one in keys if one.key_id not in ours]
 
     async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
         session = self._session
         if not as_seen:
-            session.found.forget()
+            session.found.invalidate()
         keys = await self._listed()
         found = session.new_identity or await session.found()
         created_by_pullkey = found is not None and is_ours(found.description)
@@ -409,7 +409,7 @@ class KeyStep(KeyResource[Key, Key]):
             return KeyLimitReached(f"{self._session.target.identity_name} has all the keys that it may have")
         return self.refusal(error, f"create a key{self.whose}")
 
-    def unread(self, error: ApiError) -> Sighting:
+    def unread(self, error: ApiError) -> StepStatus:
         raise self.refusal(error, "show the keys")
 
     def script(self) -> Script:

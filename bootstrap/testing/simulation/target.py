@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from bootstrap.credential import secret_name
-from bootstrap.provider import KeyLimit
+from bootstrap.model.credential import secret_name
+from bootstrap.model.key_facts import KeyLimit
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ class SimulatedTarget:
         return secret_name(self.host)
 
     @property
-    def identity(self) -> str:
+    def lock_key(self) -> str:
         return f"simulated {self.host} {self.identity_name}"
 
     @property
-    def who(self) -> str:
+    def shared_identity_key(self) -> str:
         return f"simulated {self.identity_name}"
 
     @property
-    def group(self) -> str:
+    def quota_group(self) -> str:
         return "simulated"
 
     @property

@@ -12,7 +12,7 @@ from bootstrap.testing.simulation.akka import SimulatedAkka
 from bootstrap.testing.simulation.chance import Chance
 from bootstrap.testing.simulation.cloud import SimulatedCloud
 from bootstrap.testing.simulation.commands import CommandRun
-from bootstrap.testing.simulation.ended import Ended
+from bootstrap.testing.simulation.ended import CommandResult
 from bootstrap.testing.simulation.invariants import Failure, Invariants
 from bootstrap.testing.simulation.loop import Stuck, VirtualLoop
 from bootstrap.testing.simulation.process import Machine, Process, task_factory
@@ -33,7 +33,7 @@ class Played:
     log: Sequence[str] = field(repr=False)
     faults: int = 0
     """How many faults the dice have thrown."""
-    ended: Sequence[Ended] = field(default=(), repr=False)
+    ended: Sequence[CommandResult] = field(default=(), repr=False)
     """What became of each command; the clean ones at the end included."""
 
 
@@ -79,7 +79,7 @@ class World:
         self.keys_of_others: set[str] = set()
         self.clean = 0
         """How many commands have run without faults, at the end."""
-        self._ended: list[Ended] = []
+        self._ended: list[CommandResult] = []
         self._populate()
         self.invariants = Invariants(self)
         self.cloud.on_change = self.akka.on_change = self.invariants.after_event
@@ -142,12 +142,12 @@ class World:
             one.lag = 0.0
         self.log("all is at rest")
 
-    async def _clean(self, verb: Verb, machine: int) -> Ended:
+    async def _clean(self, verb: Verb, machine: int) -> CommandResult:
         """A command without faults."""
         self.clean += 1
         return await self._command(Command(verb, machine))
 
-    async def _command(self, command: Command) -> Ended:
+    async def _command(self, command: Command) -> CommandResult:
         await asyncio.sleep(command.start)
         number = len(self.processes) + 1
         process = Process(

@@ -11,10 +11,10 @@ from typing import Any
 
 from aiohttp import web
 
+from bootstrap.model.settings import is_loopback
 from bootstrap.sandbox.images import ImageStore
 from bootstrap.sandbox.registry.answers import API_VERSION, Login, Refusal, Scope, bearer_challenge
 from bootstrap.sandbox.registry.policy import Caller, RegistryPolicy, Repository, pull_where
-from bootstrap.settings import is_loopback
 from providers.docker_hub.emulator.state import HubState, stamp
 from providers.docker_hub.target import REGISTRY
 

@@ -4,7 +4,7 @@ One state (`state.py`) and one module of behaviour per API; `grpc_server.py` and
 methods. `registry.py` is what pulls; `seed.py` what is there at first.
 """
 
-from bootstrap.plugin._fast_import import defer
+from bootstrap.model.deferred_import import defer
 
 # Only some of the messages in them are needed; they import the clients first, which takes most of a sandbox's start.
 for _name in (

@@ -41,7 +41,7 @@ def _directory_of_the_caller() -> int:
     """The open directory in which the journal's files are opened by name, which Python does not tell of; -1 for none."""
     frame: Any = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals.get("__name__") == "bootstrap.private_directory":
+        if frame.f_globals.get("__name__") == "bootstrap.files.private_directory":
             found = frame.f_locals.get("directory")
             return found if isinstance(found, int) else -1
         frame = frame.f_back
@@ -136,7 +136,7 @@ class _Watch:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """As an import hook: hears of every secret that is made."""
-        if name != "bootstrap.secret":
+        if name != "bootstrap.model.secret":
             return None
         spec = PathFinder.find_spec(name, path, target)
         assert spec is not None
@@ -241,7 +241,7 @@ def _text(value: Any) -> str:
 def begin(folder: str) -> None:
     """Watch this process from now on; what it sees goes to that folder."""
     watch = _Watch(folder)
-    secret = sys.modules.get("bootstrap.secret")
+    secret = sys.modules.get("bootstrap.model.secret")
     if secret is not None:
         watch.listen(secret)
     sys.meta_path.insert(0, watch)

@@ -1,0 +1,1 @@
+"""The Akka CLI: its processes, what it prints, and its records."""

@@ -1,0 +1,67 @@
+"""What Akka's records say of keys, over all the projects that a login sees."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.errors import PullkeyError
+from bootstrap.plugin.context import KeysInUse
+
+Record = tuple[str, HeldCredential]
+"""A record with the name of its project, "" for the one that is worked on."""
+
+
+async def all_records(
+    akka: AkkaCli, tell: Callable[[str], None], unseen: Callable[[str], None] = lambda _: None
+) -> list[Record]:
+    """Every credential that Akka shows, in every project; what could not be seen is told.
+
+    Args:
+        akka: for the project that is worked on.
+        tell: takes a sentence for what could not be seen.
+        unseen: takes its name alone.
+
+    Raises:
+        PullkeyError: those of the project itself cannot be seen.
+    """
+    records = [("", held) for held in await akka.credentials()]
+    try:
+        current, projects = await asyncio.gather(akka.project_name(), akka.projects())
+    except PullkeyError as error:
+        tell(f"What other projects of Akka have could not be seen: {error.what}.")
+        unseen("Akka's other projects")
+        return records
+    others = [one for one in projects if one.project != current]
+    answers = await asyncio.gather(
+        *(akka.elsewhere(one).credentials() for one in others), return_exceptions=True
+    )
+    for scope, answer in zip(others, answers, strict=True):
+        if isinstance(answer, PullkeyError):
+            tell(f"What Akka's project {scope.project} has could not be seen: {answer.what}.")
+            unseen(f"Akka project {scope.project}")
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            records += [(scope.project, held) for held in answer]
+    return records
+
+
+def keys_of(records: Iterable[HeldCredential]) -> set[str]:
+    """The ids of the keys that Akka holds, and of those that they replaced."""
+    links = [held.link for held in records]
+    return {key for link in links if link is not None for key in (link.key_id, link.replaces) if key}
+
+
+async def keys_in_use(akka: AkkaCli) -> KeysInUse:
+    """The keys that Akka's records name, in all projects that can be read.
+
+    Raises:
+        PullkeyError: those of the project itself cannot be seen.
+    """
+    unseen: list[str] = []
+    records = await all_records(akka, lambda _: None, unseen.append)
+    links = frozenset(held.link for _, held in records if held.link is not None)
+    return KeysInUse(frozenset(keys_of(held for _, held in records)), tuple(unseen), links)

@@ -1,0 +1,134 @@
+"""Puts operations together: the same for one target and for many, whatever command asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.engine.audit_log import Trail, about
+from bootstrap.engine.journal import Journal, journal_of
+from bootstrap.engine.locate import LocatedCredential
+from bootstrap.engine.offboard import Offboarding
+from bootstrap.engine.reporter import Reporter
+from bootstrap.engine.run import Run
+from bootstrap.engine.run_options import OffboardOptions, RunOptions
+from bootstrap.engine.verification import Verification
+from bootstrap.engine.verified_pulls import VerifiedPulls
+from bootstrap.model.secret import Secret
+from bootstrap.plugin.context import HeldNow, RunContext
+from bootstrap.plugin.provider import Target
+from bootstrap.plugin.session import Session
+
+
+@dataclass(frozen=True)
+class OpenedTarget:
+    """One target, and what an operation on it works with.
+
+    Args:
+        scope: its Akka project, with the name of the current project where none was typed.
+    """
+
+    target: Target
+    session: Session
+    context: RunContext
+    akka: AkkaCli
+    scope: AkkaScope
+    reporter: Reporter
+
+
+@dataclass
+class Assembly:
+    """What the operations of one command have in common.
+
+    Args:
+        state: the state directory.
+        trail: where changes are recorded, if they are.
+    """
+
+    state: Path
+    trail: Trail | None = None
+
+    def __post_init__(self) -> None:
+        self.proofs = VerifiedPulls(self.state)
+
+    def journal(self, scope: AkkaScope, secret_name: str, identity: str = "") -> Journal:
+        """The journal of an Akka secret, and of the `identity` of its target."""
+        return journal_of(self.state, scope, secret_name, identity)
+
+    def record(
+        self,
+        context: RunContext,
+        provider: str,
+        label: str,
+        scope: AkkaScope,
+        secret_name: str,
+        who: str = "",
+    ) -> None:
+        """What is changed in this context from now on is recorded in the trail, if there is one."""
+        if self.trail is not None:
+            context.audit = self.trail.of(context.run_id, about(provider, label, scope, secret_name), who)
+
+    def run(
+        self,
+        opened: OpenedTarget,
+        options: RunOptions,
+        *,
+        held: HeldNow | None = None,
+        akka_checked: bool = False,
+    ) -> Run:
+        """An onboarding or a rotation."""
+        return Run(
+            opened.target,
+            opened.session,
+            context=opened.context,
+            akka=opened.akka,
+            journal=self.journal(opened.scope, options.secret_name, opened.target.lock_key),
+            reporter=opened.reporter,
+            options=options,
+            proofs=self.proofs,
+            held=held,
+            akka_checked=akka_checked,
+        )
+
+    def verification(
+        self,
+        opened: OpenedTarget,
+        options: RunOptions,
+        *,
+        password: Secret | None,
+        reopen: Callable[[], Session],
+        akka_checked: bool = False,
+    ) -> Verification:
+        """A verification, which opens another session with `reopen` where it has to look again."""
+        return Verification(
+            opened.target,
+            opened.session,
+            context=opened.context,
+            akka=opened.akka,
+            journal=self.journal(opened.scope, options.secret_name, opened.target.lock_key),
+            reporter=opened.reporter,
+            options=options,
+            akka_checked=akka_checked,
+            password=password,
+            reopen=reopen,
+        )
+
+    def offboarding(
+        self,
+        behind: LocatedCredential,
+        opened: OpenedTarget,
+        options: OffboardOptions,
+    ) -> Offboarding:
+        """The removal of a credential whose cloud resources were found."""
+        return Offboarding(
+            behind,
+            context=opened.context,
+            akka=opened.akka,
+            journal=self.journal(opened.scope, behind.held.name, opened.target.lock_key),
+            reporter=opened.reporter,
+            options=options,
+            proofs=self.proofs,
+        )

@@ -1,0 +1,278 @@
+"""What stands behind a credential, and what is wrong with it: what `list` shows, and what `rotate` goes by."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bootstrap.engine.journal import Journal
+from bootstrap.engine.locate import LocatedCredential, looked_at
+from bootstrap.engine.unfinished import unfinished
+from bootstrap.engine.verification import AGAIN_SECONDS
+from bootstrap.engine.verified_pulls import VerifiedPulls
+from bootstrap.model import clock
+from bootstrap.model.duration import BY_YOU, in_words
+from bootstrap.model.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, problem_of
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.recorded_key import SECRETLESS
+from bootstrap.plugin.step import State, StepStatus
+
+# A key without an end date is due at this age.
+DUE_AGE = dt.timedelta(days=90)
+# Certbot's rule: a third of the life is left.
+_DUE_PART = 3
+# A key that ends within this time is wrong, where nothing else was asked for.
+_SOON = dt.timedelta(days=14)
+
+
+@dataclass
+class CredentialHealth:
+    """One credential of Akka's, joined with the cloud.
+
+    Attributes:
+        wrong: what keeps it from pulling, or soon will, each in a few words.
+        unseen: what could not be seen, and why.
+        right: what the grant is, and on what.
+        known: words to know that are neither.
+        left_over: what earlier runs have left over; it stands in `wrong` too.
+    """
+
+    behind: LocatedCredential
+    key: KeyFacts | None = None
+    replaced: KeyFacts | None = None
+    identity: str = ""
+    grant: str = ""
+    access: str = ""
+    verified_at: dt.datetime | None = None
+    problems: list[str] = field(default_factory=list)
+    unverified: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    left_over: Sequence[LeftOver] = ()
+    missing: bool = False
+    """Whether something was not shown that should be there."""
+
+    @property
+    def state(self) -> str:
+        """One word of it."""
+        if self.problems:
+            return "wrong"
+        if not self.behind.ours:
+            return "not ours"
+        if self.unverified:
+            return "unseen"
+        # Of a password that somebody brought nothing but Akka's record can be seen.
+        return "brought" if self.behind.session is not None and self.behind.session.key.supplied else "ok"
+
+    def ends_within(self, span: dt.timedelta) -> bool:
+        return self.key is not None and self.key.expires is not None and self.key.expires - now() <= span
+
+
+def now() -> dt.datetime:
+    return clock.now()
+
+
+def due_on(key: KeyFacts, older_than: dt.timedelta | None = None) -> dt.datetime | None:
+    """From when on `due` says that a key is due; None where nothing is known of its age and end."""
+    if older_than is not None:
+        return key.created + older_than if key.created is not None else None
+    if key.supplied:
+        return None  # how long it is good for is for its owner to say: rotate-after
+    if key.expires is not None:
+        return (
+            key.expires - (key.expires - key.created) / _DUE_PART if key.created is not None else key.expires
+        )
+    return key.created + DUE_AGE if key.created is not None else None
+
+
+def due(key: KeyFacts, older_than: dt.timedelta | None = None) -> str:
+    """Why a key is due to be replaced, in a few words, or "" while it is not.
+
+    A third of its life is left; without an end date, it is 90 days old (or as old as was asked for).
+    """
+    on, today = due_on(key, older_than), now()
+    if on is None or today < on:
+        return ""
+    if older_than is None and key.expires is not None:
+        if key.created is None:
+            return "it has ended"
+        return f"{in_words(max(key.expires - today, dt.timedelta()))} of its {in_words(key.expires - key.created)} are left"
+    if key.created is None:
+        return ""
+    age = in_words(today - key.created)
+    return f"{BY_YOU}: registered {age} ago" if key.supplied else f"it is {age} old"
+
+
+class Judged(Protocol):
+    """Whatever can be wrong."""
+
+    @property
+    def problems(self) -> Sequence[str]: ...
+    @property
+    def unverified(self) -> Sequence[str]: ...
+    @property
+    def left_over(self) -> Sequence[LeftOver]: ...
+
+
+def exit_code_of_all(found: Iterable[Judged], *, check: bool) -> ExitCode:
+    """How a command that only looks ends: with what is left over in any case, with what is wrong where it is to judge."""
+    standings = list(found)
+    if any(one.left_over for one in standings):
+        return ExitCode.LEFT_OVER
+    return (
+        ExitCode.DRIFT
+        if check and any(one.problems or one.unverified for one in standings)
+        else ExitCode.DONE
+    )
+
+
+async def stand(
+    locate: Callable[[], Awaitable[LocatedCredential]],
+    proofs: VerifiedPulls,
+    journal: Journal,
+    *,
+    expires_within: dt.timedelta | None,
+) -> CredentialHealth:
+    """Look at a credential and at what is behind it. Changes nothing and raises nothing that a person can be told.
+
+    What is missing is looked for a second time, all of it asked anew, before that is said: clouds lag.
+
+    Args:
+        locate: finds what is behind it, with a session of its own, which is closed in the end.
+        proofs: when its key was last seen to pull.
+        journal: of its Akka secret.
+        expires_within: a key that ends within this time is wrong; None: within two weeks, or a third of a shorter life.
+    """
+    found = await _looked_at(await locate(), proofs, journal, expires_within)
+    if found.missing:
+        await asyncio.sleep(AGAIN_SECONDS)
+        if found.behind.context is not None:
+            found.behind.context.shared.invalidate_state()
+        found = await _looked_at(await locate(), proofs, journal, expires_within)
+    return found
+
+
+async def _looked_at(
+    behind: LocatedCredential, proofs: VerifiedPulls, journal: Journal, within: dt.timedelta | None
+) -> CredentialHealth:
+    found = CredentialHealth(behind)
+    try:
+        found = await _stand(behind, proofs, within)
+        earlier = await unfinished(journal, behind.session)
+    except PullkeyError as error:
+        found.unverified.append(error.what)
+        return found
+    finally:
+        if behind.session is not None:
+            await behind.session.close()
+    found.left_over = earlier.left_over
+    found.problems += [str(one) for one in earlier.left_over] or ([str(earlier)] if earlier.what else [])
+    return found
+
+
+async def _stand(
+    behind: LocatedCredential, proofs: VerifiedPulls, expires_within: dt.timedelta | None
+) -> CredentialHealth:
+    found, held = CredentialHealth(behind), behind.held
+    if held.status.upper() not in ("OK", ""):
+        found.problems.append(f"Akka's status of it is {held.status}")
+    if held.lagging_regions:
+        found.problems.append(f"{held.lagging_regions} shows something else")
+    link = held.link
+    if link is None:
+        found.notes.append(
+            SECRETLESS if held.empty else "not created by pullkey, so its cloud resources are not known"
+        )
+        return found
+    found.verified_at = proofs.last(link.key_id)
+    session = behind.session
+    if session is None:
+        found.identity = link.name
+        found.unverified.append(behind.error.what if behind.error else "its cloud was not asked")
+        return found
+    for name, seen in (await looked_at(session)).items():
+        if isinstance(seen, StepStatus):
+            _note(found, name, seen)
+            if name == "grant":
+                found.access = next(step.title for step in session.steps if step.name == name).removeprefix(
+                    "Grant "
+                )
+        elif isinstance(seen, PullkeyError):
+            found.unverified.append(f"{name}: {seen.what}")
+        elif isinstance(seen, ApiError):
+            found.unverified.append(f"{name}: {seen.said}")
+        elif isinstance(seen, Exception):
+            found.unverified.append(f"{name}: {type(seen).__name__}")
+        else:
+            raise seen
+    found.identity = await _identity(behind)
+    await _about_keys(found, expires_within)
+    await _about_what_blocks(found)
+    return found
+
+
+async def _about_what_blocks(found: CredentialHealth) -> None:
+    """What a plan would want fixed first, though all is in place: a disabled account pulls nothing."""
+    session = found.behind.session
+    if session is None:
+        return
+    try:
+        problems = (await session.preflight()).problems
+    except PullkeyError as error:
+        problems = [problem_of(error)]
+    except ApiError as error:
+        problems = [Problem(ProblemKind.SETUP, error.said, code=error.problem_code)]
+    # Where something could not be seen, this is mostly another symptom of it.
+    where = found.unverified or found.problems
+    where += [
+        one.what for one in problems if one.what not in where and not (found.missing and one.step == "key")
+    ]
+
+
+def _note(found: CredentialHealth, name: str, seen: StepStatus) -> None:
+    if name == "grant":
+        found.grant = {State.DONE: "in place", State.MISSING: "missing", State.UNSEEN: ""}[seen.state]
+    if seen.state is State.MISSING:
+        found.missing = True
+        found.problems.append(seen.detail if name == "key" else f"{name}: {seen.detail}")
+    elif seen.state is State.UNSEEN:
+        found.unverified.append(f"{name}: {seen.detail}")
+
+
+async def _identity(behind: LocatedCredential) -> str:
+    if behind.session is None:
+        return ""
+    try:
+        return await behind.session.identity()
+    except PullkeyError:
+        return behind.held.username
+
+
+def _soon(key: KeyFacts, expires_within: dt.timedelta | None) -> dt.timedelta:
+    """How near a key's end is near: what was asked for, else two weeks, or a third of a life that is shorter."""
+    if expires_within is not None:
+        return expires_within
+    if key.created is None or key.expires is None:
+        return _SOON
+    return min(_SOON, (key.expires - key.created) / _DUE_PART)
+
+
+async def _about_keys(found: CredentialHealth, expires_within: dt.timedelta | None) -> None:
+    session, link = found.behind.session, found.behind.held.link
+    if session is None or link is None:
+        return
+    try:
+        found.key = await session.key.facts(link.key_id)
+        found.replaced = await session.key.facts(link.replaces) if link.replaces else None
+    except PullkeyError as error:
+        if not any(reason.startswith("key: ") for reason in found.unverified):
+            found.unverified.append(f"key: {error.what}")
+        return
+    if found.key is not None and found.key.expires is not None and found.key.expires > now() and found.ends_within(_soon(found.key, expires_within)):  # fmt: skip
+        found.problems.append(f"key {found.key.key_id} expires on {found.key.expires:%Y-%m-%d %H:%M} UTC")
+    if found.replaced is not None:
+        how = "disabled" if found.replaced.disabled else "still valid"
+        found.notes.append(f"the replaced key {link.replaces} is {how} and not deleted yet")

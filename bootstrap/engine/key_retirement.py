@@ -1,0 +1,217 @@
+"""What becomes of a key that Akka no longer holds: it is switched off, left for its grace, and deleted.
+
+Akka's record itself says which key the one that it holds has replaced (`KeyRef.replaces`), so the next run can delete
+it from any machine, and one key at a time is on its way out.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Awaitable, Callable
+
+from bootstrap.model import clock
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import KeyGone, LeftOver, PullkeyError
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.recorded_key import key_in_record
+from bootstrap.plugin.retry import read_twice
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Done, Intent, Script, State, Step, StepStatus
+
+CLEAR = "clear"
+RETIRE = "retire"
+
+
+def grace_over(holds: KeyFacts | None, grace: dt.timedelta) -> bool:
+    """Whether the key that was replaced has been left long enough: since Akka holds the one that replaced it."""
+    since = holds.created if holds is not None else None
+    return since is None or clock.now() - since >= grace
+
+
+class DeleteReplacedKey(Step):
+    """Deletes the key that was replaced before, once its grace period is over, or when a next one is to be replaced."""
+
+    name = CLEAR
+    quiet = True
+
+    def __init__(
+        self,
+        session: Session,
+        context: RunContext,
+        *,
+        grace: dt.timedelta | None,
+        key_pending: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._session = session
+        self._context = context
+        self._grace = grace
+        self._key_pending = key_pending
+        self.permissions = session.retire_permissions
+        self._key_id = ""
+
+    @property
+    def title(self) -> str:
+        return "Delete the key that was replaced before"
+
+    async def look(self) -> StepStatus:
+        link = await _link(self._context)
+        if link is None or not link.replaces or self._session.key.supplied:
+            return StepStatus(State.DONE, "no key to delete")
+        if not await _ours(self._session, self._context):
+            return StepStatus(State.DONE, "it is of another identity")
+        pending = await self._key_pending()
+        if self._grace is None and not pending:
+            # Nor is the cloud asked: it may take a password, which nobody wants to type for nothing.
+            return StepStatus(State.DONE, f"key {link.replaces} is left to `pullkey rotate`")
+        replaces = link.replaces
+        # Akka's next record will not name it, so one that a lagging read passes over would be lost sight of.
+        replaced = await read_twice(lambda: self._session.key.facts(replaces))
+        if replaced is None:
+            return StepStatus(State.DONE, f"key {link.replaces} was deleted")
+        self._key_id = link.replaces
+        if pending or self._grace is None:
+            return StepStatus(
+                State.MISSING, f"key {link.replaces} is deleted before the next one is replaced"
+            )
+        if not grace_over(await self._session.key.facts(link.key_id), self._grace):
+            return StepStatus(State.DONE, f"key {link.replaces} is still in its grace period")
+        if self._session.key.can_disable and not replaced.disabled and self._grace:
+            # `rotate --restore` has switched it on again: somebody else needs it.
+            return StepStatus(State.DONE, f"key {link.replaces} was enabled again, so it is kept")
+        return StepStatus(State.MISSING, f"the grace period of key {link.replaces} is over")
+
+    def intent(self) -> Intent:
+        return {"key_id": self._key_id}
+
+    async def do(self) -> Done:
+        gone = not await self._session.key.delete(self._key_id)
+        return _deleted(self._key_id, gone=gone)
+
+    def script(self) -> Script:
+        return Script(do=self._session.key.delete_command(self._key_id))
+
+
+class RetireReplacedKey(Step):
+    """Takes the key that Akka held out of use, after Akka holds the new one in every region.
+
+    It never fails the run: Akka has a key that pulls, and what could not be done is left over, with its command.
+    """
+
+    name = RETIRE
+    quiet = True
+    after = ("handoff",)
+
+    def __init__(
+        self,
+        session: Session,
+        context: RunContext,
+        *,
+        grace: dt.timedelta,
+        overlap: dt.timedelta,
+        key_pending: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._session = session
+        self._context = context
+        self._grace = grace
+        self._overlap = overlap
+        self._key_pending = key_pending
+        self.permissions = session.retire_permissions
+        self._key_id = ""
+
+    @property
+    def title(self) -> str:
+        if self._session.key.supplied:
+            return "Leave the old password, which only its owner can revoke"
+        if not self._grace:
+            return "Delete the key that Akka held"
+        return (
+            "Disable the key that Akka held"
+            if self._session.key.can_disable
+            else "Leave the old key valid for its grace period"
+        )
+
+    async def look(self) -> StepStatus:
+        link = await _link(self._context)
+        if link is None or not await self._key_pending():
+            return StepStatus(State.DONE, "no key is replaced")
+        if not await _ours(self._session, self._context):
+            return StepStatus(State.DONE, "what Akka held is of another identity")
+        self._key_id = link.key_id
+        return StepStatus(State.MISSING, f"Akka holds key {link.key_id}")
+
+    def intent(self) -> Intent:
+        return {"key_id": self._key_id, "grace": self._grace.total_seconds()}
+
+    async def do(self) -> Done:
+        session, key_id = self._session, self._key_id
+        if session.key.supplied:
+            return Done(f"the one of run {key_id} is valid until it is revoked at the registry")
+        try:
+            if self._overlap and (not self._grace or session.key.can_disable):
+                # Whoever read the old credential from Akka a moment ago is still pulling with it.
+                self._context.tell(
+                    f"Pulls that began with the old key get {self._overlap.total_seconds():.0f} s to end."
+                )
+                await self._context.pause(self._overlap.total_seconds())
+            if not self._grace:
+                gone = not await session.key.delete(key_id)
+                return _deleted(key_id, gone=gone)
+            if not session.key.can_disable and await read_twice(lambda: session.key.facts(key_id)) is None:
+                return _deleted(key_id, gone=True)
+            until = f"{clock.now() + self._grace:%Y-%m-%d %H:%M} UTC"
+            if not session.key.can_disable:
+                return _says(f"Key {key_id} is valid until `pullkey rotate` deletes it, after {until}")
+            # Whether it is there the cloud says to this: a list may not show it yet, or not any more.
+            await session.key.switch(key_id, on=False)
+        except KeyGone:
+            return _deleted(key_id, gone=True)
+        except PullkeyError as error:
+            left = LeftOver(f"key {key_id}, which Akka no longer holds ({error.what})", session.key.delete_command(key_id))  # fmt: skip
+            return Done(left.what, left_over=left, instead=f"Key {key_id} is still valid: {error.what}")
+        return _says(f"Disabled key {key_id}; `pullkey rotate` deletes it after {until}")
+
+    def script(self) -> Script:
+        return Script(do=self._session.key.delete_command(self._key_id))
+
+
+def _says(text: str) -> Done:
+    return Done(text, instead=text)
+
+
+def _deleted(key_id: str, *, gone: bool) -> Done:
+    return _says(f"Key {key_id} was already deleted" if gone else f"Deleted key {key_id}")
+
+
+async def restore(session: Session, link: KeyRef) -> str:
+    """Switch the key on again that a rotation has switched off; what has come of it, in a sentence.
+
+    Raises:
+        PullkeyError: there is none, or the cloud refuses.
+    """
+    if not link.replaces:
+        raise PullkeyError("Akka's record names no key that was replaced, or none that is still there", fix="There is nothing to take back.", code=Code.NOTHING_TO_RESTORE)  # fmt: skip
+    replaced = await read_twice(lambda: session.key.facts(link.replaces))
+    if replaced is None:
+        raise PullkeyError(f"Key {link.replaces} is deleted, which cannot be taken back", fix="Anyone who needs it needs another key.", code=Code.NOTHING_TO_RESTORE)  # fmt: skip
+    if not session.key.can_disable:
+        return f"Key {link.replaces} was never disabled, and stays valid until a `pullkey rotate` deletes it."
+    if not replaced.disabled:
+        return f"Key {link.replaces} is enabled already."
+    await session.key.switch(link.replaces, on=True)
+    return (
+        f"Key {link.replaces} is enabled again until the next rotation. "
+        f"Akka continues with key {link.key_id}."
+    )
+
+
+async def _link(context: RunContext) -> KeyRef | None:
+    held = await context.held_credential()
+    return held.link if held else None
+
+
+async def _ours(session: Session, context: RunContext) -> bool:
+    """Whether Akka's record is of this target's identity, so that its keys are this session's to delete."""
+    link, _ = await key_in_record(session, await context.held_credential())
+    return link is not None

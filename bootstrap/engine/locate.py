@@ -1,0 +1,146 @@
+"""From Akka's record of a credential to what stands behind it: provider, target, session."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import PullkeyError, UsageProblem
+from bootstrap.model.nearest import nearest_or_all
+from bootstrap.model.server import host_of, registry_of
+from bootstrap.plugin import entry_points as plugins
+from bootstrap.plugin.context import HeldNow, RunContext, new_run_id
+from bootstrap.plugin.provider import Provider, Target
+from bootstrap.plugin.session import Session
+
+
+@dataclass
+class LocatedCredential:
+    """One credential of Akka's, and as much of what stands behind it as could be found."""
+
+    held: HeldCredential
+    provider: Provider
+    target: Target | None = None
+    session: Session | None = None
+    context: RunContext | None = None
+    error: PullkeyError | None = None
+    differs: str = ""
+    """Why the record is not of what a file says, where it is not."""
+
+    @property
+    def ours(self) -> bool:
+        return self.held.link is not None
+
+
+def known(held: HeldCredential | None) -> HeldNow:
+    """What Akka holds, where it need not be asked."""
+
+    async def answer() -> HeldCredential | None:
+        return held
+
+    return answer
+
+
+def provider_of(held: HeldCredential) -> Provider:
+    """The provider of the registry that a credential is for, by its server; the one for any registry comes last.
+
+    Raises:
+        UsageProblem: no provider takes it.
+    """
+    providers = [plugins.load(name) for name in plugins.names()]
+    for provider in sorted(providers, key=lambda one: one.fallback):
+        if provider.recognises(held):
+            return provider
+    raise UsageProblem(
+        f"No provider knows the registry {held.server!r} of Akka's {held.name}", code=Code.HOST_UNKNOWN
+    )
+
+
+def is_for(held: HeldCredential, registry: str) -> bool:
+    """Whether a credential is for the registry at `HOST[:PORT]`, by its server."""
+    return host_of(registry_of(held.server)) == host_of(registry_of(registry))
+
+
+def login_values(provider: Provider, image: str | None) -> dict[str, Any]:
+    """What a person set for a provider's login, by the variables that its options have.
+
+    Raises:
+        UsageProblem: one of them is not among its choices.
+    """
+    values: dict[str, Any] = {"image": image}
+    for option in provider.options:
+        if option.login:
+            name, text = next(
+                (
+                    (name, os.environ[name])
+                    for name in option.variables(provider.name)
+                    if os.environ.get(name)
+                ),
+                ("", option.default),
+            )
+            if text is not None and option.choices and text not in option.choices:
+                raise UsageProblem(
+                    f"{name}: {text!r} is none of {', '.join(option.choices)}",
+                    code=Code.CREDENTIAL_UNREADABLE,
+                )
+            values[option.key] = text
+    return values
+
+
+async def find(held: HeldCredential, context: RunContext, *, image: str | None = None) -> LocatedCredential:
+    """What stands behind one credential; where it cannot be found, why.
+
+    It gets a context of its own: what Akka holds is known, and keys made for it are told from those of any other.
+    """
+    provider = provider_of(held)
+    behind = LocatedCredential(held, provider)
+    if held.link is None:
+        return behind
+
+    own = replace(context, held=known(held), run_id=new_run_id())
+    behind.context = own
+    try:
+        behind.target = await provider.locate(held, own, login_values(provider, image))
+        behind.session = provider.open(behind.target, own)
+    except PullkeyError as error:
+        behind.error = error
+    except Exception as error:  # noqa: BLE001  - an SDK can raise anything; a person is owed a sentence
+        behind.error = PullkeyError(
+            f"The cloud could not be asked ({type(error).__name__})", code=Code.UNEXPECTED
+        )
+    return behind
+
+
+def named(credentials: Sequence[HeldCredential], name: str, where: str) -> HeldCredential:
+    """The credential of this name.
+
+    Raises:
+        UsageProblem: there is none; the nearest name is told.
+    """
+    for held in credentials:
+        if held.name == name:
+            return held
+    raise UsageProblem(
+        f"Akka has no credential named {name!r} in {where}",
+        fix=known_names(credentials, name),
+        code=Code.CREDENTIAL_NOT_FOUND,
+    )
+
+
+def known_names(credentials: Sequence[HeldCredential], name: str) -> str:
+    """What to say where a name is not found."""
+    return (
+        nearest_or_all(name, (held.name for held in credentials), many="See `pullkey list`")
+        or "It has none at all."
+    )
+
+
+async def looked_at(session: Session) -> Mapping[str, Any]:
+    """What the steps of a session show, by name: a sighting, or the error that kept it from being seen."""
+    seen = await asyncio.gather(*(step.look() for step in session.steps), return_exceptions=True)
+    return dict(zip((step.name for step in session.steps), seen, strict=True))

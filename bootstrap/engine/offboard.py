@@ -1,0 +1,232 @@
+"""Takes a credential out of use for good: Akka's reference, Akka's secret, the key, the grant, the identity.
+
+Only what is surely ours goes: the identity only if pullkey made it and nothing else uses it. What is already gone counts
+as done; what stays is told with the reason, and with the command that removes it.
+"""
+
+from __future__ import annotations
+
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.records import keys_in_use
+from bootstrap.engine.journal import Entry, Journal
+from bootstrap.engine.journal import Record as LostRun
+from bootstrap.engine.locate import LocatedCredential, find
+from bootstrap.engine.operation import Operation
+from bootstrap.engine.recovery import OFFBOARD, as_intent
+from bootstrap.engine.removal_planner import RemovalPlanner
+from bootstrap.engine.reporter import Reporter, quiet
+from bootstrap.engine.result import RemovalResult, Result
+from bootstrap.engine.run_options import OffboardOptions
+from bootstrap.engine.unrecorded_keys import unrecorded_keys
+from bootstrap.engine.verified_pulls import VerifiedPulls
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.change import Change
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import Declined, ExitCode, Interrupted, LeftOver, PullkeyError, StepFailed
+from bootstrap.model.text import capitalised
+from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.step import Disposition, StillThere
+
+
+class KeyUnseen(PullkeyError):
+    """The key could not be deleted, because it cannot be seen."""
+
+    code = Code.KEY_NOT_VISIBLE
+    exit_code = ExitCode.REFUSED
+
+
+class Offboarding(Operation):
+    """One credential that is to be removed.
+
+    Args:
+        behind: Akka's record, and its cloud resources.
+        akka: the CLI, for the credential's project.
+    """
+
+    then = "stopping; what was removed by then stays removed"
+    refusals = (Declined, KeyUnseen)
+
+    def __init__(
+        self,
+        behind: LocatedCredential,
+        *,
+        context: RunContext,
+        akka: AkkaCli,
+        journal: Journal | None,
+        reporter: Reporter,
+        options: OffboardOptions,
+        proofs: VerifiedPulls | None = None,
+    ) -> None:
+        super().__init__(
+            context=context, akka=akka, journal=journal, reporter=reporter, options=options, proofs=proofs
+        )
+        self.options = options
+        self._behind = behind
+        self._held = behind.held
+        self._removals = RemovalPlanner(behind, context, akka, options, proofs, self.result, self._notice)
+        self._entry: Entry | None = None
+        if behind.context is not None:
+            behind.context.in_use = AsyncOnce(lambda: keys_in_use(akka))
+
+    def unfinished(self) -> list[str]:
+        going = [one for one in self.result.removals if one.goes and one.result != "removed"]
+        return [f"Not removed: {one.removal.what}" for one in going]
+
+    async def _close(self) -> None:
+        if self._behind.session is not None:
+            await self._behind.session.close()
+
+    async def _remove_replaced(self, held: HeldCredential, *, look_only: bool = False) -> Result:
+        return await remove_replaced(
+            held, self.context, self.akka, self.reporter, self._proofs, look_only=look_only
+        )
+
+    async def _perform(self, *, recovered: bool) -> None:
+        await self._removals.look()
+        self.reporter.project(self.akka.resolved.described)
+        self.reporter.removals([item.removal for item in self.result.removals])
+        if self.options.dry_run:
+            self.result.result = "planned"
+            return
+        self._refuse_to_lose_a_key()
+        going = [item for item in self.result.removals if item.goes]
+        if not going:
+            await self._end()
+            return
+        if not self.options.yes and not self.reporter.confirm(f"Remove {self._held.name} from {self.akka.resolved.label}, with what is marked above?"):  # fmt: skip
+            raise Declined
+        self.changing = True
+        self.context.deadline.settle()
+        if self._journal is not None:
+            self._journal.begin(self.context.run_id, self.options.command)
+            self._entry = self._journal.about_to(OFFBOARD, as_intent(self._held))
+            self._journal.replace_earlier(self._entry)
+        for item in going:
+            if self._stop.is_set():
+                raise Interrupted("Interrupted; what was not removed yet is still there", fix=f"Go on with: {self.options.command}")  # fmt: skip
+            if not await self._remove(item):
+                # Behind a credential that Akka still has, nothing may go.
+                if self.result.changed:
+                    rest = going[going.index(item) :]
+                    self.result.left_over += [LeftOver(one.removal.what, one.removal.command) for one in rest]
+                raise StepFailed(f"{item.detail}, so its cloud resources were left alone", fix="Run it again in a while.", code=Code.STEP_FAILED)  # fmt: skip
+        for item in self.result.removals:
+            if item.removal.fate is Disposition.UNSEEN:
+                left = LeftOver(f"{item.removal.what} ({item.removal.why})", item.removal.command)
+                self.result.left_over.append(left)
+                self.context.audit(Change(item.name, left.what, "left over"))
+        self.result.result = "done"
+        await self._end()
+
+    def _lost_run(self) -> LostRun | None:
+        """As `Operation._lost_run`; what was offboarding this very record is never another target's."""
+        if self.options.dry_run or self._journal is None or self._behind.session is None:
+            return None
+        lost = self._journal.left_behind()
+        if lost is not None and not self._own_entries(lost):
+            # Else it is of this very record, whose target may look like another one with the identity gone.
+            self._journal.check_target(lost)
+        return lost
+
+    def _own_entries(self, lost: LostRun) -> list[Entry]:
+        going = self._held.link.key_id if self._held.link else ""
+        return [one for one in lost.entries if one.step == OFFBOARD and one.known.get("key_id") == going]
+
+    async def _recover(self, lost: LostRun) -> None:
+        """What another run for this secret had begun and not ended goes first; what was offboarding is gone on with."""
+        if self._behind.session is None or self._journal is None:
+            raise AssertionError("there is a lost run only with both")
+        going = self._held.link.key_id if self._held.link else ""
+        ask = len(self._own_entries(lost)) < len(lost.entries)
+        recovery = await self._clear_up(self._behind.session, self._journal, lost, self._held, going=going, ask=ask)  # fmt: skip
+        self._removals.held_back = recovery.held_back
+
+    async def _end(self) -> None:
+        """All is done; what is left over is told before the journal ends."""
+        if self._behind.session is not None and self._held.link is not None and self._journal is not None:
+            link = self._held.link
+            told = " ".join(f"{one.what} {one.command}" for one in self.result.left_over)
+            told += " ".join(item.removal.command for item in self.result.removals)
+            for text in await unrecorded_keys(
+                self._behind.session, self.akka, {*self._removals.keys_of(link)}, told
+            ):
+                self._notice(text)
+        self._report_left_over()
+        if self._entry is not None:
+            # Akka has forgotten the credential, so this entry is what the next run goes on from.
+            self._entry.leave(*self.result.left_over)
+        self._end_journal()
+
+    def _refuse_to_lose_a_key(self) -> None:
+        """Without Akka's record nobody would know of a key that lives on.
+
+        Raises:
+            KeyUnseen: it cannot be seen, so it could not be deleted either.
+        """
+        for item in self.result.removals:
+            if item.name == "key" and item.removal.fate is Disposition.UNSEEN:
+                raise KeyUnseen(f"{item.removal.what} cannot be seen ({item.removal.why}), and would stay unnoticed; nothing was changed", fix=f"Log in to its cloud (--secret-stdin for Docker Hub), or delete it by hand first: {item.removal.command}")  # fmt: skip
+
+    # -- changing ------------------------------------------------------------------------------------------------
+
+    async def _remove(self, item: RemovalResult) -> bool:
+        """Remove one thing; False if Akka's side could not be removed, behind which nothing may go."""
+        self.reporter.begin(item.removal.what, f"Remove {item.removal.what}")
+        assert item.act is not None  # noqa: S101  - `goes` has said so
+        try:
+            item.detail = await item.act()
+        except StillThere as finding:
+            self._leave(item, finding.what, finding.command)
+            return True
+        except PullkeyError as error:
+            if item.name in ("reference", "secret"):
+                self.context.audit(Change(item.name, error.what, "failed"))
+                item.result, item.detail = "failed", error.what
+                self.reporter.fail(item.removal.what, error.what)
+                return False
+            self._leave(item, f"{item.removal.what} ({error.what})", item.removal.command)
+            return True
+        item.result = "removed"
+        self.result.changed = True
+        key_id = item.removal.what.removeprefix("key ") if item.name == "key" else ""
+        self.context.audit(Change(item.name, item.detail or "it was already deleted", "removed", key_id))
+        self.reporter.finish(
+            item.removal.what, capitalised(item.detail or f"{item.removal.what} was already deleted"), 0.0
+        )
+        return True
+
+    def _leave(self, item: RemovalResult, what: str, command: str) -> None:
+        item.result, item.detail = "left over", what
+        self.context.audit(Change(item.name, what, "left over"))
+        self.reporter.fail(item.removal.what, what)
+        self.result.left_over.append(LeftOver(what, command))
+
+
+async def remove_replaced(
+    held: HeldCredential,
+    context: RunContext,
+    akka: AkkaCli,
+    reporter: Reporter,
+    proofs: VerifiedPulls | None,
+    *,
+    look_only: bool = False,
+) -> Result:
+    """Remove the cloud resources of a credential whose name in Akka another one has taken.
+
+    With `look_only` nothing is removed, and what would be is left over.
+    """
+    behind = await find(held, context)
+    result = await Offboarding(
+        behind,
+        context=behind.context or context,
+        akka=akka,
+        journal=None,
+        reporter=quiet() if look_only else reporter,
+        options=OffboardOptions(yes=True, akka_too=False, dry_run=look_only),
+        proofs=proofs,
+    ).execute()
+    if look_only:
+        going = [one.removal for one in result.removals if one.goes]
+        result.left_over += [LeftOver(one.what, one.command) for one in going]
+    return result

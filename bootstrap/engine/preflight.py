@@ -1,0 +1,385 @@
+"""Everything that can be known of a target before a change, asked side by side; all the problems at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.records import keys_of
+from bootstrap.engine.preflight_findings import about_record, about_registry, permission_problems
+from bootstrap.engine.pull_check import why_it_does_not_pull
+from bootstrap.engine.run_options import RunOptions
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
+from bootstrap.model.credential import Credential
+from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, Refused, UsageProblem, problem_of
+from bootstrap.model.pull import Probe, PullAttempt, Verdict
+from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.context import HeldNow, RunContext
+from bootstrap.plugin.errors import as_user_error
+from bootstrap.plugin.observe import Absent, Observation, Present, confirm_absent
+from bootstrap.plugin.recorded_key import usable_key
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Notice, PreflightFindings, State, Step, StepStatus
+from bootstrap.registry import (
+    Challenge,
+    code_of,
+    exchange,
+    failure,
+    fix,
+    missing_repositories,
+    nearest_image,
+    open_to_all,
+    patient_challenge,
+    try_once,
+)
+
+# How long the look at the image may hold up the preflight; where it takes longer, nothing is concluded.
+_IMAGE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class PreflightResult:
+    """What was seen.
+
+    Attributes:
+        sightings: of each step, by its name.
+        findings: what must be fixed first, and what is good to know.
+        project_seen: whether Akka shows the project.
+        public: how it shows that the registry allows anonymous pulls, or ""; not asked where no key is to be made.
+    """
+
+    sightings: Mapping[str, StepStatus]
+    findings: PreflightFindings
+    public: str
+    project_seen: bool
+
+
+class Preflight:
+    """What one run looks at, each thing once; the steps and the run itself ask it too.
+
+    Args:
+        held: tells what Akka holds, where it need not be asked.
+        akka_checked: whether the command has found before that Akka is there, logged in, and sees the project.
+
+    Attributes:
+        held: Akka's record of the credential now, or None.
+        akka_problems: what is wrong with Akka's CLI, its login or the project.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        context: RunContext,
+        akka: AkkaCli,
+        options: RunOptions,
+        *,
+        held: HeldNow | None,
+        akka_checked: bool,
+    ) -> None:
+        self._session = session
+        self._context = context
+        self._akka = akka
+        self._options = options
+        self._akka_checked = akka_checked
+        self._listed = AsyncOnce(akka.credentials)
+        self._look_at_record = held or self._of_the_list
+        self._record: Observation[HeldCredential] | None = None
+        self.held = AsyncOnce(self._held_now)
+        self.akka_problems = AsyncOnce(self._look_at_akka)
+        self._who = AsyncOnce(session.connect)
+        self._challenge = AsyncOnce(self._ask_the_registry)
+        self._open_to_all = AsyncOnce(self._ask_as_anybody)
+        self._image = AsyncOnce(self._look_for_image)
+        self._looks: Mapping[str, AsyncOnce[StepStatus]] = {}
+
+    async def connect(self) -> str:
+        """Connect to the cloud; as whom.
+
+        Raises:
+            UsageProblem: what was typed, or stands in the environment, is of no use.
+            Refused: nobody is logged in, or the login is of no use; Akka's problems are told with it.
+        """
+        try:
+            return await self._who()
+        except UsageProblem:
+            raise
+        except PullkeyError as error:
+            raise Refused([problem_of(error), *await self.akka_problems()]) from None
+
+    async def examine(
+        self, steps: Sequence[Step], connected: Callable[[str], None], *, checks: bool = False
+    ) -> PreflightResult:
+        """Look at all the steps, and at what stands in their way.
+
+        Args:
+            steps: all that the run may do.
+            connected: told at once who it is that looks.
+            checks: nothing is going to be done, so there are no notices of what that would change.
+
+        Raises:
+            UsageProblem, Refused: as `connect`.
+        """
+        # Akka is asked while the cloud's libraries are imported, which takes as long.
+        self.akka_problems.start()
+        self.held.start()
+        if self._session.host_known:
+            self._challenge.start()
+        who = await self.connect()
+        connected(who)
+        seen = await self._examine(steps, who, checks=checks)
+        if await self._passed_over(seen.sightings):
+            for fact in (self.held, self._listed, self._open_to_all, self._image):
+                fact.invalidate()
+            seen = await self._examine(steps, who, checks=checks)
+        return seen
+
+    async def _examine(self, steps: Sequence[Step], who: str, *, checks: bool) -> PreflightResult:
+        self._looks = {step.name: AsyncOnce(step.look) for step in steps}
+        for look in self._looks.values():
+            look.start()
+        if not self._session.tells_public:
+            self._open_to_all.start()
+        self._image.start()
+        findings, missing, problems, answered = await asyncio.gather(
+            self._session.preflight(),
+            self._session.missing_permissions(sorted({name for step in steps for name in step.permissions})),
+            self.akka_problems(),
+            self._challenge(),
+        )
+        if not findings.problems:
+            # Where the registry or its repository is missing, that is the problem.
+            findings.problems += await self._image()
+        findings.problems += problems
+        sightings = await self._sightings(steps, findings)
+        findings.problems += permission_problems(steps, sightings, missing, who, self._session.role_with)
+        if not problems and sightings["handoff"].state is not State.DONE:
+            findings.add(
+                await about_record(self._session, self._options, self.held, self._listed, checks=checks)
+            )
+        if not (findings.problems or checks):
+            findings.notices += self._warnings(steps, sightings)
+        public = await self._about_everybody(findings) if sightings["key"].state is not State.DONE else ""
+        # Of a registry that is not there, no second word is needed.
+        if not (
+            findings.problems
+            and isinstance(answered, PullAttempt)
+            and answered.verdict is Verdict.UNREACHABLE
+        ):
+            findings.add(about_registry(answered, sightings, wait=self._options.wait))
+        return PreflightResult(sightings, findings, public, not problems)
+
+    async def key_pending(self) -> bool:
+        """Whether a new key is to be made."""
+        return (await self._looks["key"]()).state is not State.DONE
+
+    async def trusted_challenge(self) -> Challenge:
+        """How the registry wants to be spoken to.
+
+        Raises:
+            StepFailed: it cannot be asked, or asks for what no credential should be given to.
+        """
+        answered = await self._challenge()
+        if isinstance(answered, PullAttempt):
+            self._challenge.invalidate()
+            answered = await self._challenge()
+        if isinstance(answered, PullAttempt):
+            raise failure(answered, "")
+        return answered
+
+    async def unreachable(self) -> list[Problem]:
+        """That the registry does not answer, which a run without questions may outlast, and an answer at a prompt does not."""
+        answered = await self._challenge()
+        if not isinstance(answered, PullAttempt) or answered.verdict is not Verdict.UNREACHABLE:
+            return []
+        what = f"The registry cannot be reached: {answered.detail}"
+        then = "If Akka can reach it and this machine cannot, --no-wait registers the credential without verifying it"  # fmt: skip
+        return [Problem(ProblemKind.SETUP, what, f"{fix(answered)} {then}", step="handshake", code=code_of(answered))]  # fmt: skip
+
+    async def refused(self, supplied: Credential) -> list[Problem]:
+        """Why the registry does not let a user-supplied credential pull; nothing where it does, or cannot be asked now."""
+        probe, challenge = await self._session.probe(), await self.trusted_challenge()
+        context = self._context
+        attempt = await try_once(probe, challenge, supplied, deadline=context.deadline, trace=context.trace)
+        if attempt.verdict in (Verdict.PULLS, Verdict.UNREACHABLE, Verdict.RATE_LIMITED):
+            return []
+        error = await why_it_does_not_pull(attempt, probe, challenge, supplied, self._session, context)
+        return [problem_of(error, step="handshake")]
+
+    def _warnings(self, steps: Sequence[Step], sightings: Mapping[str, StepStatus]) -> list[Notice]:
+        """What is about to be granted beyond what a puller needs. Who rotates a key knows how long it lasts."""
+        return [
+            Notice(text, warning=True)
+            for step in steps
+            if sightings[step.name].state is not State.DONE
+            and not (step.name == "key" and self._options.grace is not None)
+            and (text := step.warning())
+        ]
+
+    async def _sightings(self, steps: Sequence[Step], findings: PreflightFindings) -> dict[str, StepStatus]:
+        sightings: dict[str, StepStatus] = {}
+        looks = await asyncio.gather(*(self._looks[step.name]() for step in steps), return_exceptions=True)
+        for step, seen in zip(steps, looks, strict=True):
+            if isinstance(seen, StepStatus):
+                sightings[step.name] = seen
+            elif isinstance(seen, Exception):
+                told = as_user_error(seen)
+                if not findings.problems:
+                    # Mostly another symptom of a problem that is told already.
+                    findings.problems.append(problem_of(told, step=step.name))
+                sightings[step.name] = StepStatus(State.UNSEEN, told.what)
+            else:
+                raise seen
+        return sightings
+
+    # -- Akka ----------------------------------------------------------------------------------------------------
+
+    async def _passed_over(self, sightings: Mapping[str, StepStatus]) -> bool:
+        """Whether Akka's list has passed the record over: where the identity has keys that no record names, it is read
+        again before it is believed. Not against a plan, which was made so, nor for an identity that is new.
+        """
+        identity = sightings.get("identity")
+        if self._options.as_planned is not None or (identity and identity.state is not State.DONE):
+            return False
+        try:
+            if await self.held() is not None:
+                return False
+            keys = {key.key_id for key in await self._session.key.list_ours(as_seen=True)}
+            if not keys or keys <= keys_of(await self._listed()):
+                return False
+        except Exception as error:  # noqa: BLE001  - what is wrong is said where it is looked at; this is a look more
+            self._context.trace(f"the keys of the identity cannot be seen ({type(error).__name__})")
+            return False
+        akka = self._akka.anew()
+        self._record = await confirm_absent(
+            lambda: akka.credential(self._options.secret_name),
+            contradicted_by="the identity has keys that no record names",
+            deadline=self._context.deadline,
+        )
+        return isinstance(self._record, Present)
+
+    def complete(self, record: HeldCredential) -> None:
+        """Take this for Akka's record, of which Akka shows less."""
+        self._record = Present(record)
+        self.held.invalidate()
+
+    async def _held_now(self) -> HeldCredential | None:
+        return self._record.value if isinstance(self._record, Present) else await self._look_at_record()
+
+    async def _of_the_list(self) -> HeldCredential | None:
+        return next((one for one in await self._listed() if one.name == self._options.secret_name), None)
+
+    async def _look_at_akka(self) -> list[Problem]:
+        return [] if self._akka_checked else await self._akka.preflight()
+
+    # -- the registry --------------------------------------------------------------------------------------------
+
+    async def _ask_the_registry(self) -> Challenge | PullAttempt:
+        try:
+            host = await self._session.host()
+        except PullkeyError as error:
+            return PullAttempt(Verdict.UNREACHABLE, error.what)
+        context = self._context
+
+        token_host = self._session.token_host
+
+        def ask() -> Coroutine[None, None, Challenge | PullAttempt]:
+            return patient_challenge(host, token_host=token_host, deadline=context.deadline, trace=context.trace, tell=context.tell, clean=self._session.redact)  # fmt: skip
+
+        # All targets of a host are told the same.
+        of_host = context.shared.get(("challenge", host, token_host), lambda: AsyncOnce(ask))
+        answered = await of_host()
+        if isinstance(answered, PullAttempt):
+            of_host.invalidate()
+            return answered.cleaned(self._session.redact)
+        return answered
+
+    async def compares(self) -> bool:
+        """Whether what the registry gives the new credential is still to be compared with what it gives anybody."""
+        return not self._session.tells_public and not (await self._open_to_all())[1]
+
+    async def _ask_as_anybody(self) -> tuple[str, bool]:
+        with contextlib.suppress(PullkeyError):
+            answered = await self._challenge()
+            link, _ = await usable_key(self._session)
+            if isinstance(answered, Challenge) and (link is None or await self.key_pending()):
+                probe = await self._session.probe()
+                seconds = self._context.deadline.clip(10.0)
+                return await open_to_all(probe, answered, trace=self._context.trace, seconds=seconds, clean=self._session.redact)  # fmt: skip
+        return "", False
+
+    async def _look_for_image(self) -> list[Problem]:
+        """Whether the named image is there, as far as this run's own login may see it: a mistyped tag is found in time."""
+        try:
+            if not self._options.wait or not await self.key_pending():
+                return []
+            probe = await self._session.probe()
+            named = self._session.named_repositories
+            if named and (await self._looks["grant"]()).state is not State.MISSING:
+                named = ()  # what was granted may have been emptied since
+            if not (named or (probe.repository and probe.reference)):
+                return []
+            reader, challenge = await asyncio.gather(self._session.image_reader(), self._challenge())
+            if reader is None or not isinstance(challenge, Challenge):
+                return []
+            # That of the image is reported with its tag.
+            beside = [one for one in named if not (probe.reference and one == probe.repository)]
+            if lacking := await self._lacking(beside, probe, challenge, reader):
+                return lacking
+            if not (probe.repository and probe.reference):
+                return []
+            seen = await confirm_absent(
+                lambda: self._image_as(reader, probe, challenge), deadline=self._context.deadline
+            )
+            if not isinstance(seen, Absent):
+                return []
+            near = await nearest_image(probe, challenge, reader, trace=self._context.trace, seconds=self._context.deadline.clip(_IMAGE_SECONDS))  # fmt: skip
+        except Exception as error:  # noqa: BLE001  - what stands in the way of the look stands in no other's
+            self._context.trace(f"the image cannot be read ({type(error).__name__})")
+            return []
+        return [Problem(ProblemKind.SETUP, f"There is no image {probe.host}/{probe.image}", f"{near} Check its name and tag; or name none: the key is then verified without an image".lstrip(), step="handshake", code=Code.IMAGE_NOT_FOUND)]  # fmt: skip
+
+    async def _lacking(
+        self, names: Sequence[str], probe: Probe, challenge: Challenge, reader: Credential
+    ) -> list[Problem]:
+        """The named repositories that the registry does not have."""
+        context, missing = self._context, dict[str, str]()
+
+        async def all_there() -> bool | None:
+            nonlocal missing
+            missing = await missing_repositories(names, probe, challenge, reader, trace=context.trace, seconds=context.deadline.clip(_IMAGE_SECONDS))  # fmt: skip
+            return not missing or None
+
+        if not names or not isinstance(await confirm_absent(all_there, deadline=context.deadline), Absent):
+            return []
+        fix = "Check --repository. If the image is yet to be pushed, --no-wait continues without checking"
+        return [
+            Problem(ProblemKind.SETUP, f"{probe.host} has no repository {name}", f"{near} {fix}".lstrip(), step="grant", code=Code.REPOSITORY_NOT_FOUND)
+            for name, near in missing.items()
+        ]  # fmt: skip
+
+    async def _image_as(self, reader: Credential, probe: Probe, challenge: Challenge) -> PullAttempt | None:
+        """How the exchange ended; None where the registry has no such image."""
+        context = self._context
+        attempt = await exchange(
+            probe, challenge, reader, trace=context.trace, seconds=context.deadline.clip(_IMAGE_SECONDS)
+        )
+        return None if attempt.verdict is Verdict.NOT_FOUND else attempt
+
+    async def _about_everybody(self, findings: PreflightFindings) -> str:
+        """A registry that allows anonymous pulls needs no credential, whatever else would stand in the way of making one."""
+        if not isinstance(await self._challenge(), Challenge):
+            return ""
+        public = findings.public
+        if not public and not self._session.tells_public:
+            public, _ = await self._open_to_all()
+        if not public:
+            return ""
+        if self._options.anyway:
+            findings.notices.append(Notice(f"{public}, so Akka needs no credential; one is registered because of --anyway."))  # fmt: skip
+        else:
+            findings.problems.clear()
+        return public

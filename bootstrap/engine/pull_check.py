@@ -1,0 +1,132 @@
+"""What Akka's record says of a target's key, and the handshake with a new one: the same for every provider."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from bootstrap.model import clock
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.credential import Credential
+from bootstrap.model.errors import StepFailed
+from bootstrap.model.pull import Probe, PullAttempt, Verdict
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.recorded_key import (
+    key_in_record,
+)
+from bootstrap.plugin.retry import read_twice
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Done, Script, State, Step, StepStatus
+from bootstrap.registry import BROUGHT, Challenge, Patience, failure, nearest_image, prove
+
+_NEAREST_SECONDS = 10.0
+
+
+async def is_seen_to_work(session: Session, held: HeldCredential | None) -> bool:
+    """Whether Akka's record names a key of this target's identity that the cloud shows, and that may be used.
+
+    Raises:
+        PullkeyError: the cloud cannot be asked.
+    """
+    link, _ = await key_in_record(session, held)
+    if link is None or held is None or held.status.upper() not in ("OK", ""):
+        return False
+    key_id = link.key_id
+    facts = await read_twice(lambda: session.key.facts(key_id))
+    now = clock.now()
+    return facts is not None and not facts.disabled and (facts.expires is None or facts.expires > now)
+
+
+async def why_it_does_not_pull(
+    attempt: PullAttempt,
+    probe: Probe,
+    challenge: Challenge,
+    credential: Credential,
+    session: Session,
+    context: RunContext,
+) -> StepFailed:
+    """The error for a pull that did not work, with what the cloud knows of it and the nearest names that there are."""
+    diagnosis = await session.diagnose(attempt)
+    if attempt.verdict in (Verdict.NOT_FOUND, Verdict.NO_GRANT) and probe.repository:
+        # Many a registry answers alike where there is no such repository and where it may not be pulled.
+        near = await nearest_image(probe, challenge, credential, trace=context.trace, seconds=context.deadline.clip(_NEAREST_SECONDS))  # fmt: skip
+        diagnosis = f"{diagnosis} {near}".strip()
+    return failure(attempt, diagnosis, brought=not session.waits_for_spreading)
+
+
+class HandshakeStep(Step):
+    """Proves that the new credential pulls, before Akka is told of it."""
+
+    name = "handshake"
+    after = ("identity", "grant", "key")
+    changes = False
+
+    def __init__(
+        self,
+        session: Session,
+        context: RunContext,
+        *,
+        challenge: Callable[[], Awaitable[Challenge]],
+        key_pending: Callable[[], Awaitable[bool]],
+        compares: Callable[[], Awaitable[bool]],
+        patience: Patience,
+    ) -> None:
+        self._session = session
+        self._context = context
+        self._challenge = challenge
+        self._key_pending = key_pending
+        self._compares = compares
+        self._patience = patience
+        self.proven = False
+        """Whether a pull was seen to work, which is more than that the registry accepts the credential."""
+
+    @property
+    def title(self) -> str:
+        return "Verify the key"
+
+    async def look(self) -> StepStatus:
+        if await self._key_pending():
+            return StepStatus(State.MISSING, "before it is registered")
+        return StepStatus(State.DONE, "there is no new key to verify")
+
+    async def do(self) -> Done:
+        credential = self._session.credential
+        if credential is None:
+            raise AssertionError("the handshake comes after the key")
+        probe = await self._session.probe()
+        attempt = await prove(
+            probe,
+            await self._challenge(),
+            credential,
+            deadline=self._context.deadline,
+            tell=self._context.tell,
+            patience=self._patience if self._session.waits_for_spreading else BROUGHT,
+            compare=await self._compares(),
+            trace=self._context.trace,
+        )
+        if attempt.verdict is not Verdict.PULLS:
+            raise await why_it_does_not_pull(
+                attempt, probe, await self._challenge(), credential, self._session, self._context
+            )
+        self.proven = attempt.proven
+        return Done(f"it {attempt.detail}")
+
+    def script(self) -> Script:
+        words = self._session.script_credential
+        login = f"login --username {words['username']} --password-stdin"
+        # Where the server is a URL with a path, what is logged in to is its host.
+        host = words.get("registry", '"${SERVER#https://}"')
+        spreads = self._session.waits_for_spreading
+        return Script(
+            do=(
+                "log_in() {\n"
+                "  local tool\n"
+                "  if command -v skopeo >/dev/null; then tool=skopeo; else tool=docker; fi\n"
+                f'  printf %s {words["password"]} | "$tool" {login} {host} &&\n'
+                f'    "$tool" logout {host}\n'
+                "}\n"
+                'if [ "${PULLKEY_RUNBOOK_LOGIN:-yes}" = no ]; then echo "Not tried, as asked."; '
+                f"else {'again ' if spreads else ''}log_in; fi"
+            ),
+            why="A role takes 2 minutes to spread, at times 7 or more." if spreads else "",
+            typed=f"printf %s {words['password']} | docker {login} {host}",
+        )

@@ -1,0 +1,350 @@
+"""Clears up after a run that did not end, by what it left in the journal.
+
+All of it runs again and again until it is done: a run that is killed while it clears up leaves the rest to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, Protocol
+
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.record_match import RecordMatch, likeness
+from bootstrap.akka.records import all_records, keys_of
+from bootstrap.engine.handoff import ACCEPTED, ASKED, HANDOFF, REFUSED, given_by
+from bootstrap.engine.journal import Entry, Journal, Record
+from bootstrap.engine.key_retirement import RETIRE
+from bootstrap.engine.pull_check import is_seen_to_work
+from bootstrap.engine.reporter import Reporter
+from bootstrap.engine.unrecorded_keys import of_identity
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import ExitCode, KeyGone, LeftOver, PullkeyError
+from bootstrap.model.key_ref import is_key_id
+from bootstrap.model.text import one_line
+from bootstrap.plugin.observe import confirm_absent
+from bootstrap.plugin.recorded_key import key_in_record
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Step, StillThere
+
+OFFBOARD = "offboard"
+"""The journal's name of an offboarding."""
+
+
+class RemoveReplaced(Protocol):
+    """Removes what stood behind a record of another registry or identity, or only says what is there."""
+
+    def __call__(self, held: HeldCredential, *, look_only: bool = False) -> Awaitable[Any]: ...
+
+
+class NotOfThisTarget(PullkeyError):
+    """A journal names something that is not this target's, so pullkey has not written it, or not like this."""
+
+    code = Code.JOURNAL_FOREIGN
+    exit_code = ExitCode.REFUSED
+
+
+class Recovery:
+    """What one run does about an earlier one that did not end.
+
+    Attributes:
+        left_over: what could not be removed, or must not be without being asked.
+        undone: what is gone now, in a few words each.
+        kept: the entries of what the lost run may have made and this one needs too: identity and grant. If this run
+            fails, they are its own to undo. None once Akka holds a key that pulls by them.
+        held_back: the entries of keys that Akka may hold though it does not show them, and of those that such a key was
+            to replace: `settle` removes them once Akka is seen to hold another one that works.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        akka: AkkaCli,
+        journal: Journal,
+        reporter: Reporter,
+        remove_replaced: RemoveReplaced,
+    ) -> None:
+        self._session = session
+        self._akka = akka
+        self._journal = journal
+        self._reporter = reporter
+        self._remove_replaced = remove_replaced
+        self.left_over: list[LeftOver] = []
+        self.undone: list[str] = []
+        self.kept: list[tuple[Step, Entry]] = []
+        self.held_back: list[Entry] = []
+        self.whole: HeldCredential | None = None
+        """The record that Akka accepted last, if what it shows is a part of that; else None."""
+        self._lost_command = ""
+
+    async def clear_up(self, lost: Record, held: HeldCredential | None, *, going: str = "") -> None:
+        """Remove what is of use to nobody, and say what cannot be decided.
+
+        A key that Akka does not hold is of use to nobody, since its secret died with the run that made it. One that Akka
+        was given is kept while Akka is not seen to hold another one that works.
+
+        Args:
+            lost: what that run had begun.
+            held: Akka's record now, of the secret that both runs are about.
+            going: the id of the key that this run is removing itself.
+        """
+        self._journal.record = lost
+        self._lost_command = lost.command
+        by_name = {step.name: step for step in self._session.steps}
+        await self._refuse_others(lost, by_name)
+        given = {str(one["key_id"]): one for entry in lost.entries if (one := _handed_off(entry))}
+        held = await self._seen(held, given.values())
+        self.whole = _as_accepted(held, list(given.values()))
+        records = [one for _, one in await all_records(self._akka, self._reporter.notice)]
+        in_use = keys_of(of_identity(self._session, [*records, *([held] if held else [])]))
+        may_hold = {
+            key_id
+            for key_id, intent in given.items()
+            if key_id not in in_use and await self._may_hold(intent, held)
+        }
+        serves = bool(may_hold) or await self._serves(lost, held, in_use)
+        for entry in reversed(list(lost.entries)):
+            key_id = entry.known.get("key_id") or ""
+            if entry.step == "key":
+                if key_id in may_hold:
+                    self._hold_back(entry, given[key_id])
+                elif not key_id or key_id not in in_use:
+                    await self._remove_key(by_name["key"], entry, in_use)
+                else:
+                    self._journal.drop(entry)
+            elif entry.step == RETIRE and key_id and await self._may_still_hold(key_id, held, may_hold):
+                self._hold_back(entry, {})
+            elif entry.step in (RETIRE, OFFBOARD) and key_id and key_id != going:
+                await self._retire(key_id, entry, held, records)
+            elif entry.step == OFFBOARD and key_id == going:
+                continue  # this run goes on with it, and must find it again if it is killed too
+            elif entry.step in by_name and not serves:
+                entry.intent["lost"] = True
+                self.kept.insert(0, (by_name[entry.step], entry))
+            else:
+                self._journal.drop(entry)
+
+    async def _refuse_others(self, lost: Record, by_name: Mapping[str, Step]) -> None:
+        """Before anything is undone: all that a record names must be this target's own.
+
+        Raises:
+            NotOfThisTarget: it is not.
+        """
+        for entry in lost.entries:
+            other = await by_name[entry.step].disowns(entry.known) if entry.step in by_name else ""
+            key_id = entry.known.get("key_id")
+            if not other and key_id and not is_key_id(key_id):
+                other = f"the key {one_line(str(key_id))!a}"
+            if other:
+                raise NotOfThisTarget(f"The journal {self._journal.path} names what is not this target's: {other}. Nothing was changed", fix="pullkey does not write such a record. Find out who did, and remove the file")  # fmt: skip
+
+    async def _seen(
+        self, held: HeldCredential | None, given: Iterable[Mapping[str, Any]]
+    ) -> HeldCredential | None:
+        """Akka's record; looked at again where it does not show what it was given."""
+        expected = [given_by(one) for one in given]
+        if not expected:
+            return held
+        shown, name = [held], held.name if held is not None else expected[0].name
+
+        async def as_given() -> HeldCredential | None:
+            shown[0] = now = await self._akka.credential(name)
+            return (
+                now if now and any(likeness(now, one) is not RecordMatch.OTHER for one in expected) else None
+            )
+
+        if held is None or all(likeness(held, one) is RecordMatch.OTHER for one in expected):
+            await confirm_absent(as_given, contradicted_by="a run was registering it")
+        return shown[0]
+
+    async def _may_hold(self, intent: Mapping[str, Any], held: HeldCredential | None) -> bool:
+        """Whether Akka may hold a key that it was given, or may have been given, and does not show.
+
+        It does not where Akka was never asked, or has refused. Else a record from before this key's is believed never: it
+        is what a list that lags shows.
+        """
+        if not intent.get(ASKED, True):
+            return False
+        if held is None or likeness(held, given_by(intent)) is not RecordMatch.OTHER:
+            return True
+        if intent.get(REFUSED):
+            return False
+        return _is_older(held, intent) or not await is_seen_to_work(self._session, held)
+
+    async def _may_still_hold(self, key_id: str, held: HeldCredential | None, may_hold: set[str]) -> bool:
+        """Whether Akka may hold a key that was to be replaced, though it does not show it."""
+        link, _ = await key_in_record(self._session, held)
+        if link is not None and link.key_id == key_id:
+            return False  # it shows it, so nothing is to be done about it
+        return bool(may_hold) or not await is_seen_to_work(self._session, held)
+
+    def _hold_back(self, entry: Entry, intent: Mapping[str, Any]) -> None:
+        """Keep a key that Akka may hold; the next run looks again."""
+        key_id = str(entry.known.get("key_id"))
+        command = self._lost_command
+        if intent:
+            entry.intent["handed_off"] = dict(intent)
+            given = "was given" if intent.get(ACCEPTED) else "may have been given"
+            what = (
+                f"key {key_id}, which Akka {given} and does not show, nor another one that is newer and works"
+            )
+            if self._session.key.two_at_most and not intent.get(ACCEPTED):
+                # A further rotation, which would decide it elsewhere, finds no room here.
+                what += (
+                    "; if Akka still shows the previous key after some minutes, it did not receive this one"
+                )
+                command = self._session.key.delete_command(key_id)
+        else:
+            what = f"key {key_id}, which Akka held before and may still hold"
+        self._leave(entry, LeftOver(what, command))
+        self.held_back.append(entry)
+
+    async def settle(self) -> list[LeftOver]:
+        """Akka is seen to hold another key: remove what was held back. Returns what is not left over any more.
+
+        Nothing that goes wrong here is a reason to undo anything.
+        """
+        settled: list[LeftOver] = []
+        self.left_over = []
+        step = next(step for step in self._session.steps if step.name == "key")
+        for entry in self.held_back:
+            left = entry.left_over
+            entry.leave()
+            try:
+                if entry.step == "key":
+                    await self._remove_key(step, entry, set())
+                else:
+                    await self._take_out(str(entry.known["key_id"]), entry)
+            except PullkeyError as error:
+                entry.leave(*left)
+                self._reporter.notice(f"{left[0].what} could not be removed: {error.what}")
+                continue
+            settled += left
+        self.held_back = []
+        return settled
+
+    async def _serves(self, lost: Record, held: HeldCredential | None, in_use: set[str]) -> bool:
+        """Whether a key that Akka holds needs what the lost run has made beside its key.
+
+        Raises:
+            PullkeyError: it cannot be seen; then nothing may be decided.
+        """
+        beside = {step.name for step in self._session.steps} - {"key"}
+        if not any(entry.step in beside for entry in lost.entries):
+            return False
+        link, _ = await key_in_record(self._session, held)
+        return link is not None or any(key.key_id in in_use for key in await self._session.key.list_ours())
+
+    async def _remove_key(self, step: Step, entry: Entry, in_use: set[str]) -> None:
+        try:
+            undone = await step.undo({**entry.known, "lost": True, "in_use": sorted(in_use)})
+        except StillThere as finding:
+            self._leave(entry, LeftOver(finding.what, finding.command))
+            return
+        self._tell(undone)
+        self._journal.drop(entry)
+
+    def _leave(self, entry: Entry, *items: LeftOver) -> None:
+        """It stays on record, so that the next run tries again."""
+        self.left_over += items
+        entry.leave(*items)
+
+    async def _retire(
+        self, key_id: str, entry: Entry, held: HeldCredential | None, records: Sequence[HeldCredential]
+    ) -> None:
+        """A key that the lost run was taking out of use: as that run would have, unless Akka holds it after all."""
+        if key_id in {one.link.key_id for one in (*records, *([held] if held else ())) if one.link}:
+            self._journal.drop(entry)
+            return
+        session = self._session
+        if entry.step == OFFBOARD:
+            gone = HeldCredential(**entry.intent["held"])
+            if (await key_in_record(session, gone))[0] is None:
+                # Of another identity, of which only the journal speaks: it is named, and for a person to remove.
+                if left := left_overs_of(gone, await self._remove_replaced(gone, look_only=True)):
+                    self._leave(entry, *left)
+                else:
+                    self._journal.drop(entry)
+                return
+            replaced = gone.link.replaces if gone.link is not None else ""
+            if replaced and replaced not in keys_of(records) and not await self._delete(replaced, entry):
+                return
+        await self._take_out(key_id, entry)
+
+    async def _take_out(self, key_id: str, entry: Entry) -> None:
+        session = self._session
+        undone = ""
+        try:
+            if not entry.known.get("grace"):
+                undone = f"deleted key {key_id}" if await session.key.delete(key_id) else ""
+            elif session.key.can_disable:
+                # Not concluded from a read: one that lags would leave a key that works.
+                await session.key.switch(key_id, on=False)
+                undone = f"disabled key {key_id}"
+        except KeyGone:
+            undone = ""
+        except PullkeyError as error:
+            self._leave(entry, LeftOver(f"key {key_id} ({error.what})", session.key.delete_command(key_id)))
+            return
+        self._tell(undone)
+        self._journal.drop(entry)
+
+    async def _delete(self, key_id: str, entry: Entry) -> bool:
+        try:
+            self._tell(f"deleted key {key_id}" if await self._session.key.delete(key_id) else "")
+        except PullkeyError as error:
+            command = self._session.key.delete_command(key_id)
+            self._leave(entry, LeftOver(f"key {key_id} ({error.what})", command))
+            return False
+        return True
+
+    def _tell(self, undone: str) -> None:
+        if undone:
+            self.undone.append(undone)
+            self._reporter.undone(undone)
+
+
+def _handed_off(entry: Entry) -> Mapping[str, Any]:
+    """What Akka was given with a key, by the entry of the handoff or of a key that was held back; {} by any other."""
+    if entry.step == HANDOFF and entry.known.get("key_id"):
+        return entry.known
+    found: Mapping[str, Any] = entry.intent.get("handed_off", {}) if entry.step == "key" else {}
+    return found
+
+
+def _as_accepted(held: HeldCredential | None, given: Sequence[Mapping[str, Any]]) -> HeldCredential | None:
+    """The record that Akka accepted last, if what it shows is a part of that, without the key's id; else None."""
+    if held is None or not given or not given[-1].get(ACCEPTED):
+        return None
+    whole = given_by(given[-1])
+    if held.link is not None or likeness(held, whole) is not RecordMatch.CUT:
+        return None
+    return replace(whole, status=held.status)
+
+
+def _is_older(held: HeldCredential, intent: Mapping[str, Any]) -> bool:
+    """Whether a record was there before what a handoff was to register."""
+    older = held.link is not None and held.link.key_id in intent.get("older", ())
+    return older or held.email == intent.get("replaces")
+
+
+def being_removed(lost: Record | None) -> HeldCredential | None:
+    """The credential that a run was removing when it ended, or could not remove all of; Akka may have forgotten it."""
+    entries = [entry for entry in lost.entries if entry.step == OFFBOARD] if lost is not None else []
+    return HeldCredential(**entries[0].intent["held"]) if entries else None
+
+
+def as_intent(held: HeldCredential) -> dict[str, Any]:
+    """What the journal keeps of a credential that is to go; Akka may not show it any more when it is needed."""
+    return {"held": asdict(held), "key_id": held.link.key_id if held.link else ""}
+
+
+def left_overs_of(held: HeldCredential, parted: Any) -> list[LeftOver]:
+    """What of that which stood behind a credential is still there after `RemoveReplaced`."""
+    if parted.error is None:
+        return list(parted.left_over)
+    what = (
+        f"what stood behind Akka's earlier {held.name} ({held.username}, {held.email}): {parted.error.what}"
+    )
+    return [*parted.left_over, LeftOver(what, "")]

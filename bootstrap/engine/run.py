@@ -1,0 +1,243 @@
+"""One run for one target, an onboarding or a rotation: look at everything, say what is wrong, do what is missing, undo on failure.
+
+The order is that of `docs/architecture.md`: preflight, identity, grant and key side by side, handshake, handoff.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.records import keys_of
+from bootstrap.engine.handoff import HandoffStep
+from bootstrap.engine.journal import Entry, Record
+from bootstrap.engine.pull_check import HandshakeStep
+from bootstrap.engine.recovery import OFFBOARD, Recovery, as_intent, left_overs_of
+from bootstrap.engine.run_options import PlannedSteps
+from bootstrap.engine.step_runner import StepRunner
+from bootstrap.engine.target_operation import TargetOperation
+from bootstrap.engine.transaction import Transaction
+from bootstrap.engine.unrecorded_keys import unrecorded_keys
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.change import Change
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import Declined, Problem, ProblemKind, PullkeyError, Refused
+from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.recorded_key import key_in_record
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import State, Step, StepStatus
+from bootstrap.registry import Patience
+
+_SIGNALS_SECONDS = 0.01
+"""A prompt holds up the event loop: a Ctrl-C that came before it is taken first."""
+
+
+class Run(TargetOperation):
+    """One onboarding or rotation."""
+
+    then = "rolling back"
+
+    def _begin_with(self, session: Session) -> None:
+        super()._begin_with(session)
+        self._recovery: Recovery | None = None
+        self._changes = Transaction(
+            session, self.context, self.akka, self._own_journal, self.reporter, self.options, self.result
+        )
+        self.handoff.note = self._changes.note_registration
+        self._keys_now = AsyncOnce(session.key.list_ours)
+        if self.options.report_unrecorded_keys:
+            # Asked for beside the reading back. Whoever can still register over this run's key has made one by then.
+            self.handoff.registered = self._keys_now.start
+
+    def unfinished(self) -> list[str]:
+        return self._changes.unfinished()
+
+    async def _perform(self, *, recovered: bool) -> None:
+        sightings = await self._examine()
+        self._show_steps(sightings)
+        pending = [step for step in self.steps if sightings[step.name].state is not State.DONE]
+        if self.result.public and pending and not recovered and not self.options.anyway:
+            self.result.result = "unneeded"
+            return
+        if self.options.as_planned is not None:
+            await self._refuse_unless_planned(self.options.as_planned, pending)
+        if self.options.dry_run:
+            self.result.result = "planned"
+            return
+        if pending:
+            await self._ask(pending)
+            await self._change(pending)
+            if self.handoff in pending:
+                await self._settle()
+        else:
+            self._keys_now = AsyncOnce(lambda: self.session.key.list_ours(as_seen=True))
+            if self.result.undone:
+                self.result.result, self.result.changed = "done", True
+        self.result.credential = await self._described()
+        if self.options.report_unrecorded_keys:
+            await self._report_unrecorded_keys()
+        self._end_journal()
+
+    # -- looking and asking --------------------------------------------------------------------------------------
+
+    async def _examine(self) -> Mapping[str, StepStatus]:
+        """Everything that can be known before a change.
+
+        Raises:
+            Refused: there are problems.
+        """
+        seen = await self._examination.examine(self.steps, self._connected)
+        sightings = self._noted(seen)
+        if seen.findings.problems:
+            raise Refused(seen.findings.problems)
+        return sightings
+
+    async def _refuse_unless_planned(self, planned: PlannedSteps, pending: Sequence[Step]) -> None:
+        held = await self._held()
+        more = [step for step in pending if step.name not in planned.steps]
+        if pending and (held.email if held else None) != planned.email:
+            what = f"Akka's {self.options.secret_name} is another one than when this was planned"
+        elif more:
+            what = f"This was not planned: {'; '.join(step.title for step in more)}"
+        else:
+            return
+        raise Refused([Problem(ProblemKind.SETUP, what, "Something has changed meanwhile: plan again", code=Code.PLAN_STALE)])  # fmt: skip
+
+    async def _ask(self, pending: Sequence[Step]) -> None:
+        """Ask for what a new key needs, and for the confirmation. Neither is asked for in vain: what the registry shows before, is
+        seen before.
+
+        Raises:
+            Declined: the answer was not yes.
+            Refused: the registry does not answer, or does not accept what was entered.
+        """
+        asks, new_key = not self.options.yes, "key" in {step.name for step in pending}
+        if new_key:
+            if asks and self.options.wait and (problems := await self._examination.unreachable()):
+                raise Refused(problems)
+            if asks:
+                self.reporter.show_plan()
+            await asyncio.sleep(_SIGNALS_SECONDS)
+            await self.session.prompt_secrets()
+        supplied = self.session.supplied() if asks and new_key and self.options.wait else None
+        if supplied is not None and (problems := await self._examination.refused(supplied)):
+            raise Refused(problems)
+        if asks and not self.reporter.confirm(self._question(pending)):
+            raise Declined
+
+    def _question(self, pending: Sequence[Step]) -> str:
+        """What is about to be granted, on what, and to whom."""
+        name, where = self.options.secret_name, self.akka.resolved.label
+        granted = [step.title for step in pending if step.name == "grant"]
+        if self.options.grace is not None:
+            last = f"Replace the key of {name} in {where}"
+        elif self.handoff in pending:
+            last = f"Register {name} in {where}"
+        else:
+            last = f"Repair what {name} in {where} needs"
+        return f"{', and '.join([*granted, last[:1].lower() + last[1:] if granted else last])}?"
+
+    # -- changing ------------------------------------------------------------------------------------------------
+
+    async def _change(self, pending: Sequence[Step]) -> None:
+        self.changing = self.result.begun = True
+        with contextlib.suppress(PullkeyError):
+            self._changes.keys_before = {key.key_id for key in await self.session.key.list_ours(as_seen=True)}
+            self._changes.held_before = keys_of(filter(None, [await self._held()]))
+            self._changes.keys_before |= self._changes.held_before
+            self.handoff.keys_before = self._changes.keys_before
+        self._own_journal.begin(self.context.run_id, self.options.command)
+        overwritten = await self._overwritten(pending)
+        going = None
+        if overwritten is not None:
+            going = self._own_journal.about_to(OFFBOARD, as_intent(overwritten))
+        await self._runner().do_all(pending)
+        self.result.result, self.result.changed = "done", True
+        if overwritten is not None and going is not None:
+            await self._remove_overwritten(overwritten, going)
+
+    async def _overwritten(self, pending: Sequence[Step]) -> HeldCredential | None:
+        """The record of ours, of another registry or identity, that this run's handoff takes the name of."""
+        held = await self._held()
+        if held is None or held.link is None or self.handoff not in pending:
+            return None
+        link, _ = await key_in_record(self.session, held)
+        return held if link is None else None
+
+    async def _remove_overwritten(self, held: HeldCredential, entry: Entry) -> None:
+        """Akka holds the new one; nothing that goes wrong here is a reason to undo it."""
+        removed = await self._remove_replaced(held)
+        left = left_overs_of(held, removed)
+        entry.leave(*left)
+        self.result.left_over += left
+
+    def _runner(self) -> StepRunner:
+        return StepRunner(
+            self.session,
+            self.context,
+            self.reporter,
+            self.options,
+            self.result,
+            self._changes,
+            self._stop,
+            handoff=self.handoff,
+            handshake=self.handshake,
+            clear=self.clear,
+            held=self._held,
+            keys_now=self._keys_now,
+            proofs=self._proofs,
+        )
+
+    async def _recover(self, lost: Record) -> None:
+        """Clear up after a run that did not end. Identity and grant stay: this run wants the same ones.
+
+        Raises:
+            Refused: Akka or the cloud cannot be asked.
+        """
+        self.result.who = await self._examination.connect()
+        if problems := await self._examination.akka_problems():
+            raise Refused(problems)
+        held = await self._held()
+        recovery = await self._clear_up(self.session, self._own_journal, lost, held)
+        self._changes.adopt(recovery.kept)
+        self._recovery = recovery
+        if recovery.whole is not None:
+            # That Akka shows less than it was given is no reason to replace its key.
+            self._examination.complete(recovery.whole)
+
+    async def _settle(self) -> None:
+        """Akka shows this run's key: what an earlier one has left, since Akka might have held it, may go now."""
+        if self._recovery is None:
+            return
+        for left in await self._recovery.settle():
+            self.result.left_over.remove(left)
+        self.result.left_over += self._recovery.left_over
+        for what in self._recovery.undone:
+            if what not in self.result.undone:
+                self.result.undone.append(what)
+                self.context.audit(Change("recovery", what, "undone", who=self.result.who))
+
+    async def _report_unrecorded_keys(self) -> None:
+        """A key that a lost run on another machine has left: only the clouds know of it, and nobody of what use it is."""
+        link, _ = await key_in_record(self.session, await self._held())
+        made = self.session.credential.link if self.session.credential else None
+        known = {key for one in (link, made) if one is not None for key in (one.key_id, one.replaces) if key}
+        told = " ".join(f"{one.what} {one.command}" for one in self.result.left_over)
+        for text in await unrecorded_keys(self.session, self.akka, known, told, keys=self._keys_now):
+            self._notice(text)
+
+
+def all_steps(session: Session, context: RunContext, akka: AkkaCli, secret_name: str) -> list[Step]:
+    """All the steps of a target, for readers that do none of them."""
+
+    async def nothing() -> Any:
+        raise AssertionError("a reader does no step")
+
+    handshake = HandshakeStep(
+        session, context, challenge=nothing, key_pending=nothing, compares=nothing, patience=Patience()
+    )
+    return [*session.steps, handshake, HandoffStep(session, context, akka, secret_name, key_pending=nothing)]

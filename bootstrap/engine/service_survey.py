@@ -1,0 +1,238 @@
+"""Which private registries the services of an Akka project pull from, and for which of them Akka has a credential that works."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.services import PullFailure, Service, is_akka_registry
+from bootstrap.engine.health import CredentialHealth
+from bootstrap.engine.locate import is_for
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.errors import PullkeyError, StepFailed, UsageProblem
+from bootstrap.model.image_reference import parse_reference
+from bootstrap.model.server import registry_of
+from bootstrap.plugin.provider import Provider, Target
+from bootstrap.plugin.routing import host_of_image, providers_for
+
+DOCKER_HUB = "docker.io"
+_PULLED_FROM = {DOCKER_HUB: "registry-1.docker.io"}
+_AT_ONCE = 8
+_SECONDS = 10.0
+_WAITED_SECONDS = 2.0
+_MOST_ASKED = 50  # services whose containers are looked at
+
+
+class Need(StrEnum):
+    """What a registry that is pulled from has, or needs."""
+
+    OK = "ok"  # a credential of pullkey's, in order
+    EXTERNAL = "external"  # a credential that pullkey did not create: whether it works is not known
+    UNVERIFIED = "unverified"  # a credential of pullkey's, of which not everything could be seen
+    WRONG = "wrong"  # a credential of pullkey's that does not pull, or soon will not
+    MISSING = "missing"
+    PUBLIC = "public"  # anybody may pull
+    AKKA = "akka"  # Akka's own registry
+    UNKNOWN = "unknown"  # not an image that can be read
+
+
+@dataclass
+class RegistryInUse:
+    """One registry, or the part of one, that a credential is for.
+
+    Attributes:
+        place: the beginning of the images' names.
+        images: the services by image.
+        failures: why services have no image, by their name.
+    """
+
+    place: str
+    provider: Provider | None
+    images: dict[str, list[str]]
+    need: Need = Need.UNKNOWN
+    credential: str = ""
+    problems: list[str] = field(default_factory=list)
+    failures: dict[str, PullFailure] = field(default_factory=dict)
+
+    @property
+    def services(self) -> list[str]:
+        return sorted({name for names in self.images.values() for name in names})
+
+    @property
+    def to_onboard(self) -> bool:
+        """Whether an onboarding is needed: there is no credential, or one that is wrong, or one that nothing is pulled with."""
+        return self.need in (Need.MISSING, Need.WRONG) or (self.need is Need.EXTERNAL and bool(self.failures))
+
+
+def registry_host(image: str) -> str:
+    """The host of an image, that of Docker Hub for a short name."""
+    return host_of_image(image) or DOCKER_HUB
+
+
+def by_place(services: Iterable[Service]) -> list[RegistryInUse]:
+    """The registries that services pull from, in the order of their names."""
+    found: dict[str, RegistryInUse] = {}
+    for service in services:
+        place, provider, need = _place_of(service.image)
+        one = found.setdefault(place, RegistryInUse(place, provider, {}, need))
+        one.images.setdefault(service.image, []).append(service.name)
+    return [found[place] for place in sorted(found)]
+
+
+def _place_of(image: str) -> tuple[str, Provider | None, Need]:
+    host = host_of_image(image)
+    if is_akka_registry(host):
+        return host, None, Need.AKKA
+    providers = providers_for(host)
+    if len(providers) != 1:
+        return host or image, None, Need.UNKNOWN
+    try:
+        return providers[0].place_of_image(image), providers[0], Need.MISSING
+    except UsageProblem:
+        return image, None, Need.UNKNOWN
+
+
+async def survey(
+    akka: AkkaCli,
+    credentials: Sequence[HeldCredential],
+    look: Callable[[Sequence[HeldCredential]], Awaitable[Sequence[CredentialHealth]]],
+    trace: Callable[[str], None],
+) -> list[RegistryInUse]:
+    """The registries that the project's services pull from, each with what it has or needs.
+
+    Args:
+        akka: of the project.
+        credentials: what Akka has for it.
+        look: how some of them stand.
+        trace: takes one line per call.
+
+    Raises:
+        StepFailed: Akka does not show the services.
+    """
+    found = by_place(await akka.exported_services())
+    hosts = {registry_host(next(iter(one.images))) for one in found if one.provider is not None}
+    relevant = [held for held in credentials if any(is_for(held, host) for host in hosts)]
+    standings = await look(relevant)
+    for one in found:
+        if one.provider is not None:
+            _judge(one, standings)
+    await asyncio.gather(*(_look_as_anybody(one, trace) for one in found if one.need is Need.MISSING))
+    doubtful = [one for one in found if one.need not in (Need.OK, Need.PUBLIC, Need.AKKA)]
+    room = asyncio.Semaphore(_AT_ONCE)
+    asked = [(one, name) for one in doubtful for name in one.services][:_MOST_ASKED]
+    await asyncio.gather(*(_look_at_service(one, name, akka, room) for one, name in asked))
+    return found
+
+
+def _judge(one: RegistryInUse, standings: Sequence[CredentialHealth]) -> None:
+    """Find the best of the credentials that are for it."""
+    order = [Need.OK, Need.EXTERNAL, Need.UNVERIFIED, Need.WRONG, Need.MISSING]
+    for standing in standings:
+        if not _is_for_place(standing, one):
+            continue
+        need = _need_of(standing)
+        if order.index(need) < order.index(one.need):
+            one.need, one.credential = need, standing.behind.held.name
+            one.problems = [*standing.problems, *standing.unverified]
+
+
+def _is_for_place(standing: CredentialHealth, one: RegistryInUse) -> bool:
+    behind, images = standing.behind, list(one.images)
+    if one.provider is None or behind.held.empty or not is_for(behind.held, registry_host(images[0])):
+        return False
+    # Of one that pullkey did not create, or that could not be located, nothing more than its server is known.
+    return behind.target is None or all(one.provider.covers(behind.target, image) for image in images)
+
+
+def _need_of(standing: CredentialHealth) -> Need:
+    if standing.problems:
+        return Need.WRONG if standing.behind.ours else Need.EXTERNAL
+    if not standing.behind.ours:
+        return Need.EXTERNAL
+    return Need.UNVERIFIED if standing.unverified else Need.OK
+
+
+async def _look_as_anybody(one: RegistryInUse, trace: Callable[[str], None]) -> None:
+    """Whether anybody may pull all of its images."""
+    from bootstrap.model.pull import Probe
+    from bootstrap.registry import Challenge, fetch_challenge, open_to_all
+
+    host = registry_host(next(iter(one.images)))
+    host = _PULLED_FROM.get(DOCKER_HUB, host) if registry_of(host) == registry_of(DOCKER_HUB) else host
+    challenge = await fetch_challenge(host, seconds=_SECONDS, trace=trace)
+    if not isinstance(challenge, Challenge):
+        return
+    for image in one.images:
+        named = parse_reference(image if host_of_image(image) else f"{DOCKER_HUB}/{image}", where="IMAGE")
+        hub = host in _PULLED_FROM.values()
+        path = f"library/{named.path}" if hub and "/" not in named.path else named.path
+        public, _ = await open_to_all(Probe(host, path, named.reference, head=hub), challenge, trace=trace, seconds=_SECONDS)  # fmt: skip
+        if not public:
+            return
+    one.need = Need.PUBLIC
+
+
+async def _look_at_service(one: RegistryInUse, name: str, akka: AkkaCli, room: asyncio.Semaphore) -> None:
+    try:
+        async with room:
+            _, failures = await akka.service(name)
+    except PullkeyError:
+        return
+    if failures:
+        one.failures[name] = failures[0]
+
+
+async def waiting_services(akka: AkkaCli, host: str, covers: Callable[[str], bool]) -> list[str]:
+    """The services that have no image, and would pull it with a credential.
+
+    Args:
+        akka: of the project.
+        host: the registry that the credential is for.
+        covers: whether it is for an image at that host.
+
+    Raises:
+        StepFailed: Akka does not show the services.
+    """
+
+    def is_meant(service: Service) -> bool:
+        try:
+            same = registry_of(registry_host(service.image)) == registry_of(host)
+            return bool(service.image) and not service.ready and same and covers(service.image)
+        except UsageProblem:
+            return False
+
+    async def waits(service: Service) -> bool:
+        try:
+            async with room:
+                return bool((await akka.service(service.name))[1])
+        except StepFailed:
+            return False
+
+    room = asyncio.Semaphore(_AT_ONCE)
+    meant = [one for one in await akka.services() if is_meant(one)][:_MOST_ASKED]
+    waiting = await asyncio.gather(*map(waits, meant))
+    return sorted(one.name for one, is_waiting in zip(meant, waiting, strict=True) if is_waiting)
+
+
+class WaitingServices:
+    """The services that wait for a credential, looked for while that is being made. It never fails, and is soon given up."""
+
+    def __init__(self, akka: AkkaCli, provider: Provider, target: Target) -> None:
+        self._found = asyncio.create_task(
+            waiting_services(akka, target.registry, lambda image: provider.covers(target, image))
+        )
+
+    async def names(self) -> list[str]:
+        """Their names; none where Akka does not say in time."""
+        done, _ = await asyncio.wait([self._found], timeout=_WAITED_SECONDS)
+        if not done or self._found.cancelled() or self._found.exception() is not None:
+            return []
+        return self._found.result()
+
+    async def close(self) -> None:
+        """Give up what has not ended."""
+        self._found.cancel()
+        await asyncio.gather(self._found, return_exceptions=True)

@@ -1,0 +1,235 @@
+"""Does the steps of a run in their order, side by side where there is none, and undoes all of them if one fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bootstrap.engine.handoff import HandoffStep
+from bootstrap.engine.key_retirement import RETIRE, DeleteReplacedKey, RetireReplacedKey
+from bootstrap.engine.pull_check import HandshakeStep
+from bootstrap.engine.reporter import Reporter
+from bootstrap.engine.result import Result
+from bootstrap.engine.run_options import RunOptions
+from bootstrap.engine.transaction import Transaction
+from bootstrap.engine.verified_pulls import VerifiedPulls
+from bootstrap.model import clock
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import Interrupted, PullkeyError, StepFailed
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.errors import as_user_error
+from bootstrap.plugin.recorded_key import key_in_record
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Step
+
+_GRACE_SECONDS = 15.0
+_OTHERS_SECONDS = 10.0
+
+
+class StepRunner:
+    """The doing of one run's steps.
+
+    Args:
+        changes: writes down what is begun and done, and undoes it.
+        stop: set when the run is interrupted.
+        held: says what Akka holds.
+        keys_now: says which keys the identity has; asked anew once it was told to forget.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        context: RunContext,
+        reporter: Reporter,
+        options: RunOptions,
+        result: Result,
+        changes: Transaction,
+        stop: asyncio.Event,
+        *,
+        handoff: HandoffStep,
+        handshake: HandshakeStep,
+        clear: DeleteReplacedKey,
+        held: Callable[[], Awaitable[HeldCredential | None]],
+        keys_now: AsyncOnce[list[KeyFacts]],
+        proofs: VerifiedPulls | None,
+    ) -> None:
+        self.session = session
+        self.context = context
+        self.reporter = reporter
+        self.options = options
+        self.result = result
+        self._changes = changes
+        self._stop = stop
+        self.handoff = handoff
+        self.handshake = handshake
+        self.clear = clear
+        self._held = held
+        self._keys_now = keys_now
+        self._proofs = proofs
+
+    async def do_all(self, pending: Sequence[Step]) -> None:
+        """Do them.
+
+        Raises:
+            PullkeyError: one failed, or it was interrupted; what was done is undone, as far as it could be.
+        """
+        finished = {step.name: asyncio.Event() for step in pending}
+        broken: list[PullkeyError] = []
+        halt = asyncio.Event()
+
+        async def take(step: Step) -> None:
+            # A place for the new key may have to be made first.
+            for name in (*step.after, *((self.clear.name,) if step.name == "key" else ())):
+                if name in finished:
+                    await _first(finished[name].wait(), halt.wait(), self._stop.wait())
+            if halt.is_set() or self._stop.is_set():
+                return
+            try:
+                await self._do(step)
+                finished[step.name].set()
+            except PullkeyError as error:
+                broken.append(error)
+                halt.set()
+            except Exception:
+                halt.set()
+                raise
+
+        for step in pending:
+            if step.name == RETIRE:
+                # From the handoff on the old key is to go, even if this run does not live to do it.
+                self._changes.promise(step)
+        tasks = [asyncio.create_task(take(step), name=step.name) for step in pending]
+        try:
+            await _first(asyncio.wait(tasks), self._stop.wait())
+            if self._stop.is_set():
+                await self._wind_up(tasks)
+            for task in tasks:
+                if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                    raise error
+            if broken:
+                raise broken[0]
+            if self._stop.is_set():
+                raise Interrupted("Interrupted")
+        except BaseException as error:
+            await asyncio.shield(self._changes.undo())
+            if isinstance(error, PullkeyError) or not isinstance(error, Exception):
+                raise
+            raise as_user_error(error) from error
+
+    async def _wind_up(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """A call under way gets the time to answer: one that is cut off leaves nobody knowing what was made."""
+        for task in tasks:
+            if task.get_name() == self.handshake.name:
+                task.cancel()
+        await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    async def _do(self, step: Step) -> None:
+        found = self.result.steps[step.name]
+        if step is self.handshake and not self.options.wait:
+            found.result, found.detail = "skipped", "not verified, because of --no-wait"
+            self.reporter.skip(step.name, f"{step.title}: skipped, because of --no-wait")
+            return
+        self.reporter.begin(step.name, step.title)
+        begin = clock.monotonic()
+        if self.context.deadline.passed and not isinstance(step, DeleteReplacedKey | RetireReplacedKey):
+            found.result, found.detail = "failed", "not begun: --timeout was over"
+            self.reporter.fail(step.name, found.detail)
+            raise StepFailed(f"--timeout was over before this step: {step.title}", fix="Run it again with a longer --timeout.", code=Code.TIMEOUT)  # fmt: skip
+        entry = await self._changes.begin(step) if step.changes else None
+        try:
+            done = await step.do()
+            self.handoff.beside_others |= done.unneeded
+            if step is self.handoff:
+                await self._settle_race()
+                await self._pull_again()
+        except PullkeyError as error:
+            found.result, found.detail = "failed", error.what
+            self.reporter.fail(step.name, error.what)
+            if entry is not None:
+                self._changes.failed(step, entry, error.what)
+            raise
+        found.seconds = round(clock.monotonic() - begin, 3)
+        found.result, found.detail = "done", done.detail
+        if done.left_over is not None:
+            self.result.left_over.append(done.left_over)
+        if step.name == "key":
+            await self._note_replaced()
+        if entry is not None:
+            await self._changes.done(step, entry, done)
+        if step is self.handshake:
+            if self.handshake.proven:
+                self.result.verified = done.detail
+                self._remember_proof()
+            else:
+                self.result.not_verified = done.detail
+        self.reporter.finish(step.name, done.sentence(step.title), found.seconds)
+
+    async def _settle_race(self) -> None:
+        """Where other runs have made a key meanwhile, wait until they have given way, or have taken this one's place.
+
+        One that had looked at Akka's record before this run registered may register over it after it was read back.
+
+        Raises:
+            Overtaken: one has; this run gives way.
+        """
+        deadline = Deadline(min(_OTHERS_SECONDS, self.context.deadline.left))
+        while not deadline.passed and await self._others_at_work():
+            await asyncio.sleep(min(1.0, deadline.left))
+            await self.handoff.look_again()
+            self._keys_now.invalidate()
+
+    async def _pull_again(self) -> None:
+        """A run that has created what this one uses may have failed since, and not have seen this one's key when it undid it.
+
+        Raises:
+            StepFailed: the new key does not pull any more.
+        """
+        if self.handoff.beside_others and self.options.wait:
+            await self.handshake.do()
+
+    async def _others_at_work(self) -> bool:
+        """Whether the identity has keys that were not there when this run began and are not its own, as far as is seen."""
+        made, before = self.session.credential, self._changes.keys_before
+        if not self.options.report_unrecorded_keys or before is None or made is None:
+            return False
+        try:
+            now = {key.key_id for key in await self._keys_now()}
+        except Exception as error:  # noqa: BLE001  - Akka has the key; to look was an offer
+            self.context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
+            return False
+        return bool(now - before - {made.link.key_id})
+
+    def _remember_proof(self) -> None:
+        if self._proofs is not None and self.session.credential is not None:
+            self._proofs.remember(self.session.credential.link.key_id)
+
+    async def _note_replaced(self) -> None:
+        """The new credential says which key it replaces, for whoever is to delete that one."""
+        made = self.session.credential
+        link, _ = await key_in_record(self.session, await self._held())
+        if (
+            made is not None
+            and link is not None
+            and not self.session.key.supplied
+            and link.key_id != made.link.key_id
+        ):
+            self.session.credential = replace(made, link=made.link.replacing(link.key_id))
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Wait until one of them is through."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

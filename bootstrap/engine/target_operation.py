@@ -1,0 +1,169 @@
+"""What onboarding, rotation and verification share: the steps of a target, and what was seen of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.records import keys_in_use
+from bootstrap.engine.handoff import HandoffStep
+from bootstrap.engine.journal import Journal
+from bootstrap.engine.key_retirement import DeleteReplacedKey, RetireReplacedKey
+from bootstrap.engine.offboard import remove_replaced
+from bootstrap.engine.operation import Operation
+from bootstrap.engine.preflight import Preflight, PreflightResult
+from bootstrap.engine.pull_check import HandshakeStep
+from bootstrap.engine.reporter import Reporter
+from bootstrap.engine.result import StepResult
+from bootstrap.engine.run_options import RunOptions
+from bootstrap.engine.unfinished import unfinished
+from bootstrap.engine.verified_pulls import VerifiedPulls
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.errors import PullkeyError, Refused
+from bootstrap.model.text import sentence
+from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.context import HeldNow, RunContext
+from bootstrap.plugin.provider import Target
+from bootstrap.plugin.recorded_key import usable_key, username_in_akka
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import State, Step, StepStatus
+from bootstrap.registry import Patience
+
+
+class TargetOperation(Operation):
+    """An operation whose parts are the steps of a target.
+
+    Args:
+        held: says what Akka holds, where the command has just asked. Right before it is registered, Akka is asked again.
+        akka_checked: whether the command has found before that Akka is there, logged in, and sees the project.
+
+    Attributes:
+        steps: those of the target, but for what is quiet and has nothing to do.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        session: Session,
+        *,
+        context: RunContext,
+        akka: AkkaCli,
+        journal: Journal,
+        reporter: Reporter,
+        options: RunOptions,
+        proofs: VerifiedPulls | None = None,
+        patience: Patience | None = None,
+        held: HeldNow | None = None,
+        akka_checked: bool = False,
+    ) -> None:
+        super().__init__(
+            context=context, akka=akka, journal=journal, reporter=reporter, options=options, proofs=proofs
+        )
+        self.target = target
+        self.options = options
+        self._own_journal = journal
+        self._patience = patience or Patience()
+        self._seen_held = held
+        self._akka_checked = akka_checked
+        self._begin_with(session)
+
+    def _begin_with(self, session: Session) -> None:
+        """Take a session; nothing was looked at with it yet."""
+        context, options = self.context, self.options
+        self.session = session
+        self._examination = Preflight(
+            session, context, self.akka, options, held=self._seen_held, akka_checked=self._akka_checked
+        )
+        self._held = self._examination.held
+        context.held = self._held
+        context.in_use = AsyncOnce(lambda: keys_in_use(self.akka))
+        key_pending = self._examination.key_pending
+        self.handoff = HandoffStep(session, context, self.akka, options.secret_name, key_pending=key_pending)
+        self.handshake = HandshakeStep(
+            session,
+            context,
+            challenge=self._examination.trusted_challenge,
+            key_pending=key_pending,
+            compares=self._examination.compares,
+            patience=self._patience,
+        )
+        self.clear = DeleteReplacedKey(session, context, grace=options.grace, key_pending=key_pending)
+        self.steps: list[Step] = [self.clear, *session.steps, self.handshake, self.handoff]
+        if options.grace is not None:
+            self.steps.append(
+                RetireReplacedKey(
+                    session, context, grace=options.grace, overlap=options.overlap, key_pending=key_pending
+                )
+            )
+
+    async def _close(self) -> None:
+        await self.session.close()
+
+    async def _remove_replaced(self, held: HeldCredential, *, look_only: bool = False) -> Any:
+        return await remove_replaced(
+            held, self.context, self.akka, self.reporter, self._proofs, look_only=look_only
+        )
+
+    def _failed(self, error: PullkeyError) -> None:
+        """What refuses a target stands in the problems, all of them together."""
+        if not isinstance(error, Refused):
+            super()._failed(error)
+            return
+        self.result.result, self.result.problems = "refused", error.problems
+        self.result.exit_code = error.exit_code
+        self.reporter.problems(error.problems)
+
+    async def _note_unfinished(self) -> None:
+        self.result.who = await self._examination.connect()
+        self.result.unfinished = await unfinished(self._own_journal, self.session)
+        self.result.left_over += self.result.unfinished.left_over
+        if self.result.unfinished.what:
+            self._notice(f"{sentence(self.result.unfinished.what)} The next run clears up after it first.")
+
+    def _noted(self, seen: PreflightResult) -> Mapping[str, StepStatus]:
+        """What was seen of each step, and what is to be known; it stands in the result from now on."""
+        if seen.project_seen:
+            self.reporter.project(self.akka.resolved.described)
+        self.result.public = seen.public
+        self.steps = [
+            step for step in self.steps if not (step.quiet and seen.sightings[step.name].state is State.DONE)
+        ]
+        for step in self.steps:
+            self.result.steps[step.name] = StepResult(step.name, step.title, seen.sightings[step.name])
+        for notice in seen.findings.notices:
+            self._notice(notice.text, warning=notice.warning)
+        return seen.sightings
+
+    def _show_steps(self, sightings: Mapping[str, StepStatus], *, checks: bool = False) -> None:
+        """Show the steps, but for a verification of a new key where none is created."""
+        shown = []
+        for step in self.steps:
+            seen = sightings[step.name]
+            if step.changes or not (checks or seen.state is State.DONE):
+                shown.append((step.name, step.title, seen))
+        self.reporter.planned(shown)
+
+    def _connected(self, who: str) -> None:
+        self.result.who = who
+        self.reporter.connected(self.target.label, who)
+
+    async def _described(self) -> dict[str, str | None]:
+        """The credential without its password."""
+        made = self.session.credential
+        if made is not None:
+            return {
+                "server": made.server,
+                "username": made.username,
+                "email": made.email,
+                "key_id": made.link.key_id,
+                "ends": made.expires.isoformat(timespec="seconds") if made.expires else None,
+            }
+        link, _ = await usable_key(self.session)
+        return {
+            "server": await self.session.server(),
+            "username": await username_in_akka(self.session),
+            "email": str(link) if link else None,
+            "key_id": link.key_id if link else None,
+            "ends": None,
+        }

@@ -1,0 +1,250 @@
+"""What a run changes: each intent on disk before the call, each outcome in the audit trail, and all of it undone on failure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.engine.handoff import ASKED, AkkaHoldsNewKey, HandoffStep
+from bootstrap.engine.journal import Entry, Journal
+from bootstrap.engine.key_retirement import RETIRE
+from bootstrap.engine.reporter import Reporter
+from bootstrap.engine.result import Result
+from bootstrap.engine.run_options import RunOptions
+from bootstrap.model.change import Change
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import LeftOver, PullkeyError
+from bootstrap.model.shell_text import filled_in
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.errors import as_user_error
+from bootstrap.plugin.recorded_key import key_in_record
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Done, Step, StillThere
+
+_UNDO_ALL_SECONDS = 60.0
+
+
+class Transaction:
+    """The changes of one run, in the order in which they were begun.
+
+    Attributes:
+        keys_before: the ids of the identity's keys before the first change; None where they could not be seen.
+        held_before: the ids of those that Akka's record named then.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        context: RunContext,
+        akka: AkkaCli,
+        journal: Journal,
+        reporter: Reporter,
+        options: RunOptions,
+        result: Result,
+    ) -> None:
+        self._session = session
+        self._context = context
+        self._akka = akka
+        self._journal = journal
+        self._reporter = reporter
+        self._options = options
+        self._result = result
+        self._entries: list[tuple[Step, Entry]] = []
+        self._promised: dict[str, Entry] = {}
+        self.keys_before: set[str] | None = None
+        self.held_before: set[str] = set()
+
+    def promise(self, step: Step) -> None:
+        """Write down now what a later step is for, so that it is done even if this run does not live to do it."""
+        self._promised[step.name] = self._journal.about_to(step.name, step.intent())
+
+    async def begin(self, step: Step) -> Entry:
+        """Write down what the step is about to make.
+
+        The disk is waited for in a thread: other steps, and of many targets the others, go on meanwhile.
+
+        Raises:
+            PullkeyError: it cannot be written, so the step must not be done.
+        """
+        entry = self._promised.get(step.name)
+        if entry is None:
+            entry = await asyncio.to_thread(self._journal.about_to, step.name, step.intent())
+        self._entries.append((step, entry))
+        return entry
+
+    def failed(self, step: Step, entry: Entry, what: str) -> None:
+        """The step has failed; what it may have made all the same is still to be undone."""
+        self._record(step, entry, what, "failed")
+
+    async def done(self, step: Step, entry: Entry, done: Done) -> None:
+        """Write down what the step has made; nothing of one that had nothing to make is left to undo."""
+        if done.left_over is not None:
+            self._entries.remove((step, entry))
+            entry.leave(done.left_over)
+            self._record(step, entry, done.left_over.what, "left over")
+            return
+        if done.made is None:
+            self._entries.remove((step, entry))
+            await asyncio.to_thread(self._journal.drop, entry)
+        else:
+            made = {**(entry.made or {}), **done.made}
+            entry.made = made  # an undo that begins meanwhile is to know it
+            await asyncio.to_thread(self._journal.has_made, entry, made)
+        self._record(step, entry, done.detail or done.sentence(step.title), "done")
+
+    async def note_registration(self, what: str) -> None:
+        """How far the registration has come: a run that clears up after this one must know.
+
+        Raises:
+            PullkeyError: it cannot be written, and Akka was not asked yet.
+        """
+        for step, entry in self._entries:
+            if isinstance(step, HandoffStep):
+                # Once Akka was asked, a full disk is no reason to go back.
+                with contextlib.nullcontext() if what == ASKED else contextlib.suppress(PullkeyError):
+                    made = {**(entry.made or {}), what: True}
+                    await asyncio.to_thread(self._journal.has_made, entry, made)
+
+    def adopt(self, entries: Sequence[tuple[Step, Entry]]) -> None:
+        """What a lost run has made and this one goes on with: if this one fails, it is its own to undo."""
+        self._entries += entries
+
+    def unfinished(self) -> list[str]:
+        """The steps that were begun and are not undone."""
+        return [f"Not rolled back: {step.title}" for step, _ in self._entries]
+
+    async def undo(self) -> None:
+        """Undo all: last in, first out; one that fails stops no other, except where Akka holds the key that would go.
+
+        What was undone, and what is left over, stands in the outcome. Raises nothing that an SDK can raise.
+        """
+        self._session.context.undo_deadline = undo_deadline = Deadline(_UNDO_ALL_SECONDS)
+        for deadline in (undo_deadline, self._context.deadline):
+            deadline.settle()
+        with_identity: list[tuple[Step, Entry]] = []
+        for step, entry in reversed(self._entries):
+            if step in self._session.steps and step.name != "key":
+                # What a lost run had made was there for others to find before this one began. Looked for right before each:
+                # who has found it may have created a key only now.
+                lost = bool(entry.intent.get("lost"))
+                others = await self._concurrent_keys(set() if lost else self.keys_before or set())
+                if others is None or others:
+                    if others is None:
+                        self._leave_unseen(step, entry)
+                    else:
+                        # Another run, on another machine, has found it and goes on with it.
+                        text = f"{step.title}: this stays, since key {others[0]} needs it, which another run has created meanwhile."
+                        self._result.notices.append(text)
+                        self._reporter.notice(text)
+                        self._journal.drop(entry)
+                    if step.name == "identity":
+                        await self._undo_without_identity(with_identity)
+                    continue
+            told = len(self._result.undone) + len(self._result.left_over)
+            if not await self._undo(step, entry):
+                break
+            if step.name == "key" and told == len(self._result.undone) + len(self._result.left_over):
+                with_identity.append((step, entry))
+            if step.name == "identity" and entry.left:
+                await self._undo_without_identity(with_identity)
+        for _, entry in with_identity:
+            self._journal.drop(entry)
+        if self._result.left_over:
+            self._journal.leave()
+        else:
+            self._journal.end()
+
+    async def _undo_without_identity(self, keys: list[tuple[Step, Entry]]) -> None:
+        """The keys that were to go with the identity go by themselves, since that stays."""
+        for step, entry in keys:
+            entry.intent["identity_stays"] = True
+            await self._undo(step, entry)
+        keys.clear()
+
+    def _leave_unseen(self, step: Step, entry: Entry) -> None:
+        """It stays where neither Akka nor the cloud shows whether another run's key needs it by now."""
+        what = f"{step.title}: kept, since neither Akka nor the cloud shows whether another key needs it"
+        self._result.left_over.append(LeftOver(what, self._undo_command(step, entry)))
+        entry.leave(self._result.left_over[-1])
+        self._record(step, entry, what, "left over")
+
+    async def _concurrent_keys(self, before: set[str]) -> list[str] | None:
+        """Other keys of the identity than those of `before`; None where neither Akka nor the cloud can be asked.
+
+        One that Akka's record names only now counts, however old it is: the run that made it was not through then.
+        """
+        made = self._session.credential
+        own = {made.link.key_id} if made else set()
+        # Before this run registers, a record of its key's id is another's: two passwords of one second bear one id.
+        registered = own if any(isinstance(step, HandoffStep) for step, _ in self._entries) else set()
+        found: set[str] = set()
+        seen = False
+        try:
+            held = await self._akka.credential(self._options.secret_name)
+            link, _ = await key_in_record(self._session, held)
+            found |= {link.key_id} - (before & self.held_before) - registered if link is not None else set()
+            seen = True
+        except Exception as error:  # noqa: BLE001  - undoing goes on, whatever is answered
+            self._context.trace(f"what Akka holds cannot be seen ({type(error).__name__})")
+        # Where Akka does not answer, the cloud still shows another run's key, and the other way round.
+        try:
+            if self.keys_before is not None:
+                found |= {key.key_id for key in await self._session.key.list_ours()} - before - own
+                seen = True
+        except Exception as error:  # noqa: BLE001
+            self._context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
+        return sorted(found) if seen else None
+
+    async def _undo(self, step: Step, entry: Entry) -> bool:
+        """Undo one step; False if what came before it must stay."""
+        left_over = self._result.left_over
+        try:
+            undone = await step.undo(entry.known)
+        except AkkaHoldsNewKey as finding:
+            what = f"{finding}; its key, role and identity were kept"
+            left_over.append(LeftOver(what, self._options.command))
+            entry.leave(left_over[-1])
+            self._leave_replaced()
+            return False
+        except StillThere as finding:
+            left_over.append(LeftOver(finding.what, finding.command))
+            entry.leave(left_over[-1])
+            self._record(step, entry, finding.what, "left over")
+            return True
+        except Exception as error:  # noqa: BLE001  - an SDK can raise anything, and the other steps are still to be undone
+            what = f"step {step.name} could not be undone: {as_user_error(error).what}"
+            left_over.append(LeftOver(what, self._undo_command(step, entry)))
+            entry.leave(left_over[-1])
+            return not isinstance(step, HandoffStep)  # whose key Akka may hold
+        if undone:
+            self._result.undone.append(undone)
+            self._reporter.undone(undone)
+            self._record(step, entry, undone, "undone")
+        if step.name in self._result.steps and self._result.steps[step.name].result == "done":
+            self._result.steps[step.name].result = "undone"
+        if undone or step.name != "key" or entry.intent.get("identity_stays"):
+            self._journal.drop(entry)
+        return True
+
+    def _leave_replaced(self) -> None:
+        """Name the key that this run was to take out of use, and that stays while Akka may still hold it."""
+        for name, entry in self._promised.items():
+            if name == RETIRE and not self._session.key.supplied and all(entry is not begun for _, begun in self._entries):  # fmt: skip
+                what = f"key {entry.known.get('key_id')}, which Akka held before, is kept until Akka shows the new one"  # fmt: skip
+                self._result.left_over.append(LeftOver(what, self._options.command))
+                entry.leave(self._result.left_over[-1])
+
+    def _undo_command(self, step: Step, entry: Entry) -> str:
+        """What a person would type to undo a step."""
+        if step.name == "key":
+            key_id = entry.known.get("key_id")
+            return self._session.key.delete_command(key_id) if key_id else self._options.command
+        command = filled_in(step.script().undo.partition("\n")[0], self._session.script_variables())
+        # What only a whole script knows nobody can type; but the journal stays, and the next run clears up by it.
+        return self._options.command if not command or "$" in command else command
+
+    def _record(self, step: Step, entry: Entry, what: str, outcome: str) -> None:
+        key_id = entry.known.get("key_id") or ""
+        self._context.audit(Change(step.name, what, outcome, str(key_id), self._result.who))

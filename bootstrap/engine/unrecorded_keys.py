@@ -1,0 +1,78 @@
+"""Keys that pullkey may have created and that no record of Akka's names: reported, never deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.records import all_records, keys_of
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.errors import PullkeyError
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.plugin.observe import confirm_absent
+from bootstrap.plugin.session import Session
+
+
+async def unrecorded_keys(
+    session: Session,
+    akka: AkkaCli,
+    known: set[str],
+    told: str,
+    *,
+    keys: Callable[[], Awaitable[Sequence[KeyFacts]]] | None = None,
+) -> list[str]:
+    """The keys that pullkey may have made and that no record of Akka's names, each told with what deletes it.
+
+    A run that was killed on another machine leaves no journal here. Whether such a key is of use to anybody nobody can
+    know, so it is never deleted: it is told.
+
+    Args:
+        session: of the identity.
+        akka: for the records of all projects.
+        known: the ids of keys that are accounted for.
+        told: what has been told already; a key that is named in it is not named again.
+        keys: asks for the keys that pullkey has made, where the session is not to be asked itself.
+    """
+    try:
+        found = [
+            key
+            for key in await (keys or session.key.list_ours)()
+            if key.key_id not in known and key.key_id not in told
+        ]
+        found = list(await _without_record(session, akka, found))
+        if not found:
+            return []
+        identity = await session.identity()
+    except PullkeyError:
+        return []  # to look was an offer; what the run was about is done
+    return [_told(key, identity, session.key.delete_command(key.key_id)) for key in found]
+
+
+async def _without_record(session: Session, akka: AkkaCli, keys: Sequence[KeyFacts]) -> Sequence[KeyFacts]:
+    """Those of the keys that no record of Akka's names: one that a list passes over may be shown by the next."""
+    rest = keys
+
+    async def all_named() -> bool | None:
+        nonlocal rest
+        if rest:
+            in_use = keys_of(
+                of_identity(session, [held for _, held in await all_records(akka, lambda _: None)])
+            )
+            rest = [key for key in rest if key.key_id not in in_use]
+        return None if rest else True
+
+    await confirm_absent(all_named, deadline=session.context.deadline)
+    return rest
+
+
+def of_identity(session: Session, records: Sequence[HeldCredential]) -> list[HeldCredential]:
+    """The records that name keys of this identity: an id may be good for one identity only."""
+    return [held for held in records if held.link is not None and session.key.owns(held.link)]
+
+
+def _told(key: KeyFacts, identity: str, command: str) -> str:
+    when = f", made {key.created:%Y-%m-%d %H:%M} UTC," if key.created else ""
+    return (
+        f"Key {key.key_id} of {identity}{when} is in no record that Akka shows here: a run that did not end may have left "
+        f"it. If no pullkey is at work elsewhere and the key is unused, delete it: {command}"
+    )

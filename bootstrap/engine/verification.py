@@ -1,0 +1,105 @@
+"""Verifies the credential that Akka holds for a target: key, grant and record, and with its password a pull. Changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from bootstrap.engine.journal import Record
+from bootstrap.engine.preflight import PreflightResult
+from bootstrap.engine.target_operation import TargetOperation
+from bootstrap.model.credential import Credential
+from bootstrap.model.errors import ExitCode, Refused
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.pull import Verdict
+from bootstrap.model.secret import Secret
+from bootstrap.plugin.recorded_key import username_in_akka
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import State
+from bootstrap.registry import try_once
+
+AGAIN_SECONDS = 2.0
+"""Between the look that did not show something, and the one that is believed."""
+
+
+class Verification(TargetOperation):
+    """One verification; its options are a dry run's.
+
+    Args:
+        password: of the credential, where it is to be tried too.
+        reopen: opens another session of the target, to look again with: what one read does not show, the next may.
+    """
+
+    def __init__(
+        self, *values: Any, password: Secret | None, reopen: Callable[[], Session], **named: Any
+    ) -> None:
+        super().__init__(*values, **named)
+        self._password = password
+        self._reopen = reopen
+
+    def unfinished(self) -> list[str]:
+        return []
+
+    def _lock(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def _lost_run(self) -> None:
+        """It is only reported, beside what was seen."""
+
+    async def _recover(self, lost: Record) -> None:
+        raise AssertionError("a verification changes nothing")
+
+    async def _perform(self, *, recovered: bool) -> None:
+        seen = await self._examined()
+        self._connected(await self._examination.connect())
+        if self._own_journal.left_behind() is not None:
+            await self._note_unfinished()
+        sightings = self._noted(seen)
+        self._show_steps(sightings, checks=True)
+        if seen.findings.problems:
+            self.result.problems = seen.findings.problems
+            self.reporter.problems(seen.findings.problems)
+        self.result.credential = await self._described()
+        good = all(sightings[step.name].state is State.DONE for step in self.steps)
+        good = good and not seen.findings.problems and not self.result.unfinished.what
+        if self._password is not None:
+            good = await self._pulls(self._password) and good
+        self.result.result = "verified" if good else "drift"
+        self.result.exit_code = ExitCode.DONE if good else ExitCode.DRIFT
+
+    async def _examined(self) -> PreflightResult:
+        """All that can be seen; absence is believed late, so then everything is asked anew, and only that is reported.
+
+        Raises:
+            Refused: nothing that Akka holds can be seen.
+        """
+        seen = await self._examination.examine(self.steps, lambda _: None, checks=True)
+        if problems := await self._examination.akka_problems():
+            raise Refused(problems)
+        if any(one.state is State.MISSING for one in seen.sightings.values()):
+            await asyncio.sleep(AGAIN_SECONDS)
+            await self.session.close()
+            self.context.shared.invalidate()
+            self._begin_with(self._reopen())
+            seen = await self._examination.examine(self.steps, lambda _: None, checks=True)
+        return seen
+
+    async def _pulls(self, password: Secret) -> bool:
+        """Whether the credential pulls with this password."""
+        probe = await self.session.probe()
+        username = await username_in_akka(self.session) or ""
+        credential = Credential(await self.session.server(), username, password, KeyRef("", "", ""))
+        challenge = await self._examination.trusted_challenge()
+        attempt = await try_once(
+            probe, challenge, credential, deadline=self.context.deadline, trace=self.context.trace
+        )
+        if attempt.verdict is Verdict.PULLS and attempt.proven:
+            self.result.verified = f"it {attempt.detail}"
+        elif attempt.verdict is Verdict.PULLS:
+            self.result.not_verified = f"it {attempt.detail}"
+        else:
+            self._notice(f"The credential on stdin does not pull: {attempt}")
+        return attempt.verdict is Verdict.PULLS

@@ -1,0 +1,289 @@
+"""A directory whose content decides what is deleted: nobody but its owner and root may have written it.
+
+Each directory on the way is opened by its name in the one before it, and looked at once it is open, so that none can be
+exchanged in between. A link is followed only where nobody else could have made it. OpenSSH asks the same of the path to
+`authorized_keys` (misc.c, `safe_path`; the group of a user alone is allowed, as in Debian's `user-group-modes.patch`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import grp
+import os
+import pwd
+import secrets
+import shlex
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import UsageProblem
+
+_MOST_LINKS = 40
+_MOST_BYTES = 10_000_000
+_ANOTHER = "Name another place with PULLKEY_STATE_DIR"
+# Enough to open what is in a directory, without a right to list it.
+_PASS = getattr(os, "O_PATH", os.O_RDONLY)
+
+
+class UnsafePlace(UsageProblem):
+    """What is there may have been written by somebody else."""
+
+    code = Code.STATE_DIR_UNTRUSTED
+
+
+class PrivateDirectory:
+    """A directory in the state directory, made where it is not there yet.
+
+    Args:
+        state: the state directory.
+        name: of the directory in it; it is its owner's alone.
+    """
+
+    def __init__(self, state: Path, name: str) -> None:
+        self._state = state
+        self._name = name
+
+    @property
+    def path(self) -> Path:
+        return self._state / self._name
+
+    @contextlib.contextmanager
+    def opened(self, *, make: bool = False) -> Iterator[int]:
+        """A descriptor of it.
+
+        Raises:
+            UnsafePlace: somebody else could have written in it.
+            OSError: it is not there, or cannot be opened or made.
+        """
+        state = _walk(Path(os.path.abspath(self._state)), make=make)  # noqa: PTH100  - `resolve` would follow links
+        try:
+            if make:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(self._name, 0o700, dir_fd=state)
+            descriptor = os.open(self._name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=state)  # fmt: skip
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                raise UnsafePlace(f"{self.path} is a link or a file, where there should be a directory", fix=f"Look at it, and remove it. {_ANOTHER}.") from None  # fmt: skip
+            raise
+        finally:
+            os.close(state)
+        try:
+            found = os.fstat(descriptor)
+            if found.st_uid != os.geteuid():
+                raise _unsafe(self.path, found)
+            _check(self.path, found)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def names(self) -> list[str]:
+        """Of the files in it; none where it is not there."""
+        try:
+            with self.opened() as directory:
+                return sorted(os.listdir(directory))  # noqa: PTH208  - of a descriptor
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def read(self, name: str) -> bytes | None:
+        """What is in a file; None where it is not there.
+
+        Raises:
+            UnsafePlace: it is no file of ours.
+            OSError: it cannot be read.
+        """
+        try:
+            with (
+                self.opened() as directory,
+                self._file(os.open(name, _READ, dir_fd=directory), name) as descriptor,
+                open(descriptor, "rb", closefd=False) as file,
+            ):
+                return file.read(_MOST_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._not_a_file(error, name) from None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace a file, or make it: whole or not at all, and through to the disk.
+
+        Raises:
+            UnsafePlace: somebody else could have written in the directory.
+            OSError: it cannot be written.
+        """
+        draft = f".{name}.{secrets.token_hex(8)}"
+        with self.opened(make=True) as directory:
+            try:
+                descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)  # fmt: skip
+                with open(descriptor, "wb") as file:  # noqa: PTH123  - of a descriptor
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(draft, name, src_dir_fd=directory, dst_dir_fd=directory)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(draft, dir_fd=directory)
+                raise
+            os.fsync(directory)
+
+    def remove(self, name: str) -> None:
+        """Remove a file.
+
+        Raises:
+            UnsafePlace: somebody else could have written in the directory.
+            OSError: it is not there, or cannot be removed.
+        """
+        with self.opened() as directory:
+            os.unlink(name, dir_fd=directory)
+
+    def clear_drafts(self, name: str) -> None:
+        """Remove what writers of a file have left that were killed; only where nobody writes it now."""
+        for draft in self.names():
+            if draft.startswith(f".{name}."):
+                with contextlib.suppress(OSError):
+                    self.remove(draft)
+
+    @contextlib.contextmanager
+    def open_lock(self, name: str, *, make: bool) -> Iterator[int]:
+        """A descriptor of an empty file, to be locked.
+
+        Raises:
+            UnsafePlace: it is no file of ours.
+            OSError: it cannot be opened or made.
+        """
+        flags = os.O_RDWR | os.O_CREAT if make else os.O_RDONLY
+        try:
+            with self.opened(make=make) as directory:
+                found = os.open(name, flags | _SAFELY, 0o600, dir_fd=directory)
+        except OSError as error:
+            raise self._not_a_file(error, name) from None
+        with self._file(found, name) as descriptor:
+            yield descriptor
+
+    @contextlib.contextmanager
+    def _file(self, descriptor: int, name: str) -> Iterator[int]:
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise self._not_a_file(None, name)
+            if found.st_uid != os.geteuid():
+                raise _unsafe(self.path / name, found)
+            _check(self.path / name, found)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _not_a_file(self, error: OSError | None, name: str) -> OSError | UnsafePlace:
+        if error is None or error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            return UnsafePlace(f"{self.path / name} is a link or a special file, where there should be a file of pullkey's", fix="Look at it, and remove it.")  # fmt: skip
+        return error
+
+
+# A FIFO or a device must neither hang nor do anything when it is opened.
+_SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_READ = os.O_RDONLY | _SAFELY
+
+
+def _walk(path: Path, *, make: bool) -> int:
+    """Open a directory, having looked at each one on the way to it.
+
+    Raises:
+        UnsafePlace: somebody else could have put something in its place.
+        OSError: it is not there, or cannot be opened or made.
+    """
+    here, descriptor = Path("/"), os.open("/", _PASS | os.O_DIRECTORY | os.O_CLOEXEC)
+    ahead, links = list(path.parts[1:]), 0
+    try:
+        _check(here, os.fstat(descriptor))
+        while ahead:
+            name = ahead.pop(0)
+            there = here / name
+            try:
+                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                if not make:
+                    raise
+                # Whatever the umask: what is in it is for nobody else, and neither is what lies between.
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=descriptor)
+                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            if stat.S_ISLNK(found.st_mode):
+                links += 1
+                if links > _MOST_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+                _check_owner(there, found)
+                target = Path(os.readlink(name, dir_fd=descriptor))
+                ahead = [*target.parts, *ahead]
+                if target.is_absolute():
+                    ahead.pop(0)
+                    os.close(descriptor)
+                    descriptor = -1
+                    here, descriptor = Path("/"), os.open("/", _PASS | os.O_DIRECTORY | os.O_CLOEXEC)
+                continue
+            child = os.open(name, _PASS | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=descriptor)
+            os.close(descriptor)
+            here, descriptor = there, child
+            _check(here, os.fstat(descriptor))
+    except BaseException:
+        if descriptor >= 0:
+            os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check(path: Path, found: os.stat_result) -> None:
+    """Whether only its owner, who is root or this user, may write there.
+
+    Raises:
+        UnsafePlace: somebody else may.
+    """
+    _check_owner(path, found)
+    mode = found.st_mode
+    if not mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return
+    if stat.S_ISDIR(mode) and mode & stat.S_ISVTX and found.st_uid == 0:
+        return  # as /tmp: what is in it is its owner's
+    if mode & stat.S_IWOTH or not _is_ours_alone(found.st_gid):
+        raise _unsafe(path, found)
+
+
+def _check_owner(path: Path, found: os.stat_result) -> None:
+    if found.st_uid not in (0, os.geteuid()):
+        raise _unsafe(path, found)
+
+
+def _is_ours_alone(group: int) -> bool:
+    """Whether a group has nobody else in it: a user's own, by the same name; or one that this system has no name for, in a
+    container that runs as a mere number.
+    """
+    if group != os.getegid():
+        return False
+    try:
+        found = grp.getgrgid(group)
+    except KeyError:
+        return True
+    try:
+        name = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return False
+    return found.gr_name == name and set(found.gr_mem) <= {name}
+
+
+def _unsafe(path: Path, found: os.stat_result) -> UnsafePlace:
+    owner, ours = _user(found.st_uid), found.st_uid == os.geteuid()
+    what = f"{path} (owner {owner}, mode {stat.S_IMODE(found.st_mode):04o}) could have been written by a user other than {_user(os.geteuid())}"  # fmt: skip
+    fix = (
+        f"Look at what is in it, then: chmod go-w {shlex.quote(str(path))}. Or name another place with PULLKEY_STATE_DIR"
+        if ours or found.st_uid == 0
+        else f"{_ANOTHER}, that is yours"
+    )
+    return UnsafePlace(f"{what}, so what is there is not used; nothing was changed", fix=fix)
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)

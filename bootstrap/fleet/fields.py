@@ -1,0 +1,131 @@
+"""What may stand in a file of registries: made of the options that the providers and the commands declare.
+
+The parser and the JSON Schema are both made of these, so neither can know a name that the other does not.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bootstrap.model.common_options import (
+    ANYWAY,
+    KEEP_OLD,
+    MAX_EXPIRES_IN,
+    OVERLAP,
+    PROOF_IMAGE,
+    REPLACE,
+    SCOPE,
+    SECRET_NAME,
+)
+from bootstrap.model.option import Option
+from bootstrap.plugin import entry_points as plugins
+from bootstrap.plugin.provider import Provider
+
+MOST_TARGETS = 10_000
+LONGEST_TEXT = 2_000
+LONGEST_LIST = 65_536
+
+DURATION = r"^(?:[0-9]{1,5}(?:\.[0-9]{1,3})?(?:ms|s|m|h|d)){1,3}$|^0$"
+SOURCE = r"^(?:env:[A-Za-z_][A-Za-z0-9_]*$|file:.|command:.)"
+# What moves a cursor, ends a line or turns the direction of text has no place in a name.
+ODD = "[\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\ufff9-\\ufffb]"
+# How secrets begin that tell what they are: PEM, Google's key file, Docker Hub, GitHub, GitLab, a JSON web token, Azure's
+# client secret.
+A_SECRET = r'-----BEGIN|"?private_key"?\s*:|dckr_(?:pat|oat)_|gh[pousr]_[A-Za-z0-9]{16}|github_pat_|glpat-|eyJ[A-Za-z0-9_-]{8,}\.|[A-Za-z0-9]{3}8Q~'  # noqa: S105  # fmt: skip
+SECRET_NAMES = re.compile(r"passw|token|secret(?!-name)|(?:^|[-_])key$|private[-_]?key|credential|login|auth[-_]?config", re.IGNORECASE)  # fmt: skip
+SOURCES = "env:NAME, file:PATH or command:PROGRAM ARGUMENTS"
+
+
+class Kind(StrEnum):
+    """How a value is read."""
+
+    TEXT = "text"
+    SWITCH = "switch"
+    DURATION = "duration"
+    CHOICE = "choice"
+    SOURCE = "source"  # where a secret comes from
+
+
+@dataclass(frozen=True)
+class Field:
+    """One name that may stand in a file.
+
+    Attributes:
+        key: how the rest of pullkey calls it: `gcp_project`, `password_stdin`.
+        longest: of a text, in characters.
+    """
+
+    name: str
+    key: str
+    kind: Kind
+    help: str
+    choices: tuple[str, ...] = ()
+    default: str | None = None
+    longest: int = LONGEST_TEXT
+
+
+_KINDS = {"text": Kind.TEXT, "switch": Kind.SWITCH, "duration": Kind.DURATION, "secret": Kind.SOURCE}
+_SECRET_OPTION = "-stdin"  # noqa: S105  - the end of an option's name
+
+
+def _field(option: Option) -> Field:
+    name, help_text = option.name.removeprefix("--"), option.help
+    if option.kind == "secret":
+        name = name.removesuffix(_SECRET_OPTION)
+        help_text = f"Where the {name} is to be read when it is needed: {SOURCES}. Never the {name} itself."
+    kind = Kind.CHOICE if option.choices else _KINDS[option.kind]
+    longest = LONGEST_LIST if name == "repository" else LONGEST_TEXT
+    return Field(name, option.key, kind, help_text, option.choices, option.default, longest)
+
+
+_ROTATE_AFTER = Field("rotate-after", "rotate_after", Kind.DURATION, "The age at which a key is due to be replaced; else where a third of its life is left, or, without an end date, at 90 days.")  # fmt: skip
+_MAX_EXPIRES_IN = _field(MAX_EXPIRES_IN)
+_REMOVE = Field("remove", "remove", Kind.SWITCH, "Remove it: `apply` offboards it, with its cloud resources.")  # fmt: skip
+# The same for many targets, so it may stand under `defaults` too.
+POLICY = (*map(_field, (*SCOPE, KEEP_OLD, OVERLAP)), _ROTATE_AFTER, _MAX_EXPIRES_IN)
+COMMON = (*map(_field, (SECRET_NAME, PROOF_IMAGE, REPLACE, ANYWAY)), *POLICY, _REMOVE)
+PROVIDER = "provider"
+
+
+@functools.cache
+def provider_names() -> tuple[str, ...]:
+    """Of the providers that are installed; looked up once, since each target asks."""
+    return tuple(plugins.names())
+
+
+@functools.cache
+def provider_named(name: str) -> Provider:
+    """A provider by its name, looked up once.
+
+    Raises:
+        UsageProblem: it cannot be loaded.
+    """
+    return plugins.load(name)
+
+
+@functools.cache
+def own_fields(provider: str) -> Mapping[str, Field]:
+    """The fields of a provider's own options, by name.
+
+    Raises:
+        UsageProblem: it cannot be loaded.
+    """
+    taken = {field.name for field in COMMON} | {PROVIDER}
+    fields = [_field(option) for option in provider_named(provider).options]
+    return {field.name: field for field in fields if field.name not in taken}
+
+
+@functools.cache
+def target_fields(provider: str) -> Mapping[str, Field]:
+    """All that may stand in a target of this provider, but for `provider` itself."""
+    return {**own_fields(provider), **{field.name: field for field in COMMON}}
+
+
+@functools.cache
+def default_fields() -> Mapping[str, Field]:
+    """What may stand under `defaults` for targets of every provider."""
+    return {field.name: field for field in POLICY}

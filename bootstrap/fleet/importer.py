@@ -1,0 +1,204 @@
+"""Writes a file of registries from what Akka has, so that a team starts from the truth.
+
+What Akka's record does not tell is asked of the clouds; what nobody tells stands in the file as a comment, for a person.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.engine.locate import find, provider_of
+from bootstrap.fleet.fields import Kind, own_fields
+from bootstrap.fleet.registries import Unfit, again
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.errors import ExitCode, PullkeyError, Refused
+from bootstrap.model.schema_version import SCHEMA_VERSION
+from bootstrap.model.text import one_line, sentence
+from bootstrap.plugin.context import RunContext
+
+_AT_ONCE = 8
+# What is the same word to every reader of YAML.
+_PLAIN = re.compile(r"^[A-Za-z][A-Za-z0-9._/@-]*(?::[A-Za-z0-9._/@-]+)*$")
+_NO_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+
+Value = str | bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """One credential of Akka's, as a target.
+
+    Attributes:
+        options: the target's, by their names in the file.
+        unfit: why it is no whole target, and is written as a comment.
+        notes: what a person should know of it.
+        sources: the names under which a secret's source may be given.
+    """
+
+    held: HeldCredential
+    scope: AkkaScope
+    options: Mapping[str, Value]
+    unfit: str = ""
+    notes: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> list[str]:
+        """What a person has to complete before `apply` can work on it."""
+        source = [f"{' or '.join(self.sources)}: where it is read from"] if self.sources else []
+        return [*([self.unfit] if self.unfit else []), *source]
+
+
+def imported_document(
+    found: Sequence[Found], unseen: Sequence[str], text: str, path: str | None, code: ExitCode
+) -> dict[str, Any]:
+    """What `pullkey import` prints as JSON."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "import",
+        "exit_code": int(code),
+        "file": path or None,
+        "text": text,
+        "targets": [
+            {
+                "secret_name": one.held.name,
+                "akka_project": one.scope.project or None,
+                "provider": str(one.options["provider"]),
+                "server": one.held.server,
+                "missing": one.missing,
+                "notes": list(one.notes),
+            }
+            for one in found
+        ],
+        "not_seen": list(unseen),
+    }
+
+
+async def found_in(akka: AkkaCli, project: str, context: RunContext) -> list[Found]:
+    """The credentials of one Akka project, by name.
+
+    Args:
+        akka: for the project.
+        project: its name; "" only where the CLI does not tell it.
+        context: of the command.
+
+    Raises:
+        PullkeyError: Akka cannot be asked.
+    """
+    scope = AkkaScope(project, akka.scope.owner, akka.scope.region, akka.scope.context)
+    room = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(held: HeldCredential) -> Found:
+        async with room:
+            return await _found(held, scope, context)
+
+    return list(await asyncio.gather(*map(one, sorted(await akka.credentials(), key=lambda held: held.name))))
+
+
+async def _found(held: HeldCredential, scope: AkkaScope, context: RunContext) -> Found:
+    provider = provider_of(held)
+    notes = [] if held.status.upper() in ("OK", "") else [f"Akka's status of it is {held.status}"]
+    target = None
+    if held.link is None:
+        notes.append("created by hand: pullkey replaces it with a credential of its own; its cloud resources are kept")  # fmt: skip
+    else:
+        behind = await find(held, context)
+        target = behind.target
+        if behind.session is not None:
+            await behind.session.close()
+        if behind.error is not None:
+            notes.append(f"its cloud resources could not be read: {one_line(behind.error.what)}")
+    options: dict[str, Value] = {"provider": provider.name, **provider.options_of(held, target)}
+    options |= {name: value for name, value in (("akka-project", scope.project), ("akka-owner", scope.owner), ("akka-region", scope.region)) if value}  # fmt: skip
+    options["secret-name"] = held.name
+    unfit = ""
+    try:
+        (entry,) = again([options], "it").entries
+        if entry.target.secret_name == held.name:
+            del options["secret-name"]
+    except Unfit as error:
+        unfit = "; ".join(one.what for one in error.faults)
+    sources = tuple(one.name for one in own_fields(provider.name).values() if one.kind is Kind.SOURCE)
+    return Found(held, scope, options, unfit, tuple(notes), sources)
+
+
+def as_file(found: Sequence[Found], *, unseen: Sequence[str]) -> Iterator[str]:
+    """The lines of the file.
+
+    Args:
+        found: its targets, those of one Akka project together.
+        unseen: the projects that could not be asked, and why.
+    """
+    yield "# yaml-language-server: $schema=registries.schema.json"
+    yield "# Written by `pullkey import`. The schema: pullkey schema registries > registries.schema.json"
+    yield "# Look it over, then: pullkey plan -f FILE"
+    for why in unseen:
+        yield f"# Not in here: {_comment(why)}"
+    yield "version: 1"
+    whole = [one for one in found if not one.unfit]
+    yield "targets:" if whole else "targets: []  # nothing could be written as a whole target; see below"
+    project = None
+    for one in found:
+        if one.scope.project != project:
+            project = one.scope.project
+            yield ""
+            yield f"  # Akka project {_comment(project) or '(current)'}"
+        yield from _target(one)
+
+
+def _target(one: Found) -> Iterator[str]:
+    for note in one.notes:
+        yield f"  # {_comment(f'{one.held.name}: {note}')}"
+    if one.unfit:
+        yield f"  # {_comment(f'{one.held.name} ({one.held.server}, {one.held.username}) is to be completed: {one.unfit}')}"  # fmt: skip
+    mark = "  # " if one.unfit else "  "
+    for number, (name, value) in enumerate(one.options.items()):
+        yield f"{mark}{'- ' if number == 0 else '  '}{name}: {_scalar(value)}"
+    if one.sources:
+        names = " or ".join(one.sources)
+        yield f"{'  #   ' if one.unfit else '    # '}{one.sources[0]}: env:NAME   ({names}: where it is read from, when it is needed)"
+
+
+def _scalar(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    plain = _PLAIN.match(value) and value.lower() not in _NO_WORDS
+    return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _comment(text: str) -> str:
+    return one_line(text, 400)
+
+
+async def of_projects(
+    akka: AkkaCli, projects: Sequence[str], context: RunContext
+) -> tuple[list[Found], list[str]]:
+    """The credentials of several Akka projects, and those projects that could not be asked, each with the reason."""
+
+    async def one(project: str) -> list[Found]:
+        there = AkkaScope(project, akka.scope.owner, akka.scope.region, akka.scope.context)
+        other = akka.elsewhere(there)
+        if problems := await other.preflight():
+            raise Refused(problems)
+        return await found_in(other, project, context)
+
+    answers = await asyncio.gather(*map(one, projects), return_exceptions=True)
+    found: list[Found] = []
+    unseen: list[str] = []
+    for project, answer in zip(projects, answers, strict=True):
+        if isinstance(answer, Refused):
+            unseen += [f"{sentence(one.what)} {one.fix}" for one in answer.problems]
+        elif isinstance(answer, PullkeyError):
+            unseen.append(f"Akka's project {project}: {answer.what}")
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            found += answer
+    return found, unseen

@@ -1,0 +1,94 @@
+"""Plans and results on paper: as text, as JSON, and as a file that `apply` takes. None holds a secret."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bootstrap.files.input_file import read_file
+from bootstrap.files.output_file import OutputFile
+from bootstrap.fleet.planner import Action, Planned
+from bootstrap.fleet.registries import Registries, again
+from bootstrap.model import clock
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import UsageProblem
+
+_PLAN, _VERSION, _DIGEST = "pullkey_plan", 2, "sha256"
+
+
+_BEGINNING = b'{\n "pullkey_plan":'
+
+
+_MOST_BYTES = 50_000_000
+
+
+def file_of_plan(path: Path) -> OutputFile:
+    """The file of a plan that is to be saved; only its owner can read it."""
+    return OutputFile(path, "--save", "a plan", _BEGINNING)
+
+
+def save(path: Path, registries: Registries, plan: Sequence[Planned]) -> None:
+    """Write a plan to a file, with a digest over all of it.
+
+    Raises:
+        UsageProblem: it cannot be written.
+    """
+    document: dict[str, Any] = {
+        _PLAN: _VERSION,
+        "file": registries.name,
+        "made": clock.now().isoformat(timespec="seconds"),
+        "targets": [{"entry": dict(one.entry.raw), "mark": dict(one.mark)} for one in plan],
+    }
+    file_of_plan(path).write(json.dumps({**document, _DIGEST: _digest(document)}, indent=1) + "\n")
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    """Of a plan as it was saved. It shows that a plan was torn or edited; whoever means to can compute it anew."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def saved(path: Path) -> tuple[Registries, list[Mapping[str, Any]]]:
+    """The targets of a saved plan, and what was planned for each.
+
+    Raises:
+        UsageProblem: it cannot be read, or is no plan.
+    """
+    fix = "Make one: pullkey plan -f FILE --save PLAN"
+    try:
+        document = json.loads(read_file(path, _MOST_BYTES))
+    except OSError as error:
+        raise UsageProblem(
+            f"{path} cannot be read: {error.strerror}", fix=fix, code=Code.FILE_UNREADABLE
+        ) from None
+    except (ValueError, RecursionError):
+        raise UsageProblem(
+            f"{path} is not a plan of pullkey's: it is not JSON", fix=fix, code=Code.PLAN_FILE
+        ) from None
+    if not isinstance(document, dict) or _PLAN not in document:
+        raise UsageProblem(f"{path} is not a plan of pullkey's", fix=fix, code=Code.PLAN_FILE)
+    if document[_PLAN] != _VERSION:
+        raise UsageProblem(f"{path} is a plan of another version of pullkey", fix=fix, code=Code.PLAN_FILE)
+    if document.pop(_DIGEST, None) != _digest(document):
+        raise UsageProblem(f"{path} was edited or not written completely since it was saved; nothing was changed", fix="A plan is applied as saved. Change the file of registries, and plan again: pullkey plan -f FILE --save PLAN", code=Code.PLAN_FILE)  # fmt: skip
+    try:
+        entries = [dict(one["entry"]) for one in document["targets"]]
+        marks: list[Mapping[str, Any]] = [dict(one["mark"]) for one in document["targets"]]
+    except (KeyError, TypeError, ValueError):
+        raise UsageProblem(
+            f"{path} is not a complete plan of pullkey's", fix=fix, code=Code.PLAN_FILE
+        ) from None
+    if not entries:
+        return Registries(str(path)), []
+    return again(entries, str(path)), marks
+
+
+def moved_on(marks: Sequence[Mapping[str, Any]], now: Sequence[Planned]) -> list[str]:
+    """What is no longer as a saved plan says, each in a few words. Where nothing is left to do, all is well."""
+    return [
+        f"{one.entry.name}: {mark.get('action')} was planned, and now it is {one.action}: {'; '.join(one.reasons)}"
+        for mark, one in zip(marks, now, strict=True)
+        if one.action is not Action.KEEP and dict(one.mark) != dict(mark)
+    ]

@@ -1,0 +1,352 @@
+"""What is to be done for each target of a file, and why: looked at in Akka and in the clouds, nothing changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from bootstrap.engine.health import due, due_on
+from bootstrap.engine.locate import LocatedCredential, find, known
+from bootstrap.engine.recovery import being_removed
+from bootstrap.engine.result import Result
+from bootstrap.engine.run_options import OffboardOptions, PlannedSteps
+from bootstrap.fleet.fields import SOURCES, Kind, own_fields
+from bootstrap.fleet.registries import Entry
+from bootstrap.fleet.workspace import Workspace
+from bootstrap.model import clock
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, Refused, problem_of
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.text import sentence
+from bootstrap.plugin.errors import ApiError, as_user_error
+from bootstrap.plugin.recorded_key import key_in_record
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import State
+
+_NEAR_THE_END = dt.timedelta(days=14)
+_PART = 3
+RECOVERY = "recovery"
+"""The step of a plan that clears up after an earlier run."""
+
+
+class Action(StrEnum):
+    """What a target needs."""
+
+    CREATE = "create"
+    REPLACE = "replace"
+    ROTATE = "rotate"
+    REPAIR = "repair"
+    REMOVE = "remove"
+    KEEP = "keep"
+    POSTPONED = "postponed"  # a rotation for which there is no place under a key limit yet
+    BLOCKED = "blocked"  # something must be fixed first
+
+    @property
+    def changes(self) -> bool:
+        return self not in (Action.KEEP, Action.POSTPONED, Action.BLOCKED)
+
+
+@dataclass
+class Planned:
+    """What is to be done for one target.
+
+    Attributes:
+        reasons: why, each in a few words.
+        drift: what is not as it was left, each in a few words.
+        steps: what is to be done, by the name of the step, each in one line.
+        held: Akka's record; None where there is none.
+        problems: why it is blocked.
+        left_over: what earlier runs have left over, and nobody has seen to be gone.
+        seen: when it was looked at, by `clock.monotonic`.
+        keys: the ids of all keys that count under its identity's limit; None where there is no limit to know.
+        created, expires: of the key that Akka holds.
+        replaced: the key that it has replaced, "" if none; `replaced_until` is when that has had its grace.
+        listed_replaced: all the replaced keys that the Akka project's records name.
+        no_place: the problem of an identity that has all the keys it can have, where there is no other.
+        postponed: whether a rotation waits for a place; `place_comes`: whether one becomes free by itself.
+    """
+
+    entry: Entry
+    action: Action
+    reasons: list[str] = field(default_factory=list)
+    drift: list[str] = field(default_factory=list)
+    steps: dict[str, str] = field(default_factory=dict)
+    held: HeldCredential | None = None
+    key_id: str = ""
+    problems: Sequence[Problem] = ()
+    notices: Sequence[str] = ()
+    left_over: Sequence[LeftOver] = ()
+    exit_code: ExitCode = ExitCode.DONE
+    seen: float = field(default_factory=clock.monotonic)
+    keys: frozenset[str] | None = None
+    created: dt.datetime | None = None
+    expires: dt.datetime | None = None
+    replaced: str = ""
+    replaced_until: dt.datetime | None = None
+    listed_replaced: frozenset[str] = frozenset()
+    no_place: Problem | None = None
+    postponed: bool = False
+    place_comes: bool = False
+    due_by_you: str = ""
+    """Why a password that the user supplied is due, which no command renews by itself; "" while it is not."""
+    not_seen: str = ""
+    """Why it could not be seen whether the key is due; "" where it was seen."""
+
+    @property
+    def attention(self) -> str:
+        """What an administrator has to do for a target that is kept as it is; "" where nothing is."""
+        return self.due_by_you or self.not_seen
+
+    @property
+    def email(self) -> str | None:
+        return self.held.email if self.held else None
+
+    @property
+    def as_planned(self) -> PlannedSteps:
+        return PlannedSteps(frozenset(self.steps), self.email)
+
+    @property
+    def mark(self) -> Mapping[str, Any]:
+        """What tells this from another plan for the same target."""
+        return {"action": str(self.action), "steps": sorted(self.steps), "email": self.email}
+
+
+def blocked(entry: Entry, error: PullkeyError) -> Planned:
+    """What cannot even be looked at."""
+    problems = error.problems if isinstance(error, Refused) else [problem_of(error)]
+    return Planned(
+        entry, Action.BLOCKED, [one.what for one in problems], problems=problems, exit_code=error.exit_code
+    )
+
+
+class Planner:
+    """Looks at targets.
+
+    Args:
+        office: what all targets share.
+        rotate: whether every key is to be replaced, due or not; None where policy decides.
+    """
+
+    def __init__(self, office: Workspace, *, rotate: bool = False) -> None:
+        self._office = office
+        self._rotate = rotate
+
+    async def at(self, entry: Entry) -> Planned:
+        """What is to be done for one target. Raises nothing that a person can be told."""
+        try:
+            return await (self._at_removal(entry) if entry.remove else self._at(entry))
+        except PullkeyError as error:
+            return blocked(entry, error)
+
+    async def _at(self, entry: Entry) -> Planned:
+        held = await self._office.held(entry)
+        opened = self._office.opened(entry)
+        why, not_seen = await self._why_due(opened.session, held, entry)
+        opened.context.new_key = bool(why)
+        outcome = await self._office.run(entry, opened, dry_run=True).execute()
+        if held is None and outcome.steps:
+            held = await opened.context.held_credential()  # the run may have looked again
+        found = await self._planned(entry, opened.session, held, why, outcome)
+        if "key" in found.steps and (problem := _without_source(entry)) is not None:
+            return Planned(entry, Action.BLOCKED, [problem.what], held=held, problems=[problem], left_over=found.left_over, exit_code=ExitCode.REFUSED)  # fmt: skip
+        if (
+            found.action is Action.KEEP
+            and held is not None
+            and held.link is not None
+            and opened.session.key.supplied
+        ):
+            key = await opened.session.key.facts(held.link.key_id)
+            found.due_by_you = due_by(key, entry.rotate_after) if key is not None else ""
+            found.notices = [*found.notices, *filter(None, [found.due_by_you])]
+        if found.action is Action.KEEP and not_seen:
+            # The run believes Akka's record where nobody may look behind it; how long the key lasts is not known then.
+            found.not_seen = f"not seen: {not_seen}"
+            found.notices = [*found.notices, found.not_seen]
+        return found
+
+    async def _why_due(self, session: Session, held: HeldCredential | None, entry: Entry) -> tuple[str, str]:
+        """Why the key that Akka holds is to be replaced though it is valid, or ""; and why that could not be seen, or ""."""
+        if held is None or held.link is None or session.key.supplied:
+            return "a new one was requested" if held is not None and held.link is not None and self._rotate else "", ""  # fmt: skip
+        try:
+            await session.connect()
+            link, _ = await key_in_record(session, held)
+            key = await session.key.facts(link.key_id) if link is not None else None
+        except PullkeyError as error:
+            return "", f"{sentence(error.what)} {error.fix}".rstrip()
+        except ApiError as error:
+            return "", as_user_error(error).what
+        why = (
+            ""
+            if key is None
+            else "a new one was requested"
+            if self._rotate
+            else due_by(key, entry.rotate_after)
+        )
+        return f"key {key.key_id}: {why}" if key is not None and why else "", ""
+
+    async def _planned(
+        self, entry: Entry, session: Session, held: HeldCredential | None, why: str, outcome: Result
+    ) -> Planned:
+        pending = {name: one for name, one in outcome.steps.items() if one.seen.state is not State.DONE}
+        found = Planned(
+            entry,
+            Action.KEEP,
+            steps={name: one.title for name, one in pending.items()},
+            held=held,
+            key_id=held.link.key_id if held and held.link else "",
+            problems=outcome.problems,
+            notices=outcome.notices,
+            left_over=outcome.left_over,
+            exit_code=outcome.exit_code,
+        )
+        earlier = outcome.unfinished
+        if outcome.error is not None and not outcome.problems:
+            found.problems = [problem_of(outcome.error)]
+        if found.problems and all(_of_limit(one) for one in found.problems):
+            # Whether it is one, is decided beside the others of its identity (`key_room`).
+            found.no_place, found.problems, found.exit_code = found.problems[0], (), ExitCode.DONE
+            if outcome.left_over:
+                found.exit_code = ExitCode.LEFT_OVER
+        if found.problems:
+            found.action, found.reasons, found.steps = Action.BLOCKED, [one.what for one in found.problems], {}  # fmt: skip
+            return found
+        if earlier.what:
+            found.steps = {RECOVERY: f"Clear up after it{''.join(f': {one.what}' for one in earlier.left_over)}", **found.steps}  # fmt: skip
+        if outcome.result == "unneeded":
+            found.reasons, found.steps = ["it allows anonymous pulls, so Akka needs no credential"], {}
+            return found
+        details = [f"{name}: {one.seen.detail}" if name != "key" else one.seen.detail for name, one in pending.items() if name not in ("handshake", "handoff", "retire") or "key" not in pending]  # fmt: skip
+        if not pending and earlier.what:
+            found.action, found.reasons = Action.REPAIR, [earlier.what]
+        elif not pending:
+            found.reasons = [outcome.steps["key"].seen.detail]
+        elif held is None:
+            found.action, found.reasons = Action.CREATE, [f"Akka has no credential named {entry.secret_name}"]
+        elif (record := await key_in_record(session, held))[0] is None and not held.empty:
+            found.action, found.reasons = Action.REPLACE, [record[1]]
+        elif why or set(pending) <= {"clear"}:
+            found.action, found.reasons = Action.ROTATE, [why] if why else details
+            found.drift = [one for one in details if one.startswith("grant")] if why else []
+        else:
+            found.action, found.reasons, found.drift = Action.REPAIR, details, details
+        if pending and earlier.what:
+            found.reasons = [earlier.what, *found.reasons]
+        await self._count_keys(found, session)
+        return found
+
+    async def _count_keys(self, found: Planned, session: Session) -> None:
+        """What is to be known of the identity's keys, where their number is limited."""
+        entry, link = found.entry, found.held.link if found.held else None
+        if entry.target.key_limit is None or not found.steps:
+            return
+        try:
+            keys = await session.key.list_counted()
+            records = await self._office.akka(entry).credentials() if keys is not None else []
+        except PullkeyError:
+            return  # the run itself tells what is wrong
+        if keys is None:
+            return
+        found.keys = frozenset(one.key_id for one in keys)
+        key = next((one for one in keys if link is not None and one.key_id == link.key_id), None)
+        found.listed_replaced = frozenset(
+            one.link.replaces for one in records if one.link and one.link.replaces
+        )
+        if link is not None and key is not None:
+            found.created, found.expires, found.replaced = key.created, key.expires, link.replaces
+            found.replaced_until = key.created + entry.keep_old if key.created else None
+
+    # -- what is to go -------------------------------------------------------------------------------------------
+
+    async def _at_removal(self, entry: Entry) -> Planned:
+        held, reason = await self._office.held_surely(entry), "the file says remove: true" if entry.raw.get("remove") else "it was named to go"  # fmt: skip
+        lost = self._office.journal(entry).left_behind() if held is None else None
+        if held is None and (held := being_removed(lost)) is None:
+            return Planned(entry, Action.KEEP, ["already removed: Akka has no credential of this name"])
+        if lost is not None:
+            reason = lost.summary
+        behind = await self.behind(entry, held)
+        if held.link is None or behind.session is None or behind.context is None:
+            error = behind.error or PullkeyError(f"Akka's {held.name} was not created by pullkey, so it is not removed", fix="Remove it by hand: akka docker remove-credentials", code=Code.CREDENTIAL_NOT_MANAGED)  # fmt: skip
+            return blocked(entry, error)
+        result = await self._office.offboarding(entry, behind, OffboardOptions(dry_run=True)).execute()
+        if result.error is not None:
+            return blocked(entry, result.error)
+        going = {
+            f"{item.name} {item.removal.what}": item.removal.what for item in result.removals if item.goes
+        }
+        stays = [f"{item.removal.what} stays: {item.removal.why}" for item in result.removals if item.removal.why and not item.goes]  # fmt: skip
+        return Planned(entry, Action.REMOVE, [reason], steps=going, held=held, key_id=held.link.key_id, notices=[*stays, *result.notices], left_over=lost.left_over if lost else ())  # fmt: skip
+
+    async def behind(self, entry: Entry, held: HeldCredential) -> LocatedCredential:
+        """The cloud resources of Akka's record: the file's target where the record is of that, else what is found."""
+        opened = self._office.opened(entry)
+        opened.context.held = known(held)
+        try:
+            await opened.session.connect()
+            link, differs = await key_in_record(opened.session, held)
+        except PullkeyError as error:
+            await opened.session.close()
+            return LocatedCredential(held, entry.provider, error=error)
+        if link is None:
+            await opened.session.close()
+            if held.empty:
+                return LocatedCredential(held, entry.provider, differs=differs)
+            return replace(await find(held, opened.context, image=entry.image or None), differs=differs)
+        return LocatedCredential(held, entry.provider, entry.target, opened.session, opened.context)
+
+
+def _without_source(entry: Entry) -> Problem | None:
+    """Where a key takes a secret of the user's: that the file names no source of it, or one that is not there."""
+    fields = [one.name for one in own_fields(entry.provider.name).values() if one.kind is Kind.SOURCE]
+    if not fields:
+        return None
+    what = (
+        entry.sources[0].missing()
+        if entry.sources
+        else f"The file names no source of the {' or '.join(fields)}"
+    )
+    return (
+        Problem(
+            ProblemKind.SETUP,
+            what,
+            f"Line {entry.place.line}: give {fields[0]}: {SOURCES}",
+            step="key",
+            code=Code.SECRET_SOURCE,
+        )
+        if what
+        else None
+    )
+
+
+def _of_limit(problem: Problem) -> bool:
+    return problem.kind is ProblemKind.LIMIT and problem.step == "key"
+
+
+def due_by(key: KeyFacts, rotate_after: dt.timedelta | None) -> str:
+    """Why a key is due by a target's policy: at an age, or else as `pullkey rotate --due` says; and never at its end."""
+    if rotate_after is None:
+        return due(key)
+    why = due(key, rotate_after)
+    near = _near_the_end(key)
+    if not why and key.expires is not None and near is not None and near <= clock.now():
+        why = f"it expires on {key.expires:%Y-%m-%d}"
+    return why
+
+
+def due_on_by(key: KeyFacts, rotate_after: dt.timedelta | None) -> dt.datetime | None:
+    """From when on `due_by` says that a key is due."""
+    if rotate_after is None:
+        return due_on(key)
+    return min(filter(None, (due_on(key, rotate_after), _near_the_end(key))), default=None)
+
+
+def _near_the_end(key: KeyFacts) -> dt.datetime | None:
+    if key.expires is None:
+        return None
+    life = key.expires - key.created if key.created else _NEAR_THE_END * _PART
+    return key.expires - min(_NEAR_THE_END, life / _PART)

@@ -1,0 +1,146 @@
+"""Where a file of registries says a secret is: in a variable, in a file, or what a program prints.
+
+It is read when a key is to be made or a cloud is to be logged in to, and only then; what is wrong with it is told
+without what was read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootstrap.files.input_file import read_file
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.secret import Secret
+from bootstrap.model.text import as_typed
+
+_LIMIT = 65_536
+_taken: dict[str, Secret] = {}
+_SECONDS = 60.0
+
+
+def take_from_environment(sources: Iterable[Source]) -> None:
+    """Take what variables hold out of this process's environment: no program that it starts is to inherit it."""
+    for source in sources:
+        text = os.environ.pop(source.where, "") if source.kind == "env" else ""
+        if text:
+            _taken[source.where] = Secret(text)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place that a secret is read from.
+
+    Args:
+        kind: `env`, `file` or `command`.
+        where: the variable, the path, or the program with its arguments.
+        field: what the secret is of, as the file names it: `password`.
+    """
+
+    kind: str
+    where: str
+    field: str
+
+    @classmethod
+    def parse(cls, text: str, field: str, base: Path) -> Source:
+        """Read `env:NAME`, `file:PATH` (beside the file of registries, if it is not absolute) or `command:PROGRAM ...`.
+
+        Raises:
+            UsageProblem: the command cannot be split into words.
+        """
+        kind, _, where = text.partition(":")
+        if kind == "file":
+            where = str(base / Path(where).expanduser())
+        if kind == "command":
+            try:
+                words = shlex.split(where)
+            except ValueError as error:
+                raise UsageProblem(f"{field}: the command cannot be split into words ({str(error).lower()})", code=Code.SECRET_SOURCE) from None  # fmt: skip
+            if not words:
+                raise UsageProblem(f"{field}: the command is empty", code=Code.SECRET_SOURCE)
+        return cls(kind, where, field)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.where}"
+
+    def missing(self) -> str:
+        """Why nothing can be read from it, as far as that shows without reading it; "" where it does not show."""
+        if self.kind == "env":
+            there = self.where in _taken or bool(os.environ.get(self.where))
+            return "" if there else f"{self.field}: env:{self.where} is not set, or empty"
+        if self.kind == "file":
+            return (
+                ""
+                if os.access(self.where, os.R_OK)
+                else f"{self.field}: file:{self.where} is not there, or cannot be read"
+            )
+        program = shlex.split(self.where)[0]
+        return "" if shutil.which(program) else f"{self.field}: command:{program} is not on the path"
+
+    async def read(self) -> Secret:
+        """The secret, without the line end that editors and programs add.
+
+        Raises:
+            UsageProblem: there is none.
+        """
+        match self.kind:
+            case "env":
+                text = _taken[self.where].reveal() if self.where in _taken else os.environ.get(self.where, "")
+            case "file":
+                text = await asyncio.to_thread(self._of_file)
+            case _:
+                text = await self._of_command()
+        secret = as_typed(text)
+        if not secret.strip():
+            raise self._unusable("is not set, or empty" if self.kind == "env" else "gives nothing")
+        if len(secret) > _LIMIT or "\0" in secret:
+            raise self._unusable("is not a password: it is too long, or holds a zero character")
+        return Secret(secret)
+
+    def _unusable(self, why: str) -> UsageProblem:
+        # Of a command only the program: its arguments are the person's own business.
+        shown = shlex.split(self.where)[0] if self.kind == "command" else self.where
+        return UsageProblem(f"{self.field}: {self.kind}:{shown} {why}", fix="Look at what `pullkey` is started with, and at the source in the file.", code=Code.SECRET_SOURCE)  # fmt: skip
+
+    def _of_file(self) -> str:
+        try:
+            # In bytes, a character of UTF-8 takes four at most.
+            return read_file(Path(self.where), 4 * (_LIMIT + 1)).decode()
+        except OSError as error:
+            raise self._unusable(f"cannot be read ({error.strerror})") from None
+        except UnicodeDecodeError:
+            raise self._unusable("is not UTF-8 text") from None
+
+    async def _of_command(self) -> str:
+        """What a program prints; it is run without a shell, and what it says on stderr is not shown."""
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *shlex.split(self.where),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise self._unusable(f"cannot be run ({error.strerror})") from None
+        try:
+            out, _ = await asyncio.wait_for(child.communicate(), _SECONDS)
+        except TimeoutError:
+            raise self._unusable(f"did not end within {_SECONDS:.0f} s") from None
+        finally:
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    child.kill()
+                await child.wait()
+        if child.returncode != 0:
+            raise self._unusable(f"ended with {child.returncode}")
+        try:
+            return out.decode()
+        except UnicodeDecodeError:
+            raise self._unusable("prints no text") from None

@@ -1,0 +1,58 @@
+"""What Akka is given."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import re
+from dataclasses import dataclass, field
+
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.secret import Secret
+
+_NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
+_NAME = re.compile(
+    r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?"
+)  # a DNS subdomain (RFC 1123), as Kubernetes names a secret
+_NAME_LIMIT = 63  # a Kubernetes label, which Akka's resource names are
+
+
+@dataclass(frozen=True)
+class Credential:
+    """Server, user name, e-mail and password, and which key the password is."""
+
+    server: str
+    username: str
+    password: Secret
+    link: KeyRef
+    expires: dt.datetime | None = field(default=None)
+
+    @property
+    def email(self) -> str:
+        return str(self.link)
+
+
+def check_secret_name(name: str, *, where: str = "--secret-name") -> str:
+    """The name of an Akka secret, as it was typed.
+
+    Raises:
+        UsageProblem: it cannot be one.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise UsageProblem(f"{where}: {name!r} is not a valid name of an Akka secret", fix="It is lower-case letters, digits, dashes and dots, and begins and ends with a letter or digit")  # fmt: skip
+    return name
+
+
+def secret_name(*parts: str) -> str:
+    """A name for the Akka secret that only this registry leads to.
+
+    >>> secret_name("europe-west1-docker.pkg.dev", "acme-shop", "containers")
+    'europe-west1-docker-pkg-dev-acme-shop-containers'
+    """
+    name = _NOT_IN_A_NAME.sub("-", "-".join(filter(None, parts)).lower()).strip("-")
+    if len(name) <= _NAME_LIMIT:
+        return name
+    # Two long names must not become one by being cut.
+    mark = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
+    return f"{name[: _NAME_LIMIT - 9].rstrip('-')}-{mark}"

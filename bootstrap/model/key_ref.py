@@ -1,0 +1,98 @@
+"""The e-mail field of a credential, which links Akka's record to the key in the cloud.
+
+Akka never shows a password, but it shows the e-mail, which is free. `NAME+KEY_ID@DOMAIN` therefore says which key
+Akka holds, from any machine and without a state file; after a rotation, `KEY_ID@NAME.was-OLD_KEY_ID.DOMAIN` also says
+which key it replaced, until that one is gone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass, replace
+
+from bootstrap.model import clock
+
+_WAS = "was-"
+_LOCAL_LIMIT = 64  # RFC 5321, 4.5.3.1.1
+_KEY_ID = re.compile(r"^[A-Za-z0-9-]{6,64}$")
+_SUPPLIED = re.compile(r"[0-9a-f]{12}-([0-9]{10})")
+_NAME = re.compile(r"[^a-z0-9-]+")
+
+
+@dataclass(frozen=True)
+class KeyRef:
+    """Which key of which identity a credential is.
+
+    >>> str(KeyLink("akka-docker-reader", "abc123def", "acme.iam.gserviceaccount.com"))
+    'akka-docker-reader+abc123def@acme.iam.gserviceaccount.com'
+    >>> KeyLink.parse("akka-docker-reader+abc123def@acme.iam.gserviceaccount.com").key_id
+    'abc123def'
+    >>> KeyLink.parse("user@example.com") is None
+    True
+    >>> str(KeyLink("akka-docker-reader", "abc123def", "acmeshop.azurecr.io", replaces="fed321cba"))
+    'abc123def@akka-docker-reader.was-fed321cba.acmeshop.azurecr.io'
+    """
+
+    name: str
+    key_id: str
+    domain: str
+    replaces: str = ""  # the key that Akka held before this one, where it may still be there
+
+    def __str__(self) -> str:
+        if self.replaces:
+            return f"{self.key_id}@{self.name}.{_WAS}{self.replaces}.{self.domain}"
+        local = f"{self.name}+{self.key_id}"
+        if len(local) <= _LOCAL_LIMIT:
+            return f"{local}@{self.domain}"
+        # A long account name beside a 40-digit key id: the name moves to the domain's side.
+        return f"{self.key_id}@{self.name}.{self.domain}"
+
+    def replacing(self, key_id: str) -> KeyRef:
+        """The same key, as the one that replaced `key_id`."""
+        return replace(self, replaces=key_id)
+
+    @classmethod
+    def parse(cls, email: str) -> KeyRef | None:
+        """The link in an e-mail, or None if it is not one of ours."""
+        local, at, domain = email.strip().partition("@")
+        if not at or not domain or "@" in domain:
+            return None
+        name, plus, key_id = local.rpartition("+")
+        if plus and name and _KEY_ID.match(key_id):
+            return cls(name, key_id, domain)
+        name, dot, rest = domain.partition(".")
+        was, _, home = rest.partition(".")
+        if not plus and was.startswith(_WAS) and _KEY_ID.match(local):
+            replaces = was.removeprefix(_WAS)
+            if not home:
+                return cls(name, local, "")  # Akka has cut it: the key is known, and nothing behind it
+            return cls(name, local, home, replaces) if _KEY_ID.match(replaces) else None
+        if not plus and dot and len(local) == 40 and _KEY_ID.match(local):
+            return cls(name, local, rest)
+        return None
+
+
+def supplied_id(run_id: str, *, now: dt.datetime | None = None) -> str:
+    """The id of a password that the user supplied: the run that registered it, and when, which nothing else would tell.
+
+    >>> supplied_id("0123456789ab", now=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    '0123456789ab-1767225600'
+    """
+    return f"{run_id}-{int((now or clock.now()).timestamp())}"
+
+
+def registered_on(key_id: str) -> dt.datetime | None:
+    """When a password with such an id was registered; None where its id does not say, as earlier versions wrote it."""
+    found = _SUPPLIED.fullmatch(key_id)
+    return dt.datetime.fromtimestamp(int(found[1]), dt.UTC) if found else None
+
+
+def is_key_id(text: object) -> bool:
+    """Whether it can be the id of a key; ids become part of a path in a call, or of a command."""
+    return isinstance(text, str) and _KEY_ID.fullmatch(text) is not None
+
+
+def local_name(text: str) -> str:
+    """`text` as it may stand before the `+`: lower case, dashes, short enough for a key id beside it."""
+    return _NAME.sub("-", text.lower()).strip("-")[:27].rstrip("-") or "pullkey"

@@ -1,0 +1,64 @@
+"""The pieces of a secret that a text could hold, found quickly: nearly no text holds one, and each is looked at."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import AnyStr, Generic, NoReturn
+
+
+class SecretPieces(Generic[AnyStr]):
+    """The pieces of some forms of a secret.
+
+    A form shorter than a piece counts as a whole.
+
+    Args:
+        forms: what is looked for; an empty one is not.
+        size: how many characters, or bytes, are a piece; an even number.
+    """
+
+    # No `vars` to print: what is in here is the secret itself.
+    __slots__ = ("_forms", "_half", "_halves", "_short", "_size")
+
+    def __init__(self, forms: Iterable[AnyStr], size: int) -> None:
+        self._size, self._half = size, size // 2
+        self._forms: frozenset[AnyStr] = frozenset(form for form in forms if form)
+        self._short: frozenset[AnyStr] = frozenset(form for form in self._forms if len(form) < size)
+        # A piece, wherever it begins, holds a whole half that begins at a multiple of its length.
+        self._halves: set[bytes] = set()
+        for form in self._forms - self._short:
+            self._halves.update(self._halves_of(form))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is never written anywhere")
+
+    def to_look_for(self, text: AnyStr) -> dict[int, set[AnyStr]]:
+        """The pieces that the text could hold, by their length."""
+        found: dict[int, set[AnyStr]] = {}
+        for form in self._short:
+            if form in text:
+                found.setdefault(len(form), set()).add(form)
+        there = self._halves.intersection(self._all_halves(text))
+        if not there:
+            return found
+        for form in self._forms - self._short:
+            if not there.isdisjoint(self._halves_of(form)):
+                found.setdefault(self._size, set()).update(
+                    form[at : at + self._size] for at in range(len(form) - self._size + 1)
+                )
+        return found
+
+    def _halves_of(self, form: AnyStr) -> tuple[bytes, ...]:
+        coded = _coded(form)
+        number = len(coded) // self._half
+        # A key of Google's has 25,000, and `struct` takes a third of the time of slices.
+        return struct.unpack(f"{self._half}s" * number, coded[: number * self._half])
+
+    def _all_halves(self, text: AnyStr) -> set[bytes]:
+        coded = _coded(text)
+        return {coded[at : at + self._half] for at in range(len(coded) - self._half + 1)}
+
+
+def _coded(text: str | bytes) -> bytes:
+    """As bytes: as many characters have as many bytes at least."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,139 @@
+"""What Akka and the clouds have for each target of a file: what `pullkey list -f` shows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bootstrap.engine.health import CredentialHealth, stand
+from bootstrap.engine.unfinished import unfinished
+from bootstrap.fleet.executor import Executor, each
+from bootstrap.fleet.planner import due_by, due_on_by
+from bootstrap.fleet.registries import Entry, Registries
+from bootstrap.fleet.workspace import about
+from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError
+from bootstrap.model.schema_version import SCHEMA_VERSION
+from bootstrap.output.fleet_results import ScopeOf
+from bootstrap.output.json_documents import left_over_document, moment, standing_document
+from bootstrap.output.tables import Row, Style, as_table, state_word
+
+
+@dataclass
+class Listed:
+    """One target of a file, and how it stands; `standing` is None where Akka has nothing of it."""
+
+    entry: Entry
+    standing: CredentialHealth | None = None
+    missing: str = ""
+    not_seen: list[str] = field(default_factory=list)
+    of_gone: Sequence[LeftOver] = ()
+    """What earlier runs have left over of what Akka does not list any more."""
+
+    @property
+    def state(self) -> str:
+        if self.standing is not None:
+            return self.standing.state
+        return "wrong" if self.problems else "unseen" if self.not_seen else "gone"
+
+    @property
+    def problems(self) -> list[str]:
+        if self.standing is not None:
+            return self.standing.problems
+        return [*filter(None, [self.missing]), *map(str, self.of_gone)]
+
+    @property
+    def left_over(self) -> Sequence[LeftOver]:
+        return self.standing.left_over if self.standing is not None else self.of_gone
+
+    @property
+    def unverified(self) -> list[str]:
+        return self.standing.unverified if self.standing is not None else self.not_seen
+
+
+async def stands(
+    crew: Executor, entries: Sequence[Entry], *, expires_within: dt.timedelta | None
+) -> list[Listed]:
+    """How each stands, in the order of the file; what cannot be seen is told, and stops no other."""
+
+    async def one(entry: Entry) -> Listed:
+        async with crew.turns.room(entry):
+            crew.board.at_work(entry, "looking")
+            try:
+                return await _stands(crew, entry, expires_within)
+            except PullkeyError as error:
+                return Listed(entry, not_seen=[error.what])
+
+    crew.board.begin("looking", len(entries))
+    with crew.office.desk.looking():
+        return await each(entries, one)
+
+
+async def _stands(crew: Executor, entry: Entry, within: dt.timedelta | None) -> Listed:
+    held = await crew.office.held(entry)
+    if held is None:
+        earlier = await unfinished(crew.office.journal(entry), None)
+        return Listed(entry, missing="" if entry.remove else f"Akka has no credential named {entry.secret_name}", of_gone=earlier.left_over)  # fmt: skip
+    found = await stand(lambda: crew.looking.behind(entry, held), crew.office.assembly.proofs, crew.office.journal(entry), expires_within=within)  # fmt: skip
+    if entry.remove:
+        found.notes.append("the file marks it for removal")
+    elif found.behind.differs:
+        found.problems.append(found.behind.differs)
+    elif found.key is not None and found.key.supplied and (why := due_by(found.key, entry.rotate_after)):
+        found.problems.append(why)  # nobody else replaces it
+    return Listed(entry, found)
+
+
+def listing_lines(
+    found: Sequence[Listed], *, width: int | None, style: Style, summary: bool = False
+) -> Iterator[str]:
+    """The columns of `pullkey list`, a line for each target, and below it what is wrong; in a summary only what is not well."""
+    rows = [_row(one) for one in found if not (summary and one.state in ("ok", "brought", "gone") and not one.left_over)]  # fmt: skip
+    if rows:
+        yield from as_table(rows, width=width, style=style)
+    counts = Counter(one.state for one in found)
+    yield f"{len(found)} target{'s' * (len(found) != 1)}: {', '.join(f'{count} {state_word(word)}' for word, count in sorted(counts.items()))}."  # fmt: skip
+
+
+def _row(one: Listed) -> Row:
+    remarks = [
+        *(("wrong: ", text) for text in one.problems),
+        *(("not seen: ", text) for text in one.unverified),
+    ]
+    return Row(one.entry.name, one.entry.target.label, one.standing, one.state, remarks)
+
+
+def listing_document(
+    registries: Registries, found: Sequence[Listed], code: ExitCode, scope: ScopeOf
+) -> dict[str, Any]:
+    """What `pullkey list -f` prints as JSON."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "list",
+        "file": registries.name,
+        "exit_code": int(code),
+        "targets": [
+            {
+                "name": one.entry.name,
+                "line": one.entry.place.line,
+                **about(one.entry, scope(one.entry)),
+                "state": one.state.replace(" ", "-"),
+                "wrong": one.problems,
+                "not_seen": one.unverified,
+                "left_over": left_over_document(one.left_over),
+                "credential": _credential(one.entry, one.standing) if one.standing is not None else None,
+            }
+            for one in found
+        ],
+    }
+
+
+def _credential(entry: Entry, standing: CredentialHealth) -> dict[str, Any]:
+    """As `pullkey list` prints it; when its key is due is for the file to say."""
+    document, key = standing_document(standing), standing.key
+    if key is not None:
+        document["due"] = due_by(key, entry.rotate_after) or None
+        document["due_on"] = moment(due_on_by(key, entry.rotate_after))
+    return document

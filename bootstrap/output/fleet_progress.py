@@ -1,0 +1,286 @@
+"""How work on many targets looks, on stderr: plain lines in logs, a live table in a terminal."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from bootstrap.engine.reporter import harmless
+from bootstrap.fleet.registries import Entry
+from bootstrap.model.errors import LeftOver, Problem, first_line
+from bootstrap.model.tense import doing
+from bootstrap.model.text import one_line, sentence
+from bootstrap.output.progress import in_words
+from bootstrap.output.terminal import fold, is_live, marks_of, painted, wants_colour, width_of
+from bootstrap.plugin.step import Removal, StepStatus
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.text import Text
+
+    from bootstrap.fleet.planner import Planned
+    from bootstrap.fleet.target_result import TargetResult
+from bootstrap.fleet.progress import Board
+
+_PULSE_SECONDS = 30.0
+
+
+_ROWS = 12
+
+
+def _style_of(text: str) -> str:
+    """The style of a line, as rich names it; a mark for GitHub is none for a person."""
+    if text.startswith("::"):
+        return ""
+    if " failed" in text[:40] or "left over" in text:
+        return "red"
+    return "yellow" if text.startswith("note:") else ""
+
+
+class PlainBoard:
+    """One line a target as it ends, and a sign of life while none does."""
+
+    def __init__(
+        self, stream: TextIO, *, name: str, verbose: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream
+        self.only_failed = False
+        """Show only the targets that failed, or of which something was undone or is left over."""
+        self._clock = clock
+        self._name = name
+        self._verbose = verbose
+        self._of_github = os.environ.get("GITHUB_ACTIONS") == "true"
+        self._what, self._count, self._done, self._failed = "", 0, 0, 0
+        self._at_work: dict[int, tuple[Entry, str, float]] = {}
+        self._said = self._begun = clock()
+
+    def line(self, text: str) -> None:
+        self._said = self._clock()
+        for line in fold(text, width_of(self._stream)):
+            print(painted(line, self._stream, _style_of(text)), file=self._stream, flush=True)
+
+    def begin(self, what: str, count: int) -> None:
+        self._what, self._count, self._done = what, count, 0
+        self._begun = self._said = self._clock()
+        if count:
+            self.line(f"{_at(what)} {count} target{'s' * (count != 1)} of {self._name}")
+
+    def at_work(self, entry: Entry, doing: str) -> None:
+        begun = self._at_work[entry.number][2] if entry.number in self._at_work else time.monotonic()
+        self._at_work[entry.number] = entry, doing, begun
+
+    def seen(self, planned: Planned) -> None:
+        self._done += 1
+        self._at_work.pop(planned.entry.number, None)
+
+    def tick(self) -> None:
+        """Say that it goes on, where nothing was printed for a while."""
+        if not self._count or self._clock() - self._said < _PULSE_SECONDS:
+            return
+        failed = f", {self._failed} failed" if self._failed else ""
+        self.line(f"  {in_words(self._clock() - self._begun)} so far: {self._done} of {self._count} done, {len(self._at_work)} in progress{failed}")  # fmt: skip
+
+    def ended(self, result: TargetResult) -> None:
+        self._done += 1
+        self._failed += result.failed
+        self._at_work.pop(result.entry.number, None)
+        if self.only_failed and not (result.failed or result.undone or result.left_over):
+            return
+        width = len(str(self._count))
+        for number, line in enumerate(lines_of(result)):
+            self.line(f"[{self._done:{width}}/{self._count}] {line}" if number == 0 else f"{' ' * (2 * width + 4)}{line}")  # fmt: skip
+        if result.failed and self._of_github:
+            self.line(annotation(self._name, result))
+
+    def notice(self, text: str) -> None:
+        self.line(f"note: {text}")
+
+    def interrupted(self, text: str) -> None:
+        self.line(text)
+
+    def trace(self, text: str) -> None:
+        if self._verbose:
+            self.line(f"    {text}")
+
+    def close(self) -> None:
+        return
+
+
+class LiveBoard(PlainBoard):
+    """How far it is, who is at work, and what has ended above it."""
+
+    def __init__(self, stream: TextIO, *, name: str, verbose: bool) -> None:
+        super().__init__(stream, name=name, verbose=verbose)
+        from rich.console import Console
+
+        self._console: Console = Console(
+            file=stream, highlight=False, no_color=not wants_colour(stream), width=width_of(stream)
+        )
+        self._marks = marks_of(stream)
+        self._live: Live | None = None
+        self._words: Counter[str] = Counter()
+
+    def line(self, text: str) -> None:
+        for line in fold(text, width_of(self._stream)):
+            self._console.print(line, style=_style_of(text), markup=False, soft_wrap=True)
+
+    def begin(self, what: str, count: int) -> None:
+        self._what, self._count, self._done = what, count, 0
+        self._words.clear()
+        if self._live is None and count:
+            from rich.live import Live
+
+            self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8, transient=True)  # fmt: skip
+            self._live.start()
+
+    def seen(self, planned: Planned) -> None:
+        super().seen(planned)
+        self._words[str(planned.action)] += 1
+
+    def ended(self, result: TargetResult) -> None:
+        super().ended(result)
+        self._words["failed" if result.failed else result.result] += 1
+
+    def tick(self) -> None:
+        return
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _render(self) -> Group:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.text import Text
+
+        rows = sorted(self._at_work.values(), key=lambda row: row[2])
+        lines = [line for row in rows[:_ROWS] for line in self._lines_of(*row)]
+        more = [Text(f"and {len(rows) - _ROWS} more", "dim")] if len(rows) > _ROWS else []
+        words = ", ".join(f"{count} {word}" for word, count in sorted(self._words.items()))
+        head = [Text(line, "bold") for line in fold(f"{_at(self._what)} {self._done} of {self._count}{f': {words}' if words else ''}", self._console.width)]  # fmt: skip
+        bar = (
+            [ProgressBar(total=max(self._count, 1), completed=self._done)] if self._marks.done == "✓" else []
+        )
+        return Group(*head, *bar, *lines, *more)
+
+    def _lines_of(self, entry: Entry, what: str, begun: float) -> list[Text]:
+        """A target and, at the right or below it, what it does and since when."""
+        from rich.text import Text
+
+        now = Text.assemble((what, "cyan"), (f"{time.monotonic() - begun:5.0f} s", "dim"))
+        name = Text(entry.name)
+        room = self._console.width - len(now)
+        if len(name) + 2 > room:
+            return [name, *(Text(line) for line in fold(f"    {now.plain}", self._console.width))]
+        name.pad_right(room - len(name))
+        return [name.append_text(now)]
+
+
+def make_board(stream: TextIO, *, name: str, verbose: bool, only_failed: bool = False) -> PlainBoard:
+    kind = LiveBoard if is_live(stream) else PlainBoard
+    board = kind(stream, name=name, verbose=verbose)
+    board.only_failed = only_failed
+    return harmless(board)
+
+
+def _at(what: str) -> str:
+    return {"looking": "Looking at", "changing": "Working on"}[what]
+
+
+def lines_of(result: TargetResult) -> list[str]:
+    """What became of a target: one line, and below it what somebody must know."""
+    entry, error = result.entry, result.error
+    word = {"done": f"{result.planned.action} done", "unchanged": "unchanged"}.get(result.result, result.result)  # fmt: skip
+    key = f", key {result.key_id}" if result.key_id and result.result == "done" else ""
+    lines = [f"{entry.name}: {word}{key} ({result.seconds:.1f} s)"]
+    if error is not None:
+        lines.append(f"{sentence(one_line(error.what, 600))} [{error.code}]{f' {sentence(one_line(error.fix, 600))}' if error.fix else ''}")  # fmt: skip
+    return [*lines, *(f"undone: {text}" for text in result.undone)]
+
+
+def annotation(name: str, result: TargetResult) -> str:
+    """A line by which GitHub shows beside the target in the file that it has failed, or what it needs."""
+    kind = "error" if result.failed else "warning"
+    said = result.planned.attention or result.detail or result.result
+    what = f"{result.entry.name}: {first_line(result.error) if result.error else said}"
+    escaped = what.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    place = result.entry.place
+    file = name.replace("%", "%25").replace(",", "%2C").replace(":", "%3A")
+    return f"::{kind} file={file},line={place.line},col={place.column}::{escaped}"
+
+
+class TargetReporter:
+    """What one target's run tells, as far as the board has room for it; the rest stands in its outcome."""
+
+    def __init__(self, board: Board, entry: Entry) -> None:
+        self._board = board
+        self._entry = entry
+
+    def connected(self, label: str, who: str) -> None:
+        return
+
+    def project(self, described: str) -> None:
+        return
+
+    def planned(self, rows: Sequence[tuple[str, str, StepStatus]]) -> None:
+        return
+
+    def warning(self, text: str) -> None:
+        return
+
+    def removals(self, removals: Sequence[Removal]) -> None:
+        return
+
+    def notice(self, text: str) -> None:
+        return
+
+    def interrupted(self, text: str) -> None:
+        return
+
+    def problems(self, problems: Sequence[Problem]) -> None:
+        return
+
+    def begin(self, name: str, title: str) -> None:
+        self._board.at_work(self._entry, doing(title))
+
+    def waiting(self, text: str) -> None:
+        self._board.at_work(self._entry, "waiting")
+
+    def finish(self, name: str, text: str, seconds: float) -> None:
+        return
+
+    def skip(self, name: str, text: str) -> None:
+        return
+
+    def tick(self) -> None:
+        return
+
+    def fail(self, name: str, text: str) -> None:
+        self._board.at_work(self._entry, "undoing")
+
+    def undone(self, text: str) -> None:
+        return
+
+    def left_over(self, items: Sequence[LeftOver]) -> None:
+        # At once: the run's journal, which is the only other place that knows of it, ends after this.
+        for item in items:
+            self._board.notice(f"{self._entry.name}: left over: {item.what} [{item.code}]")
+            if item.command:
+                self._board.notice(f"{self._entry.name}: remove it with: {item.command}")
+
+    def trace(self, text: str) -> None:
+        self._board.trace(text)
+
+    def show_plan(self) -> None:
+        return  # it is shown for all targets together
+
+    def confirm(self, question: str) -> bool:
+        raise AssertionError("a file's work is asked about once, for all its targets")
+
+    def close(self) -> None:
+        return

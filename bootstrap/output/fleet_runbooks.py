@@ -1,0 +1,156 @@
+"""The runbooks of a file's targets as one page or one script: each target's as `pullkey runbook PROVIDER` makes it.
+
+Targets of one account, application or repository have the same commands to make it and to take it back. So what another
+target of the file needs too is not taken back with one target: that would end the other's pulls.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.engine.run import all_steps
+from bootstrap.fleet.registries import Entry, Registries
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.shell_text import filled_in, quoted
+from bootstrap.model.text import one_line
+from bootstrap.output.runbook import as_bash, as_markdown
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Done, Script, Step, StepStatus
+
+# What is of one target alone, though its commands may read the same: their values are known to the shell only.
+_OF_ONE = ("key", "handshake", "handoff")
+
+
+class _Kept(Step):
+    """A step of which a target's undo leaves what it makes, since another target needs it too."""
+
+    def __init__(self, step: Step, others: Sequence[str]) -> None:
+        self.name = step.name
+        self._step, self._others = step, others
+
+    @property
+    def title(self) -> str:
+        return self._step.title
+
+    async def look(self) -> StepStatus:
+        return await self._step.look()
+
+    async def do(self) -> Done:
+        return await self._step.do()
+
+    def script(self) -> Script:
+        script = self._step.script()
+        told = [
+            f"# It stays: {', '.join(self._others)} need{'s' * (len(self._others) == 1)} it too. Once none does:"
+        ]
+        return replace(script, undo="\n".join([*told, *(f"#   {line}" for line in script.undo.splitlines())]))
+
+
+@dataclass(frozen=True)
+class _Book:
+    """One target with its steps."""
+
+    entry: Entry
+    session: Session
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        context = RunContext(Deadline(0), lambda _: None, lambda _: None)
+        akka = AkkaCli(self.entry.scope, context.deadline, context.trace)
+        return list(all_steps(self.session, context, akka, self.entry.secret_name))
+
+    def made_by(self, step: Step) -> tuple[str, ...]:
+        """What a step makes, as far as that is known without asking: the same of two targets is one thing."""
+        undo = filled_in(step.script().undo, self.session.script_variables())
+        return (step.name, step.title, self.entry.target.shared_identity_key, undo)
+
+
+def as_page(whole: Registries, chosen: Registries) -> str:
+    """A Markdown page of the chosen targets of a file."""
+    books = _books(whole, chosen)
+    parts = [
+        f"# Runbooks of {whole.name}",
+        "",
+        "The documented commands for each registry, with a check after each and the command that undoes it. Run those of one",
+        "registry in one shell, and take a new shell for the next.",
+        "",
+        *(f"{number}. {entry.name}: {entry.target.label}" for number, (entry, _, _) in enumerate(books, 1)),
+        *(f"- {entry.name} is marked for removal: `{shlex.join(['pullkey', 'offboard', '-f', whole.name, '--only', entry.name])}`" for entry in chosen.entries if entry.remove),
+    ]  # fmt: skip
+    for entry, session, steps in books:
+        page = as_markdown(session, steps, label=f"{entry.target.label} ({entry.name})", level=2)
+        parts += ["", page.rstrip("\n")]
+    return "\n".join(parts) + "\n"
+
+
+def as_script(whole: Registries, chosen: Registries) -> str:
+    """A bash script of the chosen targets of a file; each is a process of its own, and one that fails stops no other."""
+    books = _books(whole, chosen)
+    parts = [
+        "#!/usr/bin/env bash",
+        f"# Makes the registries of {quoted(one_line(whole.name))} pullable for Akka; written by pullkey.",
+        "#   bash THIS_FILE             does it",
+        "#   bash THIS_FILE undo        undoes it",
+        "#   bash THIS_FILE do NAME     does it for one of them; so does undo, with KEY_ID set to the key to delete",
+        "set -euo pipefail",
+        'mode="${1:-do}" only="${2:-}" known="" failed=()',
+        'case "$mode" in do | undo) ;; *) echo "Give do or undo, not $mode" >&2; exit 2 ;; esac',
+        "# A key is of one registry.",
+        'if [ -z "$only" ]; then unset KEY_ID; fi',
+    ]
+    for number, (entry, session, steps) in enumerate(books, 1):
+        end = f"PULLKEY_END_OF_{number}"
+        script = as_bash(session, steps, label=entry.target.label)
+        if any(line == end for line in script.splitlines()):
+            raise AssertionError("no step writes the mark that ends it")
+        name = quoted(entry.name)
+        parts += [
+            "",
+            f'if [ -z "$only" ] || [ "$only" = {name} ]; then',
+            "  known=yes",
+            f"  echo {quoted(f'== {entry.name}: {entry.target.label}')}",
+            # Not on stdin, where a password may be asked for.
+            f"  bash /dev/fd/3 \"$mode\" 3<<'{end}' || failed+=({name})",
+            script.rstrip("\n"),
+            end,
+            "fi",
+        ]
+    parts += [
+        "",
+        'if [ -n "$only" ] && [ -z "$known" ]; then',
+        '  echo "There is no $only in this script" >&2',
+        "  exit 2",
+        "fi",
+        'if [ "${#failed[@]}" -gt 0 ]; then',
+        '  echo "Not done: ${failed[*]}" >&2',
+        "  exit 4",
+        "fi",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _books(whole: Registries, chosen: Registries) -> list[tuple[Entry, Session, list[Step]]]:
+    books = [_book(entry) for entry in whole.entries if not entry.remove]
+    users: dict[tuple[str, ...], list[str]] = {}
+    for book in books:
+        for step in book.steps:
+            users.setdefault(book.made_by(step), []).append(book.entry.name)
+    names = {entry.name for entry in chosen.entries}
+
+    def steps(book: _Book) -> Iterator[Step]:
+        for step in book.steps:
+            others = [name for name in users[book.made_by(step)] if name != book.entry.name]
+            shared = others and step.script().undo and step.name not in _OF_ONE
+            yield _Kept(step, others) if shared else step
+
+    return [(book.entry, book.session, list(steps(book))) for book in books if book.entry.name in names]
+
+
+def _book(entry: Entry) -> _Book:
+    context = RunContext(Deadline(0), lambda _: None, lambda _: None)
+    return _Book(entry, entry.provider.open(entry.target, context))

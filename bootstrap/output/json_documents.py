@@ -1,0 +1,336 @@
+"""The JSON objects of `--output json`, which `pullkey schema` describes. None holds a secret: none is in what they tell."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.engine.health import CredentialHealth, due, due_on
+from bootstrap.engine.locate import LocatedCredential
+from bootstrap.engine.result import Result
+from bootstrap.engine.target_operation import TargetOperation
+from bootstrap.model.codes import Explanation
+from bootstrap.model.errors import ExitCode, LeftOver, Problem, PullkeyError, Refused, fix_fields
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.output.commands import by_hand
+from bootstrap.plugin.checks import Check
+
+if TYPE_CHECKING:
+    from bootstrap.akka.services import PullFailure, Service
+    from bootstrap.engine.service_survey import RegistryInUse
+from bootstrap.model.schema_version import SCHEMA_VERSION
+
+
+def as_text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2)
+
+
+def run_document(
+    run: TargetOperation, *, command: str, provider: str, waited: Sequence[str] = ()
+) -> dict[str, Any]:
+    """One run for one target: `onboard`, `plan`, `verify`, `rotate`; `waited` are the services that could not pull before."""
+    result = run.result
+    return {
+        **_of_result(command, result),
+        "proven": result.verified or None,
+        "provider": provider,
+        "registry": run.target.label,
+        "as": result.who or None,
+        "akka": _akka(run.akka.resolved, run.options.secret_name),
+        "credential": dict(result.credential) or None,
+        "steps": _steps(run),
+        "problems": [problem_document(problem) for problem in result.problems],
+        "notices": result.notices,
+        "warnings": result.warnings,
+        "services_without_image": list(waited),
+        "undone": result.undone,
+        **_end_of_result(result),
+    }
+
+
+def _of_result(command: str, result: Result) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "result": result.result,
+        "exit_code": int(result.exit_code),
+        "changed": result.changed,
+    }
+
+
+def _end_of_result(result: Result) -> dict[str, Any]:
+    return {"left_over": left_over_document(result.left_over), "error": error_fields(result.error)}
+
+
+def _steps(run: TargetOperation) -> list[dict[str, Any]]:
+    """Each step, with the command that does it by hand."""
+    found = run.result.steps
+    # A run may fail before it has looked at its steps.
+    to_do = [step for step in run.steps if step.name in found and found[step.name].seen.state != "done"]
+    # Those of a step that is in place need nothing of the others.
+    scripts = {step.name: command for step in run.steps for command in by_hand(run.session, [step]).values()}
+    scripts |= by_hand(run.session, to_do)
+    return [
+        {
+            "name": one.name,
+            "title": one.title,
+            "state": str(one.seen.state),
+            "reason": one.seen.detail,
+            "result": one.result,
+            "detail": one.detail,
+            "seconds": one.seconds,
+            "command": scripts[one.name],
+        }
+        for one in found.values()
+    ]
+
+
+def service_document(
+    service: Service,
+    failures: Sequence[PullFailure],
+    problem: str,
+    verification: Mapping[str, Any] | None,
+    code: ExitCode,
+) -> dict[str, Any]:
+    """What `pullkey verify --service` has seen: of the service's pull, and of the credential for its image."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "verify-service",
+        "exit_code": int(code),
+        "service": {"name": service.name, "image": service.image, "status": service.status or None},
+        "pull_failures": [{"reason": one.reason, "message": one.message or None} for one in failures],
+        "problem": problem or None,
+        "verification": verification,
+    }
+
+
+def survey_document(
+    found: Sequence[RegistryInUse], codes: Mapping[str, int], code: ExitCode
+) -> dict[str, Any]:
+    """What the services of a project pull from, and how its onboardings have ended, by the registry's place."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "from-project",
+        "exit_code": int(code),
+        "registries": [
+            {
+                "registry": one.place,
+                "provider": one.provider.name if one.provider is not None else None,
+                "credential_state": str(one.need),
+                "credential": one.credential or None,
+                "problems": list(one.problems),
+                "services": [
+                    {
+                        "name": name,
+                        "image": image,
+                        "pull_failure": one.failures[name].reason if name in one.failures else None,
+                    }
+                    for image, names in one.images.items()
+                    for name in names
+                ],
+                "exit_code": int(codes[one.place]) if one.place in codes else None,
+            }
+            for one in found
+        ],
+    }
+
+
+def offboarding_document(result: Result, behind: LocatedCredential, *, scope: AkkaScope) -> dict[str, Any]:
+    """One offboarding."""
+    held = behind.held
+    return {
+        **_of_result("offboard", result),
+        "provider": behind.provider.name,
+        "registry": behind.target.label if behind.target else held.server,
+        "akka": _akka(scope, held.name),
+        "things": [
+            {
+                "name": item.name,
+                "what": item.removal.what,
+                "fate": str(item.removal.fate),
+                "why": item.removal.why or None,
+                "command": item.removal.command or None,
+                "result": item.result or None,
+                "detail": item.detail or None,
+            }
+            for item in result.removals
+        ],
+        "notices": result.notices,
+        **_end_of_result(result),
+    }
+
+
+def results_document(
+    command: str,
+    results: Sequence[Mapping[str, Any]],
+    code: int,
+    left_over: Sequence[LeftOver] = (),
+    errors: Sequence[tuple[str, PullkeyError]] = (),
+) -> dict[str, Any]:
+    """What one command has done to several credentials, and what is there of one that Akka does not list."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "exit_code": int(code),
+        "results": list(results),
+        "errors": [
+            {"name": name, "exit_code": int(one.exit_code), "what": one.what, **fix_fields(one.fix)}
+            for name, one in errors
+        ],
+        "left_over": left_over_document(left_over),
+    }
+
+
+def list_document(
+    standings: Sequence[CredentialHealth], left_over: Sequence[LeftOver], *, scope: AkkaScope, code: ExitCode
+) -> dict[str, Any]:
+    """What `pullkey list` shows."""
+    return projects_document([(scope, standings, left_over)], [], scope=scope, code=code)
+
+
+def projects_document(
+    found: Sequence[tuple[AkkaScope, Sequence[CredentialHealth], Sequence[LeftOver]]],
+    not_read: Sequence[tuple[AkkaScope, PullkeyError]],
+    *,
+    scope: AkkaScope,
+    code: ExitCode,
+) -> dict[str, Any]:
+    """What `pullkey list --all-projects` shows."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "list",
+        "exit_code": int(code),
+        "akka": scope.document(),
+        "credentials": [_in_project(one, project) for project, standings, _ in found for one in standings],
+        "left_over": [one for _, _, left_over in found for one in left_over_document(left_over)],
+        "projects_not_read": [{**project.document(), "error": error_fields(error)} for project, error in not_read],
+    }  # fmt: skip
+
+
+def _in_project(one: CredentialHealth, scope: AkkaScope) -> dict[str, Any]:
+    return {**standing_document(one), "akka": scope.document()}
+
+
+def codes_document(found: Sequence[Explanation]) -> dict[str, Any]:
+    """What `pullkey explain` shows."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "explain",
+        "codes": [
+            {
+                "code": str(one.code),
+                "area": one.area,
+                "title": one.title,
+                "cause": one.cause,
+                "fix": one.fix,
+                "who": [str(who) for who in one.who],
+            }
+            for one in found
+        ],
+    }
+
+
+def doctor_document(found: Mapping[str, Sequence[Check]], code: ExitCode) -> dict[str, Any]:
+    """What `pullkey doctor` has seen."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "doctor",
+        "exit_code": int(code),
+        "checks": [
+            {
+                "about": about,
+                "what": check.what,
+                "good": check.good,
+                "detail": check.detail,
+                **fix_fields(check.fix or None),
+                "code": str(check.code) if check.code else None,
+            }
+            for about, checks in found.items()
+            for check in checks
+        ],
+    }
+
+
+def error_document(
+    command: str | None, result: str, error: PullkeyError, *, what: str, fix: str
+) -> dict[str, Any]:
+    """A command that ended before it had anything else to print; the texts are cut to what can be shown."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "result": result,
+        "exit_code": int(error.exit_code),
+        "error": {"code": str(error.code), "what": what, **fix_fields(fix)},
+        "problems": [problem_document(one) for one in error.problems] if isinstance(error, Refused) else [],
+        "faults": [dict(one) for one in getattr(error, "places", ())],
+    }
+
+
+def standing_document(one: CredentialHealth) -> dict[str, Any]:
+    held, link = one.behind.held, one.behind.held.link
+    return {
+        "name": held.name,
+        "state": one.state.replace(" ", "-"),
+        "provider": one.behind.provider.name,
+        "registry": one.behind.target.label if one.behind.target else None,
+        "server": held.server,
+        "username": held.username,
+        "email": held.email,
+        "status": held.status or None,
+        "regions_behind": held.lagging_regions or None,
+        "identity": one.identity or None,
+        "grant": one.grant or None,
+        "right": one.access or None,
+        "key_id": link.key_id if link else None,
+        "key": _key(one.key),
+        "expiry": ("date" if one.key.expires else one.key.expiry) if one.key else "unknown",
+        "replaced_key": _key(one.replaced),
+        "due": (due(one.key) or None) if one.key else None,
+        "due_on": moment(due_on(one.key)) if one.key else None,
+        "last_pulled": moment(one.verified_at),
+        "wrong": one.problems,
+        "not_seen": one.unverified,
+        "notes": one.notes,
+        "left_over": left_over_document(one.left_over),
+    }
+
+
+def _key(key: KeyFacts | None) -> dict[str, Any] | None:
+    if key is None:
+        return None
+    return {
+        "id": key.key_id,
+        "created": moment(key.created),
+        "ends": moment(key.expires),
+        "disabled": key.disabled,
+    }
+
+
+def moment(when: dt.datetime | None) -> str | None:
+    return when.isoformat(timespec="seconds") if when else None
+
+
+def _akka(scope: AkkaScope, secret_name: str) -> dict[str, str | None]:
+    return {**scope.document(), "secret_name": secret_name}
+
+
+def left_over_document(items: Sequence[LeftOver]) -> list[dict[str, str]]:
+    return [{"code": str(item.code), "what": item.what, "command": item.command} for item in items]
+
+
+def error_fields(error: PullkeyError | None) -> dict[str, str] | None:
+    return {"code": str(error.code), "what": error.what, **fix_fields(error.fix)} if error else None
+
+
+def problem_document(problem: Problem) -> dict[str, str | None]:
+    return {
+        "code": str(problem.code),
+        "kind": str(problem.kind),
+        "what": problem.what,
+        **fix_fields(problem.fix or None),
+        "step": problem.step or None,
+        "permission": problem.permission or None,
+    }

@@ -1,0 +1,114 @@
+"""The steps of a target as a person would do them: a bash script, or a page to read.
+
+Read from the same steps that `onboard` does, so it cannot say anything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bootstrap.model.shell_text import quoted
+from bootstrap.model.text import one_line
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Step
+
+BEGINNING = b"#!/usr/bin/env bash\n# Written by pullkey.\n"
+"""Of every script, by which a hand-over that is written anew is known."""
+_AGAIN = """\
+# Clouds replicate changes: what was just created is not visible everywhere at once.
+again() {
+  local try
+  for try in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    if "$@"; then return 0; fi
+    echo "Not yet (try $try); again in 10 s ..." >&2
+    sleep "${PULLKEY_RUNBOOK_PAUSE:-10}"
+  done
+  return 1
+}"""
+
+
+def as_bash(session: Session, steps: Sequence[Step], *, label: str, then: str = "", extra: str = "") -> str:
+    """A script that does the steps, with a check after each; with the argument `undo` it takes them back.
+
+    Args:
+        session: gives the variables.
+        steps: which steps, in order; those of a hand-over are not all.
+        label: the registry, for the heading.
+        then: what is to be done afterwards, told at the end.
+        extra: bash that comes after the steps.
+    """
+    head = [
+        *BEGINNING.decode().splitlines(),
+        f"# Makes {one_line(label)} pullable for Akka.",
+        "#   bash THIS_FILE        does it",
+        "#   bash THIS_FILE undo   undoes it",
+        "set -euo pipefail",
+        "umask 077  # files written here are readable by you only",
+        "",
+    ]
+    parts = [
+        "",
+        _AGAIN,
+        "",
+        *([session.script_preamble(), ""] if session.script_preamble() else []),
+        'if [ "${1:-do}" = undo ]; then',
+        *_indented(_undo(steps)),
+        "  exit 0",
+        "fi",
+    ]
+    for number, step in enumerate(steps, 1):
+        script = step.script()
+        parts += ["", f"# {number}. {one_line(step.title)}"]
+        parts += [f"#    {line}" for line in script.why.splitlines()]
+        parts += [f"echo {quoted(f'{number}. {step.title}')}"]
+        parts += [f"again {script.do}" if script.repeat else script.do]
+        if script.check:
+            parts += [f"check_{step.name}() {{", *_indented(script.check), "}", f"again check_{step.name}"]
+    parts += ["", extra] if extra else []
+    parts += ["", f"echo {quoted(then or 'Done.')}"]
+    body = "\n".join(parts)
+    # Of a hand-over's few steps not every variable is needed.
+    used = [f"{name}={value}" for name, value in session.script_variables().items() if re.search(rf"\${{?{name}\b", body)]  # fmt: skip
+    return "\n".join([*head, *used, body]) + "\n"
+
+
+def as_markdown(session: Session, steps: Sequence[Step], *, label: str, then: str = "", level: int = 1) -> str:  # fmt: skip
+    """The same as a page, or from a deeper level of headings on as part of one: what, why, command, check, undo."""
+    at = "#" * level
+    parts = [
+        f"{at} Make {one_line(label)} pullable for Akka",
+        "",
+        "Run these in one shell, in order.",
+        "",
+        "```bash",
+        "umask 077",
+        *(f"{name}={value}" for name, value in session.script_variables().items()),
+        *session.script_preamble().splitlines(),
+        "```",
+    ]
+    for number, step in enumerate(steps, 1):
+        script = step.script()
+        parts += ["", f"{at}# {number}. {one_line(step.title)}", ""]
+        parts += [script.why, ""] if script.why else []
+        parts += ["```bash", script.do, "```"]
+        if script.check:
+            parts += ["", "Check:", "", "```bash", script.check, "```"]
+    parts += ["", f"{at}# Undo", "", "```bash", *_undo(steps), "```"]
+    if then:
+        parts += ["", f"{at}# Then", "", then]
+    return "\n".join(parts) + "\n"
+
+
+def _undo(steps: Sequence[Step]) -> list[str]:
+    lines: list[str] = []
+    for step in reversed(steps):
+        undo = step.script().undo
+        if undo:
+            lines += [f"# {one_line(step.title)}: undo it", *undo.splitlines()]
+    return lines or [": # nothing to take back"]
+
+
+def _indented(script: str | Sequence[str]) -> list[str]:
+    lines = script.splitlines() if isinstance(script, str) else script
+    return [f"  {line}" if line else line for line in lines]

@@ -1,0 +1,219 @@
+"""`pullkey list` as text: a line a credential, what is wrong of it beneath, and a sum."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bootstrap.engine.health import CredentialHealth, due, now
+from bootstrap.model.key_facts import KeyFacts
+from bootstrap.output.terminal import fold
+
+Style = Callable[[str, str], str]
+"""Gives a text the style of a state; returns it as it is where there are no colours."""
+
+# How many reasons why something could not be seen are told in a list.
+_REASONS = 4
+# Of the lines of `as_page`: how far those that follow are indented.
+HANGING = 15
+
+
+@dataclass(frozen=True)
+class Row:
+    """A credential in the list.
+
+    Args:
+        name: of the Akka secret; with its project, in a list of a file's targets.
+        registry: what it pulls from.
+        standing: what is known of it; None where Akka has no credential of this name.
+        state: one word.
+        remarks: what is printed below it, each with the word before it.
+    """
+
+    name: str
+    registry: str
+    standing: CredentialHealth | None
+    state: str
+    remarks: Sequence[tuple[str, str]] = ()
+
+
+def row_of(one: CredentialHealth) -> Row:
+    notes = one.notes if one.behind.ours else []
+    remarks = [*(("wrong: ", text) for text in one.problems), *(("note: ", text) for text in notes)]
+    return Row(one.behind.held.name, registry_of(one), one, one.state, remarks)
+
+
+def registry_of(one: CredentialHealth) -> str:
+    return one.behind.target.label if one.behind.target else one.behind.held.server
+
+
+@dataclass(frozen=True)
+class _Column:
+    head: str
+    width: int
+    cell: Callable[[CredentialHealth], str]
+    least: int = 0  # shown from this width of the terminal on
+
+
+_COLUMNS = (
+    _Column("KEY", 9, lambda one: _short(one.behind.held.link.key_id) if one.behind.held.link else "-"),
+    _Column("AGE", 4, lambda one: ago(one.key.created) if one.key and one.key.created else "-"),
+    _Column("EXPIRES", 7, lambda one: _expires(one.key)),
+    _Column("PULLED", 6, lambda one: ago(one.verified_at) if one.verified_at else "-", least=90),
+    _Column("GRANT", 8, lambda one: one.grant or "-", least=100),
+)
+_STATE = 8
+_WITH_REGISTRY = 150
+
+
+def as_table(rows: Sequence[Row], *, width: int | None, style: Style) -> list[str]:
+    """The lines of the list. In a terminal (`width`) none is longer but for names that are, and what has no room is left out or
+    printed below the name; in a pipe each credential is one line.
+    """
+    room = width or 10_000
+    columns = [column for column in _COLUMNS if room >= column.least]
+    beside = room >= _WITH_REGISTRY
+    longest = max((len(one.name) for one in rows), default=0)
+    taken = sum(column.width + 2 for column in columns) + _STATE + 2
+    name_width = min(max(longest, len("NAME")), max(room - taken, 16))
+
+    def line(name: str, cells: Sequence[str], state: str, registry: str) -> str:
+        padded = [f"{cell:{column.width}}" for cell, column in zip(cells, columns, strict=True)]
+        last = [registry] if beside else []
+        return "  ".join([f"{name:{name_width}}", *padded, f"{state:{_STATE}}", *last]).rstrip()
+
+    lines = [style(line("NAME", [column.head for column in columns], "STATE", "REGISTRY"), "head")]
+    for one in rows:
+        name = one.name
+        cells = [column.cell(one.standing) if one.standing is not None else "-" for column in columns]
+        if len(name) > name_width:
+            lines.append(name)
+            name = ""
+        lines.append(style(line(name, cells, state_word(one.state), one.registry), one.state))
+        if not beside:
+            lines += [style(text, "dim") for text in fold(f"  {one.registry}", width)]
+        lines += _folded(one.remarks, width)
+    return lines
+
+
+def as_page(one: CredentialHealth, *, style: Style) -> list[str]:
+    """All that is known of one credential."""
+    held, key = one.behind.held, one.key
+    link = held.link
+    rows = [
+        (
+            "registry",
+            f"{one.behind.target.label if one.behind.target else held.server} ({one.behind.provider.name})",
+        ),
+        ("server", held.server),
+        ("user", held.username),
+        ("e-mail", held.email),
+        ("Akka's status", held.status or "none shown"),
+        ("identity", one.identity or "not known"),
+        ("grant", one.grant),
+        ("key", link.key_id if link else "not known"),
+        (
+            "registered" if key and key.supplied else "created",
+            f"{key.created:%Y-%m-%d %H:%M} UTC ({ago(key.created)})" if key and key.created else "",
+        ),
+        (
+            "expires",
+            (f"{key.expires:%Y-%m-%d} (in {_span(key.expires - now())})" if key.expires else key.expiry)
+            if key
+            else "",
+        ),
+        ("due", due(key) if key else ""),
+        (
+            "last pulled",
+            f"{one.verified_at:%Y-%m-%d %H:%M} UTC, seen from this machine"
+            if one.verified_at
+            else "not seen from this machine",
+        ),
+        ("state", style(state_word(one.state), one.state)),
+        *(("wrong", text) for text in one.problems),
+        *(("not seen", text) for text in one.unverified),
+        *(("note", text) for text in one.notes),
+    ]
+    return [held.name, *(f"  {word + ':':{HANGING - 1}} {text}" for word, text in rows if text)]
+
+
+def state_word(state: str) -> str:
+    """A state as text shows it; JSON has a name of its own for two."""
+    return {"brought": "external", "gone": "removed"}.get(state, state)
+
+
+def total(standings: Sequence[CredentialHealth]) -> str:
+    """The sum, in one line."""
+    words = {
+        "ok": "ok",
+        "wrong": "wrong",
+        "brought": "user-supplied (key not visible)",
+        "unseen": "not fully checked",
+        "not ours": "not created by pullkey",
+    }
+    counts = [(sum(one.state == state for one in standings), word) for state, word in words.items()]
+    plural = "credential" if len(standings) == 1 else "credentials"
+    return f"{len(standings)} {plural}: " + ", ".join(f"{count} {word}" for count, word in counts if count)
+
+
+def _expires(key: KeyFacts | None) -> str:
+    if key is None:
+        return "-"
+    return _span(key.expires - now()) if key.expires else key.expiry
+
+
+def ago(moment: dt.datetime) -> str:
+    return _span(now() - moment)
+
+
+def _span(span: dt.timedelta) -> str:
+    """`353d`, `5h`, `10m`; `past` for what is over."""
+    if span < dt.timedelta():
+        return "past"
+    if span.days:
+        return f"{span.days}d"
+    hours, minutes = span.seconds // 3600, span.seconds // 60
+    return f"{hours}h" if hours else f"{minutes}m" if minutes else "now"
+
+
+def _short(key_id: str) -> str:
+    """Enough of a key's id to tell it by; of a registry's token, which of its two passwords it is."""
+    slot, dash, _ = key_id.partition("-")
+    return slot if dash and slot in ("password1", "password2") else key_id[:8]
+
+
+def _folded(rows: Sequence[tuple[str, str]], width: int | None) -> list[str]:
+    return [line for word, text in rows for line in fold(f"    {word}{text}", width)]
+
+
+def unseen_lines(standings: Sequence[CredentialHealth], width: int | None) -> list[str]:
+    """What could not be seen, by kind: a login or a right that is missing hides much at a time."""
+    whose: dict[str, list[str]] = {}
+    for one in standings:
+        if one.unverified:
+            whose.setdefault(_kind(one, one.unverified[0]), []).append(one.behind.held.name)
+    rows = []
+    for reason, names in sorted(whose.items(), key=lambda item: -len(item[1]))[:_REASONS]:
+        of = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+        rows.append(("not seen: ", f"{reason} ({of})"))
+    rest = sum(len(names) for names in whose.values()) - sum(len(names) for names in sorted(whose.values(), key=len, reverse=True)[:_REASONS])  # fmt: skip
+    if rest:
+        rows.append(("not seen: ", f"{rest} more, for other reasons"))
+    if rows:
+        rows.append(("", "All that is known of one: pullkey list NAME"))
+    return _folded(rows, width)
+
+
+def _kind(one: CredentialHealth, reason: str) -> str:
+    """A reason without what is this credential's own, so that the same one is told once."""
+    link = one.behind.held.link
+    own = [one.behind.held.name, one.behind.held.username, one.identity]
+    own += (
+        [link.key_id, f"{link.name}@{link.domain}", link.domain, link.domain.partition(".")[0]]
+        if link
+        else []
+    )
+    for text in sorted(filter(None, own), key=len, reverse=True):
+        reason = reason.replace(text, "…")
+    return reason

@@ -1,0 +1,66 @@
+"""Checks of `pullkey doctor` that every provider makes, each in one wording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bootstrap.model.akka_record import HeldCredential as HeldCredential  # noqa: PLC0414  - from here, too
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import Problem, PullkeyError
+from bootstrap.model.key_facts import KeyFacts as KeyFacts  # noqa: PLC0414  - the same
+
+if TYPE_CHECKING:
+    # What these import is not needed to show a provider's options.
+    pass
+
+
+import shutil
+
+_MOST_SECONDS = 60.0
+"""Clouds refuse a login whose times are minutes off; this is found before that."""
+
+
+def clock_check(ahead: float | None, whose: str, *, needed: bool = True) -> Check:
+    """Whether the clock of this machine agrees with a cloud's.
+
+    Args:
+        ahead: by how many seconds this machine's clock is ahead; None if the cloud did not give its time.
+        whose: the cloud.
+        needed: whether the cloud refuses a login whose times are off.
+    """
+    if ahead is None:
+        return Check("clock", None, f"{whose} gave no time to compare with")
+    if abs(ahead) <= _MOST_SECONDS:
+        return Check("clock", True, f"agrees with {whose}'s within a minute")
+    side = "ahead of" if ahead > 0 else "behind"
+    return Check("clock", False if needed else None, f"{abs(ahead):.0f} s {side} {whose}'s", "Set the clock of this machine (as root: timedatectl set-ntp true)")  # fmt: skip
+
+
+def tool_check(name: str, needed_for: str) -> Check:
+    """Whether a cloud's own command is installed, which pullkey itself does not need."""
+    path = shutil.which(name)
+    return Check(
+        name, None, f"installed at {path}" if path else f"not installed; needed only to {needed_for}"
+    )
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of `pullkey doctor`: what was looked at, how it is, and how to fix it.
+
+    Args:
+        good: True, False, or None for something to know that is neither.
+        code: of the problem that it shows, where that is one that other commands report too.
+    """
+
+    what: str
+    good: bool | None
+    detail: str
+    fix: str = ""
+    code: Code | None = None
+
+
+def failed_check(what: str, problem: PullkeyError | Problem) -> Check:
+    """A check that has met a problem or an error."""
+    return Check(what, False, problem.what, problem.fix, problem.code)

@@ -1,0 +1,118 @@
+"""What the calls of Azure's two APIs have in common: how a refusal is told, and one traced line a call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+from bootstrap.model import clock
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import PullkeyError, StepFailed
+from bootstrap.plugin.errors import ApiError
+
+T = TypeVar("T")
+LOG_IN = "Log in again: az login (with --auth, check the login that it names)"
+
+
+class NoLogin(PullkeyError):
+    """There is no usable Azure login."""
+
+    code = Code.LOGIN_MISSING
+
+
+class AzureApiError(ApiError):
+    """A call that Azure refused, or did not answer; `code` is Azure's name of the error, as `AuthorizationFailed`."""
+
+    service = "Azure"
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        retry_after: float | None = None,
+        *,
+        without_token: bool = False,
+    ) -> None:
+        super().__init__(status, message, code, retry_after=retry_after)
+        self.without_token = without_token
+        """Whether there was no token to send, as the login itself has failed."""
+
+    @property
+    def fix(self) -> str:
+        if self.unauthenticated:
+            return LOG_IN
+        return _missing_right(self) if self.forbidden else ""
+
+
+def is_page(headers: Mapping[str, str]) -> bool:
+    """Whether an answer is made for a browser: neither API has one, and a proxy between may."""
+    return headers.get("Content-Type", "").lower().startswith("text/html")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that an answer asks to be left alone; None if it does not say (RFC 9110, 10.2.3)."""
+    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - clock.time(), 0.0) if text else None
+    except ValueError:
+        return None
+
+
+def refused(error: ApiError, doing: str) -> StepFailed:
+    """An Azure error as a sentence: no answer, a busy service and a refused token are not refusals of the call."""
+    if error.status == 429:
+        when = f"after {error.retry_after:.0f} s" if error.retry_after else "later"
+        return StepFailed(f"Azure limits the rate of calls, so it could not {doing}: {error.said}", fix=f"Run it again {when}, or with fewer targets at once.", code=error.problem_code)  # fmt: skip
+    if error.unanswered:
+        return StepFailed(f"Azure did not answer the request to {doing}: {error.said}", fix="Run it again in a few minutes.", code=error.problem_code)  # fmt: skip
+    if error.unauthenticated:
+        return StepFailed(f"Azure does not accept this login, so it could not {doing}: {error.said}", fix=error.fix, code=error.problem_code)  # fmt: skip
+    return StepFailed(f"Azure refused to {doing}: {error.said}", fix=error.fix, code=error.problem_code)  # fmt: skip
+
+
+# Resource Manager's text of an `AuthorizationFailed`.
+_ACTION = re.compile(r"perform action '([^']+)' over scope '([^']+)'")
+_HANDOVER = "or add --handover steps.sh, for an administrator"
+
+
+def _missing_right(error: AzureApiError) -> str:
+    """Which right a refused call takes, as far as the answer tells."""
+    named = _ACTION.search(error.message)
+    if named is not None:
+        return f"Have {named[1]} granted on {named[2].rpartition('/')[2] or named[2]}, {_HANDOVER}"
+    if error.code == "Authorization_RequestDenied":
+        return f"It takes Application.ReadWrite.OwnedBy of Microsoft Graph, or the role Application Developer, {_HANDOVER}"  # fmt: skip
+    return f"Have the missing permission granted (see the README), {_HANDOVER}"
+
+
+@contextmanager
+def as_sentence(doing: str) -> Iterator[None]:
+    """Whatever is refused inside ends in a sentence."""
+    try:
+        yield
+    except ApiError as error:
+        raise refused(error, doing) from None
+
+
+async def traced(
+    trace: Callable[[str], None], method: str, resource: str, call: Callable[[], Awaitable[T]]
+) -> T:
+    """Await a call; tell its method, resource, status and time."""
+    begin = clock.monotonic()
+    status = "OK"
+    try:
+        return await call()
+    except AzureApiError as error:
+        status = f"{error.status or 'unanswered'} {error.code}".rstrip()
+        raise
+    except BaseException as error:
+        status = type(error).__name__
+        raise
+    finally:
+        trace(f"azure {method} {resource} {status} {(clock.monotonic() - begin) * 1000:.0f} ms")

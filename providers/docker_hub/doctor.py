@@ -1,0 +1,58 @@
+"""What `pullkey doctor` looks at: whether Docker Hub is reachable from here, and whether our clocks agree."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bootstrap.model import clock
+from bootstrap.model.errors import PullkeyError
+from bootstrap.plugin.checks import Check, clock_check, failed_check
+from bootstrap.plugin.context import RunContext
+from bootstrap.registry import SECONDS, Challenge, fetch_challenge
+from providers.docker_hub.connection import ENDPOINT, Connection, their_clock
+from providers.docker_hub.errors import HubApiError
+from providers.docker_hub.target import REGISTRY
+
+# An official image's repository: public, so that it answers without a login (`GetRepository`).
+_PUBLIC = "/v2/namespaces/library/repositories/hello-world"
+
+
+async def checkup(context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
+    """The API, the clock, the registry; nobody logs in. Raises nothing."""
+    checks: list[Check] = []
+    if os.environ.get(ENDPOINT):
+        checks.append(Check("addresses", None, f"{os.environ[ENDPOINT]}, as {ENDPOINT} says"))
+    try:
+        checks += await _api(context)
+        checks.append(await _registry(context))
+    except PullkeyError as error:
+        checks.append(failed_check("API", error))
+    except Exception as error:  # noqa: BLE001  - a check-up says what is wrong, whatever it is
+        checks.append(Check("API", False, f"it could not be looked at ({type(error).__name__})"))
+    user = login.get("hub_user")
+    whose = f"the password of {user} is" if user else "a password is"
+    checks.append(Check("login", None, f"{whose} asked for when a token is created or looked up, and never stored"))  # fmt: skip
+    return checks
+
+
+async def _api(context: RunContext) -> list[Check]:
+    connection = context.shared.get("docker-hub", Connection)
+    try:
+        answer = await connection.send("GET", _PUBLIC, trace=context.trace)
+    except HubApiError as error:
+        return [Check("API", False, f"{connection.url} answers: {error.said}", "Check the network and its proxies; see also https://www.dockerstatus.com")]  # fmt: skip
+    checks = [Check("API", True, f"{connection.url} answers")]
+    theirs = their_clock(answer.headers)
+    if theirs is not None:
+        ahead = (clock.now() - theirs).total_seconds()
+        checks.append(clock_check(ahead, "Docker Hub", needed=False))
+    return checks
+
+
+async def _registry(context: RunContext) -> Check:
+    answered = await fetch_challenge(REGISTRY, trace=context.trace, seconds=context.deadline.clip(SECONDS))
+    if isinstance(answered, Challenge):
+        return Check("registry", True, f"{REGISTRY} answers, and asks for a token")
+    return Check("registry", False, str(answered), "Check the network and its proxies")
