@@ -11,13 +11,16 @@ from typing import NoReturn
 from bootstrap.cli import main
 
 GC_THRESHOLD = 200_000
-"""So many new objects before they are searched for rings. An onboarding makes 150,000, nearly all of them the SDKs', which stay."""
+"""So many new objects before they are searched for rings. An onboarding makes 150,000, nearly all of them
+the SDKs', which stay.
+"""
 
 
 def run() -> NoReturn:
     """Run the command line and end the process with one of `bootstrap.model.errors.ExitCode`.
 
-    It ends without taking a thousand modules apart, which takes as long as a call or two of a cloud and is of use to nobody.
+    It ends without taking a thousand modules apart, which takes as long as a call or two of a cloud and is of
+    use to nobody.
     """
     gc.set_threshold(GC_THRESHOLD)
     try:

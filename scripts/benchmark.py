@@ -3,13 +3,14 @@
 
     scripts/with-env scripts/benchmark.py                              all of it: some ten minutes
     scripts/with-env scripts/benchmark.py --flow gcr --latency 50 --runs 3
-    scripts/with-env scripts/benchmark.py --fleet 1 --fleet 100        many targets from one file, in place of all that
-    scripts/with-env scripts/benchmark.py --write docs/performance.md  puts the tables into that page
+    scripts/with-env scripts/benchmark.py --fleet 1 --fleet 100        many targets from one file, in place of
+    all that scripts/with-env scripts/benchmark.py --write docs/performance.md  puts the tables into that page
 
-Each measured run has a sandbox of its own, so that it starts from nothing; what is timed is the command alone. A peer
-that is not installed is said to be missing, and its row is left out.
+Each measured run has a sandbox of its own, so that it starts from nothing; what is timed is the command
+alone. A peer that is not installed is said to be missing, and its row is left out.
 
-How long calls wait for one another is found in the sandbox's log at a latency of half a second, where nothing else is
+How long calls wait for one another is found in the sandbox's log at a latency of half a second, where nothing
+else is
 long: two calls of which one ended before the other began count as one after the other.
 """
 
@@ -53,13 +54,13 @@ gcloud iam service-accounts create akka-docker-reader
 gcloud projects add-iam-policy-binding acme-shop --member=serviceAccount:akka-docker-reader@acme-shop.iam.gserviceaccount.com --role=roles/artifactregistry.reader --condition=None
 gcloud iam service-accounts keys create key.json --iam-account akka-docker-reader@acme-shop.iam.gserviceaccount.com
 akka docker add-credentials --docker-server https://europe-west1-docker.pkg.dev --docker-username _json_key --docker-email anyemail@example.com --docker-password "$(cat key.json)"
-""",
+""",  # noqa: E501
     "acr": """
 ID=$(az acr show --name acmeshop --query id --output tsv)
 az ad sp create-for-rbac --name akka-docker-reader --scopes "$ID" --role acrpull --output json > sp.json
 APP=$(az ad sp list --display-name akka-docker-reader --query '[0].appId' --output tsv)
 akka docker add-credentials --docker-server acmeshop.azurecr.io --docker-username "$APP" --docker-email anyemail@example.com --docker-password "$(sed -n 's/.*"password": *"\\(.*\\)".*/\\1/p' sp.json)"
-""",
+""",  # noqa: E501
 }
 NEEDS = {"gcr": "gcloud", "acr": "az"}
 
@@ -89,11 +90,28 @@ def measure(command: Sequence[str], latency: int) -> Measured:
         log, told = Path(folder, "calls.jsonl"), Path(folder, "told.json")
         done = subprocess.run(
             [
-                "pullkey", "sandbox", "exec", "--latency", f"{latency}ms", "--log", str(log), "--",
-                sys.executable, str(Path(__file__)), "--inside", str(told), "--", *command,
+                "pullkey",
+                "sandbox",
+                "exec",
+                "--latency",
+                f"{latency}ms",
+                "--log",
+                str(log),
+                "--",
+                sys.executable,
+                str(Path(__file__)),
+                "--inside",
+                str(told),
+                "--",
+                *command,
             ],
-            cwd=folder, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=folder,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode != 0:
             raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
         figures = json.loads(told.read_text(encoding="utf-8"))
@@ -128,13 +146,15 @@ def best(command: Sequence[str], times: int = 15, *, may_fail: bool = False) -> 
 
     def once() -> float:
         begin = time.perf_counter()
-        subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, check=not may_fail)  # fmt: skip
+        subprocess.run(
+            command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, check=not may_fail
+        )
         return time.perf_counter() - begin
 
     return min(once() for _ in range(times))
 
 
-# -- the floor -----------------------------------------------------------------------------------------------------
+# -- the floor -----------------------------------------------------------------------------------------------
 
 
 def imported_by(command: Sequence[str]) -> list[str]:
@@ -148,8 +168,11 @@ def imported_by(command: Sequence[str]) -> list[str]:
         )
         subprocess.run(
             ["pullkey", "sandbox", "exec", "--", sys.executable, "-c", code],
-            env=environment(), stdin=subprocess.DEVNULL, capture_output=True, check=True,
-        )  # fmt: skip
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+        )
         return told.read_text(encoding="utf-8").split()
 
 
@@ -157,7 +180,8 @@ def start_of(flow: str) -> float:
     """A process that imports what this flow imports, and does nothing."""
     modules = [name for name in imported_by(onboarding(flow)) if name != "__main__"]
     code = (
-        f"import gc, importlib, os, warnings; gc.set_threshold({GC_THRESHOLD}); warnings.simplefilter('ignore')\n"
+        f"import gc, importlib, os, warnings; gc.set_threshold({GC_THRESHOLD}); "
+        "warnings.simplefilter('ignore')\n"
         f"for name in {modules!r}:\n"
         "    try: importlib.import_module(name)\n"
         "    except Exception: pass\n"
@@ -172,7 +196,7 @@ def akka_seconds() -> float:
     return min(measure(["sh", "-euc", code], 0).seconds for _ in range(3)) / 10
 
 
-# -- tables --------------------------------------------------------------------------------------------------------
+# -- tables --------------------------------------------------------------------------------------------------
 
 
 def compare(flows: Sequence[str], latencies: Sequence[int], runs: int) -> Iterator[dict[str, Any]]:
@@ -194,26 +218,42 @@ def compare(flows: Sequence[str], latencies: Sequence[int], runs: int) -> Iterat
             seconds = statistics.median(one.seconds for one in ours)
             floor = start + ours_at_length.chain * latency / 1000 + AKKA_CHAIN * one_akka
             row: dict[str, Any] = {
-                "flow": flow, "latency_ms": latency, "seconds": seconds, "cpu": statistics.median(one.cpu for one in ours),
-                "calls": ours_at_length.calls, "akka_calls": ours_at_length.akka, "chain": ours_at_length.chain,
-                "start": start, "akka": one_akka, "floor": floor, "to_floor": seconds / floor,
-            }  # fmt: skip
+                "flow": flow,
+                "latency_ms": latency,
+                "seconds": seconds,
+                "cpu": statistics.median(one.cpu for one in ours),
+                "calls": ours_at_length.calls,
+                "akka_calls": ours_at_length.akka,
+                "chain": ours_at_length.chain,
+                "start": start,
+                "akka": one_akka,
+                "floor": floor,
+                "to_floor": seconds / floor,
+            }
             if theirs_at_length is not None:
                 peer = statistics.median(one.seconds for one in theirs)
                 row |= {
-                    "peer_seconds": peer, "peer_cpu": statistics.median(one.cpu for one in theirs),
-                    "peer_calls": theirs_at_length.calls, "peer_chain": theirs_at_length.chain, "ratio": peer / seconds,
-                }  # fmt: skip
+                    "peer_seconds": peer,
+                    "peer_cpu": statistics.median(one.cpu for one in theirs),
+                    "peer_calls": theirs_at_length.calls,
+                    "peer_chain": theirs_at_length.chain,
+                    "ratio": peer / seconds,
+                }
             yield row
 
 
 AKKA_CHAIN = 3
-"""How often the Akka CLI is waited for and nothing else can be done: for a last look, to hand off, to read back."""
+"""How often the Akka CLI is waited for and nothing else can be done: for a last look, to hand off, to read
+back.
+"""
 
 
 def flows_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     lines = [
-        "| flow | latency a call | documented commands | pullkey | times as fast | calls (one after another): documented | pullkey | floor | times the floor |",
+        (
+            "| flow | latency a call | documented commands | pullkey | times as fast | calls (one "
+            "after another): documented | pullkey | floor | times the floor |"
+        ),
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
@@ -265,15 +305,22 @@ def fleets(sizes: Sequence[int], *, faults: bool) -> Iterator[dict[str, Any]]:
                     {**environment(), **running.environment},
                 )
                 yield {
-                    "targets": size, "command": command[0], "seconds": seconds, "peak_mib": peak, "exit_code": code,
-                    "calls": len(log) - before, "changes": sum(call.changes and call.status < 400 for call in log[before:]),
-                }  # fmt: skip
+                    "targets": size,
+                    "command": command[0],
+                    "seconds": seconds,
+                    "peak_mib": peak,
+                    "exit_code": code,
+                    "calls": len(log) - before,
+                    "changes": sum(call.changes and call.status < 400 for call in log[before:]),
+                }
 
 
 def _watched(command: Sequence[str], env: dict[str, str]) -> tuple[float, float, int]:
     """Seconds, peak memory in MiB, exit code."""
     begin = time.perf_counter()
-    child = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    child = subprocess.Popen(
+        command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     _, status, used = os.wait4(child.pid, 0)
     return time.perf_counter() - begin, used.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)
 
@@ -281,7 +328,8 @@ def _watched(command: Sequence[str], env: dict[str, str]) -> tuple[float, float,
 def fleet_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     columns = "targets | command | exit code | time | a target | calls a target | changes | memory"
     return [f"| {columns} |", "| ---: | --- |" + " ---: |" * 6] + [
-        f"| {row['targets']} | `{row['command']} -f` | {row['exit_code']} | {row['seconds']:.1f} s | {row['seconds'] / row['targets']:.2f} s "
+        f"| {row['targets']} | `{row['command']} -f` | {row['exit_code']} | {row['seconds']:.1f} s "
+        f"| {row['seconds'] / row['targets']:.2f} s "
         f"| {row['calls'] / row['targets']:.1f} | {row['changes']} | {row['peak_mib']:.0f} MiB |"
         for row in rows
     ]

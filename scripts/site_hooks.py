@@ -1,4 +1,6 @@
-"""What mkdocs does besides rendering docs/: the pages that stand at the top of the repository, and no test markers."""
+"""What mkdocs does besides rendering docs/: the pages that stand at the top of the repository, and no test
+markers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The fixtures of all tests, which tests run where, and the figures that they report. What tests share else is in `harness`."""
+"""The fixtures of all tests, which tests run where, and the figures that they report. What tests share
+else is in `harness`.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +103,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests whose programs are not installed; those of PULLKEY_TESTS_REQUIRE fail without them instead."""
+    """Skip the tests whose programs are not installed; those of PULLKEY_TESTS_REQUIRE fail without them
+    instead.
+    """
     required = os.environ.get("PULLKEY_TESTS_REQUIRE", "").split()
     for item in items:
         programs = [name for marker in item.iter_markers("needs_cloud_cli") for name in marker.args]
@@ -117,7 +121,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Count the tests with programs that are not ours, so that it is told how many were run."""
     report = yield
     if report.when == "call" or report.skipped:
-        for marker, programs in {"needs_debian": "docker-registry or skopeo", "needs_cloud_cli": "gcloud or az"}.items():  # fmt: skip
+        for marker, programs in {
+            "needs_debian": "docker-registry or skopeo",
+            "needs_cloud_cli": "gcloud or az",
+        }.items():
             if item.get_closest_marker(marker):
                 count("real things", {f"tests with {programs} {report.outcome}": 1})
     return report

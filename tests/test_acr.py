@@ -1,4 +1,6 @@
-"""`pullkey onboard acr`, whole: the real SDKs against the sandbox, over sockets; and what goes wrong on the way."""
+"""`pullkey onboard acr`, whole: the real SDKs against the sandbox, over sockets; and what goes wrong on
+the way.
+"""
 
 from __future__ import annotations
 
@@ -255,7 +257,9 @@ class TestToldFirst:
         assert ("100 days at most" if readable else "trying 90 days") in done.err
 
     def test_no_login(self, acr: World) -> None:
-        done = acr.onboard(env={"AZURE_FEDERATED_TOKEN_FILE": "/nonexistent", "AZURE_CONFIG_DIR": "/nonexistent"} )  # fmt: skip
+        done = acr.onboard(
+            env={"AZURE_FEDERATED_TOKEN_FILE": "/nonexistent", "AZURE_CONFIG_DIR": "/nonexistent"}
+        )
         assert done.code == 3
         assert "There is no usable Azure login" in done.err
         assert "az login" in done.err
@@ -350,7 +354,7 @@ def test_the_runbook_is_bash(acr: World) -> None:
         assert "--append" in script.out
 
 
-# -- without a cloud -----------------------------------------------------------------------------------------------
+# -- without a cloud -----------------------------------------------------------------------------------------
 
 NAMES = st.from_regex(r"[a-z0-9]{5,50}", fullmatch=True)
 
@@ -443,8 +447,10 @@ def test_a_secret_whose_answer_a_killed_run_never_saw_is_removed_by_the_next(acr
     process = subprocess.Popen(
         [sys.executable, "-m", "bootstrap", "onboard", "acr", "--yes"],
         env=acr.running.process_environment(),
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     end = time.monotonic() + 30
     while not (applications(acr) and secrets(applications(acr)[0])):
         assert time.monotonic() < end

@@ -1,4 +1,6 @@
-"""What stands behind an Azure credential, and what becomes of it: the provider's own methods, over the real SDKs."""
+"""What stands behind an Azure credential, and what becomes of it: the provider's own methods, over the
+real SDKs.
+"""
 
 from __future__ import annotations
 
@@ -272,7 +274,8 @@ class TestKeys:
         assert (
             # The login sees two subscriptions, and az looks into its default one only.
             command
-            == f"az acr token credential delete --name {token.name} --registry acmeshop --subscription {shop.subscription} --password1"
+            == f"az acr token credential delete --name {token.name} --registry acmeshop --subscription "
+            f"{shop.subscription} --password1"
         )
 
     def test_a_refusal_is_a_sentence(self, shop: Shop) -> None:
@@ -451,7 +454,8 @@ class TestRemoval:
         assert {one.fate for one in removals.values()} == {Disposition.KEEP}
         assert (
             removals["identity"].command
-            == f"az acr token delete --name a-partners --registry acmeshop --subscription {shop.subscription} --yes"
+            == "az acr token delete --name a-partners --registry acmeshop --subscription "
+            f"{shop.subscription} --yes"
         )
 
 

@@ -1,4 +1,6 @@
-"""`pullkey onboard acr --auth-kind token`: a token of the registry, for people without any right in the directory."""
+"""`pullkey onboard acr --auth-kind token`: a token of the registry, for people without any right in the
+directory.
+"""
 
 from __future__ import annotations
 
@@ -81,10 +83,13 @@ class TestOnboarding:
     def test_nobody_asks_the_directory_nor_for_a_login_there(self, acr: World) -> None:
         # Without an address nor a login of its own, any call to it would fail.
         graph = acr.running.environment["PULLKEY_AZURE_GRAPH_ENDPOINT"]
-        done = acr.onboard(*ONLY_CHECKOUT, "--verbose", env={"PULLKEY_AZURE_GRAPH_ENDPOINT": "https://localhost:1"})  # fmt: skip
+        done = acr.onboard(
+            *ONLY_CHECKOUT, "--verbose", env={"PULLKEY_AZURE_GRAPH_ENDPOINT": "https://localhost:1"}
+        )
         assert done.code == 0, done.text
         assert directory_calls(acr) == []
-        # One token for Resource Manager and one for the registry, where the image is looked at; none for Graph.
+        # One token for Resource Manager and one for the registry, where the image is looked at; none for
+        # Graph.
         assert acr.calls("entra.GetToken") == 2
         assert graph not in done.err
 
@@ -159,7 +164,10 @@ class TestToldFirst:
         done = acr.onboard(*ONLY_CHECKOUT, "--new-key")
         assert done.code == 3, done.text
         assert "Both passwords of the token akka-docker-reader-checkout are there" in done.err
-        assert re.search(rf"az acr token credential delete --name {TOKEN} --registry acmeshop --subscription \S+ --password2", done.err)  # fmt: skip
+        assert re.search(
+            rf"az acr token credential delete --name {TOKEN} --registry acmeshop --subscription \S+ --password2",  # noqa: E501
+            done.err,
+        )
         assert "--password1" not in done.err
         assert token_picture(acr) == before
 
@@ -306,8 +314,10 @@ def test_a_password_whose_answer_a_killed_run_never_saw_is_removed_by_the_next(a
     process = subprocess.Popen(
         [sys.executable, "-m", "bootstrap", "onboard", "acr", "--yes", "--new-key", *ONLY_CHECKOUT],
         env=acr.running.process_environment(),
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     end = time.monotonic() + 60
     while len(passwords) < 2:
         assert time.monotonic() < end
@@ -323,7 +333,7 @@ def test_a_password_whose_answer_a_killed_run_never_saw_is_removed_by_the_next(a
     assert pulls_repository(acr, "checkout")
 
 
-# -- the scripts ---------------------------------------------------------------------------------------------------
+# -- the scripts ---------------------------------------------------------------------------------------------
 
 
 def test_the_runbook_is_bash_and_calls_nobody(acr: World) -> None:
@@ -356,7 +366,7 @@ def test_the_runbook_ends_as_onboard_does_and_undoes(acr: World, tmp_path: Path)
     assert acr.names() == []
 
 
-# -- without a cloud -----------------------------------------------------------------------------------------------
+# -- without a cloud -----------------------------------------------------------------------------------------
 
 
 def target(repositories: str, **more: Any) -> AcrTarget:

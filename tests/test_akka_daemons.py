@@ -32,7 +32,7 @@ DAEMONS = {
     "without its pipes": f"(setsid {LATE} >/dev/null 2>&1 </dev/null & )\nsleep 60",
     "the wrapper fails": f"(setsid {LATE} >/dev/null 2>&1 & )\nexit 1",
     "the wrapper ends": f"(setsid {LATE} >/dev/null 2>&1 & )\nexit 0",
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -43,7 +43,13 @@ def started(tmp_path: Path) -> Iterator[Callable[[str], AkkaCli]]:
         program = tmp_path / "akka"
         program.write_text(f"#!/bin/sh\n{body.format(folder=tmp_path)}\n")
         program.chmod(0o755)
-        return AkkaCli(AkkaScope(), Deadline(seconds), lambda _: None, str(program), lock=lambda: os.open(tmp_path, os.O_RDONLY))  # fmt: skip
+        return AkkaCli(
+            AkkaScope(),
+            Deadline(seconds),
+            lambda _: None,
+            str(program),
+            lock=lambda: os.open(tmp_path, os.O_RDONLY),
+        )
 
     yield cli
     if (tmp_path / "pid").exists():
@@ -99,7 +105,9 @@ def test_a_call_for_the_same_password_goes_on(tmp_path: Path, started: Callable[
     program = tmp_path / "other"
     program.write_text("#!/bin/sh\nsleep 1.5\necho registered\n")
     program.chmod(0o755)
-    other = AkkaCli(AkkaScope(), Deadline(20), lambda _: None, str(program), lock=lambda: os.open(tmp_path, os.O_RDONLY))  # fmt: skip
+    other = AkkaCli(
+        AkkaScope(), Deadline(20), lambda _: None, str(program), lock=lambda: os.open(tmp_path, os.O_RDONLY)
+    )
 
     async def both() -> tuple[BaseException | None, BaseException | None]:
         return await asyncio.gather(

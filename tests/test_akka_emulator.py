@@ -57,7 +57,16 @@ class Akka:
             "--docker-server=https://europe-west1-docker.pkg.dev",
             "--docker-username=_json_key",
         )
-        return self("docker", "add-credentials", server, username, f"--docker-password={PASSWORD}", *more, code=code, **how)  # fmt: skip
+        return self(
+            "docker",
+            "add-credentials",
+            server,
+            username,
+            f"--docker-password={PASSWORD}",
+            *more,
+            code=code,
+            **how,
+        )
 
     def names(self, *more: str) -> list[tuple[str, str]]:
         return [(row["name"], row["status"]) for row in self.json("docker", "list-credentials", *more)]
@@ -75,7 +84,7 @@ def methods(akka: Akka) -> list[str]:
     return [call.method for call in akka.running.sandbox.log.calls]
 
 
-# -- the documented life of a credential ---------------------------------------------------------------------------
+# -- the documented life of a credential ---------------------------------------------------------------------
 
 
 def test_credential_is_added_shown_replaced_and_removed(akka: Akka) -> None:
@@ -110,8 +119,12 @@ def test_text_has_the_documented_columns(akka: Akka) -> None:
     header, row = akka("docker", "list-credentials", "--project", "billing").splitlines()
     assert header.split() == ["NAME", "STATUS", "SERVER", "EMAIL", "USERNAME"]
     assert row.split() == [
-        "docker-credentials", "OK", "https://registry.example.com/v2/", "ops@example.com", "billing-bot",
-    ]  # fmt: skip
+        "docker-credentials",
+        "OK",
+        "https://registry.example.com/v2/",
+        "ops@example.com",
+        "billing-bot",
+    ]
     assert akka("secrets", "list", "--project", "billing").split()[:3] == ["NAME", "TYPE", "KEYS"]
     assert re.search(r"^\* +shop ", akka("projects", "list"), re.MULTILINE)
     assert re.search(r"^\* +billing ", akka("projects", "list", AKKA_PROJECT="billing"), re.MULTILINE)
@@ -140,12 +153,16 @@ def test_password_goes_nowhere_but_into_the_secret(akka: Akka) -> None:
     assert "hush" not in shown
     add = akka.running.sandbox.log.calls[0]
     assert (add.api, add.method, add.resource, add.changes, add.status) == (
-        "akka", "docker.add-credentials", "shop/x", True, 200,
-    )  # fmt: skip
+        "akka",
+        "docker.add-credentials",
+        "shop/x",
+        True,
+        200,
+    )
     assert not any(call.changes for call in akka.running.sandbox.log.calls[1:])
 
 
-# -- regions -------------------------------------------------------------------------------------------------------
+# -- regions -------------------------------------------------------------------------------------------------
 
 
 def test_global_is_copied_from_the_primary_after_a_while(akka: Akka) -> None:
@@ -183,7 +200,7 @@ def test_between_global_and_regional_only_by_force(akka: Akka) -> None:
     assert akka.names("--project=billing", "--region=aws-us-east-2") == [("docker-credentials", "OK")]
 
 
-# -- the command line ----------------------------------------------------------------------------------------------
+# -- the command line ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -226,7 +243,10 @@ def test_mistakes_are_refused_as_cobra_does(akka: Akka, arguments: str, error: s
         "docker --output=json list-credentials --project=billing",
         "-ojson docker list-credentials --project billing --context default --page-mode buffered",
         "docker list-credentials -qojson --project billing --timeout 1m30s --cache-file=/x --config=/y",
-        "docker list-credentials --disable-prompt --verbose --use-grpc-web=true -o json-compact --project billing",
+        (
+            "docker list-credentials --disable-prompt --verbose --use-grpc-web=true -o json-compact "
+            "--project billing"
+        ),
     ],
 )
 def test_flags_may_be_written_in_every_documented_way(akka: Akka, arguments: str) -> None:
@@ -244,16 +264,33 @@ def test_surface_is_that_of_the_reference() -> None:
     where = {"project", "owner", "region"}
     force = {"force-global", "force-regional"}
     assert docker == {
-        "add-credentials": where | force | {
-            "docker-server", "docker-username", "docker-email", "docker-password", "secret-name", "config-only", "secret-only",
+        "add-credentials": where
+        | force
+        | {
+            "docker-server",
+            "docker-username",
+            "docker-email",
+            "docker-password",
+            "secret-name",
+            "config-only",
+            "secret-only",
         },
         "list-credentials": where | {"all-regions"},
         "remove-credentials": where | force,
-    }  # fmt: skip
+    }
     assert {flag.name for flag in GLOBAL_FLAGS} == {
-        "cache-file", "config", "context", "disable-prompt", "help", "output", "page-mode", "quiet", "timeout",
-        "use-grpc-web", "verbose",
-    }  # fmt: skip
+        "cache-file",
+        "config",
+        "context",
+        "disable-prompt",
+        "help",
+        "output",
+        "page-mode",
+        "quiet",
+        "timeout",
+        "use-grpc-web",
+        "verbose",
+    }
 
 
 def test_help_lists_the_flags(akka: Akka) -> None:
@@ -288,7 +325,7 @@ def test_project_of_the_environment_is_after_the_flag_and_before_the_configurati
     )
 
 
-# -- login ---------------------------------------------------------------------------------------------------------
+# -- login ---------------------------------------------------------------------------------------------------
 
 
 def test_nobody_is_logged_in(akka: Akka) -> None:
@@ -317,7 +354,7 @@ def test_nobody_else_may_ask_the_emulator(akka: Akka) -> None:
     assert methods(akka) == []
 
 
-# -- another CLI, and one that misbehaves --------------------------------------------------------------------------
+# -- another CLI, and one that misbehaves --------------------------------------------------------------------
 
 
 def test_older_cli(akka: Akka) -> None:
@@ -392,7 +429,7 @@ def test_one_that_hangs_can_be_killed(akka: Akka) -> None:
     assert methods(akka) == []
 
 
-# -- faults of the gate --------------------------------------------------------------------------------------------
+# -- faults of the gate --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -464,7 +501,7 @@ def test_it_imports_nothing_that_is_slow_to_import(akka: Akka, arguments: str) -
     assert not imported & {"collections", "enum", "functools", "json", "re", "signal", "socket", "typing"}
 
 
-# -- its own JSON --------------------------------------------------------------------------------------------------
+# -- its own JSON --------------------------------------------------------------------------------------------
 
 JSON: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -1,4 +1,6 @@
-"""Akka's list passes over a credential that is there: no second key is made for it, and none is named for deletion."""
+"""Akka's list passes over a credential that is there: no second key is made for it, and none is named for
+deletion.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The sandbox's Akka can show less than it holds: a list that lags, an e-mail address that is cut, no user."""
+"""The sandbox's Akka can show less than it holds: a list that lags, an e-mail address that is cut, no
+user.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,15 @@ class Akka:
         return done.stdout if code == 0 else done.stderr
 
     def add(self, email: str, *, code: int = 0) -> str:
-        return self("add-credentials", "--secret-name=pull", "--docker-server=https://gcr.io", "--docker-username=u",
-                    f"--docker-email={email}", "--docker-password=hush", code=code)  # fmt: skip
+        return self(
+            "add-credentials",
+            "--secret-name=pull",
+            "--docker-server=https://gcr.io",
+            "--docker-username=u",
+            f"--docker-email={email}",
+            "--docker-password=hush",
+            code=code,
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(self("list-credentials", "-o", "json"))

@@ -1,4 +1,6 @@
-"""Akka has accepted a key, and shows it late, cut, blank or not at all: the key that it may pull with is never taken away."""
+"""Akka has accepted a key, and shows it late, cut, blank or not at all: the key that it may pull with is
+never taken away.
+"""
 
 from __future__ import annotations
 

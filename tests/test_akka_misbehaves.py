@@ -1,4 +1,5 @@
-"""The Akka CLI is missing, old, logged out, asks, hangs, prints what nobody documented, or does half of what it is told.
+"""The Akka CLI is missing, old, logged out, asks, hangs, prints what nobody documented, or does half of what
+it is told.
 
 Whatever it does, the end is safe and told: what Akka holds pulls, what it does not hold is gone or named.
 """
@@ -34,7 +35,12 @@ class Manner:
     says: str = ""
 
 
-ADD, LIST, REMOVE, DELETE = "docker.add-credentials", "docker.list-credentials", "docker.remove-credentials", "secrets.delete"  # fmt: skip
+ADD, LIST, REMOVE, DELETE = (
+    "docker.add-credentials",
+    "docker.list-credentials",
+    "docker.remove-credentials",
+    "secrets.delete",
+)
 FINE, REFUSED, UNDONE, NAMED = {0}, {1, 2, 3}, {1}, {6}
 MANNERS = [
     Manner("hangs", ADD, {"onboard": UNDONE, "rotate": NAMED, "offboard": FINE}, "did not end within"),
@@ -115,7 +121,9 @@ def test_a_registration_whose_answer_was_lost_is_made_again(server: ForkServer, 
 
 
 def test_a_record_that_cannot_be_read_is_not_overwritten(server: ForkServer) -> None:
-    """What the CLI shows was once taken for nothing: the run then undid its registration over a credential in use."""
+    """What the CLI shows was once taken for nothing: the run then undid its registration over a credential
+    in use.
+    """
     with stage(server, "gcr") as on:
         prepare(on, "rotate")
         held = on.world.held(on.held() or "")
@@ -133,10 +141,15 @@ def test_a_list_that_lags_takes_no_key_from_akka(server: ForkServer, kind: str) 
     with stage(server, kind) as on:
         faulted = run_faulted(on, "rotate", "akka.docker.list-credentials#4=stale*forever", 60)
 
-        count("eventual consistency", {
-            "rotations after which Akka's list lagged for good": 1,
-            "of these, not with the new key kept and named, exit code 6": int(faulted.ended.code != 6 or bool(faulted.wrong)),
-        })  # fmt: skip
+        count(
+            "eventual consistency",
+            {
+                "rotations after which Akka's list lagged for good": 1,
+                "of these, not with the new key kept and named, exit code 6": int(
+                    faulted.ended.code != 6 or bool(faulted.wrong)
+                ),
+            },
+        )
         assert faulted.ended.code == 6, faulted.ended.err
         assert "though it shows the one before it" in faulted.ended.err
         assert faulted.wrong == []

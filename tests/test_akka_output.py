@@ -50,12 +50,28 @@ def test_every_form_that_is_known_is_read(text: str) -> None:
     assert parse_credentials(text) == [HELD]
 
 
-@pytest.mark.parametrize("text", ["null", "[]", "{}", '{"items": null}', "No credentials found.", "NAME STATUS SERVER"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text", ["null", "[]", "{}", '{"items": null}', "No credentials found.", "NAME STATUS SERVER"]
+)
 def test_nothing_is_an_empty_list(text: str) -> None:
     assert parse_credentials(text) == []
 
 
-@pytest.mark.parametrize("text", ["", " \n", '"text"', "5", '[1, "x", null]', "[{]", "<html>", '{"items": {"0": []}}', '[{"server": "x"}]', "~~ (c) nobody documented this"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \n",
+        '"text"',
+        "5",
+        '[1, "x", null]',
+        "[{]",
+        "<html>",
+        '{"items": {"0": []}}',
+        '[{"server": "x"}]',
+        "~~ (c) nobody documented this",
+    ],
+)
 def test_what_cannot_be_read_is_not_taken_for_nothing(text: str) -> None:
     """Else a credential that Akka has would be overwritten, or removed, as one that is not there."""
     with pytest.raises(Unreadable):

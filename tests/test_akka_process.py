@@ -1,4 +1,6 @@
-"""Whatever stands in the place of `akka`: it ends in time, with all that it has started, and is read within bounds."""
+"""Whatever stands in the place of `akka`: it ends in time, with all that it has started, and is read
+within bounds.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,9 @@ def test_an_akka_that_prints_without_end_is_told_in_a_sentence(script: Callable[
 
 
 @pytest.mark.parametrize("output", ["[" * 100_000, "[\n" * 100_000, '{"a":' * 100_000])
-def test_an_answer_that_is_nested_without_end_is_not_read(script: Callable[[str], str], output: str, tmp_path: Path) -> None:  # fmt: skip
+def test_an_answer_that_is_nested_without_end_is_not_read(
+    script: Callable[[str], str], output: str, tmp_path: Path
+) -> None:
     (tmp_path / "out").write_text(output)
     cli = AkkaCli(AkkaScope(), Deadline(20), lambda _: None, script(f"cat {tmp_path}/out"))
     begin = time.monotonic()
@@ -119,7 +123,8 @@ def test_what_it_says_of_a_failure_holds_no_form_of_the_password(
 ) -> None:
     credential = Credential("https://r.example", "user", Secret(PASSWORD), KeyRef("a", "key123", "d"))
     program = script(
-        f'for word; do case "$word" in --docker-password=*) PASSWORD="${{word#*=}}";; esac; done\n{says}\nexit 1'
+        f'for word; do case "$word" in --docker-password=*) PASSWORD="${{word#*=}}";; esac; '
+        f"done\n{says}\nexit 1"
     )
     cli = AkkaCli(AkkaScope(), Deadline(20), lambda _: None, program)
     with pytest.raises(StepFailed) as failed:

@@ -16,11 +16,23 @@ SOURCES = [
     for path in sorted((ROOT / folder).rglob("*.py"))
     if not {"sandbox", "emulator"} & set(path.relative_to(ROOT).parts)
 ]
-SDK_ERRORS = ("google.api_core.exceptions", "google.auth.exceptions", "azure.core.exceptions", "azure.identity", "kiota_abstractions.api_error")  # fmt: skip
+SDK_ERRORS = (
+    "google.api_core.exceptions",
+    "google.auth.exceptions",
+    "azure.core.exceptions",
+    "azure.identity",
+    "kiota_abstractions.api_error",
+)
 CLIENTS = {
-    "providers/gcr/client.py", "providers/gcr/login.py", "providers/acr/cloud.py", "providers/acr/arm_pipeline.py",
-    "providers/acr/graph_client.py", "providers/acr/login.py", "providers/acr/sdk_imports.py", "providers/acr/tokens.py",
-}  # fmt: skip
+    "providers/gcr/client.py",
+    "providers/gcr/login.py",
+    "providers/acr/cloud.py",
+    "providers/acr/arm_pipeline.py",
+    "providers/acr/graph_client.py",
+    "providers/acr/login.py",
+    "providers/acr/sdk_imports.py",
+    "providers/acr/tokens.py",
+}
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -35,7 +47,9 @@ def imported(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_an_sdks_exceptions_do_not_leave_its_client(path: Path) -> None:
-    """Everything else knows one kind of error, `ApiError`: what one SDK raises is not what the next one does."""
+    """Everything else knows one kind of error, `ApiError`: what one SDK raises is not what the next one
+    does.
+    """
     if str(path.relative_to(ROOT)) in CLIENTS:
         return
 
@@ -64,7 +78,9 @@ def test_no_module_imports_one_that_imports_it(package: str) -> None:
 
 
 def test_a_test_file_is_no_library() -> None:
-    """What test files share is in `tests/harness`, under the name of the thing: nothing there needs a test file either."""
+    """What test files share is in `tests/harness`, under the name of the thing: nothing there needs a test
+    file either.
+    """
     files = [
         *(ROOT / "tests").rglob("*.py"),
         *(path for path in (ROOT / "scripts").iterdir() if _is_python(path)),
@@ -99,10 +115,12 @@ def _is_python(path: Path) -> bool:
     return path.is_file() and (path.suffix == ".py" or "python" in path.read_text().partition("\n")[0])
 
 
-# -- who imports whom ----------------------------------------------------------------------------------------------
+# -- who imports whom ----------------------------------------------------------------------------------------
 
 LAYERS = ("model", "files", "http", "registry", "plugin", "akka", "engine", "fleet", "output", "cli")
-"""The packages of `bootstrap`: each imports only those before it. `sandbox` and `testing` may import any but `cli`."""
+"""The packages of `bootstrap`: each imports only those before it. `sandbox` and `testing` may import any
+but `cli`.
+"""
 OF_PROVIDERS = {"model", "http", "registry", "plugin"}
 """What a provider may import; its emulator may also import the sandbox."""
 
@@ -121,7 +139,8 @@ MODULES = _modules()
 def _needed(path: Path) -> set[str]:
     """The modules of ours that a module imports: at once, late, or only for their types."""
     found = {name for name in imported(path) if name in MODULES}
-    # `from package import module` needs the module; the package's own text is read with it only if something else is taken.
+    # `from package import module` needs the module; the package's own text is read with it only if something
+    # else is taken.
     return {one for one in found if not any(other.startswith(f"{one}.") for other in found)}
 
 

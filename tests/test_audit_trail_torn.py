@@ -80,7 +80,9 @@ def test_a_line_that_a_full_disk_tears_does_not_swallow_the_next(
 def test_lines_of_several_writers_are_whole(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     trails = [Trail.open(path, "pullkey") for _ in range(4)]
-    threads = [threading.Thread(target=_record, args=(trail, *("x" * 500 for _ in range(50)))) for trail in trails]  # fmt: skip
+    threads = [
+        threading.Thread(target=_record, args=(trail, *("x" * 500 for _ in range(50)))) for trail in trails
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -132,8 +134,13 @@ def test_a_change_that_is_not_in_the_trail_is_told_and_shows_in_the_exit_code(
     )
     done = subprocess.run(
         [sys.executable, "-c", program, "onboard", "gcr", "--yes", "--audit", str(path)],
-        env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 1, done.stderr
     assert "Registered " in done.stderr
     assert f"Not all changes could be written to {path}: File too large." in done.stderr

@@ -1,4 +1,6 @@
-"""Azure: a deleted application keeps its unique name for 30 days. Onboarding still works, and undoing gives the name back."""
+"""Azure: a deleted application keeps its unique name for 30 days. Onboarding still works, and undoing
+gives the name back.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def test_a_run_that_is_undone_gives_the_name_back(acr: World, fault: str) -> Non
 
 @pytest.mark.parametrize("reads_deleted_items", [True, False])
 def test_what_was_offboarded_can_be_onboarded_again(acr: World, reads_deleted_items: bool) -> None:
-    """With Application.ReadWrite.OwnedBy alone nobody finds a deleted application again, so it is deleted for good."""
+    """With Application.ReadWrite.OwnedBy alone nobody finds a deleted application again, so it is deleted
+    for good.
+    """
     if not reads_deleted_items:
         acr.cloud.state.graph_roles = {"Application.ReadWrite.OwnedBy"}
     assert acr.onboard().code == 0

@@ -1,4 +1,6 @@
-"""What no client should send to Azure is answered with the service's own refusal, and never with a crash of ours."""
+"""What no client should send to Azure is answered with the service's own refusal, and never with a crash
+of ours.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The deleted items of the emulated directory: what is kept there, whose name it keeps, and how it comes back."""
+"""The deleted items of the emulated directory: what is kept there, whose name it keeps, and how it comes
+back.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Logging in to emulated registries: with a token of Entra ID's, as `az acr login` does it, and as who is disabled."""
+"""Logging in to emulated registries: with a token of Entra ID's, as `az acr login` does it, and as who is
+disabled.
+"""
 
 from __future__ import annotations
 

@@ -129,13 +129,38 @@ class TestDocumentedTokens:
 
     def test_documented_flow(self, azure: Azure) -> None:
         here = ["--registry", "acmeshop"]
-        az(azure, "acr", "scope-map", "create", "--name", "readers", *here, "--repository", "checkout", "content/read", "--description", "some")  # fmt: skip
+        az(
+            azure,
+            "acr",
+            "scope-map",
+            "create",
+            "--name",
+            "readers",
+            *here,
+            "--repository",
+            "checkout",
+            "content/read",
+            "--description",
+            "some",
+        )
         made = az(azure, "acr", "token", "create", "--name", "reader", *here, "--scope-map", "readers")
         passwords = {one["name"]: one["value"] for one in made["credentials"]["passwords"]}
         assert sorted(passwords) == ["password1", "password2"]
         assert azure.token_answer(SERVER, "reader", passwords["password1"]).status_code == 200
 
-        again = az(azure, "acr", "token", "credential", "generate", "--name", "reader", *here, "--password2", "--expiration-in-days", "30")  # fmt: skip
+        again = az(
+            azure,
+            "acr",
+            "token",
+            "credential",
+            "generate",
+            "--name",
+            "reader",
+            *here,
+            "--password2",
+            "--expiration-in-days",
+            "30",
+        )
         values = {one["name"]: one["value"] for one in again["passwords"]}
         assert values["password1"] is None
         assert azure.token_answer(SERVER, "reader", passwords["password2"]).status_code == 401
@@ -147,7 +172,19 @@ class TestDocumentedTokens:
         azure.running.sandbox.advance(dt.timedelta(days=31))
         assert azure.token_answer(SERVER, "reader", values["password2"]).status_code == 401
 
-        az(azure, "acr", "token", "update", "--name", "reader", *here, "--scope-map", "readers", "--status", "disabled")  # fmt: skip
+        az(
+            azure,
+            "acr",
+            "token",
+            "update",
+            "--name",
+            "reader",
+            *here,
+            "--scope-map",
+            "readers",
+            "--status",
+            "disabled",
+        )
         assert az(azure, "acr", "token", "show", "--name", "reader", *here)["status"] == "disabled"
         az(azure, "acr", "token", "delete", "--name", "reader", *here, "--yes")
         az(azure, "acr", "scope-map", "delete", "--name", "readers", *here, "--yes")

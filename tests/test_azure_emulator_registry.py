@@ -88,7 +88,12 @@ def test_anybody_pulls_where_that_is_allowed(azure: Azure) -> None:
 def test_a_token_pulls_what_its_scope_map_says_while_it_is_enabled_and_its_password_lives(
     azure: Azure,
 ) -> None:
-    azure.shop.scope_maps["readers"] = ScopeMap("readers", ["repositories/shop/*/content/read", "repositories/checkout/content/read"], None, azure.state.now())  # fmt: skip
+    azure.shop.scope_maps["readers"] = ScopeMap(
+        "readers",
+        ["repositories/shop/*/content/read", "repositories/checkout/content/read"],
+        None,
+        azure.state.now(),
+    )
     token = azure.state.add_token(azure.shop, "reader", "readers")
     password = azure.state.add_password(token, "password1", expiry=azure.state.now() + dt.timedelta(days=1))
 
@@ -117,8 +122,12 @@ def test_rules_of_tokens_and_scope_maps_by_the_sdk(azure: Azure) -> None:
         actions = models.ScopeMapProperties(actions=["repositories/checkout/content/read"], description="d")
         poller = await api.scope_maps.begin_create(*where, "readers", models.ScopeMap(properties=actions))
         assert (await poller.result()).properties.provisioning_state == "Succeeded"
-        body = models.Token(properties=models.TokenProperties(scope_map_id=f"{azure.shop.id}/scopeMaps/readers"))  # fmt: skip
-        wanted = models.GenerateCredentialsParameters(token_id=f"{azure.shop.id}/tokens/reader", name="password1")  # fmt: skip
+        body = models.Token(
+            properties=models.TokenProperties(scope_map_id=f"{azure.shop.id}/scopeMaps/readers")
+        )
+        wanted = models.GenerateCredentialsParameters(
+            token_id=f"{azure.shop.id}/tokens/reader", name="password1"
+        )
         making = await api.tokens.begin_create(*where, "reader", body, polling=False)
         assert (await making.result()).properties.provisioning_state == "Creating"
         with pytest.raises(ResourceExistsError, match="TokenNotActive"):

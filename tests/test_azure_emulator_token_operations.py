@@ -1,4 +1,6 @@
-"""Scope maps, tokens and their operations in the emulated Azure, held against recorded answers of the real one."""
+"""Scope maps, tokens and their operations in the emulated Azure, held against recorded answers of the real
+one.
+"""
 
 from __future__ import annotations
 
@@ -187,9 +189,13 @@ def test_a_registrys_other_hosts(azure: Azure) -> None:
 def test_each_host_of_a_registry_logs_in_and_two_groups_have_one_of_the_same_name(azure: Azure) -> None:
     state = azure.state
     twin = state.add_registry(
-        "acmeshop", state.subscriptions[0], resource_group="other", sku="Premium",
-        domain_name_label="a1b2c3", regional_endpoints=True,
-    )  # fmt: skip
+        "acmeshop",
+        state.subscriptions[0],
+        resource_group="other",
+        sku="Premium",
+        domain_name_label="a1b2c3",
+        regional_endpoints=True,
+    )
     azure.running.call(azure.emulator.serve_registry(twin))
     application = state.add_application("puller")
     principal = state.add_service_principal(application)

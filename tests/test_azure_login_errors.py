@@ -1,4 +1,6 @@
-"""Azure: what a failed login or call is answered with: which login it was, which variable is wrong, which right is missing."""
+"""Azure: what a failed login or call is answered with: which login it was, which variable is wrong, which
+right is missing.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,12 @@ To mitigate this issue, please refer to the troubleshooting guidelines here at h
 NOT_SET = "EnvironmentCredential authentication unavailable. Environment variables are not fully configured."
 NOT_LOGGED_IN = "Please run 'az login' to set up an account"
 MFA = (
-    "ERROR: AADSTS50076: Due to a configuration change made by your administrator, or because you moved to a new location, "
-    "you must use multi-factor authentication to access '797f4846-ba00-4fd7-ba43-dac1f8f63013'. Trace ID: 1 Correlation "
-    "ID: 2 Timestamp: 2026-11-20 10:00:00Z\nInteractive authentication is needed. Please run:\naz logout\naz login --tenant "
+    "ERROR: AADSTS50076: Due to a configuration change made by your administrator, or because you "
+    "moved to a new location, "
+    "you must use multi-factor authentication to access '797f4846-ba00-4fd7-ba43-dac1f8f63013'. "
+    "Trace ID: 1 Correlation "
+    "ID: 2 Timestamp: 2026-11-20 10:00:00Z\nInteractive authentication is needed. Please run:\naz "
+    "logout\naz login --tenant "
     '"72f988bf-86f1-41af-91ab-2d7cd011db47" --scope "https://management.core.windows.net//.default"'
 )
 
@@ -54,8 +59,8 @@ def test_a_variable_that_is_wrong_is_named_and_az_login_is_not_the_answer(
 def test_the_command_that_az_names_for_a_second_factor_is_given_whole() -> None:
     text = told(cli=MFA)
     assert (
-        'az login --tenant "72f988bf-86f1-41af-91ab-2d7cd011db47" --scope "https://management.core.windows.net//.default"'
-        in text
+        'az login --tenant "72f988bf-86f1-41af-91ab-2d7cd011db47" --scope '
+        '"https://management.core.windows.net//.default"' in text
     )
 
 
@@ -66,7 +71,10 @@ def test_without_any_login_it_is_az_login() -> None:
 
 
 def test_a_federated_token_that_nobody_trusts() -> None:
-    text = told("workload-identity", environment="Authentication failed: AADSTS700213: No matching federated identity record found")  # fmt: skip
+    text = told(
+        "workload-identity",
+        environment="Authentication failed: AADSTS700213: No matching federated identity record found",
+    )
     assert "federated credential" in text
     assert "az login" not in text
 

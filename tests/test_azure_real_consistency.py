@@ -1,4 +1,6 @@
-"""`--consistency real` at Azure: what was just created is there and is not, and what was deleted goes on being shown."""
+"""`--consistency real` at Azure: what was just created is there and is not, and what was deleted goes on
+being shown.
+"""
 
 from __future__ import annotations
 

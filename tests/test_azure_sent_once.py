@@ -24,7 +24,10 @@ def test_a_role_is_looked_for_before_it_is_sent_again(acr: World, how: str) -> N
     names = [f"{call.api}.{call.method}" for call in acr.running.sandbox.log.calls]
     puts = [at for at, name in enumerate(names) if name == "arm.PutRoleAssignment"]
     for first, second in itertools.pairwise(puts):
-        assert any(name.startswith("arm.") and "RoleAssignment" in name and name != "arm.PutRoleAssignment" for name in names[first + 1 : second]), names[first : second + 1]  # fmt: skip
+        assert any(
+            name.startswith("arm.") and "RoleAssignment" in name and name != "arm.PutRoleAssignment"
+            for name in names[first + 1 : second]
+        ), names[first : second + 1]
 
 
 @pytest.mark.parametrize("call", ["graph.*", "arm.ListRegistries"])

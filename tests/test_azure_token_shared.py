@@ -1,4 +1,6 @@
-"""Two credentials of Akka's with one token of an Azure registry, and reads that do not show the other's password yet."""
+"""Two credentials of Akka's with one token of an Azure registry, and reads that do not show the other's
+password yet.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""What cannot be used is refused with one sentence before any cloud or Akka is asked, and echoed without harm.
+"""What cannot be used is refused with one sentence before any cloud or Akka is asked, and echoed without
+harm.
 
-The options are read from the commands themselves, so that a new one is tried too. `main` runs in this process; its
-clients are not replaced, they must never be made: any connection, any program started and any file written fails a test.
+The options are read from the commands themselves, so that a new one is tried too. `main` runs in this
+process; its clients are not replaced, they must never be made: any connection, any program started and any
+file written fails a test.
 """
 
 from __future__ import annotations
@@ -54,21 +56,74 @@ UNPRINTABLE = {
     "no-break space": "a\u00a0b",
     "delete": "a\x7fb",
 }
-# Where a host, an image or a URL is expected: hosts that look like others, and hosts that are something else inside.
+# Where a host, an image or a URL is expected: hosts that look like others, and hosts that are something else
+# inside.
 HOSTS = (
-    "g\u0441r.io", "\uff47cr.io", "gcr\u3002io", "acmeshop.azurecr.\u0456o",
-    "http://gcr.io", "ftp://gcr.io", "file:///etc/passwd", "javascript:alert(1)", "//gcr.io", "https:gcr.io", "https:///gcr.io",
-    "gcr.io@169.254.169.254", "user:pw@gcr.io", "gcr.io:443@evil.example", "https://gcr.io#@evil.example", "https://gcr.io?x=1",
-    "gcr.io:0", "gcr.io:99999", "gcr.io:-1", "gcr.io:8e1", "gcr.io: 443", "gcr.io\\@evil.example", "gcr.io/../../x", "gcr.io/%2e%2e/x",
-    "[::1]", "[::ffff:169.254.169.254]", "::1", "[fe80::1%25eth0]", "-gcr.io", "gcr..io", ".gcr.io", "a" * 64 + ".io", "a." * 130 + "io",
-    "*.pkg.dev", "gcr.io/$(id)", "gcr.io/`id`", "gcr.io/x;id", "gcr.io/x|id", "gcr.io/x y", "{gcr.io,evil.example}",
-)  # fmt: skip
-# Names and addresses of this machine and of the clouds' own metadata; no cloud's registry, and no public one's.
+    "g\u0441r.io",
+    "\uff47cr.io",
+    "gcr\u3002io",
+    "acmeshop.azurecr.\u0456o",
+    "http://gcr.io",
+    "ftp://gcr.io",
+    "file:///etc/passwd",
+    "javascript:alert(1)",
+    "//gcr.io",
+    "https:gcr.io",
+    "https:///gcr.io",
+    "gcr.io@169.254.169.254",
+    "user:pw@gcr.io",
+    "gcr.io:443@evil.example",
+    "https://gcr.io#@evil.example",
+    "https://gcr.io?x=1",
+    "gcr.io:0",
+    "gcr.io:99999",
+    "gcr.io:-1",
+    "gcr.io:8e1",
+    "gcr.io: 443",
+    "gcr.io\\@evil.example",
+    "gcr.io/../../x",
+    "gcr.io/%2e%2e/x",
+    "[::1]",
+    "[::ffff:169.254.169.254]",
+    "::1",
+    "[fe80::1%25eth0]",
+    "-gcr.io",
+    "gcr..io",
+    ".gcr.io",
+    "a" * 64 + ".io",
+    "a." * 130 + "io",
+    "*.pkg.dev",
+    "gcr.io/$(id)",
+    "gcr.io/`id`",
+    "gcr.io/x;id",
+    "gcr.io/x|id",
+    "gcr.io/x y",
+    "{gcr.io,evil.example}",
+)
+# Names and addresses of this machine and of the clouds' own metadata; no cloud's registry, and no public
+# one's.
 INSIDE = (
-    "127.0.0.1", "127.1", "0", "0.0.0.0", "2130706433", "0x7f000001", "0177.0.0.1", "0x7f.1", "169.254.169.254", "169.254.170.2",
-    "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "localhost", "metadata.google.internal", "metadata", "kubernetes.default.svc",
-    "10.0.0.1", "192.168.1.1", "100.100.100.200",
-)  # fmt: skip
+    "127.0.0.1",
+    "127.1",
+    "0",
+    "0.0.0.0",
+    "2130706433",
+    "0x7f000001",
+    "0177.0.0.1",
+    "0x7f.1",
+    "169.254.169.254",
+    "169.254.170.2",
+    "2852039166",
+    "0xa9fea9fe",
+    "0251.0376.0251.0376",
+    "localhost",
+    "metadata.google.internal",
+    "metadata",
+    "kubernetes.default.svc",
+    "10.0.0.1",
+    "192.168.1.1",
+    "100.100.100.200",
+)
 _RAW = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 
@@ -93,7 +148,11 @@ class _Watch:
         # A descriptor was noted when it was opened; Python writes what it compiles through one.
         if not self.on or (event == "open" and isinstance(arguments[0], int)):
             return
-        writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR) and "__pycache__" not in str(arguments[0])  # fmt: skip
+        writes = (
+            event == "open"
+            and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+            and "__pycache__" not in str(arguments[0])
+        )
         if writes or event in (
             "socket.connect",
             "socket.getaddrinfo",
@@ -264,9 +323,29 @@ def test_a_host_inside_is_no_registry_of_a_cloud(provider: str, host: str) -> No
         refused(run(*typed(("onboard", provider), option, spelled, provider)))
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "169.254.170.2", "0", "0.0.0.0", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0x7f.1", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "metadata.google.internal", "100.100.100.200"])  # fmt: skip
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254",
+        "169.254.170.2",
+        "0",
+        "0.0.0.0",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "0x7f.1",
+        "2852039166",
+        "0xa9fea9fe",
+        "0251.0376.0251.0376",
+        "metadata.google.internal",
+        "100.100.100.200",
+    ],
+)
 def test_a_machines_own_metadata_is_no_private_registry(host: str) -> None:
-    """A private registry may be in one's own network, and for tests on this machine: then by its plain address."""
+    """A private registry may be in one's own network, and for tests on this machine: then by its plain
+    address.
+    """
     for option, spelled in (
         ("--server", f"https://{host}/v1/"),
         ("--server", host),
@@ -299,13 +378,61 @@ def test_whatever_is_typed_is_written_down_or_refused(data: st.DataObject) -> No
     assert WATCH.seen == []
 
 
-@pytest.mark.parametrize("arguments", [["no-such\x1b[31m"], ["onboard", "no\u202esuch"], ["doctor", "g\u0441r"], ["completion", "\x1b]0;x\x07"], ["--no-such\x1b[2J"], ["onboard", "gcr", "--no-such\x1b[2J=1"], ["onboard", "gcr", "--key-source=\x1b[2J"], ["onboard", "gcr", "--timeout=\x1b[2J"], ["onboard", "gcr", "extra\x1b[2J"], ["list", "a\x1b[2J"], ["rotate", "\u202e", "--yes"], ["verify", "\x1b[2J"], ["sandbox", "exec", "--fault=\x1b[2J", "true"], ["sandbox", "\x1b[2J"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such\x1b[31m"],
+        ["onboard", "no\u202esuch"],
+        ["doctor", "g\u0441r"],
+        ["completion", "\x1b]0;x\x07"],
+        ["--no-such\x1b[2J"],
+        ["onboard", "gcr", "--no-such\x1b[2J=1"],
+        ["onboard", "gcr", "--key-source=\x1b[2J"],
+        ["onboard", "gcr", "--timeout=\x1b[2J"],
+        ["onboard", "gcr", "extra\x1b[2J"],
+        ["list", "a\x1b[2J"],
+        ["rotate", "\u202e", "--yes"],
+        ["verify", "\x1b[2J"],
+        ["sandbox", "exec", "--fault=\x1b[2J", "true"],
+        ["sandbox", "\x1b[2J"],
+    ],
+)
 def test_what_is_no_option_is_echoed_without_harm(arguments: list[str]) -> None:
     refused(run(*arguments))
 
 
-@pytest.mark.parametrize("name", ["PULLKEY_GOOGLE_IAM_ENDPOINT", "PULLKEY_AZURE_GRAPH_ENDPOINT", "PULLKEY_AZURE_AUTHORITY_HOST", "PULLKEY_DOCKER_HUB_ENDPOINT"])  # fmt: skip
-@pytest.mark.parametrize("value", ["http://evil.example", "http://127.0.0.1.evil.example", "http://2130706433", "http://0x7f.1", "https://u:p@x", "https://x/path", "https://x?q", "https://x#f", "ftp://x", "x", "https://", "https://[::1", "https://x:99999", "\x1b[31m", "https://x\u202e", "https://a b", "http://localhost.", "https://x\\@y"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PULLKEY_GOOGLE_IAM_ENDPOINT",
+        "PULLKEY_AZURE_GRAPH_ENDPOINT",
+        "PULLKEY_AZURE_AUTHORITY_HOST",
+        "PULLKEY_DOCKER_HUB_ENDPOINT",
+    ],
+)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://evil.example",
+        "http://127.0.0.1.evil.example",
+        "http://2130706433",
+        "http://0x7f.1",
+        "https://u:p@x",
+        "https://x/path",
+        "https://x?q",
+        "https://x#f",
+        "ftp://x",
+        "x",
+        "https://",
+        "https://[::1",
+        "https://x:99999",
+        "\x1b[31m",
+        "https://x\u202e",
+        "https://a b",
+        "http://localhost.",
+        "https://x\\@y",
+    ],
+)
 def test_an_address_in_the_environment_that_cannot_be_used(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,19 +441,30 @@ def test_an_address_in_the_environment_that_cannot_be_used(
         refused(run(*command))
 
 
-@pytest.mark.parametrize("value", ["x", "=", "a=", "a=b", "a=b:c", "a=b:99999999", "a=b:0", "a=\x1b[2J:1", "a=evil\u202e:1", "a=b:\u0661"])  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    ["x", "=", "a=", "a=b", "a=b:c", "a=b:99999999", "a=b:0", "a=\x1b[2J:1", "a=evil\u202e:1", "a=b:\u0661"],
+)
 def test_a_way_to_a_registry_that_cannot_be_used(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULLKEY_REGISTRY_CONNECT_TO", value)
     refused(run("onboard", "gcr", *WHOLE["gcr"], "--yes"))
 
 
 @pytest.mark.parametrize("given_", ["", "\n", " \t ", "a\0b", "\x16", "x" * 70_000])
-@pytest.mark.parametrize("command", [("onboard", "private", *WHOLE["private"], "--yes", "--password-stdin"), ("onboard", "docker-hub", *WHOLE["docker-hub"], "--yes", "--token-stdin"), ("rotate", "NAME", "--yes", "--secret-stdin"), ("verify", "gcr", *WHOLE["gcr"], "--credential-stdin")])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("onboard", "private", *WHOLE["private"], "--yes", "--password-stdin"),
+        ("onboard", "docker-hub", *WHOLE["docker-hub"], "--yes", "--token-stdin"),
+        ("rotate", "NAME", "--yes", "--secret-stdin"),
+        ("verify", "gcr", *WHOLE["gcr"], "--credential-stdin"),
+    ],
+)
 def test_a_password_that_is_none(command: tuple[str, ...], given_: str) -> None:
     refused(run(*command, stdin=given_))
 
 
-# -- files ---------------------------------------------------------------------------------------------------------
+# -- files ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -341,7 +479,7 @@ def test_a_handover_that_cannot_be_written(file: str) -> None:
         assert world.changes() == []
 
 
-# -- from outside --------------------------------------------------------------------------------------------------
+# -- from outside --------------------------------------------------------------------------------------------
 
 
 @given(
@@ -353,7 +491,26 @@ def test_the_words_of_others_are_one_printable_line(text: str) -> None:
     assert line.isprintable()
 
 
-REALMS = ("http://registry.example.com/token", "https://evil.example/token", "https://registry.example.com.evil.example/t", "https://registry.example.com@evil.example/t", "https://evil.example#registry.example.com", "https://127.0.0.1/t", "https://[::1]/t", "https://169.254.169.254/t", "https://2852039166/t", "file:///etc/passwd", "https://", "", "https://com/t", "https://registry.ex\u0430mple.com/t", "\x1b[31mhttps://registry.example.com", "//registry.example.com/t", "https:registry.example.com", "https://example.com\\@evil.example/")  # fmt: skip
+REALMS = (
+    "http://registry.example.com/token",
+    "https://evil.example/token",
+    "https://registry.example.com.evil.example/t",
+    "https://registry.example.com@evil.example/t",
+    "https://evil.example#registry.example.com",
+    "https://127.0.0.1/t",
+    "https://[::1]/t",
+    "https://169.254.169.254/t",
+    "https://2852039166/t",
+    "file:///etc/passwd",
+    "https://",
+    "",
+    "https://com/t",
+    "https://registry.ex\u0430mple.com/t",
+    "\x1b[31mhttps://registry.example.com",
+    "//registry.example.com/t",
+    "https:registry.example.com",
+    "https://example.com\\@evil.example/",
+)
 
 
 @pytest.mark.parametrize("realm", REALMS)

@@ -1,4 +1,5 @@
-"""What a run may cost, counted and not timed: calls, calls one after another, modules. It fails when one of them grows.
+"""What a run may cost, counted and not timed: calls, calls one after another, modules. It fails when one of
+them grows.
 
 What it takes in seconds is measured by `scripts/benchmark.py`, and stands in docs/performance.md.
 """
@@ -20,9 +21,10 @@ _LONG = 0.5
 """Seconds that each call takes, so that what is not a call does not count."""
 
 # Calls of the clouds, the registry and Akka; and how many of them wait one for another.
-# Google is asked how long a key may last, too. What the last rotation has replaced is asked for by its id as well, and a second
-# time, before it counts as gone. An onboarding with an image looks at it first: Google takes the login's token; Azure exchanges
-# one, and is asked for deleted applications. Akka is asked for the project's services, beside all else.
+# Google is asked how long a key may last, too. What the last rotation has replaced is asked for by its id as
+# well, and a second time, before it counts as gone. An onboarding with an image looks at it first: Google
+# takes the login's token; Azure exchanges one, and is asked for deleted applications. Akka is asked for the
+# project's services, beside all else.
 BUDGET: dict[str, dict[str, tuple[int, int]]] = {
     "gcr": {"onboard": (35, 11), "again": (14, 2), "rotate": (31, 15), "offboard": (35, 21)},
     "acr": {"onboard": (34, 15), "again": (15, 4), "rotate": (30, 15), "offboard": (37, 22)},
@@ -79,7 +81,8 @@ def test_no_command_makes_more_calls_than_it_did_nor_waits_for_more(name: str) -
 def test_no_process_imports_more_than_it_did(what: str) -> None:
     code = (
         "import atexit, sys\n"
-        # What the environment loads at the start of any process: more where pip has made it than where uv has.
+        # What the environment loads at the start of any process: more where pip has made it than where uv
+        # has.
         "before = set(sys.modules)\n"
         "from bootstrap.cli import main\n"
         # One that is None was kept from being imported.
@@ -89,7 +92,15 @@ def test_no_process_imports_more_than_it_did(what: str) -> None:
     )
 
     def count(arguments: list[str], env: dict[str, str] | None = None, stdin: str | None = None) -> int:
-        done = subprocess.run([sys.executable, "-c", code, *arguments], env=env, input=stdin or "", capture_output=True, text=True, timeout=120, check=False)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            env=env,
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         return int(done.stdout.rpartition("IMPORTED")[2])
 
@@ -98,5 +109,9 @@ def test_no_process_imports_more_than_it_did(what: str) -> None:
         return
     kind = KINDS.get(what, KINDS["docker-hub-user"])
     for world in make_world(kind.provider):
-        counted = count(["onboard", kind.provider, "--yes", *kind.onboarding], world.running.process_environment(), kind.stdin)  # fmt: skip
+        counted = count(
+            ["onboard", kind.provider, "--yes", *kind.onboarding],
+            world.running.process_environment(),
+            kind.stdin,
+        )
         assert counted <= MODULES[what]

@@ -26,8 +26,11 @@ def test_an_identity_for_which_another_machine_has_made_a_key_meanwhile_stays() 
         state = victim.life.world.cloud.state
         public = generate_private_key().public_key()
         with during(
-            victim, "akka.docker.add-credentials", lambda: state.add_key(state.account(ACCOUNT), public), status=403
-        ):  # fmt: skip
+            victim,
+            "akka.docker.add-credentials",
+            lambda: state.add_key(state.account(ACCOUNT), public),
+            status=403,
+        ):
             victim.more = ("--output", "json")
             failed = victim.run()
         assert failed.code == 1, failed.text
@@ -60,7 +63,9 @@ def test_a_key_that_akka_may_hold_stays_when_the_cli_goes_away(command: str) -> 
 
 @pytest.mark.full
 def test_a_key_that_akka_may_hold_stays_where_its_list_shows_an_older_one() -> None:
-    """Somebody had taken that away; it may be there again, or the list lags. Either way nobody knows of the new one."""
+    """Somebody had taken that away; it may be there again, or the list lags. Either way nobody knows of
+    the new one.
+    """
     with scene(fork_server(), "gcr", "rotate") as victim:
         world, name, older = victim.life.world, victim.name, victim.life.world.held(victim.name)
         for words in (("docker", "remove-credentials"), ("secrets", "delete")):

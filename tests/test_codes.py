@@ -109,7 +109,7 @@ def test_what_click_refuses_has_a_code(error: click.ClickException, code: Code) 
     assert as_pullkey_error(error).code is code
 
 
-# -- pullkey explain -----------------------------------------------------------------------------------------------
+# -- pullkey explain -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("typed", ["pk-key-limit", "KEY_LIMIT", "[PK-KEY-LIMIT]", "key-limit"])
@@ -132,7 +132,7 @@ def test_completion_offers_codes() -> None:
     assert {"PK-IMAGE-NOT-FOUND"} == {one.value for one in complete.get_completions(["explain"], "pk-imag")}
 
 
-# -- where they stand ----------------------------------------------------------------------------------------------
+# -- where they stand ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,9 @@ COLOUR = "\x1b[3"  # begins one; bold, dim and the keys that move a cursor have 
 BARE = {"NO_COLOR": "", "FORCE_COLOR": "", "TERM": "xterm"}
 
 
-def _commands(command: click.Command, context: click.Context, words: tuple[str, ...]) -> list[tuple[str, ...]]:  # fmt: skip
+def _commands(
+    command: click.Command, context: click.Context, words: tuple[str, ...]
+) -> list[tuple[str, ...]]:
     found = [words]
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
@@ -42,7 +44,13 @@ def test_every_command_has_the_option() -> None:
             assert child is not None
             command, context = child, click.Context(child, info_name=word, parent=context)
         assert words == () or any("--no-color" in one.opts for one in command.params), words
-    helped = subprocess.run([sys.executable, "-m", "bootstrap", "plan", "-f", "x.yaml", "--help"], env=env, capture_output=True, text=True, check=True)  # fmt: skip
+    helped = subprocess.run(
+        [sys.executable, "-m", "bootstrap", "plan", "-f", "x.yaml", "--help"],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "--no-color" in helped.stdout
 
 
@@ -57,10 +65,26 @@ def test_where_colours_are_forced_they_go_into_a_pipe(gcr: World, set_to: str) -
         assert f"{COLOUR}1m" in gcr.run("offboard", "nonesuch", "--yes", env=env).err
 
 
-@pytest.mark.parametrize("command", [("plan", "gcr"), ("list",), ("doctor", "gcr"), ("verify", "nonesuch"), ("offboard", "nonesuch", "--yes"), ("explain", "PK-NONE"), ("plan", "gcr", "--nonesuch")], ids="-".join)  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("plan", "gcr"),
+        ("list",),
+        ("doctor", "gcr"),
+        ("verify", "nonesuch"),
+        ("offboard", "nonesuch", "--yes"),
+        ("explain", "PK-NONE"),
+        ("plan", "gcr", "--nonesuch"),
+    ],
+    ids="-".join,
+)
 def test_switched_off_on_the_command_line_before_all_else(gcr: World, command: tuple[str, ...]) -> None:
     env = {**BARE, "FORCE_COLOR": "1"}
-    for words in ((*command, "--no-color"), ("--no-color", *command), (command[0], "--no-color", *command[1:])):  # fmt: skip
+    for words in (
+        (*command, "--no-color"),
+        ("--no-color", *command),
+        (command[0], "--no-color", *command[1:]),
+    ):
         done = gcr.run(*words, env=env)
         assert COLOUR not in done.text, words
         plain = gcr.run(*command, env={**BARE, "FORCE_COLOR": ""})
@@ -81,6 +105,9 @@ def test_in_a_terminal(gcr: World) -> None:
         assert COLOUR not in terminal.shown
 
 
-@pytest.mark.parametrize("output", [("plan", "gcr", "--output", "json"), ("schema", "run"), ("completion", "bash"), ("runbook", "gcr")])  # fmt: skip
+@pytest.mark.parametrize(
+    "output",
+    [("plan", "gcr", "--output", "json"), ("schema", "run"), ("completion", "bash"), ("runbook", "gcr")],
+)
 def test_what_programs_read_has_none(gcr: World, output: tuple[str, ...]) -> None:
     assert "\x1b" not in gcr.run(*output, env={**BARE, "FORCE_COLOR": "1"}).out

@@ -1,6 +1,8 @@
-"""What the commands print, as text and as JSON, and what they end with, is what `tests/command_output/` holds, to the letter.
+"""What the commands print, as text and as JSON, and what they end with, is what `tests/command_output/`
+holds, to the letter.
 
-PULLKEY_TESTS_WRITE=1 scripts/with-env pytest tests/test_command_output.py     writes it anew; read the difference
+PULLKEY_TESTS_WRITE=1 scripts/with-env pytest tests/test_command_output.py     writes it anew; read the
+difference
 """
 
 from __future__ import annotations

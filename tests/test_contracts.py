@@ -1,4 +1,6 @@
-"""What programs rely on: exit codes, JSON on every exit, schemas that stay open, and one name for one thing."""
+"""What programs rely on: exit codes, JSON on every exit, schemas that stay open, and one name for one
+thing.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,11 @@ class TestExitCodes:
         file = registries(tmp_path, "{provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/nowhere}")
         assert gcr.run("plan", "-f", str(file)).code == 3
         assert gcr.run("plan", "-f", str(file), "--check").code == 5
-        file = registries(tmp_path, "{provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/nowhere}", "{provider: gcr, server: gcr.io/acme-shop}")  # fmt: skip
+        file = registries(
+            tmp_path,
+            "{provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/nowhere}",
+            "{provider: gcr, server: gcr.io/acme-shop}",
+        )
         assert gcr.run("plan", "-f", str(file)).code == 4
         assert gcr.run("plan", "-f", str(file), "--check").code == 5
 
@@ -129,7 +135,22 @@ class TestJsonOnEveryExit:
         name = "orphan"
         link = gcr.held(NAME).email.replace("acme-shop", "acme-gone")
 
-        subprocess.run([gcr.akka.cli, "docker", "add-credentials", f"--secret-name={name}", "--docker-server=https://europe-west1-docker.pkg.dev", "--docker-username=_json_key", f"--docker-email={link}", "--docker-password=x", "--project=shop"], env=gcr.running.process_environment(), check=True, capture_output=True)  # fmt: skip
+        subprocess.run(
+            [
+                gcr.akka.cli,
+                "docker",
+                "add-credentials",
+                f"--secret-name={name}",
+                "--docker-server=https://europe-west1-docker.pkg.dev",
+                "--docker-username=_json_key",
+                f"--docker-email={link}",
+                "--docker-password=x",
+                "--project=shop",
+            ],
+            env=gcr.running.process_environment(),
+            check=True,
+            capture_output=True,
+        )
         done = gcr.run("rotate", "--all", "--yes", *JSON, env={"PULLKEY_OVERLAP": "0"})
         assert [one["name"] for one in done.json["errors"]] == [name]
         assert done.json["exit_code"] == done.code
@@ -183,7 +204,15 @@ class TestImport:
 class TestSources:
     TARGET = "{{provider: private, server: 'https://registry.sandbox.example/v1/', username: ops{}}}"
 
-    @pytest.mark.parametrize("source", ["", ", password: 'env:NOT_SET'", ", password: 'file:/no/such/file'", ", password: 'command:no-such-program'"])  # fmt: skip
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "",
+            ", password: 'env:NOT_SET'",
+            ", password: 'file:/no/such/file'",
+            ", password: 'command:no-such-program'",
+        ],
+    )
     def test_a_plan_says_that_a_source_is_missing(self, private: World, tmp_path: Path, source: str) -> None:
         file = registries(tmp_path, self.TARGET.format(source))
         done = private.run("plan", "-f", str(file))

@@ -1,4 +1,6 @@
-"""Ctrl-C in a terminal: at each kind of question it ends the command at once, and in a run it is answered at once."""
+"""Ctrl-C in a terminal: at each kind of question it ends the command at once, and in a run it is answered
+at once.
+"""
 
 from __future__ import annotations
 

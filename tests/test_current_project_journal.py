@@ -40,7 +40,10 @@ def test_what_a_run_of_the_named_project_has_left_over_is_listed(gcr: World) -> 
 
 def test_a_run_of_the_named_project_is_found_at_work(gcr: World, tmp_path: Path) -> None:
     file = tmp_path / "registries.yaml"
-    file.write_text("version: 1\ntargets:\n  - {provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/containers, secret-name: s0}\n")  # fmt: skip
+    file.write_text(
+        "version: 1\ntargets:\n  - {provider: gcr, server: "
+        "europe-west1-docker.pkg.dev/acme-shop/containers, secret-name: s0}\n"
+    )
     with Journal(state(gcr), SHOP.place("s0"), "gcr").locked():
         one = gcr.onboard("--secret-name", "s0", env=UNNAMED)
         many = gcr.run("apply", "-f", str(file), "--yes", env=UNNAMED)
@@ -77,7 +80,10 @@ def test_what_is_left_over_is_found_whether_the_owner_is_named_or_not(
         journal.about_to("key", {}).leave(LEFT)
         journal.end()
 
-    options = [*(("--akka-project", later.project) if later.project else ()), *(("--akka-owner", later.owner) if later.owner else ())]  # fmt: skip
+    options = [
+        *(("--akka-project", later.project) if later.project else ()),
+        *(("--akka-owner", later.owner) if later.owner else ()),
+    ]
     listed = gcr.run("list", *options, env=UNNAMED)
     assert listed.code == 6, listed.text
     assert LEFT.what in listed.out

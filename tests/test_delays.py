@@ -1,4 +1,6 @@
-"""Clouds that take their time: what was made is seen, holds and counts only later, here by the sandbox's fast clock."""
+"""Clouds that take their time: what was made is seen, holds and counts only later, here by the sandbox's
+fast clock.
+"""
 
 from __future__ import annotations
 
@@ -43,12 +45,15 @@ def _counted(
     good: Collection[ExitCode] = (ExitCode.DONE,),
 ) -> None:
     calls = len(on.world.running.sandbox.log.calls) - begin
-    count("eventual consistency", {
-        what: 1,
-        "of all these, not converged": int(ended.code not in good or bool(wrong)),
-        f"of all these, with {_MANY} calls or more": int(calls >= _MANY),
-        "calls of all these": calls,
-    })  # fmt: skip
+    count(
+        "eventual consistency",
+        {
+            what: 1,
+            "of all these, not converged": int(ended.code not in good or bool(wrong)),
+            f"of all these, with {_MANY} calls or more": int(calls >= _MANY),
+            "calls of all these": calls,
+        },
+    )
     assert ended.code in good, ended.err
     assert wrong == [], ended.err
     assert calls < _MANY
@@ -75,15 +80,24 @@ def _late(server: ForkServer, kind: str, delay: int, *sorts: Sort) -> None:
     [("gcr", 0), ("gcr", 30), ("gcr", 120), ("gcr-upload", 5), ("acr", 5), ("acr", 120), ("acr-token", 30)],
 )
 def test_the_clouds_own_delay_is_waited_out(server: ForkServer, kind: str, delay: int) -> None:
-    """Identity, grant and key are seen everywhere only after this many seconds, of which twenty go by in one."""
+    """Identity, grant and key are seen everywhere only after this many seconds, of which twenty go by in
+    one.
+    """
     _late(server, kind, delay)
 
 
 SORTS: list[tuple[str, Sort]] = [
-    ("gcr", "identity"), ("gcr", "grant"), ("gcr", "key"), ("gcr-upload", "key"),
-    ("acr", "identity"), ("acr", "grant"), ("acr", "key"), ("acr-token", "key"),
-    ("docker-hub-user", "key"), ("docker-hub-organization", "key"),
-]  # fmt: skip
+    ("gcr", "identity"),
+    ("gcr", "grant"),
+    ("gcr", "key"),
+    ("gcr-upload", "key"),
+    ("acr", "identity"),
+    ("acr", "grant"),
+    ("acr", "key"),
+    ("acr-token", "key"),
+    ("docker-hub-user", "key"),
+    ("docker-hub-organization", "key"),
+]
 
 
 @pytest.mark.parametrize(("kind", "sort"), SORTS)
@@ -105,7 +119,8 @@ def test_one_thing_that_is_late_is_waited_for_however_late(
 def test_reads_may_go_back_in_time(server: ForkServer, kind: str, command: str) -> None:
     with stage(server, kind) as on:
         faulted = run_faulted(on, command, f"{CLOUD_CALLS[kind]}=stale;chance=0.4*12", 30)
-        # Where answers contradict each other, what was there before and cannot be told for sure to be gone is named.
+        # Where answers contradict each other, what was there before and cannot be told for sure to be gone is
+        # named.
         good = {ExitCode.DONE} if command == "onboard" else {ExitCode.DONE, ExitCode.LEFT_OVER}
         _counted(on, "runs in which reads went back in time", faulted.ended, faulted.wrong, good=good)
 
@@ -116,7 +131,8 @@ def test_a_new_key_that_some_servers_do_not_know_yet_is_tried_until_all_do(
     server: ForkServer, kind: str, times: int
 ) -> None:
     with stage(server, kind) as on:
-        # Before the key there is one exchange with the operator's own login, and where the cloud does not tell, one with none.
+        # Before the key there is one exchange with the operator's own login, and where the cloud does not
+        # tell, one with none.
         on.world.fault(f"registry.GetToken#3=401;chance=0.9*{times}")
         _onboarded(on, "onboardings whose new key was refused 1 to 15 times")
         assert on.world.running.sandbox.faults.faults[0].taken == times

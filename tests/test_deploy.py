@@ -1,4 +1,6 @@
-"""What `deploy/` has: manifests that Kubernetes takes and that ask for nothing more than is needed, and that do what they say."""
+"""What `deploy/` has: manifests that Kubernetes takes and that ask for nothing more than is needed, and
+that do what they say.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,7 @@ def validator(version: str, kind: str) -> Draft202012Validator:
     return Draft202012Validator({**SCHEMAS[version], "$ref": f"#/$defs/{KINDS[kind]}"})
 
 
-# -- Kubernetes ----------------------------------------------------------------------------------------------------
+# -- Kubernetes ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -94,16 +96,25 @@ def test_a_pod_may_do_no_more_than_it_needs(job: str) -> None:
     assert pod["securityContext"]["runAsUser"] > 0
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
-    }  # fmt: skip
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
     assert pod["automountServiceAccountToken"] is False
     assert {"requests", "limits"} <= container["resources"].keys()
     assert not {"hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"} & pod.keys()
     kinds = {one["name"]: next(key for key in one if key != "name") for one in pod["volumes"]}
-    assert kinds == {"registries": "configMap", "akka": "secret", "state": "persistentVolumeClaim", "tmp": "emptyDir"}  # fmt: skip
+    assert kinds == {
+        "registries": "configMap",
+        "akka": "secret",
+        "state": "persistentVolumeClaim",
+        "tmp": "emptyDir",
+    }
     writable = {one["name"] for one in container["volumeMounts"] if not one.get("readOnly")}
     assert writable == {"state", "tmp"}
-    claim = next(one for one in pod["volumes"] if one["name"] == "state")["persistentVolumeClaim"]["claimName"]  # fmt: skip
+    claim = next(one for one in pod["volumes"] if one["name"] == "state")["persistentVolumeClaim"][
+        "claimName"
+    ]
     assert found("PersistentVolumeClaim", claim)
     assert found("ServiceAccount", pod["serviceAccountName"])
     assert not [one for one in container["env"] if "TOKEN" in one["name"] and "FILE" not in one["name"]]
@@ -112,7 +123,10 @@ def test_a_pod_may_do_no_more_than_it_needs(job: str) -> None:
 def test_no_key_of_a_cloud_and_no_secret_is_in_it() -> None:
     texts = "".join(path.read_text(encoding="utf-8") for path in DEPLOY.rglob("*") if path.is_file())
     assert not [one for _, one in manifests() if one["kind"] == "Secret"]
-    assert not re.search(r"GOOGLE_APPLICATION_CREDENTIALS|AZURE_CLIENT_SECRET|client-secret:|creds:|credentials_json|secretKeyRef", texts)  # fmt: skip
+    assert not re.search(
+        r"GOOGLE_APPLICATION_CREDENTIALS|AZURE_CLIENT_SECRET|client-secret:|creds:|credentials_json|secretKeyRef",
+        texts,
+    )
     assert set(re.findall(r"secrets\.(\w+)", texts)) == {"AKKA_TOKEN"}
 
 
@@ -134,7 +148,7 @@ def test_two_nightly_jobs_never_run_at_once_and_one_that_a_person_must_fix_is_no
         assert rule["onExitCodes"]["containerName"] == job["template"]["spec"]["containers"][0]["name"]
 
 
-# -- what the Pods run ---------------------------------------------------------------------------------------------
+# -- what the Pods run ---------------------------------------------------------------------------------------
 
 FILE = """version: 1
 defaults: {akka-project: shop}
@@ -152,17 +166,23 @@ def in_the_pod(world: World, tmp_path: Path, job: str, **env: str) -> tuple[int,
 
     def here(text: str) -> str:
         text = re.sub(r"\$\((\w+)\)", lambda name: set_there[name[1]], text)
-        return text.replace("/etc/pullkey/", f"{tmp_path}/").replace("/var/lib/pullkey", str(tmp_path / "state"))  # fmt: skip
+        return text.replace("/etc/pullkey/", f"{tmp_path}/").replace(
+            "/var/lib/pullkey", str(tmp_path / "state")
+        )
 
     (tmp_path / "state").mkdir(exist_ok=True)
     del set_there["PULLKEY_AKKA_TOKEN_FILE"]
-    done = world.run(*map(here, container["args"]), env={name: here(value) for name, value in set_there.items()})  # fmt: skip
+    done = world.run(
+        *map(here, container["args"]), env={name: here(value) for name, value in set_there.items()}
+    )
     return done.code, done.text
 
 
 def test_what_the_jobs_run_is_what_pullkey_takes(gcr: World, tmp_path: Path) -> None:
     completions = found("Job", "pullkey-apply")["spec"]["completions"]
-    (count,) = [one["value"] for one in pods()["apply"]["containers"][0]["env"] if one["name"] == "JOB_COMPLETIONS"]  # fmt: skip
+    (count,) = [
+        one["value"] for one in pods()["apply"]["containers"][0]["env"] if one["name"] == "JOB_COMPLETIONS"
+    ]
     assert int(count) == completions
     assert found("Job", "pullkey-apply")["spec"]["completionMode"] == "Indexed"
     told = ""
@@ -186,17 +206,27 @@ def programs(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_token_is_read_from_its_file_for_the_process_that_needs_it(programs: Path, tmp_path: Path) -> None:  # fmt: skip
+def test_the_token_is_read_from_its_file_for_the_process_that_needs_it(
+    programs: Path, tmp_path: Path
+) -> None:
     token = tmp_path / "token"
     token.write_text("cst4-token\n")
     entry = [str(DEPLOY / "entrypoint"), "list", "--check"]
 
     def run(**env: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(entry, env={"PATH": f"{programs}:/usr/bin:/bin", **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+        return subprocess.Popen(
+            entry,
+            env={"PATH": f"{programs}:/usr/bin:/bin", **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     with run(PULLKEY_AKKA_TOKEN_FILE=str(token)) as process:
         out, _ = process.communicate(timeout=20)
-        assert out.split() == [str(process.pid), "cst4-token", "list", "--check"], "in its place: it gets the signals"  # fmt: skip
+        assert out.split() == [str(process.pid), "cst4-token", "list", "--check"], (
+            "in its place: it gets the signals"
+        )
     with run() as process:
         assert process.communicate(timeout=20)[0].split()[1] == "none"
     with run(PULLKEY_AKKA_TOKEN_FILE=str(tmp_path / "no")) as process:
@@ -204,12 +234,17 @@ def test_the_token_is_read_from_its_file_for_the_process_that_needs_it(programs:
         assert process.returncode == 2
 
 
-# -- the image -----------------------------------------------------------------------------------------------------
+# -- the image -----------------------------------------------------------------------------------------------
 
 
 def lock_for(*arguments: str) -> set[str]:
     """The packages that `scripts/lock-for` prints, each of which has its hashes."""
-    done = subprocess.run([sys.executable, ROOT / "scripts" / "lock-for", *arguments], capture_output=True, text=True, check=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "lock-for", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     lines = done.stdout.splitlines()
     names = [number for number, line in enumerate(lines) if not line.startswith(" ")]
     assert all("--hash=sha256:" in lines[number + 1] for number in names)
@@ -244,14 +279,22 @@ def test_it_is_enough_for_each_extra() -> None:
 
 def test_the_image_has_no_root_and_names_no_host() -> None:
     text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
-    assert re.findall(r"^(?:ARG BASE=|FROM )(\S+)", text, re.MULTILINE) == ["python:3.12-slim", "${BASE}", "${BASE}"]  # fmt: skip
+    assert re.findall(r"^(?:ARG BASE=|FROM )(\S+)", text, re.MULTILINE) == [
+        "python:3.12-slim",
+        "${BASE}",
+        "${BASE}",
+    ]
     assert re.findall(r"^USER (.*)", text, re.MULTILINE) == ["10001:10001"]
     assert "://" not in text
     assert "--index-url" not in text
     for install in re.findall(r"pip install [^\n&]*", text):
         assert "--require-hashes" in install or "--no-index" in install, install
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    copied = [one for line in re.findall(r"^COPY (?!--from)(?:--\S+ )?(.*)", text, re.MULTILINE) for one in line.split()[:-1]]  # fmt: skip
+    copied = [
+        one
+        for line in re.findall(r"^COPY (?!--from)(?:--\S+ )?(.*)", text, re.MULTILINE)
+        for one in line.split()[:-1]
+    ]
     for one in copied:
         name = "deploy/akka" if one == "${AKKA_CLI}" else one
         assert f"!{name}" in ignored, name
@@ -266,7 +309,7 @@ def test_the_scripts_are_clean() -> None:
             subprocess.run(["shellcheck", "--shell=bash", "-"], input=step["run"], text=True, check=True)
 
 
-# -- GitHub --------------------------------------------------------------------------------------------------------
+# -- GitHub --------------------------------------------------------------------------------------------------
 
 
 def test_the_workflow_has_no_more_rights_than_it_needs_and_no_action_by_a_name_that_moves() -> None:
@@ -289,7 +332,9 @@ def test_the_workflow_has_no_more_rights_than_it_needs_and_no_action_by_a_name_t
 
 def test_what_the_workflow_runs_is_what_pullkey_takes(gcr: World, tmp_path: Path) -> None:
     steps = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["rotate"]["steps"]
-    commands = [step["run"].split()[1:] for step in steps if step.get("run", "").startswith(".venv/bin/pullkey ")]  # fmt: skip
+    commands = [
+        step["run"].split()[1:] for step in steps if step.get("run", "").startswith(".venv/bin/pullkey ")
+    ]
     assert len(commands) == 2
     (tmp_path / "registries.yaml").write_text(FILE)
     files = ("registries.yaml", "audit.jsonl", "report.html")

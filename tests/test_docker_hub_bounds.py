@@ -1,4 +1,6 @@
-"""What Docker Hub's API answers is bounded as a registry's is, shown without the login, and its rate limit kept to."""
+"""What Docker Hub's API answers is bounded as a registry's is, shown without the login, and its rate limit
+kept to.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +42,17 @@ def ask(monkeypatch: pytest.MonkeyPatch, *answers: Handler, seconds: float = 5) 
         connection = Connection()
         try:
             return await retry_while(
-                lambda: connection.send("GET", "/v2/x", trace=lambda _: None, bearer=Secret(BEARER), secret=Secret("the-password-of-ops")),
-                why=busy, deadline=Deadline(seconds), tell=lambda _: None,
-            )  # fmt: skip
+                lambda: connection.send(
+                    "GET",
+                    "/v2/x",
+                    trace=lambda _: None,
+                    bearer=Secret(BEARER),
+                    secret=Secret("the-password-of-ops"),
+                ),
+                why=busy,
+                deadline=Deadline(seconds),
+                tell=lambda _: None,
+            )
         finally:
             await connection.close()
             await runner.cleanup()
@@ -58,7 +68,7 @@ def good(_: web.Request) -> web.Response:
     "body",
     [gzip.compress(bytes(60_000_000)), gzip.compress(b"[" * 900_000), gzip.compress(b'{"a":' * 200_000)],
     ids=["bomb", "brackets", "braces"],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("status", [200, 403])
 def test_an_answer_beyond_its_bounds(monkeypatch: pytest.MonkeyPatch, body: bytes, status: int) -> None:
     def bomb(_: web.Request) -> web.Response:
@@ -110,7 +120,10 @@ def test_one_that_does_not_pass_in_time_ends_it(
     assert raised.value.said == "429, Rate limit exceeded"
 
 
-@pytest.mark.parametrize(("name", "value"), [("HTTPS_PROXY", "ftp://ops:s3cretPassw0rd@p.example"), ("SSL_CERT_FILE", "/nonexistent")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HTTPS_PROXY", "ftp://ops:s3cretPassw0rd@p.example"), ("SSL_CERT_FILE", "/nonexistent")],
+)
 def test_a_way_out_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(UsageProblem, match=name) as raised:

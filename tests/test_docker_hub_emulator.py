@@ -16,7 +16,20 @@ from providers.docker_hub.emulator.seed import CAREFUL, OWNER, PASSWORD, USER
 from tests.harness.docker_hub_sandbox import HubClient, create_pat, start_docker_hub
 from tests.harness.running_sandbox import RunningSandbox
 
-ACCESS_TOKEN = {"uuid", "client_id", "creator_ip", "creator_ua", "created_at", "last_used", "generated_by", "is_active", "token", "token_label", "scopes", "expires_at"}  # fmt: skip
+ACCESS_TOKEN = {
+    "uuid",
+    "client_id",
+    "creator_ip",
+    "creator_ua",
+    "created_at",
+    "last_used",
+    "generated_by",
+    "is_active",
+    "token",
+    "token_label",
+    "scopes",
+    "expires_at",
+}
 ORG_ACCESS_TOKEN = {"id", "label", "created_by", "is_active", "created_at", "expires_at", "last_used_at"}
 RESOURCES = [{"type": "TYPE_REPO", "path": "acme/checkout", "scopes": ["scope-image-pull"]}]
 ORGS = "/v2/orgs/acme/access-tokens"
@@ -95,7 +108,17 @@ class TestPersonalTokens:
         assert client.hub.delete(address, headers=who).status_code == 404
         assert client.manifest("acme/checkout", (USER, made["token"])) == 401
 
-    @pytest.mark.parametrize("more", [{"token_label": ""}, {"token_label": "x" * 101}, {"scopes": []}, {"scopes": ["repo:everything"]}, {"expires_at": "soon"}, {"expires_at": "2020-01-01T00:00:00Z"}])  # fmt: skip
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"token_label": ""},
+            {"token_label": "x" * 101},
+            {"scopes": []},
+            {"scopes": ["repo:everything"]},
+            {"expires_at": "soon"},
+            {"expires_at": "2020-01-01T00:00:00Z"},
+        ],
+    )
     def test_what_is_not_accepted(self, client: HubClient, more: dict[str, Any]) -> None:
         refused = create_pat(client, client.log_in(), **more)
         assert refused.status_code == 400
@@ -142,9 +165,19 @@ class TestTokensOfAnOrganisation:
         assert client.hub.delete(address, headers=who).status_code == 204
         assert client.hub.get("/v2/orgs/nobody/access-tokens", headers=who).status_code == 404
 
-    @pytest.mark.parametrize("resources", [[], [{**RESOURCES[0], "path": "acme/nothing"}], [{**RESOURCES[0], "path": "stranger/notes"}], RESOURCES * 51])  # fmt: skip
+    @pytest.mark.parametrize(
+        "resources",
+        [
+            [],
+            [{**RESOURCES[0], "path": "acme/nothing"}],
+            [{**RESOURCES[0], "path": "stranger/notes"}],
+            RESOURCES * 51,
+        ],
+    )
     def test_what_is_not_accepted(self, client: HubClient, resources: Any) -> None:
-        refused = client.hub.post(ORGS, headers=client.log_in(OWNER), json={"label": "x", "resources": resources})  # fmt: skip
+        refused = client.hub.post(
+            ORGS, headers=client.log_in(OWNER), json={"label": "x", "resources": resources}
+        )
         assert refused.status_code == 400
 
 
@@ -152,7 +185,10 @@ class TestRegistry:
     def test_it_asks_for_a_token(self, client: HubClient) -> None:
         asked = client.registry.get("/v2/", headers={"Host": "registry-1.docker.io"})
         assert asked.status_code == 401
-        assert asked.headers["WWW-Authenticate"] == 'Bearer realm="https://auth.docker.io/token",service="registry.docker.io"'  # fmt: skip
+        assert (
+            asked.headers["WWW-Authenticate"]
+            == 'Bearer realm="https://auth.docker.io/token",service="registry.docker.io"'
+        )
 
     @pytest.mark.parametrize(
         ("path", "auth", "status"),
@@ -168,17 +204,27 @@ class TestRegistry:
             ("acme/checkout", (CAREFUL, PASSWORD), 401),
         ],
     )
-    def test_who_pulls_what(self, client: HubClient, path: str, auth: tuple[str, str] | None, status: int) -> None:  # fmt: skip
+    def test_who_pulls_what(
+        self, client: HubClient, path: str, auth: tuple[str, str] | None, status: int
+    ) -> None:
         assert client.manifest(path, auth) == status
 
     def test_whoever_may_pull_is_told_what_is_not_there(self, client: HubClient) -> None:
         query = {"service": "registry.docker.io", "scope": "repository:acme/checkout:pull"}
         token = client.registry.get("/token", params=query, auth=(USER, PASSWORD)).json()["token"]
-        answer = client.registry.get("/v2/acme/checkout/manifests/9.9", headers={"Authorization": f"Bearer {token}"})  # fmt: skip
+        answer = client.registry.get(
+            "/v2/acme/checkout/manifests/9.9", headers={"Authorization": f"Bearer {token}"}
+        )
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (404, "MANIFEST_UNKNOWN")
 
     def test_a_password_by_form_too(self, client: HubClient) -> None:
-        form = {"grant_type": "password", "service": "registry.docker.io", "username": USER, "password": PASSWORD, "scope": "repository:acme/checkout:pull"}  # fmt: skip
+        form = {
+            "grant_type": "password",
+            "service": "registry.docker.io",
+            "username": USER,
+            "password": PASSWORD,
+            "scope": "repository:acme/checkout:pull",
+        }
         assert client.registry.post("/token", data=form).json()["access_token"]
 
 
@@ -192,7 +238,9 @@ def test_a_private_repository_is_not_there_for_others(client: HubClient) -> None
 
 def test_the_rate_limit(client: HubClient) -> None:
     headers = client.hub.get("/v2/namespaces/library/repositories/hello-world").headers
-    assert {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} <= {name.title().replace("Ratelimit", "RateLimit") for name in headers}  # fmt: skip
+    assert {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} <= {
+        name.title().replace("Ratelimit", "RateLimit") for name in headers
+    }
     client.state.requests_left = 0
     refused = client.hub.get("/v2/namespaces/library/repositories/hello-world")
     assert refused.status_code == 429

@@ -103,14 +103,21 @@ class TestBroughtToken:
         process = subprocess.Popen(
             [sys.executable, "-m", "bootstrap", "onboard", "docker-hub", "--yes"],
             env={**hub.running.process_environment(), "TERM": "xterm", "COLUMNS": "100"},
-            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        )  # fmt: skip
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
         os.close(theirs)
         shown, typed = b"", False
         with contextlib.suppress(OSError):
             while piece := os.read(our_pats, 4096):
                 shown += piece
-                if b"token of acmebot" in shown.replace(b"\r\n", b" ") and shown.rstrip().endswith(b":") and not typed:  # fmt: skip
+                if (
+                    b"token of acmebot" in shown.replace(b"\r\n", b" ")
+                    and shown.rstrip().endswith(b":")
+                    and not typed
+                ):
                     typed = True
                     time.sleep(0.3)  # the terminal's echo is switched off just after the question
                     os.write(our_pats, pat.text.encode() + b"\n")

@@ -1,4 +1,6 @@
-"""Docker Hub fails, limits the rate, or loses an answer; a run is killed: one token is left, or what is left is listed."""
+"""Docker Hub fails, limits the rate, or loses an answer; a run is killed: one token is left, or what is
+left is listed.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,10 @@ def test_a_step_that_fails_leaves_nothing_behind(hub: World, fault: str) -> None
     assert done.json["left_over"] == []
 
 
-@pytest.mark.parametrize("fault", ["hub.CreateAuthToken=malformed*forever", "hub.ListAccessTokens=500*forever", "hub.*=reset*forever"])  # fmt: skip
+@pytest.mark.parametrize(
+    "fault",
+    ["hub.CreateAuthToken=malformed*forever", "hub.ListAccessTokens=500*forever", "hub.*=reset*forever"],
+)
 def test_a_docker_hub_that_is_not_to_be_spoken_to_is_told(hub: World, fault: str) -> None:
     hub.fault(fault)
     done = onboard(hub, *LOGIN, "--timeout", "3s")
@@ -126,8 +131,10 @@ def orphan(hub: World) -> Any:
     process = subprocess.Popen(
         [sys.executable, "-m", "bootstrap", "onboard", "docker-hub", "--yes", *LOGIN],
         env=hub.running.process_environment(),
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     assert process.stdin is not None
     process.stdin.write(PASSWORD.encode())
     process.stdin.close()

@@ -30,11 +30,32 @@ class TestOrganization:
         assert oat.expires is not None
         assert "cannot be limited" not in done.err
 
-        pulls = hub.run("verify", "docker-hub", "--organization", "acme", "--hub-user", OWNER, "--repository", "acme/checkout", "--credential-stdin", stdin=oat.text)  # fmt: skip
+        pulls = hub.run(
+            "verify",
+            "docker-hub",
+            "--organization",
+            "acme",
+            "--hub-user",
+            OWNER,
+            "--repository",
+            "acme/checkout",
+            "--credential-stdin",
+            stdin=oat.text,
+        )
         assert pulls.code == 0, pulls.text
         assert "Pull verified" in pulls.text
         image = {"PULLKEY_DOCKER_HUB_IMAGE": "acme/cart:1.0"}
-        other = hub.run("verify", "docker-hub", "--organization", "acme", "--hub-user", OWNER, "--credential-stdin", stdin=oat.text, env=image)  # fmt: skip
+        other = hub.run(
+            "verify",
+            "docker-hub",
+            "--organization",
+            "acme",
+            "--hub-user",
+            OWNER,
+            "--credential-stdin",
+            stdin=oat.text,
+            env=image,
+        )
         assert other.code == 5, other.text
         assert "does not pull" in other.text
 
@@ -60,7 +81,15 @@ class TestOrganization:
         assert hub.changes() == []
 
     def test_an_organisation_that_is_not_there(self, hub: World) -> None:
-        done = onboard(hub, "--organization", "acmee", *LOGIN, "--repository", "acmee/checkout", env={"PULLKEY_DOCKER_HUB_IMAGE": ""})  # fmt: skip
+        done = onboard(
+            hub,
+            "--organization",
+            "acmee",
+            *LOGIN,
+            "--repository",
+            "acmee/checkout",
+            env={"PULLKEY_DOCKER_HUB_IMAGE": ""},
+        )
         assert done.code == 3, done.text
         assert "no organisation acmee" in done.err
 
@@ -86,13 +115,38 @@ def test_skopeo_copies_what_the_token_may_pull(tmp_path: Path) -> None:
         held, registry = world.held(ORGANIZATION_NAME), f"127.0.0.1:{world.cloud.registry_port}"
         env = {**os.environ, **world.running.environment}
         login = subprocess.run(
-            ["skopeo", "login", "--authfile", tmp_path / "auth.json", "--username", held.username, "--password-stdin", registry],
-            env=env, input=held.password, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [
+                "skopeo",
+                "login",
+                "--authfile",
+                tmp_path / "auth.json",
+                "--username",
+                held.username,
+                "--password-stdin",
+                registry,
+            ],
+            env=env,
+            input=held.password,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert login.returncode == 0, login.stderr
 
         def copy(image: str, registry: str = registry, env: dict[str, str] = env) -> int:
-            return subprocess.run(["skopeo", "copy", "--src-authfile", tmp_path / "auth.json", f"docker://{registry}/{image}", f"dir:{tmp_path}/image"], env=env, capture_output=True, check=False).returncode  # fmt: skip
+            return subprocess.run(
+                [
+                    "skopeo",
+                    "copy",
+                    "--src-authfile",
+                    tmp_path / "auth.json",
+                    f"docker://{registry}/{image}",
+                    f"dir:{tmp_path}/image",
+                ],
+                env=env,
+                capture_output=True,
+                check=False,
+            ).returncode
 
         assert copy("acme/checkout:1.0") == 0
         assert copy("acme/cart:1.0") != 0

@@ -1,4 +1,6 @@
-"""`pullkey onboard docker-hub` with a login: a personal access token is created for Akka, and lives until it is offboarded."""
+"""`pullkey onboard docker-hub` with a login: a personal access token is created for Akka, and lives until
+it is offboarded.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ class TestMintedToken:
         assert (cloud_picture(hub), len(hub.changes())) == (before, changes)
 
     @pytest.mark.parametrize("arguments", [(), ("--mint",)])
-    def test_without_a_login_akkas_record_is_believed_and_that_is_said(self, hub: World, arguments: tuple[str, ...]) -> None:  # fmt: skip
+    def test_without_a_login_akkas_record_is_believed_and_that_is_said(
+        self, hub: World, arguments: tuple[str, ...]
+    ) -> None:
         onboard(hub, *LOGIN)
         again = hub.onboard(*arguments, "--output", "json")
         assert again.json["result"] == "unchanged", again.text
@@ -119,7 +123,9 @@ def test_a_registry_that_does_not_know_the_token_yet_is_waited_for(slow: World) 
     assert len(our_pats(slow)) == 1
 
 
-@pytest.mark.parametrize(("arguments", "name", "user"), [(LOGIN, NAME, USER), (ORGANIZATION, ORGANIZATION_NAME, OWNER)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "name", "user"), [(LOGIN, NAME, USER), (ORGANIZATION, ORGANIZATION_NAME, OWNER)]
+)
 def test_its_whole_life(hub: World, arguments: tuple[str, ...], name: str, user: str) -> None:
     before = cloud_picture(hub)
     env = {"PULLKEY_HUB_USER": user, "PULLKEY_DOCKER_HUB_HUB_USER": user}

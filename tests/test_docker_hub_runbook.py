@@ -19,7 +19,9 @@ from tests.harness.world import World
 
 
 @pytest.mark.parametrize("arguments", [("--mint",), ORGANIZATION[:4]])
-def test_the_runbook_ends_as_onboard_does_and_undoes(hub: World, tmp_path: Path, arguments: tuple[str, ...]) -> None:  # fmt: skip
+def test_the_runbook_ends_as_onboard_does_and_undoes(
+    hub: World, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
     # A password with everything that JSON and the shell know.
     awkward = 'a "b" \\ $c `d`'
     for user in (USER, OWNER):

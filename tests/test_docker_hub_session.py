@@ -115,7 +115,9 @@ class TestTheTokenLater:
         assert not oat.active
         assert [one["path"] for one in our_oats(hub)[1].resources] == ["acme/checkout", "acme/cart"]
 
-    def test_one_that_was_brought_is_for_whoever_made_it(self, hub: World, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    def test_one_that_was_brought_is_for_whoever_made_it(
+        self, hub: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         onboard(hub, "--token-stdin", given=add_external_pat(hub).text)
 
         async def work(session: DockerHubSession) -> None:
@@ -127,8 +129,13 @@ class TestTheTokenLater:
 
         in_session(hub, monkeypatch, work)
 
-    @pytest.mark.parametrize(("name", "login", "why"), [(NAME, {}, "no login was supplied"), (ORGANIZATION_NAME, {}, "who logs in is not known")])  # fmt: skip
-    def test_without_a_login_it_is_said_that_nobody_was_asked(self, hub: World, monkeypatch: pytest.MonkeyPatch, name: str, login: dict[str, Any], why: str) -> None:  # fmt: skip
+    @pytest.mark.parametrize(
+        ("name", "login", "why"),
+        [(NAME, {}, "no login was supplied"), (ORGANIZATION_NAME, {}, "who logs in is not known")],
+    )
+    def test_without_a_login_it_is_said_that_nobody_was_asked(
+        self, hub: World, monkeypatch: pytest.MonkeyPatch, name: str, login: dict[str, Any], why: str
+    ) -> None:
         assert onboard(hub, *(LOGIN if name == NAME else ORGANIZATION)).code == 0
         made = (our_pats(hub) or our_oats(hub))[0]
 

@@ -21,7 +21,11 @@ PART = st.from_regex(r"[a-z0-9]{2,20}", fullmatch=True)
 def test_every_spelling_names_the_same_image(namespace: str, name: str, tag: str) -> None:
     path = f"{namespace}/{name}"
     hosts = sorted(HOSTS - {"hub.docker.com"})
-    spellings = [f"{path}:{tag}", *(f"{host}/{path}:{tag}" for host in hosts), f"https://docker.io/{path}:{tag}"]  # fmt: skip
+    spellings = [
+        f"{path}:{tag}",
+        *(f"{host}/{path}:{tag}" for host in hosts),
+        f"https://docker.io/{path}:{tag}",
+    ]
     assert {image_of(text, where="--image") for text in spellings} == {(path, tag)}
     assert image_of(f"https://hub.docker.com/r/{path}/tags", where="--image")[0] == path
     assert image_of(name, where="--image") == (f"library/{name}", "latest")
@@ -29,7 +33,9 @@ def test_every_spelling_names_the_same_image(namespace: str, name: str, tag: str
 
 
 @given(st.text(max_size=80), st.text(max_size=30), st.text(max_size=30), st.text(max_size=60))
-def test_whatever_is_typed_is_a_target_or_a_usage_problem(image: str, user: str, organization: str, repository: str) -> None:  # fmt: skip
+def test_whatever_is_typed_is_a_target_or_a_usage_problem(
+    image: str, user: str, organization: str, repository: str
+) -> None:
     values = {"image": image, "hub_user": user, "organization": organization, "repository": repository}
     try:
         target = DockerHubTarget.parse(values)
@@ -53,7 +59,11 @@ def test_whatever_is_typed_is_a_target_or_a_usage_problem(image: str, user: str,
         {"hub_user": "acmebot", "repository": "acme/cart", "image": "acme/checkout:1.0"},
         {"hub_user": "acmebot", "organization": "acme"},
         {"hub_user": "acmebot", "organization": "acme", "repository": "other/checkout"},
-        {"hub_user": "acmebot", "organization": "acme", "repository": ",".join(f"acme/r{number}" for number in range(51))},
+        {
+            "hub_user": "acmebot",
+            "organization": "acme",
+            "repository": ",".join(f"acme/r{number}" for number in range(51)),
+        },
         {"organization": "acme", "repository": "acme/checkout"},
         {"hub_user": "acmebot", "mint": True, "expires_in": dt.timedelta(days=400)},
         {"hub_user": "acmebot", "mint": True, "expires_in": dt.timedelta(seconds=5)},
@@ -61,13 +71,22 @@ def test_whatever_is_typed_is_a_target_or_a_usage_problem(image: str, user: str,
         {"hub_user": "acmebot", "token_stdin": Secret("dckr_pat_x and more")},
         {"mint": True, "image": "acme/checkout:1.0"},
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_used_is_told(values: dict[str, Any]) -> None:
     with pytest.raises(UsageProblem):
         DockerHubTarget.parse(values)
 
 
-@pytest.mark.parametrize("server", ["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io", "https://hub.docker.com", "INDEX.docker.io:443"])  # fmt: skip
+@pytest.mark.parametrize(
+    "server",
+    [
+        "https://index.docker.io/v1/",
+        "docker.io",
+        "registry-1.docker.io",
+        "https://hub.docker.com",
+        "INDEX.docker.io:443",
+    ],
+)
 def test_docker_hub_is_known_by_its_servers(server: str) -> None:
     assert is_docker_hub(server)
     assert not is_docker_hub(f"{server.rpartition('//')[2].partition('/')[0].partition(':')[0]}.example.com")

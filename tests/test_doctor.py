@@ -59,7 +59,7 @@ def test_a_cloud_that_nothing_of_akkas_needs_may_lack_its_login(gcr: World, tmp_
         # Azure's default looks for a login at the address that a virtual machine has for it.
         "PULLKEY_ACR_AUTH": "environment",
         "PULLKEY_DOCKER_HUB_ENDPOINT": f"https://{nobody}",
-        "PULLKEY_REGISTRY_CONNECT_TO": f"{gcr.running.environment['PULLKEY_REGISTRY_CONNECT_TO']},registry-1.docker.io={nobody}",
+        "PULLKEY_REGISTRY_CONNECT_TO": f"{gcr.running.environment['PULLKEY_REGISTRY_CONNECT_TO']},registry-1.docker.io={nobody}",  # noqa: E501
     }
     _, seen = checks(gcr, **nowhere)
     assert not [one for one in seen.values() if one["about"] == "gcr" and one["good"] is False]
@@ -97,7 +97,17 @@ def test_akka_is_read_back_in_all_its_regions() -> None:
     """It copies from the primary region on its own time; until then a service elsewhere cannot pull."""
     worlds = make_world("private", SandboxSettings(propagation=3.0))
     world = next(worlds)
-    done = world.run("onboard", "private", "--yes", "--username", "ops", "--password-stdin", "--akka-project", "billing", stdin="pull-in-the-sandbox")  # fmt: skip
+    done = world.run(
+        "onboard",
+        "private",
+        "--yes",
+        "--username",
+        "ops",
+        "--password-stdin",
+        "--akka-project",
+        "billing",
+        stdin="pull-in-the-sandbox",
+    )
     assert done.code == 0, done.text
     assert "Akka copies it to its other regions" in done.err
     listed = world.run("list", "--akka-project", "billing", "--output", "json").json["credentials"]

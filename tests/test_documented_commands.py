@@ -42,7 +42,8 @@ def test_googles_documented_commands_end_as_onboard_does(tmp_path: Path) -> None
         f"gcloud projects add-iam-policy-binding acme-shop --member=serviceAccount:{ACCOUNT} "
         "--role=roles/artifactregistry.reader --condition=None\n"
         f"gcloud iam service-accounts keys create {tmp_path}/keyfile.json --iam-account {ACCOUNT}\n"
-        "akka docker add-credentials --docker-server https://europe-west1-docker.pkg.dev --docker-username _json_key "
+        "akka docker add-credentials --docker-server https://europe-west1-docker.pkg.dev "
+        "--docker-username _json_key "
         f'--docker-email anyemail@example.com --docker-password "$(cat {tmp_path}/keyfile.json)"\n'
     )
     for world in make_world("gcr"):
@@ -60,7 +61,9 @@ def test_googles_documented_commands_end_as_onboard_does(tmp_path: Path) -> None
 
 
 @needs_gcloud
-@pytest.mark.parametrize("server", [(), ("--server", "europe-west1-docker.pkg.dev"), ("--server", "gcr.io/acme-shop/checkout")])  # fmt: skip
+@pytest.mark.parametrize(
+    "server", [(), ("--server", "europe-west1-docker.pkg.dev"), ("--server", "gcr.io/acme-shop/checkout")]
+)
 def test_the_runbook_of_a_google_registry_ends_as_onboard_does_and_undoes(
     gcr: World, tmp_path: Path, server: tuple[str, ...]
 ) -> None:
@@ -120,12 +123,15 @@ def azure_shape(world: World) -> Any:
 
 @needs_az
 def test_azures_documented_commands_end_as_onboard_does(tmp_path: Path) -> None:
-    """As Akka's page has them, with what no longer works fixed: one create-for-rbac gives user and password."""
+    """As Akka's page has them, with what no longer works fixed: one create-for-rbac gives user and
+    password.
+    """
     script = tmp_path / "documented.sh"
     script.write_text(
         "set -eu\n"
         "ID=$(az acr show --name acmeshop --query id --output tsv)\n"
-        'az ad sp create-for-rbac --name akka-docker-reader --scopes "$ID" --role acrpull --output json > sp.json\n'
+        'az ad sp create-for-rbac --name akka-docker-reader --scopes "$ID" --role acrpull --output '
+        "json > sp.json\n"
         "APP=$(az ad sp list --display-name akka-docker-reader --query '[0].appId' --output tsv)\n"
         'akka docker add-credentials --docker-server acmeshop.azurecr.io --docker-username "$APP" '
         "--docker-email anyemail@example.com "
@@ -133,7 +139,16 @@ def test_azures_documented_commands_end_as_onboard_does(tmp_path: Path) -> None:
     )
     for world in make_world("acr"):
         # In a folder of its own: the password must not stand where the search for leaks looks.
-        by_hand = subprocess.run(["bash", script], cwd=tmp_path, env=world.running.process_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=170, check=False)  # fmt: skip
+        by_hand = subprocess.run(
+            ["bash", script],
+            cwd=tmp_path,
+            env=world.running.process_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=170,
+            check=False,
+        )
         assert by_hand.returncode == 0, by_hand.stderr
         theirs = azure_shape(world)
         assert theirs[0] == [1]
@@ -189,11 +204,23 @@ def test_the_runbook_of_a_file_ends_as_apply_does(tmp_path: Path, cloud: str) ->
         env = running.process_environment(PULLKEY_RUNBOOK_LOGIN="no", PULLKEY_RUNBOOK_PAUSE="1")
 
         def run(*command: str, **more: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.run(command, env=env | more, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)  # fmt: skip
+            return subprocess.run(
+                command,
+                env=env | more,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
 
         def plan() -> dict[str, tuple[str, str]]:
             found = run("pullkey", "plan", "-f", str(file), "--output", "json")
-            return {one["name"]: (one["action"], one["key_id"]) for one in json.loads(found.stdout)["targets"] if one["provider"] == cloud}  # fmt: skip
+            return {
+                one["name"]: (one["action"], one["key_id"])
+                for one in json.loads(found.stdout)["targets"]
+                if one["provider"] == cloud
+            }
 
         first, second = list(plan())[:2]
         script = tmp_path / "onboard.sh"

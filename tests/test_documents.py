@@ -1,4 +1,6 @@
-"""Every command in README and docs/ runs, every option that they name exists, and every link leads somewhere."""
+"""Every command in README and docs/ runs, every option that they name exists, and every link leads
+somewhere.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ run() {
   eval "$line" || code=$?
   case " $expected " in *" $code "*) ;; *) echo "exited with $code: $line" >&2; exit 1 ;; esac
 }
-"""
+"""  # noqa: E501
 _CODE = re.compile(r"`([^`\n]+)`")
 
 
@@ -67,7 +69,16 @@ def test_what_is_not_run_says_why_and_is_no_command_of_pullkey(page: Path) -> No
 def test_a_command_runs_as_it_stands(line: str) -> None:
     """In the environment that runs this test, which `scripts/with-env` has created from the lock."""
     here = line.replace("scripts/with-env ", "")
-    done = subprocess.run(["bash", "-c", here], cwd=ROOT, env={**os.environ, "NO_COLOR": "1", "PULLKEY_OVERLAP": "0"}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150, check=False)  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-c", here],
+        cwd=ROOT,
+        env={**os.environ, "NO_COLOR": "1", "PULLKEY_OVERLAP": "0"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
 
@@ -105,7 +116,7 @@ def _emulated(text: str) -> str:
     return text.replace("registry.example.com", "registry.sandbox.example")
 
 
-# -- what is named exists ------------------------------------------------------------------------------------------
+# -- what is named exists ------------------------------------------------------------------------------------
 
 
 def _mentions() -> list[tuple[str, str]]:
@@ -157,7 +168,12 @@ def _parse(command: click.Command, words: list[str]) -> None:
 def test_every_option_and_variable_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     folders = ("bootstrap", "providers", "scripts")
-    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix in {"", ".py"}]  # fmt: skip
+    files = [
+        path
+        for folder in folders
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and path.suffix in {"", ".py"}
+    ]
     source = "".join(path.read_text(encoding="utf-8") for path in files)
     theirs = {"--docker-password", "--skip-existing"}
     ours = [code for code in _CODE.findall(text) if not re.match(r"\W*(az|gcloud|akka) ", code)]

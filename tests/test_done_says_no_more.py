@@ -35,14 +35,20 @@ def test_of_a_user_supplied_password_nothing_is_said_to_be_valid(private: World)
 
 def test_of_a_key_in_the_cloud_it_is_said(gcr: World) -> None:
     gcr.onboard()
-    assert f"{NAME} in {WHERE} is valid: key, grant and Akka's record are in place." in gcr.run("verify", NAME).err  # fmt: skip
+    assert (
+        f"{NAME} in {WHERE} is valid: key, grant and Akka's record are in place."
+        in gcr.run("verify", NAME).err
+    )
 
 
 def test_what_is_removed_and_what_is_kept(gcr: World) -> None:
     gcr.onboard()
     kept = gcr.run("offboard", NAME, "--yes", "--keep-secret", "--keep-identity")
     assert f"Removed {NAME} from {WHERE}." in kept.err
-    deleted, stays = (next(line for line in kept.err.splitlines() if line.startswith(f"  {word}: ")) for word in ("Deleted", "Kept"))  # fmt: skip
+    deleted, stays = (
+        next(line for line in kept.err.splitlines() if line.startswith(f"  {word}: "))
+        for word in ("Deleted", "Kept")
+    )
     assert "key " in deleted
     assert "service account" not in deleted
     assert f"Akka's secret {NAME}" in stays

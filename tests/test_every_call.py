@@ -40,7 +40,8 @@ def test_a_call_that_fails_harms_nobody_and_leaves_nothing(workers: Workers, pro
 @pytest.mark.parametrize(
     "case",
     [
-        # None at first and then the record from before, which was taken for another run's; the key that Akka held went.
+        # None at first and then the record from before, which was taken for another run's; the key that Akka
+        # held went.
         Case("acr", "rotate", "akka.docker.list-credentials#2", "stale", forever=True),
         Case("acr-token", "onboard", "entra.GetToken#1", "types", forever=False),
         Case("docker-hub-user", "offboard", "hub.GetAccessToken#1", "404", forever=True),
@@ -95,5 +96,9 @@ def _cases(workers: Workers, provider: str) -> list[Case]:
 
 
 _READS_OF_AKKA = (
-    "akka.version", "akka.auth.current-login", "akka.projects.get", "akka.projects.list", "akka.docker.list-credentials",
-)  # fmt: skip
+    "akka.version",
+    "akka.auth.current-login",
+    "akka.projects.get",
+    "akka.projects.list",
+    "akka.docker.list-credentials",
+)

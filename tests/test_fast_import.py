@@ -1,4 +1,6 @@
-"""Modules that wait until they are used: whatever is asked of one, it answers as if it had been imported at once."""
+"""Modules that wait until they are used: whatever is asked of one, it answers as if it had been imported
+at once.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,17 @@ def says(tmp_path: Path) -> Says:
 
     def run(code: str) -> list[str]:
         done = subprocess.run(
-            [sys.executable, "-c", "from bootstrap.model.deferred_import import defer\n" + textwrap.dedent(code)],
+            [
+                sys.executable,
+                "-c",
+                "from bootstrap.model.deferred_import import defer\n" + textwrap.dedent(code),
+            ],
             env={"PYTHONPATH": f"{tmp_path}:{Path.cwd()}"},
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
 
@@ -57,7 +63,10 @@ CASES = {
         ["inner runs", "second runs", "imported", "parcel runs", "other"],
     ),
     "a package has the modules that were imported before it": (
-        "defer('parcel'); import parcel.second; from parcel import OTHER; import parcel; print(parcel.second.inner.VALUE)",
+        (
+            "defer('parcel'); import parcel.second; from parcel import OTHER; import parcel; "
+            "print(parcel.second.inner.VALUE)"
+        ),
         ["second runs", "inner runs", "parcel runs", "value"],
     ),
     "what its own package imports stays": (

@@ -25,11 +25,24 @@ def test_slow_has_seconds() -> None:
 @pytest.mark.parametrize(
     "spec",
     [
-        "", "iam.X", "=503", "iam.X=", "iam.X=200", "iam.X=600", "iam.X=explode", "iam.X=slow=soon", "iam.X=503*often",
-        "iam.X=503;retry-after=soon", "iam.X=503;colour=red", "iam. X=503", "iam.X#0=503", "iam.X#=503",
-        "iam.X#two=503", "iam.X=503;chance=often",
+        "",
+        "iam.X",
+        "=503",
+        "iam.X=",
+        "iam.X=200",
+        "iam.X=600",
+        "iam.X=explode",
+        "iam.X=slow=soon",
+        "iam.X=503*often",
+        "iam.X=503;retry-after=soon",
+        "iam.X=503;colour=red",
+        "iam. X=503",
+        "iam.X#0=503",
+        "iam.X#=503",
+        "iam.X#two=503",
+        "iam.X=503;chance=often",
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_is_one_sentence_with_the_text_in_it(spec: str) -> None:
     with pytest.raises(FaultSyntaxError) as raised:
         FaultPlan.parse(["iam.Y=503", spec])

@@ -1,4 +1,6 @@
-"""A Google account has ten keys at most: in a file whose targets share one, a rotation does what fits, and says what does not."""
+"""A Google account has ten keys at most: in a file whose targets share one, a rotation does what fits, and
+says what does not.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ def sharing(path: Path, count: int, *, of: str = "", each: dict[int, str] | None
         of: the defaults.
         each: what single targets have besides.
     """
-    targets = [f"  - {{provider: gcr, server: {SERVER}, secret-name: s{number}{(each or {}).get(number, '')}}}" for number in range(count)]  # fmt: skip
+    targets = [
+        f"  - {{provider: gcr, server: {SERVER}, secret-name: s{number}{(each or {}).get(number, '')}}}"
+        for number in range(count)
+    ]
     path.write_text(
         "\n".join(
             ["version: 1", f"defaults: {{akka-project: shop, overlap: 0s{of}}}", "targets:", *targets, ""]
@@ -70,7 +75,9 @@ def test_a_rotation_does_what_fits_and_postpones_the_rest(gcr: World, tmp_path: 
 
     assert done.code == 0, done.text
     # Those whose keys expire first.
-    assert results(done) == {f"s{number}": "done" if number in (2, 4, 6) else "postponed" for number in range(7)}  # fmt: skip
+    assert results(done) == {
+        f"s{number}": "done" if number in (2, 4, 6) else "postponed" for number in range(7)
+    }
     late = done.json["targets"][0]
     assert (late["action"], late["exit_code"], late["changed"], late["error"]) == (
         "postponed",
@@ -136,7 +143,11 @@ def test_new_targets_without_a_place_are_blocked_in_the_plan(gcr: World, tmp_pat
     done = gcr.run("apply", "-f", file, "--yes", "--output", "json")
 
     assert done.code == 4, done.text
-    assert results(done) == {**{f"s{number}": "unchanged" for number in range(4)}, "s4": "done", "s5": "refused"}  # fmt: skip
+    assert results(done) == {
+        **{f"s{number}": "unchanged" for number in range(4)},
+        "s4": "done",
+        "s5": "refused",
+    }
     assert gcr.calls("iam.CreateServiceAccountKey") == 4 + 4 + 1 + 1
     check_pulls(gcr, 5)
 
@@ -157,7 +168,9 @@ def test_a_place_that_the_same_run_frees_counts(gcr: World, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("command", ["rotate", "file"])
-def test_the_key_that_goes_before_the_next_is_made_needs_no_place(gcr: World, tmp_path: Path, command: str) -> None:  # fmt: skip
+def test_the_key_that_goes_before_the_next_is_made_needs_no_place(
+    gcr: World, tmp_path: Path, command: str
+) -> None:
     file = sharing(tmp_path / "registries.yaml", 5)
     assert gcr.run("apply", "-f", file, "--yes").code == 0
     assert gcr.run("rotate", "-f", file, "--yes").code == 0

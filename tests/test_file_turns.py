@@ -12,7 +12,12 @@ SERVER = "europe-west1-docker.pkg.dev/acme-shop/containers"
 
 def sharing(path: Path, count: int) -> Path:
     """Targets of one account and one repository."""
-    path.write_text("version: 1\ndefaults: {akka-project: shop}\ntargets:\n" + "".join(f"  - {{provider: gcr, server: {SERVER}, secret-name: s{number}}}\n" for number in range(count)))  # fmt: skip
+    path.write_text(
+        "version: 1\ndefaults: {akka-project: shop}\ntargets:\n"
+        + "".join(
+            f"  - {{provider: gcr, server: {SERVER}, secret-name: s{number}}}\n" for number in range(count)
+        )
+    )
     return path
 
 
@@ -23,7 +28,9 @@ def test_a_grant_that_always_fails_is_tried_once_for_all_that_share_it(gcr: Worl
     done = gcr.run("apply", "-f", str(file), "--yes", "--timeout", "6s", "--output", "json")
     assert done.code in (4, 6), done.text
     assert {one["result"] for one in done.json["targets"]} == {"failed"}
-    first, *others = sorted((one["error"]["what"] for one in done.json["targets"]), key=lambda what: "Not tried" in what)  # fmt: skip
+    first, *others = sorted(
+        (one["error"]["what"] for one in done.json["targets"]), key=lambda what: "Not tried" in what
+    )
     assert all(what.startswith("Not tried: ") and first in what for what in others)
     assert gcr.calls("iam.CreateServiceAccount") == 1
     assert time.monotonic() - begin < 5 * 6

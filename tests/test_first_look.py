@@ -39,13 +39,29 @@ class TestWithoutArguments:
         google.write_text("{}")
         azure = tmp_path / ".azure/azureProfile.json"
         azure.parent.mkdir()
-        profile = {"subscriptions": [{"isDefault": False, "user": {"name": "other"}}, {"isDefault": True, "user": {"name": "jo@acme.example"}}]}  # fmt: skip
+        profile = {
+            "subscriptions": [
+                {"isDefault": False, "user": {"name": "other"}},
+                {"isDefault": True, "user": {"name": "jo@acme.example"}},
+            ]
+        }
         azure.write_text(json.dumps(profile), encoding="utf-8-sig")  # as az writes it
         found = bare(tmp_path)
         assert f"application default credentials ({google})" in found
         assert "jo@acme.example (Azure CLI)" in found
 
-    @pytest.mark.parametrize("profile", ["", "[]", "{}", '{"subscriptions": []}', '{"subscriptions": [[]]}', '{"subscriptions": [{"user": null}]}', "[" * 100_000])  # fmt: skip
+    @pytest.mark.parametrize(
+        "profile",
+        [
+            "",
+            "[]",
+            "{}",
+            '{"subscriptions": []}',
+            '{"subscriptions": [[]]}',
+            '{"subscriptions": [{"user": null}]}',
+            "[" * 100_000,
+        ],
+    )
     def test_a_profile_that_cannot_be_read_is_no_login(self, tmp_path: Path, profile: str) -> None:
         (tmp_path / ".azure").mkdir()
         (tmp_path / ".azure/azureProfile.json").write_text(profile)
@@ -60,9 +76,14 @@ class TestWithoutArguments:
         assert done.code == 0, done.text
         assert f"{gcr.akka.cli}, project shop" in done.out
         # A glance asks no cloud, and the Akka CLI for nothing but its own configuration.
-        assert [f"{call.api}.{call.method}" for call in gcr.running.sandbox.log.calls] == ["akka.config.get-project"]  # fmt: skip
+        assert [f"{call.api}.{call.method}" for call in gcr.running.sandbox.log.calls] == [
+            "akka.config.get-project"
+        ]
 
-    @pytest.mark.parametrize("script", ["sleep 60", "exit 1", "echo; echo two lines; echo more", "kill -9 $$", "printf '\\377\\033[2J'"])  # fmt: skip
+    @pytest.mark.parametrize(
+        "script",
+        ["sleep 60", "exit 1", "echo; echo two lines; echo more", "kill -9 $$", "printf '\\377\\033[2J'"],
+    )
     def test_an_akka_cli_that_misbehaves_keeps_nobody_waiting(self, tmp_path: Path, script: str) -> None:
         akka = tmp_path / "akka"
         akka.write_text(f"#!/bin/sh\n{script}\n")
@@ -86,7 +107,10 @@ class TestHelp:
         assert by_command.stdout == by_option.stdout
 
     def test_of_an_image_it_is_its_providers(self) -> None:
-        assert pullkey("help", "onboard", "acmeshop.azurecr.io/app").stdout == pullkey("onboard", "acr", "--help").stdout  # fmt: skip
+        assert (
+            pullkey("help", "onboard", "acmeshop.azurecr.io/app").stdout
+            == pullkey("onboard", "acr", "--help").stdout
+        )
 
     def test_of_what_there_is_not(self) -> None:
         done = pullkey("help", "onbord")
@@ -120,5 +144,7 @@ class TestDidYouMean:
 
 
 def test_the_script_of_the_completion_is_still_printed() -> None:
-    done = subprocess.run([sys.executable, "-m", "bootstrap", "completion", "bash"], capture_output=True, text=True, check=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "bootstrap", "completion", "bash"], capture_output=True, text=True, check=True
+    )
     assert "_PULLKEY_COMPLETE" in done.stdout

@@ -1,4 +1,6 @@
-"""A file of registries against the sandbox: what is planned is done, once, and what fails stops nothing else."""
+"""A file of registries against the sandbox: what is planned is done, once, and what fails stops nothing
+else.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,9 @@ def test_drift_is_told_with_its_reason_and_fixed(gcr: World, file: Path) -> None
     assert json.loads(gcr.held(TOOLS).password)["private_key_id"] != key
 
 
-def test_one_that_fails_stops_no_other_and_a_further_run_does_only_what_is_left(gcr: World, file: Path) -> None:  # fmt: skip
+def test_one_that_fails_stops_no_other_and_a_further_run_does_only_what_is_left(
+    gcr: World, file: Path
+) -> None:
     file.write_text(
         THREE_TARGETS + "  - provider: gcr\n    server: europe-west1-docker.pkg.dev/acme-shop/no-such\n"
     )
@@ -118,7 +122,9 @@ def test_one_that_fails_stops_no_other_and_a_further_run_does_only_what_is_left(
     assert gcr.changes().count("iam.CreateServiceAccountKey") == keys + 1
 
 
-def test_the_first_of_an_identity_goes_alone_and_if_it_fails_the_next_makes_it_anew(gcr: World, file: Path) -> None:  # fmt: skip
+def test_the_first_of_an_identity_goes_alone_and_if_it_fails_the_next_makes_it_anew(
+    gcr: World, file: Path
+) -> None:
     gcr.running.sandbox.gate.latency = 0.05
     gcr.fault("iam.CreateServiceAccountKey=403*1")
     done = applied(gcr, file, code=4)
@@ -143,7 +149,9 @@ def test_a_saved_plan_is_done_as_it_stands(gcr: World, file: Path, tmp_path: Pat
     assert gcr.run("apply", str(saved), "--yes").code == 0, "nothing is left of it"
 
 
-def test_a_saved_plan_is_refused_whole_where_the_world_has_moved_on(gcr: World, file: Path, tmp_path: Path) -> None:  # fmt: skip
+def test_a_saved_plan_is_refused_whole_where_the_world_has_moved_on(
+    gcr: World, file: Path, tmp_path: Path
+) -> None:
     saved = tmp_path / "today.plan"
     gcr.run("apply", "-f", str(file), "--yes", "--only", f"shop/{TOOLS}")
     gcr.run("plan", "-f", str(file), "--save", str(saved))
@@ -156,7 +164,18 @@ def test_a_saved_plan_is_refused_whole_where_the_world_has_moved_on(gcr: World, 
     assert len(gcr.changes()) == before
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"pullkey_plan": 1}', '{"pullkey_plan": 1, "targets": [{"entry": {"provider": "gcr"}, "mark": {}}]}', "x" * 100, "[" * 100_000])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"pullkey_plan": 1}',
+        '{"pullkey_plan": 1, "targets": [{"entry": {"provider": "gcr"}, "mark": {}}]}',
+        "x" * 100,
+        "[" * 100_000,
+    ],
+)
 def test_what_is_no_plan_is_refused_in_a_sentence(gcr: World, tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.plan"
     path.write_text(text)
@@ -191,7 +210,9 @@ targets:
 
 def test_what_is_named_is_taken_out_of_use_and_the_rest_stays(gcr: World, file: Path) -> None:
     applied(gcr, file)
-    done = gcr.run("offboard", "-f", str(file), "--only", f"billing/{CONTAINERS}", TOOLS, "--yes", "--output", "json")  # fmt: skip
+    done = gcr.run(
+        "offboard", "-f", str(file), "--only", f"billing/{CONTAINERS}", TOOLS, "--yes", "--output", "json"
+    )
     assert done.code == 0, done.err
     assert [one["result"] for one in done.json["targets"]] == ["done", "done"]
     assert gcr.names() == [CONTAINERS]
@@ -220,12 +241,14 @@ def test_a_listing_tells_how_each_target_stands(gcr: World, file: Path) -> None:
     assert gcr.run("list", "-f", str(file), "--check", "--only", TOOLS).code == 0
 
 
-def test_a_password_comes_from_where_the_file_says_when_it_is_needed_and_no_sooner(private: World, tmp_path: Path) -> None:  # fmt: skip
+def test_a_password_comes_from_where_the_file_says_when_it_is_needed_and_no_sooner(
+    private: World, tmp_path: Path
+) -> None:
     file = tmp_path / "registries.yaml"
     file.write_text("""version: 1
 targets:
   - {provider: private, server: registry.sandbox.example, username: ops, akka-project: shop, password: 'file:password.txt'}
-""")
+""")  # noqa: E501
     blocked = planned(private, file)["shop/registry-sandbox-example"]
     assert (blocked["action"], blocked["problems"][0]["code"]) == ("blocked", "PK-SECRET-SOURCE")
     (tmp_path / "password.txt").write_text("not yet the password\n")
@@ -237,23 +260,50 @@ targets:
     assert applied(private, file)["shop/registry-sandbox-example"]["result"] == "unchanged"
 
 
-@pytest.mark.parametrize(("source", "env"), [("env:OPS_PASSWORD", {"OPS_PASSWORD": "pull-in-the-sandbox"}), ("command:cat password.txt", {})])  # fmt: skip
-def test_a_password_comes_from_a_variable_or_a_program(private: World, tmp_path: Path, source: str, env: dict[str, str]) -> None:  # fmt: skip
+@pytest.mark.parametrize(
+    ("source", "env"),
+    [("env:OPS_PASSWORD", {"OPS_PASSWORD": "pull-in-the-sandbox"}), ("command:cat password.txt", {})],
+)
+def test_a_password_comes_from_a_variable_or_a_program(
+    private: World, tmp_path: Path, source: str, env: dict[str, str]
+) -> None:
     private.extra |= env
     (tmp_path / "password.txt").write_text("pull-in-the-sandbox\n")
     source = source.replace("password.txt", str(tmp_path / "password.txt"))
     file = tmp_path / "registries.yaml"
-    file.write_text(json.dumps({"version": 1, "targets": [{"provider": "private", "server": "registry.sandbox.example", "username": "ops", "akka-project": "shop", "password": source}]}))  # fmt: skip
+    file.write_text(
+        json.dumps(
+            {
+                "version": 1,
+                "targets": [
+                    {
+                        "provider": "private",
+                        "server": "registry.sandbox.example",
+                        "username": "ops",
+                        "akka-project": "shop",
+                        "password": source,
+                    }
+                ],
+            }
+        )
+    )
     applied(private, file)
     assert private.held("registry-sandbox-example").password == "pull-in-the-sandbox"
 
 
-def test_each_change_is_a_line_of_the_audit_trail_and_none_holds_a_secret(gcr: World, file: Path, tmp_path: Path) -> None:  # fmt: skip
+def test_each_change_is_a_line_of_the_audit_trail_and_none_holds_a_secret(
+    gcr: World, file: Path, tmp_path: Path
+) -> None:
     trail = tmp_path / "changes.jsonl"
     done = applied(gcr, file, "--only", TOOLS, "--audit", str(trail))
     assert stat.S_IMODE(trail.stat().st_mode) == 0o600
     lines = [json.loads(line) for line in trail.read_text().splitlines()]
-    assert [(one["step"], one["outcome"]) for one in lines] == [("identity", "done"), ("grant", "done"), ("key", "done"), ("handoff", "done")]  # fmt: skip
+    assert [(one["step"], one["outcome"]) for one in lines] == [
+        ("identity", "done"),
+        ("grant", "done"),
+        ("key", "done"),
+        ("handoff", "done"),
+    ]
     assert {one["run_id"] for one in lines} == {lines[0]["run_id"]}
     assert {one["as"] for one in lines[:3]} == {"operator@acme-admin.iam.gserviceaccount.com"}
     assert lines[3]["as"] == "person@acme.example"
@@ -267,7 +317,9 @@ def test_each_change_is_a_line_of_the_audit_trail_and_none_holds_a_secret(gcr: W
     assert {one["outcome"] for one in gone} == {"removed"}
 
 
-def test_an_audit_trail_that_cannot_be_written_stops_all_before_the_first_change(gcr: World, file: Path, tmp_path: Path) -> None:  # fmt: skip
+def test_an_audit_trail_that_cannot_be_written_stops_all_before_the_first_change(
+    gcr: World, file: Path, tmp_path: Path
+) -> None:
     done = gcr.run("apply", "-f", str(file), "--yes", "--audit", str(tmp_path / "no" / "such"))
     assert done.code == 2
     assert gcr.changes() == []
@@ -277,14 +329,20 @@ def test_parts_of_a_file_are_disjoint_whole_and_the_same_everywhere() -> None:
     from bootstrap.fleet.registries import parse
     from bootstrap.fleet.shards import Shard
 
-    text = "version: 1\ntargets:\n" + "".join(f"  - {{provider: gcr, server: europe-west1-docker.pkg.dev/project-{n % 7}/r{n}, akka-project: shop}}\n  - {{provider: acr, registry: acmeshop{n}}}\n" for n in range(40))  # fmt: skip
+    text = "version: 1\ntargets:\n" + "".join(
+        f"  - {{provider: gcr, server: europe-west1-docker.pkg.dev/project-{n % 7}/r{n}, "
+        f"akka-project: shop}}\n  - {{provider: acr, registry: acmeshop{n}}}\n"
+        for n in range(40)
+    )
     whole = parse(text.encode(), "x", base=Path())
     parts = [Shard(number, 4).of(whole).entries for number in range(1, 5)]
     assert sorted(one.number for part in parts for one in part) == [one.number for one in whole.entries]
     groups = [{one.group for one in part} for part in parts]
     assert all(not one & other for one in groups for other in groups if one is not other)
     assert max(map(len, parts)) - min(map(len, parts)) <= 6
-    assert [one.number for one in Shard(2, 4).of(parse(text.encode(), "x", base=Path())).entries] == [one.number for one in parts[1]]  # fmt: skip
+    assert [one.number for one in Shard(2, 4).of(parse(text.encode(), "x", base=Path())).entries] == [
+        one.number for one in parts[1]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -297,8 +355,10 @@ def test_parts_of_a_file_are_disjoint_whole_and_the_same_everywhere() -> None:
         (["--only", "shop/nobody"], {}, "has no target 'shop/nobody'"),
         (["--only", CONTAINERS], {}, "is the name of 2 targets"),
     ],
-)  # fmt: skip
-def test_what_cannot_be_meant_is_refused(gcr: World, file: Path, arguments: list[str], env: dict[str, str], told: str) -> None:  # fmt: skip
+)
+def test_what_cannot_be_meant_is_refused(
+    gcr: World, file: Path, arguments: list[str], env: dict[str, str], told: str
+) -> None:
     done = gcr.run("plan", "-f", str(file), *arguments, env=env)
     assert done.code == 2, done.text
     assert told in done.err
@@ -306,11 +366,15 @@ def test_what_cannot_be_meant_is_refused(gcr: World, file: Path, arguments: list
 
 def test_a_pod_of_an_indexed_job_does_its_part(gcr: World, file: Path) -> None:
     file.write_text(THREE_TARGETS + "  - {provider: acr, registry: acmeshop}\n")
-    done = gcr.run("plan", "-f", str(file), "--output", "json", env={"JOB_COMPLETION_INDEX": "0", "JOB_COMPLETIONS": "2"})  # fmt: skip
+    done = gcr.run(
+        "plan", "-f", str(file), "--output", "json", env={"JOB_COMPLETION_INDEX": "0", "JOB_COMPLETIONS": "2"}
+    )
     assert [one["provider"] for one in done.json["targets"]] == ["gcr"] * 3
 
 
-def test_mistakes_of_a_file_are_told_with_their_places_and_nothing_is_called(gcr: World, tmp_path: Path) -> None:  # fmt: skip
+def test_mistakes_of_a_file_are_told_with_their_places_and_nothing_is_called(
+    gcr: World, tmp_path: Path
+) -> None:
     file = tmp_path / "registries.yaml"
     file.write_text("version: 1\ntargets:\n  - provider: gcrr\n  - provider: acr\n    registri: x\n")
     done = gcr.run("apply", "-f", str(file), "--yes", env={"GITHUB_ACTIONS": "true"})
@@ -339,13 +403,22 @@ def test_accounts_of_one_project_get_their_role_in_writings_that_they_share(
     gcr: World, tmp_path: Path
 ) -> None:
     file = tmp_path / "registries.yaml"
-    file.write_text("version: 1\ntargets:\n" + "".join(f"  - {{provider: gcr, server: europe-west1-docker.pkg.dev, gcp-project: acme-shop, service-account: puller-{n}, secret-name: s{n}, akka-project: shop}}\n" for n in range(6)))  # fmt: skip
+    file.write_text(
+        "version: 1\ntargets:\n"
+        + "".join(
+            f"  - {{provider: gcr, server: europe-west1-docker.pkg.dev, gcp-project: acme-shop, "
+            f"service-account: puller-{n}, secret-name: s{n}, akka-project: shop}}\n"
+            for n in range(6)
+        )
+    )
     gcr.running.sandbox.gate.latency = 0.1
     done = applied(gcr, file, "--at-once-per-project", "6")
     assert {one["result"] for one in done.values()} == {"done"}
     readers = gcr.cloud.state.projects["acme-shop"].policy.members("roles/artifactregistry.reader")
     assert len(readers) == 6
-    refused = [call for call in gcr.running.sandbox.log.calls if call.method == "SetIamPolicy" and call.status >= 400]  # fmt: skip
+    refused = [
+        call for call in gcr.running.sandbox.log.calls if call.method == "SetIamPolicy" and call.status >= 400
+    ]
     assert refused == [], "nobody has written against another"
     assert sum(call.endswith("SetIamPolicy") for call in gcr.changes()) < 6
 
@@ -361,21 +434,35 @@ def test_one_registry_at_a_time_leaves_the_same_trail(gcr: World, tmp_path: Path
     # The role is granted beside the key: either may be done first.
     assert sorted(steps[1:3]) == ["grant", "key"]
     assert ["identity", "grant", "key", *steps[3:]] == [
-        "identity", "grant", "key", "handoff",
-        "key", "handoff", "retire",
+        "identity",
+        "grant",
+        "key",
+        "handoff",
+        "key",
+        "handoff",
+        "retire",
         "restore",
-        "reference", "secret", "key", "key", "grant", "identity",
-    ]  # fmt: skip
+        "reference",
+        "secret",
+        "key",
+        "key",
+        "grant",
+        "identity",
+    ]
     first, second = lines[3]["key_id"], lines[4]["key_id"]
     assert [lines[at]["key_id"] for at in (5, 6, 7)] == [second, first, first]
     assert {lines[10]["key_id"], lines[11]["key_id"]} == {first, second}
     assert all(one["as"] for one in lines)
 
 
-def test_whoever_is_interrupted_ends_what_is_at_work_in_order_and_begins_nothing_more(gcr: World, file: Path) -> None:  # fmt: skip
+def test_whoever_is_interrupted_ends_what_is_at_work_in_order_and_begins_nothing_more(
+    gcr: World, file: Path
+) -> None:
     gcr.running.sandbox.gate.latency = 0.1
     command = [sys.executable, "-m", "bootstrap", "apply", "-f", str(file), "--yes"]
-    child = subprocess.Popen(command, env=gcr.environment(), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)  # fmt: skip
+    child = subprocess.Popen(
+        command, env=gcr.environment(), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    )
     assert child.stderr is not None
     said = ""
     for line in child.stderr:
@@ -395,7 +482,10 @@ def test_whoever_is_interrupted_ends_what_is_at_work_in_order_and_begins_nothing
     assert applied(gcr, file)
     assert actions(planned(gcr, file)) == ["keep", "keep", "keep"]
     made = {key for key, one in gcr.cloud.state.account(email).keys.items() if not one.system_managed}
-    held_now = {json.loads(gcr.held(name, project).password)["private_key_id"] for name, project in ((CONTAINERS, "shop"), (TOOLS, "shop"), (CONTAINERS, "billing"))}  # fmt: skip
+    held_now = {
+        json.loads(gcr.held(name, project).password)["private_key_id"]
+        for name, project in ((CONTAINERS, "shop"), (TOOLS, "shop"), (CONTAINERS, "billing"))
+    }
     assert made == held_now, "no key is left that nobody holds"
 
 
@@ -431,10 +521,23 @@ def test_what_a_lost_run_has_made_and_others_use_meanwhile_is_not_undone_by_the_
     """The service account of a run that was killed was found by another target, whose pulls must go on."""
     server = "europe-west1-docker.pkg.dev/acme-shop"
     killed = subprocess.run(
-        [sys.executable, "-m", "tests.harness.journal_crash", "onboard", "gcr", "--server", f"{server}/containers", "--yes"],
+        [
+            sys.executable,
+            "-m",
+            "tests.harness.journal_crash",
+            "onboard",
+            "gcr",
+            "--server",
+            f"{server}/containers",
+            "--yes",
+        ],
         env={**gcr.environment(), "PULLKEY_TEST_DIES": "after 4"},
-        cwd=Path(__file__).parent.parent, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
     assert killed.returncode == -signal.SIGKILL
     assert gcr.onboard("--server", f"{server}/tools").code == 0
     gcr.fault("akka.docker.add-credentials=403*1")
@@ -446,7 +549,10 @@ def test_what_a_lost_run_has_made_and_others_use_meanwhile_is_not_undone_by_the_
 
 def test_one_application_serves_many_registries_or_each_has_its_own(acr: World, tmp_path: Path) -> None:
     file = tmp_path / "registries.yaml"
-    two = "targets:\n  - {provider: acr, registry: acmeshop, akka-project: shop}\n  - {provider: acr, registry: acmeabac, akka-project: shop}\n"  # fmt: skip
+    two = (
+        "targets:\n  - {provider: acr, registry: acmeshop, akka-project: shop}\n  - {provider: acr, "
+        "registry: acmeabac, akka-project: shop}\n"
+    )
     file.write_text(f"version: 1\n{two}")
     applied(acr, file)
     names = {acr.held(name).username for name in ("acmeshop-azurecr-io", "acmeabac-azurecr-io")}
@@ -456,11 +562,15 @@ def test_one_application_serves_many_registries_or_each_has_its_own(acr: World, 
     applied(acr, file)
     names = {acr.held(name).username for name in ("acmeshop-azurecr-io", "acmeabac-azurecr-io")}
     assert len(names) == 2
-    assert {"akka-docker-reader-acmeshop", "akka-docker-reader-acmeabac"} <= {one.display_name for one in acr.cloud.state.applications}  # fmt: skip
+    assert {"akka-docker-reader-acmeshop", "akka-docker-reader-acmeabac"} <= {
+        one.display_name for one in acr.cloud.state.applications
+    }
     assert actions(planned(acr, file)) == ["keep", "keep"]
 
 
-def test_what_changes_while_a_person_is_asked_is_seen_and_nothing_unplanned_is_done(gcr: World, file: Path) -> None:  # fmt: skip
+def test_what_changes_while_a_person_is_asked_is_seen_and_nothing_unplanned_is_done(
+    gcr: World, file: Path
+) -> None:
     file.write_text(
         THREE_TARGETS.partition("  - provider: gcr\n    server: europe-west1-docker.pkg.dev/acme-shop/tools")[
             0
@@ -501,4 +611,7 @@ def test_a_plan_says_where_there_is_no_room_to_rotate_all_at_once(gcr: World, tm
     assert "cannot all be rotated at once" not in gcr.run("plan", "-f", str(file)).text
     file.write_text("version: 1\ntargets:\n" + "".join(lines))
     told = " ".join(gcr.run("plan", "-f", str(file)).text.split())
-    assert "6 targets use the service account akka-docker-reader@acme-shop.iam.gserviceaccount.com, which can have 10 keys: they cannot all be rotated at once" in told  # fmt: skip
+    assert (
+        "6 targets use the service account akka-docker-reader@acme-shop.iam.gserviceaccount.com, "
+        "which can have 10 keys: they cannot all be rotated at once" in told
+    )

@@ -1,4 +1,6 @@
-"""`pullkey import`: the file that it writes is of what is there, and planning by it changes nothing of that."""
+"""`pullkey import`: the file that it writes is of what is there, and planning by it changes nothing of
+that.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from bootstrap.fleet.registries import load
 from bootstrap.sandbox.akka import AkkaCredential
 from tests.harness.world import World
 
-BY_HAND = AkkaCredential("https://europe-west1-docker.pkg.dev", "_json_key", "puller@acme-shop.iam.gserviceaccount.com", "x")  # fmt: skip
+BY_HAND = AkkaCredential(
+    "https://europe-west1-docker.pkg.dev", "_json_key", "puller@acme-shop.iam.gserviceaccount.com", "x"
+)
 UNTOLD = AkkaCredential("https://europe-west1-docker.pkg.dev", "_json_key", "not@example.com", "x")
 A_WORD = AkkaCredential("https://registry.example.com/v1/", "no", "ops@example.com", "x")
 
@@ -20,13 +24,28 @@ def register(world: World, name: str, credential: AkkaCredential) -> None:
 def test_what_pullkey_made_is_kept_as_it_is_by_the_file_that_is_written(gcr: World, tmp_path: Path) -> None:
     server = "europe-west1-docker.pkg.dev/acme-shop"
     assert gcr.onboard("--server", f"{server}/containers").code == 0
-    assert gcr.onboard("--server", f"{server}/tools", "--service-account", "puller-two", "--secret-name", "tools", "--key-source", "upload").code == 0  # fmt: skip
+    assert (
+        gcr.onboard(
+            "--server",
+            f"{server}/tools",
+            "--service-account",
+            "puller-two",
+            "--secret-name",
+            "tools",
+            "--key-source",
+            "upload",
+        ).code
+        == 0
+    )
     file = tmp_path / "registries.yaml"
     done = gcr.run("import", "shop", "--to", str(file))
     assert done.code == 0, done.err
     assert "2 credentials of 1 Akka project; nothing is missing." in done.err
     first, second = load(file).entries
-    assert (first.values["service_account"], second.values["service_account"]) == ("akka-docker-reader", "puller-two")  # fmt: skip
+    assert (first.values["service_account"], second.values["service_account"]) == (
+        "akka-docker-reader",
+        "puller-two",
+    )
     assert (second.secret_name, second.values["key_source"]) == ("tools", "upload")
     before = len(gcr.changes())
     plan = gcr.run("plan", "-f", str(file), "--output", "json").json
@@ -35,7 +54,9 @@ def test_what_pullkey_made_is_kept_as_it_is_by_the_file_that_is_written(gcr: Wor
     assert len(gcr.changes()) == before
 
 
-def test_what_was_made_by_hand_is_a_target_or_a_comment_that_says_what_is_missing(gcr: World, tmp_path: Path) -> None:  # fmt: skip
+def test_what_was_made_by_hand_is_a_target_or_a_comment_that_says_what_is_missing(
+    gcr: World, tmp_path: Path
+) -> None:
     register(gcr, "by-hand", BY_HAND)
     register(gcr, "untold", UNTOLD)
     register(gcr, "a-word", A_WORD)
@@ -44,17 +65,27 @@ def test_what_was_made_by_hand_is_a_target_or_a_comment_that_says_what_is_missin
     assert done.code == 0, done.err
     assert "3 credentials of 1 Akka project: 1 to complete by hand" in done.err
     text = file.read_text()
-    assert "# untold (https://europe-west1-docker.pkg.dev, _json_key) is to be completed: No Google project is named" in text  # fmt: skip
+    assert (
+        "# untold (https://europe-west1-docker.pkg.dev, _json_key) is to be completed: No Google "
+        "project is named" in text
+    )
     by_name = {one.secret_name: one for one in load(file).entries}
     assert sorted(by_name) == ["a-word", "by-hand"]
     assert by_name["by-hand"].values["gcp_project"] == "acme-shop"
     assert by_name["a-word"].values["username"] == "no"
-    completed = text.replace("  # - provider: gcr", "  - provider: gcr").replace("  #   server", "    server").replace("  #   akka-project", "    akka-project").replace("  #   secret-name", "    gcp-project: acme-shop\n    secret-name")  # fmt: skip
+    completed = (
+        text.replace("  # - provider: gcr", "  - provider: gcr")
+        .replace("  #   server", "    server")
+        .replace("  #   akka-project", "    akka-project")
+        .replace("  #   secret-name", "    gcp-project: acme-shop\n    secret-name")
+    )
     file.write_text(completed)
     assert len(load(file).entries) == 3
 
 
-def test_a_project_that_cannot_be_asked_is_told_and_no_file_is_overwritten(gcr: World, tmp_path: Path) -> None:  # fmt: skip
+def test_a_project_that_cannot_be_asked_is_told_and_no_file_is_overwritten(
+    gcr: World, tmp_path: Path
+) -> None:
     done = gcr.run("import", "shop", "no-such")
     assert done.code == 4
     assert "# Not in here: There is no Akka project no-such" in done.out

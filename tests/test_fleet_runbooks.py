@@ -1,4 +1,6 @@
-"""The runbooks of a file: the same steps as of one target, each by itself, and none takes away what another needs."""
+"""The runbooks of a file: the same steps as of one target, each by itself, and none takes away what
+another needs.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,13 @@ targets:
   - {provider: docker-hub, organization: acme, repository: acme/checkout, hub-user: acmeowner, login: 'env:HUB'}
   - {provider: private, server: registry.example.com, username: ops, password: 'file:nowhere'}
   - {provider: private, server: old.example.com, username: ops, password: 'file:nowhere', remove: true}
-"""
+"""  # noqa: E501
 CONTAINERS = "europe-west1-docker-pkg-dev-acme-shop-containers"
 PRIVATE = """version: 1
 targets:
   - {provider: private, server: registry.sandbox.example, username: ops, password: 'env:NOT_SET', akka-project: shop}
   - {provider: private, server: registry.sandbox.example, username: ops, password: 'env:NOT_SET', akka-project: billing}
-"""
+"""  # noqa: E501
 NAME = "registry-sandbox-example"
 
 
@@ -60,9 +62,14 @@ def test_each_target_has_its_own_steps_checks_and_undo(gcr: World, tmp_path: Pat
     page = written(gcr, tmp_path, FILE)
     found = sections(page)
     assert list(found) == [
-        f"shop/{CONTAINERS}", f"billing/{CONTAINERS}", "shop/europe-west1-docker-pkg-dev-acme-other-tools",
-        "shop/acmeshop-azurecr-io", "shop/acmevault-azurecr-io", "shop/docker-hub-acme", "shop/registry-example-com",
-    ]  # fmt: skip
+        f"shop/{CONTAINERS}",
+        f"billing/{CONTAINERS}",
+        "shop/europe-west1-docker-pkg-dev-acme-other-tools",
+        "shop/acmeshop-azurecr-io",
+        "shop/acmevault-azurecr-io",
+        "shop/docker-hub-acme",
+        "shop/registry-example-com",
+    ]
     for name, section in found.items():
         project, secret = name.split("/")
         alone = gcr.run(
@@ -83,12 +90,25 @@ def test_each_target_has_its_own_steps_checks_and_undo(gcr: World, tmp_path: Pat
 
 TYPED = {
     CONTAINERS: ("gcr", "--server", "europe-west1-docker.pkg.dev/acme-shop/containers"),
-    "europe-west1-docker-pkg-dev-acme-other-tools": ("gcr", "--server", "europe-west1-docker.pkg.dev/acme-other/tools"),
+    "europe-west1-docker-pkg-dev-acme-other-tools": (
+        "gcr",
+        "--server",
+        "europe-west1-docker.pkg.dev/acme-other/tools",
+    ),
     "acmeshop-azurecr-io": ("acr", "--registry", "acmeshop"),
     "acmevault-azurecr-io": ("acr", "--registry", "acmevault", "--app-name", "another"),
-    "docker-hub-acme": ("docker-hub", "--organization", "acme", "--repository", "acme/checkout", "--hub-user", "acmeowner", "--mint"),
+    "docker-hub-acme": (
+        "docker-hub",
+        "--organization",
+        "acme",
+        "--repository",
+        "acme/checkout",
+        "--hub-user",
+        "acmeowner",
+        "--mint",
+    ),
     "registry-example-com": ("private", "--server", "registry.example.com", "--username", "ops"),
-}  # fmt: skip
+}
 
 
 def test_what_another_target_needs_is_not_taken_back(gcr: World, tmp_path: Path) -> None:
@@ -120,8 +140,12 @@ def bash(world: World, script: Path, *arguments: str, typed: str = "", **env: st
     done = subprocess.run(
         ["bash", script, *arguments],
         env=world.running.process_environment(PULLKEY_RUNBOOK_LOGIN="no", PULLKEY_RUNBOOK_PAUSE="0", **env),
-        input=typed, capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
     world.said += [done.stdout, done.stderr]
     return Result(done.returncode, done.stdout, done.stderr)
 

@@ -1,4 +1,6 @@
-"""A journal that somebody else wrote deletes nothing but what is this target's own, and nothing that Akka uses."""
+"""A journal that somebody else wrote deletes nothing but what is this target's own, and nothing that Akka
+uses.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,13 @@ def another_token(victim: Victim) -> dict[str, Any]:
     registry = next(one for one in state.registries if one.name == "acmeshop")
     token = state.add_token(registry, "deployer", "_repositories_pull")
     made = state.add_password(token, "password1")
-    return {"token": "deployer", "slot": "password1", "key_id": f"password1-{int(made.created.timestamp())}", "before": "", "in_use": []}  # fmt: skip
+    return {
+        "token": "deployer",
+        "slot": "password1",
+        "key_id": f"password1-{int(made.created.timestamp())}",
+        "before": "",
+        "in_use": [],
+    }
 
 
 def another_users_token(victim: Victim) -> dict[str, Any]:
@@ -66,7 +74,9 @@ FORGED = {
     "acr-token": ("arm.GenerateCredentials", another_token, other_password),
     "docker-hub-organization": ("hub.CreateOrgAccessToken", another_users_token, other_access_token),
 }
-"""By kind: the call after which a run is killed, and what its record then names: what is of another identity, and a key that another record names."""
+"""By kind: the call after which a run is killed, and what its record then names: what is of another
+identity, and a key that another record names.
+"""
 
 
 def forged_record(victim: Victim, made: str, theirs: Forged) -> None:

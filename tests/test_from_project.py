@@ -1,4 +1,6 @@
-"""`pullkey onboard --from-project`: what an Akka project runs, which of it has no credential, and what Akka says of a pull."""
+"""`pullkey onboard --from-project`: what an Akka project runs, which of it has no credential, and what
+Akka says of a pull.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class TestTheSurvey:
         again = gcr.run("onboard", "--from-project", "--yes", "--output", "json")
         assert again.code == 0, again.text
         jsonschema.validate(again.json, schemas()["from-project"])
-        states = {one["registry"]: (one["credential_state"], one["credential"]) for one in again.json["registries"]}  # fmt: skip
+        states = {
+            one["registry"]: (one["credential_state"], one["credential"]) for one in again.json["registries"]
+        }
         assert states["europe-west1-docker.pkg.dev/acme-shop/containers"] == ("ok", NAME)
         assert "Nothing to onboard." in again.err
 
@@ -58,7 +62,10 @@ class TestTheSurvey:
         assert gcr.onboard().code == 0
         done = gcr.run("plan", "--from-project", "--output", "json")
         [one] = done.json["registries"]
-        assert (one["registry"], one["credential_state"]) == ("europe-west1-docker.pkg.dev/acme-shop/other", "missing")  # fmt: skip
+        assert (one["registry"], one["credential_state"]) == (
+            "europe-west1-docker.pkg.dev/acme-shop/other",
+            "missing",
+        )
 
     def test_one_that_fails_stops_no_other(self, gcr: World) -> None:
         deploy(gcr, checkout=GOOGLE, press="registry.sandbox.example/press/app:1")
@@ -138,7 +145,8 @@ class TestWhatAkkaPrints:
     """The forms are the documented descriptor, and what other versions and legacy CLIs print."""
 
     DESCRIPTOR = (
-        "resource: Service\nresourceVersion: v1\nmetadata:\n  name: checkout\nspec:\n  image: gcr.io/acme-shop/checkout:1\n"
+        "resource: Service\nresourceVersion: v1\nmetadata:\n  name: checkout\nspec:\n  image: "
+        "gcr.io/acme-shop/checkout:1\n"
         "  env:\n  - name: A\n    value: '---'\n"
         "---\nresource: Route\nresourceVersion: v1\nmetadata:\n  name: r\nspec:\n  host: shop.example.com\n"
         "---\nresource: Secret\nmetadata:\n  name: s\nspec: NOT EXPORTED\n"
@@ -150,18 +158,49 @@ class TestWhatAkkaPrints:
 
     def test_the_export(self) -> None:
         found = parse_export(self.DESCRIPTOR)
-        assert [(one.name, one.image) for one in found] == [("checkout", "gcr.io/acme-shop/checkout:1"), ("cart", "acme/cart:2")]  # fmt: skip
+        assert [(one.name, one.image) for one in found] == [
+            ("checkout", "gcr.io/acme-shop/checkout:1"),
+            ("cart", "acme/cart:2"),
+        ]
 
-    @pytest.mark.parametrize("text", ["", "null", "No services", "[" * 50_000, "a: &a [*a]", "resource: Service", "resource: Service\nspec: 1", "\x00", "!!python/object/apply:os.system ['true']"])  # fmt: skip
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "null",
+            "No services",
+            "[" * 50_000,
+            "a: &a [*a]",
+            "resource: Service",
+            "resource: Service\nspec: 1",
+            "\x00",
+            "!!python/object/apply:os.system ['true']",
+        ],
+    )
     def test_an_export_of_another_form_has_no_services(self, text: str) -> None:
         assert parse_export(text) == []
 
     def test_a_list_as_a_legacy_cli_prints_it(self) -> None:
-        text = json.dumps([{"metadata": {"name": "cart"}, "spec": {"containers": [{"image": "docker.io/acme/cart:1"}]}, "status": {"summary": "Ready"}}])  # fmt: skip
+        text = json.dumps(
+            [
+                {
+                    "metadata": {"name": "cart"},
+                    "spec": {"containers": [{"image": "docker.io/acme/cart:1"}]},
+                    "status": {"summary": "Ready"},
+                }
+            ]
+        )
         [one] = parse_services(text)
-        assert (one.name, one.image, one.status, one.ready) == ("cart", "docker.io/acme/cart:1", "Ready", True)  # fmt: skip
+        assert (one.name, one.image, one.status, one.ready) == (
+            "cart",
+            "docker.io/acme/cart:1",
+            "Ready",
+            True,
+        )
 
-    @pytest.mark.parametrize("text", ["", "null", "[]", "{}", "nonsense", "[1, 2]", '{"services": null}', "[" * 50_000])  # fmt: skip
+    @pytest.mark.parametrize(
+        "text", ["", "null", "[]", "{}", "nonsense", "[1, 2]", '{"services": null}', "[" * 50_000]
+    )
     def test_a_list_of_another_form_is_empty(self, text: str) -> None:
         assert parse_services(text) == []
         assert parse_service(text)[1] == []
@@ -169,12 +208,25 @@ class TestWhatAkkaPrints:
     @pytest.mark.parametrize(
         "document",
         [
-            {"name": "cart", "containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull", "message": "401"}}}]},
-            {"metadata": {"name": "cart"}, "status": {"pods": [{"containers": [{"reason": "ErrImagePull", "message": "401"}]}]}},
+            {
+                "name": "cart",
+                "containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull", "message": "401"}}}],
+            },
+            {
+                "metadata": {"name": "cart"},
+                "status": {"pods": [{"containers": [{"reason": "ErrImagePull", "message": "401"}]}]},
+            },
             {"service": {"name": "cart"}, "instances": [{"Status": "ErrImagePull", "Message": "401"}]},
-            [{"name": "cart", "regions": {"eu": [{"reason": "ErrImagePull"}, {"reason": "ErrImagePull", "message": "401"}]}}],
+            [
+                {
+                    "name": "cart",
+                    "regions": {
+                        "eu": [{"reason": "ErrImagePull"}, {"reason": "ErrImagePull", "message": "401"}]
+                    },
+                }
+            ],
         ],
-    )  # fmt: skip
+    )
     def test_the_failure_is_found_wherever_it_is(self, document: object) -> None:
         service, failures = parse_service("A new version is available\n" + json.dumps(document))
         assert service is not None
@@ -182,17 +234,35 @@ class TestWhatAkkaPrints:
         assert failures == [PullFailure("ErrImagePull", "401")]
 
     def test_the_text_of_the_reference(self) -> None:
-        text = "Service:        shopping-cart\nCreated:        4h20m\nStatus:         Unavailable\nImage:          gcr.io/acme-shop/cart:0.0.4\nuser-function   ImagePullBackOff: unauthorized\n"  # fmt: skip
+        text = (
+            "Service:        shopping-cart\nCreated:        4h20m\nStatus:         Unavailable\nImage: "
+            "         gcr.io/acme-shop/cart:0.0.4\nuser-function   ImagePullBackOff: unauthorized\n"
+        )
         service, failures = parse_service(text)
         assert service is not None
-        assert (service.name, service.status, service.image) == ("shopping-cart", "Unavailable", "gcr.io/acme-shop/cart:0.0.4")  # fmt: skip
+        assert (service.name, service.status, service.image) == (
+            "shopping-cart",
+            "Unavailable",
+            "gcr.io/acme-shop/cart:0.0.4",
+        )
         assert failures == [PullFailure("ImagePullBackOff", "unauthorized")]
 
     def test_what_moves_the_cursor_is_not_shown(self) -> None:
-        _, failures = parse_service(json.dumps({"name": "a", "reason": "ErrImagePull", "message": "\x1b[2Jgone"}))  # fmt: skip
+        _, failures = parse_service(
+            json.dumps({"name": "a", "reason": "ErrImagePull", "message": "\x1b[2Jgone"})
+        )
         assert "\x1b" not in failures[0].message
 
-    @pytest.mark.parametrize(("host", "own"), [("acr.us-east-1.akka.io", True), ("kcr.us-east-1.kalix.io", True), ("acmeshop.azurecr.io", False), ("acr.akka.io.example.com", False), ("", False)])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("host", "own"),
+        [
+            ("acr.us-east-1.akka.io", True),
+            ("kcr.us-east-1.kalix.io", True),
+            ("acmeshop.azurecr.io", False),
+            ("acr.akka.io.example.com", False),
+            ("", False),
+        ],
+    )
     def test_akkas_own_registry(self, host: str, own: bool) -> None:
         assert is_akka_registry(host) is own
 

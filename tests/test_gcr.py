@@ -198,7 +198,9 @@ class TestToldFirst:
         self.refused(gcr, says="iam.serviceAccounts.create")
         assert "iam.serviceAccountKeys.create" in "".join(gcr.said)
 
-    @pytest.mark.parametrize("constraint", ["iam.disableServiceAccountKeyCreation", "iam.managed.disableServiceAccountKeyCreation"])  # fmt: skip
+    @pytest.mark.parametrize(
+        "constraint", ["iam.disableServiceAccountKeyCreation", "iam.managed.disableServiceAccountKeyCreation"]
+    )
     def test_a_policy_that_forbids_keys(self, gcr: World, constraint: str) -> None:
         project(gcr).constraints[constraint] = True
         self.refused(gcr, says=constraint)
@@ -301,7 +303,25 @@ class TestHelpers:
         assert "reads the manifest" in pulled.err
         assert gcr.run("verify", "gcr", "--credential-stdin", stdin="{}").code == 5
 
-    @pytest.mark.parametrize("arguments", [("plan", "gcr"), ("onboard", "gcr", "--yes"), ("verify", "gcr"), ("onboard", "gcr", "--yes", "--gcp-project", "acme-shop", "--server", "gcr.io", "--akka-project", "nope")])  # fmt: skip
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("plan", "gcr"),
+            ("onboard", "gcr", "--yes"),
+            ("verify", "gcr"),
+            (
+                "onboard",
+                "gcr",
+                "--yes",
+                "--gcp-project",
+                "acme-shop",
+                "--server",
+                "gcr.io",
+                "--akka-project",
+                "nope",
+            ),
+        ],
+    )
     def test_the_json_is_as_the_schema_says_and_alone_on_stdout(
         self, gcr: World, arguments: tuple[str, ...]
     ) -> None:

@@ -1,4 +1,6 @@
-"""What stands behind a Google credential, and what becomes of it: the provider's own methods, over the real SDKs."""
+"""What stands behind a Google credential, and what becomes of it: the provider's own methods, over the
+real SDKs.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ from tests.harness.world import World, make_world
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    """One for all these tests, which run the product in this process: gRPC reads its trusted roots once per process."""
+    """One for all these tests, which run the product in this process: gRPC reads its trusted roots once
+    per process.
+    """
     yield from make_world("gcr")
 
 
@@ -109,7 +113,8 @@ class TestKeys:
             return session.key.delete_command("abc")
 
         assert shop.session(command) == (
-            f"gcloud iam service-accounts keys delete abc --iam-account={shop.account.email} --project={shop.project.id}"
+            f"gcloud iam service-accounts keys delete abc --iam-account={shop.account.email} "
+            f"--project={shop.project.id}"
         )
 
 
@@ -299,7 +304,19 @@ class TestLocating:
         with pytest.raises(PullkeyError, match="no usable Google login"):
             shop.locate(shop.held())
 
-    @pytest.mark.parametrize(("server", "ours"), [(HOST, True), (f"https://{HOST}/", True), ("https://gcr.io/v2", True), ("https://docker.us-east1.rep.pkg.dev", True), ("https://acme.azurecr.io", False), ("https://evilgcr.io", False), ("https://index.docker.io/v1/", False), ("", False)])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("server", "ours"),
+        [
+            (HOST, True),
+            (f"https://{HOST}/", True),
+            ("https://gcr.io/v2", True),
+            ("https://docker.us-east1.rep.pkg.dev", True),
+            ("https://acme.azurecr.io", False),
+            ("https://evilgcr.io", False),
+            ("https://index.docker.io/v1/", False),
+            ("", False),
+        ],
+    )
     def test_a_google_registry_is_known_by_its_host_alone(self, server: str, ours: bool) -> None:
         assert provider.recognises(HeldCredential("x", server, "somebody", "", "OK")) is ours
 
@@ -374,7 +391,12 @@ class TestRemoval:
 
     def test_others_in_the_same_binding_stay(self, shop: Shop) -> None:
         shop.grant(shop.repository, READER, "group:developers@acme.example")
-        shop.grant(shop.repository, READER, "user:guest@acme.example", condition=expr_pb2.Expr(title="t", expression="true"))  # fmt: skip
+        shop.grant(
+            shop.repository,
+            READER,
+            "user:guest@acme.example",
+            condition=expr_pb2.Expr(title="t", expression="true"),
+        )
         shop.remove("grant")
         left = [(list(it.members), it.condition.title) for it in shop.repository.policy.bindings()]
         assert sorted(left) == [(["group:developers@acme.example"], ""), (["user:guest@acme.example"], "t")]
@@ -388,14 +410,20 @@ class TestRemoval:
         )
         assert removal.command == (
             f"gcloud artifacts repositories remove-iam-policy-binding containers --location=europe-west1 "
-            f"--project={shop.project.id} --member=serviceAccount:{shop.account.email} --role={READER} --condition=None"
+            f"--project={shop.project.id} --member=serviceAccount:{shop.account.email} "
+            f"--role={READER} --condition=None"
         )
         assert shop.removal("identity").fate is Disposition.KEEP
 
     def test_a_grant_with_a_condition_is_not_ours(self, shop: Shop) -> None:
         policy = shop.repository.policy
         shop.repository.policy = type(policy)()
-        shop.grant(shop.repository, READER, shop.account.member, condition=expr_pb2.Expr(title="t", expression="true"))  # fmt: skip
+        shop.grant(
+            shop.repository,
+            READER,
+            shop.account.member,
+            condition=expr_pb2.Expr(title="t", expression="true"),
+        )
         assert shop.removal("grant").why == "it is not shown; its removal is requested"
         assert shop.remove("grant") == ""
         assert shop.repository.policy.has_conditions()
@@ -472,7 +500,9 @@ class TestCheckup:
         assert checks["project"].detail.endswith("acme-shop")
         assert checks["addresses"].good is None
 
-    def test_without_a_login_there_is_one_bad_line_with_its_fix(self, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    def test_without_a_login_there_is_one_bad_line_with_its_fix(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nonexistent.json")
         bad = [check for check in self.checks().values() if check.good is False]
         assert [check.what for check in bad] == ["login"]

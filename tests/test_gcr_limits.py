@@ -85,7 +85,9 @@ class TestALogin:
 
 
 class _Sts(BaseHTTPRequestHandler):
-    """A security token service, and the API that speaks for an account, as a private endpoint would have them."""
+    """A security token service, and the API that speaks for an account, as a private endpoint would have
+    them.
+    """
 
     tokens: Any
 
@@ -93,7 +95,14 @@ class _Sts(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"] or 0))
         self.server.asked.append(self.path)  # type: ignore[attr-defined]
         token = self.server.token  # type: ignore[attr-defined]
-        answer = {"access_token": token, "accessToken": token, "expires_in": 3600, "expireTime": "2100-01-01T00:00:00Z", "token_type": "Bearer", "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"}  # fmt: skip
+        answer = {
+            "access_token": token,
+            "accessToken": token,
+            "expires_in": 3600,
+            "expireTime": "2100-01-01T00:00:00Z",
+            "token_type": "Bearer",
+            "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        }
         body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -127,13 +136,15 @@ def test_a_workload_identity_calls_no_public_address(
     (tmp_path / "subject").write_text("a token of the workload's platform")
     configuration = {
         "type": "external_account",
-        "audience": "//iam.googleapis.com/projects/734512906481/locations/global/workloadIdentityPools/ci/providers/ci",
+        "audience": "//iam.googleapis.com/projects/734512906481/locations/global/workloadIdentityPools/ci/providers/ci",  # noqa: E501
         "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
         "token_url": f"{local}/v1/token",
         "credential_source": {"file": str(tmp_path / "subject")},
     }
     if impersonates:
-        configuration["service_account_impersonation_url"] = f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{gcr.cloud.state.operator}:generateAccessToken"  # fmt: skip
+        configuration["service_account_impersonation_url"] = (
+            f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{gcr.cloud.state.operator}:generateAccessToken"
+        )
     login = tmp_path / "workload.json"
     login.write_text(json.dumps(configuration))
 

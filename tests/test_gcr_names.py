@@ -50,7 +50,10 @@ def test_a_project_of_gcr_io_that_was_never_migrated_is_told_the_command(gcr: Wo
 
 
 def test_one_that_only_the_registry_knows_of_ends_at_once_with_googles_words(gcr: World) -> None:
-    said = "Container Registry is deprecated and shutting down, please use the auto migration tool to migrate to Artifact Registry (gcloud artifacts docker upgrade migrate --projects='acme-shop')."  # fmt: skip
+    said = (
+        "Container Registry is deprecated and shutting down, please use the auto migration tool to "
+        "migrate to Artifact Registry (gcloud artifacts docker upgrade migrate --projects='acme-shop')."
+    )
     gcr.fault(f"registry.GetToken=412;message={quote(said)}*forever")
 
     done = gcr.onboard("--server", "gcr.io/acme-shop/checkout:1.0")

@@ -1,7 +1,7 @@
 """Google's servers do not all show the same at once: what an onboarding makes of it, and what it names.
 
-Recorded of the real Google: after a create GET 200, 404, 200, 404, POST 409, GET 404 ... until settled; a 403 right after
-a create (hashicorp/terraform-provider-google#10227, #15042).
+Recorded of the real Google: after a create GET 200, 404, 200, 404, POST 409, GET 404 ... until settled; a 403
+right after a create (hashicorp/terraform-provider-google#10227, #15042).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NOT_SHOWN = f"404;message={quote(f'Service account {RESOURCE} does not exist.')}
 
 
 def denied(permission: str) -> str:
-    return f"403;message={quote(f'Permission {chr(39)}{permission}{chr(39)} denied on resource (or it may not exist).')}"  # fmt: skip
+    return f"403;message={quote(f'Permission {chr(39)}{permission}{chr(39)} denied on resource (or it may not exist).')}"  # noqa: E501
 
 
 def _created_by_another_run(world: World, *, seconds_ago: float) -> None:
@@ -76,7 +76,9 @@ class TestANewAccount:
         assert done.code == 0, done.text
 
     @pytest.mark.parametrize("how", ["create", "upload"])
-    def test_a_403_on_the_key_of_one_that_a_killed_run_has_just_created_is_waited_out(self, gcr: World, how: str) -> None:  # fmt: skip
+    def test_a_403_on_the_key_of_one_that_a_killed_run_has_just_created_is_waited_out(
+        self, gcr: World, how: str
+    ) -> None:
         method = {"create": "CreateServiceAccountKey", "upload": "UploadServiceAccountKey"}[how]
         _created_by_another_run(gcr, seconds_ago=10)
         gcr.fault(f"iam.{method}={denied('iam.serviceAccountKeys.create')}*2")

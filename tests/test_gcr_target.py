@@ -40,7 +40,18 @@ class TestHosts:
         target = parse(server=server, gcp_project="acme-shop")
         assert (target.location, target.repository) == (location, repository)
 
-    @pytest.mark.parametrize("server", ["docker.io", "gcr.io.example.com", "evilgcr.io", "pkg.dev", "acr.azurecr.io", "xpkg.dev", "mirror.gcr.io"])  # fmt: skip
+    @pytest.mark.parametrize(
+        "server",
+        [
+            "docker.io",
+            "gcr.io.example.com",
+            "evilgcr.io",
+            "pkg.dev",
+            "acr.azurecr.io",
+            "xpkg.dev",
+            "mirror.gcr.io",
+        ],
+    )
     def test_no_other_host_is_taken_for_google(self, server: str) -> None:
         with pytest.raises(UsageProblem, match="is not a Google registry"):
             parse(server=server, gcp_project="acme-shop")
@@ -102,7 +113,12 @@ class TestImages:
             GcrTarget.parse(values)
         assert said in f"{error.value.what} {error.value.fix}"
 
-    @given(st.dictionaries(st.sampled_from(["server", "gcp_project", "repository", "service_account", "role", "image"]), st.text(max_size=40) | st.just(HOST)))  # fmt: skip
+    @given(
+        st.dictionaries(
+            st.sampled_from(["server", "gcp_project", "repository", "service_account", "role", "image"]),
+            st.text(max_size=40) | st.just(HOST),
+        )
+    )
     def test_anything_typed_is_read_or_refused(self, values: dict[str, str]) -> None:
         try:
             target = GcrTarget.parse(values)
@@ -126,11 +142,21 @@ class TestGrantPlace:
         target = parse(
             server=HOST, gcp_project="acme-shop", service_account="puller@acme-images.iam.gserviceaccount.com"
         )
-        assert target.account_resource == "projects/acme-images/serviceAccounts/puller@acme-images.iam.gserviceaccount.com"  # fmt: skip
+        assert (
+            target.account_resource
+            == "projects/acme-images/serviceAccounts/puller@acme-images.iam.gserviceaccount.com"
+        )
 
 
 ROLES = st.sampled_from(["roles/artifactregistry.reader", "roles/viewer", "roles/owner"])
-MEMBERS = st.sampled_from(["user:ann@example.com", "group:dev@example.com", "serviceAccount:ci@x.iam.gserviceaccount.com", "deleted:serviceAccount:us@p?uid=1"])  # fmt: skip
+MEMBERS = st.sampled_from(
+    [
+        "user:ann@example.com",
+        "group:dev@example.com",
+        "serviceAccount:ci@x.iam.gserviceaccount.com",
+        "deleted:serviceAccount:us@p?uid=1",
+    ]
+)
 BINDINGS = st.builds(
     lambda role, members, condition: policy_pb2.Binding(
         role=role,
@@ -175,7 +201,9 @@ class TestPolicy:
         assert after.etag == before.etag
 
     def test_a_conditional_binding_is_no_grant(self) -> None:
-        conditional = policy_pb2.Binding(role="roles/viewer", members=[f"serviceAccount:{US}"], condition=expr_pb2.Expr(expression="false"))  # fmt: skip
+        conditional = policy_pb2.Binding(
+            role="roles/viewer", members=[f"serviceAccount:{US}"], condition=expr_pb2.Expr(expression="false")
+        )
         assert not policy.has(policy_pb2.Policy(bindings=[conditional]), "roles/viewer", US)
 
     def test_a_deleted_account_is_seen(self) -> None:

@@ -183,7 +183,8 @@ class TestLostAnswers:
 
         done = gcr.onboard("--service-account", made.email, *UPLOAD, "--output", "json")
 
-        # The one that the killed run uploaded is known for certain, so it is deleted and nothing is left over.
+        # The one that the killed run uploaded is known for certain, so it is deleted and nothing is left
+        # over.
         assert done.code == 0, done.text
         left = {key.id for key in made.user_keys()}
         assert orphan.id not in left
@@ -216,9 +217,15 @@ def test_the_runbook_makes_the_same_with_openssl_and_gcloud(gcr: World, tmp_path
     script.write_text(gcr.run("runbook", "gcr", *UPLOAD, "--expires-in", "10d").out)
     done = subprocess.run(
         ["bash", script],
-        env=gcr.running.process_environment(PULLKEY_RUNBOOK_LOGIN="no", PULLKEY_RUNBOOK_PAUSE="1", TMPDIR=str(tmp_path)),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=170, check=False,
-    )  # fmt: skip
+        env=gcr.running.process_environment(
+            PULLKEY_RUNBOOK_LOGIN="no", PULLKEY_RUNBOOK_PAUSE="1", TMPDIR=str(tmp_path)
+        ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
     gcr.said += [done.stdout, done.stderr]
     assert done.returncode == 0, done.stdout + done.stderr
     by_hand = json.loads(gcr.held(NAME).password)
@@ -233,4 +240,8 @@ def test_the_runbook_makes_the_same_with_openssl_and_gcloud(gcr: World, tmp_path
 
     assert gcr.onboard(*UPLOAD, "--new-key").code == 0
     by_us = json.loads(gcr.held(NAME).password)
-    assert {**by_us, "private_key": "", "private_key_id": ""} == {**by_hand, "private_key": "", "private_key_id": ""}  # fmt: skip
+    assert {**by_us, "private_key": "", "private_key_id": ""} == {
+        **by_hand,
+        "private_key": "",
+        "private_key_id": "",
+    }

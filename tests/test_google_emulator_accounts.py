@@ -208,7 +208,9 @@ def test_the_public_half_of_a_key_is_shown_as_a_certificate_and_raw(google: Goog
         key = google.iam.upload_service_account_key(request={"name": account.name, "public_key_data": pem})
     else:
         key = google.iam.create_service_account_key(name=account.name)
-        loaded = serialization.load_pem_private_key(json.loads(key.private_key_data)["private_key"].encode(), None)  # fmt: skip
+        loaded = serialization.load_pem_private_key(
+            json.loads(key.private_key_data)["private_key"].encode(), None
+        )
         assert isinstance(loaded, rsa.RSAPrivateKey)
         private_key = loaded
 
@@ -237,7 +239,9 @@ def test_a_certificate_that_spans_too_long_is_refused(
     google.iam.upload_service_account_key(request={"name": account.name, "public_key_data": pem})
 
 
-@pytest.mark.parametrize("constraint", ["iam.disableServiceAccountKeyUpload", "iam.managed.disableServiceAccountKeyUpload"])  # fmt: skip
+@pytest.mark.parametrize(
+    "constraint", ["iam.disableServiceAccountKeyUpload", "iam.managed.disableServiceAccountKeyUpload"]
+)
 def test_a_policy_against_uploads_forbids_no_creation(google: Google, constraint: str) -> None:
     account = google.state.add_account("acme-shop", f"no-uploads-{len(constraint)}")
     google.state.projects["acme-shop"].constraints[constraint] = True

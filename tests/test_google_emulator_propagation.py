@@ -61,7 +61,7 @@ def test_a_key_that_is_taken_away_works_until_that_has_spread(change: str) -> No
         _, key = google.reader("taken-away")
         scope = f"repository:{IMAGE}:pull"
         running.sandbox.advance(dt.timedelta(seconds=61))
-        name = f"{SHOP}/serviceAccounts/{json.loads(key)['client_email']}/keys/{json.loads(key)['private_key_id']}"
+        name = f"{SHOP}/serviceAccounts/{json.loads(key)['client_email']}/keys/{json.loads(key)['private_key_id']}"  # noqa: E501
         getattr(google.iam, f"{change}_service_account_key")(request={"name": name})
         assert google.token(key, scope)[0] == 200
         running.sandbox.advance(dt.timedelta(seconds=61))

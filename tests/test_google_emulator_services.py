@@ -1,4 +1,6 @@
-"""Which Google APIs are enabled in the emulator, and how a call over REST, with a fault, or in the log is shown."""
+"""Which Google APIs are enabled in the emulator, and how a call over REST, with a fault, or in the log is
+shown.
+"""
 
 from __future__ import annotations
 

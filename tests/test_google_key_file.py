@@ -16,13 +16,20 @@ from tests.harness.odd_registry import HOST, IMAGE, NAME, basic_of, make_odd, on
 from tests.harness.world import World
 
 LINES = base64.encodebytes(KEY_FILE.encode()).decode()
-FORMS = {"json": ("_json_key", KEY_FILE), "crlf": ("_json_key", KEY_FILE.replace("\n", "\r\n")), "base64": ("_json_key_base64", LINES.replace("\n", "")), "base64-lines": ("_json_key_base64", LINES.rstrip("\n"))}  # fmt: skip
+FORMS = {
+    "json": ("_json_key", KEY_FILE),
+    "crlf": ("_json_key", KEY_FILE.replace("\n", "\r\n")),
+    "base64": ("_json_key_base64", LINES.replace("\n", "")),
+    "base64-lines": ("_json_key_base64", LINES.rstrip("\n")),
+}
 
 
 @pytest.fixture
 def odd() -> Iterator[World]:
     for world in make_odd():
-        world.cloud.token = lambda request: web.json_response({"token": "of-ops" if (basic_of(request) or "").startswith("_json_key") else "of-anybody"})  # fmt: skip
+        world.cloud.token = lambda request: web.json_response(
+            {"token": "of-ops" if (basic_of(request) or "").startswith("_json_key") else "of-anybody"}
+        )
         yield world
 
 
@@ -50,7 +57,9 @@ def test_from_a_source_of_a_file(
     source = {"env": "env:THE_KEY", "file": f"file:{key}", "command": f"command:cat {key}"}[kind]
     path = odd.place / "registries.yaml"
     path.write_text(
-        f"version: 1\ntargets:\n  - provider: private\n    server: https://{HOST}/v1/\n    username: {username}\n    image: {IMAGE}\n    password: '{source}'\n    akka-project: shop\n"
+        f"version: 1\ntargets:\n  - provider: private\n    server: https://{HOST}/v1/\n    "
+        f"username: {username}\n    image: {IMAGE}\n    password: '{source}'\n    akka-project: "
+        "shop\n"
     )
     done = odd.run(
         "apply", "-f", str(path), "--yes", env={"THE_KEY": f"\ufeff{password}\n"} if kind == "env" else {}
@@ -70,7 +79,11 @@ CUT = json.loads(KEY_FILE)
         ("_json_key", KEY_FILE[:-20], "it is not JSON"),
         ("_json_key", json.dumps([CUT]), "JSON of another kind"),
         ("_json_key", json.dumps({**CUT, "type": "authorized_user"}), '"type"'),
-        ("_json_key", json.dumps({name: CUT[name] for name in CUT if name != "private_key"}), "no private_key"),
+        (
+            "_json_key",
+            json.dumps({name: CUT[name] for name in CUT if name != "private_key"}),
+            "no private_key",
+        ),
         ("_json_key", json.dumps({**CUT, "client_email": 5}), "no client_email"),
         ("_json_key", LINES, "_json_key_base64"),
         ("_json_key", "[" * 70, "nested"),
@@ -80,7 +93,7 @@ CUT = json.loads(KEY_FILE)
         ("_json_key_base64", base64.b64encode(KEY_FILE[:-20].encode()).decode(), "it is not JSON"),
     ],
     ids=range(12),
-)  # fmt: skip
+)
 def test_what_is_no_key_file_is_refused_and_not_shown(
     odd: World, username: str, password: str, said: str
 ) -> None:

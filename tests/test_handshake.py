@@ -1,4 +1,6 @@
-"""The handshake against a registry that answers in every way: what it concludes, and where it sends the credential."""
+"""The handshake against a registry that answers in every way: what it concludes, and where it sends the
+credential.
+"""
 
 from __future__ import annotations
 
@@ -199,9 +201,16 @@ def test_the_password_goes_to_the_token_service_only(registry: Registry) -> None
 
 @pytest.mark.parametrize(
     "realm",
-    [f"https://{OTHER}/token", f"http://{HOST}/token", "https://registry.example.com.evil.net/token", "//x", "",
-     f"https://{HOST}@{OTHER}/token", "https://169.254.169.254/token"],
-)  # fmt: skip
+    [
+        f"https://{OTHER}/token",
+        f"http://{HOST}/token",
+        "https://registry.example.com.evil.net/token",
+        "//x",
+        "",
+        f"https://{HOST}@{OTHER}/token",
+        "https://169.254.169.254/token",
+    ],
+)
 def test_the_password_is_not_sent_where_the_registry_has_no_say(registry: Registry, realm: str) -> None:
     registry.ping = (401, f'Bearer realm="{realm}",service="x"', "")
     assert run_exchange().verdict is Verdict.UNTRUSTED
@@ -467,7 +476,7 @@ def test_the_realms_own_query_is_kept(registry: Registry) -> None:
     assert registry.queries[-1] == {"tenant": "a", "service": "x", "scope": "repository:team/app:pull"}
 
 
-# -- whom the credential is shown ------------------------------------------------------------------------------------
+# -- whom the credential is shown ----------------------------------------------------------------------------
 
 LABEL = st.from_regex(r"[a-z](?:[a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 SUFFIXES = st.sampled_from(["com", "co.uk", "example", "github.io", "gitlab.io", "s3.amazonaws.com"])

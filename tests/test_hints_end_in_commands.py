@@ -1,4 +1,6 @@
-"""A hint that ends in something to be typed is printed without a full stop after it, which would be copied too."""
+"""A hint that ends in something to be typed is printed without a full stop after it, which would be copied
+too.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ PROGRAM = r"(?:pullkey|az|gcloud|akka|docker|curl|pip|pipx|uv|printf|base64|kube
         "Plan again: pullkey plan -f FILE --save PLAN",
         "Set it: PULLKEY_STATE_DIR=/var/lib/pullkey",
         "Pass it on stdin: ... < FILE",
-        "To remove them: gcloud iam service-accounts keys delete a; gcloud iam service-accounts keys delete b",
+        (
+            "To remove them: gcloud iam service-accounts keys delete a; gcloud iam service-accounts "
+            "keys delete b"
+        ),
     ],
 )
 def test_nothing_is_put_after_what_is_typed(hint: str) -> None:
@@ -62,9 +67,16 @@ def _texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
         id(node.body[0].value)
         for node in ast.walk(tree)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.body and isinstance(node.body[0], ast.Expr)
-    }  # fmt: skip
-    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node) if part is not node}  # fmt: skip
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    parts = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in ast.walk(node)
+        if part is not node
+    }
     for node in ast.walk(tree):
         if id(node) in docstrings | parts:
             continue

@@ -23,15 +23,29 @@ from tests.harness.world import World
 
 BASES = {
     "gcr": ("gcr", "--server", "europe-west1-docker.pkg.dev/acme-shop/containers"),
-    "gcr-upload": ("gcr", "--server", "europe-west1-docker.pkg.dev/acme-shop/containers", "--key-source", "upload"),
+    "gcr-upload": (
+        "gcr",
+        "--server",
+        "europe-west1-docker.pkg.dev/acme-shop/containers",
+        "--key-source",
+        "upload",
+    ),
     "acr": ("acr", "--registry", "acmeshop"),
     "acr-given": ("acr", "--registry", "acmeshop", "--app-id", "11111111-2222-3333-4444-555555555555"),
     "acr-token": ("acr", "--registry", "acmeshop", "--auth-kind", "token", "--repository", "checkout,cart"),
     "docker-hub": ("docker-hub", "--repository", "acme/checkout", "--hub-user", "acmebot"),
     "docker-hub-minted": ("docker-hub", "--repository", "acme/checkout", "--hub-user", "acmebot", "--mint"),
-    "docker-hub-organization": ("docker-hub", "--organization", "acme", "--repository", "acme/checkout", "--hub-user", "acmeowner"),
+    "docker-hub-organization": (
+        "docker-hub",
+        "--organization",
+        "acme",
+        "--repository",
+        "acme/checkout",
+        "--hub-user",
+        "acmeowner",
+    ),
     "private": ("private", "--server", "https://registry.example.com/v1/", "--username", "ops"),
-}  # fmt: skip
+}
 HOSTILE = [
     "'; touch {mark}; '",
     '"; touch {mark}; "',
@@ -48,7 +62,9 @@ PROGRAMS = ("akka", "az", "curl", "docker", "gcloud", "openssl", "skopeo", "slee
 
 @pytest.fixture
 def stubs(tmp_path: Path) -> dict[str, str]:
-    """An environment in which no program of a cloud does anything, and whose folder shows what was executed."""
+    """An environment in which no program of a cloud does anything, and whose folder shows what was
+    executed.
+    """
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in PROGRAMS:
@@ -56,7 +72,12 @@ def stubs(tmp_path: Path) -> dict[str, str]:
         stub.write_text("#!/bin/sh\ncat >/dev/null 2>&1\necho 11111111\n")
         stub.chmod(0o755)
     (tmp_path / "cwd").mkdir()
-    return {"PATH": f"{folder}:/usr/bin:/bin", "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "PULLKEY_RUNBOOK_PAUSE": "0"}  # fmt: skip
+    return {
+        "PATH": f"{folder}:/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path),
+        "PULLKEY_RUNBOOK_PAUSE": "0",
+    }
 
 
 @functools.cache
@@ -74,11 +95,24 @@ def _shown_by(*arguments: str) -> str | None:
 def _options(provider: str) -> list[str]:
     """Every option that takes a text."""
     own = plugins.load(provider).options
-    return [option.name for option in (*own, *SCOPE, SECRET_NAME, PROOF_IMAGE) if option.kind not in ("switch", "secret")]  # fmt: skip
+    return [
+        option.name
+        for option in (*own, *SCOPE, SECRET_NAME, PROOF_IMAGE)
+        if option.kind not in ("switch", "secret")
+    ]
 
 
 def _run(script: str, env: dict[str, str], folder: Path, *arguments: str) -> None:
-    subprocess.run(["bash", "-s", *arguments], input=script, env=env, cwd=folder / "cwd", capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
+    subprocess.run(
+        ["bash", "-s", *arguments],
+        input=script,
+        env=env,
+        cwd=folder / "cwd",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def _executed(folder: Path) -> list[str]:
@@ -122,8 +156,8 @@ def test_a_runbook_with_odd_values_is_clean_by_shellcheck(base: str, tmp_path: P
             more += [option, odd]
     script = _shown_by("runbook", provider, *given, *more)
     assert script is not None
-    # SC2016: that nothing is expanded in single quotes is what they are for. SC2089, SC2090: a value with quotes in it is
-    # taken for a command line; it is one quoted word wherever it is used.
+    # SC2016: that nothing is expanded in single quotes is what they are for. SC2089, SC2090: a value with
+    # quotes in it is taken for a command line; it is one quoted word wherever it is used.
     done = subprocess.run(
         ["shellcheck", "--exclude=SC2016,SC2089,SC2090", "-"],
         input=script,
@@ -180,7 +214,9 @@ def test_a_handover_and_the_command_that_runs_it_quote_what_was_typed(
 ) -> None:
     gcr.cloud.state.denied_permissions.add("iam.serviceAccounts.create")
     file = tmp_path / "it's; touch mark #.sh"
-    done = gcr.onboard("--handover", str(file), "--image", "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0")  # fmt: skip
+    done = gcr.onboard(
+        "--handover", str(file), "--image", "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
+    )
     assert done.code == 3, done.text
     assert f"bash {shlex.quote(str(file))}" in done.err
     _run(file.read_text(), stubs, tmp_path)

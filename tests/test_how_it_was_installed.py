@@ -16,7 +16,13 @@ import pytest
 from bootstrap.plugin import installation
 
 ROOT = Path(__file__).resolve().parent.parent
-REQUIRES = ["click>=8.2", 'aiohttp>=3.11; extra == "sandbox"', 'cryptography>=44; extra == "sandbox"', 'no-such-library>=1; extra == "gcr"', 'click>=8; extra == "acr"']  # fmt: skip
+REQUIRES = [
+    "click>=8.2",
+    'aiohttp>=3.11; extra == "sandbox"',
+    'cryptography>=44; extra == "sandbox"',
+    'no-such-library>=1; extra == "gcr"',
+    'click>=8; extra == "acr"',
+]
 
 
 class Copy:
@@ -41,7 +47,11 @@ class Copy:
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     def how(origin: dict[str, Any] | None, installer: str = "pip", marker: str = "") -> str:
-        monkeypatch.setattr(installation, "distribution", lambda name: Copy(origin, installer) if name == "pullkey" else distribution(name))  # fmt: skip
+        monkeypatch.setattr(
+            installation,
+            "distribution",
+            lambda name: Copy(origin, installer) if name == "pullkey" else distribution(name),
+        )
         monkeypatch.setattr(sys, "prefix", str(tmp_path / "pullkey"))
         (tmp_path / "pullkey").mkdir(exist_ok=True)
         if marker:
@@ -66,9 +76,15 @@ def test_by_pipx_or_uv_tool(installed: Any, tmp_path: Path, marker: str, begins:
 
 
 def test_from_a_repository(installed: Any) -> None:
-    origin = {"url": "https://jo:secret@git.example.com/tools/pullkey.git", "vcs_info": {"vcs": "git", "requested_revision": "v1.2", "commit_id": "abc"}}  # fmt: skip
+    origin = {
+        "url": "https://jo:secret@git.example.com/tools/pullkey.git",
+        "vcs_info": {"vcs": "git", "requested_revision": "v1.2", "commit_id": "abc"},
+    }
     command = installed(origin, "uv")
-    assert command == f"uv pip install --python {sys.executable} 'pullkey[acr,gcr,sandbox] @ git+https://git.example.com/tools/pullkey.git@v1.2'"  # fmt: skip
+    assert (
+        command == f"uv pip install --python {sys.executable} 'pullkey[acr,gcr,sandbox] @ "
+        "git+https://git.example.com/tools/pullkey.git@v1.2'"
+    )
     assert "secret" not in command
 
 
@@ -76,7 +92,9 @@ def test_from_a_repository(installed: Any) -> None:
     "origin", [None, {"url": "file:///no/such/pullkey-1.0-py3-none-any.whl", "archive_info": {}}]
 )
 @pytest.mark.parametrize("marker", ["", "pipx_metadata.json", "uv-receipt.toml"])
-def test_where_its_source_is_not_known_the_libraries_are_named(installed: Any, origin: Any, marker: str) -> None:  # fmt: skip
+def test_where_its_source_is_not_known_the_libraries_are_named(
+    installed: Any, origin: Any, marker: str
+) -> None:
     command = installed(origin, marker=marker)
     assert "'no-such-library>=1'" in command
     words = command.split()
@@ -94,12 +112,17 @@ def test_the_environment_is_found_where_there_is_no_sha256sum(tmp_path: Path) ->
         if (found := shutil.which(name)) is None:
             pytest.skip(f"not installed: {name}")
         (tools / name).symlink_to(found)
-    made_from = hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in ("requirements.lock", "pyproject.toml")))  # fmt: skip
+    made_from = hashlib.sha256(
+        b"".join((ROOT / name).read_bytes() for name in ("requirements.lock", "pyproject.toml"))
+    )
     (venv / "made-from").write_text(f"{made_from.hexdigest()}  - {ROOT}")
     done = subprocess.run(
         [str(ROOT / "scripts" / "with-env"), "env"],
-        env={"PATH": str(tools), "PULLKEY_VENV": str(venv)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env={"PATH": str(tools), "PULLKEY_VENV": str(venv)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "Making the environment" not in done.stderr
 
@@ -107,7 +130,13 @@ def test_the_environment_is_found_where_there_is_no_sha256sum(tmp_path: Path) ->
 def test_a_declared_python_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
     for name in ("bash", "dirname", "env"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
-    done = subprocess.run([str(ROOT / "scripts" / "test-pythons")], capture_output=True, text=True, check=False, env={"PATH": str(tmp_path)})  # fmt: skip
+    done = subprocess.run(
+        [str(ROOT / "scripts" / "test-pythons")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": str(tmp_path)},
+    )
     assert done.returncode == 0, done.stderr
     for version in ("3.12", "3.13"):
         assert f"skipped {version}" in done.stderr

@@ -14,11 +14,18 @@ from tests.harness.world import World
 
 
 def _started(world: World, ignored: signal.Signals) -> subprocess.Popen[str]:
-    program = f"import os, signal, sys; signal.signal({int(ignored)}, signal.SIG_IGN); os.execv(sys.executable, [sys.executable, '-m', 'bootstrap', *sys.argv[1:]])"
+    program = (
+        f"import os, signal, sys; signal.signal({int(ignored)}, signal.SIG_IGN); "
+        "os.execv(sys.executable, [sys.executable, '-m', 'bootstrap', *sys.argv[1:]])"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", program, "onboard", "gcr", "--yes", "--timeout", "60s"],
-        env=world.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        env=world.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])

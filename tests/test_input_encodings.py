@@ -67,8 +67,12 @@ def test_a_password_is_what_was_typed(tmp_path: Path, mark: bytes, end: bytes) -
 def test_a_password_in_another_encoding_is_refused(gcr: World, tmp_path: Path, encoding: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bootstrap", "verify", "gcr", "--credential-stdin"],
-        env=gcr.environment(), input="hunter2 hunter2".encode(encoding), capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
+        env=gcr.environment(),
+        input="hunter2 hunter2".encode(encoding),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 2
     told = done.stderr.decode()
     assert "--credential-stdin" in told

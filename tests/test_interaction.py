@@ -39,7 +39,11 @@ def test_piped_there_is_no_colour(gcr: World) -> None:
 
 
 def test_every_option_is_a_variable_too(gcr: World) -> None:
-    done = gcr.run("onboard", "gcr", env={"PULLKEY_YES": "1", "PULLKEY_SECRET_NAME": "by-variable", "PULLKEY_OUTPUT": "json"})  # fmt: skip
+    done = gcr.run(
+        "onboard",
+        "gcr",
+        env={"PULLKEY_YES": "1", "PULLKEY_SECRET_NAME": "by-variable", "PULLKEY_OUTPUT": "json"},
+    )
     assert done.code == 0, done.text
     assert done.json["akka"]["secret_name"] == "by-variable"
     assert gcr.names() == ["by-variable"]
@@ -59,7 +63,13 @@ def test_one_region_of_a_project(gcr: World) -> None:
     assert gcr.onboard(*scope, "--output", "json").json["result"] == "unchanged"
 
 
-@pytest.mark.parametrize("image", ["europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0", "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:9.9"])  # fmt: skip
+@pytest.mark.parametrize(
+    "image",
+    [
+        "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0",
+        "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:9.9",
+    ],
+)
 def test_the_image_that_is_named_is_the_proof(gcr: World, image: str) -> None:
     done = gcr.onboard("--server", "europe-west1-docker.pkg.dev", "--image", image)
     if image.endswith("1.0"):

@@ -1,4 +1,6 @@
-"""Whatever stands in the journal's file, and whatever becomes of its directory, nobody's key is lost or left behind."""
+"""Whatever stands in the journal's file, and whatever becomes of its directory, nobody's key is lost or
+left behind.
+"""
 
 from __future__ import annotations
 
@@ -57,9 +59,11 @@ def _mangled(whole: bytes) -> st.SearchStrategy[bytes]:
             lambda name: json.dumps({key: one for key, one in document.items() if key != name}).encode()
         ),
         values.map(lambda value: json.dumps(value).encode()),
-        values.map(lambda value: json.dumps({**KEPT, "entries": [{"step": "key", "intent": value}]}).encode()),
+        values.map(
+            lambda value: json.dumps({**KEPT, "entries": [{"step": "key", "intent": value}]}).encode()
+        ),
         st.sampled_from([b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b"\x00" * 4096, b"\xff\xfe{}"]),
-    )  # fmt: skip
+    )
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -168,17 +172,18 @@ def test_a_step_is_not_begun_whose_intent_cannot_be_written(tmp_path: Path) -> N
 
 
 @settings(
-    max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)  # fmt: skip
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(data=st.data())
 def test_a_run_that_finds_such_a_file_changes_nothing(data: st.DataObject, lost: tuple[Victim, Path]) -> None:
     _changes_nothing(data, *lost)
 
 
 @pytest.mark.full
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)  # fmt: skip
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_run_that_finds_any_such_file_changes_nothing(
     data: st.DataObject, lost: tuple[Victim, Path]
@@ -216,7 +221,7 @@ def test_whoever_offboards_is_told_of_such_a_file_too(lost: tuple[Victim, Path])
     assert f"cannot be read: {path}" in ended.err
 
 
-# -- the directory goes away under a run ---------------------------------------------------------------------------
+# -- the directory goes away under a run ---------------------------------------------------------------------
 
 
 class _DirectoryGoes(Fault):

@@ -31,7 +31,7 @@ from tests.harness.scripted_keys import (
     record,
 )
 
-# -- which key a record names ----------------------------------------------------------------------------------------
+# -- which key a record names --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_an_email_of_another_identity_names_none_of_its_keys() -> None:
     assert of(lambda: key(cloud(), Particular).key_of(record())) is None
 
 
-# -- looking ---------------------------------------------------------------------------------------------------------
+# -- looking -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_what_akka_holds_was_there_before_though_no_list_shows_it() -> None:
     assert one.before == ["key-000", "key-001"]
 
 
-# -- one key by its id -------------------------------------------------------------------------------------------------
+# -- one key by its id ---------------------------------------------------------------------------------------
 
 
 def test_the_facts_of_a_key() -> None:

@@ -113,14 +113,19 @@ def test_a_file_that_gives_akkas_secret_to_another_identity_has_no_old_key_to_re
         first = set(keys_of(victim))
         file = tmp_path / "registries.yaml"
         file.write_text(
-            "version: 1\ntargets:\n  - {provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/containers, "
+            "version: 1\ntargets:\n  - {provider: gcr, server: "
+            "europe-west1-docker.pkg.dev/acme-shop/containers, "
             "akka-project: shop, service-account: akka-second-reader, replace: true}\n"
         )
         done = victim.life.world.run("apply", "-f", str(file), "--yes", "--output", "json")
         assert done.code == 0, done.text
         assert {step["name"] for step in done.json["targets"][0]["steps"]} == {
-            "identity", "grant", "key", "handshake", "handoff",
-        }  # fmt: skip
+            "identity",
+            "grant",
+            "key",
+            "handshake",
+            "handoff",
+        }
         assert not first & set(keys_of(victim))
 
 
@@ -164,7 +169,10 @@ def test_a_plan_says_what_becomes_of_the_key_that_was_replaced_before() -> None:
         assert f"keys delete {old}" in planned["command"]
         assert "clear" not in _planned(victim, "--due")
         time.sleep(1.1)
-        assert _planned(victim, "--due", "--keep-old", "1s")["clear"]["reason"] == f"the grace period of key {old} is over"  # fmt: skip
+        assert (
+            _planned(victim, "--due", "--keep-old", "1s")["clear"]["reason"]
+            == f"the grace period of key {old} is over"
+        )
         # An onboarding replaces nothing, and leaves it as it is.
         assert victim.life.onboard().code == 0
         assert keys_of(victim)[old].endswith("disabled=True")
@@ -173,8 +181,12 @@ def test_a_plan_says_what_becomes_of_the_key_that_was_replaced_before() -> None:
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("kind", "grace", "cut_off_by"),
-    [("gcr", "1d", "iam.DisableServiceAccountKey"), ("acr-token", "0", "arm.UpdateToken"), ("acr-token", "1d", "")],
-)  # fmt: skip
+    [
+        ("gcr", "1d", "iam.DisableServiceAccountKey"),
+        ("acr-token", "0", "arm.UpdateToken"),
+        ("acr-token", "1d", ""),
+    ],
+)
 def test_pulls_that_are_under_way_get_their_time_before_the_old_key_is_cut_off(
     kind: str, grace: str, cut_off_by: str
 ) -> None:

@@ -33,7 +33,9 @@ def steps_of(ended: CommandResult) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("labels", [True, False], ids=["marked", "unmarked"])
 def test_a_rotation_replaces_the_key_of_the_identity(labels: bool) -> None:
-    """Its steps are those of one whose keys share a user name: it is no other identity's credential that is replaced."""
+    """Its steps are those of one whose keys share a user name: it is no other identity's credential that
+    is replaced.
+    """
     robots, shared = (play("onboard", "rotate", "rotate", labels=labels, robots=one) for one in (True, False))
 
     assert [steps_of(one) for one in robots.ended] == [steps_of(one) for one in shared.ended]

@@ -66,7 +66,8 @@ def test_an_offboarding_that_was_killed_when_all_was_gone_is_ended(server: ForkS
 def test_a_recovery_that_is_killed_is_recovered_from(server: ForkServer) -> None:
     first = Point("iam.CreateServiceAccountKey", 1, "after")
     calls = [one for one in points(server, "gcr", "onboard", first) if one.where != JOURNAL]
-    # The role is granted beside the key: whether it was when the first run was killed, is not the same each time.
+    # The role is granted beside the key: whether it was when the first run was killed, is not the same each
+    # time.
     _all_good([tried(server, "gcr", "onboard", first, one) for one in calls], beside="SetIamPolicy")
 
 
@@ -102,7 +103,11 @@ def test_an_offboarding_instead_of_the_same_command_clears_up_too(server: ForkSe
 def test_what_a_lost_run_has_made_goes_if_the_next_one_fails(server: ForkServer) -> None:
     for kind in ("gcr", "acr", "acr-token"):
         # The identity and the grant are there then.
-        last = next(one for one in points(server, kind, "onboard") if "Key" in one.where or "Password" in one.where or "Credentials" in one.where)  # fmt: skip
+        last = next(
+            one
+            for one in points(server, kind, "onboard")
+            if "Key" in one.where or "Password" in one.where or "Credentials" in one.where
+        )
         with scene(server, kind, "onboard") as victim:
             life = victim.life
             assert victim.killed(last)
@@ -116,7 +121,9 @@ def test_what_a_lost_run_has_made_goes_if_the_next_one_fails(server: ForkServer)
 
 
 def test_a_registration_that_outlives_its_run_keeps_the_next_one_waiting(server: ForkServer) -> None:
-    """The CLI goes on when the product is killed: it may register a key that the next run has just deleted."""
+    """The CLI goes on when the product is killed: it may register a key that the next run has just
+    deleted.
+    """
     with scene(server, "gcr", "onboard") as victim:
         life = victim.life
         with victim.held_at("akka.docker.add-credentials#1=slow=4") as (_, ending):
@@ -135,7 +142,7 @@ def test_a_registration_that_outlives_its_run_keeps_the_next_one_waiting(server:
         assert [key_id(line) for line in keys] == [link.key_id]
 
 
-# -- signals -----------------------------------------------------------------------------------------------------------
+# -- signals -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -175,7 +182,7 @@ def test_a_second_signal_stops_at_once_and_says_what_may_be_left(server: ForkSer
         assert all(key in again.text for key in keys - {link.key_id})
 
 
-# -- two at once -------------------------------------------------------------------------------------------------------
+# -- two at once ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [2, 4])
@@ -197,7 +204,9 @@ def test_targets_side_by_side_lose_no_binding(server: ForkServer, count: int) ->
 
 
 def test_an_application_that_another_run_was_faster_to_make_is_not_taken_for_ours(acr: World) -> None:
-    """An update of it that gets no answer looks like a creation that got none: our notes stand on it in both cases."""
+    """An update of it that gets no answer looks like a creation that got none: our notes stand on it in
+    both cases.
+    """
     state = acr.cloud.state
 
     class Rival(Fault):

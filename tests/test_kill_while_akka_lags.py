@@ -1,4 +1,6 @@
-"""A run is killed around its registration while Akka's list lags: the next one ends well or names what is there."""
+"""A run is killed around its registration while Akka's list lags: the next one ends well or names what is
+there.
+"""
 
 from __future__ import annotations
 

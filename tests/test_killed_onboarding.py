@@ -18,11 +18,11 @@ from tests.harness.marks import full_case
 from tests.harness.rollback import REFUSED, SECOND, clear_faults, fail_while
 
 
-@pytest.mark.parametrize(
-    "kind", ["gcr", full_case("acr"), full_case("acr-token")]
-)  # fmt: skip
+@pytest.mark.parametrize("kind", ["gcr", full_case("acr"), full_case("acr-token")])
 def test_a_pull_that_works_outlives_a_run_that_fails_after_one_that_was_killed(kind: str) -> None:
-    """It was killed after Akka had its key, so its identity and role are that key's, and no more a lost run's."""
+    """It was killed after Akka had its key, so its identity and role are that key's, and no more a lost
+    run's.
+    """
     with scene(fork_server(), kind, "onboard") as victim:
         assert victim.killed(Point("akka.docker.add-credentials", 1, "after"))
         (name,) = victim.life.world.names()
@@ -36,9 +36,7 @@ def test_a_pull_that_works_outlives_a_run_that_fails_after_one_that_was_killed(k
         assert verifies(victim, name)
 
 
-@pytest.mark.parametrize(
-    "kind", ["gcr", full_case("acr"), full_case("acr-token")]
-)  # fmt: skip
+@pytest.mark.parametrize("kind", ["gcr", full_case("acr"), full_case("acr-token")])
 def test_an_identity_that_another_record_came_to_need_stays_when_the_next_run_fails(kind: str) -> None:
     with scene(fork_server(), kind, "onboard") as victim:
         life = victim.life
@@ -92,7 +90,9 @@ def test_what_a_lost_run_for_another_target_has_made_is_for_that_target_to_end()
         assert victim.killed(Point("iam.CreateServiceAccountKey", 1, "after"))
         there = victim.life.there()
         name = "europe-west1-docker-pkg-dev-acme-shop-containers"
-        other = victim.life.onboard("--server", "europe-west1-docker.pkg.dev/acme-shop/tools", "--image", "", "--secret-name", name)  # fmt: skip
+        other = victim.life.onboard(
+            "--server", "europe-west1-docker.pkg.dev/acme-shop/tools", "--image", "", "--secret-name", name
+        )
         assert other.code == 1, other.text
         assert "has this same Akka secret" in other.err
         assert "End it first: pullkey onboard gcr" in other.err
@@ -128,7 +128,11 @@ def test_a_key_whose_account_is_gone_needs_no_undoing() -> None:
 def test_what_somebody_has_taken_over_of_a_lost_run_stays() -> None:
     with scene(fork_server(), "acr-token", "onboard") as victim:
         assert victim.killed(Point("arm.PutScopeMap", 1, "after"))
-        (name, ours), *_ = ((key, one) for key, one in shop(victim.life.world).scope_maps.items() if "pullkey" in (one.description or ""))  # fmt: skip
+        (name, ours), *_ = (
+            (key, one)
+            for key, one in shop(victim.life.world).scope_maps.items()
+            if "pullkey" in (one.description or "")
+        )
         text = fail_while(victim, lambda: setattr(ours, "description", "Somebody else's."))
         assert "deleted the scope map" not in text
         assert name in shop(victim.life.world).scope_maps
@@ -178,7 +182,11 @@ def test_what_somebody_else_has_made_in_the_place_of_a_lost_runs_stays(kind: str
         if kind == "gcr":
             state.account(ACCOUNT).description = "Somebody else's."
         else:
-            (scope_map,) = [one for one in state.registry("acmeshop").scope_maps.values() if "pullkey" in (one.description or "")]  # fmt: skip
+            (scope_map,) = [
+                one
+                for one in state.registry("acmeshop").scope_maps.values()
+                if "pullkey" in (one.description or "")
+            ]
             scope_map.description = "Somebody else's."
         there = victim.life.there()
         victim.life.world.fault(REFUSED)

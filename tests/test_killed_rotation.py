@@ -1,4 +1,6 @@
-"""A rotation was killed: the next run, whichever it is, retires the replaced key or lists what it cannot remove."""
+"""A rotation was killed: the next run, whichever it is, retires the replaced key or lists what it cannot
+remove.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,9 @@ def _replaced_and_killed(victim: Victim) -> tuple[str, set[str]]:
 
 @pytest.mark.parametrize("command", [*map(full_case, ["onboard", "rotate"]), "offboard"])
 def test_what_stood_behind_a_record_that_a_lost_run_replaced_is_named_and_stays(command: str) -> None:
-    """It is another identity's, and only the journal says so: a person removes it, by the command that is shown."""
+    """It is another identity's, and only the journal says so: a person removes it, by the command that is
+    shown.
+    """
     with scene(fork_server(), "gcr", "rotate") as victim:
         life = victim.life
         name, first = _replaced_and_killed(victim)

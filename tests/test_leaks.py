@@ -1,6 +1,7 @@
 """No leak: every way out that a key could take, tried; and that the scan would find one.
 
-The scan itself runs in every test that has a `World` (`tests/harness/leak_scan.py`, `watch/sitecustomize.py`).
+The scan itself runs in every test that has a `World` (`tests/harness/leak_scan.py`,
+`watch/sitecustomize.py`).
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def onboard(world: World, *arguments: str, **how: Any) -> Any:
     return world.onboard("--password-stdin", *arguments, stdin="pull-in-the-sandbox", **how)
 
 
-# -- the scan ------------------------------------------------------------------------------------------------------
+# -- the scan ------------------------------------------------------------------------------------------------
 
 FORMS: dict[str, Callable[[str], str]] = {
     "plain": lambda text: text,
@@ -101,7 +102,14 @@ class TestTheScan:
 
     def test_of_a_key_only_the_private_half_counts(self) -> None:
         lines = [f"{number:02}" + "x" * 62 for number in range(26)]
-        key = json.dumps({"private_key": "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----"]), "client_email": "who@example.com"})  # fmt: skip
+        key = json.dumps(
+            {
+                "private_key": "\n".join(
+                    ["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----"]
+                ),
+                "client_email": "who@example.com",
+            }
+        )
         assert not holds(b"01xxxx who@example.com", key)
         assert holds(f"...{lines[20][:12]}".encode(), key)
         assert holds(base64.b64encode(key.encode()), key)
@@ -109,22 +117,35 @@ class TestTheScan:
     PLANTS: ClassVar = {
         "a file": "open(home + '/note', 'w').write(key)",
         "a file that is gone": "open(home + '/note', 'w').write(key); os.remove(home + '/note')",
-        "a file that was renamed and is gone": "open(home + '/note', 'w').write(key); os.rename(home + '/note', home + '/other'); os.unlink(home + '/other')",
+        "a file that was renamed and is gone": "open(home + '/note', 'w').write(key); os.rename(home + "
+        "'/note', home + '/other'); "
+        "os.unlink(home + '/other')",
         "an argument": "subprocess.run(['true', key])",
-        "an argument of akka's that is not the one": "subprocess.run(['true', 'docker', 'add-credentials', '--docker-password=' + key, '--docker-email=' + key])",
+        "an argument of akka's that is not the one": "subprocess.run(['true', 'docker', 'add-credentials', "
+        "'--docker-password=' + key, "
+        "'--docker-email=' + key])",
         "an environment": "subprocess.run(['true'], env={'KEY': key})",
         "a variable": "os.environ['KEY'] = key",
         "a library's log": "logging.getLogger('google.cloud').debug('answer %s', key)",
         "locals of a traceback": "1 / 0",
         "the output": "print(key)",
         "another host": "socket.getaddrinfo('192.0.2.7', 443)",
-    }  # fmt: skip
+    }
 
     @pytest.mark.parametrize("plant", PLANTS)
     def test_it_sees_what_is_planted(self, plant: str) -> None:
         for world in _unscanned("private"):
-            program = f"import logging, os, socket, subprocess\nfrom bootstrap.model.secret import Secret\nkey = Secret({MARKED!r}).reveal()\nhome = os.environ['HOME']\n"
-            done = subprocess.run([sys.executable, "-c", program + self.PLANTS[plant]], env=world.environment(), capture_output=True, text=True, check=False)  # fmt: skip
+            program = (
+                "import logging, os, socket, subprocess\nfrom bootstrap.model.secret import "
+                f"Secret\nkey = Secret({MARKED!r}).reveal()\nhome = os.environ['HOME']\n"
+            )
+            done = subprocess.run(
+                [sys.executable, "-c", program + self.PLANTS[plant]],
+                env=world.environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             world.said.append(done.stdout)
             found = world.leaks()
             assert found, plant
@@ -132,14 +153,19 @@ class TestTheScan:
 
     def test_it_is_silent_where_nothing_is_planted(self) -> None:
         for world in _unscanned("private"):
-            program = f"from bootstrap.model.secret import Secret\nsecret = Secret({MARKED!r})\nprint(secret, repr(secret))"
+            program = (
+                f"from bootstrap.model.secret import Secret\nsecret = Secret({MARKED!r})\nprint(secret, "
+                "repr(secret))"
+            )
             subprocess.run([sys.executable, "-c", program], env=world.environment(), check=True)
             assert world.leaks() == []
             assert world.watched.secrets() == {MARKED}
 
 
 def _unscanned(provider: str) -> Iterator[World]:
-    """A world of which the test itself says what must be found; what is planted does not count in the figures."""
+    """A world of which the test itself says what must be found; what is planted does not count in the
+    figures.
+    """
     worlds = make_world(provider)
     world = next(worlds)
     before = dict(vars(FIGURES))
@@ -148,7 +174,7 @@ def _unscanned(provider: str) -> Iterator[World]:
     worlds.close()  # type: ignore[attr-defined]
 
 
-# -- the product ---------------------------------------------------------------------------------------------------
+# -- the product ---------------------------------------------------------------------------------------------
 
 
 def test_objects_frames_and_files_of_a_whole_life(life: Life) -> None:
@@ -227,11 +253,26 @@ def test_no_debugging_aid_shows_it(world: World) -> None:
     assert sum(len(text) for where, text in world.watched.texts() if where == "the libraries' logs") < 100_000
 
 
-@pytest.mark.parametrize(("provider", "typed"), [("gcr", ["--server", "gcr.io/acme-shop/x"]), ("acr", ["--registry", "acmeshop"]), ("docker-hub", ["--image", "acme/x", "--hub-user", "a", "--mint"]), ("private", ["--server", "https://r.example.com/v1/", "--username", "u"])])  # fmt: skip
+@pytest.mark.parametrize(
+    ("provider", "typed"),
+    [
+        ("gcr", ["--server", "gcr.io/acme-shop/x"]),
+        ("acr", ["--registry", "acmeshop"]),
+        ("docker-hub", ["--image", "acme/x", "--hub-user", "a", "--mint"]),
+        ("private", ["--server", "https://r.example.com/v1/", "--username", "u"]),
+    ],
+)
 @pytest.mark.parametrize("form", ["bash", "markdown"])
 def test_a_runbook_leaves_no_key_in_a_shells_history(provider: str, typed: list[str], form: str) -> None:
-    """A history has what was typed: so the key may stand there as a variable only, which the shell fills in."""
-    done = subprocess.run([sys.executable, "-m", "bootstrap", "runbook", provider, *typed, "--format", form], capture_output=True, text=True, check=True)  # fmt: skip
+    """A history has what was typed: so the key may stand there as a variable only, which the shell fills
+    in.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "bootstrap", "runbook", provider, *typed, "--format", form],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     given = re.findall(r"--docker-password[ =](\S+)", done.stdout)
     assert given
     assert all(re.match(r'^"\$(\{?[A-Z_]+\}?"$|\(cat$)', one) for one in given), given
@@ -241,7 +282,9 @@ def test_a_runbook_leaves_no_key_in_a_shells_history(provider: str, typed: list[
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_the_kernel_has_seen_the_same(world: World, tmp_path: Path) -> None:
-    """Below Python: every program that was started, every connection and every file of every thread and child."""
+    """Below Python: every program that was started, every connection and every file of every thread and
+    child.
+    """
     trace = tmp_path / "trace"
     command = [sys.executable, "-m", "bootstrap", "onboard", world.provider, "--yes"]
     given = "pull-in-the-sandbox" if world.provider == "private" else None
@@ -260,7 +303,14 @@ def test_the_kernel_has_seen_the_same(world: World, tmp_path: Path) -> None:
     ]
     if subprocess.run([*tracer, "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("this container does not let strace trace")
-    done = subprocess.run([*tracer, *command, *(["--password-stdin"] if given else [])], env=world.environment(), input=given, capture_output=True, text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [*tracer, *command, *(["--password-stdin"] if given else [])],
+        env=world.environment(),
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     (password,) = {world.held(name).password for name in world.names()}
     with_key, unrecorded_keys, written = 0, set(), set()
@@ -291,7 +341,7 @@ def test_the_kernel_has_seen_the_same(world: World, tmp_path: Path) -> None:
     assert {path for path in written if not path.startswith(own) and "__pycache__" not in path} == set()
 
 
-# -- proxies and certificates --------------------------------------------------------------------------------------
+# -- proxies and certificates --------------------------------------------------------------------------------
 
 
 class Proxy:
@@ -374,7 +424,11 @@ def test_a_proxy_is_used_for_all_that_leaves(world: World, proxy: Proxy, variabl
     assert done.code == 0, done.text
     assert f"{REGISTRY[world.provider]}:443" in proxy.asked
     environment = world.running.environment
-    named = {value.removeprefix("https://") for name, value in environment.items() if name.startswith("PULLKEY_") and name.endswith("_ENDPOINT")}  # fmt: skip
+    named = {
+        value.removeprefix("https://")
+        for name, value in environment.items()
+        if name.startswith("PULLKEY_") and name.endswith("_ENDPOINT")
+    }
     unused = {"PULLKEY_GOOGLE_IAMCREDENTIALS_ENDPOINT"} & environment.keys()
     assert named - {environment[name].removeprefix("https://") for name in unused} <= proxy.asked
 
@@ -383,7 +437,9 @@ def test_no_proxy_is_honoured(world: World, proxy: Proxy) -> None:
     direct = dict.fromkeys(
         ("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,.sandbox.example,.pkg.dev,.azurecr.io"
     )
-    done = onboard(world, "--timeout", "5s", env={"HTTPS_PROXY": proxy.url, "PULLKEY_REGISTRY_CONNECT_TO": "", **direct})  # fmt: skip
+    done = onboard(
+        world, "--timeout", "5s", env={"HTTPS_PROXY": proxy.url, "PULLKEY_REGISTRY_CONNECT_TO": "", **direct}
+    )
     assert done.code in (1, 3), done.text
     assert "does not answer" in done.err
     assert proxy.asked == set()
@@ -391,8 +447,22 @@ def test_no_proxy_is_honoured(world: World, proxy: Proxy) -> None:
 
 
 def test_certificates_are_verified_whatever_is_set(world: World) -> None:
-    """What switches the check off elsewhere does not here: the sandbox's authority is not known, so all is refused."""
-    settings = {"PYTHONHTTPSVERIFY": "0", "GIT_SSL_NO_VERIFY": "1", "CURL_INSECURE": "1", "CURL_CA_BUNDLE": "", "REQUESTS_CA_BUNDLE": "", "SSL_CERT_FILE": "", "SSL_CERT_DIR": "", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": "", "AZURE_CLI_DISABLE_CONNECTION_VERIFICATION": "1", "NODE_TLS_REJECT_UNAUTHORIZED": "0", "CLOUDSDK_AUTH_DISABLE_SSL_VALIDATION": "true"}  # fmt: skip
+    """What switches the check off elsewhere does not here: the sandbox's authority is not known, so all is
+    refused.
+    """
+    settings = {
+        "PYTHONHTTPSVERIFY": "0",
+        "GIT_SSL_NO_VERIFY": "1",
+        "CURL_INSECURE": "1",
+        "CURL_CA_BUNDLE": "",
+        "REQUESTS_CA_BUNDLE": "",
+        "SSL_CERT_FILE": "",
+        "SSL_CERT_DIR": "",
+        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": "",
+        "AZURE_CLI_DISABLE_CONNECTION_VERIFICATION": "1",
+        "NODE_TLS_REJECT_UNAUTHORIZED": "0",
+        "CLOUDSDK_AUTH_DISABLE_SSL_VALIDATION": "true",
+    }
     _refused(world, settings)
 
 

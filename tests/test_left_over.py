@@ -1,4 +1,6 @@
-"""What a command leaves over is named by every later one, with what removes it, until it is seen to be gone."""
+"""What a command leaves over is named by every later one, with what removes it, until it is seen to be
+gone.
+"""
 
 from __future__ import annotations
 
@@ -42,14 +44,18 @@ def killed(world: World, when: str, *arguments: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.harness.journal_crash", *arguments],
         env={**world.environment(), "PULLKEY_TEST_DIES": when},
-        cwd=Path(__file__).parent.parent, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
     world.said += [done.stdout, done.stderr]
     world._remember_passwords()
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-# -- one target ----------------------------------------------------------------------------------------------------
+# -- one target ----------------------------------------------------------------------------------------------
 
 
 def test_an_old_key_that_is_left_over_is_named_until_it_is_gone(gcr: World, tmp_path: Path) -> None:
@@ -97,7 +103,11 @@ def test_a_left_over_key_that_somebody_has_deleted_by_hand_is_no_longer_named(gc
     gcr.fault("iam.DisableServiceAccountKey=403")
     assert gcr.run("rotate", CONTAINERS, "--yes", *SHOP).code == 6
     del gcr.cloud.state.account(ACCOUNT).keys[old]
-    for again in (("list", "--check", *SHOP), ("verify", CONTAINERS, *SHOP), ("rotate", "--all", "--due", "--yes", *SHOP)):  # fmt: skip
+    for again in (
+        ("list", "--check", *SHOP),
+        ("verify", CONTAINERS, *SHOP),
+        ("rotate", "--all", "--due", "--yes", *SHOP),
+    ):
         told = gcr.run(*again)
         assert told.code == 0, told.text
     assert "no run was left unfinished" in gcr.run("doctor", "gcr", *SHOP).out
@@ -137,10 +147,12 @@ def test_what_could_not_be_undone_is_still_named_after_the_next_run_has_succeede
     assert lost not in gcr.cloud.state.account(ACCOUNT).keys
 
 
-# -- a file --------------------------------------------------------------------------------------------------------
+# -- a file --------------------------------------------------------------------------------------------------
 
 
-def test_in_a_file_what_is_left_over_wins_over_what_failed_and_is_not_forgotten(gcr: World, file: Path) -> None:  # fmt: skip
+def test_in_a_file_what_is_left_over_wins_over_what_failed_and_is_not_forgotten(
+    gcr: World, file: Path
+) -> None:
     assert gcr.run("apply", "-f", str(file), "--yes").code == 0
     old = [key_of(gcr, CONTAINERS), key_of(gcr, TOOLS)]
     gcr.fault("iam.DisableServiceAccountKey=403*forever")
@@ -207,7 +219,11 @@ def test_a_rotation_that_was_killed_is_gone_on_with(gcr: World, file: Path, sing
 
 
 def test_a_wrong_login_of_akkas_for_all_targets_is_a_preflight_that_failed(gcr: World, file: Path) -> None:
-    for arguments in (("apply", "-f", str(file), "--yes"), ("rotate", "-f", str(file), "--due", "--yes"), ("plan", "-f", str(file))):  # fmt: skip
+    for arguments in (
+        ("apply", "-f", str(file), "--yes"),
+        ("rotate", "-f", str(file), "--due", "--yes"),
+        ("plan", "-f", str(file)),
+    ):
         gcr.fault("akka.projects.get=403*forever")
         done = gcr.run(*arguments, env={"AKKA_TOKEN": "wrong"})
         assert done.code == 3, (arguments, done.text)
@@ -227,12 +243,18 @@ def test_what_a_file_removes_and_leaves_over_is_gone_on_with(gcr: World, file: P
     assert ACCOUNT not in gcr.cloud.state.projects["acme-shop"].accounts
 
 
-# -- the rule ------------------------------------------------------------------------------------------------------
+# -- the rule ------------------------------------------------------------------------------------------------
 
 DONE, FAILED, USAGE, REFUSED, SOME, DRIFT, LEFT, CUT = (
-    ExitCode.DONE, ExitCode.FAILED, ExitCode.USAGE, ExitCode.REFUSED,
-    ExitCode.SOME_FAILED, ExitCode.DRIFT, ExitCode.LEFT_OVER, ExitCode.INTERRUPTED,
-)  # fmt: skip
+    ExitCode.DONE,
+    ExitCode.FAILED,
+    ExitCode.USAGE,
+    ExitCode.REFUSED,
+    ExitCode.SOME_FAILED,
+    ExitCode.DRIFT,
+    ExitCode.LEFT_OVER,
+    ExitCode.INTERRUPTED,
+)
 
 
 @pytest.mark.parametrize(

@@ -325,7 +325,21 @@ def test_of_two_registries_with_one_identity_each_loses_its_own_role_and_the_las
     with living("gcr") as life:
         life.onboard()
         first = life.name
-        second = life.world.run("onboard", "gcr", "--yes", "--timeout", "30s", "--server", "gcr.io", "--gcp-project", "acme-shop", "--image", "", "--secret-name", "second")  # fmt: skip
+        second = life.world.run(
+            "onboard",
+            "gcr",
+            "--yes",
+            "--timeout",
+            "30s",
+            "--server",
+            "gcr.io",
+            "--gcp-project",
+            "acme-shop",
+            "--image",
+            "",
+            "--secret-name",
+            "second",
+        )
         assert second.code == 0, second.text
         roles = {line for line in life.there() - life.before if "binding" in line}
         assert len(roles) == 2
@@ -393,9 +407,17 @@ def test_what_stood_behind_a_record_goes_when_another_registry_takes_its_name() 
         life.onboard()
         name, old = life.name, life.link.key_id
         update = life.world.run(
-            "onboard", "gcr", "--yes", "--timeout", "30s", "--secret-name", name, "--replace",
-            "--service-account", "akka-second-reader",
-        )  # fmt: skip
+            "onboard",
+            "gcr",
+            "--yes",
+            "--timeout",
+            "30s",
+            "--secret-name",
+            name,
+            "--replace",
+            "--service-account",
+            "akka-second-reader",
+        )
         assert update.code == 0, update.text
         assert life.link.name == "akka-second-reader"
         assert not _there(life, old)

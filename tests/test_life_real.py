@@ -1,7 +1,8 @@
 """The whole life of a credential where replicas lag as the real clouds' do (`--consistency real`).
 
-A read may lack what was created a moment ago, show what was deleted, or show the one thing and then the other. No run may
-fail for it, delete what is in use, leave something unnamed, or create what is there already.
+A read may lack what was created a moment ago, show what was deleted, or show the one thing and then the
+other. No run may fail for it, delete what is in use, leave something unnamed, or create what is there
+already.
 """
 
 from __future__ import annotations

@@ -26,10 +26,13 @@ def test_the_credentials_of_each_with_its_project(gcr: World) -> None:
     found = gcr.run(*ALL, *JSON)
     assert found.code == 0, found.text
     Draft202012Validator(schemas()["list"]).validate(found.json)
-    assert [(one["akka"]["owner"], one["akka"]["project"], one["name"], one["state"]) for one in found.json["credentials"]] == [
+    assert [
+        (one["akka"]["owner"], one["akka"]["project"], one["name"], one["state"])
+        for one in found.json["credentials"]
+    ] == [
         ("acme", "billing", "docker-credentials", "not-ours"),
         ("acme", "shop", GAR, "ok"),
-    ]  # fmt: skip
+    ]
     assert found.json["projects_not_read"] == []
     assert found.json["akka"]["project"] is None
 
@@ -61,14 +64,21 @@ def test_one_that_refuses_hides_no_other(gcr: World) -> None:
 def test_projects_of_one_name_are_told_apart_by_their_owners(gcr: World) -> None:
     theirs = AkkaProject("shop", "rival", ("gcp-us-east1",))
     gcr.akka.projects["theirs"] = theirs
-    mine, other = (AkkaCredential("https://r.example.com/v1/", name, "a@example.com", "x") for name in ("mine", "theirs"))  # fmt: skip
+    mine, other = (
+        AkkaCredential("https://r.example.com/v1/", name, "a@example.com", "x") for name in ("mine", "theirs")
+    )
     now = gcr.running.sandbox.now()
     gcr.akka.projects["shop"].put_credential("pull", mine, now)
     theirs.put_credential("pull", other, now)
     found = gcr.run(*ALL, "pull", *JSON).json["credentials"]
-    assert [(one["akka"]["owner"], one["username"]) for one in found] == [("acme", "mine"), ("rival", "theirs")]  # fmt: skip
+    assert [(one["akka"]["owner"], one["username"]) for one in found] == [
+        ("acme", "mine"),
+        ("rival", "theirs"),
+    ]
     assert "rival/shop/pull" in gcr.run(*ALL).out
-    assert [one["username"] for one in gcr.run(*ALL, "--akka-owner", "rival", *JSON).json["credentials"]] == ["theirs"]  # fmt: skip
+    assert [one["username"] for one in gcr.run(*ALL, "--akka-owner", "rival", *JSON).json["credentials"]] == [
+        "theirs"
+    ]
 
 
 def test_where_the_cli_has_no_current_project(gcr: World) -> None:
@@ -97,6 +107,11 @@ def test_what_is_wrong_or_misnamed(gcr: World) -> None:
 @pytest.mark.parametrize("word", ["PULLED", "STATE"])
 def test_it_has_the_columns_of_list(gcr: World, word: str) -> None:
     gcr.onboard()
-    heads = [line.split() for done in (gcr.run("list"), gcr.run(*ALL)) for line in done.out.splitlines() if line.startswith("NAME")]  # fmt: skip
+    heads = [
+        line.split()
+        for done in (gcr.run("list"), gcr.run(*ALL))
+        for line in done.out.splitlines()
+        if line.startswith("NAME")
+    ]
     assert heads[0] == heads[1]
     assert word in heads[0]

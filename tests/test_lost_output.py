@@ -91,7 +91,9 @@ def test_a_run_goes_on_without_stderr(gcr: World, way: Way) -> None:
     code, out = run(env, 2, way, *ONBOARD, "--output", "json")
     assert (code, json.loads(out)["result"]) == (0, "done")
     first = gcr.held(NAME)
-    code, out = run(env, 2, way, "rotate", NAME, "--yes", "--keep-old", "0", "--overlap", "0s", "--output", "json")  # fmt: skip
+    code, out = run(
+        env, 2, way, "rotate", NAME, "--yes", "--keep-old", "0", "--overlap", "0s", "--output", "json"
+    )
     assert (code, json.loads(out)["results"][0]["result"]) == (0, "done")
     assert gcr.held(NAME).password != first.password
     code, _ = run(env, 2, way, "offboard", NAME, "--yes")

@@ -1,4 +1,6 @@
-"""Values that are needed and were not given: asked for in a terminal, with what the cloud has to choose from."""
+"""Values that are needed and were not given: asked for in a terminal, with what the cloud has to choose
+from.
+"""
 
 from __future__ import annotations
 
@@ -48,17 +50,27 @@ def test_a_repository_is_chosen_from_all_of_the_project(gcr: World, monkeypatch:
         assert "acme-shop" in terminal.until("Number or name:")
         terminal.press("acme-shop\n")
         shown = terminal.until("Number or name:", times=2)
-        for address in ("europe-west1-docker.pkg.dev/acme-shop/containers", "gcr.io/acme-shop", "us-docker.pkg.dev/acme-shop/b", "asia-docker.pkg.dev/acme-shop/c"):  # fmt: skip
+        for address in (
+            "europe-west1-docker.pkg.dev/acme-shop/containers",
+            "gcr.io/acme-shop",
+            "us-docker.pkg.dev/acme-shop/b",
+            "asia-docker.pkg.dev/acme-shop/c",
+        ):
             assert address in shown
         terminal.press("europe-west1-docker.pkg.dev/acme-shop/containers\n")
         assert terminal.ended() == 0, terminal.text
         text = " ".join(terminal.text.replace("\\\r\n", " ").split())
-    assert "pullkey plan gcr --gcp-project acme-shop --server europe-west1-docker.pkg.dev/acme-shop/containers" in text  # fmt: skip
+    assert (
+        "pullkey plan gcr --gcp-project acme-shop --server europe-west1-docker.pkg.dev/acme-shop/containers"
+        in text
+    )
     assert "Grant roles/artifactregistry.reader on repository containers" in text
     assert gcr.changes() == []
 
 
-@pytest.mark.parametrize("fault", ["artifactregistry.ListRepositories=403*forever", "artifactregistry.ListLocations=403*forever"])  # fmt: skip
+@pytest.mark.parametrize(
+    "fault", ["artifactregistry.ListRepositories=403*forever", "artifactregistry.ListLocations=403*forever"]
+)
 def test_where_repositories_may_not_be_listed_one_is_typed(gcr: World, fault: str) -> None:
     gcr.fault(fault)
     with Terminal(gcr, "plan", "gcr", "--gcp-project", "acme-shop", env=NOBODY) as terminal:
@@ -102,7 +114,14 @@ def test_ctrl_c_at_a_question(private: World) -> None:
     assert private.changes() == []
 
 
-@pytest.mark.parametrize(("command", "says"), [(("onboard", "acr"), "No registry is named"), (("plan", "gcr"), "No registry is named"), (("plan", "registry.sandbox.example/shop/checkout:1.0"), "No user name was supplied")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("onboard", "acr"), "No registry is named"),
+        (("plan", "gcr"), "No registry is named"),
+        (("plan", "registry.sandbox.example/shop/checkout:1.0"), "No user name was supplied"),
+    ],
+)
 def test_without_a_terminal_nothing_is_asked(private: World, command: tuple[str, ...], says: str) -> None:
     done = private.run(*command, "--yes" if command[0] == "onboard" else "--verbose", env=NOBODY)
     assert done.code == 2, done.text
@@ -117,7 +136,10 @@ def test_several_providers_for_one_host_are_a_question(acr: World, tmp_path: obj
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rival\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[pullkey.providers]\nrival = rival:provider\n")
-    (place / "rival.py").write_text("from providers.acr import AcrProvider\nclass Rival(AcrProvider):\n    name, title = 'rival', 'A rival'\nprovider = Rival()\n")  # fmt: skip
+    (place / "rival.py").write_text(
+        "from providers.acr import AcrProvider\nclass Rival(AcrProvider):\n    name, title = "
+        "'rival', 'A rival'\nprovider = Rival()\n"
+    )
     path = acr.environment().get("PYTHONPATH", "")
     env = {**NOBODY, "PYTHONPATH": f"{place}:{path}" if path else str(place)}
     with Terminal(acr, "plan", "acmeshop.azurecr.io/checkout:1.0", env=env) as terminal:

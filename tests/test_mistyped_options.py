@@ -1,4 +1,6 @@
-"""A mistyped option, or one that another form of the command has: what is meant is printed, not what looks alike."""
+"""A mistyped option, or one that another form of the command has: what is meant is printed, not what looks
+alike.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,12 @@ def refused(*arguments: str) -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith("PULLKEY_")}
     done = subprocess.run(
         [sys.executable, "-m", "bootstrap", *arguments],
-        env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
+        env=env,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     return done.stderr

@@ -33,8 +33,18 @@ def said(done: Result) -> str:
 
 class TestAnyOtherRegistry:
     @pytest.mark.parametrize("mode", ["bearer", "basic"])
-    @pytest.mark.parametrize(("image", "nearest"), [("shop/checkout:1.1", "checkout:1.0"), ("shop/chekout:1.0", "checkout:1.0"), ("shop/chekout:7", "checkout"), ("shp/checkout:1.0", "shop/checkout:1.0")])  # fmt: skip
-    def test_the_nearest_is_named_and_nothing_changed(self, private: World, mode: str, image: str, nearest: str) -> None:  # fmt: skip
+    @pytest.mark.parametrize(
+        ("image", "nearest"),
+        [
+            ("shop/checkout:1.1", "checkout:1.0"),
+            ("shop/chekout:1.0", "checkout:1.0"),
+            ("shop/chekout:7", "checkout"),
+            ("shp/checkout:1.0", "shop/checkout:1.0"),
+        ],
+    )
+    def test_the_nearest_is_named_and_nothing_changed(
+        self, private: World, mode: str, image: str, nearest: str
+    ) -> None:
         private.cloud.registry.mode = mode
         done = brought(private, image)
         assert done.code == 1, done.text
@@ -69,21 +79,45 @@ class TestDockerHub:
     @pytest.mark.parametrize(
         ("how", "what", "nearest"),
         [
-            ((*LOGIN, "--image", "acme/chekout:1.0"), "Docker Hub shows acmebot no repository acme/chekout", "checkout"),
-            ((*LOGIN, "--image", "acme/checkout:1.1"), "There is no image docker.io/acme/checkout:1.1", "checkout:1.0"),
-            ((*OWNED, "--repository", "acme/checkout,acme/car", "--image", "acme/checkout:1.0"), "no repository acme/car", "cart"),
-            ((*OWNED, "--repository", "acme/checkout", "--image", "acme/checkout:2.0"), "There is no image docker.io/acme/checkout:2.0", "checkout:1.0"),
+            (
+                (*LOGIN, "--image", "acme/chekout:1.0"),
+                "Docker Hub shows acmebot no repository acme/chekout",
+                "checkout",
+            ),
+            (
+                (*LOGIN, "--image", "acme/checkout:1.1"),
+                "There is no image docker.io/acme/checkout:1.1",
+                "checkout:1.0",
+            ),
+            (
+                (*OWNED, "--repository", "acme/checkout,acme/car", "--image", "acme/checkout:1.0"),
+                "no repository acme/car",
+                "cart",
+            ),
+            (
+                (*OWNED, "--repository", "acme/checkout", "--image", "acme/checkout:2.0"),
+                "There is no image docker.io/acme/checkout:2.0",
+                "checkout:1.0",
+            ),
         ],
         ids=["repository", "tag", "of-several", "tag-of-an-organisation"],
-    )  # fmt: skip
-    def test_the_nearest_is_named_before_a_token_is_created(self, hub: World, how: tuple[str, ...], what: str, nearest: str) -> None:  # fmt: skip
+    )
+    def test_the_nearest_is_named_before_a_token_is_created(
+        self, hub: World, how: tuple[str, ...], what: str, nearest: str
+    ) -> None:
         done = hub.onboard(*how, stdin=HUB_PASSWORD)
         assert done.code == 3, done.text
         assert what in said(done)
         assert f"Did you mean {nearest}?" in said(done)
         assert hub.changes() == []
 
-    @pytest.mark.parametrize(("image", "what", "nearest"), [("acme/chekout:1.0", "or there is no such repository", "checkout"), ("acme/checkout:1.1", "There is no image docker.io/acme/checkout:1.1", "checkout:1.0")])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("image", "what", "nearest"),
+        [
+            ("acme/chekout:1.0", "or there is no such repository", "checkout"),
+            ("acme/checkout:1.1", "There is no image docker.io/acme/checkout:1.1", "checkout:1.0"),
+        ],
+    )
     def test_also_where_a_token_is_supplied(self, hub: World, image: str, what: str, nearest: str) -> None:
         token = token_of_the_user(hub)
         done = hub.onboard("--hub-user", USER, "--token-stdin", "--image", image, stdin=token.text)

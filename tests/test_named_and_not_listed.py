@@ -1,4 +1,6 @@
-"""One list of Akka's that passes over a credential: a command that names it, or its image, reads the list again."""
+"""One list of Akka's that passes over a credential: a command that names it, or its image, reads the list
+again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A file that is to be read or written may be a pipe: one with a writer is read, and nothing waits for one without."""
+"""A file that is to be read or written may be a pipe: one with a writer is read, and nothing waits for one
+without.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,16 @@ PULLKEY = [sys.executable, "-m", "bootstrap"]
 def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PULLKEY_STATE_DIR": str(folder / "state")}
     script = command.replace("pullkey", f"{sys.executable} -m bootstrap")
-    return subprocess.run(["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30, check=False)  # fmt: skip
+    return subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=30,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""What others have in the same clouds and in Akka is, to the byte, what it was: after a whole life of each kind.
+"""What others have in the same clouds and in Akka is, to the byte, what it was: after a whole life of each
+kind.
 
-`inventory` tells what there is. Here is compared all that is stored of it: policies as they would be sent, passwords,
-public keys, times.
+`inventory` tells what there is. Here is compared all that is stored of it: policies as they would be sent,
+passwords, public keys, times.
 """
 
 from __future__ import annotations
@@ -57,12 +58,17 @@ def picture(name: str, value: Any) -> Iterator[tuple[str, bytes]]:
 
 
 def _is_ours(value: Any) -> bool:
-    """Whether it is a thing of the sandbox's, whose fields are looked at one by one: its `repr` may leave some out."""
+    """Whether it is a thing of the sandbox's, whose fields are looked at one by one: its `repr` may leave
+    some out.
+    """
     return type(value).__module__.startswith(("providers.", "bootstrap.")) and hasattr(value, "__dict__")
 
 
 def _name_of(value: Any) -> str:
-    return next((str(getattr(value, name)) for name in ("uuid", "id", "key_id", "name") if hasattr(value, name)), repr(value))  # fmt: skip
+    return next(
+        (str(getattr(value, name)) for name in ("uuid", "id", "key_id", "name") if hasattr(value, name)),
+        repr(value),
+    )
 
 
 def _told(value: Any) -> str:
@@ -77,7 +83,9 @@ def _stored(life: Life) -> dict[str, bytes]:
 
 
 async def _more(life: Life) -> None:
-    """Beside what the sandbox begins with: keys, grants, conditions and passwords as near to ours as they can be."""
+    """Beside what the sandbox begins with: keys, grants, conditions and passwords as near to ours as they
+    can be.
+    """
     state: Any = getattr(life.world.cloud, "state", None)
     theirs = AkkaCredential("https://registry.example.com", "somebody", "ops@example.com", "their password")
     for project in ("shop", "billing"):
@@ -124,7 +132,8 @@ def test_a_whole_life_changes_no_byte_of_what_others_have(kind: str) -> None:
 
         after = _stored(life)
         changed = [where for where, was in before.items() if after.get(where) != was]
-        count("foreign neighbours", {
-            f"objects of others beside {kind}": len(before), "of all these, changed": len(changed)
-        })  # fmt: skip
+        count(
+            "foreign neighbours",
+            {f"objects of others beside {kind}": len(before), "of all these, changed": len(changed)},
+        )
         assert changed == []

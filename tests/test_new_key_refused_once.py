@@ -15,7 +15,9 @@ def server() -> ForkServer:
 
 @pytest.mark.parametrize("number", [1, 4, 5])
 def test_a_rotation_outlives_one_refusal_wherever_it_comes(server: ForkServer, number: int) -> None:
-    """Without an image the registry gives a token to anybody, so the password is tried once more by itself."""
+    """Without an image the registry gives a token to anybody, so the password is tried once more by
+    itself.
+    """
     with stage(server, "docker-hub-user") as on:
         prepare(on, "rotate")
         on.world.fault(f"registry.GetToken#{number}=401")

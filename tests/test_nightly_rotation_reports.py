@@ -1,4 +1,6 @@
-"""A nightly rotation says of each key that it left alone why: also of one that it could not see, and of a password of yours."""
+"""A nightly rotation says of each key that it left alone why: also of one that it could not see, and of a
+password of yours.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""An offboarding whose reads do not show the key: it is deleted by its id, since nothing names it afterwards."""
+"""An offboarding whose reads do not show the key: it is deleted by its id, since nothing names it
+afterwards.
+"""
 
 from __future__ import annotations
 

@@ -97,20 +97,42 @@ class TestOneArgument:
         assert hub.names() == [NAMES["docker-hub"]]
 
     def test_any_other_registry(self, private: World) -> None:
-        done = private.run("onboard", PRIVATE, "--yes", "--password-stdin", "--output", "json", stdin="pull-in-the-sandbox", env=NO_TARGET)  # fmt: skip
+        done = private.run(
+            "onboard",
+            PRIVATE,
+            "--yes",
+            "--password-stdin",
+            "--output",
+            "json",
+            stdin="pull-in-the-sandbox",
+            env=NO_TARGET,
+        )
         assert done.code == 0, done.text
         assert private.held(NAMES["private"]).server == "https://registry.sandbox.example/v1/"
         assert "reads the manifest" in done.json["proven"]
 
     def test_the_version_of_the_api_may_be_said_besides(self, private: World) -> None:
         server = "https://registry.sandbox.example/v2/"
-        done = private.run("onboard", PRIVATE, "--server", server, "--yes", "--password-stdin", stdin="pull-in-the-sandbox", env=NO_TARGET)  # fmt: skip
+        done = private.run(
+            "onboard",
+            PRIVATE,
+            "--server",
+            server,
+            "--yes",
+            "--password-stdin",
+            stdin="pull-in-the-sandbox",
+            env=NO_TARGET,
+        )
         assert done.code == 0, done.text
         assert private.held(NAMES["private"]).server == server
 
     def test_it_counts_before_the_variables(self, gcr: World) -> None:
         """A shell that is set up for one registry does not keep anybody from naming another."""
-        done = gcr.run("plan", "us-docker.pkg.dev/acme-shop/gcr.io/checkout:1.0", env={"PULLKEY_GCR_REPOSITORY": "containers", "PULLKEY_IMAGE": GOOGLE})  # fmt: skip
+        done = gcr.run(
+            "plan",
+            "us-docker.pkg.dev/acme-shop/gcr.io/checkout:1.0",
+            env={"PULLKEY_GCR_REPOSITORY": "containers", "PULLKEY_IMAGE": GOOGLE},
+        )
         assert done.code == 0, done.text
         assert "us-docker.pkg.dev/acme-shop/gcr.io" in done.err
 
@@ -149,7 +171,16 @@ class TestWhatIsNotAnImage:
         assert "Did you mean" in done.stderr
         assert "gcr" in done.stderr.partition("Did you mean")[2]
 
-    @pytest.mark.parametrize(("word", "meant"), [("dockerhub", "docker-hub"), ("docker", "docker-hub"), ("azure", "acr"), ("google", "gcr"), ("privat", "private")])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("word", "meant"),
+        [
+            ("dockerhub", "docker-hub"),
+            ("docker", "docker-hub"),
+            ("azure", "acr"),
+            ("google", "gcr"),
+            ("privat", "private"),
+        ],
+    )
     def test_a_provider_by_another_name(self, word: str, meant: str) -> None:
         done = pullkey("onboard", word)
         assert done.returncode == 2
@@ -164,7 +195,10 @@ class TestWhatIsNotAnImage:
     @pytest.mark.parametrize(
         ("image", "says"),
         [
-            ("europe-west1-docker.pkg.dev/acme-shop/containers/Check:1", "IMAGE has a path that no image can have"),
+            (
+                "europe-west1-docker.pkg.dev/acme-shop/containers/Check:1",
+                "IMAGE has a path that no image can have",
+            ),
             ("acmeshop.azurecr.io/checkout:", "IMAGE"),
             ("acmeshop.westeurope.data.azurecr.io/app", "IMAGE"),
             ("europe-npm.pkg.dev/acme-shop/app", "IMAGE"),
@@ -176,7 +210,7 @@ class TestWhatIsNotAnImage:
             (":5000/app", "is not an image"),
             ("./app", "is not an image"),
         ],
-    )  # fmt: skip
+    )
     def test_an_image_that_cannot_be_one(self, image: str, says: str) -> None:
         done = pullkey("onboard", image, "--yes")
         assert done.returncode == 2, done.stderr
@@ -225,7 +259,9 @@ class TestAFile:
     @pytest.mark.parametrize("name", ["registries.yaml", "registries.yml", "targets"])
     def test_plan_takes_a_file_without_f(self, gcr: World, tmp_path: Path, name: str) -> None:
         file = tmp_path / name
-        file.write_text(f"version: 1\ntargets:\n  - provider: gcr\n    server: {GOOGLE}\n    akka-project: shop\n")  # fmt: skip
+        file.write_text(
+            f"version: 1\ntargets:\n  - provider: gcr\n    server: {GOOGLE}\n    akka-project: shop\n"
+        )
         with_f = gcr.run("plan", "-f", str(file), "--output", "json")
         assert with_f.code == 0, with_f.text
         without = gcr.run("plan", str(file), "--output", "json")
@@ -243,7 +279,9 @@ class TestAFile:
 
     def test_apply(self, gcr: World, tmp_path: Path) -> None:
         file = tmp_path / "registries.yaml"
-        file.write_text(f"version: 1\ntargets:\n  - provider: gcr\n    server: {GOOGLE}\n    akka-project: shop\n")  # fmt: skip
+        file.write_text(
+            f"version: 1\ntargets:\n  - provider: gcr\n    server: {GOOGLE}\n    akka-project: shop\n"
+        )
         assert gcr.run("apply", str(file), "--yes").code == 0
         assert gcr.names() == [NAMES["gcr"]]
 

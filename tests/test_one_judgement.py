@@ -1,4 +1,6 @@
-"""What a plan would block, replace or repair is in place for no command: each ends with 5, and says the same."""
+"""What a plan would block, replace or repair is in place for no command: each ends with 5, and says the
+same.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ targets:
 
 
 def akka(world: World, *arguments: str) -> None:
-    subprocess.run([world.akka.cli, *arguments], env=world.running.process_environment(), check=True, capture_output=True)  # fmt: skip
+    subprocess.run(
+        [world.akka.cli, *arguments], env=world.running.process_environment(), check=True, capture_output=True
+    )
 
 
 def ours(world: World) -> list[str]:
@@ -79,7 +83,9 @@ def secret_deleted(world: World) -> None:
         ("acr", principal_disabled, False),
     ],
 )
-def test_what_is_dead_is_in_place_for_no_command(provider: str, broken: Callable[[World], None], rotates: bool, tmp_path: Path) -> None:  # fmt: skip
+def test_what_is_dead_is_in_place_for_no_command(
+    provider: str, broken: Callable[[World], None], rotates: bool, tmp_path: Path
+) -> None:
     file = tmp_path / "registries.yaml"
     file.write_text(FILES[provider])
     for world in make_world(provider):
@@ -141,11 +147,17 @@ def test_a_record_of_another_identity_is_said_to_be_that(gcr: World, tmp_path: P
     assert "and the file says" not in listed
 
 
-@pytest.mark.parametrize("command", [("verify", "NAME"), ("list", "--check"), ("list", "-f", "FILE", "--check")])  # fmt: skip
+@pytest.mark.parametrize(
+    "command", [("verify", "NAME"), ("list", "--check"), ("list", "-f", "FILE", "--check")]
+)
 @pytest.mark.parametrize("call", ["iam.ListServiceAccountKeys", "akka.docker.list-credentials"])
-def test_one_stale_read_is_not_reported(gcr: World, tmp_path: Path, command: tuple[str, ...], call: str) -> None:  # fmt: skip
+def test_one_stale_read_is_not_reported(
+    gcr: World, tmp_path: Path, command: tuple[str, ...], call: str
+) -> None:
     file = tmp_path / "registries.yaml"
-    file.write_text(FILES["gcr"].replace("  - {provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/tools}\n", ""))  # fmt: skip
+    file.write_text(
+        FILES["gcr"].replace("  - {provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/tools}\n", "")
+    )
     gcr.run("apply", "-f", str(file), "--yes")
     (name,) = ours(gcr)
     if call.startswith("akka") and command[0] == "list":

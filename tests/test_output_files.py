@@ -1,4 +1,6 @@
-"""Files that options name to be written: nothing of anybody's is replaced, and a full disk takes nothing away."""
+"""Files that options name to be written: nothing of anybody's is replaced, and a full disk takes nothing
+away.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,11 @@ def test_what_is_there_already_stays_and_nothing_is_done(
         assert f"{option}: " in done.err
         assert str(output) in done.err or str(output.resolve(strict=False)) in done.err
     assert gcr.changes() == []
-    assert [one.read_text() for one in (output, tmp_path / "victim") if one.is_file()] in ([], [PRECIOUS], [PRECIOUS] * 2)  # fmt: skip
+    assert [one.read_text() for one in (output, tmp_path / "victim") if one.is_file()] in (
+        [],
+        [PRECIOUS],
+        [PRECIOUS] * 2,
+    )
 
 
 def test_the_registries_file_is_no_place_for_its_own_plan(gcr: World, registries: Path) -> None:
@@ -105,17 +111,24 @@ def test_a_folder_that_is_none_is_told_before_anybody_is_asked(
 
 
 def test_a_full_disk_takes_nothing_away(tmp_path: Path) -> None:
-    """By a limit on the size of a file, which is answered as a full disk is: some of it is written, then an error."""
+    """By a limit on the size of a file, which is answered as a full disk is: some of it is written, then
+    an error.
+    """
     output = tmp_path / "plan"
     output.write_text("plan: old")
     program = (
         "import resource, signal, sys\nfrom pathlib import Path\n"
-        "from bootstrap.model.errors import UsageProblem\nfrom bootstrap.files.output_file import OutputFile\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
-        "try:\n    OutputFile(Path(sys.argv[1]), '--save', 'a plan', b'plan:').write('plan: ' + 'x' * 100_000)\n"
+        "from bootstrap.model.errors import UsageProblem\nfrom bootstrap.files.output_file import "
+        "OutputFile\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, "
+        "(4096, 4096))\n"
+        "try:\n    OutputFile(Path(sys.argv[1]), '--save', 'a plan', b'plan:').write('plan: ' + "
+        "'x' * 100_000)\n"
         "except UsageProblem as error:\n    print(error.what)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(output)], capture_output=True, text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(output)], capture_output=True, text=True, check=False
+    )
     assert f"--save: {output} cannot be written: File too large" in done.stdout, done.stderr
     assert output.read_text() == "plan: old"
     assert list(tmp_path.iterdir()) == [output]
@@ -152,7 +165,7 @@ def test_what_has_come_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "plan").read_text() == PRECIOUS
 
 
-# -- saved plans ---------------------------------------------------------------------------------------------------
+# -- saved plans ---------------------------------------------------------------------------------------------
 
 
 def _edited(document: dict[str, Any], *path: Any, value: Any) -> str:

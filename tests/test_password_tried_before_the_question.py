@@ -1,4 +1,6 @@
-"""At a terminal nothing is asked for in vain: a host that does not answer, a wrong password and a mistyped image are found first."""
+"""At a terminal nothing is asked for in vain: a host that does not answer, a wrong password and a mistyped
+image are found first.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Known mistakes of the peers, each of which is not made here. Sources: `shared/reference/google.md` and `azure.md`."""
+"""Known mistakes of the peers, each of which is not made here. Sources: `shared/reference/google.md` and
+`azure.md`.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ def _count(on: Stage, name: str) -> int:
     return sum(one == name for one, _ in _log(on))
 
 
-# -- gcloud ----------------------------------------------------------------------------------------------------------
+# -- gcloud --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -80,13 +82,13 @@ def test_an_account_that_is_not_known_yet_is_waited_for(server: ForkServer) -> N
     with stage(server, "gcr") as on:
         account = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
         on.world.fault(
-            f"artifactregistry.SetIamPolicy=400;message={quote(f'Service account {account} does not exist.')}*2"
+            f"artifactregistry.SetIamPolicy=400;message={quote(f'Service account {account} does not exist.')}*2"  # noqa: E501
         )
         ended = on.run("onboard", 60)
         assert ended.code == 0, ended.err
 
 
-# -- Vault -----------------------------------------------------------------------------------------------------------
+# -- Vault ---------------------------------------------------------------------------------------------------
 
 
 def test_what_is_cleaned_up_has_a_name(server: ForkServer) -> None:
@@ -188,7 +190,7 @@ def test_a_hint_to_come_again_never_outlasts_the_deadline(server: ForkServer, ki
         assert judge(on, "onboard", 6, ended, untouched, untouched) == []
 
 
-# -- az --------------------------------------------------------------------------------------------------------------
+# -- az ------------------------------------------------------------------------------------------------------
 
 
 def test_a_new_application_that_is_not_known_yet_is_waited_for(server: ForkServer) -> None:
@@ -239,7 +241,9 @@ def test_what_is_sent_again_is_made_once(server: ForkServer, call: str, fault: s
 
 @pytest.mark.parametrize("command", ["rotate", "offboard"])
 def test_secrets_of_others_stay(server: ForkServer, command: str) -> None:
-    """`az ad sp create-for-rbac` on a name that exists deletes every secret of it, before Akka has the new one."""
+    """`az ad sp create-for-rbac` on a name that exists deletes every secret of it, before Akka has the new
+    one.
+    """
     with stage(server, "acr") as on:
         prepare(on, command)
         state = on.world.cloud.state
@@ -268,7 +272,7 @@ async def _made(make: object) -> object:
     return make()
 
 
-# -- what takes its time ---------------------------------------------------------------------------------------------
+# -- what takes its time -------------------------------------------------------------------------------------
 
 
 def test_an_account_that_still_has_its_role_is_not_taken_for_gone(server: ForkServer) -> None:
@@ -280,7 +284,9 @@ def test_an_account_that_still_has_its_role_is_not_taken_for_gone(server: ForkSe
 
 
 def test_a_read_that_lags_does_not_cost_the_new_password(server: ForkServer) -> None:
-    """Azure removes each password of a token that is not named as staying; the new one was not, if not shown yet."""
+    """Azure removes each password of a token that is not named as staying; the new one was not, if not
+    shown yet.
+    """
     with stage(server, "acr-token") as on:
         # The last read is that before the old password is removed.
         faulted = run_faulted(on, "rotate", "arm.GetToken#5=stale", 30)
@@ -290,7 +296,9 @@ def test_a_read_that_lags_does_not_cost_the_new_password(server: ForkServer) -> 
 
 
 def test_a_policy_without_an_etag_is_never_written_back(server: ForkServer) -> None:
-    """An answer that came empty was once taken for a policy without bindings; written back, it took everybody's."""
+    """An answer that came empty was once taken for a policy without bindings; written back, it took
+    everybody's.
+    """
     with stage(server, "gcr") as on:
         before = on.there()
         on.world.fault("artifactregistry.GetIamPolicy=empty*forever")

@@ -36,7 +36,9 @@ def test_nothing_is_passed_over_and_nothing_else_found(text: str, forms: list[st
 @given(st.text(alphabet="ab", max_size=30), st.lists(LETTERS, max_size=4))
 def test_bytes_are_searched_as_characters_are(text: str, forms: list[str]) -> None:
     as_bytes = SecretPieces([form.encode() for form in forms], SIZE).to_look_for(text.encode())
-    assert {size: {one.decode() for one in of} for size, of in as_bytes.items()} == SecretPieces(forms, SIZE).to_look_for(text)  # fmt: skip
+    assert {size: {one.decode() for one in of} for size, of in as_bytes.items()} == SecretPieces(
+        forms, SIZE
+    ).to_look_for(text)
 
 
 def test_an_empty_form_is_none() -> None:

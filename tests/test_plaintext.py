@@ -63,7 +63,9 @@ def test_google_through_plaintext_on_loopback(monkeypatch: pytest.MonkeyPatch) -
     async def work() -> None:
         server = grpc.aio.server()
         method = grpc.unary_unary_rpc_method_handler(refuse)
-        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("google.iam.admin.v1.IAM", {"GetServiceAccount": method})])  # fmt: skip
+        server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler("google.iam.admin.v1.IAM", {"GetServiceAccount": method})]
+        )
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         monkeypatch.setenv("PULLKEY_GOOGLE_IAM_ENDPOINT", f"http://127.0.0.1:{port}")

@@ -1,4 +1,5 @@
-"""What `plan` says is what `onboard` does, from wherever it begins; a second run does nothing, and others lose nothing.
+"""What `plan` says is what `onboard` does, from wherever it begins; a second run does nothing, and others
+lose nothing.
 
 The sandbox begins somewhere, somebody changes things in it, pullkey is run, and so on: hypothesis chooses.
 """
@@ -84,7 +85,7 @@ class Registry(RuleBasedStateMachine):
     def announced(self, step: Mapping[str, Any]) -> tuple[str, ...]:
         return self.calls[step["name"]]
 
-    # -- Akka ----------------------------------------------------------------------------------------------------
+    # -- Akka ------------------------------------------------------------------------------------------------
 
     @property
     def project(self) -> Any:
@@ -98,8 +99,11 @@ class Registry(RuleBasedStateMachine):
     @rule(server=st.sampled_from(["same", "other"]), half=st.booleans())
     def somebody_registers_a_credential_under_the_same_name(self, server: str, half: bool) -> None:
         credential = AkkaCredential(
-            self.server if server == "same" else "https://registry.example.com", "somebody", "ops@example.com", "theirs"
-        )  # fmt: skip
+            self.server if server == "same" else "https://registry.example.com",
+            "somebody",
+            "ops@example.com",
+            "theirs",
+        )
         self.project.put_credential(self.name, credential, self.world.running.sandbox.now())
         if half:
             self.project.registries.remove(self.name, None)
@@ -116,7 +120,7 @@ class Registry(RuleBasedStateMachine):
         self.project.secrets.remove(self.name, None)
         self.project.registries.remove(self.name, None)
 
-    # -- the product ---------------------------------------------------------------------------------------------
+    # -- the product -----------------------------------------------------------------------------------------
 
     # Under several names, so that it comes about as often as all that others do.
     @rule()
@@ -136,13 +140,16 @@ class Registry(RuleBasedStateMachine):
         assert self.foreign <= self.there(), (self.foreign - self.there(), made.text)
         pending = [step for step in plan.json["steps"] if step["state"] != "done"] if made.code == 0 else []
         announced = Counter(call for step in pending for call in self.announced(step))
-        count("plan honesty", {
-            "start states planned and then applied": 1,
-            "calls that change something, planned": announced.total(),
-            "calls that change something, done": done.total(),
-            "start states whose calls were others than planned": int(done != announced),
-            "calls that change something, by `plan` itself": planning.total(),
-        })  # fmt: skip
+        count(
+            "plan honesty",
+            {
+                "start states planned and then applied": 1,
+                "calls that change something, planned": announced.total(),
+                "calls that change something, done": done.total(),
+                "start states whose calls were others than planned": int(done != announced),
+                "calls that change something, by `plan` itself": planning.total(),
+            },
+        )
         assert not planning, planning
         assert plan.json["problems"] == made.json["problems"]
         if made.code != 0:
@@ -180,15 +187,17 @@ class Registry(RuleBasedStateMachine):
     def ours(self) -> set[str]:
         """What is there and is not somebody else's."""
         return {
-            line for line in self.there() - self.foreign
+            line
+            for line in self.there() - self.foreign
             if "google's own key" not in line and "deleted:" not in line
-        }  # fmt: skip
+        }
 
     @property
     def alone(self) -> bool:
         """Whether nobody else uses the identity, by another key or another role, so that all of it goes.
 
-        A key that Akka's record named before somebody overwrote that is one that somebody may use: it is told, and stays.
+        A key that Akka's record named before somebody overwrote that is one that somebody may use: it is
+        told, and stays.
         """
         raise NotImplementedError
 
@@ -201,7 +210,7 @@ def _named(steps: list[Any], what: str) -> dict[str, str]:
     return {step["name"]: step[what] for step in steps}
 
 
-# -- Google --------------------------------------------------------------------------------------------------------
+# -- Google --------------------------------------------------------------------------------------------------
 
 
 class Google(Registry):
@@ -274,15 +283,19 @@ class Google(Registry):
 
         project = self.state.project("acme-shop")
         place = {
-            "repository": self.repository, "conditional": self.repository, "project": project,
+            "repository": self.repository,
+            "conditional": self.repository,
+            "project": project,
             "another repository": project.repositories["europe-west1", "tools"],
-        }[where]  # fmt: skip
+        }[where]
         condition = expr_pb2.Expr(title="t", expression="true") if where == "conditional" else None
         mine = "Made by pullkey" in self.account.description and where == "repository"
         with contextlib.nullcontext() if mine else self.somebody():
             self.on_the_loop(
-                lambda: place.policy.grant(READER, f"serviceAccount:{ACCOUNT}", condition=condition, since=self.since())
-            )  # fmt: skip
+                lambda: place.policy.grant(
+                    READER, f"serviceAccount:{ACCOUNT}", condition=condition, since=self.since()
+                )
+            )
 
     @precondition(lambda self: self.account is not None)
     @rule()
@@ -321,7 +334,7 @@ class Google(Registry):
         return next((key for key in self.account.user_keys() if key.id in held.email), None)
 
 
-# -- Azure ---------------------------------------------------------------------------------------------------------
+# -- Azure ---------------------------------------------------------------------------------------------------
 
 
 class Azure(Registry):
@@ -347,7 +360,14 @@ class Azure(Registry):
 
     @property
     def application(self) -> Any:
-        return next((one for one in self.state.applications if one.unique_name == f"pullkey-{APP}" and one.lifetime.exists), None)  # fmt: skip
+        return next(
+            (
+                one
+                for one in self.state.applications
+                if one.unique_name == f"pullkey-{APP}" and one.lifetime.exists
+            ),
+            None,
+        )
 
     @property
     def principal(self) -> Any:
@@ -367,7 +387,9 @@ class Azure(Registry):
         return self.application is not None and self.principal is None
 
     def ours(self) -> set[str]:
-        """A role of a service principal that is no more stays, as Google's of a deleted account does: it is nobody's."""
+        """A role of a service principal that is no more stays, as Google's of a deleted account does: it
+        is nobody's.
+        """
         there = {one.id for one in self.state.service_principals if one.lifetime.exists}
         return {
             line for line in super().ours() if not line.startswith("azure role") or line.split()[3] in there
@@ -397,7 +419,10 @@ class Azure(Registry):
     def somebody_grants_the_role(self, where: str) -> None:
         registry = self.state.registry("acmeshop" if where != "another registry" else "acmeabac")
         scope = f"/subscriptions/{registry.subscription_id}" if where == "subscription" else registry.id
-        if any(one.principal_id == self.principal.id and one.scope == scope for one in self.state.role_assignments):  # fmt: skip
+        if any(
+            one.principal_id == self.principal.id and one.scope == scope
+            for one in self.state.role_assignments
+        ):
             return
         with self.somebody():
             self.state.add_assignment(self.principal.id, ACR_PULL, scope, created=self.since())

@@ -52,9 +52,15 @@ def typed(world: World, script: str, place: Path, *, stdin: str = "") -> None:
     environment = world.running.process_environment()
     environment["PATH"] = f"{tools}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], input=stdin, env=environment, cwd=place,
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        ["bash", "-euo", "pipefail", "-c", script],
+        input=stdin,
+        env=environment,
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     world.said += [done.stdout, done.stderr]
     assert done.returncode == 0, script + done.stderr
     for line in script.splitlines():
@@ -70,8 +76,12 @@ def nothing_to_do(world: World, *arguments: str) -> None:
 
 
 @needs_gcloud
-@pytest.mark.parametrize("how", [(), ("--key-source", "upload", "--expires-in", "90d")], ids=["create", "upload"])  # fmt: skip
-def test_those_for_artifact_registry_register_a_credential(gcr: World, tmp_path: Path, how: tuple[str, ...]) -> None:  # fmt: skip
+@pytest.mark.parametrize(
+    "how", [(), ("--key-source", "upload", "--expires-in", "90d")], ids=["create", "upload"]
+)
+def test_those_for_artifact_registry_register_a_credential(
+    gcr: World, tmp_path: Path, how: tuple[str, ...]
+) -> None:
     script = commands_of(gcr.run("plan", IMAGE, *how).err)
     assert script.count("docker login") == 1
     typed(gcr, script, tmp_path)
@@ -82,7 +92,9 @@ def test_those_for_artifact_registry_register_a_credential(gcr: World, tmp_path:
 
 
 @needs_az
-@pytest.mark.parametrize("how", [("--registry", "acmeshop"), ("--registry", "acmeshop", *TOKEN)], ids=["principal", "token"])  # fmt: skip
+@pytest.mark.parametrize(
+    "how", [("--registry", "acmeshop"), ("--registry", "acmeshop", *TOKEN)], ids=["principal", "token"]
+)
 def test_those_for_azure_end_as_onboard_does(acr: World, tmp_path: Path, how: tuple[str, ...]) -> None:
     typed(acr, commands_of(acr.run("plan", "acr", *how).err), tmp_path)
     nothing_to_do(acr, *how)
@@ -94,7 +106,11 @@ def test_those_for_azure_end_as_onboard_does(acr: World, tmp_path: Path, how: tu
 def test_those_for_what_is_missing_look_up_the_rest(acr: World, tmp_path: Path) -> None:
     assert acr.onboard().code == 0
     given = acr.cloud.state.role_assignments
-    given[:] = [one for one in given if "Pulls images" not in str(one.description) and "pullkey" not in str(one.description)]  # fmt: skip
+    given[:] = [
+        one
+        for one in given
+        if "Pulls images" not in str(one.description) and "pullkey" not in str(one.description)
+    ]
     script = commands_of(acr.run("plan", "acr").err)
     assert "az ad sp create" not in script
     assert script.count("az role assignment create") == 1
@@ -123,7 +139,11 @@ def test_a_token_keeps_the_password_that_is_in_use(acr: World, tmp_path: Path) -
 
 @pytest.mark.parametrize("kind", ["brought", "personal", "organisation"])
 def test_those_for_docker_hub(hub: World, tmp_path: Path, kind: str) -> None:
-    how = {"brought": ("--hub-user", USER), "personal": ("--hub-user", USER, "--mint"), "organisation": (*ORGANIZATION[:4], "--repository", "acme/checkout")}[kind]  # fmt: skip
+    how = {
+        "brought": ("--hub-user", USER),
+        "personal": ("--hub-user", USER, "--mint"),
+        "organisation": (*ORGANIZATION[:4], "--repository", "acme/checkout"),
+    }[kind]
     given = add_external_pat(hub).text if kind == "brought" else AWKWARD
     typed(hub, commands_of(hub.run("plan", "docker-hub", *how).err), tmp_path, stdin=f"{given}\n")
     held = hub.held("docker-hub-acme" if kind == "organisation" else f"docker-hub-{USER}")
@@ -150,7 +170,9 @@ def test_that_for_a_google_key_file(private: World, tmp_path: Path) -> None:
     assert private.held("registry-sandbox-example").password == GOOGLE_KEY.rstrip("\n")
 
 
-@pytest.mark.parametrize("how", [("gcr",), ("acr",), ("acr", *TOKEN), ("docker-hub", "--hub-user", USER, "--mint"), ("private",)])  # fmt: skip
+@pytest.mark.parametrize(
+    "how", [("gcr",), ("acr",), ("acr", *TOKEN), ("docker-hub", "--hub-user", USER, "--mint"), ("private",)]
+)
 def test_the_json_of_a_plan_has_the_same_commands(how: tuple[str, ...]) -> None:
     for world in make_world(how[0]):
         shown = commands_of(world.run("plan", *how).err)
@@ -158,4 +180,6 @@ def test_the_json_of_a_plan_has_the_same_commands(how: tuple[str, ...]) -> None:
         commands = "\n".join(step["command"] for step in steps)
         moment = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z")
         kept = [line for line in shown.splitlines() if line and not line.startswith("# ")]
-        assert [moment.sub("", line) for line in kept] == [moment.sub("", line) for line in commands.splitlines() if not line.startswith("# ")]  # fmt: skip
+        assert [moment.sub("", line) for line in kept] == [
+            moment.sub("", line) for line in commands.splitlines() if not line.startswith("# ")
+        ]

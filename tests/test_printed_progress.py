@@ -1,4 +1,6 @@
-"""What a run prints as it goes on: titles in the past tense, one line each, nothing twice, and a sign of life while it waits."""
+"""What a run prints as it goes on: titles in the past tense, one line each, nothing twice, and a sign of
+life while it waits.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,10 @@ def test_every_title_begins_with_a_verb_that_has_a_past(provider: str) -> None:
 def test_a_result_says_no_more_than_what_was_done() -> None:
     title = "Create the token akka-reader in the registry acme"
     assert Done("").sentence(title) == "Created the token akka-reader in the registry acme"
-    assert Done("another run has just created it", unneeded=True).sentence(title) == "Token akka-reader in the registry acme: another run has just created it"  # fmt: skip
+    assert (
+        Done("another run has just created it", unneeded=True).sentence(title)
+        == "Token akka-reader in the registry acme: another run has just created it"
+    )
 
 
 class _Clock:

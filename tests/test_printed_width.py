@@ -1,4 +1,6 @@
-"""How text fits a terminal: folded at spaces, commands continued by a backslash; in a pipe nothing is folded."""
+"""How text fits a terminal: folded at spaces, commands continued by a backslash; in a pipe nothing is
+folded.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from tests.harness.registries_file import file_of
 from tests.harness.world import World, make_world
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMAND = """gcloud artifacts repositories add-iam-policy-binding containers --location=europe-west1 --project=acme-shop --member="serviceAccount:akka-docker-reader@acme-shop.iam.gserviceaccount.com" --role=roles/artifactregistry.reader --condition=None"""
+COMMAND = """gcloud artifacts repositories add-iam-policy-binding containers --location=europe-west1 --project=acme-shop --member="serviceAccount:akka-docker-reader@acme-shop.iam.gserviceaccount.com" --role=roles/artifactregistry.reader --condition=None"""  # noqa: E501
 
 
 def test_nothing_breaks_inside_a_word() -> None:
@@ -98,7 +100,9 @@ def test_many_targets_in_short(gcr: World, tmp_path: Path) -> None:
     assert "nonesuch" in short
     alone = gcr.run("list").out
     assert "Akka project acme/shop" in alone
-    assert [line.split() for line in alone.splitlines() if line.startswith("NAME")] == [line.split() for line in listed.splitlines() if line.startswith("NAME")]  # fmt: skip
+    assert [line.split() for line in alone.splitlines() if line.startswith("NAME")] == [
+        line.split() for line in listed.splitlines() if line.startswith("NAME")
+    ]
 
 
 def test_what_is_not_due_is_one_line(gcr: World) -> None:
@@ -110,35 +114,91 @@ def test_what_is_not_due_is_one_line(gcr: World) -> None:
     assert total == "1 credential: 1 not due."
 
 
-# -- every command -------------------------------------------------------------------------------------------------
+# -- every command -------------------------------------------------------------------------------------------
 
 NAME = "europe-west1-docker-pkg-dev-acme-shop-containers"
 IMAGE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
 OTHER = "europe-west1-docker.pkg.dev/acme-shop/tools"
 TYPO = "europe-west1-docker.pkg.dev/acme-shop/containers/chekout:1.0"
-WRONG_FILE = "version: 1\ntargets:\n  - provider: gcr\n    servr: europe-west1-docker.pkg.dev/acme-shop/containers\n    rotate-after: soon\n"
+WRONG_FILE = (
+    "version: 1\ntargets:\n  - provider: gcr\n    servr: "
+    "europe-west1-docker.pkg.dev/acme-shop/containers\n    rotate-after: soon\n"
+)
 WIDE = 500
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # Ids and times, which differ from run to run.
 _VARIES = re.compile(r"[0-9a-f]{8,}|[0-9]+")
 
 LOOKING = (
-    "", "help", "help onboard", "help onboard gcr", "help verify", "help list", "help rotate", "help offboard", "help import",
-    "help doctor", "help runbook", "help sandbox", "help explain", "help schema", "help completion", "help report",
-    "plan -f {file} --help", "apply --help", "sandbox exec --help", "plan acr --help", "onboard private --help",
-    "doctor gcr private", "doctor nonesuch", "doctor acr",
-    "list", f"list {NAME}", "list nonesuch", "list -f {file}", "list -f {file} --summary", "list --check --expires-within 700d",
-    f"plan {IMAGE}", f"plan gcr --server {OTHER}", f"plan {TYPO}", f"plan gcr --server {OTHER} --akka-project nonesuch",
+    "",
+    "help",
+    "help onboard",
+    "help onboard gcr",
+    "help verify",
+    "help list",
+    "help rotate",
+    "help offboard",
+    "help import",
+    "help doctor",
+    "help runbook",
+    "help sandbox",
+    "help explain",
+    "help schema",
+    "help completion",
+    "help report",
+    "plan -f {file} --help",
+    "apply --help",
+    "sandbox exec --help",
+    "plan acr --help",
+    "onboard private --help",
+    "doctor gcr private",
+    "doctor nonesuch",
+    "doctor acr",
+    "list",
+    f"list {NAME}",
+    "list nonesuch",
+    "list -f {file}",
+    "list -f {file} --summary",
+    "list --check --expires-within 700d",
+    f"plan {IMAGE}",
+    f"plan gcr --server {OTHER}",
+    f"plan {TYPO}",
+    f"plan gcr --server {OTHER} --akka-project nonesuch",
     "plan acr --registry acmeshop --akka-project shop",
-    "plan -f {file}", "plan -f {file} --summary", "plan -f {wrong}", "plan -f nonesuch.yaml",
-    f"verify {NAME}", f"verify {IMAGE}", "verify --service checkout", "verify --service nonesuch",
-    f"rotate {NAME} --dry-run", "rotate --all --due --yes", "rotate -f {file} --dry-run", "rotate", "rotate nonesuch --yes",
-    f"offboard {NAME} --dry-run", "offboard -f {file} --dry-run", "offboard nonesuch --yes",
-    "explain", "explain missing-permission", "explain PK-NONESUCH", "schema nonesuch",
-    "report --html {page}", "report", "import nonesuch", "import shop --to {file}", "onboard --from-project --dry-run",
-    "nonesuch", "onboard nonesuch", "onboard gcr --nonesuch", f"onboard {IMAGE} --expires-in 5000d", f"onboard {IMAGE} --expires-in soon",
-    f"onboard {IMAGE} --yes --audit /nonesuch/audit.jsonl", "sandbox nonesuch", "sandbox exec --fault x -- true",
-)  # fmt: skip
+    "plan -f {file}",
+    "plan -f {file} --summary",
+    "plan -f {wrong}",
+    "plan -f nonesuch.yaml",
+    f"verify {NAME}",
+    f"verify {IMAGE}",
+    "verify --service checkout",
+    "verify --service nonesuch",
+    f"rotate {NAME} --dry-run",
+    "rotate --all --due --yes",
+    "rotate -f {file} --dry-run",
+    "rotate",
+    "rotate nonesuch --yes",
+    f"offboard {NAME} --dry-run",
+    "offboard -f {file} --dry-run",
+    "offboard nonesuch --yes",
+    "explain",
+    "explain missing-permission",
+    "explain PK-NONESUCH",
+    "schema nonesuch",
+    "report --html {page}",
+    "report",
+    "import nonesuch",
+    "import shop --to {file}",
+    "onboard --from-project --dry-run",
+    "nonesuch",
+    "onboard nonesuch",
+    "onboard gcr --nonesuch",
+    f"onboard {IMAGE} --expires-in 5000d",
+    f"onboard {IMAGE} --expires-in soon",
+    f"onboard {IMAGE} --yes --audit /nonesuch/audit.jsonl",
+    "sandbox nonesuch",
+    "sandbox exec --fault x -- true",
+)
 CHANGING = (
     f"onboard gcr --server {OTHER} --yes",
     "rotate europe-west1-docker-pkg-dev-acme-shop-tools --yes",
@@ -162,7 +222,11 @@ def looked_at() -> Iterator[World]:
 def paths(tmp_path: Path) -> dict[str, str]:
     for name, text in (("file.yaml", FILE), ("wrong.yaml", WRONG_FILE)):
         (tmp_path / name).write_text(text)
-    return {"file": str(tmp_path / "file.yaml"), "wrong": str(tmp_path / "wrong.yaml"), "page": str(tmp_path / "page.html")}  # fmt: skip
+    return {
+        "file": str(tmp_path / "file.yaml"),
+        "wrong": str(tmp_path / "wrong.yaml"),
+        "page": str(tmp_path / "page.html"),
+    }
 
 
 def shown(world: World, command: str, paths: dict[str, str], columns: int) -> list[str]:
@@ -173,11 +237,17 @@ def shown(world: World, command: str, paths: dict[str, str], columns: int) -> li
 
 
 def broken(lines: list[str], wide: list[str], columns: int) -> list[str]:
-    """The lines that are too wide though they could be folded, and the words that are broken between two lines."""
+    """The lines that are too wide though they could be folded, and the words that are broken between two
+    lines.
+    """
     known = {_settled(word) for line in wide for word in line.split() if 2 < len(word) <= columns}
     too_wide = [line for line in lines if len(line) > columns and len(line.removesuffix(" \\").split()) > 1]
     ends = [line.split() for line in lines if line]
-    joined = [f"{one[-1]}{next_one[0]}" for one, next_one in itertools.pairwise(ends) if not _VARIES.fullmatch(one[-1] + next_one[0])]  # fmt: skip
+    joined = [
+        f"{one[-1]}{next_one[0]}"
+        for one, next_one in itertools.pairwise(ends)
+        if not _VARIES.fullmatch(one[-1] + next_one[0])
+    ]
     return [*too_wide, *(word for word in joined if _settled(word) in known)]
 
 
@@ -205,6 +275,15 @@ def test_the_command_line_prints_in_one_place() -> None:
     """What is printed past `bootstrap.output.terminal` is not folded."""
     found = []
     for path in sorted((ROOT / "bootstrap" / "cli").glob("*.py")):
-        calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]  # fmt: skip
-        found += [f"{path.name}:{one.lineno}" for one in calls if ast.unparse(one.func) in ("print", "click.echo", "click.secho", "sys.stdout.write", "sys.stderr.write")]  # fmt: skip
+        calls = [
+            node
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call)
+        ]
+        found += [
+            f"{path.name}:{one.lineno}"
+            for one in calls
+            if ast.unparse(one.func)
+            in ("print", "click.echo", "click.secho", "sys.stdout.write", "sys.stderr.write")
+        ]
     assert found == []

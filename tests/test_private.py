@@ -1,4 +1,6 @@
-"""`pullkey onboard private`, whole, against the sandbox's registry; what is refused, and what a second run does."""
+"""`pullkey onboard private`, whole, against the sandbox's registry; what is refused, and what a second run
+does.
+"""
 
 from __future__ import annotations
 
@@ -134,7 +136,9 @@ class TestRefusedAtOnce:
 
     def test_a_certificate_of_another_name(self, private: World) -> None:
         reach = {"PULLKEY_REGISTRY_CONNECT_TO": f"registry.other.example=127.0.0.1:{private.cloud.port}"}
-        done = onboard_with_password(private, "--server", "registry.other.example", env={**reach, "PULLKEY_PRIVATE_IMAGE": ""})  # fmt: skip
+        done = onboard_with_password(
+            private, "--server", "registry.other.example", env={**reach, "PULLKEY_PRIVATE_IMAGE": ""}
+        )
         assert done.code == 3, done.text
         assert "The TLS certificate of registry.other.example does not verify" in done.err
 
@@ -207,14 +211,26 @@ class TestSecondRuns:
         assert private.held(NAME).username == "next"
 
     def test_what_was_not_made_by_pullkey_is_replaced_only_by_what_pulls(self, private: World) -> None:
-        add = [str(private.akka.cli), "docker", "add-credentials", f"--secret-name={NAME}", f"--docker-server=https://{HOST}/v1/", "--docker-username=ops", "--docker-email=ops@example.com", "--docker-password=an-older-one", "--project=shop"]  # fmt: skip
+        add = [
+            str(private.akka.cli),
+            "docker",
+            "add-credentials",
+            f"--secret-name={NAME}",
+            f"--docker-server=https://{HOST}/v1/",
+            "--docker-username=ops",
+            "--docker-email=ops@example.com",
+            "--docker-password=an-older-one",
+            "--project=shop",
+        ]
         subprocess.run(add, env=private.running.process_environment(), check=True, capture_output=True)
         assert private.onboard().code == 2
         assert onboard_with_password(private).code == 0
         assert private.held(NAME).password == PASSWORD
 
 
-@pytest.mark.parametrize("arguments", [(), ("--email", "jo.doe@example.com"), ("--server", f"{HOST}:5000", "--image", "")])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments", [(), ("--email", "jo.doe@example.com"), ("--server", f"{HOST}:5000", "--image", "")]
+)
 def test_the_runbook_is_bash(private: World, arguments: tuple[str, ...]) -> None:
     script = private.run("runbook", "private", *arguments)
     assert script.code == 0, script.text
@@ -226,7 +242,15 @@ def test_the_runbook_is_bash(private: World, arguments: tuple[str, ...]) -> None
 def test_the_runbook_without_a_password_ends_at_once(private: World, tmp_path: Path) -> None:
     script = tmp_path / "steps.sh"
     script.write_text(private.run("runbook", "private").out)
-    done = subprocess.run(["bash", script], env=private.running.process_environment(), input="\n", capture_output=True, text=True, timeout=20, check=False)  # fmt: skip
+    done = subprocess.run(
+        ["bash", script],
+        env=private.running.process_environment(),
+        input="\n",
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
     assert done.returncode != 0
     assert "No password was supplied" in done.stderr
     assert private.changes() == []
@@ -238,8 +262,12 @@ def test_the_runbook_hands_off(private: World, tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", script],
         env=private.running.process_environment(PULLKEY_RUNBOOK_LOGIN="no", PULLKEY_RUNBOOK_PAUSE="0"),
-        input=PASSWORD, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        input=PASSWORD,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     held = private.held(NAME)
     assert (held.server, held.username, held.password) == (f"https://{HOST}/v1/", "ops", PASSWORD)
@@ -251,7 +279,7 @@ def test_the_runbook_hands_off(private: World, tmp_path: Path) -> None:
     assert private.onboard("--output", "json").json["result"] == "unchanged"
 
 
-# -- without a registry --------------------------------------------------------------------------------------------
+# -- without a registry --------------------------------------------------------------------------------------
 
 
 def parse(**values: Any) -> PrivateTarget:
@@ -261,14 +289,22 @@ def parse(**values: Any) -> PrivateTarget:
 @pytest.mark.parametrize(
     ("server", "handed_off", "host"),
     [
-        ("https://mycontainerregistry.example.com/v1/", "https://mycontainerregistry.example.com/v1/", "mycontainerregistry.example.com"),
-        ("https://registry.example.com:5000/v2", "https://registry.example.com:5000/v2/", "registry.example.com:5000"),
+        (
+            "https://mycontainerregistry.example.com/v1/",
+            "https://mycontainerregistry.example.com/v1/",
+            "mycontainerregistry.example.com",
+        ),
+        (
+            "https://registry.example.com:5000/v2",
+            "https://registry.example.com:5000/v2/",
+            "registry.example.com:5000",
+        ),
         ("registry.example.com", "https://registry.example.com/v1/", "registry.example.com"),
         ("registry.example.com:5000/", "https://registry.example.com:5000/v1/", "registry.example.com:5000"),
         ("registry.example.com/v2/", "https://registry.example.com/v2/", "registry.example.com"),
         ("https://Registry.Example.com", "https://registry.example.com/v1/", "registry.example.com"),
     ],
-)  # fmt: skip
+)
 def test_servers(server: str, handed_off: str, host: str) -> None:
     target = parse(server=server)
     assert (target.server, target.registry) == (handed_off, host)
@@ -309,7 +345,7 @@ def test_servers(server: str, handed_off: str, host: str) -> None:
         ({"username": "00000000-0000-0000-0000-000000000000"}, "3 hours"),
         ({"username": "gitlab-ci-token"}, "expires with its job"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_used_is_told(values: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageProblem, match=said.replace("/", "\\/")) as raised:
         parse(**values)
@@ -324,7 +360,13 @@ def test_a_password_in_the_url_is_not_repeated() -> None:
 
 
 def test_names_that_only_look_like_those() -> None:
-    for host in ("akka.io.example.com", "acr.example.com", "dkr.ecr.example.com", "mydocker.io", "acr.akka.io.example.com"):  # fmt: skip
+    for host in (
+        "akka.io.example.com",
+        "acr.example.com",
+        "dkr.ecr.example.com",
+        "mydocker.io",
+        "acr.akka.io.example.com",
+    ):
         assert parse(server=host).registry == host
     assert parse(username="AWS").username == "AWS"
 
@@ -332,7 +374,10 @@ def test_names_that_only_look_like_those() -> None:
 def test_an_image_alone_names_the_registry() -> None:
     target = PrivateTarget.parse({"image": "registry.example.com:5000/shop/checkout:1.0", "username": "ops"})
     assert target.server == "https://registry.example.com:5000/v1/"
-    assert parse(server="https://registry.example.com:443/v1/", image="registry.example.com/a/b").repository == "a/b"  # fmt: skip
+    assert (
+        parse(server="https://registry.example.com:443/v1/", image="registry.example.com/a/b").repository
+        == "a/b"
+    )
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
@@ -346,13 +391,17 @@ def test_whatever_is_typed_is_a_target_or_a_usage_problem(server: str, username:
     assert target.username.isprintable()
 
 
-LOCAL_PARTS = st.from_regex(r"[A-Za-z0-9_%-]+(?:[.+][A-Za-z0-9_%+-]+)*", fullmatch=True).filter(lambda text: len(text) <= 51)  # fmt: skip
+LOCAL_PARTS = st.from_regex(r"[A-Za-z0-9_%-]+(?:[.+][A-Za-z0-9_%+-]+)*", fullmatch=True).filter(
+    lambda text: len(text) <= 51
+)
 LABELS = st.from_regex(r"[a-z0-9](?:[a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
 RUN_IDS = st.from_regex(r"[0-9a-f]{12}", fullmatch=True)
 
 
 @given(LOCAL_PARTS, LABELS, LABELS, RUN_IDS)
-def test_every_address_leads_back_to_its_run_and_target(local: str, label: str, domain: str, run: str) -> None:  # fmt: skip
+def test_every_address_leads_back_to_its_run_and_target(
+    local: str, label: str, domain: str, run: str
+) -> None:
     target = parse(email=f"{local}@{label}.{domain}")
     link = target.link(run)
     assert KeyRef.parse(str(link)) == link == KeyRef(local, link.key_id, f"{label}.{domain}")
@@ -362,7 +411,8 @@ def test_every_address_leads_back_to_its_run_and_target(local: str, label: str, 
     assert (found.name, found.domain, found.key_id.partition("-")[0]) == (link.name, link.domain, run)
 
 
-# A name that ends in a number is read as an address ("URL Standard", host parsing), and refused as an odd one.
+# A name that ends in a number is read as an address ("URL Standard", host parsing), and refused as an odd
+# one.
 TOP_LABELS = st.from_regex(r"[a-z][a-z-]{0,8}[a-z]", fullmatch=True)
 
 
@@ -374,7 +424,7 @@ def test_without_an_address_it_is_the_registrys_host(label: str, domain: str, po
     assert link.key_id.partition("-")[0] == run
 
 
-# -- passwords -----------------------------------------------------------------------------------------------------
+# -- passwords -----------------------------------------------------------------------------------------------
 
 
 def b64(text: str) -> str:
@@ -419,7 +469,21 @@ def test_passwords_that_cannot_last_are_refused_and_not_repeated(password: str, 
 
 
 def test_passwords_that_last() -> None:
-    for password in ("hunter2", "glpat-madeup", "gldt-madeup", "ghp_madeup", "a.b.c", jwt(sub="robot"), jwt(exp="soon"), jwt(exp=True), jwt(exp=1e300), "пароль", "{}", b64("{}"), "eyJ.eyJ.eyJ"):  # fmt: skip
+    for password in (
+        "hunter2",
+        "glpat-madeup",
+        "gldt-madeup",
+        "ghp_madeup",
+        "a.b.c",
+        jwt(sub="robot"),
+        jwt(exp="soon"),
+        jwt(exp=True),
+        jwt(exp=1e300),
+        "пароль",
+        "{}",
+        b64("{}"),
+        "eyJ.eyJ.eyJ",
+    ):
         assert end_of(Secret(password), now=NOW) is None
     later = NOW + dt.timedelta(days=365)
     assert end_of(Secret(jwt(exp=later.timestamp())), now=NOW) == later
@@ -444,7 +508,7 @@ def test_the_end_of_a_token_is_told(private: World) -> None:
     assert done.json["credential"]["ends"][:10] == f"{ends:%Y-%m-%d}"
 
 
-# -- what the rest of pullkey asks of a session --------------------------------------------------------------------
+# -- what the rest of pullkey asks of a session --------------------------------------------------------------
 
 
 def session(**values: Any) -> PrivateSession:
@@ -486,7 +550,9 @@ def test_nothing_to_notice() -> None:
 
 
 def test_a_record_leads_back_to_its_target() -> None:
-    held = HeldCredential("r", "https://registry.example.com/v1/", "ops", "pullkey+0123456789ab@registry.example.com", "OK")  # fmt: skip
+    held = HeldCredential(
+        "r", "https://registry.example.com/v1/", "ops", "pullkey+0123456789ab@registry.example.com", "OK"
+    )
     context = RunContext(Deadline(5), lambda _: None, lambda _: None)
     found = asyncio.run(provider.locate(held, context, {"image": "registry.example.com/a/b:1"}))
     assert found == parse(server="https://registry.example.com/v1/", image="registry.example.com/a/b:1")

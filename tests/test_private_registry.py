@@ -1,4 +1,6 @@
-"""`pullkey onboard private` against Debian's `docker-registry`: passwords in a file, and tokens of a service of ours."""
+"""`pullkey onboard private` against Debian's `docker-registry`: passwords in a file, and tokens of a
+service of ours.
+"""
 
 from __future__ import annotations
 
@@ -48,21 +50,30 @@ class Registry:
     port: int
     tokens: TokenService | None = None
 
-    def onboard(self, *arguments: str, password: str | None = PASSWORD, host: str = HOST, **env: str) -> Result:  # fmt: skip
+    def onboard(
+        self, *arguments: str, password: str | None = PASSWORD, host: str = HOST, **env: str
+    ) -> Result:
         ports = [f"{HOST}=127.0.0.1:{self.port}"]
         if self.tokens is not None:
             ports += [f"{name}=127.0.0.1:{self.tokens.port}" for name in (TOKENS, FOREIGN)]
         given = ("--password-stdin",) if password is not None else ()
         return self.world.onboard(
-            "--server", f"https://{host}/v1/", "--username", USER, *given, *arguments,
+            "--server",
+            f"https://{host}/v1/",
+            "--username",
+            USER,
+            *given,
+            *arguments,
             stdin=password,
             env={"PULLKEY_REGISTRY_CONNECT_TO": ",".join(ports), "PULLKEY_PRIVATE_IMAGE": "", **env},
-        )  # fmt: skip
+        )
 
 
 @dataclass
 class TokenService:
-    """Signs what `docker-registry` takes: "Token Authentication Implementation" of the Distribution project."""
+    """Signs what `docker-registry` takes: "Token Authentication Implementation" of the Distribution
+    project.
+    """
 
     key: rsa.RSAPrivateKey
     certificate: bytes
@@ -74,7 +85,9 @@ class TokenService:
         if sent:
             self.got_password.append(request.host)
         if sent != f"{USER}:{PASSWORD}":
-            return web.json_response({"errors": [{"code": "UNAUTHORIZED", "message": "who is that"}]}, status=401)  # fmt: skip
+            return web.json_response(
+                {"errors": [{"code": "UNAUTHORIZED", "message": "who is that"}]}, status=401
+            )
         access = []
         for scope in request.query.getall("scope", []):
             kind, name, actions = scope.split(":")
@@ -83,7 +96,16 @@ class TokenService:
 
     def token(self, access: list[dict[str, Any]]) -> str:
         now = int(time.time())
-        claims = {"iss": "tokens", "aud": "registry", "sub": USER, "iat": now, "nbf": now - 10, "exp": now + 300, "jti": secrets.token_hex(8), "access": access}  # fmt: skip
+        claims = {
+            "iss": "tokens",
+            "aud": "registry",
+            "sub": USER,
+            "iat": now,
+            "nbf": now - 10,
+            "exp": now + 300,
+            "jti": secrets.token_hex(8),
+            "access": access,
+        }
         der = ssl.PEM_cert_to_DER_cert(self.certificate.decode())
         return jwt.encode(claims, self.key, "RS256", headers={"x5c": [base64.b64encode(der).decode()]})
 
@@ -106,7 +128,9 @@ def token_service() -> TokenService:
     return TokenService(key, certificate.public_bytes(serialization.Encoding.PEM))
 
 
-def start(world: World, directory: Path, auth: dict[str, Any], log_in: Callable[[], dict[str, str]]) -> Iterator[int]:  # fmt: skip
+def start(
+    world: World, directory: Path, auth: dict[str, Any], log_in: Callable[[], dict[str, str]]
+) -> Iterator[int]:
     """A `docker-registry` with TLS by the sandbox's authority, and one image in it."""
     issued = world.running.sandbox.authority.issue([HOST, "127.0.0.1"])
     (directory / "key.pem").touch(mode=0o600)
@@ -127,7 +151,13 @@ def start(world: World, directory: Path, auth: dict[str, Any], log_in: Callable[
     }
     (directory / "config.yml").write_text(json.dumps(settings))
     with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(["docker-registry", "serve", str(directory / "config.yml")], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": "/usr/bin"})  # fmt: skip
+        process = subprocess.Popen(
+            ["docker-registry", "serve", str(directory / "config.yml")],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={"PATH": "/usr/bin"},
+        )
     try:
         trust = ssl.create_default_context(cafile=world.running.sandbox.authority.bundle)
         with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trust, trust_env=False) as client:
@@ -154,8 +184,10 @@ def push(client: httpx.Client, headers: dict[str, str]) -> None:
         upload = httpx.URL(begun.headers["Location"]).copy_add_param("digest", digest(blob))
         client.put(upload, content=blob, headers=headers).raise_for_status()
     client.put(
-        f"/v2/{REPOSITORY}/manifests/1.0", content=PUSHED.manifest, headers={**headers, "Content-Type": MANIFEST_TYPE}
-    ).raise_for_status()  # fmt: skip
+        f"/v2/{REPOSITORY}/manifests/1.0",
+        content=PUSHED.manifest,
+        headers={**headers, "Content-Type": MANIFEST_TYPE},
+    ).raise_for_status()
 
 
 def basic() -> dict[str, str]:
@@ -170,7 +202,9 @@ def world() -> Iterator[World]:
 @pytest.fixture
 def with_file(world: World, tmp_path: Path) -> Iterator[Registry]:
     """Passwords in a file: bcrypt is all that Distribution reads."""
-    (tmp_path / "htpasswd").write_bytes(f"{USER}:".encode() + bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(5)) + b"\n")  # fmt: skip
+    (tmp_path / "htpasswd").write_bytes(
+        f"{USER}:".encode() + bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(5)) + b"\n"
+    )
     auth = {"htpasswd": {"realm": "corp", "path": str(tmp_path / "htpasswd")}}
     for port in start(world, tmp_path, auth, basic):
         yield Registry(world, port)
@@ -208,12 +242,31 @@ def copied(registry: Registry, name: str, into: Path) -> subprocess.CompletedPro
     """`skopeo copy` with what Akka holds, from the registry's own port."""
     held, address = registry.world.held(name), f"127.0.0.1:{registry.port}"
     environment = registry.world.running.process_environment()
-    login = ["skopeo", "login", "--authfile", str(into / "auth.json"), "--username", held.username, "--password-stdin", address]  # fmt: skip
+    login = [
+        "skopeo",
+        "login",
+        "--authfile",
+        str(into / "auth.json"),
+        "--username",
+        held.username,
+        "--password-stdin",
+        address,
+    ]
     subprocess.run(login, env=environment, input=held.password, capture_output=True, text=True, check=False)
     return subprocess.run(
-        ["skopeo", "copy", "--src-authfile", into / "auth.json", f"docker://{address}/{REPOSITORY}:1.0", f"dir:{into}/image"],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            "skopeo",
+            "copy",
+            "--src-authfile",
+            into / "auth.json",
+            f"docker://{address}/{REPOSITORY}:1.0",
+            f"dir:{into}/image",
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 class TestPasswordsInAFile:
@@ -298,7 +351,9 @@ class TestTokens:
         assert with_tokens.world.changes() == []
 
     @pytest.mark.parametrize("realm", ["https://127.0.0.1:{port}/token"])
-    def test_skopeo_copies_with_what_akka_holds(self, with_tokens: Registry, realm: str, tmp_path: Path) -> None:  # fmt: skip
+    def test_skopeo_copies_with_what_akka_holds(
+        self, with_tokens: Registry, realm: str, tmp_path: Path
+    ) -> None:
         host = f"127.0.0.1:{with_tokens.port}"
         done = with_tokens.onboard("--image", f"{host}/{REPOSITORY}:1.0", host=host)
         assert done.code == 0, done.text

@@ -31,14 +31,30 @@ def copy(world: World, into: Path, name: str) -> subprocess.CompletedProcess[str
     else:
         image = f"127.0.0.1:{world.cloud.registry_ports['acmeshop.azurecr.io']}/checkout:1.0"
     login = subprocess.run(
-        ["skopeo", "login", "--authfile", into / "auth.json", "--username", held.username, "--password-stdin", image.partition("/")[0]],
-        env={**os.environ, **world.running.environment}, input=held.password, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            "skopeo",
+            "login",
+            "--authfile",
+            into / "auth.json",
+            "--username",
+            held.username,
+            "--password-stdin",
+            image.partition("/")[0],
+        ],
+        env={**os.environ, **world.running.environment},
+        input=held.password,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "Traceback" not in login.stderr
     return subprocess.run(
         ["skopeo", "copy", "--src-authfile", into / "auth.json", f"docker://{image}", f"dir:{into}/image"],
-        env={**os.environ, **world.running.environment}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env={**os.environ, **world.running.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_skopeo_copies_the_image_until_the_key_is_deleted(world: World, tmp_path: Path) -> None:
@@ -85,7 +101,10 @@ def test_no_pull_fails_while_the_key_is_rotated(world: World, tmp_path: Path, ke
         client.join()
     assert [rotation.code for rotation in rotations] == [0, 0], rotations[-1].text
     failed = [done.stderr for _, done in pulls if done.returncode != 0]
-    count("rotation under load", {"pulls with what Akka held at that moment": len(pulls), "of these, failed": len(failed)})  # fmt: skip
+    count(
+        "rotation under load",
+        {"pulls with what Akka held at that moment": len(pulls), "of these, failed": len(failed)},
+    )
     assert failed == []
     # With the credentials of before, between and after.
     assert len({email for email, _ in pulls}) >= 2

@@ -1,4 +1,6 @@
-"""Another run, on another machine, at the worst moment. `scripts/kill-suite --race` lets several run, and waits for it."""
+"""Another run, on another machine, at the worst moment. `scripts/kill-suite --race` lets several run, and
+waits for it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from tests.harness.world import World
 
 
 def test_a_role_that_a_key_from_before_needs_by_now_stays(gcr: World) -> None:
-    """The other run had made its key when this one looked, found the role that this one has granted, and was faster."""
+    """The other run had made its key when this one looked, found the role that this one has granted, and
+    was faster.
+    """
 
     async def made() -> str:
         since = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1)
@@ -89,7 +93,9 @@ def test_a_record_over_ours_whose_key_is_gone_is_written_over(gcr: World) -> Non
 
 @pytest.mark.parametrize("kind", ["principal", "token"])
 def test_a_key_of_an_identity_that_stays_for_another_run_goes_by_itself(acr: World, kind: str) -> None:
-    """The run that made the identity left its key to go with it, and then left the identity to the other run."""
+    """The run that made the identity left its key to go with it, and then left the identity to the other
+    run.
+    """
 
     def another() -> None:
         if kind == "token":
@@ -147,7 +153,9 @@ def test_a_password_that_another_run_generated_in_the_same_second_stays(token: W
 
 
 def test_a_password_that_is_proven_is_registered_over_one_of_the_same_second(token: World) -> None:
-    """Both are generated in one place, so the later one, which this run has proven, is the only one that is good."""
+    """Both are generated in one place, so the later one, which this run has proven, is the only one that
+    is good.
+    """
 
     meanwhile(token, "registry.GetToken", lambda: register_password(token))
 
@@ -195,7 +203,7 @@ def test_two_tokens_of_the_same_second_are_two_keys(acr: World) -> None:
     assert inventory(acr.cloud, acr.akka) == ours
 
 
-# -- and with runs -----------------------------------------------------------------------------------------------------
+# -- and with runs -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

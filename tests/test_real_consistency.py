@@ -159,7 +159,9 @@ def test_a_consistency_that_is_not_known_is_refused_before_anything_starts() -> 
         done = subprocess.run(
             [sys.executable, "-m", "bootstrap", *arguments],
             env={**os.environ, "PULLKEY_CONSISTENCY": "sometimes"},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert (done.returncode, done.stdout) == (2, "")
         assert sentence in done.stderr

@@ -1,4 +1,6 @@
-"""Akka shows no e-mail, so its record does not say which key it holds: what the journal knows of it is used."""
+"""Akka shows no e-mail, so its record does not say which key it holds: what the journal knows of it is
+used.
+"""
 
 from __future__ import annotations
 

@@ -67,12 +67,16 @@ SPELLED_OUT: dict[str, Callable[[str], str]] = {
     "HTML in HTML, each character": lambda text: "".join(f"&amp;#x{ord(character):x};" for character in text),
     "a dump": lambda text: " ".join(f"{byte:02X}" for byte in text.encode()),
     "a dump with colons": lambda text: ":".join(f"{byte:02x}" for byte in text.encode()),
-    "hex in either case": lambda text: "".join(f"{byte:02x}"[0].upper() + f"{byte:02x}"[1] for byte in text.encode()),
+    "hex in either case": lambda text: "".join(
+        f"{byte:02x}"[0].upper() + f"{byte:02x}"[1] for byte in text.encode()
+    ),
     "numbers": lambda text: str(list(text.encode())),
     "in lines": lambda text: "\n".join(re.findall(".{1,5}", text)),
-    "base64 in short lines": lambda text: "\r\n".join(re.findall(".{1,8}", base64.b64encode(b"user:" + text.encode()).decode())),
+    "base64 in short lines": lambda text: "\r\n".join(
+        re.findall(".{1,8}", base64.b64encode(b"user:" + text.encode()).decode())
+    ),
     "with what nobody sees": "\u200b".join,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", SPELLED_OUT)
@@ -121,7 +125,9 @@ def test_of_a_key_file_only_the_key_is_taken_out(form: str) -> None:
     key = json.dumps(
         {
             "client_email": "akka-docker-reader@acme-shop-production.iam.gserviceaccount.com",
-            "private_key": "-----BEGIN PRIVATE KEY-----\nbWFkZSB1cCBmb3IgYSB0ZXN0\nb2YgdGhlIHJlZGFjdGlvbg==\n-----END PRIVATE KEY-----\n",
+            "private_key": "-----BEGIN PRIVATE "
+            "KEY-----\nbWFkZSB1cCBmb3IgYSB0ZXN0\nb2YgdGhlIHJlZGFjdGlvbg==\n-----END PRIVATE "
+            "KEY-----\n",
         }
     )
     left = Secret(key).redact(f"akka-docker-reader@acme-shop-production lacks a role: {FORMS[form](key)}")

@@ -1,6 +1,8 @@
-"""`add-credentials` ends in an error, or the run is killed in it, while Akka's list lags: nobody can see whether it wrote.
+"""`add-credentials` ends in an error, or the run is killed in it, while Akka's list lags: nobody can see
+whether it wrote.
 
-A key that Akka may pull with is never taken away; it is named, and goes once Akka is seen to hold another one.
+A key that Akka may pull with is never taken away; it is named, and goes once Akka is seen to hold another
+one.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ def listed(victim: Victim) -> None:
     victim.life.world.akka.listing = Listing()
 
 
-# -- the CLI ends in an error ------------------------------------------------------------------------------------------
+# -- the CLI ends in an error --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_a_cli_that_asks_has_done_nothing() -> None:
         assert akka_pulls(life)
 
 
-# -- the run is killed in it -------------------------------------------------------------------------------------------
+# -- the run is killed in it ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", ["rotate", "onboard"])

@@ -1,4 +1,6 @@
-"""The file of registries: what is wrong with one is told at its place, all at once, and never with a secret in it."""
+"""The file of registries: what is wrong with one is told at its place, all at once, and never with a
+secret in it.
+"""
 
 from __future__ import annotations
 
@@ -80,14 +82,23 @@ targets:
         "registries.yaml:3:3: 'akka-projct' is not a name of the defaults. Did you mean akka-project?",
         "registries.yaml:6:5: 'servr' is not a name of a target of gcr. Did you mean server?",
         "registries.yaml:7:17: skip-grant is true or false, and this is 'no'. Write false",
-        "registries.yaml:8:15: provider is one of acr, docker-hub, gcr, private, and this is 'arc'. Did you mean acr?",
-        "registries.yaml:11:17: expires-in is a time like 90d, 12h or 1h30m, and this is '90'. Write 90d for days",
+        (
+            "registries.yaml:8:15: provider is one of acr, docker-hub, gcr, private, and this is "
+            "'arc'. Did you mean acr?"
+        ),
+        (
+            "registries.yaml:11:17: expires-in is a time like 90d, 12h or 1h30m, and this is '90'. "
+            "Write 90d for days"
+        ),
     ]
 
 
 def test_what_the_provider_finds_wrong_is_told_at_the_value_and_in_the_words_of_the_file() -> None:
     assert faults(targets("  - provider: acr\n    registry: no/such\n")) == [
-        "registries.yaml:4:5: registry: 'no/such' is not an Azure registry. It is a name of 5 to 50 letters and digits, NAME.azurecr.io (.us, .cn), an image of it, or a resource id"
+        (
+            "registries.yaml:4:5: registry: 'no/such' is not an Azure registry. It is a name of 5 to "
+            "50 letters and digits, NAME.azurecr.io (.us, .cn), an image of it, or a resource id"
+        )
     ]
     (told,) = faults(targets("  - provider: gcr\n    gcp-project: acme-shop\n"))
     assert told == "registries.yaml:3:5: No registry is named. Name it: server LOCATION-docker.pkg.dev"
@@ -104,10 +115,16 @@ SECRETS = [
 
 @pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize("name", ["password", "token", "client-secret", "username", "image", "provider"])
-def test_a_secret_in_the_file_is_refused_where_one_is_looked_for_and_never_repeated(name: str, secret: str) -> None:  # fmt: skip
+def test_a_secret_in_the_file_is_refused_where_one_is_looked_for_and_never_repeated(
+    name: str, secret: str
+) -> None:
     if secret.startswith("hunter2") and name in ("username", "image", "provider"):
         pytest.skip("nothing tells this from a name")
-    told = faults(targets(f"  - provider: private\n    server: registry.example.com\n    {name}: {json.dumps(secret)}\n"))  # fmt: skip
+    told = faults(
+        targets(
+            f"  - provider: private\n    server: registry.example.com\n    {name}: {json.dumps(secret)}\n"
+        )
+    )
     assert secret not in "\n".join(told)
     assert all(piece not in "\n".join(told) for piece in re.findall(r"[a-z0-9]{12,}", secret))
     if name != "provider":
@@ -133,15 +150,30 @@ def test_a_secret_in_the_file_is_refused_where_one_is_looked_for_and_never_repea
         ("version: 1\ntargets: \x07\n", "2:10: a character that cannot be printed"),
         (b"# " + b"x" * 10_000_000, "1:1: the file has 10.0 MB"),
         (targets("  - provider: gcr\n    server: [a, b]\n"), "4:13: server is a text, and this is a list"),
-        (targets("  - provider: acr\n    registry: 12345\n"), "4:15: registry is a text, and this is a number"),
+        (
+            targets("  - provider: acr\n    registry: 12345\n"),
+            "4:15: registry is a text, and this is a number",
+        ),
         (targets("  - provider: acr\n    registry:\n"), "4:14: registry has no value"),
-        (targets("  - provider: acr\n    registry: acmeshop\n    rotate-after: 365d\n"), "5:5: rotate-after (365d) is not shorter"),
-        (targets("  - provider: docker-hub\n    hub-user: acmebot\n    token: env:A\n    login: env:B\n"), "5:5: token supplies a token"),
+        (
+            targets("  - provider: acr\n    registry: acmeshop\n    rotate-after: 365d\n"),
+            "5:5: rotate-after (365d) is not shorter",
+        ),
+        (
+            targets("  - provider: docker-hub\n    hub-user: acmebot\n    token: env:A\n    login: env:B\n"),
+            "5:5: token supplies a token",
+        ),
         ("version: 1\ndefaults:\n  registry: acmeshop\ntargets:\n" + GCR, "3:3: 'registry' is of acr only"),
         (targets(GCR + GCR), "5:5: the same target stands in line 3 already"),
-        (targets(f"{GCR}    secret-name: one\n  - provider: acr\n    registry: acmeshop\n    secret-name: one\n"), "6:5: a target with the Akka secret one stands in line 3"),
+        (
+            targets(
+                f"{GCR}    secret-name: one\n  - provider: acr\n    registry: acmeshop\n    "
+                "secret-name: one\n"
+            ),
+            "6:5: a target with the Akka secret one stands in line 3",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_yaml_allows_and_nobody_means_is_told_at_its_place(text: str | bytes, told: str) -> None:
     assert faults(text)[0].startswith(f"registries.yaml:{told}")
 
@@ -152,8 +184,16 @@ def test_words_that_older_yaml_takes_for_something_else_are_words() -> None:
 
 
 def test_an_alias_bomb_is_refused_before_it_grows() -> None:
-    bomb = "a: &a [x]\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{','.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(12))  # fmt: skip
-    assert faults(bomb) == ["registries.yaml:1:4: an anchor or alias (& or *), which is not read here. Write the value out, put what is the same for all under `defaults`, or put a text that begins with & or * in quotes"]  # fmt: skip
+    bomb = "a: &a [x]\n" + "".join(
+        f"{chr(98 + n)}: &{chr(98 + n)} [{','.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(12)
+    )
+    assert faults(bomb) == [
+        (
+            "registries.yaml:1:4: an anchor or alias (& or *), which is not read here. Write the value "
+            "out, put what is the same for all under `defaults`, or put a text that begins with & or * "
+            "in quotes"
+        )
+    ]
 
 
 def test_many_mistakes_are_cut_off_with_their_number() -> None:
@@ -176,12 +216,19 @@ def test_more_targets_than_an_identity_can_have_keys_are_refused() -> None:
     assert len(understood(targets(many + removed)).entries) == 11
 
     (told,) = faults(targets(many + removed.replace(", remove: true", "")))
-    assert told.endswith("11 targets use the service account akka-docker-reader@acme-shop.iam.gserviceaccount.com, which can have 10 keys. Give this one another service-account")  # fmt: skip
+    assert told.endswith(
+        "11 targets use the service account akka-docker-reader@acme-shop.iam.gserviceaccount.com, "
+        "which can have 10 keys. Give this one another service-account"
+    )
     assert told.startswith("registries.yaml:13:")
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))))  # fmt: skip
+@given(
+    st.one_of(
+        st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))
+    )
+)
 def test_whatever_the_file_holds_is_read_or_refused_with_a_place(data: bytes) -> None:
     lines: list[str] = []
     try:
@@ -191,15 +238,42 @@ def test_whatever_the_file_holds_is_read_or_refused_with_a_place(data: bytes) ->
     assert all(re.match(r"registries.yaml:\d+:\d+: .", line) for line in lines)
 
 
-# -- schema and parser ---------------------------------------------------------------------------------------------
+# -- schema and parser ---------------------------------------------------------------------------------------
 
 _NAMES = sorted({name for provider in plugins.names() for name in target_fields(provider)})
-_WORDS = ["shop", "90d", "1h30m", "0", "env:A", "file:a", "command:x", "env:1", "create", "true", "-x", "a\nb", "90d\n", "env:A\n", "\u202e", "ghp_0123456789abcdef", "public", "x" * 2001, "400000d", ""]  # fmt: skip
+_WORDS = [
+    "shop",
+    "90d",
+    "1h30m",
+    "0",
+    "env:A",
+    "file:a",
+    "command:x",
+    "env:1",
+    "create",
+    "true",
+    "-x",
+    "a\nb",
+    "90d\n",
+    "env:A\n",
+    "\u202e",
+    "ghp_0123456789abcdef",
+    "public",
+    "x" * 2001,
+    "400000d",
+    "",
+]
 _VALUES: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(_WORDS),
-    st.booleans(), st.none(), st.integers(-3, 3), st.just(0.0), st.floats(allow_nan=False, allow_infinity=False, width=16),
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=8), st.lists(st.just("a"), max_size=2), st.just({}),
-)  # fmt: skip
+    st.booleans(),
+    st.none(),
+    st.integers(-3, 3),
+    st.just(0.0),
+    st.floats(allow_nan=False, allow_infinity=False, width=16),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    st.lists(st.just("a"), max_size=2),
+    st.just({}),
+)
 
 
 def _some(names: list[str]) -> st.SearchStrategy[dict[str, Any]]:
@@ -209,7 +283,12 @@ def _some(names: list[str]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def _good(fields: Any) -> st.SearchStrategy[dict[str, Any]]:
-    values = {"text": st.just("shop"), "switch": st.booleans(), "duration": st.sampled_from(["60d", 0, "0", "1h30m"]), "source": st.sampled_from(["env:A", "file:/a", "command:pass show a"])}  # fmt: skip
+    values = {
+        "text": st.just("shop"),
+        "switch": st.booleans(),
+        "duration": st.sampled_from(["60d", 0, "0", "1h30m"]),
+        "source": st.sampled_from(["env:A", "file:/a", "command:pass show a"]),
+    }
     return st.fixed_dictionaries(
         {},
         optional={
@@ -227,15 +306,21 @@ def _target(provider: str) -> st.SearchStrategy[dict[str, Any]]:
 
 
 _TARGET = st.one_of(*map(_target, plugins.names()))
-_TARGETS = st.one_of(st.lists(_TARGET, min_size=1, max_size=1), st.lists(st.one_of(_TARGET, _some(_NAMES), _VALUES), max_size=3))  # fmt: skip
+_TARGETS = st.one_of(
+    st.lists(_TARGET, min_size=1, max_size=1),
+    st.lists(st.one_of(_TARGET, _some(_NAMES), _VALUES), max_size=3),
+)
 _DEFAULTS = st.one_of(
     st.builds(lambda common, own: {**common, "acr": own}, _good(default_fields()), _good(own_fields("acr"))),
     _some([*default_fields(), "acr", "gcr", "registry"]),
 )
 _DOCUMENTS = st.fixed_dictionaries(
-    {"version": st.one_of(st.just(1), st.just(1), _VALUES), "targets": st.one_of(_TARGETS, _TARGETS, _TARGETS, _VALUES)},
+    {
+        "version": st.one_of(st.just(1), st.just(1), _VALUES),
+        "targets": st.one_of(_TARGETS, _TARGETS, _TARGETS, _VALUES),
+    },
     optional={"defaults": _DEFAULTS},
-)  # fmt: skip
+)
 
 
 def _takes(document: Any) -> bool:
@@ -281,5 +366,10 @@ def test_what_has_the_form_is_understood_or_refused_at_a_place(found: list[dict[
 
 def test_the_schema_is_one_and_is_what_the_command_prints() -> None:
     Draft202012Validator.check_schema(registries_schema())
-    done = subprocess.run([sys.executable, "-m", "bootstrap", "schema", "registries"], capture_output=True, text=True, check=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "bootstrap", "schema", "registries"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert json.loads(done.stdout) == registries_schema()

@@ -63,9 +63,9 @@ PULL = "roles/artifactregistry.reader"
 class Setting:
     """What a file of requests needs: where the registry is, who there is, and how its state changes.
 
-    `logins` are user name and password, or a header. `values` stand in requests as `{NAME}`, with those that every
-    file has: `{USER}` and `{USER.password}` of a login, the tokens that were kept, `{absent}`, a digest that the
-    registry does not know, and `{manifest}` and `{layer}` of the last manifest that was read.
+    `logins` are user name and password, or a header. `values` stand in requests as `{NAME}`, with those that
+    every file has: `{USER}` and `{USER.password}` of a login, the tokens that were kept, `{absent}`, a digest
+    that the registry does not know, and `{manifest}` and `{layer}` of the last manifest that was read.
     """
 
     ports: Callable[[str], int]
@@ -189,7 +189,10 @@ def _claimed(token: str) -> str:
         return "TOKEN"
     said = claims(token)
     seconds = said["exp"] - said["iat"]
-    return f"TOKEN({seconds} s, {json.dumps({name: said[name] for name in said if name not in {'iat', 'nbf', 'exp'}})})"
+    return (
+        f"TOKEN({seconds} s, "
+        f"{json.dumps({name: said[name] for name in said if name not in {'iat', 'nbf', 'exp'}})})"
+    )
 
 
 def artifact_registry(running: RunningSandbox) -> Setting:

@@ -1,4 +1,6 @@
-"""What a registry answers is bounded: bytes after decompression, headers, nesting, time; and no other target suffers."""
+"""What a registry answers is bounded: bytes after decompression, headers, nesting, time; and no other
+target suffers.
+"""
 
 from __future__ import annotations
 

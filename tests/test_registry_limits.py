@@ -86,7 +86,9 @@ def test_the_targets_of_a_file_wait_too(odd: World) -> None:
     limited(odd, "ping", times=1, after=lambda: "1")
     path = odd.place / "registries.yaml"
     path.write_text(
-        f"version: 1\ntargets:\n  - provider: private\n    server: https://{HOST}/v1/\n    username: ops\n    image: {HOST}/shop/checkout:1.0\n    password: env:ODD_PASSWORD\n    akka-project: shop\n"
+        f"version: 1\ntargets:\n  - provider: private\n    server: https://{HOST}/v1/\n    "
+        f"username: ops\n    image: {HOST}/shop/checkout:1.0\n    password: env:ODD_PASSWORD\n    "
+        "akka-project: shop\n"
     )
     from tests.harness.odd_registry import PASSWORD
 

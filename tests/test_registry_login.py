@@ -45,7 +45,11 @@ def harbor(world: World, *, public: bool = False, login: bool = True) -> None:
     def ping(request: web.Request) -> web.Response:
         sent = basic_of(request)
         if login and sent is not None:
-            return web.json_response({}) if sent == RIGHT else says(401, "UNAUTHORIZED", "unauthorized", WWW_Authenticate='Basic realm="harbor"')  # fmt: skip
+            return (
+                web.json_response({})
+                if sent == RIGHT
+                else says(401, "UNAUTHORIZED", "unauthorized", WWW_Authenticate='Basic realm="harbor"')
+            )
         answer: web.Response = cloud.pinged(request)
         return answer
 
@@ -214,7 +218,7 @@ def test_an_image_by_its_digest_is_shown_as_it_is_written(odd: World) -> None:
     assert f"has no shop/checkout@{digest}" in done.err
 
 
-# -- challenges ----------------------------------------------------------------------------------------------------
+# -- challenges ----------------------------------------------------------------------------------------------
 
 
 def challenged(world: World, *headers: str, status: int = 401) -> None:

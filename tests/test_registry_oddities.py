@@ -1,4 +1,6 @@
-"""What a registry may answer beside all reason: each is one sentence, in time, and nothing is left of the run."""
+"""What a registry may answer beside all reason: each is one sentence, in time, and nothing is left of the
+run.
+"""
 
 from __future__ import annotations
 
@@ -58,14 +60,20 @@ def test_a_place_that_cannot_be_reached(odd: World, asked: str, where: str) -> N
 
 def test_another_challenge_after_each_token(odd: World) -> None:
     number = itertools.count()
-    odd.cloud.manifest = lambda _: says(401, "UNAUTHORIZED", WWW_Authenticate=f'Bearer realm="{odd.cloud.realm}",service="{next(number)}"')  # fmt: skip
+    odd.cloud.manifest = lambda _: says(
+        401, "UNAUTHORIZED", WWW_Authenticate=f'Bearer realm="{odd.cloud.realm}",service="{next(number)}"'
+    )
     refused_in_a_sentence(odd)
     assert next(number) < 50
 
 
 @pytest.mark.parametrize("asked", ["ping", "token", "manifest"])
 def test_a_time_that_is_no_date(odd: World, asked: str) -> None:
-    setattr(odd.cloud, asked, lambda _: says(429, "TOOMANYREQUESTS", Retry_After="Mon, 1 Jan 2026 00:00:00 +9999999999"))  # fmt: skip
+    setattr(
+        odd.cloud,
+        asked,
+        lambda _: says(429, "TOOMANYREQUESTS", Retry_After="Mon, 1 Jan 2026 00:00:00 +9999999999"),
+    )
     refused_in_a_sentence(odd)
 
 
@@ -99,7 +107,14 @@ def test_a_compressed_body_without_end_and_without_content() -> None:
     assert asyncio.run(read_bounded(response, 100_000)) == (b"", False)
 
 
-@pytest.mark.parametrize("proxy", ["ftp://ops:s3cretPassw0rd@p.example", "socks5://ops:s3cretPassw0rd@p.example", "http://ops:s3cretPassw0rd@p:port"])  # fmt: skip
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "ftp://ops:s3cretPassw0rd@p.example",
+        "socks5://ops:s3cretPassw0rd@p.example",
+        "http://ops:s3cretPassw0rd@p:port",
+    ],
+)
 def test_a_proxy_that_cannot_be_used(odd: World, proxy: str) -> None:
     done = onboard(odd, env={"HTTPS_PROXY": proxy, "PULLKEY_REGISTRY_CONNECT_TO": ""})
     assert done.code == 2, done.text

@@ -1,4 +1,6 @@
-"""What a registry or a token service says may hold the password, or the token it gave: it is shown without."""
+"""What a registry or a token service says may hold the password, or the token it gave: it is shown
+without.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,11 @@ def hidden(text: str) -> None:
     assert "<hidden>" in text
 
 
-@pytest.mark.parametrize("form", [PASSWORD, SENT, f"Basic {SENT}", quote(PASSWORD), f"{'x' * 290}{PASSWORD}"], ids=["plain", "base64", "header", "quoted", "cut"])  # fmt: skip
+@pytest.mark.parametrize(
+    "form",
+    [PASSWORD, SENT, f"Basic {SENT}", quote(PASSWORD), f"{'x' * 290}{PASSWORD}"],
+    ids=["plain", "base64", "header", "quoted", "cut"],
+)
 @pytest.mark.parametrize("where", ["token", "manifest"])
 def test_an_errors_words(odd: World, where: str, form: str) -> None:
     setattr(odd.cloud, where, lambda _: says(403, "DENIED", f"no access for {form} here"))
@@ -117,7 +123,7 @@ ADDRESSES = [
     ("acr", "--registry", f"{USER}:{TYPED}@acme.azurecr.io/checkout:1.0"),
     ("docker-hub", "--image", f"{USER}:{TYPED}@docker.io/acme/checkout"),
     ("docker-hub", "--repository", f"{USER}:{TYPED}@acme/checkout"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("command", ["onboard", "plan", "verify", "runbook"])

@@ -1,4 +1,6 @@
-"""`pullkey report`: one page, the same data as `list`, that does nobody any harm and that a person can use."""
+"""`pullkey report`: one page, the same data as `list`, that does nobody any harm and that a person can
+use.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ class Elements(html.parser.HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text[self._open[-1] if self._open else ""] = self.text.get(self._open[-1] if self._open else "", "") + data  # fmt: skip
+        self.text[self._open[-1] if self._open else ""] = (
+            self.text.get(self._open[-1] if self._open else "", "") + data
+        )
 
     def data(self) -> Any:
         return json.loads(self.text["script"].partition("// Sorting")[0])
@@ -61,20 +65,39 @@ def credential(name_: str, *, made: int | None = -30, lasts: int | None = 90, **
     ends = made + lasts if made is not None and lasts is not None else None
     key = {"id": "0a1b2c3d", "created": day(made), "ends": day(ends), "disabled": False}
     return {
-        "name": name_, "state": "ok", "provider": "acr", "registry": "acmeshop", "server": "acmeshop.azurecr.io",
-        "username": "ops", "email": "a@b.c", "status": "OK", "regions_behind": None, "identity": "akka-docker-reader",
-        "grant": "in place", "right": "AcrPull on the registry acmeshop", "key_id": "0a1b2c3d",
-        "key": key if made is not None else None, "replaced_key": None, "due": None,
-        "due_on": day(made + 60) if made is not None else None, "last_pulled": None, "wrong": [], "not_seen": [], "notes": [],
+        "name": name_,
+        "state": "ok",
+        "provider": "acr",
+        "registry": "acmeshop",
+        "server": "acmeshop.azurecr.io",
+        "username": "ops",
+        "email": "a@b.c",
+        "status": "OK",
+        "regions_behind": None,
+        "identity": "akka-docker-reader",
+        "grant": "in place",
+        "right": "AcrPull on the registry acmeshop",
+        "key_id": "0a1b2c3d",
+        "key": key if made is not None else None,
+        "replaced_key": None,
+        "due": None,
+        "due_on": day(made + 60) if made is not None else None,
+        "last_pulled": None,
+        "wrong": [],
+        "not_seen": [],
+        "notes": [],
         **more,
-    }  # fmt: skip
+    }
 
 
 def listing(*credentials: dict[str, Any], project: str = "shop") -> dict[str, Any]:
     return {
-        "schema_version": 1, "command": "list", "exit_code": 0,
-        "akka": {"project": project, "owner": None, "region": None}, "credentials": list(credentials),
-    }  # fmt: skip
+        "schema_version": 1,
+        "command": "list",
+        "exit_code": 0,
+        "akka": {"project": project, "owner": None, "region": None},
+        "credentials": list(credentials),
+    }
 
 
 def of(*credentials: dict[str, Any]) -> str:
@@ -88,10 +111,12 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-# -- the command ---------------------------------------------------------------------------------------------------
+# -- the command ---------------------------------------------------------------------------------------------
 
 
-def test_the_page_of_a_file_has_the_data_of_its_listing_and_no_secret(gcr: World, file: Path, tmp_path: Path) -> None:  # fmt: skip
+def test_the_page_of_a_file_has_the_data_of_its_listing_and_no_secret(
+    gcr: World, file: Path, tmp_path: Path
+) -> None:
     gcr.run("apply", "-f", str(file), "--yes", "--only", CONTAINERS)
     changes, at = gcr.changes(), tmp_path / "report.html"
     done = gcr.run("report", "-f", str(file), "--html", str(at))
@@ -101,7 +126,11 @@ def test_the_page_of_a_file_has_the_data_of_its_listing_and_no_secret(gcr: World
     assert sorted(one.name for one in tmp_path.iterdir()) == ["registries.yaml", "report.html"]
     text = at.read_text()
     assert Elements(text).data() == gcr.run("list", "-f", str(file), "--check", "--output", "json").json
-    for told in ("akka-docker-reader@acme-shop.iam.gserviceaccount.com", "roles/artifactregistry.reader on repository containers", "Akka has no credential named europe-west1-docker-pkg-dev-acme-shop-tools"):  # fmt: skip
+    for told in (
+        "akka-docker-reader@acme-shop.iam.gserviceaccount.com",
+        "roles/artifactregistry.reader on repository containers",
+        "Akka has no credential named europe-west1-docker-pkg-dev-acme-shop-tools",
+    ):
         assert told in text
     # rotate-after of the file, not the usual 90 days
     (held,) = [one["credential"] for one in Elements(text).data()["targets"] if one["credential"]]
@@ -130,7 +159,9 @@ def test_the_page_of_a_project(gcr: World, tmp_path: Path) -> None:
     assert f"shop/{CONTAINERS}" in at.read_text()
 
 
-def test_a_page_that_is_there_is_replaced_and_stays_readable_for_whom_it_was(gcr: World, tmp_path: Path) -> None:  # fmt: skip
+def test_a_page_that_is_there_is_replaced_and_stays_readable_for_whom_it_was(
+    gcr: World, tmp_path: Path
+) -> None:
     at = tmp_path / "report.html"
     gcr.run("report", "--html", str(at), "--akka-project", "shop")
     at.chmod(0o644)
@@ -141,8 +172,17 @@ def test_a_page_that_is_there_is_replaced_and_stays_readable_for_whom_it_was(gcr
     assert stat.S_IMODE(at.stat().st_mode) == 0o644
 
 
-@pytest.mark.parametrize(("name", "says"), [("registries.yaml", "is not a page that pullkey wrote"), ("no/report.html", "is not a folder"), (".", "is a folder")])  # fmt: skip
-def test_what_is_no_page_is_not_overwritten_and_nobody_is_asked(gcr: World, file: Path, tmp_path: Path, name: str, says: str) -> None:  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("registries.yaml", "is not a page that pullkey wrote"),
+        ("no/report.html", "is not a folder"),
+        (".", "is a folder"),
+    ],
+)
+def test_what_is_no_page_is_not_overwritten_and_nobody_is_asked(
+    gcr: World, file: Path, tmp_path: Path, name: str, says: str
+) -> None:
     before = len(gcr.running.sandbox.log.calls)
     done = gcr.run("report", "-f", str(file), "--html", str(tmp_path / name))
     assert done.code == 2
@@ -151,7 +191,7 @@ def test_what_is_no_page_is_not_overwritten_and_nobody_is_asked(gcr: World, file
     assert len(gcr.running.sandbox.log.calls) == before
 
 
-# -- the page ------------------------------------------------------------------------------------------------------
+# -- the page ------------------------------------------------------------------------------------------------
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -168,19 +208,45 @@ HOSTILE = (
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_somebody_has_written_to_do_harm_is_text(name: str) -> None:
-    texts = ("name", "registry", "server", "username", "email", "status", "identity", "right", "key_id", "due")  # fmt: skip
+    texts = (
+        "name",
+        "registry",
+        "server",
+        "username",
+        "email",
+        "status",
+        "identity",
+        "right",
+        "key_id",
+        "due",
+    )
     everywhere: dict[str, Any] = dict.fromkeys(texts, name)
-    evil = credential("x", **everywhere, wrong=[name], not_seen=[name], notes=[name], state="wrong", provider=name)  # fmt: skip
+    evil = credential(
+        "x", **everywhere, wrong=[name], not_seen=[name], notes=[name], state="wrong", provider=name
+    )
     evil["key"]["id"] = name
     text = page({**listing(evil, project=name)}, now=NOW, version="1.2.3")
     text.encode()
-    usual, seen = Elements(of(credential("x", identity="ops", state="wrong", wrong=["a"], not_seen=["b"], notes=["c"], due="d"))), Elements(text)  # fmt: skip
+    usual, seen = (
+        Elements(
+            of(
+                credential(
+                    "x", identity="ops", state="wrong", wrong=["a"], not_seen=["b"], notes=["c"], due="d"
+                )
+            )
+        ),
+        Elements(text),
+    )
     assert [one for one, _ in seen.elements] == [one for one, _ in usual.elements]
     allowed = {"href", "id", "class", "role", "data-label", "data-key", "data-sort", "scope"}
     for (tag, attributes), (_, plain) in zip(seen.elements, usual.elements, strict=True):
         assert set(attributes) == set(plain), tag
         assert not [key for key in attributes if key.startswith("on") or key == "style"]
-        assert all(attributes[key] == plain[key] for key in attributes if key not in allowed | {"aria-label", "content"}), tag  # fmt: skip
+        assert all(
+            attributes[key] == plain[key]
+            for key in attributes
+            if key not in allowed | {"aria-label", "content"}
+        ), tag
     assert all(str(one.get("href", "#")).startswith("#") for _, one in seen.elements)
     assert not set(text) & set("\u202e\u2066\u200f\x00\x1b\ud800")
     assert seen.data()["credentials"][0]["identity"] == name, "the data is as Akka and the clouds have it"
@@ -217,10 +283,12 @@ def test_a_page_of_nothing_is_a_page() -> None:
     assert "No problems, and no key is due." in of(credential("a", made=None))
 
 
-# -- in a browser --------------------------------------------------------------------------------------------------
+# -- in a browser --------------------------------------------------------------------------------------------
 
 
-def browse(path: Path, work: Callable[[chromium.Page], Coroutine[Any, Any, None]], *, script: bool = True) -> None:  # fmt: skip
+def browse(
+    path: Path, work: Callable[[chromium.Page], Coroutine[Any, Any, None]], *, script: bool = True
+) -> None:
     async def run() -> None:
         async with chromium.opened(path, script=script) as opened:
             await work(opened)
@@ -231,8 +299,18 @@ def browse(path: Path, work: Callable[[chromium.Page], Coroutine[Any, Any, None]
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     rows = [credential(f"c{number}", made=-number * 7) for number in range(12)]
-    rows += [credential(f"evil {one}", state="wrong", wrong=[one], identity=one, registry=one, made=None) for one in HOSTILE if one.isprintable()]  # fmt: skip
-    rows += [credential("europe-west1-docker-pkg-dev-a-project-with-a-long-name-and-a-long-repository-too", lasts=None, identity="a" * 90)]  # fmt: skip
+    rows += [
+        credential(f"evil {one}", state="wrong", wrong=[one], identity=one, registry=one, made=None)
+        for one in HOSTILE
+        if one.isprintable()
+    ]
+    rows += [
+        credential(
+            "europe-west1-docker-pkg-dev-a-project-with-a-long-name-and-a-long-repository-too",
+            lasts=None,
+            identity="a" * 90,
+        )
+    ]
     path = tmp_path / "report.html"
     path.write_text(of(*rows))
     return path
@@ -248,7 +326,10 @@ def test_a_keyboard_is_enough_to_sort_and_to_filter(written: Path) -> None:
         before = await opened.value(SHOWN)
         for _ in range(60):
             await opened.press("Tab")
-            if await opened.value("document.activeElement.closest('table.all') && document.activeElement.textContent === 'Created'"):  # fmt: skip
+            if await opened.value(
+                "document.activeElement.closest('table.all') && document.activeElement.textContent "
+                "=== 'Created'"
+            ):
                 break
         assert await opened.value("document.activeElement.tagName") == "BUTTON"
         assert await opened.value("getComputedStyle(document.activeElement).outlineStyle") == "solid"

@@ -1,4 +1,6 @@
-"""One object's lifecycle, against a cloud that lags, loses answers and refuses: what is created is undone, and nothing else."""
+"""One object's lifecycle, against a cloud that lags, loses answers and refuses: what is created is undone,
+and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -166,7 +168,7 @@ class _nothing:  # noqa: N801
 INTENT: Intent = {"run": "ours"}
 
 
-# -- what is known of a creation -------------------------------------------------------------------------------------
+# -- what is known of a creation -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_a_provider_says_which_errors_leave_it_open() -> None:
     assert one.attempt.may_exist
 
 
-# -- looking ---------------------------------------------------------------------------------------------------------
+# -- looking -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def test_a_look_that_is_not_answered_is_an_error() -> None:
         of(robot(Cloud(reads=[LOST])).look)
 
 
-# -- undoing ---------------------------------------------------------------------------------------------------------
+# -- undoing -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("answers", [(), (FORBIDDEN,)], ids=["never asked for", "refused"])
@@ -451,7 +453,7 @@ def test_what_was_absent_before_is_not_deleted_while_reads_are_not_answered() ->
     assert of(lambda: one.undo({**INTENT, "absent before": True})) == ""
 
 
-# -- offboarding -----------------------------------------------------------------------------------------------------
+# -- offboarding ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -53,14 +53,22 @@ def test_of_each_change_that_was_undone_the_trail_and_the_answer_tell(tmp_path: 
         failed = victim.life.onboard("--output", "json", "--audit", str(trail))
         assert failed.code == 1, failed.text
         assert {step["name"]: step["result"] for step in failed.json["steps"]} == {
-            "identity": "undone", "grant": "undone", "key": "undone", "handshake": "done", "handoff": "failed",
-        }  # fmt: skip
+            "identity": "undone",
+            "grant": "undone",
+            "key": "undone",
+            "handshake": "done",
+            "handoff": "failed",
+        }
         changes = [json.loads(line) for line in trail.read_text().splitlines()]
         outcomes = [(one["step"], one["outcome"]) for one in changes if "outcome" in one]
         assert sorted(outcomes[:3]) == [("grant", "done"), ("identity", "done"), ("key", "done")]
         assert outcomes[3:] == [
-            ("handoff", "failed"), ("handoff", "undone"), ("key", "undone"), ("grant", "undone"), ("identity", "undone"),
-        ]  # fmt: skip
+            ("handoff", "failed"),
+            ("handoff", "undone"),
+            ("key", "undone"),
+            ("grant", "undone"),
+            ("identity", "undone"),
+        ]
         (made,) = (one for one in changes if one.get("step") == "key" and one["outcome"] == "done")
         assert made["key_id"] in failed.json["undone"][1]
         assert all(f"undone: {what}" in failed.err for what in failed.json["undone"])
@@ -125,7 +133,9 @@ def test_a_role_whose_registry_is_gone_needs_no_undoing() -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("kind", "call"), [("acr-token", "arm.GetToken#2"), ("docker-hub-user", "hub.ListAccessTokens#2")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "call"), [("acr-token", "arm.GetToken#2"), ("docker-hub-user", "hub.ListAccessTokens#2")]
+)
 def test_what_a_run_has_made_goes_where_the_keys_before_it_could_not_be_seen(kind: str, call: str) -> None:
     with scene(fork_server(), kind, "onboard") as victim:
         victim.life.world.fault(f"{call}=403")

@@ -29,9 +29,7 @@ FULL = [
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    ("kind", "fault"), [*QUICK, *(full_case(*one) for one in FULL)]
-)  # fmt: skip
+@pytest.mark.parametrize(("kind", "fault"), [*QUICK, *(full_case(*one) for one in FULL)])
 def test_what_cannot_be_undone_is_named_with_what_removes_it_and_stops_nothing_else(
     kind: str, fault: str
 ) -> None:
@@ -61,10 +59,13 @@ def test_what_cannot_be_undone_is_named_with_what_removes_it_and_stops_nothing_e
 @pytest.mark.parametrize(
     ("kind", "calls"),
     [
-        ("gcr", ("iam.DeleteServiceAccountKey", "artifactregistry.SetIamPolicy#2", "iam.DeleteServiceAccount")),
+        (
+            "gcr",
+            ("iam.DeleteServiceAccountKey", "artifactregistry.SetIamPolicy#2", "iam.DeleteServiceAccount"),
+        ),
         ("acr", ("arm.DeleteRoleAssignment", "graph.DeleteApplication")),
     ],
-)  # fmt: skip
+)
 def test_a_cloud_that_hangs_altogether_is_not_waited_for_at_each_step(
     kind: str, calls: Sequence[str]
 ) -> None:
@@ -93,7 +94,7 @@ def test_a_cloud_that_hangs_altogether_is_not_waited_for_at_each_step(
         full_case("acr-token", "arm.DeleteToken"),
         full_case("acr-token", "arm.DeleteScopeMap"),
     ],
-)  # fmt: skip
+)
 def test_what_a_cloud_says_is_gone_and_still_shows_is_named(kind: str, call: str) -> None:
     with scene(fork_server(), kind, "onboard") as victim:
         life = victim.life
@@ -110,7 +111,9 @@ def test_what_a_cloud_says_is_gone_and_still_shows_is_named(kind: str, call: str
 
 
 def test_a_role_that_could_not_be_taken_back_is_named_as_google_shows_it_then(tmp_path: Path) -> None:
-    """Its account is deleted all the same, and what takes the role from the account does not take it from that."""
+    """Its account is deleted all the same, and what takes the role from the account does not take it from
+    that.
+    """
     with scene(fork_server(), "gcr", "onboard") as victim:
         victim.life.world.fault(REFUSED)
         victim.life.world.fault("artifactregistry.SetIamPolicy#2=403")
@@ -177,9 +180,12 @@ def test_an_undo_that_fails_as_nobody_foresaw_stops_no_other_and_is_told(
 @pytest.mark.parametrize("kind", ["gcr", "gcr-upload", "acr", "acr-token", "docker-hub-user"])
 def test_a_rotation_that_cannot_take_back_its_key_names_it(kind: str) -> None:
     removes = {
-        "gcr": "iam.DeleteServiceAccountKey", "gcr-upload": "iam.DeleteServiceAccountKey", "acr": "graph.RemovePassword",
-        "acr-token": "arm.*Token", "docker-hub-user": "hub.DeleteAccessToken",
-    }[kind]  # fmt: skip
+        "gcr": "iam.DeleteServiceAccountKey",
+        "gcr-upload": "iam.DeleteServiceAccountKey",
+        "acr": "graph.RemovePassword",
+        "acr-token": "arm.*Token",
+        "docker-hub-user": "hub.DeleteAccessToken",
+    }[kind]
     with scene(fork_server(), kind, "rotate") as victim:
         there = victim.life.there()
         denied = partial(victim.life.world.fault, f"{removes}=403*forever")

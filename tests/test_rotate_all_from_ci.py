@@ -1,4 +1,6 @@
-"""`rotate --all --due` of a nightly job: what it did in one line at the end, and what it needs in a command that works."""
+"""`rotate --all --due` of a nightly job: what it did in one line at the end, and what it needs in a
+command that works.
+"""
 
 from __future__ import annotations
 

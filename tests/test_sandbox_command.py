@@ -47,7 +47,9 @@ def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def started(*arguments: str, **more: str) -> Iterator[subprocess.Popen[str]]:
-    """A sandbox in a process group of its own, ended with all of the group if the test fails before it ends."""
+    """A sandbox in a process group of its own, ended with all of the group if the test fails before it
+    ends.
+    """
     child = subprocess.Popen(
         [*PULLKEY, *arguments],
         env={**os.environ, **more},
@@ -68,7 +70,7 @@ def shell(script: str, *options: str, **more: str) -> subprocess.CompletedProces
     return run("exec", *options, "--", "sh", "-c", script, **more)
 
 
-# -- exec ----------------------------------------------------------------------------------------------------------
+# -- exec ----------------------------------------------------------------------------------------------------
 
 
 def test_status_and_output_are_those_of_the_command(temporary: Path) -> None:
@@ -103,10 +105,17 @@ def test_command_that_is_not_there_or_cannot_be_run(temporary: Path, tmp_path: P
 
 def test_all_the_programs_are_led_to_it_and_nowhere_else(temporary: Path) -> None:
     own = {
-        "AKKA_TOKEN": "own", "AKKA_CONTEXT": "own", "AZURE_CLIENT_SECRET": "own", "CLOUDSDK_CORE_PROJECT": "own",
-        "GOOGLE_CLOUD_PROJECT": "own", "HTTPS_PROXY": "http://own", "https_proxy": "http://own", "PULLKEY_SERVER": "own",
-        "PULLKEY_AKKA_OWNER": "own", "KEPT": "kept",
-    }  # fmt: skip
+        "AKKA_TOKEN": "own",
+        "AKKA_CONTEXT": "own",
+        "AZURE_CLIENT_SECRET": "own",
+        "CLOUDSDK_CORE_PROJECT": "own",
+        "GOOGLE_CLOUD_PROJECT": "own",
+        "HTTPS_PROXY": "http://own",
+        "https_proxy": "http://own",
+        "PULLKEY_SERVER": "own",
+        "PULLKEY_AKKA_OWNER": "own",
+        "KEPT": "kept",
+    }
     code = "import json, os; print(json.dumps(dict(os.environ)))"
     done = run("exec", "--", sys.executable, "-c", code, **own)
     inside = json.loads(done.stdout)
@@ -114,9 +123,13 @@ def test_all_the_programs_are_led_to_it_and_nowhere_else(temporary: Path) -> Non
     assert inside["KEPT"] == "kept"
     assert inside["NO_PROXY"] == inside["no_proxy"] == "127.0.0.1,localhost"
     for name in (
-        "PULLKEY_AKKA_CLI", "PULLKEY_AKKA_PROJECT", "PULLKEY_GOOGLE_IAM_ENDPOINT",
-        "PULLKEY_AZURE_RESOURCE_MANAGER_ENDPOINT", "SSL_CERT_FILE", "PULLKEY_STATE_DIR",
-    ):  # fmt: skip
+        "PULLKEY_AKKA_CLI",
+        "PULLKEY_AKKA_PROJECT",
+        "PULLKEY_GOOGLE_IAM_ENDPOINT",
+        "PULLKEY_AZURE_RESOURCE_MANAGER_ENDPOINT",
+        "SSL_CERT_FILE",
+        "PULLKEY_STATE_DIR",
+    ):
         assert name in inside
     first, _, rest = inside["PATH"].partition(os.pathsep)
     assert Path(first).is_relative_to(temporary)
@@ -135,8 +148,10 @@ def test_each_call_is_a_line_of_the_log(temporary: Path, tmp_path: Path) -> None
     version, add = map(json.loads, log.read_text().splitlines())
     assert (version["api"], version["method"], version["changes"]) == ("akka", "version", False)
     assert (add["method"], add["resource"], add["changes"]) == (
-        "docker.add-credentials", "shop/docker-credentials", True,
-    )  # fmt: skip
+        "docker.add-credentials",
+        "shop/docker-credentials",
+        True,
+    )
     assert {"time", "status", "ms"} <= version.keys()
     assert version["ms"] >= 20
     assert "hush" not in log.read_text()
@@ -234,7 +249,7 @@ def test_help_shows_examples_first_and_needs_no_extra() -> None:
         assert 0 < done.stdout.index("Examples:") < done.stdout.index("Options:")
 
 
-# -- serve ---------------------------------------------------------------------------------------------------------
+# -- serve ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -262,7 +277,7 @@ def test_served_until_told_to_stop(temporary: Path, number: signal.Signals) -> N
     assert list(temporary.iterdir()) == []
 
 
-# -- the environment -----------------------------------------------------------------------------------------------
+# -- the environment -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

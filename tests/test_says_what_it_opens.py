@@ -28,14 +28,25 @@ LONG = {
 def test_a_key_that_would_last_for_too_long_is_refused(provider: str) -> None:
     for world in make_world(provider):
         for command in ("onboard", "plan"):
-            done = world.run(command, provider, *LONG[provider], "--expires-in", "731d", *(["--yes"] if command == "onboard" else []))  # fmt: skip
+            done = world.run(
+                command,
+                provider,
+                *LONG[provider],
+                "--expires-in",
+                "731d",
+                *(["--yes"] if command == "onboard" else []),
+            )
             assert done.code == 2, done.text
             assert "--expires-in 731d is longer than the maximum, 730d" in done.err
             assert "--max-expires-in" in done.err
         assert world.changes() == []
-        shorter = world.run("plan", provider, *LONG[provider], "--expires-in", "91d", env={"PULLKEY_MAX_EXPIRES_IN": "90d"})  # fmt: skip
+        shorter = world.run(
+            "plan", provider, *LONG[provider], "--expires-in", "91d", env={"PULLKEY_MAX_EXPIRES_IN": "90d"}
+        )
         assert shorter.code == 2
-        longer = world.run("plan", provider, *LONG[provider], "--expires-in", "731d", "--max-expires-in", "800d")  # fmt: skip
+        longer = world.run(
+            "plan", provider, *LONG[provider], "--expires-in", "731d", "--max-expires-in", "800d"
+        )
         assert longer.code == 0, longer.text
 
 
@@ -48,7 +59,10 @@ def test_the_default_is_held_to_a_shorter_maximum_too(acr: World) -> None:
 
 def test_a_file_sets_the_maximum(acr: World, tmp_path: Path) -> None:
     file = tmp_path / "registries.yaml"
-    text = "version: 1\ndefaults:\n  max-expires-in: {}\ntargets:\n  - {{provider: acr, registry: acmeshop, expires-in: {}}}\n"
+    text = (
+        "version: 1\ndefaults:\n  max-expires-in: {}\ntargets:\n  - {{provider: acr, registry: "
+        "acmeshop, expires-in: {}}}\n"
+    )
     file.write_text(text.format("90d", "180d"))
     done = acr.run("plan", "-f", str(file))
     assert done.code == 2, done.text
@@ -73,9 +87,13 @@ def test_a_fix_that_opens_a_registry_says_what_it_opens_and_the_narrower_way(acr
 @pytest.mark.parametrize("command", [("onboard", "gcr", "--sandbox", "--yes"), ("plan", "gcr", "--sandbox")])
 def test_a_sandbox_says_so_first_and_last(command: tuple[str, ...], tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "bootstrap", *command], capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-m", "bootstrap", *command],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
         env={**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
     assert lines[0].startswith("Sandbox:"), lines[0]

@@ -39,7 +39,9 @@ def test_a_file_draws_it_too(odd: World) -> None:
     onboard(odd)
     path = odd.place / "registries.yaml"
     path.write_text(
-        f"version: 1\ntargets:\n  - provider: private\n    server: https://{HOST}/v1/\n    username: ops\n    image: {IMAGE}\n    secret-name: a-second-one\n    password: env:ODD_PASSWORD\n    akka-project: shop\n"
+        f"version: 1\ntargets:\n  - provider: private\n    server: https://{HOST}/v1/\n    "
+        f"username: ops\n    image: {IMAGE}\n    secret-name: a-second-one\n    password: "
+        "env:ODD_PASSWORD\n    akka-project: shop\n"
     )
     planned = odd.run("plan", "-f", str(path), "--output", "json", env={"ODD_PASSWORD": PASSWORD})
     assert "another credential" in json.dumps(json.loads(planned.out)) + planned.err

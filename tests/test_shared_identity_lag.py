@@ -90,7 +90,9 @@ def test_an_account_stays_for_another_runs_key_though_one_of_both_lists_fails(
 
 
 def test_a_key_that_another_run_has_registered_is_not_taken_for_a_lost_one(gcr: World) -> None:
-    """The creation of this run's key goes unanswered, and the key that has appeared since is another run's."""
+    """The creation of this run's key goes unanswered, and the key that has appeared since is another
+    run's.
+    """
     theirs: list[str] = []
 
     def another() -> None:

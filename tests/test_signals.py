@@ -1,4 +1,6 @@
-"""Ctrl-C, SIGTERM and a terminal that closes, at every call that changes something, and once more while it is undone."""
+"""Ctrl-C, SIGTERM and a terminal that closes, at every call that changes something, and once more while it
+is undone.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ CALL_SECONDS = 15
 
 
 def _calls(kind: str, command: str) -> list[Point]:
-    return [one for one in points(fork_server(), kind, command) if one.where != JOURNAL and one.when == "after"]  # fmt: skip
+    return [
+        one for one in points(fork_server(), kind, command) if one.where != JOURNAL and one.when == "after"
+    ]
 
 
 def _signalled(victim: Victim, point: Point, number: int) -> None:
@@ -32,13 +36,16 @@ def _signalled(victim: Victim, point: Point, number: int) -> None:
         victim.signal(number)
         ended = ending.result()
     undone = ended.code == 130 and victim.life.there() == before
-    count("signals", {
-        "sent at a call": 1,
-        "of these, undone whole, exit code 130": int(undone),
-        "of these, left over and listed, exit code 6": int(ended.code == 6),
-        "of these, too late for anything to undo, exit code 0": int(ended.code == 0),
-        "of these, otherwise": int(not undone and ended.code not in (0, 6)),
-    })  # fmt: skip
+    count(
+        "signals",
+        {
+            "sent at a call": 1,
+            "of these, undone whole, exit code 130": int(undone),
+            "of these, left over and listed, exit code 6": int(ended.code == 6),
+            "of these, too late for anything to undo, exit code 0": int(ended.code == 0),
+            "of these, otherwise": int(not undone and ended.code not in (0, 6)),
+        },
+    )
     assert reached, f"{point} was not reached: {ended.text}"
     # After the last call there may be nothing left to be interrupted.
     assert ended.code in (0, 6, 130), f"{point}: {ended.text}"
@@ -114,7 +121,9 @@ def test_a_signal_at_any_call_of_an_onboarding_undoes_all(kind: str, number: int
 
 
 def _signalled_again(kind: str, call: str, number: int) -> None:
-    """Once more while it is undone: it stops at once, says what may be left, and the next run clears it up."""
+    """Once more while it is undone: it stops at once, says what may be left, and the next run clears it
+    up.
+    """
     with scene(fork_server(), kind, "onboard") as victim:
         life = victim.life
         life.world.fault(REFUSED)
@@ -126,7 +135,13 @@ def _signalled_again(kind: str, call: str, number: int) -> None:
             for _ in range(2):
                 victim.signal(number)
             ended = ending.result()
-        count("signals", {"sent twice while it was undone": 1, "of these, not stopped at once with exit code 130": int(ended.code != 130)})  # fmt: skip
+        count(
+            "signals",
+            {
+                "sent twice while it was undone": 1,
+                "of these, not stopped at once with exit code 130": int(ended.code != 130),
+            },
+        )
         assert ended.code == 130, f"{call}: {ended.text}"
         assert "Stopped at once" in ended.err
         assert "Not rolled back: " in ended.err

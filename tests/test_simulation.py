@@ -1,4 +1,6 @@
-"""The engine in the simulation: rules hold in every seed, a seed always plays alike, and a rule that is taken out is missed."""
+"""The engine in the simulation: rules hold in every seed, a seed always plays alike, and a rule that is
+taken out is missed.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,7 @@ def test_a_seed_plays_alike_in_another_process() -> None:
     assert len(set(printed[0].split())) > 50
 
 
-# -- what seeds have found, kept as the smallest scenario --------------------------------------------------------------
+# -- what seeds have found, kept as the smallest scenario ----------------------------------------------------
 
 FOUND = {
     "a run that is undone takes the identity from another that has just found it": Scenario(
@@ -132,7 +134,7 @@ class TestFound:
             assert not played.failures, of(played)
 
 
-# -- rules that are taken out -------------------------------------------------------------------------------------------
+# -- rules that are taken out --------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager

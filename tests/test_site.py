@@ -1,4 +1,6 @@
-"""The site builds without a warning, its links lead somewhere, it loads nothing from elsewhere, and what is generated is fresh."""
+"""The site builds without a warning, its links lead somewhere, it loads nothing from elsewhere, and what
+is generated is fresh.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
-        cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=150, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -89,8 +96,9 @@ def test_no_page_loads_anything_from_another_host(site: Path) -> None:
         for tag, attributes in Tags(path).found
         for name in ("src", "href")
         if (tag, name) in LOADED and attributes.get("rel") not in NOT_LOADED
-        if name in attributes and (urlsplit(attributes[name]).netloc or urlsplit(attributes[name]).scheme not in {"", "data"})
-    ]  # fmt: skip
+        if name in attributes
+        and (urlsplit(attributes[name]).netloc or urlsplit(attributes[name]).scheme not in {"", "data"})
+    ]
     assert not foreign
     for path in [*site.rglob("*.css"), *site.rglob("*.svg")]:
         loaded = re.findall(
@@ -123,14 +131,20 @@ def test_each_link_at_the_top_of_the_repository_leads_to_a_file(page: str) -> No
 def test_what_is_generated_is_fresh(script: str) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / script), "--check"],
-        cwd=ROOT, capture_output=True, text=True, timeout=150, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="needs groff")
 def test_the_manual_pages_have_no_mistakes() -> None:
     for path in sorted((ROOT / "docs" / "man").glob("*.1")):
-        done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", str(path)], capture_output=True, text=True, check=True)  # fmt: skip
+        done = subprocess.run(
+            ["groff", "-man", "-Tutf8", "-ww", "-z", str(path)], capture_output=True, text=True, check=True
+        )
         mistakes = [line for line in done.stderr.splitlines() if "can't break line" not in line]
         assert not mistakes, path

@@ -1,4 +1,6 @@
-"""A world that is put back is as it was: what the suites find in one is due to the case at hand, not to one before."""
+"""A world that is put back is as it was: what the suites find in one is due to the case at hand, not to
+one before.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,11 @@ def test_each_command_begins_where_it_did_before(rehearsals: Rehearsals, kind: s
         with rehearsals.at_the_beginning(kind, command) as (there, untouched):
             assert there.world.said == []
             assert (there.there() == untouched) == (command == "onboard")
-            begin, calls, changes = there.there(), len(there.world.running.sandbox.log.calls), there.world.changes()  # fmt: skip
+            begin, calls, changes = (
+                there.there(),
+                len(there.world.running.sandbox.log.calls),
+                there.world.changes(),
+            )
             ended = there.run(command, 60)
             assert ended.code == 0, ended.err
             assert (there.there() == untouched) == (command == "offboard")

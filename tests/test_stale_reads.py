@@ -1,4 +1,6 @@
-"""A stale read shows what was there before the last change, whichever process asks: a replica does not know which."""
+"""A stale read shows what was there before the last change, whichever process asks: a replica does not
+know which.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def google() -> Iterator[Google]:
         yield Google(started)
 
 
-def of_another_process(faults: Callable[[str], None], call: str, read: Callable[[], Any], change: Callable[[], Any]) -> None:  # fmt: skip
+def of_another_process(
+    faults: Callable[[str], None], call: str, read: Callable[[], Any], change: Callable[[], Any]
+) -> None:
     """Read before and after a change, each time with a new login, as a process has one."""
     before = read()
     change()
@@ -65,7 +69,9 @@ def test_of_graph(azure: Azure) -> None:
 def test_of_resource_manager(azure: Azure) -> None:
     def read() -> Any:
         async def count(clients: Clients) -> int:
-            return len([one async for one in clients.authorization.role_assignments.list_for_scope(azure.shop.id)])  # fmt: skip
+            return len(
+                [one async for one in clients.authorization.role_assignments.list_for_scope(azure.shop.id)]
+            )
 
         return azure.as_operator(count)
 

@@ -1,4 +1,6 @@
-"""How the command starts: quickly, without any cloud's SDK, with help that shows examples, with errors in a sentence."""
+"""How the command starts: quickly, without any cloud's SDK, with help that shows examples, with errors in
+a sentence.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,22 @@ from tests.harness.command import SDKS, modules_imported_by, pullkey
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("onboard", "--help"), ("onboard", "gcr", "--help"), ("onboard", "acr", "--help"), ("completion", "bash"), ("runbook", "gcr", "--server", "gcr.io/acme-shop/x"), ("list", "--help"), ("rotate", "--help"), ("offboard", "--help"), ("report", "--help"), ("doctor", "--help"), ("schema", "list")]
-)  # fmt: skip
+    "arguments",
+    [
+        ("--help",),
+        ("onboard", "--help"),
+        ("onboard", "gcr", "--help"),
+        ("onboard", "acr", "--help"),
+        ("completion", "bash"),
+        ("runbook", "gcr", "--server", "gcr.io/acme-shop/x"),
+        ("list", "--help"),
+        ("rotate", "--help"),
+        ("offboard", "--help"),
+        ("report", "--help"),
+        ("doctor", "--help"),
+        ("schema", "list"),
+    ],
+)
 def test_no_sdk_is_imported_to_tell_about_itself(arguments: tuple[str, ...]) -> None:
     imported = modules_imported_by(*arguments)
     # `google` is a namespace that other distributions' .pth files may set up; what counts is what is in it.
@@ -31,7 +47,9 @@ def test_onboarding_google_never_imports_azure(tmp_path: Path) -> None:
 
 
 def test_help_imports_little_beyond_click() -> None:
-    """What it takes in milliseconds is measured by scripts/benchmark.py; this counts what it takes them for."""
+    """What it takes in milliseconds is measured by scripts/benchmark.py; this counts what it takes them
+    for.
+    """
     done = subprocess.run(
         [sys.executable, "-c", "import sys, click; print(len(sys.modules))"],
         capture_output=True,
@@ -41,7 +59,33 @@ def test_help_imports_little_beyond_click() -> None:
     assert len(modules_imported_by("--help")) - int(done.stdout) <= 25
 
 
-@pytest.mark.parametrize("command", [(), ("onboard",), ("onboard", "gcr"), ("onboard", "acr"), ("plan", "acr"), ("verify",), ("runbook",), ("sandbox",), ("sandbox", "exec"), ("sandbox", "serve"), ("schema",), ("completion",), ("list",), ("rotate",), ("offboard",), ("doctor",), ("verify", "NAME"), ("onboard", "docker-hub"), ("onboard", "private"), ("report",), ("report", "-f", "x.yaml"), ("runbook", "-f", "x.yaml")])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [
+        (),
+        ("onboard",),
+        ("onboard", "gcr"),
+        ("onboard", "acr"),
+        ("plan", "acr"),
+        ("verify",),
+        ("runbook",),
+        ("sandbox",),
+        ("sandbox", "exec"),
+        ("sandbox", "serve"),
+        ("schema",),
+        ("completion",),
+        ("list",),
+        ("rotate",),
+        ("offboard",),
+        ("doctor",),
+        ("verify", "NAME"),
+        ("onboard", "docker-hub"),
+        ("onboard", "private"),
+        ("report",),
+        ("report", "-f", "x.yaml"),
+        ("runbook", "-f", "x.yaml"),
+    ],
+)
 def test_help_shows_examples_and_fits_80_columns(command: tuple[str, ...]) -> None:
     done = pullkey(*command, "--help", COLUMNS="80")
     assert done.returncode == 0
@@ -95,15 +139,22 @@ def test_an_address_that_cannot_be_used_is_refused_by_the_name_of_its_variable(
     tmp_path: Path, variable: str, value: str
 ) -> None:
     done = pullkey(
-        "onboard", "gcr", "--yes", "--server", "gcr.io/acme-shop/x",
+        "onboard",
+        "gcr",
+        "--yes",
+        "--server",
+        "gcr.io/acme-shop/x",
         **{variable: value, "PULLKEY_STATE_DIR": str(tmp_path)},
-    )  # fmt: skip
+    )
     assert done.returncode == 2
     assert variable in done.stderr
     assert len(done.stderr.splitlines()) <= 2
 
 
-@pytest.mark.parametrize(("provider", "module", "typed"), [("gcr", "google", ("--server", "gcr.io/acme-shop/x")), ("acr", "azure", ("--registry", "acmeshop"))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("provider", "module", "typed"),
+    [("gcr", "google", ("--server", "gcr.io/acme-shop/x")), ("acr", "azure", ("--registry", "acmeshop"))],
+)
 def test_a_missing_extra_is_one_sentence_with_the_commands_that_install_it(
     tmp_path: Path, provider: str, module: str, typed: tuple[str, ...]
 ) -> None:
@@ -121,9 +172,14 @@ def test_a_missing_extra_is_one_sentence_with_the_commands_that_install_it(
     akka.chmod(0o755)
 
     done = pullkey(
-        "onboard", provider, "--yes", *typed,
-        PYTHONPATH=str(tmp_path), PULLKEY_AKKA_CLI=str(akka), PULLKEY_STATE_DIR=str(tmp_path / "state"),
-    )  # fmt: skip
+        "onboard",
+        provider,
+        "--yes",
+        *typed,
+        PYTHONPATH=str(tmp_path),
+        PULLKEY_AKKA_CLI=str(akka),
+        PULLKEY_STATE_DIR=str(tmp_path / "state"),
+    )
 
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 2
@@ -141,7 +197,11 @@ def test_completion_knows_commands_and_options() -> None:
 def test_google_alone_installs_nothing_of_azure() -> None:
     from importlib.metadata import requires
 
-    needed = [line for line in requires("pullkey") or [] if "extra ==" not in line or 'extra == "gcr"' in line.replace("'", '"')]  # fmt: skip
+    needed = [
+        line
+        for line in requires("pullkey") or []
+        if "extra ==" not in line or 'extra == "gcr"' in line.replace("'", '"')
+    ]
     assert any(line.startswith("google-cloud-iam") for line in needed)
     assert not [line for line in needed if line.startswith(("azure", "msgraph"))]
 

@@ -39,7 +39,7 @@ PINNED: dict[str, dict[str, Any]] = {
 }
 
 
-# -- the lock ------------------------------------------------------------------------------------------------------
+# -- the lock ------------------------------------------------------------------------------------------------
 
 
 def test_every_line_of_the_lock_is_a_pin_with_hashes() -> None:
@@ -74,7 +74,9 @@ def test_no_index_is_named_anywhere() -> None:
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout
     paths = [ROOT / name for name in tracked.split("\0") if name] or [LOCK, ROOT / "pyproject.toml"]
-    named = re.compile(r"(?<!no-emit-)(?:extra-)?index[-_]url\s*[=:]?\s*[\"']?\w+://|https?://[\w.-]*pypi\.[\w./-]+|\[\[tool\.uv\.index\]\]")  # fmt: skip
+    named = re.compile(
+        r"(?<!no-emit-)(?:extra-)?index[-_]url\s*[=:]?\s*[\"']?\w+://|https?://[\w.-]*pypi\.[\w./-]+|\[\[tool\.uv\.index\]\]"
+    )
     found = [
         str(path)
         for path in paths
@@ -106,7 +108,7 @@ def test_the_azure_cli_of_the_tests_is_installed_with_hashes_only() -> None:
     assert "--only-binary :all:" in install
 
 
-# -- the release ---------------------------------------------------------------------------------------------------
+# -- the release ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +116,12 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("this is no checkout")
     folder = tmp_path_factory.mktemp("dist")
-    done = subprocess.run([sys.executable, ROOT / "scripts" / "release", "--draft", "--into", folder], capture_output=True, text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "release", "--draft", "--into", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -151,7 +158,9 @@ def test_the_sbom_lists_what_the_lock_pins(dist: Path) -> None:
     document = json.loads((dist / "sbom.cdx.json").read_text())
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
     components = {one["name"]: one for one in document["components"]}
-    assert {name: one["version"] for name, one in components.items()} == {name: one["version"] for name, one in PINNED.items()}  # fmt: skip
+    assert {name: one["version"] for name, one in components.items()} == {
+        name: one["version"] for name, one in PINNED.items()
+    }
     scopes = {name: one["scope"] for name, one in components.items()}
     assert (scopes["httpx"], scopes["msgraph-sdk"], scopes["pytest"]) == ("required", "optional", "excluded")
     for one in components.values():

@@ -17,7 +17,9 @@ GOOGLE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
 def offered(world: World, *words: str) -> list[str]:
     """What bash is told for the last word."""
     line = " ".join(("pullkey", *words))
-    done = world.run(env={"_PULLKEY_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words))})  # fmt: skip
+    done = world.run(
+        env={"_PULLKEY_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words))}
+    )
     assert done.err == ""
     return [line.partition(",")[2] for line in done.out.splitlines() if line]
 
@@ -52,18 +54,30 @@ class TestNames:
         assert offered(gcr, "verify", "--service", "") == ["fine"]
 
 
-@pytest.mark.parametrize("script", ["sleep 60", "exit 1", "echo nonsense", "echo '[[[['", "yes | head -c 100000", "printf '\\377'"])  # fmt: skip
+@pytest.mark.parametrize(
+    "script", ["sleep 60", "exit 1", "echo nonsense", "echo '[[[['", "yes | head -c 100000", "printf '\\377'"]
+)
 def test_an_akka_cli_that_misbehaves_is_no_error_and_no_wait(tmp_path: Path, script: str) -> None:
     akka = tmp_path / "akka"
     akka.write_text(f"#!/bin/sh\n{script}\n")
     akka.chmod(0o755)
     begin = time.monotonic()
     for command in ("rotate", "onboard", "verify"):
-        done = pullkey(_PULLKEY_COMPLETE="bash_complete", COMP_WORDS=f"pullkey {command} x", COMP_CWORD="2", PULLKEY_AKKA_CLI=str(akka))  # fmt: skip
+        done = pullkey(
+            _PULLKEY_COMPLETE="bash_complete",
+            COMP_WORDS=f"pullkey {command} x",
+            COMP_CWORD="2",
+            PULLKEY_AKKA_CLI=str(akka),
+        )
         assert (done.stdout.strip(), done.stderr) == ("", "")
     assert time.monotonic() - begin < 40
 
 
 def test_an_image_that_cannot_be_one_is_no_error_either() -> None:
-    done = pullkey(_PULLKEY_COMPLETE="bash_complete", COMP_WORDS="pullkey onboard gcrr --ser", COMP_CWORD="3", PULLKEY_AKKA_CLI="/nowhere")  # fmt: skip
+    done = pullkey(
+        _PULLKEY_COMPLETE="bash_complete",
+        COMP_WORDS="pullkey onboard gcrr --ser",
+        COMP_CWORD="3",
+        PULLKEY_AKKA_CLI="/nowhere",
+    )
     assert done.stderr == ""

@@ -119,7 +119,11 @@ def test_with_an_address_of_the_users_it_is_a_variable(odd: World) -> None:
 
 def test_in_a_file(odd: World) -> None:
     path = odd.place / "registries.yaml"
-    text = f"version: 1\ntargets:\n  - provider: private\n    server: https://{HOST}/v1/\n    username: ops\n    image: {IMAGE}\n    token-host: {FOREIGN}\n    password: env:ODD_PASSWORD\n    akka-project: shop\n"
+    text = (
+        f"version: 1\ntargets:\n  - provider: private\n    server: https://{HOST}/v1/\n    username: "
+        f"ops\n    image: {IMAGE}\n    token-host: {FOREIGN}\n    password: env:ODD_PASSWORD\n    "
+        "akka-project: shop\n"
+    )
     path.write_text(text)
     done = odd.run("apply", "-f", str(path), "--yes", env={"ODD_PASSWORD": PASSWORD})
     assert done.code == 0, done.text
@@ -165,17 +169,52 @@ def test_a_403_at_the_door_may_ask_for_a_credential(odd: World) -> None:
     assert done.code == 0, done.text
 
 
-# -- whose host it is ----------------------------------------------------------------------------------------------
+# -- whose host it is ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "domain",
-    ["jfrog.io", "azurecr.io", "azurecr.cn", "azurecr.us", "europe.pkg.dev", "gcr.io", "eu-west-1.amazonaws.com", "dkr.ecr.eu-west-1.amazonaws.com",
-     "on.aws", "cloudsmith.io", "packagecloud.io", "quay.io", "scw.cloud", "fr-par.scw.cloud", "ocir.io", "icr.io", "cn-hangzhou.aliyuncs.com", "aliyuncs.com",
-     "tencentcloudcr.com", "myhuaweicloud.com", "gra9.container-registry.ovh.net", "container-registry.com", "gitlab-dedicated.com",
-     "eastus.cloudapp.azure.com", "nip.io", "sslip.io", "github.io", "herokuapp.com", "ngrok.io", "run.app", "oraclecloud.com",
-     "vultrcr.com", "volces.com", "bcr.baidubce.com", "kr.ncr.ntruss.com", "openshiftapps.com", "visualstudio.com", "s3.amazonaws.com"],
-)  # fmt: skip
+    [
+        "jfrog.io",
+        "azurecr.io",
+        "azurecr.cn",
+        "azurecr.us",
+        "europe.pkg.dev",
+        "gcr.io",
+        "eu-west-1.amazonaws.com",
+        "dkr.ecr.eu-west-1.amazonaws.com",
+        "on.aws",
+        "cloudsmith.io",
+        "packagecloud.io",
+        "quay.io",
+        "scw.cloud",
+        "fr-par.scw.cloud",
+        "ocir.io",
+        "icr.io",
+        "cn-hangzhou.aliyuncs.com",
+        "aliyuncs.com",
+        "tencentcloudcr.com",
+        "myhuaweicloud.com",
+        "gra9.container-registry.ovh.net",
+        "container-registry.com",
+        "gitlab-dedicated.com",
+        "eastus.cloudapp.azure.com",
+        "nip.io",
+        "sslip.io",
+        "github.io",
+        "herokuapp.com",
+        "ngrok.io",
+        "run.app",
+        "oraclecloud.com",
+        "vultrcr.com",
+        "volces.com",
+        "bcr.baidubce.com",
+        "kr.ncr.ntruss.com",
+        "openshiftapps.com",
+        "visualstudio.com",
+        "s3.amazonaws.com",
+    ],
+)
 def test_another_customers_name_on_a_shared_domain(domain: str) -> None:
     refusal = refusal_of(f"alice.{domain}", f"https://mallory.{domain}/token")
     assert refusal is not None

@@ -1,4 +1,6 @@
-"""acr-token: a rotation is killed with its new password generated; the slot it took is free again, or how to free it is said."""
+"""acr-token: a rotation is killed with its new password generated; the slot it took is free again, or how
+to free it is said.
+"""
 
 from __future__ import annotations
 

@@ -26,8 +26,11 @@ TRANSCRIPTS = ROOT / "tests" / "transcripts"
 def test_a_first_minute_looks_as_recorded(name: str) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "transcripts"), "--check", name],
-        capture_output=True, text=True, timeout=170, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -37,7 +40,10 @@ def test_the_one_for_the_c_locale_is_ascii() -> None:
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_colour_adds_nothing_to_what_is_said(columns: int) -> None:
-    plain, coloured = ((TRANSCRIPTS / f"{columns}-columns{end}").read_text(encoding="utf-8") for end in (".txt", "-colour.ansi"))  # fmt: skip
+    plain, coloured = (
+        (TRANSCRIPTS / f"{columns}-columns{end}").read_text(encoding="utf-8")
+        for end in (".txt", "-colour.ansi")
+    )
     assert "\x1b[" in coloured
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
 

@@ -1,4 +1,6 @@
-"""No option, name of a file of registries or variable that holds a login is shown, and none gets as far as a cloud."""
+"""No option, name of a file of registries or variable that holds a login is shown, and none gets as far as
+a cloud.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def _of(command: click.Command, path: tuple[str, ...], providers: list[str]) -> 
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., tuple[int, str]]:  # fmt: skip
+def told(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str]]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PULLKEY_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("PULLKEY_AKKA_CLI", "/none/akka")
@@ -76,7 +80,11 @@ FILES = ("--file", "-f", "--save", "--audit", "--handover", "--html", "--to", "-
 def test_no_option_shows_it(told: Callable[..., tuple[int, str]], path: tuple[str, ...]) -> None:
     for typed in TYPED:
         *before, option = path
-        code, text = told(*before, f"{option}={typed}" if option.startswith("--") else f"{option}{typed}", *_needed(before, option))  # fmt: skip
+        code, text = told(
+            *before,
+            f"{option}={typed}" if option.startswith("--") else f"{option}{typed}",
+            *_needed(before, option),
+        )
         assert not [piece for piece in PIECES if piece in text], (typed, text)
         assert code == 2, (typed, text)
 
@@ -111,7 +119,23 @@ def test_no_name_in_a_file_shows_it(
 
 @pytest.mark.parametrize("typed", TYPED)
 def test_no_name_or_command_shows_it(told: Callable[..., tuple[int, str]], typed: str) -> None:
-    for arguments in ((typed,), ("onboard", typed), ("onboard", "acr", typed), ("verify", typed), ("list", typed), ("rotate", typed), ("offboard", typed), ("apply", typed), ("report", typed), ("schema", typed), ("completion", typed), ("sandbox", typed), ("doctor", typed), ("onboard", "acr", f"--{typed}"), ("import", typed)):  # fmt: skip
+    for arguments in (
+        (typed,),
+        ("onboard", typed),
+        ("onboard", "acr", typed),
+        ("verify", typed),
+        ("list", typed),
+        ("rotate", typed),
+        ("offboard", typed),
+        ("apply", typed),
+        ("report", typed),
+        ("schema", typed),
+        ("completion", typed),
+        ("sandbox", typed),
+        ("doctor", typed),
+        ("onboard", "acr", f"--{typed}"),
+        ("import", typed),
+    ):
         code, text = told(*arguments)
         assert not [piece for piece in PIECES if piece in text], (arguments, text)
         assert code == 2, (arguments, text)
@@ -119,11 +143,27 @@ def test_no_name_or_command_shows_it(told: Callable[..., tuple[int, str]], typed
 
 def test_no_error_and_no_problem_shows_one() -> None:
     typed = TYPED[0]
-    for error in (UsageProblem(f"{typed!r} is none"), StepFailed(f"no {typed}", fix=f"See {typed}"), Problem(ProblemKind.SETUP, f"no {typed!r}", f"See {typed}")):  # fmt: skip
+    for error in (
+        UsageProblem(f"{typed!r} is none"),
+        StepFailed(f"no {typed}", fix=f"See {typed}"),
+        Problem(ProblemKind.SETUP, f"no {typed!r}", f"See {typed}"),
+    ):
         assert not [piece for piece in PIECES if piece in error.what + error.fix]
 
 
-@pytest.mark.parametrize("text", ["gcloud … --member=serviceAccount:puller@acme.iam.gserviceaccount.com --role=x", "--server: https://host:5000/x has no @", "puller@acme.iam.gserviceaccount.com", "shop:1@sha256:12", "us-docker.pkg.dev/acme/x@sha256:ab", "deleted:serviceAccount:p@acme.iam.gserviceaccount.com?uid=1", "https://id.example/u?mail=ops@example.com", "az login --scope https://vault.azure.net/.default, as ops@example.com"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gcloud … --member=serviceAccount:puller@acme.iam.gserviceaccount.com --role=x",
+        "--server: https://host:5000/x has no @",
+        "puller@acme.iam.gserviceaccount.com",
+        "shop:1@sha256:12",
+        "us-docker.pkg.dev/acme/x@sha256:ab",
+        "deleted:serviceAccount:p@acme.iam.gserviceaccount.com?uid=1",
+        "https://id.example/u?mail=ops@example.com",
+        "az login --scope https://vault.azure.net/.default, as ops@example.com",
+    ],
+)
 def test_what_is_no_login_stays(text: str) -> None:
     problem = Problem(ProblemKind.SETUP, text, text)
     assert (problem.what, problem.fix) == (text, text)
@@ -131,7 +171,9 @@ def test_what_is_no_login_stays(text: str) -> None:
 
 
 @pytest.mark.parametrize("provider", plugins.names())
-def test_no_variable_shows_it(told: Callable[..., tuple[int, str]], provider: str, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_no_variable_shows_it(
+    told: Callable[..., tuple[int, str]], provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = import_module("bootstrap.cli.target").onboard
     with click.Context(command) as context:
         parameters = command.get_command(context, provider).params

@@ -116,7 +116,7 @@ def test_what_an_offboarding_cannot_remove_is_named_and_the_rest_goes(kind: str)
         "gcr": ("iam.DeleteServiceAccountKey", "artifactregistry.SetIamPolicy", "iam.DeleteServiceAccount"),
         "acr": ("graph.RemovePassword", "arm.DeleteRoleAssignment", "graph.DeleteApplication"),
         "acr-token": ("arm.PutToken", "arm.DeleteToken", "arm.DeleteScopeMap"),
-    }[kind]  # fmt: skip
+    }[kind]
     for call in calls:
         with scene(fork_server(), kind, "offboard") as victim:
             victim.life.world.fault(f"{call}=403*forever")

@@ -1,4 +1,6 @@
-"""The state directory decides what is deleted: nothing in it is believed that somebody else could have written."""
+"""The state directory decides what is deleted: nothing in it is believed that somebody else could have
+written.
+"""
 
 from __future__ import annotations
 
@@ -191,7 +193,7 @@ def test_what_a_killed_writer_left_is_cleared_by_the_next(tmp_path: Path) -> Non
             pass
 
 
-# -- the command ---------------------------------------------------------------------------------------------------
+# -- the command ---------------------------------------------------------------------------------------------
 
 
 def test_a_run_refuses_a_place_of_somebody_elses(gcr: World, tmp_path: Path) -> None:
@@ -208,7 +210,9 @@ def test_a_run_refuses_a_place_of_somebody_elses(gcr: World, tmp_path: Path) -> 
 
 
 def _forge(path: Path, **changed: Any) -> None:
-    """What somebody who can write the file would make of it: another intent, with a checksum that is right."""
+    """What somebody who can write the file would make of it: another intent, with a checksum that is
+    right.
+    """
     record = json.loads(path.read_bytes())
     record.pop("sha256")
     entry = next(one for one in record["entries"] if one["step"] == "key")

@@ -98,7 +98,9 @@ class TestSecretName:
 
     def test_long_names_that_begin_alike_stay_apart(self) -> None:
         long = "europe-west1-docker.pkg.dev"
-        assert secret_name(long, "p" * 30, "repository-of-team-a" * 2) != secret_name(long, "p" * 30, "repository-of-team-a" * 2 + "b")  # fmt: skip
+        assert secret_name(long, "p" * 30, "repository-of-team-a" * 2) != secret_name(
+            long, "p" * 30, "repository-of-team-a" * 2 + "b"
+        )
 
 
 class TestReference:
@@ -122,11 +124,27 @@ class TestReference:
     @pytest.mark.parametrize(
         "text",
         [
-            "", " ", "http://gcr.io", "ftp://gcr.io", "gcr.io:99999", "gcr.io:x", "-gcr.io", "gcr..io", "gcr.io/UPPER",
-            "gcr.io/a b", "gcr.io/a\n", "gcr.io/x:", "gcr.io/x@md5:abc", "g\u0441r.io", "user:pw@gcr.io", "gcr.io/x:y:z",
-            "gcr.io/../etc", "gcr.io\x00", "a" * 300 + ".io",
+            "",
+            " ",
+            "http://gcr.io",
+            "ftp://gcr.io",
+            "gcr.io:99999",
+            "gcr.io:x",
+            "-gcr.io",
+            "gcr..io",
+            "gcr.io/UPPER",
+            "gcr.io/a b",
+            "gcr.io/a\n",
+            "gcr.io/x:",
+            "gcr.io/x@md5:abc",
+            "g\u0441r.io",
+            "user:pw@gcr.io",
+            "gcr.io/x:y:z",
+            "gcr.io/../etc",
+            "gcr.io\x00",
+            "a" * 300 + ".io",
         ],
-    )  # fmt: skip
+    )
     def test_what_is_none_is_said_in_one_sentence(self, text: str) -> None:
         with pytest.raises(UsageProblem) as error:
             parse_reference(text, where="--server")
@@ -152,9 +170,19 @@ class TestEndpoint:
 
     @pytest.mark.parametrize(
         "text",
-        ["http://example.com", "http://127.0.0.1.example.com", "http://10.0.0.1", "ftp://localhost", "localhost:80",
-         "https://", "https://x/path", "https://user:pw@x", "https://x?q", "https://x:port"],
-    )  # fmt: skip
+        [
+            "http://example.com",
+            "http://127.0.0.1.example.com",
+            "http://10.0.0.1",
+            "ftp://localhost",
+            "localhost:80",
+            "https://",
+            "https://x/path",
+            "https://user:pw@x",
+            "https://x?q",
+            "https://x:port",
+        ],
+    )
     def test_anything_else_is_refused_by_name(self, text: str) -> None:
         with pytest.raises(UsageProblem, match=r"^THE_VARIABLE "):
             parse_endpoint(text, where="THE_VARIABLE")

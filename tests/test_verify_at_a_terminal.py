@@ -1,4 +1,6 @@
-"""`verify` as a user finds it: what its help lists, a service's name in place of a credential's, and a wait that says why."""
+"""`verify` as a user finds it: what its help lists, a service's name in place of a credential's, and a
+wait that says why.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,14 @@ def test_a_look_that_is_repeated_says_so(gcr: World) -> None:
 
 @pytest.mark.parametrize(
     ("command", "option"),
-    [("verify", "--service NAME"), ("verify", "--credential-stdin"), ("onboard", "--from-project"), ("onboard", "--yes"), ("plan", "--from-project")],
-)  # fmt: skip
+    [
+        ("verify", "--service NAME"),
+        ("verify", "--credential-stdin"),
+        ("onboard", "--from-project"),
+        ("onboard", "--yes"),
+        ("plan", "--from-project"),
+    ],
+)
 def test_the_help_of_a_command_lists_what_it_takes_without_a_provider(
     gcr: World, command: str, option: str
 ) -> None:

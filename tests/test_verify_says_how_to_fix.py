@@ -1,4 +1,6 @@
-"""What `verify` prints about a credential that does not pull leads to one that does: each fix is a command that works."""
+"""What `verify` prints about a credential that does not pull leads to one that does: each fix is a command
+that works.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""One voice in every text that a user sees: messages, help, documents, deploy files. The words are those of the field."""
+"""One voice in every text that a user sees: messages, help, documents, deploy files. The words are those
+of the field.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,11 @@ AVOIDED = re.compile(
     | took\ \S+\ from | (?:it|they)\ do(?:es)?\ not\ have\ it | is\ gone | are\ gone | proven? | proves | anew | wholly
     | lacks?\ the\ right | whoever\ has | all\ the\ same | made\ (?:by|for|here) | makes?\ a\ (?:key|token|credential)
     | a\ person | is\ to\ go | goes\ on | switched\ o(?:n|ff)
-    )\b"""
+    )\b"""  # noqa: E501
 )
-"""Words of an older voice. Say what the field says: shows, fix, you, user-supplied, expires, verified, deleted, disabled, again."""
+"""Words of an older voice. Say what the field says: shows, fix, you, user-supplied, expires, verified,
+deleted, disabled, again.
+"""
 
 EXCEPTIONS = (
     # The marks by which pullkey recognises what it created in a cloud.
@@ -50,7 +54,12 @@ def _docstrings(tree: ast.AST) -> set[int]:
 def _click_helps(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """The docstrings of commands, which are their help."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and any("click.command" in ast.unparse(one) or ".command(" in ast.unparse(one) or "click.group" in ast.unparse(one) for one in node.decorator_list):  # fmt: skip
+        if isinstance(node, ast.FunctionDef) and any(
+            "click.command" in ast.unparse(one)
+            or ".command(" in ast.unparse(one)
+            or "click.group" in ast.unparse(one)
+            for one in node.decorator_list
+        ):
             yield node.lineno, ast.get_docstring(node) or ""
 
 
@@ -62,10 +71,21 @@ def texts() -> Iterator[tuple[str, str]]:
             docstrings = _docstrings(tree)
             place = path.relative_to(ROOT)
             for node in ast.walk(tree):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings and not _KEYS.fullmatch(node.value):  # fmt: skip
+                if (
+                    isinstance(node, ast.Constant)
+                    and isinstance(node.value, str)
+                    and id(node) not in docstrings
+                    and not _KEYS.fullmatch(node.value)
+                ):
                     yield f"{place}:{node.lineno}", node.value
             yield from ((f"{place}:{line}", text) for line, text in _click_helps(tree))
-    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*"), *(ROOT / "bootstrap").rglob("*.toml"), *(ROOT / ".github").rglob("*.yml")]  # fmt: skip
+    documents = [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "deploy").rglob("*"),
+        *(ROOT / "bootstrap").rglob("*.toml"),
+        *(ROOT / ".github").rglob("*.yml"),
+    ]
     for path in sorted(documents):
         if path.is_file() and path.name not in ("CHANGELOG.md", "reliability.md", "reliability-figures.md"):
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -79,5 +99,9 @@ def _without_exceptions(text: str) -> str:
 
 
 def test_every_text_has_the_one_voice() -> None:
-    found = [f"{place}: {hit[0]!r} in {text.strip()[:160]!r}" for place, text in texts() if (hit := AVOIDED.search(_without_exceptions(text)))]  # fmt: skip
+    found = [
+        f"{place}: {hit[0]!r} in {text.strip()[:160]!r}"
+        for place, text in texts()
+        if (hit := AVOIDED.search(_without_exceptions(text)))
+    ]
     assert found == [], "\n".join(found)

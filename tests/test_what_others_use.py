@@ -1,4 +1,6 @@
-"""Whether others use a key or an identity: one list that does not show it is not enough to name or remove it."""
+"""Whether others use a key or an identity: one list that does not show it is not enough to name or remove
+it.
+"""
 
 from __future__ import annotations
 

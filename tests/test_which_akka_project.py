@@ -1,4 +1,6 @@
-"""Which Akka project, of which owner, and who is logged in: in each text, question, document and audit line."""
+"""Which Akka project, of which owner, and who is logged in: in each text, question, document and audit
+line.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,12 @@ def test_plan_and_summary_name_project_owner_and_user(gcr: World, scope: tuple[s
 def test_each_document_names_them(gcr: World, scope: tuple[str, ...]) -> None:
     gcr.onboard(*scope, env=UNNAMED)
     for arguments in (
-        ("plan", "gcr"), ("verify", NAME), ("list",),
-        ("rotate", NAME, "--dry-run"), ("offboard", NAME, "--dry-run"),
-    ):  # fmt: skip
+        ("plan", "gcr"),
+        ("verify", NAME),
+        ("list",),
+        ("rotate", NAME, "--dry-run"),
+        ("offboard", NAME, "--dry-run"),
+    ):
         document = gcr.run(*arguments, *scope, "--output", "json", env=UNNAMED).json
         akka = (document["results"][0] if "results" in document else document)["akka"]
         assert (akka["project"], akka["owner"], akka["user"]) == ("shop", OWNER, LOGIN), arguments
@@ -50,7 +55,9 @@ def test_each_audit_line_names_them(gcr: World, tmp_path: Path) -> None:
     gcr.run("offboard", NAME, "--yes", "--audit", str(trail), env=UNNAMED)
     lines = [json.loads(line) for line in trail.read_text().splitlines()]
     assert {line["step"] for line in lines} >= {"grant", "handoff", "retire", "reference"}
-    assert {(line["akka"]["project"], line["akka"]["owner"], line["akka"]["user"]) for line in lines} == {("shop", OWNER, LOGIN)}  # fmt: skip
+    assert {(line["akka"]["project"], line["akka"]["owner"], line["akka"]["user"]) for line in lines} == {
+        ("shop", OWNER, LOGIN)
+    }
 
 
 def test_a_file_names_them(gcr: World, tmp_path: Path) -> None:
@@ -60,7 +67,11 @@ def test_a_file_names_them(gcr: World, tmp_path: Path) -> None:
     assert f"Akka project {WHERE}" in plan.out
     assert LOGIN in plan.out
     documents = [gcr.run("plan", "-f", str(file), "--output", "json", env=UNNAMED).json]
-    documents += [gcr.run("apply", "-f", str(file), "--yes", "--audit", str(trail), "--output", "json", env=UNNAMED).json]  # fmt: skip
+    documents += [
+        gcr.run(
+            "apply", "-f", str(file), "--yes", "--audit", str(trail), "--output", "json", env=UNNAMED
+        ).json
+    ]
     documents += [gcr.run("list", "-f", str(file), "--output", "json", env=UNNAMED).json]
     lines = [json.loads(line) for line in trail.read_text().splitlines()]
     for akka in [document["targets"][0]["akka"] for document in documents] + [line["akka"] for line in lines]:
@@ -89,7 +100,16 @@ def test_a_role_on_a_whole_project_is_a_warning_with_the_narrower_command(gcr: W
     said = " ".join(wide.err.split())
     assert "warning: roles/artifactregistry.reader on the project acme-shop" in said
     assert "pullkey onboard gcr --server europe-west1-docker.pkg.dev/acme-shop/REPOSITORY" in said
-    document = gcr.run("plan", "gcr", "--server", "europe-west1-docker.pkg.dev", "--gcp-project", "acme-shop", "--output", "json").json  # fmt: skip
+    document = gcr.run(
+        "plan",
+        "gcr",
+        "--server",
+        "europe-west1-docker.pkg.dev",
+        "--gcp-project",
+        "acme-shop",
+        "--output",
+        "json",
+    ).json
     assert any("acme-shop/REPOSITORY" in text for text in document["warnings"])
     narrow = gcr.run("plan", "gcr")
     assert "REPOSITORY" not in narrow.err

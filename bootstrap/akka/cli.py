@@ -1,7 +1,7 @@
 """The `akka` command, as far as registry credentials need it.
 
-The CLI is closed source; its generated reference is what is known. Each thing that the reference leaves open sits
-behind one small function here: `parse_credentials`, `_password_argument`, `AkkaCli.remove_credentials`.
+The CLI is closed source; its generated reference is what is known. Each thing that the reference leaves open
+sits behind one small function here: `parse_credentials`, `_password_argument`, `AkkaCli.remove_credentials`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ _CALL_SECONDS = 60
 _SEARCHED = 1 << 16
 
 
-# Each pattern takes time in proportion to the length of what it is given: none begins in the middle of what it would take.
+# Each pattern takes time in proportion to the length of what it is given: none begins in the middle of what
+# it would take.
 _VERSION = re.compile(r"(?<!\d)\d++\.\d++\.\d++")
 
 
@@ -61,8 +62,12 @@ _NAMED_SECRETS = (3, 0, 4)
 
 # What a call is made again for.
 _PASSING = (
-    "code = Unavailable", "code = DeadlineExceeded", "code = ResourceExhausted", "code = Internal", "code = Aborted",
-)  # fmt: skip
+    "code = Unavailable",
+    "code = DeadlineExceeded",
+    "code = ResourceExhausted",
+    "code = Internal",
+    "code = Aborted",
+)
 
 
 _PAUSES = (0.5, 2.0)
@@ -120,29 +125,57 @@ class AkkaCli:
     _login: Answer | None = field(default=None, init=False, repr=False)
     """What the CLI has said of who is logged in."""
 
-    # -- reading -------------------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------------------
 
     async def preflight(self, *, of_project: bool = True) -> list[Problem]:
         """Whether the CLI is there, logged in, and sees the project, where one is meant."""
         if shutil.which(self.program) is None:
-            return [Problem(ProblemKind.SETUP, f"The Akka CLI is not installed: {self.program!r} is not on the path", f"Install it ({_INSTALL}) and log in with: akka auth login", code=Code.AKKA_CLI_MISSING)]  # fmt: skip
+            return [
+                Problem(
+                    ProblemKind.SETUP,
+                    f"The Akka CLI is not installed: {self.program!r} is not on the path",
+                    f"Install it ({_INSTALL}) and log in with: akka auth login",
+                    code=Code.AKKA_CLI_MISSING,
+                )
+            ]
         version, login, seen = await asyncio.gather(
             self.version(),
             self._asked_login(),
             self._asked_project(),
         )
         if version is not None and tuple(map(int, version.split("."))) < _NAMED_SECRETS:
-            return [Problem(ProblemKind.SETUP, f"The Akka CLI {version} is too old: it cannot name a credential", f"Install 3.0.4 or newer: {_INSTALL}", code=Code.AKKA_CLI_OLD)]  # fmt: skip
+            return [
+                Problem(
+                    ProblemKind.SETUP,
+                    f"The Akka CLI {version} is too old: it cannot name a credential",
+                    f"Install 3.0.4 or newer: {_INSTALL}",
+                    code=Code.AKKA_CLI_OLD,
+                )
+            ]
         if login.code != 0:
-            return [Problem(ProblemKind.SETUP, f"The Akka CLI is not logged in ({login.complaint})", "Run: akka auth login (in CI: set AKKA_TOKEN)", code=Code.AKKA_LOGIN_MISSING)]  # fmt: skip
+            return [
+                Problem(
+                    ProblemKind.SETUP,
+                    f"The Akka CLI is not logged in ({login.complaint})",
+                    "Run: akka auth login (in CI: set AKKA_TOKEN)",
+                    code=Code.AKKA_LOGIN_MISSING,
+                )
+            ]
         return [await self._no_project(seen)] if of_project and seen.code != 0 else []
 
     async def _no_project(self, seen: Answer) -> Problem:
-        """The one answer of every command to a project that Akka does not show, with the nearest that it does show."""
+        """The one answer of every command to a project that Akka does not show, with the nearest that it
+        does show.
+        """
         named = "/".join(filter(None, (self.scope.owner, self.scope.project)))
         if not is_absence(seen.complaint):
             what = f"Akka project {named}" if named else "the Akka CLI's current project"
-            return Problem(ProblemKind.SETUP, f"Akka cannot show {what}: {seen.complaint}", "Run it again in a while; see `akka projects list`", code=Code.AKKA_FAILED)  # fmt: skip
+            return Problem(
+                ProblemKind.SETUP,
+                f"Akka cannot show {what}: {seen.complaint}",
+                "Run it again in a while; see `akka projects list`",
+                code=Code.AKKA_FAILED,
+            )
         names: list[str] = []
         with contextlib.suppress(StepFailed, UsageProblem):
             names = [
@@ -153,7 +186,10 @@ class AkkaCli:
         what = (
             f"There is no Akka project {named}" if named else "The Akka CLI's current project does not exist"
         )
-        fix = f"{nearest_or_all(named, names)} Name it with --akka-project (and --akka-owner); see `akka projects list`"
+        fix = (
+            f"{nearest_or_all(named, names)} Name it with --akka-project (and --akka-owner); see `akka "
+            "projects list`"
+        )
         return Problem(
             ProblemKind.SETUP,
             f"{what} that {user or 'this login'} can see",
@@ -197,7 +233,8 @@ class AkkaCli:
         return merge_regions(parse_credentials(answer.out)) if answer.out.strip() else []
 
     async def credentials_with(self, names: Collection[str]) -> list[HeldCredential]:
-        """As `credentials`; where one of the names is not listed, the list is read again, since one list may lag.
+        """As `credentials`; where one of the names is not listed, the list is read again, since one list may
+        lag.
 
         Raises:
             StepFailed: the CLI did not list them.
@@ -286,7 +323,9 @@ class AkkaCli:
 
     async def _asked_project(self) -> Answer:
         if self._project is None or self._project.code != 0:
-            self._project = await self._read(["projects", "get", *self.scope.arguments(with_region=False), "-o", "json"])  # fmt: skip
+            self._project = await self._read(
+                ["projects", "get", *self.scope.arguments(with_region=False), "-o", "json"]
+            )
         return self._project
 
     async def project_name(self) -> str:
@@ -309,14 +348,17 @@ class AkkaCli:
         )
 
     async def resolve(self) -> AkkaScope:
-        """The same, once Akka was asked. The answers are those of the preflight, which asks no second time."""
+        """The same, once Akka was asked. The answers are those of the preflight, which asks no second
+        time.
+        """
         if shutil.which(self.program) is not None:
             with contextlib.suppress(StepFailed):
                 await asyncio.gather(self._asked_project(), self._asked_login())
         return self.resolved
 
     async def scope_by_name(self) -> AkkaScope:
-        """The scope, with the names of project and owner where they are needed to find a journal and its locks.
+        """The scope, with the names of project and owner where they are needed to find a journal and its
+        locks.
 
         A name that was typed is one; the CLI's current project and what was typed as an id are asked for.
         """
@@ -338,24 +380,26 @@ class AkkaCli:
         """The one of this name, or None."""
         return next((held for held in await self.credentials() if held.name == secret_name), None)
 
-    # -- changing ------------------------------------------------------------------------------------------------
+    # -- changing --------------------------------------------------------------------------------------------
 
     async def add_credentials(self, secret_name: str, credential: Credential) -> None:
         """`akka docker add-credentials`: makes or replaces the secret, and adds it to the project.
 
         Raises:
             ChangeRefused: the CLI said no, and has written nothing.
-            StepFailed: it ended with an error. It may have written the secret, the project's configuration, or both.
+            StepFailed: it ended with an error. It may have written the secret, the project's configuration,
+                or both.
             OutcomeUnknown: it did not end in time.
         """
         arguments = [
-            "docker", "add-credentials",
+            "docker",
+            "add-credentials",
             f"--secret-name={secret_name}",
             f"--docker-server={credential.server}",
             f"--docker-username={credential.username}",
             f"--docker-email={credential.email}",
             *self.scope.arguments(),
-        ]  # fmt: skip
+        ]
         answer = await self._change(arguments, password=credential.password)
         if answer.code != 0:
             # An earlier try, whose answer was lost, may have written all the same.
@@ -393,7 +437,11 @@ class AkkaCli:
                 return True
             if await self.credential(secret_name) is None:
                 return False
-        raise StepFailed(f"akka docker remove-credentials says that there is no {secret_name}, and list-credentials lists it", code=Code.AKKA_OUTPUT)  # fmt: skip
+        raise StepFailed(
+            f"akka docker remove-credentials says that there is no {secret_name}, and "
+            "list-credentials lists it",
+            code=Code.AKKA_OUTPUT,
+        )
 
     async def _remove_reference(self, secret_name: str) -> bool:
         """False if Akka says that there was none."""
@@ -416,7 +464,10 @@ class AkkaCli:
                 return True
             if not await self.lists_secret(secret_name):
                 return False
-        raise StepFailed(f"akka secrets delete says that there is no {secret_name}, and akka secrets list lists it", code=Code.AKKA_OUTPUT)  # fmt: skip
+        raise StepFailed(
+            f"akka secrets delete says that there is no {secret_name}, and akka secrets list lists it",
+            code=Code.AKKA_OUTPUT,
+        )
 
     def secret_removal(self, secret_name: str) -> str:
         """The command that deletes a secret by hand."""
@@ -430,7 +481,7 @@ class AkkaCli:
         answer = await self._read(["secrets", "list", *self.scope.arguments()])
         return answer.code == 0 and secret_name in re.split(r"[^A-Za-z0-9.-]+", answer.out)
 
-    # -- running -------------------------------------------------------------------------------------------------
+    # -- running ---------------------------------------------------------------------------------------------
 
     async def _read(self, arguments: Sequence[str]) -> Answer:
         answer = await self._run(arguments)
@@ -444,8 +495,8 @@ class AkkaCli:
     async def _change(self, arguments: Sequence[str], *, password: Secret | None = None) -> Answer:
         """Run a command that changes something, and again where its answer was lost or Akka is busy.
 
-        All of them come to the same however often they are done: to register is to create or replace, and what is
-        gone already is removed.
+        All of them come to the same however often they are done: to register is to create or replace, and
+        what is gone already is removed.
 
         Raises:
             OutcomeUnknown: it did not end in time.
@@ -469,8 +520,11 @@ class AkkaCli:
     async def _run(
         self, arguments: Sequence[str], *, password: Secret | None = None, changes: bool = False
     ) -> Answer:
-        """Run the CLI once. The password, if any, is added at the last moment and to nothing that could be printed."""
-        # If this process is killed the CLI goes on, and may register a key later than the next run would look.
+        """Run the CLI once. The password, if any, is added at the last moment and to nothing that could be
+        printed.
+        """
+        # If this process is killed the CLI goes on, and may register a key later than the next run would
+        # look.
         lock = self.lock() if changes else None
         flags = [f"--timeout={_CALL_SECONDS}s", "--disable-prompt"]
         if self.scope.context:
@@ -502,7 +556,11 @@ class AkkaCli:
                 f"{told} did not end within {seconds:.0f} s and was stopped", code=Code.AKKA_TIMEOUT
             ) from None
         except PrintedTooMuch:
-            raise PrintsWithoutEnd(f"{told} printed more than {OUTPUT_LIMIT >> 20} MiB and was stopped", fix="See what it prints; `akka` may be another program than the Akka CLI.", code=Code.AKKA_OUTPUT) from None  # fmt: skip
+            raise PrintsWithoutEnd(
+                f"{told} printed more than {OUTPUT_LIMIT >> 20} MiB and was stopped",
+                fix="See what it prints; `akka` may be another program than the Akka CLI.",
+                code=Code.AKKA_OUTPUT,
+            ) from None
         self.trace(f"{told} exit {ended.code} {(clock.monotonic() - begin) * 1000:.0f} ms")
         out, err = (stream.decode(errors="replace") for stream in (ended.out, ended.err))
         if password is not None:
@@ -535,7 +593,9 @@ def _redacted(text: str, password: Secret) -> str:
 
 
 def _password_argument(password: Secret) -> tuple[str, Secret]:
-    """The only documented way to hand a password over; one argument, so that one beginning with `-` is no flag."""
+    """The only documented way to hand a password over; one argument, so that one beginning with `-` is no
+    flag.
+    """
     return "--docker-password=", password
 
 

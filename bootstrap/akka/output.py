@@ -29,10 +29,11 @@ _NOTICES = 100  # lines before the JSON that may look like some
 
 
 def parse_credentials(text: str) -> list[HeldCredential]:
-    """Read `akka docker list-credentials`, JSON or text: one row a credential, or one a credential and region.
+    """Read `akka docker list-credentials`, JSON or text: one row a credential, or one a credential and
+    region.
 
-    No sample of the current CLI's JSON is published, so any list of objects with the known keys is taken, in any
-    case; the text form is what the guide shows, whose columns are not aligned.
+    No sample of the current CLI's JSON is published, so any list of objects with the known keys is taken, in
+    any case; the text form is what the guide shows, whose columns are not aligned.
 
     Raises:
         Unreadable: it is neither, so that what Akka has is not known: it may be anything.
@@ -65,7 +66,8 @@ def parse_projects(text: str, context: str = "") -> list[AkkaScope]:
 
 
 def merge_regions(rows: Sequence[HeldCredential]) -> list[HeldCredential]:
-    """One row a credential, as its first region shows it; `behind` names the regions that show something else.
+    """One row a credential, as its first region shows it; `behind` names the regions that show something
+    else.
 
     The platform's API calls a copy Synced, NotSynced, Failed or Conflict.
     """
@@ -104,7 +106,9 @@ class Unreadable(StepFailed):
 
 
 class PrintedNothing(Unreadable):
-    """The CLI has ended well and printed nothing: one form of its output says too little to conclude anything."""
+    """The CLI has ended well and printed nothing: one form of its output says too little to conclude
+    anything.
+    """
 
     def __init__(self) -> None:
         super().__init__("printed nothing, so what Akka has is not known")
@@ -142,7 +146,9 @@ def _text(lower: Mapping[str, Any], *names: str) -> str:
 
 
 def _harmless(text: str) -> str:
-    """What somebody has registered may hold what moves a terminal's cursor, and is shown: only what can be printed."""
+    """What somebody has registered may hold what moves a terminal's cursor, and is shown: only what can be
+    printed.
+    """
     if not text.isprintable():
         text = "".join(character for character in text if character.isprintable())
     return text[:_SHOWN]

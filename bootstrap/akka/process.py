@@ -1,7 +1,8 @@
 """Runs one program to its end, within a bound of time and of output, together with all that it starts.
 
-The program may be a wrapper whose children do the work, or leave one behind that holds its pipes open: so it gets a
-process group of its own, which is killed as a whole with what has left it, and nothing waits for a pipe without a limit.
+The program may be a wrapper whose children do the work, or leave one behind that holds its pipes open: so it
+gets a process group of its own, which is killed as a whole with what has left it, and nothing waits for a
+pipe without a limit.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ async def run_group(
         password: one argument more, a flag and its value, which no variable here holds in plain.
         env: its environment.
         seconds: how long it may take.
-        lock: a descriptor that it holds as long as it runs, also if this process is killed. What it leaves running
-            behind it is then killed, so that the lock does not stay with that.
+        lock: a descriptor that it holds as long as it runs, also if this process is killed. What it leaves
+            running behind it is then killed, so that the lock does not stay with that.
 
     Raises:
         OSError, ValueError: it cannot be started. The text can hold the arguments.
@@ -69,7 +70,8 @@ async def run_group(
                 *argv,
                 *([] if password is None else [f"{password[0]}{password[1].reveal()}"]),
                 stdin=asyncio.subprocess.DEVNULL,
-                # Not asyncio's own pipes: waiting for the end of a process would wait for whoever else holds them.
+                # Not asyncio's own pipes: waiting for the end of a process would wait for whoever else holds
+                # them.
                 stdout=out_end,
                 stderr=err_end,
                 env=call.environment(env),
@@ -93,7 +95,8 @@ async def run_group(
             for task in outputs:
                 task.cancel()
             if not ended or lock is not None:
-                # What changes something and did not fail may have started a daemon that others use (a key agent).
+                # What changes something and did not fail may have started a daemon that others use (a key
+                # agent).
                 await _kill(call, process, all_of_it=process.returncode != 0)
         return ProcessResult(process.returncode or 0, *printed)
 

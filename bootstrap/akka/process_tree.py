@@ -1,10 +1,12 @@
 """Finds and kills what one call of a program has started, also what has left its process group.
 
-A process group does not hold a daemon: `setsid` leaves it. So each call bears a mark in its environment, which what it
-starts inherits. What has cleared its environment is known as long as its parent is, and by the key in its arguments.
+A process group does not hold a daemon: `setsid` leaves it. So each call bears a mark in its environment,
+which what it starts inherits. What has cleared its environment is known as long as its parent is, and by the
+key in its arguments.
 
-Not reached: a process that has cleared its environment, lost its parent and shows no key. Nor is, on a system without
-`/proc`, one whose environment `ps` does not show and whose parent has ended (on macOS: a program of the system's own).
+Not reached: a process that has cleared its environment, lost its parent and shows no key. Nor is, on a system
+without `/proc`, one whose environment `ps` does not show and whose parent has ended (on macOS: a program of
+the system's own).
 """
 
 from __future__ import annotations
@@ -87,7 +89,8 @@ class Call:
             return all_of_it or one.shows_key
         if one.mark:
             return False  # another call's, which may be for the same password
-        # Where nothing can be seen of its environment, only what has lost its parent: it may be another run's.
+        # Where nothing can be seen of its environment, only what has lost its parent: it may be another
+        # run's.
         shows = one.shows_key and (one.mark is not None or one.parent == _INIT)
         return shows or (all_of_it and one.parent in found)
 
@@ -110,15 +113,26 @@ class Call:
         return self.password is not None and _argument(self.password) in (folder / "cmdline").read_bytes()
 
     def _from_ps(self) -> Iterator[_Process]:
-        command = ["ps", "-A", "-ww", *(["-E"] if sys.platform == "darwin" else []), "-o", "pid=,ppid=,stat=,command="]  # fmt: skip
+        command = [
+            "ps",
+            "-A",
+            "-ww",
+            *(["-E"] if sys.platform == "darwin" else []),
+            "-o",
+            "pid=,ppid=,stat=,command=",
+        ]
         with contextlib.suppress(OSError, subprocess.SubprocessError):
-            done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PS_SECONDS, check=False)  # fmt: skip
+            done = subprocess.run(
+                command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PS_SECONDS, check=False
+            )
             for line in done.stdout.splitlines():
                 pid, parent, state, command_line = [*line.split(maxsplit=3), b""][:4]
                 if not state.startswith(b"Z"):
                     _, marked, rest = command_line.partition(f"{_MARK}=".encode())
                     shows = self.password is not None and _argument(self.password) in command_line
-                    yield _Process(int(pid), int(parent), rest[:32].decode(errors="replace") if marked else None, shows)  # fmt: skip
+                    yield _Process(
+                        int(pid), int(parent), rest[:32].decode(errors="replace") if marked else None, shows
+                    )
 
 
 def _argument(password: tuple[str, Secret]) -> bytes:

@@ -1,8 +1,8 @@
 """Whether what Akka shows of a credential is what it was given.
 
-Nothing documents what Akka does to the fields of a record: it may trim them, change their case, cut a long e-mail or
-leave one blank. So a record is compared field by field, and one that shows less than was given is not taken for
-another's.
+Nothing documents what Akka does to the fields of a record: it may trim them, change their case, cut a long
+e-mail or leave one blank. So a record is compared field by field, and one that shows less than was given is
+not taken for another's.
 """
 
 from __future__ import annotations

@@ -66,8 +66,9 @@ class AkkaScope:
     def lock_places(self, secret_name: str) -> list[str]:
         """What a run for this secret locks: the last for itself, those before it together with others.
 
-        Project, owner and region as far as they are known, the widest first. So a run that does not know the owner, or
-        that is of all regions, excludes each one of the same project; runs for two owners do not exclude each other.
+        Project, owner and region as far as they are known, the widest first. So a run that does not know the
+        owner, or that is of all regions, excludes each one of the same project; runs for two owners do not
+        exclude each other.
         """
         owner, project = self.shown_owner or self.owner, self.shown_project or self.project_name
         known = list(itertools.takewhile(bool, (project, owner, self.region)))
@@ -88,11 +89,20 @@ class AkkaScope:
         Who sees two projects of one name must name the owner each time, so one without is the same project.
         """
         ownerless = replace(self, owner="")
-        if place in {one for scope in (self, ownerless) for one in (scope.place(secret_name), scope.former_place(secret_name))}:  # fmt: skip
+        if place in {
+            one
+            for scope in (self, ownerless)
+            for one in (scope.place(secret_name), scope.former_place(secret_name))
+        }:
             return True
         begin = f"Akka's {secret_name} of "
         owner, _, rest = place.removeprefix(begin).partition("/")
-        return place.startswith(begin) and bool(owner) and not self.owner and begin + rest == self.place(secret_name)  # fmt: skip
+        return (
+            place.startswith(begin)
+            and bool(owner)
+            and not self.owner
+            and begin + rest == self.place(secret_name)
+        )
 
     def arguments(self, *, with_region: bool = True) -> list[str]:
         """The flags of the documented commands; values are joined so that none can be taken for a flag."""

@@ -1,9 +1,13 @@
-"""What an Akka project runs, as the Akka CLI shows it: its services, their images, and how their containers are.
+"""What an Akka project runs, as the Akka CLI shows it: its services, their images, and how their containers
+are.
 
-`akka projects export` prints a multi-document YAML descriptor (doc.akka.io, "Project Descriptor reference": documents with
-`resource: Service`, `metadata.name` and `spec.image`). No source shows the JSON of `akka services list` and `akka services
-get`, of which the reference says "including container statuses"; legacy CLIs printed Kubernetes objects. So each form is read
-by one function here, which looks for known names wherever they are, and finds nothing in what it does not know.
+`akka projects export` prints a multi-document YAML descriptor (doc.akka.io, "Project Descriptor reference":
+documents with
+`resource: Service`, `metadata.name` and `spec.image`). No source shows the JSON of `akka services list` and
+    `akka services
+get`, of which the reference says "including container statuses"; legacy CLIs printed Kubernetes objects. So
+each form is read by one function here, which looks for known names wherever they are, and finds nothing in
+what it does not know.
 """
 
 from __future__ import annotations
@@ -14,7 +18,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-PULL_FAILURES = frozenset({"ErrImagePull", "ImagePullBackOff", "ImageInspectError", "InvalidImageName", "RegistryUnavailable", "SignatureValidationFailed"})  # fmt: skip
+PULL_FAILURES = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ImageInspectError",
+        "InvalidImageName",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    }
+)
 """Why a kubelet has no image for a container: kubernetes, `pkg/kubelet/images/types.go`."""
 _AKKA_REGISTRY = re.compile(r"^(?:acr\.(?:.+\.)?akka\.io|kcr\.(?:.+\.)?kalix\.io)$")
 _DOCUMENT = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
@@ -29,7 +42,8 @@ class Service:
     """One service of a project.
 
     Args:
-        status: what Akka calls its state (`Ready`, `UpdateInProgress`, `Unavailable`, ...); "" if it was not shown.
+        status: what Akka calls its state (`Ready`, `UpdateInProgress`, `Unavailable`, ...); "" if it was not
+            shown.
     """
 
     name: str
@@ -58,7 +72,9 @@ class PullFailure:
 
 
 def is_akka_registry(host: str) -> bool:
-    """Whether a host is Akka's own registry, which needs no credential (reference, `akka container-registry`)."""
+    """Whether a host is Akka's own registry, which needs no credential (reference, `akka
+    container-registry`).
+    """
     return bool(_AKKA_REGISTRY.match(host.partition(":")[0].lower()))
 
 
@@ -75,7 +91,9 @@ def parse_export(text: str) -> list[Service]:
 
 
 def _yaml(text: str) -> Any:
-    """One YAML document; None if it cannot be read, or is nested too deeply, at which the loader in C ends the process."""
+    """One YAML document; None if it cannot be read, or is nested too deeply, at which the loader in C ends
+    the process.
+    """
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -91,7 +109,9 @@ def _yaml(text: str) -> Any:
 
 
 def _of_descriptor(document: Any) -> Service | None:
-    """A document of a project descriptor, or a service descriptor (`name`, `service.image`); None for another resource."""
+    """A document of a project descriptor, or a service descriptor (`name`, `service.image`); None for
+    another resource.
+    """
     if not isinstance(document, dict):
         return None
     kind = document.get("resource") or document.get("kind") or "Service"
@@ -118,29 +138,39 @@ def parse_services(text: str) -> list[Service]:
 
 
 def parse_service(text: str) -> tuple[Service | None, list[PullFailure]]:
-    """`akka services get NAME -o json`: the service, and which of its containers have no image; None if nothing is known.
+    """`akka services get NAME -o json`: the service, and which of its containers have no image; None if
+    nothing is known.
 
-    Where it is not JSON, the text form is read: `Service:`, `Status:` and `Image:`, each on a line (the reference's example).
+    Where it is not JSON, the text form is read: `Service:`, `Status:` and `Image:`, each on a line (the
+    reference's example).
     """
     document = _json(text)
     if isinstance(document, list) and len(document) == 1:
         document = document[0]
     if isinstance(document, dict):
-        services = parse_services(json.dumps([document.get("service") if isinstance(document.get("service"), dict) else document]))  # fmt: skip
+        services = parse_services(
+            json.dumps([document.get("service") if isinstance(document.get("service"), dict) else document])
+        )
         return (services[0] if services else None), _failures(document)
     fields = {
         key.strip().lower(): value.strip()
         for key, colon, value in (line.partition(":") for line in text.splitlines())
         if colon and value.strip()
     }
-    failures = [PullFailure(found[0], _shown(line.partition(found[0])[2].lstrip(": "))) for line in text.splitlines() if (found := _REASON.search(line))]  # fmt: skip
+    failures = [
+        PullFailure(found[0], _shown(line.partition(found[0])[2].lstrip(": ")))
+        for line in text.splitlines()
+        if (found := _REASON.search(line))
+    ]
     name = fields.get("service") or fields.get("name") or ""
     service = Service(_shown(name), _shown(fields.get("image", "")), _shown(fields.get("status", "")))
     return (service if name else None), _distinct(failures)
 
 
 def _failures(document: Any) -> list[PullFailure]:
-    """The containers without an image, wherever their `reason` is: in `containerStatuses[].state.waiting`, for one."""
+    """The containers without an image, wherever their `reason` is: in `containerStatuses[].state.waiting`,
+    for one.
+    """
     found = []
     for one in _objects(document):
         lower = {str(key).lower(): value for key, value in one.items()}

@@ -46,7 +46,9 @@ def _of_a_file(verb: str, args: list[str]) -> tuple[click.Command, list[str]] | 
 
 
 def _may_be_file(word: str, verb: str) -> bool:
-    """Whether a word is a file of registries. Where a name of a credential is expected, only its ending shows it."""
+    """Whether a word is a file of registries. Where a name of a credential is expected, only its ending
+    shows it.
+    """
     if word.startswith("-"):
         return False
     if word.lower().endswith((".yaml", ".yml")):
@@ -82,8 +84,10 @@ class LazyGroup(click.Group):
             near = (
                 f"Did you mean --{args[0]}?" if f"--{args[0]}" in options else did_you_mean(args[0], COMMANDS)
             )
-            near = near or (f"Did you mean: pullkey onboard {args[0]}?" if "/" in args[0] else "")  # fmt: skip
-            raise UnknownCommand(f"There is no command {args[0]!r}; there are: {', '.join(COMMANDS)}. {near}".rstrip(), ctx)  # fmt: skip
+            near = near or (f"Did you mean: pullkey onboard {args[0]}?" if "/" in args[0] else "")
+            raise UnknownCommand(
+                f"There is no command {args[0]!r}; there are: {', '.join(COMMANDS)}. {near}".rstrip(), ctx
+            )
         if args and args[0] in OF_A_FILE and (of_file := _of_a_file(args[0], args[1:])):
             return args[0], *of_file
         return super().resolve_command(ctx, args)
@@ -107,7 +111,14 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, value: bool) 
     no_args_is_help=False,
     invoke_without_command=True,
 )
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Print the version.")  # fmt: skip
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Print the version.",
+)
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Let the Akka platform pull images from a private registry.
@@ -161,7 +172,12 @@ def _with_output(code: int) -> int:
     lost = streams.output_lost()
     if lost is None:
         return code
-    told = _tell(PullkeyError(f"Not all of the output could be written to stdout: {lost.strerror or lost}", code=Code.OUTPUT_LOST))  # fmt: skip
+    told = _tell(
+        PullkeyError(
+            f"Not all of the output could be written to stdout: {lost.strerror or lost}",
+            code=Code.OUTPUT_LOST,
+        )
+    )
     return code or told
 
 

@@ -47,7 +47,11 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
     """
     source = click.get_current_context().get_parameter_source("akka_project")
     if values["akka_project"] and source is click.core.ParameterSource.COMMANDLINE:
-        raise UsageProblem("--all-projects is for all Akka projects, and --akka-project names one", fix="Leave one of the two out.", code=Code.OPTIONS_CONFLICT)  # fmt: skip
+        raise UsageProblem(
+            "--all-projects is for all Akka projects, and --akka-project names one",
+            fix="Leave one of the two out.",
+            code=Code.OPTIONS_CONFLICT,
+        )
     # One that a variable names is what the other commands are about.
     async with opened({**values, "akka_project": None}) as command:
         if secret is not None:
@@ -60,23 +64,54 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
         ]
         scopes.sort(key=lambda one: (one.project, one.owner))
         answers = await _credentials(command.akka, scopes, values["names"])
-        held = [(scope, answer) for scope, answer in zip(scopes, answers, strict=True) if not isinstance(answer, PullkeyError)]  # fmt: skip
-        not_read = [NotRead(scope, answer) for scope, answer in zip(scopes, answers, strict=True) if isinstance(answer, PullkeyError)]  # fmt: skip
+        held = [
+            (scope, answer)
+            for scope, answer in zip(scopes, answers, strict=True)
+            if not isinstance(answer, PullkeyError)
+        ]
+        not_read = [
+            NotRead(scope, answer)
+            for scope, answer in zip(scopes, answers, strict=True)
+            if isinstance(answer, PullkeyError)
+        ]
         gone = {scope: left_over_of_gone(scope, [one.name for one in listed]) for scope, listed in held}
-        _check_names(values["names"], [*(one.name for _, listed in held for one in listed), *(name for one in gone.values() for name in one)], not_read)  # fmt: skip
+        _check_names(
+            values["names"],
+            [
+                *(one.name for _, listed in held for one in listed),
+                *(name for one in gone.values() for name in one),
+            ],
+            not_read,
+        )
         found = []
         for scope, listed in held:
             of_project = replace(command, scope=scope, akka=command.akka.elsewhere(scope))
             chosen = [one for one in listed if not values["names"] or one.name in values["names"]]
-            left = [one for name, items in gone[scope].items() if name in (values["names"] or gone[scope]) for one in items]  # fmt: skip
-            found.append(Listing(scope, await standings_of(of_project, chosen, values["expires_within"]), left))  # fmt: skip
-    refused = [one.error.exit_code if one.error.exit_code is ExitCode.USAGE else ExitCode.REFUSED for one in not_read]  # fmt: skip
+            left = [
+                one
+                for name, items in gone[scope].items()
+                if name in (values["names"] or gone[scope])
+                for one in items
+            ]
+            found.append(
+                Listing(scope, await standings_of(of_project, chosen, values["expires_within"]), left)
+            )
+    refused = [
+        one.error.exit_code if one.error.exit_code is ExitCode.USAGE else ExitCode.REFUSED for one in not_read
+    ]
     code = exit_code_of_many([*(one.exit_code(check=values["check"]) for one in found), *refused])
     if values["output"] == "json":
         from bootstrap.output.json_documents import projects_document
 
         where = AkkaScope(owner=command.scope.owner, region=command.scope.region, user=user)
-        print_document(projects_document([(one.scope, one.standings, one.left_over) for one in found], [(one.scope, one.error) for one in not_read], scope=where, code=code))  # fmt: skip
+        print_document(
+            projects_document(
+                [(one.scope, one.standings, one.left_over) for one in found],
+                [(one.scope, one.error) for one in not_read],
+                scope=where,
+                code=code,
+            )
+        )
     else:
         _show(found, not_read, user)
     return code
@@ -85,7 +120,9 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
 async def _credentials(
     akka: AkkaCli, scopes: Sequence[AkkaScope], names: Sequence[str]
 ) -> list[list[HeldCredential] | PullkeyError]:
-    """Those of each project, or why it does not show them. Where a name is in none of them, all are asked again."""
+    """Those of each project, or why it does not show them. Where a name is in none of them, all are asked
+    again.
+    """
     room = asyncio.Semaphore(_AT_ONCE)
     answers: list[list[HeldCredential] | PullkeyError] = []
 
@@ -111,7 +148,11 @@ def _check_names(names: Sequence[str], known: Sequence[str], not_read: Sequence[
         if name not in known:
             unseen = f"; {len(not_read)} of them could not be read" if not_read else ""
             near = nearest_or_all(name, dict.fromkeys(known), many="See `pullkey list --all-projects`")
-            raise UsageProblem(f"No Akka project that this login sees has a credential named {name!r}{unseen}", fix=near or "They have none at all.", code=Code.CREDENTIAL_NOT_FOUND)  # fmt: skip
+            raise UsageProblem(
+                f"No Akka project that this login sees has a credential named {name!r}{unseen}",
+                fix=near or "They have none at all.",
+                code=Code.CREDENTIAL_NOT_FOUND,
+            )
 
 
 def _show(found: Sequence[Listing], not_read: Sequence[NotRead], user: str) -> None:

@@ -1,4 +1,6 @@
-"""`pullkey plan -f`, `apply`, `report -f` and `runbook -f`: the commands that only a file of registries has, or has in its own way."""
+"""`pullkey plan -f`, `apply`, `report -f` and `runbook -f`: the commands that only a file of registries
+has, or has in its own way.
+"""
 
 from __future__ import annotations
 
@@ -52,14 +54,22 @@ def plan_file(**values: Any) -> int:
 
 @click.command("apply")
 @click.argument("saved", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
-@click.option("-f", "--file", "file", metavar="FILE", type=click.Path(path_type=Path), help="A file of registries; - is stdin. See docs/fleet.md.")  # fmt: skip
+@click.option(
+    "-f",
+    "--file",
+    "file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A file of registries; - is stdin. See docs/fleet.md.",
+)
 @of_a_file(AUDIT, SUMMARY, YES, names=False, file=False)
 @NAMES[1]
 def apply(**values: Any) -> int:
-    """Apply what `pullkey plan -f FILE` shows: create what is missing, replace what is due, remove what is marked for it.
+    """Apply what `pullkey plan -f FILE` shows: create what is missing, replace what is due, remove what is
+    marked for it.
 
-    One target's failure stops no other (exit 4), and another run does only what is left. A saved plan is applied as
-    saved, or refused (exit 3) if something has changed since.
+    One target's failure stops no other (exit 4), and another run does only what is left. A saved plan is
+    applied as saved, or refused (exit 3) if something has changed since.
 
     \b
     Examples:
@@ -103,8 +113,10 @@ def report_file(**values: Any) -> int:
 @NAMES[0]
 @NAMES[1]
 @with_options(
-    Option("--format", "A page to read, or a script to run.", choices=("markdown", "bash"), default="markdown"),
-)  # fmt: skip
+    Option(
+        "--format", "A page to read, or a script to run.", choices=("markdown", "bash"), default="markdown"
+    ),
+)
 def runbook_file(**values: Any) -> int:
     """Write the steps of a file's targets as the documented commands, to run by hand. Makes no calls.
 
@@ -168,7 +180,11 @@ async def _apply(values: Mapping[str, Any]) -> int:
                 job.board.close()
                 for line in moved:
                     say(f"  {line}", sys.stderr)
-                raise _MovedOn(f"{len(moved)} of {len(plan)} targets are no longer as {values['saved']} says, so nothing was changed", fix="Plan again: pullkey plan -f FILE --save PLAN")  # fmt: skip
+                raise _MovedOn(
+                    f"{len(moved)} of {len(plan)} targets are no longer as {values['saved']} says, "
+                    "so nothing was changed",
+                    fix="Plan again: pullkey plan -f FILE --save PLAN",
+                )
             return plan
 
         return await do_planned(job, "apply", checked=as_saved)

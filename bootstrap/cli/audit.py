@@ -40,4 +40,4 @@ async def audited(values: Mapping[str, Any], akka: AkkaCli | None) -> AsyncItera
         if trail.lost:
             note_lost_record()
             told = sentence(f"Not all changes could be written to {values['audit']}: {trail.lost}")
-            say(f"pullkey: {told}", sys.stderr)  # fmt: skip
+            say(f"pullkey: {told}", sys.stderr)

@@ -1,7 +1,8 @@
-"""What the shell offers on Tab: names of credentials, projects and services, and registries, as the Akka CLI shows them.
+"""What the shell offers on Tab: names of credentials, projects and services, and registries, as the Akka CLI
+shows them.
 
-A shell waits for the answer, and shows what a program prints as if it were one. So the CLI gets a short time, and whatever goes
-wrong there is nothing to offer.
+A shell waits for the answer, and shows what a program prints as if it were one. So the CLI gets a short time,
+and whatever goes wrong there is nothing to offer.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def registries(ctx: click.Context, _parameter: click.Parameter | None, incomplet
         from bootstrap.plugin.routing import host_of_image
 
         services = parse_services(_ask(ctx, "services", "list", "-o", "json"))
-        images = [one.image for one in services if one.image and not is_akka_registry(host_of_image(one.image))]  # fmt: skip
+        images = [
+            one.image for one in services if one.image and not is_akka_registry(host_of_image(one.image))
+        ]
         return [*images, *(host_of(held.server) for held in _held(ctx) if held.server)]
 
     return _beginning_with(incomplete, found)
@@ -88,4 +91,9 @@ def _beginning_with(incomplete: str, found: Callable[[], Iterable[str]]) -> list
 
 def _is_a_word(name: str) -> bool:
     """Whether it can be shown, and typed as it is."""
-    return bool(name) and name.isascii() and name.isprintable() and not set(name) & set(" '\"\\$`;&|<>()*?![]{}~#")  # fmt: skip
+    return (
+        bool(name)
+        and name.isascii()
+        and name.isprintable()
+        and not set(name) & set(" '\"\\$`;&|<>()*?![]{}~#")
+    )

@@ -30,7 +30,11 @@ def check_can_ask(*, stdin_taken: bool = False, preview: str = "--dry-run to pre
         UsageProblem: there is no terminal.
     """
     if not can_ask(stdin_taken=stdin_taken):
-        raise UsageProblem("Cannot prompt for confirmation: not a terminal", fix=f"Pass --yes to proceed or {preview}", code=Code.NO_TERMINAL)  # fmt: skip
+        raise UsageProblem(
+            "Cannot prompt for confirmation: not a terminal",
+            fix=f"Pass --yes to proceed or {preview}",
+            code=Code.NO_TERMINAL,
+        )
 
 
 def choose(question: str, choices: Choices) -> str:

@@ -38,5 +38,6 @@ def switch_off_if_typed(arguments: list[str]) -> None:
 
 def _switch_off(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        # All that prints asks `bootstrap.output.terminal.wants_colour`, and so do the programs that are started.
+        # All that prints asks `bootstrap.output.terminal.wants_colour`, and so do the programs that are
+        # started.
         os.environ["NO_COLOR"] = "1"

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 def doctor(**values: Any) -> int:
     """Check everything that a run needs, without a target; change nothing. Exit 3 if there is a problem.
 
-    Versions and logins of the clouds and of Akka, clocks, proxies, certificates, runs that did not end, and whether
-    other users of this host could read the password that the Akka CLI takes as an argument. It calls only the
-    clouds and Akka. Permissions and policies need a target: see `pullkey plan`.
+    Versions and logins of the clouds and of Akka, clocks, proxies, certificates, runs that did not end, and
+    whether other users of this host could read the password that the Akka CLI takes as an argument. It calls
+    only the clouds and Akka. Permissions and policies need a target: see `pullkey plan`.
 
     \b
     Examples:
@@ -43,7 +43,7 @@ def doctor(**values: Any) -> int:
         if name not in plugins.names():
             raise UsageProblem(
                 f"There is no provider {name!r}",
-                fix=f"There are: {', '.join(plugins.names())}. {did_you_mean(name, plugins.names())}".rstrip(),
+                fix=f"There are: {', '.join(plugins.names())}. {did_you_mean(name, plugins.names())}".rstrip(),  # noqa: E501
                 code=Code.PROVIDER_UNKNOWN,
             )
     return run_alone(_doctor(values))

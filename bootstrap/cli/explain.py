@@ -33,12 +33,20 @@ class _CodeType(click.ParamType[str]):
 
 @click.command()
 @click.argument("code", required=False, default="", type=_CodeType())
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, envvar="PULLKEY_OUTPUT", help="What goes to stdout.")  # fmt: skip
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    envvar="PULLKEY_OUTPUT",
+    help="What goes to stdout.",
+)
 def explain(code: str, output: str) -> None:
-    """Explain the code of a problem or error: its cause, how to fix it, and who can. Without a code, list all of them.
+    """Explain the code of a problem or error: its cause, how to fix it, and who can. Without a code, list all
+    of them.
 
-    The code is in brackets at the end of a message, and in the field `code` of JSON. Type it in upper or lower case,
-    with or without `PK-`.
+    The code is in brackets at the end of a message, and in the field `code` of JSON. Type it in upper or
+    lower case, with or without `PK-`.
 
     \b
     Examples:
@@ -66,7 +74,9 @@ def _unknown(typed: str) -> UsageProblem:
     name = typed.upper().strip("[]").removeprefix("PK-")
     near = did_you_mean(f"pk-{name}".lower(), [code.lower() for code in Code]).upper()
     hint = near.replace("DID YOU MEAN", "Did you mean").replace(" OR ", " or ")
-    return UsageProblem(f"There is no code {typed!r}", fix=hint or "List all codes: pullkey explain", code=Code.UNKNOWN_CODE)  # fmt: skip
+    return UsageProblem(
+        f"There is no code {typed!r}", fix=hint or "List all codes: pullkey explain", code=Code.UNKNOWN_CODE
+    )
 
 
 def _print_one(one: Explanation) -> None:

@@ -16,17 +16,60 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 _COUNT = click.IntRange(1, 256)
-FILE = click.option("-f", "--file", "file", required=True, metavar="FILE", type=click.Path(path_type=Path), help="A file of registries; - is stdin. See docs/fleet.md.")  # fmt: skip
+FILE = click.option(
+    "-f",
+    "--file",
+    "file",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A file of registries; - is stdin. See docs/fleet.md.",
+)
 NAMES = (
     click.argument("names", nargs=-1, metavar="[NAME]..."),
-    click.option("--only", multiple=True, metavar="NAME", help="These targets only: PROJECT/SECRET, or the name of an Akka secret. More names may follow."),
-)  # fmt: skip
+    click.option(
+        "--only",
+        multiple=True,
+        metavar="NAME",
+        help="These targets only: PROJECT/SECRET, or the name of an Akka secret. More names may follow.",
+    ),
+)
 _SIDE_BY_SIDE = (
-    click.option("--shard", metavar="I/N", envvar="PULLKEY_SHARD", help="Part I of N only, from 1; all targets of one Google project are in one part. Else by JOB_COMPLETION_INDEX and JOB_COMPLETIONS."),
-    click.option("--at-once", type=_COUNT, default=16, show_default=True, envvar="PULLKEY_AT_ONCE", metavar="N", help="How many targets of one cloud are worked on side by side."),
-    click.option("--at-once-per-project", type=_COUNT, default=4, show_default=True, envvar="PULLKEY_AT_ONCE_PER_PROJECT", metavar="N", help="How many of these may be of one Google project, or of one registry."),
-    click.option("--akka-at-once", type=_COUNT, default=8, show_default=True, envvar="PULLKEY_AKKA_AT_ONCE", metavar="N", help="How many Akka CLIs run side by side."),
-)  # fmt: skip
+    click.option(
+        "--shard",
+        metavar="I/N",
+        envvar="PULLKEY_SHARD",
+        help="Part I of N only, from 1; all targets of one Google project are in one part. Else by "
+        "JOB_COMPLETION_INDEX and JOB_COMPLETIONS.",
+    ),
+    click.option(
+        "--at-once",
+        type=_COUNT,
+        default=16,
+        show_default=True,
+        envvar="PULLKEY_AT_ONCE",
+        metavar="N",
+        help="How many targets of one cloud are worked on side by side.",
+    ),
+    click.option(
+        "--at-once-per-project",
+        type=_COUNT,
+        default=4,
+        show_default=True,
+        envvar="PULLKEY_AT_ONCE_PER_PROJECT",
+        metavar="N",
+        help="How many of these may be of one Google project, or of one registry.",
+    ),
+    click.option(
+        "--akka-at-once",
+        type=_COUNT,
+        default=8,
+        show_default=True,
+        envvar="PULLKEY_AKKA_AT_ONCE",
+        metavar="N",
+        help="How many Akka CLIs run side by side.",
+    ),
+)
 _TURN = replace(TIMEOUT, help="How long to wait for the clouds, for each target.")
 CHECK = Option("--check", "For jobs: exit 5 if anything has to be done or is wrong.", kind="switch")
 SUMMARY = Option(
@@ -35,7 +78,7 @@ SUMMARY = Option(
 DRY_RUN = Option("--dry-run", "Preview the changes; change nothing.", kind="switch")
 
 
-def of_a_file(*more: Option, names: bool = True, file: bool = True, output: bool = True) -> Callable[[F], F]:  # fmt: skip
+def of_a_file(*more: Option, names: bool = True, file: bool = True, output: bool = True) -> Callable[[F], F]:
     """A decorator: the options that all commands of a file have, and `more`."""
 
     def decorate(function: F) -> F:

@@ -1,4 +1,6 @@
-"""What a command on a file of registries has open; how it plans, asks, does it, and shows what has become of it."""
+"""What a command on a file of registries has open; how it plans, asks, does it, and shows what has become
+of it.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,11 @@ def run_file_command(
             say(line, sys.stderr)
         if os.environ.get("GITHUB_ACTIONS") == "true":
             for fault in unfit.faults:
-                say(f"::error file={unfit.name},line={fault.place.line},col={fault.place.column}::{fault.what}", sys.stderr)  # fmt: skip
+                say(
+                    "::error "
+                    f"file={unfit.name},line={fault.place.line},col={fault.place.column}::{fault.what}",
+                    sys.stderr,
+                )
         raise
 
 
@@ -93,7 +99,7 @@ def _of_this_machine(found: Registries, values: Mapping[str, Any]) -> Registries
     if shard is None:
         return found
     mine = shard.of(found)
-    say(f"Part {shard} of {found.name}: {len(mine.entries)} of {len(found.entries)} targets.", sys.stderr)  # fmt: skip
+    say(f"Part {shard} of {found.name}: {len(mine.entries)} of {len(found.entries)} targets.", sys.stderr)
     return mine
 
 
@@ -148,7 +154,15 @@ def style_of_plan(stream: TextIO) -> Callable[[str, Action], str]:
     """Colours the word for what is to be done, where the stream shows colours."""
     from bootstrap.output.terminal import wants_colour
 
-    colours = {"create": "green", "replace": "yellow", "rotate": "cyan", "repair": "yellow", "remove": "red", "postponed": "yellow", "blocked": "bright_red"}  # fmt: skip
+    colours = {
+        "create": "green",
+        "replace": "yellow",
+        "rotate": "cyan",
+        "repair": "yellow",
+        "remove": "red",
+        "postponed": "yellow",
+        "blocked": "bright_red",
+    }
     coloured = wants_colour(stream)
 
     def style(text: str, action: Action) -> str:
@@ -199,7 +213,14 @@ async def do_planned(
                     }
                 )
             return code_of_plan(plan)
-        if going and not values["yes"] and not confirm(f"{_verb(command)} {len(going)} target{'s' * (len(going) != 1)} in {_projects(job, going)}?", sys.stderr):  # fmt: skip
+        if (
+            going
+            and not values["yes"]
+            and not confirm(
+                f"{_verb(command)} {len(going)} target{'s' * (len(going) != 1)} in {_projects(job, going)}?",
+                sys.stderr,
+            )
+        ):
             raise Declined
         ended = await job.crew.do(plan)
     job.board.close()
@@ -228,13 +249,25 @@ def _end(job: FileJob, command: str, ended: Sequence[TargetResult]) -> int:
     say(end_total(ended), sys.stderr)
     if failed := [one for one in ended if one.failed]:
         # A rotation that was not limited to what is due would replace all keys once more.
-        again = "Run it again for these alone, with --only." if command == "rotate" and not job.values["due"] else "The same command does only what is left."  # fmt: skip
+        again = (
+            "Run it again for these alone, with --only."
+            if command == "rotate" and not job.values["due"]
+            else "The same command does only what is left."
+        )
         say(f"Not done: {_names(failed)}. {again}", sys.stderr)
     if late := [one for one in ended if one.result == "postponed"]:
-        say(f"Postponed: {_names(late)}. Their keys are still valid; a later `pullkey rotate -f {shlex.quote(job.registries.name)} --due` deletes the replaced keys and continues.", sys.stderr)  # fmt: skip
+        say(
+            f"Postponed: {_names(late)}. Their keys are still valid; a later `pullkey rotate -f "
+            f"{shlex.quote(job.registries.name)} --due` deletes the replaced keys and continues.",
+            sys.stderr,
+        )
     _tell_drift(job, [one for one in ended if one.result == "drift"])
     if left := [one for one in ended if one.left_over]:
-        say(f"{len(left)} target{'s have' if len(left) != 1 else ' has'} something left over: {_names(left)}. Every later command lists it until it is deleted.", sys.stderr)  # fmt: skip
+        say(
+            f"{len(left)} target{'s have' if len(left) != 1 else ' has'} something left over: "
+            f"{_names(left)}. Every later command lists it until it is deleted.",
+            sys.stderr,
+        )
     if code is ExitCode.DONE and not any(one.changed or one.result == "postponed" for one in ended):
         say("Everything is in place; nothing was changed.", sys.stderr)
     return code
@@ -253,7 +286,10 @@ def _tell_drift(job: FileJob, drift: Sequence[TargetResult]) -> None:
             where = f" --akka-project {shlex.quote(project)}" if project else ""
             say_command(f"pullkey rotate {shlex.quote(one.entry.secret_name)}{where}", sys.stderr)
     if others := [one for one in drift if not one.planned.attention]:
-        say(f"Not in place: {_names(others)}. See: pullkey plan -f {shlex.quote(job.registries.name)}", sys.stderr)  # fmt: skip
+        say(
+            f"Not in place: {_names(others)}. See: pullkey plan -f {shlex.quote(job.registries.name)}",
+            sys.stderr,
+        )
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for one in drift:
             say(annotation(job.registries.name, one), sys.stderr)

@@ -1,4 +1,6 @@
-"""`pullkey onboard --from-project`: the registries that an Akka project's services pull from, and those that need a credential."""
+"""`pullkey onboard --from-project`: the registries that an Akka project's services pull from, and those
+that need a credential.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,11 @@ def onboard_from_project(
         return ExitCode.DONE
 
     if not (values["yes"] or values["dry_run"] or has_terminal()):
-        raise UsageProblem("Cannot ask which registries to onboard: not a terminal", fix="Pass --yes to onboard all that need it, or --dry-run to preview", code=Code.NO_TERMINAL)  # fmt: skip
+        raise UsageProblem(
+            "Cannot ask which registries to onboard: not a terminal",
+            fix="Pass --yes to onboard all that need it, or --dry-run to preview",
+            code=Code.NO_TERMINAL,
+        )
     run_alone(look())
     as_json = values["output"] == "json"
     needed = [one for one in found if one.to_onboard and one.provider is not None]
@@ -112,7 +118,10 @@ def _show(found: Sequence[RegistryInUse], scope: AkkaScope) -> None:
     if not services:
         say(f"Akka project {project} runs no services.", sys.stderr)
         return
-    say(f"Akka project {project}: {_count(len(services), 'service')}, {_count(len(found), 'registry')}", sys.stderr)  # fmt: skip
+    say(
+        f"Akka project {project}: {_count(len(services), 'service')}, {_count(len(found), 'registry')}",
+        sys.stderr,
+    )
     width = max(len(word) for word in _WORDS.values())
     for one in found:
         say(f"  {_WORDS[one.need]:{width}}  {one.place}", sys.stderr)
@@ -147,7 +156,9 @@ def _onboard(one: RegistryInUse, arguments: Sequence[str], build: Callable[[Prov
             *_command(one, arguments)[2:],
             "--output=text",
         ]
-        code: int = build(provider).main(options, prog_name=f"pullkey onboard {provider.name}", standalone_mode=False)  # fmt: skip
+        code: int = build(provider).main(
+            options, prog_name=f"pullkey onboard {provider.name}", standalone_mode=False
+        )
     except (PullkeyError, click.ClickException) as error:
         shown = as_pullkey_error(error)
         say(f"pullkey: {first_line(shown)}", sys.stderr)

@@ -1,4 +1,6 @@
-"""A tick each second for what shows progress, so that it can say how long something takes while nothing else happens."""
+"""A tick each second for what shows progress, so that it can say how long something takes while nothing
+else happens.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +42,13 @@ def ticking(shown: Ticked, sleep: Callable[[float], Awaitable[object]] = asyncio
 
 @contextlib.contextmanager
 def saying_that_it_looks(seconds: float = _LONG_SECONDS) -> Iterator[None]:
-    """While this is open, a terminal shows after some seconds why a look takes so long. For what shows no progress itself."""
+    """While this is open, a terminal shows after some seconds why a look takes so long. For what shows no
+    progress itself.
+    """
 
     async def say_it() -> None:
         await asyncio.sleep(seconds)
-        say("Still looking. What is not shown is asked for again before it counts as missing.", sys.stderr)  # fmt: skip
+        say("Still looking. What is not shown is asked for again before it counts as missing.", sys.stderr)
 
     task = asyncio.get_running_loop().create_task(say_it()) if sys.stderr.isatty() else None
     try:

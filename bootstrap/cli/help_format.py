@@ -1,4 +1,6 @@
-"""How click's help fits a terminal: no word is broken, and an example that is too wide continues after a backslash."""
+"""How click's help fits a terminal: no word is broken, and an example that is too wide continues after a
+backslash.
+"""
 
 from __future__ import annotations
 

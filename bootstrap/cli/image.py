@@ -27,7 +27,7 @@ ARGUMENTS = "pullkey.arguments"
 """In a context's `meta`: the options that were typed where no provider is named."""
 
 
-# -- words and options ---------------------------------------------------------------------------------------------
+# -- words and options ---------------------------------------------------------------------------------------
 
 
 def takes_value(parameters: Iterable[click.Parameter]) -> set[str]:
@@ -77,14 +77,15 @@ def names_an_image(word: str) -> bool:
     return any(mark in word for mark in "/:@")
 
 
-# -- from an image to a provider -----------------------------------------------------------------------------------
+# -- from an image to a provider -----------------------------------------------------------------------------
 
 
 def provider_of_image(image: str) -> Provider:
     """The provider that an image belongs to. Where several may be meant, the user is asked.
 
     Raises:
-        UsageProblem: it is not an image, or several providers may be meant and there is no terminal to ask on.
+        UsageProblem: it is not an image, or several providers may be meant and there is no terminal to ask
+            on.
     """
     refuse_login(image, "IMAGE")
     known = plugins.names()
@@ -92,7 +93,11 @@ def provider_of_image(image: str) -> Provider:
         raise UsageProblem(f"{image!r} is not an image", fix=_AN_IMAGE)
     if not looks_like_an_image(image):
         near = did_you_mean(image, known) or _by_title(image)
-        raise UsageProblem(f"There is no provider {image!r}; there are: {', '.join(known)}", fix=f"{_AN_IMAGE} {near}".rstrip(), code=Code.PROVIDER_UNKNOWN)  # fmt: skip
+        raise UsageProblem(
+            f"There is no provider {image!r}; there are: {', '.join(known)}",
+            fix=f"{_AN_IMAGE} {near}".rstrip(),
+            code=Code.PROVIDER_UNKNOWN,
+        )
     host = host_of_image(image)
     found = providers_for(host)
     if len(found) == 1:
@@ -118,7 +123,8 @@ def _by_title(word: str) -> str:
 
 
 def options_from_image(provider: Provider, image: str, arguments: Sequence[str]) -> list[str]:
-    """The options that an image stands for, as `--name=value`; those that are among the arguments are left to these.
+    """The options that an image stands for, as `--name=value`; those that are among the arguments are left to
+    these.
 
     Raises:
         UsageProblem: the image cannot be read, or the arguments name another one.

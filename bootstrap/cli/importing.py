@@ -31,8 +31,8 @@ _TO = Option("--to", "Write to this file, which must not exist yet; else to stdo
 def import_file(**values: Any) -> int:
     """Write a file of registries from the credentials that Akka has; change nothing.
 
-    It covers the Akka projects that you name, or the one that the Akka CLI is set to. What neither Akka nor the clouds
-    show is marked with a comment.
+    It covers the Akka projects that you name, or the one that the Akka CLI is set to. What neither Akka nor
+    the clouds show is marked with a comment.
 
     \b
     Examples:
@@ -46,7 +46,11 @@ def import_file(**values: Any) -> int:
         raise UsageProblem("Name Akka projects, or pass --all-projects", code=Code.MISSING_VALUE)
     if values["to"]:
         if os.path.lexists(values["to"]):
-            raise UsageProblem(f"--to: {values['to']} is there already", fix="Name another file, and compare the two.", code=Code.OUTPUT_FILE)  # fmt: skip
+            raise UsageProblem(
+                f"--to: {values['to']} is there already",
+                fix="Name another file, and compare the two.",
+                code=Code.OUTPUT_FILE,
+            )
         _file(values["to"]).check()
     return run_alone(_import(values))
 

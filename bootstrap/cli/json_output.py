@@ -40,7 +40,8 @@ def is_asked_for(arguments: Sequence[str], environment: Mapping[str, str] = os.e
 
 
 def print_error(error: PullkeyError, *, what: str = "", fix: str = "") -> None:
-    """Print the document of a command that ended with an error, where one was asked for and none is printed yet.
+    """Print the document of a command that ended with an error, where one was asked for and none is printed
+    yet.
 
     Args:
         error: what ended it.

@@ -1,6 +1,8 @@
-"""`pullkey list`, `rotate` and `offboard`, of the credentials of a project, and with -f of the targets of a file.
+"""`pullkey list`, `rotate` and `offboard`, of the credentials of a project, and with -f of the targets of a
+file.
 
-The cloud resources of a name (provider, project, registry, identity, key) are read from Akka's own record and from the clouds.
+The cloud resources of a name (provider, project, registry, identity, key) are read from Akka's own record and
+from the clouds.
 """
 
 from __future__ import annotations
@@ -32,9 +34,17 @@ from bootstrap.model.errors import UsageProblem
 from bootstrap.model.option import Option
 
 _ALL = Option("--all", "All that pullkey created in the project.", kind="switch")
-_SECRET = Option("--secret-stdin", "Read from stdin what a new key needs: the Docker Hub login, or the new password.", kind="secret")  # fmt: skip
-_OFFBOARD_IMAGE = Option("--image", "An image of the registry, where it is not clear which repository is meant.", metavar="IMAGE")  # fmt: skip
-_OFFBOARD_SECRET = Option("--secret-stdin", "Read from stdin the Docker Hub login with which its token is deleted.", kind="secret")  # fmt: skip
+_SECRET = Option(
+    "--secret-stdin",
+    "Read from stdin what a new key needs: the Docker Hub login, or the new password.",
+    kind="secret",
+)
+_OFFBOARD_IMAGE = Option(
+    "--image", "An image of the registry, where it is not clear which repository is meant.", metavar="IMAGE"
+)
+_OFFBOARD_SECRET = Option(
+    "--secret-stdin", "Read from stdin the Docker Hub login with which its token is deleted.", kind="secret"
+)
 
 
 @click.command("list")
@@ -43,14 +53,21 @@ _OFFBOARD_SECRET = Option("--secret-stdin", "Read from stdin the Docker Hub logi
     Option("--check", "For jobs: exit 5 if anything is wrong or could not be read.", kind="switch"),
     ALL_PROJECTS,
     EXPIRES_WITHIN,
-    Option("--secret-stdin", "Read the Docker Hub login from stdin, without which its tokens cannot be seen.", kind="secret"),
-    *SCOPE, TIMEOUT, OUTPUT, VERBOSE,
-)  # fmt: skip
+    Option(
+        "--secret-stdin",
+        "Read the Docker Hub login from stdin, without which its tokens cannot be seen.",
+        kind="secret",
+    ),
+    *SCOPE,
+    TIMEOUT,
+    OUTPUT,
+    VERBOSE,
+)
 def list_credentials(**values: Any) -> int:
     """List Akka's registry credentials with the age, expiry and state of their keys; change nothing.
 
-    With one NAME, it shows every detail. Without permissions on a cloud it shows what it can, and lists what it could
-    not read.
+    With one NAME, it shows every detail. Without permissions on a cloud it shows what it can, and lists what
+    it could not read.
 
     \b
     Examples:
@@ -75,18 +92,31 @@ def list_credentials(**values: Any) -> int:
 @click.argument("name", required=False, shell_complete=offers("credentials"))
 @with_options(
     _ALL,
-    Option("--due", "Only if a third of the key's life is left; for a key without expiry, once it is 90 days old.", kind="switch"),
+    Option(
+        "--due",
+        "Only if a third of the key's life is left; for a key without expiry, once it is 90 days old.",
+        kind="switch",
+    ),
     Option("--older-than", "With --due: once the key is this old, instead.", kind="duration", metavar="TIME"),
     KEEP_OLD,
     OVERLAP,
     Option("--restore", "Enable the key again that the last rotation disabled.", kind="switch"),
-    IMAGE, _SECRET, AUDIT, DRY_RUN, YES, *SCOPE, TIMEOUT, OUTPUT, VERBOSE,
-)  # fmt: skip
+    IMAGE,
+    _SECRET,
+    AUDIT,
+    DRY_RUN,
+    YES,
+    *SCOPE,
+    TIMEOUT,
+    OUTPUT,
+    VERBOSE,
+)
 def rotate(**values: Any) -> int:
-    """Replace the key of a credential: create a new key, verify it, register it in Akka, read it back in every region.
+    """Replace the key of a credential: create a new key, verify it, register it in Akka, read it back in
+    every region.
 
-    Only then is the old key disabled or deleted. Akka never holds a key that cannot pull, and other keys are not
-    touched.
+    Only then is the old key disabled or deleted. Akka never holds a key that cannot pull, and other keys are
+    not touched.
 
     \b
     Examples:
@@ -132,15 +162,31 @@ def _needs_terminal_or_yes(values: Mapping[str, Any]) -> None:
 @click.argument("name", required=False, shell_complete=offers("credentials"))
 @with_options(
     _ALL,
-    Option("--keep-identity", "Keep the service account or application, even if nothing else uses it.", kind="switch"),
-    Option("--keep-secret", "Keep Akka's secret; remove only the project's reference to it, and its key.", kind="switch"),
-    _OFFBOARD_IMAGE, _OFFBOARD_SECRET, AUDIT, DRY_RUN, YES, *SCOPE, TIMEOUT, OUTPUT, VERBOSE,
-)  # fmt: skip
+    Option(
+        "--keep-identity",
+        "Keep the service account or application, even if nothing else uses it.",
+        kind="switch",
+    ),
+    Option(
+        "--keep-secret",
+        "Keep Akka's secret; remove only the project's reference to it, and its key.",
+        kind="switch",
+    ),
+    _OFFBOARD_IMAGE,
+    _OFFBOARD_SECRET,
+    AUDIT,
+    DRY_RUN,
+    YES,
+    *SCOPE,
+    TIMEOUT,
+    OUTPUT,
+    VERBOSE,
+)
 def offboard(**values: Any) -> int:
     """Remove a credential: Akka's reference and secret, then key, grant and identity.
 
-    The identity is deleted only if pullkey created it and nothing else uses it. Of the resources of a credential, what is
-    already deleted counts as done; a name that Akka does not have is an error.
+    The identity is deleted only if pullkey created it and nothing else uses it. Of the resources of a
+    credential, what is already deleted counts as done; a name that Akka does not have is an error.
 
     \b
     Examples:
@@ -165,7 +211,8 @@ def offboard(**values: Any) -> int:
     EXPIRES_WITHIN,
 )
 def list_file(**values: Any) -> int:
-    """List the credential of each target of a file, with the age, expiry and state of its key; change nothing.
+    """List the credential of each target of a file, with the age, expiry and state of its key; change
+    nothing.
 
     \b
     Examples:
@@ -179,12 +226,24 @@ def list_file(**values: Any) -> int:
 
 @click.command("rotate")
 @of_a_file(
-    Option("--due", "Only if the key is due: by rotate-after, or else once a third of its life is left.", kind="switch"),
-    replace(OVERLAP, default=None, help="How long both keys stay valid, for all targets; default: as the file says. It elapses for all targets together."),
-    AUDIT, DRY_RUN, YES,
-)  # fmt: skip
+    Option(
+        "--due",
+        "Only if the key is due: by rotate-after, or else once a third of its life is left.",
+        kind="switch",
+    ),
+    replace(
+        OVERLAP,
+        default=None,
+        help="How long both keys stay valid, for all targets; default: as the file says. It elapses for "
+        "all targets together.",
+    ),
+    AUDIT,
+    DRY_RUN,
+    YES,
+)
 def rotate_file(**values: Any) -> int:
-    """Replace the keys of a file's targets, each as `pullkey rotate` does: what a nightly job runs, with --due.
+    """Replace the keys of a file's targets, each as `pullkey rotate` does: what a nightly job runs, with
+    --due.
 
     \b
     Examples:
@@ -199,10 +258,20 @@ def rotate_file(**values: Any) -> int:
 @click.command("offboard")
 @of_a_file(
     Option("--all", "All targets of the file.", kind="switch"),
-    Option("--keep-identity", "Keep the service account or application, even if nothing else uses it.", kind="switch"),
-    Option("--keep-secret", "Keep Akka's secret; remove only the project's reference to it, and its key.", kind="switch"),
-    AUDIT, DRY_RUN, YES,
-)  # fmt: skip
+    Option(
+        "--keep-identity",
+        "Keep the service account or application, even if nothing else uses it.",
+        kind="switch",
+    ),
+    Option(
+        "--keep-secret",
+        "Keep Akka's secret; remove only the project's reference to it, and its key.",
+        kind="switch",
+    ),
+    AUDIT,
+    DRY_RUN,
+    YES,
+)
 def offboard_file(**values: Any) -> int:
     """Remove targets of a file, each as `pullkey offboard` does. Remove them from the file too.
 

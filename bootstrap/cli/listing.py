@@ -62,7 +62,11 @@ async def listing(values: Mapping[str, Any], secret: Secret | None) -> Listing:
         gone = left_over_of_gone(command.scope, [one.name for one in held])
         for name in values["names"]:
             if name not in [*gone, *(one.name for one in held)]:
-                raise UsageProblem(f"Akka has no credential named {name!r} in {command.scope.label}", fix=known_names(held, name), code=Code.CREDENTIAL_NOT_FOUND)  # fmt: skip
+                raise UsageProblem(
+                    f"Akka has no credential named {name!r} in {command.scope.label}",
+                    fix=known_names(held, name),
+                    code=Code.CREDENTIAL_NOT_FOUND,
+                )
         chosen = [one for one in held if not values["names"] or one.name in values["names"]]
         left = [left for name, items in gone.items() if name in (values["names"] or gone) for left in items]
         with saying_that_it_looks():
@@ -71,7 +75,9 @@ async def listing(values: Mapping[str, Any], secret: Secret | None) -> Listing:
 
 
 def left_over_of_gone(scope: AkkaScope, listed: Sequence[str]) -> Mapping[str, Sequence[LeftOver]]:
-    """What earlier runs on this machine have left over of credentials of a project that Akka does not list, by name."""
+    """What earlier runs on this machine have left over of credentials of a project that Akka does not
+    list, by name.
+    """
     from bootstrap.engine.journal import Journal
     from bootstrap.model.settings import state_directory
 
@@ -113,7 +119,9 @@ async def standings_of(
     async def look(held: HeldCredential) -> Any:
         journal = command.assembly.journal(command.scope, held.name)
         async with room:
-            return await stand(lambda: find(held, command.context), command.assembly.proofs, journal, expires_within=within)  # fmt: skip
+            return await stand(
+                lambda: find(held, command.context), command.assembly.proofs, journal, expires_within=within
+            )
 
     return list(await asyncio.gather(*map(look, sorted(chosen, key=lambda one: one.name))))
 
@@ -122,7 +130,12 @@ def style_of_list() -> Callable[[str, str], str]:
     """Gives a line of a list the colour of its state, where stdout shows colours."""
     from bootstrap.output.terminal import wants_colour
 
-    colours = {"head": {"bold": True}, "ok": {"fg": "green"}, "wrong": {"fg": "red", "bold": True}, "unseen": {"fg": "yellow"}}  # fmt: skip
+    colours = {
+        "head": {"bold": True},
+        "ok": {"fg": "green"},
+        "wrong": {"fg": "red", "bold": True},
+        "unseen": {"fg": "yellow"},
+    }
     coloured = wants_colour(sys.stdout)
 
     def style(text: str, state: str) -> str:
@@ -162,7 +175,9 @@ async def list_of_file(values: Mapping[str, Any]) -> int:
     if job.as_json:
         print_document(listing_document(registries, found, code, job.office.scope))
     else:
-        shown = listing_lines(found, width=width_of(sys.stdout), style=style_of_list(), summary=values["summary"])  # fmt: skip
+        shown = listing_lines(
+            found, width=width_of(sys.stdout), style=style_of_list(), summary=values["summary"]
+        )
         for line in (*project_lines(registries.entries, job.office.scope), *shown):
             say(line, sys.stdout)
     return code

@@ -34,7 +34,9 @@ def ask_missing(provider: Provider, values: Mapping[str, Any]) -> dict[str, Any]
         while not answer:
             answer = _ask(missing)
         complete[key] = clean(key, answer)
-        asked_for.append(f"{missing.option}={answer}" if answer.startswith("-") else shlex.join([missing.option, answer]))  # fmt: skip
+        asked_for.append(
+            f"{missing.option}={answer}" if answer.startswith("-") else shlex.join([missing.option, answer])
+        )
     return complete
 
 

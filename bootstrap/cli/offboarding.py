@@ -61,7 +61,8 @@ async def _unlisted(
 ) -> list[LeftOver]:
     """What there is of a name that Akka lists no credential of: its secret, whose it may be is not known.
 
-    Akka lists a credential by the project's reference, which is removed first, is written last, and may be shown late.
+    Akka lists a credential by the project's reference, which is removed first, is written last, and may be
+    shown late.
 
     Raises:
         UsageProblem: there is neither; what is already gone and what was mistyped look alike.
@@ -79,7 +80,10 @@ async def _unlisted(
             code=Code.CREDENTIAL_NOT_FOUND,
         )
     found = [LeftOver(f"Akka's secret {name}", command.akka.secret_removal(name))]
-    say(f"Akka lists no credential named {name} in {where}, but a secret of that name. Nothing was changed.", sys.stderr)  # fmt: skip
+    say(
+        f"Akka lists no credential named {name} in {where}, but a secret of that name. Nothing was changed.",
+        sys.stderr,
+    )
     say("  If it was registered a moment ago: run this again in a while.", sys.stderr)
     say(f"  If a registration or an offboarding of it was cut off on another machine: {again}", sys.stderr)
     command.reporter.left_over(found)
@@ -97,10 +101,20 @@ def _left_behind(command: ProjectCommand, name: str) -> HeldCredential | None:
     journal = command.assembly.journal(command.scope, name)
     lost = journal.left_behind()
     if lost is not None and journal.at_work:
-        raise PullkeyError(f"Akka has no credential named {name} in {command.scope.label}, and run {lost.run_id} of {lost.begun} is at work on it", fix="Wait for it to end, and run this again", code=Code.RUN_BUSY)  # fmt: skip
+        raise PullkeyError(
+            f"Akka has no credential named {name} in {command.scope.label}, and run {lost.run_id} "
+            f"of {lost.begun} is at work on it",
+            fix="Wait for it to end, and run this again",
+            code=Code.RUN_BUSY,
+        )
     going = being_removed(lost)
     if lost is not None and going is None:
-        raise PullkeyError(f"Akka has no credential named {name} in {command.scope.label}, but run {lost.run_id} of {lost.begun} did not end, and may have created its cloud resources", fix=f"Run that again to complete it; then offboard it: {lost.command}", code=Code.RUN_UNFINISHED)  # fmt: skip
+        raise PullkeyError(
+            f"Akka has no credential named {name} in {command.scope.label}, but run {lost.run_id} "
+            f"of {lost.begun} did not end, and may have created its cloud resources",
+            fix=f"Run that again to complete it; then offboard it: {lost.command}",
+            code=Code.RUN_UNFINISHED,
+        )
     return going
 
 

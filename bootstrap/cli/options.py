@@ -17,12 +17,31 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-TIMEOUT = Option("--timeout", "How long to wait for the clouds in all; undoing may take a minute more.", kind="duration", default="10m", metavar="TIME")  # fmt: skip
-OUTPUT = Option("--output", "Text for people, or one JSON object on stdout.", choices=("text", "json"), default="text")  # fmt: skip
+TIMEOUT = Option(
+    "--timeout",
+    "How long to wait for the clouds in all; undoing may take a minute more.",
+    kind="duration",
+    default="10m",
+    metavar="TIME",
+)
+OUTPUT = Option(
+    "--output", "Text for people, or one JSON object on stdout.", choices=("text", "json"), default="text"
+)
 VERBOSE = Option("--verbose", "Show each call of an API (never a secret).", kind="switch")
-CREDENTIAL_STDIN = Option("--credential-stdin", "Read the credential's password from stdin and pull with it too.", kind="switch")  # fmt: skip
-IMAGE = Option("--image", "An image of the registry, to find the credential by or to verify the pull with.", metavar="IMAGE")  # fmt: skip
-EXPIRES_WITHIN = Option("--expires-within", "Report a key that expires within this time; default: 14 days, or a third of a shorter life.", kind="duration", metavar="TIME")  # fmt: skip
+CREDENTIAL_STDIN = Option(
+    "--credential-stdin", "Read the credential's password from stdin and pull with it too.", kind="switch"
+)
+IMAGE = Option(
+    "--image",
+    "An image of the registry, to find the credential by or to verify the pull with.",
+    metavar="IMAGE",
+)
+EXPIRES_WITHIN = Option(
+    "--expires-within",
+    "Report a key that expires within this time; default: 14 days, or a third of a shorter life.",
+    kind="duration",
+    metavar="TIME",
+)
 ALL_PROJECTS = Option("--all-projects", "All Akka projects that the login sees.", kind="switch")
 YES = Option("--yes", "Do not prompt before the first change.", kind="switch")
 
@@ -41,7 +60,14 @@ class _Option(click.Option):
         return value
 
 
-_OFFERED = {"akka_project": "projects", "service": "services", "secret_name": "credentials", "image": "registries", "registry": "registries", "server": "registries"}  # fmt: skip
+_OFFERED = {
+    "akka_project": "projects",
+    "service": "services",
+    "secret_name": "credentials",
+    "image": "registries",
+    "registry": "registries",
+    "server": "registries",
+}
 """What the shell offers as the values of options: functions of `bootstrap.cli.candidates`."""
 
 
@@ -62,7 +88,9 @@ def click_option(option: Option, provider: str = "") -> click.Option:
     help_text = option.help + (f"  [default: {option.default}]" if option.default else "")
     if option.kind in {"switch", "secret"}:
         # A secret's own switch says where it comes from, which is no setting.
-        return _Option([option.name], is_flag=True, envvar=names if option.kind == "switch" else None, help=help_text)  # fmt: skip
+        return _Option(
+            [option.name], is_flag=True, envvar=names if option.kind == "switch" else None, help=help_text
+        )
     kind: click.ParamType[Any] = click.STRING
     if option.kind == "duration":
         kind = DurationType()
@@ -128,7 +156,9 @@ def scope_of(values: Mapping[str, Any]) -> AkkaScope:
 
 
 typed: list[str] = []
-"""The arguments of the command at work, where it is not the one that was typed: one of several that a command runs."""
+"""The arguments of the command at work, where it is not the one that was typed: one of several that a
+command runs.
+"""
 asked_for: list[str] = []
 """The options whose values were asked for at the terminal, as they are typed in a shell."""
 

@@ -1,4 +1,6 @@
-"""What a command without arguments shows besides its help: the logins, the Akka CLI and its project, as seen at a glance."""
+"""What a command without arguments shows besides its help: the logins, the Akka CLI and its project, as
+seen at a glance.
+"""
 
 from __future__ import annotations
 

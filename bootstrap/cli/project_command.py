@@ -170,13 +170,19 @@ async def opened(values: Mapping[str, Any]) -> AsyncIterator[ProjectCommand]:
 
 
 async def _of_a_service(akka: AkkaCli, values: Mapping[str, Any]) -> str:
-    """How to come from a service to its credential, where a name that is no credential's is that of a service."""
+    """How to come from a service to its credential, where a name that is no credential's is that of a
+    service.
+    """
     names = {*(values.get("names") or ()), values.get("name")}
     try:
         found = [one.name for one in await akka.exported_services() if one.name in names]
     except PullkeyError:
         return ""
-    return f"{found[0]} is a service. To find its credential: pullkey verify --service {shlex.quote(found[0])}" if found else ""  # fmt: skip
+    return (
+        f"{found[0]} is a service. To find its credential: pullkey verify --service {shlex.quote(found[0])}"
+        if found
+        else ""
+    )
 
 
 def cleaned(values: dict[str, Any]) -> dict[str, Any]:
@@ -201,7 +207,12 @@ def located(behind: LocatedCredential) -> ManagedCredential:
     """
     name, link = behind.held.name, behind.held.link
     if link is None:
-        raise PullkeyError(f"Akka's {name} was not created by pullkey, so its cloud resources are not known", fix=f"To have pullkey look after it: pullkey onboard {behind.provider.name} ... --secret-name {shlex.quote(name)} --replace", code=Code.CREDENTIAL_NOT_MANAGED)  # fmt: skip
+        raise PullkeyError(
+            f"Akka's {name} was not created by pullkey, so its cloud resources are not known",
+            fix=f"To have pullkey look after it: pullkey onboard {behind.provider.name} ... "
+            f"--secret-name {shlex.quote(name)} --replace",
+            code=Code.CREDENTIAL_NOT_MANAGED,
+        )
     if behind.target is None or behind.session is None or behind.context is None:
         raise behind.error or PullkeyError(
             f"The cloud resources of Akka's {name} could not be found", code=Code.CREDENTIAL_UNREADABLE

@@ -1,4 +1,6 @@
-"""A command with one subcommand for each provider, and what may take the place of a provider: an image, a project, a name."""
+"""A command with one subcommand for each provider, and what may take the place of a provider: an image, a
+project, a name.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +104,11 @@ class ProviderGroup(click.Group):
         """
         try:
             provider = provider_of_image(image)
-            filled = [] if any(one in ctx.help_option_names for one in rest) else options_from_image(provider, image, rest)  # fmt: skip
+            filled = (
+                []
+                if any(one in ctx.help_option_names for one in rest)
+                else options_from_image(provider, image, rest)
+            )
         except UsageProblem:
             if ctx.resilient_parsing:  # the shell asks for completions
                 return None, None, rest

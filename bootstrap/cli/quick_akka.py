@@ -1,4 +1,5 @@
-"""One call of `akka` that may not keep anybody waiting: for the shell's completion, and for what is only worth a glance.
+"""One call of `akka` that may not keep anybody waiting: for the shell's completion, and for what is only
+worth a glance.
 
 It never fails: where the CLI is missing, slow or of another mind there is no answer.
 """
@@ -26,9 +27,12 @@ def ask(arguments: Sequence[str], *, seconds: float) -> str | None:
     try:
         process = subprocess.Popen(
             [path, *arguments, f"--timeout={max(int(seconds), 1)}s", "--disable-prompt"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env={**os.environ, "AKKA_DISABLE_PROMPTS": "true"}, start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "AKKA_DISABLE_PROMPTS": "true"},
+            start_new_session=True,
+        )
     except OSError:
         return None
     try:
@@ -44,7 +48,8 @@ def ask(arguments: Sequence[str], *, seconds: float) -> str | None:
 def current_project() -> str:
     """The project that commands are for where none is named; "" if it is not known.
 
-    `akka config get-project` reads the CLI's own configuration. Its output is not documented: the last word of one line.
+    `akka config get-project` reads the CLI's own configuration. Its output is not documented: the last word
+    of one line.
     """
     named = os.environ.get("PULLKEY_AKKA_PROJECT") or os.environ.get("AKKA_PROJECT")
     if named:

@@ -1,4 +1,6 @@
-"""`pullkey report`: what `pullkey list` shows, as a page; with -f it is `report_file` of `bootstrap.cli.apply`."""
+"""`pullkey report`: what `pullkey list` shows, as a page; with -f it is `report_file` of
+`bootstrap.cli.apply`.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +23,31 @@ from bootstrap.output.terminal import say
 if TYPE_CHECKING:
     from bootstrap.files.output_file import OutputFile
 
-HTML = Option("--html", "The page to write; an older one is replaced. A new one is readable by its owner only.", metavar="PAGE")  # fmt: skip
+HTML = Option(
+    "--html",
+    "The page to write; an older one is replaced. A new one is readable by its owner only.",
+    metavar="PAGE",
+)
 
 
 @click.command("report")
 @with_options(
     HTML,
     EXPIRES_WITHIN,
-    Option("--secret-stdin", "Read the Docker Hub login from stdin, without which its tokens cannot be seen.", kind="secret"),
-    *SCOPE, TIMEOUT, VERBOSE,
-)  # fmt: skip
+    Option(
+        "--secret-stdin",
+        "Read the Docker Hub login from stdin, without which its tokens cannot be seen.",
+        kind="secret",
+    ),
+    *SCOPE,
+    TIMEOUT,
+    VERBOSE,
+)
 def report(**values: Any) -> int:
     """Write what `pullkey list` shows as one HTML page, problems first; change nothing.
 
-    With -f FILE it covers the targets of a file: pullkey report -f FILE --help. The page is self-contained and holds no
-    secret.
+    With -f FILE it covers the targets of a file: pullkey report -f FILE --help. The page is self-contained
+    and holds no secret.
 
     \b
     Examples:
@@ -59,7 +71,8 @@ def report(**values: Any) -> int:
 
 
 def page_of(values: Mapping[str, Any]) -> OutputFile:
-    """Where the page is to be written. Looked at before anybody is asked: it can be, and nothing else is overwritten.
+    """Where the page is to be written. Looked at before anybody is asked: it can be, and nothing else is
+    overwritten.
 
     Raises:
         UsageProblem: it cannot, or is not named.
@@ -77,8 +90,8 @@ def page_of(values: Mapping[str, Any]) -> OutputFile:
 def write_page(file: OutputFile, document: Mapping[str, Any]) -> None:
     """Write a listing as a page, whole or not at all.
 
-    It tells where everything is, whose it is and when it ends, so a new page is its owner's only; one that is there
-    keeps the permissions that somebody gave it, as for a web server.
+    It tells where everything is, whose it is and when it ends, so a new page is its owner's only; one that is
+    there keeps the permissions that somebody gave it, as for a web server.
 
     Raises:
         UsageProblem: it cannot be written.

@@ -72,7 +72,8 @@ async def _rotate_one(
         why = due(key, values["older_than"]) if key is not None else "it was deleted"
         if key is not None and key.supplied:
             command.reporter.notice(
-                f"{held.name}: {why or 'a password that you supplied'}. To replace it: pullkey rotate {shlex.quote(held.name)}"
+                f"{held.name}: {why or 'a password that you supplied'}. To replace it: pullkey "
+                f"rotate {shlex.quote(held.name)}"
             )
             await session.close()
             command.results.append("to be replaced by you" if why else "user-supplied")
@@ -143,6 +144,9 @@ async def rotate_in_file(values: Mapping[str, Any]) -> int:
                     one.action, one.steps = Action.KEEP, {}
                     one.exit_code = ExitCode.DRIFT
             if others:
-                job.board.notice(f"{others} target{'s need' if others != 1 else ' needs'} something else than a new key; see: pullkey plan -f {shlex.quote(registries.name)}")  # fmt: skip
+                job.board.notice(
+                    f"{others} target{'s need' if others != 1 else ' needs'} something else than a "
+                    f"new key; see: pullkey plan -f {shlex.quote(registries.name)}"
+                )
 
         return await do_planned(job, "rotate", rotations)

@@ -28,7 +28,9 @@ _EXTRA = frozenset({"aiohttp", "cryptography"})
 
 
 class FaultType(click.ParamType[str]):
-    """`iam.CreateServiceAccountKey=503*2`; checked here, so that nothing is started for one that cannot be read."""
+    """`iam.CreateServiceAccountKey=503*2`; checked here, so that nothing is started for one that cannot be
+    read.
+    """
 
     name = "fault"
 
@@ -41,14 +43,66 @@ class FaultType(click.ParamType[str]):
 
 
 _OPTIONS = (
-    click.option("--latency", type=DurationType(), default="0", envvar="PULLKEY_LATENCY", metavar="DURATION", help="How long each call takes: 50ms."),
-    click.option("--propagation", type=DurationType(), default="0", envvar="PULLKEY_PROPAGATION", metavar="DURATION", help="How long a change takes to be seen everywhere: 5s."),
-    click.option("--consistency", type=click.Choice(["strict", "real"]), default="strict", envvar="PULLKEY_CONSISTENCY", help="real: each read is answered by one of several replicas, some of which do not know the latest changes yet."),
-    click.option("--seed", type=int, default=0, envvar="PULLKEY_SANDBOX_SEED", metavar="N", help="Another seed: with --consistency real, other replicas answer."),
-    click.option("--fault", "faults", type=FaultType(), multiple=True, envvar="PULLKEY_FAULT", metavar="API.METHOD[#N]=ACTION[*TIMES]", help="Make a call fail: iam.CreateServiceAccountKey=503*2, graph.*=reset, akka.docker.add-credentials=lost. The actions: a status (400 to 599), reset, lost, hang, hang-after, cut, malformed, empty, types, unknown, huge, charset, html, loop, stale, slow=SECONDS. iam.GetIamPolicy#2=503 begins with the second call. May be given more than once."),
-    click.option("--log", type=click.Path(dir_okay=False, path_type=Path), envvar="PULLKEY_LOG", metavar="FILE", help="Append one JSON line per call."),
-    click.option("--registry", type=click.Choice(["builtin", "docker-registry"]), default="builtin", envvar="PULLKEY_SANDBOX_REGISTRY", help="What serves the images: a small store in memory, or Debian's docker-registry."),
-)  # fmt: skip
+    click.option(
+        "--latency",
+        type=DurationType(),
+        default="0",
+        envvar="PULLKEY_LATENCY",
+        metavar="DURATION",
+        help="How long each call takes: 50ms.",
+    ),
+    click.option(
+        "--propagation",
+        type=DurationType(),
+        default="0",
+        envvar="PULLKEY_PROPAGATION",
+        metavar="DURATION",
+        help="How long a change takes to be seen everywhere: 5s.",
+    ),
+    click.option(
+        "--consistency",
+        type=click.Choice(["strict", "real"]),
+        default="strict",
+        envvar="PULLKEY_CONSISTENCY",
+        help="real: each read is answered by one of several replicas, some of which do not know the "
+        "latest changes yet.",
+    ),
+    click.option(
+        "--seed",
+        type=int,
+        default=0,
+        envvar="PULLKEY_SANDBOX_SEED",
+        metavar="N",
+        help="Another seed: with --consistency real, other replicas answer.",
+    ),
+    click.option(
+        "--fault",
+        "faults",
+        type=FaultType(),
+        multiple=True,
+        envvar="PULLKEY_FAULT",
+        metavar="API.METHOD[#N]=ACTION[*TIMES]",
+        help="Make a call fail: iam.CreateServiceAccountKey=503*2, graph.*=reset, "
+        "akka.docker.add-credentials=lost. The actions: a status (400 to 599), reset, lost, hang, "
+        "hang-after, cut, malformed, empty, types, unknown, huge, charset, html, loop, stale, "
+        "slow=SECONDS. iam.GetIamPolicy#2=503 begins with the second call. May be given more than "
+        "once.",
+    ),
+    click.option(
+        "--log",
+        type=click.Path(dir_okay=False, path_type=Path),
+        envvar="PULLKEY_LOG",
+        metavar="FILE",
+        help="Append one JSON line per call.",
+    ),
+    click.option(
+        "--registry",
+        type=click.Choice(["builtin", "docker-registry"]),
+        default="builtin",
+        envvar="PULLKEY_SANDBOX_REGISTRY",
+        help="What serves the images: a small store in memory, or Debian's docker-registry.",
+    ),
+)
 
 
 def _settings_options(command: F) -> F:
@@ -92,9 +146,9 @@ def exec_command(
       pullkey sandbox exec --fault 'iam.CreateServiceAccountKey=403' -- pullkey onboard gcr --yes
       pullkey sandbox exec --log calls.jsonl -- akka docker list-credentials --project billing
 
-    In it `pullkey`, `gcloud`, `az` and `akka` all talk to the sandbox. Your own configuration of them is not touched,
-    and your variables that would lead elsewhere (AZURE_..., GOOGLE_..., AKKA_..., PULLKEY_..., proxies) are not passed on;
-    what the command needs of them can be set inside: -- env NAME=VALUE COMMAND.
+    In it `pullkey`, `gcloud`, `az` and `akka` all talk to the sandbox. Your own configuration of them is not
+    touched, and your variables that would lead elsewhere (AZURE_..., GOOGLE_..., AKKA_..., PULLKEY_...,
+    proxies) are not passed on; what the command needs of them can be set inside: -- env NAME=VALUE COMMAND.
     """
     run = runner()
     context.exit(run.exec_in_sandbox(command, _settings(**settings), _images(registry)))

@@ -36,12 +36,13 @@ from bootstrap.output.terminal import put
     ),
 )
 def schema(what: str) -> None:
-    """Print the JSON Schema of what --output json prints: of a run (onboard, plan, verify) unless another is named.
+    """Print the JSON Schema of what --output json prints: of a run (onboard, plan, verify) unless another is
+    named.
 
     Each has an `$id` with its version. Later versions may add keys to what is printed, and remove none.
 
-    DOCUMENT is run, rotate, offboard, list, service, from-project, explain, doctor, fleet-plan, fleet-apply, fleet-list, import,
-    error or registries. `registries` is that of a file of registries, for editors.
+    DOCUMENT is run, rotate, offboard, list, service, from-project, explain, doctor, fleet-plan, fleet-apply,
+    fleet-list, import, error or registries. `registries` is that of a file of registries, for editors.
 
     \b
     Examples:

@@ -18,21 +18,26 @@ from bootstrap.model.text import as_typed
 from bootstrap.output.prompt import ask_hidden
 from bootstrap.output.terminal import say
 
-# The longest thing that is a password anywhere is a Google key, of 2.4 kB; Linux takes 128 kB in one argument.
+# The longest thing that is a password anywhere is a Google key, of 2.4 kB; Linux takes 128 kB in one
+# argument.
 _LIMIT = 65_536
 _TRIES = 3
 
 
-# Debugging aids that a person may have set for other programs, and that would print or write down what passes through
-# this one. Google's prints every answer, the key among them; gRPC's every byte; OpenSSL's the keys of the connections.
+# Debugging aids that a person may have set for other programs, and that would print or write down what passes
+# through this one. Google's prints every answer, the key among them; gRPC's every byte; OpenSSL's the keys of
+# the connections.
 _PRINTS_ALL = ("GOOGLE_SDK_PYTHON_LOGGING_SCOPE", "GRPC_TRACE", "GRPC_VERBOSITY", "SSLKEYLOGFILE")
 _PR_SET_DUMPABLE = 4
 
 
 def keep_to_ourselves() -> None:
-    """Before a key is there: no core dump, no reading by other processes, no log of a library's, no debugging aid."""
+    """Before a key is there: no core dump, no reading by other processes, no log of a library's, no
+    debugging aid.
+    """
     for limit in (1, 0):
-        # One byte is less than any dump, and the kernel takes it to mean a collector of dumps too; 0 means files only.
+        # One byte is less than any dump, and the kernel takes it to mean a collector of dumps too; 0 means
+        # files only.
         with contextlib.suppress(ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
             break
@@ -53,7 +58,9 @@ def run_alone(work: Coroutine[Any, Any, int]) -> int:
 
 
 def _undumpable() -> None:
-    """On Linux: other processes of this user, which are not root's, can read neither memory nor environment."""
+    """On Linux: other processes of this user, which are not root's, can read neither memory nor
+    environment.
+    """
     import ctypes
 
     # Elsewhere there is no such call.
@@ -62,7 +69,8 @@ def _undumpable() -> None:
 
 
 def secrets_from_stdin(options: Sequence[Option], values: Mapping[str, Any]) -> dict[str, Secret | None]:
-    """The values of the options of kind `secret`: what is on stdin for the one that was given, None for the others.
+    """The values of the options of kind `secret`: what is on stdin for the one that was given, None for the
+    others.
 
     Raises:
         UsageProblem: more than one was given, or there is nothing on stdin.
@@ -78,14 +86,19 @@ def secrets_from_stdin(options: Sequence[Option], values: Mapping[str, Any]) -> 
 
 
 def read_stdin(option: str) -> Secret:
-    """One secret from stdin, without the line end that `echo` and editors add. Says how long it is, and no more.
+    """One secret from stdin, without the line end that `echo` and editors add. Says how long it is, and no
+    more.
 
     Raises:
         UsageProblem: there is none, or it cannot be one.
     """
     keep_to_ourselves()
     if sys.stdin.isatty():
-        raise UsageProblem(f"{option}: stdin is a terminal, where it would show", fix="Pass it from a file or a pipe, or leave the option out to be prompted without echo.", code=Code.SECRET_MISSING)  # fmt: skip
+        raise UsageProblem(
+            f"{option}: stdin is a terminal, where it would show",
+            fix="Pass it from a file or a pipe, or leave the option out to be prompted without echo.",
+            code=Code.SECRET_MISSING,
+        )
     # In bytes: a key file's line ends are to stay as they are.
     given = sys.stdin.buffer.read(_LIMIT + 1)
     if len(given) > _LIMIT:
@@ -97,7 +110,11 @@ def read_stdin(option: str) -> Secret:
     try:
         text = given.decode()
     except UnicodeDecodeError:
-        raise UsageProblem(f"{option}: what is on stdin is not UTF-8 text", fix="Save it as UTF-8 (UTF-16 is what some editors and shells of Windows write).", code=Code.SECRET_MALFORMED) from None  # fmt: skip
+        raise UsageProblem(
+            f"{option}: what is on stdin is not UTF-8 text",
+            fix="Save it as UTF-8 (UTF-16 is what some editors and shells of Windows write).",
+            code=Code.SECRET_MALFORMED,
+        ) from None
     return _checked(text, option)
 
 
@@ -113,7 +130,11 @@ def asker(given: Secret | None = None, *, instead: str = "") -> Callable[[str], 
         if given is not None:
             return given
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise UsageProblem(f"{what} is needed, and there is no terminal to prompt on", fix=f"Pass it on stdin: {instead}" if instead else "", code=Code.SECRET_MISSING)  # fmt: skip
+            raise UsageProblem(
+                f"{what} is needed, and there is no terminal to prompt on",
+                fix=f"Pass it on stdin: {instead}" if instead else "",
+                code=Code.SECRET_MISSING,
+            )
         return _checked(_entered(what), what)
 
     return ask
@@ -147,6 +168,10 @@ def _checked(text: str, whose: str) -> Secret:
             f"{whose}: it holds a zero character, which no password does", code=Code.SECRET_MALFORMED
         )
     if len(secret) == 1 and not secret.isprintable():
-        raise UsageProblem(f"{whose}: one control character was received; the paste did not work", fix="Pass it on stdin.", code=Code.SECRET_MALFORMED)  # fmt: skip
+        raise UsageProblem(
+            f"{whose}: one control character was received; the paste did not work",
+            fix="Pass it on stdin.",
+            code=Code.SECRET_MALFORMED,
+        )
     say(f"({len(secret)} characters received)", sys.stderr)
     return Secret(secret)

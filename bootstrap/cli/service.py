@@ -1,4 +1,6 @@
-"""`pullkey verify --service NAME`: what Akka says of a service's pull, joined with what the clouds say of the credential."""
+"""`pullkey verify --service NAME`: what Akka says of a service's pull, joined with what the clouds say of
+the credential.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,10 @@ async def verify_service(values: Mapping[str, Any]) -> int:
             credentials = await command.akka.credentials_with_any(lambda one: is_for(one, host))
             if not any(is_for(one, host) for one in credentials):
                 code = ExitCode.DRIFT
-                problem = f"Akka has no credential for {host}. `pullkey onboard {shlex.quote(service.image)}` registers one"  # fmt: skip
+                problem = (
+                    f"Akka has no credential for {host}. `pullkey onboard {shlex.quote(service.image)}` "
+                    "registers one"
+                )
             else:
                 try:
                     held = await credential_for_image(credentials, service.image, command)
@@ -52,7 +57,10 @@ async def verify_service(values: Mapping[str, Any]) -> int:
                     verified, document = await verify_held(command, held, service.image, password)
                     code = code or ExitCode(verified)
                     if failures and not verified:
-                        problem = f"The credential is valid now. If the failure is older than the credential, `akka services restart {shlex.quote(service.name)}` pulls again"  # fmt: skip
+                        problem = (
+                            "The credential is valid now. If the failure is older than the credential, "
+                            f"`akka services restart {shlex.quote(service.name)}` pulls again"
+                        )
                 except UsageProblem as error:
                     problem = f"{first_line(error)} {error.fix}".rstrip()
                     code = ExitCode.DRIFT
@@ -80,7 +88,9 @@ async def _service(akka: AkkaCli, name: str, where: str) -> tuple[Service, Seque
         if service is not None:
             raise StepFailed(f"Akka does not show the image of the service {name}", code=Code.AKKA_FAILED)
         names = sorted(known)
-        nearest = did_you_mean(name, names) or (f"There are: {', '.join(names[:8])}." if names else "It runs no services.")  # fmt: skip
+        nearest = did_you_mean(name, names) or (
+            f"There are: {', '.join(names[:8])}." if names else "It runs no services."
+        )
         raise UsageProblem(
             f"There is no service {name!r} in {where}", fix=nearest, code=Code.AKKA_SERVICE_NOT_FOUND
         )

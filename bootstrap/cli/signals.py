@@ -44,7 +44,8 @@ class Shown(Protocol):
 
 @contextlib.contextmanager
 def ends_in_order(run: Interruptible, reporter: Shown, command: str) -> Iterator[None]:
-    """While this is open, the first signal ends the run in order; the second stops at once and says what it skips.
+    """While this is open, the first signal ends the run in order; the second stops at once and says what it
+    skips.
 
     Raises:
         Interrupted: it came before anything was changed.
@@ -68,7 +69,8 @@ def ends_in_order(run: Interruptible, reporter: Shown, command: str) -> Iterator
             os._exit(ExitCode.INTERRUPTED)
         if run.changing:
             reporter.interrupted(
-                f"Interrupted: waiting for the calls in progress, then {run.then}. Press Ctrl-C again to skip that."
+                f"Interrupted: waiting for the calls in progress, then {run.then}. Press Ctrl-C "
+                "again to skip that."
             )
             run.interrupt()
         elif task is not None:

@@ -1,8 +1,8 @@
 """The three standard streams, so that losing one is never an error in the middle of a run.
 
-Whatever is printed may be lost: the terminal is closed, the reader of a pipe has seen enough, the disk under a log file is
-full. A run and its undoing go on all the same. What could not be printed on stdout decides the exit code in the end,
-since a program may wait for it; what could not be printed on stderr is lost.
+Whatever is printed may be lost: the terminal is closed, the reader of a pipe has seen enough, the disk under
+a log file is full. A run and its undoing go on all the same. What could not be printed on stdout decides the
+exit code in the end, since a program may wait for it; what could not be printed on stderr is lost.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class _LossyFile(io.FileIO):
 def install() -> None:
     """Take the place of `sys.stdin`, `sys.stdout` and `sys.stderr`; again is the same as once.
 
-    A stream that was closed before the program was started (`2>&-`) is opened on /dev/null first: otherwise the next
-    file that is opened would get its number, and with it all that a library prints.
+    A stream that was closed before the program was started (`2>&-`) is opened on /dev/null first: otherwise
+    the next file that is opened would get its number, and with it all that a library prints.
     """
     for number in (_STDIN, _STDOUT, _STDERR):
         if not _is_open(number):
@@ -80,7 +80,9 @@ def record_lost() -> bool:
 
 
 def output_lost() -> OSError | None:
-    """Why something that was printed on stdout was lost; None if all of it was written, or its reader has gone."""
+    """Why something that was printed on stdout was lost; None if all of it was written, or its reader has
+    gone.
+    """
     raw = _raw(sys.stdout)
     if raw is None or raw.lost is None or raw.lost.errno == errno.EPIPE:
         return None

@@ -76,10 +76,14 @@ _RUN = (
     MAX_EXPIRES_IN,
     TIMEOUT,
     Option("--no-wait", "Register the credential without verifying it first.", kind="switch"),
-    Option("--handover", "Where permissions are missing, write the steps that need them to this script, for an administrator.", metavar="FILE"),
+    Option(
+        "--handover",
+        "Where permissions are missing, write the steps that need them to this script, for an administrator.",
+        metavar="FILE",
+    ),
     OUTPUT,
     VERBOSE,
-)  # fmt: skip
+)
 _ONBOARD = (
     Option("--dry-run", "Preview the changes, as `pullkey plan` does.", kind="switch"),
     AUDIT,
@@ -96,7 +100,11 @@ _UNASKED = {
     "yes": False,
     "handover": None,
 }
-_SERVICE = Option("--service", "A service of the Akka project: what Akka says of its pull, and of the credential for its image.", metavar="NAME")  # fmt: skip
+_SERVICE = Option(
+    "--service",
+    "A service of the Akka project: what Akka says of its pull, and of the credential for its image.",
+    metavar="NAME",
+)
 _SANDBOX = Option(
     "--sandbox", "Run against local emulators of the clouds; no account is needed.", kind="switch"
 )
@@ -153,7 +161,7 @@ def _completed(provider: Provider, values: dict[str, Any]) -> dict[str, Any]:
     return ask_missing(provider, values)
 
 
-# -- onboard and plan ----------------------------------------------------------------------------------------------
+# -- onboard and plan ----------------------------------------------------------------------------------------
 
 
 def _build_onboard(provider: Provider) -> click.Command:
@@ -167,15 +175,33 @@ def _build_plan(provider: Provider) -> click.Command:
 
 def _from_project(verb: str, build: Callable[[Provider], click.Command]) -> click.Command:
     """`pullkey onboard` and `plan` without a provider."""
-    switch = Option("--from-project", "The registries that the services of the Akka project pull from; those without a working credential are onboarded.", kind="switch")  # fmt: skip
-    asked = (switch, *SCOPE, ANYWAY, TIMEOUT, Option("--no-wait", "Register the credential without verifying it first.", kind="switch"), OUTPUT, VERBOSE)  # fmt: skip
+    switch = Option(
+        "--from-project",
+        "The registries that the services of the Akka project pull from; those without a working "
+        "credential are onboarded.",
+        kind="switch",
+    )
+    asked = (
+        switch,
+        *SCOPE,
+        ANYWAY,
+        TIMEOUT,
+        Option("--no-wait", "Register the credential without verifying it first.", kind="switch"),
+        OUTPUT,
+        VERBOSE,
+    )
     options = (*asked, *(_ONBOARD if verb == "onboard" else ()), _SANDBOX)
 
     def run(**values: Any) -> int:
         if values["sandbox"]:
             return _in_sandbox()
         if not (values["from_project"] or has_terminal()):
-            raise UsageProblem("No image and no provider is named", fix=f"Name an image: pullkey {verb} HOST/NAME:TAG. Or pass --from-project for those that the Akka project pulls", code=Code.MISSING_VALUE)  # fmt: skip
+            raise UsageProblem(
+                "No image and no provider is named",
+                fix=f"Name an image: pullkey {verb} HOST/NAME:TAG. Or pass --from-project for those "
+                "that the Akka project pulls",
+                code=Code.MISSING_VALUE,
+            )
         from bootstrap.cli.from_project import onboard_from_project
 
         cleaned = {key: clean(key, value) for key, value in values.items()}
@@ -187,7 +213,11 @@ def _from_project(verb: str, build: Callable[[Provider], click.Command]) -> clic
         "--from-project",
         callback=run,
         params=[click_option(option) for option in options],
-        help=f"Show which private registries the services of the Akka project pull from, and {verb} those for which Akka has no credential that works.\n\nEach is done as `pullkey {verb} IMAGE` does. In a terminal you choose.\n\n\b\nExamples:\n  pullkey {verb} --from-project\n  pullkey {verb} --from-project --akka-project shop{' --yes' if verb == 'onboard' else ''}",
+        help=f"Show which private registries the services of the Akka project pull from, and {verb} "
+        f"those for which Akka has no credential that works.\n\nEach is done as `pullkey {verb} "
+        f"IMAGE` does. In a terminal you choose.\n\n\b\nExamples:\n  pullkey {verb} "
+        f"--from-project\n  pullkey {verb} --from-project --akka-project "
+        f"shop{' --yes' if verb == 'onboard' else ''}",
     )
 
 
@@ -280,11 +310,29 @@ async def _run(
         await context.shared.close()
     handover = write_handover(operation, outcome, values)
     if values["output"] == "json":
-        print_document(run_document(operation, command="verify" if verify else "plan" if options.dry_run else "onboard", provider=provider.name, waited=waited))  # fmt: skip
+        print_document(
+            run_document(
+                operation,
+                command="verify" if verify else "plan" if options.dry_run else "onboard",
+                provider=provider.name,
+                waited=waited,
+            )
+        )
     repair = onboarding_of(options.command) if verify else ""
-    tell_end(outcome, run=operation, show_commands=options.dry_run, handover=handover, verbose=values["verbose"], repair=repair)  # fmt: skip
+    tell_end(
+        outcome,
+        run=operation,
+        show_commands=options.dry_run,
+        handover=handover,
+        verbose=values["verbose"],
+        repair=repair,
+    )
     if waited:
-        say(f"Services that could not pull before: {', '.join(waited)}. Akka tries again by itself, within minutes.", sys.stderr)  # fmt: skip
+        say(
+            f"Services that could not pull before: {', '.join(waited)}. Akka tries again by itself, "
+            "within minutes.",
+            sys.stderr,
+        )
     return outcome.exit_code
 
 
@@ -305,7 +353,7 @@ def _secret_name(values: Mapping[str, Any], target: Target) -> str:
     return check_secret_name(values["secret_name"]) if values["secret_name"] else target.secret_name
 
 
-# -- verify --------------------------------------------------------------------------------------------------------
+# -- verify --------------------------------------------------------------------------------------------------
 
 
 def _build_verify(provider: Provider) -> click.Command:
@@ -358,7 +406,7 @@ def verify_by_name(**values: Any) -> int:
 with_no_color(verify_by_name)
 
 
-# -- runbook -------------------------------------------------------------------------------------------------------
+# -- runbook -------------------------------------------------------------------------------------------------
 
 
 def _build_runbook(provider: Provider) -> click.Command:
@@ -388,11 +436,33 @@ def _runbook(provider: Provider, values: dict[str, Any]) -> int:
 
 
 _HELP = {
-    "onboard": "Let an Akka project pull from a private registry, in one run.\n\nIt takes an image, whose host selects the provider, the name of a provider, or --from-project for the registries that the project's services pull from. The options of that provider follow: see pullkey onboard PROVIDER --help.\n\n\b\nExamples:\n  pullkey onboard europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0\n  pullkey onboard acmeshop.azurecr.io/checkout:1.0 --expires-in 90d\n  pullkey onboard acr --registry acmeshop --akka-project shop\n  pullkey onboard --from-project\n  pullkey onboard gcr --sandbox --yes",
-    "plan": "Show what `pullkey onboard` would do and what already is; change nothing.\n\nIt takes an image, whose host selects the provider, the name of a provider, or a file of registries.\n\n\b\nExamples:\n  pullkey plan europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0\n  pullkey plan gcr --server europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0\n  pullkey plan acr --registry acmeshop --output json\n  pullkey plan registries.yaml             (see: pullkey plan -f FILE --help)",
-    "verify": "Verify the credential that Akka holds for a target; change nothing.\n\nName it by its target, its Akka secret, an image, or a service of the project. Akka never shows a password; without --credential-stdin only the records of the cloud and of Akka are checked.\n\n\b\nExamples:\n  pullkey verify acmeshop-azurecr-io\n  pullkey verify acmeshop.azurecr.io/checkout:1.0\n  pullkey verify --service checkout\n  pullkey verify gcr --server europe-west1-docker.pkg.dev/acme-shop/containers\n  pullkey verify acr --registry acmeshop.azurecr.io/checkout:1.0 --credential-stdin < secret.txt",
-    "runbook": "Write the steps of a target as the documented commands, to run by hand.\n\n\b\nExamples:\n  pullkey runbook europe-west1-docker.pkg.dev/acme-shop/containers > onboard.sh\n  pullkey runbook gcr --server europe-west1-docker.pkg.dev/acme-shop/containers > onboard.sh\n  pullkey runbook acr --registry acmeshop --format markdown\n  pullkey runbook -f registries.yaml       (see: pullkey runbook -f FILE --help)",
-}  # fmt: skip
+    "onboard": "Let an Akka project pull from a private registry, in one run.\n\nIt takes an image, whose "
+    "host selects the provider, the name of a provider, or --from-project for the registries that "
+    "the project's services pull from. The options of that provider follow: see pullkey onboard "
+    "PROVIDER --help.\n\n\b\nExamples:\n  pullkey onboard "
+    "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0\n  pullkey onboard "
+    "acmeshop.azurecr.io/checkout:1.0 --expires-in 90d\n  pullkey onboard acr --registry acmeshop "
+    "--akka-project shop\n  pullkey onboard --from-project\n  pullkey onboard gcr --sandbox --yes",
+    "plan": "Show what `pullkey onboard` would do and what already is; change nothing.\n\nIt takes an "
+    "image, whose host selects the provider, the name of a provider, or a file of "
+    "registries.\n\n\b\nExamples:\n  pullkey plan "
+    "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0\n  pullkey plan gcr --server "
+    "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0\n  pullkey plan acr --registry "
+    "acmeshop --output json\n  pullkey plan registries.yaml             (see: pullkey plan -f FILE "
+    "--help)",
+    "verify": "Verify the credential that Akka holds for a target; change nothing.\n\nName it by its target, "
+    "its Akka secret, an image, or a service of the project. Akka never shows a password; without "
+    "--credential-stdin only the records of the cloud and of Akka are checked.\n\n\b\nExamples:\n  "
+    "pullkey verify acmeshop-azurecr-io\n  pullkey verify acmeshop.azurecr.io/checkout:1.0\n  "
+    "pullkey verify --service checkout\n  pullkey verify gcr --server "
+    "europe-west1-docker.pkg.dev/acme-shop/containers\n  pullkey verify acr --registry "
+    "acmeshop.azurecr.io/checkout:1.0 --credential-stdin < secret.txt",
+    "runbook": "Write the steps of a target as the documented commands, to run by hand.\n\n\b\nExamples:\n  "
+    "pullkey runbook europe-west1-docker.pkg.dev/acme-shop/containers > onboard.sh\n  pullkey "
+    "runbook gcr --server europe-west1-docker.pkg.dev/acme-shop/containers > onboard.sh\n  pullkey "
+    "runbook acr --registry acmeshop --format markdown\n  pullkey runbook -f registries.yaml       "
+    "(see: pullkey runbook -f FILE --help)",
+}
 
 _WORDS = "PROVIDER|IMAGE [OPTIONS]"
 onboard = ProviderGroup("onboard", build=_build_onboard, help=_HELP["onboard"], subcommand_metavar=_WORDS)

@@ -25,8 +25,12 @@ def help_of(context: click.Context) -> str:
 
 
 def meant_by(name: str, context: click.Context) -> str:
-    """Where an option belongs that this command does not have, or the nearest that it has; "" where nothing is near."""
-    elsewhere = _in_place_of_provider(name, context) or _field_of_file(name, context) or _elsewhere(name, context)  # fmt: skip
+    """Where an option belongs that this command does not have, or the nearest that it has; "" where
+    nothing is near.
+    """
+    elsewhere = (
+        _in_place_of_provider(name, context) or _field_of_file(name, context) or _elsewhere(name, context)
+    )
     if elsewhere:
         return elsewhere
     known = {one.removeprefix("--"): one for one in _options(context.command)}
@@ -35,7 +39,9 @@ def meant_by(name: str, context: click.Context) -> str:
 
 
 def image_instead(message: str, context: click.Context) -> str:
-    """The command for an image that was named beside a provider; "" where the extra argument is not an image."""
+    """The command for an image that was named beside a provider; "" where the extra argument is not an
+    image.
+    """
     found = _EXTRA.search(message)
     if found is None or not names_an_image(found[1]) or not _is_of_provider(context):
         return ""
@@ -57,7 +63,11 @@ def _verb(context: click.Context) -> str:
 
 
 def _is_of_provider(context: click.Context) -> bool:
-    return context.parent is not None and _verb(context) in ("onboard", "plan", "verify", "runbook") and not _takes_file(context.command)  # fmt: skip
+    return (
+        context.parent is not None
+        and _verb(context) in ("onboard", "plan", "verify", "runbook")
+        and not _takes_file(context.command)
+    )
 
 
 def _with_image(image: str, context: click.Context) -> str:

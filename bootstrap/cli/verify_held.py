@@ -110,14 +110,24 @@ async def credential_for_image(
     named = image_reference(image)
     same = [one for one in credentials if is_for(one, named.registry)]
     if not same:
-        raise UsageProblem(f"Akka has no credential for {named.registry} in {command.scope.label}", fix=f"`pullkey onboard {shlex.quote(image)}` registers one", code=Code.CREDENTIAL_NOT_FOUND)  # fmt: skip
+        raise UsageProblem(
+            f"Akka has no credential for {named.registry} in {command.scope.label}",
+            fix=f"`pullkey onboard {shlex.quote(image)}` registers one",
+            code=Code.CREDENTIAL_NOT_FOUND,
+        )
     if len(same) > 1:
         found = [await find(one, command.context) for one in same]
         labels = {one.held.name: one.target.label for one in found if one.target is not None}
         fitting = [one for one in same if f"{named}".startswith(f"{labels.get(one.name, ' ')}/")]
-        covering = [one.held for one in found if one.target is not None and one.provider.covers(one.target, image)]  # fmt: skip
+        covering = [
+            one.held for one in found if one.target is not None and one.provider.covers(one.target, image)
+        ]
         same = fitting or covering or same
     if len(same) > 1:
         names = ", ".join(sorted(one.name for one in same))
-        raise UsageProblem(f"More than one credential may be for {named}: {names}", fix="Name one: pullkey verify NAME", code=Code.CREDENTIAL_AMBIGUOUS)  # fmt: skip
+        raise UsageProblem(
+            f"More than one credential may be for {named}: {names}",
+            fix="Name one: pullkey verify NAME",
+            code=Code.CREDENTIAL_AMBIGUOUS,
+        )
     return same[0]

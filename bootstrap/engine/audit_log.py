@@ -81,17 +81,19 @@ class Trail:
 
         def record(change: Change) -> None:
             by = self.akka_login if change.step in _IN_AKKA else change.who or who
-            self._write({
-                "time": clock.now().isoformat(timespec="milliseconds"),
-                "run_id": run_id,
-                "command": self.command,
-                "as": by or None,
-                **about,
-                "step": change.step,
-                "what": one_line(change.what, _LONGEST),
-                "key_id": change.key_id or None,
-                "outcome": change.outcome,
-            })  # fmt: skip
+            self._write(
+                {
+                    "time": clock.now().isoformat(timespec="milliseconds"),
+                    "run_id": run_id,
+                    "command": self.command,
+                    "as": by or None,
+                    **about,
+                    "step": change.step,
+                    "what": one_line(change.what, _LONGEST),
+                    "key_id": change.key_id or None,
+                    "outcome": change.outcome,
+                }
+            )
 
         return record
 

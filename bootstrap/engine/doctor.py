@@ -1,4 +1,5 @@
-"""What the preflight looks at, as far as it can be seen without a target, and what else decides whether a run is safe.
+"""What the preflight looks at, as far as it can be seen without a target, and what else decides whether a run
+is safe.
 
 It calls nobody but the clouds and Akka, and changes nothing.
 """
@@ -26,7 +27,13 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Provider
 
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")  # fmt: skip
+_CERTIFICATES = (
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+)
 _FIRST_PERSON = 1000  # login.defs, UID_MIN: below are the system's own accounts
 _NO_SHELLS = ("nologin", "false", "sync")
 
@@ -37,8 +44,8 @@ async def examine(
     """All the checks, by what they are about.
 
     Args:
-        providers: those that were named; else all are looked at, and a login that is missing counts only where Akka
-            has a credential of that kind.
+        providers: those that were named; else all are looked at, and a login that is missing counts only
+            where Akka has a credential of that kind.
         context: for the providers.
         akka: the CLI.
         state: the state directory.
@@ -71,7 +78,7 @@ def _no_matter(check: Check) -> Check:
     )
 
 
-# -- Akka ----------------------------------------------------------------------------------------------------------
+# -- Akka ----------------------------------------------------------------------------------------------------
 
 
 async def _akka(akka: AkkaCli) -> tuple[list[Check], set[str]]:
@@ -95,7 +102,7 @@ async def _akka(akka: AkkaCli) -> tuple[list[Check], set[str]]:
     return checks, {provider_of(one).name for one in credentials}
 
 
-# -- this machine --------------------------------------------------------------------------------------------------
+# -- this machine --------------------------------------------------------------------------------------------
 
 
 def _machine(state: Path) -> list[Check]:
@@ -110,7 +117,9 @@ def _machine(state: Path) -> list[Check]:
 
 
 def _who_could_read_arguments() -> Check:
-    """The Akka CLI takes a password as an argument only, which /proc shows to every user of the host meanwhile."""
+    """The Akka CLI takes a password as an argument only, which /proc shows to every user of the host
+    meanwhile.
+    """
     what = "arguments of processes"
     if _hides_processes():
         return Check(what, True, "other users of this host cannot see them (/proc is mounted with hidepid)")
@@ -126,7 +135,12 @@ def _who_could_read_arguments() -> Check:
         return Check(
             what, False, f"other users of this host ({names}) have processes here, and {while_it_runs}", fix
         )
-    return Check(what, None, f"other users have a login on this host ({names}); one who is logged in then {while_it_runs}", fix)  # fmt: skip
+    return Check(
+        what,
+        None,
+        f"other users have a login on this host ({names}); one who is logged in then {while_it_runs}",
+        fix,
+    )
 
 
 def _hides_processes() -> bool:
@@ -135,7 +149,11 @@ def _hides_processes() -> bool:
     except OSError:
         return False
     proc = [line for line in mounts if " /proc " in line]
-    return any(f"hidepid={how}" in line for line in proc for how in ("1", "2", "4", "noaccess", "invisible", "ptraceable"))  # fmt: skip
+    return any(
+        f"hidepid={how}" in line
+        for line in proc
+        for how in ("1", "2", "4", "noaccess", "invisible", "ptraceable")
+    )
 
 
 def _at_work() -> set[int]:
@@ -183,7 +201,14 @@ def _certificates() -> list[Check]:
     named = {name: os.environ[name] for name in _CERTIFICATES if os.environ.get(name)}
     for name, path in named.items():
         if not Path(path).exists():
-            checks.append(Check("certificates", False, f"{name} names {path}, which does not exist", f"Unset {name}, or name a file"))  # fmt: skip
+            checks.append(
+                Check(
+                    "certificates",
+                    False,
+                    f"{name} names {path}, which does not exist",
+                    f"Unset {name}, or name a file",
+                )
+            )
     if named and not checks:
         checks.append(Check("certificates", None, f"trusted certificates are set by: {', '.join(named)} set"))
     return checks
@@ -196,11 +221,23 @@ def _journal(state: Path) -> list[Check]:
             checks.append(failed_check("journal", record))
             continue
         if Journal(state, record.place, record.target).at_work:
-            checks.append(Check("journal", True, f"run {record.run_id} of {record.begun}, for {record.target}, is at work"))  # fmt: skip
+            checks.append(
+                Check(
+                    "journal", True, f"run {record.run_id} of {record.begun}, for {record.target}, is at work"
+                )
+            )
             continue
         again = f"Run it again, which clears up: {record.command}"
         run = f"{record.summary}, for {record.target}"
-        checks += [Check("journal", False, f"{run}: {left.what}", f"Remove it: `{left.command}`. {again}" if left.command else again) for left in record.left_over]  # fmt: skip
+        checks += [
+            Check(
+                "journal",
+                False,
+                f"{run}: {left.what}",
+                f"Remove it: `{left.command}`. {again}" if left.command else again,
+            )
+            for left in record.left_over
+        ]
         if not record.left_over:
             checks.append(Check("journal", False, run, again))
     return checks or [Check("journal", True, f"no run was left unfinished on this machine ({state})")]

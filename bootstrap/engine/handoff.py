@@ -1,7 +1,7 @@
 """Registers a new credential with Akka, and decides by what Akka shows whether the new key may ever go again.
 
-Once Akka was given a key, undoing must not delete it unless Akka is seen to hold another one that works: a list that
-lags, or shows less than it was given, is no sign that Akka does not pull with it.
+Once Akka was given a key, undoing must not delete it unless Akka is seen to hold another one that works: a
+list that lags, or shows less than it was given, is no sign that Akka does not pull with it.
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ class HandoffStep(Step):
         self.registered: Callable[[], object] = lambda: None
         """Called once Akka has accepted it, while it is read back."""
         self.beside_others = False
-        """Whether another run is known to be at work at the same time, so that Akka's record may be its own by now."""
+        """Whether another run is known to be at work at the same time, so that Akka's record may be its
+        own by now.
+        """
         self.note: Callable[[str], Awaitable[None]] = _nothing
         """Writes down how far the registration has come, before anything else is done."""
         self._answer = _Answer.NOT_ASKED
@@ -162,7 +164,9 @@ class HandoffStep(Step):
         raise self._something_else(seen)
 
     async def _read_back(self, credential: Credential) -> HeldCredential | None:
-        """Akka's record, once it shows what it was given, or surely something else; or as it was seen last."""
+        """Akka's record, once it shows what it was given, or surely something else; or as it was seen
+        last.
+        """
         left = max(self._context.deadline.left, 5.0)
         at_most = _READ_BACK_SECONDS if self._answer is _Answer.ACCEPTED else _REFUSED_SECONDS
         whole, shown, other = (
@@ -210,7 +214,8 @@ class HandoffStep(Step):
         await self.note(ACCEPTED)
 
     async def look_again(self) -> None:
-        """Whether Akka still has it: another run that had looked before may have registered its own after this one.
+        """Whether Akka still has it: another run that had looked before may have registered its own after
+        this one.
 
         Raises:
             Overtaken: it has.
@@ -232,7 +237,11 @@ class HandoffStep(Step):
         what = self._what(seen)
         if what is _Shows.ANOTHER and seen is not None and seen.link is not None:
             self._contested = True
-            return LostRace(f"Another run has registered key {seen.link.key_id} as {self._secret_name} over this one's, so this run yields", fix="Akka has that credential; see: pullkey list")  # fmt: skip
+            return LostRace(
+                f"Another run has registered key {seen.link.key_id} as {self._secret_name} over "
+                "this one's, so this run yields",
+                fix="Akka has that credential; see: pullkey list",
+            )
         differs = self._differs(seen)
         if what is not _Shows.OURS or (seen is not None and seen.lagging_regions):
             self._unconfirmed = f"it shows {differs}"
@@ -243,7 +252,8 @@ class HandoffStep(Step):
         )
 
     async def _yield_to_winner(self) -> None:
-        """Another run, on another machine, may have been faster: its key is in use, and would be lost sight of.
+        """Another run, on another machine, may have been faster: its key is in use, and would be lost sight
+        of.
 
         Raises:
             Overtaken: Akka's record is another one than when this run began.
@@ -254,15 +264,25 @@ class HandoffStep(Step):
         if _mark(now) == _mark(self._before) or self._is_cut(now):
             return
         if now is None:
-            raise LostRace(f"Akka's {self._secret_name} was removed while this run was under way", fix="Run it again, if it is to be there.", code=Code.CONCURRENT_CHANGE)  # fmt: skip
+            raise LostRace(
+                f"Akka's {self._secret_name} was removed while this run was under way",
+                fix="Run it again, if it is to be there.",
+                code=Code.CONCURRENT_CHANGE,
+            )
         link, _ = await key_in_record(self._session, now)
         made = self._session.credential
-        # Two passwords that were made in one second bear one id: the later one is good, and this run's is proven.
+        # Two passwords that were made in one second bear one id: the later one is good, and this run's is
+        # proven.
         if await self._is_dead(now) or (link and made and link.key_id == made.link.key_id):
             return  # theirs is of no use to anybody, and this run's key is
-        raise LostRace(f"Another run has registered {f'key {link.key_id}' if link else now.email or now.username} as {self._secret_name} during this run, so this run yields", fix="Akka has that credential; see: pullkey list")  # fmt: skip
+        raise LostRace(
+            "Another run has registered "
+            f"{f'key {link.key_id}' if link else now.email or now.username} as {self._secret_name} "
+            "during this run, so this run yields",
+            fix="Akka has that credential; see: pullkey list",
+        )
 
-    # -- what Akka shows -----------------------------------------------------------------------------------------
+    # -- what Akka shows -------------------------------------------------------------------------------------
 
     def _as_given(self, credential: Credential) -> HeldCredential:
         return HeldCredential(
@@ -321,13 +341,14 @@ class HandoffStep(Step):
             return f"something else in {seen.lagging_regions}"
         return None
 
-    # -- undoing -------------------------------------------------------------------------------------------------
+    # -- undoing ---------------------------------------------------------------------------------------------
 
     async def undo(self, intent: Intent) -> str:
         """Take the registration back, where that leaves Akka as it was.
 
         Raises:
-            AkkaHoldsNewKey: Akka holds the key, or may hold it: it is not seen to hold another one that works.
+            AkkaHoldsNewKey: Akka holds the key, or may hold it: it is not seen to hold another one that
+                works.
         """
         if self._answer is _Answer.NOT_ASKED:
             return ""
@@ -342,14 +363,15 @@ class HandoffStep(Step):
         except PullkeyError as error:
             raise AkkaHoldsNewKey(f"Akka may hold {key} as {name} ({error})") from None
         if self._answer is _Answer.ACCEPTED and not removed:
-            raise AkkaHoldsNewKey(f"Akka may hold {key} as {name}, though it says that none exists to remove")  # fmt: skip
+            raise AkkaHoldsNewKey(f"Akka may hold {key} as {name}, though it says that none exists to remove")
         return f"removed {name} from Akka"
 
     async def _seen_at_last(self, name: str) -> HeldCredential | None:
-        """What Akka shows, once that is sure: a list that lags shows an older record, this run's or another's.
+        """What Akka shows, once that is sure: a list that lags shows an older record, this run's or
+        another's.
 
-        That this run's key is not shown is believed late; that it is shown, the second time, since what is then removed may be
-        another run's by now. Where both were shown, what is shown last counts.
+        That this run's key is not shown is believed late; that it is shown, the second time, since what is
+        then removed may be another run's by now. Where both were shown, what is shown last counts.
         """
         shown: HeldCredential | None = None
         times = 0
@@ -368,7 +390,9 @@ class HandoffStep(Step):
         return shown
 
     async def _holds_another(self, seen: HeldCredential | None) -> bool:
-        """Whether Akka is seen to hold another key than the new one, so that the new one is of use to nobody."""
+        """Whether Akka is seen to hold another key than the new one, so that the new one is of use to
+        nobody.
+        """
         what = self._what(seen)
         if seen is None or what in (_Shows.OURS, _Shows.OURS_CUT):
             return False
@@ -394,7 +418,9 @@ class HandoffStep(Step):
             older = f", key {seen.link.key_id}" if seen is not None and seen.link is not None else ""
             raise AkkaHoldsNewKey(f"Akka may hold {key} as {name}, though it shows the one before it{older}")
         else:
-            raise AkkaHoldsNewKey(f"Akka may hold {key} as {name}, though it shows one that is not seen to work")  # fmt: skip
+            raise AkkaHoldsNewKey(
+                f"Akka may hold {key} as {name}, though it shows one that is not seen to work"
+            )
 
     def script(self) -> Script:
         words = self._session.script_credential
@@ -410,8 +436,10 @@ class HandoffStep(Step):
                 f"  --docker-email={words['email']} \\\n"
                 f"  --docker-password={words['password']}{tail}"
             ),
-            check=f"akka docker list-credentials{tail} | grep -E {shlex.quote(f'^{_literally(self._secret_name)} +OK ')}",
-            # The published page says `delete-credentials`; the command is `remove-credentials` since CLI 3.0.4.
+            check=f"akka docker list-credentials{tail} | grep -E "
+            f"{shlex.quote(f'^{_literally(self._secret_name)} +OK ')}",
+            # The published page says `delete-credentials`; the command is `remove-credentials` since CLI
+            # 3.0.4.
             undo=f"akka docker remove-credentials {name}{tail}\nakka secrets delete {name}{tail}",
         )
 

@@ -1,4 +1,6 @@
-"""What stands behind a credential, and what is wrong with it: what `list` shows, and what `rotate` goes by."""
+"""What stands behind a credential, and what is wrong with it: what `list` shows, and what `rotate` goes
+by.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,10 @@ def due(key: KeyFacts, older_than: dt.timedelta | None = None) -> str:
     if older_than is None and key.expires is not None:
         if key.created is None:
             return "it has ended"
-        return f"{in_words(max(key.expires - today, dt.timedelta()))} of its {in_words(key.expires - key.created)} are left"
+        return (
+            f"{in_words(max(key.expires - today, dt.timedelta()))} of its "
+            f"{in_words(key.expires - key.created)} are left"
+        )
     if key.created is None:
         return ""
     age = in_words(today - key.created)
@@ -118,7 +123,9 @@ class Judged(Protocol):
 
 
 def exit_code_of_all(found: Iterable[Judged], *, check: bool) -> ExitCode:
-    """How a command that only looks ends: with what is left over in any case, with what is wrong where it is to judge."""
+    """How a command that only looks ends: with what is left over in any case, with what is wrong where it
+    is to judge.
+    """
     standings = list(found)
     if any(one.left_over for one in standings):
         return ExitCode.LEFT_OVER
@@ -136,7 +143,8 @@ async def stand(
     *,
     expires_within: dt.timedelta | None,
 ) -> CredentialHealth:
-    """Look at a credential and at what is behind it. Changes nothing and raises nothing that a person can be told.
+    """Look at a credential and at what is behind it. Changes nothing and raises nothing that a person can be
+    told.
 
     What is missing is looked for a second time, all of it asked anew, before that is said: clouds lag.
 
@@ -144,7 +152,8 @@ async def stand(
         locate: finds what is behind it, with a session of its own, which is closed in the end.
         proofs: when its key was last seen to pull.
         journal: of its Akka secret.
-        expires_within: a key that ends within this time is wrong; None: within two weeks, or a third of a shorter life.
+        expires_within: a key that ends within this time is wrong; None: within two weeks, or a third of a
+            shorter life.
     """
     found = await _looked_at(await locate(), proofs, journal, expires_within)
     if found.missing:
@@ -252,7 +261,9 @@ async def _identity(behind: LocatedCredential) -> str:
 
 
 def _soon(key: KeyFacts, expires_within: dt.timedelta | None) -> dt.timedelta:
-    """How near a key's end is near: what was asked for, else two weeks, or a third of a life that is shorter."""
+    """How near a key's end is near: what was asked for, else two weeks, or a third of a life that is
+    shorter.
+    """
     if expires_within is not None:
         return expires_within
     if key.created is None or key.expires is None:
@@ -271,7 +282,12 @@ async def _about_keys(found: CredentialHealth, expires_within: dt.timedelta | No
         if not any(reason.startswith("key: ") for reason in found.unverified):
             found.unverified.append(f"key: {error.what}")
         return
-    if found.key is not None and found.key.expires is not None and found.key.expires > now() and found.ends_within(_soon(found.key, expires_within)):  # fmt: skip
+    if (
+        found.key is not None
+        and found.key.expires is not None
+        and found.key.expires > now()
+        and found.ends_within(_soon(found.key, expires_within))
+    ):
         found.problems.append(f"key {found.key.key_id} expires on {found.key.expires:%Y-%m-%d %H:%M} UTC")
     if found.replaced is not None:
         how = "disabled" if found.replaced.disabled else "still valid"

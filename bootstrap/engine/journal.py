@@ -1,10 +1,10 @@
 """The write-ahead record of what a run is about to make.
 
-One file an Akka secret, in the state directory, readable by its owner only; it holds no secret. A step's intent is on disk
-before the call that makes something is sent. A run that ends (well, or after undoing) removes its file; one that is
-killed leaves it, and the next run for the same target starts from it. So does one that leaves something over: it stays
-in the file until a later run has seen that it is gone. What is in the file decides what is deleted, so
-one that does not say what was written is told of, and not used.
+One file an Akka secret, in the state directory, readable by its owner only; it holds no secret. A step's
+intent is on disk before the call that makes something is sent. A run that ends (well, or after undoing)
+removes its file; one that is killed leaves it, and the next run for the same target starts from it. So does
+one that leaves something over: it stays in the file until a later run has seen that it is gone. What is in
+the file decides what is deleted, so one that does not say what was written is told of, and not used.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ class Journal:
         directory: the state directory.
         place: which Akka secret: project, owner, region, name.
         identity: the `identity` of the target that stands behind it.
-        former_place: where an earlier version has recorded it; taken in place of `place` where there is such a record.
+        former_place: where an earlier version has recorded it; taken in place of `place` where there is such
+            a record.
         is_place: whether a record at another place is of the same secret; it is then taken too.
         locks: what else is locked: the last for this process, those before it together with others
             (`AkkaScope.lock_places`).
@@ -161,7 +162,8 @@ class Journal:
         except OSError as error:
             raise UsageProblem(
                 f"The journal cannot be written in {self._directory.path} ({error.strerror})",
-                fix="Name another place with PULLKEY_STATE_DIR; without a journal a run that is killed leaves a key behind.",
+                fix="Name another place with PULLKEY_STATE_DIR; without a journal a run that is killed "
+                "leaves a key behind.",
                 code=Code.STATE_DIR_UNWRITABLE,
             ) from None
         try:
@@ -171,7 +173,8 @@ class Journal:
                 f"Another pullkey is at work on {self._place} on this machine",
                 fix="Wait for it to end, and run this again.",
             ) from None
-        # By itself: a child that outlives its parent has the descriptor too, and closing this one would not do.
+        # By itself: a child that outlives its parent has the descriptor too, and closing this one would not
+        # do.
         stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)
         return descriptor
 
@@ -185,7 +188,9 @@ class Journal:
 
     @staticmethod
     def all_left_behind(directory: Path) -> list[Record | PullkeyError]:
-        """What all the runs that did not end had begun, on this machine; an error for one that cannot be read."""
+        """What all the runs that did not end had begun, on this machine; an error for one that cannot be
+        read.
+        """
         found: list[Record | PullkeyError] = []
         folder = PrivateDirectory(directory, _FOLDER)
         try:
@@ -209,7 +214,8 @@ class Journal:
         """
         if lost.target != self._identity:
             raise PullkeyError(
-                f"Run {lost.run_id} of {lost.begun} for {lost.target} did not end, and has this same Akka secret",
+                f"Run {lost.run_id} of {lost.begun} for {lost.target} did not end, and has this "
+                "same Akka secret",
                 fix=f"End it first: {lost.command}",
                 code=Code.RUN_UNFINISHED,
             )
@@ -257,13 +263,17 @@ class Journal:
             self._write()
 
     def replace_earlier(self, entry: Entry) -> None:
-        """Forget the entries that say the same as this one: what is left over of it is for this run to say."""
+        """Forget the entries that say the same as this one: what is left over of it is for this run to
+        say.
+        """
         for one in list(self._record.entries):
             if one is not entry and (one.step, one.intent) == (entry.step, entry.intent):
                 self.drop(one)
 
     def end(self) -> None:
-        """The run has ended, and all of it is accounted for: what is left over stays on record, and nothing else."""
+        """The run has ended, and all of it is accounted for: what is left over stays on record, and
+        nothing else.
+        """
         if self.record is not None and self.record.left_over:
             self.record.entries = [entry for entry in self.record.entries if entry.left]
             self.leave()
@@ -313,7 +323,8 @@ class Journal:
 
 
 def journal_of(directory: Path, scope: AkkaScope, secret_name: str, identity: str) -> Journal:
-    """The journal of one Akka secret, wherever a run that had typed its project in another way has recorded it.
+    """The journal of one Akka secret, wherever a run that had typed its project in another way has recorded
+    it.
 
     Args:
         directory: the state directory.
@@ -336,7 +347,9 @@ def _name(place: str) -> str:
 
 
 def _digest(record: Mapping[str, Any]) -> str:
-    """Of a record as it was written: one that was torn, edited, or mixed up with another has a different one."""
+    """Of a record as it was written: one that was torn, edited, or mixed up with another has a different
+    one.
+    """
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """What becomes of a key that Akka no longer holds: it is switched off, left for its grace, and deleted.
 
-Akka's record itself says which key the one that it holds has replaced (`KeyRef.replaces`), so the next run can delete
-it from any machine, and one key at a time is on its way out.
+Akka's record itself says which key the one that it holds has replaced (`KeyRef.replaces`), so the next run
+can delete it from any machine, and one key at a time is on its way out.
 """
 
 from __future__ import annotations
@@ -25,13 +25,17 @@ RETIRE = "retire"
 
 
 def grace_over(holds: KeyFacts | None, grace: dt.timedelta) -> bool:
-    """Whether the key that was replaced has been left long enough: since Akka holds the one that replaced it."""
+    """Whether the key that was replaced has been left long enough: since Akka holds the one that replaced
+    it.
+    """
     since = holds.created if holds is not None else None
     return since is None or clock.now() - since >= grace
 
 
 class DeleteReplacedKey(Step):
-    """Deletes the key that was replaced before, once its grace period is over, or when a next one is to be replaced."""
+    """Deletes the key that was replaced before, once its grace period is over, or when a next one is to be
+    replaced.
+    """
 
     name = CLEAR
     quiet = True
@@ -96,7 +100,8 @@ class DeleteReplacedKey(Step):
 class RetireReplacedKey(Step):
     """Takes the key that Akka held out of use, after Akka holds the new one in every region.
 
-    It never fails the run: Akka has a key that pulls, and what could not be done is left over, with its command.
+    It never fails the run: Akka has a key that pulls, and what could not be done is left over, with its
+    command.
     """
 
     name = RETIRE
@@ -168,7 +173,9 @@ class RetireReplacedKey(Step):
         except KeyGone:
             return _deleted(key_id, gone=True)
         except PullkeyError as error:
-            left = LeftOver(f"key {key_id}, which Akka no longer holds ({error.what})", session.key.delete_command(key_id))  # fmt: skip
+            left = LeftOver(
+                f"key {key_id}, which Akka no longer holds ({error.what})", session.key.delete_command(key_id)
+            )
             return Done(left.what, left_over=left, instead=f"Key {key_id} is still valid: {error.what}")
         return _says(f"Disabled key {key_id}; `pullkey rotate` deletes it after {until}")
 
@@ -191,10 +198,18 @@ async def restore(session: Session, link: KeyRef) -> str:
         PullkeyError: there is none, or the cloud refuses.
     """
     if not link.replaces:
-        raise PullkeyError("Akka's record names no key that was replaced, or none that is still there", fix="There is nothing to take back.", code=Code.NOTHING_TO_RESTORE)  # fmt: skip
+        raise PullkeyError(
+            "Akka's record names no key that was replaced, or none that is still there",
+            fix="There is nothing to take back.",
+            code=Code.NOTHING_TO_RESTORE,
+        )
     replaced = await read_twice(lambda: session.key.facts(link.replaces))
     if replaced is None:
-        raise PullkeyError(f"Key {link.replaces} is deleted, which cannot be taken back", fix="Anyone who needs it needs another key.", code=Code.NOTHING_TO_RESTORE)  # fmt: skip
+        raise PullkeyError(
+            f"Key {link.replaces} is deleted, which cannot be taken back",
+            fix="Anyone who needs it needs another key.",
+            code=Code.NOTHING_TO_RESTORE,
+        )
     if not session.key.can_disable:
         return f"Key {link.replaces} was never disabled, and stays valid until a `pullkey rotate` deletes it."
     if not replaced.disabled:

@@ -47,7 +47,8 @@ def known(held: HeldCredential | None) -> HeldNow:
 
 
 def provider_of(held: HeldCredential) -> Provider:
-    """The provider of the registry that a credential is for, by its server; the one for any registry comes last.
+    """The provider of the registry that a credential is for, by its server; the one for any registry comes
+    last.
 
     Raises:
         UsageProblem: no provider takes it.
@@ -95,7 +96,8 @@ def login_values(provider: Provider, image: str | None) -> dict[str, Any]:
 async def find(held: HeldCredential, context: RunContext, *, image: str | None = None) -> LocatedCredential:
     """What stands behind one credential; where it cannot be found, why.
 
-    It gets a context of its own: what Akka holds is known, and keys made for it are told from those of any other.
+    It gets a context of its own: what Akka holds is known, and keys made for it are told from those of any
+    other.
     """
     provider = provider_of(held)
     behind = LocatedCredential(held, provider)

@@ -1,7 +1,7 @@
 """Takes a credential out of use for good: Akka's reference, Akka's secret, the key, the grant, the identity.
 
-Only what is surely ours goes: the identity only if pullkey made it and nothing else uses it. What is already gone counts
-as done; what stays is told with the reason, and with the command that removes it.
+Only what is surely ours goes: the identity only if pullkey made it and nothing else uses it. What is already
+gone counts as done; what stays is told with the reason, and with the command that removes it.
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ class Offboarding(Operation):
         if not going:
             await self._end()
             return
-        if not self.options.yes and not self.reporter.confirm(f"Remove {self._held.name} from {self.akka.resolved.label}, with what is marked above?"):  # fmt: skip
+        if not self.options.yes and not self.reporter.confirm(
+            f"Remove {self._held.name} from {self.akka.resolved.label}, with what is marked above?"
+        ):
             raise Declined
         self.changing = True
         self.context.deadline.settle()
@@ -104,13 +106,20 @@ class Offboarding(Operation):
             self._journal.replace_earlier(self._entry)
         for item in going:
             if self._stop.is_set():
-                raise Interrupted("Interrupted; what was not removed yet is still there", fix=f"Go on with: {self.options.command}")  # fmt: skip
+                raise Interrupted(
+                    "Interrupted; what was not removed yet is still there",
+                    fix=f"Go on with: {self.options.command}",
+                )
             if not await self._remove(item):
                 # Behind a credential that Akka still has, nothing may go.
                 if self.result.changed:
                     rest = going[going.index(item) :]
                     self.result.left_over += [LeftOver(one.removal.what, one.removal.command) for one in rest]
-                raise StepFailed(f"{item.detail}, so its cloud resources were left alone", fix="Run it again in a while.", code=Code.STEP_FAILED)  # fmt: skip
+                raise StepFailed(
+                    f"{item.detail}, so its cloud resources were left alone",
+                    fix="Run it again in a while.",
+                    code=Code.STEP_FAILED,
+                )
         for item in self.result.removals:
             if item.removal.fate is Disposition.UNSEEN:
                 left = LeftOver(f"{item.removal.what} ({item.removal.why})", item.removal.command)
@@ -134,12 +143,16 @@ class Offboarding(Operation):
         return [one for one in lost.entries if one.step == OFFBOARD and one.known.get("key_id") == going]
 
     async def _recover(self, lost: LostRun) -> None:
-        """What another run for this secret had begun and not ended goes first; what was offboarding is gone on with."""
+        """What another run for this secret had begun and not ended goes first; what was offboarding is
+        gone on with.
+        """
         if self._behind.session is None or self._journal is None:
             raise AssertionError("there is a lost run only with both")
         going = self._held.link.key_id if self._held.link else ""
         ask = len(self._own_entries(lost)) < len(lost.entries)
-        recovery = await self._clear_up(self._behind.session, self._journal, lost, self._held, going=going, ask=ask)  # fmt: skip
+        recovery = await self._clear_up(
+            self._behind.session, self._journal, lost, self._held, going=going, ask=ask
+        )
         self._removals.held_back = recovery.held_back
 
     async def _end(self) -> None:
@@ -166,9 +179,14 @@ class Offboarding(Operation):
         """
         for item in self.result.removals:
             if item.name == "key" and item.removal.fate is Disposition.UNSEEN:
-                raise KeyUnseen(f"{item.removal.what} cannot be seen ({item.removal.why}), and would stay unnoticed; nothing was changed", fix=f"Log in to its cloud (--secret-stdin for Docker Hub), or delete it by hand first: {item.removal.command}")  # fmt: skip
+                raise KeyUnseen(
+                    f"{item.removal.what} cannot be seen ({item.removal.why}), and would stay "
+                    "unnoticed; nothing was changed",
+                    fix="Log in to its cloud (--secret-stdin for Docker Hub), or delete it by hand "
+                    f"first: {item.removal.command}",
+                )
 
-    # -- changing ------------------------------------------------------------------------------------------------
+    # -- changing --------------------------------------------------------------------------------------------
 
     async def _remove(self, item: RemovalResult) -> bool:
         """Remove one thing; False if Akka's side could not be removed, behind which nothing may go."""

@@ -1,4 +1,6 @@
-"""One operation on one target: how every one of them is locked, recovers, ends, and reports what is left over."""
+"""One operation on one target: how every one of them is locked, recovers, ends, and reports what is left
+over.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ class Operation(ABC):
 
     Args:
         akka: the CLI, for the target's project.
-        journal: of the target's Akka secret; its lock is held while anything is changed. None inside an operation that has both.
+        journal: of the target's Akka secret; its lock is held while anything is changed. None inside an
+            operation that has both.
         proofs: when a key was last seen to pull.
 
     Attributes:
@@ -110,7 +113,9 @@ class Operation(ABC):
 
     @abstractmethod
     async def _remove_replaced(self, held: HeldCredential, *, look_only: bool = False) -> Any:
-        """Remove the cloud resources of a record that another one has replaced; as `recovery.RemoveReplaced`."""
+        """Remove the cloud resources of a record that another one has replaced; as
+        `recovery.RemoveReplaced`.
+        """
 
     @abstractmethod
     async def _close(self) -> None:
@@ -119,9 +124,15 @@ class Operation(ABC):
     def _failed(self, error: PullkeyError) -> None:
         self.result.error = error
         self.result.exit_code = error.exit_code
-        self.result.result = "interrupted" if isinstance(error, Interrupted) else "refused" if isinstance(error, self.refusals) else "failed"  # fmt: skip
+        self.result.result = (
+            "interrupted"
+            if isinstance(error, Interrupted)
+            else "refused"
+            if isinstance(error, self.refusals)
+            else "failed"
+        )
 
-    # -- an earlier run that did not end -------------------------------------------------------------------------
+    # -- an earlier run that did not end ---------------------------------------------------------------------
 
     def _lost_run(self) -> Record | None:
         """What an earlier run for this secret has begun and not ended.
@@ -135,7 +146,9 @@ class Operation(ABC):
         return lost
 
     async def _note_unfinished(self) -> None:
-        """Report what an earlier run has not ended; the next one that may change something continues with it."""
+        """Report what an earlier run has not ended; the next one that may change something continues with
+        it.
+        """
 
     @abstractmethod
     async def _recover(self, lost: Record) -> None:
@@ -155,7 +168,8 @@ class Operation(ABC):
         going: str = "",
         ask: bool = True,
     ) -> Recovery:
-        """Clear up after a run that did not end, as `Recovery.clear_up` does; what became of it stands in the result.
+        """Clear up after a run that did not end, as `Recovery.clear_up` does; what became of it stands in the
+        result.
 
         With `ask`, it is reported and asked for first.
 
@@ -180,7 +194,7 @@ class Operation(ABC):
                 self.context.audit(Change("recovery", left.what, "left over", who=self.result.who))
         return recovery
 
-    # -- reporting -----------------------------------------------------------------------------------------------
+    # -- reporting -------------------------------------------------------------------------------------------
 
     def _report_left_over(self) -> None:
         """Once, and before the journal ends: what is in neither would be lost sight of."""

@@ -49,7 +49,8 @@ class PreflightResult:
         sightings: of each step, by its name.
         findings: what must be fixed first, and what is good to know.
         project_seen: whether Akka shows the project.
-        public: how it shows that the registry allows anonymous pulls, or ""; not asked where no key is to be made.
+        public: how it shows that the registry allows anonymous pulls, or ""; not asked where no key is to be
+            made.
     """
 
     sightings: Mapping[str, StepStatus]
@@ -63,7 +64,8 @@ class Preflight:
 
     Args:
         held: tells what Akka holds, where it need not be asked.
-        akka_checked: whether the command has found before that Akka is there, logged in, and sees the project.
+        akka_checked: whether the command has found before that Akka is there, logged in, and sees the
+            project.
 
     Attributes:
         held: Akka's record of the credential now, or None.
@@ -191,16 +193,27 @@ class Preflight:
         return answered
 
     async def unreachable(self) -> list[Problem]:
-        """That the registry does not answer, which a run without questions may outlast, and an answer at a prompt does not."""
+        """That the registry does not answer, which a run without questions may outlast, and an answer at a
+        prompt does not.
+        """
         answered = await self._challenge()
         if not isinstance(answered, PullAttempt) or answered.verdict is not Verdict.UNREACHABLE:
             return []
         what = f"The registry cannot be reached: {answered.detail}"
-        then = "If Akka can reach it and this machine cannot, --no-wait registers the credential without verifying it"  # fmt: skip
-        return [Problem(ProblemKind.SETUP, what, f"{fix(answered)} {then}", step="handshake", code=code_of(answered))]  # fmt: skip
+        then = (
+            "If Akka can reach it and this machine cannot, --no-wait registers the credential without "
+            "verifying it"
+        )
+        return [
+            Problem(
+                ProblemKind.SETUP, what, f"{fix(answered)} {then}", step="handshake", code=code_of(answered)
+            )
+        ]
 
     async def refused(self, supplied: Credential) -> list[Problem]:
-        """Why the registry does not let a user-supplied credential pull; nothing where it does, or cannot be asked now."""
+        """Why the registry does not let a user-supplied credential pull; nothing where it does, or cannot
+        be asked now.
+        """
         probe, challenge = await self._session.probe(), await self.trusted_challenge()
         context = self._context
         attempt = await try_once(probe, challenge, supplied, deadline=context.deadline, trace=context.trace)
@@ -210,7 +223,9 @@ class Preflight:
         return [problem_of(error, step="handshake")]
 
     def _warnings(self, steps: Sequence[Step], sightings: Mapping[str, StepStatus]) -> list[Notice]:
-        """What is about to be granted beyond what a puller needs. Who rotates a key knows how long it lasts."""
+        """What is about to be granted beyond what a puller needs. Who rotates a key knows how long it
+        lasts.
+        """
         return [
             Notice(text, warning=True)
             for step in steps
@@ -235,11 +250,12 @@ class Preflight:
                 raise seen
         return sightings
 
-    # -- Akka ----------------------------------------------------------------------------------------------------
+    # -- Akka ------------------------------------------------------------------------------------------------
 
     async def _passed_over(self, sightings: Mapping[str, StepStatus]) -> bool:
-        """Whether Akka's list has passed the record over: where the identity has keys that no record names, it is read
-        again before it is believed. Not against a plan, which was made so, nor for an identity that is new.
+        """Whether Akka's list has passed the record over: where the identity has keys that no record names,
+        it is read again before it is believed. Not against a plan, which was made so, nor for an identity
+        that is new.
         """
         identity = sightings.get("identity")
         if self._options.as_planned is not None or (identity and identity.state is not State.DONE):
@@ -275,7 +291,7 @@ class Preflight:
     async def _look_at_akka(self) -> list[Problem]:
         return [] if self._akka_checked else await self._akka.preflight()
 
-    # -- the registry --------------------------------------------------------------------------------------------
+    # -- the registry ----------------------------------------------------------------------------------------
 
     async def _ask_the_registry(self) -> Challenge | PullAttempt:
         try:
@@ -287,7 +303,14 @@ class Preflight:
         token_host = self._session.token_host
 
         def ask() -> Coroutine[None, None, Challenge | PullAttempt]:
-            return patient_challenge(host, token_host=token_host, deadline=context.deadline, trace=context.trace, tell=context.tell, clean=self._session.redact)  # fmt: skip
+            return patient_challenge(
+                host,
+                token_host=token_host,
+                deadline=context.deadline,
+                trace=context.trace,
+                tell=context.tell,
+                clean=self._session.redact,
+            )
 
         # All targets of a host are told the same.
         of_host = context.shared.get(("challenge", host, token_host), lambda: AsyncOnce(ask))
@@ -298,7 +321,9 @@ class Preflight:
         return answered
 
     async def compares(self) -> bool:
-        """Whether what the registry gives the new credential is still to be compared with what it gives anybody."""
+        """Whether what the registry gives the new credential is still to be compared with what it gives
+        anybody.
+        """
         return not self._session.tells_public and not (await self._open_to_all())[1]
 
     async def _ask_as_anybody(self) -> tuple[str, bool]:
@@ -308,11 +333,15 @@ class Preflight:
             if isinstance(answered, Challenge) and (link is None or await self.key_pending()):
                 probe = await self._session.probe()
                 seconds = self._context.deadline.clip(10.0)
-                return await open_to_all(probe, answered, trace=self._context.trace, seconds=seconds, clean=self._session.redact)  # fmt: skip
+                return await open_to_all(
+                    probe, answered, trace=self._context.trace, seconds=seconds, clean=self._session.redact
+                )
         return "", False
 
     async def _look_for_image(self) -> list[Problem]:
-        """Whether the named image is there, as far as this run's own login may see it: a mistyped tag is found in time."""
+        """Whether the named image is there, as far as this run's own login may see it: a mistyped tag is
+        found in time.
+        """
         try:
             if not self._options.wait or not await self.key_pending():
                 return []
@@ -336,11 +365,26 @@ class Preflight:
             )
             if not isinstance(seen, Absent):
                 return []
-            near = await nearest_image(probe, challenge, reader, trace=self._context.trace, seconds=self._context.deadline.clip(_IMAGE_SECONDS))  # fmt: skip
+            near = await nearest_image(
+                probe,
+                challenge,
+                reader,
+                trace=self._context.trace,
+                seconds=self._context.deadline.clip(_IMAGE_SECONDS),
+            )
         except Exception as error:  # noqa: BLE001  - what stands in the way of the look stands in no other's
             self._context.trace(f"the image cannot be read ({type(error).__name__})")
             return []
-        return [Problem(ProblemKind.SETUP, f"There is no image {probe.host}/{probe.image}", f"{near} Check its name and tag; or name none: the key is then verified without an image".lstrip(), step="handshake", code=Code.IMAGE_NOT_FOUND)]  # fmt: skip
+        return [
+            Problem(
+                ProblemKind.SETUP,
+                f"There is no image {probe.host}/{probe.image}",
+                f"{near} Check its name and tag; or name none: the key is then verified without an "
+                "image".lstrip(),
+                step="handshake",
+                code=Code.IMAGE_NOT_FOUND,
+            )
+        ]
 
     async def _lacking(
         self, names: Sequence[str], probe: Probe, challenge: Challenge, reader: Credential
@@ -350,16 +394,29 @@ class Preflight:
 
         async def all_there() -> bool | None:
             nonlocal missing
-            missing = await missing_repositories(names, probe, challenge, reader, trace=context.trace, seconds=context.deadline.clip(_IMAGE_SECONDS))  # fmt: skip
+            missing = await missing_repositories(
+                names,
+                probe,
+                challenge,
+                reader,
+                trace=context.trace,
+                seconds=context.deadline.clip(_IMAGE_SECONDS),
+            )
             return not missing or None
 
         if not names or not isinstance(await confirm_absent(all_there, deadline=context.deadline), Absent):
             return []
         fix = "Check --repository. If the image is yet to be pushed, --no-wait continues without checking"
         return [
-            Problem(ProblemKind.SETUP, f"{probe.host} has no repository {name}", f"{near} {fix}".lstrip(), step="grant", code=Code.REPOSITORY_NOT_FOUND)
+            Problem(
+                ProblemKind.SETUP,
+                f"{probe.host} has no repository {name}",
+                f"{near} {fix}".lstrip(),
+                step="grant",
+                code=Code.REPOSITORY_NOT_FOUND,
+            )
             for name, near in missing.items()
-        ]  # fmt: skip
+        ]
 
     async def _image_as(self, reader: Credential, probe: Probe, challenge: Challenge) -> PullAttempt | None:
         """How the exchange ended; None where the registry has no such image."""
@@ -370,7 +427,9 @@ class Preflight:
         return None if attempt.verdict is Verdict.NOT_FOUND else attempt
 
     async def _about_everybody(self, findings: PreflightFindings) -> str:
-        """A registry that allows anonymous pulls needs no credential, whatever else would stand in the way of making one."""
+        """A registry that allows anonymous pulls needs no credential, whatever else would stand in the way
+        of making one.
+        """
         if not isinstance(await self._challenge(), Challenge):
             return ""
         public = findings.public
@@ -379,7 +438,9 @@ class Preflight:
         if not public:
             return ""
         if self._options.anyway:
-            findings.notices.append(Notice(f"{public}, so Akka needs no credential; one is registered because of --anyway."))  # fmt: skip
+            findings.notices.append(
+                Notice(f"{public}, so Akka needs no credential; one is registered because of --anyway.")
+            )
         else:
             findings.problems.clear()
         return public

@@ -1,4 +1,6 @@
-"""What the preflight reports of permissions, of Akka's record and of the registry: in words, with what fixes it."""
+"""What the preflight reports of permissions, of Akka's record and of the registry: in words, with what
+fixes it.
+"""
 
 from __future__ import annotations
 
@@ -62,10 +64,14 @@ async def _about_others_of(
     except PullkeyError:
         return []  # told where the record itself is looked at
     return [
-        Notice(f"Akka has another credential for {server} already, {one.name} (user {one.username}). Which of the two it pulls with is not documented; if that one is not needed: pullkey offboard {shlex.quote(one.name)}")
+        Notice(
+            f"Akka has another credential for {server} already, {one.name} (user {one.username}). "
+            "Which of the two it pulls with is not documented; if that one is not needed: pullkey "
+            f"offboard {shlex.quote(one.name)}"
+        )
         for one in found
         if one.name != options.secret_name and same_registry(one.server, server)
-    ]  # fmt: skip
+    ]
 
 
 async def _about_replacing(
@@ -76,17 +82,60 @@ async def _about_replacing(
         return PreflightFindings([], [Notice(f"{SECRETLESS}, {name}: it is registered again.")])
     if not same_registry(held.server, server):
         if not options.replace:
-            return PreflightFindings([Problem(ProblemKind.QUESTION, f"Akka's credential {name} is for another registry, {held.server}", "Pass another --secret-name, or --replace to overwrite it", step="handoff", code=Code.CREDENTIAL_OTHER_REGISTRY)])  # fmt: skip
+            return PreflightFindings(
+                [
+                    Problem(
+                        ProblemKind.QUESTION,
+                        f"Akka's credential {name} is for another registry, {held.server}",
+                        "Pass another --secret-name, or --replace to overwrite it",
+                        step="handoff",
+                        code=Code.CREDENTIAL_OTHER_REGISTRY,
+                    )
+                ]
+            )
         then = "; the resources that pullkey created for the old one are removed then" if held.link else ""
-        return PreflightFindings([], [Notice(f"Akka's credential {name} for {held.server} will be replaced, because of --replace{then}.")])  # fmt: skip
+        return PreflightFindings(
+            [],
+            [
+                Notice(
+                    f"Akka's credential {name} for {held.server} will be replaced, because of "
+                    f"--replace{then}."
+                )
+            ],
+        )
     if held.link is None:
         whose = f"the credential of {held.username or 'nobody'}"
-        return PreflightFindings([], [Notice(f"Akka's {name} ({whose}) will be replaced once the new key pulls; its cloud resources were not created by pullkey and are kept.")])  # fmt: skip
+        return PreflightFindings(
+            [],
+            [
+                Notice(
+                    f"Akka's {name} ({whose}) will be replaced once the new key pulls; its cloud "
+                    "resources were not created by pullkey and are kept."
+                )
+            ],
+        )
     if (await key_in_record(session, held))[0] is None:
-        return PreflightFindings([], [Notice(f"Akka's {name} (key {held.link.key_id} of {held.link.name}@{held.link.domain}) will be replaced once the new key pulls; the resources that pullkey created for it are removed then.")])  # fmt: skip
+        return PreflightFindings(
+            [],
+            [
+                Notice(
+                    f"Akka's {name} (key {held.link.key_id} of {held.link.name}@{held.link.domain}) "
+                    "will be replaced once the new key pulls; the resources that pullkey created "
+                    "for it are removed then."
+                )
+            ],
+        )
     if options.grace is not None:
         return PreflightFindings()  # what becomes of the old key is a step of its own
-    return PreflightFindings([], [Notice(f"Akka's {name} (key {held.link.key_id}) will be replaced once the new key pulls; its key is kept until the next `pullkey rotate`.")])  # fmt: skip
+    return PreflightFindings(
+        [],
+        [
+            Notice(
+                f"Akka's {name} (key {held.link.key_id}) will be replaced once the new key pulls; "
+                "its key is kept until the next `pullkey rotate`."
+            )
+        ],
+    )
 
 
 def permission_problems(
@@ -121,7 +170,15 @@ def about_registry(
         )
     if not wait:
         # Nothing is sent to it, since nothing is tried.
-        return PreflightFindings([], [Notice(f"{first_word(answered)}; the credential is registered without verification, because of --no-wait.")])  # fmt: skip
+        return PreflightFindings(
+            [],
+            [
+                Notice(
+                    f"{first_word(answered)}; the credential is registered without verification, "
+                    "because of --no-wait."
+                )
+            ],
+        )
     return PreflightFindings(
         [
             Problem(

@@ -1,4 +1,6 @@
-"""What Akka's record says of a target's key, and the handshake with a new one: the same for every provider."""
+"""What Akka's record says of a target's key, and the handshake with a new one: the same for every
+provider.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +46,15 @@ async def why_it_does_not_pull(
     session: Session,
     context: RunContext,
 ) -> StepFailed:
-    """The error for a pull that did not work, with what the cloud knows of it and the nearest names that there are."""
+    """The error for a pull that did not work, with what the cloud knows of it and the nearest names that
+    there are.
+    """
     diagnosis = await session.diagnose(attempt)
     if attempt.verdict in (Verdict.NOT_FOUND, Verdict.NO_GRANT) and probe.repository:
         # Many a registry answers alike where there is no such repository and where it may not be pulled.
-        near = await nearest_image(probe, challenge, credential, trace=context.trace, seconds=context.deadline.clip(_NEAREST_SECONDS))  # fmt: skip
+        near = await nearest_image(
+            probe, challenge, credential, trace=context.trace, seconds=context.deadline.clip(_NEAREST_SECONDS)
+        )
         diagnosis = f"{diagnosis} {near}".strip()
     return failure(attempt, diagnosis, brought=not session.waits_for_spreading)
 

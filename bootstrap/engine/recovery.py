@@ -1,6 +1,7 @@
 """Clears up after a run that did not end, by what it left in the journal.
 
-All of it runs again and again until it is done: a run that is killed while it clears up leaves the rest to the next.
+All of it runs again and again until it is done: a run that is killed while it clears up leaves the rest to
+the next.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class RemoveReplaced(Protocol):
 
 
 class NotOfThisTarget(PullkeyError):
-    """A journal names something that is not this target's, so pullkey has not written it, or not like this."""
+    """A journal names something that is not this target's, so pullkey has not written it, or not like
+    this.
+    """
 
     code = Code.JOURNAL_FOREIGN
     exit_code = ExitCode.REFUSED
@@ -51,10 +54,10 @@ class Recovery:
     Attributes:
         left_over: what could not be removed, or must not be without being asked.
         undone: what is gone now, in a few words each.
-        kept: the entries of what the lost run may have made and this one needs too: identity and grant. If this run
-            fails, they are its own to undo. None once Akka holds a key that pulls by them.
-        held_back: the entries of keys that Akka may hold though it does not show them, and of those that such a key was
-            to replace: `settle` removes them once Akka is seen to hold another one that works.
+        kept: the entries of what the lost run may have made and this one needs too: identity and grant. If
+            this run fails, they are its own to undo. None once Akka holds a key that pulls by them.
+        held_back: the entries of keys that Akka may hold though it does not show them, and of those that such
+            a key was to replace: `settle` removes them once Akka is seen to hold another one that works.
     """
 
     def __init__(
@@ -81,8 +84,8 @@ class Recovery:
     async def clear_up(self, lost: Record, held: HeldCredential | None, *, going: str = "") -> None:
         """Remove what is of use to nobody, and say what cannot be decided.
 
-        A key that Akka does not hold is of use to nobody, since its secret died with the run that made it. One that Akka
-        was given is kept while Akka is not seen to hold another one that works.
+        A key that Akka does not hold is of use to nobody, since its secret died with the run that made it.
+        One that Akka was given is kept while Akka is not seen to hold another one that works.
 
         Args:
             lost: what that run had begun.
@@ -137,7 +140,11 @@ class Recovery:
             if not other and key_id and not is_key_id(key_id):
                 other = f"the key {one_line(str(key_id))!a}"
             if other:
-                raise NotOfThisTarget(f"The journal {self._journal.path} names what is not this target's: {other}. Nothing was changed", fix="pullkey does not write such a record. Find out who did, and remove the file")  # fmt: skip
+                raise NotOfThisTarget(
+                    f"The journal {self._journal.path} names what is not this target's: {other}. "
+                    "Nothing was changed",
+                    fix="pullkey does not write such a record. Find out who did, and remove the file",
+                )
 
     async def _seen(
         self, held: HeldCredential | None, given: Iterable[Mapping[str, Any]]
@@ -161,8 +168,8 @@ class Recovery:
     async def _may_hold(self, intent: Mapping[str, Any], held: HeldCredential | None) -> bool:
         """Whether Akka may hold a key that it was given, or may have been given, and does not show.
 
-        It does not where Akka was never asked, or has refused. Else a record from before this key's is believed never: it
-        is what a list that lags shows.
+        It does not where Akka was never asked, or has refused. Else a record from before this key's is
+        believed never: it is what a list that lags shows.
         """
         if not intent.get(ASKED, True):
             return False
@@ -201,7 +208,8 @@ class Recovery:
         self.held_back.append(entry)
 
     async def settle(self) -> list[LeftOver]:
-        """Akka is seen to hold another key: remove what was held back. Returns what is not left over any more.
+        """Akka is seen to hold another key: remove what was held back. Returns what is not left over any
+        more.
 
         Nothing that goes wrong here is a reason to undo anything.
         """
@@ -253,7 +261,9 @@ class Recovery:
     async def _retire(
         self, key_id: str, entry: Entry, held: HeldCredential | None, records: Sequence[HeldCredential]
     ) -> None:
-        """A key that the lost run was taking out of use: as that run would have, unless Akka holds it after all."""
+        """A key that the lost run was taking out of use: as that run would have, unless Akka holds it
+        after all.
+        """
         if key_id in {one.link.key_id for one in (*records, *([held] if held else ())) if one.link}:
             self._journal.drop(entry)
             return
@@ -261,7 +271,8 @@ class Recovery:
         if entry.step == OFFBOARD:
             gone = HeldCredential(**entry.intent["held"])
             if (await key_in_record(session, gone))[0] is None:
-                # Of another identity, of which only the journal speaks: it is named, and for a person to remove.
+                # Of another identity, of which only the journal speaks: it is named, and for a person to
+                # remove.
                 if left := left_overs_of(gone, await self._remove_replaced(gone, look_only=True)):
                     self._leave(entry, *left)
                 else:
@@ -306,7 +317,9 @@ class Recovery:
 
 
 def _handed_off(entry: Entry) -> Mapping[str, Any]:
-    """What Akka was given with a key, by the entry of the handoff or of a key that was held back; {} by any other."""
+    """What Akka was given with a key, by the entry of the handoff or of a key that was held back; {} by
+    any other.
+    """
     if entry.step == HANDOFF and entry.known.get("key_id"):
         return entry.known
     found: Mapping[str, Any] = entry.intent.get("handed_off", {}) if entry.step == "key" else {}
@@ -314,7 +327,9 @@ def _handed_off(entry: Entry) -> Mapping[str, Any]:
 
 
 def _as_accepted(held: HeldCredential | None, given: Sequence[Mapping[str, Any]]) -> HeldCredential | None:
-    """The record that Akka accepted last, if what it shows is a part of that, without the key's id; else None."""
+    """The record that Akka accepted last, if what it shows is a part of that, without the key's id; else
+    None.
+    """
     if held is None or not given or not given[-1].get(ACCEPTED):
         return None
     whole = given_by(given[-1])
@@ -330,13 +345,17 @@ def _is_older(held: HeldCredential, intent: Mapping[str, Any]) -> bool:
 
 
 def being_removed(lost: Record | None) -> HeldCredential | None:
-    """The credential that a run was removing when it ended, or could not remove all of; Akka may have forgotten it."""
+    """The credential that a run was removing when it ended, or could not remove all of; Akka may have
+    forgotten it.
+    """
     entries = [entry for entry in lost.entries if entry.step == OFFBOARD] if lost is not None else []
     return HeldCredential(**entries[0].intent["held"]) if entries else None
 
 
 def as_intent(held: HeldCredential) -> dict[str, Any]:
-    """What the journal keeps of a credential that is to go; Akka may not show it any more when it is needed."""
+    """What the journal keeps of a credential that is to go; Akka may not show it any more when it is
+    needed.
+    """
     return {"held": asdict(held), "key_id": held.link.key_id if held.link else ""}
 
 

@@ -1,4 +1,5 @@
-"""What an offboarding removes and what it keeps, and why: looked at in Akka and in the cloud, before the first change.
+"""What an offboarding removes and what it keeps, and why: looked at in Akka and in the cloud, before the
+first change.
 
 Only what is surely ours is removed: the identity only if pullkey created it and nothing else uses it.
 """
@@ -30,7 +31,9 @@ _UNSEEN_USES = "whether others use it could not be seen"
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the cloud shows of a credential: who else uses its identity, its keys, and what each step has made."""
+    """What the cloud shows of a credential: who else uses its identity, its keys, and what each step has
+    made.
+    """
 
     uses: Sequence[str]
     keys: Mapping[str, Removal]
@@ -46,7 +49,8 @@ class RemovalPlanner:
         notice: takes what is to be reported.
 
     Attributes:
-        held_back: of keys that Akka may hold in place of the one that it shows: they go once it has forgotten the credential.
+        held_back: of keys that Akka may hold in place of the one that it shows: they go once it has forgotten
+            the credential.
     """
 
     def __init__(
@@ -93,7 +97,9 @@ class RemovalPlanner:
             records, seen = await asyncio.gather(
                 all_records(self._akka, self._notice), self._see(session, link)
             )
-            self._records = [(project, held) for project, held in records if project or held.name != self._held.name]  # fmt: skip
+            self._records = [
+                (project, held) for project, held in records if project or held.name != self._held.name
+            ]
             others = [
                 f"Akka's {held.name}{f' of project {project}' if project else ''} has the same key"
                 for project, held in self._records
@@ -114,8 +120,8 @@ class RemovalPlanner:
         return _Seen(uses, dict(zip(keys, fates, strict=True)), steps)
 
     async def _fate_of_key(self, session: Session, key_id: str) -> Removal:
-        """Whether a key is to be deleted. One that Akka holds, or may hold, is deleted by its id even if no read shows it:
-        afterwards nothing names it any more.
+        """Whether a key is to be deleted. One that Akka holds, or may hold, is deleted by its id even if no
+        read shows it: afterwards nothing names it any more.
         """
         what, command = f"key {key_id}", session.key.delete_command(key_id)
         replaced = self._held.link is not None and key_id == self._held.link.replaces
@@ -137,7 +143,9 @@ class RemovalPlanner:
         return Removal(Disposition.REMOVE, what, "it is not shown; its deletion is requested by id", command)
 
     def keys_of(self, link: KeyRef) -> list[str]:
-        """The ids of all the keys that go: what Akka shows, what that replaced, and what it may hold instead."""
+        """The ids of all the keys that go: what Akka shows, what that replaced, and what it may hold
+        instead.
+        """
         held_back = [str(entry.known["key_id"]) for entry in self.held_back]
         return list(dict.fromkeys(filter(None, (link.key_id, link.replaces, *held_back))))
 
@@ -170,7 +178,9 @@ class RemovalPlanner:
         ]
 
     async def _keys_elsewhere(self, session: Session) -> set[str]:
-        """The keys of this identity that Akka has for other registries: they need the identity, and not this grant."""
+        """The keys of this identity that Akka has for other registries: they need the identity, and not
+        this grant.
+        """
         target = self._behind.target
         found: set[str] = set()
         for _, held in self._records:
@@ -262,8 +272,8 @@ class RemovalPlanner:
         return items
 
     async def _is_of_identity(self, session: Session, held: HeldCredential) -> bool:
-        """Whether a record names a key of the identity that the credential is of: by the user name that this one has, where
-        the cloud may not show the identity, or by one that a key of it has.
+        """Whether a record names a key of the identity that the credential is of: by the user name that this
+        one has, where the cloud may not show the identity, or by one that a key of it has.
         """
         link = held.link
         if link is None or not session.key.owns(link):
@@ -273,9 +283,13 @@ class RemovalPlanner:
         )
 
     async def _recorded_uses(self, session: Session, link: KeyRef) -> dict[str, str]:
-        """The other keys of the identity that Akka's records name, by id: the cloud may not show a new one yet."""
+        """The other keys of the identity that Akka's records name, by id: the cloud may not show a new one
+        yet.
+        """
         return {
-            one.key_id: f"{_UNSEEN_USES}: Akka's {held.name}{f' of project {project}' if project else ''} names its key {one.key_id}, which is not shown"
+            one.key_id: f"{_UNSEEN_USES}: Akka's {held.name}{f' of project {project}' if project else ''} "
+            "names "
+            f"its key {one.key_id}, which is not shown"
             for project, held in self._records
             if (one := held.link) is not None
             and one.key_id not in self.keys_of(link)
@@ -300,7 +314,9 @@ async def _fate_of_step(step: Step) -> Removal | None:
 
 
 def _has(one: KeyRef | None, other: KeyRef) -> bool:
-    """Whether a record's link names the other's key. An id may be good for one identity only: a token's says the second."""
+    """Whether a record's link names the other's key. An id may be good for one identity only: a token's
+    says the second.
+    """
     return (
         one is not None
         and (one.name, one.domain) == (other.name, other.domain)

@@ -110,8 +110,8 @@ class _Harmless:
 
 
 def harmless(reporter: T) -> T:
-    """The same reporter, of which no method raises but for an interrupted question: a run and its undoing go on, whatever becomes of
-    what they report.
+    """The same reporter, of which no method raises but for an interrupted question: a run and its undoing go
+    on, whatever becomes of what they report.
 
     A question that could not be asked was not answered with yes.
     """

@@ -51,7 +51,8 @@ class Result:
     """What became of an onboarding, a rotation, a verification or an offboarding.
 
     Attributes:
-        result: `unchanged`, `planned`, `done`, `unneeded`, `verified`, `drift`, `refused`, `interrupted` or `failed`.
+        result: `unchanged`, `planned`, `done`, `unneeded`, `verified`, `drift`, `refused`, `interrupted` or
+            `failed`.
         steps: of all but an offboarding, by name.
         removals: of an offboarding.
     """
@@ -60,10 +61,14 @@ class Result:
     exit_code: ExitCode = ExitCode.DONE
     changed: bool = False
     begun: bool = False
-    """Whether the first step that changes something was begun; what a lost run had left may have been removed before."""
+    """Whether the first step that changes something was begun; what a lost run had left may have been
+    removed before.
+    """
     verified: str = ""
     not_verified: str = ""
-    """What was seen in place of a pull that works: that the registry accepts the credential, or not even that."""
+    """What was seen in place of a pull that works: that the registry accepts the credential, or not even
+    that.
+    """
     public: str = ""
     """How it shows that the registry allows anonymous pulls; "" where that is not so, or was not asked."""
     who: str = ""

@@ -1,6 +1,8 @@
-"""One run for one target, an onboarding or a rotation: look at everything, say what is wrong, do what is missing, undo on failure.
+"""One run for one target, an onboarding or a rotation: look at everything, say what is wrong, do what is
+missing, undo on failure.
 
-The order is that of `docs/architecture.md`: preflight, identity, grant and key side by side, handshake, handoff.
+The order is that of `docs/architecture.md`: preflight, identity, grant and key side by side, handshake,
+handoff.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ class Run(TargetOperation):
         self.handoff.note = self._changes.note_registration
         self._keys_now = AsyncOnce(session.key.list_ours)
         if self.options.report_unrecorded_keys:
-            # Asked for beside the reading back. Whoever can still register over this run's key has made one by then.
+            # Asked for beside the reading back. Whoever can still register over this run's key has made one
+            # by then.
             self.handoff.registered = self._keys_now.start
 
     def unfinished(self) -> list[str]:
@@ -82,7 +85,7 @@ class Run(TargetOperation):
             await self._report_unrecorded_keys()
         self._end_journal()
 
-    # -- looking and asking --------------------------------------------------------------------------------------
+    # -- looking and asking ----------------------------------------------------------------------------------
 
     async def _examine(self) -> Mapping[str, StepStatus]:
         """Everything that can be known before a change.
@@ -105,11 +108,20 @@ class Run(TargetOperation):
             what = f"This was not planned: {'; '.join(step.title for step in more)}"
         else:
             return
-        raise Refused([Problem(ProblemKind.SETUP, what, "Something has changed meanwhile: plan again", code=Code.PLAN_STALE)])  # fmt: skip
+        raise Refused(
+            [
+                Problem(
+                    ProblemKind.SETUP,
+                    what,
+                    "Something has changed meanwhile: plan again",
+                    code=Code.PLAN_STALE,
+                )
+            ]
+        )
 
     async def _ask(self, pending: Sequence[Step]) -> None:
-        """Ask for what a new key needs, and for the confirmation. Neither is asked for in vain: what the registry shows before, is
-        seen before.
+        """Ask for what a new key needs, and for the confirmation. Neither is asked for in vain: what the
+        registry shows before, is seen before.
 
         Raises:
             Declined: the answer was not yes.
@@ -141,7 +153,7 @@ class Run(TargetOperation):
             last = f"Repair what {name} in {where} needs"
         return f"{', and '.join([*granted, last[:1].lower() + last[1:] if granted else last])}?"
 
-    # -- changing ------------------------------------------------------------------------------------------------
+    # -- changing --------------------------------------------------------------------------------------------
 
     async def _change(self, pending: Sequence[Step]) -> None:
         self.changing = self.result.begun = True
@@ -210,7 +222,9 @@ class Run(TargetOperation):
             self._examination.complete(recovery.whole)
 
     async def _settle(self) -> None:
-        """Akka shows this run's key: what an earlier one has left, since Akka might have held it, may go now."""
+        """Akka shows this run's key: what an earlier one has left, since Akka might have held it, may go
+        now.
+        """
         if self._recovery is None:
             return
         for left in await self._recovery.settle():
@@ -222,7 +236,9 @@ class Run(TargetOperation):
                 self.context.audit(Change("recovery", what, "undone", who=self.result.who))
 
     async def _report_unrecorded_keys(self) -> None:
-        """A key that a lost run on another machine has left: only the clouds know of it, and nobody of what use it is."""
+        """A key that a lost run on another machine has left: only the clouds know of it, and nobody of
+        what use it is.
+        """
         link, _ = await key_in_record(self.session, await self._held())
         made = self.session.credential.link if self.session.credential else None
         known = {key for one in (link, made) if one is not None for key in (one.key_id, one.replaces) if key}

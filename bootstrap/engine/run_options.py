@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PlannedSteps:
-    """What a plan has shown: the steps that are to be done, and the e-mail of Akka's record (None: there is none)."""
+    """What a plan has shown: the steps that are to be done, and the e-mail of Akka's record (None: there
+    is none).
+    """
 
     steps: frozenset[str]
     email: str | None

@@ -1,4 +1,6 @@
-"""Which private registries the services of an Akka project pull from, and for which of them Akka has a credential that works."""
+"""Which private registries the services of an Akka project pull from, and for which of them Akka has a
+credential that works.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ class RegistryInUse:
 
     @property
     def to_onboard(self) -> bool:
-        """Whether an onboarding is needed: there is no credential, or one that is wrong, or one that nothing is pulled with."""
+        """Whether an onboarding is needed: there is no credential, or one that is wrong, or one that
+        nothing is pulled with.
+        """
         return self.need in (Need.MISSING, Need.WRONG) or (self.need is Need.EXTERNAL and bool(self.failures))
 
 
@@ -169,7 +173,9 @@ async def _look_as_anybody(one: RegistryInUse, trace: Callable[[str], None]) -> 
         named = parse_reference(image if host_of_image(image) else f"{DOCKER_HUB}/{image}", where="IMAGE")
         hub = host in _PULLED_FROM.values()
         path = f"library/{named.path}" if hub and "/" not in named.path else named.path
-        public, _ = await open_to_all(Probe(host, path, named.reference, head=hub), challenge, trace=trace, seconds=_SECONDS)  # fmt: skip
+        public, _ = await open_to_all(
+            Probe(host, path, named.reference, head=hub), challenge, trace=trace, seconds=_SECONDS
+        )
         if not public:
             return
     one.need = Need.PUBLIC
@@ -218,7 +224,9 @@ async def waiting_services(akka: AkkaCli, host: str, covers: Callable[[str], boo
 
 
 class WaitingServices:
-    """The services that wait for a credential, looked for while that is being made. It never fails, and is soon given up."""
+    """The services that wait for a credential, looked for while that is being made. It never fails, and is
+    soon given up.
+    """
 
     def __init__(self, akka: AkkaCli, provider: Provider, target: Target) -> None:
         self._found = asyncio.create_task(

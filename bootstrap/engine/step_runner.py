@@ -1,4 +1,6 @@
-"""Does the steps of a run in their order, side by side where there is none, and undoes all of them if one fails."""
+"""Does the steps of a run in their order, side by side where there is none, and undoes all of them if one
+fails.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +125,9 @@ class StepRunner:
             raise as_user_error(error) from error
 
     async def _wind_up(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        """A call under way gets the time to answer: one that is cut off leaves nobody knowing what was made."""
+        """A call under way gets the time to answer: one that is cut off leaves nobody knowing what was
+        made.
+        """
         for task in tasks:
             if task.get_name() == self.handshake.name:
                 task.cancel()
@@ -143,7 +147,11 @@ class StepRunner:
         if self.context.deadline.passed and not isinstance(step, DeleteReplacedKey | RetireReplacedKey):
             found.result, found.detail = "failed", "not begun: --timeout was over"
             self.reporter.fail(step.name, found.detail)
-            raise StepFailed(f"--timeout was over before this step: {step.title}", fix="Run it again with a longer --timeout.", code=Code.TIMEOUT)  # fmt: skip
+            raise StepFailed(
+                f"--timeout was over before this step: {step.title}",
+                fix="Run it again with a longer --timeout.",
+                code=Code.TIMEOUT,
+            )
         entry = await self._changes.begin(step) if step.changes else None
         try:
             done = await step.do()
@@ -174,9 +182,11 @@ class StepRunner:
         self.reporter.finish(step.name, done.sentence(step.title), found.seconds)
 
     async def _settle_race(self) -> None:
-        """Where other runs have made a key meanwhile, wait until they have given way, or have taken this one's place.
+        """Where other runs have made a key meanwhile, wait until they have given way, or have taken this
+        one's place.
 
-        One that had looked at Akka's record before this run registered may register over it after it was read back.
+        One that had looked at Akka's record before this run registered may register over it after it was read
+        back.
 
         Raises:
             Overtaken: one has; this run gives way.
@@ -188,7 +198,8 @@ class StepRunner:
             self._keys_now.invalidate()
 
     async def _pull_again(self) -> None:
-        """A run that has created what this one uses may have failed since, and not have seen this one's key when it undid it.
+        """A run that has created what this one uses may have failed since, and not have seen this one's key
+        when it undid it.
 
         Raises:
             StepFailed: the new key does not pull any more.
@@ -197,7 +208,9 @@ class StepRunner:
             await self.handshake.do()
 
     async def _others_at_work(self) -> bool:
-        """Whether the identity has keys that were not there when this run began and are not its own, as far as is seen."""
+        """Whether the identity has keys that were not there when this run began and are not its own, as
+        far as is seen.
+        """
         made, before = self.session.credential, self._changes.keys_before
         if not self.options.report_unrecorded_keys or before is None or made is None:
             return False

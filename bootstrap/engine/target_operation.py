@@ -35,8 +35,10 @@ class TargetOperation(Operation):
     """An operation whose parts are the steps of a target.
 
     Args:
-        held: says what Akka holds, where the command has just asked. Right before it is registered, Akka is asked again.
-        akka_checked: whether the command has found before that Akka is there, logged in, and sees the project.
+        held: says what Akka holds, where the command has just asked. Right before it is registered, Akka is
+            asked again.
+        akka_checked: whether the command has found before that Akka is there, logged in, and sees the
+            project.
 
     Attributes:
         steps: those of the target, but for what is quiet and has nothing to do.

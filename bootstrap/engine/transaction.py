@@ -1,4 +1,6 @@
-"""What a run changes: each intent on disk before the call, each outcome in the audit trail, and all of it undone on failure."""
+"""What a run changes: each intent on disk before the call, each outcome in the audit trail, and all of it
+undone on failure.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class Transaction:
     """The changes of one run, in the order in which they were begun.
 
     Attributes:
-        keys_before: the ids of the identity's keys before the first change; None where they could not be seen.
+        keys_before: the ids of the identity's keys before the first change; None where they could not be
+            seen.
         held_before: the ids of those that Akka's record named then.
     """
 
@@ -57,7 +60,9 @@ class Transaction:
         self.held_before: set[str] = set()
 
     def promise(self, step: Step) -> None:
-        """Write down now what a later step is for, so that it is done even if this run does not live to do it."""
+        """Write down now what a later step is for, so that it is done even if this run does not live to do
+        it.
+        """
         self._promised[step.name] = self._journal.about_to(step.name, step.intent())
 
     async def begin(self, step: Step) -> Entry:
@@ -116,7 +121,8 @@ class Transaction:
         return [f"Not rolled back: {step.title}" for step, _ in self._entries]
 
     async def undo(self) -> None:
-        """Undo all: last in, first out; one that fails stops no other, except where Akka holds the key that would go.
+        """Undo all: last in, first out; one that fails stops no other, except where Akka holds the key that
+        would go.
 
         What was undone, and what is left over, stands in the outcome. Raises nothing that an SDK can raise.
         """
@@ -126,8 +132,8 @@ class Transaction:
         with_identity: list[tuple[Step, Entry]] = []
         for step, entry in reversed(self._entries):
             if step in self._session.steps and step.name != "key":
-                # What a lost run had made was there for others to find before this one began. Looked for right before each:
-                # who has found it may have created a key only now.
+                # What a lost run had made was there for others to find before this one began. Looked for
+                # right before each: who has found it may have created a key only now.
                 lost = bool(entry.intent.get("lost"))
                 others = await self._concurrent_keys(set() if lost else self.keys_before or set())
                 if others is None or others:
@@ -135,7 +141,10 @@ class Transaction:
                         self._leave_unseen(step, entry)
                     else:
                         # Another run, on another machine, has found it and goes on with it.
-                        text = f"{step.title}: this stays, since key {others[0]} needs it, which another run has created meanwhile."
+                        text = (
+                            f"{step.title}: this stays, since key {others[0]} needs it, which another "
+                            "run has created meanwhile."
+                        )
                         self._result.notices.append(text)
                         self._reporter.notice(text)
                         self._journal.drop(entry)
@@ -171,13 +180,16 @@ class Transaction:
         self._record(step, entry, what, "left over")
 
     async def _concurrent_keys(self, before: set[str]) -> list[str] | None:
-        """Other keys of the identity than those of `before`; None where neither Akka nor the cloud can be asked.
+        """Other keys of the identity than those of `before`; None where neither Akka nor the cloud can be
+        asked.
 
-        One that Akka's record names only now counts, however old it is: the run that made it was not through then.
+        One that Akka's record names only now counts, however old it is: the run that made it was not through
+        then.
         """
         made = self._session.credential
         own = {made.link.key_id} if made else set()
-        # Before this run registers, a record of its key's id is another's: two passwords of one second bear one id.
+        # Before this run registers, a record of its key's id is another's: two passwords of one second bear
+        # one id.
         registered = own if any(isinstance(step, HandoffStep) for step, _ in self._entries) else set()
         found: set[str] = set()
         seen = False
@@ -231,8 +243,15 @@ class Transaction:
     def _leave_replaced(self) -> None:
         """Name the key that this run was to take out of use, and that stays while Akka may still hold it."""
         for name, entry in self._promised.items():
-            if name == RETIRE and not self._session.key.supplied and all(entry is not begun for _, begun in self._entries):  # fmt: skip
-                what = f"key {entry.known.get('key_id')}, which Akka held before, is kept until Akka shows the new one"  # fmt: skip
+            if (
+                name == RETIRE
+                and not self._session.key.supplied
+                and all(entry is not begun for _, begun in self._entries)
+            ):
+                what = (
+                    f"key {entry.known.get('key_id')}, which Akka held before, is kept until Akka shows "
+                    "the new one"
+                )
                 self._result.left_over.append(LeftOver(what, self._options.command))
                 entry.leave(self._result.left_over[-1])
 
@@ -242,7 +261,8 @@ class Transaction:
             key_id = entry.known.get("key_id")
             return self._session.key.delete_command(key_id) if key_id else self._options.command
         command = filled_in(step.script().undo.partition("\n")[0], self._session.script_variables())
-        # What only a whole script knows nobody can type; but the journal stays, and the next run clears up by it.
+        # What only a whole script knows nobody can type; but the journal stays, and the next run clears up by
+        # it.
         return self._options.command if not command or "$" in command else command
 
     def _record(self, step: Step, entry: Entry, what: str, outcome: str) -> None:

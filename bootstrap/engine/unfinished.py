@@ -36,7 +36,8 @@ async def unfinished(journal: Journal, session: Session | None) -> Unfinished:
 
     Args:
         journal: of the target.
-        session: connected, to look whether a key that was left over is still there; None where nobody can be asked.
+        session: connected, to look whether a key that was left over is still there; None where nobody can be
+            asked.
 
     Raises:
         PullkeyError: there is a record and it cannot be read.
@@ -53,8 +54,8 @@ async def unfinished(journal: Journal, session: Session | None) -> Unfinished:
 async def still_left_over(session: Session, lost: Record) -> list[LeftOver]:
     """What is on record as left over, but for what is seen to be well.
 
-    A key that is gone, or switched off as it was to be; and one that was kept since Akka might hold it, and that Akka's
-    record names.
+    A key that is gone, or switched off as it was to be; and one that was kept since Akka might hold it, and
+    that Akka's record names.
     """
     held = await session.context.held_credential()
     # Not the key that it replaced, though the record names that too: that one is to go.
@@ -66,7 +67,9 @@ async def still_left_over(session: Session, lost: Record) -> list[LeftOver]:
             return bool(key_id) and key_id == in_use
         return entry.step in (RETIRE, "key") and await _is_out(session, key_id, entry)
 
-    return [left for entry in lost.entries if entry.left and not await is_well(entry) for left in entry.left_over]  # fmt: skip
+    return [
+        left for entry in lost.entries if entry.left and not await is_well(entry) for left in entry.left_over
+    ]
 
 
 async def _is_out(session: Session, key_id: str, entry: Entry) -> bool:

@@ -23,8 +23,8 @@ async def unrecorded_keys(
 ) -> list[str]:
     """The keys that pullkey may have made and that no record of Akka's names, each told with what deletes it.
 
-    A run that was killed on another machine leaves no journal here. Whether such a key is of use to anybody nobody can
-    know, so it is never deleted: it is told.
+    A run that was killed on another machine leaves no journal here. Whether such a key is of use to anybody
+    nobody can know, so it is never deleted: it is told.
 
     Args:
         session: of the identity.
@@ -49,7 +49,9 @@ async def unrecorded_keys(
 
 
 async def _without_record(session: Session, akka: AkkaCli, keys: Sequence[KeyFacts]) -> Sequence[KeyFacts]:
-    """Those of the keys that no record of Akka's names: one that a list passes over may be shown by the next."""
+    """Those of the keys that no record of Akka's names: one that a list passes over may be shown by the
+    next.
+    """
     rest = keys
 
     async def all_named() -> bool | None:
@@ -73,6 +75,7 @@ def of_identity(session: Session, records: Sequence[HeldCredential]) -> list[Hel
 def _told(key: KeyFacts, identity: str, command: str) -> str:
     when = f", made {key.created:%Y-%m-%d %H:%M} UTC," if key.created else ""
     return (
-        f"Key {key.key_id} of {identity}{when} is in no record that Akka shows here: a run that did not end may have left "
+        f"Key {key.key_id} of {identity}{when} is in no record that Akka shows here: a run that did "
+        "not end may have left "
         f"it. If no pullkey is at work elsewhere and the key is unused, delete it: {command}"
     )

@@ -1,4 +1,6 @@
-"""Verifies the credential that Akka holds for a target: key, grant and record, and with its password a pull. Changes nothing."""
+"""Verifies the credential that Akka holds for a target: key, grant and record, and with its password a
+pull. Changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class Verification(TargetOperation):
 
     Args:
         password: of the credential, where it is to be tried too.
-        reopen: opens another session of the target, to look again with: what one read does not show, the next may.
+        reopen: opens another session of the target, to look again with: what one read does not show, the next
+            may.
     """
 
     def __init__(
@@ -71,7 +74,8 @@ class Verification(TargetOperation):
         self.result.exit_code = ExitCode.DONE if good else ExitCode.DRIFT
 
     async def _examined(self) -> PreflightResult:
-        """All that can be seen; absence is believed late, so then everything is asked anew, and only that is reported.
+        """All that can be seen; absence is believed late, so then everything is asked anew, and only that is
+        reported.
 
         Raises:
             Refused: nothing that Akka holds can be seen.

@@ -1,6 +1,7 @@
 """When a key was last seen to pull, on this machine: for `pullkey list`, and never relied upon.
 
-The clouds do not tell it, and Akka does not either. One small file a key, named by the key's id, without a secret.
+The clouds do not tell it, and Akka does not either. One small file a key, named by the key's id, without a
+secret.
 """
 
 from __future__ import annotations

@@ -19,10 +19,12 @@ class NoWriter(OSError):
 
 
 def read_file(path: Path, limit: int) -> bytes:
-    """The first bytes of a file, or of a pipe that has a writer (`<(...)`, `/dev/stdin`); `limit` of them at most.
+    """The first bytes of a file, or of a pipe that has a writer (`<(...)`, `/dev/stdin`); `limit` of them at
+    most.
 
     Raises:
-        OSError: it cannot be read; `NoWriter` where it is a pipe that nothing has opened to write for two seconds.
+        OSError: it cannot be read; `NoWriter` where it is a pipe that nothing has opened to write for two
+            seconds.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb", 0) as file:

@@ -1,8 +1,8 @@
 """The files that an option names to be written: one rule for all of them.
 
-A file is written if it is new, is empty, or was written by pullkey for the same purpose before, which its first bytes say.
-Anything else is somebody's and stays: a registries file, a key, a device. It is written whole or not at all, under another
-name in the same folder first, so that a full disk takes nothing away.
+A file is written if it is new, is empty, or was written by pullkey for the same purpose before, which its
+first bytes say. Anything else is somebody's and stays: a registries file, a key, a device. It is written
+whole or not at all, under another name in the same folder first, so that a full disk takes nothing away.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class OutputFile:
         path = self._real()
         draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
         try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, self.mode)  # fmt: skip
+            descriptor = os.open(
+                draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, self.mode
+            )
             try:
                 with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                     file.write(text)
@@ -95,7 +97,10 @@ class OutputFile:
         try:
             return self.path.resolve()
         except (OSError, RuntimeError) as error:  # a ring of links
-            raise self._unfit(f"{self.path} cannot be followed: {getattr(error, 'strerror', None) or 'its links form a ring'}") from None  # fmt: skip
+            raise self._unfit(
+                f"{self.path} cannot be followed: "
+                f"{getattr(error, 'strerror', None) or 'its links form a ring'}"
+            ) from None
 
     def _mode_there(self, path: Path) -> int | None:
         """The permissions of the file of ours that is to be replaced; None where there is none.
@@ -122,7 +127,9 @@ class OutputFile:
         finally:
             os.close(descriptor)
         if start and not (self.beginning and start == self.beginning):
-            raise self._unfit(f"{path} is there already, and is not {self.kind} that pullkey wrote", "Name another file.")  # fmt: skip
+            raise self._unfit(
+                f"{path} is there already, and is not {self.kind} that pullkey wrote", "Name another file."
+            )
         return stat.S_IMODE(found)
 
     def _unfit(self, what: str, fix: str = "") -> UsageProblem:

@@ -1,8 +1,9 @@
 """A directory whose content decides what is deleted: nobody but its owner and root may have written it.
 
-Each directory on the way is opened by its name in the one before it, and looked at once it is open, so that none can be
-exchanged in between. A link is followed only where nobody else could have made it. OpenSSH asks the same of the path to
-`authorized_keys` (misc.c, `safe_path`; the group of a user alone is allowed, as in Debian's `user-group-modes.patch`).
+Each directory on the way is opened by its name in the one before it, and looked at once it is open, so that
+none can be exchanged in between. A link is followed only where nobody else could have made it. OpenSSH asks
+the same of the path to `authorized_keys` (misc.c, `safe_path`; the group of a user alone is allowed, as in
+Debian's `user-group-modes.patch`).
 """
 
 from __future__ import annotations
@@ -63,10 +64,15 @@ class PrivateDirectory:
             if make:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(self._name, 0o700, dir_fd=state)
-            descriptor = os.open(self._name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=state)  # fmt: skip
+            descriptor = os.open(
+                self._name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=state
+            )
         except OSError as error:
             if error.errno in (errno.ENOTDIR, errno.ELOOP):
-                raise UnsafePlace(f"{self.path} is a link or a file, where there should be a directory", fix=f"Look at it, and remove it. {_ANOTHER}.") from None  # fmt: skip
+                raise UnsafePlace(
+                    f"{self.path} is a link or a file, where there should be a directory",
+                    fix=f"Look at it, and remove it. {_ANOTHER}.",
+                ) from None
             raise
         finally:
             os.close(state)
@@ -116,7 +122,12 @@ class PrivateDirectory:
         draft = f".{name}.{secrets.token_hex(8)}"
         with self.opened(make=True) as directory:
             try:
-                descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)  # fmt: skip
+                descriptor = os.open(
+                    draft,
+                    os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
+                    0o600,
+                    dir_fd=directory,
+                )
                 with open(descriptor, "wb") as file:  # noqa: PTH123  - of a descriptor
                     file.write(data)
                     file.flush()
@@ -177,7 +188,10 @@ class PrivateDirectory:
 
     def _not_a_file(self, error: OSError | None, name: str) -> OSError | UnsafePlace:
         if error is None or error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-            return UnsafePlace(f"{self.path / name} is a link or a special file, where there should be a file of pullkey's", fix="Look at it, and remove it.")  # fmt: skip
+            return UnsafePlace(
+                f"{self.path / name} is a link or a special file, where there should be a file of pullkey's",
+                fix="Look at it, and remove it.",
+            )
         return error
 
 
@@ -255,8 +269,8 @@ def _check_owner(path: Path, found: os.stat_result) -> None:
 
 
 def _is_ours_alone(group: int) -> bool:
-    """Whether a group has nobody else in it: a user's own, by the same name; or one that this system has no name for, in a
-    container that runs as a mere number.
+    """Whether a group has nobody else in it: a user's own, by the same name; or one that this system has no
+    name for, in a container that runs as a mere number.
     """
     if group != os.getegid():
         return False
@@ -273,9 +287,13 @@ def _is_ours_alone(group: int) -> bool:
 
 def _unsafe(path: Path, found: os.stat_result) -> UnsafePlace:
     owner, ours = _user(found.st_uid), found.st_uid == os.geteuid()
-    what = f"{path} (owner {owner}, mode {stat.S_IMODE(found.st_mode):04o}) could have been written by a user other than {_user(os.geteuid())}"  # fmt: skip
+    what = (
+        f"{path} (owner {owner}, mode {stat.S_IMODE(found.st_mode):04o}) could have been written by a "
+        f"user other than {_user(os.geteuid())}"
+    )
     fix = (
-        f"Look at what is in it, then: chmod go-w {shlex.quote(str(path))}. Or name another place with PULLKEY_STATE_DIR"
+        f"Look at what is in it, then: chmod go-w {shlex.quote(str(path))}. Or name another place "
+        "with PULLKEY_STATE_DIR"
         if ours or found.st_uid == 0
         else f"{_ANOTHER}, that is yours"
     )

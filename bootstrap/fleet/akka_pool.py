@@ -1,7 +1,8 @@
-"""The Akka CLI for many targets: a few processes at a time, and no question asked twice where one answer is as good.
+"""The Akka CLI for many targets: a few processes at a time, and no question asked twice where one answer is
+as good.
 
-A listing may be shared only by those who asked before it began: an older one does not show what was changed since. Only
-while nothing is being changed, and all are looked at, one listing is for all.
+A listing may be shared only by those who asked before it began: an older one does not show what was changed
+since. Only while nothing is being changed, and all are looked at, one listing is for all.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ class AkkaPool:
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
-        """Until this is left, what was listed once is not listed again: this command changes nothing meanwhile."""
+        """Until this is left, what was listed once is not listed again: this command changes nothing
+        meanwhile.
+        """
         self._looking = True
         try:
             yield

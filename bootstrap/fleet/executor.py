@@ -47,7 +47,7 @@ class Executor:
     _places: KeyPlaces = field(default_factory=lambda: KeyPlaces([]), init=False)
     _stopped: bool = field(default=False, init=False)
 
-    # -- as `bootstrap.cli.signals.Interruptible` ------------------------------------------------------------------
+    # -- as `bootstrap.cli.signals.Interruptible` ------------------------------------------------------------
 
     then = "rolling back each target at work"
 
@@ -64,7 +64,7 @@ class Executor:
     def stopped(self) -> bool:
         return self._stopped
 
-    # -- looking -------------------------------------------------------------------------------------------------
+    # -- looking ---------------------------------------------------------------------------------------------
 
     async def plan(
         self, entries: Sequence[Entry], chosen: Callable[[Sequence[Planned]], None] = lambda _: None
@@ -92,10 +92,12 @@ class Executor:
         _note_little_room(plan)
         return plan
 
-    # -- doing ---------------------------------------------------------------------------------------------------
+    # -- doing -----------------------------------------------------------------------------------------------
 
     async def do(self, plan: Sequence[Planned]) -> list[TargetResult]:
-        """Do what was planned; removals come last, so that none takes away what another target has just found."""
+        """Do what was planned; removals come last, so that none takes away what another target has just
+        found.
+        """
         self.changing = True
         if all(_still_holds(one.seen) for one in plan):
             self.office.shared.invalidate_state()
@@ -125,7 +127,11 @@ class Executor:
         entry = planned.entry
         async with self.turns.making(entry) as turn:
             if turn.failure is not None and turn.failure.step in planned.steps and not self._stopped:
-                error = StepFailed(f"Not tried: {turn.failure.what}", fix=f"It shares this with others. To try it alone: --only {entry.name}", code=Code.NOT_TRIED)  # fmt: skip
+                error = StepFailed(
+                    f"Not tried: {turn.failure.what}",
+                    fix=f"It shares this with others. To try it alone: --only {entry.name}",
+                    code=Code.NOT_TRIED,
+                )
                 return self._told(
                     TargetResult(planned=planned, result="failed", exit_code=ExitCode.FAILED, error=error)
                 )
@@ -148,7 +154,9 @@ class Executor:
         run = self.office.run(entry, opened, dry_run=False, as_planned=planned.as_planned, held=held)
         self._at_work[entry.number] = run
         outcome = await run.execute()
-        full = isinstance(outcome.error, KeyLimitReached) or (bool(outcome.problems) and all(one.kind is ProblemKind.LIMIT for one in outcome.problems))  # fmt: skip
+        full = isinstance(outcome.error, KeyLimitReached) or (
+            bool(outcome.problems) and all(one.kind is ProblemKind.LIMIT for one in outcome.problems)
+        )
         if full and planned.action is Action.ROTATE and planned.place_comes and not outcome.left_over:
             # Others have made keys since this was planned, or a list still shows one that is deleted.
             return _no_place(planned)
@@ -176,7 +184,9 @@ class Executor:
         if held is None:
             return TargetResult(planned=planned, detail="it was gone already")
         if held.email != planned.email:
-            raise _Moved(f"Akka's {entry.secret_name} is another one than when this was planned", fix="Plan it again")  # fmt: skip
+            raise _Moved(
+                f"Akka's {entry.secret_name} is another one than when this was planned", fix="Plan it again"
+            )
         behind = await self.looking.behind(entry, held)
         if behind.session is None or behind.context is None:
             raise behind.error or StepFailed(
@@ -184,7 +194,12 @@ class Executor:
             )
         if self.office.assembly.trail is not None:
             self.office.record(entry, behind.context, await behind.session.connect())
-        options = OffboardOptions(yes=True, keep_identity=self.keep_identity, keep_secret=self.keep_secret, command=self.office.command)  # fmt: skip
+        options = OffboardOptions(
+            yes=True,
+            keep_identity=self.keep_identity,
+            keep_secret=self.keep_secret,
+            command=self.office.command,
+        )
         work = self.office.offboarding(entry, behind, options)
         self._at_work[entry.number] = work
         outcome = await work.execute()
@@ -201,7 +216,12 @@ class Executor:
         try:
             result = await work()
         except PullkeyError as error:
-            result = TargetResult(planned=planned, result="refused" if error.exit_code is ExitCode.REFUSED else "failed", exit_code=error.exit_code, error=error)  # fmt: skip
+            result = TargetResult(
+                planned=planned,
+                result="refused" if error.exit_code is ExitCode.REFUSED else "failed",
+                exit_code=error.exit_code,
+                error=error,
+            )
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything; the other targets go on
             told = as_user_error(error)
             result = TargetResult(planned=planned, result="failed", exit_code=told.exit_code, error=told)
@@ -215,7 +235,9 @@ class Executor:
         return result
 
     async def _report_unrecorded_keys(self, changed: Sequence[TargetResult]) -> None:
-        """Keys that runs which did not end have left: looked for once for each identity that was worked on."""
+        """Keys that runs which did not end have left: looked for once for each identity that was worked
+        on.
+        """
         identities = {
             one.entry.target.shared_identity_key: one
             for one in changed
@@ -245,7 +267,9 @@ class Executor:
 
 
 def _still_holds(seen: float) -> bool:
-    """Whether what was seen then need not be looked at again: what others change meanwhile shows when it is acted on."""
+    """Whether what was seen then need not be looked at again: what others change meanwhile shows when it
+    is acted on.
+    """
     return clock.monotonic() - seen < _HOLDS_SECONDS
 
 
@@ -255,7 +279,14 @@ def _note_what_goes_last(plan: Sequence[Planned]) -> None:
     for one in plan:
         others = sharing[one.entry.target.shared_identity_key] - 1
         if one.action is Action.REMOVE and others:
-            one.notices = [*one.notices, f"{others} other target{'s' * (others != 1)} of the same identity go{'es' * (others == 1)} too: what stays for their keys only goes with the last of them"]  # fmt: skip
+            one.notices = [
+                *one.notices,
+                (
+                    f"{others} other target{'s' * (others != 1)} of the same identity "
+                    f"go{'es' * (others == 1)} too: what stays for their keys only goes with the last "
+                    "of them"
+                ),
+            ]
 
 
 def _note_little_room(plan: Sequence[Planned]) -> None:
@@ -265,7 +296,14 @@ def _note_little_room(plan: Sequence[Planned]) -> None:
         limit = sharing[0].target.key_limit
         if limit is not None and 2 * len(sharing) > limit.at_most:
             first = planned[sharing[0].number]
-            first.notices = [*first.notices, f"{len(sharing)} targets use {limit.whose}, which can have {limit.at_most} keys: they cannot all be rotated at once, as each then has two. What has no place is postponed; else give some of them another {limit.another}"]  # fmt: skip
+            first.notices = [
+                *first.notices,
+                (
+                    f"{len(sharing)} targets use {limit.whose}, which can have {limit.at_most} keys: "
+                    "they cannot all be rotated at once, as each then has two. What has no place is "
+                    f"postponed; else give some of them another {limit.another}"
+                ),
+            ]
 
 
 class _Moved(PullkeyError):
@@ -281,16 +319,40 @@ def _no_place(planned: Planned) -> TargetResult:
     what = f"there is no room for another key: {limit.whose} can have {limit.at_most} keys" if limit else ""
     if planned.action is Action.ROTATE and planned.place_comes:
         return TargetResult(planned=planned, result="postponed", key_id=planned.key_id, detail=what)
-    return TargetResult(planned=planned, result="failed", exit_code=ExitCode.FAILED, error=KeyLimitReached(what[:1].upper() + what[1:], fix="Run it again; it reads the keys again."))  # fmt: skip
+    return TargetResult(
+        planned=planned,
+        result="failed",
+        exit_code=ExitCode.FAILED,
+        error=KeyLimitReached(what[:1].upper() + what[1:], fix="Run it again; it reads the keys again."),
+    )
 
 
 def _without_work(planned: Planned) -> TargetResult:
     if planned.action is Action.POSTPONED:
-        return TargetResult(planned=planned, result="postponed", exit_code=planned.exit_code, key_id=planned.key_id, detail="; ".join(planned.reasons), left_over=list(planned.left_over))  # fmt: skip
+        return TargetResult(
+            planned=planned,
+            result="postponed",
+            exit_code=planned.exit_code,
+            key_id=planned.key_id,
+            detail="; ".join(planned.reasons),
+            left_over=list(planned.left_over),
+        )
     if planned.action is Action.BLOCKED:
-        return TargetResult(planned=planned, result="refused", exit_code=planned.exit_code or ExitCode.REFUSED, error=error_of_problems(planned), left_over=list(planned.left_over))  # fmt: skip
+        return TargetResult(
+            planned=planned,
+            result="refused",
+            exit_code=planned.exit_code or ExitCode.REFUSED,
+            error=error_of_problems(planned),
+            left_over=list(planned.left_over),
+        )
     if planned.exit_code is ExitCode.DRIFT:
-        return TargetResult(planned=planned, result="drift", exit_code=ExitCode.DRIFT, key_id=planned.key_id, detail="; ".join(planned.reasons))  # fmt: skip
+        return TargetResult(
+            planned=planned,
+            result="drift",
+            exit_code=ExitCode.DRIFT,
+            key_id=planned.key_id,
+            detail="; ".join(planned.reasons),
+        )
     return TargetResult(planned=planned, key_id=planned.key_id)
 
 

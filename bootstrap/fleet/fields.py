@@ -32,11 +32,14 @@ LONGEST_LIST = 65_536
 DURATION = r"^(?:[0-9]{1,5}(?:\.[0-9]{1,3})?(?:ms|s|m|h|d)){1,3}$|^0$"
 SOURCE = r"^(?:env:[A-Za-z_][A-Za-z0-9_]*$|file:.|command:.)"
 # What moves a cursor, ends a line or turns the direction of text has no place in a name.
-ODD = "[\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\ufff9-\\ufffb]"
-# How secrets begin that tell what they are: PEM, Google's key file, Docker Hub, GitHub, GitLab, a JSON web token, Azure's
-# client secret.
-A_SECRET = r'-----BEGIN|"?private_key"?\s*:|dckr_(?:pat|oat)_|gh[pousr]_[A-Za-z0-9]{16}|github_pat_|glpat-|eyJ[A-Za-z0-9_-]{8,}\.|[A-Za-z0-9]{3}8Q~'  # noqa: S105  # fmt: skip
-SECRET_NAMES = re.compile(r"passw|token|secret(?!-name)|(?:^|[-_])key$|private[-_]?key|credential|login|auth[-_]?config", re.IGNORECASE)  # fmt: skip
+ODD = "[\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\ufff9-\\ufffb]"  # noqa: E501
+# How secrets begin that tell what they are: PEM, Google's key file, Docker Hub, GitHub, GitLab, a JSON web
+# token, Azure's client secret.
+A_SECRET = r'-----BEGIN|"?private_key"?\s*:|dckr_(?:pat|oat)_|gh[pousr]_[A-Za-z0-9]{16}|github_pat_|glpat-|eyJ[A-Za-z0-9_-]{8,}\.|[A-Za-z0-9]{3}8Q~'  # noqa: E501, S105
+SECRET_NAMES = re.compile(
+    r"passw|token|secret(?!-name)|(?:^|[-_])key$|private[-_]?key|credential|login|auth[-_]?config",
+    re.IGNORECASE,
+)
 SOURCES = "env:NAME, file:PATH or command:PROGRAM ARGUMENTS"
 
 
@@ -82,9 +85,15 @@ def _field(option: Option) -> Field:
     return Field(name, option.key, kind, help_text, option.choices, option.default, longest)
 
 
-_ROTATE_AFTER = Field("rotate-after", "rotate_after", Kind.DURATION, "The age at which a key is due to be replaced; else where a third of its life is left, or, without an end date, at 90 days.")  # fmt: skip
+_ROTATE_AFTER = Field(
+    "rotate-after",
+    "rotate_after",
+    Kind.DURATION,
+    "The age at which a key is due to be replaced; else where a third of its life is left, or, "
+    "without an end date, at 90 days.",
+)
 _MAX_EXPIRES_IN = _field(MAX_EXPIRES_IN)
-_REMOVE = Field("remove", "remove", Kind.SWITCH, "Remove it: `apply` offboards it, with its cloud resources.")  # fmt: skip
+_REMOVE = Field("remove", "remove", Kind.SWITCH, "Remove it: `apply` offboards it, with its cloud resources.")
 # The same for many targets, so it may stand under `defaults` too.
 POLICY = (*map(_field, (*SCOPE, KEEP_OLD, OVERLAP)), _ROTATE_AFTER, _MAX_EXPIRES_IN)
 COMMON = (*map(_field, (SECRET_NAME, PROOF_IMAGE, REPLACE, ANYWAY)), *POLICY, _REMOVE)

@@ -1,6 +1,7 @@
 """Writes a file of registries from what Akka has, so that a team starts from the truth.
 
-What Akka's record does not tell is asked of the clouds; what nobody tells stands in the file as a comment, for a person.
+What Akka's record does not tell is asked of the clouds; what nobody tells stands in the file as a comment,
+for a person.
 """
 
 from __future__ import annotations
@@ -107,7 +108,9 @@ async def _found(held: HeldCredential, scope: AkkaScope, context: RunContext) ->
     notes = [] if held.status.upper() in ("OK", "") else [f"Akka's status of it is {held.status}"]
     target = None
     if held.link is None:
-        notes.append("created by hand: pullkey replaces it with a credential of its own; its cloud resources are kept")  # fmt: skip
+        notes.append(
+            "created by hand: pullkey replaces it with a credential of its own; its cloud resources are kept"
+        )
     else:
         behind = await find(held, context)
         target = behind.target
@@ -116,7 +119,15 @@ async def _found(held: HeldCredential, scope: AkkaScope, context: RunContext) ->
         if behind.error is not None:
             notes.append(f"its cloud resources could not be read: {one_line(behind.error.what)}")
     options: dict[str, Value] = {"provider": provider.name, **provider.options_of(held, target)}
-    options |= {name: value for name, value in (("akka-project", scope.project), ("akka-owner", scope.owner), ("akka-region", scope.region)) if value}  # fmt: skip
+    options |= {
+        name: value
+        for name, value in (
+            ("akka-project", scope.project),
+            ("akka-owner", scope.owner),
+            ("akka-region", scope.region),
+        )
+        if value
+    }
     options["secret-name"] = held.name
     unfit = ""
     try:
@@ -157,13 +168,19 @@ def _target(one: Found) -> Iterator[str]:
     for note in one.notes:
         yield f"  # {_comment(f'{one.held.name}: {note}')}"
     if one.unfit:
-        yield f"  # {_comment(f'{one.held.name} ({one.held.server}, {one.held.username}) is to be completed: {one.unfit}')}"  # fmt: skip
+        yield (
+            "  # "
+            f"{_comment(f'{one.held.name} ({one.held.server}, {one.held.username}) is to be completed: {one.unfit}')}"  # noqa: E501
+        )
     mark = "  # " if one.unfit else "  "
     for number, (name, value) in enumerate(one.options.items()):
         yield f"{mark}{'- ' if number == 0 else '  '}{name}: {_scalar(value)}"
     if one.sources:
         names = " or ".join(one.sources)
-        yield f"{'  #   ' if one.unfit else '    # '}{one.sources[0]}: env:NAME   ({names}: where it is read from, when it is needed)"
+        yield (
+            f"{'  #   ' if one.unfit else '    # '}{one.sources[0]}: env:NAME   ({names}: where it is "
+            "read from, when it is needed)"
+        )
 
 
 def _scalar(value: Value) -> str:
@@ -180,7 +197,9 @@ def _comment(text: str) -> str:
 async def of_projects(
     akka: AkkaCli, projects: Sequence[str], context: RunContext
 ) -> tuple[list[Found], list[str]]:
-    """The credentials of several Akka projects, and those projects that could not be asked, each with the reason."""
+    """The credentials of several Akka projects, and those projects that could not be asked, each with the
+    reason.
+    """
 
     async def one(project: str) -> list[Found]:
         there = AkkaScope(project, akka.scope.owner, akka.scope.region, akka.scope.context)

@@ -1,7 +1,8 @@
 """Which keys fit under the limit of an identity that targets share: the rest is postponed, or is a problem.
 
-A cloud's limit counts every key of an identity, those included that were replaced and are switched off. What has no
-place is postponed only where a place becomes free by itself: a replaced key is deleted once its grace is over.
+A cloud's limit counts every key of an identity, those included that were replaced and are switched off. What
+has no place is postponed only where a place becomes free by itself: a replaced key is deleted once its grace
+is over.
 """
 
 from __future__ import annotations
@@ -69,7 +70,12 @@ def _fit(sharing: Sequence[Planned], limit: KeyLimit) -> None:
 def _urgency(one: Planned) -> tuple[bool, dt.datetime, dt.datetime, int]:
     """What does not pull now comes before what does; then the key that expires first, or is the oldest."""
     rotates = one.action is Action.ROTATE
-    return rotates, one.expires or _LATEST if rotates else _LATEST, one.created or _LATEST if rotates else _LATEST, one.entry.number  # fmt: skip
+    return (
+        rotates,
+        one.expires or _LATEST if rotates else _LATEST,
+        one.created or _LATEST if rotates else _LATEST,
+        one.entry.number,
+    )
 
 
 def _clears_anyway(one: Planned) -> bool:
@@ -108,8 +114,18 @@ def _leave_out(one: Planned, limit: KeyLimit, there: int, comes: dt.datetime | N
         else:
             one.action, one.steps = Action.POSTPONED, {}
         return
-    ends = f"; its key expires on {one.expires:%Y-%m-%d %H:%M} UTC, before a place becomes free" if waits and one.expires else ""  # fmt: skip
-    problem = one.no_place or Problem(ProblemKind.LIMIT, f"{what}{ends}", f"Give this target another {limit.another}", step="key", code=Code.KEY_LIMIT)  # fmt: skip
+    ends = (
+        f"; its key expires on {one.expires:%Y-%m-%d %H:%M} UTC, before a place becomes free"
+        if waits and one.expires
+        else ""
+    )
+    problem = one.no_place or Problem(
+        ProblemKind.LIMIT,
+        f"{what}{ends}",
+        f"Give this target another {limit.another}",
+        step="key",
+        code=Code.KEY_LIMIT,
+    )
     _block(one, problem)
 
 

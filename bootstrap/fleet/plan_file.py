@@ -46,7 +46,9 @@ def save(path: Path, registries: Registries, plan: Sequence[Planned]) -> None:
 
 
 def _digest(document: Mapping[str, Any]) -> str:
-    """Of a plan as it was saved. It shows that a plan was torn or edited; whoever means to can compute it anew."""
+    """Of a plan as it was saved. It shows that a plan was torn or edited; whoever means to can compute it
+    anew.
+    """
     return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -72,7 +74,12 @@ def saved(path: Path) -> tuple[Registries, list[Mapping[str, Any]]]:
     if document[_PLAN] != _VERSION:
         raise UsageProblem(f"{path} is a plan of another version of pullkey", fix=fix, code=Code.PLAN_FILE)
     if document.pop(_DIGEST, None) != _digest(document):
-        raise UsageProblem(f"{path} was edited or not written completely since it was saved; nothing was changed", fix="A plan is applied as saved. Change the file of registries, and plan again: pullkey plan -f FILE --save PLAN", code=Code.PLAN_FILE)  # fmt: skip
+        raise UsageProblem(
+            f"{path} was edited or not written completely since it was saved; nothing was changed",
+            fix="A plan is applied as saved. Change the file of registries, and plan again: pullkey "
+            "plan -f FILE --save PLAN",
+            code=Code.PLAN_FILE,
+        )
     try:
         entries = [dict(one["entry"]) for one in document["targets"]]
         marks: list[Mapping[str, Any]] = [dict(one["mark"]) for one in document["targets"]]
@@ -86,9 +93,12 @@ def saved(path: Path) -> tuple[Registries, list[Mapping[str, Any]]]:
 
 
 def moved_on(marks: Sequence[Mapping[str, Any]], now: Sequence[Planned]) -> list[str]:
-    """What is no longer as a saved plan says, each in a few words. Where nothing is left to do, all is well."""
+    """What is no longer as a saved plan says, each in a few words. Where nothing is left to do, all is
+    well.
+    """
     return [
-        f"{one.entry.name}: {mark.get('action')} was planned, and now it is {one.action}: {'; '.join(one.reasons)}"
+        f"{one.entry.name}: {mark.get('action')} was planned, and now it is {one.action}: "
+        f"{'; '.join(one.reasons)}"
         for mark, one in zip(marks, now, strict=True)
         if one.action is not Action.KEEP and dict(one.mark) != dict(mark)
     ]

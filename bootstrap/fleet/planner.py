@@ -1,4 +1,6 @@
-"""What is to be done for each target of a file, and why: looked at in Akka and in the clouds, nothing changed."""
+"""What is to be done for each target of a file, and why: looked at in Akka and in the clouds, nothing
+changed.
+"""
 
 from __future__ import annotations
 
@@ -152,7 +154,15 @@ class Planner:
             held = await opened.context.held_credential()  # the run may have looked again
         found = await self._planned(entry, opened.session, held, why, outcome)
         if "key" in found.steps and (problem := _without_source(entry)) is not None:
-            return Planned(entry, Action.BLOCKED, [problem.what], held=held, problems=[problem], left_over=found.left_over, exit_code=ExitCode.REFUSED)  # fmt: skip
+            return Planned(
+                entry,
+                Action.BLOCKED,
+                [problem.what],
+                held=held,
+                problems=[problem],
+                left_over=found.left_over,
+                exit_code=ExitCode.REFUSED,
+            )
         if (
             found.action is Action.KEEP
             and held is not None
@@ -163,15 +173,23 @@ class Planner:
             found.due_by_you = due_by(key, entry.rotate_after) if key is not None else ""
             found.notices = [*found.notices, *filter(None, [found.due_by_you])]
         if found.action is Action.KEEP and not_seen:
-            # The run believes Akka's record where nobody may look behind it; how long the key lasts is not known then.
+            # The run believes Akka's record where nobody may look behind it; how long the key lasts is not
+            # known then.
             found.not_seen = f"not seen: {not_seen}"
             found.notices = [*found.notices, found.not_seen]
         return found
 
     async def _why_due(self, session: Session, held: HeldCredential | None, entry: Entry) -> tuple[str, str]:
-        """Why the key that Akka holds is to be replaced though it is valid, or ""; and why that could not be seen, or ""."""
+        """Why the key that Akka holds is to be replaced though it is valid, or ""; and why that could not
+        be seen, or "".
+        """
         if held is None or held.link is None or session.key.supplied:
-            return "a new one was requested" if held is not None and held.link is not None and self._rotate else "", ""  # fmt: skip
+            return (
+                "a new one was requested"
+                if held is not None and held.link is not None and self._rotate
+                else "",
+                "",
+            )
         try:
             await session.connect()
             link, _ = await key_in_record(session, held)
@@ -213,14 +231,25 @@ class Planner:
             if outcome.left_over:
                 found.exit_code = ExitCode.LEFT_OVER
         if found.problems:
-            found.action, found.reasons, found.steps = Action.BLOCKED, [one.what for one in found.problems], {}  # fmt: skip
+            found.action, found.reasons, found.steps = (
+                Action.BLOCKED,
+                [one.what for one in found.problems],
+                {},
+            )
             return found
         if earlier.what:
-            found.steps = {RECOVERY: f"Clear up after it{''.join(f': {one.what}' for one in earlier.left_over)}", **found.steps}  # fmt: skip
+            found.steps = {
+                RECOVERY: f"Clear up after it{''.join(f': {one.what}' for one in earlier.left_over)}",
+                **found.steps,
+            }
         if outcome.result == "unneeded":
             found.reasons, found.steps = ["it allows anonymous pulls, so Akka needs no credential"], {}
             return found
-        details = [f"{name}: {one.seen.detail}" if name != "key" else one.seen.detail for name, one in pending.items() if name not in ("handshake", "handoff", "retire") or "key" not in pending]  # fmt: skip
+        details = [
+            f"{name}: {one.seen.detail}" if name != "key" else one.seen.detail
+            for name, one in pending.items()
+            if name not in ("handshake", "handoff", "retire") or "key" not in pending
+        ]
         if not pending and earlier.what:
             found.action, found.reasons = Action.REPAIR, [earlier.what]
         elif not pending:
@@ -260,10 +289,13 @@ class Planner:
             found.created, found.expires, found.replaced = key.created, key.expires, link.replaces
             found.replaced_until = key.created + entry.keep_old if key.created else None
 
-    # -- what is to go -------------------------------------------------------------------------------------------
+    # -- what is to go ---------------------------------------------------------------------------------------
 
     async def _at_removal(self, entry: Entry) -> Planned:
-        held, reason = await self._office.held_surely(entry), "the file says remove: true" if entry.raw.get("remove") else "it was named to go"  # fmt: skip
+        held, reason = (
+            await self._office.held_surely(entry),
+            "the file says remove: true" if entry.raw.get("remove") else "it was named to go",
+        )
         lost = self._office.journal(entry).left_behind() if held is None else None
         if held is None and (held := being_removed(lost)) is None:
             return Planned(entry, Action.KEEP, ["already removed: Akka has no credential of this name"])
@@ -271,7 +303,11 @@ class Planner:
             reason = lost.summary
         behind = await self.behind(entry, held)
         if held.link is None or behind.session is None or behind.context is None:
-            error = behind.error or PullkeyError(f"Akka's {held.name} was not created by pullkey, so it is not removed", fix="Remove it by hand: akka docker remove-credentials", code=Code.CREDENTIAL_NOT_MANAGED)  # fmt: skip
+            error = behind.error or PullkeyError(
+                f"Akka's {held.name} was not created by pullkey, so it is not removed",
+                fix="Remove it by hand: akka docker remove-credentials",
+                code=Code.CREDENTIAL_NOT_MANAGED,
+            )
             return blocked(entry, error)
         result = await self._office.offboarding(entry, behind, OffboardOptions(dry_run=True)).execute()
         if result.error is not None:
@@ -279,11 +315,26 @@ class Planner:
         going = {
             f"{item.name} {item.removal.what}": item.removal.what for item in result.removals if item.goes
         }
-        stays = [f"{item.removal.what} stays: {item.removal.why}" for item in result.removals if item.removal.why and not item.goes]  # fmt: skip
-        return Planned(entry, Action.REMOVE, [reason], steps=going, held=held, key_id=held.link.key_id, notices=[*stays, *result.notices], left_over=lost.left_over if lost else ())  # fmt: skip
+        stays = [
+            f"{item.removal.what} stays: {item.removal.why}"
+            for item in result.removals
+            if item.removal.why and not item.goes
+        ]
+        return Planned(
+            entry,
+            Action.REMOVE,
+            [reason],
+            steps=going,
+            held=held,
+            key_id=held.link.key_id,
+            notices=[*stays, *result.notices],
+            left_over=lost.left_over if lost else (),
+        )
 
     async def behind(self, entry: Entry, held: HeldCredential) -> LocatedCredential:
-        """The cloud resources of Akka's record: the file's target where the record is of that, else what is found."""
+        """The cloud resources of Akka's record: the file's target where the record is of that, else what
+        is found.
+        """
         opened = self._office.opened(entry)
         opened.context.held = known(held)
         try:
@@ -301,7 +352,9 @@ class Planner:
 
 
 def _without_source(entry: Entry) -> Problem | None:
-    """Where a key takes a secret of the user's: that the file names no source of it, or one that is not there."""
+    """Where a key takes a secret of the user's: that the file names no source of it, or one that is not
+    there.
+    """
     fields = [one.name for one in own_fields(entry.provider.name).values() if one.kind is Kind.SOURCE]
     if not fields:
         return None
@@ -328,7 +381,9 @@ def _of_limit(problem: Problem) -> bool:
 
 
 def due_by(key: KeyFacts, rotate_after: dt.timedelta | None) -> str:
-    """Why a key is due by a target's policy: at an age, or else as `pullkey rotate --due` says; and never at its end."""
+    """Why a key is due by a target's policy: at an age, or else as `pullkey rotate --due` says; and never
+    at its end.
+    """
     if rotate_after is None:
         return due(key)
     why = due(key, rotate_after)

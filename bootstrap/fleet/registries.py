@@ -1,4 +1,6 @@
-"""A file of registries, read and understood: each target as its provider sees it, or all that is wrong, each at its place."""
+"""A file of registries, read and understood: each target as its provider sees it, or all that is wrong,
+each at its place.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,14 @@ from bootstrap.plugin.provider import Provider, Target
 _MOST_TOLD = 100
 _MOST_BYTES = 20_000_000
 _OPTION = re.compile(r"--([a-z][a-z-]*[a-z])")
-_NO_LOGIN_HERE = "A user name has a name of its own in the file, and a password is named by where it is (env:, file:, command:)"
+_NO_LOGIN_HERE = (
+    "A user name has a name of its own in the file, and a password is named by where it is (env:, "
+    "file:, command:)"
+)
 SOURCES = "sources"
-"""Among the values of a provider's options: the keys of the secrets that have a source, and are read when they are needed."""
+"""Among the values of a provider's options: the keys of the secrets that have a source, and are read when
+they are needed.
+"""
 
 
 class Unfit(UsageProblem):
@@ -97,7 +104,9 @@ class Entry:
 
     @property
     def group(self) -> str:
-        """What it shares with others, so that they are done by one machine, a few at a time: a Google project."""
+        """What it shares with others, so that they are done by one machine, a few at a time: a Google
+        project.
+        """
         return self.target.quota_group
 
     def answers_to(self, name: str) -> bool:
@@ -125,9 +134,17 @@ class Registries:
             if not found:
                 known = {label for one in self.entries for label in (one.name, one.secret_name)}
                 near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-                raise UsageProblem(f"{self.name} has no target {name!r}", fix=f"Did you mean {near[0]}?" if near else "See: pullkey list -f FILE", code=Code.TARGET_UNKNOWN)  # fmt: skip
+                raise UsageProblem(
+                    f"{self.name} has no target {name!r}",
+                    fix=f"Did you mean {near[0]}?" if near else "See: pullkey list -f FILE",
+                    code=Code.TARGET_UNKNOWN,
+                )
             if len(found) > 1:
-                raise UsageProblem(f"{name!r} is the name of {len(found)} targets of {self.name}", fix=f"Name one: {', '.join(one.name for one in found[:8])}", code=Code.TARGET_UNKNOWN)  # fmt: skip
+                raise UsageProblem(
+                    f"{name!r} is the name of {len(found)} targets of {self.name}",
+                    fix=f"Name one: {', '.join(one.name for one in found[:8])}",
+                    code=Code.TARGET_UNKNOWN,
+                )
             chosen += found
         return replace(self, entries=tuple(sorted(set(chosen), key=lambda one: one.number)))
 
@@ -145,7 +162,11 @@ def load(path: Path) -> Registries:
     try:
         data = sys.stdin.buffer.read(_MOST_BYTES) if name == "stdin" else read_file(path, _MOST_BYTES)
     except OSError as error:
-        raise UsageProblem(f"{name} cannot be read: {error.strerror}", fix="Name a file of registries with -f; `pullkey import` writes one.", code=Code.FILE_UNREADABLE) from None  # fmt: skip
+        raise UsageProblem(
+            f"{name} cannot be read: {error.strerror}",
+            fix="Name a file of registries with -f; `pullkey import` writes one.",
+            code=Code.FILE_UNREADABLE,
+        ) from None
     return parse(data, name, base=Path() if name == "stdin" else path.parent)
 
 
@@ -200,8 +221,10 @@ def _touched(group: Group, shape: Shape, number: int, wrong: Sequence[Place]) ->
 def _understood(shape: Shape, group: Group, number: int, base: Path, faults: list[Fault]) -> Entry | None:
     of_provider = shape.of_providers.get(group.provider)
     read_values: dict[str, Value] = {
-        **shape.defaults.values, **(of_provider.values if of_provider else {}), **group.values
-    }  # fmt: skip
+        **shape.defaults.values,
+        **(of_provider.values if of_provider else {}),
+        **group.values,
+    }
 
     def wrong(what: str, fix: str = "", at: str = "") -> None:
         place = read_values[at].place if at in read_values else group.place
@@ -231,21 +254,37 @@ def _understood(shape: Shape, group: Group, number: int, base: Path, faults: lis
         return None
     longest = _of(read_values, "max-expires-in")
     try:
-        check_lifetime(target, longest if longest is not None else parse_duration(fields["max-expires-in"].default or "0"), given="expires-in" in read_values, option="")  # fmt: skip
+        check_lifetime(
+            target,
+            longest if longest is not None else parse_duration(fields["max-expires-in"].default or "0"),
+            given="expires-in" in read_values,
+            option="",
+        )
     except UsageProblem as error:
         wrong(error.what, error.fix, "expires-in")
     rotate_after, keep_old = _of(read_values, "rotate-after"), _of(read_values, "keep-old")
     lasts = values.get("expires_in")
     if rotate_after == dt.timedelta():
-        wrong("rotate-after is 0, so the key would be replaced in every run", "Write it in days: 60d", "rotate-after")  # fmt: skip
+        wrong(
+            "rotate-after is 0, so the key would be replaced in every run",
+            "Write it in days: 60d",
+            "rotate-after",
+        )
     elif rotate_after is not None and lasts is not None and rotate_after >= lasts:
-        wrong(f"rotate-after ({rotate_after.days}d) is not shorter than expires-in ({lasts.days}d), so keys would end before they are replaced", "Set a shorter rotate-after", "rotate-after")  # fmt: skip
+        wrong(
+            f"rotate-after ({rotate_after.days}d) is not shorter than expires-in ({lasts.days}d), "
+            "so keys would end before they are replaced",
+            "Set a shorter rotate-after",
+            "rotate-after",
+        )
     secret_name = _of(read_values, "secret-name") or target.secret_name
     try:
         check_secret_name(secret_name, where="secret-name")
     except UsageProblem as error:
         wrong(error.what, error.fix, "secret-name")
-    scope = AkkaScope(*(_of(read_values, f"akka-{part}") or "" for part in ("project", "owner", "region", "context")))  # fmt: skip
+    scope = AkkaScope(
+        *(_of(read_values, f"akka-{part}") or "" for part in ("project", "owner", "region", "context"))
+    )
     return Entry(
         number=number,
         place=group.place,
@@ -262,8 +301,10 @@ def _understood(shape: Shape, group: Group, number: int, base: Path, faults: lis
         remove=bool(_of(read_values, "remove")),
         rotate_after=rotate_after,
         keep_old=keep_old if keep_old is not None else parse_duration(fields["keep-old"].default or "0"),
-        overlap=_of(read_values, "overlap") if "overlap" in read_values else parse_duration(fields["overlap"].default or "0"),
-    )  # fmt: skip
+        overlap=_of(read_values, "overlap")
+        if "overlap" in read_values
+        else parse_duration(fields["overlap"].default or "0"),
+    )
 
 
 def _without_login(name: str, text: Any, wrong: Callable[[str, str, str], None]) -> bool:
@@ -274,7 +315,11 @@ def _without_login(name: str, text: Any, wrong: Callable[[str, str, str], None])
     try:
         (refuse_login if address else refuse_login_in)(text, name)
     except UsageProblem as error:
-        wrong(error.what, f"Name the registry or image alone. {_NO_LOGIN_HERE}" if address else _NO_LOGIN_HERE, name)  # fmt: skip
+        wrong(
+            error.what,
+            f"Name the registry or image alone. {_NO_LOGIN_HERE}" if address else _NO_LOGIN_HERE,
+            name,
+        )
         return False
     return True
 
@@ -296,7 +341,11 @@ def _raw(
     raw: dict[str, Any] = {"provider": provider}
     for name, one in values.items():
         if fields[name].kind is Kind.DURATION:
-            raw[name] = f"{one.value.total_seconds():.3f}s" if one.value.total_seconds() < 90_000 else _days(one.value)  # fmt: skip
+            raw[name] = (
+                f"{one.value.total_seconds():.3f}s"
+                if one.value.total_seconds() < 90_000
+                else _days(one.value)
+            )
         elif fields[name].kind is Kind.SOURCE:
             raw[name] = next((str(source) for source in sources if source.field == name), one.value)
         else:
@@ -311,7 +360,9 @@ def _days(span: dt.timedelta) -> str:
 def _in_words_of_the_file(
     error: PullkeyError, fields: Mapping[str, Field], values: Mapping[str, Value]
 ) -> tuple[str, str, str]:
-    """An error about options, as one about the names in a file: what, what to do, and which name it is about."""
+    """An error about options, as one about the names in a file: what, what to do, and which name it is
+    about.
+    """
     by_option = {f"{name}-stdin" if one.kind is Kind.SOURCE else name: name for name, one in fields.items()}
 
     def renamed(text: str) -> str:
@@ -336,7 +387,13 @@ def _twice(entries: Sequence[Entry]) -> list[Fault]:
                 if same
                 else f"a target with the Akka secret {one.secret_name} stands"
             )
-            faults.append(Fault(one.place, f"{what} in line {first.place.line} already, for the same Akka project", "Leave one out" if same else "Set another secret-name for one of them"))  # fmt: skip
+            faults.append(
+                Fault(
+                    one.place,
+                    f"{what} in line {first.place.line} already, for the same Akka project",
+                    "Leave one out" if same else "Set another secret-name for one of them",
+                )
+            )
     return faults
 
 
@@ -347,7 +404,10 @@ def _too_many(entries: Sequence[Entry]) -> list[Fault]:
         limit = sharing[0].target.key_limit
         if limit is not None:
             what = f"{len(sharing)} targets use {limit.whose}, which can have {limit.at_most} keys"
-            faults += [Fault(one.place, what, f"Give this one another {limit.another}") for one in sharing[limit.at_most :]]  # fmt: skip
+            faults += [
+                Fault(one.place, what, f"Give this one another {limit.another}")
+                for one in sharing[limit.at_most :]
+            ]
     return faults
 
 

@@ -18,7 +18,8 @@ _TURN: ContextVar[Turn] = ContextVar("pullkey_turn")
 
 
 class TurnDeadline(Deadline):
-    """The deadline of whichever target is at work: what many share, as a connection, keeps to that of who uses it.
+    """The deadline of whichever target is at work: what many share, as a connection, keeps to that of who
+    uses it.
 
     Args:
         seconds: how long the turn of each target may take.
@@ -74,9 +75,9 @@ class _FirstGoesAlone:
 class Scheduler:
     """Gives targets their turns.
 
-    The first target of an identity goes alone, and so does the first of a registry for that identity: what it makes is
-    there for those that come after. Were they to go side by side and one of them failed, its undoing could take away what
-    another has found and relies on.
+    The first target of an identity goes alone, and so does the first of a registry for that identity: what it
+    makes is there for those that come after. Were they to go side by side and one of them failed, its undoing
+    could take away what another has found and relies on.
     """
 
     def __init__(self, bounds: Bounds, deadline: TurnDeadline) -> None:
@@ -104,7 +105,9 @@ class Scheduler:
 
     @contextlib.asynccontextmanager
     async def making(self, entry: Entry) -> AsyncIterator[_Turn]:
-        """A turn in which something may be made; whoever has it says in the end whether what others need is there."""
+        """A turn in which something may be made; whoever has it says in the end whether what others need
+        is there.
+        """
         async with contextlib.AsyncExitStack() as held, contextlib.AsyncExitStack() as room:
             alone = held.enter_context(contextlib.ExitStack())
             lanes = []
@@ -142,7 +145,9 @@ class Scheduler:
 
     @contextlib.asynccontextmanager
     async def removing(self, entry: Entry) -> AsyncIterator[None]:
-        """A turn in which something is removed: one target of an identity at a time, so that the last takes it away."""
+        """A turn in which something is removed: one target of an identity at a time, so that the last
+        takes it away.
+        """
         async with self._lanes[f"removing {entry.target.shared_identity_key}"].lock, self.room(entry):
             yield
 

@@ -91,9 +91,22 @@ def _property(field: Field) -> dict[str, Any]:
         case Kind.CHOICE:
             return {"enum": list(field.choices), **about}
         case Kind.DURATION:
-            return {"anyOf": [{"type": "string", "pattern": DURATION, "not": {"pattern": ODD}}, {"const": 0}], "examples": ["90d"], **about}  # fmt: skip
+            return {
+                "anyOf": [{"type": "string", "pattern": DURATION, "not": {"pattern": ODD}}, {"const": 0}],
+                "examples": ["90d"],
+                **about,
+            }
         case Kind.SOURCE:
-            return {**_text(field), "pattern": SOURCE, "examples": [f"env:{field.name.upper().replace('-', '_')}", f"file:/run/secrets/{field.name}"], "errorMessage": f"Name where it is: {SOURCES}", **about}  # fmt: skip
+            return {
+                **_text(field),
+                "pattern": SOURCE,
+                "examples": [
+                    f"env:{field.name.upper().replace('-', '_')}",
+                    f"file:/run/secrets/{field.name}",
+                ],
+                "errorMessage": f"Name where it is: {SOURCES}",
+                **about,
+            }
         case Kind.TEXT:
             return {**_text(field), **about}
 

@@ -1,7 +1,7 @@
 """Where a file of registries says a secret is: in a variable, in a file, or what a program prints.
 
-It is read when a key is to be made or a cloud is to be logged in to, and only then; what is wrong with it is told
-without what was read.
+It is read when a key is to be made or a cloud is to be logged in to, and only then; what is wrong with it is
+told without what was read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _SECONDS = 60.0
 
 
 def take_from_environment(sources: Iterable[Source]) -> None:
-    """Take what variables hold out of this process's environment: no program that it starts is to inherit it."""
+    """Take what variables hold out of this process's environment: no program that it starts is to inherit
+    it.
+    """
     for source in sources:
         text = os.environ.pop(source.where, "") if source.kind == "env" else ""
         if text:
@@ -50,7 +52,8 @@ class Source:
 
     @classmethod
     def parse(cls, text: str, field: str, base: Path) -> Source:
-        """Read `env:NAME`, `file:PATH` (beside the file of registries, if it is not absolute) or `command:PROGRAM ...`.
+        """Read `env:NAME`, `file:PATH` (beside the file of registries, if it is not absolute) or
+        `command:PROGRAM ...`.
 
         Raises:
             UsageProblem: the command cannot be split into words.
@@ -62,7 +65,10 @@ class Source:
             try:
                 words = shlex.split(where)
             except ValueError as error:
-                raise UsageProblem(f"{field}: the command cannot be split into words ({str(error).lower()})", code=Code.SECRET_SOURCE) from None  # fmt: skip
+                raise UsageProblem(
+                    f"{field}: the command cannot be split into words ({str(error).lower()})",
+                    code=Code.SECRET_SOURCE,
+                ) from None
             if not words:
                 raise UsageProblem(f"{field}: the command is empty", code=Code.SECRET_SOURCE)
         return cls(kind, where, field)
@@ -71,7 +77,9 @@ class Source:
         return f"{self.kind}:{self.where}"
 
     def missing(self) -> str:
-        """Why nothing can be read from it, as far as that shows without reading it; "" where it does not show."""
+        """Why nothing can be read from it, as far as that shows without reading it; "" where it does not
+        show.
+        """
         if self.kind == "env":
             there = self.where in _taken or bool(os.environ.get(self.where))
             return "" if there else f"{self.field}: env:{self.where} is not set, or empty"
@@ -107,7 +115,11 @@ class Source:
     def _unusable(self, why: str) -> UsageProblem:
         # Of a command only the program: its arguments are the person's own business.
         shown = shlex.split(self.where)[0] if self.kind == "command" else self.where
-        return UsageProblem(f"{self.field}: {self.kind}:{shown} {why}", fix="Look at what `pullkey` is started with, and at the source in the file.", code=Code.SECRET_SOURCE)  # fmt: skip
+        return UsageProblem(
+            f"{self.field}: {self.kind}:{shown} {why}",
+            fix="Look at what `pullkey` is started with, and at the source in the file.",
+            code=Code.SECRET_SOURCE,
+        )
 
     def _of_file(self) -> str:
         try:

@@ -13,7 +13,9 @@ from bootstrap.model.errors import UsageProblem
 
 _FORM = re.compile(r"^([0-9]{1,4})/([0-9]{1,4})$", re.ASCII)
 INDEX, COUNT = "JOB_COMPLETION_INDEX", "JOB_COMPLETIONS"
-"""Kubernetes tells each Pod of an Indexed Job the first, from 0; the manifest tells the second, which it does not."""
+"""Kubernetes tells each Pod of an Indexed Job the first, from 0; the manifest tells the second, which it
+does not.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class Shard:
         """
         match = _FORM.match(text)
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            raise UsageProblem(f"{where}: {text!r} is not a valid part of a file", fix="Write it as I/N, from 1/N to N/N.")  # fmt: skip
+            raise UsageProblem(
+                f"{where}: {text!r} is not a valid part of a file", fix="Write it as I/N, from 1/N to N/N."
+            )
         return cls(int(match[1]), int(match[2]))
 
     @classmethod
@@ -49,13 +53,19 @@ class Shard:
         if not index:
             return None
         if not count:
-            raise UsageProblem(f"{INDEX} is set and {COUNT} is not, so it is not known which part of the file is this machine's", fix=f"Set {COUNT} to the Job's number of completions, or pass --shard 1/1 for all.", code=Code.SETTING)  # fmt: skip
+            raise UsageProblem(
+                f"{INDEX} is set and {COUNT} is not, so it is not known which part of the file is "
+                "this machine's",
+                fix=f"Set {COUNT} to the Job's number of completions, or pass --shard 1/1 for all.",
+                code=Code.SETTING,
+            )
         if not (index.isascii() and index.isdigit() and len(index) < 5):
             raise UsageProblem(f"{INDEX} is {index[:40]!r}, which is not a number", code=Code.SETTING)
         return cls.parse(f"{int(index) + 1}/{count}", where=f"{INDEX} and {COUNT}")
 
     def of(self, registries: Registries) -> Registries:
-        """This part of a file: the same on every machine that reads the same file, with each group in one part whole.
+        """This part of a file: the same on every machine that reads the same file, with each group in one
+        part whole.
 
         The largest groups are given out first, each to the part that has the least so far.
         """

@@ -17,8 +17,8 @@ class TargetResult(Result):
     """What became of one target: the result of its operation, or why none was begun.
 
     Attributes:
-        result: as that of its operation; besides `postponed`, where there is no place for its key yet, `drift`, where it needs
-            something that is not this command's to do, and `not begun`.
+        result: as that of its operation; besides `postponed`, where there is no place for its key yet,
+            `drift`, where it needs something that is not this command's to do, and `not begun`.
         seconds: how long it took.
     """
 

@@ -1,6 +1,8 @@
-"""Whether a document has the form of a file of registries: names, kinds of values, nothing that looks like a secret.
+"""Whether a document has the form of a file of registries: names, kinds of values, nothing that looks like a
+secret.
 
-What it accepts is what the JSON Schema accepts. Whether a registry can be meant by it is for `registries` to say.
+What it accepts is what the JSON Schema accepts. Whether a registry can be meant by it is for `registries` to
+say.
 """
 
 from __future__ import annotations
@@ -85,7 +87,13 @@ class _Reader:
         shape = Shape(Group(root.place), {}, [])
         if not isinstance(root, Mapping):
             empty = isinstance(root, Scalar) and root.value is None
-            self._wrong(root.place, "the file is empty" if empty else f"version and targets are expected, and this is {root.kind}", "Begin with `version: 1` and `targets:`; see docs/fleet.md")  # fmt: skip
+            self._wrong(
+                root.place,
+                "the file is empty"
+                if empty
+                else f"version and targets are expected, and this is {root.kind}",
+                "Begin with `version: 1` and `targets:`; see docs/fleet.md",
+            )
             return shape
         known = ("version", "defaults", "targets")
         for name, (place, node) in root.items.items():
@@ -99,18 +107,34 @@ class _Reader:
                 self._unknown(place, name, known, "the file")
         for name in ("version", "targets"):
             if name not in root.items:
-                self._wrong(root.place, f"{name} is missing", "Add the line `version: 1`" if name == "version" else "Add `targets:`, and below it a list of registries")  # fmt: skip
+                self._wrong(
+                    root.place,
+                    f"{name} is missing",
+                    "Add the line `version: 1`"
+                    if name == "version"
+                    else "Add `targets:`, and below it a list of registries",
+                )
         return shape
 
     def _version(self, node: Node) -> None:
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, bool) or value != VERSION:
-            self._wrong(node.place, f"version {VERSION} is expected, and this is {self._shown(node)}", "It may be of a newer pullkey" if isinstance(value, int) and value > VERSION else f"Write `version: {VERSION}`")  # fmt: skip
+            self._wrong(
+                node.place,
+                f"version {VERSION} is expected, and this is {self._shown(node)}",
+                "It may be of a newer pullkey"
+                if isinstance(value, int) and value > VERSION
+                else f"Write `version: {VERSION}`",
+            )
 
     def _defaults(self, node: Node, shape: Shape) -> None:
         shape.defaults = Group(node.place)
         if not isinstance(node, Mapping):
-            self._wrong(node.place, f"defaults are names with values, and this is {node.kind}", "Leave `defaults:` out if it is empty")  # fmt: skip
+            self._wrong(
+                node.place,
+                f"defaults are names with values, and this is {node.kind}",
+                "Leave `defaults:` out if it is empty",
+            )
             return
         fields, providers = default_fields(), provider_names()
         for name, (place, value) in node.items.items():
@@ -121,7 +145,11 @@ class _Reader:
             else:
                 owners = [one for one in providers if name in own_fields(one)]
                 if owners:
-                    self._wrong(place, f"{quoted(name)} is of {' and '.join(owners)} only", f"Put it under `{owners[0]}:` in the defaults")  # fmt: skip
+                    self._wrong(
+                        place,
+                        f"{quoted(name)} is of {' and '.join(owners)} only",
+                        f"Put it under `{owners[0]}:` in the defaults",
+                    )
                 else:
                     self._unknown(place, name, (*fields, *providers), "the defaults")
 
@@ -139,19 +167,31 @@ class _Reader:
 
     def _targets(self, node: Node, shape: Shape) -> None:
         if not isinstance(node, ListNode):
-            self._wrong(node.place, f"targets are a list, and this is {node.kind}", "Begin each with `- provider: NAME`")  # fmt: skip
+            self._wrong(
+                node.place,
+                f"targets are a list, and this is {node.kind}",
+                "Begin each with `- provider: NAME`",
+            )
             return
         if not node.items:
             self._wrong(node.place, "targets is an empty list")
         if len(node.items) > MOST_TARGETS:
-            self._wrong(node.place, f"there are {len(node.items)} targets, and {MOST_TARGETS} fit into one file", "Split the file")  # fmt: skip
+            self._wrong(
+                node.place,
+                f"there are {len(node.items)} targets, and {MOST_TARGETS} fit into one file",
+                "Split the file",
+            )
             return
         shape.targets = [self._target(one) for one in node.items]
 
     def _target(self, node: Node) -> Group:
         group = Group(node.place)
         if not isinstance(node, Mapping):
-            self._wrong(node.place, f"a target is names with values, and this is {node.kind}", "Begin it with `- provider: NAME`")  # fmt: skip
+            self._wrong(
+                node.place,
+                f"a target is names with values, and this is {node.kind}",
+                "Begin it with `- provider: NAME`",
+            )
             return group
         group.provider = self._provider(node)
         fields = target_fields(group.provider) if group.provider else None
@@ -174,7 +214,11 @@ class _Reader:
         _, value = node.items[PROVIDER]
         if isinstance(value, Scalar) and value.value in names:
             return str(value.value)
-        self._wrong(value.place, f"provider is one of {', '.join(names)}, and this is {self._shown(value)}", self._near(value, names))  # fmt: skip
+        self._wrong(
+            value.place,
+            f"provider is one of {', '.join(names)}, and this is {self._shown(value)}",
+            self._near(value, names),
+        )
         return ""
 
     def _of_some_provider(self, place: Place, name: str) -> None:
@@ -186,14 +230,20 @@ class _Reader:
     def _unknown(self, place: Place, name: str, known: Sequence[str], where: str) -> None:
         secret = SECRET_NAMES.search(name)
         # `token` is not meant for `token-host`, though it is near.
-        near = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.8 if secret else 0.6)  # fmt: skip
+        near = difflib.get_close_matches(
+            name.lower().replace("_", "-"), known, n=1, cutoff=0.8 if secret else 0.6
+        )
         if secret and not near:
-            self._wrong(place, f"{quoted(name)} is not a name of {where}, and looks like that of a secret", _NO_SECRET_HERE)  # fmt: skip
+            self._wrong(
+                place,
+                f"{quoted(name)} is not a name of {where}, and looks like that of a secret",
+                _NO_SECRET_HERE,
+            )
             return
         fix = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}"
         self._wrong(place, f"{quoted(name)} is not a name of {where}", fix)
 
-    # -- values --------------------------------------------------------------------------------------------------
+    # -- values ----------------------------------------------------------------------------------------------
 
     def _take(self, group: Group, of: Field, place: Place, node: Node) -> None:
         count = len(self.faults)
@@ -229,7 +279,11 @@ class _Reader:
     def _choice(self, of: Field, node: Node) -> str:
         if isinstance(node, Scalar) and isinstance(node.value, str) and node.value in of.choices:
             return node.value
-        self._wrong(node.place, f"{of.name} is one of {', '.join(of.choices)}, and this is {self._shown(node)}", self._near(node, of.choices))  # fmt: skip
+        self._wrong(
+            node.place,
+            f"{of.name} is one of {', '.join(of.choices)}, and this is {self._shown(node)}",
+            self._near(node, of.choices),
+        )
         return ""
 
     def _duration(self, of: Field, node: Node) -> dt.timedelta:
@@ -239,7 +293,11 @@ class _Reader:
         if isinstance(value, int | float) and not isinstance(value, bool) and value == 0:
             return dt.timedelta()
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        self._wrong(node.place, f"{of.name} is a time like 90d, 12h or 1h30m, and this is {self._shown(node)}", f"Write {value}d for days" if number and isinstance(value, int) and 0 < value < 10_000 else "")  # fmt: skip
+        self._wrong(
+            node.place,
+            f"{of.name} is a time like 90d, 12h or 1h30m, and this is {self._shown(node)}",
+            f"Write {value}d for days" if number and isinstance(value, int) and 0 < value < 10_000 else "",
+        )
         return dt.timedelta()
 
     def _source(self, of: Field, node: Node) -> str:
@@ -254,16 +312,30 @@ class _Reader:
         value = node.value if isinstance(node, Scalar) else None
         if not isinstance(value, str):
             number = isinstance(value, bool | int | float)
-            self._wrong(node.place, f"{of.name} is a text, and this is {node.kind}", "Put it in quotes" if number else "Separate several by commas, in one text" if isinstance(node, ListNode) else "")  # fmt: skip
+            self._wrong(
+                node.place,
+                f"{of.name} is a text, and this is {node.kind}",
+                "Put it in quotes"
+                if number
+                else "Separate several by commas, in one text"
+                if isinstance(node, ListNode)
+                else "",
+            )
             return ""
         if _LOOKS_LIKE_A_SECRET.search(value):
             self._wrong(node.place, f"the value of {of.name} looks like a secret", _NO_SECRET_HERE)
         elif not value:
             self._wrong(node.place, f"{of.name} has no value", "Set one, or leave the line out")
         elif len(value) > of.longest:
-            self._wrong(node.place, f"{of.name} has {len(value)} characters, and {of.longest} are taken at most")  # fmt: skip
+            self._wrong(
+                node.place, f"{of.name} has {len(value)} characters, and {of.longest} are taken at most"
+            )
         elif _ODD.search(value):
-            self._wrong(node.place, f"{of.name} holds a line end or a character that cannot be seen", "Type it again, in one line")  # fmt: skip
+            self._wrong(
+                node.place,
+                f"{of.name} holds a line end or a character that cannot be seen",
+                "Type it again, in one line",
+            )
         elif value.startswith("-"):
             self._wrong(node.place, f"{of.name} begins with a dash", "Was its value left out?")
         return value

@@ -156,11 +156,17 @@ def source_names(entry: Entry) -> str:
 
 
 def asks(entry: Entry) -> Callable[[str], Awaitable[Secret | None]]:
-    """What a session asks for a secret: it is read from the source that the file names, and nobody is asked."""
+    """What a session asks for a secret: it is read from the source that the file names, and nobody is
+    asked.
+    """
 
     async def ask(what: str) -> Secret | None:
         if not entry.sources:
-            raise UsageProblem(f"{what} is needed, and the file names no source of it", fix=f"Name it in line {entry.place.line}, as {source_names(entry)}: {SOURCES}", code=Code.SECRET_SOURCE)  # fmt: skip
+            raise UsageProblem(
+                f"{what} is needed, and the file names no source of it",
+                fix=f"Name it in line {entry.place.line}, as {source_names(entry)}: {SOURCES}",
+                code=Code.SECRET_SOURCE,
+            )
         return await entry.sources[0].read()
 
     return ask

@@ -1,8 +1,8 @@
 """YAML with the place of everything in it, and without what makes YAML surprising.
 
-Read is one document of mappings, lists and scalars by YAML 1.2's core schema, as editors read it: `no` is a word, not
-false. Anchors, aliases, merge keys and tags are refused, so nothing can grow when it is read; so are a key that stands
-twice and what is nested deeper than anybody writes.
+Read is one document of mappings, lists and scalars by YAML 1.2's core schema, as editors read it: `no` is a
+word, not false. Anchors, aliases, merge keys and tags are refused, so nothing can grow when it is read; so
+are a key that stands twice and what is nested deeper than anybody writes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\u
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE, _FALSE = frozenset({"true", "True", "TRUE"}), frozenset({"false", "False", "FALSE"})
 _INTEGER = re.compile(r"[-+]?[0-9]{1,300}|0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")  # fmt: skip
+_FLOAT = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -100,14 +102,22 @@ def decoded(data: bytes) -> str:
         NotReadable: it is too long, or no UTF-8.
     """
     if len(data) > _MOST_BYTES:
-        raise NotReadable(Fault(Place(1, 1), f"the file has {len(data) / 1e6:.1f} MB, and {_MOST_BYTES / 1e6:.0f} MB are read at most", "Split it: several files can be worked with one after another"))  # fmt: skip
+        raise NotReadable(
+            Fault(
+                Place(1, 1),
+                f"the file has {len(data) / 1e6:.1f} MB, and {_MOST_BYTES / 1e6:.0f} MB are read at most",
+                "Split it: several files can be worked with one after another",
+            )
+        )
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise NotReadable(Fault(Place(1, 1), "the file is UTF-16", "Save it as UTF-8"))
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig")
-        raise NotReadable(Fault(_place_in(before), "the file is not valid UTF-8 from here on", "Save it as UTF-8")) from None  # fmt: skip
+        raise NotReadable(
+            Fault(_place_in(before), "the file is not valid UTF-8 from here on", "Save it as UTF-8")
+        ) from None
 
 
 def _place_in(before: str) -> Place:
@@ -116,7 +126,8 @@ def _place_in(before: str) -> Place:
 
 
 def read(text: str) -> tuple[Node, list[Fault]]:
-    """The one document in a text, and what is wrong that did not keep it from being read: names that stand twice.
+    """The one document in a text, and what is wrong that did not keep it from being read: names that stand
+    twice.
 
     Raises:
         NotReadable: it is no YAML, or YAML of a kind that is not read here.
@@ -125,7 +136,13 @@ def read(text: str) -> tuple[Node, list[Fault]]:
 
     odd = _UNPRINTABLE.search(text)
     if odd is not None:
-        raise NotReadable(Fault(_place_in(text[: odd.start()]), f"a character that cannot be printed ({odd[0]!a})", "Type the line again"))  # fmt: skip
+        raise NotReadable(
+            Fault(
+                _place_in(text[: odd.start()]),
+                f"a character that cannot be printed ({odd[0]!a})",
+                "Type the line again",
+            )
+        )
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         return _Reader(yaml.parse(text, Loader=loader)).document()
@@ -144,7 +161,11 @@ def _of_yaml(error: Any, text: str) -> Fault:
     if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in problem or "tab" in problem:
         return Fault(place, "a tab, which YAML does not take for indentation", "Indent with spaces")
     # The parser's own words name what it found by kind; they quote no value.
-    return Fault(place, f"this is not valid YAML: {problem}", "Look at the indentation, the colons and the quotes around this line")  # fmt: skip
+    return Fault(
+        place,
+        f"this is not valid YAML: {problem}",
+        "Look at the indentation, the colons and the quotes around this line",
+    )
 
 
 class _Reader:
@@ -168,7 +189,13 @@ class _Reader:
         self._next()  # the document's end
         more = self._next()
         if not isinstance(more, yaml.StreamEndEvent):
-            raise NotReadable(Fault(_at(more), "a second document begins here", "Keep one document in a file, without `---` in between"))  # fmt: skip
+            raise NotReadable(
+                Fault(
+                    _at(more),
+                    "a second document begins here",
+                    "Keep one document in a file, without `---` in between",
+                )
+            )
         return node, self._faults
 
     def _node(self, event: Any, depth: int) -> Node:
@@ -198,10 +225,22 @@ class _Reader:
                 raise NotReadable(Fault(at, "a name is expected here, and this is not a single word"))
             key = event.value
             if key == "<<" and event.implicit[0]:
-                raise NotReadable(Fault(at, "a merge key (<<), which is not read here", "Put what is the same for all under `defaults`"))  # fmt: skip
+                raise NotReadable(
+                    Fault(
+                        at,
+                        "a merge key (<<), which is not read here",
+                        "Put what is the same for all under `defaults`",
+                    )
+                )
             value = self._node(self._next(), depth + 1)
             if key in found:
-                self._faults.append(Fault(at, f"{quoted(key)} stands here twice; the first is in line {found[key][0].line}", "Keep one of them"))  # fmt: skip
+                self._faults.append(
+                    Fault(
+                        at,
+                        f"{quoted(key)} stands here twice; the first is in line {found[key][0].line}",
+                        "Keep one of them",
+                    )
+                )
             else:
                 found[key] = at, value
         return Mapping(place, found)
@@ -215,9 +254,22 @@ def _refuse_references(event: Any, place: Place) -> None:
     import yaml
 
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-        raise NotReadable(Fault(place, "an anchor or alias (& or *), which is not read here", "Write the value out, put what is the same for all under `defaults`, or put a text that begins with & or * in quotes"))  # fmt: skip
+        raise NotReadable(
+            Fault(
+                place,
+                "an anchor or alias (& or *), which is not read here",
+                "Write the value out, put what is the same for all under `defaults`, or put a text "
+                "that begins with & or * in quotes",
+            )
+        )
     if getattr(event, "tag", None):
-        raise NotReadable(Fault(place, "a tag (!), which is not read here", "Leave it out, or put a text that begins with ! in quotes"))  # fmt: skip
+        raise NotReadable(
+            Fault(
+                place,
+                "a tag (!), which is not read here",
+                "Leave it out, or put a text that begins with ! in quotes",
+            )
+        )
 
 
 def _resolved(event: Any) -> str | int | float | bool | None:
@@ -231,11 +283,24 @@ def _resolved(event: Any) -> str | int | float | bool | None:
         return text in _TRUE
     if _INTEGER.fullmatch(text):
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-    return float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").replace(".nan", "nan").replace(".NaN", "nan").replace(".NAN", "nan")) if _FLOAT.fullmatch(text) else text  # fmt: skip
+    return (
+        float(
+            text.replace(".inf", "inf")
+            .replace(".Inf", "inf")
+            .replace(".INF", "inf")
+            .replace(".nan", "nan")
+            .replace(".NaN", "nan")
+            .replace(".NAN", "nan")
+        )
+        if _FLOAT.fullmatch(text)
+        else text
+    )
 
 
 def quoted(text: str) -> str:
-    """A name as it stands in the file, cut and made printable; not one that holds a login (`https://ops:secret@host`)."""
+    """A name as it stands in the file, cut and made printable; not one that holds a login
+    (`https://ops:secret@host`).
+    """
     if "@" in text and ":" in text:
         return "(an address with a login)"
     shown = text if len(text) <= _LONGEST_TOLD else f"{text[:_LONGEST_TOLD]}..."

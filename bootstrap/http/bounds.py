@@ -1,4 +1,6 @@
-"""Limits on what is read from outside: bytes after decompression, parts of a body, and nesting. How long it may take is the caller's."""
+"""Limits on what is read from outside: bytes after decompression, parts of a body, and nesting. How long
+it may take is the caller's.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,17 @@ if TYPE_CHECKING:
     from bootstrap.http._fast_import import httpx
 
 DEEPEST = 64
-"""How deep JSON may be nested: registries and Docker Hub stay below ten, and Python's parser gives up near a thousand."""
+"""How deep JSON may be nested: registries and Docker Hub stay below ten, and Python's parser gives up near
+a thousand.
+"""
 MOST_PARTS = 5_000
-"""How many parts (RFC 9112, 7.1: chunks) a body may come in: a byte each, a megabyte takes half a minute of CPU."""
+"""How many parts (RFC 9112, 7.1: chunks) a body may come in: a byte each, a megabyte takes half a minute
+of CPU.
+"""
 PLAIN = {"Accept-Encoding": "identity"}
-"""The header that asks for bodies as they are: a compressed one can be a thousand times larger than what is sent."""
+"""The header that asks for bodies as they are: a compressed one can be a thousand times larger than what
+is sent.
+"""
 
 # A string (an unterminated one reaches to the end, so that no character is looked at twice) or a bracket.
 _BRACKETS = re.compile(r'"(?:[^"\\]++|\\(?:.|\Z))*+(?:"|\Z)|[\[{]|[\]}]', re.DOTALL)
@@ -27,7 +35,8 @@ _GZIP_OR_ZLIB = 47  # zlib.decompressobj: 32 + 15, the form is seen by its heade
 
 
 def seconds_of_retry_after(text: str) -> float | None:
-    """How many seconds a `Retry-After` asks to be left alone: a number or a date (RFC 9110, 10.2.3); None for neither.
+    """How many seconds a `Retry-After` asks to be left alone: a number or a date (RFC 9110, 10.2.3); None for
+    neither.
 
     >>> seconds_of_retry_after("120")
     120.0
@@ -52,8 +61,8 @@ class Unreadable(ValueError):
 async def read_bounded(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
     """Read a streamed answer's body, decompressed; `limit` bytes of it at most, and whether that is all.
 
-    No more than that is taken from the connection either: what is compressed may have no end and no content, or go on
-    after its end.
+    No more than that is taken from the connection either: what is compressed may have no end and no content,
+    or go on after its end.
 
     Raises:
         Unreadable: it is compressed in a way that was not asked for and is not known, is damaged, or comes in

@@ -1,4 +1,6 @@
-"""What the environment says of the way out: its proxy and its authorities, refused in a sentence where they cannot be used."""
+"""What the environment says of the way out: its proxy and its authorities, refused in a sentence where
+they cannot be used.
+"""
 
 from __future__ import annotations
 

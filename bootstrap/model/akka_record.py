@@ -26,5 +26,7 @@ class HeldCredential:
 
     @property
     def empty(self) -> bool:
-        """Whether it is a reference whose secret is gone: Akka then shows a name and a status, and nothing else."""
+        """Whether it is a reference whose secret is gone: Akka then shows a name and a status, and nothing
+        else.
+        """
         return not (self.server or self.username or self.email)

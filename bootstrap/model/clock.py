@@ -1,7 +1,7 @@
 """What time it is: every deadline, every age and every pause of pullkey is measured by this clock.
 
-Tests and the simulation put another in its place (`use`), on which minutes pass in no time. The local emulators do not
-ask it: a cloud has a clock of its own.
+Tests and the simulation put another in its place (`use`), on which minutes pass in no time. The local
+emulators do not ask it: a cloud has a clock of its own.
 """
 
 from __future__ import annotations

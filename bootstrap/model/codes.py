@@ -1,8 +1,8 @@
 """The stable code of each problem and error, which stands in text, JSON, runbooks and the documentation.
 
-A code is for a kind of situation, not for a sentence: what somebody would search for, or branch on in a script. It is
-chosen where the situation is recognised. `codes.toml` says what each means; a code is never removed and never changes its
-meaning.
+A code is for a kind of situation, not for a sentence: what somebody would search for, or branch on in a
+script. It is chosen where the situation is recognised. `codes.toml` says what each means; a code is never
+removed and never changes its meaning.
 """
 
 from __future__ import annotations
@@ -217,6 +217,10 @@ def explanations() -> Mapping[Code, Explanation]:
 
 
 def find(typed: str) -> Explanation | None:
-    """What a code means, as it may be typed: in any case, with or without `PK-`, or in the brackets of a message."""
+    """What a code means, as it may be typed: in any case, with or without `PK-`, or in the brackets of a
+    message.
+    """
     name = typed.strip("[]").upper().replace("_", "-")
-    return next((one for code, one in explanations().items() if name in (code, code.removeprefix("PK-"))), None)  # fmt: skip
+    return next(
+        (one for code, one in explanations().items() if name in (code, code.removeprefix("PK-"))), None
+    )

@@ -1,4 +1,6 @@
-"""The options that a target has whatever its provider, by their names and help: of the commands, and of a file of registries."""
+"""The options that a target has whatever its provider, by their names and help: of the commands, and of a
+file of registries.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,38 @@ SCOPE = (
     Option("--akka-region", "This region only; else globally.", metavar="NAME"),
     Option("--akka-context", "The configuration context of the Akka CLI.", metavar="NAME"),
 )
-SECRET_NAME = Option("--secret-name", "The name of the Akka secret; else derived from the registry.", metavar="NAME")  # fmt: skip
+SECRET_NAME = Option(
+    "--secret-name", "The name of the Akka secret; else derived from the registry.", metavar="NAME"
+)
 PROOF_IMAGE = Option("--image", "An image to verify the pull with: its manifest is read.", metavar="IMAGE")
-REPLACE = Option("--replace", "Overwrite an Akka secret of that name that is for another registry.", kind="switch")  # fmt: skip
+REPLACE = Option(
+    "--replace", "Overwrite an Akka secret of that name that is for another registry.", kind="switch"
+)
 ANYWAY = Option(
     "--anyway", "Register a credential even if the registry allows anonymous pulls.", kind="switch"
 )
-KEEP_OLD = Option("--keep-old", "How long the old key is kept, disabled where the cloud supports that, before a later run deletes it; 0 deletes it now.", kind="duration", default="24h", metavar="TIME")  # fmt: skip
-OVERLAP = Option("--overlap", "How long both keys stay valid once Akka shows the new one in every region, for pulls in progress.", kind="duration", default="10s", metavar="TIME")  # fmt: skip
-MAX_EXPIRES_IN = Option("--max-expires-in", "The longest expiry that is accepted for a key.", kind="duration", default="730d", metavar="TIME")  # fmt: skip
-AUDIT = Option("--audit", "Append one JSON line to this file for each change in a cloud or in Akka.", metavar="FILE")  # fmt: skip
+KEEP_OLD = Option(
+    "--keep-old",
+    "How long the old key is kept, disabled where the cloud supports that, before a later run "
+    "deletes it; 0 deletes it now.",
+    kind="duration",
+    default="24h",
+    metavar="TIME",
+)
+OVERLAP = Option(
+    "--overlap",
+    "How long both keys stay valid once Akka shows the new one in every region, for pulls in progress.",
+    kind="duration",
+    default="10s",
+    metavar="TIME",
+)
+MAX_EXPIRES_IN = Option(
+    "--max-expires-in",
+    "The longest expiry that is accepted for a key.",
+    kind="duration",
+    default="730d",
+    metavar="TIME",
+)
+AUDIT = Option(
+    "--audit", "Append one JSON line to this file for each change in a cloud or in Akka.", metavar="FILE"
+)

@@ -40,7 +40,11 @@ def check_secret_name(name: str, *, where: str = "--secret-name") -> str:
         UsageProblem: it cannot be one.
     """
     if _NAME.fullmatch(name) is None:
-        raise UsageProblem(f"{where}: {name!r} is not a valid name of an Akka secret", fix="It is lower-case letters, digits, dashes and dots, and begins and ends with a letter or digit")  # fmt: skip
+        raise UsageProblem(
+            f"{where}: {name!r} is not a valid name of an Akka secret",
+            fix="It is lower-case letters, digits, dashes and dots, and begins and ends with a letter "
+            "or digit",
+        )
     return name
 
 

@@ -11,7 +11,8 @@ from bootstrap.model import clock
 _AFTER_SECONDS = 5.0
 
 
-# How long all other calls may take after it together: what was begun in the last moment may still be answered.
+# How long all other calls may take after it together: what was begun in the last moment may still be
+# answered.
 _LAST_MOMENT_SECONDS = 1.0
 
 
@@ -49,7 +50,9 @@ class Deadline:
         return self.left <= 0
 
     def settle(self) -> None:
-        """From now on calls complete or undo what was changed: each has a little time of its own after the deadline."""
+        """From now on calls complete or undo what was changed: each has a little time of its own after the
+        deadline.
+        """
         self._now().settles = True
 
     def clip(self, seconds: float) -> float:

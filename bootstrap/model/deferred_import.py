@@ -1,8 +1,9 @@
 """Modules that are run when they are first used, not when another module imports them.
 
-The clouds' SDKs import much that most runs never touch: parsers of certificates, the clients of six more services. A
-deferred module is in `sys.modules` at once; its code runs when something asks it for a name. Whatever an SDK asks for is
-found, so a version of it that uses such a module while it is imported is slower, and not broken.
+The clouds' SDKs import much that most runs never touch: parsers of certificates, the clients of six more
+services. A deferred module is in `sys.modules` at once; its code runs when something asks it for a name.
+Whatever an SDK asks for is found, so a version of it that uses such a module while it is imported is slower,
+and not broken.
 
 A module of a deferred package is imported without the code of the package. Defer only what allows that.
 """
@@ -20,7 +21,9 @@ _REMOVING = threading.Lock()
 
 
 class _Deferred(ModuleType):
-    """Stands for a module until it is asked for one of its names, and passes each question on from then on."""
+    """Stands for a module until it is asked for one of its names, and passes each question on from then
+    on.
+    """
 
     def __getattr__(self, name: str) -> Any:
         real = vars(self).get("__wrapped__")
@@ -46,7 +49,9 @@ class _Deferred(ModuleType):
 
 
 def defer(*names: str) -> None:
-    """Let modules wait until they are used. One that is imported already, or is not installed, stays as it is."""
+    """Let modules wait until they are used. One that is imported already, or is not installed, stays as it
+    is.
+    """
     for name in names:
         if name in sys.modules:
             continue

@@ -31,8 +31,9 @@ class ExitCode(IntEnum):
 def exit_code_of_many(codes: Sequence[ExitCode]) -> ExitCode:
     """How a command for several targets ends.
 
-    What is left over comes first: an administrator must see it, and running the command again does not hide it. The
-    code of the preflight is only that of the whole where every target ended in it: nothing was changed then.
+    What is left over comes first: an administrator must see it, and running the command again does not hide
+    it. The code of the preflight is only that of the whole where every target ended in it: nothing was
+    changed then.
     """
     found = set(codes) - {ExitCode.DONE}
     for first in (ExitCode.LEFT_OVER, ExitCode.INTERRUPTED):
@@ -173,7 +174,9 @@ def first_line(error: PullkeyError | Problem) -> str:
 
 
 def advice(error: PullkeyError) -> str:
-    """What to do about an error, as a sentence; where nothing specific is known, where its code is explained."""
+    """What to do about an error, as a sentence; where nothing specific is known, where its code is
+    explained.
+    """
     if error.fix:
         return sentence(error.fix)
     plain = error.exit_code in (ExitCode.USAGE, ExitCode.INTERRUPTED)

@@ -64,7 +64,9 @@ def parse_reference(text: str, *, where: str) -> ImageReference:
     host, colon, port = authority.lower().partition(":")
     if colon and not (port.isdigit() and 0 < int(port) < 65536):
         # What stands there may be a password, so it is not repeated.
-        raise UsageProblem(f"{where} has no valid port after {host!r}", fix="A port is a number, as in HOST:5000.")  # fmt: skip
+        raise UsageProblem(
+            f"{where} has no valid port after {host!r}", fix="A port is a number, as in HOST:5000."
+        )
     labels = host.split(".")
     if len(host) > 253 or not all(_LABEL.match(label) for label in labels):
         raise UsageProblem(f"{where} does not begin with a host name: {text!r}")
@@ -86,7 +88,8 @@ def parse_reference(text: str, *, where: str) -> ImageReference:
 
 
 def _refuse_address(host: str, last: str, where: str) -> None:
-    """An address is taken in its plain form only, and none of those that are this machine's or its cloud's own.
+    """An address is taken in its plain form only, and none of those that are this machine's or its cloud's
+    own.
 
     Raises:
         UsageProblem: it is not, or is one of those.
@@ -98,7 +101,10 @@ def _refuse_address(host: str, last: str, where: str) -> None:
         try:
             address = ipaddress.IPv4Address(host)
         except ValueError:
-            raise UsageProblem(f"{where}: {host!r} is not a host name or a plain IP address", fix="An address is four decimal numbers, as in 192.0.2.1.") from None  # fmt: skip
+            raise UsageProblem(
+                f"{where}: {host!r} is not a host name or a plain IP address",
+                fix="An address is four decimal numbers, as in 192.0.2.1.",
+            ) from None
         inside = inside or address in ipaddress.IPv4Network("0.0.0.0/8")
     if inside:
         raise UsageProblem(

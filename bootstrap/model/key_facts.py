@@ -37,7 +37,9 @@ class KeyFacts:
     expires: dt.datetime | None = None
     disabled: bool = False
     supplied: bool = False
-    """Whether it is a password that the user supplied: `created` is when it was registered, and its expiry is not known."""
+    """Whether it is a password that the user supplied: `created` is when it was registered, and its expiry
+    is not known.
+    """
 
     @property
     def expiry(self) -> str:

@@ -1,8 +1,8 @@
 """The e-mail field of a credential, which links Akka's record to the key in the cloud.
 
-Akka never shows a password, but it shows the e-mail, which is free. `NAME+KEY_ID@DOMAIN` therefore says which key
-Akka holds, from any machine and without a state file; after a rotation, `KEY_ID@NAME.was-OLD_KEY_ID.DOMAIN` also says
-which key it replaced, until that one is gone.
+Akka never shows a password, but it shows the e-mail, which is free. `NAME+KEY_ID@DOMAIN` therefore says which
+key Akka holds, from any machine and without a state file; after a rotation,
+`KEY_ID@NAME.was-OLD_KEY_ID.DOMAIN` also says which key it replaced, until that one is gone.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class KeyRef:
 
 
 def supplied_id(run_id: str, *, now: dt.datetime | None = None) -> str:
-    """The id of a password that the user supplied: the run that registered it, and when, which nothing else would tell.
+    """The id of a password that the user supplied: the run that registered it, and when, which nothing else
+    would tell.
 
     >>> supplied_id("0123456789ab", now=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
     '0123456789ab-1767225600'
@@ -83,7 +84,9 @@ def supplied_id(run_id: str, *, now: dt.datetime | None = None) -> str:
 
 
 def registered_on(key_id: str) -> dt.datetime | None:
-    """When a password with such an id was registered; None where its id does not say, as earlier versions wrote it."""
+    """When a password with such an id was registered; None where its id does not say, as earlier versions
+    wrote it.
+    """
     found = _SUPPLIED.fullmatch(key_id)
     return dt.datetime.fromtimestamp(int(found[1]), dt.UTC) if found else None
 

@@ -1,4 +1,6 @@
-"""Addresses where a machine or its cloud answers for itself, with its own secrets: no registry is there, in no spelling."""
+"""Addresses where a machine or its cloud answers for itself, with its own secrets: no registry is there,
+in no spelling.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,23 @@ import re
 import socket
 
 # As the clouds document their metadata services: Google, Amazon, Tencent.
-_NAMES = frozenset({
-    "metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal", "metadata.tencentyun.com",
-})  # fmt: skip
+_NAMES = frozenset(
+    {
+        "metadata",
+        "metadata.google.internal",
+        "metadata.goog",
+        "instance-data",
+        "instance-data.ec2.internal",
+        "metadata.tencentyun.com",
+    }
+)
 # Beside link-local addresses: Alibaba's, Azure's; and, for IPv6, Amazon's, Google's and Oracle's.
-_NETWORKS = tuple(map(ipaddress.ip_network, ("100.100.100.200/32", "168.63.129.16/32", "fd00:ec2::/32", "fd20:ce::/64", "fd00:c1::/32")))  # fmt: skip
+_NETWORKS = tuple(
+    map(
+        ipaddress.ip_network,
+        ("100.100.100.200/32", "168.63.129.16/32", "fd00:ec2::/32", "fd20:ce::/64", "fd00:c1::/32"),
+    )
+)
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 # What `inet_aton` takes: one to four numbers, decimal, octal or hexadecimal.
@@ -23,8 +37,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 def is_metadata_host(host: str) -> bool:
     """Whether a machine or its cloud answers at a host, however its address is spelled.
 
-    >>> is_metadata_host("0xA9FEA9FE"), is_metadata_host("[::ffff:169.254.169.254]"), is_metadata_host("registry.example")
-    (True, True, False)
+    >>> is_metadata_host("0xA9FEA9FE"), is_metadata_host("[::ffff:169.254.169.254]"),
+    is_metadata_host("registry.example") (True, True, False)
     """
     bare = host.lower().strip("[]").rstrip(".").partition("%")[0]
     address = _address(bare)

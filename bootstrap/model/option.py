@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 class Option:
     """One option of `pullkey onboard PROVIDER`, read by every command that takes a target.
 
-    `kind` is how it is read: text, a switch, a duration (`365d`), or one of `choices`. A `secret` is typed as a switch
-    (`--password-stdin`); its value is the `Secret` that was read from stdin, or None. `login` marks what a command that
-    takes the name of an Akka secret needs too; there it comes from the variables that every option has.
+    `kind` is how it is read: text, a switch, a duration (`365d`), or one of `choices`. A `secret` is typed as
+    a switch (`--password-stdin`); its value is the `Secret` that was read from stdin, or None. `login` marks
+    what a command that takes the name of an Akka secret needs too; there it comes from the variables that
+    every option has.
     """
 
     name: str
@@ -36,7 +37,9 @@ class Option:
         return self.name.removeprefix("--").replace("-", "_")
 
     def variables(self, provider: str = "") -> list[str]:
-        """The environment variables that set it: the provider's own, if it is an option of one, before the general one."""
+        """The environment variables that set it: the provider's own, if it is an option of one, before the
+        general one.
+        """
         general = f"PULLKEY_{self.key.upper()}"
         own = f"PULLKEY_{provider.upper().replace('-', '_')}_{self.key.upper()}"
         return [own, general] if provider else [general]

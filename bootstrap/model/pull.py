@@ -8,7 +8,9 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """What one exchange has shown. The clouds answer some of these alike; `Session.diagnose` tells them apart."""
+    """What one exchange has shown. The clouds answer some of these alike; `Session.diagnose` tells them
+    apart.
+    """
 
     PULLS = "pulls"
     IDENTITY_REFUSED = "identity refused"  # the key or its identity is wrong, disabled or not yet known
@@ -33,10 +35,10 @@ class Probe:
     Args:
         host: the registry's host, as the puller names it.
         repository: the repository whose `pull` is asked for; "" if none is known.
-        reference: tag or digest; "" to ask for a tag that cannot exist: a registry that answers "no such tag" rather
-            than "denied" has checked the right to pull.
-        token_host: another host at which the user says that the registry has its token service; None where there is no
-            way to say so.
+        reference: tag or digest; "" to ask for a tag that cannot exist: a registry that answers "no such tag"
+            rather than "denied" has checked the right to pull.
+        token_host: another host at which the user says that the registry has its token service; None where
+            there is no way to say so.
         head: ask for manifests with HEAD. Docker Hub counts a GET of a manifest as a pull, and a HEAD not
             (docs.docker.com, "Docker Hub pull usage and limits").
     """
@@ -63,8 +65,8 @@ class PullAttempt:
         verdict: what it has shown.
         detail: what the registry said; of `PULLS`, what was seen.
         fix: what to do, where it is known.
-        proven: of `PULLS`: a manifest was read, or a tag found missing in a repository that exists, which is more than
-            that the registry has accepted the credential.
+        proven: of `PULLS`: a manifest was read, or a tag found missing in a repository that exists, which is
+            more than that the registry has accepted the credential.
         retry_after: how many seconds the registry asks to be left alone.
     """
 

@@ -12,5 +12,7 @@ SCHEMA_VERSION = 1
 
 
 def schema_id(name: str, version: int = 1) -> str:
-    """The `$id` of a schema. Nobody need be asked for it: it names the schema and says nothing of where it is."""
+    """The `$id` of a schema. Nobody need be asked for it: it names the schema and says nothing of where it
+    is.
+    """
     return f"urn:pullkey:schema:{name}:{version}"

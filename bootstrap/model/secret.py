@@ -62,8 +62,9 @@ class Secret:
     def redact(self, text: str) -> str:
         """`text` without any piece of this secret, for text that another program or a server wrote.
 
-        It may have cut, quoted or encoded it: so pieces of a dozen characters are searched for, in every form of
-        `_forms`, and where they are spelled out (`spelled_out`). Cut the text afterwards, not before: a piece shorter than a dozen would not be recognised.
+        It may have cut, quoted or encoded it: so pieces of a dozen characters are searched for, in every form
+        of `_forms`, and where they are spelled out (`spelled_out`). Cut the text afterwards, not before: a
+        piece shorter than a dozen would not be recognised.
         """
         if self._pieces is None or self._spelled_out is None:
             self._pieces = SecretPieces(_forms(self._value), _PIECE)
@@ -86,7 +87,8 @@ class Secret:
 
 
 def _without_its_beginning(value: str, text: str) -> str:
-    """`text` without the secret as far as it stands there from its beginning on, cut or not: a repeated argument is hidden whole.
+    """`text` without the secret as far as it stands there from its beginning on, cut or not: a repeated
+    argument is hidden whole.
 
     Of a key file only the private key is searched for by pieces; the rest of it goes with its beginning.
     """
@@ -105,8 +107,9 @@ def _without_its_beginning(value: str, text: str) -> str:
 def _forms(value: str) -> set[str]:
     """A secret as it may stand in a text.
 
-    As it is; escaped for JSON, HTML, a URL or a form; in hexadecimal; in base64, as part of whatever was encoded
-    (`user:password`, a whole Docker configuration); and in base64 of that, as in the data of a Kubernetes secret.
+    As it is; escaped for JSON, HTML, a URL or a form; in hexadecimal; in base64, as part of whatever was
+    encoded (`user:password`, a whole Docker configuration); and in base64 of that, as in the data of a
+    Kubernetes secret.
     """
     # Neither is needed to show a help page.
     import html
@@ -117,8 +120,21 @@ def _forms(value: str) -> set[str]:
     raw = value.encode(errors="surrogatepass")
     quoted = urllib.parse.quote(raw, safe="")
     every = "".join(f"%{byte:02X}" for byte in raw)
-    forms = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1], html.escape(value)}  # fmt: skip
-    coded = {quoted, urllib.parse.quote_plus(raw), urllib.parse.quote(raw), every, raw.hex(), raw.hex().upper()}  # fmt: skip
+    forms = {
+        value,
+        json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        repr(value)[1:-1],
+        html.escape(value),
+    }
+    coded = {
+        quoted,
+        urllib.parse.quote_plus(raw),
+        urllib.parse.quote(raw),
+        every,
+        raw.hex(),
+        raw.hex().upper(),
+    }
     coded |= {_PERCENT.sub(lambda found: found[0].lower(), form) for form in (quoted, every)}
     if len(value) >= _PIECE:
         forms.add(value[::-1])
@@ -131,14 +147,18 @@ def _forms(value: str) -> set[str]:
 
 
 def _private_part(value: str) -> str:
-    """Of a service account's key file the private key: the rest is public, and names what an error is about."""
+    """Of a service account's key file the private key: the rest is public, and names what an error is
+    about.
+    """
     with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
         return str(json.loads(value)["private_key"]) or value
     return value
 
 
 def _parts(value: str) -> set[str]:
-    """A secret plain and in base64, as it is searched for where each character may be escaped or stand apart."""
+    """A secret plain and in base64, as it is searched for where each character may be escaped or stand
+    apart.
+    """
     private = _private_part(value)
     return {private} | {
         form for form in _base64_forms(private.encode(errors="surrogatepass")) if len(form) >= _SHORTEST_CODED

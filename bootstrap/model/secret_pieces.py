@@ -1,4 +1,6 @@
-"""The pieces of a secret that a text could hold, found quickly: nearly no text holds one, and each is looked at."""
+"""The pieces of a secret that a text could hold, found quickly: nearly no text holds one, and each is
+looked at.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""The server of a credential: which registry it names, its one spelling for Akka, and what a kubelet makes of it.
+"""The server of a credential: which registry it names, its one spelling for Akka, and what a kubelet makes of
+it.
 
-Akka's services run on Kubernetes, whose kubelet looks a credential up by the image's host. It takes the server as it
-is spelled: case and port count, `/v1/` and `/v2/` stand for the host alone, and any other path (`/v1` without its
-slash too) is a path of images (kubernetes, `pkg/credentialprovider/keyring.go`, `BasicDockerKeyring.Add`). Docker Hub's
-images are looked up as `index.docker.io` only (ibid., `Lookup`).
+Akka's services run on Kubernetes, whose kubelet looks a credential up by the image's host. It takes the
+server as it is spelled: case and port count, `/v1/` and `/v2/` stand for the host alone, and any other path
+(`/v1` without its slash too) is a path of images (kubernetes, `pkg/credentialprovider/keyring.go`,
+`BasicDockerKeyring.Add`). Docker Hub's images are looked up as `index.docker.io` only (ibid., `Lookup`).
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import re
 _SCHEME = re.compile("^https?://", re.IGNORECASE)
 _VERSION = re.compile("/v[12]/?$")
 _DOCKER_HUB = "index.docker.io"
-_ALIASES = dict.fromkeys(("docker.io", "www.docker.io", "hub.docker.com", "registry-1.docker.io", "registry.hub.docker.com"), _DOCKER_HUB)  # fmt: skip
+_ALIASES = dict.fromkeys(
+    ("docker.io", "www.docker.io", "hub.docker.com", "registry-1.docker.io", "registry.hub.docker.com"),
+    _DOCKER_HUB,
+)
 
 
 def registry_of(server: str) -> str:
-    """The registry that a server names, however it is spelled: its host, its port if that is not 443, its path.
+    """The registry that a server names, however it is spelled: its host, its port if that is not 443, its
+    path.
 
     >>> registry_of("HTTPS://Registry.Example.com:443/v1")
     'registry.example.com'
@@ -41,7 +46,8 @@ def same_registry(one: str, other: str) -> bool:
 
 
 def canonical(server: str) -> str:
-    """The spelling that is handed to Akka: https in lower case, the host in lower case, no `:443`, `/v1/` with its slash.
+    """The spelling that is handed to Akka: https in lower case, the host in lower case, no `:443`, `/v1/`
+    with its slash.
 
     Whether there is a scheme and a version is left as it is: what is documented of a registry decides.
 

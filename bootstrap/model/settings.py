@@ -1,7 +1,7 @@
 """Settings that come from the environment, and the rule for endpoints.
 
-An endpoint other than the cloud's own is for people behind Private Service Connect or in a sovereign cloud, and for
-the sandbox.
+An endpoint other than the cloud's own is for people behind Private Service Connect or in a sovereign cloud,
+and for the sandbox.
 """
 
 from __future__ import annotations
@@ -79,9 +79,17 @@ def parse_endpoint(text: str, *, where: str) -> Endpoint:
     fix = "Write it as https://HOST or https://HOST:PORT."
     if "@" in text:
         # What is before it may be a password, so it is not repeated.
-        raise UsageProblem(f"{where} must name a host only, and holds an @, as a user name or password before a host does", fix=fix, code=Code.SETTING)  # fmt: skip
+        raise UsageProblem(
+            f"{where} must name a host only, and holds an @, as a user name or password before a host does",
+            fix=fix,
+            code=Code.SETTING,
+        )
     if not _is_plain(text):
-        raise UsageProblem(f"{where} may hold only printable ASCII characters without spaces: {text!a}", fix=fix, code=Code.SETTING)  # fmt: skip
+        raise UsageProblem(
+            f"{where} may hold only printable ASCII characters without spaces: {text!a}",
+            fix=fix,
+            code=Code.SETTING,
+        )
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -97,7 +105,8 @@ def parse_endpoint(text: str, *, where: str) -> Endpoint:
         )
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise UsageProblem(
-            f"{where} is plaintext (http) and not on this machine, so keys could be read on the way: {text!r}",
+            f"{where} is plaintext (http) and not on this machine, so keys could be read on the "
+            f"way: {text!r}",
             fix="Use https; http is accepted for 127.0.0.1, [::1] and localhost only.",
             code=Code.SETTING,
         )
@@ -110,8 +119,8 @@ CONNECT_TO = "PULLKEY_REGISTRY_CONNECT_TO"
 def connect_to(registry_host: str) -> tuple[str, int] | None:
     """The address at which a registry is to be reached, if it is not the one its name leads to.
 
-    `PULLKEY_REGISTRY_CONNECT_TO` is `HOST=ADDRESS:PORT[,...]`, where HOST may begin with `*.`; TLS is still spoken
-    with, and verified for, HOST (like curl's `--connect-to`).
+    `PULLKEY_REGISTRY_CONNECT_TO` is `HOST=ADDRESS:PORT[,...]`, where HOST may begin with `*.`; TLS is still
+    spoken with, and verified for, HOST (like curl's `--connect-to`).
 
     Raises:
         UsageProblem: the variable is not of that form.

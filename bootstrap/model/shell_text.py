@@ -9,7 +9,9 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:@-]+")
 
 
 def filled_in(script: str, variables: Mapping[str, str]) -> str:
-    """A script with the plain values in place of its variables, for reading; what only the shell knows stays."""
+    """A script with the plain values in place of its variables, for reading; what only the shell knows
+    stays.
+    """
     for name, value in variables.items():
         if _PLAIN.fullmatch(value):
             script = script.replace(f'"${{{name}#https://}}"', value.removeprefix("https://"))

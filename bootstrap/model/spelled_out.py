@@ -1,6 +1,8 @@
-"""Finds a text where it is written character by character: escaped, more than once at that, in lines, or as numbers.
+"""Finds a text where it is written character by character: escaped, more than once at that, in lines, or as
+numbers.
 
-Whoever repeats a secret may be a proxy's error page, a log of JSON in JSON, or a dump of what came over the wire.
+Whoever repeats a secret may be a proxy's error page, a log of JSON in JSON, or a dump of what came over the
+wire.
 """
 
 from __future__ import annotations

@@ -11,11 +11,12 @@ _NO_LOGIN = re.compile(r"@sha(?:256|384|512):[0-9A-Fa-f]*|(?:deleted:)?serviceAc
 _HIDDEN = "(an address with a login)"
 
 
-# A command stands after a colon, without the ", " of a sentence; or it is an option with its value, which is no word of prose.
+# A command stands after a colon, without the ", " of a sentence; or it is an option with its value, which is
+# no word of prose.
 _ENDS_IN_COMMAND = re.compile(
     r""": \ (?: (?:pullkey|az|gcloud|akka|docker|curl|pip|pipx|uv|python3?|printf|base64|kubectl|gh) \ |--|\.\.\.|[A-Z][A-Z0-9_]*=) (?:(?!,\ )[^`])*$
     | \s --[a-z][a-z-]*[ =] (?!(?:out|too|alone|again|first|instead)$) [^\s`]+$
-    | https?://[^\s`)]+$""",
+    | https?://[^\s`)]+$""",  # noqa: E501
     re.VERBOSE,
 )
 
@@ -58,7 +59,9 @@ def _is_login(word: str) -> bool:
 
 
 def as_typed(text: str) -> str:
-    """A secret's text without what editors and programs add: a byte order mark before it, line ends after it."""
+    """A secret's text without what editors and programs add: a byte order mark before it, line ends after
+    it.
+    """
     return text.removeprefix("\ufeff").rstrip("\r\n")
 
 

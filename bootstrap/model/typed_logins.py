@@ -23,8 +23,10 @@ def refuse_login(text: str, where: str) -> None:
     """
     if "@" in _ENDS_IN_A_DIGEST.sub("", text):
         raise UsageProblem(
-            f"{where} holds an @, as a user name or password before a host does, so it is not shown", fix=f"Pass the registry or image alone. {_INSTEAD}"
-        , code=Code.LOGIN_IN_ADDRESS)  # fmt: skip
+            f"{where} holds an @, as a user name or password before a host does, so it is not shown",
+            fix=f"Pass the registry or image alone. {_INSTEAD}",
+            code=Code.LOGIN_IN_ADDRESS,
+        )
 
 
 _PATH = re.compile(r"(?:file:)?(?:/|~|\.\.?/)")

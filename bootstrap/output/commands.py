@@ -1,6 +1,7 @@
 """The steps of a plan as commands that run as they are printed, one after another in one shell.
 
-A command may use what a step before it has found out. Where that step is in place already, the variable is looked up first.
+A command may use what a step before it has found out. Where that step is in place already, the variable is
+looked up first.
 """
 
 from __future__ import annotations
@@ -30,8 +31,12 @@ def by_hand(session: Session, steps: Iterable[Step]) -> dict[str, str]:
     return commands
 
 
-def _assignments(command: str, words: Mapping[str, str], values: Mapping[str, str], known: set[str]) -> list[str]:  # fmt: skip
-    """The lines that give a command the variables that it uses and that nothing before it has set; they are `known` then."""
+def _assignments(
+    command: str, words: Mapping[str, str], values: Mapping[str, str], known: set[str]
+) -> list[str]:
+    """The lines that give a command the variables that it uses and that nothing before it has set; they
+    are `known` then.
+    """
     lines: list[str] = []
     for name in dict.fromkeys(_USED.findall(command)):
         if name in words and name not in known | _set_by(command):

@@ -75,8 +75,17 @@ async def _stands(crew: Executor, entry: Entry, within: dt.timedelta | None) -> 
     held = await crew.office.held(entry)
     if held is None:
         earlier = await unfinished(crew.office.journal(entry), None)
-        return Listed(entry, missing="" if entry.remove else f"Akka has no credential named {entry.secret_name}", of_gone=earlier.left_over)  # fmt: skip
-    found = await stand(lambda: crew.looking.behind(entry, held), crew.office.assembly.proofs, crew.office.journal(entry), expires_within=within)  # fmt: skip
+        return Listed(
+            entry,
+            missing="" if entry.remove else f"Akka has no credential named {entry.secret_name}",
+            of_gone=earlier.left_over,
+        )
+    found = await stand(
+        lambda: crew.looking.behind(entry, held),
+        crew.office.assembly.proofs,
+        crew.office.journal(entry),
+        expires_within=within,
+    )
     if entry.remove:
         found.notes.append("the file marks it for removal")
     elif found.behind.differs:
@@ -89,12 +98,21 @@ async def _stands(crew: Executor, entry: Entry, within: dt.timedelta | None) -> 
 def listing_lines(
     found: Sequence[Listed], *, width: int | None, style: Style, summary: bool = False
 ) -> Iterator[str]:
-    """The columns of `pullkey list`, a line for each target, and below it what is wrong; in a summary only what is not well."""
-    rows = [_row(one) for one in found if not (summary and one.state in ("ok", "brought", "gone") and not one.left_over)]  # fmt: skip
+    """The columns of `pullkey list`, a line for each target, and below it what is wrong; in a summary only
+    what is not well.
+    """
+    rows = [
+        _row(one)
+        for one in found
+        if not (summary and one.state in ("ok", "brought", "gone") and not one.left_over)
+    ]
     if rows:
         yield from as_table(rows, width=width, style=style)
     counts = Counter(one.state for one in found)
-    yield f"{len(found)} target{'s' * (len(found) != 1)}: {', '.join(f'{count} {state_word(word)}' for word, count in sorted(counts.items()))}."  # fmt: skip
+    yield (
+        f"{len(found)} target{'s' * (len(found) != 1)}: "
+        f"{', '.join(f'{count} {state_word(word)}' for word, count in sorted(counts.items()))}."
+    )
 
 
 def _row(one: Listed) -> Row:

@@ -82,7 +82,10 @@ class PlainBoard:
         if not self._count or self._clock() - self._said < _PULSE_SECONDS:
             return
         failed = f", {self._failed} failed" if self._failed else ""
-        self.line(f"  {in_words(self._clock() - self._begun)} so far: {self._done} of {self._count} done, {len(self._at_work)} in progress{failed}")  # fmt: skip
+        self.line(
+            f"  {in_words(self._clock() - self._begun)} so far: {self._done} of {self._count} done, "
+            f"{len(self._at_work)} in progress{failed}"
+        )
 
     def ended(self, result: TargetResult) -> None:
         self._done += 1
@@ -92,7 +95,11 @@ class PlainBoard:
             return
         width = len(str(self._count))
         for number, line in enumerate(lines_of(result)):
-            self.line(f"[{self._done:{width}}/{self._count}] {line}" if number == 0 else f"{' ' * (2 * width + 4)}{line}")  # fmt: skip
+            self.line(
+                f"[{self._done:{width}}/{self._count}] {line}"
+                if number == 0
+                else f"{' ' * (2 * width + 4)}{line}"
+            )
         if result.failed and self._of_github:
             self.line(annotation(self._name, result))
 
@@ -134,7 +141,9 @@ class LiveBoard(PlainBoard):
         if self._live is None and count:
             from rich.live import Live
 
-            self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8, transient=True)  # fmt: skip
+            self._live = Live(
+                get_renderable=self._render, console=self._console, refresh_per_second=8, transient=True
+            )
             self._live.start()
 
     def seen(self, planned: Planned) -> None:
@@ -162,7 +171,13 @@ class LiveBoard(PlainBoard):
         lines = [line for row in rows[:_ROWS] for line in self._lines_of(*row)]
         more = [Text(f"and {len(rows) - _ROWS} more", "dim")] if len(rows) > _ROWS else []
         words = ", ".join(f"{count} {word}" for word, count in sorted(self._words.items()))
-        head = [Text(line, "bold") for line in fold(f"{_at(self._what)} {self._done} of {self._count}{f': {words}' if words else ''}", self._console.width)]  # fmt: skip
+        head = [
+            Text(line, "bold")
+            for line in fold(
+                f"{_at(self._what)} {self._done} of {self._count}{f': {words}' if words else ''}",
+                self._console.width,
+            )
+        ]
         bar = (
             [ProgressBar(total=max(self._count, 1), completed=self._done)] if self._marks.done == "✓" else []
         )
@@ -195,11 +210,16 @@ def _at(what: str) -> str:
 def lines_of(result: TargetResult) -> list[str]:
     """What became of a target: one line, and below it what somebody must know."""
     entry, error = result.entry, result.error
-    word = {"done": f"{result.planned.action} done", "unchanged": "unchanged"}.get(result.result, result.result)  # fmt: skip
+    word = {"done": f"{result.planned.action} done", "unchanged": "unchanged"}.get(
+        result.result, result.result
+    )
     key = f", key {result.key_id}" if result.key_id and result.result == "done" else ""
     lines = [f"{entry.name}: {word}{key} ({result.seconds:.1f} s)"]
     if error is not None:
-        lines.append(f"{sentence(one_line(error.what, 600))} [{error.code}]{f' {sentence(one_line(error.fix, 600))}' if error.fix else ''}")  # fmt: skip
+        lines.append(
+            f"{sentence(one_line(error.what, 600))} "
+            f"[{error.code}]{f' {sentence(one_line(error.fix, 600))}' if error.fix else ''}"
+        )
     return [*lines, *(f"undone: {text}" for text in result.undone)]
 
 

@@ -26,15 +26,27 @@ ScopeOf = Callable[[Entry], AkkaScope]
 
 
 _TELL = {
-    Action.CREATE: "to create", Action.REPLACE: "to replace", Action.ROTATE: "to rotate", Action.REPAIR: "to repair",
-    Action.REMOVE: "to remove", Action.POSTPONED: "postponed", Action.KEEP: "to keep as it is", Action.BLOCKED: "blocked",
-}  # fmt: skip
+    Action.CREATE: "to create",
+    Action.REPLACE: "to replace",
+    Action.ROTATE: "to rotate",
+    Action.REPAIR: "to repair",
+    Action.REMOVE: "to remove",
+    Action.POSTPONED: "postponed",
+    Action.KEEP: "to keep as it is",
+    Action.BLOCKED: "blocked",
+}
 
 
 SIGNS = {
-    Action.CREATE: "+", Action.REPLACE: "~", Action.ROTATE: "~", Action.REPAIR: "~", Action.REMOVE: "-",
-    Action.POSTPONED: ".", Action.KEEP: "=", Action.BLOCKED: "!",
-}  # fmt: skip
+    Action.CREATE: "+",
+    Action.REPLACE: "~",
+    Action.ROTATE: "~",
+    Action.REPAIR: "~",
+    Action.REMOVE: "-",
+    Action.POSTPONED: ".",
+    Action.KEEP: "=",
+    Action.BLOCKED: "!",
+}
 
 
 def plan_lines(
@@ -44,13 +56,18 @@ def plan_lines(
     keep: bool = True,
     summary: bool = False,
 ) -> Iterator[str]:
-    """A plan, one line for each target and its reasons below it; in a summary only those that need attention."""
+    """A plan, one line for each target and its reasons below it; in a summary only those that need
+    attention.
+    """
     for one in plan:
         if summary and not needs_attention(one):
             continue
         if one.action is Action.KEEP and not keep and not one.attention:
             continue
-        yield f"{style(f'{SIGNS[one.action]} {one.action:8}', one.action)} {one.entry.name}  ({one.entry.target.label})"  # fmt: skip
+        yield (
+            f"{style(f'{SIGNS[one.action]} {one.action:8}', one.action)} {one.entry.name}  "
+            f"({one.entry.target.label})"
+        )
         if one.action is Action.KEEP:
             if one.attention:
                 yield f"           {one.attention}"

@@ -1,7 +1,8 @@
-"""The runbooks of a file's targets as one page or one script: each target's as `pullkey runbook PROVIDER` makes it.
+"""The runbooks of a file's targets as one page or one script: each target's as `pullkey runbook PROVIDER`
+makes it.
 
-Targets of one account, application or repository have the same commands to make it and to take it back. So what another
-target of the file needs too is not taken back with one target: that would end the other's pulls.
+Targets of one account, application or repository have the same commands to make it and to take it back. So
+what another target of the file needs too is not taken back with one target: that would end the other's pulls.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Done, Script, Step, StepStatus
 
-# What is of one target alone, though its commands may read the same: their values are known to the shell only.
+# What is of one target alone, though its commands may read the same: their values are known to the shell
+# only.
 _OF_ONE = ("key", "handshake", "handoff")
 
 
@@ -46,7 +48,10 @@ class _Kept(Step):
     def script(self) -> Script:
         script = self._step.script()
         told = [
-            f"# It stays: {', '.join(self._others)} need{'s' * (len(self._others) == 1)} it too. Once none does:"
+            (
+                f"# It stays: {', '.join(self._others)} need{'s' * (len(self._others) == 1)} it too. "
+                "Once none does:"
+            )
         ]
         return replace(script, undo="\n".join([*told, *(f"#   {line}" for line in script.undo.splitlines())]))
 
@@ -76,12 +81,20 @@ def as_page(whole: Registries, chosen: Registries) -> str:
     parts = [
         f"# Runbooks of {whole.name}",
         "",
-        "The documented commands for each registry, with a check after each and the command that undoes it. Run those of one",
+        (
+            "The documented commands for each registry, with a check after each and the command that "
+            "undoes it. Run those of one"
+        ),
         "registry in one shell, and take a new shell for the next.",
         "",
         *(f"{number}. {entry.name}: {entry.target.label}" for number, (entry, _, _) in enumerate(books, 1)),
-        *(f"- {entry.name} is marked for removal: `{shlex.join(['pullkey', 'offboard', '-f', whole.name, '--only', entry.name])}`" for entry in chosen.entries if entry.remove),
-    ]  # fmt: skip
+        *(
+            f"- {entry.name} is marked for removal: "
+            f"`{shlex.join(['pullkey', 'offboard', '-f', whole.name, '--only', entry.name])}`"
+            for entry in chosen.entries
+            if entry.remove
+        ),
+    ]
     for entry, session, steps in books:
         page = as_markdown(session, steps, label=f"{entry.target.label} ({entry.name})", level=2)
         parts += ["", page.rstrip("\n")]
@@ -89,14 +102,19 @@ def as_page(whole: Registries, chosen: Registries) -> str:
 
 
 def as_script(whole: Registries, chosen: Registries) -> str:
-    """A bash script of the chosen targets of a file; each is a process of its own, and one that fails stops no other."""
+    """A bash script of the chosen targets of a file; each is a process of its own, and one that fails
+    stops no other.
+    """
     books = _books(whole, chosen)
     parts = [
         "#!/usr/bin/env bash",
         f"# Makes the registries of {quoted(one_line(whole.name))} pullable for Akka; written by pullkey.",
         "#   bash THIS_FILE             does it",
         "#   bash THIS_FILE undo        undoes it",
-        "#   bash THIS_FILE do NAME     does it for one of them; so does undo, with KEY_ID set to the key to delete",
+        (
+            "#   bash THIS_FILE do NAME     does it for one of them; so does undo, with KEY_ID set to "
+            "the key to delete"
+        ),
         "set -euo pipefail",
         'mode="${1:-do}" only="${2:-}" known="" failed=()',
         'case "$mode" in do | undo) ;; *) echo "Give do or undo, not $mode" >&2; exit 2 ;; esac',

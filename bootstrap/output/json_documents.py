@@ -1,4 +1,6 @@
-"""The JSON objects of `--output json`, which `pullkey schema` describes. None holds a secret: none is in what they tell."""
+"""The JSON objects of `--output json`, which `pullkey schema` describes. None holds a secret: none is in
+what they tell.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def as_text(document: Mapping[str, Any]) -> str:
 def run_document(
     run: TargetOperation, *, command: str, provider: str, waited: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """One run for one target: `onboard`, `plan`, `verify`, `rotate`; `waited` are the services that could not pull before."""
+    """One run for one target: `onboard`, `plan`, `verify`, `rotate`; `waited` are the services that could
+    not pull before.
+    """
     result = run.result
     return {
         **_of_result(command, result),
@@ -95,7 +99,9 @@ def service_document(
     verification: Mapping[str, Any] | None,
     code: ExitCode,
 ) -> dict[str, Any]:
-    """What `pullkey verify --service` has seen: of the service's pull, and of the credential for its image."""
+    """What `pullkey verify --service` has seen: of the service's pull, and of the credential for its
+    image.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "verify-service",
@@ -110,7 +116,9 @@ def service_document(
 def survey_document(
     found: Sequence[RegistryInUse], codes: Mapping[str, int], code: ExitCode
 ) -> dict[str, Any]:
-    """What the services of a project pull from, and how its onboardings have ended, by the registry's place."""
+    """What the services of a project pull from, and how its onboardings have ended, by the registry's
+    place.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "from-project",
@@ -206,8 +214,10 @@ def projects_document(
         "akka": scope.document(),
         "credentials": [_in_project(one, project) for project, standings, _ in found for one in standings],
         "left_over": [one for _, _, left_over in found for one in left_over_document(left_over)],
-        "projects_not_read": [{**project.document(), "error": error_fields(error)} for project, error in not_read],
-    }  # fmt: skip
+        "projects_not_read": [
+            {**project.document(), "error": error_fields(error)} for project, error in not_read
+        ],
+    }
 
 
 def _in_project(one: CredentialHealth, scope: AkkaScope) -> dict[str, Any]:

@@ -43,12 +43,17 @@ _TEXTS = _list(_TEXT)
 _EXIT_CODE = {"enum": [0, 1, 2, 3, 4, 5, 6, 130]}
 
 
-_AKKA = _object({
-    "project": {**_TEXT_OR_NULL, "description": "The Akka project; the CLI's current one where none is named."},
-    "owner": {**_TEXT_OR_NULL, "description": "The organization or user that owns the project."},
-    "region": _TEXT_OR_NULL,
-    "user": {**_TEXT_OR_NULL, "description": "Who is logged in to Akka."},
-})  # fmt: skip
+_AKKA = _object(
+    {
+        "project": {
+            **_TEXT_OR_NULL,
+            "description": "The Akka project; the CLI's current one where none is named.",
+        },
+        "owner": {**_TEXT_OR_NULL, "description": "The organization or user that owns the project."},
+        "region": _TEXT_OR_NULL,
+        "user": {**_TEXT_OR_NULL, "description": "Who is logged in to Akka."},
+    }
+)
 
 
 _AKKA_SECRET = _object({**_AKKA["properties"], "secret_name": _TEXT})
@@ -71,17 +76,27 @@ _ERROR = {
 _MOMENT = {"type": ["string", "null"], "format": "date-time"}
 
 
-_KEY = {"oneOf": [{"type": "null"}, _object({"id": _TEXT, "created": _MOMENT, "ends": _MOMENT, "disabled": {"type": "boolean"}})]}  # fmt: skip
+_KEY = {
+    "oneOf": [
+        {"type": "null"},
+        _object({"id": _TEXT, "created": _MOMENT, "ends": _MOMENT, "disabled": {"type": "boolean"}}),
+    ]
+}
 
 
-_PROBLEMS = _list(_object({
-    "code": _CODE,
-    "kind": {"enum": ["right", "policy", "limit", "setup", "question"]},
-    "what": _TEXT,
-    "fix": _TEXT_OR_NULL, "mend": _OLD_NAME_OF_FIX,
-    "step": _TEXT_OR_NULL,
-    "permission": _TEXT_OR_NULL,
-}))  # fmt: skip
+_PROBLEMS = _list(
+    _object(
+        {
+            "code": _CODE,
+            "kind": {"enum": ["right", "policy", "limit", "setup", "question"]},
+            "what": _TEXT,
+            "fix": _TEXT_OR_NULL,
+            "mend": _OLD_NAME_OF_FIX,
+            "step": _TEXT_OR_NULL,
+            "permission": _TEXT_OR_NULL,
+        }
+    )
+)
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -112,92 +127,146 @@ def _titled(title: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _results(command: str, one: dict[str, Any]) -> dict[str, Any]:
-    return _object({
-        "schema_version": {"const": 1},
-        "command": {"const": command},
-        "exit_code": _EXIT_CODE,
-        "results": {**_list(one), "description": "One a credential, in the order in which they were done."},
-        "errors": {**_list(_object({"name": _TEXT, "exit_code": _EXIT_CODE, "what": _TEXT, "fix": _TEXT, "mend": _OLD_NAME_OF_FIX})), "description": "The credentials that could not even be begun with."},
-        "left_over": {**_LEFT_OVER, "description": "What is there of a name that Akka lists no credential of."},
-    })  # fmt: skip
+    return _object(
+        {
+            "schema_version": {"const": 1},
+            "command": {"const": command},
+            "exit_code": _EXIT_CODE,
+            "results": {
+                **_list(one),
+                "description": "One a credential, in the order in which they were done.",
+            },
+            "errors": {
+                **_list(
+                    _object(
+                        {
+                            "name": _TEXT,
+                            "exit_code": _EXIT_CODE,
+                            "what": _TEXT,
+                            "fix": _TEXT,
+                            "mend": _OLD_NAME_OF_FIX,
+                        }
+                    )
+                ),
+                "description": "The credentials that could not even be begun with.",
+            },
+            "left_over": {
+                **_LEFT_OVER,
+                "description": "What is there of a name that Akka lists no credential of.",
+            },
+        }
+    )
 
 
 def _service() -> dict[str, Any]:
-    return _object({
-        "schema_version": {"const": 1},
-        "command": {"const": "verify-service"},
-        "exit_code": _EXIT_CODE,
-        "service": _object({"name": _TEXT, "image": _TEXT, "status": _TEXT_OR_NULL}),
-        "pull_failures": _list(_object({"reason": _TEXT, "message": _TEXT_OR_NULL})),
-        "problem": _TEXT_OR_NULL,
-        "verification": {"oneOf": [{"type": "null"}, _run()], "description": "The credential for the image; null if Akka has none, or none of pullkey's."},
-    })  # fmt: skip
+    return _object(
+        {
+            "schema_version": {"const": 1},
+            "command": {"const": "verify-service"},
+            "exit_code": _EXIT_CODE,
+            "service": _object({"name": _TEXT, "image": _TEXT, "status": _TEXT_OR_NULL}),
+            "pull_failures": _list(_object({"reason": _TEXT, "message": _TEXT_OR_NULL})),
+            "problem": _TEXT_OR_NULL,
+            "verification": {
+                "oneOf": [{"type": "null"}, _run()],
+                "description": "The credential for the image; null if Akka has none, or none of pullkey's.",
+            },
+        }
+    )
 
 
 def _survey() -> dict[str, Any]:
     service = _object({"name": _TEXT, "image": _TEXT, "pull_failure": _TEXT_OR_NULL})
-    registry = _object({
-        "registry": {**_TEXT, "description": "The beginning of the names of the images that one credential is for."},
-        "provider": _TEXT_OR_NULL,
-        "credential_state": {"enum": ["ok", "external", "unverified", "wrong", "missing", "public", "akka", "unknown"]},
-        "credential": _TEXT_OR_NULL,
-        "problems": _TEXTS,
-        "services": _list(service),
-        "exit_code": {"oneOf": [{"type": "null"}, _EXIT_CODE], "description": "Of its onboarding, where there was one."},
-    })  # fmt: skip
-    return _object({
-        "schema_version": {"const": 1},
-        "command": {"const": "from-project"},
-        "exit_code": _EXIT_CODE,
-        "registries": _list(registry),
-    })  # fmt: skip
+    registry = _object(
+        {
+            "registry": {
+                **_TEXT,
+                "description": "The beginning of the names of the images that one credential is for.",
+            },
+            "provider": _TEXT_OR_NULL,
+            "credential_state": {
+                "enum": ["ok", "external", "unverified", "wrong", "missing", "public", "akka", "unknown"]
+            },
+            "credential": _TEXT_OR_NULL,
+            "problems": _TEXTS,
+            "services": _list(service),
+            "exit_code": {
+                "oneOf": [{"type": "null"}, _EXIT_CODE],
+                "description": "Of its onboarding, where there was one.",
+            },
+        }
+    )
+    return _object(
+        {
+            "schema_version": {"const": 1},
+            "command": {"const": "from-project"},
+            "exit_code": _EXIT_CODE,
+            "registries": _list(registry),
+        }
+    )
 
 
 def _codes() -> dict[str, Any]:
-    one = _object({
-        "code": _CODE,
-        "area": _TEXT,
-        "title": _TEXT,
-        "cause": _TEXT,
-        "fix": _TEXT,
-        "who": {**_list({"enum": [str(who) for who in Who]}), "description": "Who can do something about it, the first to ask first."},
-    })  # fmt: skip
+    one = _object(
+        {
+            "code": _CODE,
+            "area": _TEXT,
+            "title": _TEXT,
+            "cause": _TEXT,
+            "fix": _TEXT,
+            "who": {
+                **_list({"enum": [str(who) for who in Who]}),
+                "description": "Who can do something about it, the first to ask first.",
+            },
+        }
+    )
     return _object({"schema_version": {"const": 1}, "command": {"const": "explain"}, "codes": _list(one)})
 
 
 def _offboarding() -> dict[str, Any]:
-    return _object({
-        "schema_version": {"const": 1},
-        "command": {"const": "offboard"},
-        "result": {"enum": ["done", "unchanged", "planned", "refused", "failed", "interrupted"]},
-        "exit_code": _EXIT_CODE,
-        "changed": {"type": "boolean"},
-        "provider": _TEXT,
-        "registry": _TEXT,
-        "akka": _AKKA_SECRET,
-        "things": _list(_object({
-            "name": _TEXT,
-            "what": _TEXT,
-            "fate": {"enum": ["remove", "keep", "gone", "unseen"], "description": "What is to become of it, as seen before anything was changed."},
-            "why": {**_TEXT_OR_NULL, "description": "Why it stays."},
-            "command": {**_TEXT_OR_NULL, "description": "What removes it by hand."},
-            "result": {"enum": ["removed", "failed", "left over", None]},
-            "detail": _TEXT_OR_NULL,
-        })),
-        "notices": _TEXTS,
-        "left_over": _LEFT_OVER,
-        "error": _ERROR,
-    })  # fmt: skip
+    return _object(
+        {
+            "schema_version": {"const": 1},
+            "command": {"const": "offboard"},
+            "result": {"enum": ["done", "unchanged", "planned", "refused", "failed", "interrupted"]},
+            "exit_code": _EXIT_CODE,
+            "changed": {"type": "boolean"},
+            "provider": _TEXT,
+            "registry": _TEXT,
+            "akka": _AKKA_SECRET,
+            "things": _list(
+                _object(
+                    {
+                        "name": _TEXT,
+                        "what": _TEXT,
+                        "fate": {
+                            "enum": ["remove", "keep", "gone", "unseen"],
+                            "description": "What is to become of it, as seen before anything was changed.",
+                        },
+                        "why": {**_TEXT_OR_NULL, "description": "Why it stays."},
+                        "command": {**_TEXT_OR_NULL, "description": "What removes it by hand."},
+                        "result": {"enum": ["removed", "failed", "left over", None]},
+                        "detail": _TEXT_OR_NULL,
+                    }
+                )
+            ),
+            "notices": _TEXTS,
+            "left_over": _LEFT_OVER,
+            "error": _ERROR,
+        }
+    )
 
 
 def _of_a_file(commands: list[str], target: dict[str, Any]) -> dict[str, Any]:
-    return _object({
-        "schema_version": {"const": 1},
-        "command": {"enum": commands},
-        "file": {**_TEXT, "description": "The file of registries, or the saved plan."},
-        "exit_code": _EXIT_CODE,
-        "targets": {**_list(target), "description": "In the order of the file."},
-    })  # fmt: skip
+    return _object(
+        {
+            "schema_version": {"const": 1},
+            "command": {"enum": commands},
+            "file": {**_TEXT, "description": "The file of registries, or the saved plan."},
+            "exit_code": _EXIT_CODE,
+            "targets": {**_list(target), "description": "In the order of the file."},
+        }
+    )
 
 
 def _fleet_target() -> dict[str, Any]:
@@ -211,167 +280,321 @@ def _fleet_target() -> dict[str, Any]:
 
 
 def _fleet_planned() -> dict[str, Any]:
-    return _object({
-        **_fleet_target(),
-        "action": {"enum": ["create", "replace", "rotate", "repair", "remove", "keep", "postponed", "blocked"]},
-        "reasons": {**_TEXTS, "description": "Why."},
-        "drift": {**_TEXTS, "description": "What has drifted."},
-        "steps": {**_list(_object({"name": _TEXT, "title": _TEXT})), "description": "What is to be done."},
-        "key_id": {**_TEXT_OR_NULL, "description": "The key that Akka holds; of what was done, the one that it holds now."},
-        "problems": _PROBLEMS,
-        "notices": _TEXTS,
-        "left_over": {**_LEFT_OVER, "description": "What earlier runs have left over and was not seen to be deleted."},
-    })  # fmt: skip
+    return _object(
+        {
+            **_fleet_target(),
+            "action": {
+                "enum": ["create", "replace", "rotate", "repair", "remove", "keep", "postponed", "blocked"]
+            },
+            "reasons": {**_TEXTS, "description": "Why."},
+            "drift": {**_TEXTS, "description": "What has drifted."},
+            "steps": {
+                **_list(_object({"name": _TEXT, "title": _TEXT})),
+                "description": "What is to be done.",
+            },
+            "key_id": {
+                **_TEXT_OR_NULL,
+                "description": "The key that Akka holds; of what was done, the one that it holds now.",
+            },
+            "problems": _PROBLEMS,
+            "notices": _TEXTS,
+            "left_over": {
+                **_LEFT_OVER,
+                "description": "What earlier runs have left over and was not seen to be deleted.",
+            },
+        }
+    )
 
 
 def _fleet_ended() -> dict[str, Any]:
-    return _object({
-        **_fleet_planned()["properties"],
-        "result": {"enum": ["done", "unchanged", "unneeded", "postponed", "drift", "refused", "failed", "interrupted", "not-begun"]},
-        "exit_code": _EXIT_CODE,
-        "changed": {"type": "boolean"},
-        "proven": {**_TEXT_OR_NULL, "description": "What the handshake has shown of a pull: a manifest that was read, or a tag found missing in a repository that exists; else null."},
-        "detail": _TEXT_OR_NULL,
-        "seconds": {"type": "number"},
-        "undone": _TEXTS,
-        "left_over": _LEFT_OVER,
-        "error": _ERROR,
-    })  # fmt: skip
+    return _object(
+        {
+            **_fleet_planned()["properties"],
+            "result": {
+                "enum": [
+                    "done",
+                    "unchanged",
+                    "unneeded",
+                    "postponed",
+                    "drift",
+                    "refused",
+                    "failed",
+                    "interrupted",
+                    "not-begun",
+                ]
+            },
+            "exit_code": _EXIT_CODE,
+            "changed": {"type": "boolean"},
+            "proven": {
+                **_TEXT_OR_NULL,
+                "description": "What the handshake has shown of a pull: a manifest that was read, or a tag "
+                "found "
+                "missing in a repository that exists; else null.",
+            },
+            "detail": _TEXT_OR_NULL,
+            "seconds": {"type": "number"},
+            "undone": _TEXTS,
+            "left_over": _LEFT_OVER,
+            "error": _ERROR,
+        }
+    )
 
 
 def _fleet_listed() -> dict[str, Any]:
-    return _object({
-        **_fleet_target(),
-        "state": {"enum": ["ok", "wrong", "unseen", "brought", "not-ours", "gone"]},
-        "wrong": _TEXTS,
-        "not_seen": _TEXTS,
-        "left_over": {**_LEFT_OVER, "description": "What earlier runs have left over and was not seen to be deleted."},
-        "credential": {"oneOf": [{"type": "null"}, _credential()], "description": "What Akka has of it, or null."},
-    })  # fmt: skip
+    return _object(
+        {
+            **_fleet_target(),
+            "state": {"enum": ["ok", "wrong", "unseen", "brought", "not-ours", "gone"]},
+            "wrong": _TEXTS,
+            "not_seen": _TEXTS,
+            "left_over": {
+                **_LEFT_OVER,
+                "description": "What earlier runs have left over and was not seen to be deleted.",
+            },
+            "credential": {
+                "oneOf": [{"type": "null"}, _credential()],
+                "description": "What Akka has of it, or null.",
+            },
+        }
+    )
 
 
 def _listing() -> dict[str, Any]:
-    return _object({
-        "schema_version": {"const": 1},
-        "command": {"const": "list"},
-        "exit_code": _EXIT_CODE,
-        "akka": _AKKA,
-        "credentials": _list(_object({**_credential()["properties"], "akka": _AKKA})),
-        "left_over": {**_LEFT_OVER, "description": "What earlier runs have left over of credentials that Akka does not list any more."},
-        "projects_not_read": {**_list(_object({**_AKKA["properties"], "error": _ERROR})), "description": "With `--all-projects`: those that do not show their credentials to this login, and why."},
-    })  # fmt: skip
+    return _object(
+        {
+            "schema_version": {"const": 1},
+            "command": {"const": "list"},
+            "exit_code": _EXIT_CODE,
+            "akka": _AKKA,
+            "credentials": _list(_object({**_credential()["properties"], "akka": _AKKA})),
+            "left_over": {
+                **_LEFT_OVER,
+                "description": "What earlier runs have left over of credentials that Akka does not list any "
+                "more.",
+            },
+            "projects_not_read": {
+                **_list(_object({**_AKKA["properties"], "error": _ERROR})),
+                "description": "With `--all-projects`: those that do not show their credentials to this "
+                "login, "
+                "and why.",
+            },
+        }
+    )
 
 
 def _credential() -> dict[str, Any]:
-    return _object({
-        "name": {**_TEXT, "description": "The name of the Akka secret."},
-        "state": {"enum": ["ok", "wrong", "unseen", "brought", "not-ours"]},
-        "provider": _TEXT,
-        "registry": _TEXT_OR_NULL,
-        "server": _TEXT,
-        "username": _TEXT,
-        "email": _TEXT,
-        "status": _TEXT_OR_NULL,
-        "regions_behind": {**_TEXT_OR_NULL, "description": "The regions that show something else."},
-        "identity": _TEXT_OR_NULL,
-        "grant": {"enum": ["in place", "missing", None]},
-        "right": {**_TEXT_OR_NULL, "description": "What the grant is, and on what; null if the key itself carries the permission, or nothing is known."},
-        "key_id": {**_TEXT_OR_NULL, "description": "The key that Akka holds, by its record."},
-        "key": {**_KEY, "description": "What the cloud shows of it; null if it was deleted or could not be read."},
-        "expiry": {"enum": ["date", "never", "unknown"], "description": "Whether the key expires: on the date in `key`, never, or unknown, as of a password that the user supplied."},
-        "replaced_key": {**_KEY, "description": "The key before it, where that is still there."},
-        "due": {**_TEXT_OR_NULL, "description": "Why `pullkey rotate --due` would replace it."},
-        "due_on": {**_MOMENT, "description": "From when on it is due."},
-        "last_pulled": {**_MOMENT, "description": "When this machine last saw it pull."},
-        "wrong": _TEXTS,
-        "not_seen": _TEXTS,
-        "notes": _TEXTS,
-        "left_over": {**_LEFT_OVER, "description": "What earlier runs have left over and was not seen to be deleted."},
-    })  # fmt: skip
+    return _object(
+        {
+            "name": {**_TEXT, "description": "The name of the Akka secret."},
+            "state": {"enum": ["ok", "wrong", "unseen", "brought", "not-ours"]},
+            "provider": _TEXT,
+            "registry": _TEXT_OR_NULL,
+            "server": _TEXT,
+            "username": _TEXT,
+            "email": _TEXT,
+            "status": _TEXT_OR_NULL,
+            "regions_behind": {**_TEXT_OR_NULL, "description": "The regions that show something else."},
+            "identity": _TEXT_OR_NULL,
+            "grant": {"enum": ["in place", "missing", None]},
+            "right": {
+                **_TEXT_OR_NULL,
+                "description": "What the grant is, and on what; null if the key itself carries the "
+                "permission, or "
+                "nothing is known.",
+            },
+            "key_id": {**_TEXT_OR_NULL, "description": "The key that Akka holds, by its record."},
+            "key": {
+                **_KEY,
+                "description": "What the cloud shows of it; null if it was deleted or could not be read.",
+            },
+            "expiry": {
+                "enum": ["date", "never", "unknown"],
+                "description": "Whether the key expires: on the date in `key`, never, or unknown, as of a "
+                "password that the user supplied.",
+            },
+            "replaced_key": {**_KEY, "description": "The key before it, where that is still there."},
+            "due": {**_TEXT_OR_NULL, "description": "Why `pullkey rotate --due` would replace it."},
+            "due_on": {**_MOMENT, "description": "From when on it is due."},
+            "last_pulled": {**_MOMENT, "description": "When this machine last saw it pull."},
+            "wrong": _TEXTS,
+            "not_seen": _TEXTS,
+            "notes": _TEXTS,
+            "left_over": {
+                **_LEFT_OVER,
+                "description": "What earlier runs have left over and was not seen to be deleted.",
+            },
+        }
+    )
 
 
 def _imported() -> dict[str, Any]:
-    return _object({
-        "schema_version": {"const": 1},
-        "command": {"const": "import"},
-        "exit_code": _EXIT_CODE,
-        "file": {**_TEXT_OR_NULL, "description": "Where the file of registries was written."},
-        "text": {**_TEXT, "description": "The file of registries, as it was written."},
-        "targets": _list(_object({
-            "secret_name": _TEXT,
-            "akka_project": _TEXT_OR_NULL,
-            "provider": _TEXT,
-            "server": _TEXT,
-            "missing": {**_TEXTS, "description": "What is to complete by hand, before `apply` can work on it."},
-            "notes": _TEXTS,
-        })),
-        "not_seen": {**_TEXTS, "description": "The Akka projects that could not be read, each with the reason."},
-    })  # fmt: skip
+    return _object(
+        {
+            "schema_version": {"const": 1},
+            "command": {"const": "import"},
+            "exit_code": _EXIT_CODE,
+            "file": {**_TEXT_OR_NULL, "description": "Where the file of registries was written."},
+            "text": {**_TEXT, "description": "The file of registries, as it was written."},
+            "targets": _list(
+                _object(
+                    {
+                        "secret_name": _TEXT,
+                        "akka_project": _TEXT_OR_NULL,
+                        "provider": _TEXT,
+                        "server": _TEXT,
+                        "missing": {
+                            **_TEXTS,
+                            "description": "What is to complete by hand, before `apply` can work on it.",
+                        },
+                        "notes": _TEXTS,
+                    }
+                )
+            ),
+            "not_seen": {
+                **_TEXTS,
+                "description": "The Akka projects that could not be read, each with the reason.",
+            },
+        }
+    )
 
 
 def _ended_early() -> dict[str, Any]:
-    return _object({
-        "schema_version": {"const": 1},
-        "command": {**_TEXT_OR_NULL, "description": "The command; null for an unknown one."},
-        "result": {"enum": ["usage", "refused", "failed", "interrupted"]},
-        "exit_code": _EXIT_CODE,
-        "error": _object({"code": _CODE, "what": _TEXT, "fix": _TEXT, "mend": _OLD_NAME_OF_FIX}),
-        "problems": _PROBLEMS,
-        "faults": {**_list(_object({"line": {"type": "integer"}, "column": {"type": "integer"}, "what": _TEXT, "fix": _TEXT, "mend": _OLD_NAME_OF_FIX})), "description": "All that is wrong with a file of registries."},
-    })  # fmt: skip
+    return _object(
+        {
+            "schema_version": {"const": 1},
+            "command": {**_TEXT_OR_NULL, "description": "The command; null for an unknown one."},
+            "result": {"enum": ["usage", "refused", "failed", "interrupted"]},
+            "exit_code": _EXIT_CODE,
+            "error": _object({"code": _CODE, "what": _TEXT, "fix": _TEXT, "mend": _OLD_NAME_OF_FIX}),
+            "problems": _PROBLEMS,
+            "faults": {
+                **_list(
+                    _object(
+                        {
+                            "line": {"type": "integer"},
+                            "column": {"type": "integer"},
+                            "what": _TEXT,
+                            "fix": _TEXT,
+                            "mend": _OLD_NAME_OF_FIX,
+                        }
+                    )
+                ),
+                "description": "All that is wrong with a file of registries.",
+            },
+        }
+    )
 
 
 def _checks() -> dict[str, Any]:
-    return _object({
-        "schema_version": {"const": 1},
-        "command": {"const": "doctor"},
-        "exit_code": _EXIT_CODE,
-        "checks": _list(_object({
-            "about": _TEXT,
-            "what": _TEXT,
-            "good": {"type": ["boolean", "null"], "description": "null: for information, neither passed nor failed."},
-            "detail": _TEXT,
-            "fix": _TEXT_OR_NULL, "mend": _OLD_NAME_OF_FIX,
-            "code": {**_TEXT_OR_NULL, "description": "That of the problem, where other commands report it too."},
-        })),
-    })  # fmt: skip
+    return _object(
+        {
+            "schema_version": {"const": 1},
+            "command": {"const": "doctor"},
+            "exit_code": _EXIT_CODE,
+            "checks": _list(
+                _object(
+                    {
+                        "about": _TEXT,
+                        "what": _TEXT,
+                        "good": {
+                            "type": ["boolean", "null"],
+                            "description": "null: for information, neither passed nor failed.",
+                        },
+                        "detail": _TEXT,
+                        "fix": _TEXT_OR_NULL,
+                        "mend": _OLD_NAME_OF_FIX,
+                        "code": {
+                            **_TEXT_OR_NULL,
+                            "description": "That of the problem, where other commands report it too.",
+                        },
+                    }
+                )
+            ),
+        }
+    )
 
 
 def _run() -> dict[str, Any]:
     """The object that `onboard`, `plan` and `verify` print, and `rotate` for each credential."""
-    return _object({
-        "schema_version": {"const": 1},
-        "command": {"enum": ["onboard", "plan", "verify", "rotate"]},
-        "result": {"enum": ["done", "unchanged", "unneeded", "planned", "verified", "drift", "refused", "failed", "interrupted"]},
-        "exit_code": _EXIT_CODE,
-        "changed": {"type": "boolean", "description": "Whether something is different now because of this run."},
-        "proven": {**_TEXT_OR_NULL, "description": "What the handshake has shown of a pull: a manifest that was read, or a tag found missing in a repository that exists; else null."},
-        "provider": _TEXT,
-        "registry": {**_TEXT, "description": "The registry as you would name it."},
-        "as": {**_TEXT_OR_NULL, "description": "Who is logged in to the cloud."},
-        "akka": _AKKA_SECRET,
-        "credential": {
-            "oneOf": [
-                {"type": "null"},
-                _object({"server": _TEXT, "username": _TEXT_OR_NULL, "email": _TEXT_OR_NULL, "key_id": _TEXT_OR_NULL, "ends": _TEXT_OR_NULL}),
-            ],
-            "description": "What Akka is given, without its password.",
-        },
-        "steps": _list(_object({
-            "name": _TEXT,
-            "title": _TEXT,
-            "state": {"enum": ["done", "missing", "unseen"], "description": "What was seen before anything was changed."},
-            "reason": _TEXT,
-            "result": {"enum": ["kept", "planned", "done", "skipped", "failed", "undone"]},
-            "detail": _TEXT,
-            "seconds": {"type": "number"},
-            "command": {**_TEXT, "description": "The command to type instead."},
-        })),
-        "problems": _PROBLEMS,
-        "notices": _TEXTS,
-        "warnings": {**_TEXTS, "description": "Those of the notices that say that more is granted, or for longer, than is needed."},
-        "services_without_image": {**_TEXTS, "description": "The services of the Akka project that could not pull before, for want of what was registered."},
-        "undone": _TEXTS,
-        "left_over": _LEFT_OVER,
-        "error": _ERROR,
-    })  # fmt: skip
+    return _object(
+        {
+            "schema_version": {"const": 1},
+            "command": {"enum": ["onboard", "plan", "verify", "rotate"]},
+            "result": {
+                "enum": [
+                    "done",
+                    "unchanged",
+                    "unneeded",
+                    "planned",
+                    "verified",
+                    "drift",
+                    "refused",
+                    "failed",
+                    "interrupted",
+                ]
+            },
+            "exit_code": _EXIT_CODE,
+            "changed": {
+                "type": "boolean",
+                "description": "Whether something is different now because of this run.",
+            },
+            "proven": {
+                **_TEXT_OR_NULL,
+                "description": "What the handshake has shown of a pull: a manifest that was read, or a tag "
+                "found "
+                "missing in a repository that exists; else null.",
+            },
+            "provider": _TEXT,
+            "registry": {**_TEXT, "description": "The registry as you would name it."},
+            "as": {**_TEXT_OR_NULL, "description": "Who is logged in to the cloud."},
+            "akka": _AKKA_SECRET,
+            "credential": {
+                "oneOf": [
+                    {"type": "null"},
+                    _object(
+                        {
+                            "server": _TEXT,
+                            "username": _TEXT_OR_NULL,
+                            "email": _TEXT_OR_NULL,
+                            "key_id": _TEXT_OR_NULL,
+                            "ends": _TEXT_OR_NULL,
+                        }
+                    ),
+                ],
+                "description": "What Akka is given, without its password.",
+            },
+            "steps": _list(
+                _object(
+                    {
+                        "name": _TEXT,
+                        "title": _TEXT,
+                        "state": {
+                            "enum": ["done", "missing", "unseen"],
+                            "description": "What was seen before anything was changed.",
+                        },
+                        "reason": _TEXT,
+                        "result": {"enum": ["kept", "planned", "done", "skipped", "failed", "undone"]},
+                        "detail": _TEXT,
+                        "seconds": {"type": "number"},
+                        "command": {**_TEXT, "description": "The command to type instead."},
+                    }
+                )
+            ),
+            "problems": _PROBLEMS,
+            "notices": _TEXTS,
+            "warnings": {
+                **_TEXTS,
+                "description": "Those of the notices that say that more is granted, or for longer, than is "
+                "needed.",
+            },
+            "services_without_image": {
+                **_TEXTS,
+                "description": "The services of the Akka project that could not pull before, for want of "
+                "what was "
+                "registered.",
+            },
+            "undone": _TEXTS,
+            "left_over": _LEFT_OVER,
+            "error": _ERROR,
+        }
+    )

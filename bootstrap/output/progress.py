@@ -1,4 +1,6 @@
-"""How a run looks, on stderr: one line for each thing that was done, or in a terminal one list that turns from planned to done."""
+"""How a run looks, on stderr: one line for each thing that was done, or in a terminal one list that turns
+from planned to done.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,11 @@ def _row_of_step(title: str, sighting: StepStatus, *, checks: bool, marks: Marks
         case _ if checks:
             return _Row(marks.failed, thing(title), sighting.detail or "missing", "red")
         case _:
-            return _Row("-", title, sighting.detail, "red") if takes_away(title) else _Row("+", title, sighting.detail, "green")  # fmt: skip
+            return (
+                _Row("-", title, sighting.detail, "red")
+                if takes_away(title)
+                else _Row("+", title, sighting.detail, "green")
+            )
 
 
 def _row_of_removal(one: Removal) -> _Row:
@@ -136,7 +142,9 @@ class PlainReporter:
             self._head = []
         elif self._plan:
             for _, title, sighting in rows:
-                self._show_row(_row_of_step(title, sighting, checks=self._checks, marks=self._marks_of_stream))  # fmt: skip
+                self._show_row(
+                    _row_of_step(title, sighting, checks=self._checks, marks=self._marks_of_stream)
+                )
 
     def removals(self, removals: Sequence[Removal]) -> None:
         for one in removals:
@@ -238,7 +246,9 @@ class PlainReporter:
 
 
 class LiveReporter(PlainReporter):
-    """A list of steps in a terminal. Each row turns from what is planned to what was done, with the time that it took."""
+    """A list of steps in a terminal. Each row turns from what is planned to what was done, with the time
+    that it took.
+    """
 
     def __init__(
         self, stream: TextIO, *, verbose: bool, plan: bool = True, checks: bool = False, brief: bool = False
@@ -268,7 +278,10 @@ class LiveReporter(PlainReporter):
         if self._brief and all(sighting.state is State.DONE for _, _, sighting in rows):
             self._head = []
             return
-        self._rows = {name: _row_of_step(title, sighting, checks=self._checks, marks=self._marks_of_stream) for name, title, sighting in rows}  # fmt: skip
+        self._rows = {
+            name: _row_of_step(title, sighting, checks=self._checks, marks=self._marks_of_stream)
+            for name, title, sighting in rows
+        }
         self._shown = False
 
     def removals(self, removals: Sequence[Removal]) -> None:
@@ -354,11 +367,15 @@ class LiveReporter(PlainReporter):
         lines = [
             line for name, row in self._rows.items() for line in self._lines_of(row, self._time_of(name))
         ]
-        waiting = [Text(line, "yellow") for line in fold(f"{_MARGIN}{self._wait}", self._console.width) if self._wait]  # fmt: skip
+        waiting = [
+            Text(line, "yellow") for line in fold(f"{_MARGIN}{self._wait}", self._console.width) if self._wait
+        ]
         return Group(*lines, *waiting)
 
     def _lines_of(self, row: _Row, time_taken: str) -> list[Text]:
-        """A row with its mark before it and its time at the right; below it why, and the command that does it."""
+        """A row with its mark before it and its time at the right; below it why, and the command that does
+        it.
+        """
         from rich.text import Text
 
         # Room for a time is left from the first step on, so that no line breaks elsewhere once there is one.
@@ -378,7 +395,10 @@ class LiveReporter(PlainReporter):
             found.append(text)
         below = fold(f"{_MARGIN}{row.because}", width, further=0) if row.because else []
         if row.command:
-            below += [f"{_MARGIN}to remove it:", *fold_command(row.command, self._console.width, indent=f"{_MARGIN}  ")]  # fmt: skip
+            below += [
+                f"{_MARGIN}to remove it:",
+                *fold_command(row.command, self._console.width, indent=f"{_MARGIN}  "),
+            ]
         return [*found, *(Text(line, "dim") for line in below)]
 
     def _time_of(self, name: str) -> str:

@@ -1,8 +1,9 @@
 """Questions at the terminal. Ctrl-C, SIGTERM and SIGHUP end one at once, and so the command.
 
-asyncio's signal handlers run on the event loop, which stands still while this thread reads a line: they would not run before
-Enter was pressed. So for as long as a question is open, each of these signals interrupts the read itself. The question is asked
-in the main thread, since only there a signal finds the terminal's echo switched on again.
+asyncio's signal handlers run on the event loop, which stands still while this thread reads a line: they would
+not run before Enter was pressed. So for as long as a question is open, each of these signals interrupts the
+read itself. The question is asked in the main thread, since only there a signal finds the terminal's echo
+switched on again.
 """
 
 from __future__ import annotations
@@ -123,7 +124,8 @@ def _ended_by_signals() -> Iterator[None]:
     def end(_number: int, _frame: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    # What was ignored at the start stays so. The event loop must not hear of the signal too: it would cancel what is ended already.
+    # What was ignored at the start stays so. The event loop must not hear of the signal too: it would cancel
+    # what is ended already.
     replaced = {
         number: handler for number in _ENDING if (handler := signal.getsignal(number)) is not signal.SIG_IGN
     }

@@ -69,12 +69,20 @@ def as_bash(session: Session, steps: Sequence[Step], *, label: str, then: str = 
     parts += ["", f"echo {quoted(then or 'Done.')}"]
     body = "\n".join(parts)
     # Of a hand-over's few steps not every variable is needed.
-    used = [f"{name}={value}" for name, value in session.script_variables().items() if re.search(rf"\${{?{name}\b", body)]  # fmt: skip
+    used = [
+        f"{name}={value}"
+        for name, value in session.script_variables().items()
+        if re.search(rf"\${{?{name}\b", body)
+    ]
     return "\n".join([*head, *used, body]) + "\n"
 
 
-def as_markdown(session: Session, steps: Sequence[Step], *, label: str, then: str = "", level: int = 1) -> str:  # fmt: skip
-    """The same as a page, or from a deeper level of headings on as part of one: what, why, command, check, undo."""
+def as_markdown(
+    session: Session, steps: Sequence[Step], *, label: str, then: str = "", level: int = 1
+) -> str:
+    """The same as a page, or from a deeper level of headings on as part of one: what, why, command, check,
+    undo.
+    """
     at = "#" * level
     parts = [
         f"{at} Make {one_line(label)} pullable for Akka",

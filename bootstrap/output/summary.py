@@ -56,25 +56,44 @@ def tell_end(
         line(f"No changes were made. {where[:1].upper()}{where[1:]} has {name}; see what is left over above.")
     elif outcome.result == "unchanged":
         line(
-            f"Everything is in place; nothing was changed. {name} is registered in {where} for {run.target.label}."
+            f"Everything is in place; nothing was changed. {name} is registered in {where} for "
+            f"{run.target.label}."
         )
         if run.session.key.supplied:
             line(_UNCHECKED)
     elif outcome.result == "done" and not any(one.result == "done" for one in outcome.steps.values()):
-        line(f"Cleaned up after an earlier run; nothing else was to do. {name} is registered in {where} for {run.target.label}.")  # fmt: skip
+        line(
+            f"Cleaned up after an earlier run; nothing else was to do. {name} is registered in "
+            f"{where} for {run.target.label}."
+        )
     elif outcome.result == "done":
         line(styled(_what_was_done(run, outcome, f"{name} in {where}"), sys.stderr, fg="green"))
-        line(f"  user {outcome.credential['username']}, key {outcome.credential['key_id']}, {_expiry(run, outcome)}")  # fmt: skip
+        line(
+            f"  user {outcome.credential['username']}, key {outcome.credential['key_id']}, "
+            f"{_expiry(run, outcome)}"
+        )
         if outcome.verified:
             line(f"  Verified before it was registered: it {outcome.verified.removeprefix('it ')}")
         elif outcome.not_verified:
-            line(f"  NOT verified by a pull: {sentence(outcome.not_verified)} To verify it, name an image: --image")  # fmt: skip
+            line(
+                f"  NOT verified by a pull: {sentence(outcome.not_verified)} To verify it, name an "
+                "image: --image"
+            )
         elif "handshake" not in outcome.steps or outcome.steps["handshake"].result != "skipped":
             # What was missing was another step.
-            line("  not verified by a pull: Akka already held this key, and does not show its password (see `pullkey verify --credential-stdin`)")  # fmt: skip
+            line(
+                "  not verified by a pull: Akka already held this key, and does not show its "
+                "password (see `pullkey verify --credential-stdin`)"
+            )
         else:
             line("  NOT verified, because of --no-wait. Next, once the cloud has caught up:")
-            say_command(run.options.command.replace(" onboard ", " verify ", 1).replace(" --no-wait", "").replace(" --yes", ""), sys.stderr, indent="    ")  # fmt: skip
+            say_command(
+                run.options.command.replace(" onboard ", " verify ", 1)
+                .replace(" --no-wait", "")
+                .replace(" --yes", ""),
+                sys.stderr,
+                indent="    ",
+            )
         if run.options.grace is None:
             _show_next_steps(run, name)
     elif outcome.result == "verified":
@@ -103,14 +122,19 @@ def tell_end(
 
 
 def _tell_drift(outcome: Result, run: TargetOperation, repair: str) -> None:
-    """What a verification found, and the command that repairs it, if one does: not what has to be fixed by hand first."""
+    """What a verification found, and the command that repairs it, if one does: not what has to be fixed by
+    hand first.
+    """
     name, states = run.options.secret_name, {outcome.steps[step.name].seen.state for step in run.steps}
     if State.MISSING in states or outcome.problems or outcome.unfinished.what:
         text = f"Akka's credential {name} has drifted from what {run.target.label} needs."
     elif State.UNSEEN in states:
         text = f"Not everything of Akka's credential {name} could be checked."
     else:
-        text = f"Key, grant and record of Akka's credential {name} are in place; the credential on stdin does not pull."  # fmt: skip
+        text = (
+            f"Key, grant and record of Akka's credential {name} are in place; the credential on stdin "
+            "does not pull."
+        )
     say(text, sys.stderr)
     by_hand = {problem.step for problem in outcome.problems}
     if outcome.unfinished.what or any(
@@ -143,7 +167,9 @@ def _what_was_done(run: TargetOperation, outcome: Result, what: str) -> str:
 
 
 def _expiry(run: TargetOperation, outcome: Result) -> str:
-    """Of a key that this run created, whether it expires is known; of any other, or of a password, it is not."""
+    """Of a key that this run created, whether it expires is known; of any other, or of a password, it is
+    not.
+    """
     if ends := outcome.credential.get("ends"):
         return f"expires {ends}"
     if run.session.credential is None or run.session.key.supplied:
@@ -175,11 +201,16 @@ def tell_offboarding(result: Result, behind: LocatedCredential, where: str) -> N
             line(f"  {fix}")
     elif result.left_over:
         line(
-            f"Akka no longer has {name}, but not all of its cloud resources could be removed; see what is left over above."
+            f"Akka no longer has {name}, but not all of its cloud resources could be removed; see "
+            "what is left over above."
         )
     elif result.result == "done":
         line(styled(f"Removed {name} from {where}.", sys.stderr, fg="green"))
-        deleted = [item.removal.what for item in result.removals if item.result == "removed" and item.name not in ("reference", "secret")]  # fmt: skip
+        deleted = [
+            item.removal.what
+            for item in result.removals
+            if item.result == "removed" and item.name not in ("reference", "secret")
+        ]
         kept = [
             f"{item.removal.what} ({item.removal.why})"
             for item in result.removals

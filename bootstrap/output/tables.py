@@ -68,8 +68,8 @@ _WITH_REGISTRY = 150
 
 
 def as_table(rows: Sequence[Row], *, width: int | None, style: Style) -> list[str]:
-    """The lines of the list. In a terminal (`width`) none is longer but for names that are, and what has no room is left out or
-    printed below the name; in a pipe each credential is one line.
+    """The lines of the list. In a terminal (`width`) none is longer but for names that are, and what has no
+    room is left out or printed below the name; in a pipe each credential is one line.
     """
     room = width or 10_000
     columns = [column for column in _COLUMNS if room >= column.least]
@@ -197,7 +197,9 @@ def unseen_lines(standings: Sequence[CredentialHealth], width: int | None) -> li
     for reason, names in sorted(whose.items(), key=lambda item: -len(item[1]))[:_REASONS]:
         of = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
         rows.append(("not seen: ", f"{reason} ({of})"))
-    rest = sum(len(names) for names in whose.values()) - sum(len(names) for names in sorted(whose.values(), key=len, reverse=True)[:_REASONS])  # fmt: skip
+    rest = sum(len(names) for names in whose.values()) - sum(
+        len(names) for names in sorted(whose.values(), key=len, reverse=True)[:_REASONS]
+    )
     if rest:
         rows.append(("not seen: ", f"{rest} more, for other reasons"))
     if rows:

@@ -38,8 +38,9 @@ def is_live(stream: TextIO) -> bool:
 def wants_colour(stream: TextIO) -> bool:
     """Whether to print colours.
 
-    `NO_COLOR` (no-color.org) and `FORCE_COLOR` (force-color.org) count where they are set and not empty, whatever they are set to;
-    of both, the former. Without them a terminal has colours, unless it is TERM=dumb.
+    `NO_COLOR` (no-color.org) and `FORCE_COLOR` (force-color.org) count where they are set and not empty,
+    whatever they are set to; of both, the former. Without them a terminal has colours, unless it is
+    TERM=dumb.
     """
     if os.environ.get("NO_COLOR"):
         return False
@@ -66,8 +67,8 @@ def marks_of(stream: TextIO) -> Marks:
 def takes_unicode(stream: TextIO) -> bool:
     """Whether `✓` can be shown: the stream can encode it, and the locale is not plain C.
 
-    In the C locale Python writes UTF-8 all the same, and says so by LC_CTYPE=C.UTF-8 in its own environment (PEP 538, 540),
-    whatever the terminal shows.
+    In the C locale Python writes UTF-8 all the same, and says so by LC_CTYPE=C.UTF-8 in its own environment
+    (PEP 538, 540), whatever the terminal shows.
     """
     try:
         "✓▸…".encode(stream.encoding or "ascii")
@@ -81,7 +82,8 @@ def takes_unicode(stream: TextIO) -> bool:
 
 
 def fold(text: str, width: int | None, *, further: int = 2) -> list[str]:
-    """A text's lines, none longer than `width` but for a word that is. Lines that follow are indented `further`.
+    """A text's lines, none longer than `width` but for a word that is. Lines that follow are indented
+    `further`.
 
     A word is never broken: one that is too long for its indentation is indented less. Colours take no room.
 
@@ -119,7 +121,8 @@ def _columns(text: str) -> int:
 
 
 def fold_command(command: str, width: int | None, *, indent: str = "") -> list[str]:
-    """A command's lines. One that is too long for a terminal continues after a backslash, so that it can be copied from there.
+    """A command's lines. One that is too long for a terminal continues after a backslash, so that it can be
+    copied from there.
 
     >>> fold_command("az ad app create --display-name 'akka reader'", 24)
     ['az ad app create \\\\', "    --display-name 'akka reader'"]
@@ -189,8 +192,8 @@ def _fold_command_line(line: str, width: int, indent: str) -> list[str]:
 
 
 def _options(words: Iterator[str], width: int) -> Iterator[str]:
-    """The words with each option's value beside it, and those that are too wide in as many parts as they have, as far as
-    that changes nothing of the command.
+    """The words with each option's value beside it, and those that are too wide in as many parts as they
+    have, as far as that changes nothing of the command.
     """
     parts = list(words)
     while parts:
@@ -205,7 +208,9 @@ def _options(words: Iterator[str], width: int) -> Iterator[str]:
 
 
 def _words(line: str, *, within: bool = False) -> Iterator[str]:
-    """A command's words as the shell splits them, with their quotes; `within` those of a command `$(...)` in it, too."""
+    """A command's words as the shell splits them, with their quotes; `within` those of a command `$(...)`
+    in it, too.
+    """
     current, opened = "", [""]
     for place, character in enumerate(line):
         before = line[place - 1 : place]
@@ -216,7 +221,9 @@ def _words(line: str, *, within: bool = False) -> Iterator[str]:
             pass
         elif character == '"' == opened[-1] or (character == ")" and opened[-1] == "("):
             opened.pop()
-        elif (character in "'(" and (opened[-1] != '"' or (character == "(" and before == "$"))) or character == '"':  # fmt: skip
+        elif (
+            character in "'(" and (opened[-1] != '"' or (character == "(" and before == "$"))
+        ) or character == '"':
             opened.append(character)
         elif character == " " and (opened[-1] == "" or (within and opened[-1] == "(")):
             if current:

@@ -29,7 +29,9 @@ class AsyncOnce(Generic[T]):
         self._task: asyncio.Task[T] | None = None
 
     def start(self) -> asyncio.Task[T]:
-        """Start the call, so that its answer is there when somebody asks; whoever asks is told of its failure."""
+        """Start the call, so that its answer is there when somebody asks; whoever asks is told of its
+        failure.
+        """
         if self._task is None or self._failed_in_passing(self._task):
             self._task = asyncio.create_task(self._ask())
             self._task.add_done_callback(_heard)

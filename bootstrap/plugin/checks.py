@@ -34,7 +34,12 @@ def clock_check(ahead: float | None, whose: str, *, needed: bool = True) -> Chec
     if abs(ahead) <= _MOST_SECONDS:
         return Check("clock", True, f"agrees with {whose}'s within a minute")
     side = "ahead of" if ahead > 0 else "behind"
-    return Check("clock", False if needed else None, f"{abs(ahead):.0f} s {side} {whose}'s", "Set the clock of this machine (as root: timedatectl set-ntp true)")  # fmt: skip
+    return Check(
+        "clock",
+        False if needed else None,
+        f"{abs(ahead):.0f} s {side} {whose}'s",
+        "Set the clock of this machine (as root: timedatectl set-ntp true)",
+    )
 
 
 def tool_check(name: str, needed_for: str) -> Check:

@@ -29,7 +29,9 @@ def new_run_id() -> str:
 
 
 class Shared:
-    """What the sessions of one command have in common: logins, connections, and facts that were asked for already."""
+    """What the sessions of one command have in common: logins, connections, and facts that were asked for
+    already.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[Hashable, Any] = {}
@@ -89,12 +91,13 @@ class RunContext:
     """What a session is given by the run it belongs to.
 
     Attributes:
-        ask_secret: asks the person for a secret that is needed to go on (or takes it from stdin, where it was given),
-            by what it is: "The password of ops at registry.example.com". None where the run changes nothing, and goes on
-            without. Raises `UsageProblem` if there is nobody to ask.
+        ask_secret: asks the person for a secret that is needed to go on (or takes it from stdin, where it was
+            given), by what it is: "The password of ops at registry.example.com". None where the run changes
+            nothing, and goes on without. Raises `UsageProblem` if there is nobody to ask.
         shared: what all sessions of this command have in common.
         audit: takes each change that was made, for whoever keeps a trail of them.
-        in_use: tells which keys Akka's records name, of all its projects; None where the command cannot ask Akka.
+        in_use: tells which keys Akka's records name, of all its projects; None where the command cannot ask
+            Akka.
         sleep: waits for so many seconds; others may have the turn meanwhile.
         undoing: by when all that a failed run made should be undone; None while nothing is undone.
     """

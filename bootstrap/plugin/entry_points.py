@@ -49,7 +49,11 @@ def load(name: str) -> Provider:
     found = entries().get(name)
     if found is None:
         known = ", ".join(names())
-        raise UsageProblem(f"There is no provider {name!r}; there are: {known}", fix=did_you_mean(name, names()), code=Code.PROVIDER_UNKNOWN)  # fmt: skip
+        raise UsageProblem(
+            f"There is no provider {name!r}; there are: {known}",
+            fix=did_you_mean(name, names()),
+            code=Code.PROVIDER_UNKNOWN,
+        )
     try:
         provider: Provider = found.load()
     except Exception as error:  # noqa: BLE001  - a plugin of somebody else may fail in any way

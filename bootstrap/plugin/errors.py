@@ -1,4 +1,6 @@
-"""The one kind of error that a client of a cloud's API raises: no SDK's exception leaves its client module."""
+"""The one kind of error that a client of a cloud's API raises: no SDK's exception leaves its client
+module.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ class ApiError(Exception):
 
     @property
     def missing(self) -> bool:
-        """The API does not show it. That it is absent is a conclusion of the caller's (`bootstrap.plugin.observe`)."""
+        """The API does not show it. That it is absent is a conclusion of the caller's
+        (`bootstrap.plugin.observe`).
+        """
         return self.status == 404
 
     @property
@@ -81,7 +85,8 @@ class ApiError(Exception):
 
 
 def as_user_error(error: BaseException) -> PullkeyError:
-    """One of pullkey's own as it is; an API's in its own words; any other without its text, which may come from anywhere.
+    """One of pullkey's own as it is; an API's in its own words; any other without its text, which may come
+    from anywhere.
 
     `--verbose` shows the traceback of what was not foreseen.
     """

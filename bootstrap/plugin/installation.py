@@ -1,7 +1,8 @@
 """How this copy of pullkey was installed, and so what installs the libraries of an extra into it.
 
-What an installer leaves: `direct_url.json` for anything but a package index (PEP 610), `pipx_metadata.json` or `uv-receipt.toml` in
-the environment's folder. A copy from an index says nothing of where that is, and its name may belong to somebody else on another
+What an installer leaves: `direct_url.json` for anything but a package index (PEP 610), `pipx_metadata.json`
+or `uv-receipt.toml` in the environment's folder. A copy from an index says nothing of where that is, and its
+name may belong to somebody else on another
 one: then the libraries themselves are named.
 """
 
@@ -23,7 +24,9 @@ _ALL = "all"
 
 
 def install_command(extra: str) -> str:
-    """The command that adds the libraries of an extra to this copy, and keeps those of the extras that are there."""
+    """The command that adds the libraries of an extra to this copy, and keeps those of the extras that are
+    there.
+    """
     copy = distribution("pullkey")
     wanted = sorted({extra, *_installed_extras(copy)})
     source, editable = _source(copy, wanted)
@@ -45,7 +48,8 @@ def _join(*words: str) -> str:
 
 
 def _source(copy: Distribution, extras: Iterable[str]) -> tuple[str, list[str]]:
-    """Where this copy came from, as an installer takes it, with extras; "" where that is not known or no longer there.
+    """Where this copy came from, as an installer takes it, with extras; "" where that is not known or no
+    longer there.
 
     The second is the option that keeps it editable, if it is.
     """

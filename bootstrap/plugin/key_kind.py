@@ -1,4 +1,6 @@
-"""What a provider says of its kind of key: how keys are created, read, deleted and listed, what marks them, and what they are called."""
+"""What a provider says of its kind of key: how keys are created, read, deleted and listed, what marks
+them, and what they are called.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ SETTLE_PAUSES = (2.0, 2.0, 3.0)
 
 
 class KeyKind(Keys, CloudStep, Generic[K, N]):
-    """What `KeyResource` builds on. `K` is what the cloud shows of a key, `N` what it answers to its creation, secret included."""
+    """What `KeyResource` builds on. `K` is what the cloud shows of a key, `N` what it answers to its
+    creation, secret included.
+    """
 
     name = "key"
     after: tuple[str, ...] = ("identity",)
@@ -34,13 +38,19 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
     whose = ""
     """Behind the word and the id, whose it is: ` of EMAIL`."""
     marked = True
-    """Whether a key shows which run created it; else the list from before tells it from those that were there."""
+    """Whether a key shows which run created it; else the list from before tells it from those that were
+    there.
+    """
     keeps_list: bool | None = None
     """Whether the keys from before are noted; by default only where keys are not marked."""
     goes_with_identity = False
-    """Whether a key is deleted with its identity, so that it needs no undoing where this run created that, too."""
+    """Whether a key is deleted with its identity, so that it needs no undoing where this run created that,
+    too.
+    """
     asks_two_places = False
-    """Whether `read` asks two places that do not lag together (the list, and by id), so that one read is enough."""
+    """Whether `read` asks two places that do not lag together (the list, and by id), so that one read is
+    enough.
+    """
     undo_pauses: tuple[float, ...] = SETTLE_PAUSES
     """Between the looks of an undo for keys of this run."""
     doubles_pauses: tuple[float, ...] = ()
@@ -56,7 +66,7 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
         if self.keeps_list is None:
             self.keeps_list = not self.marked
 
-    # -- calls -------------------------------------------------------------------------------------------------------
+    # -- calls -----------------------------------------------------------------------------------------------
 
     @abstractmethod
     async def read(self, key_id: str) -> K | None:
@@ -172,7 +182,11 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
 
     def lost_as(self, error: ApiError, appeared: Sequence[str]) -> str:
         """That a creation had no answer, and that keys have appeared since."""
-        return f"{error.service} did not answer the creation of a {self.word} ({error.code or error.status}), and {self.word} {', '.join(appeared)} has appeared since; its secret is lost"  # fmt: skip
+        return (
+            f"{error.service} did not answer the creation of a {self.word} "
+            f"({error.code or error.status}), and {self.word} {', '.join(appeared)} has appeared since; "
+            "its secret is lost"
+        )
 
     def perhaps_as(self, keys: Sequence[str]) -> LeftOver:
         """That keys have appeared which may be in use: one is never deleted on a guess."""

@@ -1,13 +1,15 @@
 """The key that a run creates, and all keys of its identity, with the one lifecycle that they have.
 
-A provider says what is its own: how a key is created, read, deleted and switched, how those of an identity are listed, what
-marks them. What follows from a lost answer, a read that lags, or a key that another run created is decided here:
+A provider says what is its own: how a key is created, read, deleted and switched, how those of an identity
+are listed, what marks them. What follows from a lost answer, a read that lags, or a key that another run
+created is decided here:
 
-- a creation without an answer may have been carried out: its effect is looked for before the next one is sent. Its secret is
-  lost, so a key that is known to be of this run is deleted, and one that may be another's ends the run and is named;
+- a creation without an answer may have been carried out: its effect is looked for before the next one is
+  sent. Its secret is lost, so a key that is known to be of this run is deleted, and one that may be another's
+  ends the run and is named;
 - a key that Akka's record names, and that is not shown, is looked for again;
-- a deletion and a switch are asked of the cloud by the key's id, and not concluded from a read. That there is no such key is
-  not believed of one that this run created, nor of one that is shown.
+- a deletion and a switch are asked of the cloud by the key's id, and not concluded from a read. That there is
+  no such key is not believed of one that this run created, nor of one that is shown.
 """
 
 from __future__ import annotations
@@ -43,22 +45,26 @@ class LostKeys:
 
 
 class KeyResource(KeyKind[K, N]):
-    """A step that creates a key. `K` is what the cloud shows of one, `N` what it answers to its creation, secret included."""
+    """A step that creates a key. `K` is what the cloud shows of one, `N` what it answers to its creation,
+    secret included.
+    """
 
-    # -- which key a record of Akka's names -------------------------------------------------------------------------
+    # -- which key a record of Akka's names ------------------------------------------------------------------
 
     async def is_username(self, username: str, link: KeyRef) -> bool:
         del link
         return username == await self._of.username()
 
     async def recorded(self, key_id: str) -> K | None:
-        """The key that Akka's record names; that it was deleted is not believed of one place that does not show it."""
+        """The key that Akka's record names; that it was deleted is not believed of one place that does not
+        show it.
+        """
         if self.asks_two_places:
             return await self.read(key_id)
         seen = await confirm_absent(lambda: self.read(key_id), contradicted_by="Akka's record names it")
         return seen.value if isinstance(seen, Present) else None
 
-    # -- one key by its id -------------------------------------------------------------------------------------------
+    # -- one key by its id -----------------------------------------------------------------------------------
 
     async def facts(self, key_id: str) -> KeyFacts | None:
         try:
@@ -130,7 +136,7 @@ class KeyResource(KeyKind[K, N]):
     def _delay_or_lag(self, error: Exception) -> Delay | None:
         return lag_delay(error) or self.delay(error)
 
-    # -- the step ----------------------------------------------------------------------------------------------------
+    # -- the step --------------------------------------------------------------------------------------------
 
     @property
     def looked_for(self) -> str:
@@ -183,10 +189,12 @@ class KeyResource(KeyKind[K, N]):
             return found
 
     async def after_lost_answer(self, error: ApiError) -> N | None:
-        """What a creation without an answer has led to, if it is as good as answered; else None: it is sent again.
+        """What a creation without an answer has led to, if it is as good as answered; else None: it is sent
+        again.
 
         Raises:
-            OutcomeUnknown: a key has appeared that may be another's. A second request would create a second one.
+            OutcomeUnknown: a key has appeared that may be another's. A second request would create a second
+                one.
         """
         if self.marked:
             await self.delete_lost(self.intent())
@@ -211,7 +219,8 @@ class KeyResource(KeyKind[K, N]):
         return self.perhaps_as(lost.perhaps) if lost.perhaps else None
 
     async def delete_lost(self, intent: Intent, *, keep: str = "", pauses: Sequence[float] = ()) -> list[str]:
-        """Delete the keys of a run, by their mark; after each pause they are looked for again, until there are some.
+        """Delete the keys of a run, by their mark; after each pause they are looked for again, until there
+        are some.
 
         Args:
             intent: the run's.
@@ -234,14 +243,18 @@ class KeyResource(KeyKind[K, N]):
         return sorted({*await self.ids_now()} - {*before} - self.created)
 
     async def _lost(self, before: Collection[str]) -> LostKeys:
-        """The keys that have appeared. Of an identity that this run created they are its own, as far as it sent requests."""
+        """The keys that have appeared. Of an identity that this run created they are its own, as far as it
+        sent requests.
+        """
         appeared = await self._appeared({*before, *await self._recorded_ids()})
         if self.identity_created and len(appeared) <= self.attempt.unanswered:
             return LostKeys(ours=appeared)
         return LostKeys(perhaps=appeared)
 
     async def _recorded_ids(self) -> Collection[str]:
-        """The keys that Akka's records name by now: one that has appeared may be another run's, and in use."""
+        """The keys that Akka's records name by now: one that has appeared may be another run's, and in
+        use.
+        """
         try:
             return (await self._of.context.keys_in_use()).ids
         except PullkeyError:

@@ -11,16 +11,20 @@ from bootstrap.model.key_ref import KeyRef
 
 
 class Keys(ABC):
-    """The keys of the identity of one target. Methods that call the cloud raise `PullkeyError` where it refuses."""
+    """The keys of the identity of one target. Methods that call the cloud raise `PullkeyError` where it
+    refuses.
+    """
 
     supplied: bool = False
-    """Whether a key is a password that the user supplies, which the cloud cannot be asked to show or to delete."""
+    """Whether a key is a password that the user supplies, which the cloud cannot be asked to show or to
+    delete.
+    """
     can_disable: bool = False
     """Whether a key can be disabled, and enabled again."""
     two_at_most: bool = False
     """Whether an identity has two keys at most, so that none can be created beside one that is kept."""
 
-    # -- which key a record of Akka's names -------------------------------------------------------------------------
+    # -- which key a record of Akka's names ------------------------------------------------------------------
 
     async def key_of(self, record: HeldCredential) -> KeyRef | None:
         """The key that Akka's record names, if it is one of this identity; else None.
@@ -39,15 +43,16 @@ class Keys(ABC):
 
     @abstractmethod
     async def is_username(self, username: str, link: KeyRef) -> bool:
-        """Whether a key of this identity is used with that user name. It may be the key's own: of a robot account each
-        key has another one.
+        """Whether a key of this identity is used with that user name. It may be the key's own: of a robot
+        account each key has another one.
         """
 
-    # -- one key by its id -------------------------------------------------------------------------------------------
+    # -- one key by its id -----------------------------------------------------------------------------------
 
     @abstractmethod
     async def facts(self, key_id: str) -> KeyFacts | None:
-        """What the cloud shows of a key now; None if it was deleted, or is not shown any more since it has expired.
+        """What the cloud shows of a key now; None if it was deleted, or is not shown any more since it has
+        expired.
 
         Raises:
             PullkeyError: it cannot be seen.
@@ -74,14 +79,15 @@ class Keys(ABC):
         """
         raise NotImplementedError
 
-    # -- all of them -------------------------------------------------------------------------------------------------
+    # -- all of them -----------------------------------------------------------------------------------------
 
     async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
-        """The keys that pullkey has created, as far as the cloud tells: by a mark of theirs, or because the identity itself
-        is pullkey's. One that no record of Akka's names may be what a lost run has left.
+        """The keys that pullkey has created, as far as the cloud tells: by a mark of theirs, or because the
+        identity itself is pullkey's. One that no record of Akka's names may be what a lost run has left.
 
         Args:
-            as_seen: whether what the looks before the first change have shown is enough, where they have shown it.
+            as_seen: whether what the looks before the first change have shown is enough, where they have
+                shown it.
 
         Raises:
             PullkeyError: they cannot be seen.

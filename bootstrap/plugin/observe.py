@@ -1,7 +1,7 @@
 """What was observed of a thing in a cloud: it is present, absent, or that is unknown.
 
-Presence is believed early, absence late: clouds read from many servers, of which some lag, so that one "not found" (or
-one list without it) is no proof. One read that shows the thing is.
+Presence is believed early, absence late: clouds read from many servers, of which some lag, so that one "not
+found" (or one list without it) is no proof. One read that shows the thing is.
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ async def confirm_absent(
     """Read until the thing is shown, or until enough reads in a row did not show it.
 
     Args:
-        read: asks the cloud anew each time (no cache); None if the thing is not shown. What it raises is passed on.
-        contradicted_by: what speaks against its absence, as a clause: "Akka's record names it", "the creation was
-            answered with ALREADY_EXISTS". It is then looked for four times within seven seconds.
+        read: asks the cloud anew each time (no cache); None if the thing is not shown. What it raises is
+            passed on.
+        contradicted_by: what speaks against its absence, as a clause: "Akka's record names it", "the creation
+            was answered with ALREADY_EXISTS". It is then looked for four times within seven seconds.
         deadline: by when the reads must have ended; if that is too early to be sure, the answer is Unknown.
     """
     found = await read()

@@ -1,7 +1,8 @@
 """What a provider is: the only things that the rest of pullkey knows of one kind of registry.
 
-Providers are found through the entry-point group `pullkey.providers`; each entry is an object with the members of
-`Provider`. Importing it must import no cloud SDK: that happens when a `Session` first calls the cloud.
+Providers are found through the entry-point group `pullkey.providers`; each entry is an object with the
+members of `Provider`. Importing it must import no cloud SDK: that happens when a `Session` first calls the
+cloud.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class Missing:
     Args:
         option: the option's name, with dashes.
         question: what is asked for at a terminal.
-        choices: asks the cloud for the values there are, each with what it is; None where they cannot be listed cheaply.
-            It may raise anything: then there are none.
+        choices: asks the cloud for the values there are, each with what it is; None where they cannot be
+            listed cheaply. It may raise anything: then there are none.
     """
 
     option: str
@@ -67,11 +68,15 @@ class Target(Protocol):
 
     @property
     def quota_group(self) -> str:
-        """What holds several targets whose changes are better made by one machine: a Google project, a registry."""
+        """What holds several targets whose changes are better made by one machine: a Google project, a
+        registry.
+        """
 
     @property
     def lifetime(self) -> dt.timedelta | None:
-        """How long a key that is created for it is to last; None where it does not expire, or none is created."""
+        """How long a key that is created for it is to last; None where it does not expire, or none is
+        created.
+        """
 
     @property
     def key_limit(self) -> KeyLimit | None:
@@ -94,9 +99,11 @@ class Provider(Protocol):
         ...
 
     async def locate(self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> Target:
-        """The target that stands behind a credential of ours (`held.link` is there), by its record and by the cloud.
+        """The target that stands behind a credential of ours (`held.link` is there), by its record and by the
+        cloud.
 
-        An identity or application that was not made by pullkey becomes one that was given, which is never removed.
+        An identity or application that was not made by pullkey becomes one that was given, which is never
+        removed.
 
         Args:
             held: Akka's record.
@@ -117,10 +124,12 @@ class Provider(Protocol):
         ...
 
     def options_of_image(self, image: str) -> Mapping[str, str]:
-        """The options that name what an image reference names, without dashes in front; the first of them holds it.
+        """The options that name what an image reference names, without dashes in front; the first of them
+        holds it.
 
         Args:
-            image: a reference, or the address of a registry alone, as typed. Its host is one of those that `claims` takes.
+            image: a reference, or the address of a registry alone, as typed. Its host is one of those that
+                `claims` takes.
 
         Raises:
             UsageProblem: it cannot be read.
@@ -140,8 +149,9 @@ class Provider(Protocol):
         ...
 
     def options_of(self, held: HeldCredential, target: Any | None) -> Mapping[str, str | bool]:
-        """The options by which a person would name what Akka's record is for: as far as the record itself, and the target
-        behind one of ours, tell. Names are without dashes in front; nothing secret is among them.
+        """The options by which a person would name what Akka's record is for: as far as the record itself,
+        and the target behind one of ours, tell. Names are without dashes in front; nothing secret is among
+        them.
 
         Args:
             held: Akka's record, of ours or of anybody's.
@@ -150,14 +160,17 @@ class Provider(Protocol):
         ...
 
     def login_at_a_glance(self) -> tuple[str, str] | None:
-        """Which login is likely to be used, by files and variables alone: what it is of, and what was found or how to log in.
+        """Which login is likely to be used, by files and variables alone: what it is of, and what was found
+        or how to log in.
 
         None where no login exists beforehand. Calls nobody, imports no SDK, and raises nothing.
         """
         ...
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
-        """What `pullkey doctor` can see of this provider without a target: libraries, login, clock. Raises nothing."""
+        """What `pullkey doctor` can see of this provider without a target: libraries, login, clock. Raises
+        nothing.
+        """
         ...
 
     def missing(self, values: Mapping[str, Any]) -> Missing | None:

@@ -45,7 +45,9 @@ async def key_in_record(session: Session, held: HeldCredential | None) -> tuple[
 
 
 async def username_in_akka(session: Session) -> str | None:
-    """The user name under which Akka holds this target's key; the one that a new key will have, where it holds none."""
+    """The user name under which Akka holds this target's key; the one that a new key will have, where it
+    holds none.
+    """
     held = await session.context.held_credential()
     if held is not None and held.username and (await key_in_record(session, held))[0] is not None:
         return held.username
@@ -54,4 +56,7 @@ async def username_in_akka(session: Session) -> str | None:
 
 def misspelled(server: str, ours: str) -> str:
     """Why a record is of no use whose server is spelled so."""
-    return f"Akka's credential is for {server}, which no image's host matches as it is spelled; it must be {ours}"
+    return (
+        f"Akka's credential is for {server}, which no image's host matches as it is spelled; it must be "
+        f"{ours}"
+    )

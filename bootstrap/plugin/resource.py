@@ -1,12 +1,15 @@
 """One object in a cloud, with the one lifecycle that all of them have: observed, created, undone, removed.
 
-A provider says what is its own: how the object is read, created and deleted, what marks it, what else would contradict its
-absence. What follows from a lost answer, a read that lags, or an object that another run created is decided here:
+A provider says what is its own: how the object is read, created and deleted, what marks it, what else would
+contradict its absence. What follows from a lost answer, a read that lags, or an object that another run
+created is decided here:
 
 - a request without an answer may have been carried out (`Attempt`);
 - "it is not there" is believed late, and never against what contradicts it (`Resource.contradiction`);
-- what is undone must be known to be this run's: its creation was answered, or the object shows it (`Resource.is_of_run`);
-- what this run created and no read shows is not deleted yet: its deletion is asked for again, and in the end it is named;
+- what is undone must be known to be this run's: its creation was answered, or the object shows it
+  (`Resource.is_of_run`);
+- what this run created and no read shows is not deleted yet: its deletion is asked for again, and in the end
+  it is named;
 - after a deletion without an answer, that there is none is the answer.
 """
 
@@ -68,7 +71,8 @@ class Attempt:
         """Around one request: whatever ends it is noted.
 
         Args:
-            is_unanswered: which errors leave it open whether it was carried out; by default `ApiError.unanswered`.
+            is_unanswered: which errors leave it open whether it was carried out; by default
+                `ApiError.unanswered`.
         """
         try:
             yield
@@ -150,9 +154,11 @@ class Resource(CloudStep, Generic[T]):
     looks = 2
     """How often a thing that nothing speaks for must not be shown, before it is absent."""
     shows_after = 0.0
-    """How many seconds what a request without an answer has created takes to be shown. It is looked for after that."""
+    """How many seconds what a request without an answer has created takes to be shown. It is looked for
+    after that.
+    """
 
-    # -- what a provider says of its own ----------------------------------------------------------------------------
+    # -- what a provider says of its own ---------------------------------------------------------------------
 
     @property
     @abstractmethod
@@ -173,7 +179,8 @@ class Resource(CloudStep, Generic[T]):
 
     @abstractmethod
     async def delete(self, intent: Intent) -> object:
-        """Ask the cloud to delete it, whatever reads show; by an id that is of this object only, where it has one.
+        """Ask the cloud to delete it, whatever reads show; by an id that is of this object only, where it has
+        one.
 
         Raises:
             ApiError: there is none to delete (`missing`), or it is refused.
@@ -189,7 +196,9 @@ class Resource(CloudStep, Generic[T]):
 
     @abstractmethod
     async def is_of_run(self, shown: T, intent: Intent) -> bool:
-        """Whether what is shown was created by the run of this intent, whose creation of it was not answered."""
+        """Whether what is shown was created by the run of this intent, whose creation of it was not
+        answered.
+        """
 
     @abstractmethod
     async def removal_of(self, shown: T) -> Removal:
@@ -206,7 +215,9 @@ class Resource(CloudStep, Generic[T]):
         return self.noun
 
     def said_to_exist(self, intent: Intent) -> bool:
-        """Whether the cloud has answered the run of an intent that it exists, so that no read can make it absent."""
+        """Whether the cloud has answered the run of an intent that it exists, so that no read can make it
+        absent.
+        """
         del intent
         return self.attempt.exists
 
@@ -229,7 +240,9 @@ class Resource(CloudStep, Generic[T]):
         return ""
 
     async def expected(self) -> T | None:
-        """What the cloud shows of it where it is to be removed: that it is not there is believed of a second read."""
+        """What the cloud shows of it where it is to be removed: that it is not there is believed of a
+        second read.
+        """
         seen = await confirm_absent(self.read)
         return seen.value if isinstance(seen, Present) else None
 
@@ -237,7 +250,7 @@ class Resource(CloudStep, Generic[T]):
         """What a look may take for true; a provider that keeps what it has read answers from that."""
         return await self.read()
 
-    # -- what follows -----------------------------------------------------------------------------------------------
+    # -- what follows ----------------------------------------------------------------------------------------
 
     @property
     def looked_for(self) -> str:
@@ -316,7 +329,9 @@ class Resource(CloudStep, Generic[T]):
             raise StillShown(error)
 
     async def _still_shown(self) -> bool:
-        """Whether the cloud shows it though it says that none exists to delete; what is new is looked for longer."""
+        """Whether the cloud shows it though it says that none exists to delete; what is new is looked for
+        longer.
+        """
 
         async def read() -> T | None:
             try:
@@ -414,13 +429,15 @@ async def delete_until_gone(
 
     Args:
         delete: deletes it; False if the cloud answers that there was none, which then is believed.
-        missed: given the answer that there is none: returns where that is to be believed, else raises `NotShownYet`.
+        missed: given the answer that there is none: returns where that is to be believed, else raises
+            `NotShownYet`.
         delay: says what delay an error is, or None.
         deadline: until when to try.
         tell: shows what is waited for.
         is_ours: asked before each try.
         is_deleted: whether an answer says that there is none, once a deletion got no answer.
-        still_shown: asked then: a server that does not know a new object yet answers as one that has deleted it.
+        still_shown: asked then: a server that does not know a new object yet answers as one that has deleted
+            it.
 
     Raises:
         ApiError: it is still there.

@@ -48,10 +48,10 @@ class Delay:
 
     Args:
         reason: one line for the person who waits.
-        at_most: how many seconds this reason can explain a failure, counted from the first time; after that it is a
-            refusal. None: for as long as the run has time.
-        after: how many seconds the service asks to be left alone (Retry-After, RetryInfo). A wait that would take
-            longer than there is time is not begun.
+        at_most: how many seconds this reason can explain a failure, counted from the first time; after that
+            it is a refusal. None: for as long as the run has time.
+        after: how many seconds the service asks to be left alone (Retry-After, RetryInfo). A wait that would
+            take longer than there is time is not begun.
     """
 
     reason: str
@@ -69,9 +69,10 @@ async def retry_while(
     """Call until it succeeds, as long as its failure is a delay and not a refusal.
 
     Args:
-        call: the whole of what must be done again, reads included: a policy must be read anew before each write.
-        why: says what delay an error is ("Google does not know the account yet"), or None for one that will not pass;
-            a text alone has no bound but the deadline.
+        call: the whole of what must be done again, reads included: a policy must be read anew before each
+            write.
+        why: says what delay an error is ("Google does not know the account yet"), or None for one that will
+            not pass; a text alone has no bound but the deadline.
         deadline: when to give up; the last error is then raised.
         tell: told once for each new reason.
 

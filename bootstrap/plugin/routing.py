@@ -13,16 +13,19 @@ _SCHEME = re.compile("^https?://", re.IGNORECASE)
 def looks_like_an_image(text: str) -> bool:
     """Whether a word can name an image or a registry, rather than be a misspelt name.
 
-    A word without any of `/ : @ .` would be an official image of Docker Hub (`nginx`), which needs no credential.
+    A word without any of `/ : @ .` would be an official image of Docker Hub (`nginx`), which needs no
+    credential.
     """
     return any(mark in text for mark in "/:@.")
 
 
 def host_of_image(text: str) -> str:
-    """The host, with its port, that an image reference or the address of a registry names; "" for a short name.
+    """The host, with its port, that an image reference or the address of a registry names; "" for a short
+    name.
 
-    The rule of every puller (distribution/reference, `splitDockerDomain`): what is before the first slash is a host if it
-    has a dot or a colon, or is `localhost`. Without a slash, a name with a dot is taken for a host.
+    The rule of every puller (distribution/reference, `splitDockerDomain`): what is before the first slash is
+    a host if it has a dot or a colon, or is `localhost`. Without a slash, a name with a dot is taken for a
+    host.
 
     >>> host_of_image("Europe-docker.pkg.dev/acme-shop/app:1.0")
     'europe-docker.pkg.dev'

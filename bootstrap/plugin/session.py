@@ -35,13 +35,19 @@ class Session(ABC):
     retire_permissions: tuple[str, ...] = ()
     """What the person must be allowed, to switch off and delete a key that was replaced."""
     waits_for_spreading: bool = True
-    """Whether a refusal may pass by itself, the key being new; a password that was brought is refused for good."""
+    """Whether a refusal may pass by itself, the key being new; a password that was brought is refused for
+    good.
+    """
     host_known: bool = True
     """Whether `host` answers before `connect`."""
     tells_public: bool = False
-    """Whether `preflight` is sure to say so where anybody may pull, and the registry itself need not be asked."""
+    """Whether `preflight` is sure to say so where anybody may pull, and the registry itself need not be
+    asked.
+    """
     token_host: str | None = None
-    """Another host that the user allows for the registry's token service; None where there is no way to say so."""
+    """Another host that the user allows for the registry's token service; None where there is no way to
+    say so.
+    """
 
     def redact(self, text: str) -> str:
         """What the registry says, without the secrets that this session has been given."""
@@ -67,7 +73,8 @@ class Session(ABC):
         """Whatever else stands in the way: wrong names, policies, limits. Changes nothing."""
 
     async def prompt_secrets(self) -> None:
-        """Ask the person (`context.ask_secret`) for what making a key needs; once, when it is sure to be made.
+        """Ask the person (`context.ask_secret`) for what making a key needs; once, when it is sure to be
+        made.
 
         Raises:
             UsageProblem: there is nobody to ask, or what was given cannot be used.
@@ -95,15 +102,20 @@ class Session(ABC):
 
     @property
     def named_repositories(self) -> Sequence[str]:
-        """The repositories that were named for a key to be limited to, beside the image's; looked for as the image is."""
+        """The repositories that were named for a key to be limited to, beside the image's; looked for as
+        the image is.
+        """
         return ()
 
     def supplied(self) -> Credential | None:
-        """What the user entered (`ask`) as Akka will use it: a credential that can be tried before anything is changed; else None."""
+        """What the user entered (`ask`) as Akka will use it: a credential that can be tried before
+        anything is changed; else None.
+        """
         return None
 
     async def image_reader(self) -> Credential | None:
-        """This run's own login as a credential of the registry, to look at the named image before anything is created.
+        """This run's own login as a credential of the registry, to look at the named image before anything is
+        created.
 
         None where there is none. It is sent to the registry alone and never handed to Akka.
 
@@ -114,7 +126,9 @@ class Session(ABC):
 
     @abstractmethod
     async def diagnose(self, attempt: PullAttempt) -> str:
-        """What the cloud itself says about a handshake that keeps failing: key, identity and grant looked at anew."""
+        """What the cloud itself says about a handshake that keeps failing: key, identity and grant looked
+        at anew.
+        """
 
     async def identity(self) -> str:
         """Who pulls, as a person names them."""
@@ -122,7 +136,9 @@ class Session(ABC):
 
     @abstractmethod
     def script_variables(self) -> Mapping[str, str]:
-        """The variables that the steps' scripts use, with their values as bash words (quoted, or `$(...)`)."""
+        """The variables that the steps' scripts use, with their values as bash words (quoted, or
+        `$(...)`).
+        """
 
     @property
     @abstractmethod
@@ -130,21 +146,26 @@ class Session(ABC):
         """The bash words for server, username, email and password, as the handoff's script uses them."""
 
     def script_lookups(self) -> Mapping[str, str]:
-        """Bash words that find out what else the typed commands use, by variable: for where no step before has set it."""
+        """Bash words that find out what else the typed commands use, by variable: for where no step before
+        has set it.
+        """
         return {}
 
     def undo_deadline(self) -> Deadline:
-        """By when one step should be undone: it has time of its own, since the run may have failed because its time was up.
+        """By when one step should be undone: it has time of its own, since the run may have failed because
+        its time was up.
 
-        Where the clouds hang altogether, all steps together have not much more than one alone. What is removed because it
-        was asked for keeps to the run's own time.
+        Where the clouds hang altogether, all steps together have not much more than one alone. What is
+        removed because it was asked for keeps to the run's own time.
         """
         from bootstrap.model.deadline import Deadline
 
         return Deadline((self.context.undo_deadline or self.context.deadline).clip(_UNDO_STEP_SECONDS))
 
     def handover_extra(self) -> str:
-        """Bash that ends a hand-over, so that this person can go on where it stops; "" if nothing is needed."""
+        """Bash that ends a hand-over, so that this person can go on where it stops; "" if nothing is
+        needed.
+        """
         return ""
 
     def role_with(self, permission: str) -> str:

@@ -16,7 +16,9 @@ from bootstrap.model.tense import done, thing
 from bootstrap.model.text import one_line
 
 Intent = Mapping[str, Any]
-"""What a step is about to make, or has made: JSON, no secret, enough to find it again from another process."""
+"""What a step is about to make, or has made: JSON, no secret, enough to find it again from another
+process.
+"""
 
 
 class State(StrEnum):
@@ -97,8 +99,9 @@ class Script:
         undo: the commands that take it back.
         why: what a person should know before.
         repeat: `do` is one command that may fail until the cloud has caught up.
-        typed: the commands that a plan prints, where `do` is more than that. They run as they stand, with the variables of
-            `Session.script_variables` and `script_lookups` and of the steps before them (`bootstrap.output.commands`).
+        typed: the commands that a plan prints, where `do` is more than that. They run as they stand, with the
+            variables of `Session.script_variables` and `script_lookups` and of the steps before them
+            (`bootstrap.output.commands`).
     """
 
     do: str
@@ -141,11 +144,15 @@ class Step(ABC):
         """
 
     def warning(self) -> str:
-        """That it grants more, or for longer, than a puller needs, with the narrower command; "" where it does not."""
+        """That it grants more, or for longer, than a puller needs, with the narrower command; "" where it
+        does not.
+        """
         return ""
 
     def intent(self) -> Intent:
-        """What is about to be made, so that it can be found if the answer is lost; on disk before `do` is called."""
+        """What is about to be made, so that it can be found if the answer is lost; on disk before `do` is
+        called.
+        """
         return {}
 
     @abstractmethod
@@ -160,8 +167,8 @@ class Step(ABC):
     async def undo(self, intent: Intent) -> str:
         """Remove what `do` made, given its `intent()` merged with what it said it `made`.
 
-        A key may be left to go with the identity that this run made; if that is to stay after all, it is asked again,
-        with `identity_stays`.
+        A key may be left to go with the identity that this run made; if that is to stay after all, it is
+        asked again, with `identity_stays`.
 
         What is already gone counts as removed. Returns what was undone, in a few words, or "" for nothing.
 
@@ -172,10 +179,11 @@ class Step(ABC):
         return ""
 
     async def disowns(self, intent: Intent) -> str:
-        """What an intent from a journal names that is not this target's, in a few words; "" where it names nothing else.
+        """What an intent from a journal names that is not this target's, in a few words; "" where it names
+        nothing else.
 
-        A journal decides what is deleted, so it is believed in what this target's own identity is concerned, and in nothing
-        else. What is gone, and so cannot be seen to be this target's, is left to `undo`.
+        A journal decides what is deleted, so it is believed in what this target's own identity is concerned,
+        and in nothing else. What is gone, and so cannot be seen to be this target's, is left to `undo`.
 
         Raises:
             PullkeyError: it cannot be seen.
@@ -186,7 +194,8 @@ class Step(ABC):
         """What offboarding is to do with what this step makes, by what the cloud shows now; changes nothing.
 
         `REMOVE` only for what is surely ours; whether others still use the identity is asked apart
-        (`Keys.used_by_others`), and then neither grant nor identity goes. None: the step leaves nothing behind.
+        (`Keys.used_by_others`), and then neither grant nor identity goes. None: the step leaves nothing
+        behind.
 
         Raises:
             PullkeyError: it cannot be seen.
@@ -194,7 +203,8 @@ class Step(ABC):
         return None
 
     async def remove(self) -> str:
-        """Remove it for good, whoever's run made it; called only where `removal` said `REMOVE`. Already gone is done.
+        """Remove it for good, whoever's run made it; called only where `removal` said `REMOVE`. Already gone
+        is done.
 
         Returns what was removed, in a few words, or "" for nothing.
 
@@ -209,7 +219,9 @@ class Step(ABC):
 
 
 def other_than(intent: Intent, **own: str) -> str:
-    """The first value of an intent that is another one than this target's own: "account NAME"; "" if there is none."""
+    """The first value of an intent that is another one than this target's own: "account NAME"; "" if there
+    is none.
+    """
     for name, value in own.items():
         if name in intent and intent[name] != value:
             return f"{name.replace('_', ' ')} {one_line(str(intent[name]))}"

@@ -1,7 +1,8 @@
-"""A registry as a puller meets it: the Docker Registry v2 token exchange, done with the credential that Akka is to have.
+"""A registry as a puller meets it: the Docker Registry v2 token exchange, done with the credential that Akka
+is to have.
 
-`trust` says where the password may go, `client` bounds what is read, `exchange` does one exchange, and `verification`
-as many as it takes to be sure.
+`trust` says where the password may go, `client` bounds what is read, `exchange` does one exchange, and
+`verification` as many as it takes to be sure.
 """
 
 from bootstrap.model.pull import Probe, PullAttempt, Verdict

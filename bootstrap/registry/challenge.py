@@ -1,9 +1,9 @@
 """What a registry asks for: reading `WWW-Authenticate` (RFC 9110, 11.6.1).
 
 Pullers read it in two ways. containers/image (`docker/wwwauthenticate.go`) and containerd
-(`core/remotes/docker/auth/parse.go`) take one challenge from each header, parameters quoted or not, names in any case,
-and containerd puts Bearer before Basic in whatever order they come. The RFC allows several challenges in one header too,
-and some registries send them so; both are read here.
+(`core/remotes/docker/auth/parse.go`) take one challenge from each header, parameters quoted or not, names in
+any case, and containerd puts Bearer before Basic in whatever order they come. The RFC allows several
+challenges in one header too, and some registries send them so; both are read here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class TooLong(ValueError):
 
 @dataclass(frozen=True)
 class Challenge:
-    """How the registry wants to be spoken to: a token from `realm`, Basic authentication, or nothing ("none")."""
+    """How the registry wants to be spoken to: a token from `realm`, Basic authentication, or nothing
+    ("none").
+    """
 
     scheme: str
     realm: str = ""
@@ -50,10 +52,12 @@ class _Found:
 
 
 def challenges_in(headers: Iterable[str]) -> list[Challenge]:
-    """All the challenges of all the headers, Bearer first, else in their order. Takes time in proportion to the length.
+    """All the challenges of all the headers, Bearer first, else in their order. Takes time in proportion to
+    the length.
 
     >>> challenges_in(['Basic realm="x", Bearer realm="https://t/",service=s'])
-    [Challenge(scheme='bearer', realm='https://t/', service='s', scope=''), Challenge(scheme='basic', realm='', service='', scope='')]
+    [Challenge(scheme='bearer', realm='https://t/', service='s', scope=''), Challenge(scheme='basic',
+    realm='', service='', scope='')]
 
     Raises:
         TooLong: they are longer together than any registry's.

@@ -1,4 +1,6 @@
-"""HTTP to a registry and its token service: one connection set an exchange, and a bound on all that is read."""
+"""HTTP to a registry and its token service: one connection set an exchange, and a bound on all that is
+read.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ class Answer:
 
     @property
     def error(self) -> tuple[str, str]:
-        """Code and message of the first error in it, as the Distribution specification has them; "" where there are none."""
+        """Code and message of the first error in it, as the Distribution specification has them; "" where
+        there are none.
+        """
         try:
             first = self.json()["errors"][0]
             return str(first.get("code") or ""), str(first.get("message") or "")
@@ -100,7 +104,9 @@ class Answer:
 
 
 def cleaned_line(text: str, clean: Clean) -> str:
-    """Another program's words as one printable line without secrets: searched before it is cut, so that none is halved."""
+    """Another program's words as one printable line without secrets: searched before it is cut, so that
+    none is halved.
+    """
     return one_line(clean(one_line(text, _SAID_CHARACTERS)))
 
 
@@ -117,8 +123,9 @@ class Client:
         self._trace = trace
         self._clean = clean
         self._looked_up = {bare(host)}  # the user named it
-        # Redirects are never followed by httpx: one could carry the credential to another host. Without an address of its
-        # own the registry is reached as httpx would: proxies and certificates as the environment says.
+        # Redirects are never followed by httpx: one could carry the credential to another host. Without an
+        # address of its own the registry is reached as httpx would: proxies and certificates as the
+        # environment says.
         with network.usable():
             self._http = httpx.AsyncClient(
                 transport=_ConnectTo() if connect_to(bare(host)) is not None else None,
@@ -144,7 +151,8 @@ class Client:
         form: Mapping[str, str] | None = None,
         limit: int = ANSWER_BYTES,
     ) -> Answer:
-        """Send a request, without a body unless a form is given, and read up to `limit` bytes of the answer's.
+        """Send a request, without a body unless a form is given, and read up to `limit` bytes of the
+        answer's.
 
         Raises:
             httpx.HTTPError: there is no answer.
@@ -161,7 +169,8 @@ class Client:
             # An `Auth` that adds nothing; without one httpx would take name and password from the address.
             sent = await self._http.send(request, stream=True, auth=httpx.Auth())
         except (ValueError, OverflowError):
-            # What a registry names may be no host (an empty label, one too long, an `xn--` of nothing) or have no port.
+            # What a registry names may be no host (an empty label, one too long, an `xn--` of nothing) or
+            # have no port.
             raise Unreadable("it leads to an address that cannot be used") from None
         async with _Closing(sent) as response:
             host = whom(request)
@@ -194,7 +203,9 @@ class Client:
                 host, url.port or 443, type=socket.SOCK_STREAM
             )
             if any(is_metadata_host(str(address[0])) for *_, address in found):
-                raise Unreadable(f"{host} leads to an address where a machine or its cloud answers for itself")  # fmt: skip
+                raise Unreadable(
+                    f"{host} leads to an address where a machine or its cloud answers for itself"
+                )
 
 
 def _has_proxy() -> bool:
@@ -246,7 +257,9 @@ def whom(request: httpx.Request) -> str:
 
 
 def _whom_to_trust() -> ssl.SSLContext:
-    """As the environment says. Reading all the authorities takes longer than a handshake, so it is done once."""
+    """As the environment says. Reading all the authorities takes longer than a handshake, so it is done
+    once.
+    """
     return _trusting(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 

@@ -1,4 +1,6 @@
-"""What must not be shown of an exchange: the password, as it is and as it is sent, and what it is exchanged for."""
+"""What must not be shown of an exchange: the password, as it is and as it is sent, and what it is
+exchanged for.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """One exchange with a registry, done with the credential as a puller would do it.
 
 Source of the protocol: the Distribution project, "Token Authentication Specification" and "OCI Distribution
-Specification"; where the clouds differ from it, the provider's `diagnose` knows. Where pullers go beyond it, containerd
-(`core/remotes/docker/authorizer.go`) and containers/image (`docker/docker_client.go`) are followed: a challenge that comes
-after a token was refused is answered too, once.
+Specification"; where the clouds differ from it, the provider's `diagnose` knows. Where pullers go beyond it,
+containerd (`core/remotes/docker/authorizer.go`) and containers/image (`docker/docker_client.go`) are
+followed: a challenge that comes after a token was refused is answered too, once.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ async def fetch_challenge(
     trace: Tell = silent,
     clean: Clean = unchanged,
 ) -> Challenge | PullAttempt:
-    """Ask the registry how it wants to be spoken to; an `PullAttempt` says why that did not work. Sends no credential.
+    """Ask the registry how it wants to be spoken to; an `PullAttempt` says why that did not work. Sends no
+    credential.
 
     Args:
         host: the registry's, with its port where it has one.
@@ -79,7 +80,8 @@ async def fetch_challenge(
             answer = await client.get(f"https://{host}/v2/")
             for _ in range(_MOST_REDIRECTS):
                 to = _location(answer)
-                # Where the registry is asked how it wants to be spoken to, its owner answers, and nobody else.
+                # Where the registry is asked how it wants to be spoken to, its owner answers, and nobody
+                # else.
                 if to is None or not same_owner(bare(host), to.raw_host.decode("ascii", "replace")):
                     break
                 answer = await client.get(to)
@@ -105,7 +107,9 @@ def _asks_for(answer: Answer, host: str, token_host: str | None, clean: Clean) -
 
 
 def _challenge_in(answer: Answer, host: str, token_host: str | None, clean: Clean) -> Challenge | PullAttempt:
-    """What a refusal asks for: a token before Basic, and of several token services the registry's own host."""
+    """What a refusal asks for: a token before Basic, and of several token services the registry's own
+    host.
+    """
     try:
         challenges = challenges_in(answer.headers.get_list("WWW-Authenticate"))
     except TooLong:
@@ -162,9 +166,17 @@ def _passing(answer: Answer, clean: Clean) -> PullAttempt | None:
     """An answer that says nothing about what was asked, but that there is none now."""
     said = cleaned_line(answer.said, clean)
     if answer.status == 429:
-        return PullAttempt(Verdict.RATE_LIMITED, f"{answer.host} answers {answer.status} {said}".rstrip(), retry_after=answer.retry_after)  # fmt: skip
+        return PullAttempt(
+            Verdict.RATE_LIMITED,
+            f"{answer.host} answers {answer.status} {said}".rstrip(),
+            retry_after=answer.retry_after,
+        )
     if answer.status in (408, 425) or answer.status >= 500:
-        return PullAttempt(Verdict.UNREACHABLE, f"{answer.host} answers {answer.status} {said}".rstrip(), retry_after=answer.retry_after)  # fmt: skip
+        return PullAttempt(
+            Verdict.UNREACHABLE,
+            f"{answer.host} answers {answer.status} {said}".rstrip(),
+            retry_after=answer.retry_after,
+        )
     return None
 
 
@@ -176,11 +188,11 @@ async def open_to_all(
     seconds: float = SECONDS,
     clean: Clean = unchanged,
 ) -> tuple[str, bool]:
-    """Why anybody may pull, as a sentence, or "" where they may not or it cannot be told; and whether it was seen that
-    they may not.
+    """Why anybody may pull, as a sentence, or "" where they may not or it cannot be told; and whether it was
+    seen that they may not.
 
-    Only the registry's own word counts: it asks for no credential, or gives out the manifest of the image that was
-    named without one. That an image which does not exist is "not found" proves nothing here.
+    Only the registry's own word counts: it asks for no credential, or gives out the manifest of the image
+    that was named without one. That an image which does not exist is "not found" proves nothing here.
     """
     if challenge.scheme == "none" and not probe.reference:
         return f"{probe.host} asks for no credential", False
@@ -201,10 +213,11 @@ async def exchange(
     seconds: float = SECONDS,
     clean: Clean = unchanged,
 ) -> PullAttempt:
-    """Do the whole exchange once, on a connection of its own, so that several reach several of the cloud's servers.
+    """Do the whole exchange once, on a connection of its own, so that several reach several of the cloud's
+    servers.
 
-    Without a credential it is what anybody would be told. It takes no longer than `seconds`. What the registry says is
-    shown without the credential, and as `clean` leaves it.
+    Without a credential it is what anybody would be told. It takes no longer than `seconds`. What the
+    registry says is shown without the credential, and as `clean` leaves it.
     """
     secrets = _Secrets(credential, clean)
     return await _within(
@@ -218,10 +231,11 @@ async def exchange(
 async def takes_password(
     probe: Probe, credential: Credential, *, trace: Tell = silent, seconds: float = SECONDS
 ) -> bool | None:
-    """Whether `/v2/` takes the credential by Basic; None where it does not say, as it lets anybody in or wants a token.
+    """Whether `/v2/` takes the credential by Basic; None where it does not say, as it lets anybody in or
+    wants a token.
 
-    Harbor does, beside the tokens that it asks for, and refuses a wrong password with a challenge for Basic: where its
-    token service gives anybody a token, this alone tells a wrong password from a right one.
+    Harbor does, beside the tokens that it asks for, and refuses a wrong password with a challenge for Basic:
+    where its token service gives anybody a token, this alone tells a wrong password from a right one.
     """
     secrets = _Secrets(credential)
     url = f"https://{probe.host}/v2/"
@@ -260,10 +274,12 @@ async def _within(
 async def nearest_image(
     probe: Probe, challenge: Challenge, reader: Credential, *, trace: Tell = silent, seconds: float = SECONDS
 ) -> str:
-    """`Did you mean checkout:1.0?` of an image that is not there, as far as this login may list; "" where it may not.
+    """`Did you mean checkout:1.0?` of an image that is not there, as far as this login may list; "" where it
+    may not.
 
-    The tags are listed as OCI's Distribution Specification says; the images beside it by `_catalog` (Distribution), or as Google's
-    registries do: `tags/list` of a folder has its images as `child` (google/go-containerregistry, `pkg/v1/google/list.go`).
+    The tags are listed as OCI's Distribution Specification says; the images beside it by `_catalog`
+    (Distribution), or as Google's registries do: `tags/list` of a folder has its images as `child`
+    (google/go-containerregistry, `pkg/v1/google/list.go`).
     """
     secrets, found = _Secrets(reader), [""]
 
@@ -284,10 +300,11 @@ async def missing_repositories(
     trace: Tell = silent,
     seconds: float = SECONDS,
 ) -> dict[str, str]:
-    """Those of some repositories that the registry does not have, each with the nearest that it has, "" where it does not say.
+    """Those of some repositories that the registry does not have, each with the nearest that it has, "" where
+    it does not say.
 
     One that this login may not list is not known to be missing.
-    """  # fmt: skip
+    """
     secrets, found = _Secrets(reader), dict[str, str]()
 
     async def look(exchange: _Exchange) -> PullAttempt:
@@ -316,7 +333,11 @@ async def _nearest(exchange: _Exchange, probe: Probe, challenge: Challenge) -> s
     folder, _, name = probe.repository.rpartition("/")
 
     async def tags_of(repository: str) -> list[str]:
-        return _names((await exchange.listed(challenge, f"{repository}/tags/list", f"repository:{repository}:pull")).get("tags"))  # fmt: skip
+        return _names(
+            (
+                await exchange.listed(challenge, f"{repository}/tags/list", f"repository:{repository}:pull")
+            ).get("tags")
+        )
 
     async def tags(of: str) -> list[str]:
         return await tags_of(f"{folder}/{of}" if folder else of)
@@ -326,7 +347,11 @@ async def _nearest(exchange: _Exchange, probe: Probe, challenge: Challenge) -> s
     beside: list[str] = []
     every: list[str] = []
     if folder:
-        beside = _names((await exchange.listed(challenge, f"{folder}/tags/list", f"repository:{folder}:pull")).get("child"))  # fmt: skip
+        beside = _names(
+            (await exchange.listed(challenge, f"{folder}/tags/list", f"repository:{folder}:pull")).get(
+                "child"
+            )
+        )
     if not beside:
         prefix = f"{folder}/" if folder else ""
         every = await _catalog(exchange, challenge)
@@ -422,7 +447,10 @@ class _Exchange:
         if answer is None or answer.status != 200:
             return [], ""
         body = answer.json()
-        found = re.match(r'\s*<(?:https://[^/>]+)?/v2/(_catalog\?[\x21-\x3d\x3f-\x7e]{1,2000})>\s*;\s*rel="?next"?', answer.headers.get("Link", ""))  # fmt: skip
+        found = re.match(
+            r'\s*<(?:https://[^/>]+)?/v2/(_catalog\?[\x21-\x3d\x3f-\x7e]{1,2000})>\s*;\s*rel="?next"?',
+            answer.headers.get("Link", ""),
+        )
         return _names(body.get(key)) if isinstance(body, dict) else [], found[1] if found else ""
 
     async def lacks(self, challenge: Challenge, repository: str) -> bool:
@@ -452,7 +480,9 @@ class _Exchange:
         try:
             body = answer.json()
         except Unreadable as error:
-            return PullAttempt(Verdict.INVALID, f"the answer of the token service {answer.host} cannot be used: {error}")  # fmt: skip
+            return PullAttempt(
+                Verdict.INVALID, f"the answer of the token service {answer.host} cannot be used: {error}"
+            )
         token = (body.get("token") or body.get("access_token")) if isinstance(body, dict) else None
         if not isinstance(token, str) or not _BEARER_TOKEN.fullmatch(token):
             # It is not shown: it may be a good one with a blank too many.
@@ -470,7 +500,9 @@ class _Exchange:
             # 401 says that the caller is not known; with no repository asked for, 403 means the same (GHCR).
             whole = answer.status == 401 or not scope
             return PullAttempt(Verdict.IDENTITY_REFUSED if whole else Verdict.NO_GRANT, said)
-        return PullAttempt(Verdict.REJECTED, f"the token service {answer.host} answers {answer.status} {said}".rstrip())  # fmt: skip
+        return PullAttempt(
+            Verdict.REJECTED, f"the token service {answer.host} answers {answer.status} {said}".rstrip()
+        )
 
     async def _read(self, authorization: str) -> Answer:
         """Ask for the manifest, or without a repository for `/v2/`; follow where it leads.
@@ -485,7 +517,9 @@ class _Exchange:
         url = httpx.URL(f"https://{probe.host}{path}")
 
         async def ask(where: httpx.URL, method: str, authorization: str) -> Answer:
-            return await self._client.get(where, method=method, authorization=authorization, accept=_ACCEPT, limit=MANIFEST_BYTES)  # fmt: skip
+            return await self._client.get(
+                where, method=method, authorization=authorization, accept=_ACCEPT, limit=MANIFEST_BYTES
+            )
 
         answer = await ask(url, method, authorization)
         if method == "HEAD" and answer.status == 404:
@@ -499,7 +533,7 @@ class _Exchange:
             answer = await ask(to, method, authorization if inside else "")
         return answer
 
-    # -- what an answer means --------------------------------------------------------------------------------------
+    # -- what an answer means --------------------------------------------------------------------------------
 
     def _judged(self, answer: Answer, challenge: Challenge) -> PullAttempt:
         probe, clean = self._probe, self._secrets.clean
@@ -527,13 +561,19 @@ class _Exchange:
         if not probe.reference:
             return PullAttempt(Verdict.INVALID, f"{probe.host} claims to have an image with a random name")
         seen = f"reads the manifest of {probe.host}/{probe.image}"
-        return PullAttempt(Verdict.PULLS, f"{seen}, as anyone can: no credential was asked for", proven=False) if unasked else PullAttempt(Verdict.PULLS, seen)  # fmt: skip
+        return (
+            PullAttempt(Verdict.PULLS, f"{seen}, as anyone can: no credential was asked for", proven=False)
+            if unasked
+            else PullAttempt(Verdict.PULLS, seen)
+        )
 
     def _let_in(self, *, unasked: bool) -> PullAttempt:
         host = self._probe.host
         if unasked:
             return PullAttempt(Verdict.PULLS, f"was not tried: {host} asks for no credential", proven=False)
-        return PullAttempt(Verdict.PULLS, f"is accepted by {host}; no image was named to try a pull of", proven=False)  # fmt: skip
+        return PullAttempt(
+            Verdict.PULLS, f"is accepted by {host}; no image was named to try a pull of", proven=False
+        )
 
     def _not_found(self, answer: Answer) -> PullAttempt:
         probe, code = self._probe, answer.error[0].upper()
@@ -542,21 +582,26 @@ class _Exchange:
         if code == "MANIFEST_UNKNOWN":
             return PullAttempt(Verdict.PULLS, f"may pull {probe.host}/{probe.repository}")
         # Registries say so to whoever has been let in, whatever they may pull.
-        return PullAttempt(Verdict.PULLS, f"is accepted by {probe.host}, which has no {probe.repository} to try a pull of", proven=False)  # fmt: skip
+        return PullAttempt(
+            Verdict.PULLS,
+            f"is accepted by {probe.host}, which has no {probe.repository} to try a pull of",
+            proven=False,
+        )
 
     def _refused(self, answer: Answer, *, whole: bool) -> PullAttempt:
         said = cleaned_line(answer.said, self._secrets.clean)
         if answer.status == 403 and may_be_the_network(said):
             return PullAttempt(Verdict.NETWORK_REFUSED, said)
         if answer.status in (401, 403):
-            # A token is given to whom the token service knows, so what comes after it is about the repository.
+            # A token is given to whom the token service knows, so what comes after it is about the
+            # repository.
             return PullAttempt(Verdict.IDENTITY_REFUSED if whole else Verdict.NO_GRANT, said)
         return PullAttempt(Verdict.REJECTED, f"{answer.host} answers {answer.status} {said}".rstrip())
 
 
 def _is_manifest(answer: Answer, *, head: bool) -> bool:
-    """Whether a good answer is a manifest: whole (RFC 9110, 15.3: of the good ones 200 alone is), and what its type says
-    or every manifest holds (OCI Image Specification). One asked for by HEAD has its type only.
+    """Whether a good answer is a manifest: whole (RFC 9110, 15.3: of the good ones 200 alone is), and what
+    its type says or every manifest holds (OCI Image Specification). One asked for by HEAD has its type only.
     """
     of_its_type = answer.media_type in _MANIFEST_TYPES
     if answer.status != 200:

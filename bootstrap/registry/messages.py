@@ -14,10 +14,18 @@ from bootstrap.registry.client import Clean, cleaned_line, whom
 # What OpenSSL calls a certificate whose authority is not known (`X509_V_ERR_...` in x509_vfy.h).
 _UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21})
 # How Azure's, Google's (VPC Service Controls) and others' firewalls word a refusal.
-_FIREWALLS = ("not allowed access", "firewall", "vpcservicecontrols", "prohibited by organization", "ip allow list", "ip restrict")  # fmt: skip
+_FIREWALLS = (
+    "not allowed access",
+    "firewall",
+    "vpcservicecontrols",
+    "prohibited by organization",
+    "ip allow list",
+    "ip restrict",
+)
 
 _OWN_AUTHORITY = (
-    "If its authority is your own, name that authority's certificate: SSL_CERT_FILE=FILE. Akka, which pulls over the "
+    "If its authority is your own, name that authority's certificate: SSL_CERT_FILE=FILE. Akka, "
+    "which pulls over the "
     "public internet, must trust it too, and pullkey cannot see whether it does."
 )
 _NO_CLIENT_WILL = (
@@ -40,33 +48,52 @@ _CODES = {
 """Of each verdict but that it pulls."""
 
 WAITING = {
-    Verdict.IDENTITY_REFUSED: "The registry does not know the new key yet ({said}); a new key takes a minute or two "
+    Verdict.IDENTITY_REFUSED: "The registry does not know the new key yet ({said}); a new key takes a "
+    "minute or two "
     "to spread. Trying for up to {minutes:.0f} min more.",
-    Verdict.NO_GRANT: "The registry does not honour the new role yet ({said}); it mostly takes 2 minutes, at times 7 "
+    Verdict.NO_GRANT: "The registry does not honour the new role yet ({said}); it mostly takes 2 minutes, "
+    "at times 7 "
     "or more. Trying for up to {minutes:.0f} min more.",
     Verdict.UNREACHABLE: "The registry could not be asked ({said}). Trying for up to {minutes:.0f} min more.",
     Verdict.INVALID: "The registry's answer cannot be used ({said}). Trying again.",
-    Verdict.RATE_LIMITED: "The registry limits how often it is asked ({said}). Waiting as long as it says: {seconds:.0f} s.",
+    Verdict.RATE_LIMITED: "The registry limits how often it is asked ({said}). Waiting as long as it says: "
+    "{seconds:.0f} "
+    "s.",
 }
 
 _MENDS = {
-    Verdict.IDENTITY_REFUSED: "Run it again later with a longer --timeout; if it stays so, the cloud may forbid "
+    Verdict.IDENTITY_REFUSED: "Run it again later with a longer --timeout; if it stays so, the cloud may "
+    "forbid "
     "this kind of key.",
-    Verdict.NO_GRANT: "Run it again later with a longer --timeout, and check that the role is on this repository.",
+    Verdict.NO_GRANT: "Run it again later with a longer --timeout, and check that the role is on this "
+    "repository.",
     Verdict.NOT_FOUND: "Name an image that is there with --image, or leave --image out.",
-    Verdict.NETWORK_REFUSED: "Akka pulls over the public internet: allow that in the registry's network rules. If Akka is let in and this machine is not, --no-wait registers the credential without trying it.",
-    Verdict.FORBIDDEN: "A registry asks for a credential there (401). It may be a firewall that lets only some addresses in, a proxy in between, or another kind of server. If Akka is let in and this machine is not, --no-wait registers the credential without trying it.",
-    Verdict.REJECTED: "Another try would be answered alike. Check that this is the registry you mean; else ask its operator, with what it answered.",
-    Verdict.INVALID: "A proxy or a login page of the network may have answered in its place. Check that this is the registry you mean.",
+    Verdict.NETWORK_REFUSED: "Akka pulls over the public internet: allow that in the registry's network "
+    "rules. If Akka is "
+    "let in and this machine is not, --no-wait registers the credential without trying it.",
+    Verdict.FORBIDDEN: "A registry asks for a credential there (401). It may be a firewall that lets only "
+    "some "
+    "addresses in, a proxy in between, or another kind of server. If Akka is let in and this "
+    "machine is not, --no-wait registers the credential without trying it.",
+    Verdict.REJECTED: "Another try would be answered alike. Check that this is the registry you mean; else "
+    "ask its "
+    "operator, with what it answered.",
+    Verdict.INVALID: "A proxy or a login page of the network may have answered in its place. Check that "
+    "this is the "
+    "registry you mean.",
     Verdict.UNREACHABLE: "Check the registry's host name, and whether it is reachable from here.",
     Verdict.UNTRUSTED: "The credential was not sent. Check that this is the registry you mean.",
-}  # fmt: skip
+}
 
 _BROUGHT_MENDS = {
-    Verdict.IDENTITY_REFUSED: "Check user name and password by logging in with them; where logins have a second "
-    "factor, a registry takes a token in place of the password. A token needs the scope to read the registry (GitLab: "
+    Verdict.IDENTITY_REFUSED: "Check user name and password by logging in with them; where logins have a "
+    "second "
+    "factor, a registry takes a token in place of the password. A token needs the scope to read "
+    "the registry (GitLab: "
     "read_registry, GitHub: read:packages).",
-    Verdict.NO_GRANT: "Have this user allowed to pull it, and check the name of the image: many registries give the same "
+    Verdict.NO_GRANT: "Have this user allowed to pull it, and check the name of the image: many registries "
+    "give the "
+    "same "
     "answer for an image that does not exist.",
 }
 
@@ -94,7 +121,10 @@ def fix(attempt: PullAttempt, *, brought: bool = False) -> str:
     """What to do about it; "" where nothing is known."""
     if attempt.verdict is Verdict.RATE_LIMITED:
         when = f"in {attempt.retry_after:.0f} s" if attempt.retry_after is not None else "later"
-        return f"Run it again {when}: a registry counts by user or by address, so another try now would not be answered either."  # fmt: skip
+        return (
+            f"Run it again {when}: a registry counts by user or by address, so another try now would "
+            "not be answered either."
+        )
     return attempt.fix or ({**_MENDS, **_BROUGHT_MENDS} if brought else _MENDS).get(attempt.verdict, "")
 
 

@@ -1,11 +1,12 @@
-"""Where the password may go: to the registry itself, and to the token service (the "realm") that the registry names.
+"""Where the password may go: to the registry itself, and to the token service (the "realm") that the registry
+names.
 
-That is trusted if it is https and the same owner's, as far as names tell: the same host, or one of the same registrable
-domain by the Public Suffix List (Red Hat has a registry at `registry.connect.redhat.com` and its tokens at
-`sso.redhat.com`). An address or a name of one label has no owner that could be seen, so there it is the same host only.
-So it is where each name below a domain is another customer's: the list's private section has most of those domains, and
-`_SHARED` those that it lacks. Where an owner is known to have its tokens on another domain, `_KNOWN` says so; where only
-the user knows it, they say so (`--token-host`).
+That is trusted if it is https and the same owner's, as far as names tell: the same host, or one of the same
+registrable domain by the Public Suffix List (Red Hat has a registry at `registry.connect.redhat.com` and its
+tokens at `sso.redhat.com`). An address or a name of one label has no owner that could be seen, so there it is
+the same host only. So it is where each name below a domain is another customer's: the list's private section
+has most of those domains, and `_SHARED` those that it lacks. Where an owner is known to have its tokens on
+another domain, `_KNOWN` says so; where only the user knows it, they say so (`--token-host`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from bootstrap.model.text import one_line
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
 
-# Registries whose owner has its token service on another domain, or on one below which other names are customers'.
+# Registries whose owner has its token service on another domain, or on one below which other names are
+# customers'.
 _KNOWN = (
     # Docker Hub: docs.docker.com, "Registry authentication".
     (re.compile(r"^(?:registry-1|index|registry)\.docker\.io$"), "auth.docker.io"),
@@ -29,29 +31,124 @@ _KNOWN = (
     (re.compile(r"^rg\.[a-z]{2}-[a-z]{3}\.scw\.cloud$"), "api.scaleway.com"),
     # Alibaba Cloud, registries that customers share and those of their own.
     (re.compile(r"^registry(?:-vpc)?\.([a-z]{2}-[a-z0-9-]+)\.aliyuncs\.com$"), r"dockerauth.\1.aliyuncs.com"),
-    (re.compile(r"^[a-z0-9-]+-registry(?:-vpc)?\.([a-z]{2}-[a-z0-9-]+)\.cr\.aliyuncs\.com$"), r"dockerauth-ee.\1.aliyuncs.com"),
-)  # fmt: skip
+    (
+        re.compile(r"^[a-z0-9-]+-registry(?:-vpc)?\.([a-z]{2}-[a-z0-9-]+)\.cr\.aliyuncs\.com$"),
+        r"dockerauth-ee.\1.aliyuncs.com",
+    ),
+)
 
-# Domains below which each name is another customer's, and that the Public Suffix List (of 2026-10-23) does not have.
-_SHARED = frozenset({
-    # Clouds
-    "aliyuncs.com", "amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "amazonwebservices.com.cn", "azmk8s.io", "azure.com",
-    "azure.cn", "azure.us", "azurecontainerapps.io", "azurecontainer.io", "azurecr.cn", "azurecr.de", "azurecr.io",
-    "azurecr.us", "baidubce.com", "civo.com", "cloud.ru", "exoscale.io", "gcore.cloud", "gcr.io", "googleapis.com",
-    "googleusercontent.com", "hetzner.cloud", "icr.io", "infomaniak.cloud", "ionos.com", "kakaocloud.com", "myhuaweicloud.com", "myhuaweicloud.eu",
-    "ncloudcontainerregistry.com", "nhncloudservice.com", "ntruss.com", "ocir.io", "on.aws", "onstackit.cloud", "openshiftapps.com",
-    "oraclecloud.com", "ovh.net", "pkg.dev", "scw.cloud", "selcdn.ru", "selcloud.ru", "stackit.cloud", "t-systems.com",
-    "telekomcloud.com", "tencentcloudcr.com", "tencentyun.com", "upcloud.host", "visualstudio.com", "volces.com", "vultrcr.com",
-    "yandex.net", "cr.yandex", "your-server.de",
-    # Registries and repositories as a service
-    "artifactory.cloud", "buildkite.com", "cloudsmith.io", "cloudsmith.com", "container-registry.com", "fury.io", "gemfury.com",
-    "gitea.cloud", "gitea.io", "gitlab.host", "goharbor.io", "harness.io", "jetbrains.space", "jetbrains.team", "jfrog.dev", "jfrog.io",
-    "jfrogdev.org", "myget.org", "nexus.app", "packagecloud.io", "proget.cloud", "quay.io", "sonatype.app",
-    # Names for development: tunnels, and addresses spelled as names
-    "backname.io", "bore.pub", "devtunnels.ms", "getlocalhost.io", "github.dev", "gitpod.io", "koyeb.app", "lhr.life",
-    "loca.lt", "localhost.run", "localtest.me", "localtunnel.me", "lvh.me", "nip.io", "playit.gg", "railway.app", "rancher.cloud",
-    "run.app", "serveo.net", "sslip.io", "tailscale.net", "traefik.me", "vcap.me", "xip.io", "zrok.io",
-})  # fmt: skip
+# Domains below which each name is another customer's, and that the Public Suffix List (of 2026-10-23) does
+# not have.
+_SHARED = frozenset(
+    {
+        # Clouds
+        "aliyuncs.com",
+        "amazonaws.com",
+        "amazonaws.com.cn",
+        "amazonaws.eu",
+        "amazonwebservices.com.cn",
+        "azmk8s.io",
+        "azure.com",
+        "azure.cn",
+        "azure.us",
+        "azurecontainerapps.io",
+        "azurecontainer.io",
+        "azurecr.cn",
+        "azurecr.de",
+        "azurecr.io",
+        "azurecr.us",
+        "baidubce.com",
+        "civo.com",
+        "cloud.ru",
+        "exoscale.io",
+        "gcore.cloud",
+        "gcr.io",
+        "googleapis.com",
+        "googleusercontent.com",
+        "hetzner.cloud",
+        "icr.io",
+        "infomaniak.cloud",
+        "ionos.com",
+        "kakaocloud.com",
+        "myhuaweicloud.com",
+        "myhuaweicloud.eu",
+        "ncloudcontainerregistry.com",
+        "nhncloudservice.com",
+        "ntruss.com",
+        "ocir.io",
+        "on.aws",
+        "onstackit.cloud",
+        "openshiftapps.com",
+        "oraclecloud.com",
+        "ovh.net",
+        "pkg.dev",
+        "scw.cloud",
+        "selcdn.ru",
+        "selcloud.ru",
+        "stackit.cloud",
+        "t-systems.com",
+        "telekomcloud.com",
+        "tencentcloudcr.com",
+        "tencentyun.com",
+        "upcloud.host",
+        "visualstudio.com",
+        "volces.com",
+        "vultrcr.com",
+        "yandex.net",
+        "cr.yandex",
+        "your-server.de",
+        # Registries and repositories as a service
+        "artifactory.cloud",
+        "buildkite.com",
+        "cloudsmith.io",
+        "cloudsmith.com",
+        "container-registry.com",
+        "fury.io",
+        "gemfury.com",
+        "gitea.cloud",
+        "gitea.io",
+        "gitlab.host",
+        "goharbor.io",
+        "harness.io",
+        "jetbrains.space",
+        "jetbrains.team",
+        "jfrog.dev",
+        "jfrog.io",
+        "jfrogdev.org",
+        "myget.org",
+        "nexus.app",
+        "packagecloud.io",
+        "proget.cloud",
+        "quay.io",
+        "sonatype.app",
+        # Names for development: tunnels, and addresses spelled as names
+        "backname.io",
+        "bore.pub",
+        "devtunnels.ms",
+        "getlocalhost.io",
+        "github.dev",
+        "gitpod.io",
+        "koyeb.app",
+        "lhr.life",
+        "loca.lt",
+        "localhost.run",
+        "localtest.me",
+        "localtunnel.me",
+        "lvh.me",
+        "nip.io",
+        "playit.gg",
+        "railway.app",
+        "rancher.cloud",
+        "run.app",
+        "serveo.net",
+        "sslip.io",
+        "tailscale.net",
+        "traefik.me",
+        "vcap.me",
+        "xip.io",
+        "zrok.io",
+    }
+)
 
 _LONGEST_NAME = 253  # RFC 1035, 2.3.4
 
@@ -90,7 +187,10 @@ def refusal_of(host: str, realm: str, token_host: str | None = None) -> PullAtte
 
 
 def _allow(host: str) -> str:
-    return f"The credential was not sent. If {host} is known to be this registry's token service (ask its operator, or see its documentation), allow it: --token-host {host}"
+    return (
+        f"The credential was not sent. If {host} is known to be this registry's token service (ask its "
+        f"operator, or see its documentation), allow it: --token-host {host}"
+    )
 
 
 def same_owner(registry: str, other: str) -> bool:

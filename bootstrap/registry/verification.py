@@ -27,8 +27,8 @@ class Patience:
 
     Args:
         at_once: exchanges side by side in a round, each on its own connection; all must be good.
-        rounds_after_refusal: good rounds in a row that are wanted once any exchange was refused: a key that is still
-            spreading is refused at random.
+        rounds_after_refusal: good rounds in a row that are wanted once any exchange was refused: a key that
+            is still spreading is refused at random.
         pause: seconds between those rounds.
         spreads: the key was made just now, so that a refusal may pass by itself.
     """
@@ -39,7 +39,8 @@ class Patience:
     spreads: bool = True
 
 
-# A password that somebody brought is good or it is not; and each try of a wrong one counts towards a lock-out.
+# A password that somebody brought is good or it is not; and each try of a wrong one counts towards a
+# lock-out.
 BROUGHT = Patience(at_once=1, rounds_after_refusal=1, spreads=False)
 
 
@@ -52,8 +53,8 @@ async def patient_challenge(
     tell: Tell,
     clean: Clean = unchanged,
 ) -> Challenge | PullAttempt:
-    """As `fetch_challenge`, asked again where that may help: after as long as the registry says that it wants to be left
-    alone, and a few times where something else seems to answer in its place.
+    """As `fetch_challenge`, asked again where that may help: after as long as the registry says that it wants
+    to be left alone, and a few times where something else seems to answer in its place.
     """
     invalid = 0
     while True:
@@ -93,8 +94,8 @@ async def prove(
 ) -> PullAttempt:
     """Exchange until it is sure that the credential pulls, or that it will not.
 
-    With `compare` it is asked without the credential too; that is not needed where the cloud itself has said already
-    that not anybody may pull.
+    With `compare` it is asked without the credential too; that is not needed where the cloud itself has said
+    already that not anybody may pull.
 
     Returns:
         the last attempt: `PULLS`, or what it failed with; the caller decides what that means.
@@ -132,7 +133,11 @@ async def prove(
             # Sooner than it says it would answer alike, and without its word nobody knows when.
             may_pass = asked_for is not None
         if not may_pass or deadline.passed:
-            return worst if patience.spreads else await _told_apart(worst, probe, challenge, credential, deadline, trace)  # fmt: skip
+            return (
+                worst
+                if patience.spreads
+                else await _told_apart(worst, probe, challenge, credential, deadline, trace)
+            )
         wanted, good_rounds = patience.rounds_after_refusal, 0
         if worst.verdict not in told:
             told.add(worst.verdict)
@@ -163,7 +168,9 @@ async def _compared(
     """What a good answer is worth: nothing, where anybody is given the same."""
     if challenge.scheme == "none":
         return good
-    anybody = await exchange(probe, challenge, None, trace=trace, seconds=deadline.clip(SECONDS), clean=_without(credential))  # fmt: skip
+    anybody = await exchange(
+        probe, challenge, None, trace=trace, seconds=deadline.clip(SECONDS), clean=_without(credential)
+    )
     if anybody.verdict is not Verdict.PULLS:
         return good
     what = f"{probe.host}/{probe.image}" if probe.repository else "a token"
@@ -190,7 +197,9 @@ async def _told_apart(
     deadline: Deadline,
     trace: Tell,
 ) -> PullAttempt:
-    """Whether it is the right to pull that is missing, or the password is wrong: Harbor and GHCR answer alike."""
+    """Whether it is the right to pull that is missing, or the password is wrong: Harbor and GHCR answer
+    alike.
+    """
     if bad.verdict is not Verdict.NO_GRANT or challenge.scheme != "bearer":
         return bad
     known, refusal = await _is_known(probe, challenge, credential, deadline, trace)
@@ -200,14 +209,16 @@ async def _told_apart(
         return bad
     return replace(
         bad,
-        fix=f"{probe.host} accepts any login, so this may be a wrong password or a missing permission: check user name and password, and that this user may pull the image.",
+        fix=f"{probe.host} accepts any login, so this may be a wrong password or a missing permission: "
+        "check user name and password, and that this user may pull the image.",
     )
 
 
 async def _is_known(
     probe: Probe, challenge: Challenge, credential: Credential, deadline: Deadline, trace: Tell
 ) -> tuple[bool, PullAttempt | None]:
-    """Whether the registry knows the credential, whatever it may pull; and its refusal, where it surely does not.
+    """Whether the registry knows the credential, whatever it may pull; and its refusal, where it surely does
+    not.
 
     It is logged in to, as `docker login` does. Where anybody is let in so, `/v2/` may still tell by Basic.
     """
@@ -216,7 +227,9 @@ async def _is_known(
     if attempt.verdict is Verdict.IDENTITY_REFUSED:
         return False, attempt
     if attempt.verdict is Verdict.PULLS:
-        anybody = await exchange(login, challenge, None, trace=trace, seconds=deadline.clip(SECONDS), clean=_without(credential))  # fmt: skip
+        anybody = await exchange(
+            login, challenge, None, trace=trace, seconds=deadline.clip(SECONDS), clean=_without(credential)
+        )
         if anybody.verdict in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
             return True, None
     takes = await takes_password(probe, credential, trace=trace, seconds=deadline.clip(SECONDS))

@@ -1,17 +1,20 @@
-"""The Akka platform of the sandbox: its projects, secrets and registry configuration, and the `akka` executable.
+"""The Akka platform of the sandbox: its projects, secrets and registry configuration, and the `akka`
+executable.
 
-The executable (`akka_cli.py`) reads the command line; what it asks of the platform comes here over loopback, one call
-per command, with a token that only it is told. What a service of Akka would pull with can be read by tests with
-`AkkaEmulator.credential`.
+The executable (`akka_cli.py`) reads the command line; what it asks of the platform comes here over loopback,
+one call per command, with a token that only it is told. What a service of Akka would pull with can be read by
+tests with `AkkaEmulator.credential`.
 
 Facts are from the CLI reference and guides of akka-sdk for CLI 3.0.71. Not documented, and so assumed here:
 
 * `STATUS` is `OK`, or `MISSING` where the project refers to a secret that is not there, or `INVALID`.
-* `-o json` of a list is an array of objects with lower-case keys: `name`, `status`, `server`, `email`, `username`
-  for credentials; `name`, `type`, `keys` for secrets; with `--all-regions` also `region` and `sync`.
+* `-o json` of a list is an array of objects with lower-case keys: `name`, `status`, `server`, `email`,
+  `username` for credentials; `name`, `type`, `keys` for secrets; with `--all-regions` also `region` and
+  `sync`.
 * Projects are shown in JSON as the server's message has them (platform-api, `projects.proto`), in snake case.
-* A service whose image is of a registry for which the project has no credential is `UpdateInProgress`, and its container
-  waits with the kubelet's `ImagePullBackOff`, as Kubernetes has it in JSON; any other is `Ready`.
+* A service whose image is of a registry for which the project has no credential is `UpdateInProgress`, and
+  its container waits with the kubelet's `ImagePullBackOff`, as Kubernetes has it in JSON; any other is
+  `Ready`.
 * A reference to a secret, in the project's registry configuration, is global or regional by itself.
 """
 
@@ -61,13 +64,14 @@ Mode = Literal[
 """How the CLI behaves:
 
 * `current`: as documented for 3.0.71.
-* `old`: as before 3.0.4: credentials are known by a UUID and removed with `delete-credentials`; text output only.
+* `old`: as before 3.0.4: credentials are known by a UUID and removed with `delete-credentials`; text output
+  only.
 * `hangs`: it never ends, whatever its `--timeout`.
 * `asks`: it asks a question on stdin, although prompts are disabled.
 * `babbles`: it does what it is told, and prints what nobody documented.
 * `notices`: it prints a notice before what it should print.
-* `half-done`: `add-credentials` writes the secret, then may not change the project's registry configuration, as a
-  service token might (whether it may is not documented).
+* `half-done`: `add-credentials` writes the secret, then may not change the project's registry configuration,
+  as a service token might (whether it may is not documented).
 * `fails-after`: it does what it is asked to do, then ends with an error.
 * `logged-out`: nobody is logged in.
 * `not-ok`: `list-credentials` shows a STATUS that is not OK.
@@ -108,7 +112,8 @@ class AkkaCredential:
 class Listing:
     """How `list-credentials` shows what Akka holds; may be changed at any time.
 
-    Nothing documents a limit of the e-mail field, or that the list is consistent with a write that was just answered.
+    Nothing documents a limit of the e-mail field, or that the list is consistent with a write that was just
+    answered.
     """
 
     email_length: int | None = None
@@ -161,7 +166,9 @@ class _AkkaError(Exception):
 
 
 class _Scoped:
-    """Things with a name, each either global or regional (guide "Regions": global unless `--region` is given)."""
+    """Things with a name, each either global or regional (guide "Regions": global unless `--region` is
+    given).
+    """
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
@@ -282,11 +289,12 @@ class AkkaEmulator:
     """Akka's side of the sandbox.
 
     Attributes:
-        projects: the projects by name, with all they hold. There is `shop` (the configured project, one region, empty)
-            and `billing` (two regions, with a credential `docker-credentials` that belongs to somebody else).
+        projects: the projects by name, with all they hold. There is `shop` (the configured project, one
+            region, empty) and `billing` (two regions, with a credential `docker-credentials` that belongs to
+            somebody else).
         mode: how the CLI behaves; may be changed at any time.
-        mode_applies_to: the commands that a misbehaviour hits, as a shell pattern over the methods of the call log
-            (`docker.add-credentials`, `docker.*`).
+        mode_applies_to: the commands that a misbehaviour hits, as a shell pattern over the methods of the
+            call log (`docker.add-credentials`, `docker.*`).
         listing: how the list of credentials shows what Akka holds.
         service_token: the only value of AKKA_TOKEN that is accepted.
         cli: the path of the executable, once started.
@@ -382,7 +390,7 @@ class AkkaEmulator:
         assert isinstance(credential, AkkaCredential)  # noqa: S101
         return credential
 
-    # -- the executable --------------------------------------------------------------------------------------------
+    # -- the executable --------------------------------------------------------------------------------------
 
     def _write_executable(self, directory: Path, port: int) -> Path:
         program = directory / "akka-cli" / "akka_cli.pyc"
@@ -396,7 +404,8 @@ class AkkaEmulator:
         self._tell_manner()
         executable = directory / "bin" / "akka"
         executable.parent.mkdir(mode=0o700, exist_ok=True)
-        # A script for the shell and not one for Python: the kernel limits how long the path after `#!` may be.
+        # A script for the shell and not one for Python: the kernel limits how long the path after `#!` may
+        # be.
         command = shlex.join([sys.executable, "-I", "-S", os.fspath(program)])
         executable.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
         executable.chmod(0o755)
@@ -412,7 +421,9 @@ class AkkaEmulator:
         return _marshalled(await handler(request))
 
     def _tell_manner(self) -> None:
-        """Tell the executable how to behave: in a file, since it has to know before it reads its command line."""
+        """Tell the executable how to behave: in a file, since it has to know before it reads its command
+        line.
+        """
         if self._manner is None:
             return
         applies_to = [method for method in self._methods() if self._misbehaves(self.mode, method)]
@@ -421,7 +432,7 @@ class AkkaEmulator:
         # In one step: a call that begins just now reads the one or the other.
         written.replace(self._manner)
 
-    # -- one call --------------------------------------------------------------------------------------------------
+    # -- one call --------------------------------------------------------------------------------------------
 
     def _methods(self) -> dict[str, tuple[Callable[[_Request], dict[str, Any]], bool]]:
         """The answer to each method, and whether it changes something."""
@@ -529,14 +540,18 @@ class AkkaEmulator:
         return project, [region or project.primary]
 
     def _where(self, project: AkkaProject, region: str, scope: str, entry: _Entry) -> dict[str, str]:
-        """Region and sync state of what is shown. A global resource is copied from the primary after a while."""
+        """Region and sync state of what is shown. A global resource is copied from the primary after a
+        while.
+        """
         arrived = scope != _GLOBAL or region == project.primary or self._sandbox.visible(entry.since)
         return {"region": region, "sync": "Synced" if arrived else "NotSynced"}
 
-    # -- akka docker -----------------------------------------------------------------------------------------------
+    # -- akka docker -----------------------------------------------------------------------------------------
 
     def _add_credentials(self, request: _Request) -> dict[str, Any]:
-        """Write the secret, then refer to it in the project's registry configuration: two effects, in this order."""
+        """Write the secret, then refer to it in the project's registry configuration: two effects, in this
+        order.
+        """
         project, scope = self._target(request)
         flags = request.flags
         name = str(flags["secret-name"]) if "secret-name" in flags else str(uuid.uuid4())
@@ -570,7 +585,9 @@ class AkkaEmulator:
         return {"items": rows}
 
     def _listed(self, project: AkkaProject) -> list[_Listed]:
-        """What the list shows: what there is, or what there was before the first change that is not shown yet."""
+        """What the list shows: what there is, or what there was before the first change that is not shown
+        yet.
+        """
         for when, before in self._listed_before.get(project.name, []):
             if (self._sandbox.now() - when).total_seconds() < self.listing.lag:
                 return before
@@ -625,7 +642,7 @@ class AkkaEmulator:
             raise _AkkaError(400, "Invalid docker credentials name") from None
         return {"message": "Docker credentials deleted."}
 
-    # -- akka secrets ----------------------------------------------------------------------------------------------
+    # -- akka secrets ----------------------------------------------------------------------------------------
 
     def _list_secrets(self, request: _Request) -> dict[str, Any]:
         project, regions = self._views(request)
@@ -669,7 +686,7 @@ class AkkaEmulator:
         project.secrets.remove(name, None if request.flags.get("all-regions") else [region])
         return {"message": f"Secret '{name}' deleted."}
 
-    # -- akka projects, auth, config -------------------------------------------------------------------------------
+    # -- akka projects, auth, config -------------------------------------------------------------------------
 
     def _list_projects(self, request: _Request) -> dict[str, Any]:
         organization = request.flags.get("organization")
@@ -689,13 +706,14 @@ class AkkaEmulator:
     def _get_project(self, request: _Request) -> dict[str, Any]:
         return {"item": self._project(request).message()}
 
-    # -- akka services, and the descriptor of a project ------------------------------------------------------------
+    # -- akka services, and the descriptor of a project ------------------------------------------------------
 
     def _export(self, request: _Request) -> dict[str, Any]:
         """The project descriptor (reference, "Project Descriptor"): one YAML document a resource."""
         project = self._project(request)
         documents = [
-            f"resource: Service\nresourceVersion: v1\nmetadata:\n  name: {name}\nspec:\n  image: {json.dumps(image)}\n"
+            f"resource: Service\nresourceVersion: v1\nmetadata:\n  name: {name}\nspec:\n  image: "
+            f"{json.dumps(image)}\n"
             for name, image in project.services.items()
         ]
         others = "resource: Observability\nresourceVersion: v1\nspec:\n  exporter:\n    kalixConsole: {}\n"
@@ -737,7 +755,10 @@ class AkkaEmulator:
             credential = entry.value.credential()
             if credential is not None and same_registry(host_of(credential.server), host or "docker.io"):
                 return ""
-        return f'Back-off pulling image "{image}": failed to authorize: failed to fetch anonymous token: 401 Unauthorized'
+        return (
+            f'Back-off pulling image "{image}": failed to authorize: failed to fetch anonymous token: '
+            "401 Unauthorized"
+        )
 
     def _list_regions(self, request: _Request) -> dict[str, Any]:
         return {"items": self._project(request).region_messages()}
@@ -777,7 +798,9 @@ def _render_error(status: int, code: str, message: str) -> web.Response:
 
 
 def _marshalled(response: web.StreamResponse) -> web.StreamResponse:
-    """The same answer as the executable reads it. What is no JSON was spoilt by a fault, and stays as it is."""
+    """The same answer as the executable reads it. What is no JSON was spoilt by a fault, and stays as it
+    is.
+    """
     body = response.body if isinstance(response, web.Response) else None
     if not isinstance(body, bytes):
         return response

@@ -1,14 +1,15 @@
 """The program behind the sandbox's `akka` executable.
 
-It knows the documented commands and flags, and how their answers look as text or JSON; what Akka remembers is kept by
-`AkkaEmulator`, asked over loopback. It stands for a Go program, which starts in some 10 ms and is started thousands of
-times by the longer tests. So it needs the standard library only, starts as `python -I -S`, talks `marshal` with the
-emulator, and of `json`, `signal` and `socket` takes the halves that are written in C: the others, and what they import
-(`enum`, `re`), would take longer than all the rest.
+It knows the documented commands and flags, and how their answers look as text or JSON; what Akka remembers is
+kept by `AkkaEmulator`, asked over loopback. It stands for a Go program, which starts in some 10 ms and is
+started thousands of times by the longer tests. So it needs the standard library only, starts as `python -I
+-S`, talks `marshal` with the emulator, and of `json`, `signal` and `socket` takes the halves that are written
+in C: the others, and what they import (`enum`, `re`), would take longer than all the rest.
 
-The surface is that of the generated reference of CLI 3.0.71 (akka-sdk, `docs/src/modules/reference/pages/cli/akka-cli`).
-No source shows the JSON of `akka docker`, `akka secrets` and `akka projects`, the vocabulary of `STATUS`, the layout of
-`--all-regions`, or the words of a success: those are this sandbox's assumptions, and nothing should depend on them.
+The surface is that of the generated reference of CLI 3.0.71 (akka-sdk,
+`docs/src/modules/reference/pages/cli/akka-cli`). No source shows the JSON of `akka docker`, `akka secrets`
+and `akka projects`, the vocabulary of `STATUS`, the layout of `--all-regions`, or the words of a success:
+those are this sandbox's assumptions, and nothing should depend on them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from typing import Any, Literal, NoReturn
 
 OLD_VERSION = "3.0.3"
-"""The last CLI before 3.0.4 changed the registry commands (release notes: "Changed Docker credentials commands")."""
+"""The last CLI before 3.0.4 changed the registry commands (release notes: "Changed Docker credentials
+commands").
+"""
 MARSHALLED = "application/x-python-marshal"
 """The content type of questions and answers; an answer of another was spoilt on its way."""
 
@@ -44,7 +47,7 @@ class CliError(Exception):
         self.usage_of = usage_of
 
 
-# -- the surface ---------------------------------------------------------------------------------------------------
+# -- the surface ---------------------------------------------------------------------------------------------
 
 
 class Flag:
@@ -394,7 +397,7 @@ ALIASES = {"project": "projects", "secret": "secrets", "service": "services"}
 """Short forms that the guides use."""
 
 
-# -- reading the command line, as cobra and pflag do ---------------------------------------------------------------
+# -- reading the command line, as cobra and pflag do ---------------------------------------------------------
 
 
 class CommandLine:
@@ -466,10 +469,11 @@ def _values(line: CommandLine, flags: Sequence[Flag], path: str) -> Values:
 def _find(
     arguments: Sequence[str], commands: Mapping[tuple[str, ...], Command], flags: Sequence[Flag]
 ) -> tuple[str, ...]:
-    """The command that is meant: the longest known sequence of words; flags before and between are passed over.
+    """The command that is meant: the longest known sequence of words; flags before and between are passed
+    over.
 
-    The flags of the command itself are known only once it is found, so here a flag that is not global counts as one
-    that stands alone, as cobra does it.
+    The flags of the command itself are known only once it is found, so here a flag that is not global counts
+    as one that stands alone, as cobra does it.
     """
     takes_value = {f"--{flag.name}" for flag in flags if flag.kind != "bool"}
     takes_value |= {f"-{flag.short}" for flag in flags if flag.short and flag.kind != "bool"}
@@ -537,7 +541,7 @@ def _flag_lines(title: str, flags: Sequence[Flag]) -> list[str]:
     return ["", title, *(line(flag).rstrip() for flag in flags)] if flags else []
 
 
-# -- asking the emulator -------------------------------------------------------------------------------------------
+# -- asking the emulator -------------------------------------------------------------------------------------
 
 
 class Server:
@@ -580,7 +584,8 @@ class Server:
         """HTTP by hand: `http.client` alone would take longer to import than all the rest of this program."""
         head = (
             f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: {MARSHALLED}\r\n"
-            f"Authorization: Bearer {self._token}\r\nUser-Agent: akka-cli\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"Authorization: Bearer {self._token}\r\nUser-Agent: akka-cli\r\nContent-Length: "
+            f"{len(body)}\r\n\r\n"
         )
         answer_head, _, answer_body = self._send(head.encode() + body).partition(b"\r\n\r\n")
         first, *rest = answer_head.decode().lower().split("\r\n")
@@ -637,7 +642,7 @@ def _quoted(text: str) -> str:
     )
 
 
-# -- the program ---------------------------------------------------------------------------------------------------
+# -- the program ---------------------------------------------------------------------------------------------
 
 
 def _hang() -> NoReturn:
@@ -778,7 +783,8 @@ def run(
     if misbehaves and mode == "asks":
         _ask_the_person()
     deadline = _seconds(values["timeout"])
-    # Project and secret are in the address, so that the call log has them; the rest of the body it never sees.
+    # Project and secret are in the address, so that the call log has them; the rest of the body it never
+    # sees.
     about_one = command.method.startswith(("docker.", "secrets."))
     name = _quoted(str(given[0] if given and about_one else values.get("secret-name") or ""))
     address = f"/call/{command.method}?project={_quoted(body['project'])}&name={name}"

@@ -79,7 +79,9 @@ class CallLog:
 class CallGate:
     """Latency, faults and the log, the same for every API of every emulator."""
 
-    def __init__(self, *, latency: float, faults: FaultPlan, log: CallLog, clock: Callable[[], float] = time.time) -> None:  # fmt: skip
+    def __init__(
+        self, *, latency: float, faults: FaultPlan, log: CallLog, clock: Callable[[], float] = time.time
+    ) -> None:
         self.latency = latency
         self.faults = faults
         self.clock = clock
@@ -92,13 +94,16 @@ class CallGate:
         self._logins.append(login_of)
 
     def login(self, authorization: str) -> str:
-        """Who sends an `Authorization` header: the same for each token of a login, so for each process that has one."""
+        """Who sends an `Authorization` header: the same for each token of a login, so for each process
+        that has one.
+        """
         token = authorization.partition(" ")[2]
         found = (login for login_of in self._logins if (login := login_of(token)) is not None)
         return next(found, authorization)
 
     def lagging(self, question: tuple[str, ...], answer: Any, *, stale: bool) -> Any:
-        """What a replica says to a question whose answer now is `answer`: that, or what was said before it changed.
+        """What a replica says to a question whose answer now is `answer`: that, or what was said before it
+        changed.
 
         `question` names who asks by `login`, since a lagging replica does not know which process that is.
         """
@@ -140,7 +145,8 @@ class CallGate:
 
 
 class RestApi:
-    """One REST API of an emulator: routes by name, so that the log and the faults speak the API's own language.
+    """One REST API of an emulator: routes by name, so that the log and the faults speak the API's own
+    language.
 
     Args:
         gate: the sandbox's gate.

@@ -1,7 +1,7 @@
 """Images served by a real Distribution registry: Debian's `docker-registry`.
 
-It runs without authentication, so it listens on a socket in a private directory: no other user of this machine reaches
-it, and there is no port to be taken. Who may pull what is decided before, by the emulators.
+It runs without authentication, so it listens on a socket in a private directory: no other user of this
+machine reaches it, and there is no port to be taken. Who may pull what is decided before, by the emulators.
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ class DistributionImages:
                 # A Ctrl-C in the terminal is for the command that uses the sandbox.
                 start_new_session=True,
             )
-        # A socket's path may have 107 characters, which a long TMPDIR exceeds: the registry names it from its working
-        # directory, and we name it from a descriptor of that directory.
+        # A socket's path may have 107 characters, which a long TMPDIR exceeds: the registry names it from its
+        # working directory, and we name it from a descriptor of that directory.
         self._opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         connector = aiohttp.UnixConnector(f"/proc/self/fd/{self._opened}/{_SOCKET}")
         self._http = aiohttp.ClientSession("http://registry", connector=connector, trust_env=False)

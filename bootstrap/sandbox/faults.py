@@ -4,9 +4,10 @@ A fault is written `PATTERN[#NUMBER]=ACTION[*TIMES]`:
 
 * `PATTERN` is matched (shell style, case ignored) against `API.METHOD`, as the call log writes them:
   `iam.CreateServiceAccountKey`, `graph.*`.
-* `NUMBER` is the first of the matching calls that it hits, counted from when it was asked for (1 unless told).
-* `ACTION` is an HTTP status (`503`; with `;retry-after=7` it carries that header, with `;code=NAME` the cloud's own
-  error code, with `;message=TEXT` its words, URL-quoted), or one of:
+* `NUMBER` is the first of the matching calls that it hits, counted from when it was asked for (1 unless
+  told).
+* `ACTION` is an HTTP status (`503`; with `;retry-after=7` it carries that header, with `;code=NAME` the
+  cloud's own error code, with `;message=TEXT` its words, URL-quoted), or one of:
 
   - `reset`: the connection is closed before anything was done
   - `lost`: it is done, and the connection is closed before the answer
@@ -21,8 +22,8 @@ A fault is written `PATTERN[#NUMBER]=ACTION[*TIMES]`:
   - `charset`: it is done, the body is of another character set than it should be
   - `html`: a web page comes with status 200, as behind a hotel's login; nothing is done
   - `loop`: an endless redirect; nothing is done
-  - `stale`: a read is answered as it was before the last change that it showed, by a replica that lags; what is no
-    read is answered as ever
+  - `stale`: a read is answered as it was before the last change that it showed, by a replica that lags; what
+    is no read is answered as ever
   - `slow=SECONDS`: it is done, the answer comes late
 
   With `;chance=0.5` it hits half of the calls, always the same ones of a run.
@@ -41,13 +42,39 @@ from typing import Literal, cast
 from urllib.parse import unquote
 
 Kind = Literal[
-    "status", "reset", "lost", "hang", "hang-after", "cut", "malformed", "empty", "types", "unknown", "huge", "charset",
-    "html", "loop", "stale", "slow",
-]  # fmt: skip
+    "status",
+    "reset",
+    "lost",
+    "hang",
+    "hang-after",
+    "cut",
+    "malformed",
+    "empty",
+    "types",
+    "unknown",
+    "huge",
+    "charset",
+    "html",
+    "loop",
+    "stale",
+    "slow",
+]
 PLAIN_KINDS: tuple[Kind, ...] = (
-    "reset", "lost", "hang", "hang-after", "cut", "malformed", "empty", "types", "unknown", "huge", "charset", "html",
-    "loop", "stale",
-)  # fmt: skip
+    "reset",
+    "lost",
+    "hang",
+    "hang-after",
+    "cut",
+    "malformed",
+    "empty",
+    "types",
+    "unknown",
+    "huge",
+    "charset",
+    "html",
+    "loop",
+    "stale",
+)
 """The actions that are one word."""
 _SPEC = re.compile(
     r"^(?P<pattern>[^=#\s]+)(?:#(?P<number>[1-9]\d*))?=(?P<action>[^*\s]+)(?:\*(?P<times>\d+|forever))?$"
@@ -114,7 +141,8 @@ class Fault:
                 fault.chance = _number(value, spec)
             else:
                 raise FaultSyntaxError(
-                    f"{spec!r}: {name!r} is not an option of a fault; retry-after, code, message and chance are"
+                    f"{spec!r}: {name!r} is not an option of a fault; retry-after, code, message "
+                    "and chance are"
                 )
         return fault
 

@@ -1,7 +1,7 @@
 """The host of the emulators: one event loop, one private directory, one set of addresses.
 
-An emulator is given the `Sandbox` and starts its servers with it; what it returns is the environment in which the
-unchanged product (and `gcloud`, `az`, `akka`) talk to it.
+An emulator is given the `Sandbox` and starts its servers with it; what it returns is the environment in which
+the unchanged product (and `gcloud`, `az`, `akka`) talk to it.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Sandbox:
             seed=self.settings.seed,
         )
 
-    # -- time ----------------------------------------------------------------------------------------------------
+    # -- time ------------------------------------------------------------------------------------------------
 
     def now(self) -> dt.datetime:
         """The sandbox's time: the machine's, plus what a test has moved it ahead."""
@@ -103,14 +103,16 @@ class Sandbox:
         self._ahead += by
 
     def visible(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool:
-        """Whether a change made at `since` counts where this is decided (`--propagation`, `--consistency`)."""
+        """Whether a change made at `since` counts where this is decided (`--propagation`,
+        `--consistency`).
+        """
         return self.replicas.knows(since, sort, subject)
 
     def shows(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool:
         """Whether a read shows a change made at `since`: always, but of replicas as real ones are."""
         return self.replicas.shows(since, sort, subject)
 
-    # -- serving -------------------------------------------------------------------------------------------------
+    # -- serving ---------------------------------------------------------------------------------------------
 
     async def serve(self, app: web.Application, *, tls: bool = True, hosts: Iterable[str] = ()) -> int:
         """Serve an application on a free loopback port; return the port.

@@ -1,7 +1,7 @@
 """The image that the sandbox's registries serve, and the two places it can be served from.
 
-The sandbox's registry (`bootstrap.sandbox.registry`) decides who may pull what. What it lets through goes to an
-`ImageStore`, which answers with blobs and manifests as the Distribution specification says.
+The sandbox's registry (`bootstrap.sandbox.registry`) decides who may pull what. What it lets through goes to
+an `ImageStore`, which answers with blobs and manifests as the Distribution specification says.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ class ImageStore(Protocol):
         ...
 
     async def manifest(self, name: str, reference: str, *, head: bool) -> web.Response:
-        """Answer GET or HEAD of a manifest by tag or digest; 404 in the specification's form if there is none."""
+        """Answer GET or HEAD of a manifest by tag or digest; 404 in the specification's form if there is
+        none.
+        """
         ...
 
     async def blob(self, name: str, blob_digest: str, *, head: bool) -> web.Response:

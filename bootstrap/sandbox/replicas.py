@@ -2,14 +2,16 @@
 
 Two kinds of consistency:
 
-* `strict`: a change counts once `--propagation` has passed, on all replicas at the same moment, and what is read shows
-  it at once. Right for a test that wants one thing to be late and all else to hold still.
-* `real`: each change reaches the replicas one after another within `--propagation` (`REAL_LAG` unless given), and each
-  question is answered by one of them: an account that was just created is there, is not, is there again, until all know
-  of it. Recorded so of Google (GoogleCloudPlatform/k8s-config-connector, an account just created: GET 200, 404, 200,
-  404, POST 409, GET 404), and reported of Microsoft Graph. What was deleted is likewise still shown for a while.
+* `strict`: a change counts once `--propagation` has passed, on all replicas at the same moment, and what is
+  read shows it at once. Right for a test that wants one thing to be late and all else to hold still.
+* `real`: each change reaches the replicas one after another within `--propagation` (`REAL_LAG` unless given),
+  and each question is answered by one of them: an account that was just created is there, is not, is there
+  again, until all know of it. Recorded so of Google (GoogleCloudPlatform/k8s-config-connector, an account
+  just created: GET 200, 404, 200, 404, POST 409, GET 404), and reported of Microsoft Graph. What was deleted
+  is likewise still shown for a while.
 
-Chance decides which replica answers, by a seed and by what is asked of: the same run asks the same replicas again.
+Chance decides which replica answers, by a seed and by what is asked of: the same run asks the same replicas
+again.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ CONSISTENCIES: tuple[Consistency, ...] = ("strict", "real")
 Sort = Literal["identity", "grant", "key", "other"]
 """What a change is of, as far as clouds take their time over it."""
 REAL_LAG = 1.5
-"""Seconds until the last replica knows of a change; the clouds' own minute or two would teach a test nothing more."""
+"""Seconds until the last replica knows of a change; the clouds' own minute or two would teach a test
+nothing more.
+"""
 
 
 class Replicas:
@@ -61,7 +65,8 @@ class Replicas:
         Args:
             since: when the change was made.
             sort: what it is of.
-            subject: the name of what was changed. Each has dice of its own, so that other calls do not decide.
+            subject: the name of what was changed. Each has dice of its own, so that other calls do not
+                decide.
         """
         if self._spreading and sort not in self._spreading:
             return True
@@ -76,7 +81,9 @@ class Replicas:
         return age >= self._needed[change] or self.chance(sort, subject) < 0.5
 
     def shows(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool:
-        """Whether the replica that answers a read shows a change made at `since`; at once where they are strict."""
+        """Whether the replica that answers a read shows a change made at `since`; at once where they are
+        strict.
+        """
         return self.consistency == "strict" or self.knows(since, sort, subject)
 
     def chance(self, *about: str) -> float:

@@ -21,7 +21,18 @@ from bootstrap.sandbox.host import Sandbox, SandboxSettings
 from bootstrap.sandbox.images import BuiltInImages, ImageStore
 from bootstrap.sandbox.replicas import CONSISTENCIES, Consistency
 
-_LEADS_ELSEWHERE = ("AKKA_", "ARM_", "AZURE_", "CLOUDSDK_", "GCE_METADATA_", "GCLOUD_", "GOOGLE_", "IDENTITY_", "MSI_", "PULLKEY_")  # fmt: skip
+_LEADS_ELSEWHERE = (
+    "AKKA_",
+    "ARM_",
+    "AZURE_",
+    "CLOUDSDK_",
+    "GCE_METADATA_",
+    "GCLOUD_",
+    "GOOGLE_",
+    "IDENTITY_",
+    "MSI_",
+    "PULLKEY_",
+)
 """A person's own variables that name a real account, project or endpoint."""
 _HARMLESS = frozenset(
     {"AKKA_DISABLE_PROMPTS", "PULLKEY_OUTPUT", "PULLKEY_TIMEOUT", "PULLKEY_VERBOSE", "PULLKEY_YES"}
@@ -71,7 +82,9 @@ def interferes(name: str) -> bool:
 
 
 def sandbox_environment(own: Mapping[str, str], sandbox: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a command in the sandbox: `own` without what would lead elsewhere, with the sandbox's."""
+    """The environment of a command in the sandbox: `own` without what would lead elsewhere, with the
+    sandbox's.
+    """
     kept = {name: value for name, value in own.items() if not interferes(name)}
     return {**kept, **_NO_PROXY, **sandbox}
 
@@ -82,7 +95,8 @@ def exec_in_sandbox(argv: Sequence[str], settings: SandboxSettings, images: Imag
     SIGTERM and SIGHUP are handed on to the command. SIGINT reaches it by itself, from the terminal.
 
     Returns:
-        The command's exit status; 128 + N if signal N ended it, 127 if it was not found, 126 if it cannot be run.
+        The command's exit status; 128 + N if signal N ended it, 127 if it was not found, 126 if it cannot be
+        run.
 
     Raises:
         UsageProblem: a fault cannot be read, the log cannot be written, or the registry cannot be started.
@@ -95,7 +109,8 @@ def exec_in_sandbox(argv: Sequence[str], settings: SandboxSettings, images: Imag
 
 
 def serve_sandbox(settings: SandboxSettings, images: ImageStore | None = None) -> int:
-    """Keep a sandbox running until SIGINT, SIGTERM or SIGHUP; print its environment as shell commands on stdout.
+    """Keep a sandbox running until SIGINT, SIGTERM or SIGHUP; print its environment as shell commands on
+    stdout.
 
     Returns:
         0, or 128 + N if signal N came before the sandbox was ready.
@@ -107,7 +122,9 @@ def serve_sandbox(settings: SandboxSettings, images: ImageStore | None = None) -
 
 
 class _Signals:
-    """SIGINT, SIGTERM and SIGHUP, handed to `act`; until somebody sets that, they end the task that starts up."""
+    """SIGINT, SIGTERM and SIGHUP, handed to `act`; until somebody sets that, they end the task that starts
+    up.
+    """
 
     def __init__(self) -> None:
         self._task = asyncio.current_task()

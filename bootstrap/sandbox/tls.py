@@ -74,7 +74,8 @@ class CertificateAuthority:
         """A server-side TLS context for these hosts."""
         issued = self.issue(hosts)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # The ssl module loads a key from a path only; the sandbox's directory is private and goes with the sandbox.
+        # The ssl module loads a key from a path only; the sandbox's directory is private and goes with the
+        # sandbox.
         path = self._directory / "server.pem"
         path.touch(mode=0o600)
         path.write_bytes(issued.private_key + issued.certificate)

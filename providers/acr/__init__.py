@@ -4,10 +4,11 @@ What a run makes, by default:
 
 * an application `akka-docker-reader` in the directory, marked as pullkey's, with its service principal
 * `AcrPull` for it on the registry (`Container Registry Repository Reader` where the registry is in ABAC mode)
-* one client secret of it, which is handed to Akka as the password; the user name is the application (client) id
+* one client secret of it, which is handed to Akka as the password; the user name is the application (client)
+  id
 
-With `--auth-kind token`, which needs no permission in the directory, it is a token of the registry itself with a scope map
-for the repositories that were named, and one of the token's two passwords.
+With `--auth-kind token`, which needs no permission in the directory, it is a token of the registry itself
+with a scope map for the repositories that were named, and one of the token's two passwords.
 """
 
 from __future__ import annotations
@@ -48,23 +49,84 @@ class AcrProvider:
     examples = (
         "pullkey onboard acr --registry acmeshop",
         "pullkey onboard acr --registry acmeshop.azurecr.io/checkout:1.0 --akka-project shop",
-        "pullkey onboard acr --registry acmeshop --app-id 11111111-2222-3333-4444-555555555555 --skip-grant --yes",
+        (
+            "pullkey onboard acr --registry acmeshop --app-id 11111111-2222-3333-4444-555555555555 "
+            "--skip-grant --yes"
+        ),
         "pullkey onboard acr --registry acmeshop --auth-kind token --repository checkout,cart",
     )
     options = (
-        Option("--registry", "The registry: its name, login server or resource id, or a whole image reference.", metavar="NAME|IMAGE"),
-        Option("--subscription", "Its subscription, by id or name; else all that the login sees are searched.", metavar="ID|NAME", login=True),
-        Option("--auth-kind", "Who pulls: a service principal of the directory, or a token of the registry, which needs no permission in the directory.", choices=AUTH_KINDS, default="principal"),
-        Option("--repository", "What a token may pull, separated by commas; else the repository of the image.", metavar="NAME,..."),
-        Option("--app-name", "Who pulls: the name of the application (or what that of the token begins with), created where it is missing.", default=DEFAULT_APP, metavar="NAME"),
-        Option("--app", "One application for all registries, or one for each, called after it.", choices=APPS, default=SHARED),
-        Option("--app-id", "Who pulls: the client id of an existing application; only a secret and the role are added to it.", metavar="ID"),
+        Option(
+            "--registry",
+            "The registry: its name, login server or resource id, or a whole image reference.",
+            metavar="NAME|IMAGE",
+        ),
+        Option(
+            "--subscription",
+            "Its subscription, by id or name; else all that the login sees are searched.",
+            metavar="ID|NAME",
+            login=True,
+        ),
+        Option(
+            "--auth-kind",
+            "Who pulls: a service principal of the directory, or a token of the registry, which "
+            "needs no permission in the directory.",
+            choices=AUTH_KINDS,
+            default="principal",
+        ),
+        Option(
+            "--repository",
+            "What a token may pull, separated by commas; else the repository of the image.",
+            metavar="NAME,...",
+        ),
+        Option(
+            "--app-name",
+            "Who pulls: the name of the application (or what that of the token begins with), "
+            "created where it is missing.",
+            default=DEFAULT_APP,
+            metavar="NAME",
+        ),
+        Option(
+            "--app",
+            "One application for all registries, or one for each, called after it.",
+            choices=APPS,
+            default=SHARED,
+        ),
+        Option(
+            "--app-id",
+            "Who pulls: the client id of an existing application; only a secret and the role are "
+            "added to it.",
+            metavar="ID",
+        ),
         Option("--skip-grant", "Grant nothing: the role is granted elsewhere.", kind="switch"),
-        Option("--expires-in", "How long until the secret expires.", kind="duration", default="365d", metavar="TIME"),
-        Option("--cloud", "Which Azure cloud; default: that of the login server, or public.", choices=tuple(SUFFIXES), login=True),
-        Option("--auth", f"Which login to use: {', '.join(LOGINS)}; `default` tries them in the Azure SDK's order.", choices=LOGINS, default="default", metavar="LOGIN", login=True),
-        Option("--tenant", "The directory to log in to, where the login has several.", metavar="ID|DOMAIN", login=True),
-    )  # fmt: skip
+        Option(
+            "--expires-in",
+            "How long until the secret expires.",
+            kind="duration",
+            default="365d",
+            metavar="TIME",
+        ),
+        Option(
+            "--cloud",
+            "Which Azure cloud; default: that of the login server, or public.",
+            choices=tuple(SUFFIXES),
+            login=True,
+        ),
+        Option(
+            "--auth",
+            f"Which login to use: {', '.join(LOGINS)}; `default` tries them in the Azure SDK's order.",
+            choices=LOGINS,
+            default="default",
+            metavar="LOGIN",
+            login=True,
+        ),
+        Option(
+            "--tenant",
+            "The directory to log in to, where the login has several.",
+            metavar="ID|DOMAIN",
+            login=True,
+        ),
+    )
 
     def missing(self, values: Mapping[str, Any]) -> Missing | None:
         if not values.get("registry"):
@@ -97,7 +159,9 @@ class AcrProvider:
         return parse_reference(image, where="IMAGE").host
 
     def covers(self, target: AcrTarget, image: str) -> bool:
-        return target.auth_kind != "token" or parse_reference(image, where="IMAGE").path in target.repositories  # fmt: skip
+        return (
+            target.auth_kind != "token" or parse_reference(image, where="IMAGE").path in target.repositories
+        )
 
     async def locate(self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> AcrTarget:
         from providers.acr.locate import located

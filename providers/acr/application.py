@@ -85,7 +85,10 @@ class Identity(Resource[Application]):
     def title(self) -> str:
         target, deleted = self._session.target, self._session.deleted_seen
         if deleted is not None and deleted.ours:
-            return f"Restore the deleted application {deleted.display_name} ({deleted.app_id}) and its service principal"
+            return (
+                f"Restore the deleted application {deleted.display_name} ({deleted.app_id}) and its "
+                "service principal"
+            )
         verb = "Use" if target.app_id else "Create"
         return f"{verb} the application {target.app_label} and its service principal"
 
@@ -126,7 +129,7 @@ class Identity(Resource[Application]):
     async def disowns(self, intent: Intent) -> str:
         return other_than(intent, unique_name=self._session.target.unique_name)
 
-    # -- doing ---------------------------------------------------------------------------------------------------
+    # -- doing -----------------------------------------------------------------------------------------------
 
     async def do(self) -> Done:
         session, target = self._session, self._session.target
@@ -146,8 +149,9 @@ class Identity(Resource[Application]):
                     deadline=context.deadline,
                     tell=context.tell,
                 )
-        # An application that was created a moment ago has none, unless a try of ours went unanswered. Then there may be
-        # one of another run, which `is_of_run` must be able to tell from one that this run has asked for.
+        # An application that was created a moment ago has none, unless a try of ours went unanswered. Then
+        # there may be one of another run, which `is_of_run` must be able to tell from one that this run has
+        # asked for.
         may_exist = not created or self.attempt.unanswered > 0
         with as_sentence(f"create the service principal of {target.app_name}"):
             principal = await retry_while(
@@ -174,7 +178,8 @@ class Identity(Resource[Application]):
     async def _application(self) -> Application:
         session, target = self._session, self._session.target
         graph = session.cloud.graph
-        # At first the look's answer will do: under a unique name nothing is made twice, and Graph says who was first.
+        # At first the look's answer will do: under a unique name nothing is made twice, and Graph says who
+        # was first.
         again, self._looked = self._looked, True
         found = await (self.read() if again else session.application())
         deleted = session.deleted_seen if found is None and not again else None
@@ -259,7 +264,7 @@ class Identity(Resource[Application]):
             return Delay(_NAME_KEPT, SPREADING_SECONDS)
         return busy_or_spreading(error)
 
-    # -- undoing -------------------------------------------------------------------------------------------------
+    # -- undoing ---------------------------------------------------------------------------------------------
 
     async def undo(self, intent: Intent) -> str:
         # What a journal says of ids is not believed: the application bears its unique name and the run's id.
@@ -287,8 +292,9 @@ class Identity(Resource[Application]):
         if self._goes is not _Deletion.BACK:
             if not self._is_of_lost_call(shown, intent):
                 return False
-            # An update writes our notes too, so they say who wrote last, not who was first. Whoever was first goes on to
-            # create its service principal: one that is there, and that this run has never asked for, is the other's.
+            # An update writes our notes too, so they say who wrote last, not who was first. Whoever was first
+            # goes on to create its service principal: one that is there, and that this run has never asked
+            # for, is the other's.
             if (
                 self._perhaps_of_another_run
                 and await self._session.cloud.graph.principal(shown.app_id) is not None
@@ -348,7 +354,7 @@ class Identity(Resource[Application]):
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
         return refused(error, doing)
 
-    # -- offboarding ---------------------------------------------------------------------------------------------
+    # -- offboarding -----------------------------------------------------------------------------------------
 
     async def expected(self) -> Application | None:
         return await self._session.expected_application()

@@ -1,4 +1,6 @@
-"""What the steps of an Azure target share where a service principal pulls: what the directory has shown of it."""
+"""What the steps of an Azure target share where a service principal pulls: what the directory has shown of
+it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ DISPLAY_MARK = "pullkey "
 
 
 class ApplicationFacts(RegistrySession):
-    """The application, its service principal and its roles: asked once, or anew, and what this run has made of them."""
+    """The application, its service principal and its roles: asked once, or anew, and what this run has
+    made of them.
+    """
 
     def __init__(self, target: AcrTarget, context: RunContext) -> None:
         super().__init__(target, context)
@@ -71,7 +75,8 @@ class ApplicationFacts(RegistrySession):
         return self.deleted_seen
 
     async def _expected_application(self) -> Application | None:
-        """The application that Akka's record names, waited for where reads do not show it: it may be minutes old.
+        """The application that Akka's record names, waited for where reads do not show it: it may be minutes
+        old.
 
         Raises:
             StepFailed: it may not be read.
@@ -83,7 +88,10 @@ class ApplicationFacts(RegistrySession):
         if found is not None or await self.recorded_is_deleted():
             return found
         deadline = Deadline(min(EXPECTED_SECONDS, self.context.deadline.left / 2))
-        self.context.tell(f"Azure shows neither the application {client_id}, which Akka's record names, nor that it was deleted. It may be new; waiting for up to {deadline.left:.0f} s.")  # fmt: skip
+        self.context.tell(
+            f"Azure shows neither the application {client_id}, which Akka's record names, nor that "
+            f"it was deleted. It may be new; waiting for up to {deadline.left:.0f} s."
+        )
         while not deadline.passed:
             await asyncio.sleep(min(2.0, deadline.left))
             if (found := await self.application_now()) is not None:
@@ -91,7 +99,9 @@ class ApplicationFacts(RegistrySession):
         return None
 
     async def _recorded_is_deleted(self) -> bool:
-        """Whether the application that Akka's record names is among the deleted items, which is proof, as no lagging read is."""
+        """Whether the application that Akka's record names is among the deleted items, which is proof, as
+        no lagging read is.
+        """
         try:
             return await self.cloud.graph.deleted.application(app_id=self.target.client_id) is not None
         except AzureApiError as error:
@@ -101,7 +111,8 @@ class ApplicationFacts(RegistrySession):
     async def is_surely_gone(self) -> bool:
         """Whether an application that is not shown is known not to be there.
 
-        The record names none; or it is among the deleted items; or one was created under the name that it had.
+        The record names none; or it is among the deleted items; or one was created under the name that it
+        had.
         """
         return not self.target.client_id or self.application_made or await self.recorded_is_deleted()
 
@@ -175,7 +186,9 @@ class ApplicationFacts(RegistrySession):
         return found
 
     def is_own(self, application: Application) -> bool:
-        """Whether an application is the one of this target: the one that was named, or the one of its unique name."""
+        """Whether an application is the one of this target: the one that was named, or the one of its
+        unique name.
+        """
         target = self.target
         if target.app_id:
             return application.app_id.lower() == target.app_id.lower()

@@ -39,7 +39,9 @@ class ApplicationPreflight:
         return findings
 
     async def _begin_asking(self) -> PreflightFindings:
-        """Where a secret will be made, unless something stands in its way, these are asked before it is known what does."""
+        """Where a secret will be made, unless something stands in its way, these are asked before it is
+        known what does.
+        """
         with contextlib.suppress(PullkeyError):
             if await self._session.context.held_credential() is None and not self._session.target.app_id:
                 self._namesakes.start()
@@ -58,17 +60,70 @@ class ApplicationPreflight:
                 failed = refused(error, f"show the application {target.app_label}")
                 return PreflightFindings([problem_of(failed, step="identity")])
             if target.app_id or not error.forbidden:
-                return PreflightFindings([Problem(ProblemKind.SETUP, f"The directory does not show the application {target.app_label} ({error.said})", "Check --app-id and --tenant", step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
+                return PreflightFindings(
+                    [
+                        Problem(
+                            ProblemKind.SETUP,
+                            f"The directory does not show the application {target.app_label} ({error.said})",
+                            "Check --app-id and --tenant",
+                            step="identity",
+                            code=Code.IDENTITY_NOT_FOUND,
+                        )
+                    ]
+                )
             return PreflightFindings()  # the missing right is told by its name
         if application is None and target.app_id:
             if principal is not None:
-                return PreflightFindings([Problem(ProblemKind.SETUP, f"The application {target.app_id} is of another directory, where alone a secret can be added to it", "Log in there, or name an application of this directory with --app-id", step="key", code=Code.IDENTITY_ELSEWHERE)])  # fmt: skip
+                return PreflightFindings(
+                    [
+                        Problem(
+                            ProblemKind.SETUP,
+                            f"The application {target.app_id} is of another directory, where alone "
+                            "a secret can be added to it",
+                            "Log in there, or name an application of this directory with --app-id",
+                            step="key",
+                            code=Code.IDENTITY_ELSEWHERE,
+                        )
+                    ]
+                )
             if deleted := await self._session.deleted():
-                return PreflightFindings([Problem(ProblemKind.SETUP, f"The application {target.app_id} was deleted{deleted.when}", f"Have it restored, and its service principal too: {self._session.cloud.graph.restore_command(deleted.object_id)}", step="identity", code=Code.IDENTITY_DELETED)])  # fmt: skip
-            return PreflightFindings([Problem(ProblemKind.SETUP, f"There is no application {target.app_id} in this directory", "Check --app-id against `az ad app list`; it takes the application (client) id", step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
+                return PreflightFindings(
+                    [
+                        Problem(
+                            ProblemKind.SETUP,
+                            f"The application {target.app_id} was deleted{deleted.when}",
+                            "Have it restored, and its service principal too: "
+                            f"{self._session.cloud.graph.restore_command(deleted.object_id)}",
+                            step="identity",
+                            code=Code.IDENTITY_DELETED,
+                        )
+                    ]
+                )
+            return PreflightFindings(
+                [
+                    Problem(
+                        ProblemKind.SETUP,
+                        f"There is no application {target.app_id} in this directory",
+                        "Check --app-id against `az ad app list`; it takes the application (client) id",
+                        step="identity",
+                        code=Code.IDENTITY_NOT_FOUND,
+                    )
+                ]
+            )
         deleted = await self._session.deleted() if application is None else None
         if deleted is not None and not deleted.ours:
-            return PreflightFindings([Problem(ProblemKind.QUESTION, f"The unique name {target.unique_name} is taken by a deleted application that pullkey has not created: {deleted.display_name} ({deleted.object_id})", self._session.taken_name_fix(deleted), step="identity", code=Code.NAME_IN_DELETED_ITEMS)])  # fmt: skip
+            return PreflightFindings(
+                [
+                    Problem(
+                        ProblemKind.QUESTION,
+                        f"The unique name {target.unique_name} is taken by a deleted application "
+                        f"that pullkey has not created: {deleted.display_name} ({deleted.object_id})",
+                        self._session.taken_name_fix(deleted),
+                        step="identity",
+                        code=Code.NAME_IN_DELETED_ITEMS,
+                    )
+                ]
+            )
         if application is None and target.located and (deleted is None or deleted.app_id != target.located):
             gone = await self._session.recorded_is_deleted()
             what = (
@@ -76,18 +131,84 @@ class ApplicationPreflight:
                 if gone
                 else "is not shown, nor that it was deleted"
             )
-            return PreflightFindings([Problem(ProblemKind.SETUP, f"The application {target.located}, which Akka's record names, {what}", "Run it again in a few minutes; or if it was deleted, onboard the registry again: pullkey onboard acr", step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
+            return PreflightFindings(
+                [
+                    Problem(
+                        ProblemKind.SETUP,
+                        f"The application {target.located}, which Akka's record names, {what}",
+                        "Run it again in a few minutes; or if it was deleted, onboard the registry "
+                        "again: pullkey onboard acr",
+                        step="identity",
+                        code=Code.IDENTITY_NOT_FOUND,
+                    )
+                ]
+            )
         if application is None and (others := await self._namesakes()):
             ids = ", ".join(one.app_id for one in others)
-            return PreflightFindings([Problem(ProblemKind.QUESTION, f"There is an application {target.app_name} that pullkey did not create: {ids}", "To use it, name it with --app-id; to have pullkey create its own, pass another --app-name", step="identity", code=Code.IDENTITY_NAME_TAKEN)])  # fmt: skip
+            return PreflightFindings(
+                [
+                    Problem(
+                        ProblemKind.QUESTION,
+                        f"There is an application {target.app_name} that pullkey did not create: {ids}",
+                        "To use it, name it with --app-id; to have pullkey create its own, pass "
+                        "another --app-name",
+                        step="identity",
+                        code=Code.IDENTITY_NAME_TAKEN,
+                    )
+                ]
+            )
         if application is not None and principal is None and target.app_id:
-            return PreflightFindings([Problem(ProblemKind.SETUP, f"The application {target.app_id} has no service principal in this directory", f"Create it: az ad sp create --id {target.app_id}", step="identity", code=Code.SERVICE_PRINCIPAL_MISSING)])  # fmt: skip
+            return PreflightFindings(
+                [
+                    Problem(
+                        ProblemKind.SETUP,
+                        f"The application {target.app_id} has no service principal in this directory",
+                        f"Create it: az ad sp create --id {target.app_id}",
+                        step="identity",
+                        code=Code.SERVICE_PRINCIPAL_MISSING,
+                    )
+                ]
+            )
         if application is not None and application.disabled:
-            return PreflightFindings([Problem(ProblemKind.SETUP, f"No token is issued to the application {target.app_label}: {application.disabled}", f"Find out why; where an administrator did it: az rest --method PATCH --url {self._session.cloud.graph.url}/v1.0/applications/{application.object_id} --body '{{\"isDisabled\": false}}'", step="identity", code=Code.IDENTITY_DISABLED)])  # fmt: skip
+            return PreflightFindings(
+                [
+                    Problem(
+                        ProblemKind.SETUP,
+                        f"No token is issued to the application {target.app_label}: {application.disabled}",
+                        "Find out why; where an administrator did it: az rest --method PATCH --url "
+                        f"{self._session.cloud.graph.url}/v1.0/applications/{application.object_id} "
+                        f"--body '{{\"isDisabled\": false}}'",
+                        step="identity",
+                        code=Code.IDENTITY_DISABLED,
+                    )
+                ]
+            )
         if principal is not None and principal.enabled and principal.disabled:
-            return PreflightFindings([Problem(ProblemKind.SETUP, f"No token is issued to the service principal of {target.app_label}: {principal.disabled}", "Ask Microsoft's support about it, or pass another --app-name", step="identity", code=Code.IDENTITY_DISABLED)])  # fmt: skip
+            return PreflightFindings(
+                [
+                    Problem(
+                        ProblemKind.SETUP,
+                        f"No token is issued to the service principal of {target.app_label}: "
+                        f"{principal.disabled}",
+                        "Ask Microsoft's support about it, or pass another --app-name",
+                        step="identity",
+                        code=Code.IDENTITY_DISABLED,
+                    )
+                ]
+            )
         if principal is not None and not principal.enabled:
-            return PreflightFindings([Problem(ProblemKind.SETUP, f"The service principal of {target.app_label} is disabled", f"Find out why; then: az ad sp update --id {application.app_id if application else ''} --set accountEnabled=true", step="identity", code=Code.IDENTITY_DISABLED)])  # fmt: skip
+            return PreflightFindings(
+                [
+                    Problem(
+                        ProblemKind.SETUP,
+                        f"The service principal of {target.app_label} is disabled",
+                        "Find out why; then: az ad sp update --id "
+                        f"{application.app_id if application else ''} --set accountEnabled=true",
+                        step="identity",
+                        code=Code.IDENTITY_DISABLED,
+                    )
+                ]
+            )
         return await self._about_policy(application)
 
     async def _applications_of_that_name(self) -> list[Application]:
@@ -111,12 +232,30 @@ class ApplicationPreflight:
             return PreflightFindings()  # few may read it; it will show when the secret is made
         created = application.created if application else None
         if policy.forbids(created):
-            return PreflightFindings([Problem(ProblemKind.POLICY, "The directory's app management policy forbids client secrets", NO_SECRETS, step="key", code=Code.KEYS_FORBIDDEN)])  # fmt: skip
+            return PreflightFindings(
+                [
+                    Problem(
+                        ProblemKind.POLICY,
+                        "The directory's app management policy forbids client secrets",
+                        NO_SECRETS,
+                        step="key",
+                        code=Code.KEYS_FORBIDDEN,
+                    )
+                ]
+            )
         longest = policy.limit(created)
         if longest is None or self._session.lifetime <= longest:
             return PreflightFindings()
         self._session.lifetime = longest - CLOCKS
-        return PreflightFindings([], [Notice(f"The directory allows client secrets {longest.days} days at most, so this one expires after that.")])  # fmt: skip
+        return PreflightFindings(
+            [],
+            [
+                Notice(
+                    f"The directory allows client secrets {longest.days} days at most, so this one "
+                    "expires after that."
+                )
+            ],
+        )
 
     async def makes_secrets(self) -> bool:
         """Whether this login may make applications and secrets; yes where nobody can tell."""

@@ -1,4 +1,6 @@
-"""What a person types to create an application, its service principal and a secret; runbooks and plans print it."""
+"""What a person types to create an application, its service principal and a secret; runbooks and plans
+print it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ def identity_script(target: AcrTarget, deleted: DeletedApplication | None) -> Sc
         typed=_typed(deleted),
         undo='az ad app delete --id "$(application)"',
         why=(
-            "Not `az ad sp create-for-rbac`: on a name that exists it takes over that application and deletes every\n"
+            "Not `az ad sp create-for-rbac`: on a name that exists it takes over that application "
+            "and deletes every\n"
             "secret of it. A unique name, which no two applications can have, marks this one."
         ),
     )
@@ -40,10 +43,16 @@ def _typed(deleted: DeletedApplication | None) -> str:
     create = 'az ad sp create --id "$APP_ID" --query id --output tsv'
     if deleted is not None and deleted.ours:
         # Its service principal may have been restored with it.
-        first = f'az rest --method POST --url "${{GRAPH%/}}/v1.0/directory/deletedItems/{deleted.object_id}/restore" --output none'
+        first = (
+            "az rest --method POST --url "
+            f'"${{GRAPH%/}}/v1.0/directory/deletedItems/{deleted.object_id}/restore" --output none'
+        )
         principal = f"{show} 2>/dev/null || {create}"
     else:
-        first = 'az rest --method PATCH --url "$APPLICATION_URL" --headers "Prefer=create-if-missing" --body "$APPLICATION" --output none'
+        first = (
+            'az rest --method PATCH --url "$APPLICATION_URL" --headers "Prefer=create-if-missing" '
+            '--body "$APPLICATION" --output none'
+        )
         principal = create
     application = 'APP_ID="$(az rest --method GET --url "$APPLICATION_URL" --query appId --output tsv)"'
     return f'{first}\n{application}\nPRINCIPAL_ID="$({principal})"'
@@ -66,11 +75,14 @@ def secret_script() -> Script:
             'echo "The secret is $KEY_ID"'
         ),
         check='[ -n "$SECRET" ] && [ -n "$KEY_ID" ]',
-        undo='if [ -n "${KEY_ID:-}" ]; then az ad app credential delete --id "$(application)" --key-id "$KEY_ID"; fi',
+        undo='if [ -n "${KEY_ID:-}" ]; then az ad app credential delete --id "$(application)" --key-id '
+        '"$KEY_ID"; fi',
         typed=(
             'KEY_NAME="pullkey by hand $(date -u +%Y%m%dT%H%M%SZ)"\n'
-            'SECRET="$(az ad app credential reset --id "$APP_ID" --append --display-name "$KEY_NAME" --end-date "$END_DATE" --query password --output tsv)"\n'
-            'KEY_ID="$(az ad app credential list --id "$APP_ID" --query "[?displayName==\'$KEY_NAME\'].keyId | [0]" --output tsv)"'
+            'SECRET="$(az ad app credential reset --id "$APP_ID" --append --display-name '
+            '"$KEY_NAME" --end-date "$END_DATE" --query password --output tsv)"\n'
+            'KEY_ID="$(az ad app credential list --id "$APP_ID" --query '
+            '"[?displayName==\'$KEY_NAME\'].keyId | [0]" --output tsv)"'
         ),
         why="--append keeps the secrets that are there; without it all of them would be deleted.",
     )

@@ -7,7 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-_RESOURCE_ID = re.compile(r"^/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)/", re.IGNORECASE)  # fmt: skip
+_RESOURCE_ID = re.compile(
+    r"^/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)/", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class Registry:
 class Assignment:
     """Who has which role where; `role` is the GUID of its definition, `name` that of the assignment.
 
-    `created` is when it was first made, but in the answer to a PUT: there it is when that PUT came (recorded: 201 for
-    each of many, `createdBy` null; a GET shows who made it first, and when).
+    `created` is when it was first made, but in the answer to a PUT: there it is when that PUT came (recorded:
+    201 for each of many, `createdBy` null; a GET shows who made it first, and when).
     """
 
     id: str

@@ -1,4 +1,6 @@
-"""What Azure's SDK for Resource Manager is made to do otherwise: send each change once, wait no longer than a run may."""
+"""What Azure's SDK for Resource Manager is made to do otherwise: send each change once, wait no longer
+than a run may.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ _LONGEST_PAUSE_SECONDS = 60.0  # half of what a call may take
 
 
 def no_web_page() -> Any:
-    """The SDK asks for no more than a good status where it expects no content, and some proxies' pages have one."""
+    """The SDK asks for no more than a good status where it expects no content, and some proxies' pages
+    have one.
+    """
     from azure.core.exceptions import ServiceResponseError
     from azure.core.pipeline.policies import SansIOHTTPPolicy
 
@@ -28,9 +32,11 @@ def no_web_page() -> Any:
 
 
 def sends_once() -> AioHttpTransport:
-    """A transport that sends each request once; aiohttp sends a PUT or DELETE again by itself where a connection is dropped.
+    """A transport that sends each request once; aiohttp sends a PUT or DELETE again by itself where a
+    connection is dropped.
 
-    Its switch for that has no public name; aiohttp's own test client (`aiohttp.test_utils.TestClient`) sets it so.
+    Its switch for that has no public name; aiohttp's own test client (`aiohttp.test_utils.TestClient`) sets
+    it so.
     """
     from azure.core.pipeline.transport import AioHttpTransport
 
@@ -43,7 +49,8 @@ def sends_once() -> AioHttpTransport:
 
 
 def reads_only(deadline: Deadline) -> Any:
-    """The SDK's own retries, for reads. What changes something is sent once: whoever sent it looks before it sends again.
+    """The SDK's own retries, for reads. What changes something is sent once: whoever sent it looks before it
+    sends again.
 
     A Retry-After that does not fit into the run's time is not waited for: the answer is then told as it is.
     """
@@ -66,7 +73,9 @@ def reads_only(deadline: Deadline) -> Any:
 
 
 def plaintext_on_loopback() -> Any:
-    """The SDK sends no token over http unless each call says so; `settings.endpoint` has seen to it that it is loopback."""
+    """The SDK sends no token over http unless each call says so; `settings.endpoint` has seen to it that
+    it is loopback.
+    """
     from azure.core.pipeline.policies import SansIOHTTPPolicy
 
     class Plaintext(SansIOHTTPPolicy[Any, Any]):

@@ -12,7 +12,9 @@ T = TypeVar("T")
 
 
 def _passing(error: BaseException) -> bool:
-    """Whether an error says nothing of the fact: of many targets, only those that wait for it now are to have it."""
+    """Whether an error says nothing of the fact: of many targets, only those that wait for it now are to
+    have it.
+    """
     return isinstance(error, AzureApiError) and error.busy
 
 

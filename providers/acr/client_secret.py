@@ -40,10 +40,14 @@ _NOT_ALLOWED = "CredentialTypeNotAllowedAsPerAppPolicy"
 # Tried in turn where the directory refuses a lifetime without saying what it would take.
 _SHORTER = tuple(dt.timedelta(days=days) for days in (180, 90, 60, 30, 7))
 NO_SECRETS = (
-    "Ask the administrator of app management policies for an exception for this application; or use an application "
+    "Ask the administrator of app management policies for an exception for this application; or "
+    "use an application "
     "that is exempt, with --app-id"
 )
-_LONGEST = "Ask the administrator of app management policies for the longest lifetime, and pass it with --expires-in."
+_LONGEST = (
+    "Ask the administrator of app management policies for the longest lifetime, and pass it with "
+    "--expires-in."
+)
 
 
 class _SecretLags(AzureApiError):
@@ -107,7 +111,7 @@ class Key(KeyResource[Password, NewPassword]):
             return ""
         return f"the application {one_line(app_id)}"
 
-    # -- the calls -------------------------------------------------------------------------------------------------
+    # -- the calls -------------------------------------------------------------------------------------------
 
     async def read(self, key_id: str) -> Password | None:
         return _secret_of(await self._application(), key_id)
@@ -205,7 +209,7 @@ class Key(KeyResource[Password, NewPassword]):
             raise AzureApiError(404, error.code, error.message) from None
         return True
 
-    # -- one of them by its id -------------------------------------------------------------------------------------
+    # -- one of them by its id -------------------------------------------------------------------------------
 
     async def facts(self, key_id: str) -> KeyFacts | None:
         session = self._session
@@ -251,11 +255,12 @@ class Key(KeyResource[Password, NewPassword]):
         app_id = target.client_id or (session.known.app_id if session.known else "")
         of = (
             app_id
-            or f"$(az ad app list --display-name {shlex.quote(target.app_name)} --query '[0].appId' --output tsv)"
+            or f"$(az ad app list --display-name {shlex.quote(target.app_name)} --query '[0].appId' "
+            "--output tsv)"
         )
         return f"az ad app credential delete --id {of} --key-id {shlex.quote(key_id)}"
 
-    # -- what errors are -------------------------------------------------------------------------------------------
+    # -- what errors are -------------------------------------------------------------------------------------
 
     def lagging(self, error: ApiError, key_id: str) -> ApiError:
         del key_id
@@ -280,7 +285,7 @@ class Key(KeyResource[Password, NewPassword]):
             return StepFailed(what, fix=_LONGEST, code=Code.KEY_LIFETIME)
         return refused(error, f"add a secret to {self._session.target.app_label}")
 
-    # -- all of them -----------------------------------------------------------------------------------------------
+    # -- all of them -----------------------------------------------------------------------------------------
 
     async def used_by_others(self, ours: Collection[str]) -> list[str]:
         session = self._session

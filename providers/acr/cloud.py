@@ -77,7 +77,7 @@ class Azure:
         self.manager_claims: Mapping[str, Any] = {}
         self.graph_claims: Mapping[str, Any] = {}
 
-    # -- logging in ----------------------------------------------------------------------------------------------
+    # -- logging in ------------------------------------------------------------------------------------------
 
     async def connect(self) -> str:
         """Find the login, for Resource Manager only; return as whom.
@@ -118,7 +118,9 @@ class Azure:
         self.graph = Graph(await self._opened(), url, scope, self._trace, self._deadline)
 
     async def _claims(self, scope: str, **options: Any) -> Mapping[str, Any]:
-        """What a token says of its owner. While it is waited for, the clients that are to use it are imported."""
+        """What a token says of its owner. While it is waited for, the clients that are to use it are
+        imported.
+        """
         login = await self._opened()
         self._importing.start()
         with self._needs_login():
@@ -134,7 +136,13 @@ class Azure:
         """
         token = await (await self._opened()).get_token(AUDIENCE)
         tenant = str(self.manager_claims.get("tid") or "")
-        return await log_in(registry.login_server, Secret(token.token), tenant, trace=self._trace, seconds=self._deadline.clip(_LOG_IN_SECONDS))  # fmt: skip
+        return await log_in(
+            registry.login_server,
+            Secret(token.token),
+            tenant,
+            trace=self._trace,
+            seconds=self._deadline.clip(_LOG_IN_SECONDS),
+        )
 
     @contextlib.contextmanager
     def _needs_login(self) -> Iterator[None]:
@@ -166,7 +174,7 @@ class Azure:
         if self._login is not None:
             await self._login.close()
 
-    # -- Resource Manager ----------------------------------------------------------------------------------------
+    # -- Resource Manager ------------------------------------------------------------------------------------
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -198,7 +206,9 @@ class Azure:
         return self._login
 
     async def call(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call; with a new token once more where the token was refused (401 is answered before anything is done)."""
+        """Make a call; with a new token once more where the token was refused (401 is answered before
+        anything is done).
+        """
         sent = clock.monotonic()
         try:
             return await self._call_once(method, resource, call)
@@ -297,7 +307,9 @@ class Azure:
         )
 
     async def assignments(self, registry: Registry, principal: str) -> list[Assignment]:
-        """The roles of a service principal on the registry, those of its groups and of wider scopes included."""
+        """The roles of a service principal on the registry, those of its groups and of wider scopes
+        included.
+        """
 
         async def listed() -> list[Assignment]:
             found = self._authorization(registry.subscription).role_assignments.list_for_scope(
@@ -335,7 +347,9 @@ class Azure:
             raise
 
     async def assign(self, scope: str, name: str, role: str, principal: str, description: str) -> Assignment:
-        """Grant the role; the same name again changes nothing but the description. The answer is the same either way."""
+        """Grant the role; the same name again changes nothing but the description. The answer is the same
+        either way.
+        """
         from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreateParameters
 
         subscription = _subscription(scope)
@@ -343,7 +357,8 @@ class Azure:
         body = RoleAssignmentCreateParameters(
             role_definition_id=definition,
             principal_id=principal,
-            # A principal that was just made may not have reached Resource Manager; so it need not look for its type.
+            # A principal that was just made may not have reached Resource Manager; so it need not look for
+            # its type.
             principal_type="ServicePrincipal",
             description=description,
         )
@@ -371,7 +386,13 @@ def _call_refused(error: Any) -> AzureApiError:
     # Without a response it is the login that has failed (ClientAuthenticationError).
     status = error.status_code or (401 if error.response is None else 0)
     wait = retry_after(error.response.headers) if error.response is not None else None
-    return AzureApiError(status, code or "", message or one_line(str(error.reason or error.message)), wait, without_token=error.response is None)  # fmt: skip
+    return AzureApiError(
+        status,
+        code or "",
+        message or one_line(str(error.reason or error.message)),
+        wait,
+        without_token=error.response is None,
+    )
 
 
 def _ahead(date: str, begin: float, end: float) -> float | None:

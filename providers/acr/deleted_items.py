@@ -1,9 +1,10 @@
-"""The deleted items of the directory, where an application stays for 30 days, and keeps its unique name all that time.
+"""The deleted items of the directory, where an application stays for 30 days, and keeps its unique name all
+that time.
 
-Creating another of that name is then refused with 400 `Request_BadRequest`, "Another object with the same value for
-property uniqueName already exists" (microsoftgraph/msgraph-bicep-types#137, byte5ai/omadia#916). What is permanently
-deleted there gives its name back. Restoring an application does not restore its service principal ("Restore deleted
-item"); its secrets come back with it.
+Creating another of that name is then refused with 400 `Request_BadRequest`, "Another object with the same
+value for property uniqueName already exists" (microsoftgraph/msgraph-bicep-types#137, byte5ai/omadia#916).
+What is permanently deleted there gives its name back. Restoring an application does not restore its service
+principal ("Restore deleted item"); its secrets come back with it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class DeletedApplication:
 
 
 class DeletedItems:
-    """The calls. To read them takes Application.Read.All, which Application.ReadWrite.OwnedBy does not include."""
+    """The calls. To read them takes Application.Read.All, which Application.ReadWrite.OwnedBy does not
+    include.
+    """
 
     def __init__(self, graph: GraphClient, builder: Any, base_url: str) -> None:
         self._graph = graph
@@ -52,7 +55,8 @@ class DeletedItems:
     async def application(self, *, unique_name: str = "", app_id: str = "") -> DeletedApplication | None:
         """The deleted application of that name or client id, or None.
 
-        A filter by unique name is not documented, so all are read, a page at a time, and no more of each than is needed.
+        A filter by unique name is not documented, so all are read, a page at a time, and no more of each than
+        is needed.
         """
         from providers.acr import graph_models
 
@@ -112,7 +116,9 @@ def _by_app_id(app_id: str) -> str:
 
 
 def is_name_taken(error: AzureApiError) -> bool:
-    """Whether a creation was refused since the unique name is taken, by an application that may be deleted."""
+    """Whether a creation was refused since the unique name is taken, by an application that may be
+    deleted.
+    """
     return error.status in (400, 409) and _NAME_TAKEN in error.message.lower()
 
 

@@ -1,4 +1,6 @@
-"""What the directory shows, as the other modules know it: applications, service principals, secrets, a policy."""
+"""What the directory shows, as the other modules know it: applications, service principals, secrets, a
+policy.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ class NewPassword:
 
 @dataclass(frozen=True)
 class PasswordPolicy:
-    """What the directory allows of client secrets; rules hold for applications made after a day, `None` for all."""
+    """What the directory allows of client secrets; rules hold for applications made after a day, `None`
+    for all.
+    """
 
     forbidden: bool = False
     forbidden_after: dt.datetime | None = None
@@ -105,8 +109,8 @@ def as_principal(found: graph_models.ServicePrincipal) -> Principal:
 
 
 def _disabled(by_microsoft: str | None, *, by_owner: bool) -> str:
-    """Why an application gets no tokens, if that is so: `isDisabled` and `disabledByMicrosoftStatus`, whose value for
-    one that is not disabled is null or `NotDisabled` ("application resource type").
+    """Why an application gets no tokens, if that is so: `isDisabled` and `disabledByMicrosoftStatus`, whose
+    value for one that is not disabled is null or `NotDisabled` ("application resource type").
     """
     if by_microsoft and by_microsoft.lower() != "notdisabled":
         return f"Microsoft disabled it ({by_microsoft})"

@@ -73,14 +73,33 @@ async def _subscriptions(cloud: Azure) -> list[Check]:
     try:
         seen = await cloud.subscriptions()
     except AzureApiError as error:
-        return [Check("subscriptions", False, f"they could not be listed ({error.said})", "Check --tenant against `az account list`.")]  # fmt: skip
+        return [
+            Check(
+                "subscriptions",
+                False,
+                f"they could not be listed ({error.said})",
+                "Check --tenant against `az account list`.",
+            )
+        ]
     except Exception as error:  # noqa: BLE001
-        return [Check("subscriptions", False, f"they could not be listed ({type(error).__name__})", "Run it again in a while.")]  # fmt: skip
+        return [
+            Check(
+                "subscriptions",
+                False,
+                f"they could not be listed ({type(error).__name__})",
+                "Run it again in a while.",
+            )
+        ]
     names = sorted(seen.values())
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     if names:
         return [Check("subscriptions", True, f"{len(names)}: {shown}"), *_clock(cloud)]
-    none = Check("subscriptions", False, "this login sees none", "Check --tenant against `az account list`, or have a role assigned.")  # fmt: skip
+    none = Check(
+        "subscriptions",
+        False,
+        "this login sees none",
+        "Check --tenant against `az account list`, or have a role assigned.",
+    )
     return [none, *_clock(cloud)]
 
 

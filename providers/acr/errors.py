@@ -24,7 +24,9 @@ class NoLogin(PullkeyError):
 
 
 class AzureApiError(ApiError):
-    """A call that Azure refused, or did not answer; `code` is Azure's name of the error, as `AuthorizationFailed`."""
+    """A call that Azure refused, or did not answer; `code` is Azure's name of the error, as
+    `AuthorizationFailed`.
+    """
 
     service = "Azure"
 
@@ -65,15 +67,29 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def refused(error: ApiError, doing: str) -> StepFailed:
-    """An Azure error as a sentence: no answer, a busy service and a refused token are not refusals of the call."""
+    """An Azure error as a sentence: no answer, a busy service and a refused token are not refusals of the
+    call.
+    """
     if error.status == 429:
         when = f"after {error.retry_after:.0f} s" if error.retry_after else "later"
-        return StepFailed(f"Azure limits the rate of calls, so it could not {doing}: {error.said}", fix=f"Run it again {when}, or with fewer targets at once.", code=error.problem_code)  # fmt: skip
+        return StepFailed(
+            f"Azure limits the rate of calls, so it could not {doing}: {error.said}",
+            fix=f"Run it again {when}, or with fewer targets at once.",
+            code=error.problem_code,
+        )
     if error.unanswered:
-        return StepFailed(f"Azure did not answer the request to {doing}: {error.said}", fix="Run it again in a few minutes.", code=error.problem_code)  # fmt: skip
+        return StepFailed(
+            f"Azure did not answer the request to {doing}: {error.said}",
+            fix="Run it again in a few minutes.",
+            code=error.problem_code,
+        )
     if error.unauthenticated:
-        return StepFailed(f"Azure does not accept this login, so it could not {doing}: {error.said}", fix=error.fix, code=error.problem_code)  # fmt: skip
-    return StepFailed(f"Azure refused to {doing}: {error.said}", fix=error.fix, code=error.problem_code)  # fmt: skip
+        return StepFailed(
+            f"Azure does not accept this login, so it could not {doing}: {error.said}",
+            fix=error.fix,
+            code=error.problem_code,
+        )
+    return StepFailed(f"Azure refused to {doing}: {error.said}", fix=error.fix, code=error.problem_code)
 
 
 # Resource Manager's text of an `AuthorizationFailed`.
@@ -87,7 +103,10 @@ def _missing_right(error: AzureApiError) -> str:
     if named is not None:
         return f"Have {named[1]} granted on {named[2].rpartition('/')[2] or named[2]}, {_HANDOVER}"
     if error.code == "Authorization_RequestDenied":
-        return f"It takes Application.ReadWrite.OwnedBy of Microsoft Graph, or the role Application Developer, {_HANDOVER}"  # fmt: skip
+        return (
+            "It takes Application.ReadWrite.OwnedBy of Microsoft Graph, or the role Application "
+            f"Developer, {_HANDOVER}"
+        )
     return f"Have the missing permission granted (see the README), {_HANDOVER}"
 
 

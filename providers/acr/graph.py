@@ -1,4 +1,5 @@
-"""Microsoft Graph, as far as this provider calls it: applications, their secrets, service principals, policies.
+"""Microsoft Graph, as far as this provider calls it: applications, their secrets, service principals,
+policies.
 
 The SDK stays inside: what goes in and out is our own (`directory_objects`).
 """
@@ -50,7 +51,7 @@ class Graph(GraphClient):
         query = f"value[?displayName=='{display_name}'].id"
         return f"az rest --method GET --url {url} --query {shlex.quote(query)} --output tsv"
 
-    # -- applications --------------------------------------------------------------------------------------------
+    # -- applications ----------------------------------------------------------------------------------------
 
     async def seen_application(
         self,
@@ -61,8 +62,8 @@ class Graph(GraphClient):
     ) -> Application | None:
         """An application by either of its names, as it was when this command last looked.
 
-        Where it is expected to be there, one answer that there is none may be of a server that lags. Whoever knows its id
-        has that from somewhere; of a name, `expected` tells.
+        Where it is expected to be there, one answer that there is none may be of a server that lags. Whoever
+        knows its id has that from somewhere; of a name, `expected` tells.
         """
         if app_id:
             return await self._facts.get(
@@ -98,7 +99,9 @@ class Graph(GraphClient):
         return as_application(found)
 
     async def applications_named(self, display_name: str) -> list[Application]:
-        """All the applications of exactly that display name, of which there may be many, as this command last saw them."""
+        """All the applications of exactly that display name, of which there may be many, as this command
+        last saw them.
+        """
         return await self._facts.get(("called", display_name), lambda: self._named(display_name))
 
     async def _named(self, display_name: str) -> list[Application]:
@@ -126,8 +129,8 @@ class Graph(GraphClient):
     async def create_application(self, unique_name: str, display_name: str, notes: str) -> Application | None:
         """Create it under a name that only one application can have, or update the one that is there.
 
-        "Create application: Upsert": 201 with a body when it was created, 204 without one when it was updated; without
-        the header Graph answers 404.
+        "Create application: Upsert": 201 with a body when it was created, 204 without one when it was
+        updated; without the header Graph answers 404.
 
         Returns:
             the application if it was created, None if there was one.
@@ -151,7 +154,9 @@ class Graph(GraphClient):
         return await self.change("UpsertApplication", unique_name, patch)
 
     async def federated_credentials(self, object_id: str) -> list[str]:
-        """The names of the federated identity credentials of an application, with which others log in as it."""
+        """The names of the federated identity credentials of an application, with which others log in as
+        it.
+        """
         builder = self._client.applications.by_application_id(object_id).federated_identity_credentials
 
         async def listed() -> list[str]:
@@ -165,7 +170,7 @@ class Graph(GraphClient):
         builder = self._client.applications.by_application_id(object_id)
         await self.change("DeleteApplication", object_id, lambda: builder.delete(self.once()))
 
-    # -- service principals --------------------------------------------------------------------------------------
+    # -- service principals ----------------------------------------------------------------------------------
 
     async def principal(self, app_id: str) -> Principal | None:
         builder = self._client.service_principals_with_app_id(app_id)
@@ -194,7 +199,7 @@ class Graph(GraphClient):
         builder = self._client.service_principals.by_service_principal_id(object_id)
         await self.change("DeleteServicePrincipal", object_id, lambda: builder.delete(self.once()))
 
-    # -- secrets -------------------------------------------------------------------------------------------------
+    # -- secrets ---------------------------------------------------------------------------------------------
 
     async def add_password(self, object_id: str, display_name: str, ends: dt.datetime) -> NewPassword:
         """A new client secret. Sent once: a second call makes a second secret."""
@@ -228,10 +233,11 @@ class Graph(GraphClient):
         builder = self._client.applications.by_application_id(object_id).remove_password
         await self.change("RemovePassword", f"{object_id} {key_id}", lambda: builder.post(body, self.once()))
 
-    # -- policies ------------------------------------------------------------------------------------------------
+    # -- policies --------------------------------------------------------------------------------------------
 
     async def password_policy(self) -> PasswordPolicy:
-        """The directory's default; one of the application's own is not read, and shows when the secret is made.
+        """The directory's default; one of the application's own is not read, and shows when the secret is
+        made.
 
         Source: Graph's "tenantAppManagementPolicy resource type".
         """

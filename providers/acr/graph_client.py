@@ -1,7 +1,8 @@
-"""How Microsoft Graph is called: through the SDK's request builders and its adapter, with narrow models (`graph_models`).
+"""How Microsoft Graph is called: through the SDK's request builders and its adapter, with narrow models
+(`graph_models`).
 
-Reads are tried again as the SDK's own retry does it; a call that changes something is sent once, and whoever made it judges
-the answer.
+Reads are tried again as the SDK's own retry does it; a call that changes something is sent once, and whoever
+made it judges the answer.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class GraphClient:
         self._trace = trace
         self._deadline = deadline
         host = urlsplit(url).hostname or ""
-        # The default ones (`GraphClientFactory.create_with_default_middleware`), but for the one that repeats.
+        # The default ones (`GraphClientFactory.create_with_default_middleware`), but for the one that
+        # repeats.
         middleware = [
             _reads_in_time(deadline) if isinstance(one, RetryHandler) else one
             for one in KiotaClientFactory.get_default_middleware(None)
@@ -88,7 +90,7 @@ class GraphClient:
         """As `bootstrap.plugin.context.Shared.invalidate_state`."""
         self._facts.invalidate()
 
-    # -- calling -------------------------------------------------------------------------------------------------
+    # -- calling ---------------------------------------------------------------------------------------------
 
     async def change(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
         """After a change, answered or not, nothing that was seen before counts."""
@@ -98,7 +100,9 @@ class GraphClient:
             self._facts.invalidate()
 
     async def _sent(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call; with a new token once more where the token was refused (401 is answered before anything is done)."""
+        """Make a call; with a new token once more where the token was refused (401 is answered before
+        anything is done).
+        """
         sent = clock.monotonic()
         try:
             return await self._sent_once(method, resource, call)
@@ -130,7 +134,9 @@ class GraphClient:
         return await traced(self._trace, method, resource, translated)
 
     async def read(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
-        """A read may be repeated. The SDK does that where it is told 429, 503 and 504, and not for a lost connection."""
+        """A read may be repeated. The SDK does that where it is told 429, 503 and 504, and not for a lost
+        connection.
+        """
         async for attempt in stamina.retry_context(
             on=_comes_again,
             attempts=3,
@@ -172,13 +178,17 @@ class GraphClient:
 
 
 async def _no_web_page(response: httpx.Response) -> None:
-    """The SDK asks for no more than a good status where it expects no content, and some proxies' pages have one."""
+    """The SDK asks for no more than a good status where it expects no content, and some proxies' pages
+    have one.
+    """
     if is_page(response.headers):
         raise httpx.RemoteProtocolError("a web page came instead of an answer", request=response.request)
 
 
 def _reads_in_time(deadline: Deadline) -> Any:
-    """The SDK's own retries. A Retry-After that does not fit into a call's time is not waited for: the answer is then told as it is."""
+    """The SDK's own retries. A Retry-After that does not fit into a call's time is not waited for: the
+    answer is then told as it is.
+    """
     from kiota_http.middleware import RetryHandler
 
     class InTime(RetryHandler):

@@ -1,7 +1,9 @@
-"""What of Graph's answers and requests this provider uses, as models for the SDK's own adapter and request builders.
+"""What of Graph's answers and requests this provider uses, as models for the SDK's own adapter and request
+builders.
 
-The SDK's generated models are one web: reading the first application makes it import 1,226 of them, which takes about a
-second. These say what is read and written, and nothing else. Imported only where Graph is called: it needs the SDK.
+The SDK's generated models are one web: reading the first application makes it import 1,226 of them, which
+takes about a second. These say what is read and written, and nothing else. Imported only where Graph is
+called: it needs the SDK.
 """
 
 from __future__ import annotations

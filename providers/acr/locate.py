@@ -40,10 +40,14 @@ async def _of_principal(held: HeldCredential, context: RunContext, values: Mappi
     except AzureApiError as error:
         if error.unauthenticated or error.busy:
             raise refused(error, f"show the application {app_id}") from None
-        raise StepFailed(f"The directory does not show the application {app_id} ({error.said})", fix="It needs the permission to read applications (Application.Read.All of Graph).", code=Code.IDENTITY_NOT_FOUND) from None  # fmt: skip
+        raise StepFailed(
+            f"The directory does not show the application {app_id} ({error.said})",
+            fix="It needs the permission to read applications (Application.Read.All of Graph).",
+            code=Code.IDENTITY_NOT_FOUND,
+        ) from None
     if application is None:
-        # It may be new, or deleted. Until it is seen, it counts as ours, of the name that the key bears: what is removed
-        # is judged by its mark then.
+        # It may be new, or deleted. Until it is seen, it counts as ours, of the name that the key bears: what
+        # is removed is judged by its mark then.
         name = held.link.name if held.link is not None else DEFAULT_APP
         return AcrTarget.parse({**values, "app_name": name, "located": app_id})
     if not application.unique_name.startswith(_OURS):
@@ -74,8 +78,10 @@ async def _of_token(held: HeldCredential, context: RunContext, values: Mapping[s
             code=Code.IDENTITY_NOT_FOUND,
         ) from None
     allowed = repositories_of(scope_map) if scope_map else ()
-    return AcrTarget.parse({
-        **named,
-        "repository": ",".join(allowed),
-        "scope_map": token.scope_map if token else "",
-    })  # fmt: skip
+    return AcrTarget.parse(
+        {
+            **named,
+            "repository": ",".join(allowed),
+            "scope_map": token.scope_map if token else "",
+        }
+    )

@@ -1,4 +1,6 @@
-"""Logging in to Azure: where each cloud is, which of the SDK's credentials is meant, and one token for all clients."""
+"""Logging in to Azure: where each cloud is, which of the SDK's credentials is meant, and one token for all
+clients.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ _SECONDS = 60.0
 
 @dataclass(frozen=True)
 class AzureCloud:
-    """Where one of Azure's clouds is: `azure.mgmt.core.tools.get_arm_endpoints`, `azure.identity.AzureAuthorityHosts`,
-    and Graph's "National cloud deployments".
+    """Where one of Azure's clouds is: `azure.mgmt.core.tools.get_arm_endpoints`,
+    `azure.identity.AzureAuthorityHosts`, and Graph's "National cloud deployments".
     """
 
     authority: str
@@ -74,8 +76,8 @@ class Login:
     def renew(self, sent: float) -> None:
         """Forget the tokens, one of which was refused, unless that was done since the refused call was sent.
 
-        A token may be revoked, or expire while the machine sleeps. The SDK's credentials keep tokens of their own, so the
-        credential is made anew; what az keeps is az's to renew.
+        A token may be revoked, or expire while the machine sleeps. The SDK's credentials keep tokens of their
+        own, so the credential is made anew; what az keeps is az's to renew.
 
         Args:
             sent: when the refused call began, by `clock.monotonic`.
@@ -90,7 +92,9 @@ class Login:
     async def get_token(
         self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, **options: Any
     ) -> AccessToken:
-        """As `azure.core.credentials_async.AsyncTokenCredential`; a demand for more claims is passed through."""
+        """As `azure.core.credentials_async.AsyncTokenCredential`; a demand for more claims is passed
+        through.
+        """
         async with self._locks[scopes]:
             kept = self._tokens.get(scopes)
             if kept is not None and not claims and kept.expires_on - clock.time() > _TOKEN_MARGIN_SECONDS:
@@ -155,7 +159,9 @@ def make_credential(cloud: AzureCloud, auth: str, tenant: str) -> Any:
 
 @contextlib.contextmanager
 def _default_authority(authority: str) -> Iterator[None]:
-    """`DefaultAzureCredential` hands its `authority` to some of its members only; the others read this when made."""
+    """`DefaultAzureCredential` hands its `authority` to some of its members only; the others read this
+    when made.
+    """
     before = os.environ.get("AZURE_AUTHORITY_HOST")
     os.environ["AZURE_AUTHORITY_HOST"] = authority
     try:

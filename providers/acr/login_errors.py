@@ -1,7 +1,7 @@
 """Why a login failed, which of the logins it was, and what to do about it.
 
-`DefaultAzureCredential` tries several in turn and ends at the first that is set up and refused; its error has a line for
-each. Numbers are Entra's ("Microsoft Entra authentication and authorization error codes").
+`DefaultAzureCredential` tries several in turn and ends at the first that is set up and refused; its error has
+a line for each. Numbers are Entra's ("Microsoft Entra authentication and authorization error codes").
 """
 
 from __future__ import annotations
@@ -86,7 +86,10 @@ def _fix(name: str, text: str, numbers: set[str], tenant: str) -> str:
         return f"Check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; {_ENVIRONMENT_FIRST}"
     if name == "WorkloadIdentityCredential" and numbers:
         if numbers & _NO_FEDERATION:
-            return "Check the federated credential of the application: issuer, subject and audience must be those of this job's token"
+            return (
+                "Check the federated credential of the application: issuer, subject and audience must "
+                "be those of this job's token"
+            )
         return "Check AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_FEDERATED_TOKEN_FILE"
     if (own := _AZ_LOGIN.search(text)) is not None:
         return f"Run: {own[0]}"

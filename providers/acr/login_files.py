@@ -1,4 +1,6 @@
-"""Which Azure login is likely to be used, by the variables and files that azure-identity's default chain looks at."""
+"""Which Azure login is likely to be used, by the variables and files that azure-identity's default chain
+looks at.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,16 @@ from pathlib import Path
 # `EnvironmentCredential`, `WorkloadIdentityCredential`, `ManagedIdentityCredential` (App Service, Arc).
 _BY_VARIABLES = (
     (("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET"), "a service principal (AZURE_CLIENT_ID)"),
-    (("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_CERTIFICATE_PATH"), "a service principal (AZURE_CLIENT_ID)"),
-    (("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"), "a workload identity (AZURE_CLIENT_ID)"),
+    (
+        ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_CERTIFICATE_PATH"),
+        "a service principal (AZURE_CLIENT_ID)",
+    ),
+    (
+        ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"),
+        "a workload identity (AZURE_CLIENT_ID)",
+    ),
     (("IDENTITY_ENDPOINT",), "a managed identity"),
-)  # fmt: skip
+)
 _LARGEST = 1 << 20
 
 
@@ -26,7 +34,9 @@ def at_a_glance() -> str:
 
 
 def _user_of_az() -> str:
-    """The user of the Azure CLI's default subscription, as its `azureProfile.json` has it; "" if nobody is logged in."""
+    """The user of the Azure CLI's default subscription, as its `azureProfile.json` has it; "" if nobody is
+    logged in.
+    """
     try:
         file = Path(os.environ.get("AZURE_CONFIG_DIR") or "~/.azure").expanduser() / "azureProfile.json"
         if file.stat().st_size > _LARGEST:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 class PermanentDeletion:
-    """Deletes an object, and then from the deleted items too: they would keep its name, and count against a quota.
+    """Deletes an object, and then from the deleted items too: they would keep its name, and count against a
+    quota.
 
     Awaited again after an error, it goes on where it was.
 
@@ -62,5 +63,8 @@ class PermanentDeletion:
 
     def left_over(self, what: str, error: ApiError) -> tuple[str, str]:
         """What stays among the deleted items, and the command that deletes it there."""
-        kept = f"{what} ({self._object_id}) in the directory's deleted items, where it keeps its unique name for 30 days ({error.said})"
+        kept = (
+            f"{what} ({self._object_id}) in the directory's deleted items, where it keeps its unique "
+            f"name for 30 days ({error.said})"
+        )
         return kept, self._graph.purge_command(self._object_id)

@@ -16,7 +16,12 @@ async def registries(context: RunContext, values: Mapping[str, Any]) -> Sequence
     Raises:
         PullkeyError, AzureApiError: Azure cannot be asked.
     """
-    cloud = cloud_of(context, cloud=values.get("cloud") or "public", auth=values.get("auth") or "default", tenant=values.get("tenant") or "")  # fmt: skip
+    cloud = cloud_of(
+        context,
+        cloud=values.get("cloud") or "public",
+        auth=values.get("auth") or "default",
+        tenant=values.get("tenant") or "",
+    )
     await cloud.connect()
     names = await cloud.subscriptions()
     wanted = values.get("subscription")

@@ -1,7 +1,7 @@
 """This run's own login at a registry, as `az acr login` has it.
 
-A token of Entra ID for registries is exchanged at the registry for a refresh token, which is the password of a user name of
-zeros (Azure/acr, "AAD-OAuth"; "Individual login with Microsoft Entra ID").
+A token of Entra ID for registries is exchanged at the registry for a refresh token, which is the password of
+a user name of zeros (Azure/acr, "AAD-OAuth"; "Individual login with Microsoft Entra ID").
 """
 
 from __future__ import annotations

@@ -68,13 +68,17 @@ class RegistrySession(Session):
         return f"--registry {self.target.name}{self._in_subscription()}"
 
     def _in_subscription(self) -> str:
-        """The subscription, since `az acr` looks into one only; "" where it is not known to be another than the default."""
+        """The subscription, since `az acr` looks into one only; "" where it is not known to be another
+        than the default.
+        """
         name = self.target.subscription or self.target.seen.get("subscription", "")
         return f" --subscription {shlex.quote(name)}" if name else ""
 
     async def image_reader(self) -> Credential | None:
         registry, cloud = await self.registry(), self.cloud
-        login = self.context.shared.get(("acr login", registry.login_server), lambda: AsyncOnce(lambda: cloud.registry_login(registry)))  # fmt: skip
+        login = self.context.shared.get(
+            ("acr login", registry.login_server), lambda: AsyncOnce(lambda: cloud.registry_login(registry))
+        )
         return await login()
 
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
@@ -92,11 +96,36 @@ class RegistrySession(Session):
             return PreflightFindings([problem_of(error)])
         findings = PreflightFindings()
         if not registry.public_network:
-            findings.problems.append(Problem(ProblemKind.SETUP, f"Public network access to {registry.name} is off, and Akka pulls over the public internet", f"This opens the registry's endpoint to the whole internet, where every pull still needs a credential: `az acr update --name {registry.name} --public-network-enabled true`. {_narrower(registry.name, ' --public-network-enabled true')}", code=Code.REGISTRY_NETWORK))  # fmt: skip
+            findings.problems.append(
+                Problem(
+                    ProblemKind.SETUP,
+                    f"Public network access to {registry.name} is off, and Akka pulls over the "
+                    "public internet",
+                    "This opens the registry's endpoint to the whole internet, where every pull "
+                    f"still needs a credential: `az acr update --name {registry.name} "
+                    "--public-network-enabled true`. "
+                    f"{_narrower(registry.name, ' --public-network-enabled true')}",
+                    code=Code.REGISTRY_NETWORK,
+                )
+            )
         elif registry.firewall_denies and not registry.firewall_exceptions:
-            findings.problems.append(Problem(ProblemKind.SETUP, f"The network rules of {registry.name} block the public internet, from where Akka pulls", f"{_narrower(registry.name)} Or open the registry's endpoint to the whole internet, where every pull still needs a credential: az acr update --name {registry.name} --default-action Allow", code=Code.REGISTRY_NETWORK))  # fmt: skip
+            findings.problems.append(
+                Problem(
+                    ProblemKind.SETUP,
+                    f"The network rules of {registry.name} block the public internet, from where Akka pulls",
+                    f"{_narrower(registry.name)} Or open the registry's endpoint to the whole "
+                    "internet, where every pull still needs a credential: az acr update --name "
+                    f"{registry.name} --default-action Allow",
+                    code=Code.REGISTRY_NETWORK,
+                )
+            )
         elif registry.firewall_denies:
-            findings.notices.append(Notice(f"The network rules of {registry.name} let only some addresses in; Akka's must be among them, which cannot be seen from here."))  # fmt: skip
+            findings.notices.append(
+                Notice(
+                    f"The network rules of {registry.name} let only some addresses in; Akka's must "
+                    "be among them, which cannot be seen from here."
+                )
+            )
         if registry.anonymous_pull:
             findings.public = f"{registry.name} allows anonymous pulls"
         return findings
@@ -104,7 +133,10 @@ class RegistrySession(Session):
 
 def _narrower(name: str, also: str = "") -> str:
     """How to let in Akka's addresses only. Network rules are of the Premium tier (`az acr network-rule`)."""
-    return f"To let in Akka's addresses only (Premium tier): `az acr update --name {name}{also} --default-action Deny && az acr network-rule add --name {name} --ip-address ADDRESS`."
+    return (
+        f"To let in Akka's addresses only (Premium tier): `az acr update --name {name}{also} "
+        f"--default-action Deny && az acr network-rule add --name {name} --ip-address ADDRESS`."
+    )
 
 
 async def find_registry(cloud: Azure, target: AcrTarget) -> Registry:
@@ -126,10 +158,21 @@ async def find_registry(cloud: Azure, target: AcrTarget) -> Registry:
             near = await _near(cloud, target)
             fix = f"{near}{fix}"
         if error.forbidden:
-            fix = "Have Microsoft.ContainerRegistry/registries/read granted on it (the role Reader has it), or log in as a user who has it."
-        raise StepFailed(f"Azure does not show the registry {target.name} ({error.said})", fix=fix, code=Code.REGISTRY_NOT_FOUND) from None  # fmt: skip
+            fix = (
+                "Have Microsoft.ContainerRegistry/registries/read granted on it (the role Reader has "
+                "it), or log in as a user who has it."
+            )
+        raise StepFailed(
+            f"Azure does not show the registry {target.name} ({error.said})",
+            fix=fix,
+            code=Code.REGISTRY_NOT_FOUND,
+        ) from None
     if target.host_named and not target.is_at(found.login_server):
-        raise StepFailed(f"The login server of {found.name} is {found.login_server}, not {target.host}", fix=f"Pass --registry {found.login_server}", code=Code.LOGIN_SERVER)  # fmt: skip
+        raise StepFailed(
+            f"The login server of {found.name} is {found.login_server}, not {target.host}",
+            fix=f"Pass --registry {found.login_server}",
+            code=Code.LOGIN_SERVER,
+        )
     return found
 
 
@@ -143,7 +186,11 @@ async def _searched(cloud: Azure, target: AcrTarget) -> Registry:
         if not subscriptions:
             which = f"subscription {wanted}" if wanted else "subscription at all"
             known = f"It sees: {', '.join(sorted(seen.values()))}." if seen else ""
-            raise StepFailed(f"This login sees no {which}. {known}".rstrip(), fix="Check --subscription and --tenant against `az account list`.", code=Code.SUBSCRIPTION_NOT_FOUND)  # fmt: skip
+            raise StepFailed(
+                f"This login sees no {which}. {known}".rstrip(),
+                fix="Check --subscription and --tenant against `az account list`.",
+                code=Code.SUBSCRIPTION_NOT_FOUND,
+            )
     answers = await cloud.registries_of(subscriptions)
     registries = [one for answer in answers if not isinstance(answer, AzureApiError) for one in answer]
     refusals = [answer for answer in answers if isinstance(answer, AzureApiError)]
@@ -154,20 +201,30 @@ async def _searched(cloud: Azure, target: AcrTarget) -> Registry:
         return (at_host or called)[0]
     if called:
         places = "; ".join(f"{one.login_server} (resource group {one.resource_group})" for one in called)
-        raise StepFailed(f"There are {len(called)} registries named {name}: {places}", fix="Name one by its login server, or by its resource id: --registry LOGIN_SERVER", code=Code.REGISTRY_AMBIGUOUS)  # fmt: skip
+        raise StepFailed(
+            f"There are {len(called)} registries named {name}: {places}",
+            fix="Name one by its login server, or by its resource id: --registry LOGIN_SERVER",
+            code=Code.REGISTRY_AMBIGUOUS,
+        )
     # Of a subscription that did not answer it is not known that the registry is not there.
     if unsure := [one for one in refusals if one.busy or one.unanswered or not registries]:
         raise unsure[0]
     where = f"subscription {wanted}" if wanted else f"any of {len(subscriptions)} subscriptions"
     hint = _did_you_mean(name, registries)
     unseen = f" ({len(refusals)} could not be searched)" if refusals else ""
-    raise StepFailed(f"There is no registry {name} in {where} that this login sees{unseen}", fix=f"{hint}See `az acr list`; another --subscription or --tenant may have it.", code=Code.REGISTRY_NOT_FOUND)  # fmt: skip
+    raise StepFailed(
+        f"There is no registry {name} in {where} that this login sees{unseen}",
+        fix=f"{hint}See `az acr list`; another --subscription or --tenant may have it.",
+        code=Code.REGISTRY_NOT_FOUND,
+    )
 
 
 def _did_you_mean(name: str, registries: Iterable[Registry]) -> str:
     names = sorted({one.name.lower() for one in registries})
     # One that is nearly the same needs no others beside it.
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.8) or difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)  # fmt: skip
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.8) or difflib.get_close_matches(
+        name.lower(), names, n=3, cutoff=0.5
+    )
     return f"Did you mean {' or '.join(near)}? " if near else ""
 
 
@@ -188,10 +245,9 @@ def allows(held: Iterable[tuple[Sequence[str], Sequence[str]]], action: str) -> 
 
     `*` stands for any text, and case does not count ("Understand Azure role definitions").
 
-    >>> allows([(["*"], ["Microsoft.Authorization/*/Write"])], "Microsoft.Authorization/roleAssignments/write")
-    False
-    >>> allows([(["*/read"], [])], "microsoft.authorization/roleassignments/READ")
-    True
+    >>> allows([(["*"], ["Microsoft.Authorization/*/Write"])],
+    "Microsoft.Authorization/roleAssignments/write") False >>> allows([(["*/read"], [])],
+    "microsoft.authorization/roleassignments/READ") True
     """
     return any(_covers(actions, action) and not _covers(without, action) for actions, without in held)
 

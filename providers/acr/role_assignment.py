@@ -1,4 +1,6 @@
-"""The grant of an Azure target: the role on the registry, under a name that is derived from what it assigns."""
+"""The grant of an Azure target: the role on the registry, under a name that is derived from what it
+assigns.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ _UNKNOWN_SERVICE_PRINCIPAL = (
 
 
 class Grant(Resource[Assignment]):
-    """The role. To assign it a second time changes its description only, and is answered as the first time."""
+    """The role. To assign it a second time changes its description only, and is answered as the first
+    time.
+    """
 
     name = "grant"
     after = ("identity",)
@@ -127,7 +131,7 @@ class Grant(Resource[Assignment]):
         derived = assignment_name(scope, str(intent.get("principal", "")), role)
         return other_than(intent, name=derived) and f"the role assignment {one_line(str(intent['name']))}"
 
-    # -- doing ---------------------------------------------------------------------------------------------------
+    # -- doing -----------------------------------------------------------------------------------------------
 
     async def do(self) -> Done:
         session = self._session
@@ -157,7 +161,9 @@ class Grant(Resource[Assignment]):
         return Done("", {"known_absent": self._known_absent, "answered_created": created})
 
     async def _assigned(self) -> Assignment:
-        """The PUT's answer; where one went unanswered, what it has come to is looked for before the next is sent."""
+        """The PUT's answer; where one went unanswered, what it has come to is looked for before the next
+        is sent.
+        """
         at = self._at
         if self.attempt.unanswered:
             with contextlib.suppress(AzureApiError):
@@ -175,7 +181,7 @@ class Grant(Resource[Assignment]):
             return Delay(_UNKNOWN_SERVICE_PRINCIPAL, SPREADING_SECONDS)
         return busy(error)
 
-    # -- undoing -------------------------------------------------------------------------------------------------
+    # -- undoing ---------------------------------------------------------------------------------------------
 
     async def undo(self, intent: Intent) -> str:
         self._at = intent
@@ -184,7 +190,9 @@ class Grant(Resource[Assignment]):
         return await super().undo(intent)
 
     def is_known_own(self, intent: Intent) -> bool:
-        """That its PUT was answered 201 says nothing; but nobody else knows a service principal that this run created."""
+        """That its PUT was answered 201 says nothing; but nobody else knows a service principal that this
+        run created.
+        """
         return self._principal_step.attempt.created and not intent.get("lost")
 
     def is_own_unseen(self, intent: Intent) -> bool:
@@ -195,7 +203,9 @@ class Grant(Resource[Assignment]):
         return bool(intent.get("answered_created"))
 
     async def is_of_run(self, shown: Assignment, intent: Intent) -> bool:
-        """It bears the run's id, and is not older than its PUT, which may have written that id over another run's."""
+        """It bears the run's id, and is not older than its PUT, which may have written that id over
+        another run's.
+        """
         if not intent.get("run_id"):  # the journal of an older version
             raise self.still_there("", perhaps=True)
         if intent["run_id"] not in shown.description:
@@ -223,7 +233,10 @@ class Grant(Resource[Assignment]):
         if not perhaps:
             return super().still_there(why)
         target = self._session.target
-        what = f"{self._role} on {target.name} of {target.app_label}, of which it cannot be seen whether it was there before this run"
+        what = (
+            f"{self._role} on {target.name} of {target.app_label}, of which it cannot be seen whether "
+            "it was there before this run"
+        )
         return StillThere(what, self.delete_command())
 
     def delay(self, error: Exception) -> Delay | None:
@@ -232,7 +245,7 @@ class Grant(Resource[Assignment]):
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
         return refused(error, doing)
 
-    # -- offboarding ---------------------------------------------------------------------------------------------
+    # -- offboarding -----------------------------------------------------------------------------------------
 
     async def expected(self) -> Assignment | None:
         session = self._session
@@ -290,11 +303,19 @@ class Grant(Resource[Assignment]):
         return f"removed {' and '.join(taken)} on {registry.name} from {session.target.app_label}"
 
     def script(self) -> Script:
-        of = '--assignee-object-id "$PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role "$ROLE" --scope "$SCOPE" --output none'
+        of = (
+            '--assignee-object-id "$PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role '
+            '"$ROLE" --scope "$SCOPE" --output none'
+        )
         return Script(
             do=f"find_identity\ngrant() {{ az role assignment create {of}; }}\npatiently grant",
-            check='az role assignment list --assignee "$PRINCIPAL_ID" --scope "$SCOPE" --include-inherited --query "[].roleDefinitionId" --output tsv | grep "$ROLE"',
-            undo='if find_identity; then az role assignment delete --assignee "$PRINCIPAL_ID" --role "$ROLE" --scope "$SCOPE"; fi',
-            typed=f'az role assignment create --assignee-object-id "$PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role {shlex.quote(ROLE_NAMES[self._session.role])} --scope "$SCOPE" --output none',
-            why="A registry in ABAC mode does not honour AcrPull; there the role is Container Registry Repository Reader.",
+            check='az role assignment list --assignee "$PRINCIPAL_ID" --scope "$SCOPE" '
+            '--include-inherited --query "[].roleDefinitionId" --output tsv | grep "$ROLE"',
+            undo='if find_identity; then az role assignment delete --assignee "$PRINCIPAL_ID" --role '
+            '"$ROLE" --scope "$SCOPE"; fi',
+            typed='az role assignment create --assignee-object-id "$PRINCIPAL_ID" '
+            "--assignee-principal-type ServicePrincipal --role "
+            f'{shlex.quote(ROLE_NAMES[self._session.role])} --scope "$SCOPE" --output none',
+            why="A registry in ABAC mode does not honour AcrPull; there the role is Container Registry "
+            "Repository Reader.",
         )

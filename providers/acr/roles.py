@@ -46,7 +46,10 @@ def unassign_command(assignment: str) -> str:
 def unassign_nobody_command(scope: str, role: str) -> str:
     """Takes a role away from whoever is no more; `az` shows no name of theirs."""
     whose = f"[?principalName=='' && roleDefinitionName=='{role}'].id"
-    return f'az role assignment delete --ids $(az role assignment list --scope {shlex.quote(scope)} --query "{whose}" --output tsv)'
+    return (
+        f"az role assignment delete --ids $(az role assignment list --scope {shlex.quote(scope)} "
+        f'--query "{whose}" --output tsv)'
+    )
 
 
 def place_of(assignment: Assignment) -> str:

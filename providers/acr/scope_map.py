@@ -63,7 +63,9 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
             before = await self._before(registry)
         # What somebody has added is not taken away again.
         actions = sorted({*session.actions, *(before.actions if before else ())})
-        description = before.description if before else f"Pulls images for Akka. {MARK}, run {session.context.run_id}."  # fmt: skip
+        description = (
+            before.description if before else f"Pulls images for Akka. {MARK}, run {session.context.run_id}."
+        )
 
         async def put() -> None:
             with self.attempt.sending(may_be_done) if before is None else contextlib.nullcontext():
@@ -76,7 +78,9 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
         return Done("", {}) if before is None else Done("added what it lacked")
 
     async def _before(self, registry: Registry) -> ScopeMap | None:
-        """The scope map; where the look showed none, as the registry lists it: to create one is to write over it."""
+        """The scope map; where the look showed none, as the registry lists it: to create one is to write
+        over it.
+        """
         session, name = self._session, self._session.target.scope_map_name
         if self._seen is not None:
             return await session.tokens.scope_map(registry, name) or self._seen
@@ -131,7 +135,10 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
 
     def delete_command(self) -> str:
         target = self._session.target
-        return f"az acr scope-map delete --name {shlex.quote(target.scope_map_name)} {self._session.registry_options()} --yes"
+        return (
+            f"az acr scope-map delete --name {shlex.quote(target.scope_map_name)} "
+            f"{self._session.registry_options()} --yes"
+        )
 
     def script(self) -> Script:
         repositories = " ".join(
@@ -141,15 +148,20 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
         create = f'az acr scope-map create --name "$SCOPE_MAP" "${{IN_REGISTRY[@]}}" {repositories}'
         place = f'--name "$SCOPE_MAP" {self._session.registry_options()}'
         if self._seen is None:
-            typed = f'az acr scope-map create {place} {repositories} --description "Pulls images for Akka. {MARK} by hand."'
+            typed = (
+                f'az acr scope-map create {place} {repositories} --description "Pulls images for Akka. '
+                f'{MARK} by hand."'
+            )
         else:
             typed = (
                 f"az acr scope-map update {place} {repositories.replace('--repository', '--add-repository')}"
             )
         return Script(
-            do=f'{show} 2>/dev/null ||\n  {create} \\\n    --description "Pulls images for Akka. {MARK}\'s runbook." --output none',
+            do=f'{show} 2>/dev/null ||\n  {create} \\\n    --description "Pulls images for Akka. '
+            f"{MARK}'s runbook.\" --output none",
             check=show,
-            undo=f'if {show} 2>/dev/null; then az acr scope-map delete --name "$SCOPE_MAP" "${{IN_REGISTRY[@]}}" --yes; fi',
+            undo=f'if {show} 2>/dev/null; then az acr scope-map delete --name "$SCOPE_MAP" '
+            f'"${{IN_REGISTRY[@]}}" --yes; fi',
             typed=f"{typed} --output none",
             why="A token may do what its scope map says: here, pull these repositories.",
         )

@@ -30,7 +30,8 @@ class ServicePrincipal:
         Args:
             app_id: of its application.
             may_exist: whether one may be there; an application that this run has just created has none.
-            restored: whether the application comes from the deleted items, where its service principal may be too.
+            restored: whether the application comes from the deleted items, where its service principal may be
+                too.
 
         Raises:
             AzureApiError: there is none yet.
@@ -60,9 +61,11 @@ class ServicePrincipal:
         """What delay an error is; `is_new`: whether this run has created or restored the application."""
         if not isinstance(error, AzureApiError):
             return None
-        # 409: there is one, which is not shown yet; made by another run, or by a try of ours without an answer.
+        # 409: there is one, which is not shown yet; made by another run, or by a try of ours without an
+        # answer.
         spreading = error.status == 409 or (error.status in (400, 404) and is_new)
-        # With Application.ReadWrite.OwnedBy an application that has not arrived is taken for another directory's.
+        # With Application.ReadWrite.OwnedBy an application that has not arrived is taken for another
+        # directory's.
         spreading = spreading or (error.status == 403 and is_new and "backing application" in error.message)
         return Delay(SPREADING, SPREADING_SECONDS) if spreading else busy(error)
 
@@ -106,7 +109,9 @@ class ServicePrincipal:
             self._session.context.trace(f"the deleted service principal is kept for 30 days ({error.said})")
 
     async def outlives_application(self) -> bool:
-        """Whether the application that Akka's record names, and that is not shown, still has one: they are deleted together."""
+        """Whether the application that Akka's record names, and that is not shown, still has one: they are
+        deleted together.
+        """
         target = self._session.target
         if target.app_id or not target.client_id:
             return False

@@ -38,7 +38,7 @@ class AcrSession(ApplicationFacts):
             steps.append(Grant(self, identity.principal))
         self.steps = [*steps, secret]
 
-    # -- as `bootstrap.plugin.session.Session` -------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.session.Session` ---------------------------------------------------------------
 
     async def connect(self) -> str:
         return await self.cloud.connect_to_directory()
@@ -72,13 +72,19 @@ class AcrSession(ApplicationFacts):
         """An owner of an application may add secrets to it without any right in the directory."""
         token = self.cloud.graph_claims
         if claims.is_application(token) or not token.get("oid"):
-            return "# The application that runs pullkey also needs the app role Application.ReadWrite.OwnedBy of Graph."
+            return (
+                "# The application that runs pullkey also needs the app role "
+                "Application.ReadWrite.OwnedBy of Graph."
+            )
         owner = shlex.quote(str(token["oid"]))
-        return f'# The user who runs pullkey may then add a secret of their own.\naz ad app owner add --id "$(application)" --owner-object-id {owner}'
+        return (
+            "# The user who runs pullkey may then add a secret of their own.\naz ad app owner add --id "
+            f'"$(application)" --owner-object-id {owner}'
+        )
 
     async def probe(self) -> Probe:
-        # Without an image any name will do: where the role is on the whole registry, a repository that is not there is
-        # answered "not found" only to those who may pull.
+        # Without an image any name will do: where the role is on the whole registry, a repository that is not
+        # there is answered "not found" only to those who may pull.
         return Probe(await self.host(), self.target.repository or "pullkey-probe", self.target.reference)
 
     async def diagnose(self, attempt: PullAttempt) -> str:
@@ -101,12 +107,18 @@ class AcrSession(ApplicationFacts):
         if key_id not in [one.key_id for one in application.passwords]:
             return f"Azure no longer shows the secret {key_id}: it was deleted outside of pullkey."
         if not granted:
-            return f"Azure no longer shows {ROLE_NAMES[self.role]} on {registry.name}: it was removed outside of pullkey."
+            return (
+                f"Azure no longer shows {ROLE_NAMES[self.role]} on {registry.name}: it was removed "
+                "outside of pullkey."
+            )
         if self.target.skip_grant:
-            return "The secret is valid; whether the role was granted is not known here (--skip-grant). A registry answers both alike."
+            return (
+                "The secret is valid; whether the role was granted is not known here (--skip-grant). A "
+                "registry answers both alike."
+            )
         return "Azure shows secret and role in place, so they are still spreading."
 
-    # -- scripts -------------------------------------------------------------------------------------------------
+    # -- scripts ---------------------------------------------------------------------------------------------
 
     def script_variables(self) -> Mapping[str, str]:
         target = self.target
@@ -120,16 +132,21 @@ class AcrSession(ApplicationFacts):
             named["APPLICATION_ID"] = target.app_id
         else:
             named["UNIQUE_NAME"] = target.unique_name
-            named["APPLICATION"] = json.dumps({
-                "displayName": target.app_name,
-                "notes": "Pulls images for Akka. Made by pullkey's runbook.",
-                "tags": ["pullkey"],
-                "signInAudience": "AzureADMyOrg",
-            })  # fmt: skip
+            named["APPLICATION"] = json.dumps(
+                {
+                    "displayName": target.app_name,
+                    "notes": "Pulls images for Akka. Made by pullkey's runbook.",
+                    "tags": ["pullkey"],
+                    "signInAudience": "AzureADMyOrg",
+                }
+            )
         return {name: shlex.quote(value) for name, value in named.items()}
 
     def script_preamble(self) -> str:
-        show = 'az acr show --name "$REGISTRY" ${SUBSCRIPTION:+--subscription "$SUBSCRIPTION"} --output tsv --query'
+        show = (
+            'az acr show --name "$REGISTRY" ${SUBSCRIPTION:+--subscription "$SUBSCRIPTION"} --output '
+            "tsv --query"
+        )
         if self.target.app_id:
             application = [
                 'application() { az ad app show --id "$APPLICATION_ID" --query appId --output tsv; }'
@@ -140,24 +157,29 @@ class AcrSession(ApplicationFacts):
                 "APPLICATION_URL=\"${GRAPH%/}/v1.0/applications(uniqueName='$UNIQUE_NAME')\"",
                 'application() { az rest --method GET --url "$APPLICATION_URL" --query appId --output tsv; }',
             ]
-        return "\n".join([
-            f'SCOPE="$({show} id)"',
-            f'SERVER="$({show} loginServer)"',
-            f"ROLE={ACR_PULL}  # {ROLE_NAMES[ACR_PULL]}",
-            f'if [ "$({show} roleAssignmentMode)" = AbacRepositoryPermissions ]; then',
-            f"  ROLE={REPOSITORY_READER}  # {ROLE_NAMES[REPOSITORY_READER]}",
-            "fi",
-            *application,
-            "find_identity() {",
-            '  APP_ID="$(application)" && PRINCIPAL_ID="$(az ad sp show --id "$APP_ID" --query id --output tsv)"',
-            "}",
-            "# What was just created is not visible everywhere at once.",
-            "patiently() {",
-            "  local try",
-            '  for try in 1 2 3 4 5 6; do "$@" && return; sleep "${PULLKEY_RUNBOOK_PAUSE:-10}"; done',
-            "  return 1",
-            "}",
-        ])  # fmt: skip
+        return "\n".join(
+            [
+                f'SCOPE="$({show} id)"',
+                f'SERVER="$({show} loginServer)"',
+                f"ROLE={ACR_PULL}  # {ROLE_NAMES[ACR_PULL]}",
+                f'if [ "$({show} roleAssignmentMode)" = AbacRepositoryPermissions ]; then',
+                f"  ROLE={REPOSITORY_READER}  # {ROLE_NAMES[REPOSITORY_READER]}",
+                "fi",
+                *application,
+                "find_identity() {",
+                (
+                    '  APP_ID="$(application)" && PRINCIPAL_ID="$(az ad sp show --id "$APP_ID" --query '
+                    'id --output tsv)"'
+                ),
+                "}",
+                "# What was just created is not visible everywhere at once.",
+                "patiently() {",
+                "  local try",
+                '  for try in 1 2 3 4 5 6; do "$@" && return; sleep "${PULLKEY_RUNBOOK_PAUSE:-10}"; done',
+                "  return 1",
+                "}",
+            ]
+        )
 
     def script_lookups(self) -> Mapping[str, str]:
         if self.target.app_id:

@@ -36,9 +36,9 @@ SUFFIXES = {"public": ".azurecr.io", "usgov": ".azurecr.us", "china": ".azurecr.
 
 # "Naming rules and restrictions for Azure resources": alphanumeric, 5 to 50.
 _NAME = re.compile(r"^[A-Za-z0-9]{5,50}$")
-# A registry made with a "domain name label scope" is at NAME-HASH.azurecr.io; a name itself has no dash. One with
-# regional endpoints is also logged in to at NAME.REGION.geo.azurecr.io; NAME.REGION.data.azurecr.io has layers only
-# ("Azure Container Registry endpoint reference").
+# A registry made with a "domain name label scope" is at NAME-HASH.azurecr.io; a name itself has no dash. One
+# with regional endpoints is also logged in to at NAME.REGION.geo.azurecr.io; NAME.REGION.data.azurecr.io has
+# layers only ("Azure Container Registry endpoint reference").
 _LABEL = re.compile(
     r"^(?P<label>(?P<name>[a-z0-9]{5,50})(?:-[a-z0-9]+)?)(?:\.(?P<region>[a-z0-9]+)\.(?P<kind>geo|data))?$"
 )
@@ -103,7 +103,11 @@ class AcrTarget:
         if resource is not None:
             name, group = resource["name"], resource["group"]
             if _GUID.match(subscription) and subscription.lower() != resource["subscription"].lower():
-                raise UsageProblem(f"--subscription is {subscription}, and --registry is in {resource['subscription']}: name one", code=Code.OPTIONS_CONFLICT)  # fmt: skip
+                raise UsageProblem(
+                    f"--subscription is {subscription}, and --registry is in "
+                    f"{resource['subscription']}: name one",
+                    code=Code.OPTIONS_CONFLICT,
+                )
             subscription = resource["subscription"]
         elif _NAME.match(text):
             name = text
@@ -128,11 +132,18 @@ class AcrTarget:
         repositories = _repositories(values, auth_kind, repository)
         app_id = values.get("app_id") or ""
         if app_id and not _GUID.match(app_id):
-            raise UsageProblem(f"--app-id: {app_id!r} is not a valid application (client) id", fix="It is a GUID: see `az ad app list --show-mine`.")  # fmt: skip
+            raise UsageProblem(
+                f"--app-id: {app_id!r} is not a valid application (client) id",
+                fix="It is a GUID: see `az ad app list --show-mine`.",
+            )
         base = _app_name(values.get("app_name") or DEFAULT_APP)
         if values.get("app") == PER_REGISTRY:
             if app_id or auth_kind == "token":
-                raise UsageProblem(f"--app {PER_REGISTRY} needs an application that pullkey creates, not {'--app-id' if app_id else '--auth-kind token'}", code=Code.OPTIONS_CONFLICT)  # fmt: skip
+                raise UsageProblem(
+                    f"--app {PER_REGISTRY} needs an application that pullkey creates, not "
+                    f"{'--app-id' if app_id else '--auth-kind token'}",
+                    code=Code.OPTIONS_CONFLICT,
+                )
             base = _app_name(f"{base}-{name.lower()}")
         tenant = values.get("tenant") or ""
         if tenant and not _TENANT.match(tenant):
@@ -162,7 +173,7 @@ class AcrTarget:
             located=values.get("located") or "",
         )
 
-    # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------
 
     @property
     def label(self) -> str:
@@ -213,11 +224,13 @@ class AcrTarget:
             return None
         return KeyLimit(len(SLOTS), f"the token {self.token_name} of {self.host}", "app-name or token")
 
-    # -- names ----------------------------------------------------------------------------------------------------
+    # -- names -----------------------------------------------------------------------------------------------
 
     @property
     def unique_name(self) -> str:
-        """What marks the application as ours: Graph lets a `uniqueName` be given once only, and never changed."""
+        """What marks the application as ours: Graph lets a `uniqueName` be given once only, and never
+        changed.
+        """
         return f"pullkey-{slug(self.app_name)}"
 
     @property
@@ -285,11 +298,15 @@ def _login_server(text: str, cloud: str, *, where: str) -> tuple[str, str, str, 
                     code=Code.OPTIONS_CONFLICT,
                 )
             if label["kind"] == "data":
-                raise UsageProblem(f"{where}: {named.host} is a data endpoint, which serves layers and takes no login", fix=f"Name the registry: {label['label']}{suffix}")  # fmt: skip
+                raise UsageProblem(
+                    f"{where}: {named.host} is a data endpoint, which serves layers and takes no login",
+                    fix=f"Name the registry: {label['label']}{suffix}",
+                )
             return named.host, label["name"], of, named.path, named.reference if named.path else ""
     raise UsageProblem(
         f"{where}: {text!r} is not an Azure registry",
-        fix="It is a name of 5 to 50 letters and digits, NAME.azurecr.io (.us, .cn), an image of it, or a resource id.",
+        fix="It is a name of 5 to 50 letters and digits, NAME.azurecr.io (.us, .cn), an image of it, "
+        "or a resource id.",
     )
 
 
@@ -303,7 +320,12 @@ def _repositories(values: Mapping[str, Any], auth_kind: str, of_image: str) -> t
     named = sorted({part for part in typed if part})
     if auth_kind != "token":
         if named:
-            raise UsageProblem("--repository needs --auth-kind token: the role of a service principal is on the whole registry", fix="Add --auth-kind token, or leave --repository out.", code=Code.OPTIONS_CONFLICT)  # fmt: skip
+            raise UsageProblem(
+                "--repository needs --auth-kind token: the role of a service principal is on the "
+                "whole registry",
+                fix="Add --auth-kind token, or leave --repository out.",
+                code=Code.OPTIONS_CONFLICT,
+            )
         return ()
     for option, key in (("--app-id", "app_id"), ("--skip-grant", "skip_grant")):
         if values.get(key):
@@ -315,19 +337,35 @@ def _repositories(values: Mapping[str, Any], auth_kind: str, of_image: str) -> t
         return tuple(named)  # as its scope map says, in which an asterisk may stand
     for one in named:
         if not _REPOSITORY.match(one):
-            raise UsageProblem(f"--repository: {one!r} is not a valid repository name", fix="It is in lower case, without host and tag; several are separated by commas.")  # fmt: skip
+            raise UsageProblem(
+                f"--repository: {one!r} is not a valid repository name",
+                fix="It is in lower case, without host and tag; several are separated by commas.",
+            )
     if len(named) > _REPOSITORIES_LIMIT:
-        raise UsageProblem(f"--repository names {len(named)} repositories, and a scope map takes {_REPOSITORIES_LIMIT}")  # fmt: skip
+        raise UsageProblem(
+            f"--repository names {len(named)} repositories, and a scope map takes {_REPOSITORIES_LIMIT}"
+        )
     if named and of_image and of_image not in named:
-        raise UsageProblem(f"--repository does not name {of_image}, of which an image is to be pulled", fix=f"Add it: --repository {','.join([*named, of_image])}", code=Code.OPTIONS_CONFLICT)  # fmt: skip
+        raise UsageProblem(
+            f"--repository does not name {of_image}, of which an image is to be pulled",
+            fix=f"Add it: --repository {','.join([*named, of_image])}",
+            code=Code.OPTIONS_CONFLICT,
+        )
     if not (named or of_image):
-        raise UsageProblem("A token is for repositories, and none is named", fix="Name them: --repository NAME,NAME", code=Code.MISSING_VALUE)  # fmt: skip
+        raise UsageProblem(
+            "A token is for repositories, and none is named",
+            fix="Name them: --repository NAME,NAME",
+            code=Code.MISSING_VALUE,
+        )
     return tuple(named) or ((of_image,) if of_image else ())
 
 
 def _app_name(text: str) -> str:
     if len(text) > _APP_NAME_LIMIT or not text.isprintable() or not slug(text):
-        raise UsageProblem(f"--app-name: {text!r} is not a valid name for an application", fix=f"It has letters or digits, and at most {_APP_NAME_LIMIT} characters.")  # fmt: skip
+        raise UsageProblem(
+            f"--app-name: {text!r} is not a valid name for an application",
+            fix=f"It has letters or digits, and at most {_APP_NAME_LIMIT} characters.",
+        )
     return text
 
 

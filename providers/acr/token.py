@@ -59,10 +59,11 @@ class TokenIdentity(RegistryResource[Token]):
         registry = await session.registry()
 
         async def put() -> None:
-            # As the registry lists it, since the look showed none: to create one is to write over it, and whoever creates
-            # one also takes it away again.
+            # As the registry lists it, since the look showed none: to create one is to write over it, and
+            # whoever creates one also takes it away again.
             if target.token_name.lower() in [one.name.lower() for one in await session.tokens.all(registry)]:
-                # Either a try of ours went unanswered, or somebody was faster, or the look was answered by a server that lags.
+                # Either a try of ours went unanswered, or somebody was faster, or the look was answered by a
+                # server that lags.
                 self.attempt.conclude(ours=self.attempt.may_exist)
                 return
             with self.attempt.sending(may_be_done):
@@ -74,7 +75,11 @@ class TokenIdentity(RegistryResource[Token]):
             )
         except AzureApiError as error:
             if error.code == _FORBIDDEN:
-                raise StepFailed(f"A policy forbids tokens of registries ({error.said})", fix=_NO_TOKENS, code=Code.KEYS_FORBIDDEN) from None  # fmt: skip
+                raise StepFailed(
+                    f"A policy forbids tokens of registries ({error.said})",
+                    fix=_NO_TOKENS,
+                    code=Code.KEYS_FORBIDDEN,
+                ) from None
             raise refused(error, f"create the {self.noun}") from None
         session.token_made = self.attempt.created
         return Done("", {}) if session.token_made else Done("another run has just created it", unneeded=True)
@@ -117,15 +122,24 @@ class TokenIdentity(RegistryResource[Token]):
 
     def delete_command(self) -> str:
         target = self._session.target
-        return f"az acr token delete --name {shlex.quote(target.token_name)} {self._session.registry_options()} --yes"
+        return (
+            f"az acr token delete --name {shlex.quote(target.token_name)} "
+            f"{self._session.registry_options()} --yes"
+        )
 
     def script(self) -> Script:
         show = 'az acr token show --name "$TOKEN" "${IN_REGISTRY[@]}" --output none'
-        create = 'az acr token create --name "$TOKEN" "${IN_REGISTRY[@]}" --scope-map "$SCOPE_MAP" --no-passwords true --output none'
+        create = (
+            'az acr token create --name "$TOKEN" "${IN_REGISTRY[@]}" --scope-map "$SCOPE_MAP" '
+            "--no-passwords true --output none"
+        )
         return Script(
             do=f"{show} 2>/dev/null ||\n  {create}",
             check=show,
-            undo=f'if {show} 2>/dev/null; then az acr token delete --name "$TOKEN" "${{IN_REGISTRY[@]}}" --yes; fi',
-            typed=f'az acr token create --name "$TOKEN" {self._session.registry_options()} --scope-map "$SCOPE_MAP" --no-passwords true --output none',
-            why="Without passwords: `az acr token create` creates both at once, which leaves no slot to rotate with.",
+            undo=f'if {show} 2>/dev/null; then az acr token delete --name "$TOKEN" "${{IN_REGISTRY[@]}}" '
+            "--yes; fi",
+            typed=f'az acr token create --name "$TOKEN" {self._session.registry_options()} --scope-map '
+            '"$SCOPE_MAP" --no-passwords true --output none',
+            why="Without passwords: `az acr token create` creates both at once, which leaves no slot "
+            "to rotate with.",
         )

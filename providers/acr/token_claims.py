@@ -1,7 +1,7 @@
 """What an access token says of the person it was given to.
 
-It is our own token, straight from the directory over TLS, so nothing is verified; whatever cannot be read counts as
-unknown, never as a missing right. Names of claims: "Access token claims reference".
+It is our own token, straight from the directory over TLS, so nothing is verified; whatever cannot be read
+counts as unknown, never as a missing right. Names of claims: "Access token claims reference".
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ _MAKES_APPLICATIONS = frozenset(
     {"Application.ReadWrite.OwnedBy", "Application.ReadWrite.All", "Directory.ReadWrite.All"}
 )
 # "Microsoft Entra built-in roles": those that may create applications where members may not.
-_DIRECTORY_ROLES = frozenset({
-    "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3",  # Application Administrator
-    "158c047a-c907-4556-b7ef-446551a6b5f7",  # Cloud Application Administrator
-    "62e90394-69f5-4237-9190-012177145e10",  # Global Administrator
-    "cf1c38e5-3621-4004-a7cb-879624dcddd0",  # Application Developer
-})  # fmt: skip
+_DIRECTORY_ROLES = frozenset(
+    {
+        "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3",  # Application Administrator
+        "158c047a-c907-4556-b7ef-446551a6b5f7",  # Cloud Application Administrator
+        "62e90394-69f5-4237-9190-012177145e10",  # Global Administrator
+        "cf1c38e5-3621-4004-a7cb-879624dcddd0",  # Application Developer
+    }
+)
 
 
 def read(token: str) -> Mapping[str, Any]:

@@ -63,7 +63,9 @@ class TokenFacts(RegistrySession):
             return await self.token_shown()
 
     async def recently_made(self) -> bool:
-        """Whether the password that Akka's record names was generated so lately that reads may not show its token yet."""
+        """Whether the password that Akka's record names was generated so lately that reads may not show
+        its token yet.
+        """
         held = await self.context.held_credential()
         return held is not None and held.link is not None and is_new(held.link.key_id)
 
@@ -77,7 +79,10 @@ class TokenFacts(RegistrySession):
         if token is not None or not await self.recently_made():
             return token
         deadline = Deadline(min(EXPECTED_SECONDS, self.context.deadline.left / 2))
-        self.context.tell(f"Azure does not show the token {self.target.token_name}, which Akka's record names, yet. It is new; waiting for up to {deadline.left:.0f} s.")  # fmt: skip
+        self.context.tell(
+            f"Azure does not show the token {self.target.token_name}, which Akka's record names, "
+            f"yet. It is new; waiting for up to {deadline.left:.0f} s."
+        )
         while not deadline.passed:
             await asyncio.sleep(min(2.0, deadline.left))
             if (token := await self.token_shown()) is not None:
@@ -106,7 +111,9 @@ class RegistryResource(Resource[T]):
 
 
 def may_be_done(error: ApiError) -> bool:
-    """As `ApiError.unanswered`; the SDK reads what it has created, so that this is not shown yet is no refusal either."""
+    """As `ApiError.unanswered`; the SDK reads what it has created, so that this is not shown yet is no
+    refusal either.
+    """
     return error.unanswered or error.missing
 
 

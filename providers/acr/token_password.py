@@ -115,21 +115,22 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
     def owns(self, link: KeyRef) -> bool:
         """Another token may have a password of the same slot and second, which so bears the same id.
 
-        The link's domain is a server of the registry: `NAME.azurecr.io`, `NAME-LABEL.azurecr.io`, `NAME.REGION.geo.azurecr.io`;
-        or what Akka has left of it.
+        The link's domain is a server of the registry: `NAME.azurecr.io`, `NAME-LABEL.azurecr.io`,
+        `NAME.REGION.geo.azurecr.io`; or what Akka has left of it.
         """
         label, dot, _ = link.domain.lower().partition(".")
         name, of = self._session.target.name.lower(), label.partition("-")[0]
         return link.name == self._session.target.token_name and (of == name if dot else name.startswith(of))
 
-    # -- slots -----------------------------------------------------------------------------------------------------
+    # -- slots -----------------------------------------------------------------------------------------------
 
     async def free_slot(self, token: Token) -> str | None:
         """The slot for a new password: an empty one, or one that nobody can use any more.
 
-        The password that Akka holds is never touched, nor one that may be somebody else's. What Akka's key has
-        replaced is removed before the next is made, so that counts as empty. That a slot is empty is not believed of a
-        read where a record of Akka's names a password in it that is minutes old: to generate is to write over.
+        The password that Akka holds is never touched, nor one that may be somebody else's. What Akka's key
+        has replaced is removed before the next is made, so that counts as empty. That a slot is empty is not
+        believed of a read where a record of Akka's names a password in it that is minutes old: to generate is
+        to write over.
         """
         session = self._session
         held = await session.context.held_credential()
@@ -152,7 +153,9 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         return None
 
     async def slots_of_new_passwords(self, token: Token) -> set[str]:
-        """Where the passwords are that records of Akka's name, and that are so new that a read may not show them yet."""
+        """Where the passwords are that records of Akka's name, and that are so new that a read may not
+        show them yet.
+        """
         return {
             link.key_id.partition("-")[0]
             for link in await self._session.links_to(token)
@@ -162,8 +165,8 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
     async def _clear(self, token: Token, slot: str) -> None:
         """Remove the password in a slot; a token that was just read says which other one stays.
 
-        What this run has made stays too, and what is new and named by a record of Akka's: a read that lags does not show
-        it, and whatever is not named is removed.
+        What this run has made stays too, and what is new and named by a record of Akka's: a read that lags
+        does not show it, and whatever is not named is removed.
         """
         session = self._session
         registry = await session.registry()
@@ -182,7 +185,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
     def _removal_deadline(self) -> Deadline:
         return Deadline(self._session.context.deadline.clip(PASSWORD_REMOVAL_SECONDS))
 
-    # -- the calls -------------------------------------------------------------------------------------------------
+    # -- the calls -------------------------------------------------------------------------------------------
 
     async def read(self, key_id: str) -> SlotPassword | None:
         token = await self._session.token_shown()
@@ -279,7 +282,8 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
             if session.credential is None and not await session.recently_made():
                 return False
             raise StepFailed(
-                f"Azure does not show the token {session.target.token_name}, of which a password has just been generated",
+                f"Azure does not show the token {session.target.token_name}, of which a password "
+                "has just been generated",
                 fix=self.delete_command(key_id),
                 code=Code.CLOUD_LAG,
             )
@@ -291,7 +295,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         await self._clear(token, found.slot)
         return True
 
-    # -- one of them by its id -------------------------------------------------------------------------------------
+    # -- one of them by its id -------------------------------------------------------------------------------
 
     async def facts(self, key_id: str) -> KeyFacts | None:
         session = self._session
@@ -301,7 +305,8 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
             token = seen.value if isinstance(seen, Present) else None
             if token is None:
                 raise NotShown(
-                    f"Azure does not show the token {session.target.token_name}, of which Akka's record names a password that was generated minutes ago"
+                    f"Azure does not show the token {session.target.token_name}, of which Akka's "
+                    "record names a password that was generated minutes ago"
                 )
         found = token.password(key_id) if token else None
         return self.facts_of(found) if found else None
@@ -334,7 +339,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         name = shlex.quote(self._session.target.token_name)
         return f"az acr token credential delete --name {name} {self._session.registry_options()} --{slot}"
 
-    # -- what errors are -------------------------------------------------------------------------------------------
+    # -- what errors are -------------------------------------------------------------------------------------
 
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)
@@ -352,7 +357,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
     async def creation_refusal(self, error: ApiError) -> StepFailed:
         return refused(error, f"generate {self._slot}{self.whose}")
 
-    # -- all of them -----------------------------------------------------------------------------------------------
+    # -- all of them -----------------------------------------------------------------------------------------
 
     async def used_by_others(self, ours: Collection[str]) -> list[str]:
         session = self._session
@@ -378,7 +383,9 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
 
 
 def _is_another(created: dt.datetime | None, ours: str | None) -> bool:
-    """Whether a password that bears the id of ours is not it: an id says the second only, in which two may be made."""
+    """Whether a password that bears the id of ours is not it: an id says the second only, in which two may
+    be made.
+    """
     return (
         created is not None and ours is not None and abs(created - dt.datetime.fromisoformat(ours)) > _ROUNDED
     )

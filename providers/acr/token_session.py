@@ -1,4 +1,6 @@
-"""One Azure target where a token of the registry pulls. Nobody but Resource Manager is asked: no right in the directory."""
+"""One Azure target where a token of the registry pulls. Nobody but Resource Manager is asked: no right in
+the directory.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ class TokenSession(TokenFacts):
         # A token is created with its scope map, so that comes first.
         self.steps = [ScopeMapGrant(self), TokenIdentity(self), self._password]
 
-    # -- as `bootstrap.plugin.session.Session` -------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.session.Session` ---------------------------------------------------------------
 
     async def username(self) -> str | None:
         return self.target.token_name
@@ -52,26 +54,62 @@ class TokenSession(TokenFacts):
             return PreflightFindings()  # no such registry, or a missing right: both are told by their names
         findings = PreflightFindings()
         if registry.abac:
-            # None of "Azure ABAC repository permissions", "Non-Microsoft Entra token-based repository permissions" and
-            # the tiers' page says whether tokens count in that mode, only that it is about Entra's identities.
-            findings.notices.append(Notice(f"{registry.name} is in ABAC mode; Microsoft does not say whether tokens pull there. The handshake will show it."))  # fmt: skip
+            # None of "Azure ABAC repository permissions", "Non-Microsoft Entra token-based repository
+            # permissions" and the tiers' page says whether tokens count in that mode, only that it is about
+            # Entra's identities.
+            findings.notices.append(
+                Notice(
+                    f"{registry.name} is in ABAC mode; Microsoft does not say whether tokens pull "
+                    "there. The handshake will show it."
+                )
+            )
         theirs = scope_map is not None and MARK not in scope_map.description
         if not target.token and (
             theirs or (token is not None and token.scope_map.lower() != target.scope_map_name.lower())
         ):
             which = "a scope map" if theirs else "a token"
-            findings.problems.append(Problem(ProblemKind.QUESTION, f"There is {which} {target.token_name} in {registry.name} that pullkey did not create", "Pass another --app-name, so that pullkey creates its own", step="identity", code=Code.IDENTITY_NAME_TAKEN))  # fmt: skip
+            findings.problems.append(
+                Problem(
+                    ProblemKind.QUESTION,
+                    f"There is {which} {target.token_name} in {registry.name} that pullkey did not create",
+                    "Pass another --app-name, so that pullkey creates its own",
+                    step="identity",
+                    code=Code.IDENTITY_NAME_TAKEN,
+                )
+            )
             return findings
         if scope_map is not None and (more := sorted(set(scope_map.actions) - set(self.actions))):
-            findings.notices.append(Notice(f"The scope map {scope_map.name} allows more than to pull these repositories: {', '.join(more)}."))  # fmt: skip
+            findings.notices.append(
+                Notice(
+                    f"The scope map {scope_map.name} allows more than to pull these repositories: "
+                    f"{', '.join(more)}."
+                )
+            )
         if target.token and not target.repositories:
             what = "was deleted" if token is None else "has no scope map that lets it pull"
-            findings.problems.append(Problem(ProblemKind.SETUP, f"The token {target.token} {what}, so what it was for is not known any more", "Onboard again: pullkey onboard acr --auth-kind token --repository NAME,NAME", step="grant", code=Code.SCOPE_UNKNOWN))  # fmt: skip
+            findings.problems.append(
+                Problem(
+                    ProblemKind.SETUP,
+                    f"The token {target.token} {what}, so what it was for is not known any more",
+                    "Onboard again: pullkey onboard acr --auth-kind token --repository NAME,NAME",
+                    step="grant",
+                    code=Code.SCOPE_UNKNOWN,
+                )
+            )
             return findings
         if token is None:
             return findings
         if not token.enabled:
-            findings.problems.append(Problem(ProblemKind.SETUP, f"The token {token.name} is disabled", f"Find out why; then: az acr token update --name {token.name} {self.registry_options()} --status enabled", step="identity", code=Code.IDENTITY_DISABLED))  # fmt: skip
+            findings.problems.append(
+                Problem(
+                    ProblemKind.SETUP,
+                    f"The token {token.name} is disabled",
+                    f"Find out why; then: az acr token update --name {token.name} "
+                    f"{self.registry_options()} --status enabled",
+                    step="identity",
+                    code=Code.IDENTITY_DISABLED,
+                )
+            )
         if (await self._password.look()).state is State.MISSING and await self._password.free_slot(
             token
         ) is None:
@@ -85,9 +123,22 @@ class TokenSession(TokenFacts):
         unused = [one.slot for one in token.passwords if one.key_id not in held and one.slot not in slots]
         another = "pass another --app-name, for a token of its own"
         if not unused:
-            return Problem(ProblemKind.QUESTION, f"Akka uses both passwords of the token {token.name}", another.capitalize(), step="key", code=Code.TOKEN_PASSWORDS_IN_USE)  # fmt: skip
+            return Problem(
+                ProblemKind.QUESTION,
+                f"Akka uses both passwords of the token {token.name}",
+                another.capitalize(),
+                step="key",
+                code=Code.TOKEN_PASSWORDS_IN_USE,
+            )
         removals = " or ".join(f"`{self._password.clear_command(slot)}`" for slot in unused)
-        return Problem(ProblemKind.QUESTION, f"Both passwords of the token {token.name} are there ({in_use(token)}), and one may be in use elsewhere", f"If it is unused: {removals}. Else {another}", step="key", code=Code.TOKEN_PASSWORDS_IN_USE)  # fmt: skip
+        return Problem(
+            ProblemKind.QUESTION,
+            f"Both passwords of the token {token.name} are there ({in_use(token)}), and one may be "
+            "in use elsewhere",
+            f"If it is unused: {removals}. Else {another}",
+            step="key",
+            code=Code.TOKEN_PASSWORDS_IN_USE,
+        )
 
     async def probe(self) -> Probe:
         # Another repository than those of its scope map is refused to a token, whether it is there or not.
@@ -111,7 +162,7 @@ class TokenSession(TokenFacts):
             return f"Azure no longer shows these repositories in the scope map {self.target.scope_map_name}."
         return "Azure shows token, password and scope map in place, so they are still spreading."
 
-    # -- scripts -------------------------------------------------------------------------------------------------
+    # -- scripts ---------------------------------------------------------------------------------------------
 
     def script_variables(self) -> Mapping[str, str]:
         target = self.target
@@ -126,14 +177,16 @@ class TokenSession(TokenFacts):
         return {name: shlex.quote(value) for name, value in named.items()}
 
     def script_preamble(self) -> str:
-        return "\n".join([
-            'IN_REGISTRY=(--registry "$REGISTRY" ${SUBSCRIPTION:+--subscription "$SUBSCRIPTION"})',
-            'SERVER="$(az acr show --query loginServer --output tsv \\',
-            '  --name "$REGISTRY" ${SUBSCRIPTION:+--subscription "$SUBSCRIPTION"})"',
-            "seconds_of() {  # GNU's date, else that of macOS and BSD",
-            '  date -u -d "$1" +%s 2>/dev/null || date -u -j -f %Y-%m-%dT%H:%M:%S "${1%%[.+Z]*}" +%s',
-            "}",
-        ])  # fmt: skip
+        return "\n".join(
+            [
+                'IN_REGISTRY=(--registry "$REGISTRY" ${SUBSCRIPTION:+--subscription "$SUBSCRIPTION"})',
+                'SERVER="$(az acr show --query loginServer --output tsv \\',
+                '  --name "$REGISTRY" ${SUBSCRIPTION:+--subscription "$SUBSCRIPTION"})"',
+                "seconds_of() {  # GNU's date, else that of macOS and BSD",
+                '  date -u -d "$1" +%s 2>/dev/null || date -u -j -f %Y-%m-%dT%H:%M:%S "${1%%[.+Z]*}" +%s',
+                "}",
+            ]
+        )
 
     @property
     def named_repositories(self) -> Sequence[str]:

@@ -1,7 +1,10 @@
-"""The tokens of a registry and their scope maps, as far as this provider calls for them: Resource Manager only.
+"""The tokens of a registry and their scope maps, as far as this provider calls for them: Resource Manager
+only.
 
-Sources: "Non-Microsoft Entra token-based repository permissions"; `az acr token`, for how a password is removed. They are
-there in every tier ("Azure Container Registry SKU features and limits": 100 tokens in Basic, 500 in Standard).
+Sources: "Non-Microsoft Entra token-based repository permissions"; `az acr token`, for how a password is
+    removed. They are
+there in every tier ("Azure Container Registry SKU features and limits": 100 tokens in Basic, 500 in
+Standard).
 """
 
 from __future__ import annotations
@@ -101,11 +104,13 @@ def action_of(repository: str) -> str:
 
 def repositories_of(scope_map: ScopeMap) -> tuple[str, ...]:
     """The repositories that a scope map lets be pulled."""
-    return tuple(sorted(
-        action.removeprefix(_REPOSITORIES).removesuffix(_READ)
-        for action in scope_map.actions
-        if action.startswith(_REPOSITORIES) and action.endswith(_READ)
-    ))  # fmt: skip
+    return tuple(
+        sorted(
+            action.removeprefix(_REPOSITORIES).removesuffix(_READ)
+            for action in scope_map.actions
+            if action.startswith(_REPOSITORIES) and action.endswith(_READ)
+        )
+    )
 
 
 class Tokens:
@@ -136,7 +141,9 @@ class Tokens:
     async def put_scope_map(
         self, registry: Registry, name: str, actions: Sequence[str], description: str
     ) -> ScopeMap:
-        """Make it, or give the one of that name these actions and this description; doing it twice changes nothing."""
+        """Make it, or give the one of that name these actions and this description; doing it twice changes
+        nothing.
+        """
         from azure.mgmt.containerregistry import models
 
         body = models.ScopeMap(
@@ -147,7 +154,14 @@ class Tokens:
             poller = await self._client(registry).scope_maps.begin_create(
                 registry.resource_group, registry.name, name, body, polling_interval=_POLL_SECONDS
             )
-            return _scope_map(await _settled(poller, lambda: self._client(registry).scope_maps.get(registry.resource_group, registry.name, name)))  # fmt: skip
+            return _scope_map(
+                await _settled(
+                    poller,
+                    lambda: self._client(registry).scope_maps.get(
+                        registry.resource_group, registry.name, name
+                    ),
+                )
+            )
 
         return await self._azure.call("PutScopeMap", f"{registry.id} {name}", put)
 
@@ -156,7 +170,10 @@ class Tokens:
             poller = await self._client(registry).scope_maps.begin_delete(
                 registry.resource_group, registry.name, name, polling_interval=_POLL_SECONDS
             )
-            await _gone(poller, lambda: self._client(registry).scope_maps.get(registry.resource_group, registry.name, name))  # fmt: skip
+            await _gone(
+                poller,
+                lambda: self._client(registry).scope_maps.get(registry.resource_group, registry.name, name),
+            )
 
         await self._azure.call("DeleteScopeMap", f"{registry.id} {name}", delete)
 
@@ -190,7 +207,12 @@ class Tokens:
             poller = await self._client(registry).tokens.begin_create(
                 registry.resource_group, registry.name, name, body, polling_interval=_POLL_SECONDS
             )
-            return _token(await _settled(poller, lambda: self._client(registry).tokens.get(registry.resource_group, registry.name, name)))  # fmt: skip
+            return _token(
+                await _settled(
+                    poller,
+                    lambda: self._client(registry).tokens.get(registry.resource_group, registry.name, name),
+                )
+            )
 
         return await self._azure.call("PutToken", f"{registry.id} {name}", put)
 
@@ -199,7 +221,10 @@ class Tokens:
             poller = await self._client(registry).tokens.begin_delete(
                 registry.resource_group, registry.name, name, polling_interval=_POLL_SECONDS
             )
-            await _gone(poller, lambda: self._client(registry).tokens.get(registry.resource_group, registry.name, name))  # fmt: skip
+            await _gone(
+                poller,
+                lambda: self._client(registry).tokens.get(registry.resource_group, registry.name, name),
+            )
 
         await self._azure.call("DeleteToken", f"{registry.id} {name}", delete)
 
@@ -229,14 +254,16 @@ class Tokens:
         return any(SlotPassword(slot, created, None).key_id == key_id for _, slot, created in self._removed)
 
     def _without_removed(self, token: Token) -> Token:
-        left = tuple(one for one in token.passwords if (token.id.lower(), one.slot, one.created) not in self._removed)  # fmt: skip
+        left = tuple(
+            one for one in token.passwords if (token.id.lower(), one.slot, one.created) not in self._removed
+        )
         return replace(token, passwords=left)
 
     async def keep_passwords(self, registry: Registry, token: Token, slots: Collection[str]) -> None:
         """Remove every password of a token but those in these slots.
 
-        There is no call that removes one: a token is updated with the names of those that stay, as `az acr token
-        credential delete` does it.
+        There is no call that removes one: a token is updated with the names of those that stay, as `az acr
+        token credential delete` does it.
         """
         from azure.mgmt.containerregistry import models
 
@@ -251,7 +278,10 @@ class Tokens:
             poller = await self._client(registry).tokens.begin_update(
                 registry.resource_group, registry.name, token.name, body, polling_interval=_POLL_SECONDS
             )
-            await _settled(poller, lambda: self._client(registry).tokens.get(registry.resource_group, registry.name, token.name))  # fmt: skip
+            await _settled(
+                poller,
+                lambda: self._client(registry).tokens.get(registry.resource_group, registry.name, token.name),
+            )
 
         await self._azure.call("UpdateToken", f"{registry.id} {token.name}", patch)
         self._removed |= {
@@ -270,7 +300,8 @@ class Tokens:
 
 
 async def _settled(poller: Any, read: Callable[[], Awaitable[Any]]) -> Any:
-    """What an accepted change has come to: by its operation, or by the thing itself where the operation may not be read.
+    """What an accepted change has come to: by its operation, or by the thing itself where the operation may
+    not be read.
 
     The rights on tokens do not include those on their operations.
     """
@@ -288,8 +319,8 @@ async def _settled(poller: Any, read: Callable[[], Awaitable[Any]]) -> Any:
 
 async def _gone(poller: Any, read: Callable[[], Awaitable[Any]]) -> None:
     """As `_settled`, for a deletion, whose operation is one of the subscription's (recorded: `Location` is at
-    `/subscriptions/S/providers/Microsoft.ContainerRegistry/locations/L/operationResults/`), which no right on the registry
-    covers.
+    `/subscriptions/S/providers/Microsoft.ContainerRegistry/locations/L/operationResults/`), which no right on
+    the registry covers.
     """
     from azure.core.exceptions import ResourceNotFoundError
 
@@ -302,7 +333,9 @@ async def _gone(poller: Any, read: Callable[[], Awaitable[Any]]) -> None:
 
 
 async def _ended(poller: Any) -> bool:
-    """Wait for an accepted operation; False where its status may not be read, which says nothing about its success."""
+    """Wait for an accepted operation; False where its status may not be read, which says nothing about its
+    success.
+    """
     from azure.core.exceptions import HttpResponseError
 
     try:

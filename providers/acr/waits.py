@@ -12,7 +12,9 @@ SETTLE_SECONDS = 4.0
 SETTLE_PAUSES = (1.0, 1.0, 1.0, 1.0)
 """Between the looks for what it has created."""
 SPREADING_SECONDS = 180.0
-"""How long what was just created may be unknown to some of Azure's servers: mostly a minute, at times more."""
+"""How long what was just created may be unknown to some of Azure's servers: mostly a minute, at times
+more.
+"""
 EXPECTED_SECONDS = 60.0
 """How long an offboarding waits for what Akka's record names and no read shows."""
 SECRET_SHOWN_SECONDS = 60.0
@@ -20,7 +22,9 @@ SECRET_SHOWN_SECONDS = 60.0
 SECRET_REMOVAL_SECONDS = 60.0
 PASSWORD_REMOVAL_SECONDS = 30.0
 PURGE_SECONDS = 10.0
-"""How long the deleted items may take to show what was just deleted. What they never show, the next run restores."""
+"""How long the deleted items may take to show what was just deleted. What they never show, the next run
+restores.
+"""
 CLOCKS = dt.timedelta(minutes=5)
 """How far two clocks may be apart for Entra to give out a token."""
 NEW_PASSWORD = dt.timedelta(minutes=10)
@@ -46,7 +50,9 @@ def busy_or_spreading(error: Exception) -> Delay | None:
 
 
 def not_shown_yet(error: Exception) -> Delay | None:
-    """Why to try again: the SDK reads what it has made, and takes for a failure that this is not shown yet."""
+    """Why to try again: the SDK reads what it has made, and takes for a failure that this is not shown
+    yet.
+    """
     if isinstance(error, AzureApiError) and error.missing:
         return Delay("Azure does not show everywhere yet what was just created.", SPREADING_SECONDS)
     return busy(error)

@@ -3,10 +3,12 @@
 What a run makes depends on what is asked for:
 
 * nothing at Docker Hub, by default: a token that the person brings is tried and handed to Akka
-* with a login (`--mint`, `--login-stdin`), one personal access token with the scope `repo:read` and an end date
+* with a login (`--mint`, `--login-stdin`), one personal access token with the scope `repo:read` and an end
+  date
 * with `--organization`, one organisation access token that may pull the named repositories and nothing else
 
-The user name that Akka is given is the user or the organisation. The e-mail says which kind of token it is and which
+The user name that Akka is given is the user or the organisation. The e-mail says which kind of token it is
+and which
 one: `pat+UUID@docker.io`, `oat+ID@docker.io`; of one that was brought Docker Hub's id is not known, so it is
 `brought+RUN@docker.io`, with the id of the run that handed it off.
 """
@@ -37,20 +39,49 @@ class DockerHubProvider:
     fallback = False
     examples = (
         "pullkey onboard docker-hub --image acme/checkout:1.0 --hub-user acmebot",
-        "pullkey onboard docker-hub --image acme/checkout:1.0 --hub-user acmebot --token-stdin --yes < token.txt",
+        (
+            "pullkey onboard docker-hub --image acme/checkout:1.0 --hub-user acmebot --token-stdin "
+            "--yes < token.txt"
+        ),
         "pullkey onboard docker-hub --image acme/checkout:1.0 --hub-user acmebot --mint",
-        "pullkey onboard docker-hub --organization acme --repository acme/checkout,acme/cart --hub-user acmeowner",
+        (
+            "pullkey onboard docker-hub --organization acme --repository acme/checkout,acme/cart "
+            "--hub-user acmeowner"
+        ),
         "printf %s sandbox-password | pullkey onboard docker-hub --sandbox --login-stdin --yes",
     )
     options = (
-        Option("--repository", "The repositories to be pulled, with commas between; else that of --image.", metavar="NAMES"),
-        Option("--hub-user", "The Docker ID: who logs in, and who pulls with a personal token.", metavar="NAME", login=True),
-        Option("--organization", "Create a token of this organisation, limited to the repositories; needs an owner's login.", metavar="NAME"),
+        Option(
+            "--repository",
+            "The repositories to be pulled, with commas between; else that of --image.",
+            metavar="NAMES",
+        ),
+        Option(
+            "--hub-user",
+            "The Docker ID: who logs in, and who pulls with a personal token.",
+            metavar="NAME",
+            login=True,
+        ),
+        Option(
+            "--organization",
+            "Create a token of this organisation, limited to the repositories; needs an owner's login.",
+            metavar="NAME",
+        ),
         Option("--mint", "Log in and create a personal token instead of prompting for one.", kind="switch"),
-        Option("--expires-in", "How long until a created token expires, a year at most.", kind="duration", default="365d", metavar="TIME"),
+        Option(
+            "--expires-in",
+            "How long until a created token expires, a year at most.",
+            kind="duration",
+            default="365d",
+            metavar="TIME",
+        ),
         Option("--token-stdin", "Read the token to register in Akka from stdin.", kind="secret"),
-        Option("--login-stdin", "Read the password of --hub-user from stdin, and create a token with it.", kind="secret"),
-    )  # fmt: skip
+        Option(
+            "--login-stdin",
+            "Read the password of --hub-user from stdin, and create a token with it.",
+            kind="secret",
+        ),
+    )
 
     def recognises(self, held: HeldCredential) -> bool:
         return is_docker_hub(held.server)

@@ -61,7 +61,8 @@ class Connection:
         query: Mapping[str, Any] | None = None,
         seconds: float = TIMEOUT,
     ) -> Answer:
-        """One call, which takes no longer than `seconds`; `secret` is what of the body must not come back in an error.
+        """One call, which takes no longer than `seconds`; `secret` is what of the body must not come back in
+        an error.
 
         Raises:
             HubApiError: it was refused, not answered, or answered with something that is no answer.
@@ -124,7 +125,9 @@ def _message(body: Mapping[str, Any]) -> str:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """How long to wait: `Retry-After` in seconds or as a date, or Docker Hub's `X-Retry-After`, which is a Unix time."""
+    """How long to wait: `Retry-After` in seconds or as a date, or Docker Hub's `X-Retry-After`, which is a
+    Unix time.
+    """
     found = seconds_of_retry_after(headers.get("Retry-After", ""))
     if found is not None and found < _A_UNIX_TIME:
         return found

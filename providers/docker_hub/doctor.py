@@ -33,7 +33,9 @@ async def checkup(context: RunContext, login: Mapping[str, Any]) -> Sequence[Che
         checks.append(Check("API", False, f"it could not be looked at ({type(error).__name__})"))
     user = login.get("hub_user")
     whose = f"the password of {user} is" if user else "a password is"
-    checks.append(Check("login", None, f"{whose} asked for when a token is created or looked up, and never stored"))  # fmt: skip
+    checks.append(
+        Check("login", None, f"{whose} asked for when a token is created or looked up, and never stored")
+    )
     return checks
 
 
@@ -42,7 +44,14 @@ async def _api(context: RunContext) -> list[Check]:
     try:
         answer = await connection.send("GET", _PUBLIC, trace=context.trace)
     except HubApiError as error:
-        return [Check("API", False, f"{connection.url} answers: {error.said}", "Check the network and its proxies; see also https://www.dockerstatus.com")]  # fmt: skip
+        return [
+            Check(
+                "API",
+                False,
+                f"{connection.url} answers: {error.said}",
+                "Check the network and its proxies; see also https://www.dockerstatus.com",
+            )
+        ]
     checks = [Check("API", True, f"{connection.url} answers")]
     theirs = their_clock(answer.headers)
     if theirs is not None:

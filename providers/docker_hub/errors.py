@@ -42,12 +42,16 @@ class HubApiError(ApiError):
 
 
 def busy(error: Exception) -> Delay | None:
-    """Whether a refusal is worth waiting for; a rate limit as long as Docker Hub says itself, else for moments only."""
+    """Whether a refusal is worth waiting for; a rate limit as long as Docker Hub says itself, else for
+    moments only.
+    """
     if not isinstance(error, HubApiError) or not error.busy:
         return None
     if error.status == HTTPStatus.TOO_MANY_REQUESTS:
         # Mostly it says how long. Where it does not, only a passing one is worth another try.
-        return Delay(_LIMITED, at_most=_UNTOLD_SECONDS if error.retry_after is None else None, after=error.retry_after)  # fmt: skip
+        return Delay(
+            _LIMITED, at_most=_UNTOLD_SECONDS if error.retry_after is None else None, after=error.retry_after
+        )
     return Delay(_BUSY, after=error.retry_after)
 
 

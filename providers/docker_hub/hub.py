@@ -1,12 +1,13 @@
 """Docker Hub's API, as far as this provider calls it. There is no SDK; `connection` speaks HTTP to it.
 
-Source: the OpenAPI document at https://docs.docker.com/reference/api/hub/latest/ (read in its version of 2026): log in
+Source: the OpenAPI document at https://docs.docker.com/reference/api/hub/latest/ (read in its version of
+    2026): log in
 with `POST /v2/auth/token`; personal tokens at `/v2/access-tokens`, those of an organisation at
 `/v2/orgs/NAME/access-tokens`; whoever calls too often gets 429 with `X-Retry-After`, a point in time.
 
 What it does not say, from https://github.com/docker/hub-feedback/issues/2478 and
-https://github.com/docker/terraform-provider-docker/issues/84: whoever has logged in with a token instead of a password
-may neither see tokens nor make any ("token issued from personal access token is not allowed", 403).
+https://github.com/docker/terraform-provider-docker/issues/84: whoever has logged in with a token instead of a
+password may neither see tokens nor make any ("token issued from personal access token is not allowed", 403).
 """
 
 from __future__ import annotations
@@ -88,7 +89,10 @@ class Login:
         """
         if self.secret is None:
             if not self.user:
-                raise NotAsked("Docker Hub was not asked: who logs in is not known", fix="Name your Docker ID with --hub-user or the variable PULLKEY_HUB_USER.")  # fmt: skip
+                raise NotAsked(
+                    "Docker Hub was not asked: who logs in is not known",
+                    fix="Name your Docker ID with --hub-user or the variable PULLKEY_HUB_USER.",
+                )
             self.secret = await context.ask_secret(f"The Docker Hub password of {self.user}")
         if self.secret is None:
             raise NotAsked("Docker Hub was not asked: no login was supplied")
@@ -120,7 +124,8 @@ def _no_login(user: str, error: HubApiError) -> PullkeyError:
     why = " (two-factor authentication is enabled)" if error.second_factor else ""
     return StepFailed(
         f"Docker Hub refuses the login of {user}{why}: {error.said}",
-        fix=f"Check the password. Where two-factor authentication or single sign-on is enabled, it takes none: create "
+        fix="Check the password. Where two-factor authentication or single sign-on is enabled, it "
+        "takes none: create "
         f"a read-only token at {TOKENS_PAGE}, and supply it with --token-stdin.",
         code=Code.HUB_LOGIN_REFUSED,
     )
@@ -144,7 +149,9 @@ class Hub:
 
     @property
     def connection(self) -> Connection:
-        """Made when it is first needed: an endpoint that cannot be used is told by whoever runs the command."""
+        """Made when it is first needed: an endpoint that cannot be used is told by whoever runs the
+        command.
+        """
         if self._connection is None:
             self._connection = self.context.shared.get("docker-hub", Connection)
         return self._connection
@@ -154,7 +161,7 @@ class Hub:
         """Whether looking needs nobody to be asked."""
         return self.login.secret is not None
 
-    # -- calls ---------------------------------------------------------------------------------------------------
+    # -- calls -----------------------------------------------------------------------------------------------
 
     async def log_in(self, user: str, secret: Secret) -> Secret:
         """Exchange a password for what calls are made with (`AuthCreateAccessToken`).
@@ -178,7 +185,8 @@ class Hub:
     async def tokens(self, organization: str) -> list[Token]:
         """All the tokens of the user, or of an organisation."""
         found: list[Token] = []
-        # The address of the next page comes from the answer, and could lead anywhere; the number of it cannot.
+        # The address of the next page comes from the answer, and could lead anywhere; the number of it
+        # cannot.
         for page in range(1, _MOST_PAGES + 1):
             answer = await self._read(
                 "GET", _tokens(organization), query={"page": page, "page_size": _PAGE_SIZE}
@@ -192,7 +200,9 @@ class Hub:
         return found
 
     async def token(self, key_id: str, organization: str) -> Token | None:
-        """One token, or None if there is none of this id, nor in the list of all: one wrong answer leaves none behind."""
+        """One token, or None if there is none of this id, nor in the list of all: one wrong answer leaves
+        none behind.
+        """
         try:
             answer = await self._read("GET", f"{_tokens(organization)}/{key_id}")
         except HubApiError as error:
@@ -204,7 +214,8 @@ class Hub:
     async def create(
         self, label: str, ends: dt.datetime, *, organization: str, repositories: Sequence[str]
     ) -> NewToken:
-        """Make a token that may pull: one of an organisation these repositories only. Sent once, whatever comes of it.
+        """Make a token that may pull: one of an organisation these repositories only. Sent once, whatever
+        comes of it.
 
         Raises:
             HubApiError: where it is `unanswered`, the token may be there all the same.
@@ -244,7 +255,8 @@ class Hub:
         return True
 
     async def repositories(self, namespace: str, *, token: Secret | None = None) -> list[str]:
-        """The names of a namespace's repositories that the login sees (`ListNamespaceRepositories`); the first of very many.
+        """The names of a namespace's repositories that the login sees (`ListNamespaceRepositories`); the
+        first of very many.
 
         Args:
             namespace: a user or an organisation.
@@ -279,7 +291,9 @@ class Hub:
             if bearer is None:
                 answer = await self._read("GET", path, query=query)
             else:
-                answer = await self.connection.send("GET", path, trace=self.context.trace, bearer=bearer, query=query, seconds=self._seconds)  # fmt: skip
+                answer = await self.connection.send(
+                    "GET", path, trace=self.context.trace, bearer=bearer, query=query, seconds=self._seconds
+                )
             results = answer.body.get("results") if isinstance(answer.body, dict) else None
             if not isinstance(results, list):
                 raise HubApiError(0, "the answer is not a list of names")
@@ -301,7 +315,9 @@ class Hub:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """A call that may be sent again: a read, or a change that comes to the same however often it is made."""
+        """A call that may be sent again: a read, or a change that comes to the same however often it is
+        made.
+        """
         return await self._patiently(lambda: self._send(method, path, query=query, body=body))
 
     async def _send(

@@ -33,7 +33,7 @@ hub() {
   curl --silent --show-error --fail --request "$method" --header 'Content-Type: application/json' \
     --config <(printf 'header = "Authorization: Bearer %s"\n' "$BEARER") "$@" "$HUB$path"
 }
-""".strip()
+""".strip()  # noqa: E501
 
 _RUN_ID = "KEY_ID=\"$(od -An -N6 -tx1 /dev/urandom | tr -d ' \\n')-$(date +%s)\""
 _TYPED_LOGIN = r"""
@@ -43,7 +43,7 @@ HUB_PASSWORD=${HUB_PASSWORD//\\/\\\\}; HUB_PASSWORD=${HUB_PASSWORD//\"/\\\"}
 BEARER="$(printf '{"identifier":"%s","secret":"%s"}' "$HUB_USER" "$HUB_PASSWORD" |
   curl --silent --show-error --fail --header 'Content-Type: application/json' --data-binary @- "$HUB/v2/auth/token" |
   FIELD)"
-""".strip()
+""".strip()  # noqa: E501
 
 
 def _field(name: str) -> str:
@@ -52,14 +52,18 @@ def _field(name: str) -> str:
 
 
 def where_to_delete(organization: str) -> str:
-    """Where a person deletes a token: with curl it takes a password and two calls, and the page shows what it is."""
+    """Where a person deletes a token: with curl it takes a password and two calls, and the page shows what
+    it is.
+    """
     if organization:
         return f"https://app.docker.com/ ({organization}, Identity & auth, Access tokens)"
     return TOKENS_PAGE
 
 
 def delete_command(organization: str, which: str = "") -> str:
-    """What stands in place of a command that deletes a token: a comment, so that it can be pasted into a shell."""
+    """What stands in place of a command that deletes a token: a comment, so that it can be pasted into a
+    shell.
+    """
     return f"# Delete the token{which} at {where_to_delete(organization)}."
 
 
@@ -72,10 +76,15 @@ def variables(target: DockerHubTarget, hub: str) -> Mapping[str, str]:
             "HUB": hub,
             "HUB_USER": target.user,
             "EXPIRES_AT": f"{ends:%Y-%m-%dT%H:%M:%SZ}",
-            "TOKENS": f"/v2/orgs/{target.organization}/access-tokens" if target.organization else "/v2/access-tokens",
-        }  # fmt: skip
+            "TOKENS": f"/v2/orgs/{target.organization}/access-tokens"
+            if target.organization
+            else "/v2/access-tokens",
+        }
     if target.kind == "oat":
-        resources = [{"type": "TYPE_REPO", "path": path, "scopes": ["scope-image-pull"]} for path in target.repositories]  # fmt: skip
+        resources = [
+            {"type": "TYPE_REPO", "path": path, "scopes": ["scope-image-pull"]}
+            for path in target.repositories
+        ]
         named["RESOURCES"] = json.dumps(resources)
     return {name: shlex.quote(value) for name, value in named.items()}
 
@@ -117,11 +126,20 @@ def brought(target: DockerHubTarget) -> Script:
 def minted(target: DockerHubTarget) -> Script:
     label = 'LABEL="pullkey runbook $(date -u +%Y%m%dT%H%M%SZ)"'
     if target.kind == "oat":
-        body = '\'{"label":"%s","description":"Pulls images for Akka.","resources":%s,"expires_at":"%s"}\' "$LABEL" "$RESOURCES" "$EXPIRES_AT"'
-        name, why = "id", "It takes the login of an owner of the organisation, and may pull these repositories only."  # fmt: skip
+        body = (
+            '\'{"label":"%s","description":"Pulls images for '
+            'Akka.","resources":%s,"expires_at":"%s"}\' "$LABEL" "$RESOURCES" "$EXPIRES_AT"'
+        )
+        name, why = (
+            "id",
+            "It takes the login of an owner of the organisation, and may pull these repositories only.",
+        )
     else:
         body = '\'{"token_label":"%s","scopes":["repo:read"],"expires_at":"%s"}\' "$LABEL" "$EXPIRES_AT"'
-        name, why = "uuid", "A personal token cannot be limited to a repository: it reads all that this user may read."  # fmt: skip
+        name, why = (
+            "uuid",
+            "A personal token cannot be limited to a repository: it reads all that this user may read.",
+        )
     return Script(
         do=(
             "log_in_to_hub\n"
@@ -141,7 +159,9 @@ def minted(target: DockerHubTarget) -> Script:
             f"{_TYPED_LOGIN.replace('FIELD', _field('access_token'))}\n"
             'LABEL="pullkey by hand $(date -u +%Y%m%dT%H%M%SZ)"\n'
             f'MADE="$(printf {body} |\n'
-            '  curl --silent --show-error --fail --header \'Content-Type: application/json\' --config <(printf \'header = "Authorization: Bearer %s"\\n\' "$BEARER") --data-binary @- "$HUB$TOKENS")"\n'
+            "  curl --silent --show-error --fail --header 'Content-Type: application/json' "
+            '--config <(printf \'header = "Authorization: Bearer %s"\\n\' "$BEARER") --data-binary '
+            '@- "$HUB$TOKENS")"\n'
             f'KEY_ID="$(printf %s "$MADE" | {_field(name)})"\n'
             f'TOKEN="$(printf %s "$MADE" | {_field("token")})"'
         ),

@@ -1,4 +1,6 @@
-"""One Docker Hub target, open: its one step, and the facts that it shares with the checks before and after."""
+"""One Docker Hub target, open: its one step, and the facts that it shares with the checks before and
+after.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ class DockerHubSession(Session):
             (self._minted, [self._minted]) if target.minted else (self._brought, [self._brought])
         )
 
-    # -- as `bootstrap.plugin.session.Session` -------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.session.Session` ---------------------------------------------------------------
 
     async def connect(self) -> str:
         target = self.target
@@ -89,7 +91,15 @@ class DockerHubSession(Session):
     async def preflight(self) -> PreflightFindings:
         findings = PreflightFindings()
         if not self.target.puller:
-            findings.problems.append(Problem(ProblemKind.QUESTION, "The user who pulls is not named", "Name the Docker ID whose token it is: --hub-user NAME", step="key", code=Code.MISSING_VALUE))  # fmt: skip
+            findings.problems.append(
+                Problem(
+                    ProblemKind.QUESTION,
+                    "The user who pulls is not named",
+                    "Name the Docker ID whose token it is: --hub-user NAME",
+                    step="key",
+                    code=Code.MISSING_VALUE,
+                )
+            )
         try:
             pending = (await self.steps[0].look()).state is not State.DONE
         except PullkeyError:
@@ -105,8 +115,20 @@ class DockerHubSession(Session):
             return []
         instead = "A token of an organisation can be (--organization NAME, for its owners)."
         if target.minted:
-            return [Notice(f"A personal access token cannot be limited to a repository: with this one Akka can read all that {target.user} can. {instead}", warning=True)]  # fmt: skip
-        return [Notice(f"A personal access token cannot be limited to a repository: with one, Akka can read all that {target.user} can. {instead}", warning=True)]  # fmt: skip
+            return [
+                Notice(
+                    "A personal access token cannot be limited to a repository: with this one Akka "
+                    f"can read all that {target.user} can. {instead}",
+                    warning=True,
+                )
+            ]
+        return [
+            Notice(
+                "A personal access token cannot be limited to a repository: with one, Akka can "
+                f"read all that {target.user} can. {instead}",
+                warning=True,
+            )
+        ]
 
     async def _problems(self) -> list[Problem]:
         """What can be seen to be wrong with what was given, before anything is made."""
@@ -132,11 +154,22 @@ class DockerHubSession(Session):
             except HubApiError as error:
                 if error.status not in {401, 403}:
                     continue  # it says nothing about the repository; the handshake will
-            problems.append(Problem(ProblemKind.SETUP, f"Docker Hub shows {target.user} no repository {name}", f"{await self._near(name)} Check its name, or ask its owner to let this user read it".lstrip(), step="key", code=Code.REPOSITORY_NOT_FOUND))  # fmt: skip
+            problems.append(
+                Problem(
+                    ProblemKind.SETUP,
+                    f"Docker Hub shows {target.user} no repository {name}",
+                    f"{await self._near(name)} Check its name, or ask its owner to let this user "
+                    "read it".lstrip(),
+                    step="key",
+                    code=Code.REPOSITORY_NOT_FOUND,
+                )
+            )
         return problems or await self._about_the_tag()
 
     async def _about_the_tag(self) -> list[Problem]:
-        """Whether the image that was named has its tag, as the API shows it: the registry is not sent the password."""
+        """Whether the image that was named has its tag, as the API shows it: the registry is not sent the
+        password.
+        """
         target = self.target
         name, tag = target.repository, target.reference
         if not (name and tag) or ":" in tag:  # a digest
@@ -152,7 +185,15 @@ class DockerHubSession(Session):
             near = nearest_or_all(f"{short}:{tag}", [f"{short}:{one}" for one in await self.hub.tags(name)])
         except HubApiError:
             return []  # it says nothing about the tag; the handshake will
-        return [Problem(ProblemKind.SETUP, f"There is no image docker.io/{name}:{tag}", f"{near} Check its name and tag".lstrip(), step="handshake", code=Code.IMAGE_NOT_FOUND)]  # fmt: skip
+        return [
+            Problem(
+                ProblemKind.SETUP,
+                f"There is no image docker.io/{name}:{tag}",
+                f"{near} Check its name and tag".lstrip(),
+                step="handshake",
+                code=Code.IMAGE_NOT_FOUND,
+            )
+        ]
 
     async def _near(self, repository: str, *, token: Secret | None = None) -> str:
         """The nearest repositories of its namespace, as far as Docker Hub shows them."""
@@ -163,10 +204,14 @@ class DockerHubSession(Session):
             return ""
 
     async def _about_the_token(self) -> list[Problem]:
-        """Whether the registry takes the token that was brought: no refusal of that one will pass by waiting."""
+        """Whether the registry takes the token that was brought: no refusal of that one will pass by
+        waiting.
+        """
         if self._brought.token is None or not self.target.puller:
             return []
-        challenge = await fetch_challenge(REGISTRY, trace=self.context.trace, seconds=self.context.deadline.clip(SECONDS), clean=self.redact)  # fmt: skip
+        challenge = await fetch_challenge(
+            REGISTRY, trace=self.context.trace, seconds=self.context.deadline.clip(SECONDS), clean=self.redact
+        )
         if not isinstance(challenge, Challenge):
             return []  # told by the run itself
         credential = Credential(SERVER, self.target.puller, self._brought.token, KeyRef("", "", ""))
@@ -178,8 +223,22 @@ class DockerHubSession(Session):
             trace=self.context.trace,
         )
         if attempt.verdict is Verdict.NOT_FOUND:
-            near = await nearest_image(await self.probe(), challenge, credential, trace=self.context.trace, seconds=self.context.deadline.clip(SECONDS))  # fmt: skip
-            return [Problem(ProblemKind.SETUP, f"There is no image docker.io/{self.target.repository}:{self.target.reference}", f"{near} Check its name and tag".lstrip(), step="handshake", code=Code.IMAGE_NOT_FOUND)]  # fmt: skip
+            near = await nearest_image(
+                await self.probe(),
+                challenge,
+                credential,
+                trace=self.context.trace,
+                seconds=self.context.deadline.clip(SECONDS),
+            )
+            return [
+                Problem(
+                    ProblemKind.SETUP,
+                    f"There is no image docker.io/{self.target.repository}:{self.target.reference}",
+                    f"{near} Check its name and tag".lstrip(),
+                    step="handshake",
+                    code=Code.IMAGE_NOT_FOUND,
+                )
+            ]
         if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
             return []
         diagnosis = self._of_a_brought_token(attempt)
@@ -187,10 +246,19 @@ class DockerHubSession(Session):
             diagnosis = (
                 f"{diagnosis} {await self._near(self.target.repository, token=self._brought.token)}".rstrip()
             )
-        return [Problem(ProblemKind.SETUP, f"The supplied token does not pull ({attempt}). {diagnosis}", f"Make a read-only token at {TOKENS_PAGE} and supply that one", step="key", code=code_of(attempt))]  # fmt: skip
+        return [
+            Problem(
+                ProblemKind.SETUP,
+                f"The supplied token does not pull ({attempt}). {diagnosis}",
+                f"Make a read-only token at {TOKENS_PAGE} and supply that one",
+                step="key",
+                code=code_of(attempt),
+            )
+        ]
 
     async def prompt_secrets(self) -> None:
-        """The token that is brought, or the login that makes one; it is tried at once, before anything is changed.
+        """The token that is brought, or the login that makes one; it is tried at once, before anything is
+        changed.
 
         Raises:
             UsageProblem: there is nobody to ask, or what was given cannot be used.
@@ -222,16 +290,22 @@ class DockerHubSession(Session):
             return "Docker Hub shows the token as deactivated."
         if attempt.verdict is Verdict.NO_GRANT:
             probe = await self.probe()
-            return f"Docker Hub shows the token as active, so {self.target.puller} may not pull {probe.repository}, or there is no such repository."  # fmt: skip
+            return (
+                f"Docker Hub shows the token as active, so {self.target.puller} may not pull "
+                f"{probe.repository}, or there is no such repository."
+            )
         return "Docker Hub shows the token as active, so its registry does not know it yet."
 
     def _of_a_brought_token(self, attempt: PullAttempt) -> str:
         puller = self.target.puller
         if attempt.verdict is Verdict.NO_GRANT:
-            return f"It is a token of {puller}, who may not pull {self.target.repository}; or there is no such repository, which Docker Hub answers alike."  # fmt: skip
+            return (
+                f"It is a token of {puller}, who may not pull {self.target.repository}; or there is no "
+                "such repository, which Docker Hub answers alike."
+            )
         return f"It is not a token of {puller}, or it has expired, or was deactivated or deleted."
 
-    # -- scripts -------------------------------------------------------------------------------------------------
+    # -- scripts ---------------------------------------------------------------------------------------------
 
     def script_variables(self) -> Mapping[str, str]:
         named = endpoint(ENDPOINT) if os.environ.get(ENDPOINT) else None
@@ -251,11 +325,25 @@ def _may_not(target: DockerHubTarget, error: HubApiError, whose: str) -> Problem
         owner = f"is not an owner of {target.organization}, or " if target.organization else ""
         return Problem(
             ProblemKind.RIGHT,
-            f"Docker Hub does not let this login see {whose} ({error.said}): {target.user} {owner}has logged in with a token instead of a password, which cannot create tokens",
-            f"Pass the password of {'an owner' if target.organization else target.user}, or supply a token created at {TOKENS_PAGE}: --token-stdin",
+            f"Docker Hub does not let this login see {whose} ({error.said}): {target.user} "
+            f"{owner}has logged in with a token instead of a password, which cannot create tokens",
+            f"Pass the password of {'an owner' if target.organization else target.user}, or supply "
+            f"a token created at {TOKENS_PAGE}: --token-stdin",
             step="key",
             code=Code.HUB_TOKEN_LOGIN,
         )
     if error.missing and target.organization:
-        return Problem(ProblemKind.SETUP, f"Docker Hub shows {target.user} no organisation {target.organization} ({error.said})", "Check --organization", step="key", code=Code.ORGANIZATION_NOT_FOUND)  # fmt: skip
-    return Problem(ProblemKind.SETUP, f"Docker Hub does not show {whose} ({error.said})", "Run it again in a while", step="key", code=error.problem_code)  # fmt: skip
+        return Problem(
+            ProblemKind.SETUP,
+            f"Docker Hub shows {target.user} no organisation {target.organization} ({error.said})",
+            "Check --organization",
+            step="key",
+            code=Code.ORGANIZATION_NOT_FOUND,
+        )
+    return Problem(
+        ProblemKind.SETUP,
+        f"Docker Hub does not show {whose} ({error.said})",
+        "Run it again in a while",
+        step="key",
+        code=error.problem_code,
+    )

@@ -25,7 +25,7 @@ from providers.docker_hub.errors import as_sentence, busy, refused
 from providers.docker_hub.hub import TOKENS_PAGE, Hub, NewToken, Token
 from providers.docker_hub.target import DOMAIN, KINDS, SERVER, DockerHubTarget, check_token
 
-_WHAT = {"pat": "a personal token", "oat": "a token of the organisation", "brought": "a user-supplied token"}  # fmt: skip
+_WHAT = {"pat": "a personal token", "oat": "a token of the organisation", "brought": "a user-supplied token"}
 # Docker Hub's clock and ours differ, and an end that is a second more than a year away may be refused.
 _CLOCK_MARGIN = dt.timedelta(minutes=5)
 LABEL_MARK = "pullkey "
@@ -34,7 +34,9 @@ _MOST_TRIES = 4
 
 
 class SuppliedToken(SuppliedKey):
-    """The token that the user supplies. Docker Hub is not asked about it: whoever holds a token may not see tokens."""
+    """The token that the user supplies. Docker Hub is not asked about it: whoever holds a token may not
+    see tokens.
+    """
 
     def __init__(self, session: Session, target: DockerHubTarget) -> None:
         super().__init__(session)
@@ -87,7 +89,9 @@ class SuppliedToken(SuppliedKey):
         return Done("the token exists; its expiry is known to Docker Hub only")
 
     async def undo(self, intent: Intent) -> str:
-        """Nothing is made here; but a run that was killed may have made a token, which takes a login to delete."""
+        """Nothing is made here; but a run that was killed may have made a token, which takes a login to
+        delete.
+        """
         if "label" in intent:
             raise _still_there(intent, "no login was supplied")
         return ""
@@ -107,7 +111,9 @@ class SuppliedToken(SuppliedKey):
 
 
 class CreatedToken(KeyResource[Token, NewToken]):
-    """A token that is made for this, under a label that carries the run's id, so that it is found whatever happens."""
+    """A token that is made for this, under a label that carries the run's id, so that it is found whatever
+    happens.
+    """
 
     after = ()
     word = "token"
@@ -155,10 +161,12 @@ class CreatedToken(KeyResource[Token, NewToken]):
         return f"the token {key_id}, labelled {one_line(token.label)!a}"
 
     def owns(self, link: KeyRef) -> bool:
-        """A token that is made is never compared with one that was brought, of which Docker Hub's id is not known."""
+        """A token that is made is never compared with one that was brought, of which Docker Hub's id is
+        not known.
+        """
         return link.name == self._target.kind if self._target.asked_for else link.name in KINDS
 
-    # -- the calls ---------------------------------------------------------------------------------------------------
+    # -- the calls -------------------------------------------------------------------------------------------
 
     async def read(self, key_id: str) -> Token | None:
         return await self._hub.token(key_id, self._target.organization)
@@ -203,7 +211,8 @@ class CreatedToken(KeyResource[Token, NewToken]):
             organization = self._target.organization
             raise StepFailed(
                 "The token that Akka holds was deleted, so what it may pull is not known",
-                fix=f"Name it: pullkey onboard docker-hub --organization {organization} --repository {organization}/NAME",
+                fix=f"Name it: pullkey onboard docker-hub --organization {organization} --repository "
+                f"{organization}/NAME",
                 code=Code.SCOPE_UNKNOWN,
             )
         return repositories
@@ -255,7 +264,7 @@ class CreatedToken(KeyResource[Token, NewToken]):
     async def undo(self, intent: Intent) -> str:
         return await super().undo(intent) if "label" in intent else ""  # else of a run that was given a token
 
-    # -- what errors are, and how it is said -------------------------------------------------------------------------
+    # -- what errors are, and how it is said -----------------------------------------------------------------
 
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)

@@ -18,7 +18,9 @@ from bootstrap.model.server import host_of
 
 SERVER = "https://index.docker.io/v1/"  # what Akka's page names, to the letter
 REGISTRY = "registry-1.docker.io"
-HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com", "registry.hub.docker.com"})  # fmt: skip
+HOSTS = frozenset(
+    {"docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com", "registry.hub.docker.com"}
+)
 DOMAIN = "docker.io"
 """What stands behind the `@` of the e-mail; the kind of token stands before it."""
 
@@ -78,23 +80,41 @@ class DockerHubTarget:
         brings, logs_in = bool(token or "token_stdin" in later), bool(login or "login_stdin" in later)
         minted = bool(values.get("mint") or logs_in or (organization and not brings))
         if brings and minted:
-            raise UsageProblem("--token-stdin supplies a token, so none is created: leave out --mint and --login-stdin", code=Code.OPTIONS_CONFLICT)  # fmt: skip
+            raise UsageProblem(
+                "--token-stdin supplies a token, so none is created: leave out --mint and --login-stdin",
+                code=Code.OPTIONS_CONFLICT,
+            )
         if token:
             _check_token(token)
         image, reference = image_of(values["image"], where="--image") if values.get("image") else ("", "")
         repositories = _repositories(values.get("repository"))
         if repositories and image and image not in repositories:
-            raise UsageProblem(f"--image is of {image}, which --repository does not name", fix="Add it there, or name an image of one of them.", code=Code.OPTIONS_CONFLICT)  # fmt: skip
+            raise UsageProblem(
+                f"--image is of {image}, which --repository does not name",
+                fix="Add it there, or name an image of one of them.",
+                code=Code.OPTIONS_CONFLICT,
+            )
         repositories = repositories or ((image,) if image else ())
         if minted and not user:
-            raise UsageProblem("The user for the login to Docker Hub is not named", fix="Name your Docker ID: --hub-user NAME", code=Code.MISSING_VALUE)  # fmt: skip
+            raise UsageProblem(
+                "The user for the login to Docker Hub is not named",
+                fix="Name your Docker ID: --hub-user NAME",
+                code=Code.MISSING_VALUE,
+            )
         if not (user or organization or image):
-            raise UsageProblem("The user who pulls is not named", fix="Name the Docker ID whose token it is: --hub-user NAME", code=Code.MISSING_VALUE)  # fmt: skip
+            raise UsageProblem(
+                "The user who pulls is not named",
+                fix="Name the Docker ID whose token it is: --hub-user NAME",
+                code=Code.MISSING_VALUE,
+            )
         if organization and minted:
             _check_organization(organization, repositories)
         lifetime = values.get("expires_in") or DEFAULT_LIFETIME
         if not dt.timedelta(hours=1) <= lifetime <= LONGEST:
-            raise UsageProblem("--expires-in must be an hour at least, and a year at most", fix="A day is 1d; Docker Hub takes up to 365d.")  # fmt: skip
+            raise UsageProblem(
+                "--expires-in must be an hour at least, and a year at most",
+                fix="A day is 1d; Docker Hub takes up to 365d.",
+            )
         return cls(
             kind=("oat" if organization else "pat") if minted else "brought",
             asked_for=minted or brings,
@@ -117,7 +137,11 @@ class DockerHubTarget:
         """
         kind = next((kind for kind in KINDS if held.link is not None and held.link.name == kind), None)
         if kind is None:
-            raise PullkeyError(f"The e-mail {held.email} of Akka's {held.name} is none that pullkey gives a Docker Hub token", code=Code.CREDENTIAL_UNREADABLE)  # fmt: skip
+            raise PullkeyError(
+                f"The e-mail {held.email} of Akka's {held.name} is none that pullkey gives a Docker "
+                "Hub token",
+                code=Code.CREDENTIAL_UNREADABLE,
+            )
         try:
             repository, reference = image_of(login.get("image") or "", where="--image")
         except UsageProblem:
@@ -133,7 +157,7 @@ class DockerHubTarget:
             reference=reference,
         )
 
-    # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------
 
     @property
     def label(self) -> str:
@@ -147,7 +171,8 @@ class DockerHubTarget:
 
     @property
     def secret_name(self) -> str:
-        # A token is good for all that its owner may read, so it is one for each owner, not for each repository.
+        # A token is good for all that its owner may read, so it is one for each owner, not for each
+        # repository.
         return secret_name("docker-hub", self.puller)
 
     @property
@@ -170,7 +195,7 @@ class DockerHubTarget:
     def key_limit(self) -> None:
         return None
 
-    # -- names ----------------------------------------------------------------------------------------------------
+    # -- names -----------------------------------------------------------------------------------------------
 
     @property
     def puller(self) -> str:
@@ -204,7 +229,8 @@ def names_image(text: str) -> bool:
 
 
 def image_of(text: str, *, where: str) -> tuple[str, str]:
-    """Repository and reference of an image on Docker Hub, named as for every puller: without a host, or with one.
+    """Repository and reference of an image on Docker Hub, named as for every puller: without a host, or with
+    one.
 
     >>> image_of("acme/checkout:1.0", where="--image")
     ('acme/checkout', '1.0')
@@ -220,10 +246,14 @@ def image_of(text: str, *, where: str) -> tuple[str, str]:
     elif page := _OFFICIAL_PAGE.match(bare):
         bare = f"library/{page['path']}"
     first, slash, rest = bare.partition("/")
-    # The rule of every puller (distribution/reference): a first part with a dot or a colon, or `localhost`, is a host.
+    # The rule of every puller (distribution/reference): a first part with a dot or a colon, or `localhost`,
+    # is a host.
     if slash and ("." in first or ":" in first or first == "localhost"):
         if first.lower() not in HOSTS:
-            raise UsageProblem(f"{where}: {text!r} is not on Docker Hub", fix="Another registry has another provider: see `pullkey onboard --help`.")  # fmt: skip
+            raise UsageProblem(
+                f"{where}: {text!r} is not on Docker Hub",
+                fix="Another registry has another provider: see `pullkey onboard --help`.",
+            )
         bare = rest
     named = parse_reference(f"{DOMAIN}/{bare}", where=where)
     if not named.path:
@@ -239,7 +269,10 @@ def _account(text: Any, *, where: str) -> str:
     if not name:
         return ""
     if "@" in name:
-        raise UsageProblem(f"{where}: {name!r} is an e-mail address", fix="It takes the Docker ID, which is the name in front of your images.")  # fmt: skip
+        raise UsageProblem(
+            f"{where}: {name!r} is an e-mail address",
+            fix="It takes the Docker ID, which is the name in front of your images.",
+        )
     if not _NAME.match(name):
         raise UsageProblem(
             f"{where}: {name!r} is not a valid Docker ID", fix="It holds letters and digits only."
@@ -254,7 +287,10 @@ def _repositories(text: Any) -> tuple[str, ...]:
             continue
         name, _ = image_of(part.strip(), where="--repository")
         if not part.strip().rstrip("/").endswith(name.removeprefix("library/")):
-            raise UsageProblem(f"--repository: {part.strip()!r} names a tag", fix="A token covers a whole repository: NAMESPACE/NAME.")  # fmt: skip
+            raise UsageProblem(
+                f"--repository: {part.strip()!r} names a tag",
+                fix="A token covers a whole repository: NAMESPACE/NAME.",
+            )
         if name not in found:
             found.append(name)
     return tuple(found)
@@ -262,18 +298,33 @@ def _repositories(text: Any) -> tuple[str, ...]:
 
 def _check_organization(organization: str, repositories: tuple[str, ...]) -> None:
     if not repositories:
-        raise UsageProblem("No repository is named that the organisation's token is to be limited to", fix=f"Name them: --repository {organization}/NAME,{organization}/NAME", code=Code.MISSING_VALUE)  # fmt: skip
+        raise UsageProblem(
+            "No repository is named that the organisation's token is to be limited to",
+            fix=f"Name them: --repository {organization}/NAME,{organization}/NAME",
+            code=Code.MISSING_VALUE,
+        )
     others = [name for name in repositories if name.partition("/")[0] != organization]
     if others:
-        raise UsageProblem(f"{', '.join(others)} is not of the organisation {organization}, and its tokens read nothing else", fix="Leave it out, or onboard it by itself.")  # fmt: skip
+        raise UsageProblem(
+            f"{', '.join(others)} is not of the organisation {organization}, and its tokens read "
+            "nothing else",
+            fix="Leave it out, or onboard it by itself.",
+        )
     if len(repositories) > _MOST_REPOSITORIES:
-        raise UsageProblem(f"--repository names {len(repositories)} repositories, and one token covers {_MOST_REPOSITORIES} at most")  # fmt: skip
+        raise UsageProblem(
+            f"--repository names {len(repositories)} repositories, and one token covers "
+            f"{_MOST_REPOSITORIES} at most"
+        )
 
 
 def _check_token(token: Secret) -> None:
     text = token.reveal()
     if any(character.isspace() or not character.isprintable() for character in text):
-        raise UsageProblem("The supplied token holds white space or control characters, as none does", fix="Pass the token alone, in one line.", code=Code.SECRET_MALFORMED)  # fmt: skip
+        raise UsageProblem(
+            "The supplied token holds white space or control characters, as none does",
+            fix="Pass the token alone, in one line.",
+            code=Code.SECRET_MALFORMED,
+        )
 
 
 def check_token(token: Secret) -> Secret:

@@ -43,23 +43,65 @@ class GcrProvider:
     summary = "Make a Google Artifact Registry (or gcr.io) pullable for an Akka project."
     examples = (
         "pullkey onboard gcr --server europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0",
-        "pullkey onboard gcr --gcp-project acme-shop --server europe-west1-docker.pkg.dev --repository containers",
+        (
+            "pullkey onboard gcr --gcp-project acme-shop --server europe-west1-docker.pkg.dev "
+            "--repository containers"
+        ),
         "pullkey onboard gcr --gcp-project acme-shop --server gcr.io --akka-project shop --yes",
     )
     fallback = False
     options = (
-        Option("--gcp-project", "The Google project; taken from --server where that is a whole image reference.", metavar="ID"),
-        Option("--server", "The registry: a host, its URL, or a whole image reference.", metavar="HOST|IMAGE"),
-        Option("--repository", "The Artifact Registry repository to grant; without it, the whole project is granted.", metavar="NAME"),
-        Option("--service-account", "Who pulls: the name of an account in this project, or the e-mail of an existing one, also in another project.", default=DEFAULT_ACCOUNT, metavar="NAME|EMAIL"),
+        Option(
+            "--gcp-project",
+            "The Google project; taken from --server where that is a whole image reference.",
+            metavar="ID",
+        ),
+        Option(
+            "--server", "The registry: a host, its URL, or a whole image reference.", metavar="HOST|IMAGE"
+        ),
+        Option(
+            "--repository",
+            "The Artifact Registry repository to grant; without it, the whole project is granted.",
+            metavar="NAME",
+        ),
+        Option(
+            "--service-account",
+            "Who pulls: the name of an account in this project, or the e-mail of an existing one, "
+            "also in another project.",
+            default=DEFAULT_ACCOUNT,
+            metavar="NAME|EMAIL",
+        ),
         Option("--role", "The role to grant.", default=DEFAULT_ROLE, metavar="ROLE"),
-        Option("--allow-custom-role", "Accept a --role that is neither of the documented ones.", kind="switch"),
+        Option(
+            "--allow-custom-role", "Accept a --role that is neither of the documented ones.", kind="switch"
+        ),
         Option("--skip-grant", "Grant nothing: the role is granted elsewhere.", kind="switch"),
-        Option("--enable-apis", "Enable the Google APIs that this needs and that are not enabled yet.", kind="switch"),
-        Option("--key-source", "Who creates the key: Google (create), or this machine, which sends only the public half to Google (upload).", choices=(CREATE, UPLOAD), default=CREATE),
-        Option("--expires-in", "How long until an uploaded key expires; default: 90d. A key that Google creates does not expire.", kind="duration", metavar="TIME"),
-        Option("--impersonate-service-account", "Act as this service account instead of as yourself.", metavar="EMAIL", login=True),
-    )  # fmt: skip
+        Option(
+            "--enable-apis",
+            "Enable the Google APIs that this needs and that are not enabled yet.",
+            kind="switch",
+        ),
+        Option(
+            "--key-source",
+            "Who creates the key: Google (create), or this machine, which sends only the public "
+            "half to Google (upload).",
+            choices=(CREATE, UPLOAD),
+            default=CREATE,
+        ),
+        Option(
+            "--expires-in",
+            "How long until an uploaded key expires; default: 90d. A key that Google creates does "
+            "not expire.",
+            kind="duration",
+            metavar="TIME",
+        ),
+        Option(
+            "--impersonate-service-account",
+            "Act as this service account instead of as yourself.",
+            metavar="EMAIL",
+            login=True,
+        ),
+    )
 
     def recognises(self, held: HeldCredential) -> bool:
         return is_google(host_of(held.server))

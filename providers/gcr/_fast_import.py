@@ -1,12 +1,12 @@
 """Google's SDKs, without what is never used, and without running what is seldom used before it is.
 
-`google.api_core.operations_v1` imports its asynchronous REST transport, and aiohttp with it (a tenth of a second), wherever
-that happens to be installed, and goes without where its import fails. All calls here are gRPC. A module that is None in
-`sys.modules` is one that fails.
+`google.api_core.operations_v1` imports its asynchronous REST transport, and aiohttp with it (a tenth of a
+second), wherever that happens to be installed, and goes without where its import fails. All calls here are
+gRPC. A module that is None in `sys.modules` is one that fails.
 
-Signatures and certificates are for the keys of service accounts, which few log in with. `google.cloud.resourcemanager_v3`
-imports the clients of seven services, one of which is called. protobuf is written in Python only where no faster one is
-installed.
+Signatures and certificates are for the keys of service accounts, which few log in with.
+`google.cloud.resourcemanager_v3` imports the clients of seven services, one of which is called. protobuf is
+written in Python only where no faster one is installed.
 """
 
 import sys

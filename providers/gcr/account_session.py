@@ -1,4 +1,6 @@
-"""One Google target, open, as far as its steps share it: the account, its keys, the policies, each asked for once."""
+"""One Google target, open, as far as its steps share it: the account, its keys, the policies, each asked
+for once.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,11 @@ def made_by_pullkey(account: Any) -> bool:
 
 
 def is_new(account: Any) -> bool:
-    """Whether a run of pullkey created a service account so lately that some of Google's servers may not know it yet.
+    """Whether a run of pullkey created a service account so lately that some of Google's servers may not know
+    it yet.
 
-    Google shows no time of an account's creation, so its description has it: that run may have been killed since, or be
-    at work on another machine.
+    Google shows no time of an account's creation, so its description has it: that run may have been killed
+    since, or be at work on another machine.
     """
     created = _CREATED_AT.search(account.description)
     if created is None:
@@ -66,7 +69,9 @@ class AccountSession(Session):
         try:
             found = await self.facts.account(target.account_resource)()
             if found is None and (why := await self._why_account_is_there()):
-                found = await self.facts.confirmed_account(target.account_resource, why, self.context.deadline)()  # fmt: skip
+                found = await self.facts.confirmed_account(
+                    target.account_resource, why, self.context.deadline
+                )()
         except GoogleApiError as error:
             if error.forbidden and target.enable_apis:
                 return None  # the IAM API may be one of those that are to be enabled
@@ -96,7 +101,11 @@ class AccountSession(Session):
         """A project of which this person may do something exists, even where they may not look at it."""
         project = f"projects/{self.target.project}"
         try:
-            return bool(await self.cloud.held_on_project(project.removeprefix("projects/"), {"iam.serviceAccounts.get"}))  # fmt: skip
+            return bool(
+                await self.cloud.held_on_project(
+                    project.removeprefix("projects/"), {"iam.serviceAccounts.get"}
+                )
+            )
         except GoogleApiError:
             return False
 
@@ -122,7 +131,7 @@ class AccountSession(Session):
             if conditional or (resource, role) != (target.grant_resource, target.role)
         ]
 
-    # -- as `bootstrap.plugin.session.Session` -------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.session.Session` ---------------------------------------------------------------
 
     async def host(self) -> str:
         return self.target.host

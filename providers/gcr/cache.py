@@ -1,4 +1,6 @@
-"""What the sessions of one command ask Google, each fact once; whoever changes one makes the next ask anew."""
+"""What the sessions of one command ask Google, each fact once; whoever changes one makes the next ask
+anew.
+"""
 
 from __future__ import annotations
 
@@ -76,12 +78,19 @@ class Facts:
     def confirmed_key(
         self, resource: str, read: Callable[[], Awaitable[Any]], deadline: Deadline
     ) -> AsyncOnce[Any]:
-        """A key that Akka's record names and that a list has not shown: it is looked for until its absence is sure."""
+        """A key that Akka's record names and that a list has not shown: it is looked for until its absence
+        is sure.
+        """
 
         async def look() -> Any:
             seen = await confirm_absent(read, contradicted_by="Akka's record names it", deadline=deadline)
             if isinstance(seen, Unknown):
-                raise StepFailed(f"Google does not show key {resource.rsplit('/', 1)[-1]}, which Akka's record names; there was no time to look again", fix="Give a longer --timeout.", code=Code.CLOUD_LAG)  # fmt: skip
+                raise StepFailed(
+                    f"Google does not show key {resource.rsplit('/', 1)[-1]}, which Akka's record "
+                    "names; there was no time to look again",
+                    fix="Give a longer --timeout.",
+                    code=Code.CLOUD_LAG,
+                )
             return seen.value if isinstance(seen, Present) else None
 
         return self._once(("confirmed key", resource), look)
@@ -141,7 +150,9 @@ def shared_facts(shared: Shared, cloud: GoogleCloud) -> Facts:
 
 
 def passing(error: BaseException) -> bool:
-    """Whether an error says nothing of the fact: of many targets, only those that wait for it now are to have it."""
+    """Whether an error says nothing of the fact: of many targets, only those that wait for it now are to
+    have it.
+    """
     return isinstance(error, GoogleApiError) and (error.busy or error.unanswered)
 
 

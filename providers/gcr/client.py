@@ -1,4 +1,5 @@
-"""How Google's SDKs are called: each API's client at its own endpoint, every call traced and within the run's time.
+"""How Google's SDKs are called: each API's client at its own endpoint, every call traced and within the run's
+time.
 
 None of the SDKs' exceptions leaves this module: whatever goes wrong is raised as a `GoogleApiError`.
 """
@@ -41,7 +42,7 @@ class GoogleClient:
         """The APIs that this command has enabled: that one is disabled is then a delay."""
         self._renewing = asyncio.Lock()
 
-    # -- clients -------------------------------------------------------------------------------------------------
+    # -- clients ---------------------------------------------------------------------------------------------
 
     def _client(self, kind: Any, variable: str) -> Any:
         from google.api_core.client_options import ClientOptions
@@ -99,7 +100,7 @@ class GoogleClient:
         while self._clients:
             await self._clients.pop().transport.close()
 
-    # -- calling -------------------------------------------------------------------------------------------------
+    # -- calling ---------------------------------------------------------------------------------------------
 
     @cached_property
     def reading(self) -> dict[str, Any]:
@@ -180,7 +181,8 @@ class GoogleClient:
         except errors.GoogleApiError as error:
             if not error.unauthenticated:
                 raise
-            # Nothing was done. The token may have ended in the middle of the run: once, another one is fetched.
+            # Nothing was done. The token may have ended in the middle of the run: once, another one is
+            # fetched.
             async with self._renewing:
                 if self._tokens == tokens:
                     await self._renew()
@@ -219,14 +221,16 @@ class GoogleClient:
             self._trace(f"google {method} {resource} {status} {(clock.monotonic() - begin) * 1000:.0f} ms")
 
 
-# -- answers that are none -----------------------------------------------------------------------------------------
+# -- answers that are none -----------------------------------------------------------------------------------
 
 # What the SDKs raise, or stumble over, where an answer is not of the form that was documented.
 _UNREADABLE = (AttributeError, TypeError, ValueError, LookupError)
 
 
 def _as_api_error(error: Exception) -> errors.GoogleApiError | None:
-    """Whatever an SDK raises, also where there is no answer, or none of use; None for what is no answer of Google's."""
+    """Whatever an SDK raises, also where there is no answer, or none of use; None for what is no answer of
+    Google's.
+    """
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError, TransportError
 
@@ -273,7 +277,9 @@ def _retry_info(error: Any) -> float | None:
 
 
 def _constraint(error: Any, info: Mapping[str, str]) -> str:
-    """The organisation policy constraint that a refusal names (google.rpc.PreconditionFailure, or its ErrorInfo)."""
+    """The organisation policy constraint that a refusal names (google.rpc.PreconditionFailure, or its
+    ErrorInfo).
+    """
     for detail in error.details or ():
         for violation in getattr(detail, "violations", ()):
             if violation.type.startswith("constraints/"):

@@ -127,8 +127,8 @@ class GoogleCloud(GoogleClient):
     async def docker_repositories_everywhere(self, project: str) -> list[tuple[str, str]]:
         """The repositories for images of a project, each as its location and its name.
 
-        Each location is asked by itself, as gcloud does (`ListRepositories` of command_lib/artifacts/util.py); what one of them
-        refuses, all do.
+        Each location is asked by itself, as gcloud does (`ListRepositories` of
+        command_lib/artifacts/util.py); what one of them refuses, all do.
         """
         locations = await self.read("ListLocations", project, lambda: self._locations(project))
         some = asyncio.Semaphore(_LOCATIONS_AT_ONCE)
@@ -176,7 +176,9 @@ class GoogleCloud(GoogleClient):
         return await self.read("GetIamPolicy", resource, read)
 
     async def set_policy(self, resource: str, policy: Any) -> None:
-        """Write a policy that was read with its etag; a conflict is an error, and asks for reading it again."""
+        """Write a policy that was read with its etag; a conflict is an error, and asks for reading it
+        again.
+        """
         from google.iam.v1 import iam_policy_pb2
 
         request = iam_policy_pb2.SetIamPolicyRequest(resource=resource, policy=policy)
@@ -199,7 +201,8 @@ class GoogleCloud(GoogleClient):
         async def read() -> Any:
             found = await self.iam.get_service_account(name=resource, **self.reading)
             if not found.unique_id or not found.email:
-                # Each account has both. What came is none, and would pass for one that somebody else has made.
+                # Each account has both. What came is none, and would pass for one that somebody else has
+                # made.
                 raise ValueError
             return found
 

@@ -50,7 +50,9 @@ def _libraries() -> Check:
             f"not installed: {', '.join(missing)}",
             f"Install them: {install_command('gcr')}",
         )
-    return Check("libraries", True, f"installed; google-cloud-iam {importlib.metadata.version('google-cloud-iam')}")  # fmt: skip
+    return Check(
+        "libraries", True, f"installed; google-cloud-iam {importlib.metadata.version('google-cloud-iam')}"
+    )
 
 
 async def _login(context: RunContext, login: Mapping[str, Any]) -> list[Check]:
@@ -85,5 +87,9 @@ def _clock(google: GoogleCloud) -> Check:
 
 
 def _overrides() -> list[Check]:
-    found = [name for name in sorted(os.environ) if name.startswith("PULLKEY_GOOGLE_") and name.endswith("_ENDPOINT") and os.environ[name]]  # fmt: skip
+    found = [
+        name
+        for name in sorted(os.environ)
+        if name.startswith("PULLKEY_GOOGLE_") and name.endswith("_ENDPOINT") and os.environ[name]
+    ]
     return [Check("addresses", None, f"{name} is {os.environ[name]}") for name in found]

@@ -1,9 +1,10 @@
 """Google's errors: which of them pass by themselves, for how long, and what to do about the others.
 
-Sources of the wordings: recorded exchanges of GoogleCloudPlatform/k8s-config-connector ("Unknown service account" came
-only before a create, "Service account projects/... does not exist." only after one); hashicorp/terraform-provider-google
-#10227 and #15042 (a 403 right after a create); hashicorp/vault-plugin-secrets-gcp#237 (setIamPolicy);
-hail-is/hail#4725, googleapis/google-api-dotnet-client#2027 and firebase/firebase-tools#6192 (ten keys, then and now);
+Sources of the wordings: recorded exchanges of GoogleCloudPlatform/k8s-config-connector ("Unknown service
+account" came only before a create, "Service account projects/... does not exist." only after one);
+hashicorp/terraform-provider-google #10227 and #15042 (a 403 right after a create);
+hashicorp/vault-plugin-secrets-gcp#237 (setIamPolicy); hail-is/hail#4725,
+googleapis/google-api-dotnet-client#2027 and firebase/firebase-tools#6192 (ten keys, then and now);
 google.rpc.error_details (RetryInfo, ErrorInfo, PreconditionFailure).
 """
 
@@ -21,8 +22,8 @@ from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.retry import Delay
 
-# How long a new account can be unknown to some of Google's servers: "it can take 60 seconds or more" (IAM, "Create
-# service accounts"; openshift/installer#9299).
+# How long a new account can be unknown to some of Google's servers: "it can take 60 seconds or more" (IAM,
+# "Create service accounts"; openshift/installer#9299).
 NEW_ACCOUNT_SECONDS: Final = 120.0
 NEW_SERVICE_SECONDS: Final = 300.0
 # How long Google may be briefly away, or its quotas of a minute used up, before it is a failure.
@@ -41,7 +42,10 @@ ROLES: Final[Mapping[str, str]] = MappingProxyType(
         "iam.serviceAccounts.getIamPolicy": "roles/iam.serviceAccountAdmin",
         "iam.serviceAccounts.getAccessToken": "roles/iam.serviceAccountTokenCreator",
         **dict.fromkeys(
-            [f"iam.serviceAccountKeys.{verb}" for verb in ("create", "delete", "disable", "enable", "get", "list")],
+            [
+                f"iam.serviceAccountKeys.{verb}"
+                for verb in ("create", "delete", "disable", "enable", "get", "list")
+            ],
             "roles/iam.serviceAccountKeyAdmin",
         ),
         "artifactregistry.repositories.get": "roles/artifactregistry.reader",
@@ -54,28 +58,39 @@ ROLES: Final[Mapping[str, str]] = MappingProxyType(
         "serviceusage.services.enable": "roles/serviceusage.serviceUsageAdmin",
         "orgpolicy.policy.get": "roles/orgpolicy.policyViewer",
     }
-)  # fmt: skip
-"""A predefined role that has a permission, the narrowest of those that are usual ("IAM roles and permissions index")."""
+)
+"""A predefined role that has a permission, the narrowest of those that are usual ("IAM roles and
+permissions index").
+"""
 
 _IS_GONE = re.compile(r"^(?:Unknown service account|Account deleted: )")
 _UNKNOWN_ACCOUNT = re.compile(
-    r"^Service account (?P<account>\S+) does not exist\.?$|^Not found; Gaia id not found for email", re.MULTILINE
-)  # fmt: skip
+    r"^Service account (?P<account>\S+) does not exist\.?$|^Not found; Gaia id not found for email",
+    re.MULTILINE,
+)
 _MAY_NOT_EXIST = re.compile(
     r"^Permission '(?P<permission>iam\.serviceAccount\S+)' denied on .*\(or it may not exist\)"
 )
 _DAY_SECONDS = 3600.0  # no quota of calls asks for a longer pause; ten keys ask for 86401 s
 
 
-# The HTTP status that each of Google's codes stands for (google/rpc/code.proto); a call that may have been done all the
-# same has none, whatever is written there.
+# The HTTP status that each of Google's codes stands for (google/rpc/code.proto); a call that may have been
+# done all the same has none, whatever is written there.
 _HTTP_STATUS: Final[Mapping[str, int]] = MappingProxyType(
     {
-        "INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400, "OUT_OF_RANGE": 400, "UNAUTHENTICATED": 401,
-        "PERMISSION_DENIED": 403, "NOT_FOUND": 404, "ABORTED": 409, "ALREADY_EXISTS": 409, "RESOURCE_EXHAUSTED": 429,
-        "UNIMPLEMENTED": 501, "DATA_LOSS": 500,
+        "INVALID_ARGUMENT": 400,
+        "FAILED_PRECONDITION": 400,
+        "OUT_OF_RANGE": 400,
+        "UNAUTHENTICATED": 401,
+        "PERMISSION_DENIED": 403,
+        "NOT_FOUND": 404,
+        "ABORTED": 409,
+        "ALREADY_EXISTS": 409,
+        "RESOURCE_EXHAUSTED": 429,
+        "UNIMPLEMENTED": 501,
+        "DATA_LOSS": 500,
     }
-)  # fmt: skip
+)
 _UNANSWERED = ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN", "CANCELLED")
 
 
@@ -156,13 +171,17 @@ class GoogleApiError(ApiError):
     def is_key_limit(self) -> bool:
         """An account that has all the keys that it may have.
 
-        Today's answer is 400 FAILED_PRECONDITION "Precondition check failed." and nothing else, which any other refused
-        precondition may be too: the caller has to count the keys. In 2018 it was RESOURCE_EXHAUSTED, with a RetryInfo of
-        a day and a second.
+        Today's answer is 400 FAILED_PRECONDITION "Precondition check failed." and nothing else, which any
+        other refused precondition may be too: the caller has to count the keys. In 2018 it was
+        RESOURCE_EXHAUSTED, with a RetryInfo of a day and a second.
         """
         if self.code == "RESOURCE_EXHAUSTED":
             return (self.retry_after or 0) > _DAY_SECONDS or "number of keys" in self.message
-        return self.code == "FAILED_PRECONDITION" and not self.constraint and self.message.startswith("Precondition check failed")  # fmt: skip
+        return (
+            self.code == "FAILED_PRECONDITION"
+            and not self.constraint
+            and self.message.startswith("Precondition check failed")
+        )
 
     @property
     def never_existed(self) -> bool:
@@ -172,8 +191,8 @@ class GoogleApiError(ApiError):
     def is_unknown_account(self, email: str) -> bool:
         """An answer that a server gives which does not know an account yet, though others do.
 
-        "Unknown service account" and "Account deleted: ..." are not among them: Google says so of one that never was,
-        and of one that is deleted. The caller knows whether the account can be new.
+        "Unknown service account" and "Account deleted: ..." are not among them: Google says so of one that
+        never was, and of one that is deleted. The caller knows whether the account can be new.
         """
         if self.forbidden:
             return bool(_MAY_NOT_EXIST.match(self.message))
@@ -197,7 +216,9 @@ class GoogleApiError(ApiError):
 
 
 def is_refused_login(message: str) -> bool:
-    """Whether the words of an UNAVAILABLE are gRPC's for a login that has ended: its plugin could not get a token."""
+    """Whether the words of an UNAVAILABLE are gRPC's for a login that has ended: its plugin could not get
+    a token.
+    """
     return "Getting metadata from plugin failed" in message and any(
         word in message for word in ("invalid_grant", "RefreshError", "Reauth", "DefaultCredentials")
     )
@@ -208,7 +229,7 @@ def lagging(what: str) -> GoogleApiError:
     return GoogleApiError("ABORTED", what, lagging=True)
 
 
-# -- delays ---------------------------------------------------------------------------------------------------------
+# -- delays --------------------------------------------------------------------------------------------------
 
 
 def delay_of(error: Exception) -> Delay | None:
@@ -236,7 +257,7 @@ def new_account_delay() -> Delay:
     return Delay(NEW_ACCOUNT, NEW_ACCOUNT_SECONDS)
 
 
-# -- sentences ------------------------------------------------------------------------------------------------------
+# -- sentences -----------------------------------------------------------------------------------------------
 
 
 def refused(error: GoogleApiError, doing: str, *, permission: str = "") -> StepFailed:
@@ -267,10 +288,16 @@ def fix_of(error: GoogleApiError, permission: str = "") -> str:
         named = re.search(r"[Pp]ermission '([a-zA-Z.]+)'", error.message)
         needed = error.info.get("permission") or (named[1] if named else "") or permission
         if not needed:
-            return "Ask an administrator for the permission that it names, or let them do it: `--handover FILE` writes the steps down."
+            return (
+                "Ask an administrator for the permission that it names, or let them do it: `--handover "
+                "FILE` writes the steps down."
+            )
         role = ROLES.get(needed, "")
         having = f" ({role} has it)" if role else ""
-        return f"It takes the permission {needed}{having}. Ask an administrator for it, or let them do it: `--handover FILE` writes the steps down."  # fmt: skip
+        return (
+            f"It takes the permission {needed}{having}. Ask an administrator for it, or let them do it: "
+            "`--handover FILE` writes the steps down."
+        )
     if error.rate_limited:
         pause = error.retry_after
         return (
@@ -284,7 +311,9 @@ def fix_of(error: GoogleApiError, permission: str = "") -> str:
 
 
 def disabled_fix(services: Sequence[str], project: str) -> str:
-    """How to enable APIs. The one that enables others cannot enable itself; gcloud calls it by a project of its own."""
+    """How to enable APIs. The one that enables others cannot enable itself; gcloud calls it by a project
+    of its own.
+    """
     command = f"gcloud services enable {' '.join(services)} --project={project}"
     return (
         f"Run: {command}"
@@ -294,9 +323,15 @@ def disabled_fix(services: Sequence[str], project: str) -> str:
 
 
 def login_fix() -> str:
-    """What to do about a login that Google does not take, by where it comes from ("How Application Default Credentials
-    works": the variable goes first, then gcloud's file, then the metadata server).
+    """What to do about a login that Google does not take, by where it comes from ("How Application Default
+    Credentials works": the variable goes first, then gcloud's file, then the metadata server).
     """
     if path := os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
-        return f"Check the login in {path}, which GOOGLE_APPLICATION_CREDENTIALS names and which goes first; or unset that variable, and run: gcloud auth application-default login"  # fmt: skip
-    return "Run: gcloud auth application-default login (in CI: set up workload identity federation; on a machine of Google's, check its service account)"  # fmt: skip
+        return (
+            f"Check the login in {path}, which GOOGLE_APPLICATION_CREDENTIALS names and which goes "
+            "first; or unset that variable, and run: gcloud auth application-default login"
+        )
+    return (
+        "Run: gcloud auth application-default login (in CI: set up workload identity federation; on a "
+        "machine of Google's, check its service account)"
+    )

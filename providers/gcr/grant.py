@@ -37,7 +37,9 @@ class Role(StrEnum):
 
 
 class Grant(Resource[Role]):
-    """The role, for our member only. It bears no mark: that it was not there before is what the look has shown."""
+    """The role, for our member only. It bears no mark: that it was not there before is what the look has
+    shown.
+    """
 
     name = "grant"
     after = ("identity",)
@@ -80,7 +82,10 @@ class Grant(Resource[Role]):
         target = self._session.target
         if not target.narrower:
             return ""
-        return f"{target.role} on the project {target.project} lets Akka read every repository in it. To grant it on one repository only: pullkey onboard gcr --server {target.narrower}"
+        return (
+            f"{target.role} on the project {target.project} lets Akka read every repository in it. To "
+            f"grant it on one repository only: pullkey onboard gcr --server {target.narrower}"
+        )
 
     async def read(self) -> Role | None:
         target = self._session.target
@@ -117,7 +122,9 @@ class Grant(Resource[Role]):
             return True
 
     async def _has_it_on_the_project(self) -> bool:
-        """A role on the project pulls from each of its repositories: a repository's policy only adds to it."""
+        """A role on the project pulls from each of its repositories: a repository's policy only adds to
+        it.
+        """
         target = self._session.target
         try:
             found = await self._session.facts.policy(f"projects/{target.project}")()
@@ -171,7 +178,8 @@ class Grant(Resource[Role]):
         return Done("" if added else "it has the role now", {})
 
     def _granting_delay(self, error: Exception) -> Delay | None:
-        # A role that does not exist, or a policy that is too long, is INVALID_ARGUMENT too, and will not pass.
+        # A role that does not exist, or a policy that is too long, is INVALID_ARGUMENT too, and will not
+        # pass.
         if (
             isinstance(error, GoogleApiError)
             and error.code == "INVALID_ARGUMENT"
@@ -184,15 +192,23 @@ class Grant(Resource[Role]):
         target = self._session.target
         doing = f"grant {target.role} on {target.grant_resource}"
         if error.is_unknown_account(target.account) and error.code == "INVALID_ARGUMENT":
-            return StepFailed(f"Google does not know the service account {target.account} yet ({error.said})", fix="It was created a short while ago, or was deleted meanwhile. Run it again in a few minutes.", code=Code.CLOUD_LAG)  # fmt: skip
+            return StepFailed(
+                f"Google does not know the service account {target.account} yet ({error.said})",
+                fix="It was created a short while ago, or was deleted meanwhile. Run it again in a few "
+                "minutes.",
+                code=Code.CLOUD_LAG,
+            )
         failure = errors.refused(error, doing, permission=self.permissions[-1])
         if error.code == "INVALID_ARGUMENT":
-            failure.fix = f"Check --role (see `gcloud iam roles describe {target.role}`) and the policy of {target.grant_place}; or grant it yourself, and pass --skip-grant."  # fmt: skip
+            failure.fix = (
+                f"Check --role (see `gcloud iam roles describe {target.role}`) and the policy of "
+                f"{target.grant_place}; or grant it yourself, and pass --skip-grant."
+            )
         elif error.code == "ABORTED":
             failure.fix = f"Others keep changing the policy of {target.grant_place}. {errors.RUN_LATER}"
         return failure
 
-    # -- taking it away ----------------------------------------------------------------------------------------------
+    # -- taking it away --------------------------------------------------------------------------------------
 
     def is_known_own(self, intent: Intent) -> bool:
         return self._shown and not intent.get("lost")
@@ -234,7 +250,8 @@ class Grant(Resource[Role]):
         if taken:
             self._taken.add(place)
             return True
-        # By its etag the policy that was written is the latest; whoever else took the role away deletes its account next.
+        # By its etag the policy that was written is the latest; whoever else took the role away deletes its
+        # account next.
         if self._not_shown or (self._shown and (place in self._taken or not await self._has_account())):
             return False
         raise GoogleApiError("NOT_FOUND", "its policy does not show the role")
@@ -262,7 +279,9 @@ class Grant(Resource[Role]):
         return _grant_command("remove", self._at["resource"], self._at["role"], self._at["account"])
 
     async def _has_repository(self, resource: str) -> bool:
-        """Whether the repository whose policy is said not to be there is: then one of the answers is of a server that lags."""
+        """Whether the repository whose policy is said not to be there is: then one of the answers is of a
+        server that lags.
+        """
         if "/repositories/" not in resource:
             return False
         try:
@@ -284,7 +303,9 @@ class Grant(Resource[Role]):
         return True
 
     async def _removal_command(self) -> str:
-        """What takes the role away, also when its account has been deleted meanwhile: Google then shows another member."""
+        """What takes the role away, also when its account has been deleted meanwhile: Google then shows
+        another member.
+        """
         command, email = self.delete_command(), self._at["account"]
         try:
             account = await self._session.cloud.account(self._session.target.account_resource)
@@ -293,7 +314,7 @@ class Grant(Resource[Role]):
         gone = f"'deleted:serviceAccount:{email}?uid={account.unique_id}'"
         return f"{command} || {command.replace(f'serviceAccount:{email}', gone)}"
 
-    # -- offboarding -------------------------------------------------------------------------------------------------
+    # -- offboarding -----------------------------------------------------------------------------------------
 
     async def removal(self) -> Removal | None:
         try:
@@ -335,14 +356,18 @@ class Grant(Resource[Role]):
         return self.to_remove()
 
     async def _should_be_there(self, account: Any) -> bool:
-        """Whether an account that we created must have been given the role here; a read that does not show it may lag."""
+        """Whether an account that we created must have been given the role here; a read that does not show
+        it may lag.
+        """
         target = self._session.target
         if account is None or target.account_given or not made_by_pullkey(account):
             return False
         return not (target.grant_on_repository and await self._has_it_on_the_project())
 
     async def _policy_now(self) -> Any:
-        """The policy; that there is no such repository is believed the second time, since a role may be left behind."""
+        """The policy; that there is no such repository is believed the second time, since a role may be
+        left behind.
+        """
         try:
             return await self._session.grant_policy()
         except GoogleApiError as error:
@@ -355,15 +380,22 @@ class Grant(Resource[Role]):
     def script(self) -> Script:
         target = self._session.target
         if target.grant_on_repository:
-            place = 'artifacts repositories {verb}-iam-policy-binding "$REPOSITORY" --location="$LOCATION" --project="$PROJECT"'
-            policy_of = 'artifacts repositories get-iam-policy "$REPOSITORY" --location="$LOCATION" --project="$PROJECT"'
+            place = (
+                'artifacts repositories {verb}-iam-policy-binding "$REPOSITORY" --location="$LOCATION" '
+                '--project="$PROJECT"'
+            )
+            policy_of = (
+                'artifacts repositories get-iam-policy "$REPOSITORY" --location="$LOCATION" '
+                '--project="$PROJECT"'
+            )
         else:
             place = 'projects {verb}-iam-policy-binding "$PROJECT"'
             policy_of = 'projects get-iam-policy "$PROJECT"'
         rest = '--member="serviceAccount:$EMAIL" --role="$ROLE" --condition=None --format=none'
         return Script(
             do=f"gcloud {place.format(verb='add')} {rest}",
-            check=f"gcloud {policy_of} --flatten='bindings[].members' --filter=\"bindings.role=$ROLE AND bindings.members:serviceAccount:$EMAIL\" --format='value(bindings.role)' | grep .",
+            check=f"gcloud {policy_of} --flatten='bindings[].members' --filter=\"bindings.role=$ROLE AND "
+            "bindings.members:serviceAccount:$EMAIL\" --format='value(bindings.role)' | grep .",
             undo=f"gcloud {place.format(verb='remove')} {rest}",
             why="Google may need a minute to know a new account, and says until then that it does not exist.",
             repeat=True,
@@ -377,7 +409,10 @@ class _NoRepository(Exception):
 def _grant_command(verb: str, resource: str, role: str, email: str) -> str:
     parts = resource.split("/")
     if "repositories" in parts:
-        place = f"artifacts repositories {verb}-iam-policy-binding {parts[5]} --location={parts[3]} --project={parts[1]}"
+        place = (
+            f"artifacts repositories {verb}-iam-policy-binding {parts[5]} --location={parts[3]} "
+            f"--project={parts[1]}"
+        )
     else:
         place = f"projects {verb}-iam-policy-binding {parts[1]}"
     return f"gcloud {place} --member=serviceAccount:{email} --role={role} --condition=None"

@@ -27,8 +27,15 @@ from providers.gcr.upload import fingerprint_of
 
 UNDO_KEY = "iam.serviceAccountKeys.delete"
 """What the undoing of a run takes."""
-_CHECK = 'gcloud iam service-accounts keys list --iam-account="$EMAIL" --managed-by=user --format="value(name)" | grep "$KEY_ID"'
-_UNDO = ': "${KEY_ID:?the key to delete; see: gcloud iam service-accounts keys list --iam-account=$EMAIL}"\ngcloud iam service-accounts keys delete "$KEY_ID" --iam-account="$EMAIL" --quiet'
+_CHECK = (
+    'gcloud iam service-accounts keys list --iam-account="$EMAIL" --managed-by=user '
+    '--format="value(name)" | grep "$KEY_ID"'
+)
+_UNDO = (
+    ': "${KEY_ID:?the key to delete; see: gcloud iam service-accounts keys list '
+    '--iam-account=$EMAIL}"\ngcloud iam service-accounts keys delete "$KEY_ID" --iam-account="$EMAIL" '
+    "--quiet"
+)
 _TYPED = (
     'gcloud iam service-accounts keys create "$KEY_FILE" --iam-account="$EMAIL"\n'
     'KEY_ID="$(sed -n \'s/.*"private_key_id": *"\\([0-9a-f]*\\)".*/\\1/p\' "$KEY_FILE")"'
@@ -65,7 +72,10 @@ class Key(KeyResource[Any, Created]):
         return f" of {self._session.target.account}"
 
     def warning(self) -> str:
-        return "The key does not expire. For one that does: `--key-source upload --expires-in 90d`. Otherwise replace it regularly: pullkey rotate --all --due"
+        return (
+            "The key does not expire. For one that does: `--key-source upload --expires-in 90d`. "
+            "Otherwise replace it regularly: pullkey rotate --all --due"
+        )
 
     def intent(self) -> Intent:
         return {"account": self._resource, "before": list(self.before or ())}
@@ -78,7 +88,7 @@ class Key(KeyResource[Any, Created]):
         target = self._session.target
         return link.name == target.account_name and target.account_domain.startswith(link.domain)
 
-    # -- the calls ---------------------------------------------------------------------------------------------------
+    # -- the calls -------------------------------------------------------------------------------------------
 
     async def read(self, key_id: str) -> Any:
         """A key as Google shows it now, in the list of its account's or by its id; None if in neither."""
@@ -107,7 +117,8 @@ class Key(KeyResource[Any, Created]):
 
     async def create(self) -> Created:
         answer = await self._session.cloud.create_key(self._resource)
-        # Google's own form of the file, in one line: the same JSON, and nothing in it that a shell or parser trips over.
+        # Google's own form of the file, in one line: the same JSON, and nothing in it that a shell or parser
+        # trips over.
         return answer, Secret(json.dumps(json.loads(answer.private_key_data), separators=(",", ":")))
 
     def id_of(self, answer: Created) -> str:
@@ -163,7 +174,7 @@ class Key(KeyResource[Any, Created]):
     def invalidate(self) -> None:
         self._session.keys.invalidate()
 
-    # -- all keys of the account -------------------------------------------------------------------------------------
+    # -- all keys of the account -----------------------------------------------------------------------------
 
     async def list_counted(self) -> list[KeyFacts]:
         return [self.facts_of(one) for one in (await self._listed()).values()]
@@ -189,7 +200,9 @@ class Key(KeyResource[Any, Created]):
             raise self.refusal(error, f"show {self.shown_as('')}") from None
 
     async def used_by_others(self, ours: Collection[str]) -> list[str]:
-        """Other keys that somebody made, and whoever may act as the account: a workload may do so without a key."""
+        """Other keys that somebody made, and whoever may act as the account: a workload may do so without
+        a key.
+        """
         session = self._session
         try:
             self.invalidate()
@@ -205,7 +218,7 @@ class Key(KeyResource[Any, Created]):
         ]
         return others + [f"{name}, who has {role} on it" for role, name in policy.members(found)]
 
-    # -- what errors are ---------------------------------------------------------------------------------------------
+    # -- what errors are -------------------------------------------------------------------------------------
 
     def delay(self, error: Exception) -> Delay | None:
         return errors.delay_of(error)
@@ -248,7 +261,7 @@ class Key(KeyResource[Any, Created]):
             refusal.fix = "Set a shorter --expires-in."
         return refusal
 
-    # -- how it is said ----------------------------------------------------------------------------------------------
+    # -- how it is said --------------------------------------------------------------------------------------
 
     @property
     def creating(self) -> str:
@@ -269,7 +282,8 @@ class Key(KeyResource[Any, Created]):
     def perhaps_as(self, keys: Sequence[str]) -> LeftOver:
         # Somebody else may have created it in the same moment: a key is never deleted on a guess.
         return LeftOver(
-            f"{self._session.target.account} has a key that appeared during the run and that may be unused: {', '.join(keys)}",
+            f"{self._session.target.account} has a key that appeared during the run and that may be "
+            f"unused: {', '.join(keys)}",
             "; ".join(map(self.delete_command, keys)),
         )
 

@@ -19,13 +19,15 @@ _PAUSES = (0.0, 1.0, 2.0)
 
 
 async def key_limit_problem(session: AccountSession, *, failed: str = "") -> Problem | None:
-    """The problem of an account without room for another key, with the key that may be deleted; None while there is room.
+    """The problem of an account without room for another key, with the key that may be deleted; None while
+    there is room.
 
     A key that any record of Akka's names is in use, whatever its age: it is never offered.
 
     Args:
         session: of the account.
-        failed: what Google has answered to a creation, where one was tried: a list that lags is then no sign of room.
+        failed: what Google has answered to a creation, where one was tried: a list that lags is then no sign
+            of room.
 
     Raises:
         GoogleApiError: the keys cannot be seen.
@@ -64,14 +66,23 @@ def _advice(session: AccountSession, keys: Mapping[str, Any], in_use: KeysInUse,
     if free and ours and not in_use.unseen:
         return _delete(session, free[0], "is named by no Akka record, and the account is pullkey's own")
     account = session.target.account
-    see = f"gcloud iam service-accounts keys list --managed-by=user {cloud.of_account(session.target.account_resource)}"
+    see = (
+        "gcloud iam service-accounts keys list --managed-by=user "
+        f"{cloud.of_account(session.target.account_resource)}"
+    )
     another = "or use another account for this registry: --service-account"
     if not free:
         return f"Akka uses all of them, so none can be deleted; {another}"
     unseen = f", and what {', '.join(in_use.unseen)} has could not be seen" if in_use.unseen else ""
-    return f"No key is known to be unused: {len(free)} are named by no Akka record{unseen}, but others may use {account}. Find an unused one ({see}), {another}"  # fmt: skip
+    return (
+        f"No key is known to be unused: {len(free)} are named by no Akka record{unseen}, but others may "
+        f"use {account}. Find an unused one ({see}), {another}"
+    )
 
 
 def _delete(session: AccountSession, key: Any, why: str) -> str:
     key_id = cloud.id_of(key)
-    return f"Delete key {key_id} of {key.valid_after_time:%Y-%m-%d}, which {why}: {session.key.delete_command(key_id)}"  # fmt: skip
+    return (
+        f"Delete key {key_id} of {key.valid_after_time:%Y-%m-%d}, which {why}: "
+        f"{session.key.delete_command(key_id)}"
+    )

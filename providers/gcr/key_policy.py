@@ -1,8 +1,9 @@
-"""What an organisation says about the keys of service accounts: whether there may be any, and how long they last.
+"""What an organisation says about the keys of service accounts: whether there may be any, and how long they
+last.
 
 Sources: "Restrict IAM service account usage" (each constraint, and the managed one that takes its place;
-`iam.serviceAccountKeyExpiryHours`: "the maximum duration allowed for service account key expiry", of created and of
-uploaded keys, in hours).
+`iam.serviceAccountKeyExpiryHours`: "the maximum duration allowed for service account key expiry", of created
+and of uploaded keys, in hours).
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from providers.gcr.target import UPLOAD, GcrTarget
 _NO_KEYS = ("iam.disableServiceAccountKeyCreation", "iam.managed.disableServiceAccountKeyCreation")
 _NO_UPLOAD = ("iam.disableServiceAccountKeyUpload", "iam.managed.disableServiceAccountKeyUpload")
 _LIFE_LIMIT = "iam.serviceAccountKeyExpiryHours"
-_EXCEPTION = "Ask the administrator of organisation policies for an exception for this project; or use an account of a project where keys are allowed: --service-account EMAIL"  # fmt: skip
+_EXCEPTION = (
+    "Ask the administrator of organisation policies for an exception for this project; or use an "
+    "account of a project where keys are allowed: --service-account EMAIL"
+)
 
 
 class KeyPolicy:
@@ -63,7 +67,13 @@ class KeyPolicy:
             if why
         ]
         if hidden:
-            life.notices.append(Notice(f"Whether an organisation policy {' or '.join(hidden)} could not be seen ({unseen or life_unseen}); it will show when the key is {'uploaded' if self._uploads else 'made'}."))  # fmt: skip
+            life.notices.append(
+                Notice(
+                    f"Whether an organisation policy {' or '.join(hidden)} could not be seen "
+                    f"({unseen or life_unseen}); it will show when the key is "
+                    f"{'uploaded' if self._uploads else 'made'}."
+                )
+            )
         return life
 
     async def forbidden(self, constraints: Sequence[str]) -> Problem:
@@ -75,11 +85,26 @@ class KeyPolicy:
         also, unseen = await self._forbidding(self._other)
         fix = _EXCEPTION
         if not also and not unseen:
-            fix = "Leave --key-source out: Google itself may create a key here" if self._uploads else "Pass --key-source upload: the key is created on this machine and only its certificate is sent to Google, which no policy forbids"  # fmt: skip
+            fix = (
+                "Leave --key-source out: Google itself may create a key here"
+                if self._uploads
+                else "Pass --key-source upload: the key is created on this machine and only its "
+                "certificate is sent to Google, which no policy forbids"
+            )
         elif not also and not self._uploads:
-            fix = f"Pass --key-source upload, which another policy may forbid or not ({unseen}). Else: {fix[0].lower()}{fix[1:]}"  # fmt: skip
+            fix = (
+                f"Pass --key-source upload, which another policy may forbid or not ({unseen}). Else: "
+                f"{fix[0].lower()}{fix[1:]}"
+            )
         what = "the upload of keys" if self._uploads else "keys"
-        return Problem(ProblemKind.POLICY, f"Organisation policy {' and '.join(constraints)} forbids {what} of service accounts in {self._project}", fix, step="key", code=Code.KEYS_FORBIDDEN)  # fmt: skip
+        return Problem(
+            ProblemKind.POLICY,
+            f"Organisation policy {' and '.join(constraints)} forbids {what} of service accounts in "
+            f"{self._project}",
+            fix,
+            step="key",
+            code=Code.KEYS_FORBIDDEN,
+        )
 
     async def _forbidding(self, constraints: Sequence[str]) -> tuple[list[str], str]:
         """Those of the constraints that are in force; and why others could not be seen, or ""."""
@@ -97,7 +122,13 @@ class KeyPolicy:
         """How long a key may last; and why that could not be seen, or ""."""
         findings = PreflightFindings()
         if self._uploads:
-            findings.notices.append(Notice("Google shows a certificate's end date as the key's. Whether it refuses the key from then on could not be confirmed, so pullkey does not rely on it: `pullkey rotate` counts a key as due well before its end, and deletes it."))  # fmt: skip
+            findings.notices.append(
+                Notice(
+                    "Google shows a certificate's end date as the key's. Whether it refuses the "
+                    "key from then on could not be confirmed, so pullkey does not rely on it: "
+                    "`pullkey rotate` counts a key as due well before its end, and deletes it."
+                )
+            )
         try:
             allowed = await self._facts.allowed_values(self._project, _LIFE_LIMIT)()
         except GoogleApiError as error:
@@ -108,12 +139,30 @@ class KeyPolicy:
             return findings, ""
         longest = dt.timedelta(hours=max(hours))
         if not self._uploads:
-            findings.notices.append(Notice(f"Organisation policy {_LIFE_LIMIT} lets a key of {self._project} last {in_words(longest)}: without a rotation by then, pulls fail. {rotate_in_time(longest)}"))  # fmt: skip
+            findings.notices.append(
+                Notice(
+                    f"Organisation policy {_LIFE_LIMIT} lets a key of {self._project} last "
+                    f"{in_words(longest)}: without a rotation by then, pulls fail. "
+                    f"{rotate_in_time(longest)}"
+                )
+            )
         elif self._target.life > longest:
-            findings.problems.append(Problem(ProblemKind.POLICY, f"Organisation policy {_LIFE_LIMIT} lets a key of {self._project} last {max(hours)} h, and {self._target.life / dt.timedelta(hours=1):.0f} h are asked for", f"Pass --expires-in {max(hours)}h", step="key", code=Code.KEY_LIFETIME))  # fmt: skip
+            findings.problems.append(
+                Problem(
+                    ProblemKind.POLICY,
+                    f"Organisation policy {_LIFE_LIMIT} lets a key of {self._project} last "
+                    f"{max(hours)} h, and {self._target.life / dt.timedelta(hours=1):.0f} h are "
+                    "asked for",
+                    f"Pass --expires-in {max(hours)}h",
+                    step="key",
+                    code=Code.KEY_LIFETIME,
+                )
+            )
         return findings, ""
 
 
 def rotate_in_time(life: dt.timedelta) -> str:
-    """How often `rotate --due` must run for keys of that life: twice in the third of it that is left when a key is due."""
+    """How often `rotate --due` must run for keys of that life: twice in the third of it that is left when
+    a key is due.
+    """
     return f"Run `pullkey rotate --due` at least every {in_words(life / 6)}."

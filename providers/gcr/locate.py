@@ -1,7 +1,8 @@
 """From Akka's record of a credential back to the Google project, repository and account that stand behind it.
 
-The record names the registry's host and the account, whose e-mail mostly names its project. Project and repository
-stand in the secret's name, if it was derived; else the account's roles tell where it may pull from.
+The record names the registry's host and the account, whose e-mail mostly names its project. Project and
+repository stand in the secret's name, if it was derived; else the account's roles tell where it may pull
+from.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def _whole_domain(held: HeldCredential) -> str:
             return domain[:-length] + _DOMAIN
     raise PullkeyError(
         f"Akka shows the e-mail of {held.name} cut ({held.email}), so it does not say whose key that is",
-        fix=f"Name the registry instead: pullkey onboard gcr --server {host_of(held.server)}/PROJECT/REPOSITORY --secret-name {held.name}",
+        fix="Name the registry instead: pullkey onboard gcr --server "
+        f"{host_of(held.server)}/PROJECT/REPOSITORY --secret-name {held.name}",
         code=Code.CREDENTIAL_UNREADABLE,
     )
 
@@ -102,8 +104,8 @@ class _Search:
         account, role, (source, life) = await asyncio.gather(
             self._account(resource), self._role(place), self._key_source(resource)
         )
-        # An account that is gone is nobody's: who wants it again makes it under its name. Whose one is that may not be
-        # looked at, the session asks again before it is removed or left.
+        # An account that is gone is nobody's: who wants it again makes it under its name. Whose one is that
+        # may not be looked at, the session asks again before it is removed or left.
         ours = account in (None, "unseen") or made_by_pullkey(account)
         return GcrTarget(
             project=place.project,
@@ -122,12 +124,16 @@ class _Search:
             life=life,
         )
 
-    # -- where ---------------------------------------------------------------------------------------------------
+    # -- where -----------------------------------------------------------------------------------------------
 
     async def _named(self, image: str) -> tuple[Place, str, str]:
         named = parse_reference(with_domain_as_folder(image), where="--image")
         if named.registry != self._host:
-            raise UsageProblem(f"--image is of {named.registry}, and Akka's {self._name} is for {self._host}", fix="Name an image of that registry.", code=Code.OPTIONS_CONFLICT)  # fmt: skip
+            raise UsageProblem(
+                f"--image is of {named.registry}, and Akka's {self._name} is for {self._host}",
+                fix="Name an image of that registry.",
+                code=Code.OPTIONS_CONFLICT,
+            )
         project, repository, path = split_path(self._host, named.path)
         if not project or not repository:
             raise UsageProblem(f"--image: {image!r} names no repository of {self._host}", fix=self._how())
@@ -137,7 +143,8 @@ class _Search:
         projects = [self._own] if self._own else []
         derived = await self._each(self._derived, projects)
         if len(derived) != 1 or await self._granted_role(derived[0]) is None:
-            # The name was given by hand, or is of another project, or can be read in two ways: the roles decide.
+            # The name was given by hand, or is of another project, or can be read in two ways: the roles
+            # decide.
             projects += [project for project in self._spelled() if await self._exists(project)]
             derived = await self._each(self._derived, projects)
         if len(derived) == 1:
@@ -149,15 +156,23 @@ class _Search:
             return likely[0]
         if not likely:
             raise PullkeyError(
-                f"Which repository of {self._host} Akka's {self._name} is for is not known: {self._email} has no "
+                f"Which repository of {self._host} Akka's {self._name} is for is not known: "
+                f"{self._email} has no "
                 f"role to pull in {_listed(projects) or 'any project that its name tells'}",
                 fix=self._how(),
                 code=Code.CREDENTIAL_UNREADABLE,
             )
-        raise PullkeyError(f"Akka's {self._name} may be for any of these: {_listed(likely)}", fix=self._how(), code=Code.CREDENTIAL_UNREADABLE)  # fmt: skip
+        raise PullkeyError(
+            f"Akka's {self._name} may be for any of these: {_listed(likely)}",
+            fix=self._how(),
+            code=Code.CREDENTIAL_UNREADABLE,
+        )
 
     def _how(self) -> str:
-        return f"Name an image of it: --image {self._host}/PROJECT/{'' if repository_of(self._host) else 'REPOSITORY/'}IMAGE:TAG"
+        return (
+            "Name an image of it: --image "
+            f"{self._host}/PROJECT/{'' if repository_of(self._host) else 'REPOSITORY/'}IMAGE:TAG"
+        )
 
     async def _each(
         self, ask: Callable[[str], Awaitable[list[Place]]], projects: Sequence[str]
@@ -170,7 +185,9 @@ class _Search:
         return self._name.removeprefix(prefix) if self._name.startswith(prefix) else ""
 
     def _spelled(self) -> list[str]:
-        """The other projects that the secret's name may spell; its dashes do not say where the project ends."""
+        """The other projects that the secret's name may spell; its dashes do not say where the project
+        ends.
+        """
         words = self._rest().split("-")
         heads = ["-".join(words[:count]) for count in range(1, len(words) + 1)]
         return [head for head in heads if is_project(head) and head != self._own]
@@ -189,10 +206,16 @@ class _Search:
             candidates = [only]
         else:
             candidates = ["", *await self._repositories(project)]
-        return [Place(project, it) for it in candidates if registry_secret_name(self._host, project, it) == self._name]  # fmt: skip
+        return [
+            Place(project, it)
+            for it in candidates
+            if registry_secret_name(self._host, project, it) == self._name
+        ]
 
     async def _repositories(self, project: str) -> list[str]:
-        """The repositories for images there; where they may not be listed, the one that the secret's name spells."""
+        """The repositories for images there; where they may not be listed, the one that the secret's name
+        spells.
+        """
         try:
             return await self._facts.repositories(project, self._location)()
         except GoogleApiError as error:
@@ -210,13 +233,15 @@ class _Search:
         return [Place(project, only)] if found and only else found
 
     def _no_longer_there(self) -> list[Place]:
-        """The place that the name spells in the account's own project, though Google shows no such repository."""
+        """The place that the name spells in the account's own project, though Google shows no such
+        repository.
+        """
         spelled = repository_of(self._host) or self._rest().removeprefix(f"{self._own}-")
         if is_repository(spelled) and registry_secret_name(self._host, self._own, spelled) == self._name:
             return [Place(self._own, spelled)]
         return []
 
-    # -- what ----------------------------------------------------------------------------------------------------
+    # -- what ------------------------------------------------------------------------------------------------
 
     async def _account(self, resource: str) -> Any:
         """The account; None if it is gone, "unseen" if it may not be looked at."""

@@ -22,8 +22,13 @@ from providers.gcr import errors
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _APIS = (
-    "ARTIFACTREGISTRY", "IAM", "IAMCREDENTIALS", "ORGPOLICY", "RESOURCEMANAGER", "SERVICEUSAGE",
-)  # fmt: skip
+    "ARTIFACTREGISTRY",
+    "IAM",
+    "IAMCREDENTIALS",
+    "ORGPOLICY",
+    "RESOURCEMANAGER",
+    "SERVICEUSAGE",
+)
 _REFRESH_SECONDS = 30.0
 
 
@@ -36,7 +41,13 @@ class NoLogin(PullkeyError):
 def _no_login(error: Exception, impersonate: str = "") -> NoLogin:
     said = one_line(str(error), 400)
     if impersonate and "iam.serviceAccounts.getAccessToken" in said:
-        return NoLogin(f"Your Google login may not act as {impersonate} ({said})", fix=f"It takes roles/iam.serviceAccountTokenCreator on that account: gcloud iam service-accounts add-iam-policy-binding {impersonate} --member=user:YOU --role=roles/iam.serviceAccountTokenCreator", code=Code.IMPERSONATION_DENIED)  # fmt: skip
+        return NoLogin(
+            f"Your Google login may not act as {impersonate} ({said})",
+            fix="It takes roles/iam.serviceAccountTokenCreator on that account: gcloud iam "
+            f"service-accounts add-iam-policy-binding {impersonate} --member=user:YOU "
+            "--role=roles/iam.serviceAccountTokenCreator",
+            code=Code.IMPERSONATION_DENIED,
+        )
     return NoLogin(
         f"There is no usable Google login ({said})", fix=errors.login_fix(), code=Code.LOGIN_MISSING
     )
@@ -52,9 +63,9 @@ def _spell_proxies_for_grpc() -> None:
 def _asks_nobody_else(credentials: Any) -> Any:
     """The same credentials, which call no address of Google's but those that were named.
 
-    Beside the first call google-auth (2.62) asks iamcredentials.googleapis.com in which regions the account may be
-    used, whatever address the person has named for that API; for a workload identity the credentials of the account that
-    it impersonates do so. The answer is a hint, and there is no setting for it.
+    Beside the first call google-auth (2.62) asks iamcredentials.googleapis.com in which regions the account
+    may be used, whatever address the person has named for that API; for a workload identity the credentials
+    of the account that it impersonates do so. The answer is a hint, and there is no setting for it.
     """
     kind = type(credentials)
     silent = {
@@ -134,8 +145,8 @@ class GoogleLogin:
             raise sdk_missing(error) from None
         _spell_proxies_for_grpc()
         try:
-            # Without scopes at first: with them google-auth asks Resource Manager, at its public address, for the project
-            # of a workload identity, of which only `doctor` would show the name.
+            # Without scopes at first: with them google-auth asks Resource Manager, at its public address, for
+            # the project of a workload identity, of which only `doctor` would show the name.
             credentials, self.default_project = google.auth.default()
             credentials = with_scopes_if_required(_at_endpoints(credentials), _SCOPES)  # type: ignore[no-untyped-call]
             if self.impersonate:
@@ -148,14 +159,20 @@ class GoogleLogin:
                     iam_endpoint_override=override.url + generate if override else None,
                 )
             if not isinstance(credentials, service_account.Credentials):
-                # A service account signs its own tokens; everybody else finds out now whether the login still holds.
+                # A service account signs its own tokens; everybody else finds out now whether the login still
+                # holds.
                 credentials.refresh(self._request())
         except google.auth.exceptions.GoogleAuthError as error:
             raise _no_login(error, self.impersonate) from None
         if any(os.environ.get(f"PULLKEY_GOOGLE_{api}_ENDPOINT") for api in _APIS):
             credentials = _asks_nobody_else(credentials)
         self.credentials = credentials
-        return self.impersonate or getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "") or "your Google login"  # fmt: skip
+        return (
+            self.impersonate
+            or getattr(credentials, "service_account_email", "")
+            or getattr(credentials, "account", "")
+            or "your Google login"
+        )
 
     def _request(self) -> Any:
         """How Google's token service is called: it tells Google's time, which is noted."""

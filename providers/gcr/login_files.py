@@ -1,4 +1,6 @@
-"""Which Google login is likely to be used, by the files and variables that google-auth looks at (`google.auth.default`)."""
+"""Which Google login is likely to be used, by the files and variables that google-auth looks at
+(`google.auth.default`).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,11 @@ def at_a_glance() -> str:
     """What was found, or how to log in."""
     if named := os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
         found = _is_file(Path(named))
-        return f"{named} (GOOGLE_APPLICATION_CREDENTIALS)" if found else f"not found: GOOGLE_APPLICATION_CREDENTIALS names {named}, which is not a file"  # fmt: skip
+        return (
+            f"{named} (GOOGLE_APPLICATION_CREDENTIALS)"
+            if found
+            else f"not found: GOOGLE_APPLICATION_CREDENTIALS names {named}, which is not a file"
+        )
     folder = Path(os.environ.get("CLOUDSDK_CONFIG") or "~/.config/gcloud")
     try:
         file = folder.expanduser() / _WELL_KNOWN

@@ -1,7 +1,7 @@
 """Changing an IAM policy without touching what is others'.
 
-Pure functions on the policy message of google.iam.v1, so that read, change and write can be done again as one when
-somebody else writes in between.
+Pure functions on the policy message of google.iam.v1, so that read, change and write can be done again as one
+when somebody else writes in between.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def has(policy: Any, role: str, email: str) -> bool:
 
 
 def add(policy: Any, role: str, email: str) -> None:
-    """Grant the account the role: in the unconditional binding of the role if there is one, else in a new one."""
+    """Grant the account the role: in the unconditional binding of the role if there is one, else in a new
+    one.
+    """
     policy.version = VERSION
     for binding in policy.bindings:
         if binding.role == role and not _conditional(binding):
@@ -57,7 +59,14 @@ def remove(policy: Any, role: str, email: str) -> bool:
 def deleted_accounts(policy: Any, email: str) -> list[str]:
     """The unique ids of deleted accounts of this e-mail that the policy still names."""
     prefix = f"deleted:{member(email)}?uid="
-    return sorted({name.removeprefix(prefix) for binding in policy.bindings for name in binding.members if name.startswith(prefix)})  # fmt: skip
+    return sorted(
+        {
+            name.removeprefix(prefix)
+            for binding in policy.bindings
+            for name in binding.members
+            if name.startswith(prefix)
+        }
+    )
 
 
 def members(policy: Any) -> list[tuple[str, str]]:

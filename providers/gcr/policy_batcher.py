@@ -1,4 +1,6 @@
-"""Changes of IAM policies that several targets of one command want: those that come together are written together."""
+"""Changes of IAM policies that several targets of one command want: those that come together are written
+together.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ class _Wish:
 class PolicyChanges:
     """One at a time for each resource: read with its etag, changed for all who wait, written once.
 
-    Two writers at once would only make each other read again, and Google asks for one change of a policy in a second.
+    Two writers at once would only make each other read again, and Google asks for one change of a policy in a
+    second.
     """
 
     def __init__(self, google: GoogleCloud, facts: Facts) -> None:
@@ -45,9 +48,10 @@ class PolicyChanges:
         Args:
             resource: whose policy.
             edit: what is to be changed.
-            as_seen: at first the policy will do that was looked at: Google takes it only if nobody has written since.
-            certain: write the policy also where there is nothing to change: by its etag Google refuses one that was
-                read of a server that lags.
+            as_seen: at first the policy will do that was looked at: Google takes it only if nobody has
+                written since.
+            certain: write the policy also where there is nothing to change: by its etag Google refuses one
+                that was read of a server that lags.
 
         Raises:
             GoogleApiError: Google refuses; nobody else's refusal is told here.
@@ -77,7 +81,12 @@ class PolicyChanges:
             _settle(together, error)
         except BaseException as error:
             # The others did not give up: they read it again.
-            _settle(together, errors.GoogleApiError("ABORTED", "the writer was cut off") if isinstance(error, asyncio.CancelledError) else error)  # fmt: skip
+            _settle(
+                together,
+                errors.GoogleApiError("ABORTED", "the writer was cut off")
+                if isinstance(error, asyncio.CancelledError)
+                else error,
+            )
             raise
         else:
             for one, done in zip(together, changed, strict=True):

@@ -50,11 +50,20 @@ class GcrPreflight:
             findings.add(found)
         findings.add(self._about_refusing_apis(findings))
         if self._target.role == STORAGE_ROLE and not self._target.skip_grant:
-            findings.notices.append(Notice(f"{STORAGE_ROLE} is broader than a puller needs: it reads every object in every bucket of {self._target.project}; and Artifact Registry, which serves gcr.io now, wants its own role for a pull.", warning=True))  # fmt: skip
+            findings.notices.append(
+                Notice(
+                    f"{STORAGE_ROLE} is broader than a puller needs: it reads every object in every "
+                    f"bucket of {self._target.project}; and Artifact Registry, which serves gcr.io "
+                    "now, wants its own role for a pull.",
+                    warning=True,
+                )
+            )
         return findings
 
     async def _begin_policies(self) -> PreflightFindings:
-        """Where a key will be made, unless something stands in its way, these are asked before it is known what does."""
+        """Where a key will be made, unless something stands in its way, these are asked before it is known
+        what does.
+        """
         session = self._session
         with contextlib.suppress(PullkeyError):
             link, _ = await usable_key(session)
@@ -77,13 +86,41 @@ class GcrPreflight:
             state = await self._facts.project_state(project)()
         except GoogleApiError as error:
             if not error.no_such_project:
-                return PreflightFindings([Problem(ProblemKind.SETUP, f"Google could not be asked about project {project}: {error.said}", error.fix or errors.RUN_LATER, code=error.problem_code)])  # fmt: skip
+                return PreflightFindings(
+                    [
+                        Problem(
+                            ProblemKind.SETUP,
+                            f"Google could not be asked about project {project}: {error.said}",
+                            error.fix or errors.RUN_LATER,
+                            code=error.problem_code,
+                        )
+                    ]
+                )
             if self._is_disabled(error) or await self._session.holds_anything():
                 return PreflightFindings()
             near = await self._nearest_project(project)
-            return PreflightFindings([Problem(ProblemKind.SETUP, f"Google shows no project {project} ({error.said.removesuffix('.')})", f"{near} Check the project against `gcloud projects list`; what is needed is its id, not its name. If it is the right one, ask for access to it".lstrip(), code=Code.PROJECT_NOT_FOUND)])  # fmt: skip
+            return PreflightFindings(
+                [
+                    Problem(
+                        ProblemKind.SETUP,
+                        f"Google shows no project {project} ({error.said.removesuffix('.')})",
+                        f"{near} Check the project against `gcloud projects list`; what is needed "
+                        "is its id, not its name. If it is the right one, ask for access to it".lstrip(),
+                        code=Code.PROJECT_NOT_FOUND,
+                    )
+                ]
+            )
         if state != "ACTIVE":
-            return PreflightFindings([Problem(ProblemKind.SETUP, f"Project {project} is not active: {state}", "Restore it, or name another", code=Code.PROJECT_INACTIVE)])  # fmt: skip
+            return PreflightFindings(
+                [
+                    Problem(
+                        ProblemKind.SETUP,
+                        f"Project {project} is not active: {state}",
+                        "Restore it, or name another",
+                        code=Code.PROJECT_INACTIVE,
+                    )
+                ]
+            )
         return PreflightFindings()
 
     def _about_refusing_apis(self, findings: PreflightFindings) -> PreflightFindings:
@@ -96,7 +133,12 @@ class GcrPreflight:
 
     def _not_enabled(self, services: Sequence[str]) -> Problem:
         project = self._target.project
-        return Problem(ProblemKind.SETUP, f"These APIs are not enabled in {project}: {', '.join(services)}", errors.disabled_fix(services, project), code=Code.API_DISABLED)  # fmt: skip
+        return Problem(
+            ProblemKind.SETUP,
+            f"These APIs are not enabled in {project}: {', '.join(services)}",
+            errors.disabled_fix(services, project),
+            code=Code.API_DISABLED,
+        )
 
     def _is_disabled(self, error: GoogleApiError) -> bool:
         """Whether a look was refused because its API is not enabled, which is noted."""
@@ -126,11 +168,23 @@ class GcrPreflight:
             self._is_disabled(error)
             return PreflightFindings()
         if kind != "DOCKER":
-            return PreflightFindings([Problem(ProblemKind.SETUP, f"Repository {target.repository} holds no images: its format is {kind}", "Name one of format DOCKER", step="grant", code=Code.REPOSITORY_FORMAT)])  # fmt: skip
+            return PreflightFindings(
+                [
+                    Problem(
+                        ProblemKind.SETUP,
+                        f"Repository {target.repository} holds no images: its format is {kind}",
+                        "Name one of format DOCKER",
+                        step="grant",
+                        code=Code.REPOSITORY_FORMAT,
+                    )
+                ]
+            )
         return PreflightFindings()
 
     async def _no_repository(self) -> Problem | None:
-        """The problem of a repository that is not there, with the nearest name of one that is; None where a list shows it."""
+        """The problem of a repository that is not there, with the nearest name of one that is; None where
+        a list shows it.
+        """
         target = self._target
         what = f"Project {target.project} has no repository {target.repository} in {target.location}"
         there = None
@@ -139,8 +193,16 @@ class GcrPreflight:
         if there and target.repository in there:
             return None  # the one read that did not show it was of a server that lags
         if repository_of(target.host):
-            # Google's own words of such a host: "please use the auto migration tool to migrate to Artifact Registry".
-            return Problem(ProblemKind.SETUP, f"Project {target.project} was never migrated to Artifact Registry, which serves {target.host} now", f"Run: gcloud artifacts docker upgrade migrate --projects={target.project}", step="grant", code=Code.REPOSITORY_NOT_MIGRATED)  # fmt: skip
+            # Google's own words of such a host: "please use the auto migration tool to migrate to Artifact
+            # Registry".
+            return Problem(
+                ProblemKind.SETUP,
+                f"Project {target.project} was never migrated to Artifact Registry, which serves "
+                f"{target.host} now",
+                f"Run: gcloud artifacts docker upgrade migrate --projects={target.project}",
+                step="grant",
+                code=Code.REPOSITORY_NOT_MIGRATED,
+            )
         if there is None:
             return Problem(
                 ProblemKind.SETUP,
@@ -156,7 +218,13 @@ class GcrPreflight:
             else f"No repository for images exists in {target.location}"
         )
         guess = f"Did you mean {near[0]}? " if near else ""
-        return Problem(ProblemKind.SETUP, what, f"{guess}{known}; see `gcloud artifacts repositories list`", step="grant", code=Code.REPOSITORY_NOT_FOUND)  # fmt: skip
+        return Problem(
+            ProblemKind.SETUP,
+            what,
+            f"{guess}{known}; see `gcloud artifacts repositories list`",
+            step="grant",
+            code=Code.REPOSITORY_NOT_FOUND,
+        )
 
     async def _about_account(self) -> PreflightFindings:
         target = self._target
@@ -164,23 +232,54 @@ class GcrPreflight:
             account = await self._session.account()
         except GoogleApiError as error:
             if not self._is_disabled(error) and target.account_given:
-                return PreflightFindings([Problem(ProblemKind.SETUP, f"Google does not show the service account {target.account} ({error.said})", f"Check --service-account. {error.fix}".rstrip(), step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
+                return PreflightFindings(
+                    [
+                        Problem(
+                            ProblemKind.SETUP,
+                            f"Google does not show the service account {target.account} ({error.said})",
+                            f"Check --service-account. {error.fix}".rstrip(),
+                            step="identity",
+                            code=Code.IDENTITY_NOT_FOUND,
+                        )
+                    ]
+                )
             return PreflightFindings()
         if account is None:
             if target.account_given:
-                return PreflightFindings([Problem(ProblemKind.SETUP, f"There is no service account {target.account}", "Check --service-account; a bare name is created, an e-mail must exist", step="identity", code=Code.IDENTITY_NOT_FOUND)])  # fmt: skip
+                return PreflightFindings(
+                    [
+                        Problem(
+                            ProblemKind.SETUP,
+                            f"There is no service account {target.account}",
+                            "Check --service-account; a bare name is created, an e-mail must exist",
+                            step="identity",
+                            code=Code.IDENTITY_NOT_FOUND,
+                        )
+                    ]
+                )
             findings = await self._about_deleted_account()
             findings.add(await self._about_key(UNDO_ACCOUNT, UNDO_KEY))
             return findings
         if account.disabled:
-            return PreflightFindings([Problem(ProblemKind.SETUP, f"The service account {target.account} is disabled", f"Find out why; then: gcloud iam service-accounts enable {target.account}", step="identity", code=Code.IDENTITY_DISABLED)])  # fmt: skip
+            return PreflightFindings(
+                [
+                    Problem(
+                        ProblemKind.SETUP,
+                        f"The service account {target.account} is disabled",
+                        f"Find out why; then: gcloud iam service-accounts enable {target.account}",
+                        step="identity",
+                        code=Code.IDENTITY_DISABLED,
+                    )
+                ]
+            )
         try:
             sighting, keys = await self._key.look(), await self._session.keys()
         except GoogleApiError:
             return await self._about_key(UNDO_KEY)
         if sighting.state is State.DONE:
             return PreflightFindings()
-        # The key that was replaced before is deleted before the next is created (`DeleteReplacedKey`), which makes a place.
+        # The key that was replaced before is deleted before the next is created (`DeleteReplacedKey`), which
+        # makes a place.
         link, _ = await key_in_record(self._session, await self._session.context.held_credential())
         cleared = link is not None and link.replaces in keys
         if (
@@ -196,15 +295,32 @@ class GcrPreflight:
             self._key_policy.findings(), self._session.missing_permissions(undo_deadline)
         )
         for permission in lacking or {}:
-            findings.notices.append(Notice(f"This login lacks {permission} ({errors.ROLES[permission]} has it), which only undoing takes: if the run fails, what it created is kept and listed."))  # fmt: skip
+            findings.notices.append(
+                Notice(
+                    f"This login lacks {permission} ({errors.ROLES[permission]} has it), which only "
+                    "undoing takes: if the run fails, what it created is kept and listed."
+                )
+            )
         return findings
 
     async def _about_deleted_account(self) -> PreflightFindings:
-        """A deleted account of that name can come back for 30 days; a new one of the same name inherits nothing."""
+        """A deleted account of that name can come back for 30 days; a new one of the same name inherits
+        nothing.
+        """
         if self._target.skip_grant:
             return PreflightFindings()
         try:
             gone = policy.deleted_accounts(await self._session.grant_policy(), self._target.account)
         except GoogleApiError:
             return PreflightFindings()
-        return PreflightFindings([], [Notice(f"A service account of this name was deleted (unique id {uid}); a new one is created, which inherits nothing from it. To restore the old one instead, within 30 days: gcloud iam service-accounts undelete {uid}") for uid in gone])  # fmt: skip
+        return PreflightFindings(
+            [],
+            [
+                Notice(
+                    f"A service account of this name was deleted (unique id {uid}); a new one is "
+                    "created, which inherits nothing from it. To restore the old one instead, "
+                    f"within 30 days: gcloud iam service-accounts undelete {uid}"
+                )
+                for uid in gone
+            ],
+        )

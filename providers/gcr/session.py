@@ -55,7 +55,7 @@ class GcrSession(AccountSession):
         }
         return {name for name in every if not name.startswith("artifactregistry.")}
 
-    # -- as `bootstrap.plugin.session.Session` -------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.session.Session` ---------------------------------------------------------------
 
     async def connect(self) -> str:
         who: str = await self.cloud.login.connect()
@@ -134,7 +134,9 @@ class GcrSession(AccountSession):
         return Probe(target.host, f"{target.path}/pullkey-probe")
 
     async def image_reader(self) -> Credential | None:
-        """The login's access token (Artifact Registry, "Configure authentication to Artifact Registry for Docker")."""
+        """The login's access token (Artifact Registry, "Configure authentication to Artifact Registry for
+        Docker").
+        """
         token = await self.cloud.login.access_token()
         if token is None:
             return None
@@ -158,7 +160,10 @@ class GcrSession(AccountSession):
         if keys[key_id].disabled:
             return f"Google shows the key {key_id} as disabled: a policy may disable new keys."
         if not granted:
-            return f"Google no longer shows {role} on {self.target.grant_resource}: it was removed outside of pullkey."
+            return (
+                f"Google no longer shows {role} on {self.target.grant_resource}: it was removed outside "
+                "of pullkey."
+            )
         if self.target.skip_grant:
             return "The key is valid; whether the role was granted is not known here (--skip-grant)."
         return "Google shows key and role in place, so it is still spreading, or a deny policy forbids it."
@@ -167,7 +172,7 @@ class GcrSession(AccountSession):
         # Akka may have cut a long e-mail, the domain being its end.
         return link.name == self.target.account_name and self.target.account_domain.startswith(link.domain)
 
-    # -- scripts -------------------------------------------------------------------------------------------------
+    # -- scripts ---------------------------------------------------------------------------------------------
 
     def script_variables(self) -> Mapping[str, str]:
         target = self.target

@@ -72,7 +72,10 @@ class EnableApis(Step):
         return Done(", ".join(disabled))
 
     def script(self) -> Script:
-        return Script(do='gcloud services enable iam.googleapis.com artifactregistry.googleapis.com cloudresourcemanager.googleapis.com --project="$PROJECT"')  # fmt: skip
+        return Script(
+            do="gcloud services enable iam.googleapis.com artifactregistry.googleapis.com "
+            'cloudresourcemanager.googleapis.com --project="$PROJECT"'
+        )
 
 
 class Identity(Resource[Any]):
@@ -97,7 +100,9 @@ class Identity(Resource[Any]):
         return f"{'Use' if self._session.target.account_given else 'Create'} {self.noun}"
 
     async def read(self) -> Any:
-        """The account, asked anew. Of one that a server lags to know, Google says so in words of their own."""
+        """The account, asked anew. Of one that a server lags to know, Google says so in words of their
+        own.
+        """
         try:
             return await self._session.cloud.account(self._session.target.account_resource)
         except GoogleApiError as error:
@@ -161,8 +166,13 @@ class Identity(Resource[Any]):
             await retry_while(create, why=why, deadline=session.context.deadline, tell=session.context.tell)
         except GoogleApiError as error:
             if self.attempt.exists and self._is_lag(error):
-                raise OutcomeUnknown(f"Google says that the {self.noun} exists, and does not show it ({error.said})", fix="Run it again in a few minutes: it continues with that account.") from None  # fmt: skip
-            raise errors.refused(error, f"create the {self.noun}", permission="iam.serviceAccounts.create") from None  # fmt: skip
+                raise OutcomeUnknown(
+                    f"Google says that the {self.noun} exists, and does not show it ({error.said})",
+                    fix="Run it again in a few minutes: it continues with that account.",
+                ) from None
+            raise errors.refused(
+                error, f"create the {self.noun}", permission="iam.serviceAccounts.create"
+            ) from None
         # Where another run has created it, it was not there a moment ago.
         session.account_is_new = True
         session.forget_account()
@@ -171,7 +181,9 @@ class Identity(Resource[Any]):
         )
 
     def _is_lag(self, error: GoogleApiError) -> bool:
-        """Whether a read does not show an account that is known to exist: "not found" in whichever words, or a 403."""
+        """Whether a read does not show an account that is known to exist: "not found" in whichever words,
+        or a 403.
+        """
         return error.missing or error.is_unknown_account(self._session.target.account)
 
     async def is_of_run(self, shown: Any, intent: Intent) -> bool:
@@ -189,7 +201,9 @@ class Identity(Resource[Any]):
         return await self._session.account()
 
     async def contradiction(self) -> str:
-        """Whether the policy names the account as one that is there: Google writes `deleted:` before one that is not."""
+        """Whether the policy names the account as one that is there: Google writes `deleted:` before one
+        that is not.
+        """
         target = self._session.target
         try:
             has_role = policy.has(await self._session.grant_policy(), target.role, target.account)
@@ -243,7 +257,8 @@ class Identity(Resource[Any]):
                 '  gcloud iam service-accounts create "$ACCOUNT" --project="$PROJECT" '
                 '--display-name="Akka image pulls" --description="Pulls images for Akka."'
             ),
-            check='gcloud iam service-accounts describe "$EMAIL" --project="$PROJECT" --format="value(email)"',
+            check='gcloud iam service-accounts describe "$EMAIL" --project="$PROJECT" '
+            '--format="value(email)"',
             undo='gcloud iam service-accounts delete "$EMAIL" --project="$PROJECT" --quiet',
             typed='gcloud iam service-accounts create "$ACCOUNT" --project="$PROJECT"',
         )

@@ -21,8 +21,8 @@ DEFAULT_ACCOUNT = "akka-docker-reader"
 DEFAULT_ROLE = "roles/artifactregistry.reader"
 STORAGE_ROLE = "roles/storage.objectViewer"
 
-# Which repository serves a Container Registry host: "Transition from Container Registry", and gcloud's own table
-# (command_lib/artifacts/util.py).
+# Which repository serves a Container Registry host: "Transition from Container Registry", and gcloud's own
+# table (command_lib/artifacts/util.py).
 _CONTAINER_REGISTRY = {"gcr.io": "us", "us.gcr.io": "us", "eu.gcr.io": "europe", "asia.gcr.io": "asia"}
 _ARTIFACT_REGISTRY = re.compile(r"^(?P<location>[a-z0-9-]+)-docker\.pkg\.dev$")
 _REGIONAL = re.compile(r"^docker\.(?P<location>[a-z0-9-]+)\.rep\.pkg\.dev$")
@@ -36,15 +36,17 @@ _DOMAIN_SCOPED = re.compile(
 # `CreateServiceAccountRequest.account_id`: 6 to 30 characters.
 _ACCOUNT = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
 _EMAIL = re.compile(r"^[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com$")
-_PROJECT_EMAIL = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]@(?P<project>[a-z][a-z0-9-]{4,28}[a-z0-9])(?:\.(?P<domain>[a-z0-9.-]+))?\.iam\.gserviceaccount\.com$")  # fmt: skip
+_PROJECT_EMAIL = re.compile(
+    r"^[a-z][a-z0-9-]{4,28}[a-z0-9]@(?P<project>[a-z][a-z0-9-]{4,28}[a-z0-9])(?:\.(?P<domain>[a-z0-9.-]+))?\.iam\.gserviceaccount\.com$"
+)
 _REPOSITORY = re.compile(r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$")
 _ROLE = re.compile(r"^(?:roles|projects/[a-z0-9.:-]+/roles|organizations/[0-9]+/roles)/[A-Za-z0-9_.]+$")
 
 KEYS_OF_AN_ACCOUNT = 10  # "Quotas and limits", service account keys
 CREATE, UPLOAD = "create", "upload"
 DEFAULT_LIFE = "90d"
-# "The given public key has a lifetime of 315,446,400 seconds, which is longer than the max allowed lifetime of
-# 315,360,000 seconds" (GAM-team/GAM#1127): ten years of 365 days.
+# "The given public key has a lifetime of 315,446,400 seconds, which is longer than the max allowed lifetime
+# of 315,360,000 seconds" (GAM-team/GAM#1127): ten years of 365 days.
 _LONGEST_LIFE = dt.timedelta(days=3650)
 
 
@@ -100,12 +102,22 @@ class GcrTarget:
                 "No Google project is named", fix="Name it: --gcp-project ID", code=Code.MISSING_VALUE
             )
         if project.isdigit():
-            raise UsageProblem(f"{'--gcp-project' if values.get('gcp_project') else '--server'}: {project!r} is a project number, and the project's id is needed", fix=f"It is shown by: gcloud projects describe {project} --format='value(projectId)'")  # fmt: skip
+            raise UsageProblem(
+                f"{'--gcp-project' if values.get('gcp_project') else '--server'}: {project!r} is a "
+                "project number, and the project's id is needed",
+                fix=f"It is shown by: gcloud projects describe {project} --format='value(projectId)'",
+            )
         if not _PROJECT.match(project):
-            raise UsageProblem(f"--gcp-project: {project!r} is not a valid project id", fix="It is 6 to 30 lower-case letters, digits and dashes: see `gcloud projects list`.")  # fmt: skip
+            raise UsageProblem(
+                f"--gcp-project: {project!r} is not a valid project id",
+                fix="It is 6 to 30 lower-case letters, digits and dashes: see `gcloud projects list`.",
+            )
         repository = _agree("--repository", values.get("repository"), repository) or ""
         if repository and not _REPOSITORY.match(repository.replace(".", "-")):
-            raise UsageProblem(f"--repository: {repository!r} is not a valid repository name", fix="See `gcloud artifacts repositories list`.")  # fmt: skip
+            raise UsageProblem(
+                f"--repository: {repository!r} is not a valid repository name",
+                fix="See `gcloud artifacts repositories list`.",
+            )
         account, given = _account(values.get("service_account") or DEFAULT_ACCOUNT, project)
         return cls(
             project=project,
@@ -124,7 +136,7 @@ class GcrTarget:
             life=_life(values.get("key_source") or CREATE, values.get("expires_in")),
         )
 
-    # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------
 
     @property
     def label(self) -> str:
@@ -158,7 +170,7 @@ class GcrTarget:
     def key_limit(self) -> KeyLimit:
         return KeyLimit(KEYS_OF_AN_ACCOUNT, f"the service account {self.account}", "service-account")
 
-    # -- names ----------------------------------------------------------------------------------------------------
+    # -- names -----------------------------------------------------------------------------------------------
 
     @property
     def path(self) -> str:
@@ -194,7 +206,9 @@ class GcrTarget:
 
     @property
     def grant_on_repository(self) -> bool:
-        """Storage roles are unknown to a repository: what Akka's older page grants, it grants on the project."""
+        """Storage roles are unknown to a repository: what Akka's older page grants, it grants on the
+        project.
+        """
         return bool(self.repository) and self.role != STORAGE_ROLE
 
     @property
@@ -203,7 +217,9 @@ class GcrTarget:
 
     @property
     def narrower(self) -> str:
-        """What to name instead of the project, so that the role is granted on one repository; "" where it is, or cannot be."""
+        """What to name instead of the project, so that the role is granted on one repository; "" where it
+        is, or cannot be.
+        """
         return "" if self.repository else f"{self.host}/{self.project.replace(':', '/')}/REPOSITORY"
 
     @property
@@ -215,7 +231,8 @@ class GcrTarget:
 def with_domain_as_folder(text: str) -> str:
     """An image of a domain-scoped project as pullers name it: `gcr.io/example.com/project/image`.
 
-    Google writes such a project `example.com:project` everywhere else, also in the addresses that its console shows.
+    Google writes such a project `example.com:project` everywhere else, also in the addresses that its console
+    shows.
     """
     return _DOMAIN_SCOPED.sub(r"\1\2/", text)
 
@@ -254,7 +271,9 @@ def repository_of(host: str) -> str:
 
 
 def registry_secret_name(host: str, project: str, repository: str) -> str:
-    """The Akka secret's name for a place; a Container Registry host is one repository, which is not named twice."""
+    """The Akka secret's name for a place; a Container Registry host is one repository, which is not named
+    twice.
+    """
     return secret_name(host, project, "" if host in _CONTAINER_REGISTRY else repository)
 
 
@@ -270,15 +289,20 @@ def options_of_image(image: str) -> dict[str, str]:
     """
     named = parse_reference(with_domain_as_folder(image), where="IMAGE")
     project, repository, path = split_path(named.host, named.path)
-    found = {"server": image, "gcp-project": project, "repository": repository if project else "", "image": image if path else ""}  # fmt: skip
+    found = {
+        "server": image,
+        "gcp-project": project,
+        "repository": repository if project else "",
+        "image": image if path else "",
+    }
     return {name: value for name, value in found.items() if value}
 
 
 def place_of_image(image: str) -> str:
     """Host, project and repository of an image, as pullers name them.
 
-    >>> place_of_image("europe-docker.pkg.dev/acme-shop/containers/web/checkout:1.0"), place_of_image("gcr.io/acme-shop/app")
-    ('europe-docker.pkg.dev/acme-shop/containers', 'gcr.io/acme-shop')
+    >>> place_of_image("europe-docker.pkg.dev/acme-shop/containers/web/checkout:1.0"),
+    place_of_image("gcr.io/acme-shop/app") ('europe-docker.pkg.dev/acme-shop/containers', 'gcr.io/acme-shop')
 
     Raises:
         UsageProblem: it is not a valid reference.
@@ -340,7 +364,8 @@ def location_of(host: str) -> str:
     if location is None:
         raise UsageProblem(
             f"--server: {host!r} is not a Google registry",
-            fix="It is LOCATION-docker.pkg.dev, docker.LOCATION.rep.pkg.dev, or gcr.io, us.gcr.io, eu.gcr.io, asia.gcr.io.",
+            fix="It is LOCATION-docker.pkg.dev, docker.LOCATION.rep.pkg.dev, or gcr.io, us.gcr.io, "
+            "eu.gcr.io, asia.gcr.io.",
         )
     return location
 
@@ -369,24 +394,40 @@ def _account(text: str, project: str) -> tuple[str, bool]:
     """The account's e-mail, and whether it was given as one."""
     if "@" in text:
         if not _EMAIL.match(text):
-            raise UsageProblem(f"--service-account: {text!r} is not the e-mail of a service account", fix="It ends in .gserviceaccount.com: see `gcloud iam service-accounts list`.")  # fmt: skip
+            raise UsageProblem(
+                f"--service-account: {text!r} is not the e-mail of a service account",
+                fix="It ends in .gserviceaccount.com: see `gcloud iam service-accounts list`.",
+            )
         return text, True
     if not _ACCOUNT.match(text):
-        raise UsageProblem(f"--service-account: {text!r} is not a valid account id", fix="It is 6 to 30 lower-case letters, digits and dashes, beginning with a letter and not ending with a dash.")  # fmt: skip
+        raise UsageProblem(
+            f"--service-account: {text!r} is not a valid account id",
+            fix="It is 6 to 30 lower-case letters, digits and dashes, beginning with a letter and not "
+            "ending with a dash.",
+        )
     # A domain-scoped project `example.com:shop` has accounts of `shop.example.com`.
     domain, colon, name = project.partition(":")
     return f"{text}@{f'{name}.{domain}' if colon else project}.iam.gserviceaccount.com", False
 
 
 def _life(source: str, given: Any) -> dt.timedelta:
-    """How long an uploaded key is to last. What Google makes lasts until somebody deletes it, whatever is wished for."""
+    """How long an uploaded key is to last. What Google makes lasts until somebody deletes it, whatever is
+    wished for.
+    """
     if source != UPLOAD:
         if given is not None:
-            raise UsageProblem("--expires-in is for --key-source upload: a key that Google creates does not expire", fix="Pass --key-source upload too, or leave --expires-in out.", code=Code.OPTIONS_CONFLICT)  # fmt: skip
+            raise UsageProblem(
+                "--expires-in is for --key-source upload: a key that Google creates does not expire",
+                fix="Pass --key-source upload too, or leave --expires-in out.",
+                code=Code.OPTIONS_CONFLICT,
+            )
         return parse_duration(DEFAULT_LIFE)
     life: dt.timedelta = given if given is not None else parse_duration(DEFAULT_LIFE)
     if not dt.timedelta(hours=1) <= life <= _LONGEST_LIFE:
-        raise UsageProblem("--expires-in: a key lasts between an hour and ten years", fix=f"Google takes at most 3650 days; {DEFAULT_LIFE} is the default.")  # fmt: skip
+        raise UsageProblem(
+            "--expires-in: a key lasts between an hour and ten years",
+            fix=f"Google takes at most 3650 days; {DEFAULT_LIFE} is the default.",
+        )
     return life
 
 
@@ -398,5 +439,9 @@ def _role(role: str, *, allow_any: bool) -> str:
             f"--role: {role!r} is not a valid role", fix="A role is roles/NAME or projects/ID/roles/NAME."
         )
     if not allow_any:
-        raise UsageProblem(f"--role: {role} is not one that a puller needs", fix=f"Leave --role out ({DEFAULT_ROLE}), or pass --allow-custom-role if you are sure that it only reads.")  # fmt: skip
+        raise UsageProblem(
+            f"--role: {role} is not one that a puller needs",
+            fix=f"Leave --role out ({DEFAULT_ROLE}), or pass --allow-custom-role if you are sure that "
+            "it only reads.",
+        )
     return role

@@ -1,8 +1,9 @@
 """A key pair that is made here: Google is given the public half only, in a certificate with an end date.
 
-Sources: "Upload service account keys" (an RSA key of 2048 bits or more in an X.509 v3 certificate; a generic subject,
-because anybody may see the certificate: Google's own example is `/CN=unused`); the form of the key file is that of the
-files that Google makes.
+Sources: "Upload service account keys" (an RSA key of 2048 bits or more in an X.509 v3 certificate; a generic
+    subject,
+because anybody may see the certificate: Google's own example is `/CN=unused`); the form of the key file is
+that of the files that Google makes.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def make_pair(life: dt.timedelta) -> KeyPair:
 
 
 def fingerprint_of(public_key_data: bytes) -> str:
-    """The fingerprint of what Google shows of a key's public half: a certificate or a bare key, in PEM; "" for neither."""
+    """The fingerprint of what Google shows of a key's public half: a certificate or a bare key, in PEM; ""
+    for neither.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
 
@@ -91,7 +94,9 @@ def _fingerprint(public_key: Any) -> str:
 
 
 def key_file(private: Secret, account: Any, key_id: str) -> Secret:
-    """The JSON key file of an uploaded key, in one line; Google makes one only for the keys that it makes itself."""
+    """The JSON key file of an uploaded key, in one line; Google makes one only for the keys that it makes
+    itself.
+    """
     fields = {
         "type": "service_account",
         "project_id": account.project_id,
@@ -102,7 +107,7 @@ def key_file(private: Secret, account: Any, key_id: str) -> Secret:
         "auth_uri": "https://accounts.google.com/o/oauth2/auth",
         "token_uri": "https://oauth2.googleapis.com/token",
         "auth_provider_x509_cert_url": "https://www.googleapis.com/oauth2/v1/certs",
-        "client_x509_cert_url": f"https://www.googleapis.com/robot/v1/metadata/x509/{quote(account.email, safe='')}",
+        "client_x509_cert_url": f"https://www.googleapis.com/robot/v1/metadata/x509/{quote(account.email, safe='')}",  # noqa: E501
         "universe_domain": "googleapis.com",
     }
     return Secret(json.dumps(fields, separators=(",", ":")))
@@ -126,6 +131,6 @@ KEY_FILE="$KEY_FOLDER/keyfile.json"
   printf '"client_x509_cert_url":"https://www.googleapis.com/robot/v1/metadata/x509/%s",' "${EMAIL/@/%40}"
   printf '"universe_domain":"googleapis.com"}'
 } > "$KEY_FILE"
-echo "The key is $KEY_ID\""""
+echo "The key is $KEY_ID\""""  # noqa: E501
 # A trap would be one of the shell in which it is typed.
 TYPED = "\n".join(line for line in SCRIPT.splitlines() if not line.startswith(("trap ", "echo ")))

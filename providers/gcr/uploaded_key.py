@@ -17,11 +17,14 @@ from providers.gcr.upload import KeyPair, key_file, make_pair
 
 
 class UploadedKey(Key):
-    """Its public half marks it: that is certain, whoever else made keys meanwhile. Its private half is never lost."""
+    """Its public half marks it: that is certain, whoever else made keys meanwhile. Its private half is
+    never lost.
+    """
 
     marked = True
     keeps_list = True
-    # To upload is to create, for IAM: there is no permission of its own. To look whose a key is, is to get it.
+    # To upload is to create, for IAM: there is no permission of its own. To look whose a key is, is to get
+    # it.
     permissions = (*Key.permissions, "iam.serviceAccountKeys.get")
 
     def __init__(self, session: AccountSession, identity: Identity, key_policy: KeyPolicy) -> None:
@@ -57,7 +60,9 @@ class UploadedKey(Key):
         return answer, key_file(self._own_pair().private, self._account, cloud.id_of(answer))
 
     def may_be_created(self, error: ApiError) -> bool:
-        """As `ApiError.unanswered`; a certificate that exists already may be the one that a try of ours has sent."""
+        """As `ApiError.unanswered`; a certificate that exists already may be the one that a try of ours
+        has sent.
+        """
         return error.unanswered or error.code == "ALREADY_EXISTS"
 
     async def after_lost_answer(self, error: ApiError) -> Created | None:

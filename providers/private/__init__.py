@@ -1,8 +1,9 @@
-"""Any registry that speaks the Distribution protocol: Harbor, GitLab, Quay, GHCR, Nexus, Artifactory, Distribution.
+"""Any registry that speaks the Distribution protocol: Harbor, GitLab, Quay, GHCR, Nexus, Artifactory,
+Distribution.
 
-Such a registry has no API in common by which a key could be made, so the person brings user name and password. What can
-be seen of them is seen before Akka is told: TLS, what the registry asks for, and that the password pulls. A run makes
-nothing but Akka's record.
+Such a registry has no API in common by which a key could be made, so the person brings user name and
+password. What can be seen of them is seen before Akka is told: TLS, what the registry asks for, and that the
+password pulls. A run makes nothing but Akka's record.
 """
 
 from __future__ import annotations
@@ -29,21 +30,49 @@ class PrivateProvider:
     name = "private"
     title = "Any registry, with a user-supplied password"
     summary = (
-        "Hand Akka the user name and password of any registry that speaks the Distribution protocol (Harbor, GitLab, "
+        "Hand Akka the user name and password of any registry that speaks the Distribution "
+        "protocol (Harbor, GitLab, "
         "Quay, GHCR, Nexus, Artifactory, Distribution), after proof that they pull."
     )
     examples = (
         "pullkey onboard private --server https://mycontainerregistry.example.com/v1/ --username ops",
-        "pullkey onboard private --image registry.example.com:5000/shop/checkout:1.0 --username ops --yes --password-stdin < password.txt",
-        "printf %s pull-in-the-sandbox | pullkey onboard private --sandbox --username ops --password-stdin --yes",
+        (
+            "pullkey onboard private --image registry.example.com:5000/shop/checkout:1.0 --username "
+            "ops --yes --password-stdin < password.txt"
+        ),
+        (
+            "printf %s pull-in-the-sandbox | pullkey onboard private --sandbox --username ops "
+            "--password-stdin --yes"
+        ),
     )
     options = (
-        Option("--server", "The registry: its URL with the version of its API, as Akka is to have it; HOST or HOST:PORT alone is registered as https://HOST/v1/.", metavar="URL|HOST"),
+        Option(
+            "--server",
+            "The registry: its URL with the version of its API, as Akka is to have it; HOST or "
+            "HOST:PORT alone is registered as https://HOST/v1/.",
+            metavar="URL|HOST",
+        ),
         Option("--username", "Who pulls: the user, robot account or deploy token.", metavar="NAME"),
-        Option("--email", "An address of yours for Akka's record; the id of the run is added to it, as NAME+ID@DOMAIN, by which pullkey knows its own. Else pullkey+ID@HOST.", metavar="ADDRESS"),
-        Option("--token-host", "A host of another domain that may be given the password, because the registry has its token service there. Later commands take it from the e-mail of Akka's record, or with --email from the variable PULLKEY_TOKEN_HOST.", metavar="HOST", login=True),
-        Option("--password-stdin", "Read the password from stdin; else it is asked for, without echo.", kind="secret"),
-    )  # fmt: skip
+        Option(
+            "--email",
+            "An address of yours for Akka's record; the id of the run is added to it, as "
+            "NAME+ID@DOMAIN, by which pullkey knows its own. Else pullkey+ID@HOST.",
+            metavar="ADDRESS",
+        ),
+        Option(
+            "--token-host",
+            "A host of another domain that may be given the password, because the registry has its "
+            "token service there. Later commands take it from the e-mail of Akka's record, or with "
+            "--email from the variable PULLKEY_TOKEN_HOST.",
+            metavar="HOST",
+            login=True,
+        ),
+        Option(
+            "--password-stdin",
+            "Read the password from stdin; else it is asked for, without echo.",
+            kind="secret",
+        ),
+    )
     fallback = True
 
     def missing(self, values: Mapping[str, Any]) -> Missing | None:
@@ -94,8 +123,12 @@ class PrivateProvider:
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         return [
-            Check("private", None, "nothing to look at without a registry: its password is asked for when it is needed")
-        ]  # fmt: skip
+            Check(
+                "private",
+                None,
+                "nothing to look at without a registry: its password is asked for when it is needed",
+            )
+        ]
 
     def emulator(self) -> Callable[[], Emulator]:
         from providers.private.emulator import PrivateEmulator

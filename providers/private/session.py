@@ -1,4 +1,6 @@
-"""One private registry, open. Nobody is logged in to: what is known of it is what it answers, and what Akka shows."""
+"""One private registry, open. Nobody is logged in to: what is known of it is what it answers, and what
+Akka shows.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,14 @@ from providers.private.steps import Key
 from providers.private.target import PrivateTarget
 
 # Names that no public name server knows (RFC 6762, RFC 8375, ICANN's resolution 2024.07.29.06).
-# docs.github.com, "Working with the Container registry", section "Authenticating with a personal access token (classic)".
+# docs.github.com, "Working with the Container registry", section "Authenticating with a personal access token
+# (classic)".
 _GITHUB_HOSTS = ("ghcr.io", "docker.pkg.github.com")
-_GITHUB = "GitHub's registry takes a personal access token (classic) with the scope read:packages, authorized for the organization where that uses single sign-on; fine-grained tokens do not work there."
+_GITHUB = (
+    "GitHub's registry takes a personal access token (classic) with the scope read:packages, "
+    "authorized for the organization where that uses single sign-on; fine-grained tokens do not work "
+    "there."
+)
 _AT_HOME = (".local", ".localhost", ".internal", ".home.arpa", ".lan")
 
 
@@ -34,7 +41,8 @@ class PrivateSession(Session):
         self.token_host = target.token_host
         self.context = context
         if target.password is not None:
-            # It cannot be compared with the one that Akka holds: "exists, so skip" would keep an old one for ever.
+            # It cannot be compared with the one that Akka holds: "exists, so skip" would keep an old one for
+            # ever.
             context.new_key = True
         self._password = Key(self, target)
         self.key, self.steps = self._password, [self._password]
@@ -65,9 +73,16 @@ class PrivateSession(Session):
         findings = PreflightFindings()
         host = self.target.bare_host
         if better := better_provider(host):
-            findings.notices.append(Notice(f"`pullkey onboard {better}` creates a key for {host} by itself, and can renew and remove it; with this provider you rotate the password yourself."))  # fmt: skip
+            findings.notices.append(
+                Notice(
+                    f"`pullkey onboard {better}` creates a key for {host} by itself, and can renew "
+                    "and remove it; with this provider you rotate the password yourself."
+                )
+            )
         if _is_local(host):
-            findings.notices.append(Notice(f"{host} is known in your own network only, and Akka pulls over the public internet."))  # fmt: skip
+            findings.notices.append(
+                Notice(f"{host} is known in your own network only, and Akka pulls over the public internet.")
+            )
         return findings
 
     async def host(self) -> str:
@@ -92,7 +107,7 @@ class PrivateSession(Session):
             return f"{host} does not let {username} pull {self.target.repository}.{hint}"
         return hint.strip()
 
-    # -- scripts -------------------------------------------------------------------------------------------------
+    # -- scripts ---------------------------------------------------------------------------------------------
 
     def script_variables(self) -> Mapping[str, str]:
         link = self.target.link("ID")

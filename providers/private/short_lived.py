@@ -1,16 +1,17 @@
 """Registries, users and passwords that cannot last, or are not needed: refused before anything is changed.
 
-Akka keeps what it is given, and pulls again whenever a service starts, scales or moves: a credential that ends in hours
-works today and fails some night. Sources:
+Akka keeps what it is given, and pulls again whenever a service starts, scales or moves: a credential that
+ends in hours works today and fails some night. Sources:
 
-* Amazon ECR: `GetAuthorizationToken` ("valid for 12 hours"); the password is base64 of a JSON object with `payload`,
-  `datakey`, `type` and `expiration`.
+* Amazon ECR: `GetAuthorizationToken` ("valid for 12 hours"); the password is base64 of a JSON object with
+  `payload`, `datakey`, `type` and `expiration`.
 * Google: "gcloud auth print-access-token" (3600 seconds, 12 hours at most), user name `oauth2accesstoken`.
-* Azure: "Authenticate with an Azure container registry" (`az acr login --expose-token`: the zero GUID as user name, 3
-  hours).
-* GitHub: "Generating an installation access token" (an hour; `ghs_...`, since 2026 `ghs_APPID_JWT`); the token of a job
-  of GitHub Actions is one, and ends with its job.
-* GitLab: "CI/CD job token" (valid while its job runs; `glcbt-`, which an instance may put a prefix of its own before).
+* Azure: "Authenticate with an Azure container registry" (`az acr login --expose-token`: the zero GUID as user
+  name, 3 hours).
+* GitHub: "Generating an installation access token" (an hour; `ghs_...`, since 2026 `ghs_APPID_JWT`); the
+  token of a job of GitHub Actions is one, and ends with its job.
+* GitLab: "CI/CD job token" (valid while its job runs; `glcbt-`, which an instance may put a prefix of its own
+  before).
 * JSON Web Tokens: RFC 7519, 4.1.4 (`exp`).
 * Akka's own registry: the Akka CLI's `container-registry` commands; a project needs no credential for it.
 """
@@ -28,9 +29,13 @@ from bootstrap.model.errors import UsageProblem
 from bootstrap.model.secret import Secret
 
 LASTS = dt.timedelta(days=30)
-"""How long a token with an end must be good for: what ends sooner is renewed by a machine, not by a person."""
+"""How long a token with an end must be good for: what ends sooner is renewed by a machine, not by a
+person.
+"""
 
-_ECR = re.compile(r"(?:^|\.)dkr[.-]ecr(?:-fips)?\..+\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|on\.aws|on\.amazonwebservices\.com\.cn)$")  # fmt: skip
+_ECR = re.compile(
+    r"(?:^|\.)dkr[.-]ecr(?:-fips)?\..+\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|on\.aws|on\.amazonwebservices\.com\.cn)$"
+)
 _ECR_PUBLIC = ("public.ecr.aws", "ecr-public.aws.com")
 _AKKA = re.compile(r"^(?:acr\.(?:.+\.)?akka\.io|kcr\.(?:.+\.)?kalix\.io)$")
 _DOCKER_HUB = ("docker.io", "docker.com")
@@ -52,7 +57,11 @@ def refuse_host(host: str) -> None:
         UsageProblem: they are not.
     """
     if _ECR.search(host):
-        raise UsageProblem(f"{host} is Amazon ECR, whose passwords end after 12 hours, and Akka cannot renew them", fix=_ELSEWHERE, code=Code.REGISTRY_UNSUITABLE)  # fmt: skip
+        raise UsageProblem(
+            f"{host} is Amazon ECR, whose passwords end after 12 hours, and Akka cannot renew them",
+            fix=_ELSEWHERE,
+            code=Code.REGISTRY_UNSUITABLE,
+        )
     if host in _ECR_PUBLIC:
         raise UsageProblem(
             f"{host} allows anonymous pulls, so Akka needs no credential for it",
@@ -64,7 +73,11 @@ def refuse_host(host: str) -> None:
             code=Code.REGISTRY_UNSUITABLE,
         )
     if _under(host, _DOCKER_HUB):
-        raise UsageProblem(f"{host} is Docker Hub, which Akka knows by one spelling of its server only", fix="Use `pullkey onboard docker-hub`, which has it.", code=Code.REGISTRY_UNSUITABLE)  # fmt: skip
+        raise UsageProblem(
+            f"{host} is Docker Hub, which Akka knows by one spelling of its server only",
+            fix="Use `pullkey onboard docker-hub`, which has it.",
+            code=Code.REGISTRY_UNSUITABLE,
+        )
 
 
 def refuse_username(username: str) -> None:
@@ -74,11 +87,23 @@ def refuse_username(username: str) -> None:
         UsageProblem: it is.
     """
     if username == "oauth2accesstoken":
-        raise UsageProblem("The user name oauth2accesstoken is for a Google access token, which expires after an hour", fix="Use `pullkey onboard gcr`, which creates a key that lasts.", code=Code.SECRET_SHORT_LIVED)  # fmt: skip
+        raise UsageProblem(
+            "The user name oauth2accesstoken is for a Google access token, which expires after an hour",
+            fix="Use `pullkey onboard gcr`, which creates a key that lasts.",
+            code=Code.SECRET_SHORT_LIVED,
+        )
     if username == "00000000-0000-0000-0000-000000000000":
-        raise UsageProblem("This user name is for a token of `az acr login --expose-token`, which expires after 3 hours", fix="Use `pullkey onboard acr`, which creates a secret that lasts.", code=Code.SECRET_SHORT_LIVED)  # fmt: skip
+        raise UsageProblem(
+            "This user name is for a token of `az acr login --expose-token`, which expires after 3 hours",
+            fix="Use `pullkey onboard acr`, which creates a secret that lasts.",
+            code=Code.SECRET_SHORT_LIVED,
+        )
     if username == "gitlab-ci-token":
-        raise UsageProblem("The user name gitlab-ci-token is for the token of a CI job, which expires with its job", fix="Use a deploy token of the project or group, with the scope read_registry.", code=Code.SECRET_SHORT_LIVED)  # fmt: skip
+        raise UsageProblem(
+            "The user name gitlab-ci-token is for the token of a CI job, which expires with its job",
+            fix="Use a deploy token of the project or group, with the scope read_registry.",
+            code=Code.SECRET_SHORT_LIVED,
+        )
 
 
 def better_provider(host: str) -> str:
@@ -94,17 +119,42 @@ def end_of(password: Secret, *, now: dt.datetime) -> dt.datetime | None:
     """
     text = password.reveal()
     if not text.isprintable():
-        raise UsageProblem("The password holds a line break or another control character, so it is not the password alone", fix="Pass nothing else with it: printf %s PASSWORD | pullkey ...", code=Code.SECRET_MALFORMED)  # fmt: skip
+        raise UsageProblem(
+            "The password holds a line break or another control character, so it is not the password alone",
+            fix="Pass nothing else with it: printf %s PASSWORD | pullkey ...",
+            code=Code.SECRET_MALFORMED,
+        )
     if text != text.strip():
-        raise UsageProblem("The password begins or ends with a space, probably from pasting", fix="Pass it without spaces around it.", code=Code.SECRET_MALFORMED)  # fmt: skip
+        raise UsageProblem(
+            "The password begins or ends with a space, probably from pasting",
+            fix="Pass it without spaces around it.",
+            code=Code.SECRET_MALFORMED,
+        )
     if text.startswith("ya29."):
-        raise UsageProblem("This password is a Google access token, which expires after an hour", fix="Use `pullkey onboard gcr`, which creates a key that lasts.", code=Code.SECRET_SHORT_LIVED)  # fmt: skip
+        raise UsageProblem(
+            "This password is a Google access token, which expires after an hour",
+            fix="Use `pullkey onboard gcr`, which creates a key that lasts.",
+            code=Code.SECRET_SHORT_LIVED,
+        )
     if text.startswith("ghs_"):
-        raise UsageProblem("This password is a token of a GitHub App or of a job of GitHub Actions, which expires after an hour or with its job", fix="Use a personal access token with the scope read:packages.", code=Code.SECRET_SHORT_LIVED)  # fmt: skip
+        raise UsageProblem(
+            "This password is a token of a GitHub App or of a job of GitHub Actions, which expires "
+            "after an hour or with its job",
+            fix="Use a personal access token with the scope read:packages.",
+            code=Code.SECRET_SHORT_LIVED,
+        )
     if _GITLAB_JOB.match(text):
-        raise UsageProblem("This password is the token of a GitLab CI job, which expires with its job", fix="Use a deploy token of the project or group, with the scope read_registry.", code=Code.SECRET_SHORT_LIVED)  # fmt: skip
+        raise UsageProblem(
+            "This password is the token of a GitLab CI job, which expires with its job",
+            fix="Use a deploy token of the project or group, with the scope read_registry.",
+            code=Code.SECRET_SHORT_LIVED,
+        )
     if _is_ecr_token(text):
-        raise UsageProblem("This password is a token of Amazon ECR, which expires after 12 hours, and Akka cannot renew it", fix=_ELSEWHERE, code=Code.SECRET_SHORT_LIVED)  # fmt: skip
+        raise UsageProblem(
+            "This password is a token of Amazon ECR, which expires after 12 hours, and Akka cannot renew it",
+            fix=_ELSEWHERE,
+            code=Code.SECRET_SHORT_LIVED,
+        )
     end = _end_of_jwt(text)
     if end is None:
         return None
@@ -115,7 +165,12 @@ def end_of(password: Secret, *, now: dt.datetime) -> dt.datetime | None:
             code=Code.SECRET_SHORT_LIVED,
         )
     if end - now < LASTS:
-        raise UsageProblem(f"This password is a token that expires in {_in_words(end - now)}, at {end:%Y-%m-%d %H:%M} UTC, and Akka cannot renew it", fix=_LASTING, code=Code.SECRET_SHORT_LIVED)  # fmt: skip
+        raise UsageProblem(
+            f"This password is a token that expires in {_in_words(end - now)}, at "
+            f"{end:%Y-%m-%d %H:%M} UTC, and Akka cannot renew it",
+            fix=_LASTING,
+            code=Code.SECRET_SHORT_LIVED,
+        )
     return end
 
 

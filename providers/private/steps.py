@@ -83,18 +83,23 @@ class Key(SuppliedKey):
         )
 
     def delete_command(self, key_id: str) -> str:
-        return f"# At {self._target.host}: revoke the password of {self._target.username} that run {key_id} handed off."
+        return (
+            f"# At {self._target.host}: revoke the password of {self._target.username} that run "
+            f"{key_id} handed off."
+        )
 
     def script(self) -> Script:
         if self._target.username in google_key.USERNAMES:
             return Script(
                 do=(
                     # Trailing line ends go, as everywhere.
-                    'PASSWORD="$(cat -- "${KEY_FILE:?Name the file with the password of $USERNAME: KEY_FILE=FILE bash SCRIPT}")"\n'
+                    'PASSWORD="$(cat -- "${KEY_FILE:?Name the file with the password of $USERNAME: '
+                    'KEY_FILE=FILE bash SCRIPT}")"\n'
                     ': "${PASSWORD:?The file is empty}"\n' + _RUN_ID
                 ),
                 typed=f'PASSWORD="$(cat keyfile.json)"\n{_RUN_ID}',
-                why="Google's key file has line breaks, so it is read from its file, and is kept in this shell only.",
+                why="Google's key file has line breaks, so it is read from its file, and is kept in "
+                "this shell only.",
             )
         return Script(
             do=(

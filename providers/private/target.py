@@ -23,7 +23,9 @@ _PULLKEY = "pullkey"
 _VERSION = re.compile(r"^(?:v[12]/?)?$")
 _EXPECTED = "Write it as https://HOST/v1/ or https://HOST:PORT/v1/."
 _LOCAL = re.compile(r"^[A-Za-z0-9_%-]+(?:[.+][A-Za-z0-9_%+-]+)*$")
-_DOMAIN = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+$")  # fmt: skip
+_DOMAIN = re.compile(
+    r"^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+$"
+)
 _LOCAL_PART = 64
 _LOCAL_LIMIT = _LOCAL_PART - len(
     "+0123456789ab"
@@ -49,8 +51,8 @@ class PrivateTarget:
         """Read the options of `pullkey onboard private`, and `--image`.
 
         Raises:
-            UsageProblem: one of them cannot be used, or two of them contradict each other; or the registry is one whose
-                credentials do not last, or that needs none.
+            UsageProblem: one of them cannot be used, or two of them contradict each other; or the registry is
+                one whose credentials do not last, or that needs none.
         """
         typed, image = values.get("server") or "", _image(values.get("image") or "")
         if typed:
@@ -62,7 +64,10 @@ class PrivateTarget:
                 "No registry is named", fix="Name it: --server https://HOST/v1/", code=Code.MISSING_VALUE
             )
         if image is not None and (image.host, image.port or 443) != (named.host, named.port or 443):
-            raise UsageProblem(f"--image is of {image.registry}, and --server is {named.registry}: name one registry", code=Code.OPTIONS_CONFLICT)  # fmt: skip
+            raise UsageProblem(
+                f"--image is of {image.registry}, and --server is {named.registry}: name one registry",
+                code=Code.OPTIONS_CONFLICT,
+            )
         refuse_host(named.host)
         username = _username(values.get("username") or "")
         return cls(
@@ -82,8 +87,9 @@ class PrivateTarget:
     ) -> PrivateTarget:
         """The target of a credential of ours, by Akka's record alone.
 
-        Of an e-mail without an address of the user's, the domain is the registry's host, or else the token service's that
-        the user has allowed. Whoever can change the record can change the server in it too, so it is trusted as much.
+        Of an e-mail without an address of the user's, the domain is the registry's host, or else the token
+        service's that the user has allowed. Whoever can change the record can change the server in it too, so
+        it is trusted as much.
 
         Raises:
             UsageProblem: as for `parse`.
@@ -91,13 +97,19 @@ class PrivateTarget:
         link, email = held.link, ""
         if link is not None and link.name != _PULLKEY:
             email = f"{link.name}@{link.domain}"
-        values = {"server": held.server, "username": held.username, "email": email, "image": image, "token_host": token_host}  # fmt: skip
+        values = {
+            "server": held.server,
+            "username": held.username,
+            "email": email,
+            "image": image,
+            "token_host": token_host,
+        }
         found = cls.parse(values)
         if link is not None and not email and not token_host and link.domain != found.bare_host:
             return replace(found, token_host=_token_host(link.domain))
         return found
 
-    # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------------------
+    # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------
 
     @property
     def label(self) -> str:
@@ -131,7 +143,7 @@ class PrivateTarget:
     def key_limit(self) -> None:
         return None
 
-    # -- names ----------------------------------------------------------------------------------------------------
+    # -- names -----------------------------------------------------------------------------------------------
 
     @property
     def bare_host(self) -> str:
@@ -153,12 +165,18 @@ def _server(typed: str) -> tuple[str, ImageReference]:
         scheme, rest = "https", typed
     authority, _, path = rest.partition("/")
     if scheme.lower() == "http":
-        raise UsageProblem(f"--server is http, so the password would cross the network unencrypted: {typed!r}", fix="Pass a registry with TLS: https://HOST/v1/.")  # fmt: skip
+        raise UsageProblem(
+            f"--server is http, so the password would cross the network unencrypted: {typed!r}",
+            fix="Pass a registry with TLS: https://HOST/v1/.",
+        )
     if scheme.lower() != "https":
         raise UsageProblem(f"--server must be https: {typed!r}", fix=_EXPECTED)
     if not _VERSION.match(path):
         fix = "Name an image with --image." if not separator else ""
-        raise UsageProblem(f"--server may end in the version of the API, /v1/ or /v2/, and in nothing else: {typed!r}", fix=f"{_EXPECTED} {fix}".rstrip())  # fmt: skip
+        raise UsageProblem(
+            f"--server may end in the version of the API, /v1/ or /v2/, and in nothing else: {typed!r}",
+            fix=f"{_EXPECTED} {fix}".rstrip(),
+        )
     named = parse_reference(authority, where="--server")
     whole = typed if separator else f"https://{typed}"
     return canonical(whole if path else f"{whole.rstrip('/')}/v1/"), named
@@ -179,9 +197,14 @@ def _token_host(typed: str) -> str:
         return ""
     named = parse_reference(typed, where="--token-host")
     if named.path or named.port is not None or "/" in typed.removeprefix("https://"):
-        raise UsageProblem("--token-host names more than a host", fix="Pass the host alone, as in tokens.example.com; its token service is reached with https.")  # fmt: skip
+        raise UsageProblem(
+            "--token-host names more than a host",
+            fix="Pass the host alone, as in tokens.example.com; its token service is reached with https.",
+        )
     if not _DOMAIN.match(named.host) or named.host.rpartition(".")[2].isdigit():
-        raise UsageProblem(f"--token-host: {named.host!r} is not a host name", fix="Write it as in tokens.example.com.")  # fmt: skip
+        raise UsageProblem(
+            f"--token-host: {named.host!r} is not a host name", fix="Write it as in tokens.example.com."
+        )
     return named.host
 
 
@@ -191,10 +214,16 @@ def _username(text: str) -> str:
             "No user name was supplied", fix="Give it: --username NAME", code=Code.MISSING_VALUE
         )
     if not text.isprintable() or text != text.strip() or len(text) > _USERNAME_LIMIT:
-        raise UsageProblem(f"--username: {text[:_USERNAME_LIMIT]!r} is not a valid user name", fix="Type it again, without spaces around it.")  # fmt: skip
+        raise UsageProblem(
+            f"--username: {text[:_USERNAME_LIMIT]!r} is not a valid user name",
+            fix="Type it again, without spaces around it.",
+        )
     if ":" in text:
         # RFC 7617, section 2.
-        raise UsageProblem("--username holds a colon, which no registry can read: name and password are sent joined by one", fix="Pass the password apart, with --password-stdin or when asked.")  # fmt: skip
+        raise UsageProblem(
+            "--username holds a colon, which no registry can read: name and password are sent joined by one",
+            fix="Pass the password apart, with --password-stdin or when asked.",
+        )
     refuse_username(text)
     return text
 
@@ -206,5 +235,9 @@ def _email(text: str) -> str:
     if not _LOCAL.match(local) or not _DOMAIN.match(domain) or len(domain) > 253:
         raise UsageProblem(f"--email: {text!r} is not a valid e-mail address", fix="It is NAME@DOMAIN.")
     if len(local) > _LOCAL_LIMIT:
-        raise UsageProblem(f"--email: the part before the @ has {len(local)} characters; with {_LOCAL_LIMIT} there is room for the run's id", fix="Set a shorter one, or leave --email out.")  # fmt: skip
+        raise UsageProblem(
+            f"--email: the part before the @ has {len(local)} characters; with {_LOCAL_LIMIT} there "
+            "is room for the run's id",
+            fix="Set a shorter one, or leave --email out.",
+        )
     return f"{local}@{domain.lower()}"

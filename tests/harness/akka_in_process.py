@@ -1,8 +1,9 @@
 """The sandbox's `akka` without a new interpreter for each call: the test's own process carries it out.
 
-A run of `pullkey` calls `akka` seven times, and the start of Python is nine tenths of a call: it was a third of the CPU time
-of all tests. So a script for bash hands its words over and shows what comes back. What depends on being a process of its
-own is left to the program: each manner but the usual one, files that are read, and commands that are seldom used.
+A run of `pullkey` calls `akka` seven times, and the start of Python is nine tenths of a call: it was a third
+of the CPU time of all tests. So a script for bash hands its words over and shows what comes back. What
+depends on being a process of its own is left to the program: each manner but the usual one, files that are
+read, and commands that are seldom used.
 """
 
 from __future__ import annotations

@@ -112,7 +112,9 @@ class Azure:
         )
 
     def arm(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """The answer of Resource Manager to the operator, as it is sent; `path` begins with `/subscriptions`."""
+        """The answer of Resource Manager to the operator, as it is sent; `path` begins with
+        `/subscriptions`.
+        """
         options["params"] = {"api-version": "2022-04-01", **options.get("params", {})}
         return self._as_operator("RESOURCE_MANAGER", method, path, **options)
 

@@ -14,11 +14,7 @@ APP = "akka-docker-reader"
 
 
 def applications(world: World, name: str = APP) -> list[Any]:
-    return [
-        one
-        for one in world.cloud.state.applications
-        if one.display_name == name and one.lifetime.exists
-    ]  # fmt: skip
+    return [one for one in world.cloud.state.applications if one.display_name == name and one.lifetime.exists]
 
 
 def secrets(application: Any) -> list[Any]:

@@ -1,4 +1,6 @@
-"""Chromium without a window, spoken to through its DevTools: what a person would see of a page, and do with its keyboard."""
+"""Chromium without a window, spoken to through its DevTools: what a person would see of a page, and do
+with its keyboard.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class Page:
 
     async def value(self, expression: str) -> Any:
         """What JavaScript says, as JSON."""
-        answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)  # fmt: skip
+        answer = await self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
@@ -55,10 +59,16 @@ class Page:
         await self.call("Input.dispatchKeyEvent", type="keyUp", **common)
 
     async def width(self, pixels: int) -> None:
-        await self.call("Emulation.setDeviceMetricsOverride", width=pixels, height=900, deviceScaleFactor=1, mobile=False)  # fmt: skip
+        await self.call(
+            "Emulation.setDeviceMetricsOverride", width=pixels, height=900, deviceScaleFactor=1, mobile=False
+        )
 
     async def scheme(self, scheme: str, media: str = "screen") -> None:
-        await self.call("Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}])  # fmt: skip
+        await self.call(
+            "Emulation.setEmulatedMedia",
+            media=media,
+            features=[{"name": "prefers-color-scheme", "value": scheme}],
+        )
 
     async def picture(self, *, whole: bool = True) -> bytes:
         """A PNG of it."""
@@ -73,13 +83,21 @@ class Page:
     @property
     def requests(self) -> list[str]:
         """All that it has asked for, but for itself."""
-        return [event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"][1:]  # fmt: skip
+        return [
+            event["params"]["request"]["url"]
+            for event in self.events
+            if event["method"] == "Network.requestWillBeSent"
+        ][1:]
 
     @property
     def complaints(self) -> list[str]:
         """What the browser has said of errors and of policies that were broken."""
-        entries = [event["params"]["entry"]["text"] for event in self.events if event["method"] == "Log.entryAdded"]  # fmt: skip
-        return entries + [str(event["params"]) for event in self.events if event["method"] == "Runtime.exceptionThrown"]  # fmt: skip
+        entries = [
+            event["params"]["entry"]["text"] for event in self.events if event["method"] == "Log.entryAdded"
+        ]
+        return entries + [
+            str(event["params"]) for event in self.events if event["method"] == "Runtime.exceptionThrown"
+        ]
 
 
 @asynccontextmanager
@@ -88,16 +106,28 @@ async def opened(path: Path, *, script: bool = True) -> AsyncIterator[Page]:
     assert PROGRAM is not None
     with tempfile.TemporaryDirectory(prefix="pullkey-chromium-", ignore_cleanup_errors=True) as profile:
         process = await asyncio.create_subprocess_exec(
-            PROGRAM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--remote-debugging-port=0",
-            f"--user-data-dir={profile}", "about:blank",
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
+            PROGRAM,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--remote-debugging-port=0",
+            f"--user-data-dir={profile}",
+            "about:blank",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
         try:
             port = await _port(Path(profile) / "DevToolsActivePort", process)
             async with aiohttp.ClientSession() as session:
                 async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                    where = next(one["webSocketDebuggerUrl"] for one in await answer.json() if one["type"] == "page")  # fmt: skip
+                    where = next(
+                        one["webSocketDebuggerUrl"] for one in await answer.json() if one["type"] == "page"
+                    )
                 async with session.ws_connect(where, max_msg_size=0) as socket:
                     page = Page(socket)
                     if not script:

@@ -1,8 +1,9 @@
-"""A clock that the product and its sandbox share in tests: a pause takes a tenth of its length, and counts in full.
+"""A clock that the product and its sandbox share in tests: a pause takes a tenth of its length, and counts in
+full.
 
-Without it the tests would spend most of their time asleep: until a replica knows of a change, until a rate limit has
-passed, until `--timeout` is over. A pause moves the clock ahead by what it leaves out, for all that share it; a call, a
-program, the processor take what they take.
+Without it the tests would spend most of their time asleep: until a replica knows of a change, until a rate
+limit has passed, until `--timeout` is over. A pause moves the clock ahead by what it leaves out, for all that
+share it; a call, a program, the processor take what they take.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _monotonic, _time, _sleep = time.monotonic, time.time, asyncio.sleep
 
 
 class SharedClock:
-    """How far the clock of one world is ahead of the machine's, in seconds, shared by all processes that name its file."""
+    """How far the clock of one world is ahead of the machine's, in seconds, shared by all processes that
+    name its file.
+    """
 
     _FORM = struct.Struct("d")
 

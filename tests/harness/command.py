@@ -15,8 +15,13 @@ SDKS = ("google", "azure", "msgraph", "grpc", "aiohttp", "httpx", "rich", "crypt
 def pullkey(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bootstrap", *arguments],
-        env={**os.environ, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def modules_imported_by(*arguments: str) -> set[str]:
@@ -34,12 +39,18 @@ def modules_imported_by(*arguments: str) -> set[str]:
 
 
 def run_script(world: World, script: Path, *arguments: str, typed: str = "", **env: str) -> Result:
-    """Run a script in the sandbox's environment, without trying a login, and without long pauses; `typed` is its stdin."""
+    """Run a script in the sandbox's environment, without trying a login, and without long pauses; `typed`
+    is its stdin.
+    """
     done = subprocess.run(
         ["bash", script, *arguments],
         env=world.running.process_environment(PULLKEY_RUNBOOK_LOGIN="no", PULLKEY_RUNBOOK_PAUSE="1", **env),
-        input=typed, capture_output=True, text=True, timeout=170, check=False,
-    )  # fmt: skip
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
     world.said += [done.stdout, done.stderr]
     return Result(done.returncode, done.stdout, done.stderr)
 
@@ -48,5 +59,8 @@ def start_onboarding(world: World, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "bootstrap", "onboard", "gcr", "--yes", *arguments],
         env={**world.running.process_environment(), "NO_COLOR": "1"},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -1,4 +1,6 @@
-"""Sessions of commands, and what they print and end with, in a form that is the same in every run: `tests/test_command_output.py`."""
+"""Sessions of commands, and what they print and end with, in a form that is the same in every run:
+`tests/test_command_output.py`.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,9 @@ class Session:
 
     Args:
         provider: of the sandbox's cloud.
-        lines: each the arguments of `pullkey`; or `@ fault SPEC`, `@ well` (no fault any more), `@ remove TARGET` (marks it in
-            the file), or `@ dies WHEN ARGUMENTS` (a run that is killed at a writing of its journal).
+        lines: each the arguments of `pullkey`; or `@ fault SPEC`, `@ well` (no fault any more), `@ remove
+            TARGET` (marks it in the file), or `@ dies WHEN ARGUMENTS` (a run that is killed at a writing of
+            its journal).
         json: whether each command prints JSON too.
     """
 
@@ -180,8 +183,12 @@ def _do(what: str, world: World, file: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "tests.harness.journal_crash", *arguments],
             env={**world.environment(), "PULLKEY_TEST_DIES": f"{when} {number}"},
-            cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
         world.said += [done.stdout, done.stderr]
         assert done.returncode == -signal.SIGKILL, done.stderr
 

@@ -93,7 +93,9 @@ class During(Fault):
 
 @contextlib.contextmanager
 def during(victim: Victim, call: str, happens: Callable[[], object], **fault: Any) -> Iterator[None]:
-    """While that call is answered, that happens. With `status` the call is refused too; without, it is done."""
+    """While that call is answered, that happens. With `status` the call is refused too; without, it is
+    done.
+    """
     pattern, _, number = call.partition("#")
     one = During(pattern, "status" if fault else "slow", skips=int(number or 1) - 1, **fault)
     one.happens = happens

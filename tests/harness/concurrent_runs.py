@@ -27,8 +27,11 @@ from tests.harness.kill_verdict import (
 from tests.harness.world import Result
 
 _IDENTITY = {
-    "gcr": "--service-account", "gcr-upload": "--service-account", "acr": "--app-name", "acr-token": "--app-name"
-}  # fmt: skip
+    "gcr": "--service-account",
+    "gcr-upload": "--service-account",
+    "acr": "--app-name",
+    "acr-token": "--app-name",
+}
 APART = tuple(_IDENTITY)
 """The kinds of registry that have grants, of which one could be lost where several are given at once."""
 _GRANTS = ("google binding", "azure role", "azure scope map")
@@ -93,7 +96,9 @@ def _of_its_own(life: Life, command: str, server: ForkServer, name: str) -> Vict
 
 
 def _at_once(victims: Sequence[Victim], late: float, verdict: Verdict) -> None:
-    """Run each on a machine of its own. One that may have left something over is run again there, as it says."""
+    """Run each on a machine of its own. One that may have left something over is run again there, as it
+    says.
+    """
     state = Path(victims[0].life.world.running.environment["PULLKEY_STATE_DIR"])
 
     def one(number: int, begin: float) -> Result:
@@ -112,7 +117,9 @@ def _at_once(victims: Sequence[Victim], late: float, verdict: Verdict) -> None:
 
 
 def _judge_apart(victims: Sequence[Victim], verdict: Verdict, names: Sequence[str]) -> None:
-    """Akka holds a key for each target, which pulls; no grant is lost. Then they are offboarded, one after another."""
+    """Akka holds a key for each target, which pulls; no grant is lost. Then they are offboarded, one after
+    another.
+    """
     life, before = victims[0].life, victims[0].life.before
     there = life.there() - before
     expected = set()

@@ -40,13 +40,24 @@ KINDS = {
     "gcr-upload": Kind("gcr", ("--key-source", "upload"), switched=True),
     "acr": Kind("acr"),
     "acr-token": Kind("acr", ("--auth-kind", "token")),
-    "docker-hub-user": Kind("docker-hub", ("--login-stdin",), "sandbox-password", "sandbox-password", switched=True),
-    "docker-hub-organization": Kind(
-        "docker-hub", ("--organization", "acme", "--hub-user", "acmeowner", "--login-stdin"),
-        "sandbox-password", "sandbox-password", switched=True,
+    "docker-hub-user": Kind(
+        "docker-hub", ("--login-stdin",), "sandbox-password", "sandbox-password", switched=True
     ),
-    "private": Kind("private", ("--username", "ops", "--password-stdin"), "pull-in-the-sandbox", "pull-in-the-sandbox", minted=False),
-}  # fmt: skip
+    "docker-hub-organization": Kind(
+        "docker-hub",
+        ("--organization", "acme", "--hub-user", "acmeowner", "--login-stdin"),
+        "sandbox-password",
+        "sandbox-password",
+        switched=True,
+    ),
+    "private": Kind(
+        "private",
+        ("--username", "ops", "--password-stdin"),
+        "pull-in-the-sandbox",
+        "pull-in-the-sandbox",
+        minted=False,
+    ),
+}
 MINTED = ["gcr", "acr-token"]
 
 
@@ -119,4 +130,8 @@ def akka_pulls(life: Life) -> bool:
     return pulls(life.world.running.environment, life.world.held(secret_name(life)), patience=0)
 
 
-KEY_CREATION = {"gcr": "iam.CreateServiceAccountKey", "acr": "graph.AddPassword", "acr-token": "arm.GenerateCredentials"}  # fmt: skip
+KEY_CREATION = {
+    "gcr": "iam.CreateServiceAccountKey",
+    "acr": "graph.AddPassword",
+    "acr-token": "arm.GenerateCredentials",
+}

@@ -43,4 +43,6 @@ class HubClient:
 
 
 def create_pat(client: HubClient, who: dict[str, str], **more: Any) -> httpx.Response:
-    return client.hub.post("/v2/access-tokens", headers=who, json={"token_label": "mine", "scopes": ["repo:read"], **more})  # fmt: skip
+    return client.hub.post(
+        "/v2/access-tokens", headers=who, json={"token_label": "mine", "scopes": ["repo:read"], **more}
+    )

@@ -24,7 +24,11 @@ def pats(world: World, user: str = USER) -> list[Any]:
 
 def our_pats(world: World, user: str = USER) -> list[Any]:
     """The tokens that were not there from the start."""
-    return [one for one in pats(world, user) if one.label.startswith("pullkey ") and "0123456789ab" not in one.label]  # fmt: skip
+    return [
+        one
+        for one in pats(world, user)
+        if one.label.startswith("pullkey ") and "0123456789ab" not in one.label
+    ]
 
 
 def our_oats(world: World) -> list[Any]:
@@ -48,5 +52,8 @@ def cloud_picture(world: World) -> Any:
     state = world.cloud.state
     return (
         {name: sorted((one.uuid, one.active) for one in user.tokens) for name, user in state.users.items()},
-        {name: sorted((one.id, one.active) for one in found.tokens) for name, found in state.organizations.items()},
-    )  # fmt: skip
+        {
+            name: sorted((one.id, one.active) for one in found.tokens)
+            for name, found in state.organizations.items()
+        },
+    )

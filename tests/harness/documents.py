@@ -1,7 +1,7 @@
 """The pages that people read, and the commands in them.
 
-A command is a line of a ```bash block. Lines that begin with `scripts/` run as they stand; all others of a page run one after
-another in one sandbox. A comment in front of a block says what a test has to know:
+A command is a line of a ```bash block. Lines that begin with `scripts/` run as they stand; all others of a
+page run one after another in one sandbox. A comment in front of a block says what a test has to know:
 
     <!-- test: skip: REASON -->        it cannot run here; no line of the block may begin with `pullkey`
     <!-- test: setup: COMMAND -->      run this first
@@ -76,7 +76,9 @@ def as_they_stand() -> dict[str, str]:
 
 
 def in_a_sandbox() -> dict[str, list[Block]]:
-    """The blocks that run in one sandbox, by page; not those of which other pages have all the commands too."""
+    """The blocks that run in one sandbox, by page; not those of which other pages have all the commands
+    too.
+    """
     runs: dict[str, list[Block]] = {}
     for page in PAGES:
         name = number = name_of(page)

@@ -1,6 +1,7 @@
 """Every call of every command, and everything that can go wrong with it: the cases.
 
-`tests/test_every_call.py` runs a selection of them, `scripts/fault-suite` all; `stage` says what must hold after each.
+`tests/test_every_call.py` runs a selection of them, `scripts/fault-suite` all; `stage` says what must hold
+after each.
 """
 
 from __future__ import annotations
@@ -40,12 +41,16 @@ FAULTS = {
 """Faults by the name that the report has for them, as the sandbox is asked for them."""
 HANGS = ("hang", "hang-after")
 ONCE_SECONDS, FOREVER_SECONDS = 20.0, 5.0
-"""`--timeout`. What comes once should be waited out, also on a busy machine; what comes forever is given up on."""
+"""`--timeout`. What comes once should be waited out, also on a busy machine; what comes forever is given
+up on.
+"""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One thing that goes wrong in one run. `call` is `API.METHOD#N`, the Nth of these calls of a clean run."""
+    """One thing that goes wrong in one run. `call` is `API.METHOD#N`, the Nth of these calls of a clean
+    run.
+    """
 
     kind: str
     command: str
@@ -95,7 +100,8 @@ def all_cases(kind: str, command: str, calls: Iterable[str]) -> list[Case]:
 
 
 def selection(kind: str, command: str, calls: Mapping[str, bool], known: set[str]) -> list[Case]:
-    """For each call that is not `known` yet (which it is then) some faults: two if it changes something, else one.
+    """For each call that is not `known` yet (which it is then) some faults: two if it changes something, else
+    one.
 
     They go round, so that each fault comes to each provider; always the same for the same calls.
 
@@ -110,7 +116,8 @@ def selection(kind: str, command: str, calls: Mapping[str, bool], known: set[str
     # Side by side calls come in another order each time.
     for call in sorted(calls):
         method = call.partition("#")[0]
-        # What every provider does in the same way is made to fail for one of them, except where something is changed.
+        # What every provider does in the same way is made to fail for one of them, except where something is
+        # changed.
         of = "any" if method.startswith("akka.") and not calls[call] else provider
         if f"{of} {command} {method}" in known:
             continue
@@ -130,7 +137,9 @@ def selection(kind: str, command: str, calls: Mapping[str, bool], known: set[str
 
 
 def _turn(known: set[str], provider: str) -> int:
-    """How many cases a provider has had. 7 and the number of faults have no common factor, so each has its turn."""
+    """How many cases a provider has had. 7 and the number of faults have no common factor, so each has its
+    turn.
+    """
     turn = next(number for number in range(10_000) if f"{provider} {number}" not in known)
     known.add(f"{provider} {turn}")
     return turn

@@ -14,5 +14,7 @@ COUNTS: Counter[str] = Counter()
 
 
 def count(figure: str, found: Mapping[str, int]) -> None:
-    """Add to what the tests have counted of one figure; before they judge it, so that what is wrong counts too."""
+    """Add to what the tests have counted of one figure; before they judge it, so that what is wrong counts
+    too.
+    """
     COUNTS.update({f"{figure}: {what}": number for what, number in found.items()})

@@ -20,7 +20,8 @@ _PER_ACCOUNT = 8
 
 @contextmanager
 def fleet(targets: int, settings: SandboxSettings) -> Iterator[tuple[RunningSandbox, Path]]:
-    """A sandbox in which every target can be onboarded; four of five are Google's, the rest Azure's, spread evenly.
+    """A sandbox in which every target can be onboarded; four of five are Google's, the rest Azure's, spread
+    evenly.
 
     Each registry of Azure has one application, whose keys are as many as there are targets of that registry.
 
@@ -50,12 +51,18 @@ def fleet(targets: int, settings: SandboxSettings) -> Iterator[tuple[RunningSand
         for number in range(targets):
             akka_project = f"team-{number % AKKA_PROJECTS}"
             if number % 5 == 4:
-                lines.append(f"  - {{provider: acr, registry: fleet{number // 5 % AZURE_REGISTRIES:02}, app: per-registry, akka-project: {akka_project}, secret-name: acr-{number}}}")  # fmt: skip
+                lines.append(
+                    f"  - {{provider: acr, registry: fleet{number // 5 % AZURE_REGISTRIES:02}, app: "
+                    f"per-registry, akka-project: {akka_project}, secret-name: acr-{number}}}"
+                )
                 continue
             project, repository = f"fleet-{number % GOOGLE_PROJECTS:03}", f"repository-{number}"
             state.add_repository(project, "europe-west1", repository).created = since
             reader = f"reader-{number // GOOGLE_PROJECTS // _PER_ACCOUNT}"
-            lines.append(f"  - {{provider: gcr, server: europe-west1-docker.pkg.dev/{project}/{repository}, akka-project: {akka_project}, service-account: {reader}}}")  # fmt: skip
+            lines.append(
+                f"  - {{provider: gcr, server: europe-west1-docker.pkg.dev/{project}/{repository}, "
+                f"akka-project: {akka_project}, service-account: {reader}}}"
+            )
         path = Path(running.sandbox.directory, "registries.yaml")
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         yield running, path

@@ -1,11 +1,11 @@
 """Runs `pullkey` many times without importing the clouds' SDKs each time.
 
-A process of its own, with one thread, imports the command and forks a child for each run. What a child had to import,
-the server imports too before the next run. In the child all is as in a process that was just started: its arguments,
-its environment, its three streams, its exit code.
+A process of its own, with one thread, imports the command and forks a child for each run. What a child had to
+import, the server imports too before the next run. In the child all is as in a process that was just started:
+its arguments, its environment, its three streams, its exit code.
 
-Run as a program it is the server: `python -m tests.harness.fork_server SOCKET`. Tests use `ForkServer`, most of them the
-one of `fork_server()`.
+Run as a program it is the server: `python -m tests.harness.fork_server SOCKET`. Tests use `ForkServer`, most
+of them the one of `fork_server()`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Ended:
 
 
 class ForkServer:
-    """Starts the server on entry, ends it on exit. May be used from several threads at once, and sent to other processes.
+    """Starts the server on entry, ends it on exit. May be used from several threads at once, and sent to
+    other processes.
 
     Attributes:
         warm: what it has run before, and so imports no more (see `stage.warm`).
@@ -148,7 +149,9 @@ class ForkServer:
 
 
 def restore_signals() -> None:
-    """Take SIGINT and SIGHUP again: a shell starts what it puts in the background with them ignored, which pullkey respects."""
+    """Take SIGINT and SIGHUP again: a shell starts what it puts in the background with them ignored, which
+    pullkey respects.
+    """
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
@@ -174,7 +177,7 @@ def _shared() -> ForkServer:
     return ForkServer().__enter__()
 
 
-# -- the server ----------------------------------------------------------------------------------------------------
+# -- the server ----------------------------------------------------------------------------------------------
 
 
 def _serve(address: str) -> None:
@@ -244,7 +247,11 @@ def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[sock
             one.close()
         base = asked["base"]
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        files = [os.open(f"{base}.in", os.O_RDONLY), os.open(f"{base}.out", flags, 0o600), os.open(f"{base}.err", flags, 0o600)]  # fmt: skip
+        files = [
+            os.open(f"{base}.in", os.O_RDONLY),
+            os.open(f"{base}.out", flags, 0o600),
+            os.open(f"{base}.err", flags, 0o600),
+        ]
         if asked["terminal"]:
             os.setsid()  # so that the terminal is this process's own
             files = [os.open(asked["terminal"], os.O_RDWR) for _ in files]
@@ -280,7 +287,9 @@ def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[sock
 
 
 def _read_environment_again() -> None:
-    """What a module reads of the environment when it is imported: aiohttp, whom to trust. It is read when it is needed."""
+    """What a module reads of the environment when it is imported: aiohttp, whom to trust. It is read when
+    it is needed.
+    """
     connector = sys.modules.get("aiohttp.connector")
     if connector is None:
         return

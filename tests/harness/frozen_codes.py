@@ -1,4 +1,6 @@
-"""What each code has meant since it was first published: its title. A line is added for a new code, and no line is changed."""
+"""What each code has meant since it was first published: its title. A line is added for a new code, and no
+line is changed.
+"""
 
 FROZEN = {
     "PK-EXPIRY-MAXIMUM": "The key would last longer than is allowed here",

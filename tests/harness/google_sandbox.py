@@ -1,7 +1,7 @@
 """A running emulated Google, with what tests ask of it: through the SDKs, or as it is sent.
 
-gRPC reads its trusted roots once per process, so SDK clients are given them as channel credentials, which works for
-several sandboxes.
+gRPC reads its trusted roots once per process, so SDK clients are given them as channel credentials, which
+works for several sandboxes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""A Google project of its own for one test, with a credential in Akka's record: what later commands find behind it."""
+"""A Google project of its own for one test, with a credential in Akka's record: what later commands find
+behind it.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ _NUMBERS = itertools.count(1)
 
 @dataclass
 class Shop:
-    """A project that nobody else uses, with two repositories and an account of pullkey's that may pull from one."""
+    """A project that nobody else uses, with two repositories and an account of pullkey's that may pull
+    from one.
+    """
 
     world: World
     project: Project
@@ -116,7 +120,9 @@ def in_command(work: Callable[[RunContext], Awaitable[T]]) -> T:
 
 
 def new_shop(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    """A shop of its own for one test in a world that several share, whose environment is this process's meanwhile."""
+    """A shop of its own for one test in a world that several share, whose environment is this process's
+    meanwhile.
+    """
     for name, value in world.running.environment.items():
         monkeypatch.setenv(name, value)
     state = world.cloud.state

@@ -1,4 +1,6 @@
-"""All that there is in the sandbox's clouds and in Akka, as lines that can be compared: who made it does not matter."""
+"""All that there is in the sandbox's clouds and in Akka, as lines that can be compared: who made it does
+not matter.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from bootstrap.sandbox.akka import AkkaEmulator
 
 
 def inventory(*emulators: Any) -> set[str]:
-    """One line for each thing that stands in a cloud or in Akka: keys, grants, identities, secrets, references."""
+    """One line for each thing that stands in a cloud or in Akka: keys, grants, identities, secrets,
+    references.
+    """
     return {line for emulator in emulators for line in _KINDS[emulator.name](emulator)}
 
 
@@ -121,7 +125,9 @@ def is_named(line: str, text: str) -> bool:
     if is_key(line):
         if line.startswith("azure password "):
             return f"--{words[3]}" in text
-        return any(key_id(line) in one and ("delete" in one or "settings" in one) for one in text.splitlines())  # fmt: skip
+        return any(
+            key_id(line) in one and ("delete" in one or "settings" in one) for one in text.splitlines()
+        )
     kind = " ".join(words[:2])
     if kind == "google's own":
         return is_named("google account " + words[3], text)  # it goes with its account

@@ -1,7 +1,7 @@
 """`pullkey`, killed by its own hand right before or after it writes its journal.
 
-The product has no hook for this, and needs none: the moment between an answer and the journal cannot be met from outside.
-`PULLKEY_TEST_DIES` says at which writing: `before 3`. Without it the writings are only counted.
+The product has no hook for this, and needs none: the moment between an answer and the journal cannot be met
+from outside. `PULLKEY_TEST_DIES` says at which writing: `before 3`. Without it the writings are only counted.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The points at which the product can be killed, and a world in which it is.
 
-Where it can matter is not written down here: a run that is left alone shows it. Every call of it that changes something
-is a point before (the cloud never got it) and a point after (the cloud has done it, the answer never came); every write
-of its journal is a point before and a point after. So a step that is added later is covered by itself.
+Where it can matter is not written down here: a run that is left alone shows it. Every call of it that changes
+something is a point before (the cloud never got it) and a point after (the cloud has done it, the answer
+never came); every write of its journal is a point before and a point after. So a step that is added later is
+covered by itself.
 """
 
 from __future__ import annotations
@@ -111,7 +112,9 @@ class Victim:
             yield beside.submit(self.run, **env)
 
     def signal(self, number: int) -> None:
-        """Send a signal to the command that is on its way, and wait until it has it: of two that wait one is lost."""
+        """Send a signal to the command that is on its way, and wait until it has it: of two that wait one
+        is lost.
+        """
         sent_to = descendants(self.server._server.pid)[:1]
         for pid in sent_to:
             os.kill(pid, number)
@@ -153,7 +156,14 @@ class Victim:
         plan.faults.remove(fault)
 
 
-def run(server: ForkServer, life: Life, *arguments: str, stdin: str | None = None, env: Mapping[str, str] | None = None, program: str = "pullkey") -> Result:  # fmt: skip
+def run(
+    server: ForkServer,
+    life: Life,
+    *arguments: str,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    program: str = "pullkey",
+) -> Result:
     """As `World.run`, without importing everything each time."""
     world = life.world
     ended = server.run(
@@ -242,7 +252,10 @@ _BOTH: tuple[When, When] = ("before", "after")
 def verifies(victim: Victim, name: str) -> bool:
     """Whether `verify` says that what Akka holds under that name pulls."""
     world = victim.life.world
-    return "Pull verified" in world.run("verify", name, "--credential-stdin", stdin=world.held(name).password).err  # fmt: skip
+    return (
+        "Pull verified"
+        in world.run("verify", name, "--credential-stdin", stdin=world.held(name).password).err
+    )
 
 
 REGISTERED = Point("akka.docker.add-credentials", 1, "after")

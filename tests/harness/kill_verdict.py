@@ -130,8 +130,12 @@ def judge_pull(victim: Victim, verdict: Verdict, name: str, password: str) -> No
         {"PULLKEY_DOCKER_HUB_HUB_USER": "acmeowner"} if "acmeowner" in victim.life.kind.onboarding else {}
     )
     pulled = victim.life.world.run("verify", name, "--credential-stdin", stdin=password, env=owner)
-    # Akka's record of these names no repository: that the registry knows the credential is all that can be seen of it.
-    enough = ("Pull verified", *(("Pull not verified",) if victim.life.kind.provider in ("docker-hub", "private") else ()))  # fmt: skip
+    # Akka's record of these names no repository: that the registry knows the credential is all that can be
+    # seen of it.
+    enough = (
+        "Pull verified",
+        *(("Pull not verified",) if victim.life.kind.provider in ("docker-hub", "private") else ()),
+    )
     if not any(words in pulled.err for words in enough):
         verdict.findings.append(f"what Akka holds does not pull: {pulled.err.strip()[-200:]}")
 
@@ -173,7 +177,9 @@ def tried(
     machine: str = "same",
     children: bool = True,
 ) -> Verdict:
-    """A fresh world in which the command is killed at one point, and its recovery at the further ones; then judged."""
+    """A fresh world in which the command is killed at one point, and its recovery at the further ones;
+    then judged.
+    """
     with scene(server, kind, command) as victim:
         before = victim.life.before
         reached = True

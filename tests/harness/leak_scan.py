@@ -1,8 +1,8 @@
 """The leak scan: whether a piece of a secret stands anywhere but with Akka.
 
-What is looked for is every `Secret` that a watched process has made, and every password that Akka was given. Of a JSON
-key it is the private half only: everything else in it, the modulus too, is public. A piece of twelve characters counts,
-in each of the forms in which another program could have written it.
+What is looked for is every `Secret` that a watched process has made, and every password that Akka was given.
+Of a JSON key it is the private half only: everything else in it, the modulus too, is public. A piece of
+twelve characters counts, in each of the forms in which another program could have written it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ _HANDOFF = ("docker", "add-credentials")
 
 @functools.cache
 def secret_parts(secret: str) -> tuple[bytes, ...]:
-    """What of a secret is secret: of a PEM key, in a JSON key or by itself, the lines behind its public modulus."""
+    """What of a secret is secret: of a PEM key, in a JSON key or by itself, the lines behind its public
+    modulus.
+    """
     pem = secret
     with contextlib.suppress(ValueError, KeyError, TypeError):
         pem = json.loads(secret)["private_key"]
@@ -83,7 +85,8 @@ def holds(haystack: bytes, secret: str) -> str:
 
 
 def may_hold(grams: AbstractSet[bytes], secret: str) -> bool:
-    """Whether a text could hold a piece of a secret: False only if it does not. As `holds`, a hundred times as fast.
+    """Whether a text could hold a piece of a secret: False only if it does not. As `holds`, a hundred times
+    as fast.
 
     Args:
         grams: every sequence of `_BLOCK` bytes in the text.
@@ -136,9 +139,12 @@ class Figures:
 
     def __str__(self) -> str:
         return (
-            f"{self.hits} hits in {self.searched / 1e6:.1f} MB of {self.processes} processes of pullkey, which had "
-            f"{self.secrets} secrets, started {self.children} others, made {self.connections} connections and wrote "
-            f"{self.files} files; {self.handoffs} of the {self.children} got the key as an argument, all of them akka's"
+            f"{self.hits} hits in {self.searched / 1e6:.1f} MB of {self.processes} processes of "
+            "pullkey, which had "
+            f"{self.secrets} secrets, started {self.children} others, made {self.connections} "
+            "connections and wrote "
+            f"{self.files} files; {self.handoffs} of the {self.children} got the key as an "
+            "argument, all of them akka's"
             + (
                 f", for {self.milliseconds / self.timed:.0f} ms on the average of {self.timed}"
                 if self.timed
@@ -182,7 +188,9 @@ class Watched:
         return {record["value"] for record in self.of("secret")}
 
     def handoffs(self) -> list[dict[str, Any]]:
-        """The one call that has to hold a key: a direct child, no shell, which is `akka docker add-credentials`."""
+        """The one call that has to hold a key: a direct child, no shell, which is `akka docker
+        add-credentials`.
+        """
         return [record for record in self.of("subprocess.Popen") if tuple(record["argv"][1:3]) == _HANDOFF]
 
     def unrecorded_keys(self) -> list[str]:

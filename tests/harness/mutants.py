@@ -1,7 +1,7 @@
 """Small mistakes that are put into the product while its tests run, to see whether they notice.
 
-A mutant is a function's code with one thing changed. It is swapped in where the function is loaded, in the tests' own
-process and in each child of the fork server (`PULLKEY_TESTS_MUTANT` names it); no file is changed.
+A mutant is a function's code with one thing changed. It is swapped in where the function is loaded, in the
+tests' own process and in each child of the fork server (`PULLKEY_TESTS_MUTANT` names it); no file is changed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,23 @@ from typing import Any
 
 VARIABLE = "PULLKEY_TESTS_MUTANT"
 _OTHER: dict[type[ast.AST], Any] = {
-    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.And: ast.Or, ast.Or: ast.And,
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
-}  # fmt: skip
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.BitOr: ast.BitAnd,
+    ast.BitAnd: ast.BitOr,
+}
 
 
 @dataclass(frozen=True)
@@ -139,7 +152,10 @@ def apply(name: str) -> bool:
     while function and function not in functions:
         function = function.rpartition(".")[0]  # one that stands in another
     target = functions.get(function)
-    code = next((one for one in _codes(compile(tree, str(loaded.__file__), "exec")) if one.co_qualname == function), None)  # fmt: skip
+    code = next(
+        (one for one in _codes(compile(tree, str(loaded.__file__), "exec")) if one.co_qualname == function),
+        None,
+    )
     if code is None or target is None or code.co_freevars != target.__code__.co_freevars:
         return False
     target.__code__ = code
@@ -147,11 +163,16 @@ def apply(name: str) -> bool:
 
 
 def program() -> list[str]:
-    """What Python is to be given to run `pullkey` in a process of its own, with the mutant of this one, if it has any."""
+    """What Python is to be given to run `pullkey` in a process of its own, with the mutant of this one, if
+    it has any.
+    """
     if name := os.environ.get(VARIABLE):
         return [
             "-c",
-            f"from tests.harness import mutants; mutants.apply({name!r}); from bootstrap.cli import main; main()",
+            (
+                f"from tests.harness import mutants; mutants.apply({name!r}); from bootstrap.cli import "
+                "main; main()"
+            ),
         ]
     return ["-m", "bootstrap"]
 

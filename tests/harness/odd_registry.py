@@ -79,13 +79,17 @@ class OddRegistry:
         if basic_of(request) is not None:
             self.got_password.append(f"{request.host}{request.path}")
         answer = (
-            self.ping if request.path == "/v2/" else self.manifest if request.path.startswith("/v2/") else self.token
-        )  # fmt: skip
+            self.ping
+            if request.path == "/v2/"
+            else self.manifest
+            if request.path.startswith("/v2/")
+            else self.token
+        )
         found = answer(request)
         answered: web.StreamResponse = await found if inspect.isawaitable(found) else found
         return answered
 
-    # -- as it should be -------------------------------------------------------------------------------------------
+    # -- as it should be -------------------------------------------------------------------------------------
 
     def challenge(self) -> str:
         return f'Bearer realm="{self.realm}",service="odd"'

@@ -31,9 +31,21 @@ def _make_older(world: World, name: str, days: int) -> None:
     """As if it had been registered then: the moment stands in the e-mail of Akka's record."""
     held = world.held(name)
     subprocess.run(
-        [world.akka.cli, "docker", "add-credentials", f"--secret-name={name}", f"--docker-server={held.server}", f"--docker-username={held.username}", f"--docker-email={_aged(held.email, days)}", f"--docker-password={held.password}", "--project=shop"],
-        env=world.running.process_environment(), check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            world.akka.cli,
+            "docker",
+            "add-credentials",
+            f"--secret-name={name}",
+            f"--docker-server={held.server}",
+            f"--docker-username={held.username}",
+            f"--docker-email={_aged(held.email, days)}",
+            f"--docker-password={held.password}",
+            "--project=shop",
+        ],
+        env=world.running.process_environment(),
+        check=True,
+        capture_output=True,
+    )
 
 
 def _aged(email: str, days: int) -> str:
@@ -44,5 +56,9 @@ def _aged(email: str, days: int) -> str:
 
 def rotation_file(tmp_path: Path, rotate_after: str) -> Path:
     file = tmp_path / "registries.yaml"
-    file.write_text(f"version: 1\ndefaults:\n  rotate-after: {rotate_after}\ntargets:\n  - provider: private\n    server: https://registry.sandbox.example/v1/\n    username: ops\n    password: env:SECRET\n")  # fmt: skip
+    file.write_text(
+        f"version: 1\ndefaults:\n  rotate-after: {rotate_after}\ntargets:\n  - provider: private\n  "
+        "  server: https://registry.sandbox.example/v1/\n    username: ops\n    password: "
+        "env:SECRET\n"
+    )
     return file

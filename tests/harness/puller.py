@@ -1,4 +1,6 @@
-"""Pulls as a node of Akka's would, with what Akka holds. A client of its own: it shares no code with the product."""
+"""Pulls as a node of Akka's would, with what Akka holds. A client of its own: it shares no code with the
+product.
+"""
 
 from __future__ import annotations
 

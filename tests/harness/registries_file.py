@@ -7,7 +7,9 @@ TOOLS = "europe-west1-docker-pkg-dev-acme-shop-tools"
 
 
 def file_of(*targets: str, provider: str = "gcr") -> str:
-    """A file of registries of one provider in the Akka project shop; each target as `name: value` lines, separated by `; `."""
+    """A file of registries of one provider in the Akka project shop; each target as `name: value` lines,
+    separated by `; `.
+    """
     lines = [
         f"  - provider: {provider}\n" + "".join(f"    {one}\n" for one in target.split("; "))
         for target in targets

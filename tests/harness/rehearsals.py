@@ -1,4 +1,5 @@
-"""Cases of `every_call` one after the other in the same world, which is put back to its beginning before each.
+"""Cases of `every_call` one after the other in the same world, which is put back to its beginning before
+each.
 
 Another sandbox for each case, and for most of them an onboarding, would take as long as the case itself.
 """
@@ -150,7 +151,7 @@ def run_case(rehearsals: Rehearsals, case: Case) -> Outcome:
     return outcome
 
 
-# -- in other processes --------------------------------------------------------------------------------------------
+# -- in other processes --------------------------------------------------------------------------------------
 
 
 class Workers:

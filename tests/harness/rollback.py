@@ -1,4 +1,6 @@
-"""A run that undoes everything, since Akka refuses the credential; and whether it reports all that is left."""
+"""A run that undoes everything, since Akka refuses the credential; and whether it reports all that is
+left.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ REFUSED = "akka.docker.add-credentials=403*forever"
 
 @functools.cache
 def undo_calls(kind: str) -> list[str]:
-    """The calls to the cloud of a run that undoes all that it made, as it is shown by one whose undoing goes well."""
+    """The calls to the cloud of a run that undoes all that it made, as it is shown by one whose undoing
+    goes well.
+    """
     with scene(fork_server(), kind, "onboard") as victim:
         victim.life.world.fault(REFUSED)
         assert victim.run().code == 1

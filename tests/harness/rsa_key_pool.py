@@ -1,4 +1,6 @@
-"""RSA keys for the emulators of one test process, made once: to make one takes as long as a whole run of the product."""
+"""RSA keys for the emulators of one test process, made once: to make one takes as long as a whole run of
+the product.
+"""
 
 from __future__ import annotations
 

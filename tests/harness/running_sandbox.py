@@ -26,8 +26,8 @@ class RunningSandbox:
         images: where the images are served from; memory unless given.
 
     Attributes:
-        sandbox: the running sandbox. Its plain attributes may be read and set from the test's thread; whatever is
-            a coroutine goes through `call`.
+        sandbox: the running sandbox. Its plain attributes may be read and set from the test's thread;
+            whatever is a coroutine goes through `call`.
         clock: its time, which the runs that are forks go by too.
         environment: what its emulators returned.
     """
@@ -68,7 +68,9 @@ class RunningSandbox:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
 
     def process_environment(self, **more: str) -> dict[str, str]:
-        """The environment for a program that is to talk to this sandbox: this process's, with the sandbox's over it."""
+        """The environment for a program that is to talk to this sandbox: this process's, with the
+        sandbox's over it.
+        """
         return {**os.environ, **self.environment, VARIABLE: str(self.clock.path), **more}
 
     def _end(self) -> None:

@@ -1,7 +1,8 @@
-"""Going back in a sandbox to what it was at some moment, in a hundredth of the time in which another one is made.
+"""Going back in a sandbox to what it was at some moment, in a hundredth of the time in which another one is
+made.
 
-What is put back is what objects hold, not the objects: whoever has hold of one, as the servers' handlers do, goes on
-with it. So nothing has to be known of what an emulator keeps, and where.
+What is put back is what objects hold, not the objects: whoever has hold of one, as the servers' handlers do,
+goes on with it. So nothing has to be known of what an emulator keeps, and where.
 """
 
 from __future__ import annotations

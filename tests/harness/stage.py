@@ -1,6 +1,7 @@
 """One command with one fault: where it runs, and what must hold after it.
 
-The command is the unchanged one, in a forked child (see `fork_server`), against a sandbox in which a call is made to fail.
+The command is the unchanged one, in a forked child (see `fork_server`), against a sandbox in which a call is
+made to fail.
 """
 
 from __future__ import annotations
@@ -107,7 +108,9 @@ def calls_of(server: ForkServer, kind: str, command: str) -> dict[str, bool]:
 
 
 def warm(server: ForkServer, *kinds: str) -> ForkServer:
-    """The same server, once its children need import nothing: else the first one's time would count for its case."""
+    """The same server, once its children need import nothing: else the first one's time would count for
+    its case.
+    """
     for kind in kinds:
         if kind not in server.warm:
             calls_of(server, kind, "onboard")
@@ -146,7 +149,9 @@ def run_faulted(on: Stage, command: str, fault: str, timeout: float) -> Faulted:
 
 
 def run_prepared(on: Stage, command: str, fault: str, timeout: float, untouched: set[str]) -> Faulted:
-    """The same where that is prepared already; `untouched` is the inventory before anything of ours was there."""
+    """The same where that is prepared already; `untouched` is the inventory before anything of ours was
+    there.
+    """
     before = on.there()
     on.world.fault(fault)
     ended = on.run(command, timeout)
@@ -232,7 +237,9 @@ def _about_what_is_left(
 
 
 def _is_of(key_id: str, line: str) -> bool:
-    """Whether a line of the inventory is of this key. That of a registry's token is its slot and when it was made."""
+    """Whether a line of the inventory is of this key. That of a registry's token is its slot and when it
+    was made.
+    """
     if line.startswith("azure password"):
         return line.split()[3] == key_id.partition("-")[0]
     return key_id in line and not line.endswith(("disabled=True", "active=False"))

@@ -23,7 +23,9 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Terminal:
-    """The controlling terminal of one process. As a context manager it ends the process, if that is still there."""
+    """The controlling terminal of one process. As a context manager it ends the process, if that is still
+    there.
+    """
 
     def __init__(
         self,
@@ -34,7 +36,8 @@ class Terminal:
     ) -> None:
         self._world = world
         self._ours, theirs = pty.openpty()
-        # A leader of a session that opens a terminal gets it as its own. (To do it between fork and exec does not go with gRPC.)
+        # A leader of a session that opens a terminal gets it as its own. (To do it between fork and exec does
+        # not go with gRPC.)
         opening = 'exec <"$0" >"$0" 2>&1; exec "$@"'
         if stdin is not None:
             opening += f" <{shlex.quote(str(stdin))}"
@@ -104,8 +107,11 @@ def run_in_terminal(world: World, *arguments: str, answer: str) -> tuple[int, st
     process = subprocess.Popen(
         [sys.executable, *mutants.program(), *arguments],
         env={**world.running.process_environment(), "TERM": "xterm", "COLUMNS": "80"},
-        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-    )  # fmt: skip
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
     os.close(theirs)
     shown, typed = b"", False
     while True:

@@ -66,10 +66,13 @@ class World:
     forgiven: set[str] = field(default_factory=set)
     """Hosts elsewhere that a test names on purpose, and that do not exist."""
     anew: bool = field(default_factory=lambda: bool(os.environ.get("PULLKEY_TESTS_ANEW")))
-    """Whether each run is a new interpreter; else a fork of one that has the clouds' SDKs imported, in a tenth of the time."""
+    """Whether each run is a new interpreter; else a fork of one that has the clouds' SDKs imported, in a
+    tenth of the time.
+    """
 
     def __post_init__(self) -> None:
-        # Of its own, so that all that a run writes is found; the sandbox's folder holds what it has for its own.
+        # Of its own, so that all that a run writes is found; the sandbox's folder holds what it has for its
+        # own.
         self.place = Path(tempfile.mkdtemp(prefix="pullkey-world-"))
         for name in ("home", "tmp", "watch"):
             (self.place / name).mkdir(mode=0o700)
@@ -164,8 +167,11 @@ class World:
         """The credentials that Akka shows."""
         answer = subprocess.run(
             [self.akka.cli, "docker", "list-credentials", f"--project={project}", "-o", "json"],
-            env=self.running.process_environment(), capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            env=self.running.process_environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return [row["name"] for row in json.loads(answer.stdout or "[]")]
 
     def _remember_passwords(self) -> None:
@@ -239,6 +245,10 @@ def make_world(
 
 # What the sandbox sets, so that a command needs no argument at all.
 NO_TARGET = {
-    "PULLKEY_GCR_SERVER": "", "PULLKEY_GCR_GCP_PROJECT": "", "PULLKEY_ACR_REGISTRY": "", "PULLKEY_DOCKER_HUB_IMAGE": "",
-    "PULLKEY_PRIVATE_SERVER": "", "PULLKEY_PRIVATE_IMAGE": "",
-}  # fmt: skip
+    "PULLKEY_GCR_SERVER": "",
+    "PULLKEY_GCR_GCP_PROJECT": "",
+    "PULLKEY_ACR_REGISTRY": "",
+    "PULLKEY_DOCKER_HUB_IMAGE": "",
+    "PULLKEY_PRIVATE_SERVER": "",
+    "PULLKEY_PRIVATE_IMAGE": "",
+}

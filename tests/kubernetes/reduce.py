@@ -3,7 +3,8 @@
     pip download --no-deps kubernetes-validate
     python tests/kubernetes/reduce.py kubernetes_validate-*.whl
 
-Descriptions are left out, and so is null, which the API takes for "not given": here it is a value that was forgotten.
+Descriptions are left out, and so is null, which the API takes for "not given": here it is a value that was
+forgotten.
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ KINDS = {
     "ServiceAccount": "io.k8s.api.core.v1.ServiceAccount",
 }
 _AT = "kubernetes_validate/kubernetes-json-schema/v{}.0-local-strict/_definitions.json"
-_LEFT_OUT = ("description", "x-kubernetes-group-version-kind", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type", "x-kubernetes-patch-merge-key", "x-kubernetes-patch-strategy", "x-kubernetes-unions")  # fmt: skip
+_LEFT_OUT = (
+    "description",
+    "x-kubernetes-group-version-kind",
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-map-type",
+    "x-kubernetes-patch-merge-key",
+    "x-kubernetes-patch-strategy",
+    "x-kubernetes-unions",
+)
 
 
 def reduced(node: Any, *, names: bool = False) -> Any:
@@ -33,7 +43,11 @@ def reduced(node: Any, *, names: bool = False) -> Any:
         return [reduced(one) for one in node]
     if not isinstance(node, dict):
         return node
-    kept = {key: reduced(value, names=key in ("properties", "$defs") and not names) for key, value in node.items() if names or key not in _LEFT_OUT}  # fmt: skip
+    kept = {
+        key: reduced(value, names=key in ("properties", "$defs") and not names)
+        for key, value in node.items()
+        if names or key not in _LEFT_OUT
+    }
     if not names and isinstance(kept.get("type"), list):
         (kept["type"],) = (one for one in kept["type"] if one != "null")
     return kept

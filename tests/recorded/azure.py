@@ -65,7 +65,7 @@ class Azure:
         }
         self._poll = ""
 
-    # -- preparing -------------------------------------------------------------------------------------------------
+    # -- preparing -------------------------------------------------------------------------------------------
 
     def prepare(self, exchange: Exchange) -> None:
         """Put what the URL names, and what the answer shows, into an otherwise empty tenant."""
@@ -268,7 +268,7 @@ class Azure:
         )
         return self._state.add_service_principal(application, object_id=shown.get("id"), created=self._past)
 
-    # -- sending ---------------------------------------------------------------------------------------------------
+    # -- sending ---------------------------------------------------------------------------------------------
 
     def send(self, exchange: Exchange) -> Answer:
         calls = self._running.sandbox.log.calls
@@ -398,7 +398,7 @@ class Azure:
         at = f"{registry.id}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
         return self._arm("PUT", at, exchange, json={"properties": _grant(READER, principal)})
 
-    # -- comparing -------------------------------------------------------------------------------------------------
+    # -- comparing -------------------------------------------------------------------------------------------
 
     def error_code(self, body: Any) -> str:
         match body:
@@ -420,7 +420,9 @@ class Azure:
         return re.sub(r"date \((milliseconds|microseconds),", "date (ticks,", form_of(value))
 
     def more(self, exchange: Exchange, answer: Answer) -> Iterator[str]:
-        """Where to ask on, how a registry asks for a login, and the words by which refusals are told apart."""
+        """Where to ask on, how a registry asks for a login, and the words by which refusals are told
+        apart.
+        """
         for name in ("azure-asyncoperation", "location", "retry-after", "www-authenticate", "odata-version"):
             there, here = (_shape(it.get(name)) for it in (exchange.headers, answer.headers))
             # Shortened recordings have no headers, and an answer without any says nothing of them.

@@ -1,10 +1,11 @@
 """Recorded exchanges with a real cloud, sent to its emulator, and what is different about the answer.
 
-A folder of recordings holds a list of exchanges for each cloud (`google.json`, `azure.json`). Each exchange is prepared
-(what the request needs is put into the emulator's state), sent, and compared: status, error code, keys, forms of
-values. Values themselves are not compared, since names and times differ by nature.
+A folder of recordings holds a list of exchanges for each cloud (`google.json`, `azure.json`). Each exchange
+is prepared (what the request needs is put into the emulator's state), sent, and compared: status, error code,
+keys, forms of values. Values themselves are not compared, since names and times differ by nature.
 
-Every difference that remains has a reason in `reasons/CLOUD.toml`, keyed by patterns and written in our own words:
+Every difference that remains has a reason in `reasons/CLOUD.toml`, keyed by patterns and written in our own
+words:
 
     [[reason]]
     call = "GET iam.googleapis.com/v1/projects/*/serviceAccounts/*"
@@ -95,7 +96,9 @@ class Cloud(Protocol):
         ...
 
     def form(self, path: str, value: Any) -> str | None:
-        """The form of a value at a key's path; None if nothing can be said of it. `form_of` is the general one."""
+        """The form of a value at a key's path; None if nothing can be said of it. `form_of` is the general
+        one.
+        """
         ...
 
     def more(self, exchange: Exchange, answer: Answer) -> Iterable[str]:
@@ -153,7 +156,9 @@ class Outcome:
 
 
 def read_exchanges(path: Path) -> list[Exchange]:
-    """The exchanges of one file; `${name}` is replaced by a value of our own, the same in request and answer."""
+    """The exchanges of one file; `${name}` is replaced by a value of our own, the same in request and
+    answer.
+    """
     found = []
     for number, one in enumerate(json.loads(path.read_text(encoding="utf-8"))):
         filled = _filled(one)

@@ -77,7 +77,7 @@ class Google:
         self._account: ServiceAccount | None = None
         self._operation = ""
 
-    # -- preparing -------------------------------------------------------------------------------------------------
+    # -- preparing -------------------------------------------------------------------------------------------
 
     def prepare(self, exchange: Exchange) -> None:
         """Put the project, account, key, repository that the URL names into an otherwise empty Google."""
@@ -217,7 +217,9 @@ class Google:
                 self._state.add_key(account, public, created=old)
 
     def _lag(self, account: ServiceAccount, *, denies: bool) -> None:
-        """Let the replica that answers not know the account yet, and say that it is not there, or not for the caller."""
+        """Let the replica that answers not know the account yet, and say that it is not there, or not for
+        the caller.
+        """
         account.created = self._state.now()
         self._state.replicas = _Late(self._state.now, denies=denies)
 
@@ -247,7 +249,9 @@ class Google:
             policy.grant("roles/viewer", "user:before@example.com", since=self._state.now() - LONG_AGO)
 
     def _members_of(self, exchange: Exchange) -> None:
-        """Let the service accounts exist that a policy names, but for one that is refused for not existing."""
+        """Let the service accounts exist that a policy names, but for one that is refused for not
+        existing.
+        """
         asked = exchange.request_body if isinstance(exchange.request_body, dict) else {}
         policy = asked.get("policy") if isinstance(asked.get("policy"), dict) else {}
         bindings = (
@@ -308,7 +312,7 @@ class Google:
         repository = self._state.add_repository(project.id, location, name)
         self._state.open_to_all(repository)
 
-    # -- sending ---------------------------------------------------------------------------------------------------
+    # -- sending ---------------------------------------------------------------------------------------------
 
     def send(self, exchange: Exchange) -> Answer:
         calls = self._sandbox.log.calls
@@ -344,7 +348,9 @@ class Google:
         return self._request(exchange.method, url, json=self._sent(exchange))
 
     def _sent(self, exchange: Exchange) -> Any:
-        """The request's body; a policy with the etag of now, unless a stale one is meant, and whole where it was cut."""
+        """The request's body; a policy with the etag of now, unless a stale one is meant, and whole where
+        it was cut.
+        """
         body = exchange.request_body
         if not isinstance(body, dict) or "policy" not in body:
             return body
@@ -407,7 +413,7 @@ class Google:
             return {}
         return {"Authorization": f"Bearer {tokens.issue(nobody if exchange.path != '/v2/' else '')[0]}"}
 
-    # -- comparing -------------------------------------------------------------------------------------------------
+    # -- comparing -------------------------------------------------------------------------------------------
 
     def error_code(self, body: Any) -> str:
         match body:
@@ -427,7 +433,9 @@ class Google:
         return form_of(value)
 
     def more(self, exchange: Exchange, answer: Answer) -> Iterator[str]:
-        """The words of a refusal, by which alone clients can tell some from others, and how a registry asks."""
+        """The words of a refusal, by which alone clients can tell some from others, and how a registry
+        asks.
+        """
         there, here = _wording(_message(exchange)), _wording(_message_of(answer.body))
         if there != here:
             yield f"wording: {there!r} recorded, {here!r} here"

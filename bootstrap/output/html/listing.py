@@ -19,8 +19,14 @@ from bootstrap.output.html.timeline import Span, axis, life
 BEGINNING = "<!doctype html>\n<!-- Written by pullkey report. -->\n"
 """How every page of ours begins, so that no other file is taken for one."""
 _WORDS = {
-    "wrong": "wrong", "unseen": "not seen", "due": "due", "not-ours": "not ours", "brought": "user-supplied", "gone": "removed", "ok": "ok",
-}  # fmt: skip
+    "wrong": "wrong",
+    "unseen": "not seen",
+    "due": "due",
+    "not-ours": "not ours",
+    "brought": "user-supplied",
+    "gone": "removed",
+    "ok": "ok",
+}
 _MEANING = {
     "wrong": "it cannot pull, or soon will not be able to be able to",
     "unseen": "a part of it could not be checked",
@@ -43,7 +49,10 @@ def page(document: Mapping[str, Any], *, now: dt.datetime, version: str) -> str:
     rows = rows_of(document)
     style, script = _own("page.css"), _own("page.js")
     about = _about(document)
-    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"  # fmt: skip
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; "
+        "form-action 'none'"
+    )
     head = joined(
         Markup('<meta charset="utf-8">'),
         # Before anything that it is about.
@@ -59,13 +68,28 @@ def page(document: Mapping[str, Any], *, now: dt.datetime, version: str) -> str:
         tag(
             "header",
             tag("h1", "Registry credentials of ", tag("span", about)),
-            tag("p", f"{_total(rows)} Seen on {now:%Y-%m-%d at %H:%M} UTC by pullkey {version}. No secret is in this page.", class_="quiet"),
+            tag(
+                "p",
+                f"{_total(rows)} Seen on {now:%Y-%m-%d at %H:%M} UTC by pullkey {version}. No "
+                "secret is in this page.",
+                class_="quiet",
+            ),
         ),
         tag("main", _pressing(rows), _time(rows, now), _all(rows)),
         # What is in a script is not parsed as HTML, so nothing in it may look like the end of one.
-        tag("script", Markup(json.dumps(document, indent=1).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")), type="application/json", id="listing"),
+        tag(
+            "script",
+            Markup(
+                json.dumps(document, indent=1)
+                .replace("&", "\\u0026")
+                .replace("<", "\\u003c")
+                .replace(">", "\\u003e")
+            ),
+            type="application/json",
+            id="listing",
+        ),
         tag("script", script),
-    )  # fmt: skip
+    )
     return f'{BEGINNING}<html lang="en">\n<head>{head}</head>\n<body>{body}</body>\n</html>\n'
 
 
@@ -91,14 +115,22 @@ def _total(rows: Sequence[Row]) -> str:
     return f"{len(rows)} credential{'s' * (len(rows) != 1)}{': ' if told else ''}{told}."
 
 
-# -- what is wrong first -------------------------------------------------------------------------------------------
+# -- what is wrong first -------------------------------------------------------------------------------------
 
 
 def _pressing(rows: Sequence[Row]) -> Markup:
     told = [row for row in rows if row.state in ("wrong", "unseen", "due")]
     if not told:
-        return _section("pressing", "Problems and due rotations", tag("p", _nothing(rows) if rows else "Akka has no registry credentials here."))  # fmt: skip
-    return _section("pressing", "Problems and due rotations", tag("ul", *(_pressing_one(row) for row in told), class_="pressing"))  # fmt: skip
+        return _section(
+            "pressing",
+            "Problems and due rotations",
+            tag("p", _nothing(rows) if rows else "Akka has no registry credentials here."),
+        )
+    return _section(
+        "pressing",
+        "Problems and due rotations",
+        tag("ul", *(_pressing_one(row) for row in told), class_="pressing"),
+    )
 
 
 def _nothing(rows: Sequence[Row]) -> str:
@@ -111,7 +143,10 @@ def _nothing(rows: Sequence[Row]) -> str:
         if partly < len(rows)
         else ""
     )
-    return f"{seen}{partly} credential{'s' * (partly != 1)} could not be checked beyond Akka's record: user-supplied, or not created by pullkey."
+    return (
+        f"{seen}{partly} credential{'s' * (partly != 1)} could not be checked beyond Akka's record: "
+        "user-supplied, or not created by pullkey."
+    )
 
 
 def _pressing_one(row: Row) -> Markup:
@@ -127,21 +162,31 @@ def _pressing_one(row: Row) -> Markup:
     return tag("li", _state(row), " ", tag("a", row.name, href=f"#{_id(row)}"), tag("ul", *reasons))
 
 
-# -- the time line -------------------------------------------------------------------------------------------------
+# -- the time line -------------------------------------------------------------------------------------------
 
 
 def _time(rows: Sequence[Row], now: dt.datetime) -> Markup:
-    known = sorted((row for row in rows if row.key is not None), key=lambda row: (row.next is None, row.next or now, row.name))  # fmt: skip
+    known = sorted(
+        (row for row in rows if row.key is not None),
+        key=lambda row: (row.next is None, row.next or now, row.name),
+    )
     if not known:
         return _section("time", "Expiry and rotation", tag("p", "No key's dates are known."))
     span = Span.over(known, now)
     legend = tag(
         "p",
-        tag("span", class_="mark key"), "key lifetime  ", tag("span", class_="mark due"), "rotation due  ",
-        tag("span", class_="mark end"), "expires  ", tag("span", class_="mark now"), "day of this page  ",
-        tag("span", class_="mark before"), "replaced key, not deleted yet",
+        tag("span", class_="mark key"),
+        "key lifetime  ",
+        tag("span", class_="mark due"),
+        "rotation due  ",
+        tag("span", class_="mark end"),
+        "expires  ",
+        tag("span", class_="mark now"),
+        "day of this page  ",
+        tag("span", class_="mark before"),
+        "replaced key, not deleted yet",
         class_="legend",
-    )  # fmt: skip
+    )
     head = _head(("text", "Credential"), ("", axis(span)), ("text", "Rotation due"), ("text", "Expires"))
     body = [
         _line(
@@ -153,20 +198,37 @@ def _time(rows: Sequence[Row], now: dt.datetime) -> Markup:
         )
         for row in known
     ]
-    return _section("time", "Expiry and rotation", legend, _table("Expiry and rotation, the next first", head, body, "times"))  # fmt: skip
+    return _section(
+        "time",
+        "Expiry and rotation",
+        legend,
+        _table("Expiry and rotation, the next first", head, body, "times"),
+    )
 
 
-# -- all there is --------------------------------------------------------------------------------------------------
+# -- all there is --------------------------------------------------------------------------------------------
 
 
 def _all(rows: Sequence[Row]) -> Markup:
     if not rows:
         return Markup()
     head = _head(
-        ("state", "State"), ("text", "Credential"), ("text", "Registry"), ("text", "Identity"),
-        ("text", "Grant"), ("text", "Key"), ("text", "Created"), ("text", "Rotation due"), ("text", "Expires"),
-    )  # fmt: skip
-    return _section("all", "All credentials", _table("Credentials, problems first", head, [_full(row) for row in rows], "all"), _meanings(rows))  # fmt: skip
+        ("state", "State"),
+        ("text", "Credential"),
+        ("text", "Registry"),
+        ("text", "Identity"),
+        ("text", "Grant"),
+        ("text", "Key"),
+        ("text", "Created"),
+        ("text", "Rotation due"),
+        ("text", "Expires"),
+    )
+    return _section(
+        "all",
+        "All credentials",
+        _table("Credentials, problems first", head, [_full(row) for row in rows], "all"),
+        _meanings(rows),
+    )
 
 
 def _full(row: Row) -> Markup:
@@ -174,15 +236,19 @@ def _full(row: Row) -> Markup:
     whose = row.identity or row.username
     cells = [
         _cell("State", _state(row), key=row.urgency, more=row.notes),
-        _cell("Credential", tag("b", row.name), key=row.name, more=[f"for {row.server}"] if row.server else []),
+        _cell(
+            "Credential", tag("b", row.name), key=row.name, more=[f"for {row.server}"] if row.server else []
+        ),
         _cell("Registry", row.registry, more=[row.provider]),
         _cell("Identity", whose, more=[f"user {row.username}"] if row.username not in ("", whose) else []),
         _cell("Grant", grant),
-        _cell("Key", tag("code", row.key_id) if row.key_id else "", key=row.key_id, more=list(_of_the_key(row))),
+        _cell(
+            "Key", tag("code", row.key_id) if row.key_id else "", key=row.key_id, more=list(_of_the_key(row))
+        ),
         _date("Created", row.created),
         _date("Rotation due", row.due_on),
         _date("Expires", row.expires, none=row.expiry if row.key is not None else ""),
-    ]  # fmt: skip
+    ]
     return _line(row, *cells, id_=_id(row))
 
 
@@ -199,7 +265,7 @@ def _meanings(rows: Sequence[Row]) -> Markup:
     return tag("dl", *told, class_="quiet")
 
 
-# -- pieces --------------------------------------------------------------------------------------------------------
+# -- pieces --------------------------------------------------------------------------------------------------
 
 
 def _section(name: str, title: str, *inner: Markup) -> Markup:
@@ -207,19 +273,34 @@ def _section(name: str, title: str, *inner: Markup) -> Markup:
 
 
 def _table(caption: str, head: Markup, body: Sequence[Markup], kind: str) -> Markup:
-    # The roles are told, for on a narrow screen rows are laid out as blocks, and a browser would take them for none.
-    return tag("table", tag("caption", caption), tag("thead", head, role="rowgroup"), tag("tbody", *body, role="rowgroup"), class_=kind, role="table")  # fmt: skip
+    # The roles are told, for on a narrow screen rows are laid out as blocks, and a browser would take them
+    # for none.
+    return tag(
+        "table",
+        tag("caption", caption),
+        tag("thead", head, role="rowgroup"),
+        tag("tbody", *body, role="rowgroup"),
+        class_=kind,
+        role="table",
+    )
 
 
 def _head(*columns: tuple[str, str | Markup]) -> Markup:
     return tag(
         "tr",
         *(
-            tag("th", title, scope="col", role="columnheader", data_sort=how or None, aria_sort="ascending" if how == "state" else None)
+            tag(
+                "th",
+                title,
+                scope="col",
+                role="columnheader",
+                data_sort=how or None,
+                aria_sort="ascending" if how == "state" else None,
+            )
             for how, title in columns
         ),
         role="row",
-    )  # fmt: skip
+    )
 
 
 def _line(row: Row, *cells: Markup, id_: str | None = None) -> Markup:
@@ -229,14 +310,28 @@ def _line(row: Row, *cells: Markup, id_: str | None = None) -> Markup:
 def _cell(label: str, shown: str | Markup, *, key: object = None, more: Sequence[str] = ()) -> Markup:
     """`key` is what it is sorted by, where that is not what is shown."""
     below = [tag("span", one, class_="more") for one in more]
-    return tag("td", shown or tag("span", "-", class_="none"), *below, data_label=label, data_key=shown if key is None else key, role="cell")  # fmt: skip
+    return tag(
+        "td",
+        shown or tag("span", "-", class_="none"),
+        *below,
+        data_label=label,
+        data_key=shown if key is None else key,
+        role="cell",
+    )
 
 
-def _date(label: str, moment: dt.datetime | None, now: dt.datetime | None = None, *, none: str = "") -> Markup:  # fmt: skip
+def _date(
+    label: str, moment: dt.datetime | None, now: dt.datetime | None = None, *, none: str = ""
+) -> Markup:
     if moment is None:
         return _cell(label, tag("span", none, class_="none") if none else "", key="")
     left = [] if now is None else [_away(moment - now)]
-    return _cell(label, tag("time", f"{moment:%Y-%m-%d}", datetime=moment.isoformat()), key=moment.isoformat(), more=left)  # fmt: skip
+    return _cell(
+        label,
+        tag("time", f"{moment:%Y-%m-%d}", datetime=moment.isoformat()),
+        key=moment.isoformat(),
+        more=left,
+    )
 
 
 def _away(span: dt.timedelta) -> str:

@@ -1,6 +1,7 @@
 """HTML, of which every text and every attribute has gone through one function.
 
-What stands in a page comes from Akka, from clouds and from a file; each may hold what somebody wrote to do harm.
+What stands in a page comes from Akka, from clouds and from a file; each may hold what somebody wrote to do
+harm.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ class Markup(str):
 def escaped(text: Any) -> Markup:
     """Any text as it may stand in HTML, between tags and in attributes.
 
-    What cannot be printed is shown by its number: a control that turns the direction of writing could have one name
-    read as another.
+    What cannot be printed is shown by its number: a control that turns the direction of writing could have
+    one name read as another.
     """
     plain = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(text))
     return Markup(html.escape(plain, quote=True))
@@ -28,7 +29,8 @@ def escaped(text: Any) -> Markup:
 def tag(name: str, *inner: Any, **attributes: Any) -> Markup:
     """An element. What is inside it is escaped unless it is `Markup`; None and "" are left out.
 
-    An attribute's name may end with an underscore (`class_`), others become dashes; None and False leave it out.
+    An attribute's name may end with an underscore (`class_`), others become dashes; None and False leave it
+    out.
     """
     told = "".join(
         f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{escaped(value)}"')

@@ -26,7 +26,9 @@ class Key:
     def of(cls, document: Mapping[str, Any] | None) -> Key | None:
         if document is None:
             return None
-        return cls(document["id"], _moment(document["created"]), _moment(document["ends"]), document["disabled"])  # fmt: skip
+        return cls(
+            document["id"], _moment(document["created"]), _moment(document["ends"]), document["disabled"]
+        )
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,10 @@ def rows_of(document: Mapping[str, Any]) -> list[Row]:
         found = [_row(one, one["credential"]) for one in document["targets"]]
     else:
         project = document["akka"]["project"]
-        found = [_row({**one, "name": f"{project}/{one['name']}" if project else one["name"]}, one) for one in document["credentials"]]  # fmt: skip
+        found = [
+            _row({**one, "name": f"{project}/{one['name']}" if project else one["name"]}, one)
+            for one in document["credentials"]
+        ]
         found += [_left_over(one) for one in document.get("left_over", ())]
     return sorted(found, key=lambda row: (row.urgency, row.name))
 

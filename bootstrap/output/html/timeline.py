@@ -1,7 +1,7 @@
 """The time line: for each key its life, when its rotation is due, when it ends, and today.
 
-Drawn as SVG whose lengths are per cent, so that it takes the width that it is given and needs no inline style, which the
-page's policy forbids.
+Drawn as SVG whose lengths are per cent, so that it takes the width that it is given and needs no inline
+style, which the page's policy forbids.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def axis(span: Span) -> Markup:
 
 
 def life(row: Row, span: Span) -> Markup:
-    """One key: a bar from its making to its end, a mark where its rotation is due, and the key before it as a thin bar."""
+    """One key: a bar from its making to its end, a mark where its rotation is due, and the key before it
+    as a thin bar.
+    """
     drawn = []
     begun = row.created or span.first
     if row.replaced is not None:
@@ -84,11 +86,21 @@ def life(row: Row, span: Span) -> Markup:
 def _svg(span: Span, inner: Markup, *, label: str) -> Markup:
     now = _percent(span.at(span.now))
     today = tag("line", x1=now, x2=now, y1=0, y2=_HEIGHT, class_="now")
-    return tag("svg", tag("title", label), inner, today, height=_HEIGHT, width="100%", role="img", aria_label=label)  # fmt: skip
+    return tag(
+        "svg", tag("title", label), inner, today, height=_HEIGHT, width="100%", role="img", aria_label=label
+    )
 
 
 def _bar(begin: float, end: float, *, top: int, height: int, kind: str) -> Markup:
-    return tag("rect", x=_percent(begin), width=_percent(max(end - begin, 0.3)), y=top, height=height, rx=2, class_=kind)  # fmt: skip
+    return tag(
+        "rect",
+        x=_percent(begin),
+        width=_percent(max(end - begin, 0.3)),
+        y=top,
+        height=height,
+        rx=2,
+        class_=kind,
+    )
 
 
 def _in_words(row: Row) -> str:

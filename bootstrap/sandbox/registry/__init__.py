@@ -1,12 +1,12 @@
 """The registry of the sandbox: one Distribution registry with a token service, for all kinds of registries.
 
-`RegistryServer` answers the requests of a puller: `/v2/`, the token service, manifests and blobs by GET and HEAD, the
-tags of a repository, the list of repositories. A `RegistryPolicy` says what differs between kinds of registries: who
-a user name and password are and what they may pull, how the challenge looks, and codes and texts of errors. The images
-come from the sandbox's `ImageStore`; the policy decides who gets them.
+`RegistryServer` answers the requests of a puller: `/v2/`, the token service, manifests and blobs by GET and
+HEAD, the tags of a repository, the list of repositories. A `RegistryPolicy` says what differs between kinds
+of registries: who a user name and password are and what they may pull, how the challenge looks, and codes and
+texts of errors. The images come from the sandbox's `ImageStore`; the policy decides who gets them.
 
-What a provider's emulator supplies for a working registry in `pullkey sandbox`: a policy with `caller`, an image, a
-port with a certificate for the registry's host, and the environment that leads pullkey there.
+What a provider's emulator supplies for a working registry in `pullkey sandbox`: a policy with `caller`, an
+image, a port with a certificate for the registry's host, and the environment that leads pullkey there.
 
     from bootstrap.sandbox.host import LOOPBACK
     from bootstrap.sandbox.images import Image
@@ -36,7 +36,8 @@ port with a certificate for the registry's host, and the environment that leads 
         async def stop(self):
             pass
 
-`Provider.emulator` returns the class. A policy refuses with `Refusal`, and may override whatever else its registry does
-differently; `RegistryPolicy` documents each method. Latency, faults and the log come from the sandbox's `CallGate`, under
-the policy's `api` and the methods `Ping`, `GetToken`, `GetManifest`, `GetBlob`, `ListTags` and `ListRepositories`.
+`Provider.emulator` returns the class. A policy refuses with `Refusal`, and may override whatever else its
+registry does differently; `RegistryPolicy` documents each method. Latency, faults and the log come from the
+sandbox's `CallGate`, under the policy's `api` and the methods `Ping`, `GetToken`, `GetManifest`, `GetBlob`,
+`ListTags` and `ListRepositories`.
 """

@@ -31,8 +31,8 @@ Route = tuple[str, str, str, Handler]
 class Caller:
     """Who requests a token: by default no one in particular, who may do nothing.
 
-    `allowed` says which actions (`pull`, `push`) the caller may perform on a repository, `lists` whether it may list
-    the repositories.
+    `allowed` says which actions (`pull`, `push`) the caller may perform on a repository, `lists` whether it
+    may list the repositories.
     """
 
     name: str = ""
@@ -41,7 +41,9 @@ class Caller:
 
 
 def pull_where(may_pull: Callable[[str], bool]) -> Callable[[str], Collection[str]]:
-    """`Caller.allowed` for a caller who may pull from the repositories for which `may_pull` is true, and no more."""
+    """`Caller.allowed` for a caller who may pull from the repositories for which `may_pull` is true, and
+    no more.
+    """
     return lambda repository: ("pull",) if may_pull(repository) else ()
 
 
@@ -105,7 +107,7 @@ class RegistryPolicy(ABC):
         """What the log has as the resource of a request."""
         return request.path.lstrip("/")
 
-    # -- the token service -----------------------------------------------------------------------------------------
+    # -- the token service -----------------------------------------------------------------------------------
 
     @abstractmethod
     def caller(self, request: web.Request, login: Login | None) -> Caller:
@@ -122,7 +124,9 @@ class RegistryPolicy(ABC):
     def issue(
         self, request: web.Request, caller: Caller, scopes: Sequence[str], service: str | None
     ) -> dict[str, Any]:
-        """The token service's answer: a token for what the caller may have of `scopes` (`repository:NAME:pull`)."""
+        """The token service's answer: a token for what the caller may have of `scopes`
+        (`repository:NAME:pull`).
+        """
         return {"token": self.sign(caller, self.granted(caller, scopes)), "expires_in": 300}
 
     def granted(self, caller: Caller, scopes: Iterable[str]) -> list[Scope]:
@@ -150,11 +154,13 @@ class RegistryPolicy(ABC):
         return self._issued.get(token)
 
     def login_of(self, token: str) -> str | None:
-        """What two tokens of the same login have in common, for `CallGate.recognise`; None for a token of others."""
+        """What two tokens of the same login have in common, for `CallGate.recognise`; None for a token of
+        others.
+        """
         access = self._issued.get(token)
         return None if access is None else " ".join(sorted(str(one) for one in access if one.actions))
 
-    # -- the registry ----------------------------------------------------------------------------------------------
+    # -- the registry ----------------------------------------------------------------------------------------
 
     def challenge(self, request: web.Request, scope: Scope | None, error: str) -> Refusal:
         """The refusal that asks for a token.
@@ -172,7 +178,8 @@ class RegistryPolicy(ABC):
     def token_service(self, request: web.Request) -> str:
         """The URL of the token service, the challenge's `realm`.
 
-        The default names the host that the client used, so a client at a loopback address finds its way back here.
+        The default names the host that the client used, so a client at a loopback address finds its way back
+        here.
         """
         return f"https://{request.host}{self.token_path}"
 

@@ -1,6 +1,7 @@
 """The routes of the OCI distribution API that pullers use, for any `RegistryPolicy`.
 
-Sources: "OCI Distribution Specification" (manifests, blobs, "Listing Tags"); the Distribution project's "HTTP API V2"
+Sources: "OCI Distribution Specification" (manifests, blobs, "Listing Tags"); the Distribution project's "HTTP
+    API V2"
 (`_catalog`, pagination) and "Token Authentication Specification".
 """
 
@@ -20,7 +21,8 @@ class RegistryServer:
     """One registry with its token service.
 
     Attributes:
-        app: what `Sandbox.serve` serves. Registry and token service share one port, each has paths of its own.
+        app: what `Sandbox.serve` serves. Registry and token service share one port, each has paths of its
+            own.
     """
 
     def __init__(self, policy: RegistryPolicy, images: ImageStore, gate: CallGate) -> None:
@@ -75,7 +77,9 @@ class RegistryServer:
         return web.json_response({}, headers=API_VERSION)
 
     async def _catalog(self, request: web.Request) -> web.Response:
-        """The list of repositories, in pages of `n` from after `last` ("Listing Repositories", "Pagination")."""
+        """The list of repositories, in pages of `n` from after `last` ("Listing Repositories",
+        "Pagination").
+        """
         self._policy.authorize(request, CATALOG)
         asked = request.query.get("n", str(self._policy.page))
         if not asked.isdecimal() or int(asked) < 1:

@@ -1,8 +1,10 @@
-"""A deterministic simulation of pullkey: its engine, unchanged, in a world of which every event follows from one seed.
+"""A deterministic simulation of pullkey: its engine, unchanged, in a world of which every event follows from
+one seed.
 
-In the manner of FoundationDB's and TigerBeetle's simulators: one process, one thread, virtual time, no socket, no child
-process. The clouds lag, lose answers and refuse; Akka's list lags and cuts; runs overlap, are killed at any await and start
-again on the same machine or on another. After each event, and once all is at rest, `invariants` says what must hold.
+In the manner of FoundationDB's and TigerBeetle's simulators: one process, one thread, virtual time, no
+socket, no child process. The clouds lag, lose answers and refuse; Akka's list lags and cuts; runs overlap,
+are killed at any await and start again on the same machine or on another. After each event, and once all is
+at rest, `invariants` says what must hold.
 
     loop, clock      virtual time
     chance           what happens by chance, and which faults

@@ -1,8 +1,8 @@
 """The simulated `akka` command: what Akka holds, and what the command shows of it.
 
-`add-credentials` has two effects, one after the other: it writes a secret, then the project's reference to it. The list
-lags, passes a record over, shows an older one, or shows one without its e-mail or with half of it. A command whose process
-is killed goes on by itself, and holds the lock that it has inherited for as long.
+`add-credentials` has two effects, one after the other: it writes a secret, then the project's reference to
+it. The list lags, passes a record over, shows an older one, or shows one without its e-mail or with half of
+it. A command whose process is killed goes on by itself, and holds the lock that it has inherited for as long.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class SimulatedAkka:
         self._earlier: dict[str, list[Record]] = {}
         self.on_change: Callable[[], None] = lambda: None
 
-    # -- the truth ---------------------------------------------------------------------------------------------------
+    # -- the truth -------------------------------------------------------------------------------------------
 
     def held(self, name: str) -> Record | None:
         """What Akka pulls with: a secret that the project refers to."""
@@ -108,7 +108,7 @@ class SimulatedAkka:
             self._log(f"akka: {kind} {name} removed")
         return there
 
-    # -- the command -------------------------------------------------------------------------------------------------
+    # -- the command -----------------------------------------------------------------------------------------
 
     async def run_group(
         self,

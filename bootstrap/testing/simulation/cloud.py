@@ -1,9 +1,12 @@
-"""The simulated cloud: identities, grants and keys, behind an API that lags, loses answers, refuses and limits.
+"""The simulated cloud: identities, grants and keys, behind an API that lags, loses answers, refuses and
+limits.
 
 What is its own, each a habit of a real cloud:
 
-* a read is answered by a replica that may not know of a change yet; so is a call about an object that was just created
-* a grant is created with PUT, which is answered "created" whether it was there or not (Azure's role assignments)
+* a read is answered by a replica that may not know of a change yet; so is a call about an object that was
+  just created
+* a grant is created with PUT, which is answered "created" whether it was there or not (Azure's role
+  assignments)
 * an identity that is deleted keeps its name until it is deleted for good (Entra ID)
 * a key bears the label that it was created with, or none at all (Entra ID; Google)
 * an identity has so many keys at most (Google: ten)
@@ -122,7 +125,7 @@ class SimulatedCloud:
         self.keys: Replicated[Key] = Replicated(loop.time, chance.random, lag)
         self.on_change: Callable[[], None] = lambda: None
 
-    # -- the truth ---------------------------------------------------------------------------------------------------
+    # -- the truth -------------------------------------------------------------------------------------------
 
     def is_alive(self, key_id: str) -> bool:
         """Whether a key authenticates: it is there, enabled, and so is its identity."""
@@ -144,7 +147,9 @@ class SimulatedCloud:
     # -- what others do ---------------------------------------------------------------------
 
     def add_identity(self, name: str, description: str, *, everywhere: bool = False) -> str:
-        """An identity that somebody else creates; its uid. It is known everywhere at once, or as others are."""
+        """An identity that somebody else creates; its uid. It is known everywhere at once, or as others
+        are.
+        """
         made = Identity(self._chance.hexadecimal(12), name, description, clock.now())
         self.identities.write(name, made, everywhere=everywhere)
         self._log(f"cloud: others have created {name}")
@@ -165,7 +170,7 @@ class SimulatedCloud:
         self._log(f"cloud: others have created key {made.key_id}")
         return made.key_id
 
-    # -- the API -----------------------------------------------------------------------------------------------------
+    # -- the API ---------------------------------------------------------------------------------------------
 
     async def identity(self, name: str) -> Identity | None:
         """The identity of this name, as a replica shows it."""
@@ -307,7 +312,8 @@ class SimulatedCloud:
         """Create a key; the answer alone has its secret.
 
         Raises:
-            SimulatedApiError: 404, the identity is not known (yet); 400, it has all the keys that it may have.
+            SimulatedApiError: 404, the identity is not known (yet); 400, it has all the keys that it may
+                have.
         """
         process = current()
 
@@ -378,7 +384,7 @@ class SimulatedCloud:
 
         return await self._call("registry", "token", attempt)
 
-    # -- a call ------------------------------------------------------------------------------------------------------
+    # -- a call ----------------------------------------------------------------------------------------------
 
     async def _call(self, name: str, about: str, effect: Callable[[], T], *, changes: bool = False) -> T:
         """One call; of a read as an SDK makes it, which repeats what may be repeated.

@@ -1,4 +1,6 @@
-"""What the simulated processes run: the product's commands, put together as `bootstrap.cli` does it, without its terminal."""
+"""What the simulated processes run: the product's commands, put together as `bootstrap.cli` does it,
+without its terminal.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,9 @@ from bootstrap.testing.simulation.process import current
 
 
 class MemoryDirectory:
-    """In place of `bootstrap.files.private_directory.PrivateDirectory`: a directory on the disk of the process's machine."""
+    """In place of `bootstrap.files.private_directory.PrivateDirectory`: a directory on the disk of the
+    process's machine.
+    """
 
     def __init__(self, state: Path, name: str) -> None:
         self.path = state / name

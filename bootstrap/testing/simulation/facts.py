@@ -1,4 +1,6 @@
-"""What the steps of one simulated target share: the cloud, and what has been read of the identity and its keys."""
+"""What the steps of one simulated target share: the cloud, and what has been read of the identity and its
+keys.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,9 @@ from bootstrap.testing.simulation.scenario import Scenario
 from bootstrap.testing.simulation.target import SimulatedTarget
 
 _AFTER_TIMEOUT_SECONDS = 200.0
-"""How long a command may take beyond its --timeout: it has a minute to undo, and two to see what Akka shows."""
+"""How long a command may take beyond its --timeout: it has a minute to undo, and two to see what Akka
+shows.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Invariants:
         self.failures.append(Failure(rule, what))
         self._world.log(f"FAILED: {rule}: {what}")
 
-    # -- after each event ----------------------------------------------------------------------------------------------
+    # -- after each event ------------------------------------------------------------------------------------
 
     def after_event(self) -> None:
         """Akka never holds a key that pullkey has deleted or disabled."""
@@ -81,7 +83,7 @@ class Invariants:
             self._dead.add(link.key_id)
             self._fail("Akka holds a dead key", link.key_id)
 
-    # -- when a command ends -------------------------------------------------------------------------------------------
+    # -- when a command ends ---------------------------------------------------------------------------------
 
     def command_ended(self, run: CommandRun) -> None:
         """A command must be right about what it says, and end in time.
@@ -124,7 +126,9 @@ class Invariants:
             self._fail("a command succeeded, and Akka does not pull", f"{run.command}: Akka holds {link}")
 
     def round_ended(self, ended: Iterable[CommandResult], verbs: Iterable[str]) -> None:
-        """After commands that ran side by side: where one has registered a key, Akka pulls, whatever the others did."""
+        """After commands that ran side by side: where one has registered a key, Akka pulls, whatever the
+        others did.
+        """
         link = self._held()
         if "offboard" in verbs or (link is not None and self._pulls(link.key_id)):
             return
@@ -133,7 +137,7 @@ class Invariants:
                 "a command registered a key, and after others Akka does not pull", f"Akka holds {link}"
             )
 
-    # -- at rest -------------------------------------------------------------------------------------------------------
+    # -- at rest ---------------------------------------------------------------------------------------------
 
     def at_rest(
         self, last: CommandResult, processes: Iterable[Process], ended: Iterable[CommandResult]
@@ -204,7 +208,7 @@ class Invariants:
         for what in sorted(self._others - now):
             self._fail("something of others was changed", what)
 
-    # -- the truth -----------------------------------------------------------------------------------------------------
+    # -- the truth -------------------------------------------------------------------------------------------
 
     def _held(self) -> KeyRef | None:
         record = self._world.akka.held(self._world.target.secret_name)

@@ -31,7 +31,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Say nothing: the tasks of a killed process leave errors that nobody asks for."""
 
-    # -- as asyncio's loop calls its selector ----------------------------------------------------------------------
+    # -- as asyncio's loop calls its selector ----------------------------------------------------------------
 
     def select(self, timeout: float | None) -> list[Any]:
         """Where a loop would sleep."""

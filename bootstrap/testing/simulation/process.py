@@ -1,4 +1,6 @@
-"""The simulated processes of pullkey, each of which may be killed at any point, and the machines that they run on."""
+"""The simulated processes of pullkey, each of which may be killed at any point, and the machines that they
+run on.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """What a cloud knows, and what its replicas know of it by now.
 
-A change is the truth at once, reaches one replica at once and the others one after another, and each read is answered by
-any of them: an account that was just created is there, is not, is there again. Recorded so of Google
-(GoogleCloudPlatform/k8s-config-connector, an account just created: GET 200, 404, 200, 404, POST 409, GET 404), and reported
-of Microsoft Graph.
+A change is the truth at once, reaches one replica at once and the others one after another, and each read is
+answered by any of them: an account that was just created is there, is not, is there again. Recorded so of
+Google (GoogleCloudPlatform/k8s-config-connector, an account just created: GET 200, 404, 200, 404, POST 409,
+GET 404), and reported of Microsoft Graph.
 """
 
 from __future__ import annotations

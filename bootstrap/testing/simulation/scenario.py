@@ -1,4 +1,6 @@
-"""What a seed stands for: a cloud with its habits, and the commands that run in it, side by side and one after another."""
+"""What a seed stands for: a cloud with its habits, and the commands that run in it, side by side and one
+after another.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,8 @@ class Scenario:
         identity_of_others: whether somebody else has created the identity.
         grant_of_others: whether somebody else has given it its role.
         keys_of_others: how many keys somebody else has created for it.
-        others_at: when somebody else creates the identity by hand, and gives it its role, where either is missing; 0 for never.
+        others_at: when somebody else creates the identity by hand, and gives it its role, where either is
+            missing; 0 for never.
         key_added: whether somebody else creates a key for it once all rounds have ended.
         ends_offboarded: whether the last, clean command is `offboard` rather than `onboard`.
     """
@@ -168,4 +171,19 @@ def _command(dice: random.Random, verb: Verb) -> Command:
 def _denied(dice: random.Random) -> frozenset[str]:
     if dice.random() < 0.8:
         return frozenset()
-    return frozenset({dice.choice(("keys.delete", "keys.disable", "grants.delete", "identities.delete", "grants.put", "keys.create", "add-credentials", "remove-credentials"))})  # fmt: skip
+    return frozenset(
+        {
+            dice.choice(
+                (
+                    "keys.delete",
+                    "keys.disable",
+                    "grants.delete",
+                    "identities.delete",
+                    "grants.put",
+                    "keys.create",
+                    "add-credentials",
+                    "remove-credentials",
+                )
+            )
+        }
+    )

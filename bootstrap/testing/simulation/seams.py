@@ -1,7 +1,8 @@
-"""What of the product is replaced while it is simulated: what calls the outside, and nothing that decides anything.
+"""What of the product is replaced while it is simulated: what calls the outside, and nothing that decides
+anything.
 
-The clouds' clients are the plugin's own. Beside them there are threads, the `akka` process, the state directory, the
-registry's token exchange, ids, and the time.
+The clouds' clients are the plugin's own. Beside them there are threads, the `akka` process, the state
+directory, the registry's token exchange, ids, and the time.
 """
 
 from __future__ import annotations

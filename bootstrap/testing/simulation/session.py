@@ -53,7 +53,7 @@ class SimulatedSession(SimulatedFacts):
     async def diagnose(self, attempt: PullAttempt) -> str:
         return ""
 
-    # -- scripts -----------------------------------------------------------------------------------------------------
+    # -- scripts ---------------------------------------------------------------------------------------------
 
     def script_variables(self) -> Mapping[str, str]:
         return {"SERVER": f"https://{self.target.host}", "IDENTITY": self.target.identity_name}

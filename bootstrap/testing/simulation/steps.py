@@ -96,7 +96,9 @@ class IdentityStep(Resource[Identity]):
     async def do(self) -> Done:
         session = self._session
         try:
-            made = await retry_while(self._create, why=spreading, deadline=session.context.deadline, tell=session.context.tell)  # fmt: skip
+            made = await retry_while(
+                self._create, why=spreading, deadline=session.context.deadline, tell=session.context.tell
+            )
         except ApiError as error:
             if error.code == NAME_TAKEN:
                 raise OutcomeUnknown(
@@ -278,7 +280,9 @@ class GrantStep(Resource[Grant]):
 
 
 class KeyStep(KeyResource[Key, Key]):
-    """The key. Where it bears a label, the run's id is in it; where it bears none, the list from before tells it apart."""
+    """The key. Where it bears a label, the run's id is in it; where it bears none, the list from before
+    tells it apart.
+    """
 
     permissions = ("keys.create", "keys.list")
     goes_with_identity = True
@@ -309,7 +313,7 @@ class KeyStep(KeyResource[Key, Key]):
     async def disowns(self, intent: Intent) -> str:
         return other_than(intent, identity=self._session.target.identity_name)
 
-    # -- which key a record names ------------------------------------------------------------------------------------
+    # -- which key a record names ----------------------------------------------------------------------------
 
     def owns(self, link: KeyRef) -> bool:
         target = self._session.target
@@ -318,7 +322,7 @@ class KeyStep(KeyResource[Key, Key]):
     async def is_username(self, username: str, link: KeyRef) -> bool:
         return username == self._session.username_of(link.key_id)
 
-    # -- the calls ---------------------------------------------------------------------------------------------------
+    # -- the calls -------------------------------------------------------------------------------------------
 
     async def read(self, key_id: str) -> Key | None:
         session = self._session
@@ -369,7 +373,7 @@ class KeyStep(KeyResource[Key, Key]):
     def identity_created(self) -> bool:
         return self._session.identity_created
 
-    # -- all keys of the identity --------------------------------------------------------------------------------------
+    # -- all keys of the identity ----------------------------------------------------------------------------
 
     async def used_by_others(self, ours: Collection[str]) -> list[str]:
         self._session.found.invalidate()
@@ -393,7 +397,7 @@ class KeyStep(KeyResource[Key, Key]):
         except ApiError as error:
             raise self.refusal(error, f"show the keys of {self._session.target.identity_name}") from None
 
-    # -- what errors are ---------------------------------------------------------------------------------------------
+    # -- what errors are -------------------------------------------------------------------------------------
 
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)

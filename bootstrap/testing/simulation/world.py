@@ -187,7 +187,7 @@ class World:
     def _holds(self) -> bool:
         return self.akka.held(self.target.secret_name) is not None
 
-    # -- what others have ----------------------------------------------------------------------------------------------
+    # -- what others have ------------------------------------------------------------------------------------
 
     def _populate(self) -> None:
         if not self.scenario.identity_of_others:

@@ -94,7 +94,8 @@ class AzureEmulator:
             "PULLKEY_AZURE_AUTHORITY_HOST": entra.address,
             "PULLKEY_REGISTRY_CONNECT_TO": connect_to,
             "PULLKEY_ACR_REGISTRY": f"{state.registry('acmeshop').login_server}/{seed.IMAGE}:{seed.TAG}",
-            # DefaultAzureCredential does not hand its `authority` on to WorkloadIdentityCredential, which reads this.
+            # DefaultAzureCredential does not hand its `authority` on to WorkloadIdentityCredential, which
+            # reads this.
             "AZURE_AUTHORITY_HOST": entra.address,
             "AZURE_TENANT_ID": state.tenant_id,
             "AZURE_CLIENT_ID": state.operator.app_id,
@@ -106,7 +107,8 @@ class AzureEmulator:
     def _instead_of_own_credentials(self) -> Mapping[str, str]:
         """A secret of the operator's where the person's environment has a credential of another identity.
 
-        azure-identity would try that one first, together with the sandbox's client id; a secret goes before all.
+        azure-identity would try that one first, together with the sandbox's client id; a secret goes before
+        all.
         """
         if not _OWN_CREDENTIALS & os.environ.keys():
             return {}

@@ -1,8 +1,9 @@
 """Microsoft Graph v1.0: applications and their secrets.
 
-Sources: the Graph reference pages of each call; recorded runs of `az ad app` for keys and dates; the texts of errors as
-public reports quote them. That a taken `uniqueName` is 400 and not 409, and that a deleted application keeps it:
-microsoftgraph/msgraph-bicep-types#137, byte5ai/omadia#916.
+Sources: the Graph reference pages of each call; recorded runs of `az ad app` for keys and dates; the texts of
+    errors as
+public reports quote them. That a taken `uniqueName` is 400 and not 409, and that a deleted application keeps
+it: microsoftgraph/msgraph-bicep-types#137, byte5ai/omadia#916.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ from providers.acr.emulator.tokens import Caller
 
 _LATEST = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 NO_FILTER_ON = ("uniqueName",)
-"""Properties that Graph shows, and does not filter by: it says so of none but those that its reference marks."""
+"""Properties that Graph shows, and does not filter by: it says so of none but those that its reference
+marks.
+"""
 WRITABLE: dict[str, Any] = {
     "description": None,
     "groupMembershipClaims": None,
@@ -257,7 +260,7 @@ class Applications:
                 return one
         raise not_found(value)
 
-    # -- secrets -------------------------------------------------------------------------------------------------
+    # -- secrets ---------------------------------------------------------------------------------------------
 
     async def _add_password(self, request: web.Request, caller: Caller) -> web.Response:
         application = self._application(request)
@@ -347,7 +350,8 @@ def _writable(body: dict[str, Any]) -> dict[str, Any]:
         raise ApiError(
             400,
             "Request_BadRequest",
-            "Property passwordCredentials is read-only and cannot be set. Use addPassword and removePassword.",
+            "Property passwordCredentials is read-only and cannot be set. Use addPassword and "
+            "removePassword.",
         )
     known = {*WRITABLE, "displayName", "uniqueName", "passwordCredentials", "@odata.type"}
     for name in body:
@@ -355,7 +359,8 @@ def _writable(body: dict[str, Any]) -> dict[str, Any]:
             raise ApiError(
                 400,
                 "Request_BadRequest",
-                f"One or more property values specified are invalid. Property '{name}' is not known or cannot be set.",
+                f"One or more property values specified are invalid. Property '{name}' is not known "
+                "or cannot be set.",
             )
     for name in ("tags", "identifierUris"):
         texts_in(body, name)

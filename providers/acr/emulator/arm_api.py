@@ -1,4 +1,6 @@
-"""What every call to Azure Resource Manager has in common: the token, the api-version, the right to the action."""
+"""What every call to Azure Resource Manager has in common: the token, the api-version, the right to the
+action.
+"""
 
 from __future__ import annotations
 
@@ -80,8 +82,10 @@ class ArmApi:
             raise ApiError(
                 403,
                 "AuthorizationFailed",
-                f"The client '{caller.app_id}' with object id '{caller.object_id}' does not have authorization to "
-                f"perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently "
+                f"The client '{caller.app_id}' with object id '{caller.object_id}' does not have "
+                "authorization to "
+                f"perform action '{action}' over scope '{scope}' or the scope is invalid. If access "
+                "was recently "
                 "granted, please refresh your credentials.",
             )
 
@@ -125,7 +129,9 @@ class ArmApi:
         items: Sequence[dict[str, Any]],
         view: Callable[[dict[str, Any]], odata.Item],
     ) -> list[dict[str, Any]]:
-        """The items that the request's `$filter` lets through; `view` makes an item into what it is matched against."""
+        """The items that the request's `$filter` lets through; `view` makes an item into what it is
+        matched against.
+        """
         text = request.query.get("$filter")
         if not text:
             return list(items)
@@ -161,6 +167,7 @@ def not_found(resource: str, group: str) -> ApiError:
     return ApiError(
         404,
         "ResourceNotFound",
-        f"The Resource '{resource}' under resource group '{group}' was not found. For more details please go to "
+        f"The Resource '{resource}' under resource group '{group}' was not found. For more details "
+        "please go to "
         "https://aka.ms/ARMResourceNotFoundFix",
     )

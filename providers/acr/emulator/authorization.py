@@ -1,7 +1,9 @@
 """Azure RBAC, the `Microsoft.Authorization` part of Resource Manager.
 
-Sources: "Troubleshoot Azure RBAC", "List Azure role assignments using the REST API"; recorded runs of `az role assignment`
-and `az ad sp create-for-rbac` for what a PUT answers (201 each time, with a creation date of its own and no creator).
+Sources: "Troubleshoot Azure RBAC", "List Azure role assignments using the REST API"; recorded runs of `az
+    role assignment`
+and `az ad sp create-for-rbac` for what a PUT answers (201 each time, with a creation date of its own and no
+creator).
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ _AT_SCOPE = "/{scope:.+}" + _AUTHORIZATION
 _ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 _ROLES_SINCE = dt.datetime(2021, 11, 11, 20, 13, 28, tzinfo=dt.UTC)
 _BEFORE_IT_IS_WRITTEN = dt.timedelta(milliseconds=700)
-"""How much earlier the creation date in a PUT's answer is than the one that is stored (recorded: 0.7 to 1.5 seconds)."""
+"""How much earlier the creation date in a PUT's answer is than the one that is stored (recorded: 0.7 to
+1.5 seconds).
+"""
 
 
 class Authorization:
@@ -48,7 +52,7 @@ class Authorization:
         arm.route("DELETE", assignments + "/{name}", "DeleteRoleAssignment", self._delete)
         arm.route("GET", _AT_SCOPE + any_case("permissions"), "ListPermissions", self._permissions)
 
-    # -- role definitions ----------------------------------------------------------------------------------------
+    # -- role definitions ------------------------------------------------------------------------------------
 
     async def _definitions(self, request: web.Request, caller: Caller) -> web.Response:
         scope = _scope(request)
@@ -66,7 +70,7 @@ class Authorization:
             raise _no_such_role(request.match_info["name"])
         return web.json_response(_definition_json(role, scope))
 
-    # -- role assignments ----------------------------------------------------------------------------------------
+    # -- role assignments ------------------------------------------------------------------------------------
 
     async def _list(self, request: web.Request, caller: Caller) -> web.Response:
         scope = _scope(request)
@@ -129,7 +133,9 @@ class Authorization:
         return self._put_answer(wanted)
 
     def _put_answer(self, assignment: RoleAssignment) -> web.Response:
-        """Whether it was there before or not: 201, with this PUT's date as that of its creation, and no creator."""
+        """Whether it was there before or not: 201, with this PUT's date as that of its creation, and no
+        creator.
+        """
         now = assignment.updated
         shown = replace(
             assignment, lifetime=Lifetime(now - _BEFORE_IT_IS_WRITTEN, sort="grant"), created_by=None
@@ -180,8 +186,10 @@ class Authorization:
                 400,
                 "PrincipalNotFound",
                 f"Principal {wanted.principal_id.replace('-', '')} does not exist in the directory "
-                f"{self._state.tenant_id}. Check that you have the correct principal ID. If you are creating this "
-                "principal and then immediately assigning a role, this error might be related to a replication "
+                f"{self._state.tenant_id}. Check that you have the correct principal ID. If you are "
+                "creating this "
+                "principal and then immediately assigning a role, this error might be related to a "
+                "replication "
                 "delay. In this case, set the role assignment principalType property to a value, such as "
                 "ServicePrincipal, User, or Group.  See https://aka.ms/docs-principaltype",
             )
@@ -213,7 +221,7 @@ class Authorization:
             None,
         )
 
-    # -- permissions ---------------------------------------------------------------------------------------------
+    # -- permissions -----------------------------------------------------------------------------------------
 
     async def _permissions(self, request: web.Request, caller: Caller) -> web.Response:
         # Whoever asks is told what they may: an empty list, not a 403, for who may nothing.

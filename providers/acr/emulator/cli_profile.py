@@ -1,7 +1,7 @@
 """The files that make the Azure CLI a person already logged in to the sandbox.
 
-They are what `az cloud register`, `az cloud set` and `az login --service-principal --federated-token` leave in
-`AZURE_CONFIG_DIR` (azure-cli-core: cloud.py, _profile.py, auth/identity.py).
+They are what `az cloud register`, `az cloud set` and `az login --service-principal --federated-token` leave
+in `AZURE_CONFIG_DIR` (azure-cli-core: cloud.py, _profile.py, auth/identity.py).
 """
 
 from __future__ import annotations

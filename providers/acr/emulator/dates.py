@@ -37,5 +37,7 @@ def _without_zeros(text: str) -> str:
 
 
 def with_offset(moment: dt.datetime, *, exactly: bool = False) -> str:
-    """Container Registry: `+00:00`, and as many of seven decimals as there are; `exactly` those that a client sent."""
+    """Container Registry: `+00:00`, and as many of seven decimals as there are; `exactly` those that a
+    client sent.
+    """
     return f"{(as_given if exactly else with_decimals)(moment)[:-1]}+00:00"

@@ -1,8 +1,11 @@
-"""Microsoft Graph v1.0: the deleted items of the directory, where applications and service principals stay for 30 days.
+"""Microsoft Graph v1.0: the deleted items of the directory, where applications and service principals stay
+for 30 days.
 
-Sources: the Graph reference pages "List deletedItems", "Get deleted item", "Restore deleted item" (which restores what is
-named, and not the service principal of an application) and "Permanently delete an item", with their permissions: who holds
-Application.ReadWrite.OwnedBy may restore and delete what is theirs, and see nothing of it.
+Sources: the Graph reference pages "List deletedItems", "Get deleted item", "Restore deleted item" (which
+    restores what is
+named, and not the service principal of an application) and "Permanently delete an item", with their
+permissions: who holds Application.ReadWrite.OwnedBy may restore and delete what is theirs, and see nothing of
+it.
 """
 
 from __future__ import annotations
@@ -81,7 +84,8 @@ class DeletedItems:
             raise ApiError(
                 400,
                 "Request_BadRequest",
-                "The service principal cannot be created, updated, or restored because the service principal name "
+                "The service principal cannot be created, updated, or restored because the service "
+                "principal name "
                 f"{item.app_id} is already in use.",
             )
         item.lifetime.removed = None
@@ -103,7 +107,9 @@ class DeletedItems:
         raise not_found(wanted)
 
     def _application_of(self, item: Application | ServicePrincipal) -> Application | None:
-        """Whose owner may decide: the application itself, or that of the service principal, deleted or not."""
+        """Whose owner may decide: the application itself, or that of the service principal, deleted or
+        not.
+        """
         if isinstance(item, Application):
             return item
         return next((one for one in self._state.applications if one.app_id == item.app_id), None)

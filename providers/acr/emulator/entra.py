@@ -58,7 +58,9 @@ class EntraId:
         api.route("POST", "/{tenant}/oauth2/v2.0/token", "GetToken", token, changes=False)
 
     def federated_assertion(self) -> str:
-        """A token of the operator's workload, as a platform with workload identity federation writes it to a file."""
+        """A token of the operator's workload, as a platform with workload identity federation writes it to
+        a file.
+        """
         claims: dict[str, object] = {
             "iss": _ASSERTION_ISSUER,
             "sub": self._state.operator.federated_subject,
@@ -72,8 +74,10 @@ class EntraId:
             raise ApiError(
                 400,
                 "invalid_request",
-                f"AADSTS90002: Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are "
-                "signing into the correct cloud. Check with your subscription administrator, this may happen if "
+                f"AADSTS90002: Tenant '{tenant}' not found. Check to make sure you have the correct "
+                "tenant ID and are "
+                "signing into the correct cloud. Check with your subscription administrator, this "
+                "may happen if "
                 "there are no active subscriptions for the tenant.",
             )
         return self._state.tenant_id
@@ -124,7 +128,8 @@ class EntraId:
             raise ApiError(
                 401,
                 "unauthorized_client",
-                f"AADSTS7000229: The client application {application.app_id} is missing service principal in the "
+                f"AADSTS7000229: The client application {application.app_id} is missing service "
+                "principal in the "
                 f"tenant {tenant}. See instructions here: https://go.microsoft.com/fwlink/?linkid=2225119",
             )
         if not principal.enabled:
@@ -167,8 +172,10 @@ class EntraId:
                 400,
                 "unauthorized_client",
                 f"AADSTS700016: Application with identifier '{client_id}' was not found in the directory "
-                f"'{self._state.tenant_name}'. This can happen if the application has not been installed by the "
-                "administrator of the tenant or consented to by any user in the tenant. You may have sent your "
+                f"'{self._state.tenant_name}'. This can happen if the application has not been "
+                "installed by the "
+                "administrator of the tenant or consented to by any user in the tenant. You may "
+                "have sent your "
                 "authentication request to the wrong tenant.",
             )
         return application
@@ -189,7 +196,8 @@ class EntraId:
                 raise ApiError(
                     401,
                     "invalid_client",
-                    "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is "
+                    "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent "
+                    "in the request is "
                     "the client secret value, not the client secret ID, for a secret added to app "
                     f"'{application.app_id}'.",
                 )
@@ -197,8 +205,10 @@ class EntraId:
                 raise ApiError(
                     401,
                     "invalid_client",
-                    f"AADSTS7000222: The provided client secret keys for app '{application.app_id}' are expired. "
-                    "Visit the Azure portal to create new keys for your app: https://aka.ms/NewClientSecret, or "
+                    f"AADSTS7000222: The provided client secret keys for app '{application.app_id}' "
+                    "are expired. "
+                    "Visit the Azure portal to create new keys for your app: "
+                    "https://aka.ms/NewClientSecret, or "
                     "consider using certificate credentials for added security: https://aka.ms/certCreds.",
                 )
 
@@ -220,7 +230,8 @@ class EntraId:
                 401,
                 "invalid_client",
                 "AADSTS700213: No matching federated identity record found for presented assertion subject "
-                f"'{claims.get('sub')}'. Check your federated identity credential Subject, Audience and Issuer "
+                f"'{claims.get('sub')}'. Check your federated identity credential Subject, Audience "
+                "and Issuer "
                 "against the presented assertion.",
             )
 
@@ -229,7 +240,8 @@ class EntraId:
             raise ApiError(
                 400,
                 "invalid_scope",
-                f"AADSTS1002012: The provided value for scope {scope} is not valid. Client credential flows must "
+                f"AADSTS1002012: The provided value for scope {scope} is not valid. Client "
+                "credential flows must "
                 "have a scope value with /.default suffixed to the resource identifier (application ID URI).",
             )
         resource = scope.removesuffix("/.default")
@@ -238,7 +250,8 @@ class EntraId:
                 400,
                 "invalid_resource",
                 f"AADSTS500011: The resource principal named {resource} was not found in the tenant named "
-                f"{self._state.tenant_name}. This can happen if the application has not been installed by the "
+                f"{self._state.tenant_name}. This can happen if the application has not been "
+                "installed by the "
                 "administrator of the tenant or consented to by any user in the tenant.",
             )
         return resource

@@ -1,4 +1,6 @@
-"""Microsoft Graph v1.0, as far as it is needed: applications, service principals, deleted items, and the tenant."""
+"""Microsoft Graph v1.0, as far as it is needed: applications, service principals, deleted items, and the
+tenant.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What every call to Microsoft Graph has in common: the token, the form of an answer, paging, and the permissions."""
+"""What every call to Microsoft Graph has in common: the token, the form of an answer, paging, and the
+permissions.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,8 @@ _JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Com
 MANAGE_ALL = frozenset({"Application.ReadWrite.All", "Directory.ReadWrite.All"})
 MANAGE_OWNED = frozenset({"Application.ReadWrite.OwnedBy"})
 READ_DELETED = MANAGE_ALL | {"Application.Read.All", "Directory.Read.All"}
-# ReadWrite.OwnedBy may list all applications and service principals ("This scope of access has been allowed"), but not
-# the deleted ones.
+# ReadWrite.OwnedBy may list all applications and service principals ("This scope of access has been
+# allowed"), but not the deleted ones.
 READ = READ_DELETED | MANAGE_OWNED
 _APPLICATION_ADMINISTRATORS = frozenset(
     {
@@ -39,7 +41,9 @@ _APPLICATION_ADMINISTRATORS = frozenset(
 
 
 class GraphApi:
-    """One endpoint, to which the parts of Graph add their routes. `address` is its own URL, known once it is served."""
+    """One endpoint, to which the parts of Graph add their routes. `address` is its own URL, known once it
+    is served.
+    """
 
     def __init__(self, state: AzureState, tokens: Tokens, entra: EntraId, gate: CallGate) -> None:
         self.state = state
@@ -91,7 +95,9 @@ class GraphApi:
         *,
         no_filter_on: Sequence[str] = (),
     ) -> web.Response:
-        """A page of `items`, filtered as the request has it; by properties of `no_filter_on` Graph does not filter."""
+        """A page of `items`, filtered as the request has it; by properties of `no_filter_on` Graph does
+        not filter.
+        """
         eventual = request.headers.get("ConsistencyLevel", "").lower() == "eventual"
         counted = request.query.get("$count", "").lower() == "true"
         text = request.query.get("$filter")
@@ -123,7 +129,9 @@ class GraphApi:
 
 
 def from_an_action(body: Mapping[str, Any]) -> web.Response:
-    """The answer of a POST that is a call of something, which has a location and no more in it than the service's."""
+    """The answer of a POST that is a call of something, which has a location and no more in it than the
+    service's.
+    """
     return web.json_response(body, headers={"Location": "https://graph.microsoft.com"})
 
 
@@ -151,7 +159,8 @@ def _page_size(request: web.Request) -> int:
         raise ApiError(
             400,
             "BadRequest",
-            f"Invalid value '{text}' for $top query option found. The $top query option requires a non-negative "
+            f"Invalid value '{text}' for $top query option found. The $top query option requires a "
+            "non-negative "
             "integer value.",
         )
     if not 1 <= int(text) <= 999:
@@ -202,7 +211,8 @@ def manages_all(caller: Caller) -> bool:
 
 
 def require(caller: Caller, roles: frozenset[str]) -> None:
-    """Go on only with one of the permissions, or a directory role that holds all that there is on applications.
+    """Go on only with one of the permissions, or a directory role that holds all that there is on
+    applications.
 
     Raises:
         ApiError: 403.

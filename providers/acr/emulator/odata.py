@@ -1,7 +1,7 @@
 """The part of OData's `$filter` that Graph and Resource Manager understand.
 
-Comparisons (`eq`, `ne`, `ge`, `gt`, `le`, `lt`, `in`), `and`, `or`, `not`, `startswith`, `endswith`, `contains`, and
-`collection/any(x:...)`. Text is compared without regard to case, as both services do.
+Comparisons (`eq`, `ne`, `ge`, `gt`, `le`, `lt`, `in`), `and`, `or`, `not`, `startswith`, `endswith`,
+`contains`, and `collection/any(x:...)`. Text is compared without regard to case, as both services do.
 """
 
 from __future__ import annotations

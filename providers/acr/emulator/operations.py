@@ -1,8 +1,8 @@
 """What a container registry goes on doing after its answer: the addresses to ask at, and what they say.
 
-As recorded: a PUT or PATCH names a path below the registry (`Azure-AsyncOperation`), a DELETE one of the subscription
-(`Location`), which no role on the registry reaches. Neither says when to ask again. An address is signed: it is asked for
-with what stands after its `?`, and each answer names another.
+As recorded: a PUT or PATCH names a path below the registry (`Azure-AsyncOperation`), a DELETE one of the
+subscription (`Location`), which no role on the registry reaches. Neither says when to ask again. An address
+is signed: it is asked for with what stands after its `?`, and each answer names another.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The data plane of one container registry: its firewall, its logins, its tokens, and how it refuses.
 
-Sources: Azure/acr "Token-BasicAuth" (challenge, token call) and "AAD-OAuth" (a token of Entra ID's is exchanged for a
-refresh token, which is also the password of the user 00000000-…; recorded runs of `az acr`), "Azure Container Registry
-roles" (who pulls in which mode), "Troubleshoot registry login" and "Configure rules to access a registry behind a
-firewall" (how it refuses).
+Sources: Azure/acr "Token-BasicAuth" (challenge, token call) and "AAD-OAuth" (a token of Entra ID's is
+    exchanged for a
+refresh token, which is also the password of the user 00000000-…; recorded runs of `az acr`), "Azure Container
+Registry roles" (who pulls in which mode), "Troubleshoot registry login" and "Configure rules to access a
+registry behind a firewall" (how it refuses).
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class AzureRegistryPolicy(RegistryPolicy):
             raise self.refusal(
                 403,
                 "DENIED",
-                f"client with IP '{address}' is not allowed access. Refer https://aka.ms/acr/firewall to grant "
+                f"client with IP '{address}' is not allowed access. Refer "
+                "https://aka.ms/acr/firewall to grant "
                 f"access. CorrelationId: {uuid.uuid4()}",
             )
 
@@ -76,7 +78,7 @@ class AzureRegistryPolicy(RegistryPolicy):
         networks = [ipaddress.ip_network(one, strict=False) for one in self._registry.allowed_addresses]
         return any(ipaddress.ip_address(address) in network for network in networks)
 
-    # -- who ---------------------------------------------------------------------------------------------------------
+    # -- who -------------------------------------------------------------------------------------------------
 
     def caller(self, request: web.Request, login: Login | None) -> Caller:
         """A service principal, a token of this registry, a refresh token, or anyone where anyone may pull."""
@@ -135,7 +137,7 @@ class AzureRegistryPolicy(RegistryPolicy):
             raise self._unauthorized()
         return Caller(principal.id, lambda _: allowed, lists=not self._registry.abac)
 
-    # -- tokens ------------------------------------------------------------------------------------------------------
+    # -- tokens ----------------------------------------------------------------------------------------------
 
     def issue(
         self, request: web.Request, caller: Caller, scopes: Sequence[str], service: str | None
@@ -187,7 +189,7 @@ class AzureRegistryPolicy(RegistryPolicy):
         except TokenError:
             raise self._unauthorized() from None
 
-    # -- how it refuses ----------------------------------------------------------------------------------------------
+    # -- how it refuses --------------------------------------------------------------------------------------
 
     def challenge(self, request: web.Request, scope: Scope | None, error: str) -> Refusal:
         # It describes scopes of repositories only.

@@ -1,7 +1,7 @@
 """A container registry as Resource Manager shows it: other properties by API version, and by tier.
 
-As recorded: `networkRuleSet` is there in Premium only, where alone it can be set; what the stable versions do not have yet
-is shown by previews. Regional endpoints and label scopes are of the previews of 2026 and 2024.
+As recorded: `networkRuleSet` is there in Premium only, where alone it can be set; what the stable versions do
+not have yet is shown by previews. Regional endpoints and label scopes are of the previews of 2026 and 2024.
 """
 
 from __future__ import annotations

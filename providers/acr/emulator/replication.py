@@ -1,9 +1,10 @@
 """What the clouds do between a change and the moment that every replica knows of it.
 
-Graph's reads lag its writes, and a fresh client secret is refused by some replicas and taken by others. With strict
-replicas (`bootstrap.sandbox.replicas`) a lagging read sees nothing until `--propagation` has passed, and a check
-alternates between a replica that knows and one that does not, beginning with the latter, so that a test's outcome does
-not depend on chance. With real ones each read has a replica of its own, and Resource Manager's lag too.
+Graph's reads lag its writes, and a fresh client secret is refused by some replicas and taken by others. With
+strict replicas (`bootstrap.sandbox.replicas`) a lagging read sees nothing until `--propagation` has passed,
+and a check alternates between a replica that knows and one that does not, beginning with the latter, so that
+a test's outcome does not depend on chance. With real ones each read has a replica of its own, and Resource
+Manager's lag too.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ DELETED_ITEMS_KEPT = dt.timedelta(days=30)
 class Lifetime:
     """When a thing of that sort was made and removed, and how often it was checked while replicas disagreed.
 
-    `subject` is the name of the thing, by which real replicas are chosen. `purged` is when it was removed from the deleted items too, and `restored` when it was last brought back from them.
+    `subject` is the name of the thing, by which real replicas are chosen. `purged` is when it was removed
+    from the deleted items too, and `restored` when it was last brought back from them.
     """
 
     created: dt.datetime
@@ -63,7 +65,9 @@ class Replicas:
         return lifetime.removed is None or not self.knows(lifetime.removed, lifetime)
 
     def found(self, lifetime: Lifetime) -> bool:
-        """Whether a lagging read of this one thing shows it; real ones go on showing what was deleted, too."""
+        """Whether a lagging read of this one thing shows it; real ones go on showing what was deleted,
+        too.
+        """
         return (self.real or lifetime.exists) and self.seen(lifetime)
 
     def shown(self, lifetime: Lifetime) -> bool:

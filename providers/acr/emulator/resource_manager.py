@@ -1,4 +1,6 @@
-"""Azure Resource Manager: the cloud's metadata, subscriptions, resource providers and container registries."""
+"""Azure Resource Manager: the cloud's metadata, subscriptions, resource providers and container
+registries.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _REGISTRIES = any_case("providers", "Microsoft.ContainerRegistry", "registries")
 
 
 class ResourceManager:
-    """Adds its routes to the API. The addresses of Graph and of the authority are known once they are served."""
+    """Adds its routes to the API. The addresses of Graph and of the authority are known once they are
+    served.
+    """
 
     def __init__(self, arm: ArmApi) -> None:
         self._arm = arm
@@ -168,7 +172,9 @@ class ResourceManager:
         return self._arm.page(request, [registry_json(self._arm, one, version) for one in inside])
 
     def _readable(self, caller: Caller, subscription: Subscription, action: str) -> list[Registry]:
-        """What a list shows: all of it by a role in the subscription, else what roles further down let through."""
+        """What a list shows: all of it by a role in the subscription, else what roles further down let
+        through.
+        """
         inside = [one for one in self._state.registries if one.subscription_id == subscription.id]
         if self._state.allowed(caller.object_id, action, subscription.scope):
             return inside

@@ -1,8 +1,9 @@
 """Azure's built-in roles, as far as they matter here, and what a set of permissions allows.
 
-Sources: Microsoft's "Azure built-in roles" and "Container Registry roles directory reference". AcrPull and its kin are
-control-plane actions that a registry in ABAC mode does not honour; the "Container Registry Repository" roles are data
-actions, which only such a registry honours.
+Sources: Microsoft's "Azure built-in roles" and "Container Registry roles directory reference". AcrPull and
+    its kin are
+control-plane actions that a registry in ABAC mode does not honour; the "Container Registry Repository" roles
+are data actions, which only such a registry honours.
 """
 
 from __future__ import annotations
@@ -119,7 +120,8 @@ REPOSITORY_READER = Role(
 REPOSITORY_WRITER = Role(
     "2a1e307c-b015-4ebd-883e-5b7698a07328",
     "Container Registry Repository Writer",
-    "Allows for read and write access to Azure Container Registry repositories, but excluding catalog listing.",
+    "Allows for read and write access to Azure Container Registry repositories, but excluding "
+    "catalog listing.",
     Permissions(data_actions=(f"{_METADATA}/read", CONTENT_READ, f"{_METADATA}/write", CONTENT_WRITE)),
 )
 

@@ -1,7 +1,10 @@
-"""The tokens of a registry, their scope maps and passwords: the part of Resource Manager that needs no directory.
+"""The tokens of a registry, their scope maps and passwords: the part of Resource Manager that needs no
+directory.
 
-Sources: recorded runs of `az acr scope-map`, `az acr token` and `az acr connected-registry` (statuses, keys, forms of
-dates: a scope map is there at once, a token and an update are not), `az acr token` (how a password is removed),
+Sources: recorded runs of `az acr scope-map`, `az acr token` and `az acr connected-registry` (statuses, keys,
+    forms of
+dates: a scope map is there at once, a token and an update are not), `az acr token` (how a password is
+    removed),
 "Non-Microsoft Entra token-based repository permissions". That a token which is still being made answers 409
 TokenNotActive is a public report from the live service.
 """
@@ -73,7 +76,7 @@ class ScopedTokens:
         generate = _REGISTRY + any_case("generateCredentials")
         arm.route("POST", generate, "GenerateCredentials", self._generate)
 
-    # -- scope maps ----------------------------------------------------------------------------------------------
+    # -- scope maps ------------------------------------------------------------------------------------------
 
     async def _list_maps(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "scopeMaps/read")
@@ -134,7 +137,7 @@ class ScopedTokens:
             raise _not_found_in_registry(request.match_info["name"])
         return found
 
-    # -- tokens --------------------------------------------------------------------------------------------------
+    # -- tokens ----------------------------------------------------------------------------------------------
 
     async def _list_tokens(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "tokens/read")
@@ -155,7 +158,8 @@ class ScopedTokens:
             raise ApiError(
                 403,
                 "RequestDisallowedByPolicy",
-                f"Resource '{name}' was disallowed by policy. Policy identifiers: 'Container registries should have "
+                f"Resource '{name}' was disallowed by policy. Policy identifiers: 'Container "
+                "registries should have "
                 "repository scoped access token disabled.'.",
             )
         changes = self._changes(registry, properties)
@@ -245,7 +249,7 @@ class ScopedTokens:
 
     def _registry(self, request: web.Request, caller: Caller, action: str) -> Registry:
         info = request.match_info
-        scope = f"/subscriptions/{info['subscription']}/resourceGroups/{info['group']}/providers/{REGISTRY_TYPE}/{info['registry']}"
+        scope = f"/subscriptions/{info['subscription']}/resourceGroups/{info['group']}/providers/{REGISTRY_TYPE}/{info['registry']}"  # noqa: E501
         self._arm.require(caller, f"{REGISTRY_TYPE}/{action}", scope)
         for one in self._state.registries:
             if one.id.lower() == scope.lower():
@@ -257,10 +261,12 @@ class ScopedTokens:
         over = self._state.now() - (token.modified or token.created) >= _MAKING
         return "" if over else token.in_progress
 
-    # -- what reads show -----------------------------------------------------------------------------------------
+    # -- what reads show -------------------------------------------------------------------------------------
 
     def _shown(self, registry: Registry, kind: type[_Thing]) -> list[_Thing]:
-        """The scope maps or tokens that a replica shows: those that are there, and those that it still has."""
+        """The scope maps or tokens that a replica shows: those that are there, and those that it still
+        has.
+        """
         shows = self._state.replicas.shows
         things = (*registry.scope_maps.values(), *registry.tokens.values())
         live = [one for one in things if isinstance(one, kind) and shows(one.created, "identity", one.name)]
@@ -291,7 +297,7 @@ class ScopedTokens:
                 found[slot] = shown
         return [found[slot] for slot in sorted(found)]
 
-    # -- answers -------------------------------------------------------------------------------------------------
+    # -- answers ---------------------------------------------------------------------------------------------
 
     def _map_json(self, registry: Registry, scope_map: ScopeMap) -> dict[str, Any]:
         described = {} if scope_map.description is None else {"description": scope_map.description}

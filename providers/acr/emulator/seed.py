@@ -21,7 +21,9 @@ def _fixed(name: str) -> str:
 
 
 def seeded_state(sandbox: Sandbox) -> AzureState:
-    """A tenant with two subscriptions, three registries, an operator who owns them, and others' applications."""
+    """A tenant with two subscriptions, three registries, an operator who owns them, and others'
+    applications.
+    """
     operator = Operator(_fixed("operator"), _fixed("operator/principal"), "system:serviceaccount:ops:pullkey")
     state = AzureState(sandbox, tenant_id=_fixed("tenant"), tenant_name="Acme", operator=operator)
     # All of it is old enough to be known to every replica.
@@ -38,7 +40,8 @@ def seeded_state(sandbox: Sandbox) -> AzureState:
     for subscription in state.subscriptions:
         state.add_assignment(operator.object_id, OWNER, subscription.scope, created=past)
 
-    # The name of the first begins like the name that pullkey gives, which `startswith` filters do not tell apart.
+    # The name of the first begins like the name that pullkey gives, which `startswith` filters do not tell
+    # apart.
     for name, role in (("akka-docker-reader-ci", ACR_PULL), ("deployer", ACR_PUSH)):
         application = state.add_application(name, created=past)
         state.add_secret(application, display_name="rbac", start=past, created=past)

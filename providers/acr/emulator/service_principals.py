@@ -66,10 +66,14 @@ class ServicePrincipals:
                 raise ApiError(
                     403,
                     "Authorization_RequestDenied",
-                    "When using this permission, the backing application of the service principal being created "
+                    "When using this permission, the backing application of the service principal "
+                    "being created "
                     "must in the local tenant",
                 )
-            message = f"The appId '{app_id}' of the service principal does not reference a valid application object."
+            message = (
+                f"The appId '{app_id}' of the service principal does not reference a valid application "
+                "object."
+            )
             raise ApiError(
                 400,
                 "Request_BadRequest",
@@ -78,7 +82,8 @@ class ServicePrincipals:
             )
         if self._state.principal_by_app_id(app_id) is not None:
             message = (
-                "The service principal cannot be created, updated, or restored because the service principal name "
+                "The service principal cannot be created, updated, or restored because the service "
+                "principal name "
                 f"{app_id} is already in use."
             )
             raise ApiError(

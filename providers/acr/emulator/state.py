@@ -1,4 +1,6 @@
-"""What the emulated Azure holds: one tenant's directory, its subscriptions, registries and role assignments."""
+"""What the emulated Azure holds: one tenant's directory, its subscriptions, registries and role
+assignments.
+"""
 
 from __future__ import annotations
 
@@ -128,7 +130,9 @@ class TokenPassword:
 
 @dataclass
 class Token:
-    """A token of a registry; `in_progress` is "Creating" or "Updating" until somebody was told that this has ended."""
+    """A token of a registry; `in_progress` is "Creating" or "Updating" until somebody was told that this
+    has ended.
+    """
 
     name: str
     scope_map: str
@@ -162,7 +166,9 @@ class Registry:
     data_endpoint: bool = False
     regional_endpoints: bool = False
     domain_name_label: str = ""
-    """The hash that a label scope puts into the login server's name; so two groups may have a registry of one name."""
+    """The hash that a label scope puts into the login server's name; so two groups may have a registry of
+    one name.
+    """
     arm_audience: bool = True
     """Whether a token for Resource Manager logs in (azureADAuthenticationAsArmPolicy)."""
     scope_maps: dict[str, ScopeMap] = field(default_factory=dict)
@@ -229,10 +235,10 @@ class AzureState:
         members_may_create_apps: the tenant's `allowedToCreateApps`.
         others: the types of the users and groups of the directory (`User`, `Group`), by their object ids.
         page_size: how many registries one page of a list holds.
-        tokens_forbidden: an Azure Policy denies tokens ("Container registries should have repository scoped access
-            token disabled").
-        polls_in_progress: how often the status of what goes on after its answer is "Creating" or the like, before it has
-            ended. The real one's was so in 14 of 38 recorded polls.
+        tokens_forbidden: an Azure Policy denies tokens ("Container registries should have repository scoped
+            access token disabled").
+        polls_in_progress: how often the status of what goes on after its answer is "Creating" or the like,
+            before it has ended. The real one's was so in 14 of 38 recorded polls.
         credentials_take_a_poll: whether generateCredentials answers 202 first, as its specification allows.
     """
 
@@ -261,7 +267,7 @@ class AzureState:
     def now(self) -> dt.datetime:
         return self._sandbox.now()
 
-    # -- making things -------------------------------------------------------------------------------------------
+    # -- making things ---------------------------------------------------------------------------------------
 
     def add_application(
         self,
@@ -344,7 +350,11 @@ class AzureState:
         """A password in a slot; what was in it is no more."""
         moment = created or self.now()
         # The form of today's: 84 letters and digits with `+ACR` and some more in it.
-        text = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(72)) + "+ACR" + secrets.token_hex(4)  # fmt: skip
+        text = (
+            "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(72))
+            + "+ACR"
+            + secrets.token_hex(4)
+        )
         before = token.passwords.get(slot)
         lifetime = Lifetime(moment, sort="key", subject=f"{token.name} {slot}")
         token.passwords[slot] = TokenPassword(slot, text, moment, expiry, lifetime, before)
@@ -372,7 +382,7 @@ class AzureState:
         self.role_assignments.append(assignment)
         return assignment
 
-    # -- finding things ------------------------------------------------------------------------------------------
+    # -- finding things --------------------------------------------------------------------------------------
 
     def registry(self, name: str) -> Registry:
         return next(one for one in self.registries if one.name.lower() == name.lower())
@@ -399,8 +409,8 @@ class AzureState:
         """Whether an application has the name: one that is there, or that can still be restored.
 
         Microsoft calls the latter a bug of the service, and lets one delete it permanently, or restore it
-        ("Troubleshoot Microsoft Graph Bicep"; microsoftgraph/msgraph-bicep-types#137). The name of one that was
-        deleted permanently is free once every replica knows.
+        ("Troubleshoot Microsoft Graph Bicep"; microsoftgraph/msgraph-bicep-types#137). The name of one that
+        was deleted permanently is free once every replica knows.
         """
         return any(
             one.unique_name == name and (one.lifetime.exists or self._can_be_restored(one.lifetime))
@@ -412,7 +422,7 @@ class AzureState:
             return False
         return lifetime.purged is None or not self.replicas.knows(lifetime.purged, lifetime)
 
-    # -- who may what --------------------------------------------------------------------------------------------
+    # -- who may what ----------------------------------------------------------------------------------------
 
     def permissions(self, principal_id: str, scope: str) -> Iterator[Permissions]:
         """What a principal's roles at and above a scope allow; each with `denied_actions` taken out."""

@@ -38,7 +38,8 @@ class Caller:
 class Tokens:
     """Signs claims and reads them back.
 
-    Lifetimes are those of the machine's clock, not the sandbox's: the clients that keep a token compare it with theirs.
+    Lifetimes are those of the machine's clock, not the sandbox's: the clients that keep a token compare it
+    with theirs.
     """
 
     def __init__(self) -> None:
@@ -71,7 +72,9 @@ class Tokens:
         return claims
 
     def login_of(self, token: str) -> str | None:
-        """What a token says of its holder and of what it is for, which a later one says too; None for no token of ours."""
+        """What a token says of its holder and of what it is for, which a later one says too; None for no
+        token of ours.
+        """
         try:
             claims = self.read(token)
         except TokenError:

@@ -1,10 +1,11 @@
 """Docker Hub's API at hub.docker.com, as far as it concerns tokens.
 
-Source: the OpenAPI document at https://docs.docker.com/reference/api/hub/latest/: paths, fields, status codes, error
-bodies (schemas `error` and `ValueError`), rate limit headers. Limits and who may what: "Create and manage personal
-access tokens", "Create and manage organization access tokens". What a token used as a login is told:
-https://github.com/docker/hub-feedback/issues/2478. What `/v2/auth/token` tells somebody with a second factor is not
-documented; the form of the older `/v2/users/login` is assumed.
+Source: the OpenAPI document at https://docs.docker.com/reference/api/hub/latest/: paths, fields, status
+    codes, error
+bodies (schemas `error` and `ValueError`), rate limit headers. Limits and who may what: "Create and manage
+personal access tokens", "Create and manage organization access tokens". What a token used as a login is told:
+https://github.com/docker/hub-feedback/issues/2478. What `/v2/auth/token` tells somebody with a second factor
+is not documented; the form of the older `/v2/users/login` is assumed.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ _LIMIT_PER_MINUTE = 180
 class ApiError(Exception):
     """An answer that is an error; `fields` makes it a `ValueError` of the API."""
 
-    def __init__(self, status: int, message: str, *, fields: Mapping[str, Sequence[str]] | None = None, **more: Any) -> None:  # fmt: skip
+    def __init__(
+        self, status: int, message: str, *, fields: Mapping[str, Sequence[str]] | None = None, **more: Any
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
@@ -80,15 +83,37 @@ class HubApi:
 
         route("POST", "/v2/auth/token", "CreateAuthToken", self._log_in, changes=False)
         for path, kind, create, listing, get, update, delete in (
-            ("/v2/access-tokens", "AccessToken", self._create, self._list, self._get, self._update, self._delete),
-            ("/v2/orgs/{org}/access-tokens", "OrgAccessToken", self._org_create, self._org_list, self._org_get, self._org_update, self._org_delete),
-        ):  # fmt: skip
+            (
+                "/v2/access-tokens",
+                "AccessToken",
+                self._create,
+                self._list,
+                self._get,
+                self._update,
+                self._delete,
+            ),
+            (
+                "/v2/orgs/{org}/access-tokens",
+                "OrgAccessToken",
+                self._org_create,
+                self._org_list,
+                self._org_get,
+                self._org_update,
+                self._org_delete,
+            ),
+        ):
             route("POST", path, f"Create{kind}", create, changes=True)
             route("GET", path, f"List{kind}s", listing, changes=False)
             route("GET", f"{path}/{{id}}", f"Get{kind}", get, changes=False)
             route("PATCH", f"{path}/{{id}}", f"Update{kind}", update, changes=True)
             route("DELETE", f"{path}/{{id}}", f"Delete{kind}", delete, changes=True)
-        route("GET", "/v2/namespaces/{namespace}/repositories", "ListRepositories", self._repositories, changes=False)  # fmt: skip
+        route(
+            "GET",
+            "/v2/namespaces/{namespace}/repositories",
+            "ListRepositories",
+            self._repositories,
+            changes=False,
+        )
         route(
             "GET",
             "/v2/namespaces/{namespace}/repositories/{name}/tags",
@@ -96,8 +121,20 @@ class HubApi:
             self._tags,
             changes=False,
         )
-        route("GET", "/v2/namespaces/{namespace}/repositories/{name}/tags/{tag}", "GetTag", self._tag, changes=False)  # fmt: skip
-        route("GET", "/v2/namespaces/{namespace}/repositories/{name}", "GetRepository", self._repository, changes=False)  # fmt: skip
+        route(
+            "GET",
+            "/v2/namespaces/{namespace}/repositories/{name}/tags/{tag}",
+            "GetTag",
+            self._tag,
+            changes=False,
+        )
+        route(
+            "GET",
+            "/v2/namespaces/{namespace}/repositories/{name}",
+            "GetRepository",
+            self._repository,
+            changes=False,
+        )
 
     def _answering(self, handler: Answering) -> Answering:
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -126,18 +163,33 @@ class HubApi:
 
         return answer
 
-    # -- who calls -----------------------------------------------------------------------------------------------
+    # -- who calls -------------------------------------------------------------------------------------------
 
     async def _log_in(self, request: web.Request) -> web.Response:
         body = await _object(request)
         name, secret = str(body.get("identifier", "")), str(body.get("secret", ""))
         user = self._state.users.get(name)
-        if user is not None and user.second_factor and secrets.compare_digest(user.password.encode(), secret.encode()):  # fmt: skip
-            raise ApiError(401, "unauthorized", detail="Require secondary authentication on MFA enabled account", login_2fa_token=_jwt(name))  # fmt: skip
+        if (
+            user is not None
+            and user.second_factor
+            and secrets.compare_digest(user.password.encode(), secret.encode())
+        ):
+            raise ApiError(
+                401,
+                "unauthorized",
+                detail="Require secondary authentication on MFA enabled account",
+                login_2fa_token=_jwt(name),
+            )
         puller = self._state.puller(name, secret)
         if puller is None:
             raise ApiError(401, "unauthorized", detail="Incorrect authentication credentials")
-        got_with = "personal access token" if puller.pat else "organization access token" if puller.oat else "password"  # fmt: skip
+        got_with = (
+            "personal access token"
+            if puller.pat
+            else "organization access token"
+            if puller.oat
+            else "password"
+        )
         bearer = _jwt(name)
         self._callers[bearer] = _Caller(name, got_with, self._state.sandbox.now() + _LIFETIME)
         return web.json_response({"access_token": bearer})
@@ -169,7 +221,7 @@ class HubApi:
             raise ApiError(403, "permission denied")
         return organization, person
 
-    # -- personal tokens -----------------------------------------------------------------------------------------
+    # -- personal tokens -------------------------------------------------------------------------------------
 
     async def _create(self, request: web.Request) -> web.Response:
         person, body = self._person(request), await _object(request)
@@ -210,7 +262,7 @@ class HubApi:
         person.tokens.remove(pat)
         return web.Response(status=204)
 
-    # -- an organisation's tokens --------------------------------------------------------------------------------
+    # -- an organisation's tokens ----------------------------------------------------------------------------
 
     async def _org_create(self, request: web.Request) -> web.Response:
         (organization, person), body = self._owned(request), await _object(request)
@@ -219,8 +271,19 @@ class HubApi:
             raise ApiError(400, "description is too long", fields={"description": ["is too long"]})
         resources = self._resources(organization, body.get("resources"))
         if len(organization.tokens) >= organization.most_tokens:
-            raise ApiError(403, f"organization {organization.name} has reached its limit of {organization.most_tokens} access tokens")  # fmt: skip
-        oat = Oat(body["label"], person.name, resources, self._now, expires=self._expiry(body), description=str(body.get("description") or ""))  # fmt: skip
+            raise ApiError(
+                403,
+                f"organization {organization.name} has reached its limit of "
+                f"{organization.most_tokens} access tokens",
+            )
+        oat = Oat(
+            body["label"],
+            person.name,
+            resources,
+            self._now,
+            expires=self._expiry(body),
+            description=str(body.get("description") or ""),
+        )
         organization.tokens.append(oat)
         return web.json_response({**oat.shown(), "token": oat.text, "resources": resources}, status=201)
 
@@ -266,7 +329,7 @@ class HubApi:
         organization.tokens.remove(oat)
         return web.Response(status=204)
 
-    # -- repositories --------------------------------------------------------------------------------------------
+    # -- repositories ----------------------------------------------------------------------------------------
 
     async def _repository(self, request: web.Request) -> web.Response:
         path = f"{request.match_info['namespace']}/{request.match_info['name']}"
@@ -275,16 +338,18 @@ class HubApi:
         if not self._state.sees(caller.name if caller else "", path):
             raise ApiError(404, "object not found")
         namespace, _, name = path.partition("/")
-        return web.json_response({
-            "user": namespace,
-            "name": name,
-            "namespace": namespace,
-            "repository_type": "image",
-            "status": 1,
-            "status_description": "active",
-            "is_private": self._state.repositories[path],
-            "permissions": {"read": True, "write": False, "admin": False},
-        })  # fmt: skip
+        return web.json_response(
+            {
+                "user": namespace,
+                "name": name,
+                "namespace": namespace,
+                "repository_type": "image",
+                "status": 1,
+                "status_description": "active",
+                "is_private": self._state.repositories[path],
+                "permissions": {"read": True, "write": False, "admin": False},
+            }
+        )
 
     async def _repositories(self, request: web.Request) -> web.Response:
         caller = self._caller(request) if "Authorization" in request.headers else None
@@ -293,7 +358,14 @@ class HubApi:
         if not paths and namespace not in {*self._state.users, *self._state.organizations}:
             raise ApiError(404, "object not found")
         seen = [path for path in paths if self._state.sees(caller.name if caller else "", path)]
-        rows = [{"name": path.partition("/")[2], "namespace": namespace, "is_private": self._state.repositories[path]} for path in seen]  # fmt: skip
+        rows = [
+            {
+                "name": path.partition("/")[2],
+                "namespace": namespace,
+                "is_private": self._state.repositories[path],
+            }
+            for path in seen
+        ]
         shown, more = _page(request, rows)
         return web.json_response({"count": len(rows), **more, "results": shown})
 
@@ -315,7 +387,7 @@ class HubApi:
             raise ApiError(404, "object not found")
         return web.json_response({"name": tag, "tag_status": "active"})
 
-    # -- small things --------------------------------------------------------------------------------------------
+    # -- small things ----------------------------------------------------------------------------------------
 
     @property
     def _now(self) -> dt.datetime:
@@ -336,7 +408,7 @@ class HubApi:
 
 def _check_label(label: Any, field: str) -> None:
     if not isinstance(label, str) or not 0 < len(label) <= _LABEL_LIMIT:
-        raise ApiError(400, f"invalid {field}", fields={field: [f"must have 1 to {_LABEL_LIMIT} characters"]})  # fmt: skip
+        raise ApiError(400, f"invalid {field}", fields={field: [f"must have 1 to {_LABEL_LIMIT} characters"]})
 
 
 def _page(request: web.Request, results: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -381,4 +453,6 @@ def _jwt(subject: str) -> str:
         "jti": secrets.token_hex(8),
     }
     header = {"alg": "RS256", "typ": "JWT"}
-    return ".".join((part(json.dumps(header).encode()), part(json.dumps(claims).encode()), part(secrets.token_bytes(32))))  # fmt: skip
+    return ".".join(
+        (part(json.dumps(header).encode()), part(json.dumps(claims).encode()), part(secrets.token_bytes(32)))
+    )

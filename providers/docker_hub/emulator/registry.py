@@ -1,6 +1,7 @@
 """The registry, registry-1.docker.io, and its token service, auth.docker.io.
 
-Sources: Distribution, "Token Authentication Specification"; "Docker Hub usage and limits" for the addresses; the text
+Sources: Distribution, "Token Authentication Specification"; "Docker Hub usage and limits" for the addresses;
+    the text
 of the refusals as `docker pull` and `docker login` show it (docker/hub-feedback issues 1981 and 2127).
 """
 
@@ -23,7 +24,9 @@ SERVICE = "registry.docker.io"
 
 
 class DockerHubPolicy(RegistryPolicy):
-    """Docker Hub: tokens from another host, and one refusal for what may not be pulled and what does not exist."""
+    """Docker Hub: tokens from another host, and one refusal for what may not be pulled and what does not
+    exist.
+    """
 
     takes_forms = True
     error_headers = API_VERSION

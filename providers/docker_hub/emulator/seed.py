@@ -1,4 +1,5 @@
-"""What the emulated Docker Hub starts with: a small company, and other people's tokens that must never be lost.
+"""What the emulated Docker Hub starts with: a small company, and other people's tokens that must never be
+lost.
 
 The passwords are made up, and stand in the documentation: `sandbox-password`.
 """
@@ -23,7 +24,9 @@ _AGE = dt.timedelta(days=30)
 
 
 def seeded_state(sandbox: Sandbox) -> HubState:
-    """A member, an owner and a member with a second factor; one organisation; private and public repositories."""
+    """A member, an owner and a member with a second factor; one organisation; private and public
+    repositories.
+    """
     past = sandbox.now() - _AGE
     state = HubState(sandbox)
     for name in (USER, OWNER, CAREFUL, "stranger"):

@@ -1,7 +1,7 @@
 """Who may do what: permissions from roles, and the reading, writing and testing of allow policies.
 
-The three APIs that have policies (IAM, Resource Manager, Artifact Registry) share this; what differs is the wording
-of a refusal, which each gives as `Denial`.
+The three APIs that have policies (IAM, Resource Manager, Artifact Registry) share this; what differs is the
+wording of a refusal, which each gives as `Denial`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Access:
         self._state = state
 
     def holds(self, email: str | None, permission: str, resource: Resource) -> bool:
-        """Whether an identity (None: nobody in particular) holds a permission on a resource, its project included."""
+        """Whether an identity (None: nobody in particular) holds a permission on a resource, its project
+        included.
+        """
         if email == self._state.operator and permission in self._state.denied_permissions:
             return False
         everybody = ["allUsers"]
@@ -69,9 +71,9 @@ class Access:
     def require_service(self, project: Project, service: str) -> None:
         """Refuse unless the project has the API enabled.
 
-        The wording and the details are those of hashicorp/terraform-provider-google#23200. Google looks at the
-        project that the *credentials* belong to or name as quota project for some APIs; this sandbox looks at the
-        project that holds the resource, for all.
+        The wording and the details are those of hashicorp/terraform-provider-google#23200. Google looks at
+        the project that the *credentials* belong to or name as quota project for some APIs; this sandbox
+        looks at the project that holds the resource, for all.
         """
         since = project.services.get(service)
         if since is not None and self._state.visible(since):
@@ -97,7 +99,9 @@ class Access:
         return resource.policy.write(request.policy, audit_configs=audit_configs, now=self._state.now())
 
     def test_permissions(self, caller: Caller, resource: Resource | None, asked: Iterable[str]) -> Any:
-        """The ones of `asked` that the caller holds; none if there is no such resource, as the API's text says."""
+        """The ones of `asked` that the caller holds; none if there is no such resource, as the API's text
+        says.
+        """
         permissions = list(asked)
         for permission in permissions:
             if not _PERMISSION.match(permission):
@@ -121,12 +125,13 @@ class Access:
     def _check_role(self, role: str, resource: Resource) -> None:
         """Refuse a role that is not there, or not for this kind of resource.
 
-        The wordings: GoogleCloudPlatform/stackdriver-metrics-export#7 (a predefined role that nobody has defined),
-        hashicorp/terraform-provider-google#6923 (a custom one).
+        The wordings: GoogleCloudPlatform/stackdriver-metrics-export#7 (a predefined role that nobody has
+        defined), hashicorp/terraform-provider-google#6923 (a custom one).
         """
         if not _ROLE.match(role):
             raise invalid_argument(
-                'The role name must be in the form "roles/{role}", "organizations/{organization_id}/roles/{role}", '
+                'The role name must be in the form "roles/{role}", '
+                '"organizations/{organization_id}/roles/{role}", '
                 'or "projects/{project_id}/roles/{role}".'
             )
         if "/roles/" in role:
@@ -141,10 +146,12 @@ class Access:
             raise invalid_argument(f"Role {role} is not supported for this resource.")
 
     def _check_member(self, member: str) -> None:
-        """Refuse a member that is not of a known form, or a service account that is not there (or not yet known).
+        """Refuse a member that is not of a known form, or a service account that is not there (or not yet
+        known).
 
         The wording is that of hashicorp/vault-plugin-secrets-gcp#237. Google's own service agents
-        (`...@gcp-sa-NAME.iam.gserviceaccount.com`) live in projects that nobody sees, and are taken as existing.
+        (`...@gcp-sa-NAME.iam.gserviceaccount.com`) live in projects that nobody sees, and are taken as
+        existing.
         """
         if not _PRINCIPAL.match(member):
             kind, _, name = member.partition(":")
@@ -167,8 +174,10 @@ def service_disabled(project: Project, service: str) -> CloudError:
     title = SERVICE_TITLES.get(service, service)
     url = f"https://console.developers.google.com/apis/api/{service}/overview?project={project.number}"
     message = (
-        f"{title} has not been used in project {project.number} before or it is disabled. Enable it by visiting {url} "
-        "then retry. If you enabled this API recently, wait a few minutes for the action to propagate to our systems "
+        f"{title} has not been used in project {project.number} before or it is disabled. Enable it "
+        f"by visiting {url} "
+        "then retry. If you enabled this API recently, wait a few minutes for the action to "
+        "propagate to our systems "
         "and retry."
     )
     return CloudError(

@@ -19,8 +19,8 @@ RenderJson = Callable[[Any], dict[str, Any]]
 class Http:
     """One REST form of a method, written as in `google.api.http`: `/v1/{name=projects/*}:getIamPolicy`.
 
-    `render` makes the JSON of an older version of the API, where that differs from the message's own, and `refusal` its
-    refusal of another.
+    `render` makes the JSON of an older version of the API, where that differs from the message's own, and
+    `refusal` its refusal of another.
     """
 
     verb: str
@@ -49,8 +49,9 @@ class Api:
     service: str
     rpcs: tuple[Rpc, ...]
     older_errors: bool = False
-    """Whether its REST errors carry the list `errors` of Google's older JSON APIs, too, for who asks as Google's Go client
-    does, with `prettyPrint=false`: so IAM's, in all recordings."""
+    """Whether its REST errors carry the list `errors` of Google's older JSON APIs, too, for who asks as
+    Google's Go client does, with `prettyPrint=false`: so IAM's, in all recordings.
+    """
 
 
 async def answer(api: Api, rpc: Rpc, tokens: Tokens, authorization: str, request: Any) -> Any:

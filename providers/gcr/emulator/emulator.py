@@ -30,7 +30,8 @@ class GoogleEmulator:
     Attributes:
         state: the world; tests set it up and look at it.
         tokens: who is who.
-        grpc_port, rest_port, https_port, registry_port: where it listens (`https_port`: OAuth and IAM Credentials).
+        grpc_port, rest_port, https_port, registry_port: where it listens (`https_port`: OAuth and IAM
+        Credentials).
     """
 
     name = "google"

@@ -80,7 +80,9 @@ class CloudError(Exception):
         return status
 
     def body(self, *, older: bool = False) -> dict[str, Any]:
-        """The body that REST sends; with `older` it says the same once more, as Google's first JSON APIs did."""
+        """The body that REST sends; with `older` it says the same once more, as Google's first JSON APIs
+        did.
+        """
         error: dict[str, Any] = {"code": self.http_status, "message": self.message, "status": self.code}
         if older:
             head, *rest = self.code.lower().split("_")

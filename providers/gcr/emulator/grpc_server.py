@@ -124,7 +124,8 @@ def _altered(response: Any, kind: str) -> bytes:
         case "empty":
             return b""
         case "types":
-            # A number where a text, a list or a message should be; what is no message's wire type is passed over.
+            # A number where a text, a list or a message should be; what is no message's wire type is passed
+            # over.
             return b"".join(_tag(one.number, 0) + b"\x01" for one in response.DESCRIPTOR.fields)
         case "unknown":
             return whole + _text(_UNDOCUMENTED, b"and more")

@@ -1,10 +1,11 @@
 """IAM v1: service accounts and their keys.
 
-Facts and their sources: account id 6 to 30 characters, `[a-z]([-a-z0-9]*[a-z0-9])` (client docstring); 10 keys per
-account and what is answered beyond (hail-is/hail#4725, googlearchive/k8s-service-catalog#228); the refusal by an
-organisation policy ("Troubleshoot organization policy errors for service accounts"); the refusal for a permission,
-which names no resource (everycure-org/matrix#75); below `projects/-` a 403 instead of a 404 (client docstrings), or for
-the creation of a key the 404 of an e-mail address that nobody has (googlecodelabs/feedback#905; 403 in #267).
+Facts and their sources: account id 6 to 30 characters, `[a-z]([-a-z0-9]*[a-z0-9])` (client docstring); 10
+keys per account and what is answered beyond (hail-is/hail#4725, googlearchive/k8s-service-catalog#228); the
+refusal by an organisation policy ("Troubleshoot organization policy errors for service accounts"); the
+refusal for a permission, which names no resource (everycure-org/matrix#75); below `projects/-` a 403 instead
+of a 404 (client docstrings), or for the creation of a key the 404 of an e-mail address that nobody has
+(googlecodelabs/feedback#905; 403 in #267).
 """
 
 from __future__ import annotations
@@ -202,7 +203,7 @@ class IamApi:
         )
         return Api("iam", _SERVICE, rpcs, older_errors=True)
 
-    # -- accounts ------------------------------------------------------------------------------------------------
+    # -- accounts --------------------------------------------------------------------------------------------
 
     async def list_accounts(self, caller: Caller, request: Any) -> Any:
         project = self._project(caller, request.name, "iam.serviceAccounts.list")
@@ -277,7 +278,7 @@ class IamApi:
         self._account(caller, request.name, "iam.serviceAccounts.disable").disabled = True
         return empty_pb2.Empty()
 
-    # -- keys ----------------------------------------------------------------------------------------------------
+    # -- keys ------------------------------------------------------------------------------------------------
 
     async def list_keys(self, caller: Caller, request: Any) -> Any:
         account = self._account(caller, request.name, "iam.serviceAccountKeys.list", reads=True)
@@ -321,10 +322,10 @@ class IamApi:
     async def upload_key(self, caller: Caller, request: Any) -> Any:
         """Take the public half of a key that was made elsewhere, in an X.509 certificate.
 
-        Its dates are shown as the key's, and the key is refused after its end (jpassing.com, "Limiting the validity of
-        service account keys"). A certificate that spans too long is refused (GAM-team/GAM#1127: more than 3650 days; the
-        same words name the organisation policy). What answers a certificate that is there already is a guess, and so
-        is the key's id.
+        Its dates are shown as the key's, and the key is refused after its end (jpassing.com, "Limiting the
+        validity of service account keys"). A certificate that spans too long is refused (GAM-team/GAM#1127:
+        more than 3650 days; the same words name the organisation policy). What answers a certificate that is
+        there already is a guess, and so is the key's id.
         """
         account = self._account(caller, request.name, _CREATE_KEY)
         self._check_may_add_key(account, request.name, upload=True)
@@ -366,7 +367,7 @@ class IamApi:
         self._state.switch_key(self._key(caller, request.name, "iam.serviceAccountKeys.enable")[1], on=True)
         return empty_pb2.Empty()
 
-    # -- policies ------------------------------------------------------------------------------------------------
+    # -- policies --------------------------------------------------------------------------------------------
 
     async def get_policy(self, caller: Caller, request: Any) -> Any:
         account = self._account(caller, request.resource, "iam.serviceAccounts.getIamPolicy")
@@ -380,7 +381,7 @@ class IamApi:
         account = self._state.account(_parts(request.resource)[1])
         return self._access.test_permissions(caller, account, request.permissions)
 
-    # -- finding, with the right to ------------------------------------------------------------------------------
+    # -- finding, with the right to --------------------------------------------------------------------------
 
     def _project(self, caller: Caller, name: str, permission: str) -> Project:
         project = self._state.project(name.removeprefix("projects/"))
@@ -413,7 +414,8 @@ class IamApi:
         return next((it for it in named if self._state.still_shows(it)), None)
 
     def _check_known(self, account: ServiceAccount, permission: str, known: Visible) -> None:
-        """Refuse for an account that the replica does not know yet: it does not exist, or is not for this caller.
+        """Refuse for an account that the replica does not know yet: it does not exist, or is not for this
+        caller.
 
         Mostly the former (recorded by GoogleCloudPlatform/k8s-config-connector); the latter is
         hashicorp/terraform-provider-google#10227 and #15042.
@@ -460,9 +462,11 @@ class IamApi:
             raise self._key_limit()
 
     def _key_limit(self) -> CloudError:
-        """The eleventh key: since 2021 a failed precondition without details; before that a quota, with a day to wait.
+        """The eleventh key: since 2021 a failed precondition without details; before that a quota, with a day
+        to wait.
 
-        Today's: googleapis/google-api-dotnet-client#2027, firebase/firebase-tools#6192. That of 2018: hail-is/hail#4725.
+        Today's: googleapis/google-api-dotnet-client#2027, firebase/firebase-tools#6192. That of 2018:
+        hail-is/hail#4725.
         """
         if self._state.former_key_limit:
             message = "Maximum number of keys on account reached."
@@ -472,7 +476,8 @@ class IamApi:
     def _check_constraint(self, project: Project, constraint: str, subject: str, message: str) -> None:
         """Refuse what an organisation policy forbids, by the older constraint or by its managed twin.
 
-        The wording of the twin's refusal is from memory of the same page as the older one's, not from an excerpt.
+        The wording of the twin's refusal is from memory of the same page as the older one's, not from an
+        excerpt.
         """
         if project.enforces(constraint):
             failure = precondition_failure(f"constraints/{constraint}", subject, message)
@@ -494,13 +499,17 @@ class IamApi:
         longest = self._longest(account) or _LONGEST_SPAN
         if span > longest:
             raise invalid_argument(
-                f"The given public key has a lifetime of {span.total_seconds():,.0f} seconds, which is longer than the "
-                f"max allowed lifetime of {longest.total_seconds():,.0f} seconds as specified in resource settings or "
+                f"The given public key has a lifetime of {span.total_seconds():,.0f} seconds, which "
+                "is longer than the "
+                f"max allowed lifetime of {longest.total_seconds():,.0f} seconds as specified in "
+                "resource settings or "
                 "in organization policy."
             )
 
     def _expiry(self, account: ServiceAccount) -> dt.datetime:
-        """When a new key ends: never, or after `iam.serviceAccountKeyExpiryHours`, whose values are like `8h`."""
+        """When a new key ends: never, or after `iam.serviceAccountKeyExpiryHours`, whose values are like
+        `8h`.
+        """
         longest = self._longest(account)
         return self._state.now() + longest if longest else NEVER
 
@@ -534,9 +543,9 @@ def _denied(permission: str, resource: str = "") -> CloudError:
 def _unknown_account(project: Project, subject: str) -> CloudError:
     """Of an account that is not there: two wordings, and neither is that of one that was made a moment ago.
 
-    "Unknown service account" came only before a create (GoogleCloudPlatform/k8s-config-connector, 103 of 103 recorded
-    answers), "does not exist." only after one (10 of 10); one that was deleted is named by its unique id
-    (cloud-custodian's recordings).
+    "Unknown service account" came only before a create (GoogleCloudPlatform/k8s-config-connector, 103 of 103
+    recorded answers), "does not exist." only after one (10 of 10); one that was deleted is named by its
+    unique id (cloud-custodian's recordings).
     """
     for deleted in project.deleted_accounts.values():
         if subject in (deleted.email, deleted.unique_id):
@@ -553,7 +562,9 @@ def _no_account(name: str) -> CloudError:
 
 
 def _no_gaia_id(email: str) -> CloudError:
-    """Of an account that is not there, or not yet, where its project was not named (googlecodelabs/feedback#905)."""
+    """Of an account that is not there, or not yet, where its project was not named
+    (googlecodelabs/feedback#905).
+    """
     return CloudError("NOT_FOUND", f"Not found; Gaia id not found for email {email}")
 
 

@@ -1,9 +1,10 @@
 """Who is calling: access tokens, self-signed tokens, the token endpoint, and impersonation.
 
-Sources: "Using OAuth 2.0 for Server to Server Applications" (the jwt-bearer grant), the IAM Credentials reference,
-and the errors as reported: `Invalid JWT Signature.` (googleapis/google-cloud-python#10004), `Invalid grant: account not
-found` for an account that is disabled or not there (googleapis/google-cloud-php#3622), `The account has been deleted`
-for one that was (GAM-team/GAM#1171).
+Sources: "Using OAuth 2.0 for Server to Server Applications" (the jwt-bearer grant), the IAM Credentials
+    reference,
+and the errors as reported: `Invalid JWT Signature.` (googleapis/google-cloud-python#10004), `Invalid grant:
+account not found` for an account that is disabled or not there (googleapis/google-cloud-php#3622), `The
+account has been deleted` for one that was (GAM-team/GAM#1171).
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ class Tokens:
     def account_of(self, token: str) -> str | None:
         """Whose access token this is, if it is still good.
 
-        A token outlives the key it was got with, not its account (IAM documentation, "Delete service account keys":
-        deleting a key does not revoke short-lived credentials that were issued with it).
+        A token outlives the key it was got with, not its account (IAM documentation, "Delete service account
+        keys": deleting a key does not revoke short-lived credentials that were issued with it).
         """
         issued = self._issued.get(token)
         if issued is None or issued.expires <= self._state.now():

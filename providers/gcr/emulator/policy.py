@@ -55,8 +55,8 @@ class AllowPolicy:
     def read(self, requested_version: int, *, late: bool = False) -> Any:
         """The policy in the asked version; with `late` as it was before it was last changed.
 
-        Below version 3 a conditional binding comes without its condition, its role renamed to `ROLE_withcond_HASH`
-        (IAM documentation, "Troubleshoot policies with conditions").
+        Below version 3 a conditional binding comes without its condition, its role renamed to
+        `ROLE_withcond_HASH` (IAM documentation, "Troubleshoot policies with conditions").
         """
         if requested_version not in (0, 1, 3):
             raise invalid_argument(f"Invalid requested policy version {requested_version}.")
@@ -78,18 +78,21 @@ class AllowPolicy:
     def write(self, wanted: Any, *, audit_configs: bool, now: dt.datetime) -> Any:
         """Replace the policy; return what is now stored.
 
-        Bindings are merged by role and condition, and sorted, as the real service does. With the etag of a policy
-        that has conditions, a version below 3 is refused; *without* an etag it overwrites, and the conditions are lost
-        (both: google/iam/v1/policy.proto, `Policy.version` and `Policy.etag`).
+        Bindings are merged by role and condition, and sorted, as the real service does. With the etag of a
+        policy that has conditions, a version below 3 is refused; *without* an etag it overwrites, and the
+        conditions are lost (both: google/iam/v1/policy.proto, `Policy.version` and `Policy.etag`).
 
         Raises:
-            CloudError: ABORTED for an etag that is no longer current, INVALID_ARGUMENT for a policy of a wrong form.
+            CloudError: ABORTED for an etag that is no longer current, INVALID_ARGUMENT for a policy of a
+                wrong form.
         """
         if wanted.etag and wanted.etag != self._stored.etag:
             raise CloudError(
                 "ABORTED",
-                "There were concurrent policy changes. Please retry the whole read-modify-write with exponential "
-                f"backoff. The request's ETag '{_octal(wanted.etag)}' did not match the current policy's ETag "
+                "There were concurrent policy changes. Please retry the whole read-modify-write "
+                "with exponential "
+                f"backoff. The request's ETag '{_octal(wanted.etag)}' did not match the current "
+                "policy's ETag "
                 f"'{_octal(self._stored.etag)}'.",
             )
         if wanted.version not in (0, 1, 3):

@@ -6,16 +6,18 @@ What the real one does, and where it was seen:
   https://REGION-docker.pkg.dev/v2/token?scope=...: DENIED: Permission
   "artifactregistry.repositories.downloadArtifacts" denied on resource "projects/..." (or it may not exist)`
   (GoogleContainerTools/skaffold#6743). So it does anonymous callers, in other words (argoproj/argo-cd#26260).
-* A request without a credential is challenged; the challenge of `/v2/` names no service, that of an image does (and of a
-  path without an image, one named `pkg`). A credential that is refused is a 401 `UNAUTHORIZED` without a challenge. A
-  path of one part is a 400, with or without a credential. A token lasts twelve hours (curl of the live service, quoted
-  in e6qu/sockerless-cloud). gcr.io names its service, as Container Registry did.
+* A request without a credential is challenged; the challenge of `/v2/` names no service, that of an image
+  does (and of a path without an image, one named `pkg`). A credential that is refused is a 401 `UNAUTHORIZED`
+  without a challenge. A path of one part is a 400, with or without a credential. A token lasts twelve hours
+  (curl of the live service, quoted in e6qu/sockerless-cloud). gcr.io names its service, as Container Registry
+  did.
 * A tag that does not exist is `MANIFEST_UNKNOWN`, a repository that does not exist `NAME_UNKNOWN`.
-* A gcr.io host of a project that was never migrated to Artifact Registry answers 412 with plain text, which names the
-  command that migrates; docker says of it "invalid character 'C' looking for beginning of value" (reports of 2025).
-* A registry that answers on gcr.io honours Artifact Registry's permissions only: "automation that grants Cloud Storage
-  permissions must be updated to grant Artifact Registry permissions" (Google, "Overview of gcr.io repositories").
-  `roles/storage.objectViewer` therefore pulls nothing here, on any host.
+* A gcr.io host of a project that was never migrated to Artifact Registry answers 412 with plain text, which
+  names the command that migrates; docker says of it "invalid character 'C' looking for beginning of value"
+  (reports of 2025).
+* A registry that answers on gcr.io honours Artifact Registry's permissions only: "automation that grants
+  Cloud Storage permissions must be updated to grant Artifact Registry permissions" (Google, "Overview of
+  gcr.io repositories"). `roles/storage.objectViewer` therefore pulls nothing here, on any host.
 * Access tokens and JSON keys are also taken as Basic or Bearer on `/v2/` itself, without the token service.
 """
 
@@ -100,8 +102,8 @@ class ImagePath:
 class ArtifactRegistryPolicy(RegistryPolicy):
     """Artifact Registry on all its hosts.
 
-    A credential passes while its key is usable and the identity's role downloads from that repository; a token that
-    was issued stays valid for its twelve hours, even if the key is deleted meanwhile.
+    A credential passes while its key is usable and the identity's role downloads from that repository; a
+    token that was issued stays valid for its twelve hours, even if the key is deleted meanwhile.
     """
 
     token_path = "/v2/token"
@@ -115,7 +117,7 @@ class ArtifactRegistryPolicy(RegistryPolicy):
         self._access = access
         self._tokens = tokens
 
-    # -- the token service -----------------------------------------------------------------------------------------
+    # -- the token service -----------------------------------------------------------------------------------
 
     def caller(self, request: web.Request, login: Login | None) -> Caller:
         if login is None:
@@ -156,7 +158,7 @@ class ArtifactRegistryPolicy(RegistryPolicy):
             answer["issued_at"] = f"{self._state.now():%Y-%m-%dT%H:%M:%SZ}"
         return answer
 
-    # -- the registry ----------------------------------------------------------------------------------------------
+    # -- the registry ----------------------------------------------------------------------------------------
 
     def challenge(self, request: web.Request, scope: Scope | None, error: str) -> Refusal:
         service = request.host if scope or _host(request) in _GCR_LOCATIONS else ""
@@ -184,7 +186,8 @@ class ArtifactRegistryPolicy(RegistryPolicy):
 
     async def tags(self, images: ImageStore, repository: Repository) -> dict[str, Any] | None:
         if repository.stored.endswith("/"):
-            # google/go-containerregistry, pkg/v1/google/list.go: a folder has its images as `child`, and no tags.
+            # google/go-containerregistry, pkg/v1/google/list.go: a folder has its images as `child`, and no
+            # tags.
             below = {one.partition("/")[0] for one in await images.below(repository.stored.rstrip("/"))}
             return {"child": sorted(below), "name": repository.name, "tags": []}
         return await super().tags(images, repository)
@@ -197,10 +200,12 @@ class ArtifactRegistryPolicy(RegistryPolicy):
         message = f'Failed to fetch "{reference}" from request "{request.path}".'
         return self.refusal(404, "MANIFEST_UNKNOWN", message)
 
-    # -- who and what ----------------------------------------------------------------------------------------------
+    # -- who and what ----------------------------------------------------------------------------------------
 
     def _authenticated(self, request: web.Request, scope: Scope | None) -> Caller:
-        """Whose credential a request carries: a token of the token service, an access token, or a password."""
+        """Whose credential a request carries: a token of the token service, an access token, or a
+        password.
+        """
         scheme = request.headers.get("Authorization", "").partition(" ")[0].lower()
         if not scheme:
             raise self.challenge(request, scope, "")
@@ -281,8 +286,10 @@ class ArtifactRegistryPolicy(RegistryPolicy):
 def _not_migrated(project_id: str) -> Refusal:
     """The refusal of a project whose gcr.io host was never moved to Artifact Registry."""
     text = (
-        "Container Registry is deprecated and shutting down, please use the auto migration tool to migrate to "
-        f"Artifact Registry (gcloud artifacts docker upgrade migrate --projects='{project_id}'). For more details "
+        "Container Registry is deprecated and shutting down, please use the auto migration tool to "
+        "migrate to "
+        f"Artifact Registry (gcloud artifacts docker upgrade migrate --projects='{project_id}'). "
+        "For more details "
         "see: https://cloud.google.com/artifact-registry/docs/transition/auto-migrate-gcr-ar"
     )
     return Refusal(web.Response(status=412, text=text))

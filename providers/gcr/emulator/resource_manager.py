@@ -1,6 +1,7 @@
 """Resource Manager: projects and their allow policies; v3 over gRPC and REST, v1 over REST.
 
-A project that does not exist, or that the caller may not see, is a 403 (CrowdStrike/falcon-integration-gateway#98).
+A project that does not exist, or that the caller may not see, is a 403
+(CrowdStrike/falcon-integration-gateway#98).
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ class ResourceManagerApi:
         return _message(self._project(caller, request.name, "resourcemanager.projects.get"))
 
     async def search_projects(self, caller: Caller, request: Any) -> Any:
-        """The projects that the caller may see; of the query language only `id:`, `projectId:` and `=` are known."""
+        """The projects that the caller may see; of the query language only `id:`, `projectId:` and `=` are
+        known.
+        """
         field, _, value = request.query.replace("=", ":").partition(":")
         wanted = value if field in ("id", "projectId") else ""
         seen = [

@@ -1,6 +1,7 @@
 """Which permissions the roles of this sandbox hold: the part of Google's table that bears on pulling images.
 
-Source: the IAM roles and permissions reference. What is only named in `PREDEFINED` can be granted and gives nothing here;
+Source: the IAM roles and permissions reference. What is only named in `PREDEFINED` can be granted and gives
+    nothing here;
 a role that is not is refused, as Google refuses one that it has not defined.
 """
 
@@ -106,8 +107,8 @@ _VIEW: Final = (
         "resourcemanager.projects.getIamPolicy",
     }
 )
-# Not even an owner may speak for a service account (iam.serviceAccounts.getAccessToken), nor read objects by the
-# project role alone (storage.objects.get comes with the buckets' own legacy roles).
+# Not even an owner may speak for a service account (iam.serviceAccounts.getAccessToken), nor read objects by
+# the project role alone (storage.objects.get comes with the buckets' own legacy roles).
 _OWN: Final = (
     _AR_ADMIN
     | _PROJECT_READ
@@ -157,39 +158,42 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
 PREDEFINED: Final = frozenset(PERMISSIONS) | {
     f"roles/{name}"
     for name in """
-    aiplatform.admin aiplatform.user aiplatform.viewer apigateway.admin appengine.appAdmin appengine.deployer
-    appengine.serviceAdmin artifactregistry.containerRegistryMigrationAdmin artifactregistry.createOnPushRepoAdmin
-    artifactregistry.createOnPushWriter artifactregistry.serviceAgent automl.admin automl.editor automl.viewer
-    bigquery.admin bigquery.dataEditor bigquery.dataOwner bigquery.dataViewer bigquery.jobUser bigquery.user
-    billing.admin billing.projectManager billing.user billing.viewer binaryauthorization.policyEditor
-    cloudbuild.builds.builder cloudbuild.builds.editor cloudbuild.builds.viewer cloudbuild.serviceAgent
-    cloudfunctions.admin cloudfunctions.developer cloudfunctions.invoker cloudfunctions.viewer
-    cloudkms.admin cloudkms.cryptoKeyDecrypter cloudkms.cryptoKeyEncrypter cloudkms.cryptoKeyEncrypterDecrypter
-    cloudkms.viewer cloudscheduler.admin cloudsql.admin cloudsql.client cloudsql.editor cloudsql.viewer
-    cloudtasks.admin cloudtasks.enqueuer composer.admin composer.worker compute.admin compute.instanceAdmin
-    compute.instanceAdmin.v1 compute.networkAdmin compute.networkUser compute.networkViewer compute.osLogin
-    compute.securityAdmin compute.serviceAgent compute.storageAdmin compute.viewer
-    container.admin container.clusterAdmin container.clusterViewer container.defaultNodeServiceAccount
-    container.developer container.nodeServiceAccount container.serviceAgent container.viewer
-    containeranalysis.notes.viewer containeranalysis.occurrences.viewer containerregistry.ServiceAgent
-    dataflow.admin dataflow.developer dataflow.worker dataproc.admin dataproc.worker datastore.owner datastore.user
-    datastore.viewer dns.admin dns.reader editor errorreporting.writer eventarc.admin eventarc.eventReceiver
-    firebase.admin firebase.sdkAdminServiceAgent firebase.viewer iam.denyAdmin iam.organizationRoleAdmin
+    aiplatform.admin aiplatform.user aiplatform.viewer apigateway.admin appengine.appAdmin
+    appengine.deployer appengine.serviceAdmin artifactregistry.containerRegistryMigrationAdmin
+    artifactregistry.createOnPushRepoAdmin artifactregistry.createOnPushWriter artifactregistry.serviceAgent
+    automl.admin automl.editor automl.viewer bigquery.admin bigquery.dataEditor bigquery.dataOwner
+    bigquery.dataViewer bigquery.jobUser bigquery.user billing.admin billing.projectManager billing.user
+    billing.viewer binaryauthorization.policyEditor cloudbuild.builds.builder cloudbuild.builds.editor
+    cloudbuild.builds.viewer cloudbuild.serviceAgent cloudfunctions.admin cloudfunctions.developer
+    cloudfunctions.invoker cloudfunctions.viewer cloudkms.admin cloudkms.cryptoKeyDecrypter
+    cloudkms.cryptoKeyEncrypter cloudkms.cryptoKeyEncrypterDecrypter cloudkms.viewer cloudscheduler.admin
+    cloudsql.admin cloudsql.client cloudsql.editor cloudsql.viewer cloudtasks.admin cloudtasks.enqueuer
+    composer.admin composer.worker compute.admin compute.instanceAdmin compute.instanceAdmin.v1
+    compute.networkAdmin compute.networkUser compute.networkViewer compute.osLogin compute.securityAdmin
+    compute.serviceAgent compute.storageAdmin compute.viewer container.admin container.clusterAdmin
+    container.clusterViewer container.defaultNodeServiceAccount container.developer
+    container.nodeServiceAccount container.serviceAgent container.viewer containeranalysis.notes.viewer
+    containeranalysis.occurrences.viewer containerregistry.ServiceAgent dataflow.admin dataflow.developer
+    dataflow.worker dataproc.admin dataproc.worker datastore.owner datastore.user datastore.viewer dns.admin
+    dns.reader editor errorreporting.writer eventarc.admin eventarc.eventReceiver firebase.admin
+    firebase.sdkAdminServiceAgent firebase.viewer iam.denyAdmin iam.organizationRoleAdmin
     iam.organizationRoleViewer iam.roleAdmin iam.roleViewer iam.securityReviewer iam.serviceAccountDeleter
-    iam.serviceAccountKeyAdmin iam.serviceAccountOpenIdTokenCreator iam.serviceAccountViewer iam.workloadIdentityPoolAdmin
-    iam.workloadIdentityPoolViewer iam.workloadIdentityUser iap.httpsResourceAccessor iap.tunnelResourceAccessor
-    logging.admin logging.configWriter logging.logWriter logging.privateLogViewer logging.viewer
-    monitoring.admin monitoring.editor monitoring.metricWriter monitoring.viewer networkmanagement.admin
-    orgpolicy.policyAdmin pubsub.admin pubsub.editor pubsub.publisher pubsub.subscriber pubsub.viewer
-    redis.admin redis.editor redis.viewer resourcemanager.folderAdmin resourcemanager.folderViewer
-    resourcemanager.organizationAdmin resourcemanager.organizationViewer resourcemanager.projectCreator
-    resourcemanager.projectDeleter resourcemanager.projectMover run.admin run.developer run.invoker run.serviceAgent
-    run.viewer secretmanager.admin secretmanager.secretAccessor secretmanager.secretVersionManager secretmanager.viewer
-    servicemanagement.admin servicenetworking.networksAdmin serviceusage.apiKeysAdmin serviceusage.serviceUsageViewer
-    source.admin source.reader source.writer spanner.admin spanner.databaseUser spanner.viewer
-    storage.admin storage.hmacKeyAdmin storage.legacyBucketOwner storage.legacyBucketReader storage.legacyBucketWriter
-    storage.legacyObjectOwner storage.legacyObjectReader storage.objectAdmin storage.objectCreator storage.objectUser
-    workflows.admin workflows.invoker
+    iam.serviceAccountKeyAdmin iam.serviceAccountOpenIdTokenCreator iam.serviceAccountViewer
+    iam.workloadIdentityPoolAdmin iam.workloadIdentityPoolViewer iam.workloadIdentityUser
+    iap.httpsResourceAccessor iap.tunnelResourceAccessor logging.admin logging.configWriter
+    logging.logWriter logging.privateLogViewer logging.viewer monitoring.admin monitoring.editor
+    monitoring.metricWriter monitoring.viewer networkmanagement.admin orgpolicy.policyAdmin pubsub.admin
+    pubsub.editor pubsub.publisher pubsub.subscriber pubsub.viewer redis.admin redis.editor redis.viewer
+    resourcemanager.folderAdmin resourcemanager.folderViewer resourcemanager.organizationAdmin
+    resourcemanager.organizationViewer resourcemanager.projectCreator resourcemanager.projectDeleter
+    resourcemanager.projectMover run.admin run.developer run.invoker run.serviceAgent run.viewer
+    secretmanager.admin secretmanager.secretAccessor secretmanager.secretVersionManager secretmanager.viewer
+    servicemanagement.admin servicenetworking.networksAdmin serviceusage.apiKeysAdmin
+    serviceusage.serviceUsageViewer source.admin source.reader source.writer spanner.admin
+    spanner.databaseUser spanner.viewer storage.admin storage.hmacKeyAdmin storage.legacyBucketOwner
+    storage.legacyBucketReader storage.legacyBucketWriter storage.legacyObjectOwner
+    storage.legacyObjectReader storage.objectAdmin storage.objectCreator storage.objectUser workflows.admin
+    workflows.invoker
     """.split()  # noqa: SIM905  - two hundred lines else
 }
 """Every predefined role that this sandbox knows by name: those that projects commonly have, of some 1,900."""

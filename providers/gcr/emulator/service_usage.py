@@ -24,7 +24,9 @@ _NOOP: Final = "operations/noop.DONE_OPERATION"
 
 
 class ServiceUsageApi:
-    """The methods, over the state. Where this API is itself not enabled it cannot enable itself, nor others."""
+    """The methods, over the state. Where this API is itself not enabled it cannot enable itself, nor
+    others.
+    """
 
     def __init__(self, state: GoogleState, access: Access) -> None:
         self._state = state
@@ -160,7 +162,8 @@ class ServiceUsageApi:
         name = f"operations/acat.p2-{project.number}-{secrets.token_hex(16)}" if new else _NOOP
         begin = self._state.now() if new else project.created
         self._operations[name] = (begin, response)
-        # Of a new one nothing is said yet but its name (recorded by GoogleCloudPlatform/k8s-config-connector).
+        # Of a new one nothing is said yet but its name (recorded by
+        # GoogleCloudPlatform/k8s-config-connector).
         return operations_pb2.Operation(name=name) if new else self._operation_message(name)
 
     def _operation_message(self, name: str) -> Any:

@@ -1,6 +1,7 @@
 """The world of the emulator: projects, service accounts, keys, repositories, and what is set on them.
 
-Nothing here knows of gRPC, REST or HTTP. Tests may set the world up through it, in the voice of "somebody else did".
+Nothing here knows of gRPC, REST or HTTP. Tests may set the world up through it, in the voice of "somebody
+else did".
 """
 
 from __future__ import annotations
@@ -194,7 +195,9 @@ class Project:
     repositories: dict[tuple[str, str], Repository] = field(default_factory=dict)
     """By location and id."""
     constraints: dict[str, bool | tuple[str, ...]] = field(default_factory=dict)
-    """The effective organisation policies, by constraint without `constraints/`: enforced or not, or the values."""
+    """The effective organisation policies, by constraint without `constraints/`: enforced or not, or the
+    values.
+    """
     policy: AllowPolicy = field(default_factory=AllowPolicy)
 
     @property
@@ -206,7 +209,9 @@ class Project:
 
 
 class KeySupply:
-    """Private keys, of which the next is being made while nobody asks: a call waits for its latency and no more."""
+    """Private keys, of which the next is being made while nobody asks: a call waits for its latency and no
+    more.
+    """
 
     def __init__(self) -> None:
         self._next: asyncio.Task[rsa.RSAPrivateKey] | None = None
@@ -250,7 +255,7 @@ class GoogleState:
     projects: dict[str, Project] = field(default_factory=dict)
     private_keys: KeySupply = field(default_factory=KeySupply)
 
-    # -- looking -------------------------------------------------------------------------------------------------
+    # -- looking ---------------------------------------------------------------------------------------------
 
     def visible(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool:
         """Whether a change made at `since` counts for the replica that decides."""
@@ -331,7 +336,7 @@ class GoogleState:
             return None
         return key if key.valid_after <= self.now() < key.valid_before else None
 
-    # -- making --------------------------------------------------------------------------------------------------
+    # -- making ----------------------------------------------------------------------------------------------
 
     def add_project(
         self,
@@ -447,7 +452,9 @@ def generate_private_key() -> rsa.RSAPrivateKey:
 
 @functools.cache
 def system_managed_public_key() -> rsa.RSAPublicKey:
-    """The public half of the key that Google keeps for itself; one for all accounts, since nobody here signs with it."""
+    """The public half of the key that Google keeps for itself; one for all accounts, since nobody here
+    signs with it.
+    """
     return generate_private_key().public_key()
 
 

@@ -1,7 +1,9 @@
 """A registry of a company's own: its users, what they may pull, and what it asks a puller for.
 
-Sources: "OCI Distribution Specification"; the Distribution project's "Token Authentication Specification" and "Token
-Scope Documentation": a token service that knows the caller gives a token for what the caller may, which can be nothing.
+Sources: "OCI Distribution Specification"; the Distribution project's "Token Authentication Specification" and
+    "Token
+Scope Documentation": a token service that knows the caller gives a token for what the caller may, which can
+be nothing.
 """
 
 from __future__ import annotations

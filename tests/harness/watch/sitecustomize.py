@@ -1,13 +1,15 @@
-"""Watches a Python process from within, for the leak scan; Python imports this at start-up, before the product.
+"""Watches a Python process from within, for the leak scan; Python imports this at start-up, before the
+product.
 
-It is on `PYTHONPATH` of the processes that `World.run` starts, and writes what it sees to `PULLKEY_TESTS_WATCH`, a
-folder of the test's own. Audit hooks are exact: nothing is sampled. What is watched: processes that are started, with
-their arguments and environment; files that are opened for writing, and what is in them when they are renamed or
-removed; connections and look-ups of names; variables that are set; exceptions that end the process, with the locals of
-their frames. All loggers are switched to their lowest level, and written to a file.
+It is on `PYTHONPATH` of the processes that `World.run` starts, and writes what it sees to
+`PULLKEY_TESTS_WATCH`, a folder of the test's own. Audit hooks are exact: nothing is sampled. What is watched:
+processes that are started, with their arguments and environment; files that are opened for writing, and what
+is in them when they are renamed or removed; connections and look-ups of names; variables that are set;
+exceptions that end the process, with the locals of their frames. All loggers are switched to their lowest
+level, and written to a file.
 
-And it says what to look for: every `Secret` that is made, by its value. With `PULLKEY_TESTS_WATCH_DEEP` it also looks
-at all objects and frames of the product at the moment at which Akka is given the key.
+And it says what to look for: every `Secret` that is made, by its value. With `PULLKEY_TESTS_WATCH_DEEP` it
+also looks at all objects and frames of the product at the moment at which Akka is given the key.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def _absolute(path: str, directory: int) -> str:
 
 
 def _directory_of_the_caller() -> int:
-    """The open directory in which the journal's files are opened by name, which Python does not tell of; -1 for none."""
+    """The open directory in which the journal's files are opened by name, which Python does not tell of;
+    -1 for none.
+    """
     frame: Any = sys._getframe(1)
     while frame is not None:
         if frame.f_globals.get("__name__") == "bootstrap.files.private_directory":
