@@ -60,6 +60,9 @@ def test_a_call_that_fails_harms_nobody_and_leaves_nothing(workers: Workers, pro
         # Its role passed for gone, and stayed.
         Case("acr", "offboard", "graph.GetServicePrincipal#1", "404", forever=True),
         Case("acr", "offboard", "graph.GetServicePrincipal#2", "404", forever=False),
+        # Azure said that there was no role to delete, and showed it: an error ended the offboarding before
+        # the application, which was then left with nothing that named it.
+        Case("acr", "offboard", "arm.DeleteRoleAssignment#1", "404", forever=True),
         # The list still had the token that was just deleted, and its scope map stayed for it.
         Case("acr-token", "offboard", "arm.ListTokens#1", "stale", forever=True),
         # It passed for somebody else's account, which stays, exit code 0.
