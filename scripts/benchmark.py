@@ -3,15 +3,15 @@
 
     scripts/with-env scripts/benchmark.py                              all of it: some ten minutes
     scripts/with-env scripts/benchmark.py --flow gcr --latency 50 --runs 3
-    scripts/with-env scripts/benchmark.py --fleet 1 --fleet 100        many targets from one file, in place of
-    all that scripts/with-env scripts/benchmark.py --write docs/performance.md  puts the tables into that page
+    scripts/with-env scripts/benchmark.py --fleet 1 --fleet 100
+        many targets from one file, in place of all that
+    scripts/with-env scripts/benchmark.py --write docs/performance.md  puts the tables into that page
 
 Each measured run has a sandbox of its own, so that it starts from nothing; what is timed is the command
 alone. A peer that is not installed is said to be missing, and its row is left out.
 
 How long calls wait for one another is found in the sandbox's log at a latency of half a second, where nothing
-else is
-long: two calls of which one ended before the other began count as one after the other.
+else is long: two calls of which one ended before the other began count as one after the other.
 """
 
 from __future__ import annotations
