@@ -25,7 +25,7 @@ from bootstrap.plugin.context import RunContext
 from providers.private import provider
 from providers.private.emulator import ELSEWHERE, HOST, TOKENS
 from providers.private.session import PrivateSession
-from providers.private.short_lived import end_of
+from providers.private.short_lived import expiry_of
 from providers.private.target import PrivateTarget
 from tests.harness.private_registry import NAME, PASSWORD, onboard_with_password
 from tests.harness.world import World
@@ -407,7 +407,7 @@ def test_every_address_leads_back_to_its_run_and_target(
     assert KeyRef.parse(str(link)) == link == KeyRef(local, link.key_id, f"{label}.{domain}")
     assert link.key_id.partition("-")[0] == run  # the moment follows, where there is room
     held = HeldCredential("name", target.server, target.username, str(link), "OK")
-    found = PrivateTarget.behind(held, image=None).link(run)
+    found = PrivateTarget.of_record(held, image=None).link(run)
     assert (found.name, found.domain, found.key_id.partition("-")[0]) == (link.name, link.domain, run)
 
 
@@ -464,7 +464,7 @@ ECR = base64.b64encode(
 )
 def test_passwords_that_cannot_last_are_refused_and_not_repeated(password: str, said: str) -> None:
     with pytest.raises(UsageProblem, match=said.replace("(", "\\(")) as raised:
-        end_of(Secret(password), now=NOW)
+        expiry_of(Secret(password), now=NOW)
     assert password not in raised.value.what + raised.value.fix
 
 
@@ -484,16 +484,16 @@ def test_passwords_that_last() -> None:
         b64("{}"),
         "eyJ.eyJ.eyJ",
     ):
-        assert end_of(Secret(password), now=NOW) is None
+        assert expiry_of(Secret(password), now=NOW) is None
     later = NOW + dt.timedelta(days=365)
-    assert end_of(Secret(jwt(exp=later.timestamp())), now=NOW) == later
+    assert expiry_of(Secret(jwt(exp=later.timestamp())), now=NOW) == later
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_a_password_or_refused(text: str) -> None:
     refusal = ""
     try:
-        assert end_of(Secret(text), now=NOW) is None
+        assert expiry_of(Secret(text), now=NOW) is None
     except UsageProblem as error:
         refusal = error.what + error.fix
     assert len(text) < 12 or text not in refusal

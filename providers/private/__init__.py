@@ -1,9 +1,9 @@
 """Any registry that speaks the Distribution protocol: Harbor, GitLab, Quay, GHCR, Nexus, Artifactory,
 Distribution.
 
-Such a registry has no API in common by which a key could be made, so the person brings user name and
-password. What can be seen of them is seen before Akka is told: TLS, what the registry asks for, and that the
-password pulls. A run makes nothing but Akka's record.
+These registries share no API that creates keys, so the user supplies user name and password. TLS, the
+registry's challenge and the pull itself are verified before the handoff. A run creates nothing but Akka's
+record.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class PrivateProvider:
     async def locate(
         self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]
     ) -> PrivateTarget:
-        return PrivateTarget.behind(held, image=login.get("image"), token_host=login.get("token_host"))
+        return PrivateTarget.of_record(held, image=login.get("image"), token_host=login.get("token_host"))
 
     def options_of(self, held: HeldCredential, target: PrivateTarget | None) -> Mapping[str, str | bool]:
         email = {"email": target.email} if target is not None and target.email else {}

@@ -1,9 +1,8 @@
-"""Google's key file as a password: what `_json_key` and `_json_key_base64` go with.
+"""Check Google's key file as a password: the user names `_json_key` and `_json_key_base64` need one.
 
 Source: "Configure authentication to Artifact Registry for Docker", section "Service account key": the
-    password is the file
-as it is, or its base64, as `base64` writes it in lines. Google's own file has line breaks, and Akka's page
-hands it over with them (`--docker-password "$(cat keyfile.json)"`).
+password is the file as it is, or its base64, as `base64` writes it in lines. Google's own file has line
+breaks, and Akka's documentation passes it with them (`--docker-password "$(cat keyfile.json)"`).
 """
 
 from __future__ import annotations
@@ -12,47 +11,30 @@ import base64
 import binascii
 
 from bootstrap.http.bounds import Unreadable, parse_json
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import UsageProblem
+from providers.private import messages
 
 USERNAMES = ("_json_key", "_json_key_base64")
 _NEEDED = ("private_key", "client_email")
 
 
 def check_key_file(username: str, text: str) -> None:
-    """Refuse what is not the key file of a service account, in the form that goes with the user name. Shows
-    none of it.
+    """Check that a password is a service account's key file, in the form that the user name needs.
 
     Raises:
-        UsageProblem: it is not.
+        UsageProblem: it is not. The message quotes nothing of the password.
     """
     file = _decoded(text)
     if username == "_json_key" and file is not None:
-        raise UsageProblem(
-            "The password is base64, and _json_key needs the plain key file",
-            fix="Pass --username _json_key_base64, or the file: --password-stdin < keyfile.json",
-            code=Code.SECRET_MALFORMED,
-        )
+        raise messages.key_file_in_base64()
     if username == "_json_key_base64" and file is None:
-        why = "is not base64" if text.lstrip()[:1] != "{" else "is the plain key file"
-        raise UsageProblem(
-            f"The user name _json_key_base64 needs a key file in base64, and the password {why}",
-            fix="Pass it like this: `base64 keyfile.json | pullkey ... --password-stdin`; or the file "
-            "itself with `--username _json_key`.",
-            code=Code.SECRET_MALFORMED,
-        )
-    lacks = _lacks(file if username == "_json_key_base64" and file is not None else text)
-    if lacks:
-        raise UsageProblem(
-            f"The user name {username} needs the key file of a Google service account, and the "
-            f"password is not one: {lacks}",
-            fix="Pass the complete file that Google created: --password-stdin < keyfile.json",
-            code=Code.SECRET_MALFORMED,
-        )
+        raise messages.key_file_not_in_base64(plain=text.lstrip()[:1] == "{")
+    defect = _defect_of(file if username == "_json_key_base64" and file is not None else text)
+    if defect:
+        raise messages.key_file_invalid(username, defect)
 
 
-def _lacks(file: str) -> str:
-    """What keeps a text from being a service account's key file; "" for nothing."""
+def _defect_of(file: str) -> str:
+    """Why a text is not a service account's key file; "" if it is one."""
     try:
         key = parse_json(file)
     except Unreadable as error:
@@ -66,7 +48,7 @@ def _lacks(file: str) -> str:
 
 
 def _decoded(text: str) -> str | None:
-    """What is in base64, in one line or several; None if it is not base64 of a text."""
+    """Decode base64, of one line or several; None if it is not base64 of a text."""
     joined = "".join(text.split())
     try:
         return base64.b64decode(joined, validate=True).decode() if joined else None

@@ -1,5 +1,5 @@
-"""One private registry, open. Nobody is logged in to: what is known of it is what it answers, and what
-Akka shows.
+"""The session of a private registry. There is no login: all facts come from the registry's answers and Akka's
+records.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Notice, PreflightFindings
+from bootstrap.plugin.step import PreflightFindings
 from bootstrap.registry import Confidential
+from providers.private import messages
 from providers.private.short_lived import better_provider
-from providers.private.steps import Key
+from providers.private.steps import UserPassword
 from providers.private.target import PrivateTarget
 
-# Names that no public name server knows (RFC 6762, RFC 8375, ICANN's resolution 2024.07.29.06).
 # docs.github.com, "Working with the Container registry", section "Authenticating with a personal access token
 # (classic)".
 _GITHUB_HOSTS = ("ghcr.io", "docker.pkg.github.com")
@@ -28,7 +28,8 @@ _GITHUB = (
     "authorized for the organization where that uses single sign-on; fine-grained tokens do not work "
     "there."
 )
-_AT_HOME = (".local", ".localhost", ".internal", ".home.arpa", ".lan")
+# Names that no public name server knows (RFC 6762, RFC 8375, ICANN's resolution 2024.07.29.06).
+_LOCAL_DOMAINS = (".local", ".localhost", ".internal", ".home.arpa", ".lan")
 
 
 class PrivateSession(Session):
@@ -41,10 +42,10 @@ class PrivateSession(Session):
         self.token_host = target.token_host
         self.context = context
         if target.password is not None:
-            # It cannot be compared with the one that Akka holds: "exists, so skip" would keep an old one for
-            # ever.
+            # It cannot be compared with the one that Akka holds: "exists, so skip" would keep an old one
+            # forever.
             context.new_key = True
-        self._password = Key(self, target)
+        self._password = UserPassword(self, target)
         self.key, self.steps = self._password, [self._password]
 
     def redact(self, text: str) -> str:
@@ -64,7 +65,7 @@ class PrivateSession(Session):
         return Credential(self.target.server, self.target.username, password, KeyRef("", "", ""))
 
     async def connect(self) -> str:
-        return self._password.who
+        return self._password.owner
 
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
         return {}
@@ -73,16 +74,9 @@ class PrivateSession(Session):
         findings = PreflightFindings()
         host = self.target.bare_host
         if better := better_provider(host):
-            findings.notices.append(
-                Notice(
-                    f"`pullkey onboard {better}` creates a key for {host} by itself, and can renew "
-                    "and remove it; with this provider you rotate the password yourself."
-                )
-            )
+            findings.notices.append(messages.better_provider(better, host))
         if _is_local(host):
-            findings.notices.append(
-                Notice(f"{host} is known in your own network only, and Akka pulls over the public internet.")
-            )
+            findings.notices.append(messages.host_is_local(host))
         return findings
 
     async def host(self) -> str:
@@ -132,8 +126,8 @@ class PrivateSession(Session):
 
 
 def _is_local(host: str) -> bool:
-    """Whether a host is surely not reached from the public internet."""
+    """Whether a host cannot be reached from the public internet."""
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
-        return "." not in host or host.endswith(_AT_HOME)
+        return "." not in host or host.endswith(_LOCAL_DOMAINS)

@@ -1,7 +1,7 @@
-"""Registries, users and passwords that cannot last, or are not needed: refused before anything is changed.
+"""Refuse short-lived passwords, and registries that need no credential, before anything is changed.
 
-Akka keeps what it is given, and pulls again whenever a service starts, scales or moves: a credential that
-ends in hours works today and fails some night. Sources:
+Akka stores the credential, and pulls again whenever a service starts, scales or moves: a credential that
+expires within hours works today and fails some night. Sources:
 
 * Amazon ECR: `GetAuthorizationToken` ("valid for 12 hours"); the password is base64 of a JSON object with
   `payload`, `datakey`, `type` and `expiration`.
@@ -9,9 +9,9 @@ ends in hours works today and fails some night. Sources:
 * Azure: "Authenticate with an Azure container registry" (`az acr login --expose-token`: the zero GUID as user
   name, 3 hours).
 * GitHub: "Generating an installation access token" (an hour; `ghs_...`, since 2026 `ghs_APPID_JWT`); the
-  token of a job of GitHub Actions is one, and ends with its job.
-* GitLab: "CI/CD job token" (valid while its job runs; `glcbt-`, which an instance may put a prefix of its own
-  before).
+  token of a job of GitHub Actions is one, and expires with its job.
+* GitLab: "CI/CD job token" (valid while its job runs; `glcbt-`, before which an instance may put a
+  prefix of its own).
 * JSON Web Tokens: RFC 7519, 4.1.4 (`exp`).
 * Akka's own registry: the Akka CLI's `container-registry` commands; a project needs no credential for it.
 """
@@ -24,14 +24,11 @@ import json
 import re
 from typing import Any
 
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import UsageProblem
 from bootstrap.model.secret import Secret
+from providers.private import messages
 
-LASTS = dt.timedelta(days=30)
-"""How long a token with an end must be good for: what ends sooner is renewed by a machine, not by a
-person.
-"""
+MIN_LIFETIME = dt.timedelta(days=30)
+"""How long a token must still be valid: one that expires sooner is meant to be renewed by a machine."""
 
 _ECR = re.compile(
     r"(?:^|\.)dkr[.-]ecr(?:-fips)?\..+\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|on\.aws|on\.amazonwebservices\.com\.cn)$"
@@ -39,147 +36,83 @@ _ECR = re.compile(
 _ECR_PUBLIC = ("public.ecr.aws", "ecr-public.aws.com")
 _AKKA = re.compile(r"^(?:acr\.(?:.+\.)?akka\.io|kcr\.(?:.+\.)?kalix\.io)$")
 _DOCKER_HUB = ("docker.io", "docker.com")
-_BETTER = {
+_OWN_PROVIDERS = {
     "gcr": ("pkg.dev", "gcr.io"),
     "acr": ("azurecr.io", "azurecr.us", "azurecr.cn"),
 }
 _GITLAB_JOB = re.compile(r"^(?:[A-Za-z0-9_]+-)*glcbt-")
-_ELSEWHERE = (
-    "Copy the images to a registry whose passwords last, or to Akka's own: akka container-registry push IMAGE"
-)
-_LASTING = "Bring one that lasts: of a robot account, a deploy token, a personal access token."
 
 
 def refuse_host(host: str) -> None:
-    """Whether a registry's credentials are of use to Akka at all.
+    """Refuse a registry whose credentials are of no use to Akka.
 
     Raises:
-        UsageProblem: they are not.
+        UsageProblem: it is one.
     """
     if _ECR.search(host):
-        raise UsageProblem(
-            f"{host} is Amazon ECR, whose passwords end after 12 hours, and Akka cannot renew them",
-            fix=_ELSEWHERE,
-            code=Code.REGISTRY_UNSUITABLE,
-        )
+        raise messages.registry_of_amazon(host)
     if host in _ECR_PUBLIC:
-        raise UsageProblem(
-            f"{host} allows anonymous pulls, so Akka needs no credential for it",
-            code=Code.REGISTRY_UNSUITABLE,
-        )
+        raise messages.registry_public(host)
     if _AKKA.match(host):
-        raise UsageProblem(
-            f"{host} is Akka's own registry, for which a project needs no credential",
-            code=Code.REGISTRY_UNSUITABLE,
-        )
-    if _under(host, _DOCKER_HUB):
-        raise UsageProblem(
-            f"{host} is Docker Hub, which Akka knows by one spelling of its server only",
-            fix="Use `pullkey onboard docker-hub`, which has it.",
-            code=Code.REGISTRY_UNSUITABLE,
-        )
+        raise messages.registry_of_akka(host)
+    if _in_domain(host, _DOCKER_HUB):
+        raise messages.registry_is_docker_hub(host)
 
 
 def refuse_username(username: str) -> None:
-    """Whether a user name is one that goes with a password of hours.
+    """Refuse a user name whose passwords expire within hours.
 
     Raises:
-        UsageProblem: it is.
+        UsageProblem: it is one.
     """
     if username == "oauth2accesstoken":
-        raise UsageProblem(
-            "The user name oauth2accesstoken is for a Google access token, which expires after an hour",
-            fix="Use `pullkey onboard gcr`, which creates a key that lasts.",
-            code=Code.SECRET_SHORT_LIVED,
-        )
+        raise messages.username_of_google_access_token()
     if username == "00000000-0000-0000-0000-000000000000":
-        raise UsageProblem(
-            "This user name is for a token of `az acr login --expose-token`, which expires after 3 hours",
-            fix="Use `pullkey onboard acr`, which creates a secret that lasts.",
-            code=Code.SECRET_SHORT_LIVED,
-        )
+        raise messages.username_of_azure_access_token()
     if username == "gitlab-ci-token":
-        raise UsageProblem(
-            "The user name gitlab-ci-token is for the token of a CI job, which expires with its job",
-            fix="Use a deploy token of the project or group, with the scope read_registry.",
-            code=Code.SECRET_SHORT_LIVED,
-        )
+        raise messages.username_of_gitlab_job()
 
 
 def better_provider(host: str) -> str:
-    """The provider that can make a key for this registry by itself; "" if none can."""
-    return next((name for name, domains in _BETTER.items() if _under(host, domains)), "")
+    """Name the provider that can create a key for this registry; "" if none can."""
+    return next((name for name, domains in _OWN_PROVIDERS.items() if _in_domain(host, domains)), "")
 
 
-def end_of(password: Secret, *, now: dt.datetime) -> dt.datetime | None:
-    """When a password ends, where it says so itself. Nothing of it is ever repeated.
+def expiry_of(password: Secret, *, now: dt.datetime) -> dt.datetime | None:
+    """Read when a password expires; None if it does not say so itself.
 
     Raises:
-        UsageProblem: it ends too soon, or cannot be a password.
+        UsageProblem: it expires too soon, or is not valid as a password. The message quotes nothing of it.
     """
     text = password.reveal()
     if not text.isprintable():
-        raise UsageProblem(
-            "The password holds a line break or another control character, so it is not the password alone",
-            fix="Pass nothing else with it: printf %s PASSWORD | pullkey ...",
-            code=Code.SECRET_MALFORMED,
-        )
+        raise messages.password_with_control_character()
     if text != text.strip():
-        raise UsageProblem(
-            "The password begins or ends with a space, probably from pasting",
-            fix="Pass it without spaces around it.",
-            code=Code.SECRET_MALFORMED,
-        )
+        raise messages.password_with_spaces_around()
     if text.startswith("ya29."):
-        raise UsageProblem(
-            "This password is a Google access token, which expires after an hour",
-            fix="Use `pullkey onboard gcr`, which creates a key that lasts.",
-            code=Code.SECRET_SHORT_LIVED,
-        )
+        raise messages.password_is_google_access_token()
     if text.startswith("ghs_"):
-        raise UsageProblem(
-            "This password is a token of a GitHub App or of a job of GitHub Actions, which expires "
-            "after an hour or with its job",
-            fix="Use a personal access token with the scope read:packages.",
-            code=Code.SECRET_SHORT_LIVED,
-        )
+        raise messages.password_is_github_app_token()
     if _GITLAB_JOB.match(text):
-        raise UsageProblem(
-            "This password is the token of a GitLab CI job, which expires with its job",
-            fix="Use a deploy token of the project or group, with the scope read_registry.",
-            code=Code.SECRET_SHORT_LIVED,
-        )
+        raise messages.password_is_gitlab_job_token()
     if _is_ecr_token(text):
-        raise UsageProblem(
-            "This password is a token of Amazon ECR, which expires after 12 hours, and Akka cannot renew it",
-            fix=_ELSEWHERE,
-            code=Code.SECRET_SHORT_LIVED,
-        )
-    end = _end_of_jwt(text)
-    if end is None:
+        raise messages.password_is_ecr_token()
+    expires = _expiry_of_jwt(text)
+    if expires is None:
         return None
-    if end <= now:
-        raise UsageProblem(
-            f"This password is a token that ended at {end:%Y-%m-%d %H:%M} UTC",
-            fix=_LASTING,
-            code=Code.SECRET_SHORT_LIVED,
-        )
-    if end - now < LASTS:
-        raise UsageProblem(
-            f"This password is a token that expires in {_in_words(end - now)}, at "
-            f"{end:%Y-%m-%d %H:%M} UTC, and Akka cannot renew it",
-            fix=_LASTING,
-            code=Code.SECRET_SHORT_LIVED,
-        )
-    return end
+    if expires <= now:
+        raise messages.password_expired(expires)
+    if expires - now < MIN_LIFETIME:
+        raise messages.password_expires_soon(expires, expires - now)
+    return expires
 
 
-def _under(host: str, domains: tuple[str, ...]) -> bool:
+def _in_domain(host: str, domains: tuple[str, ...]) -> bool:
     return any(host == domain or host.endswith(f".{domain}") for domain in domains)
 
 
 def _is_ecr_token(text: str) -> bool:
-    """Whether it is what `aws ecr get-login-password` prints, or the same with the user name before it."""
+    """Whether `aws ecr get-login-password` prints such a text; the user name may stand before it."""
     decoded = _decoded(text)
     if decoded.startswith("AWS:"):
         decoded = _decoded(decoded.removeprefix("AWS:"))
@@ -187,26 +120,26 @@ def _is_ecr_token(text: str) -> bool:
     return found.keys() >= {"payload", "datakey"}
 
 
-def _end_of_jwt(text: str) -> dt.datetime | None:
+def _expiry_of_jwt(text: str) -> dt.datetime | None:
     header, _, rest = text.partition(".")
     claims, _, signature = rest.partition(".")
     if not claims or not signature or "alg" not in _object(_decoded(header)):
         return None
-    end = _object(_decoded(claims)).get("exp")
-    if isinstance(end, bool) or not isinstance(end, int | float):
+    expires = _object(_decoded(claims)).get("exp")
+    if isinstance(expires, bool) or not isinstance(expires, int | float):
         return None
     try:
-        return dt.datetime.fromtimestamp(end, dt.UTC)
+        return dt.datetime.fromtimestamp(expires, dt.UTC)
     except (ValueError, OverflowError, OSError):
         return None
 
 
 def _decoded(text: str) -> str:
-    """Base64 of either alphabet, with or without its padding; "" for anything else."""
+    """Decode base64 of either alphabet, with or without padding; "" for anything else."""
     plain = text.rstrip("=").translate(str.maketrans("-_", "+/"))
     try:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode()
-    except ValueError:  # no base64, or no text behind it
+    except ValueError:  # not base64, or not of a text
         return ""
 
 
@@ -216,17 +149,3 @@ def _object(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _in_words(time: dt.timedelta) -> str:
-    """A time as a person says it: its largest unit, rounded down.
-
-    >>> _in_words(dt.timedelta(hours=11, minutes=59))
-    '11 hours'
-    """
-    seconds = int(time.total_seconds())
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = seconds // size
-            return f"{count} {unit}{'s' * (count != 1)}"
-    return "less than a minute"
