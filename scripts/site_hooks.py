@@ -1,5 +1,5 @@
-"""What mkdocs does besides rendering docs/: the pages that stand at the top of the repository, and no test
-markers.
+"""What mkdocs does besides rendering docs/: pages from the top of the repository, no test markers,
+no links to sources.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 _FROM_THE_TOP = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 _SHORT_CODE = re.compile(r"<code>([^<>\n]{1,24})</code>")
+_SOURCES = re.compile(r"\[(`[^`\n]+`)\]\(\.\./[^)\n]+\)")
 _MARKERS = re.compile(r"^[ \t]*<!--.*?-->\n?", re.MULTILINE | re.DOTALL)
 
 
@@ -46,5 +47,5 @@ def on_page_content(html: str, **_: Any) -> str:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """The comments in the pages are for the tests."""
-    return _MARKERS.sub("", markdown)
+    """Leave out comments, which are for the tests, and links to sources, which the site does not have."""
+    return _SOURCES.sub(r"\1", _MARKERS.sub("", markdown))

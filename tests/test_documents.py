@@ -185,6 +185,24 @@ def test_every_option_and_variable_that_a_page_names_exists(page: Path) -> None:
         assert variable in source, variable
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_source_that_a_page_names_exists(page: Path) -> None:
+    """A path begins at the top of the repository or in `bootstrap`; NAME or CLOUD is any."""
+    for name in re.findall(r"`([a-z_]+/[\w./-]+\.(?:py|toml))`", page.read_text(encoding="utf-8")):
+        if not re.search(r"[A-Z]{4}", name):
+            assert (ROOT / name).exists() or (ROOT / "bootstrap" / name).exists(), name
+
+
+def test_what_is_to_be_changed_is_where_the_page_says() -> None:
+    text = (ROOT / "docs" / "where-to-change-what.md").read_text(encoding="utf-8")
+    found = re.findall(r"\]\(\.\./([^)]+)\): ((?:`[\w.]+`(?:, )?)+)", text)
+    assert len(found) > 20
+    for file, names in found:
+        source = (ROOT / file).read_text(encoding="utf-8")
+        for name in re.findall(r"\w+", names):
+            assert re.search(rf"(?:class|def) {name}\b", source), f"{name} in {file}"
+
+
 def test_the_exit_codes_are_those_of_the_program() -> None:
     from bootstrap.model.errors import ExitCode
 
