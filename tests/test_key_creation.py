@@ -86,6 +86,27 @@ def test_a_marked_key_that_shows_late_is_deleted_beside_the_one_that_was_answere
     assert [*one.cloud.keys] == [done.made["key_id"]] == ["key-003"]
 
 
+def test_a_double_that_may_not_be_deleted_is_named_and_the_key_is_good() -> None:
+    one = key(
+        cloud(creations=[LOST_AFTER], lists=[[], [], ["key-002", "key-003"]], deletions=[FORBIDDEN] * 9)
+    )
+    one.doubles_pauses = (1.0,)
+
+    done = of(one.do)
+
+    assert done.made["key_id"] == "key-003"
+    assert done.left_over is not None
+    assert "key key-002 of r (403" in done.left_over.what
+    assert "key-002" in done.left_over.command
+
+
+def test_a_marked_key_that_may_not_be_deleted_is_named_by_its_id() -> None:
+    one = key(Cloud({"key-002": Shown("key-002")}, deletions=[FORBIDDEN] * 9))
+
+    with pytest.raises(StillThere, match=r"key key-002 of r \(403"):
+        of(lambda: one.undo({**OURS, "lost": True}))
+
+
 def test_an_unmarked_key_that_has_appeared_ends_the_run() -> None:
     one = key(
         cloud("key-000", creations=[LOST_AFTER], lists=[["key-000"], ["key-000"], ["key-000"]]), UnmarkedKey

@@ -104,6 +104,15 @@ FOUND = {
         latency=0.1,
         akka_lag=6.0,
     ),
+    "a run takes back another's registration that has replaced its own, and is passed over": Scenario(
+        201797,
+        rounds=((Command("onboard"), Command("onboard", machine=2, start=0.8860388461272986)),),
+        without_faults=frozenset({1, 2, 3, 4, 7}),
+        faults=0.01,
+        lag=1.0,
+        akka_lag=6.0,
+        glitches=0.15,
+    ),
     "one list shows an older record, so a run takes back what it has registered": Scenario(
         30045,
         rounds=(
@@ -203,7 +212,7 @@ RULES_TAKEN_OUT: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "the journal is not written": no_journal,
 }
 MISSED_IN = {
-    "absence is believed at the first read": 237,
+    "absence is believed at the first read": 1116,
     "a key is rolled back after Akka was asked": 447,
     "an answer 'created' is taken for ownership": 33,
     "the journal is written after the call": 120,

@@ -407,12 +407,14 @@ class HandoffStep(Step):
             AkkaHoldsNewKey: Akka holds the key, or may hold it.
         """
         what = self._what(seen)
+        # By its name another run's registration would be removed, if that was shown and is passed over now.
+        removable = not (replaced or self._unconfirmed or self._contested)
         if what in (_Shows.OURS, _Shows.OURS_CUT):
-            if replaced or self._unconfirmed:
+            if not removable:
                 shows = f", though {self._unconfirmed}" if self._unconfirmed else ""
                 raise AkkaHoldsNewKey(f"Akka already holds {key} as {name}{shows}")
         elif what is _Shows.NONE:
-            if replaced or self._unconfirmed:
+            if not removable:
                 raise AkkaHoldsNewKey(f"Akka may hold {key} as {name}, though it shows no such credential")
         elif what is _Shows.OLDER:
             older = f", key {seen.link.key_id}" if seen is not None and seen.link is not None else ""

@@ -49,6 +49,9 @@ class KeyResource(KeyKind[K, N]):
     secret included.
     """
 
+    _undeleted = ""
+    """The key of this run that was found, and could not be deleted."""
+
     # -- which key a record of Akka's names ------------------------------------------------------------------
 
     async def is_username(self, username: str, link: KeyRef) -> bool:
@@ -208,7 +211,13 @@ class KeyResource(KeyKind[K, N]):
     async def _clear_doubles(self, key_id: str) -> LeftOver | None:
         """What requests without an answer have created beside the key: only now may reads show it."""
         if self.marked:
-            await self.delete_lost(self.intent(), keep=key_id, pauses=self.doubles_pauses)
+            try:
+                await self.delete_lost(self.intent(), keep=key_id, pauses=self.doubles_pauses)
+            except ApiError as error:
+                if not self._undeleted:
+                    raise
+                left = self.still_there({**self.intent(), "key_id": self._undeleted}, error.said)
+                return LeftOver(left.what, left.command)
             return None
         try:
             lost = await self._lost(self.before or ())
@@ -226,13 +235,19 @@ class KeyResource(KeyKind[K, N]):
             intent: the run's.
             keep: one that stays.
             pauses: in seconds.
+
+        Raises:
+            ApiError: they cannot be read, or one is refused to be deleted (`_undeleted`).
         """
+        self._undeleted = ""
         deleted: list[str] = []
         for pause in (0.0, *pauses):
             await asyncio.sleep(pause)
             for key_id in await self.of_run(intent):
                 if key_id not in (keep, *deleted):
+                    self._undeleted = key_id
                     await self.delete_by_id(key_id, self._of.undo_deadline())
+                    self._undeleted = ""
                     deleted.append(key_id)
             if deleted:
                 break
@@ -286,7 +301,8 @@ class KeyResource(KeyKind[K, N]):
             if isinstance(error, ApiError) and error.missing and not isinstance(error, NotShownYet):
                 return ""  # with the identity
             said = error.said if isinstance(error, ApiError) else error.what
-            raise self.still_there(intent, said) from None
+            found = {"key_id": self._undeleted} if self._undeleted else {}
+            raise self.still_there({**intent, **found}, said) from None
         if lost.perhaps:
             left = self.perhaps_as(lost.perhaps)
             raise StillThere(left.what, left.command)
