@@ -15,8 +15,7 @@ from bootstrap.cli import streams
 from bootstrap.cli.colour import switch_off_if_typed, with_no_color
 from bootstrap.cli.command_table import COMMANDS, OF_A_FILE, command_of, file_command
 from bootstrap.cli.help_format import FoldedHelp
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import ExitCode, Interrupted, PullkeyError, UsageProblem, advice
+from bootstrap.model.errors import ExitCode, Interrupted, PullkeyError, advice
 from bootstrap.model.text import sentence
 from bootstrap.model.typed_logins import refuse_typed_logins
 from bootstrap.output.terminal import say, styled
@@ -149,19 +148,17 @@ def main() -> NoReturn:
     except click.exceptions.NoArgsIsHelpError as error:
         say(error.format_message(), sys.stderr)
         code = ExitCode.USAGE
-        _print_error(UsageProblem("No command was given", code=Code.MISSING_VALUE))
+        from bootstrap.cli import messages
+
+        _print_error(messages.no_command())
     except (click.ClickException, PullkeyError) as error:
         code = _tell(error)
     except (click.Abort, KeyboardInterrupt):
         code = _tell(Interrupted("Interrupted", fix="No changes were made"))
     except Exception as error:  # noqa: BLE001  - what nobody foresaw: its text, and its frames, may hold anything
-        code = _tell(
-            PullkeyError(
-                f"An error that pullkey does not know ({type(error).__name__} in {_frame_of(error)})",
-                fix="Please report it, with the command; `pullkey list` shows what Akka has.",
-                code=Code.UNEXPECTED,
-            )
-        )
+        from bootstrap.cli import messages
+
+        code = _tell(messages.unexpected(type(error).__name__, _frame_of(error)))
     sys.exit(_with_output(int(code or 0)))
 
 
@@ -172,12 +169,9 @@ def _with_output(code: int) -> int:
     lost = streams.output_lost()
     if lost is None:
         return code
-    told = _tell(
-        PullkeyError(
-            f"Not all of the output could be written to stdout: {lost.strerror or lost}",
-            code=Code.OUTPUT_LOST,
-        )
-    )
+    from bootstrap.cli import messages  # late, as all that only an error needs
+
+    told = _tell(messages.output_lost(lost))
     return code or told
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootstrap.akka.scope import AkkaScope
+from bootstrap.cli import messages, messages_credentials
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.listing import Listing, left_over_of_gone, standings_of, style_of_list
 from bootstrap.cli.project_command import opened
 from bootstrap.cli.secrets import asker
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import ExitCode, PullkeyError, UsageProblem, exit_code_of_many, first_line
+from bootstrap.model.errors import ExitCode, PullkeyError, exit_code_of_many, first_line
 from bootstrap.model.nearest import nearest_or_all
 from bootstrap.output.tables import as_table, row_of, total, unseen_lines
 from bootstrap.output.terminal import put, say, width_of
@@ -47,11 +47,7 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
     """
     source = click.get_current_context().get_parameter_source("akka_project")
     if values["akka_project"] and source is click.core.ParameterSource.COMMANDLINE:
-        raise UsageProblem(
-            "--all-projects is for all Akka projects, and --akka-project names one",
-            fix="Leave one of the two out.",
-            code=Code.OPTIONS_CONFLICT,
-        )
+        raise messages.project_and_all_projects()
     # One that a variable names is what the other commands are about.
     async with opened({**values, "akka_project": None}) as command:
         if secret is not None:
@@ -146,13 +142,8 @@ async def _credentials(
 def _check_names(names: Sequence[str], known: Sequence[str], not_read: Sequence[NotRead]) -> None:
     for name in names:
         if name not in known:
-            unseen = f"; {len(not_read)} of them could not be read" if not_read else ""
             near = nearest_or_all(name, dict.fromkeys(known), many="See `pullkey list --all-projects`")
-            raise UsageProblem(
-                f"No Akka project that this login sees has a credential named {name!r}{unseen}",
-                fix=near or "They have none at all.",
-                code=Code.CREDENTIAL_NOT_FOUND,
-            )
+            raise messages_credentials.credential_in_no_project(name, near, len(not_read))
 
 
 def _show(found: Sequence[Listing], not_read: Sequence[NotRead], user: str) -> None:

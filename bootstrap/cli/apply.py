@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bootstrap.cli import messages
 from bootstrap.cli.file_options import CHECK, FILE, NAMES, SUMMARY, of_a_file
 from bootstrap.cli.file_work import (
     code_of_plan,
@@ -81,15 +82,9 @@ def apply(**values: Any) -> int:
     if values["file"] is None and values["saved"] is not None and values["saved"].suffix in (".yaml", ".yml"):
         values |= {"file": values["saved"], "saved": None}
     if (values["saved"] is None) == (values["file"] is None):
-        raise UsageProblem(
-            "Pass a file of registries with -f FILE, or a saved plan: pullkey apply PLAN",
-            code=Code.MISSING_VALUE,
-        )
+        raise messages.no_file_and_no_plan()
     if values["saved"] is not None and (values["only"] or values["shard"]):
-        raise UsageProblem(
-            "A saved plan is applied as saved: pass --only or --shard to `pullkey plan -f`",
-            code=Code.OPTIONS_CONFLICT,
-        )
+        raise messages.saved_plan_has_no_selection()
     return run_file_command(values, _apply)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import UsageProblem
+from bootstrap.cli import messages
 from bootstrap.output.prompt import ask_line, can_ask
 from bootstrap.output.terminal import say
 
@@ -30,11 +29,7 @@ def check_can_ask(*, stdin_taken: bool = False, preview: str = "--dry-run to pre
         UsageProblem: there is no terminal.
     """
     if not can_ask(stdin_taken=stdin_taken):
-        raise UsageProblem(
-            "Cannot prompt for confirmation: not a terminal",
-            fix=f"Pass --yes to proceed or {preview}",
-            code=Code.NO_TERMINAL,
-        )
+        raise messages.no_terminal_to_confirm(preview)
 
 
 def choose(question: str, choices: Choices) -> str:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bootstrap.cli import messages
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import OUTPUT, TIMEOUT, VERBOSE, clean, scope_of, with_options
-from bootstrap.model.codes import Code
 from bootstrap.model.common_options import SCOPE
-from bootstrap.model.errors import ExitCode, UsageProblem
-from bootstrap.model.text import did_you_mean, sentence
+from bootstrap.model.errors import ExitCode
+from bootstrap.model.text import sentence
 from bootstrap.output.terminal import say
 from bootstrap.plugin import entry_points as plugins
 
@@ -41,11 +41,7 @@ def doctor(**values: Any) -> int:
     values = {key: clean(key, value) for key, value in values.items()}
     for name in values["providers"]:
         if name not in plugins.names():
-            raise UsageProblem(
-                f"There is no provider {name!r}",
-                fix=f"There are: {', '.join(plugins.names())}. {did_you_mean(name, plugins.names())}".rstrip(),  # noqa: E501
-                code=Code.PROVIDER_UNKNOWN,
-            )
+            raise messages.provider_unknown(name, plugins.names())
     return run_alone(_doctor(values))
 
 

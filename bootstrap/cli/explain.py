@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 from click.shell_completion import CompletionItem
 
+from bootstrap.cli import messages
 from bootstrap.model.codes import Code, Explanation, explanations, find
 from bootstrap.model.errors import UsageProblem
 from bootstrap.model.text import did_you_mean
@@ -73,10 +74,8 @@ def explain(code: str, output: str) -> None:
 def _unknown(typed: str) -> UsageProblem:
     name = typed.upper().strip("[]").removeprefix("PK-")
     near = did_you_mean(f"pk-{name}".lower(), [code.lower() for code in Code]).upper()
-    hint = near.replace("DID YOU MEAN", "Did you mean").replace(" OR ", " or ")
-    return UsageProblem(
-        f"There is no code {typed!r}", fix=hint or "List all codes: pullkey explain", code=Code.UNKNOWN_CODE
-    )
+    near = near.replace("DID YOU MEAN", "Did you mean").replace(" OR ", " or ")
+    return messages.unknown_code(typed, near)
 
 
 def _print_one(one: Explanation) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bootstrap.cli import messages
 from bootstrap.cli.choices import choose_some, has_terminal
 from bootstrap.cli.click_errors import as_pullkey_error
 from bootstrap.cli.image import options_from_image
@@ -19,8 +20,7 @@ from bootstrap.cli.listing import standings_of
 from bootstrap.cli.options import typed
 from bootstrap.cli.project_command import opened
 from bootstrap.cli.secrets import run_alone
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import ExitCode, PullkeyError, UsageProblem, advice, exit_code_of_many, first_line
+from bootstrap.model.errors import ExitCode, PullkeyError, advice, exit_code_of_many, first_line
 from bootstrap.output.terminal import say, say_command
 
 if TYPE_CHECKING:
@@ -75,11 +75,7 @@ def onboard_from_project(
         return ExitCode.DONE
 
     if not (values["yes"] or values["dry_run"] or has_terminal()):
-        raise UsageProblem(
-            "Cannot ask which registries to onboard: not a terminal",
-            fix="Pass --yes to onboard all that need it, or --dry-run to preview",
-            code=Code.NO_TERMINAL,
-        )
+        raise messages.no_terminal_to_choose_registries()
     run_alone(look())
     as_json = values["output"] == "json"
     needed = [one for one in found if one.to_onboard and one.provider is not None]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootstrap.model.codes import Code
+from bootstrap.cli import messages
 from bootstrap.model.errors import UsageProblem
 from bootstrap.model.text import did_you_mean
 from bootstrap.model.typed_logins import refuse_login
@@ -19,7 +19,6 @@ from bootstrap.plugin.routing import host_of_image, looks_like_an_image, provide
 if TYPE_CHECKING:
     from bootstrap.plugin.provider import Provider
 
-_AN_IMAGE = "An image is HOST/NAME:TAG, or NAMESPACE/NAME:TAG on Docker Hub."
 FILLED = "pullkey.options-of-image"
 """In a context's `meta`: the options whose values come from IMAGE."""
 
@@ -90,14 +89,10 @@ def provider_of_image(image: str) -> Provider:
     refuse_login(image, "IMAGE")
     known = plugins.names()
     if image.startswith(("/", ":", "@", ".")):
-        raise UsageProblem(f"{image!r} is not an image", fix=_AN_IMAGE)
+        raise messages.not_an_image(image)
     if not looks_like_an_image(image):
         near = did_you_mean(image, known) or _by_title(image)
-        raise UsageProblem(
-            f"There is no provider {image!r}; there are: {', '.join(known)}",
-            fix=f"{_AN_IMAGE} {near}".rstrip(),
-            code=Code.PROVIDER_UNKNOWN,
-        )
+        raise messages.neither_provider_nor_image(image, known, near)
     host = host_of_image(image)
     found = providers_for(host)
     if len(found) == 1:
@@ -106,14 +101,10 @@ def provider_of_image(image: str) -> Provider:
 
     choices = found or [plugins.load(name) for name in known]
     whose = host or image
-    what = f"Several providers handle {whose}" if found else f"No provider handles {whose}"
     if not has_terminal():
-        names = ", ".join(one.name for one in choices)
-        code = Code.HOST_AMBIGUOUS if found else Code.HOST_UNKNOWN
-        raise UsageProblem(
-            f"{what}: {names}", fix=f"Name one: pullkey onboard {choices[0].name} ...", code=code
-        )
-    return plugins.load(choose(f"{what}. Which one?", [(one.name, one.title) for one in choices]))
+        raise messages.provider_not_certain(whose, [one.name for one in choices], several=bool(found))
+    question = f"{messages.which_provider(whose, several=bool(found))}. Which one?"
+    return plugins.load(choose(question, [(one.name, one.title) for one in choices]))
 
 
 def _by_title(word: str) -> str:
@@ -136,9 +127,7 @@ def options_from_image(provider: Provider, image: str, arguments: Sequence[str])
         if given is None:
             filled.append(f"{name}={value}")
         elif number == 0 and given != value:
-            raise UsageProblem(
-                f"{name} is {given!r}, and IMAGE is {image!r}: name one", code=Code.OPTIONS_CONFLICT
-            )
+            raise messages.two_images(name, given, image)
     return filled
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bootstrap.cli import messages
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import ALL_PROJECTS, OUTPUT, TIMEOUT, VERBOSE, clean, scope_of, with_options
-from bootstrap.model.codes import Code
 from bootstrap.model.common_options import SCOPE
-from bootstrap.model.errors import ExitCode, Refused, UsageProblem
+from bootstrap.model.errors import ExitCode, Refused
 from bootstrap.model.option import Option
 from bootstrap.output.terminal import put, say
 
@@ -43,14 +43,10 @@ def import_file(**values: Any) -> int:
 
     values = {key: clean(key, value) for key, value in values.items()}
     if values["projects"] and values["all_projects"]:
-        raise UsageProblem("Name Akka projects, or pass --all-projects", code=Code.MISSING_VALUE)
+        raise messages.projects_and_all_projects()
     if values["to"]:
         if os.path.lexists(values["to"]):
-            raise UsageProblem(
-                f"--to: {values['to']} is there already",
-                fix="Name another file, and compare the two.",
-                code=Code.OUTPUT_FILE,
-            )
+            raise messages.output_file_exists("--to", values["to"])
         _file(values["to"]).check()
     return run_alone(_import(values))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from bootstrap.cli import messages
 from bootstrap.cli.file_options import CHECK, DRY_RUN, SUMMARY, of_a_file
 from bootstrap.cli.file_work import run_file_command
 from bootstrap.cli.options import (
@@ -28,9 +29,7 @@ from bootstrap.cli.options import (
 )
 from bootstrap.cli.project_command import cleaned
 from bootstrap.cli.secrets import read_stdin, run_alone
-from bootstrap.model.codes import Code
 from bootstrap.model.common_options import AUDIT, KEEP_OLD, OVERLAP, SCOPE
-from bootstrap.model.errors import UsageProblem
 from bootstrap.model.option import Option
 
 _ALL = Option("--all", "All that pullkey created in the project.", kind="switch")
@@ -131,12 +130,12 @@ def rotate(**values: Any) -> int:
     if values["older_than"] is not None:
         values["due"] = True
     if values["restore"] and (values["all"] or values["due"]):
-        raise UsageProblem("--restore takes back one rotation: name the credential", code=Code.MISSING_VALUE)
+        raise messages.restore_needs_name()
     if not values["restore"]:
         _needs_terminal_or_yes(values)
     secret = read_stdin("--secret-stdin") if values["secret_stdin"] else None
     if secret is not None and values["all"]:
-        raise UsageProblem("--secret-stdin is for one credential: name it", code=Code.MISSING_VALUE)
+        raise messages.secret_stdin_needs_name()
     from bootstrap.cli.rotation import rotate_in_project
 
     return run_alone(rotate_in_project(values, secret))
@@ -144,11 +143,7 @@ def rotate(**values: Any) -> int:
 
 def _one_or_all(values: Mapping[str, Any]) -> None:
     if values["all"] == bool(values["name"]):
-        raise UsageProblem(
-            "Name one of Akka's credentials, or pass --all",
-            fix="See `pullkey list`.",
-            code=Code.MISSING_VALUE,
-        )
+        raise messages.no_name_and_not_all()
 
 
 def _needs_terminal_or_yes(values: Mapping[str, Any]) -> None:
@@ -281,11 +276,7 @@ def offboard_file(**values: Any) -> int:
       pullkey offboard -f registries.yaml --only acmeshop-azurecr-io acmevault-azurecr-io
     """
     if values["all"] == bool(values["only"] or values["names"]):
-        raise UsageProblem(
-            "Name the targets to remove with --only, or pass --all",
-            fix="See: pullkey list -f FILE",
-            code=Code.MISSING_VALUE,
-        )
+        raise messages.no_targets_and_not_all()
     from bootstrap.cli.offboarding import offboard_in_file
 
     return run_file_command(values, offboard_in_file)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bootstrap.cli import messages_credentials as messages
 from bootstrap.cli.file_work import opened_file, registries_of
 from bootstrap.cli.heartbeat import saying_that_it_looks
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.project_command import ProjectCommand, opened
 from bootstrap.cli.secrets import asker
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError, UsageProblem
+from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError
 from bootstrap.output.terminal import say, width_of
 
 if TYPE_CHECKING:
@@ -62,11 +62,7 @@ async def listing(values: Mapping[str, Any], secret: Secret | None) -> Listing:
         gone = left_over_of_gone(command.scope, [one.name for one in held])
         for name in values["names"]:
             if name not in [*gone, *(one.name for one in held)]:
-                raise UsageProblem(
-                    f"Akka has no credential named {name!r} in {command.scope.label}",
-                    fix=known_names(held, name),
-                    code=Code.CREDENTIAL_NOT_FOUND,
-                )
+                raise messages.credential_not_listed(name, command.scope.label, known_names(held, name))
         chosen = [one for one in held if not values["names"] or one.name in values["names"]]
         left = [left for name, items in gone.items() if name in (values["names"] or gone) for left in items]
         with saying_that_it_looks():

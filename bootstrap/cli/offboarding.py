@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from bootstrap.cli import messages_credentials as messages
 from bootstrap.cli.file_work import do_planned, opened_file, registries_of
 from bootstrap.cli.listing import left_over_of_gone
 from bootstrap.cli.options import (
@@ -17,8 +18,7 @@ from bootstrap.cli.project_command import (
     each_credential,
     opened,
 )
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError, UsageProblem
+from bootstrap.model.errors import ExitCode, LeftOver
 from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
@@ -70,22 +70,13 @@ async def _unlisted(
     from bootstrap.engine.locate import known_names
 
     where = command.scope.label
-    again = "run it again there, or onboard the registry again and offboard it, which finds what is left."
     if keep_secret or not await command.akka.lists_secret(name):
         # Already gone is done; but a name that was mistyped must not look like it.
-        say(f"If an offboarding of {name} was interrupted on another machine: {again}", sys.stderr)
-        raise UsageProblem(
-            f"There is no credential named {name} in {where}",
-            fix=known_names(credentials, name),
-            code=Code.CREDENTIAL_NOT_FOUND,
-        )
-    found = [LeftOver(f"Akka's secret {name}", command.akka.secret_removal(name))]
-    say(
-        f"Akka lists no credential named {name} in {where}, but a secret of that name. Nothing was changed.",
-        sys.stderr,
-    )
-    say("  If it was registered a moment ago: run this again in a while.", sys.stderr)
-    say(f"  If a registration or an offboarding of it was cut off on another machine: {again}", sys.stderr)
+        say(messages.offboarding_may_be_interrupted(name), sys.stderr)
+        raise messages.credential_not_found(name, where, known_names(credentials, name))
+    found = [messages.secret_left_over(name, command.akka.secret_removal(name))]
+    for line in messages.only_secret_is_there(name, where):
+        say(line, sys.stderr)
     command.reporter.left_over(found)
     return found
 
@@ -101,20 +92,10 @@ def _left_behind(command: ProjectCommand, name: str) -> HeldCredential | None:
     journal = command.assembly.journal(command.scope, name)
     lost = journal.left_behind()
     if lost is not None and journal.at_work:
-        raise PullkeyError(
-            f"Akka has no credential named {name} in {command.scope.label}, and run {lost.run_id} "
-            f"of {lost.begun} is at work on it",
-            fix="Wait for it to end, and run this again",
-            code=Code.RUN_BUSY,
-        )
+        raise messages.run_at_work(name, command.scope.label, lost.run_id, lost.begun)
     going = being_removed(lost)
     if lost is not None and going is None:
-        raise PullkeyError(
-            f"Akka has no credential named {name} in {command.scope.label}, but run {lost.run_id} "
-            f"of {lost.begun} did not end, and may have created its cloud resources",
-            fix=f"Run that again to complete it; then offboard it: {lost.command}",
-            code=Code.RUN_UNFINISHED,
-        )
+        raise messages.run_unfinished(name, command.scope.label, lost.run_id, lost.begun, lost.command)
     return going
 
 

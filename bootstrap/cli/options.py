@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bootstrap.cli import messages
 from bootstrap.cli.types import DurationType
-from bootstrap.model.errors import UsageProblem
 from bootstrap.model.option import Option
 from bootstrap.model.typed_logins import ADDRESSES, refuse_login, refuse_login_in
 
@@ -134,13 +134,11 @@ def clean(key: str, value: Any) -> Any:
                 refuse_login_in(text, option)
             longest = _LONGEST_LIST if key == "repository" else _LONGEST
             if len(text) > longest:
-                raise UsageProblem(f"{option} is {len(text)} characters long, and takes {longest} at most")
+                raise messages.too_long(option, len(text), longest)
             if not text.isprintable():
-                raise UsageProblem(
-                    f"{option} holds a character that cannot be printed: {text!r}", fix="Type it again."
-                )
+                raise messages.not_printable(option, text)
             if text.startswith("-"):
-                raise UsageProblem(f"{option}: {text!r} begins with a dash; was its value left out?")
+                raise messages.begins_with_dash(option, text)
     return value
 
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from bootstrap.cli import messages_credentials as messages
 from bootstrap.cli.audit import audited
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import (
@@ -178,11 +179,7 @@ async def _of_a_service(akka: AkkaCli, values: Mapping[str, Any]) -> str:
         found = [one.name for one in await akka.exported_services() if one.name in names]
     except PullkeyError:
         return ""
-    return (
-        f"{found[0]} is a service. To find its credential: pullkey verify --service {shlex.quote(found[0])}"
-        if found
-        else ""
-    )
+    return messages.service_not_a_credential(found[0]) if found else ""
 
 
 def cleaned(values: dict[str, Any]) -> dict[str, Any]:
@@ -207,16 +204,9 @@ def located(behind: LocatedCredential) -> ManagedCredential:
     """
     name, link = behind.held.name, behind.held.link
     if link is None:
-        raise PullkeyError(
-            f"Akka's {name} was not created by pullkey, so its cloud resources are not known",
-            fix=f"To have pullkey look after it: pullkey onboard {behind.provider.name} ... "
-            f"--secret-name {shlex.quote(name)} --replace",
-            code=Code.CREDENTIAL_NOT_MANAGED,
-        )
+        raise messages.credential_not_managed(name, behind.provider.name)
     if behind.target is None or behind.session is None or behind.context is None:
-        raise behind.error or PullkeyError(
-            f"The cloud resources of Akka's {name} could not be found", code=Code.CREDENTIAL_UNREADABLE
-        )
+        raise behind.error or messages.cloud_resources_not_found(name)
     return ManagedCredential(behind.target, behind.session, behind.context, link)
 
 

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bootstrap.cli import messages
 from bootstrap.cli.options import EXPIRES_WITHIN, TIMEOUT, VERBOSE, clean, with_options
 from bootstrap.cli.secrets import read_stdin, run_alone
 from bootstrap.model import clock
-from bootstrap.model.codes import Code
 from bootstrap.model.common_options import SCOPE
-from bootstrap.model.errors import UsageProblem
 from bootstrap.model.option import Option
 from bootstrap.output.terminal import say
 
@@ -81,7 +80,7 @@ def page_of(values: Mapping[str, Any]) -> OutputFile:
     from bootstrap.output.html.listing import BEGINNING
 
     if not values["html"]:
-        raise UsageProblem("No page is named", fix="Pass --html report.html", code=Code.MISSING_VALUE)
+        raise messages.no_page()
     file = OutputFile(Path(values["html"]), "--html", "a page", BEGINNING.encode(), keep_mode=True)
     file.check()
     return file

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bootstrap.cli import messages
 from bootstrap.cli.types import DurationType
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import UsageProblem
 from bootstrap.sandbox.faults import FaultPlan, FaultSyntaxError
 
 if TYPE_CHECKING:
@@ -187,11 +186,7 @@ def runner() -> ModuleType:
             raise
         from bootstrap.plugin.installation import install_command
 
-        raise UsageProblem(
-            f"The sandbox needs {error.name}, which is not installed",
-            fix=f"Install it: {install_command('sandbox')}",
-            code=Code.EXTRA_MISSING,
-        ) from None
+        raise messages.sandbox_not_installed(error.name, install_command("sandbox")) from None
     return run
 
 

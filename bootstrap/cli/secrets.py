@@ -10,8 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import UsageProblem
+from bootstrap.cli import messages_secrets as messages
 from bootstrap.model.option import Option
 from bootstrap.model.secret import Secret
 from bootstrap.model.text import as_typed
@@ -78,10 +77,7 @@ def secrets_from_stdin(options: Sequence[Option], values: Mapping[str, Any]) -> 
     kinds = [option for option in options if option.kind == "secret" and option.key in values]
     given = [option for option in kinds if values[option.key]]
     if len(given) > 1:
-        raise UsageProblem(
-            f"{' and '.join(option.name for option in given)} both read stdin: pass one of them",
-            code=Code.OPTIONS_CONFLICT,
-        )
+        raise messages.two_options_read_stdin(option.name for option in given)
     return {option.key: read_stdin(option.name) if option in given else None for option in kinds}
 
 
@@ -94,27 +90,16 @@ def read_stdin(option: str) -> Secret:
     """
     keep_to_ourselves()
     if sys.stdin.isatty():
-        raise UsageProblem(
-            f"{option}: stdin is a terminal, where it would show",
-            fix="Pass it from a file or a pipe, or leave the option out to be prompted without echo.",
-            code=Code.SECRET_MISSING,
-        )
+        raise messages.stdin_is_terminal(option)
     # In bytes: a key file's line ends are to stay as they are.
     given = sys.stdin.buffer.read(_LIMIT + 1)
     if len(given) > _LIMIT:
         # Before it is decoded: the last character may be cut in half.
-        raise UsageProblem(
-            f"{option}: what is on stdin is longer than {_LIMIT} bytes, so it is not a password",
-            code=Code.SECRET_MALFORMED,
-        )
+        raise messages.stdin_too_long(option, _LIMIT)
     try:
         text = given.decode()
     except UnicodeDecodeError:
-        raise UsageProblem(
-            f"{option}: what is on stdin is not UTF-8 text",
-            fix="Save it as UTF-8 (UTF-16 is what some editors and shells of Windows write).",
-            code=Code.SECRET_MALFORMED,
-        ) from None
+        raise messages.stdin_not_text(option) from None
     return _checked(text, option)
 
 
@@ -130,11 +115,7 @@ def asker(given: Secret | None = None, *, instead: str = "") -> Callable[[str], 
         if given is not None:
             return given
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise UsageProblem(
-                f"{what} is needed, and there is no terminal to prompt on",
-                fix=f"Pass it on stdin: {instead}" if instead else "",
-                code=Code.SECRET_MISSING,
-            )
+            raise messages.no_terminal_to_prompt(what, instead)
         return _checked(_entered(what), what)
 
     return ask
@@ -147,31 +128,18 @@ def _entered(what: str) -> str:
         if text.strip():
             return text
         say("  nothing was entered", sys.stderr)
-    raise UsageProblem(f"{what}: nothing was entered", code=Code.SECRET_MISSING)
+    raise messages.nothing_entered(what)
 
 
 def _checked(text: str, whose: str) -> Secret:
     secret = as_typed(text)
     if not secret.strip():
-        raise UsageProblem(
-            f"{whose}: no input",
-            fix="Pass it on stdin: ... < FILE",
-            code=Code.SECRET_MISSING,
-        )
+        raise messages.no_input(whose)
     if len(secret) > _LIMIT:
-        raise UsageProblem(
-            f"{whose}: it is longer than {_LIMIT} characters, so it is not a password",
-            code=Code.SECRET_MALFORMED,
-        )
+        raise messages.secret_too_long(whose, _LIMIT)
     if "\0" in secret:
-        raise UsageProblem(
-            f"{whose}: it holds a zero character, which no password does", code=Code.SECRET_MALFORMED
-        )
+        raise messages.zero_character(whose)
     if len(secret) == 1 and not secret.isprintable():
-        raise UsageProblem(
-            f"{whose}: one control character was received; the paste did not work",
-            fix="Pass it on stdin.",
-            code=Code.SECRET_MALFORMED,
-        )
+        raise messages.one_control_character(whose)
     say(f"({len(secret)} characters received)", sys.stderr)
     return Secret(secret)

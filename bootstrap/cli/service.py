@@ -4,20 +4,19 @@ the credential.
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.akka.services import PullFailure, Service, is_akka_registry
+from bootstrap.cli import messages_credentials as messages
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.project_command import opened
 from bootstrap.cli.secrets import read_stdin
 from bootstrap.cli.verify_held import credential_for_image, verify_held
 from bootstrap.engine.service_survey import registry_host
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import ExitCode, PullkeyError, StepFailed, UsageProblem, first_line
-from bootstrap.model.text import did_you_mean, sentence
+from bootstrap.model.errors import ExitCode, PullkeyError, UsageProblem, first_line
+from bootstrap.model.text import sentence
 from bootstrap.output.terminal import say
 from bootstrap.plugin.routing import host_of_image
 
@@ -45,10 +44,7 @@ async def verify_service(values: Mapping[str, Any]) -> int:
             credentials = await command.akka.credentials_with_any(lambda one: is_for(one, host))
             if not any(is_for(one, host) for one in credentials):
                 code = ExitCode.DRIFT
-                problem = (
-                    f"Akka has no credential for {host}. `pullkey onboard {shlex.quote(service.image)}` "
-                    "registers one"
-                )
+                problem = messages.service_has_no_credential(host, service.image)
             else:
                 try:
                     held = await credential_for_image(credentials, service.image, command)
@@ -57,10 +53,7 @@ async def verify_service(values: Mapping[str, Any]) -> int:
                     verified, document = await verify_held(command, held, service.image, password)
                     code = code or ExitCode(verified)
                     if failures and not verified:
-                        problem = (
-                            "The credential is valid now. If the failure is older than the credential, "
-                            f"`akka services restart {shlex.quote(service.name)}` pulls again"
-                        )
+                        problem = messages.credential_valid_but_pull_failed(service.name)
                 except UsageProblem as error:
                     problem = f"{first_line(error)} {error.fix}".rstrip()
                     code = ExitCode.DRIFT
@@ -86,14 +79,8 @@ async def _service(akka: AkkaCli, name: str, where: str) -> tuple[Service, Seque
     known = {one.name: one for one in await akka.exported_services()}
     if name not in known:
         if service is not None:
-            raise StepFailed(f"Akka does not show the image of the service {name}", code=Code.AKKA_FAILED)
-        names = sorted(known)
-        nearest = did_you_mean(name, names) or (
-            f"There are: {', '.join(names[:8])}." if names else "It runs no services."
-        )
-        raise UsageProblem(
-            f"There is no service {name!r} in {where}", fix=nearest, code=Code.AKKA_SERVICE_NOT_FOUND
-        )
+            raise messages.service_image_not_shown(name)
+        raise messages.service_not_found(name, where, sorted(known))
     return Service(name, known[name].image, service.status if service is not None else ""), failures
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from bootstrap.cli import messages
 from bootstrap.cli.audit import audited
 from bootstrap.cli.choices import check_can_ask, has_terminal
 from bootstrap.cli.colour import with_no_color
@@ -45,7 +46,6 @@ from bootstrap.cli.options import (
 )
 from bootstrap.cli.provider_group import ProviderGroup, VerifyGroup
 from bootstrap.cli.secrets import asker, read_stdin, run_alone, secrets_from_stdin
-from bootstrap.model.codes import Code
 from bootstrap.model.common_options import (
     ANYWAY,
     AUDIT,
@@ -196,12 +196,7 @@ def _from_project(verb: str, build: Callable[[Provider], click.Command]) -> clic
         if values["sandbox"]:
             return _in_sandbox()
         if not (values["from_project"] or has_terminal()):
-            raise UsageProblem(
-                "No image and no provider is named",
-                fix=f"Name an image: pullkey {verb} HOST/NAME:TAG. Or pass --from-project for those "
-                "that the Akka project pulls",
-                code=Code.MISSING_VALUE,
-            )
+            raise messages.no_image_and_no_provider(verb)
         from bootstrap.cli.from_project import onboard_from_project
 
         cleaned = {key: clean(key, value) for key, value in values.items()}
@@ -383,23 +378,16 @@ def verify_by_name(**values: Any) -> int:
     values = {key: clean(key, value) for key, value in values.items()}
     if values["name"] and names_an_image(values["name"]):
         if values["image"] not in (None, values["name"]):
-            raise UsageProblem(
-                f"--image is {values['image']!r}, and IMAGE is {values['name']!r}: name one",
-                code=Code.OPTIONS_CONFLICT,
-            )
+            raise messages.two_images("--image", values["image"], values["name"])
         values |= {"name": None, "image": values["name"]}
     if values["service"]:
         if values["name"] or values["image"]:
-            raise UsageProblem(
-                "--service names its own image: leave out the other name", code=Code.OPTIONS_CONFLICT
-            )
+            raise messages.service_and_other_name()
         from bootstrap.cli.service import verify_service
 
         return run_alone(verify_service(values))
     if not values["name"] and not values["image"]:
-        raise UsageProblem(
-            "No credential, image or service is named", fix="See `pullkey list`.", code=Code.MISSING_VALUE
-        )
+        raise messages.nothing_to_verify()
     return run_alone(verify_named(values))
 
 

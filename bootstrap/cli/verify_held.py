@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bootstrap.cli import messages_credentials as messages
 from bootstrap.cli.heartbeat import saying_that_it_looks
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import (
@@ -13,8 +14,6 @@ from bootstrap.cli.options import (
 )
 from bootstrap.cli.project_command import ProjectCommand, located, opened
 from bootstrap.cli.secrets import read_stdin
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import UsageProblem
 
 if TYPE_CHECKING:
     from bootstrap.engine.locate import LocatedCredential
@@ -110,11 +109,7 @@ async def credential_for_image(
     named = image_reference(image)
     same = [one for one in credentials if is_for(one, named.registry)]
     if not same:
-        raise UsageProblem(
-            f"Akka has no credential for {named.registry} in {command.scope.label}",
-            fix=f"`pullkey onboard {shlex.quote(image)}` registers one",
-            code=Code.CREDENTIAL_NOT_FOUND,
-        )
+        raise messages.no_credential_for_registry(named.registry, command.scope.label, image)
     if len(same) > 1:
         found = [await find(one, command.context) for one in same]
         labels = {one.held.name: one.target.label for one in found if one.target is not None}
@@ -125,9 +120,5 @@ async def credential_for_image(
         same = fitting or covering or same
     if len(same) > 1:
         names = ", ".join(sorted(one.name for one in same))
-        raise UsageProblem(
-            f"More than one credential may be for {named}: {names}",
-            fix="Name one: pullkey verify NAME",
-            code=Code.CREDENTIAL_AMBIGUOUS,
-        )
+        raise messages.several_credentials(str(named), names)
     return same[0]

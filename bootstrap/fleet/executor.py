@@ -13,6 +13,7 @@ from bootstrap.engine.operation import Operation
 from bootstrap.engine.recovery import being_removed
 from bootstrap.engine.run_options import OffboardOptions
 from bootstrap.engine.unrecorded_keys import unrecorded_keys
+from bootstrap.fleet import messages
 from bootstrap.fleet.key_room import KeyPlaces, fit_under_limits
 from bootstrap.fleet.planner import Action, Planned, Planner
 from bootstrap.fleet.progress import Board
@@ -22,7 +23,7 @@ from bootstrap.fleet.target_result import TargetResult, error_of_problems
 from bootstrap.fleet.workspace import Workspace
 from bootstrap.model import clock
 from bootstrap.model.codes import Code
-from bootstrap.model.errors import ExitCode, KeyLimitReached, ProblemKind, PullkeyError, StepFailed
+from bootstrap.model.errors import ExitCode, KeyLimitReached, ProblemKind, PullkeyError
 from bootstrap.plugin.errors import as_user_error
 
 _HOLDS_SECONDS = 300.0
@@ -127,11 +128,7 @@ class Executor:
         entry = planned.entry
         async with self.turns.making(entry) as turn:
             if turn.failure is not None and turn.failure.step in planned.steps and not self._stopped:
-                error = StepFailed(
-                    f"Not tried: {turn.failure.what}",
-                    fix=f"It shares this with others. To try it alone: --only {entry.name}",
-                    code=Code.NOT_TRIED,
-                )
+                error = messages.not_tried(turn.failure.what, entry.name)
                 return self._told(
                     TargetResult(planned=planned, result="failed", exit_code=ExitCode.FAILED, error=error)
                 )
@@ -189,9 +186,7 @@ class Executor:
             )
         behind = await self.looking.behind(entry, held)
         if behind.session is None or behind.context is None:
-            raise behind.error or StepFailed(
-                "Its cloud resources could not be found", code=Code.CREDENTIAL_UNREADABLE
-            )
+            raise behind.error or messages.cloud_resources_not_found()
         if self.office.assembly.trail is not None:
             self.office.record(entry, behind.context, await behind.session.connect())
         options = OffboardOptions(
@@ -279,14 +274,7 @@ def _note_what_goes_last(plan: Sequence[Planned]) -> None:
     for one in plan:
         others = sharing[one.entry.target.shared_identity_key] - 1
         if one.action is Action.REMOVE and others:
-            one.notices = [
-                *one.notices,
-                (
-                    f"{others} other target{'s' * (others != 1)} of the same identity "
-                    f"go{'es' * (others == 1)} too: what stays for their keys only goes with the last "
-                    "of them"
-                ),
-            ]
+            one.notices = [*one.notices, messages.removed_with_others(others)]
 
 
 def _note_little_room(plan: Sequence[Planned]) -> None:
@@ -296,14 +284,7 @@ def _note_little_room(plan: Sequence[Planned]) -> None:
         limit = sharing[0].target.key_limit
         if limit is not None and 2 * len(sharing) > limit.at_most:
             first = planned[sharing[0].number]
-            first.notices = [
-                *first.notices,
-                (
-                    f"{len(sharing)} targets use {limit.whose}, which can have {limit.at_most} keys: "
-                    "they cannot all be rotated at once, as each then has two. What has no place is "
-                    f"postponed; else give some of them another {limit.another}"
-                ),
-            ]
+            first.notices = [*first.notices, messages.little_room(limit, len(sharing))]
 
 
 class _Moved(PullkeyError):
@@ -316,7 +297,7 @@ class _Moved(PullkeyError):
 def _no_place(planned: Planned) -> TargetResult:
     """A rotation waits where a place becomes free by itself; anything else has failed."""
     limit = planned.entry.target.key_limit
-    what = f"there is no room for another key: {limit.whose} can have {limit.at_most} keys" if limit else ""
+    what = messages.no_room_for_key(limit) if limit else ""
     if planned.action is Action.ROTATE and planned.place_comes:
         return TargetResult(planned=planned, result="postponed", key_id=planned.key_id, detail=what)
     return TargetResult(

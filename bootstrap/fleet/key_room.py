@@ -13,10 +13,10 @@ import datetime as dt
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from bootstrap.engine.key_retirement import CLEAR, RETIRE
+from bootstrap.fleet import messages
 from bootstrap.fleet.planner import Action, Planned
 from bootstrap.model import clock
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import ExitCode, Problem, ProblemKind
+from bootstrap.model.errors import ExitCode, Problem
 from bootstrap.model.key_facts import KeyLimit
 
 _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -98,10 +98,7 @@ def _gives_back(one: Planned) -> bool:
 
 def _leave_out(one: Planned, limit: KeyLimit, there: int, comes: dt.datetime | None) -> None:
     """A rotation waits for a place, unless its key expires before; anything else is a problem now."""
-    room = limit.at_most - there
-    what = f"No place for another key: {limit.whose} has {there} keys, and can have {limit.at_most} keys"
-    if room > 0:
-        what += f", so there is room for {room} more, which {'goes' if room == 1 else 'go'} to others"
+    what = messages.no_place(limit, there)
     waits = one.action is Action.ROTATE and comes is not None
     if waits and (one.expires is None or comes is None or one.expires > comes):
         one.reasons = [
@@ -119,13 +116,7 @@ def _leave_out(one: Planned, limit: KeyLimit, there: int, comes: dt.datetime | N
         if waits and one.expires
         else ""
     )
-    problem = one.no_place or Problem(
-        ProblemKind.LIMIT,
-        f"{what}{ends}",
-        f"Give this target another {limit.another}",
-        step="key",
-        code=Code.KEY_LIMIT,
-    )
+    problem = one.no_place or messages.no_place_problem(f"{what}{ends}", limit)
     _block(one, problem)
 
 

@@ -10,11 +10,10 @@ from typing import Any
 
 from bootstrap.files.input_file import read_file
 from bootstrap.files.output_file import OutputFile
+from bootstrap.fleet import messages
 from bootstrap.fleet.planner import Action, Planned
 from bootstrap.fleet.registries import Registries, again
 from bootstrap.model import clock
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import UsageProblem
 
 _PLAN, _VERSION, _DIGEST = "pullkey_plan", 2, "sha256"
 
@@ -58,35 +57,23 @@ def saved(path: Path) -> tuple[Registries, list[Mapping[str, Any]]]:
     Raises:
         UsageProblem: it cannot be read, or is no plan.
     """
-    fix = "Make one: pullkey plan -f FILE --save PLAN"
     try:
         document = json.loads(read_file(path, _MOST_BYTES))
     except OSError as error:
-        raise UsageProblem(
-            f"{path} cannot be read: {error.strerror}", fix=fix, code=Code.FILE_UNREADABLE
-        ) from None
+        raise messages.plan_unreadable(path, error.strerror) from None
     except (ValueError, RecursionError):
-        raise UsageProblem(
-            f"{path} is not a plan of pullkey's: it is not JSON", fix=fix, code=Code.PLAN_FILE
-        ) from None
+        raise messages.plan_not_json(path) from None
     if not isinstance(document, dict) or _PLAN not in document:
-        raise UsageProblem(f"{path} is not a plan of pullkey's", fix=fix, code=Code.PLAN_FILE)
+        raise messages.not_a_plan(path)
     if document[_PLAN] != _VERSION:
-        raise UsageProblem(f"{path} is a plan of another version of pullkey", fix=fix, code=Code.PLAN_FILE)
+        raise messages.plan_of_other_version(path)
     if document.pop(_DIGEST, None) != _digest(document):
-        raise UsageProblem(
-            f"{path} was edited or not written completely since it was saved; nothing was changed",
-            fix="A plan is applied as saved. Change the file of registries, and plan again: pullkey "
-            "plan -f FILE --save PLAN",
-            code=Code.PLAN_FILE,
-        )
+        raise messages.plan_edited(path)
     try:
         entries = [dict(one["entry"]) for one in document["targets"]]
         marks: list[Mapping[str, Any]] = [dict(one["mark"]) for one in document["targets"]]
     except (KeyError, TypeError, ValueError):
-        raise UsageProblem(
-            f"{path} is not a complete plan of pullkey's", fix=fix, code=Code.PLAN_FILE
-        ) from None
+        raise messages.plan_incomplete(path) from None
     if not entries:
         return Registries(str(path)), []
     return again(entries, str(path)), marks

@@ -15,12 +15,12 @@ from bootstrap.engine.locate import LocatedCredential, find, known
 from bootstrap.engine.recovery import being_removed
 from bootstrap.engine.result import Result
 from bootstrap.engine.run_options import OffboardOptions, PlannedSteps
+from bootstrap.fleet import messages
 from bootstrap.fleet.fields import SOURCES, Kind, own_fields
 from bootstrap.fleet.registries import Entry
 from bootstrap.fleet.workspace import Workspace
 from bootstrap.model import clock
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.codes import Code
 from bootstrap.model.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, Refused, problem_of
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.text import sentence
@@ -303,11 +303,7 @@ class Planner:
             reason = lost.summary
         behind = await self.behind(entry, held)
         if held.link is None or behind.session is None or behind.context is None:
-            error = behind.error or PullkeyError(
-                f"Akka's {held.name} was not created by pullkey, so it is not removed",
-                fix="Remove it by hand: akka docker remove-credentials",
-                code=Code.CREDENTIAL_NOT_MANAGED,
-            )
+            error = behind.error or messages.not_managed(held.name)
             return blocked(entry, error)
         result = await self._office.offboarding(entry, behind, OffboardOptions(dry_run=True)).execute()
         if result.error is not None:
@@ -363,17 +359,7 @@ def _without_source(entry: Entry) -> Problem | None:
         if entry.sources
         else f"The file names no source of the {' or '.join(fields)}"
     )
-    return (
-        Problem(
-            ProblemKind.SETUP,
-            what,
-            f"Line {entry.place.line}: give {fields[0]}: {SOURCES}",
-            step="key",
-            code=Code.SECRET_SOURCE,
-        )
-        if what
-        else None
-    )
+    return messages.source_problem(what, entry.place.line, fields[0], SOURCES) if what else None
 
 
 def _of_limit(problem: Problem) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.lifetime import check_lifetime
 from bootstrap.files.input_file import read_file
+from bootstrap.fleet import messages
 from bootstrap.fleet.fields import Field, Kind, own_fields, provider_named, target_fields
 from bootstrap.fleet.secret_sources import Source
 from bootstrap.fleet.validation import Group, Shape, Value, shape_of
@@ -134,17 +135,9 @@ class Registries:
             if not found:
                 known = {label for one in self.entries for label in (one.name, one.secret_name)}
                 near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-                raise UsageProblem(
-                    f"{self.name} has no target {name!r}",
-                    fix=f"Did you mean {near[0]}?" if near else "See: pullkey list -f FILE",
-                    code=Code.TARGET_UNKNOWN,
-                )
+                raise messages.target_unknown(self.name, name, near)
             if len(found) > 1:
-                raise UsageProblem(
-                    f"{name!r} is the name of {len(found)} targets of {self.name}",
-                    fix=f"Name one: {', '.join(one.name for one in found[:8])}",
-                    code=Code.TARGET_UNKNOWN,
-                )
+                raise messages.target_ambiguous(self.name, name, [one.name for one in found])
             chosen += found
         return replace(self, entries=tuple(sorted(set(chosen), key=lambda one: one.number)))
 
@@ -162,11 +155,7 @@ def load(path: Path) -> Registries:
     try:
         data = sys.stdin.buffer.read(_MOST_BYTES) if name == "stdin" else read_file(path, _MOST_BYTES)
     except OSError as error:
-        raise UsageProblem(
-            f"{name} cannot be read: {error.strerror}",
-            fix="Name a file of registries with -f; `pullkey import` writes one.",
-            code=Code.FILE_UNREADABLE,
-        ) from None
+        raise messages.registries_unreadable(name, error.strerror) from None
     return parse(data, name, base=Path() if name == "stdin" else path.parent)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bootstrap.files.input_file import read_file
-from bootstrap.model.codes import Code
+from bootstrap.fleet import messages
 from bootstrap.model.errors import UsageProblem
 from bootstrap.model.secret import Secret
 from bootstrap.model.text import as_typed
@@ -65,12 +65,9 @@ class Source:
             try:
                 words = shlex.split(where)
             except ValueError as error:
-                raise UsageProblem(
-                    f"{field}: the command cannot be split into words ({str(error).lower()})",
-                    code=Code.SECRET_SOURCE,
-                ) from None
+                raise messages.command_not_split(field, str(error).lower()) from None
             if not words:
-                raise UsageProblem(f"{field}: the command is empty", code=Code.SECRET_SOURCE)
+                raise messages.command_empty(field)
         return cls(kind, where, field)
 
     def __str__(self) -> str:
@@ -115,11 +112,7 @@ class Source:
     def _unusable(self, why: str) -> UsageProblem:
         # Of a command only the program: its arguments are the person's own business.
         shown = shlex.split(self.where)[0] if self.kind == "command" else self.where
-        return UsageProblem(
-            f"{self.field}: {self.kind}:{shown} {why}",
-            fix="Look at what `pullkey` is started with, and at the source in the file.",
-            code=Code.SECRET_SOURCE,
-        )
+        return messages.source_unusable(self.field, f"{self.kind}:{shown}", why)
 
     def _of_file(self) -> str:
         try:

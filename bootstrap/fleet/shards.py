@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from bootstrap.fleet import messages
 from bootstrap.fleet.registries import Registries
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import UsageProblem
 
 _FORM = re.compile(r"^([0-9]{1,4})/([0-9]{1,4})$", re.ASCII)
 INDEX, COUNT = "JOB_COMPLETION_INDEX", "JOB_COMPLETIONS"
@@ -37,9 +36,7 @@ class Shard:
         """
         match = _FORM.match(text)
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            raise UsageProblem(
-                f"{where}: {text!r} is not a valid part of a file", fix="Write it as I/N, from 1/N to N/N."
-            )
+            raise messages.shard_invalid(where, text)
         return cls(int(match[1]), int(match[2]))
 
     @classmethod
@@ -53,14 +50,9 @@ class Shard:
         if not index:
             return None
         if not count:
-            raise UsageProblem(
-                f"{INDEX} is set and {COUNT} is not, so it is not known which part of the file is "
-                "this machine's",
-                fix=f"Set {COUNT} to the Job's number of completions, or pass --shard 1/1 for all.",
-                code=Code.SETTING,
-            )
+            raise messages.shard_count_missing(INDEX, COUNT)
         if not (index.isascii() and index.isdigit() and len(index) < 5):
-            raise UsageProblem(f"{INDEX} is {index[:40]!r}, which is not a number", code=Code.SETTING)
+            raise messages.shard_index_invalid(INDEX, index)
         return cls.parse(f"{int(index) + 1}/{count}", where=f"{INDEX} and {COUNT}")
 
     def of(self, registries: Registries) -> Registries:

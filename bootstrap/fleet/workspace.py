@@ -17,13 +17,13 @@ from bootstrap.engine.offboard import Offboarding
 from bootstrap.engine.reporter import Reporter
 from bootstrap.engine.run import Run
 from bootstrap.engine.run_options import OffboardOptions, PlannedSteps, RunOptions
+from bootstrap.fleet import messages
 from bootstrap.fleet.akka_pool import AkkaPool, PooledAkkaCli
 from bootstrap.fleet.fields import SOURCES, Kind, own_fields
 from bootstrap.fleet.registries import Entry
 from bootstrap.fleet.scheduler import TurnDeadline
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import Refused, UsageProblem
+from bootstrap.model.errors import Refused
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.context import HeldNow, RunContext, Shared
 from bootstrap.plugin.retry import read_twice
@@ -162,11 +162,7 @@ def asks(entry: Entry) -> Callable[[str], Awaitable[Secret | None]]:
 
     async def ask(what: str) -> Secret | None:
         if not entry.sources:
-            raise UsageProblem(
-                f"{what} is needed, and the file names no source of it",
-                fix=f"Name it in line {entry.place.line}, as {source_names(entry)}: {SOURCES}",
-                code=Code.SECRET_SOURCE,
-            )
+            raise messages.no_source(what, entry.place.line, source_names(entry), SOURCES)
         return await entry.sources[0].read()
 
     return ask

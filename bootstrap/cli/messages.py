@@ -1,0 +1,208 @@
+"""The errors of the commands about what was typed and about the process itself, each with its code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import PullkeyError, UsageProblem
+from bootstrap.model.text import did_you_mean
+
+_AN_IMAGE = "An image is HOST/NAME:TAG, or NAMESPACE/NAME:TAG on Docker Hub."
+
+# -- values and options that are missing or conflict ---------------------------------------------------------
+
+
+def no_command() -> UsageProblem:
+    return UsageProblem("No command was given", code=Code.MISSING_VALUE)
+
+
+def no_file_and_no_plan() -> UsageProblem:
+    """`pullkey apply` without a file of registries and without a saved plan, or with both."""
+    return UsageProblem(
+        "Pass a file of registries with -f FILE, or a saved plan: pullkey apply PLAN",
+        code=Code.MISSING_VALUE,
+    )
+
+
+def no_image_and_no_provider(verb: str) -> UsageProblem:
+    return UsageProblem(
+        "No image and no provider is named",
+        fix=f"Name an image: pullkey {verb} HOST/NAME:TAG. Or pass --from-project for those "
+        "that the Akka project pulls",
+        code=Code.MISSING_VALUE,
+    )
+
+
+def no_name_and_not_all() -> UsageProblem:
+    return UsageProblem(
+        "Name one of Akka's credentials, or pass --all",
+        fix="See `pullkey list`.",
+        code=Code.MISSING_VALUE,
+    )
+
+
+def no_targets_and_not_all() -> UsageProblem:
+    return UsageProblem(
+        "Name the targets to remove with --only, or pass --all",
+        fix="See: pullkey list -f FILE",
+        code=Code.MISSING_VALUE,
+    )
+
+
+def no_page() -> UsageProblem:
+    return UsageProblem("No page is named", fix="Pass --html report.html", code=Code.MISSING_VALUE)
+
+
+def nothing_to_verify() -> UsageProblem:
+    return UsageProblem(
+        "No credential, image or service is named", fix="See `pullkey list`.", code=Code.MISSING_VALUE
+    )
+
+
+def projects_and_all_projects() -> UsageProblem:
+    return UsageProblem("Name Akka projects, or pass --all-projects", code=Code.MISSING_VALUE)
+
+
+def project_and_all_projects() -> UsageProblem:
+    return UsageProblem(
+        "--all-projects is for all Akka projects, and --akka-project names one",
+        fix="Leave one of the two out.",
+        code=Code.OPTIONS_CONFLICT,
+    )
+
+
+def restore_needs_name() -> UsageProblem:
+    return UsageProblem("--restore takes back one rotation: name the credential", code=Code.MISSING_VALUE)
+
+
+def secret_stdin_needs_name() -> UsageProblem:
+    return UsageProblem("--secret-stdin is for one credential: name it", code=Code.MISSING_VALUE)
+
+
+def saved_plan_has_no_selection() -> UsageProblem:
+    """`--only` or `--shard` with a saved plan."""
+    return UsageProblem(
+        "A saved plan is applied as saved: pass --only or --shard to `pullkey plan -f`",
+        code=Code.OPTIONS_CONFLICT,
+    )
+
+
+def two_images(option: str, given: str, image: str) -> UsageProblem:
+    """An option and the argument IMAGE name different images."""
+    return UsageProblem(
+        f"{option} is {given!r}, and IMAGE is {image!r}: name one", code=Code.OPTIONS_CONFLICT
+    )
+
+
+def service_and_other_name() -> UsageProblem:
+    return UsageProblem("--service names its own image: leave out the other name", code=Code.OPTIONS_CONFLICT)
+
+
+def output_file_exists(option: str, path: str) -> UsageProblem:
+    return UsageProblem(
+        f"{option}: {path} is there already",
+        fix="Name another file, and compare the two.",
+        code=Code.OUTPUT_FILE,
+    )
+
+
+def too_long(option: str, length: int, longest: int) -> UsageProblem:
+    return UsageProblem(f"{option} is {length} characters long, and takes {longest} at most")
+
+
+def not_printable(option: str, text: str) -> UsageProblem:
+    return UsageProblem(f"{option} holds a character that cannot be printed: {text!r}", fix="Type it again.")
+
+
+def begins_with_dash(option: str, text: str) -> UsageProblem:
+    return UsageProblem(f"{option}: {text!r} begins with a dash; was its value left out?")
+
+
+def unknown_code(typed: str, near: str) -> UsageProblem:
+    return UsageProblem(
+        f"There is no code {typed!r}", fix=near or "List all codes: pullkey explain", code=Code.UNKNOWN_CODE
+    )
+
+
+# -- providers and images ------------------------------------------------------------------------------------
+
+
+def provider_unknown(name: str, names: Sequence[str]) -> UsageProblem:
+    return UsageProblem(
+        f"There is no provider {name!r}",
+        fix=f"There are: {', '.join(names)}. {did_you_mean(name, names)}".rstrip(),
+        code=Code.PROVIDER_UNKNOWN,
+    )
+
+
+def not_an_image(image: str) -> UsageProblem:
+    return UsageProblem(f"{image!r} is not an image", fix=_AN_IMAGE)
+
+
+def neither_provider_nor_image(word: str, names: Sequence[str], near: str) -> UsageProblem:
+    return UsageProblem(
+        f"There is no provider {word!r}; there are: {', '.join(names)}",
+        fix=f"{_AN_IMAGE} {near}".rstrip(),
+        code=Code.PROVIDER_UNKNOWN,
+    )
+
+
+def which_provider(host: str, *, several: bool) -> str:
+    """Why the provider of an image is not certain."""
+    return f"Several providers handle {host}" if several else f"No provider handles {host}"
+
+
+def provider_not_certain(host: str, choices: Sequence[str], *, several: bool) -> UsageProblem:
+    """Where there is no terminal to ask on which of `choices` is meant."""
+    return UsageProblem(
+        f"{which_provider(host, several=several)}: {', '.join(choices)}",
+        fix=f"Name one: pullkey onboard {choices[0]} ...",
+        code=Code.HOST_AMBIGUOUS if several else Code.HOST_UNKNOWN,
+    )
+
+
+# -- terminals -----------------------------------------------------------------------------------------------
+
+
+def no_terminal_to_confirm(instead: str) -> UsageProblem:
+    return UsageProblem(
+        "Cannot prompt for confirmation: not a terminal",
+        fix=f"Pass --yes to proceed or {instead}",
+        code=Code.NO_TERMINAL,
+    )
+
+
+def no_terminal_to_choose_registries() -> UsageProblem:
+    return UsageProblem(
+        "Cannot ask which registries to onboard: not a terminal",
+        fix="Pass --yes to onboard all that need it, or --dry-run to preview",
+        code=Code.NO_TERMINAL,
+    )
+
+
+# -- the process ---------------------------------------------------------------------------------------------
+
+
+def unexpected(kind: str, place: str) -> PullkeyError:
+    """An exception of a class that pullkey does not handle, raised at `MODULE:LINE`."""
+    return PullkeyError(
+        f"An error that pullkey does not know ({kind} in {place})",
+        fix="Please report it, with the command; `pullkey list` shows what Akka has.",
+        code=Code.UNEXPECTED,
+    )
+
+
+def output_lost(error: OSError) -> PullkeyError:
+    return PullkeyError(
+        f"Not all of the output could be written to stdout: {error.strerror or error}",
+        code=Code.OUTPUT_LOST,
+    )
+
+
+def sandbox_not_installed(package: str | None, command: str) -> UsageProblem:
+    return UsageProblem(
+        f"The sandbox needs {package}, which is not installed",
+        fix=f"Install it: {command}",
+        code=Code.EXTRA_MISSING,
+    )

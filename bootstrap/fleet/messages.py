@@ -1,0 +1,210 @@
+"""The errors, problems and notices about the targets of a file, each error with its code.
+
+What is wrong with the text of a file is in `validation`, `yaml_nodes` and `registries`, each with its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, StepFailed, UsageProblem
+from bootstrap.model.key_facts import KeyLimit
+
+_PLAN_FIX = "Make one: pullkey plan -f FILE --save PLAN"
+
+# -- a file of registries and its targets --------------------------------------------------------------------
+
+
+def registries_unreadable(name: str, reason: str | None) -> UsageProblem:
+    return UsageProblem(
+        f"{name} cannot be read: {reason}",
+        fix="Name a file of registries with -f; `pullkey import` writes one.",
+        code=Code.FILE_UNREADABLE,
+    )
+
+
+def target_unknown(file: str, name: str, near: Sequence[str]) -> UsageProblem:
+    """`near` are names of targets that are close to `name`, the closest first."""
+    return UsageProblem(
+        f"{file} has no target {name!r}",
+        fix=f"Did you mean {near[0]}?" if near else "See: pullkey list -f FILE",
+        code=Code.TARGET_UNKNOWN,
+    )
+
+
+def target_ambiguous(file: str, name: str, targets: Sequence[str]) -> UsageProblem:
+    """A name fits several targets."""
+    return UsageProblem(
+        f"{name!r} is the name of {len(targets)} targets of {file}",
+        fix=f"Name one: {', '.join(targets[:8])}",
+        code=Code.TARGET_UNKNOWN,
+    )
+
+
+def shard_invalid(where: str, text: str) -> UsageProblem:
+    """`where` is the option or the variables that set it."""
+    return UsageProblem(
+        f"{where}: {text!r} is not a valid part of a file", fix="Write it as I/N, from 1/N to N/N."
+    )
+
+
+def shard_count_missing(index: str, count: str) -> UsageProblem:
+    """The variable `index` is set without the variable `count`."""
+    return UsageProblem(
+        f"{index} is set and {count} is not, so it is not known which part of the file is this machine's",
+        fix=f"Set {count} to the Job's number of completions, or pass --shard 1/1 for all.",
+        code=Code.SETTING,
+    )
+
+
+def shard_index_invalid(index: str, value: str) -> UsageProblem:
+    return UsageProblem(f"{index} is {value[:40]!r}, which is not a number", code=Code.SETTING)
+
+
+# -- saved plans ---------------------------------------------------------------------------------------------
+
+
+def plan_unreadable(path: object, reason: str | None) -> UsageProblem:
+    return UsageProblem(f"{path} cannot be read: {reason}", fix=_PLAN_FIX, code=Code.FILE_UNREADABLE)
+
+
+def plan_not_json(path: object) -> UsageProblem:
+    return UsageProblem(
+        f"{path} is not a plan of pullkey's: it is not JSON", fix=_PLAN_FIX, code=Code.PLAN_FILE
+    )
+
+
+def not_a_plan(path: object) -> UsageProblem:
+    return UsageProblem(f"{path} is not a plan of pullkey's", fix=_PLAN_FIX, code=Code.PLAN_FILE)
+
+
+def plan_of_other_version(path: object) -> UsageProblem:
+    return UsageProblem(f"{path} is a plan of another version of pullkey", fix=_PLAN_FIX, code=Code.PLAN_FILE)
+
+
+def plan_edited(path: object) -> UsageProblem:
+    """Its digest does not match its content."""
+    return UsageProblem(
+        f"{path} was edited or not written completely since it was saved; nothing was changed",
+        fix="A plan is applied as saved. Change the file of registries, and plan again: pullkey "
+        "plan -f FILE --save PLAN",
+        code=Code.PLAN_FILE,
+    )
+
+
+def plan_incomplete(path: object) -> UsageProblem:
+    return UsageProblem(f"{path} is not a complete plan of pullkey's", fix=_PLAN_FIX, code=Code.PLAN_FILE)
+
+
+# -- secrets -------------------------------------------------------------------------------------------------
+
+
+def command_not_split(field: str, reason: str) -> UsageProblem:
+    """The command of a `command:` source is not valid shell words."""
+    return UsageProblem(
+        f"{field}: the command cannot be split into words ({reason})", code=Code.SECRET_SOURCE
+    )
+
+
+def command_empty(field: str) -> UsageProblem:
+    return UsageProblem(f"{field}: the command is empty", code=Code.SECRET_SOURCE)
+
+
+def source_unusable(field: str, source: str, why: str) -> UsageProblem:
+    """`source` is shown, so of a command it is the program alone."""
+    return UsageProblem(
+        f"{field}: {source} {why}",
+        fix="Look at what `pullkey` is started with, and at the source in the file.",
+        code=Code.SECRET_SOURCE,
+    )
+
+
+def no_source(what: str, line: int, fields: str, sources: str) -> UsageProblem:
+    """A run needs the secret `what`, and the file names no source of it in any of `fields`."""
+    return UsageProblem(
+        f"{what} is needed, and the file names no source of it",
+        fix=f"Name it in line {line}, as {fields}: {sources}",
+        code=Code.SECRET_SOURCE,
+    )
+
+
+def source_problem(what: str, line: int, field: str, sources: str) -> Problem:
+    """`what` is why the source of a target's secret cannot be used, or that there is none."""
+    return Problem(
+        ProblemKind.SETUP,
+        what,
+        f"Line {line}: give {field}: {sources}",
+        step="key",
+        code=Code.SECRET_SOURCE,
+    )
+
+
+# -- key limits ----------------------------------------------------------------------------------------------
+
+
+def no_room_for_key(limit: KeyLimit) -> str:
+    """Without its first letter in upper case, as a detail of a result."""
+    return f"there is no room for another key: {limit.whose} can have {limit.at_most} keys"
+
+
+def no_place(limit: KeyLimit, keys: int) -> str:
+    """Why one of several targets gets no new key: `keys` is how many the identity has."""
+    room = limit.at_most - keys
+    what = f"No place for another key: {limit.whose} has {keys} keys, and can have {limit.at_most} keys"
+    if room > 0:
+        what += f", so there is room for {room} more, which {'goes' if room == 1 else 'go'} to others"
+    return what
+
+
+def no_place_problem(what: str, limit: KeyLimit) -> Problem:
+    return Problem(
+        ProblemKind.LIMIT,
+        what,
+        f"Give this target another {limit.another}",
+        step="key",
+        code=Code.KEY_LIMIT,
+    )
+
+
+def little_room(limit: KeyLimit, targets: int) -> str:
+    """The targets of one identity cannot all be rotated in one run."""
+    return (
+        f"{targets} targets use {limit.whose}, which can have {limit.at_most} keys: "
+        "they cannot all be rotated at once, as each then has two. What has no place is "
+        f"postponed; else give some of them another {limit.another}"
+    )
+
+
+# -- runs ----------------------------------------------------------------------------------------------------
+
+
+def not_tried(what: str, target: str) -> StepFailed:
+    """A target that was not begun, because what it shares with others failed."""
+    return StepFailed(
+        f"Not tried: {what}",
+        fix=f"It shares this with others. To try it alone: --only {target}",
+        code=Code.NOT_TRIED,
+    )
+
+
+def cloud_resources_not_found() -> StepFailed:
+    return StepFailed("Its cloud resources could not be found", code=Code.CREDENTIAL_UNREADABLE)
+
+
+def not_managed(name: str) -> PullkeyError:
+    """A credential that is to be removed was not created by pullkey."""
+    return PullkeyError(
+        f"Akka's {name} was not created by pullkey, so it is not removed",
+        fix="Remove it by hand: akka docker remove-credentials",
+        code=Code.CREDENTIAL_NOT_MANAGED,
+    )
+
+
+def removed_with_others(others: int) -> str:
+    """`others` is how many targets of the same identity are removed too."""
+    return (
+        f"{others} other target{'s' * (others != 1)} of the same identity "
+        f"go{'es' * (others == 1)} too: what stays for their keys only goes with the last "
+        "of them"
+    )
