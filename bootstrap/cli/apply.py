@@ -134,8 +134,8 @@ async def _plan(values: Mapping[str, Any]) -> int:
         file_of_plan(Path(values["save"])).check()
     registries = registries_of(values)
     async with opened_file(registries, values) as job:
-        with ends_in_order(job.crew, job.board, job.office.command):
-            plan = await job.crew.plan(registries.entries)
+        with ends_in_order(job.executor, job.board, job.workspace.command):
+            plan = await job.executor.plan(registries.entries)
     code = code_of_plan(plan)
     # What is blocked is found by a check too: only what is left over, or an interruption, says more.
     if (
@@ -147,10 +147,10 @@ async def _plan(values: Mapping[str, Any]) -> int:
     if values["save"]:
         save(Path(values["save"]), registries, plan)
     if job.as_json:
-        print_document(plan_document(registries, plan, code, job.office.scope))
+        print_document(plan_document(registries, plan, code, job.workspace.scope))
         return code
     shown = plan_lines(plan, style=style_of_plan(sys.stdout), summary=values["summary"])
-    for line in (*project_lines(registries.entries, job.office.scope), *shown):
+    for line in (*project_lines(registries.entries, job.workspace.scope), *shown):
         say(line, sys.stdout)
     say(plan_total(plan), sys.stdout)
     if values["save"]:
@@ -198,9 +198,9 @@ async def _report(values: Mapping[str, Any]) -> int:
 
     path, registries = page_of(values), registries_of(values)
     async with opened_file(registries, values) as job:
-        found = await stands(job.crew, registries.entries, expires_within=values["expires_within"])
+        found = await stands(job.executor, registries.entries, expires_within=values["expires_within"])
     code = exit_code_of_all(found, check=True)
-    write_page(path, listing_document(registries, found, code, job.office.scope))
+    write_page(path, listing_document(registries, found, code, job.workspace.scope))
     return code
 
 

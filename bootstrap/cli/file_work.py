@@ -39,8 +39,8 @@ class FileJob:
     """What one command has open."""
 
     registries: Registries
-    office: Workspace
-    crew: Executor
+    workspace: Workspace
+    executor: Executor
     board: PlainBoard
     values: Mapping[str, Any]
 
@@ -130,7 +130,7 @@ async def opened_file(
     )
     deadline = TurnDeadline(values["timeout"].total_seconds())
     bounds = _bounds(values)
-    office = Workspace(
+    workspace = Workspace(
         deadline,
         AkkaPool(bounds.akka),
         state_directory(),
@@ -138,16 +138,16 @@ async def opened_file(
         board.trace,
         retyped(),
     )
-    turns = Scheduler(bounds, deadline)
-    crew = Executor(office, turns, Planner(office, rotate=rotate), board)
+    scheduler = Scheduler(bounds, deadline)
+    executor = Executor(workspace, scheduler, Planner(workspace, rotate=rotate), board)
     try:
         async with audited(
-            values, office.akka(registries.entries[0]) if registries.entries else None
-        ) as office.assembly.trail:
-            yield FileJob(registries, office, crew, board, values)
+            values, workspace.akka(registries.entries[0]) if registries.entries else None
+        ) as workspace.assembly.trail:
+            yield FileJob(registries, workspace, executor, board, values)
     finally:
         board.close()
-        await office.shared.close()
+        await workspace.shared.close()
 
 
 def style_of_plan(stream: TextIO) -> Callable[[str, Action], str]:
@@ -193,13 +193,13 @@ async def do_planned(
     from bootstrap.output.fleet_results import plan_document, plan_lines, plan_total, project_lines
 
     values, registries = job.values, job.registries
-    with ends_in_order(job.crew, job.board, job.office.command):
-        plan = checked(await job.crew.plan(registries.entries, chosen))
+    with ends_in_order(job.executor, job.board, job.workspace.command):
+        plan = checked(await job.executor.plan(registries.entries, chosen))
         job.board.close()
         shown = plan_lines(
             plan, style=style_of_plan(sys.stderr), keep=False, summary=values.get("summary", False)
         )
-        for line in (*project_lines(registries.entries, job.office.scope), *shown):
+        for line in (*project_lines(registries.entries, job.workspace.scope), *shown):
             say(line, sys.stderr)
         say(plan_total(plan), sys.stderr)
         going = [one for one in plan if one.action.changes]
@@ -208,7 +208,7 @@ async def do_planned(
             if job.as_json:
                 print_document(
                     {
-                        **plan_document(registries, plan, code_of_plan(plan), job.office.scope),
+                        **plan_document(registries, plan, code_of_plan(plan), job.workspace.scope),
                         "command": "plan",
                     }
                 )
@@ -222,7 +222,7 @@ async def do_planned(
             )
         ):
             raise Declined
-        ended = await job.crew.do(plan)
+        ended = await job.executor.do(plan)
     job.board.close()
     return _end(job, command, ended)
 
@@ -232,7 +232,7 @@ def _verb(command: str) -> str:
 
 
 def _projects(job: FileJob, going: Sequence[Planned]) -> str:
-    labels = list(dict.fromkeys(job.office.scope(one.entry).label for one in going))
+    labels = list(dict.fromkeys(job.workspace.scope(one.entry).label for one in going))
     return labels[0] if len(labels) == 1 else f"{len(labels)} Akka projects"
 
 
@@ -240,12 +240,12 @@ def _end(job: FileJob, command: str, ended: Sequence[TargetResult]) -> int:
     from bootstrap.output.fleet_results import end_total, work_document
 
     code = exit_code_of_many([one.exit_code for one in ended])
-    trail = job.office.assembly.trail
+    trail = job.workspace.assembly.trail
     lost = trail.lost if trail is not None else ""
     if lost:
         code = code or ExitCode.FAILED  # what was lost is told when the trail is closed
     if job.as_json:
-        print_document(work_document(command, job.registries, ended, code, job.office.scope))
+        print_document(work_document(command, job.registries, ended, code, job.workspace.scope))
     say(end_total(ended), sys.stderr)
     if failed := [one for one in ended if one.failed]:
         # A rotation that was not limited to what is due would replace all keys once more.
@@ -282,7 +282,7 @@ def _tell_drift(job: FileJob, drift: Sequence[TargetResult]) -> None:
     if by_you := [one for one in drift if one.planned.due_by_you]:
         say("To be replaced by you, each with its new password:", sys.stderr)
         for one in by_you[:8]:
-            project = job.office.scope(one.entry).project
+            project = job.workspace.scope(one.entry).project
             where = f" --akka-project {shlex.quote(project)}" if project else ""
             say_command(f"pullkey rotate {shlex.quote(one.entry.secret_name)}{where}", sys.stderr)
     if others := [one for one in drift if not one.planned.attention]:

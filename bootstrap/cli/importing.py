@@ -66,7 +66,7 @@ async def _import(values: Mapping[str, Any]) -> int:
     named = list(dict.fromkeys(values["projects"]))
     # Whether there is a login can be asked of any of them.
     scope = scope_of({**values, "akka_project": named[0] if len(named) == 1 else ""})
-    akka = PooledAkkaCli(scope, deadline, reporter.trace, desk=AkkaPool(8))
+    akka = PooledAkkaCli(scope, deadline, reporter.trace, pool=AkkaPool(8))
     try:
         problems = await akka.preflight() if len(named) < 2 and not values["all_projects"] else []
         if problems:

@@ -166,14 +166,14 @@ async def list_of_file(values: Mapping[str, Any]) -> int:
     registries = registries_of(values)
     async with opened_file(registries, values) as job:
         with ticking(job.board):
-            found = await stands(job.crew, registries.entries, expires_within=values["expires_within"])
+            found = await stands(job.executor, registries.entries, expires_within=values["expires_within"])
     code = exit_code_of_all(found, check=values["check"])
     if job.as_json:
-        print_document(listing_document(registries, found, code, job.office.scope))
+        print_document(listing_document(registries, found, code, job.workspace.scope))
     else:
         shown = listing_lines(
             found, width=width_of(sys.stdout), style=style_of_list(), summary=values["summary"]
         )
-        for line in (*project_lines(registries.entries, job.office.scope), *shown):
+        for line in (*project_lines(registries.entries, job.workspace.scope), *shown):
             say(line, sys.stdout)
     return code

@@ -1,5 +1,5 @@
-"""One file of many registries: reading it, planning, and doing what was planned for all of them side by side.
+"""Many registries from one file: read it, plan, and apply the plan to all targets in parallel.
 
-The file says what is to be; what is there is asked of Akka and of the clouds each time. Each target is done
-by the same `bootstrap.engine.run.Run` as `pullkey onboard` does one.
+The file is the desired state; the actual state is read from Akka and the clouds each time. Each target is
+applied by the same `bootstrap.engine.run.Run` that `pullkey onboard` uses.
 """

@@ -1,8 +1,7 @@
-"""The Akka CLI for many targets: a few processes at a time, and no question asked twice where one answer is
-as good.
+"""Share the Akka CLI between many targets: limit the processes, and reuse answers that stay valid.
 
-A listing may be shared only by those who asked before it began: an older one does not show what was changed
-since. Only while nothing is being changed, and all are looked at, one listing is for all.
+A listing is shared only by callers that asked before it started: an older one does not show later changes.
+While the command only reads, one listing serves all callers.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from bootstrap.akka.cli import AkkaCli, Answer
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.model.secret import Secret
 
-# What no run changes: asked once in a command.
-_LASTING = (("version",), ("auth", "current-login"), ("projects", "get"), ("projects", "list"))
+# What no run changes: read once per command.
+_UNCHANGING = (("version",), ("auth", "current-login"), ("projects", "get"), ("projects", "list"))
 _LISTING = ("docker", "list-credentials")
 
 
-class _Shared:
-    """An answer for all who asked before it was asked for."""
+class _SharedListing:
+    """One answer for all callers that asked before its call started."""
 
     def __init__(self, ask: Callable[[], Coroutine[Any, Any, Answer]]) -> None:
         self._ask = ask
@@ -43,79 +42,77 @@ class _Shared:
 
 
 class AkkaPool:
-    """What the Akka CLIs of one command have in common.
+    """What the Akka CLIs of one command share.
 
     Args:
-        at_once: how many processes may run side by side.
+        at_once: how many processes may run in parallel.
     """
 
     def __init__(self, at_once: int) -> None:
-        self.room = asyncio.Semaphore(at_once)
-        self.lasting: dict[tuple[str, ...], asyncio.Task[Answer]] = {}
-        self.listings: dict[tuple[str, ...], _Shared] = {}
-        self._looking = False
+        self.slots = asyncio.Semaphore(at_once)
+        self.answers: dict[tuple[str, ...], asyncio.Task[Answer]] = {}
+        self.listings: dict[tuple[str, ...], _SharedListing] = {}
+        self._only_reading = False
 
     @contextlib.contextmanager
-    def looking(self) -> Iterator[None]:
-        """Until this is left, what was listed once is not listed again: this command changes nothing
-        meanwhile.
-        """
-        self._looking = True
+    def reading(self) -> Iterator[None]:
+        """Reuse each listing within this context, in which the command changes nothing."""
+        self._only_reading = True
         try:
             yield
         finally:
-            self._looking = False
-            self.lasting = {key: one for key, one in self.lasting.items() if key[1:3] != _LISTING}
+            self._only_reading = False
+            self.answers = {key: one for key, one in self.answers.items() if key[1:3] != _LISTING}
 
-    def lasts(self, arguments: Sequence[str]) -> bool:
-        """Whether an answer to this holds for all who ask."""
-        kinds = (*_LASTING, _LISTING) if self._looking else _LASTING
+    def is_reusable(self, arguments: Sequence[str]) -> bool:
+        """Whether an answer to these arguments stays valid for all callers."""
+        kinds = (*_UNCHANGING, _LISTING) if self._only_reading else _UNCHANGING
         return any(tuple(arguments[: len(one)]) == one for one in kinds)
 
 
 @dataclass
 class PooledAkkaCli(AkkaCli):
-    """As `AkkaCli`, at a desk that it shares."""
+    """An `AkkaCli` that shares processes and answers with others."""
 
-    desk: AkkaPool = field(default_factory=lambda: AkkaPool(1))
-    lists_anew: bool = False
-    """A listing that lasts is not taken; one that others ask for at the same time is."""
+    pool: AkkaPool = field(default_factory=lambda: AkkaPool(1))
+    rereads_listing: bool = False
+    """Do not reuse a cached listing; one that others ask for at the same time is still shared."""
 
     def elsewhere(self, scope: AkkaScope) -> AkkaCli:
-        return PooledAkkaCli(scope, self.deadline, self.trace, self.program, desk=self.desk)
+        return PooledAkkaCli(scope, self.deadline, self.trace, self.program, pool=self.pool)
 
     def anew(self) -> AkkaCli:
         return PooledAkkaCli(
-            self.scope, self.deadline, self.trace, self.program, desk=self.desk, lists_anew=True
+            self.scope, self.deadline, self.trace, self.program, pool=self.pool, rereads_listing=True
         )
 
     async def _read(self, arguments: Sequence[str]) -> Answer:
         key = (self.scope.context, *arguments)
         lists = tuple(arguments[:2]) == _LISTING
-        if self.desk.lasts(arguments) and not (lists and self.lists_anew):
-            return await self._lasting(key, arguments)
+        if self.pool.is_reusable(arguments) and not (lists and self.rereads_listing):
+            return await self._reused(key, arguments)
         if lists:
             ask = super()._read
-            shared = self.desk.listings.setdefault(key, _Shared(lambda: ask(arguments)))
+            shared = self.pool.listings.setdefault(key, _SharedListing(lambda: ask(arguments)))
             return await shared()
         return await super()._read(arguments)
 
-    async def _lasting(self, key: tuple[str, ...], arguments: Sequence[str]) -> Answer:
-        task = self.desk.lasting.get(key)
+    async def _reused(self, key: tuple[str, ...], arguments: Sequence[str]) -> Answer:
+        task = self.pool.answers.get(key)
         if task is None:
-            task = self.desk.lasting[key] = asyncio.create_task(super()._read(arguments))
+            task = self.pool.answers[key] = asyncio.create_task(super()._read(arguments))
         try:
             answer = await asyncio.shield(task)
         except Exception:
-            self.desk.lasting.pop(key, None)
+            self.pool.answers.pop(key, None)
             raise
-        if answer.code != 0 and self.desk.lasting.get(key) is task:
-            # It may be better the next time.
-            del self.desk.lasting[key]
+        if answer.code != 0 and self.pool.answers.get(key) is task:
+            # The next call may succeed.
+            del self.pool.answers[key]
         return answer
 
     async def _run(
         self, arguments: Sequence[str], *, password: Secret | None = None, changes: bool = False
     ) -> Answer:
-        async with self.desk.room:
+        async with self.pool.slots:
             return await super()._run(arguments, password=password, changes=changes)

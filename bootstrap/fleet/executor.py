@@ -1,4 +1,4 @@
-"""Does what was planned for many targets, side by side; one that fails stops no other."""
+"""Applies a plan to many targets in parallel; one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from bootstrap.model.codes import Code
 from bootstrap.model.errors import ExitCode, KeyLimitReached, ProblemKind, PullkeyError
 from bootstrap.plugin.errors import as_user_error
 
-_HOLDS_SECONDS = 300.0
+_RECENT_SECONDS = 300.0
 
 
 @dataclass
 class Executor:
-    """Works on the targets of a file.
+    """Plans and applies the targets of a file.
 
     Attributes:
         changing: whether anything may have been changed by now.
     """
 
-    office: Workspace
-    turns: Scheduler
-    looking: Planner
+    workspace: Workspace
+    scheduler: Scheduler
+    planner: Planner
     board: Board
     keep_identity: bool = False
     keep_secret: bool = False
@@ -53,7 +53,7 @@ class Executor:
     then = "rolling back each target at work"
 
     def interrupt(self) -> None:
-        """Begin with no further target, and end those that are at work in order."""
+        """Start no further target, and end those in progress in order."""
         self._stopped = True
         for work in self._at_work.values():
             work.interrupt()
@@ -70,92 +70,90 @@ class Executor:
     async def plan(
         self, entries: Sequence[Entry], chosen: Callable[[Sequence[Planned]], None] = lambda _: None
     ) -> list[Planned]:
-        """What is to be done for each, in the order of the file.
+        """What each target needs, in the order of the file.
 
         Args:
             entries: the targets.
-            chosen: leaves out what the command does not do, before the places for keys are given.
+            chosen: removes what this command does not do, before the room for keys is assigned.
         """
         self.board.begin("looking", len(entries))
 
         async def one(entry: Entry) -> Planned:
-            async with self.turns.room(entry):
+            async with self.scheduler.room(entry):
                 self.board.at_work(entry, "looking")
-                planned = await self.looking.at(entry)
+                planned = await self.planner.at(entry)
             self.board.seen(planned)
             return planned
 
-        with self.office.desk.looking():
+        with self.workspace.pool.reading():
             plan: list[Planned] = await each(entries, one)
         chosen(plan)
         fit_under_limits(plan)
-        _note_what_goes_last(plan)
+        _note_shared_removals(plan)
         _note_little_room(plan)
         return plan
 
     # -- doing -----------------------------------------------------------------------------------------------
 
     async def do(self, plan: Sequence[Planned]) -> list[TargetResult]:
-        """Do what was planned; removals come last, so that none takes away what another target has just
-        found.
-        """
+        """Apply a plan. Removals come last, so that none deletes what another target has just found."""
         self.changing = True
-        if all(_still_holds(one.seen) for one in plan):
-            self.office.shared.invalidate_state()
+        if all(_is_recent(one.seen) for one in plan):
+            self.workspace.shared.invalidate_state()
         else:
-            # A person was asked, and took time to say yes.
-            self.office.shared.invalidate()
+            # The user took time to confirm, so the state is read again.
+            self.workspace.shared.invalidate()
         going = [one for one in plan if one.action.changes]
         self.board.begin("changing", len(going))
         self._places = KeyPlaces(plan)
-        ended = {one.entry.number: _without_work(one) for one in plan if not one.action.changes}
-        for action in (self._make, self._remove):
+        ended = {one.entry.number: _result_without_work(one) for one in plan if not one.action.changes}
+        for action in (self._apply, self._remove):
             part = [one for one in going if (one.action is Action.REMOVE) == (action == self._remove)]
             for result in await each(part, action):
                 ended[result.entry.number] = result
         await self._report_unrecorded_keys([one for one in ended.values() if one.changed])
         return [ended[one.entry.number] for one in plan]
 
-    async def _make(self, planned: Planned) -> TargetResult:
+    async def _apply(self, planned: Planned) -> TargetResult:
         async with self._places.place(planned) as place:
             if not place.there:
-                return self._told(_no_place(planned))
-            result = await self._made_in_turn(planned)
+                return self._report(_no_place(planned))
+            result = await self._apply_in_turn(planned)
             place.changed = result.changed and not result.failed
             return result
 
-    async def _made_in_turn(self, planned: Planned) -> TargetResult:
+    async def _apply_in_turn(self, planned: Planned) -> TargetResult:
         entry = planned.entry
-        async with self.turns.making(entry) as turn:
+        async with self.scheduler.making(entry) as turn:
             if turn.failure is not None and turn.failure.step in planned.steps and not self._stopped:
                 error = messages.not_tried(turn.failure.what, entry.name)
-                return self._told(
+                return self._report(
                     TargetResult(planned=planned, result="failed", exit_code=ExitCode.FAILED, error=error)
                 )
-            result = await self._timed(planned, lambda: self._made(planned, turn.pause))
+            result = await self._timed(planned, lambda: self._run(planned, turn.pause))
             turn.there = not result.failed
             if result.failed and result.failed_at in ("identity", "grant") and result.error is not None:
-                waited = result.seconds >= self.turns.seconds / 2
+                waited = result.seconds >= self.scheduler.seconds / 2
                 turn.failed = Failure(result.failed_at, f"{entry.name}: {result.error.what}", waited)
             if result.failed:
-                # What it made is undone, so the next one looks anew.
-                self.office.shared.invalidate()
-        return self._told(result)
+                # What it created was undone, so the next target reads the state again.
+                self.workspace.shared.invalidate()
+        return self._report(result)
 
-    async def _made(self, planned: Planned, pause: Callable[[float], Awaitable[None]]) -> TargetResult:
+    async def _run(self, planned: Planned, pause: Callable[[float], Awaitable[None]]) -> TargetResult:
         entry = planned.entry
-        opened = self.office.opened(entry)
-        opened.context.sleep = pause
-        opened.context.new_key = planned.action is Action.ROTATE and "key" in planned.steps
-        held = known(planned.held) if _still_holds(planned.seen) else None
-        run = self.office.run(entry, opened, dry_run=False, as_planned=planned.as_planned, held=held)
+        target = self.workspace.opened(entry)
+        target.context.sleep = pause
+        target.context.new_key = planned.action is Action.ROTATE and "key" in planned.steps
+        held = known(planned.held) if _is_recent(planned.seen) else None
+        run = self.workspace.run(entry, target, dry_run=False, as_planned=planned.as_planned, held=held)
         self._at_work[entry.number] = run
         outcome = await run.execute()
         full = isinstance(outcome.error, KeyLimitReached) or (
             bool(outcome.problems) and all(one.kind is ProblemKind.LIMIT for one in outcome.problems)
         )
         if full and planned.action is Action.ROTATE and planned.place_comes and not outcome.left_over:
-            # Others have made keys since this was planned, or a list still shows one that is deleted.
+            # Others have created keys since this was planned, or a list still shows a deleted one.
             return _no_place(planned)
         waits = planned.postponed and outcome.result in ("done", "unchanged")
         done = [f"{name}: {one.detail}" for name, one in outcome.steps.items() if one.result == "done"]
@@ -168,42 +166,42 @@ class Executor:
         )
 
     async def _remove(self, planned: Planned) -> TargetResult:
-        async with self.turns.removing(planned.entry):
-            result = await self._timed(planned, lambda: self._removed(planned))
-        return self._told(result)
+        async with self.scheduler.removing(planned.entry):
+            result = await self._timed(planned, lambda: self._offboard(planned))
+        return self._report(result)
 
-    async def _removed(self, planned: Planned) -> TargetResult:
+    async def _offboard(self, planned: Planned) -> TargetResult:
         entry = planned.entry
-        held = await self.office.held_surely(entry)
+        held = await self.workspace.held_surely(entry)
         if held is None:
-            # Akka forgets it first; the journal says what is still to go.
-            held = being_removed(self.office.journal(entry).left_behind())
+            # Akka's reference is removed first; the journal says what is still to be removed.
+            held = being_removed(self.workspace.journal(entry).left_behind())
         if held is None:
             return TargetResult(planned=planned, detail="it was gone already")
         if held.email != planned.email:
-            raise _Moved(
+            raise _ChangedSincePlanned(
                 f"Akka's {entry.secret_name} is another one than when this was planned", fix="Plan it again"
             )
-        behind = await self.looking.behind(entry, held)
+        behind = await self.planner.behind(entry, held)
         if behind.session is None or behind.context is None:
             raise behind.error or messages.cloud_resources_not_found()
-        if self.office.assembly.trail is not None:
-            self.office.record(entry, behind.context, await behind.session.connect())
+        if self.workspace.assembly.trail is not None:
+            self.workspace.record(entry, behind.context, await behind.session.connect())
         options = OffboardOptions(
             yes=True,
             keep_identity=self.keep_identity,
             keep_secret=self.keep_secret,
-            command=self.office.command,
+            command=self.workspace.command,
         )
-        work = self.office.offboarding(entry, behind, options)
+        work = self.workspace.offboarding(entry, behind, options)
         self._at_work[entry.number] = work
         outcome = await work.execute()
         removed = [one.detail for one in outcome.removals if one.result == "removed"]
-        # What it has cleared up first stands in the audit trail.
+        # What it cleaned up first is in the audit trail.
         return TargetResult.of(planned, outcome, key_id=planned.key_id, detail="; ".join(removed), undone=[])
 
     async def _timed(self, planned: Planned, work: Callable[[], Awaitable[TargetResult]]) -> TargetResult:
-        """The work for one target; what goes wrong with it is its own."""
+        """Do the work for one target; its errors are part of its result."""
         entry, begin = planned.entry, clock.monotonic()
         if self._stopped:
             return TargetResult(planned=planned, result="not begun", exit_code=ExitCode.INTERRUPTED)
@@ -217,22 +215,22 @@ class Executor:
                 exit_code=error.exit_code,
                 error=error,
             )
-        except Exception as error:  # noqa: BLE001  - an SDK can raise anything; the other targets go on
-            told = as_user_error(error)
-            result = TargetResult(planned=planned, result="failed", exit_code=told.exit_code, error=told)
+        except Exception as error:  # noqa: BLE001  - an SDK can raise anything; the other targets continue
+            as_error = as_user_error(error)
+            result = TargetResult(
+                planned=planned, result="failed", exit_code=as_error.exit_code, error=as_error
+            )
         finally:
             self._at_work.pop(entry.number, None)
         result.seconds = round(clock.monotonic() - begin, 3)
         return result
 
-    def _told(self, result: TargetResult) -> TargetResult:
+    def _report(self, result: TargetResult) -> TargetResult:
         self.board.ended(result)
         return result
 
     async def _report_unrecorded_keys(self, changed: Sequence[TargetResult]) -> None:
-        """Keys that runs which did not end have left: looked for once for each identity that was worked
-        on.
-        """
+        """Report keys that interrupted runs have left, once for each identity that was changed."""
         identities = {
             one.entry.target.shared_identity_key: one
             for one in changed
@@ -242,34 +240,34 @@ class Executor:
             return
 
         async def look(one: TargetResult) -> list[str]:
-            async with self.turns.room(one.entry):
-                opened = self.office.opened(one.entry)
+            async with self.scheduler.room(one.entry):
+                target = self.workspace.opened(one.entry)
                 try:
-                    await opened.session.connect()
-                    told = " ".join(f"{left.what} {left.command}" for left in one.left_over)
-                    return await unrecorded_keys(opened.session, opened.akka, {one.key_id}, told)
-                except Exception as error:  # noqa: BLE001  - to look was an offer
-                    self.office.trace(f"keys that may be left over cannot be seen ({type(error).__name__})")
+                    await target.session.connect()
+                    reported = " ".join(f"{left.what} {left.command}" for left in one.left_over)
+                    return await unrecorded_keys(target.session, target.akka, {one.key_id}, reported)
+                except Exception as error:  # noqa: BLE001  - the report is optional
+                    self.workspace.trace(
+                        f"keys that may be left over cannot be seen ({type(error).__name__})"
+                    )
                     return []
                 finally:
-                    await opened.session.close()
+                    await target.session.close()
 
-        with self.office.desk.looking():
+        with self.workspace.pool.reading():
             found = await each(list(identities.values()), look)
         for texts in found:
             for text in texts:
                 self.board.notice(text)
 
 
-def _still_holds(seen: float) -> bool:
-    """Whether what was seen then need not be looked at again: what others change meanwhile shows when it
-    is acted on.
-    """
-    return clock.monotonic() - seen < _HOLDS_SECONDS
+def _is_recent(seen: float) -> bool:
+    """Whether a state read at `seen` need not be read again: later changes show when it is used."""
+    return clock.monotonic() - seen < _RECENT_SECONDS
 
 
-def _note_what_goes_last(plan: Sequence[Planned]) -> None:
-    """Each was looked at by itself, and saw the others' keys."""
+def _note_shared_removals(plan: Sequence[Planned]) -> None:
+    """Note on removals that share an identity: each was planned alone, and saw the others' keys."""
     sharing = Counter(one.entry.target.shared_identity_key for one in plan if one.action is Action.REMOVE)
     for one in plan:
         others = sharing[one.entry.target.shared_identity_key] - 1
@@ -278,7 +276,10 @@ def _note_what_goes_last(plan: Sequence[Planned]) -> None:
 
 
 def _note_little_room(plan: Sequence[Planned]) -> None:
-    """While a key is replaced there are two of it, for as long as the old one has its grace."""
+    """Note where an identity has no room for a rotation of all its targets.
+
+    While a key is replaced there are two, until the grace period of the old one is over.
+    """
     planned = {one.entry.number: one for one in plan}
     for sharing in of_one_identity(one.entry for one in plan):
         limit = sharing[0].target.key_limit
@@ -287,15 +288,15 @@ def _note_little_room(plan: Sequence[Planned]) -> None:
             first.notices = [*first.notices, messages.little_room(limit, len(sharing))]
 
 
-class _Moved(PullkeyError):
-    """Somebody has changed it since it was planned."""
+class _ChangedSincePlanned(PullkeyError):
+    """The credential was changed after it was planned."""
 
     code = Code.PLAN_STALE
     exit_code = ExitCode.REFUSED
 
 
 def _no_place(planned: Planned) -> TargetResult:
-    """A rotation waits where a place becomes free by itself; anything else has failed."""
+    """The result where there is no room: a rotation is postponed if room becomes free; all else fails."""
     limit = planned.entry.target.key_limit
     what = messages.no_room_for_key(limit) if limit else ""
     if planned.action is Action.ROTATE and planned.place_comes:
@@ -308,7 +309,7 @@ def _no_place(planned: Planned) -> TargetResult:
     )
 
 
-def _without_work(planned: Planned) -> TargetResult:
+def _result_without_work(planned: Planned) -> TargetResult:
     if planned.action is Action.POSTPONED:
         return TargetResult(
             planned=planned,
@@ -338,13 +339,16 @@ def _without_work(planned: Planned) -> TargetResult:
 
 
 async def each(items: Sequence[Any], work: Callable[[Any], Awaitable[Any]]) -> list[Any]:
-    """Side by side, in the order of `items`; if it is cancelled, nothing goes on behind it."""
+    """Run `work` for all items in parallel; the results are in the order of `items`.
+
+    If it is cancelled, all of the work is cancelled.
+    """
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_alone(work, item)) for item in items]
+        tasks = [group.create_task(_call(work, item)) for item in items]
     return [task.result() for task in tasks]
 
 
-async def _alone(work: Callable[[Any], Awaitable[Any]], item: Any) -> Any:
+async def _call(work: Callable[[Any], Awaitable[Any]], item: Any) -> Any:
     return await work(item)
 
 

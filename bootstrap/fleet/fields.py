@@ -1,6 +1,6 @@
-"""What may stand in a file of registries: made of the options that the providers and the commands declare.
+"""The fields of a file of registries, derived from the options of the providers and the commands.
 
-The parser and the JSON Schema are both made of these, so neither can know a name that the other does not.
+The parser and the JSON Schema both use them, so the two accept the same names.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ LONGEST_LIST = 65_536
 
 DURATION = r"^(?:[0-9]{1,5}(?:\.[0-9]{1,3})?(?:ms|s|m|h|d)){1,3}$|^0$"
 SOURCE = r"^(?:env:[A-Za-z_][A-Za-z0-9_]*$|file:.|command:.)"
-# What moves a cursor, ends a line or turns the direction of text has no place in a name.
+# Characters that move a cursor, end a line or change the direction of text are not valid in a name.
 ODD = "[\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\ufff9-\\ufffb]"  # noqa: E501
-# How secrets begin that tell what they are: PEM, Google's key file, Docker Hub, GitHub, GitLab, a JSON web
+# Prefixes by which a secret is recognised: PEM, Google's key file, Docker Hub, GitHub, GitLab, a JSON web
 # token, Azure's client secret.
 A_SECRET = r'-----BEGIN|"?private_key"?\s*:|dckr_(?:pat|oat)_|gh[pousr]_[A-Za-z0-9]{16}|github_pat_|glpat-|eyJ[A-Za-z0-9_-]{8,}\.|[A-Za-z0-9]{3}8Q~'  # noqa: E501, S105
 SECRET_NAMES = re.compile(
@@ -55,11 +55,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Field:
-    """One name that may stand in a file.
+    """One field of a file.
 
     Attributes:
-        key: how the rest of pullkey calls it: `gcp_project`, `password_stdin`.
-        longest: of a text, in characters.
+        key: its name in the rest of pullkey: `gcp_project`, `password_stdin`.
+        longest: the maximum length of a text, in characters.
     """
 
     name: str
@@ -94,7 +94,7 @@ _ROTATE_AFTER = Field(
 )
 _MAX_EXPIRES_IN = _field(MAX_EXPIRES_IN)
 _REMOVE = Field("remove", "remove", Kind.SWITCH, "Remove it: `apply` offboards it, with its cloud resources.")
-# The same for many targets, so it may stand under `defaults` too.
+# Often the same for many targets, so it is valid under `defaults` too.
 POLICY = (*map(_field, (*SCOPE, KEEP_OLD, OVERLAP)), _ROTATE_AFTER, _MAX_EXPIRES_IN)
 COMMON = (*map(_field, (SECRET_NAME, PROOF_IMAGE, REPLACE, ANYWAY)), *POLICY, _REMOVE)
 PROVIDER = "provider"
@@ -102,7 +102,7 @@ PROVIDER = "provider"
 
 @functools.cache
 def provider_names() -> tuple[str, ...]:
-    """Of the providers that are installed; looked up once, since each target asks."""
+    """The names of the installed providers; looked up once, since each target needs them."""
     return tuple(plugins.names())
 
 
@@ -130,11 +130,11 @@ def own_fields(provider: str) -> Mapping[str, Field]:
 
 @functools.cache
 def target_fields(provider: str) -> Mapping[str, Field]:
-    """All that may stand in a target of this provider, but for `provider` itself."""
+    """The fields of a target of this provider, without `provider` itself."""
     return {**own_fields(provider), **{field.name: field for field in COMMON}}
 
 
 @functools.cache
 def default_fields() -> Mapping[str, Field]:
-    """What may stand under `defaults` for targets of every provider."""
+    """The fields under `defaults` for targets of every provider."""
     return {field.name: field for field in POLICY}

@@ -1,7 +1,7 @@
-"""Writes a file of registries from what Akka has, so that a team starts from the truth.
+"""Writes a file of registries from Akka's credentials, as a starting point that matches the actual state.
 
-What Akka's record does not tell is asked of the clouds; what nobody tells stands in the file as a comment,
-for a person.
+What Akka's record does not say is read from the clouds; what neither shows is marked with a comment for the
+user to complete.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bootstrap.model.text import one_line, sentence
 from bootstrap.plugin.context import RunContext
 
 _AT_ONCE = 8
-# What is the same word to every reader of YAML.
+# What every YAML parser reads as the same text.
 _PLAIN = re.compile(r"^[A-Za-z][A-Za-z0-9._/@-]*(?::[A-Za-z0-9._/@-]+)*$")
 _NO_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
@@ -38,8 +38,8 @@ class Found:
 
     Attributes:
         options: the target's, by their names in the file.
-        unfit: why it is no whole target, and is written as a comment.
-        notes: what a person should know of it.
+        unfit: why it is not a complete target, and is written as a comment.
+        notes: what the user should know about it.
         sources: the names under which a secret's source may be given.
     """
 
@@ -52,7 +52,7 @@ class Found:
 
     @property
     def missing(self) -> list[str]:
-        """What a person has to complete before `apply` can work on it."""
+        """What the user has to complete before `apply` accepts it."""
         source = [f"{' or '.join(self.sources)}: where it is read from"] if self.sources else []
         return [*([self.unfit] if self.unfit else []), *source]
 
@@ -87,7 +87,7 @@ async def found_in(akka: AkkaCli, project: str, context: RunContext) -> list[Fou
 
     Args:
         akka: for the project.
-        project: its name; "" only where the CLI does not tell it.
+        project: its name; "" only where the CLI does not show it.
         context: of the command.
 
     Raises:
@@ -145,7 +145,7 @@ def as_file(found: Sequence[Found], *, unseen: Sequence[str]) -> Iterator[str]:
 
     Args:
         found: its targets, those of one Akka project together.
-        unseen: the projects that could not be asked, and why.
+        unseen: the projects that could not be read, and why.
     """
     yield "# yaml-language-server: $schema=registries.schema.json"
     yield "# Written by `pullkey import`. The schema: pullkey schema registries > registries.schema.json"
@@ -197,9 +197,7 @@ def _comment(text: str) -> str:
 async def of_projects(
     akka: AkkaCli, projects: Sequence[str], context: RunContext
 ) -> tuple[list[Found], list[str]]:
-    """The credentials of several Akka projects, and those projects that could not be asked, each with the
-    reason.
-    """
+    """The credentials of several Akka projects, and why some projects could not be read."""
 
     async def one(project: str) -> list[Found]:
         there = AkkaScope(project, akka.scope.owner, akka.scope.region, akka.scope.context)

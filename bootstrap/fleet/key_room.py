@@ -1,8 +1,7 @@
-"""Which keys fit under the limit of an identity that targets share: the rest is postponed, or is a problem.
+"""Decides which new keys fit under the key limit of a shared identity; the rest are postponed or blocked.
 
-A cloud's limit counts every key of an identity, those included that were replaced and are switched off. What
-has no place is postponed only where a place becomes free by itself: a replaced key is deleted once its grace
-is over.
+A cloud's limit counts every key of an identity, including replaced and disabled ones. A rotation is postponed
+only where room becomes free: a replaced key is deleted once its grace period is over.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 def fit_under_limits(plan: Sequence[Planned]) -> None:
-    """Postpone, or block, whatever needs a key that would have no place."""
+    """Postpone or block each target that needs a key for which there is no room."""
     for one in plan:
         if one.no_place is not None and one.keys is None:
             _block(one, one.no_place)
@@ -46,7 +45,7 @@ def _fit(sharing: Sequence[Planned], limit: KeyLimit) -> None:
     there: set[str] = set().union(*(one.keys or () for one in sharing))
     going = {one.replaced for one in sharing if _clears_anyway(one)} & there
     free = limit.at_most - len(there) + len(going)
-    # When a replaced key goes, whoever replaced it.
+    # When each replaced key is deleted, whichever target replaced it.
     comes = [one.replaced_until or _now() for one in sharing if one.replaced in there - going]
     comes += [
         _now() for one in sharing if (one.listed_replaced & there) - {other.replaced for other in sharing}
@@ -68,7 +67,7 @@ def _fit(sharing: Sequence[Planned], limit: KeyLimit) -> None:
 
 
 def _urgency(one: Planned) -> tuple[bool, dt.datetime, dt.datetime, int]:
-    """What does not pull now comes before what does; then the key that expires first, or is the oldest."""
+    """Sort key: targets that cannot pull now first, then by expiry, then by age of the key."""
     rotates = one.action is Action.ROTATE
     return (
         rotates,
@@ -79,7 +78,7 @@ def _urgency(one: Planned) -> tuple[bool, dt.datetime, dt.datetime, int]:
 
 
 def _clears_anyway(one: Planned) -> bool:
-    """Whether the key that its own has replaced is deleted, also where it gets no new one."""
+    """Whether the key that its current one replaced is deleted even if it gets no new key."""
     if CLEAR not in one.steps or not one.action.changes:
         return False
     return "key" not in one.steps or (one.replaced_until is not None and one.replaced_until <= _now())
@@ -97,7 +96,7 @@ def _gives_back(one: Planned) -> bool:
 
 
 def _leave_out(one: Planned, limit: KeyLimit, there: int, comes: dt.datetime | None) -> None:
-    """A rotation waits for a place, unless its key expires before; anything else is a problem now."""
+    """Postpone a rotation, unless its key expires before there is room; block anything else."""
     what = messages.no_place(limit, there)
     waits = one.action is Action.ROTATE and comes is not None
     if waits and (one.expires is None or comes is None or one.expires > comes):
@@ -130,10 +129,10 @@ def _now() -> dt.datetime:
 
 
 class KeyPlaces:
-    """Gives the places that are free to the targets that are at work, and takes back those that become free.
+    """Assigns free key slots to the targets in progress, and takes back those that become free.
 
     Args:
-        plan: what is to be done, as `fit_under_limits` has left it.
+        plan: the result of `fit_under_limits`.
     """
 
     def __init__(self, plan: Sequence[Planned]) -> None:
@@ -147,7 +146,7 @@ class KeyPlaces:
 
     @contextlib.asynccontextmanager
     async def place(self, one: Planned) -> AsyncIterator[_Place]:
-        """Wait for a place where a new key needs one."""
+        """Wait for a key slot where a new key needs one."""
         places = self._of.get(one.entry.target.shared_identity_key)
         if places is None or not one.action.changes:
             yield _Place(True)
@@ -162,17 +161,17 @@ class KeyPlaces:
 
 
 def _takes(one: Planned) -> bool:
-    """Whether its new key needs a place that its own run does not make first."""
+    """Whether its new key needs a slot that its own run does not free first."""
     return "key" in one.steps and CLEAR not in one.steps
 
 
 def _frees(one: Planned) -> bool:
-    """Whether there is a place more after it than while it is at work."""
+    """Whether its run frees a slot at its end."""
     return _gives_back(one) if "key" in one.steps else CLEAR in one.steps
 
 
 class _Place:
-    """Whether there is a place; `changed` is set where the target's work was done."""
+    """Whether a slot was assigned; `changed` is set once the target's work is done."""
 
     def __init__(self, there: bool) -> None:
         self.there = there
@@ -182,11 +181,11 @@ class _Place:
 class _Places:
     def __init__(self, free: int, coming: int) -> None:
         self._free = free
-        self._coming = coming  # those at work, or about to be, that free a place and wait for none
+        self._coming = coming  # targets in progress or queued that free a slot and wait for none
         self._change = asyncio.Condition()
 
     async def take(self, *, frees: bool) -> bool:
-        """Take a place; False where none is free, and none is about to be."""
+        """Take a slot; False where none is free or about to become free."""
         async with self._change:
             await self._change.wait_for(lambda: self._free > 0 or not self._coming)
             if self._free <= 0:

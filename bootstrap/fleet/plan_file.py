@@ -1,4 +1,4 @@
-"""Plans and results on paper: as text, as JSON, and as a file that `apply` takes. None holds a secret."""
+"""Saved plans: the files that `pullkey plan --save` writes and `pullkey apply` reads. None holds a secret."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _MOST_BYTES = 50_000_000
 
 
 def file_of_plan(path: Path) -> OutputFile:
-    """The file of a plan that is to be saved; only its owner can read it."""
+    """The output file of a plan; readable by its owner only."""
     return OutputFile(path, "--save", "a plan", _BEGINNING)
 
 
 def save(path: Path, registries: Registries, plan: Sequence[Planned]) -> None:
-    """Write a plan to a file, with a digest over all of it.
+    """Write a plan to a file, with a digest of its content.
 
     Raises:
         UsageProblem: it cannot be written.
@@ -45,9 +45,7 @@ def save(path: Path, registries: Registries, plan: Sequence[Planned]) -> None:
 
 
 def _digest(document: Mapping[str, Any]) -> str:
-    """Of a plan as it was saved. It shows that a plan was torn or edited; whoever means to can compute it
-    anew.
-    """
+    """The SHA-256 of a plan, which detects a truncated or edited file. It is not a signature."""
     return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -55,7 +53,7 @@ def saved(path: Path) -> tuple[Registries, list[Mapping[str, Any]]]:
     """The targets of a saved plan, and what was planned for each.
 
     Raises:
-        UsageProblem: it cannot be read, or is no plan.
+        UsageProblem: it cannot be read, or is not a plan.
     """
     try:
         document = json.loads(read_file(path, _MOST_BYTES))
@@ -80,9 +78,7 @@ def saved(path: Path) -> tuple[Registries, list[Mapping[str, Any]]]:
 
 
 def moved_on(marks: Sequence[Mapping[str, Any]], now: Sequence[Planned]) -> list[str]:
-    """What is no longer as a saved plan says, each in a few words. Where nothing is left to do, all is
-    well.
-    """
+    """What differs from a saved plan, one line each; a target with nothing left to do does not differ."""
     return [
         f"{one.entry.name}: {mark.get('action')} was planned, and now it is {one.action}: "
         f"{'; '.join(one.reasons)}"

@@ -1,5 +1,6 @@
-"""What is to be done for each target of a file, and why: looked at in Akka and in the clouds, nothing
-changed.
+"""Plans each target of a file: reads Akka and the clouds, and says what is to be done and why.
+
+It changes nothing.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import State
 
-_NEAR_THE_END = dt.timedelta(days=14)
+_BEFORE_EXPIRY = dt.timedelta(days=14)
 _PART = 3
 RECOVERY = "recovery"
-"""The step of a plan that clears up after an earlier run."""
+"""The step of a plan that cleans up after an earlier run."""
 
 
 class Action(StrEnum):
@@ -44,7 +45,7 @@ class Action(StrEnum):
     REPAIR = "repair"
     REMOVE = "remove"
     KEEP = "keep"
-    POSTPONED = "postponed"  # a rotation for which there is no place under a key limit yet
+    POSTPONED = "postponed"  # a rotation for which a key limit leaves no room yet
     BLOCKED = "blocked"  # something must be fixed first
 
     @property
@@ -57,19 +58,19 @@ class Planned:
     """What is to be done for one target.
 
     Attributes:
-        reasons: why, each in a few words.
-        drift: what is not as it was left, each in a few words.
-        steps: what is to be done, by the name of the step, each in one line.
+        reasons: why, each a short phrase.
+        drift: what has drifted, each a short phrase.
+        steps: what is to be done: titles by the name of the step.
         held: Akka's record; None where there is none.
         problems: why it is blocked.
-        left_over: what earlier runs have left over, and nobody has seen to be gone.
-        seen: when it was looked at, by `clock.monotonic`.
-        keys: the ids of all keys that count under its identity's limit; None where there is no limit to know.
+        left_over: what earlier runs have left over and was not seen to be deleted.
+        seen: when the state was read, by `clock.monotonic`.
+        keys: the ids of all keys that count under its identity's limit; None where there is no limit.
         created, expires: of the key that Akka holds.
-        replaced: the key that it has replaced, "" if none; `replaced_until` is when that has had its grace.
+        replaced: the key that it replaced, "" if none; `replaced_until`: the end of that key's grace period.
         listed_replaced: all the replaced keys that the Akka project's records name.
-        no_place: the problem of an identity that has all the keys it can have, where there is no other.
-        postponed: whether a rotation waits for a place; `place_comes`: whether one becomes free by itself.
+        no_place: the problem that the identity is at its key limit, where it is the only problem.
+        postponed: whether a rotation waits for room; `place_comes`: whether room becomes free.
     """
 
     entry: Entry
@@ -94,9 +95,9 @@ class Planned:
     postponed: bool = False
     place_comes: bool = False
     due_by_you: str = ""
-    """Why a password that the user supplied is due, which no command renews by itself; "" while it is not."""
+    """Why a user-supplied password is due, which no command can renew alone; "" while it is not."""
     not_seen: str = ""
-    """Why it could not be seen whether the key is due; "" where it was seen."""
+    """Why it could not be determined whether the key is due; "" where it was."""
 
     @property
     def attention(self) -> str:
@@ -113,12 +114,12 @@ class Planned:
 
     @property
     def mark(self) -> Mapping[str, Any]:
-        """What tells this from another plan for the same target."""
+        """What a saved plan compares: two plans of a target with the same mark are the same."""
         return {"action": str(self.action), "steps": sorted(self.steps), "email": self.email}
 
 
 def blocked(entry: Entry, error: PullkeyError) -> Planned:
-    """What cannot even be looked at."""
+    """The plan of a target whose state cannot be read."""
     problems = error.problems if isinstance(error, Refused) else [problem_of(error)]
     return Planned(
         entry, Action.BLOCKED, [one.what for one in problems], problems=problems, exit_code=error.exit_code
@@ -126,34 +127,34 @@ def blocked(entry: Entry, error: PullkeyError) -> Planned:
 
 
 class Planner:
-    """Looks at targets.
+    """Plans targets.
 
     Args:
-        office: what all targets share.
-        rotate: whether every key is to be replaced, due or not; None where policy decides.
+        workspace: what all targets share.
+        rotate: replace every key, due or not; otherwise the policy decides.
     """
 
-    def __init__(self, office: Workspace, *, rotate: bool = False) -> None:
-        self._office = office
+    def __init__(self, workspace: Workspace, *, rotate: bool = False) -> None:
+        self._workspace = workspace
         self._rotate = rotate
 
     async def at(self, entry: Entry) -> Planned:
-        """What is to be done for one target. Raises nothing that a person can be told."""
+        """Plan one target; a `PullkeyError` becomes a blocked plan."""
         try:
             return await (self._at_removal(entry) if entry.remove else self._at(entry))
         except PullkeyError as error:
             return blocked(entry, error)
 
     async def _at(self, entry: Entry) -> Planned:
-        held = await self._office.held(entry)
-        opened = self._office.opened(entry)
-        why, not_seen = await self._why_due(opened.session, held, entry)
-        opened.context.new_key = bool(why)
-        outcome = await self._office.run(entry, opened, dry_run=True).execute()
+        held = await self._workspace.held(entry)
+        target = self._workspace.opened(entry)
+        why, not_seen = await self._why_due(target.session, held, entry)
+        target.context.new_key = bool(why)
+        outcome = await self._workspace.run(entry, target, dry_run=True).execute()
         if held is None and outcome.steps:
-            held = await opened.context.held_credential()  # the run may have looked again
-        found = await self._planned(entry, opened.session, held, why, outcome)
-        if "key" in found.steps and (problem := _without_source(entry)) is not None:
+            held = await target.context.held_credential()  # the run may have read it again
+        found = await self._planned(entry, target.session, held, why, outcome)
+        if "key" in found.steps and (problem := _missing_source(entry)) is not None:
             return Planned(
                 entry,
                 Action.BLOCKED,
@@ -167,22 +168,19 @@ class Planner:
             found.action is Action.KEEP
             and held is not None
             and held.link is not None
-            and opened.session.key.supplied
+            and target.session.key.supplied
         ):
-            key = await opened.session.key.facts(held.link.key_id)
+            key = await target.session.key.facts(held.link.key_id)
             found.due_by_you = due_by(key, entry.rotate_after) if key is not None else ""
             found.notices = [*found.notices, *filter(None, [found.due_by_you])]
         if found.action is Action.KEEP and not_seen:
-            # The run believes Akka's record where nobody may look behind it; how long the key lasts is not
-            # known then.
+            # Without permissions on the cloud the run relies on Akka's record; the expiry is unknown.
             found.not_seen = f"not seen: {not_seen}"
             found.notices = [*found.notices, found.not_seen]
         return found
 
     async def _why_due(self, session: Session, held: HeldCredential | None, entry: Entry) -> tuple[str, str]:
-        """Why the key that Akka holds is to be replaced though it is valid, or ""; and why that could not
-        be seen, or "".
-        """
+        """Why the valid key that Akka holds is due, or ""; and why that could not be determined, or ""."""
         if held is None or held.link is None or session.key.supplied:
             return (
                 "a new one was requested"
@@ -225,8 +223,8 @@ class Planner:
         earlier = outcome.unfinished
         if outcome.error is not None and not outcome.problems:
             found.problems = [problem_of(outcome.error)]
-        if found.problems and all(_of_limit(one) for one in found.problems):
-            # Whether it is one, is decided beside the others of its identity (`key_room`).
+        if found.problems and all(_is_key_limit(one) for one in found.problems):
+            # `key_room` decides whether it is a problem, from all targets of the identity.
             found.no_place, found.problems, found.exit_code = found.problems[0], (), ExitCode.DONE
             if outcome.left_over:
                 found.exit_code = ExitCode.LEFT_OVER
@@ -269,15 +267,15 @@ class Planner:
         return found
 
     async def _count_keys(self, found: Planned, session: Session) -> None:
-        """What is to be known of the identity's keys, where their number is limited."""
+        """Record the identity's keys, where their number is limited."""
         entry, link = found.entry, found.held.link if found.held else None
         if entry.target.key_limit is None or not found.steps:
             return
         try:
             keys = await session.key.list_counted()
-            records = await self._office.akka(entry).credentials() if keys is not None else []
+            records = await self._workspace.akka(entry).credentials() if keys is not None else []
         except PullkeyError:
-            return  # the run itself tells what is wrong
+            return  # the run itself reports the error
         if keys is None:
             return
         found.keys = frozenset(one.key_id for one in keys)
@@ -289,14 +287,14 @@ class Planner:
             found.created, found.expires, found.replaced = key.created, key.expires, link.replaces
             found.replaced_until = key.created + entry.keep_old if key.created else None
 
-    # -- what is to go ---------------------------------------------------------------------------------------
+    # -- removals --------------------------------------------------------------------------------------------
 
     async def _at_removal(self, entry: Entry) -> Planned:
         held, reason = (
-            await self._office.held_surely(entry),
+            await self._workspace.held_surely(entry),
             "the file says remove: true" if entry.raw.get("remove") else "it was named to go",
         )
-        lost = self._office.journal(entry).left_behind() if held is None else None
+        lost = self._workspace.journal(entry).left_behind() if held is None else None
         if held is None and (held := being_removed(lost)) is None:
             return Planned(entry, Action.KEEP, ["already removed: Akka has no credential of this name"])
         if lost is not None:
@@ -305,7 +303,7 @@ class Planner:
         if held.link is None or behind.session is None or behind.context is None:
             error = behind.error or messages.not_managed(held.name)
             return blocked(entry, error)
-        result = await self._office.offboarding(entry, behind, OffboardOptions(dry_run=True)).execute()
+        result = await self._workspace.offboarding(entry, behind, OffboardOptions(dry_run=True)).execute()
         if result.error is not None:
             return blocked(entry, result.error)
         going = {
@@ -328,29 +326,27 @@ class Planner:
         )
 
     async def behind(self, entry: Entry, held: HeldCredential) -> LocatedCredential:
-        """The cloud resources of Akka's record: the file's target where the record is of that, else what
-        is found.
+        """Locate the cloud resources of Akka's record: those of the file's target if they match, else what is
+        found.
         """
-        opened = self._office.opened(entry)
-        opened.context.held = known(held)
+        target = self._workspace.opened(entry)
+        target.context.held = known(held)
         try:
-            await opened.session.connect()
-            link, differs = await key_in_record(opened.session, held)
+            await target.session.connect()
+            link, differs = await key_in_record(target.session, held)
         except PullkeyError as error:
-            await opened.session.close()
+            await target.session.close()
             return LocatedCredential(held, entry.provider, error=error)
         if link is None:
-            await opened.session.close()
+            await target.session.close()
             if held.empty:
                 return LocatedCredential(held, entry.provider, differs=differs)
-            return replace(await find(held, opened.context, image=entry.image or None), differs=differs)
-        return LocatedCredential(held, entry.provider, entry.target, opened.session, opened.context)
+            return replace(await find(held, target.context, image=entry.image or None), differs=differs)
+        return LocatedCredential(held, entry.provider, entry.target, target.session, target.context)
 
 
-def _without_source(entry: Entry) -> Problem | None:
-    """Where a key takes a secret of the user's: that the file names no source of it, or one that is not
-    there.
-    """
+def _missing_source(entry: Entry) -> Problem | None:
+    """The problem that a key needs a user-supplied secret of which the file names no usable source."""
     fields = [one.name for one in own_fields(entry.provider.name).values() if one.kind is Kind.SOURCE]
     if not fields:
         return None
@@ -362,32 +358,33 @@ def _without_source(entry: Entry) -> Problem | None:
     return messages.source_problem(what, entry.place.line, fields[0], SOURCES) if what else None
 
 
-def _of_limit(problem: Problem) -> bool:
+def _is_key_limit(problem: Problem) -> bool:
     return problem.kind is ProblemKind.LIMIT and problem.step == "key"
 
 
 def due_by(key: KeyFacts, rotate_after: dt.timedelta | None) -> str:
-    """Why a key is due by a target's policy: at an age, or else as `pullkey rotate --due` says; and never
-    at its end.
+    """Why a key is due by a target's policy: by `rotate-after`, else as `pullkey rotate --due` says.
+
+    It is due before it expires in any case.
     """
     if rotate_after is None:
         return due(key)
     why = due(key, rotate_after)
-    near = _near_the_end(key)
+    near = _shortly_before_expiry(key)
     if not why and key.expires is not None and near is not None and near <= clock.now():
         why = f"it expires on {key.expires:%Y-%m-%d}"
     return why
 
 
 def due_on_by(key: KeyFacts, rotate_after: dt.timedelta | None) -> dt.datetime | None:
-    """From when on `due_by` says that a key is due."""
+    """When `due_by` starts to report a key as due."""
     if rotate_after is None:
         return due_on(key)
-    return min(filter(None, (due_on(key, rotate_after), _near_the_end(key))), default=None)
+    return min(filter(None, (due_on(key, rotate_after), _shortly_before_expiry(key))), default=None)
 
 
-def _near_the_end(key: KeyFacts) -> dt.datetime | None:
+def _shortly_before_expiry(key: KeyFacts) -> dt.datetime | None:
     if key.expires is None:
         return None
-    life = key.expires - key.created if key.created else _NEAR_THE_END * _PART
-    return key.expires - min(_NEAR_THE_END, life / _PART)
+    life = key.expires - key.created if key.created else _BEFORE_EXPIRY * _PART
+    return key.expires - min(_BEFORE_EXPIRY, life / _PART)

@@ -1,4 +1,4 @@
-"""What shows how work on many targets goes on."""
+"""The interface of progress displays for work on many targets."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ if TYPE_CHECKING:
 
 
 class Board(Protocol):
-    """Takes the events of a whole file's work."""
+    """Receives the events of the work on a file."""
 
     def begin(self, what: str, count: int) -> None:
-        """`count` targets are looked at or changed now."""
+        """`count` targets are about to be read or changed."""
 
     def at_work(self, entry: Entry, doing: str) -> None:
-        """A target's turn has begun, or it does something else now."""
+        """Work on a target has started, or its activity has changed."""
 
     def seen(self, planned: Planned) -> None:
-        """It is known what is to be done for a target."""
+        """A target was planned."""
 
     def ended(self, result: TargetResult) -> None:
         """A target's work has ended."""
 
     def notice(self, text: str) -> None:
-        """Something to know."""
+        """A note for the user."""
 
     def interrupted(self, text: str) -> None:
-        """A signal came; what happens now."""
+        """A signal arrived; `text` says what happens now."""
 
     def trace(self, text: str) -> None:
-        """One call of an API, for `--verbose`."""
+        """One API call, for `--verbose`."""
 
     def tick(self) -> None:
         """A second or so has passed."""
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """There are no more events."""

@@ -1,6 +1,4 @@
-"""A file of registries, read and understood: each target as its provider sees it, or all that is wrong,
-each at its place.
-"""
+"""Reads a file of registries into targets, or reports all of its mistakes with line and column."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ from bootstrap.model.errors import PullkeyError, UsageProblem, fix_fields
 from bootstrap.model.typed_logins import ADDRESSES, refuse_login, refuse_login_in
 from bootstrap.plugin.provider import Provider, Target
 
-_MOST_TOLD = 100
+_MOST_SHOWN = 100
 _MOST_BYTES = 20_000_000
 _OPTION = re.compile(r"--([a-z][a-z-]*[a-z])")
 _NO_LOGIN_HERE = (
@@ -35,16 +33,17 @@ _NO_LOGIN_HERE = (
     "file:, command:)"
 )
 SOURCES = "sources"
-"""Among the values of a provider's options: the keys of the secrets that have a source, and are read when
-they are needed.
+"""The key, among the values of a provider's options, of the list of secrets that have a source.
+
+They are read when they are needed.
 """
 
 
 class Unfit(UsageProblem):
-    """A file that cannot be used: all that is wrong with it.
+    """A file that is not valid, with all of its mistakes.
 
     Attributes:
-        lines: each as `FILE:LINE:COLUMN: what is wrong`, and what to do.
+        lines: each as `FILE:LINE:COLUMN: what is wrong`, with the fix.
     """
 
     code = Code.FILE_INVALID
@@ -57,7 +56,7 @@ class Unfit(UsageProblem):
 
     @property
     def places(self) -> list[Mapping[str, Any]]:
-        """All of it for programs."""
+        """The mistakes for JSON."""
         return [
             {"line": one.place.line, "column": one.place.column, "what": one.what, **fix_fields(one.fix)}
             for one in self.faults
@@ -65,9 +64,9 @@ class Unfit(UsageProblem):
 
     @property
     def lines(self) -> list[str]:
-        told = [f"{self.name}:{one}{f'. {one.fix}' if one.fix else ''}" for one in self.faults[:_MOST_TOLD]]
-        rest = len(self.faults) - _MOST_TOLD
-        return [*told, f"{self.name}: and {rest} more"] if rest > 0 else told
+        shown = [f"{self.name}:{one}{f'. {one.fix}' if one.fix else ''}" for one in self.faults[:_MOST_SHOWN]]
+        rest = len(self.faults) - _MOST_SHOWN
+        return [*shown, f"{self.name}: and {rest} more"] if rest > 0 else shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +74,8 @@ class Entry:
     """One target of a file.
 
     Attributes:
-        number: its place in the file, from 1.
-        raw: what was written for it, the defaults included, as a saved plan keeps it.
+        number: its position in the file, from 1.
+        raw: its fields as written, defaults included, as a saved plan stores them.
         values: of its provider's options, as `Provider.target` takes them.
     """
 
@@ -99,15 +98,13 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """How a person names it: `PROJECT/SECRET`, with the region where it is for one only."""
+        """Its name for the user: `PROJECT/SECRET`, with the region where it is for one region only."""
         region = f"@{self.scope.region}" if self.scope.region else ""
         return f"{self.scope.project or '(current)'}{region}/{self.secret_name}"
 
     @property
     def group(self) -> str:
-        """What it shares with others, so that they are done by one machine, a few at a time: a Google
-        project.
-        """
+        """Its quota group, such as a Google project. Its members run on one machine, a few at a time."""
         return self.target.quota_group
 
     def answers_to(self, name: str) -> bool:
@@ -122,10 +119,10 @@ class Registries:
     entries: tuple[Entry, ...] = field(default_factory=tuple)
 
     def only(self, names: Iterable[str]) -> Registries:
-        """Those that were named.
+        """The targets of these names.
 
         Raises:
-            UsageProblem: a name is of none of them, or of several.
+            UsageProblem: a name fits no target, or several.
         """
         import difflib
 
@@ -147,7 +144,7 @@ def load(path: Path) -> Registries:
 
     Raises:
         UsageProblem: it cannot be opened.
-        Unfit: it is no such file; all that is wrong with it is in this error.
+        Unfit: it is not valid; the error has all of its mistakes.
     """
     import sys
 
@@ -160,15 +157,15 @@ def load(path: Path) -> Registries:
 
 
 def parse(data: bytes, name: str, *, base: Path) -> Registries:
-    """Read the text of a file of registries.
+    """Parse the content of a file of registries.
 
     Args:
-        data: as it stands in the file.
+        data: the bytes of the file.
         name: what errors call it.
-        base: where a relative `file:` source is looked for.
+        base: the directory of relative `file:` sources.
 
     Raises:
-        Unfit: it cannot be used.
+        Unfit: it is not valid.
     """
     try:
         root, faults = read(decoded(data))
@@ -179,27 +176,27 @@ def parse(data: bytes, name: str, *, base: Path) -> Registries:
     entries = []
     wrong_at = [fault.place for fault in faults]
     for number, group in enumerate(shape.targets, 1):
-        if group.provider and not _touched(group, shape, number, wrong_at):
-            entry = _understood(shape, group, number, base.absolute(), faults)
+        if group.provider and not _has_faults(group, shape, number, wrong_at):
+            entry = _entry_of(shape, group, number, base.absolute(), faults)
             entries += [entry] if entry is not None else []
-    faults += _twice(entries) + _too_many(entries)
+    faults += _duplicates(entries) + _beyond_key_limit(entries)
     if faults:
         raise Unfit(name, faults)
     return Registries(name, tuple(entries))
 
 
 def again(entries: Iterable[Mapping[str, Any]], name: str) -> Registries:
-    """The targets that a saved plan keeps.
+    """Parse the targets that a saved plan stores.
 
     Raises:
-        Unfit: they cannot be used.
+        Unfit: they are not valid.
     """
     document = {"version": 1, "targets": list(entries)}
     return parse(json.dumps(document, ensure_ascii=False).encode(), name, base=Path())
 
 
-def _touched(group: Group, shape: Shape, number: int, wrong: Sequence[Place]) -> bool:
-    """Whether something is wrong with the form of a target: what it means is not asked then."""
+def _has_faults(group: Group, shape: Shape, number: int, wrong: Sequence[Place]) -> bool:
+    """Whether the form of a target has mistakes; its meaning is not checked then."""
     after = shape.targets[number].place if number < len(shape.targets) else Place(10**9, 1)
     defaults = [shape.defaults.place, *(one.place for one in shape.of_providers.values())]
     return any(group.place <= place < after for place in wrong) or any(
@@ -207,7 +204,7 @@ def _touched(group: Group, shape: Shape, number: int, wrong: Sequence[Place]) ->
     )
 
 
-def _understood(shape: Shape, group: Group, number: int, base: Path, faults: list[Fault]) -> Entry | None:
+def _entry_of(shape: Shape, group: Group, number: int, base: Path, faults: list[Fault]) -> Entry | None:
     of_provider = shape.of_providers.get(group.provider)
     read_values: dict[str, Value] = {
         **shape.defaults.values,
@@ -234,14 +231,14 @@ def _understood(shape: Shape, group: Group, number: int, base: Path, faults: lis
                 except UsageProblem as error:
                     wrong(error.what, error.fix, one.name)
                 values.setdefault(SOURCES, []).append(one.key)
-    values["image"] = _of(read_values, "image")
+    values["image"] = _value_of(read_values, "image")
     provider = provider_named(group.provider)
     try:
         target = provider.target(values)
     except PullkeyError as error:
-        wrong(*_in_words_of_the_file(error, fields, read_values))
+        wrong(*_with_field_names(error, fields, read_values))
         return None
-    longest = _of(read_values, "max-expires-in")
+    longest = _value_of(read_values, "max-expires-in")
     try:
         check_lifetime(
             target,
@@ -251,7 +248,7 @@ def _understood(shape: Shape, group: Group, number: int, base: Path, faults: lis
         )
     except UsageProblem as error:
         wrong(error.what, error.fix, "expires-in")
-    rotate_after, keep_old = _of(read_values, "rotate-after"), _of(read_values, "keep-old")
+    rotate_after, keep_old = _value_of(read_values, "rotate-after"), _value_of(read_values, "keep-old")
     lasts = values.get("expires_in")
     if rotate_after == dt.timedelta():
         wrong(
@@ -266,13 +263,13 @@ def _understood(shape: Shape, group: Group, number: int, base: Path, faults: lis
             "Set a shorter rotate-after",
             "rotate-after",
         )
-    secret_name = _of(read_values, "secret-name") or target.secret_name
+    secret_name = _value_of(read_values, "secret-name") or target.secret_name
     try:
         check_secret_name(secret_name, where="secret-name")
     except UsageProblem as error:
         wrong(error.what, error.fix, "secret-name")
     scope = AkkaScope(
-        *(_of(read_values, f"akka-{part}") or "" for part in ("project", "owner", "region", "context"))
+        *(_value_of(read_values, f"akka-{part}") or "" for part in ("project", "owner", "region", "context"))
     )
     return Entry(
         number=number,
@@ -285,19 +282,19 @@ def _understood(shape: Shape, group: Group, number: int, base: Path, faults: lis
         values=values,
         sources=tuple(sources),
         image=values["image"] or "",
-        replace=bool(_of(read_values, "replace")),
-        anyway=bool(_of(read_values, "anyway")),
-        remove=bool(_of(read_values, "remove")),
+        replace=bool(_value_of(read_values, "replace")),
+        anyway=bool(_value_of(read_values, "anyway")),
+        remove=bool(_value_of(read_values, "remove")),
         rotate_after=rotate_after,
         keep_old=keep_old if keep_old is not None else parse_duration(fields["keep-old"].default or "0"),
-        overlap=_of(read_values, "overlap")
+        overlap=_value_of(read_values, "overlap")
         if "overlap" in read_values
         else parse_duration(fields["overlap"].default or "0"),
     )
 
 
 def _without_login(name: str, text: Any, wrong: Callable[[str, str, str], None]) -> bool:
-    """Whether a value has no user name or password in it; reported, and not shown, where it has."""
+    """Whether a value has no user name or password in it; one that has is reported and not shown."""
     if not isinstance(text, str):
         return True
     address = name.replace("-", "_") in ADDRESSES
@@ -313,7 +310,7 @@ def _without_login(name: str, text: Any, wrong: Callable[[str, str, str], None])
     return True
 
 
-def _of(values: Mapping[str, Value], name: str) -> Any:
+def _value_of(values: Mapping[str, Value], name: str) -> Any:
     return values[name].value if name in values else None
 
 
@@ -326,7 +323,7 @@ def _default(of: Field) -> Any:
 def _raw(
     provider: str, values: Mapping[str, Value], fields: Mapping[str, Field], sources: Sequence[Source]
 ) -> dict[str, Any]:
-    """What was written, as JSON; durations in seconds, sources with their whole path."""
+    """The fields as JSON: durations in seconds or days, sources with their absolute path."""
     raw: dict[str, Any] = {"provider": provider}
     for name, one in values.items():
         if fields[name].kind is Kind.DURATION:
@@ -346,12 +343,10 @@ def _days(span: dt.timedelta) -> str:
     return f"{span.days}d{span.seconds}s"
 
 
-def _in_words_of_the_file(
+def _with_field_names(
     error: PullkeyError, fields: Mapping[str, Field], values: Mapping[str, Value]
 ) -> tuple[str, str, str]:
-    """An error about options, as one about the names in a file: what, what to do, and which name it is
-    about.
-    """
+    """An error about options in terms of the file's fields: what, fix, and the field that it is about."""
     by_option = {f"{name}-stdin" if one.kind is Kind.SOURCE else name: name for name, one in fields.items()}
 
     def renamed(text: str) -> str:
@@ -362,8 +357,8 @@ def _in_words_of_the_file(
     return renamed(error.what), renamed(error.fix), at
 
 
-def _twice(entries: Sequence[Entry]) -> list[Fault]:
-    """Two targets for one Akka secret would take it from each other in every run."""
+def _duplicates(entries: Sequence[Entry]) -> list[Fault]:
+    """Targets with the same Akka secret: they would overwrite each other in every run."""
     seen: dict[str, Entry] = {}
     faults = []
     for one in entries:
@@ -386,8 +381,8 @@ def _twice(entries: Sequence[Entry]) -> list[Fault]:
     return faults
 
 
-def _too_many(entries: Sequence[Entry]) -> list[Fault]:
-    """Each target has a key of its own; what is beyond the identity's limit could never be made."""
+def _beyond_key_limit(entries: Sequence[Entry]) -> list[Fault]:
+    """Targets beyond their identity's key limit: each needs its own key, which could never be created."""
     faults = []
     for sharing in of_one_identity(entries):
         limit = sharing[0].target.key_limit
@@ -401,7 +396,7 @@ def _too_many(entries: Sequence[Entry]) -> list[Fault]:
 
 
 def of_one_identity(entries: Iterable[Entry]) -> list[list[Entry]]:
-    """The targets that are to stay, together with those of the same identity."""
+    """The targets that are not marked for removal, grouped by identity."""
     sharing: dict[str, list[Entry]] = {}
     for one in entries:
         if not one.remove:

@@ -1,4 +1,4 @@
-"""Many targets side by side: how many at once, who must go first, and how long each may take."""
+"""Schedules many targets: how many run in parallel, which runs first, and how long each may take."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from bootstrap.model import clock
 from bootstrap.model.deadline import Deadline, Turn
 
 _TURN: ContextVar[Turn] = ContextVar("pullkey_turn")
-"""One object for all tasks of a turn, so that each sees it extended."""
+"""One object for all tasks of a turn, so that each sees an extension."""
 
 
 class TurnDeadline(Deadline):
-    """The deadline of whichever target is at work: what many share, as a connection, keeps to that of who
-    uses it.
+    """The deadline of the target whose task asks, so that shared objects such as a connection respect it.
 
     Args:
-        seconds: how long the turn of each target may take.
+        seconds: how long each target may take.
     """
 
     def begin(self) -> None:
-        """A target's turn begins, in this task and in those that it starts."""
+        """Start a target's turn, in this task and in those that it starts."""
         _TURN.set(Turn(clock.monotonic() + self.seconds))
 
     def _now(self) -> Turn:
@@ -35,7 +34,7 @@ class TurnDeadline(Deadline):
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much may go on at once.
+    """How much may run in parallel.
 
     Args:
         cloud: targets of one provider.
@@ -50,12 +49,12 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why what several targets share could not be made.
+    """Why a resource that several targets share could not be created.
 
     Args:
         step: which of the steps failed.
         what: what went wrong, and for which target.
-        waited: whether the target's time was spent on it.
+        waited: whether it used up the target's time.
     """
 
     step: str
@@ -65,7 +64,7 @@ class Failure:
 
 @dataclass
 class _FirstGoesAlone:
-    """One thing that several targets share and that the first of them may have to make."""
+    """A resource that several targets share and that the first of them may have to create."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     there: bool = False
@@ -73,18 +72,18 @@ class _FirstGoesAlone:
 
 
 class Scheduler:
-    """Gives targets their turns.
+    """Runs targets in parallel, within bounds.
 
-    The first target of an identity goes alone, and so does the first of a registry for that identity: what it
-    makes is there for those that come after. Were they to go side by side and one of them failed, its undoing
-    could take away what another has found and relies on.
+    The first target of an identity runs alone, and so does the first of a registry for that identity: what it
+    creates exists for those that follow. If they ran in parallel and one failed, its rollback could delete
+    what another has found and relies on.
     """
 
     def __init__(self, bounds: Bounds, deadline: TurnDeadline) -> None:
         self._deadline = deadline
         self._clouds: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(bounds.cloud))
         self._groups: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(bounds.group))
-        self._lanes: dict[str, _FirstGoesAlone] = defaultdict(_FirstGoesAlone)
+        self._shared_resources: dict[str, _FirstGoesAlone] = defaultdict(_FirstGoesAlone)
 
     @property
     def seconds(self) -> float:
@@ -93,7 +92,7 @@ class Scheduler:
 
     @contextlib.asynccontextmanager
     async def room(self, entry: Entry) -> AsyncIterator[None]:
-        """A turn in which nothing is made."""
+        """A turn that creates nothing."""
         async with self._place(entry):
             self._deadline.begin()
             yield
@@ -105,27 +104,25 @@ class Scheduler:
 
     @contextlib.asynccontextmanager
     async def making(self, entry: Entry) -> AsyncIterator[_Turn]:
-        """A turn in which something may be made; whoever has it says in the end whether what others need
-        is there.
-        """
+        """A turn that may create something; its holder sets whether what others need exists in the end."""
         async with contextlib.AsyncExitStack() as held, contextlib.AsyncExitStack() as room:
             alone = held.enter_context(contextlib.ExitStack())
-            lanes = []
+            resources = []
             for name in (entry.target.shared_identity_key, f"registry {entry.target.lock_key}"):
-                lane = self._lanes[name]
-                if not lane.there:
-                    await lane.lock.acquire()
-                    if lane.there:
-                        lane.lock.release()
+                resource = self._shared_resources[name]
+                if not resource.there:
+                    await resource.lock.acquire()
+                    if resource.there:
+                        resource.lock.release()
                     else:
-                        alone.callback(lane.lock.release)
-                        lanes.append(lane)
-            failure = next((lane.failure for lane in lanes if lane.failure is not None), None)
+                        alone.callback(resource.lock.release)
+                        resources.append(resource)
+            failure = next((resource.failure for resource in resources if resource.failure is not None), None)
 
             async def pause(seconds: float) -> None:
-                """Whatever is shared is there by now, so the others go on meanwhile."""
-                for lane in lanes:
-                    lane.there = True
+                """Sleep outside of the turn: what is shared exists by now, so the others can continue."""
+                for resource in resources:
+                    resource.there = True
                 alone.close()
                 await room.aclose()
                 await asyncio.sleep(seconds)
@@ -135,20 +132,21 @@ class Scheduler:
             if failure is None:
                 await room.enter_async_context(self.room(entry))
             yield turn
-            for lane in lanes:
-                lane.there = lane.there or turn.there
+            for resource in resources:
+                resource.there = resource.there or turn.there
             if turn.failed is not None:
                 whole = turn.failed.step == "identity" or turn.failed.waited
-                for lane in lanes:
-                    if whole or lane is not self._lanes[entry.target.shared_identity_key]:
-                        lane.failure = turn.failed
+                for resource in resources:
+                    if whole or resource is not self._shared_resources[entry.target.shared_identity_key]:
+                        resource.failure = turn.failed
 
     @contextlib.asynccontextmanager
     async def removing(self, entry: Entry) -> AsyncIterator[None]:
-        """A turn in which something is removed: one target of an identity at a time, so that the last
-        takes it away.
-        """
-        async with self._lanes[f"removing {entry.target.shared_identity_key}"].lock, self.room(entry):
+        """A turn that removes something: one target of an identity at a time, so that the last deletes it."""
+        async with (
+            self._shared_resources[f"removing {entry.target.shared_identity_key}"].lock,
+            self.room(entry),
+        ):
             yield
 
 
@@ -157,9 +155,9 @@ class _Turn:
     """One target's turn.
 
     Attributes:
-        failure: why what it shares with others could not be made; it fails at once then.
-        pause: gives the turn to others for so many seconds.
-        there: whether what others need is there in the end.
+        failure: why what it shares with others could not be created; it fails at once then.
+        pause: lets others run for so many seconds.
+        there: whether what others need exists in the end.
         failed: why not, where the others would fail in the same way.
     """
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of a file of registries, for editors: what it accepts is what `shape` accepts."""
+"""The JSON Schema of a file of registries, for editors: it accepts what `validation` accepts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VERSION = 1
 
 
 def registries_schema() -> dict[str, Any]:
-    """The schema; its names and words are those of the options."""
+    """The schema; names and descriptions are those of the options."""
     providers = list(provider_names())
     return {
         "$schema": _DRAFT,
@@ -73,8 +73,8 @@ def _when(provider: str) -> dict[str, Any]:
 
 
 def _section(fields: Mapping[str, Field], about: str) -> dict[str, Any]:
-    told = {"description": about} if about else {}
-    return {"type": "object", **told, "properties": _properties(fields), "additionalProperties": False}
+    description = {"description": about} if about else {}
+    return {"type": "object", **description, "properties": _properties(fields), "additionalProperties": False}
 
 
 def _properties(fields: Mapping[str, Field]) -> dict[str, Any]:

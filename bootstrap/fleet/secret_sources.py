@@ -1,7 +1,6 @@
-"""Where a file of registries says a secret is: in a variable, in a file, or what a program prints.
+"""The sources of secrets in a file of registries: a variable, a file, or the output of a program.
 
-It is read when a key is to be made or a cloud is to be logged in to, and only then; what is wrong with it is
-told without what was read.
+A secret is read only when a key is created or a login needs it; its errors never show what was read.
 """
 
 from __future__ import annotations
@@ -22,18 +21,16 @@ from bootstrap.model.secret import Secret
 from bootstrap.model.text import as_typed
 
 _LIMIT = 65_536
-_taken: dict[str, Secret] = {}
+_from_environment: dict[str, Secret] = {}
 _SECONDS = 60.0
 
 
 def take_from_environment(sources: Iterable[Source]) -> None:
-    """Take what variables hold out of this process's environment: no program that it starts is to inherit
-    it.
-    """
+    """Remove the variables with secrets from this process's environment, so that no child inherits them."""
     for source in sources:
         text = os.environ.pop(source.where, "") if source.kind == "env" else ""
         if text:
-            _taken[source.where] = Secret(text)
+            _from_environment[source.where] = Secret(text)
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Source:
     Args:
         kind: `env`, `file` or `command`.
         where: the variable, the path, or the program with its arguments.
-        field: what the secret is of, as the file names it: `password`.
+        field: the file's field that names it: `password`.
     """
 
     kind: str
@@ -74,11 +71,9 @@ class Source:
         return f"{self.kind}:{self.where}"
 
     def missing(self) -> str:
-        """Why nothing can be read from it, as far as that shows without reading it; "" where it does not
-        show.
-        """
+        """Why it cannot be read, as far as that is visible without reading it; "" otherwise."""
         if self.kind == "env":
-            there = self.where in _taken or bool(os.environ.get(self.where))
+            there = self.where in _from_environment or bool(os.environ.get(self.where))
             return "" if there else f"{self.field}: env:{self.where} is not set, or empty"
         if self.kind == "file":
             return (
@@ -90,14 +85,18 @@ class Source:
         return "" if shutil.which(program) else f"{self.field}: command:{program} is not on the path"
 
     async def read(self) -> Secret:
-        """The secret, without the line end that editors and programs add.
+        """Read the secret, without the line end that editors and programs add.
 
         Raises:
-            UsageProblem: there is none.
+            UsageProblem: it cannot be read, or is empty or too long.
         """
         match self.kind:
             case "env":
-                text = _taken[self.where].reveal() if self.where in _taken else os.environ.get(self.where, "")
+                text = (
+                    _from_environment[self.where].reveal()
+                    if self.where in _from_environment
+                    else os.environ.get(self.where, "")
+                )
             case "file":
                 text = await asyncio.to_thread(self._of_file)
             case _:
@@ -110,13 +109,13 @@ class Source:
         return Secret(secret)
 
     def _unusable(self, why: str) -> UsageProblem:
-        # Of a command only the program: its arguments are the person's own business.
+        # Of a command only the program: its arguments may be confidential.
         shown = shlex.split(self.where)[0] if self.kind == "command" else self.where
         return messages.source_unusable(self.field, f"{self.kind}:{shown}", why)
 
     def _of_file(self) -> str:
         try:
-            # In bytes, a character of UTF-8 takes four at most.
+            # A character takes at most four bytes in UTF-8.
             return read_file(Path(self.where), 4 * (_LIMIT + 1)).decode()
         except OSError as error:
             raise self._unusable(f"cannot be read ({error.strerror})") from None
@@ -124,7 +123,7 @@ class Source:
             raise self._unusable("is not UTF-8 text") from None
 
     async def _of_command(self) -> str:
-        """What a program prints; it is run without a shell, and what it says on stderr is not shown."""
+        """Run a program without a shell, and return its stdout; its stderr is not shown."""
         try:
             child = await asyncio.create_subprocess_exec(
                 *shlex.split(self.where),

@@ -1,4 +1,4 @@
-"""One file, several machines: which of its targets are this one's."""
+"""Splits a file of registries between several machines."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bootstrap.fleet.registries import Registries
 
 _FORM = re.compile(r"^([0-9]{1,4})/([0-9]{1,4})$", re.ASCII)
 INDEX, COUNT = "JOB_COMPLETION_INDEX", "JOB_COMPLETIONS"
-"""Kubernetes tells each Pod of an Indexed Job the first, from 0; the manifest tells the second, which it
-does not.
+"""Kubernetes sets the first in each Pod of an Indexed Job, from 0. It does not set the second: the manifest
+does.
 """
 
 
@@ -32,7 +32,7 @@ class Shard:
         """Read `I/N`.
 
         Raises:
-            UsageProblem: it is not of that form, or there is no such part.
+            UsageProblem: it does not have that form, or is out of range.
         """
         match = _FORM.match(text)
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
@@ -41,10 +41,10 @@ class Shard:
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str]) -> Shard | None:
-        """The part that an Indexed Job gives this Pod; None where this is none.
+        """The part of this Pod of an Indexed Job; None where this is not one.
 
         Raises:
-            UsageProblem: only one of the two variables is there, or they make no sense.
+            UsageProblem: only one of the two variables is set, or they are not valid.
         """
         index, count = environment.get(INDEX, ""), environment.get(COUNT, "")
         if not index:
@@ -56,10 +56,9 @@ class Shard:
         return cls.parse(f"{int(index) + 1}/{count}", where=f"{INDEX} and {COUNT}")
 
     def of(self, registries: Registries) -> Registries:
-        """This part of a file: the same on every machine that reads the same file, with each group in one
-        part whole.
+        """The targets of this part: the same on every machine; a quota group is never split.
 
-        The largest groups are given out first, each to the part that has the least so far.
+        The largest groups are assigned first, each to the part with the fewest targets so far.
         """
         sizes = Counter(one.group for one in registries.entries)
         loads = [0] * self.count

@@ -1,4 +1,4 @@
-"""What became of one target of a file."""
+"""The result of one target of a file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bootstrap.model.errors import PullkeyError
 
 @dataclass(kw_only=True)
 class TargetResult(Result):
-    """What became of one target: the result of its operation, or why none was begun.
+    """The result of one target: that of its operation, or why none was started.
 
     Attributes:
-        result: as that of its operation; besides `postponed`, where there is no place for its key yet,
-            `drift`, where it needs something that is not this command's to do, and `not begun`.
+        result: that of its operation, or `postponed` (no room for its key yet), `drift` (it needs something
+            that this command does not do) or `not begun`.
         seconds: how long it took.
     """
 
@@ -31,7 +31,7 @@ class TargetResult(Result):
     def of(cls, planned: Planned, result: Result, /, **more: Any) -> TargetResult:
         """The result of its operation; `more` takes precedence."""
         error = result.error or error_of_problems(result)
-        # What removes a thing holds on to its session, and there may be thousands.
+        # A removal keeps a reference to its session, and there may be thousands.
         return cls(planned=planned, **{**vars(result), "error": error, "removals": [], **more})
 
     @property
@@ -40,7 +40,7 @@ class TargetResult(Result):
 
     @property
     def failed(self) -> bool:
-        """Whether it is not as it was to be; what is left over beside it is another matter."""
+        """Whether the target is not in its desired state; left-overs do not count."""
         return self.result not in ("done", "unchanged", "unneeded", "postponed", "drift")
 
     @property
@@ -50,7 +50,7 @@ class TargetResult(Result):
 
 
 def error_of_problems(found: Result | Planned) -> PullkeyError | None:
-    """All that refuses a target, as one error."""
+    """The problems of a target as one error; None where there are none."""
     problems = found.problems
     if not problems:
         return None

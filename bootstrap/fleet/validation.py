@@ -1,8 +1,6 @@
-"""Whether a document has the form of a file of registries: names, kinds of values, nothing that looks like a
-secret.
+"""Validates the form of a file of registries: names, types of values, and nothing that looks like a secret.
 
-What it accepts is what the JSON Schema accepts. Whether a registry can be meant by it is for `registries` to
-say.
+It accepts what the JSON Schema accepts. `registries` checks the meaning.
 """
 
 from __future__ import annotations
@@ -46,7 +44,7 @@ _NO_SECRET_HERE = f"This file holds no secrets: name where the secret is, as {SO
 
 @dataclass(frozen=True)
 class Value:
-    """A value that was read, and the place of its name."""
+    """A value, and the place of its name."""
 
     place: Place
     value: Any
@@ -54,7 +52,7 @@ class Value:
 
 @dataclass
 class Group:
-    """Some values by their names: a target, the defaults, or the defaults of one provider."""
+    """Values by name: a target, the defaults, or the defaults of one provider."""
 
     place: Place
     values: dict[str, Value] = field(default_factory=dict)
@@ -63,7 +61,7 @@ class Group:
 
 @dataclass
 class Shape:
-    """A file's values, those that are of the right form."""
+    """The values of a file that have the right form."""
 
     defaults: Group
     of_providers: dict[str, Group]
@@ -71,7 +69,7 @@ class Shape:
 
 
 def shape_of(root: Node) -> tuple[Shape, list[Fault]]:
-    """What stands in a document, and all that is wrong with its form."""
+    """The values of a document, and all mistakes of its form."""
     reader = _Reader()
     return reader.file(root), reader.faults
 
@@ -222,7 +220,7 @@ class _Reader:
         return ""
 
     def _of_some_provider(self, place: Place, name: str) -> None:
-        """Which provider is meant is not known; a name that none of them has is wrong in any case."""
+        """Check a field of a target whose provider is unknown: no provider has it."""
         known = {one for provider in provider_names() for one in target_fields(provider)}
         if name not in known:
             self._unknown(place, name, tuple(known), "a target")
@@ -302,7 +300,7 @@ class _Reader:
 
     def _source(self, of: Field, node: Node) -> str:
         value = node.value if isinstance(node, Scalar) else None
-        # What is wrong here may be the secret itself, so it is never repeated.
+        # The value may be the secret itself, so it is never shown.
         if not isinstance(value, str) or not _SOURCE.search(value):
             self._wrong(node.place, f"{of.name} is not a place for the {of.name} itself", _NO_SECRET_HERE)
             return ""
@@ -341,7 +339,7 @@ class _Reader:
         return value
 
     def _shown(self, node: Node) -> str:
-        """A value in words: itself where it is short and harmless."""
+        """A value for a message: itself if it is short and harmless, else its kind."""
         if not isinstance(node, Scalar) or node.value is None or isinstance(node.value, bool):
             return node.kind
         text = str(node.value)

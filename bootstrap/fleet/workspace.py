@@ -1,4 +1,4 @@
-"""What all the targets of one command share, and what is made for one when its turn comes."""
+"""What all targets of one command share, and the objects that are created for one target at a time."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from bootstrap.plugin.retry import read_twice
 
 @dataclass
 class Workspace:
-    """What the targets of a command have in common.
+    """The shared state of a command's targets.
 
     Args:
-        reporter: makes what takes the events of one target's run.
-        trace: takes one line per call of an API.
-        command: as it was typed, for whoever is to type it again.
+        reporter: creates the receiver of the events of one target's run.
+        trace: takes one line per API call.
+        command: as typed, for messages that ask to run it again.
     """
 
     deadline: TurnDeadline
-    desk: AkkaPool
+    pool: AkkaPool
     state: Path
     reporter: Callable[[Entry], Reporter]
     trace: Callable[[str], None]
@@ -52,14 +52,14 @@ class Workspace:
         self._scopes: dict[AkkaScope, AkkaScope] = {}
 
     def scope(self, entry: Entry) -> AkkaScope:
-        """The target's Akka project, with its owner and the user, once Akka was asked."""
+        """The target's Akka project; with its owner and the user once they were read from Akka."""
         return self._scopes.get(entry.scope, entry.scope)
 
     def akka(self, entry: Entry) -> AkkaCli:
-        return PooledAkkaCli(entry.scope, self.deadline, self.trace, desk=self.desk)
+        return PooledAkkaCli(entry.scope, self.deadline, self.trace, pool=self.pool)
 
     def opened(self, entry: Entry) -> OpenedTarget:
-        """A session of a target's own; calls nobody. Whoever has it closes it."""
+        """Open a session for a target, without any call. The caller closes it."""
         reporter = self.reporter(entry)
         context = RunContext(
             self.deadline, reporter.waiting, self.trace, ask_secret=asks(entry), shared=self.shared
@@ -69,12 +69,12 @@ class Workspace:
         return OpenedTarget(entry.target, session, context, self.akka(entry), self.scope(entry), reporter)
 
     def record(self, entry: Entry, context: RunContext, who: str = "") -> None:
-        """What is changed in this context is recorded as this target's, if anything is."""
+        """Record the changes of this context in the audit trail as this target's."""
         label, name = entry.target.label, entry.secret_name
         self.assembly.record(context, entry.provider.name, label, self.scope(entry), name, who)
 
     async def held(self, entry: Entry) -> HeldCredential | None:
-        """What Akka holds under the target's name.
+        """The credential that Akka holds under the target's name.
 
         Raises:
             PullkeyError: Akka cannot be asked.
@@ -87,7 +87,7 @@ class Workspace:
         return await akka.credential(entry.secret_name)
 
     async def held_surely(self, entry: Entry) -> HeldCredential | None:
-        """As `held`; a list that passes the credential over is not believed until it was read again."""
+        """As `held`, but read twice before accepting that the credential is absent: replicas lag."""
         if (held := await self.held(entry)) is None:
             akka = self.akka(entry).anew()
             held = await read_twice(lambda: akka.credential(entry.secret_name))
@@ -102,14 +102,14 @@ class Workspace:
         as_planned: PlannedSteps | None = None,
         held: HeldNow | None = None,
     ) -> Run:
-        """What brings a target to where the file wants it, as `pullkey onboard` and `pullkey rotate` do.
+        """The run that brings a target to its desired state, as `pullkey onboard` and `pullkey rotate` do.
 
         Args:
             entry: the target.
-            opened: it, opened.
-            dry_run: only look.
-            as_planned: what may be done.
-            held: says what Akka holds, where it need not be asked.
+            opened: its session and context.
+            dry_run: only read.
+            as_planned: the steps that may be done.
+            held: returns Akka's record, where it need not be read again.
         """
         options = RunOptions(
             secret_name=entry.secret_name,
@@ -126,7 +126,7 @@ class Workspace:
         return self.assembly.run(opened, options, held=held)
 
     def offboarding(self, entry: Entry, behind: LocatedCredential, options: OffboardOptions) -> Offboarding:
-        """What removes a target; `behind` was found whole."""
+        """The operation that removes a target; all of `behind` must be located."""
         if behind.session is None or behind.context is None:
             raise AssertionError("its cloud resources were found")
         opened = OpenedTarget(
@@ -144,21 +144,19 @@ class Workspace:
 
 
 def about(entry: Entry, scope: AkkaScope) -> dict[str, Any]:
-    """Which target it is, for the audit trail and for programs; `scope` as `Workspace.scope` has it."""
+    """The fields that identify a target in the audit trail and in JSON, with its `Workspace.scope`."""
     return audit.about(entry.provider.name, entry.target.label, scope, entry.secret_name)
 
 
 def source_names(entry: Entry) -> str:
-    """The fields of a target that may name the source of its secret: `token or login`."""
+    """The fields of a target that can name the source of its secret: `token or login`."""
     return " or ".join(
         one.name for one in own_fields(entry.provider.name).values() if one.kind is Kind.SOURCE
     )
 
 
 def asks(entry: Entry) -> Callable[[str], Awaitable[Secret | None]]:
-    """What a session asks for a secret: it is read from the source that the file names, and nobody is
-    asked.
-    """
+    """The function that gives a session its secret: it reads the source in the file, without a prompt."""
 
     async def ask(what: str) -> Secret | None:
         if not entry.sources:

@@ -1,8 +1,8 @@
-"""YAML with the place of everything in it, and without what makes YAML surprising.
+"""Parses a safe subset of YAML into nodes that keep their line and column.
 
-Read is one document of mappings, lists and scalars by YAML 1.2's core schema, as editors read it: `no` is a
-word, not false. Anchors, aliases, merge keys and tags are refused, so nothing can grow when it is read; so
-are a key that stands twice and what is nested deeper than anybody writes.
+It reads one document of mappings, lists and scalars by YAML 1.2's core schema, as editors do: `no` is text,
+not false. It refuses anchors, aliases, merge keys and tags, so a document cannot expand; and duplicate keys
+and deep nesting.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 _MOST_BYTES = 5_000_000
 _DEEPEST = 12
-_LONGEST_TOLD = 60
+_LONGEST_SHOWN = 60
 
-# What may stand in no YAML file (YAML 1.2.2, 5.1), and the marks that make text look other than it is.
+# Characters that are not allowed in a YAML file (YAML 1.2.2, 5.1).
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE, _FALSE = frozenset({"true", "True", "TRUE"}), frozenset({"false", "False", "FALSE"})
@@ -39,7 +39,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong with a file."""
+    """One mistake in a file."""
 
     place: Place
     what: str
@@ -50,7 +50,7 @@ class Fault:
 
 
 class NotReadable(Exception):
-    """The text is no document of this kind, which `fault` says; nothing behind it was read."""
+    """The text cannot be parsed; `fault` says why. Nothing after it was read."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(str(fault))
@@ -59,14 +59,14 @@ class NotReadable(Exception):
 
 @dataclass(frozen=True)
 class Scalar:
-    """A word, number, truth value or nothing."""
+    """A text, number, boolean or null."""
 
     place: Place
     value: str | int | float | bool | None
 
     @property
     def kind(self) -> str:
-        """What it is, as a person would say it; of a text not what is in it, which may be a secret."""
+        """Its type for a message; never the content of a text, which may be a secret."""
         if self.value is None:
             return "nothing"
         if isinstance(self.value, bool):
@@ -85,7 +85,7 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Mapping:
-    """Names with values; each name with its own place."""
+    """Names with values; each name has its own place."""
 
     place: Place
     items: dict[str, tuple[Place, Node]]
@@ -96,10 +96,10 @@ Node = Scalar | Sequence | Mapping
 
 
 def decoded(data: bytes) -> str:
-    """The text of a file.
+    """Decode the bytes of a file.
 
     Raises:
-        NotReadable: it is too long, or no UTF-8.
+        NotReadable: it is too long, or not UTF-8.
     """
     if len(data) > _MOST_BYTES:
         raise NotReadable(
@@ -121,16 +121,15 @@ def decoded(data: bytes) -> str:
 
 
 def _place_in(before: str) -> Place:
-    """Where a text goes on after what is before it."""
+    """The place of the character that follows `before`."""
     return Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
 def read(text: str) -> tuple[Node, list[Fault]]:
-    """The one document in a text, and what is wrong that did not keep it from being read: names that stand
-    twice.
+    """Parse the one document of a text; also return its duplicate names, which do not prevent parsing.
 
     Raises:
-        NotReadable: it is no YAML, or YAML of a kind that is not read here.
+        NotReadable: it is not YAML, or uses what is not supported here.
     """
     import yaml
 
@@ -147,12 +146,12 @@ def read(text: str) -> tuple[Node, list[Fault]]:
     try:
         return _Reader(yaml.parse(text, Loader=loader)).document()
     except yaml.MarkedYAMLError as error:
-        raise NotReadable(_of_yaml(error, text)) from None
+        raise NotReadable(_fault_of(error, text)) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NotReadable(Fault(Place(1, 1), f"it cannot be read as YAML ({type(error).__name__})")) from None
 
 
-def _of_yaml(error: Any, text: str) -> Fault:
+def _fault_of(error: Any, text: str) -> Fault:
     mark = error.problem_mark or error.context_mark
     place = Place(mark.line + 1, mark.column + 1) if mark is not None else Place(1, 1)
     problem = str(error.problem or error.context or "it cannot be read")
@@ -160,7 +159,7 @@ def _of_yaml(error: Any, text: str) -> Fault:
     line = lines[place.line - 1] if place.line <= len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in problem or "tab" in problem:
         return Fault(place, "a tab, which YAML does not take for indentation", "Indent with spaces")
-    # The parser's own words name what it found by kind; they quote no value.
+    # The parser's messages name the kind of what it found; they quote no value.
     return Fault(
         place,
         f"this is not valid YAML: {problem}",
@@ -169,7 +168,7 @@ def _of_yaml(error: Any, text: str) -> Fault:
 
 
 class _Reader:
-    """Makes nodes of the parser's events."""
+    """Builds nodes from the parser's events."""
 
     def __init__(self, events: Iterator[Any]) -> None:
         self._events = events
@@ -206,7 +205,7 @@ class _Reader:
         if depth > _DEEPEST:
             raise NotReadable(Fault(place, f"it is nested more than {_DEEPEST} deep"))
         if isinstance(event, yaml.ScalarEvent):
-            return Scalar(place, _resolved(event))
+            return Scalar(place, _value_of(event))
         if isinstance(event, yaml.SequenceStartEvent):
             items = []
             while not isinstance(one := self._next(), yaml.SequenceEndEvent):
@@ -272,8 +271,8 @@ def _refuse_references(event: Any, place: Place) -> None:
         )
 
 
-def _resolved(event: Any) -> str | int | float | bool | None:
-    """A scalar by YAML 1.2's core schema (10.3.2); what is quoted is text."""
+def _value_of(event: Any) -> str | int | float | bool | None:
+    """The value of a scalar by YAML 1.2's core schema (10.3.2); quoted scalars are text."""
     text: str = event.value
     if not event.implicit[0]:
         return text
@@ -298,10 +297,10 @@ def _resolved(event: Any) -> str | int | float | bool | None:
 
 
 def quoted(text: str) -> str:
-    """A name as it stands in the file, cut and made printable; not one that holds a login
+    """A name from the file for a message: shortened, printable, and without a login
     (`https://ops:secret@host`).
     """
     if "@" in text and ":" in text:
         return "(an address with a login)"
-    shown = text if len(text) <= _LONGEST_TOLD else f"{text[:_LONGEST_TOLD]}..."
+    shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
     return ascii(shown) if not shown.isprintable() else f"'{shown}'"

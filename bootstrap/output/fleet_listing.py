@@ -54,36 +54,36 @@ class Listed:
 
 
 async def stands(
-    crew: Executor, entries: Sequence[Entry], *, expires_within: dt.timedelta | None
+    executor: Executor, entries: Sequence[Entry], *, expires_within: dt.timedelta | None
 ) -> list[Listed]:
     """How each stands, in the order of the file; what cannot be seen is told, and stops no other."""
 
     async def one(entry: Entry) -> Listed:
-        async with crew.turns.room(entry):
-            crew.board.at_work(entry, "looking")
+        async with executor.scheduler.room(entry):
+            executor.board.at_work(entry, "looking")
             try:
-                return await _stands(crew, entry, expires_within)
+                return await _stands(executor, entry, expires_within)
             except PullkeyError as error:
                 return Listed(entry, not_seen=[error.what])
 
-    crew.board.begin("looking", len(entries))
-    with crew.office.desk.looking():
+    executor.board.begin("looking", len(entries))
+    with executor.workspace.pool.reading():
         return await each(entries, one)
 
 
-async def _stands(crew: Executor, entry: Entry, within: dt.timedelta | None) -> Listed:
-    held = await crew.office.held(entry)
+async def _stands(executor: Executor, entry: Entry, within: dt.timedelta | None) -> Listed:
+    held = await executor.workspace.held(entry)
     if held is None:
-        earlier = await unfinished(crew.office.journal(entry), None)
+        earlier = await unfinished(executor.workspace.journal(entry), None)
         return Listed(
             entry,
             missing="" if entry.remove else f"Akka has no credential named {entry.secret_name}",
             of_gone=earlier.left_over,
         )
     found = await stand(
-        lambda: crew.looking.behind(entry, held),
-        crew.office.assembly.proofs,
-        crew.office.journal(entry),
+        lambda: executor.planner.behind(entry, held),
+        executor.workspace.assembly.proofs,
+        executor.workspace.journal(entry),
         expires_within=within,
     )
     if entry.remove:
