@@ -1,4 +1,4 @@
-"""The command line. A subcommand is imported when it is called, so that `--help` stays quick.
+"""The command line. A subcommand is imported when it is called, which keeps `--help` fast.
 
 This is the only package that ends the process and that writes to stdout.
 """
@@ -20,7 +20,7 @@ from bootstrap.model.text import sentence
 from bootstrap.model.typed_logins import refuse_typed_logins
 from bootstrap.output.terminal import say, styled
 
-_TOLD = 600
+_LONGEST = 600
 
 
 def _names_a_file(args: list[str]) -> bool:
@@ -45,9 +45,7 @@ def _of_a_file(verb: str, args: list[str]) -> tuple[click.Command, list[str]] | 
 
 
 def _may_be_file(word: str, verb: str) -> bool:
-    """Whether a word is a file of registries. Where a name of a credential is expected, only its ending
-    shows it.
-    """
+    """Whether a word is a file of registries; where it may be a credential's name, only by extension."""
     if word.startswith("-"):
         return False
     if word.lower().endswith((".yaml", ".yml")):
@@ -140,7 +138,7 @@ def main() -> NoReturn:
     """Run the command line and exit with one of `bootstrap.model.errors.ExitCode`."""
     streams.install()
     click.Context.formatter_class = FoldedHelp  # of every command, wherever it is built
-    # Else click takes colours out again where stdout is no terminal; NO_COLOR is asked where each is put in.
+    # Otherwise click strips colours where stdout is not a terminal; NO_COLOR is checked where they are added.
     colour = True if os.environ.get("FORCE_COLOR") else None
     try:
         refuse_typed_logins(sys.argv[1:])
@@ -152,18 +150,18 @@ def main() -> NoReturn:
 
         _print_error(messages.no_command())
     except (click.ClickException, PullkeyError) as error:
-        code = _tell(error)
+        code = _show_error(error)
     except (click.Abort, KeyboardInterrupt):
-        code = _tell(Interrupted("Interrupted", fix="No changes were made"))
-    except Exception as error:  # noqa: BLE001  - what nobody foresaw: its text, and its frames, may hold anything
+        code = _show_error(Interrupted("Interrupted", fix="No changes were made"))
+    except Exception as error:  # noqa: BLE001  - unexpected: its text and frames may hold secrets
         from bootstrap.cli import messages
 
-        code = _tell(messages.unexpected(type(error).__name__, _frame_of(error)))
+        code = _show_error(messages.unexpected(type(error).__name__, _frame_of(error)))
     sys.exit(_with_output(int(code or 0)))
 
 
 def _with_output(code: int) -> int:
-    """The exit code, once it is known whether all that was to be printed could be."""
+    """The exit code, changed to a failure if some output was lost."""
     if streams.record_lost():
         code = code or ExitCode.FAILED
     lost = streams.output_lost()
@@ -171,17 +169,17 @@ def _with_output(code: int) -> int:
         return code
     from bootstrap.cli import messages  # late, as all that only an error needs
 
-    told = _tell(messages.output_lost(lost))
-    return code or told
+    output_code = _show_error(messages.output_lost(lost))
+    return code or output_code
 
 
-def _tell(raised: PullkeyError | click.ClickException) -> ExitCode:
+def _show_error(raised: PullkeyError | click.ClickException) -> ExitCode:
     from bootstrap.cli.click_errors import as_pullkey_error  # late, as all that only an error needs
 
     switch_off_if_typed(sys.argv[1:])
     error = as_pullkey_error(raised)
-    what, fix = _short(error.what), _short(advice(error))
-    _print_error(error, what=what, fix=_short(error.fix))
+    what, fix = _shortened(error.what), _shortened(advice(error))
+    _print_error(error, what=what, fix=_shortened(error.fix))
     say(styled(f"pullkey: {sentence(what)} [{error.code}]", sys.stderr, fg="red"), sys.stderr)
     if fix:
         say(f"  {fix}", sys.stderr)
@@ -194,14 +192,14 @@ def _print_error(error: PullkeyError, **shown: str) -> None:
     print_error(error, **shown)
 
 
-def _short(text: str) -> str:
-    """What was typed is quoted in what is wrong with it, however long and whatever it is."""
+def _shortened(text: str) -> str:
+    """A message that is printable and not too long, whatever typed text it quotes."""
     plain = "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
-    return plain if len(plain) <= _TOLD else f"{plain[: _TOLD // 2]} ... {plain[-_TOLD // 2 :]}"
+    return plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST // 2]} ... {plain[-_LONGEST // 2 :]}"
 
 
 def _frame_of(error: BaseException) -> str:
-    """Where in pullkey it happened: module and line, which hold nothing of a person's."""
+    """The innermost frame in pullkey, as `MODULE:LINE`, which holds no user data."""
     trace, where = error.__traceback__, ""
     while trace is not None:
         name = trace.tb_frame.f_globals.get("__name__", "")

@@ -14,7 +14,7 @@ from bootstrap.akka.scope import AkkaScope
 from bootstrap.cli import messages, messages_credentials
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.listing import Listing, left_over_of_gone, standings_of, style_of_list
-from bootstrap.cli.project_command import opened
+from bootstrap.cli.project_command import open_project
 from bootstrap.cli.secrets import asker
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import ExitCode, PullkeyError, exit_code_of_many, first_line
@@ -32,24 +32,24 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class NotRead:
-    """A project whose credentials Akka does not show to this login."""
+    """A project whose credentials this login may not read."""
 
     scope: AkkaScope
     error: PullkeyError
 
 
 async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) -> int:
-    """Show them, joined with what the clouds say; a project that refuses hides no other.
+    """List the credentials of all projects with their state in the clouds; report those not read.
 
     Raises:
         Refused: Akka cannot be asked.
-        UsageProblem: no project has a credential of a name; or one project is named.
+        UsageProblem: no project has a credential of a given name; or --akka-project was given.
     """
     source = click.get_current_context().get_parameter_source("akka_project")
     if values["akka_project"] and source is click.core.ParameterSource.COMMANDLINE:
         raise messages.project_and_all_projects()
-    # One that a variable names is what the other commands are about.
-    async with opened({**values, "akka_project": None}) as command:
+    # A project that a variable names is ignored here: it is for the other commands.
+    async with open_project({**values, "akka_project": None}) as command:
         if secret is not None:
             command.context.ask_secret = asker(secret)
         user = command.akka.resolved.user
@@ -116,9 +116,7 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
 async def _credentials(
     akka: AkkaCli, scopes: Sequence[AkkaScope], names: Sequence[str]
 ) -> list[list[HeldCredential] | PullkeyError]:
-    """Those of each project, or why it does not show them. Where a name is in none of them, all are asked
-    again.
-    """
+    """The credentials of each project, or the error. Read twice if a name is in none: replicas lag."""
     room = asyncio.Semaphore(_AT_ONCE)
     answers: list[list[HeldCredential] | PullkeyError] = []
 
@@ -171,5 +169,5 @@ def _show(found: Sequence[Listing], not_read: Sequence[NotRead], user: str) -> N
 
 
 def _name(scope: AkkaScope, several: bool) -> str:
-    """How a project is named: with its owner, where those of several owners are shown."""
+    """The name of a project, with its owner where projects of several owners are shown."""
     return f"{scope.owner}/{scope.project}" if several and scope.owner else scope.project

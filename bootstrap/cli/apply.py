@@ -1,6 +1,4 @@
-"""`pullkey plan -f`, `apply`, `report -f` and `runbook -f`: the commands that only a file of registries
-has, or has in its own way.
-"""
+"""`pullkey plan -f`, `apply`, `report -f` and `runbook -f`: commands for a file of registries."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from bootstrap.cli.file_options import CHECK, FILE, NAMES, SUMMARY, of_a_file
 from bootstrap.cli.file_work import (
     code_of_plan,
     do_planned,
-    opened_file,
+    open_file,
     registries_of,
     run_file_command,
     style_of_plan,
@@ -133,11 +131,11 @@ async def _plan(values: Mapping[str, Any]) -> int:
     if values["save"]:
         file_of_plan(Path(values["save"])).check()
     registries = registries_of(values)
-    async with opened_file(registries, values) as job:
+    async with open_file(registries, values) as job:
         with ends_in_order(job.executor, job.board, job.workspace.command):
             plan = await job.executor.plan(registries.entries)
     code = code_of_plan(plan)
-    # What is blocked is found by a check too: only what is left over, or an interruption, says more.
+    # --check reports blocked targets too; only left-overs and interruptions have a more specific code.
     if (
         values["check"]
         and code not in (ExitCode.LEFT_OVER, ExitCode.INTERRUPTED)
@@ -164,10 +162,10 @@ async def _apply(values: Mapping[str, Any]) -> int:
 
     if values["saved"] is None:
         registries = registries_of(values)
-        async with opened_file(registries, values) as job:
+        async with open_file(registries, values) as job:
             return await do_planned(job, "apply")
     registries, marks = saved(values["saved"])
-    async with opened_file(registries, values) as job:
+    async with open_file(registries, values) as job:
 
         def as_saved(plan: Sequence[Planned]) -> Sequence[Planned]:
             moved = moved_on(marks, plan)
@@ -175,7 +173,7 @@ async def _apply(values: Mapping[str, Any]) -> int:
                 job.board.close()
                 for line in moved:
                     say(f"  {line}", sys.stderr)
-                raise _MovedOn(
+                raise _PlanStale(
                     f"{len(moved)} of {len(plan)} targets are no longer as {values['saved']} says, "
                     "so nothing was changed",
                     fix="Plan again: pullkey plan -f FILE --save PLAN",
@@ -185,8 +183,8 @@ async def _apply(values: Mapping[str, Any]) -> int:
         return await do_planned(job, "apply", checked=as_saved)
 
 
-class _MovedOn(UsageProblem):
-    """A saved plan is of a world that is no more."""
+class _PlanStale(UsageProblem):
+    """The state has changed since the plan was saved."""
 
     code = Code.PLAN_STALE
     exit_code = ExitCode.REFUSED
@@ -197,7 +195,7 @@ async def _report(values: Mapping[str, Any]) -> int:
     from bootstrap.output.fleet_listing import listing_document, stands
 
     path, registries = page_of(values), registries_of(values)
-    async with opened_file(registries, values) as job:
+    async with open_file(registries, values) as job:
         found = await stands(job.executor, registries.entries, expires_within=values["expires_within"])
     code = exit_code_of_all(found, check=True)
     write_page(path, listing_document(registries, found, code, job.workspace.scope))

@@ -1,4 +1,4 @@
-"""`--audit FILE`, of every command that changes something."""
+"""`--audit FILE` of the commands that change something."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.cli.options import retyped
+from bootstrap.cli.options import command_as_typed
 from bootstrap.cli.streams import note_lost_record
 from bootstrap.model.text import sentence
 from bootstrap.output.terminal import say
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def audited(values: Mapping[str, Any], akka: AkkaCli | None) -> AsyncIterator[Trail | None]:
-    """The trail that was asked for, or None; where lines of it were lost, that is told in the end.
+    """The requested audit trail, or None; lost lines are reported at the end.
 
     Raises:
         UsageProblem: it cannot be written.
@@ -30,7 +30,7 @@ async def audited(values: Mapping[str, Any], akka: AkkaCli | None) -> AsyncItera
         return
     from bootstrap.engine.audit_log import Trail
 
-    trail = Trail.open(Path(values["audit"]), retyped())
+    trail = Trail.open(Path(values["audit"]), command_as_typed())
     try:
         if akka is not None:
             trail.akka_login = await akka.login()
@@ -39,5 +39,5 @@ async def audited(values: Mapping[str, Any], akka: AkkaCli | None) -> AsyncItera
         trail.close()
         if trail.lost:
             note_lost_record()
-            told = sentence(f"Not all changes could be written to {values['audit']}: {trail.lost}")
-            say(f"pullkey: {told}", sys.stderr)
+            text = sentence(f"Not all changes could be written to {values['audit']}: {trail.lost}")
+            say(f"pullkey: {text}", sys.stderr)

@@ -1,8 +1,7 @@
-"""What the shell offers on Tab: names of credentials, projects and services, and registries, as the Akka CLI
-shows them.
+"""Shell completion of names of credentials, projects, services and registries, read with the Akka CLI.
 
-A shell waits for the answer, and shows what a program prints as if it were one. So the CLI gets a short time,
-and whatever goes wrong there is nothing to offer.
+The shell waits for the answer and shows all output as candidates. So the CLI has a short timeout, and an
+error gives no candidates.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
 def credentials(ctx: click.Context, _parameter: click.Parameter | None, incomplete: str) -> list[str]:
     """The names of the project's registry credentials."""
-    return _beginning_with(incomplete, lambda: [held.name for held in _held(ctx)])
+    return _beginning_with(incomplete, lambda: [held.name for held in _credentials_of(ctx)])
 
 
 def registries(ctx: click.Context, _parameter: click.Parameter | None, incomplete: str) -> list[str]:
-    """The images that the project's services run, and the hosts for which it has a credential."""
+    """The images that the project's services run, and the hosts of its credentials."""
 
     def found() -> list[str]:
         from bootstrap.akka.services import is_akka_registry, parse_services
@@ -36,7 +35,7 @@ def registries(ctx: click.Context, _parameter: click.Parameter | None, incomplet
         images = [
             one.image for one in services if one.image and not is_akka_registry(host_of_image(one.image))
         ]
-        return [*images, *(host_of(held.server) for held in _held(ctx) if held.server)]
+        return [*images, *(host_of(held.server) for held in _credentials_of(ctx) if held.server)]
 
     return _beginning_with(incomplete, found)
 
@@ -64,7 +63,7 @@ def services(ctx: click.Context, _parameter: click.Parameter | None, incomplete:
     return _beginning_with(incomplete, found)
 
 
-def _held(ctx: click.Context) -> list[Any]:
+def _credentials_of(ctx: click.Context) -> list[Any]:
     from bootstrap.akka.output import parse_credentials
 
     answer = _ask(ctx, "docker", "list-credentials", "-o", "json")
@@ -72,7 +71,7 @@ def _held(ctx: click.Context) -> list[Any]:
 
 
 def _ask(ctx: click.Context, *arguments: str) -> str:
-    """What the CLI prints about the project of the command line so far."""
+    """The CLI's output for the project in the command line so far."""
     flags = [
         f"--{flag}={value}"
         for flag, key in (("project", "akka_project"), ("owner", "akka_owner"), ("context", "akka_context"))
@@ -84,13 +83,13 @@ def _ask(ctx: click.Context, *arguments: str) -> str:
 def _beginning_with(incomplete: str, found: Callable[[], Iterable[str]]) -> list[str]:
     try:
         names = list(found())
-    except Exception:  # noqa: BLE001  - a shell that completes a word is no place for an error
+    except Exception:  # noqa: BLE001  - the shell would show an error as a candidate
         return []
-    return sorted({name for name in names if name.startswith(incomplete) and _is_a_word(name)})
+    return sorted({name for name in names if name.startswith(incomplete) and _needs_no_quotes(name)})
 
 
-def _is_a_word(name: str) -> bool:
-    """Whether it can be shown, and typed as it is."""
+def _needs_no_quotes(name: str) -> bool:
+    """Whether a name is printable and needs no quotes in a shell."""
     return (
         bool(name)
         and name.isascii()

@@ -10,7 +10,7 @@ from bootstrap.output.prompt import ask_line, can_ask
 from bootstrap.output.terminal import say
 
 Choices = Sequence[tuple[str, str]]
-"""Values, each with what it is."""
+"""Values, each with its description."""
 
 
 def has_terminal() -> bool:
@@ -19,11 +19,11 @@ def has_terminal() -> bool:
 
 
 def check_can_ask(*, stdin_taken: bool = False, preview: str = "--dry-run to preview") -> None:
-    """Before a command that asks for a confirmation.
+    """Check that a later confirmation can be prompted for.
 
     Args:
-        stdin_taken: whether a secret was given on stdin, which leaves the terminal itself for the answer.
-        preview: what to do instead.
+        stdin_taken: whether stdin holds a secret, so that the answer is read from the controlling terminal.
+        preview: what to do instead, for the message.
 
     Raises:
         UsageProblem: there is no terminal.
@@ -40,14 +40,14 @@ def choose(question: str, choices: Choices) -> str:
     """
     _show(question, choices)
     while True:
-        found = _meant(ask_line("Number or name", sys.stderr), choices)
+        found = _selected(ask_line("Number or name", sys.stderr), choices)
         if found is not None:
             return found
         say(f"Enter a number from 1 to {len(choices)}.", sys.stderr)
 
 
 def choose_some(question: str, choices: Choices) -> list[str]:
-    """Ask for any number of several values, by their numbers; `all` is all of them, and Enter none.
+    """Ask for any number of values, by their numbers; `all` selects all of them, Enter none.
 
     Raises:
         Interrupted: Ctrl-C or Ctrl-D.
@@ -57,7 +57,7 @@ def choose_some(question: str, choices: Choices) -> list[str]:
         answer = ask_line("Numbers separated by commas, or all (Enter: none)", sys.stderr)
         if answer.lower() == "all":
             return [value for value, _ in choices]
-        found = [_meant(part.strip(), choices) for part in answer.replace(",", " ").split()]
+        found = [_selected(part.strip(), choices) for part in answer.replace(",", " ").split()]
         if None not in found:
             return [value for value, _ in choices if value in found]
         say(f"Enter numbers from 1 to {len(choices)}, as in 1,2.", sys.stderr)
@@ -70,11 +70,11 @@ def _show(question: str, choices: Choices) -> None:
         say(f"  {number:2}  {value:{width}}  {what}".rstrip(), sys.stderr, further=4)
 
 
-def _meant(answer: str, choices: Choices) -> str | None:
-    """The value that an answer means; None where it is none of them."""
+def _selected(answer: str, choices: Choices) -> str | None:
+    """The value that an answer selects; None if it selects none."""
     if answer in [value for value, _ in choices]:
         return answer
-    # Of more digits no number of a choice is made.
+    # No list of choices has a number with more digits.
     if answer.isascii() and answer.isdecimal() and len(answer) < 6 and 0 < int(answer) <= len(choices):
         return choices[int(answer) - 1][0]
     return None

@@ -1,4 +1,4 @@
-"""What click raises about a command line, as an error of ours with a code."""
+"""Converts click's errors about a command line into `PullkeyError`s with a code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CODES: tuple[tuple[type[click.ClickException], Code], ...] = (
 
 
 def as_pullkey_error(error: PullkeyError | click.ClickException) -> PullkeyError:
-    """An error of click's with the code of its kind; one of ours as it is."""
+    """A click error as a `PullkeyError` with the code of its kind; a `PullkeyError` is returned as is."""
     if isinstance(error, PullkeyError):
         return error
     code = next((code for kind, code in _CODES if isinstance(error, kind)), Code.USAGE)
@@ -33,7 +33,7 @@ def as_pullkey_error(error: PullkeyError | click.ClickException) -> PullkeyError
 
     what, meant = error.format_message(), ""
     if isinstance(error, click.NoSuchOption):
-        # Of all that looks alike, click names three.
+        # click suggests up to three similar names instead.
         what, meant = f"No such option {error.option_name!r}", meant_by(error.option_name, context)
     elif instead := image_instead(what, context):
         return UsageProblem(_without_logins(what), fix=instead, code=code)
@@ -42,6 +42,6 @@ def as_pullkey_error(error: PullkeyError | click.ClickException) -> PullkeyError
 
 
 def _without_logins(text: str) -> str:
-    """What click quotes of what it does not expect; a login's password may hold quotes."""
+    """Remove logins from click's text, which quotes what was typed; a password may hold quotes itself."""
     words = without_logins(text).split(" ")
     return " ".join("(an address with a login)" if "@" in word.partition(":")[2] else word for word in words)

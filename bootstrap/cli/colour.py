@@ -1,4 +1,4 @@
-"""`--no-color`, which every command takes, before and after its name."""
+"""`--no-color`, which is valid before and after every command's name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAME = "--no-color"
 
 
 def with_no_color(command: C) -> C:
-    """The command, which takes the option from now on, and so do its subcommands."""
+    """Add the option to a command and its subcommands."""
     if not any(_NAME in parameter.opts for parameter in command.params):
         command.params.append(
             click.Option(
@@ -30,7 +30,7 @@ def with_no_color(command: C) -> C:
 
 
 def switch_off_if_typed(arguments: list[str]) -> None:
-    """As the option does, where the arguments could not be read."""
+    """Apply the option where the arguments could not be parsed."""
     typed = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if _NAME in typed:
         os.environ["NO_COLOR"] = "1"
@@ -38,6 +38,5 @@ def switch_off_if_typed(arguments: list[str]) -> None:
 
 def _switch_off(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        # All that prints asks `bootstrap.output.terminal.wants_colour`, and so do the programs that are
-        # started.
+        # `bootstrap.output.terminal.wants_colour` reads it, and so do child processes.
         os.environ["NO_COLOR"] = "1"

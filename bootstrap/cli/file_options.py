@@ -1,4 +1,4 @@
-"""The options that the commands of a file of registries have."""
+"""The options of the commands for a file of registries."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ DRY_RUN = Option("--dry-run", "Preview the changes; change nothing.", kind="swit
 
 
 def of_a_file(*more: Option, names: bool = True, file: bool = True, output: bool = True) -> Callable[[F], F]:
-    """A decorator: the options that all commands of a file have, and `more`."""
+    """A decorator that adds the common options of the commands for a file, and `more`."""
 
     def decorate(function: F) -> F:
         function = with_options(*more, _TURN, *((OUTPUT,) if output else ()), VERBOSE)(function)

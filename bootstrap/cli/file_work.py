@@ -1,6 +1,4 @@
-"""What a command on a file of registries has open; how it plans, asks, does it, and shows what has become
-of it.
-"""
+"""The common part of the commands for a file: open it, plan, confirm, apply, and report the results."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ import click
 
 from bootstrap.cli.audit import audited
 from bootstrap.cli.json_output import print_document
-from bootstrap.cli.options import clean, retyped
+from bootstrap.cli.options import clean, command_as_typed
 from bootstrap.cli.secrets import run_alone
 from bootstrap.model.errors import Declined, ExitCode, exit_code_of_many
 from bootstrap.output.prompt import confirm
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class FileJob:
-    """What one command has open."""
+    """The open resources of one command."""
 
     registries: Registries
     workspace: Workspace
@@ -58,7 +56,7 @@ def run_file_command(
     values = {key: clean(key, value) for key, value in values.items()}
     for key in ("file", "saved"):
         if (path := values.get(key)) is not None and str(path) != "-":
-            clean(key, str(path))  # it is named in what is wrong with it
+            clean(key, str(path))  # messages name it
     if changes and not (values["yes"] or values.get("dry_run")):
         from bootstrap.cli.choices import check_can_ask
 
@@ -79,10 +77,10 @@ def run_file_command(
 
 
 def registries_of(values: Mapping[str, Any]) -> Registries:
-    """The targets that are this command's.
+    """The targets that this command was asked for.
 
     Raises:
-        UsageProblem: the file, a name or the part of it cannot be used.
+        UsageProblem: the file, a name or the shard is not valid.
     """
     from bootstrap.fleet.registries import load
 
@@ -110,7 +108,7 @@ def _bounds(values: Mapping[str, Any]) -> Bounds:
 
 
 @asynccontextmanager
-async def opened_file(
+async def open_file(
     registries: Registries, values: Mapping[str, Any], *, rotate: bool = False
 ) -> AsyncIterator[FileJob]:
     from bootstrap.fleet.akka_pool import AkkaPool
@@ -136,7 +134,7 @@ async def opened_file(
         state_directory(),
         lambda entry: TargetReporter(board, entry),
         board.trace,
-        retyped(),
+        command_as_typed(),
     )
     scheduler = Scheduler(bounds, deadline)
     executor = Executor(workspace, scheduler, Planner(workspace, rotate=rotate), board)
@@ -151,7 +149,7 @@ async def opened_file(
 
 
 def style_of_plan(stream: TextIO) -> Callable[[str, Action], str]:
-    """Colours the word for what is to be done, where the stream shows colours."""
+    """Returns a function that colours the word for an action, if the stream shows colours."""
     from bootstrap.output.terminal import wants_colour
 
     colours = {
@@ -188,7 +186,7 @@ async def do_planned(
     chosen: Callable[[Sequence[Planned]], None] = lambda _: None,
     checked: Callable[[Sequence[Planned]], Sequence[Planned]] = lambda plan: plan,
 ) -> int:
-    """Plan, show it, ask, do it, and say what has become of it."""
+    """Plan, show the plan, confirm, apply it, and report the results."""
     from bootstrap.cli.signals import ends_in_order
     from bootstrap.output.fleet_results import plan_document, plan_lines, plan_total, project_lines
 
@@ -243,12 +241,12 @@ def _end(job: FileJob, command: str, ended: Sequence[TargetResult]) -> int:
     trail = job.workspace.assembly.trail
     lost = trail.lost if trail is not None else ""
     if lost:
-        code = code or ExitCode.FAILED  # what was lost is told when the trail is closed
+        code = code or ExitCode.FAILED  # what was lost is reported when the trail is closed
     if job.as_json:
         print_document(work_document(command, job.registries, ended, code, job.workspace.scope))
     say(end_total(ended), sys.stderr)
     if failed := [one for one in ended if one.failed]:
-        # A rotation that was not limited to what is due would replace all keys once more.
+        # A rotation without --due would replace all keys again.
         again = (
             "Run it again for these alone, with --only."
             if command == "rotate" and not job.values["due"]
@@ -274,7 +272,7 @@ def _end(job: FileJob, command: str, ended: Sequence[TargetResult]) -> int:
 
 
 def _tell_drift(job: FileJob, drift: Sequence[TargetResult]) -> None:
-    """The targets that need something that no run of this command does, each kind with what does it."""
+    """Report targets that need something that this command does not do, with what does it."""
     from bootstrap.output.fleet_progress import annotation
 
     if unseen := [one for one in drift if one.planned.not_seen]:

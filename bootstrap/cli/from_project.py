@@ -17,8 +17,8 @@ from bootstrap.cli.click_errors import as_pullkey_error
 from bootstrap.cli.image import options_from_image
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.listing import standings_of
-from bootstrap.cli.options import typed
-from bootstrap.cli.project_command import opened
+from bootstrap.cli.options import inner_arguments
+from bootstrap.cli.project_command import open_project
 from bootstrap.cli.secrets import run_alone
 from bootstrap.model.errors import ExitCode, PullkeyError, advice, exit_code_of_many, first_line
 from bootstrap.output.terminal import say, say_command
@@ -49,22 +49,22 @@ _NOTES = {
 def onboard_from_project(
     values: Mapping[str, Any], arguments: Sequence[str], build: Callable[[Provider], click.Command]
 ) -> int:
-    """Show what the project pulls from; onboard what is missing, each as `pullkey onboard IMAGE` does.
+    """Show what the project pulls from; onboard what needs it, each as `pullkey onboard IMAGE` does.
 
     Args:
         values: the options.
         arguments: the options as typed, for the command of each provider.
-        build: makes that command.
+        build: creates that command.
 
     Raises:
-        UsageProblem: there is no terminal to ask on, and neither --yes nor --dry-run.
+        UsageProblem: there is no terminal, and neither --yes nor --dry-run was given.
     """
     found: list[RegistryInUse] = []
 
     async def look() -> int:
         from bootstrap.engine.service_survey import survey
 
-        async with opened(values) as command:
+        async with open_project(values) as command:
             credentials = await command.akka.credentials()
 
             async def stand(chosen: Sequence[Any]) -> Sequence[Any]:
@@ -141,11 +141,11 @@ def _services(one: RegistryInUse) -> str:
 
 
 def _onboard(one: RegistryInUse, arguments: Sequence[str], build: Callable[[Provider], click.Command]) -> int:
-    """One onboarding, as if it had been typed; its errors are shown and end no other."""
+    """Run one onboarding as if it had been typed; its errors are shown and do not stop the others."""
     provider, image = one.provider, next(iter(one.images))
     assert provider is not None  # noqa: S101  - those without are not offered
     say(f"\n{one.place} ({provider.title})", sys.stderr)
-    typed[:] = _command(one, arguments)
+    inner_arguments[:] = _command(one, arguments)
     try:
         options = [
             *options_from_image(provider, image, arguments),
@@ -166,12 +166,12 @@ def _onboard(one: RegistryInUse, arguments: Sequence[str], build: Callable[[Prov
     else:
         return code
     finally:
-        typed.clear()
+        inner_arguments.clear()
 
 
 def _command(one: RegistryInUse, arguments: Sequence[str]) -> list[str]:
     """The arguments of `pullkey` that onboard one registry by itself."""
-    # The credential that is there is replaced, whatever its name.
+    # An existing credential is replaced, whatever its name.
     name = [f"--secret-name={one.credential}"] if one.need == "wrong" else []
     return ["onboard", next(iter(one.images)), *arguments, *name]
 

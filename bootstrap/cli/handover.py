@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def write_handover(run: TargetOperation, outcome: Result, values: Mapping[str, Any]) -> Path | None:
-    """Where rights are missing: the steps that need them, as a script for whoever has them."""
+    """Where permissions are missing: write the steps that need them as a script for an administrator."""
     from bootstrap.model.errors import ProblemKind
     from bootstrap.output.runbook import as_bash
 
     lacking = {problem.step for problem in outcome.problems if problem.kind is ProblemKind.RIGHT}
     if not lacking or not values["handover"]:
         return None
-    # What a step needs first goes with it; the key is for whoever registers it.
+    # The steps that a step depends on are included; the key is created by the user who registers it.
     by_name = {step.name: step for step in run.session.steps}
     wanted = lacking - {"key"}
     while more := {name for step in wanted for name in by_name[step].after if name in by_name} - wanted:
@@ -42,5 +42,5 @@ def handover_file(path: str) -> OutputFile:
     from bootstrap.files.output_file import OutputFile
     from bootstrap.output.runbook import BEGINNING
 
-    # For whoever has the rights, so readable as the umask says.
+    # An administrator reads it, so its mode is that of the umask.
     return OutputFile(Path(path), "--handover", "a script", BEGINNING, mode=0o666, keep_mode=True)

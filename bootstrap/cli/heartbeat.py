@@ -1,6 +1,4 @@
-"""A tick each second for what shows progress, so that it can say how long something takes while nothing
-else happens.
-"""
+"""Ticks once a second, so that a progress display can show elapsed time while nothing else happens."""
 
 from __future__ import annotations
 
@@ -14,19 +12,21 @@ from bootstrap.output.terminal import say
 
 _SECONDS = 1.0
 _LONG_SECONDS = 10.0
-"""Longer than a look takes where all is there, also on a busy machine."""
+"""Longer than reading the state takes where everything exists, also on a busy machine."""
 
 
-class Ticked(Protocol):
-    """What shows progress."""
+class ProgressDisplay(Protocol):
+    """A progress display."""
 
     def tick(self) -> None:
         """A second or so has passed."""
 
 
 @contextlib.contextmanager
-def ticking(shown: Ticked, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> Iterator[None]:
-    """While this is open, `shown` gets its ticks from the running event loop."""
+def ticking(
+    shown: ProgressDisplay, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+) -> Iterator[None]:
+    """Within this context, `shown` gets ticks from the running event loop."""
 
     async def tick() -> None:
         while True:
@@ -41,10 +41,8 @@ def ticking(shown: Ticked, sleep: Callable[[float], Awaitable[object]] = asyncio
 
 
 @contextlib.contextmanager
-def saying_that_it_looks(seconds: float = _LONG_SECONDS) -> Iterator[None]:
-    """While this is open, a terminal shows after some seconds why a look takes so long. For what shows no
-    progress itself.
-    """
+def explaining_slow_reads(seconds: float = _LONG_SECONDS) -> Iterator[None]:
+    """Within this context, show on a terminal after `seconds` why reading takes so long."""
 
     async def say_it() -> None:
         await asyncio.sleep(seconds)

@@ -1,6 +1,4 @@
-"""How click's help fits a terminal: no word is broken, and an example that is too wide continues after a
-backslash.
-"""
+"""Formats click's help for a terminal: no word is broken, and a wide example continues after a backslash."""
 
 from __future__ import annotations
 
@@ -11,11 +9,11 @@ import click
 from bootstrap.output.terminal import fold, fold_command
 
 _AS_TYPED = "\b\n"
-"""Before a paragraph whose lines are kept, as click has it."""
+"""click's mark before a paragraph whose lines are kept."""
 
 
 class FoldedHelp(click.HelpFormatter):
-    """Click's own breaks long words, and words at their hyphens, and leaves examples as they are."""
+    """A formatter that does not break words; click's own does, and does not fold examples."""
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
         begin = f"{'Usage: ' if prefix is None else prefix}{prog}"
@@ -48,7 +46,7 @@ class FoldedHelp(click.HelpFormatter):
         return " " * self.current_indent
 
     def _example(self, line: str) -> list[str]:
-        """The lines of an example; a remark that has no room beside its command stands below it."""
+        """The lines of an example; a remark without room beside its command is below it."""
         command, remark_begins, remark = line.strip().partition("  (")
         command = command.strip()
         indent = self._indent + line[: len(line) - len(line.lstrip())]

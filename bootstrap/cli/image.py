@@ -1,4 +1,4 @@
-"""`pullkey onboard IMAGE`: a command that is given an image, or a file, in place of a provider."""
+"""`pullkey onboard IMAGE`: commands that take an image in place of a provider."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from bootstrap.plugin.provider import Provider
 
 FILLED = "pullkey.options-of-image"
-"""In a context's `meta`: the options whose values come from IMAGE."""
+"""The key, in a context's `meta`, of the options whose values come from IMAGE."""
 
 ARGUMENTS = "pullkey.arguments"
-"""In a context's `meta`: the options that were typed where no provider is named."""
+"""The key, in a context's `meta`, of the options that were typed without a provider."""
 
 
 # -- words and options ---------------------------------------------------------------------------------------
@@ -40,7 +40,7 @@ def takes_value(parameters: Iterable[click.Parameter]) -> set[str]:
 
 
 def first_word(arguments: Sequence[str], with_value: set[str]) -> int | None:
-    """Where the first argument is that is neither an option nor the value of one."""
+    """The index of the first argument that is neither an option nor an option's value, or None."""
     position = 0
     while position < len(arguments):
         word = arguments[position]
@@ -72,7 +72,7 @@ def given_value(name: str, arguments: Sequence[str]) -> str | None:
 
 
 def names_an_image(word: str) -> bool:
-    """Whether a word is an image where it may also be the name of an Akka secret, which may have dots."""
+    """Whether a word is an image rather than the name of an Akka secret, which may have dots."""
     return any(mark in word for mark in "/:@")
 
 
@@ -80,11 +80,10 @@ def names_an_image(word: str) -> bool:
 
 
 def provider_of_image(image: str) -> Provider:
-    """The provider that an image belongs to. Where several may be meant, the user is asked.
+    """The provider of an image. If several are possible, the user is asked.
 
     Raises:
-        UsageProblem: it is not an image, or several providers may be meant and there is no terminal to ask
-            on.
+        UsageProblem: it is not an image, or several providers are possible and there is no terminal.
     """
     refuse_login(image, "IMAGE")
     known = plugins.names()
@@ -108,14 +107,13 @@ def provider_of_image(image: str) -> Provider:
 
 
 def _by_title(word: str) -> str:
-    """`azure` and `google` are not names of providers, and in their titles."""
+    """A hint for a word from a provider's title, such as `azure` and `google`; "" otherwise."""
     named = [one for one in map(plugins.load, plugins.names()) if word.lower() in one.title.lower().split()]
     return f"Did you mean {named[0].name}?" if len(named) == 1 else ""
 
 
 def options_from_image(provider: Provider, image: str, arguments: Sequence[str]) -> list[str]:
-    """The options that an image stands for, as `--name=value`; those that are among the arguments are left to
-    these.
+    """The options that an image sets, as `--name=value`; options among the arguments take precedence.
 
     Raises:
         UsageProblem: the image cannot be read, or the arguments name another one.
@@ -132,7 +130,7 @@ def options_from_image(provider: Provider, image: str, arguments: Sequence[str])
 
 
 def as_typed(problem: UsageProblem, filled: Sequence[str]) -> UsageProblem:
-    """The same problem, of IMAGE where it is of an option that IMAGE stands for."""
+    """The same problem, with IMAGE in place of an option whose value came from IMAGE."""
     what = problem.what
     for option in filled:
         name = option.partition("=")[0]

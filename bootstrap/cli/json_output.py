@@ -1,4 +1,4 @@
-"""`--output json`: one document on stdout for each command, however it ends."""
+"""`--output json`: each command prints exactly one document on stdout, also on errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Printed:
 
 
 def print_document(document: Mapping[str, Any]) -> None:
-    """Print a command's document, which is the only one that it prints."""
+    """Print the command's one document."""
     from bootstrap.output.json_documents import as_text
 
     _Printed.document = True
@@ -29,7 +29,7 @@ def print_document(document: Mapping[str, Any]) -> None:
 
 
 def is_asked_for(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether `--output json` was given, also where what was typed cannot be read to its end."""
+    """Whether `--output json` was given, also if the command line cannot be parsed."""
     typed = arguments[: arguments.index("--")] if "--" in arguments else arguments
     given = [
         one.partition("=")[2] if "=" in one else "".join(typed[number + 1 : number + 2])
@@ -40,13 +40,12 @@ def is_asked_for(arguments: Sequence[str], environment: Mapping[str, str] = os.e
 
 
 def print_error(error: PullkeyError, *, what: str = "", fix: str = "") -> None:
-    """Print the document of a command that ended with an error, where one was asked for and none is printed
-    yet.
+    """Print the document of a command that ended with an error, if JSON was requested and not printed yet.
 
     Args:
-        error: what ended it.
-        what: its text, where that is to be shorter.
-        fix: what to do about it, as far as that is to be shown.
+        error: the error.
+        what: its text, if it is to be shorter.
+        fix: its fix, shortened.
     """
     if _Printed.document or not is_asked_for(sys.argv[1:]):
         return

@@ -1,8 +1,7 @@
-"""`pullkey list`, `rotate` and `offboard`, of the credentials of a project, and with -f of the targets of a
-file.
+"""`pullkey list`, `rotate` and `offboard` for the credentials of a project, and with -f for a file's targets.
 
-The cloud resources of a name (provider, project, registry, identity, key) are read from Akka's own record and
-from the clouds.
+The cloud resources of a credential (provider, project, registry, identity, key) are read from Akka's record
+and the clouds.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from bootstrap.cli.options import (
     offers,
     with_options,
 )
-from bootstrap.cli.project_command import cleaned
+from bootstrap.cli.project_command import clean_all
 from bootstrap.cli.secrets import read_stdin, run_alone
 from bootstrap.model.common_options import AUDIT, KEEP_OLD, OVERLAP, SCOPE
 from bootstrap.model.option import Option
@@ -76,7 +75,7 @@ def list_credentials(**values: Any) -> int:
       pullkey list --all-projects
       pullkey list -f registries.yaml          (see: pullkey list -f FILE --help)
     """
-    values = cleaned(values)
+    values = clean_all(values)
     secret = read_stdin("--secret-stdin") if values["secret_stdin"] else None
     if values["all_projects"]:
         from bootstrap.cli.all_projects import list_all_projects
@@ -125,7 +124,7 @@ def rotate(**values: Any) -> int:
       pullkey rotate NAME --restore
       pullkey rotate -f registries.yaml --due  (see: pullkey rotate -f FILE --help)
     """
-    values = cleaned(values)
+    values = clean_all(values)
     _one_or_all(values)
     if values["older_than"] is not None:
         values["due"] = True
@@ -190,7 +189,7 @@ def offboard(**values: Any) -> int:
       pullkey offboard --all --yes
       pullkey offboard -f registries.yaml --only NAME  (see: pullkey offboard -f FILE --help)
     """
-    values = cleaned(values)
+    values = clean_all(values)
     _one_or_all(values)
     _needs_terminal_or_yes(values)
     secret = read_stdin("--secret-stdin") if values["secret_stdin"] else None

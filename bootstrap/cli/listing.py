@@ -1,4 +1,4 @@
-"""`pullkey list`, of a project and of a file."""
+"""`pullkey list` for a project and for a file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootstrap.cli import messages_credentials as messages
-from bootstrap.cli.file_work import opened_file, registries_of
-from bootstrap.cli.heartbeat import saying_that_it_looks
+from bootstrap.cli.file_work import open_file, registries_of
+from bootstrap.cli.heartbeat import explaining_slow_reads
 from bootstrap.cli.json_output import print_document
-from bootstrap.cli.project_command import ProjectCommand, opened
+from bootstrap.cli.project_command import ProjectCommand, open_project
 from bootstrap.cli.secrets import asker
 from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError
 from bootstrap.output.terminal import say, width_of
@@ -30,10 +30,10 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Listing:
-    """How the credentials of a project stand.
+    """The health of a project's credentials.
 
     Args:
-        left_over: what earlier runs have left over of credentials that Akka does not list any more.
+        left_over: what earlier runs have left over of credentials that Akka no longer lists.
     """
 
     scope: AkkaScope
@@ -47,15 +47,15 @@ class Listing:
 
 
 async def listing(values: Mapping[str, Any], secret: Secret | None) -> Listing:
-    """How the credentials of a project stand, or those that are named.
+    """The health of all credentials of a project, or of the named ones.
 
     Raises:
         Refused: Akka cannot be asked.
-        UsageProblem: it has none of a name.
+        UsageProblem: Akka has no credential of a given name.
     """
     from bootstrap.engine.locate import known_names
 
-    async with opened(values) as command:
+    async with open_project(values) as command:
         if secret is not None:
             command.context.ask_secret = asker(secret)
         held = await command.akka.credentials_with(values["names"])
@@ -65,15 +65,13 @@ async def listing(values: Mapping[str, Any], secret: Secret | None) -> Listing:
                 raise messages.credential_not_listed(name, command.scope.label, known_names(held, name))
         chosen = [one for one in held if not values["names"] or one.name in values["names"]]
         left = [left for name, items in gone.items() if name in (values["names"] or gone) for left in items]
-        with saying_that_it_looks():
+        with explaining_slow_reads():
             standings = await standings_of(command, chosen, values["expires_within"])
         return Listing(command.scope, standings, left)
 
 
 def left_over_of_gone(scope: AkkaScope, listed: Sequence[str]) -> Mapping[str, Sequence[LeftOver]]:
-    """What earlier runs on this machine have left over of credentials of a project that Akka does not
-    list, by name.
-    """
+    """What earlier runs on this machine have left over of credentials that Akka does not list, by name."""
     from bootstrap.engine.journal import Journal
     from bootstrap.model.settings import state_directory
 
@@ -104,7 +102,7 @@ async def list_of_project(values: Mapping[str, Any], secret: Secret | None) -> i
 async def standings_of(
     command: ProjectCommand, chosen: Sequence[HeldCredential], within: Any
 ) -> list[CredentialHealth]:
-    """Each looked at, some side by side; one that fails stops no other."""
+    """The health of each credential, read in parallel; one that fails does not stop the others."""
     import asyncio
 
     from bootstrap.engine.health import stand
@@ -123,7 +121,7 @@ async def standings_of(
 
 
 def style_of_list() -> Callable[[str, str], str]:
-    """Gives a line of a list the colour of its state, where stdout shows colours."""
+    """Returns a function that gives a line the colour of its state, if stdout shows colours."""
     from bootstrap.output.terminal import wants_colour
 
     colours = {
@@ -164,7 +162,7 @@ async def list_of_file(values: Mapping[str, Any]) -> int:
     from bootstrap.output.fleet_results import project_lines
 
     registries = registries_of(values)
-    async with opened_file(registries, values) as job:
+    async with open_file(registries, values) as job:
         with ticking(job.board):
             found = await stands(job.executor, registries.entries, expires_within=values["expires_within"])
     code = exit_code_of_all(found, check=values["check"])

@@ -1,4 +1,4 @@
-"""Values that a command needs and was not given, asked for at the terminal before it begins."""
+"""Prompts at the terminal for required values that were not given, before a command starts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap.cli.choices import choose
-from bootstrap.cli.options import asked_for, clean, retyped
+from bootstrap.cli.options import clean, command_as_typed, prompted_options
 from bootstrap.output.prompt import ask_line
 from bootstrap.output.terminal import say, say_command
 from bootstrap.plugin.context import RunContext
@@ -21,11 +21,11 @@ _OTHER = "other"
 
 
 def ask_missing(provider: Provider, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, with those that the provider misses as the user has typed or chosen them.
+    """Complete the values that the provider requires, as the user types or chooses them.
 
     Raises:
         Interrupted: Ctrl-C or Ctrl-D.
-        UsageProblem: what was typed cannot be used.
+        UsageProblem: a typed value is not valid.
     """
     complete = dict(values)
     while (missing := provider.missing(complete)) is not None:
@@ -34,17 +34,17 @@ def ask_missing(provider: Provider, values: Mapping[str, Any]) -> dict[str, Any]
         while not answer:
             answer = _ask(missing)
         complete[key] = clean(key, answer)
-        asked_for.append(
+        prompted_options.append(
             f"{missing.option}={answer}" if answer.startswith("-") else shlex.join([missing.option, answer])
         )
     return complete
 
 
 def show_command() -> None:
-    """Print the command that would have done the same without questions, if there were any."""
-    if asked_for:
+    """Print the equivalent command without prompts, if there were any."""
+    if prompted_options:
         say("To do the same without these questions:", sys.stderr)
-        say_command(retyped(), sys.stderr)
+        say_command(command_as_typed(), sys.stderr)
 
 
 def _ask(missing: Missing) -> str:
@@ -56,7 +56,7 @@ def _ask(missing: Missing) -> str:
 
 
 def _choices(missing: Missing) -> Sequence[tuple[str, str]]:
-    """What there is to choose from; nothing where the cloud does not say, or has too many."""
+    """The choices that the cloud lists; none if it cannot be read or has too many."""
     if missing.choices is None:
         return ()
     from bootstrap.cli.secrets import keep_to_ourselves

@@ -1,4 +1,4 @@
-"""`pullkey offboard`, of a project and of a file."""
+"""`pullkey offboard` for a project and for a file."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.cli import messages_credentials as messages
-from bootstrap.cli.file_work import do_planned, opened_file, registries_of
+from bootstrap.cli.file_work import do_planned, open_file, registries_of
 from bootstrap.cli.listing import left_over_of_gone
 from bootstrap.cli.options import (
-    retyped,
+    command_as_typed,
 )
 from bootstrap.cli.project_command import (
     ProjectCommand,
     each_credential,
-    opened,
+    open_project,
 )
 from bootstrap.model.errors import ExitCode, LeftOver
 from bootstrap.output.terminal import say
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 
 async def offboard_in_project(values: Mapping[str, Any], secret: Secret | None) -> int:
-    """Remove the credential that is named, or all of ours."""
+    """Remove the named credential, or all that pullkey created."""
     left_over: Sequence[LeftOver] = ()
 
     async def one(command: ProjectCommand, held: HeldCredential) -> int:
         return await _offboard_one(command, held, values, secret)
 
-    async with opened(values) as command:
+    async with open_project(values) as command:
         name = values["name"]
         credentials = await command.akka.credentials_with([name] if name else [])
         if not name:
             code = await each_credential(command, values, one)
-            # What a run has left that never came to register it no record of Akka's names.
+            # Akka has no record of a credential whose run left something before it registered it.
             names = [held.name for held in await command.akka.credentials()]
             left_over = [one for items in left_over_of_gone(command.scope, names).values() for one in items]
             if left_over:
@@ -59,19 +59,19 @@ async def offboard_in_project(values: Mapping[str, Any], secret: Secret | None) 
 async def _unlisted(
     command: ProjectCommand, name: str, credentials: Sequence[HeldCredential], *, keep_secret: bool
 ) -> list[LeftOver]:
-    """What there is of a name that Akka lists no credential of: its secret, whose it may be is not known.
+    """What is left of a credential that Akka does not list: its secret, whose owner is not managed.
 
-    Akka lists a credential by the project's reference, which is removed first, is written last, and may be
-    shown late.
+    Akka lists a credential by the project's reference, which is removed first, written last, and may appear
+    late.
 
     Raises:
-        UsageProblem: there is neither; what is already gone and what was mistyped look alike.
+        UsageProblem: there is no secret either; an already deleted and a mistyped name look the same.
     """
     from bootstrap.engine.locate import known_names
 
     where = command.scope.label
     if keep_secret or not await command.akka.lists_secret(name):
-        # Already gone is done; but a name that was mistyped must not look like it.
+        # Already deleted would count as done, but a mistyped name must not.
         say(messages.offboarding_may_be_interrupted(name), sys.stderr)
         raise messages.credential_not_found(name, where, known_names(credentials, name))
     found = [messages.secret_left_over(name, command.akka.secret_removal(name))]
@@ -82,10 +82,10 @@ async def _unlisted(
 
 
 def _left_behind(command: ProjectCommand, name: str) -> HeldCredential | None:
-    """What a run that did not end was removing; Akka may have forgotten it already.
+    """The credential that an interrupted run was removing; Akka may no longer list it.
 
     Raises:
-        PullkeyError: a run that did not end was about something else.
+        PullkeyError: the interrupted run did something else, or is still running.
     """
     from bootstrap.engine.recovery import being_removed
 
@@ -109,18 +109,18 @@ async def _offboard_one(
     from bootstrap.output.json_documents import offboarding_document
     from bootstrap.output.summary import tell_offboarding
 
-    behind, known = await command.locate("offboard", held, values, secret)
+    behind, managed = await command.locate("offboard", held, values, secret)
     options = OffboardOptions(
         dry_run=values["dry_run"],
         yes=values["yes"],
         keep_identity=values["keep_identity"],
         keep_secret=values["keep_secret"],
-        command=retyped(),
+        command=command_as_typed(),
     )
-    who = await known.session.connect()
+    who = await managed.session.connect()
     command.record(behind, who)
-    command.reporter.connected(known.target.label, who)
-    offboarding = command.assembly.offboarding(behind, command.opened(known), options)
+    command.reporter.connected(managed.target.label, who)
+    offboarding = command.assembly.offboarding(behind, command.open_target(managed), options)
     outcome = await command.perform(offboarding, options.command)
     command.documents.append(offboarding_document(outcome, behind, scope=command.scope))
     tell_offboarding(outcome, behind, command.scope.label)
@@ -130,6 +130,6 @@ async def _offboard_one(
 async def offboard_in_file(values: Mapping[str, Any]) -> int:
     found = registries_of(values)
     registries = replace(found, entries=tuple(replace(one, remove=True) for one in found.entries))
-    async with opened_file(registries, values) as job:
+    async with open_file(registries, values) as job:
         job.executor.keep_identity, job.executor.keep_secret = values["keep_identity"], values["keep_secret"]
         return await do_planned(job, "offboard")

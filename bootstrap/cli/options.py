@@ -1,4 +1,4 @@
-"""The options that the commands share, as click knows them."""
+"""The options that the commands share, and their conversion to click's."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ ALL_PROJECTS = Option("--all-projects", "All Akka projects that the login sees."
 YES = Option("--yes", "Do not prompt before the first change.", kind="switch")
 
 
-# Longer than any name, host, image or path there is; of repositories many may be named.
+# Longer than any valid name, host, image or path; a list of repositories may be longer.
 _LONGEST, _LONGEST_LIST = 2_000, 65_536
 
 
 class _Option(click.Option):
-    """Looks at what a variable sets before click does, which quotes what it does not expect."""
+    """Checks the value of a variable for logins before click does, whose errors quote it."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         value = super().resolve_envvar_value(ctx)
@@ -68,11 +68,11 @@ _OFFERED = {
     "registry": "registries",
     "server": "registries",
 }
-"""What the shell offers as the values of options: functions of `bootstrap.cli.candidates`."""
+"""The completion of option values: functions of `bootstrap.cli.candidates`."""
 
 
 def offers(kind: str) -> Callable[[click.Context, click.Parameter, str], Any]:
-    """What a parameter's `shell_complete` takes; its module is imported when the shell asks."""
+    """A value for a parameter's `shell_complete`; its module is imported only for completion."""
 
     def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> Any:
         from bootstrap.cli import candidates
@@ -83,11 +83,11 @@ def offers(kind: str) -> Callable[[click.Context, click.Parameter, str], Any]:
 
 
 def click_option(option: Option, provider: str = "") -> click.Option:
-    """`PULLKEY_<OPTION>` sets it too, and `PULLKEY_<PROVIDER>_<OPTION>` before that."""
+    """An option for click. `PULLKEY_<PROVIDER>_<OPTION>` and then `PULLKEY_<OPTION>` set it too."""
     names = option.variables(provider)
     help_text = option.help + (f"  [default: {option.default}]" if option.default else "")
     if option.kind in {"switch", "secret"}:
-        # A secret's own switch says where it comes from, which is no setting.
+        # The switch of a secret says that it is on stdin, which a variable cannot set.
         return _Option(
             [option.name], is_flag=True, envvar=names if option.kind == "switch" else None, help=help_text
         )
@@ -111,7 +111,7 @@ def with_options(*options: Option) -> Callable[[F], F]:
     """A decorator that gives a function the options, in this order in its help."""
 
     def decorate(function: F) -> F:
-        # What `click.option` does, with the parameters that are made here.
+        # What `click.option` does, with the parameters of `click_option`.
         parameters = [click_option(option) for option in reversed(options)]
         function.__click_params__ = [*getattr(function, "__click_params__", []), *parameters]  # type: ignore[attr-defined]
         return function
@@ -120,10 +120,10 @@ def with_options(*options: Option) -> Callable[[F], F]:
 
 
 def clean(key: str, value: Any) -> Any:
-    """What a person types is printable; anything else was pasted by mistake, or worse.
+    """Check a typed value: printable, not too long, without a login, and not another option.
 
     Raises:
-        UsageProblem: it is not, or it is another option.
+        UsageProblem: it is not valid.
     """
     for text in value if isinstance(value, tuple) else (value,):
         if isinstance(text, str):
@@ -153,24 +153,22 @@ def scope_of(values: Mapping[str, Any]) -> AkkaScope:
     )
 
 
-typed: list[str] = []
-"""The arguments of the command at work, where it is not the one that was typed: one of several that a
-command runs.
-"""
-asked_for: list[str] = []
-"""The options whose values were asked for at the terminal, as they are typed in a shell."""
+inner_arguments: list[str] = []
+"""The arguments of the current command, if it is one of several that the typed command runs."""
+prompted_options: list[str] = []
+"""The options whose values were prompted for, quoted for a shell."""
 
 
-def retyped() -> str:
-    """The command as it was typed, with what was asked for, for a person to type again."""
+def command_as_typed() -> str:
+    """The command as typed, with the prompted values, for the user to type again."""
     import shlex
     import sys
 
-    return " ".join([shlex.join(["pullkey", *(typed or sys.argv[1:])]), *asked_for])
+    return " ".join([shlex.join(["pullkey", *(inner_arguments or sys.argv[1:])]), *prompted_options])
 
 
 def onboarding_of(verification: str) -> str:
-    """The `onboard` command of the target that a typed `verify` is about.
+    """The `onboard` command of the target of a typed `verify`.
 
     >>> onboarding_of("pullkey verify acr --registry acmeshop --output json")
     'pullkey onboard acr --registry acmeshop'

@@ -1,6 +1,4 @@
-"""What a command without arguments shows besides its help: the logins, the Akka CLI and its project, as
-seen at a glance.
-"""
+"""What pullkey without arguments shows besides its help: the logins, the Akka CLI and its project."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from bootstrap.plugin import entry_points as plugins
 
 
 def print_overview() -> None:
-    """A line for each login that there is, and for the Akka CLI. Asks no cloud."""
+    """Print a line for each login and for the Akka CLI. Calls no cloud."""
     say("Found here:", sys.stdout)
     for what, seen in [*_logins(), ("Akka CLI", _akka())]:
         say(f"  {what:14}{seen}", sys.stdout, further=14)

@@ -1,4 +1,4 @@
-"""What a command on the credentials of one Akka project has open, and how it works on one or all of them."""
+"""The common part of the commands for the credentials of one Akka project."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ProjectCommand:
-    """What one command has open."""
+    """The open resources of one command."""
 
     scope: AkkaScope
     context: RunContext
@@ -61,22 +61,22 @@ class ProjectCommand:
     assembly: Assembly
     verbose: bool
     errors: list[tuple[str, PullkeyError]] = field(default_factory=list)
-    """The credentials, of several, that could not even be begun with."""
+    """The credentials, of several, whose operation could not be started."""
     interrupted: bool = False
-    """Whether a signal ended the work on the latest credential; declining a question does not."""
+    """Whether a signal interrupted the latest credential; declining a prompt does not count."""
     results: list[str] = field(default_factory=list)
-    """What became of each credential of a rotation, in a word or two."""
+    """The result of each credential of a rotation, in a word or two."""
 
     documents: list[Mapping[str, Any]] = field(default_factory=list)
-    """Of what became of each credential, for programs."""
+    """The JSON document of each credential's result."""
 
     async def locate(
         self, verb: str, held: HeldCredential, values: Mapping[str, Any], secret: Secret | None
     ) -> tuple[LocatedCredential, ManagedCredential]:
-        """The cloud resources of a credential that is to be changed; a secret may be needed for it.
+        """Locate the cloud resources of a credential that is to be changed; that may need a secret.
 
         Raises:
-            PullkeyError: it is not ours, or they cannot be found.
+            PullkeyError: pullkey did not create it, or they cannot be found.
         """
         from bootstrap.engine.locate import find
 
@@ -85,10 +85,10 @@ class ProjectCommand:
             instead = f"pullkey {verb} {shlex.quote(held.name)} --secret-stdin --yes < FILE"
             context = replace(context, ask_secret=asker(secret, instead=instead))
         behind = await find(held, context, image=values["image"])
-        return behind, located(behind)
+        return behind, require_managed(behind)
 
     async def perform(self, operation: Operation, typed: str) -> Result:
-        """Execute it; a signal ends it in order. `typed` is the command that does it again."""
+        """Execute an operation; a signal ends it in order. `typed` is the command that repeats it."""
         from bootstrap.cli.signals import ends_in_order
 
         with ends_in_order(operation, self.reporter, typed):
@@ -100,29 +100,31 @@ class ProjectCommand:
     def print_results(
         self, verb: str, values: Mapping[str, Any], code: int, left_over: Sequence[LeftOver] = ()
     ) -> None:
-        """What became of all of them, where it was asked for as JSON."""
+        """Print the results of all credentials, if JSON was requested."""
         from bootstrap.output.json_documents import results_document
 
         if values["output"] == "json":
             print_document(results_document(verb, self.documents, code, left_over, self.errors))
 
     def record(self, behind: LocatedCredential, who: str = "") -> None:
-        """What is changed for this credential from now on goes into the trail, if there is one."""
+        """Record the changes of this credential in the audit trail from now on, if there is one."""
         if behind.context is not None:
             label = behind.target.label if behind.target is not None else behind.held.server
             self.assembly.record(
                 behind.context, behind.provider.name, label, self.scope, behind.held.name, who
             )
 
-    def opened(self, known: ManagedCredential) -> OpenedTarget:
+    def open_target(self, managed: ManagedCredential) -> OpenedTarget:
         from bootstrap.engine.assembly import OpenedTarget
 
-        return OpenedTarget(known.target, known.session, known.context, self.akka, self.scope, self.reporter)
+        return OpenedTarget(
+            managed.target, managed.session, managed.context, self.akka, self.scope, self.reporter
+        )
 
 
 @asynccontextmanager
-async def opened(values: Mapping[str, Any]) -> AsyncIterator[ProjectCommand]:
-    """Akka is there, is logged in and sees the project; whatever is opened meanwhile is closed in the end.
+async def open_project(values: Mapping[str, Any]) -> AsyncIterator[ProjectCommand]:
+    """Check that Akka is installed, logged in and sees the project; close all resources at the end.
 
     Raises:
         Refused: Akka cannot be asked.
@@ -163,17 +165,15 @@ async def opened(values: Mapping[str, Any]) -> AsyncIterator[ProjectCommand]:
             yield command
     except UsageProblem as problem:
         if problem.code is Code.CREDENTIAL_NOT_FOUND:
-            problem.fix = await _of_a_service(akka, values) or problem.fix
+            problem.fix = await _hint_of_service(akka, values) or problem.fix
         raise
     finally:
         reporter.close()
         await context.shared.close()
 
 
-async def _of_a_service(akka: AkkaCli, values: Mapping[str, Any]) -> str:
-    """How to come from a service to its credential, where a name that is no credential's is that of a
-    service.
-    """
+async def _hint_of_service(akka: AkkaCli, values: Mapping[str, Any]) -> str:
+    """How to find the credential of a service, if a service's name was given; "" otherwise."""
     names = {*(values.get("names") or ()), values.get("name")}
     try:
         found = [one.name for one in await akka.exported_services() if one.name in names]
@@ -182,13 +182,13 @@ async def _of_a_service(akka: AkkaCli, values: Mapping[str, Any]) -> str:
     return messages.service_not_a_credential(found[0]) if found else ""
 
 
-def cleaned(values: dict[str, Any]) -> dict[str, Any]:
+def clean_all(values: dict[str, Any]) -> dict[str, Any]:
     return {key: clean(key, value) for key, value in values.items()}
 
 
 @dataclass(frozen=True)
 class ManagedCredential:
-    """What stands behind a credential of ours, all of it found."""
+    """A credential that pullkey created, with all of its underlying resources."""
 
     target: Target
     session: Session
@@ -196,11 +196,11 @@ class ManagedCredential:
     link: KeyRef
 
 
-def located(behind: LocatedCredential) -> ManagedCredential:
-    """What is to be worked with must be ours, and be found.
+def require_managed(behind: LocatedCredential) -> ManagedCredential:
+    """The underlying resources, which are required.
 
     Raises:
-        PullkeyError: it is not.
+        PullkeyError: pullkey did not create the credential, or they were not found.
     """
     name, link = behind.held.name, behind.held.link
     if link is None:
@@ -215,7 +215,7 @@ async def each_credential(
     values: Mapping[str, Any],
     work: Callable[[ProjectCommand, HeldCredential], Awaitable[int]],
 ) -> int:
-    """The one that was named, or all of ours, one after another; one that fails stops no other."""
+    """Run `work` for the named credential, or in sequence for all that pullkey created, despite errors."""
     import asyncio
 
     from bootstrap.engine.locate import named
@@ -242,7 +242,7 @@ async def each_credential(
         except PullkeyError as error:
             command.interrupted = isinstance(error, Interrupted)
             command.errors.append((held.name, error))
-            codes.append(_tell(held.name, error))
+            codes.append(_show_error(held.name, error))
         if command.interrupted:
             say(f"pullkey: {_how_far(number, len(chosen))}", sys.stderr)
             break
@@ -268,7 +268,7 @@ def _how_far(done: int, count: int) -> str:
     )
 
 
-def _tell(name: str, error: PullkeyError) -> int:
+def _show_error(name: str, error: PullkeyError) -> int:
     say(f"pullkey: {name}: {first_line(error)}", sys.stderr)
     if fix := advice(error):
         say(f"  {fix}", sys.stderr)

@@ -1,6 +1,4 @@
-"""A command with one subcommand for each provider, and what may take the place of a provider: an image, a
-project, a name.
-"""
+"""A command with one subcommand per provider, which also takes an image, a project or a name in its place."""
 
 from __future__ import annotations
 
@@ -29,25 +27,25 @@ if TYPE_CHECKING:
 
 
 class ProviderGroup(click.Group):
-    """One subcommand a provider, built when it is asked for."""
+    """A group with one subcommand per provider, built on demand."""
 
     def __init__(self, *args: Any, build: Callable[[Provider], click.Command], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._build = build
 
     BY_NAME = ""
-    """The subcommand for what is named otherwise than by a provider."""
+    """The subcommand for targets that are not named by a provider."""
     in_place = "registries"
-    """What the shell offers besides the providers."""
+    """The kind of completion candidates besides the providers."""
     FROM_PROJECT = "(project)"
     from_project: click.Command | None = None
-    """Takes the place of a provider where none is named: the registries that the Akka project pulls from."""
+    """The command where no provider is named: for the registries that the Akka project pulls from."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return plugins.names()
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The options that it takes without a provider, since those of a provider are in that one's help."""
+        """Write the options that are valid without a provider; those of a provider are in its help."""
         without = self.get_command(ctx, self.BY_NAME) if self.BY_NAME else self.from_project
         own = {one.name: one for one in (*(without.params if without else ()), *self.get_params(ctx))}
         rows = filter(None, (one.get_help_record(ctx) for one in own.values()))
@@ -70,7 +68,7 @@ class ProviderGroup(click.Group):
         return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The providers, and what may take the place of one."""
+        """Complete providers, and what may take the place of one."""
         from click.shell_completion import CompletionItem
 
         from bootstrap.cli import candidates
@@ -97,7 +95,7 @@ class ProviderGroup(click.Group):
     def _of_image(
         self, ctx: click.Context, image: str, rest: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command of the provider that the image belongs to, with the options that the image stands for.
+        """The command of the image's provider, with the options that the image sets.
 
         Raises:
             UsageProblem: it is not an image, or its provider is not known.
@@ -118,7 +116,7 @@ class ProviderGroup(click.Group):
 
 
 class VerifyGroup(ProviderGroup):
-    """Besides one subcommand a provider: the name of an Akka secret, or `--image`, in place of a provider."""
+    """A group that also takes the name of an Akka secret, or `--image`, in place of a provider."""
 
     BY_NAME = "NAME"
     in_place = "credentials"
@@ -131,7 +129,7 @@ class VerifyGroup(ProviderGroup):
         return super().parse_args(ctx, args)
 
     def _by_name(self, args: list[str]) -> bool:
-        """Whether it is by name or image alone; an option that only a provider has needs that provider."""
+        """Whether a name or image alone is given; an option that only a provider has needs that provider."""
         known = {name for parameter in self.by_name.params for name in parameter.opts}
         options = {word.partition("=")[0] for word in args if word.startswith("-")}
         return not names_an_image(args[0]) or options <= {*known, "--help", "-h"}

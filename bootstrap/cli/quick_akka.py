@@ -1,7 +1,6 @@
-"""One call of `akka` that may not keep anybody waiting: for the shell's completion, and for what is only
-worth a glance.
+"""Short calls of `akka` with a timeout, for shell completion and the overview.
 
-It never fails: where the CLI is missing, slow or of another mind there is no answer.
+They never raise: if the CLI is missing, slow or fails, there is no answer.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def ask(arguments: Sequence[str], *, seconds: float) -> str | None:
 
 
 def current_project() -> str:
-    """The project that commands are for where none is named; "" if it is not known.
+    """The default project of the commands; "" if it is not known.
 
     `akka config get-project` reads the CLI's own configuration. Its output is not documented: the last word
     of one line.

@@ -1,6 +1,4 @@
-"""`pullkey report`: what `pullkey list` shows, as a page; with -f it is `report_file` of
-`bootstrap.cli.apply`.
-"""
+"""`pullkey report`: what `pullkey list` shows, as an HTML page. With -f see `bootstrap.cli.apply`."""
 
 from __future__ import annotations
 
@@ -70,11 +68,10 @@ def report(**values: Any) -> int:
 
 
 def page_of(values: Mapping[str, Any]) -> OutputFile:
-    """Where the page is to be written. Looked at before anybody is asked: it can be, and nothing else is
-    overwritten.
+    """The output file of the page, checked before any call: it is writable, and no other file is overwritten.
 
     Raises:
-        UsageProblem: it cannot, or is not named.
+        UsageProblem: it cannot be written, or is not named.
     """
     from bootstrap.files.output_file import OutputFile
     from bootstrap.output.html.listing import BEGINNING
@@ -87,10 +84,10 @@ def page_of(values: Mapping[str, Any]) -> OutputFile:
 
 
 def write_page(file: OutputFile, document: Mapping[str, Any]) -> None:
-    """Write a listing as a page, whole or not at all.
+    """Write a listing as a page, atomically.
 
-    It tells where everything is, whose it is and when it ends, so a new page is its owner's only; one that is
-    there keeps the permissions that somebody gave it, as for a web server.
+    It shows resources, owners and expiry dates, so a new page is readable by its owner only; an existing one
+    keeps its mode, such as for a web server.
 
     Raises:
         UsageProblem: it cannot be written.

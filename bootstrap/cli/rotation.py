@@ -1,4 +1,4 @@
-"""`pullkey rotate`, of a project and of a file."""
+"""`pullkey rotate` for a project and for a file."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.cli.file_work import do_planned, opened_file, registries_of
+from bootstrap.cli.file_work import do_planned, open_file, registries_of
 from bootstrap.cli.options import (
-    retyped,
+    command_as_typed,
 )
 from bootstrap.cli.project_command import (
     ProjectCommand,
     each_credential,
-    opened,
+    open_project,
 )
 from bootstrap.model.change import Change
 from bootstrap.model.errors import ExitCode
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 
 async def rotate_in_project(values: Mapping[str, Any], secret: Secret | None) -> int:
-    """Replace the key of the credential that is named, or of all of ours."""
+    """Replace the key of the named credential, or of all that pullkey created."""
 
     async def one(command: ProjectCommand, held: HeldCredential) -> int:
         return await _rotate_one(command, held, values, secret)
 
-    async with opened(values) as command:
+    async with open_project(values) as command:
         code = await each_credential(command, values, one)
     command.print_results("rotate", values, code)
     return code
@@ -54,15 +54,15 @@ async def _rotate_one(
     from bootstrap.output.json_documents import run_document
     from bootstrap.output.summary import tell_end
 
-    behind, known = await command.locate("rotate", held, values, secret)
+    behind, managed = await command.locate("rotate", held, values, secret)
     command.record(behind)
-    target, session, context, link = known.target, known.session, known.context, known.link
+    target, session, context, link = managed.target, managed.session, managed.context, managed.link
     if values["restore"]:
         with command.assembly.journal(command.scope, held.name, target.lock_key).locked():
             command.record(behind, await session.connect())
-            told = await restore(session, link)
-            context.audit(Change("restore", told, "done", link.replaces))
-            say(told, sys.stderr)
+            restored = await restore(session, link)
+            context.audit(Change("restore", restored, "done", link.replaces))
+            say(restored, sys.stderr)
         return ExitCode.DONE
     context.new_key = True
     why, key = "", None
@@ -88,9 +88,9 @@ async def _rotate_one(
         yes=values["yes"],
         grace=values["keep_old"],
         overlap=values["overlap"],
-        command=retyped(),
+        command=command_as_typed(),
     )
-    run = command.assembly.run(command.opened(known), options, akka_checked=True)
+    run = command.assembly.run(command.open_target(managed), options, akka_checked=True)
     outcome = await command.perform(run, options.command)
     command.documents.append(run_document(run, command="rotate", provider=behind.provider.name))
     if values["due"] and not why and outcome.result == "unchanged" and not outcome.left_over:
@@ -103,7 +103,7 @@ async def _rotate_one(
 
 
 def _word_for(run: TargetOperation, outcome: Result) -> str:
-    """What a rotation has come to."""
+    """The result of a rotation, in a word or two."""
     if outcome.exit_code not in (ExitCode.DONE, ExitCode.LEFT_OVER):
         return "not rotated"
     if outcome.result == "planned":
@@ -112,7 +112,7 @@ def _word_for(run: TargetOperation, outcome: Result) -> str:
 
 
 def _age_and_expiry(key: KeyFacts | None) -> str:
-    """`, 12d old, expires 2027-02-27`, as far as it is known."""
+    """`, 12d old, expires 2027-02-27`, without what is not managed."""
     if key is None:
         return ""
     from bootstrap.output.tables import ago
@@ -129,14 +129,14 @@ async def rotate_in_file(values: Mapping[str, Any]) -> int:
     if (overlap := values["overlap"]) is not None:
         entries = tuple(replace(one, overlap=overlap) for one in entries)
     registries = replace(found, entries=entries)
-    async with opened_file(registries, values, rotate=not values["due"]) as job:
+    async with open_file(registries, values, rotate=not values["due"]) as job:
 
         def rotations(plan: Sequence[Planned]) -> None:
             others = 0
             for one in plan:
                 if one.attention:
                     one.exit_code = one.exit_code or ExitCode.DRIFT
-                # What an earlier rotation has not ended, or has left over, is a rotation's to end.
+                # A rotation also completes an earlier one that was interrupted or left something over.
                 fixes_key = one.action is Action.REPAIR and {"key", RECOVERY} & one.steps.keys()
                 if one.action.changes and one.action is not Action.ROTATE and not fixes_key:
                     others += 1

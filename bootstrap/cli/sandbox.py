@@ -1,4 +1,4 @@
-"""`pullkey sandbox`: the embedded clouds, for trying things without an account."""
+"""`pullkey sandbox`: local emulators of the clouds, for use without an account."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ _EXTRA = frozenset({"aiohttp", "cryptography"})
 
 
 class FaultType(click.ParamType[str]):
-    """`iam.CreateServiceAccountKey=503*2`; checked here, so that nothing is started for one that cannot be
-    read.
-    """
+    """A fault such as `iam.CreateServiceAccountKey=503*2`, validated before the sandbox is started."""
 
     name = "fault"
 

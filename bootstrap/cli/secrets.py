@@ -1,4 +1,4 @@
-"""How a secret comes in: from stdin or typed without echo, and never from anywhere else."""
+"""Reads secrets: from stdin or typed without echo, and from nowhere else."""
 
 from __future__ import annotations
 
@@ -17,59 +17,51 @@ from bootstrap.model.text import as_typed
 from bootstrap.output.prompt import ask_hidden
 from bootstrap.output.terminal import say
 
-# The longest thing that is a password anywhere is a Google key, of 2.4 kB; Linux takes 128 kB in one
-# argument.
+# The longest password in use is a Google key, with 2.4 kB; Linux allows 128 kB in one argument.
 _LIMIT = 65_536
 _TRIES = 3
 
 
-# Debugging aids that a person may have set for other programs, and that would print or write down what passes
-# through this one. Google's prints every answer, the key among them; gRPC's every byte; OpenSSL's the keys of
-# the connections.
+# Debugging variables that may be set for other programs, and that would log what passes through this one.
+# Google's logs every answer, including the key; gRPC's every byte; OpenSSL's the keys of the connections.
 _PRINTS_ALL = ("GOOGLE_SDK_PYTHON_LOGGING_SCOPE", "GRPC_TRACE", "GRPC_VERBOSITY", "SSLKEYLOGFILE")
 _PR_SET_DUMPABLE = 4
 
 
 def keep_to_ourselves() -> None:
-    """Before a key is there: no core dump, no reading by other processes, no log of a library's, no
-    debugging aid.
-    """
+    """Protect the process before it holds a key: no core dump, no access by other processes, no logging."""
     for limit in (1, 0):
-        # One byte is less than any dump, and the kernel takes it to mean a collector of dumps too; 0 means
-        # files only.
+        # A limit of one byte disables dumps that are piped to a collector too; 0 disables files only.
         with contextlib.suppress(ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
             break
     _undumpable()
     logging.disable(sys.maxsize)
-    # Some ask for a handler, and complain on stderr where there is none.
+    # Some libraries complain on stderr if there is no handler.
     logging.getLogger().addHandler(logging.NullHandler())
     for name in _PRINTS_ALL:
         os.environ.pop(name, None)
 
 
 def run_alone(work: Coroutine[Any, Any, int]) -> int:
-    """Run the asynchronous half of a command, with the process kept to itself."""
-    import asyncio  # late: an error of usage is told in half the time
+    """Run the asynchronous part of a command in a protected process."""
+    import asyncio  # late: a usage error is reported in half the time
 
     keep_to_ourselves()
     return asyncio.run(work)
 
 
 def _undumpable() -> None:
-    """On Linux: other processes of this user, which are not root's, can read neither memory nor
-    environment.
-    """
+    """On Linux: prevent other non-root processes of this user from reading memory and environment."""
     import ctypes
 
-    # Elsewhere there is no such call.
+    # Other systems do not have this call.
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def secrets_from_stdin(options: Sequence[Option], values: Mapping[str, Any]) -> dict[str, Secret | None]:
-    """The values of the options of kind `secret`: what is on stdin for the one that was given, None for the
-    others.
+    """The values of the options of kind `secret`: stdin for the one that was given, None for the others.
 
     Raises:
         UsageProblem: more than one was given, or there is nothing on stdin.
@@ -82,16 +74,15 @@ def secrets_from_stdin(options: Sequence[Option], values: Mapping[str, Any]) -> 
 
 
 def read_stdin(option: str) -> Secret:
-    """One secret from stdin, without the line end that `echo` and editors add. Says how long it is, and no
-    more.
+    """Read one secret from stdin, without the line end that `echo` and editors add; print only its length.
 
     Raises:
-        UsageProblem: there is none, or it cannot be one.
+        UsageProblem: there is none, or it is not valid.
     """
     keep_to_ourselves()
     if sys.stdin.isatty():
         raise messages.stdin_is_terminal(option)
-    # In bytes: a key file's line ends are to stay as they are.
+    # In bytes, which keeps a key file's line ends.
     given = sys.stdin.buffer.read(_LIMIT + 1)
     if len(given) > _LIMIT:
         # Before it is decoded: the last character may be cut in half.
@@ -100,13 +91,13 @@ def read_stdin(option: str) -> Secret:
         text = given.decode()
     except UnicodeDecodeError:
         raise messages.stdin_not_text(option) from None
-    return _checked(text, option)
+    return _validated(text, option)
 
 
 def asker(given: Secret | None = None, *, instead: str = "") -> Callable[[str], Awaitable[Secret | None]]:
-    """What asks for a secret: takes the one that was given, else asks at the terminal, without echo.
+    """A function that returns the given secret, or prompts for it at the terminal without echo.
 
-    `instead` is how to give it on stdin, where there is no terminal.
+    `instead` is the command that reads it from stdin, for the message where there is no terminal.
 
     The returned function raises `UsageProblem` where there is no terminal.
     """
@@ -116,13 +107,13 @@ def asker(given: Secret | None = None, *, instead: str = "") -> Callable[[str], 
             return given
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise messages.no_terminal_to_prompt(what, instead)
-        return _checked(_entered(what), what)
+        return _validated(_prompt(what), what)
 
     return ask
 
 
-def _entered(what: str) -> str:
-    """What is typed at the terminal. Where that is nothing, it is asked for again, a few times."""
+def _prompt(what: str) -> str:
+    """Prompt for a secret; an empty answer is asked for again, a few times."""
     for _ in range(_TRIES):
         text = ask_hidden(what)
         if text.strip():
@@ -131,7 +122,7 @@ def _entered(what: str) -> str:
     raise messages.nothing_entered(what)
 
 
-def _checked(text: str, whose: str) -> Secret:
+def _validated(text: str, whose: str) -> Secret:
     secret = as_typed(text)
     if not secret.strip():
         raise messages.no_input(whose)

@@ -1,6 +1,4 @@
-"""`pullkey verify --service NAME`: what Akka says of a service's pull, joined with what the clouds say of
-the credential.
-"""
+"""`pullkey verify --service NAME`: why a service cannot pull, by Akka's state and the credential's."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bootstrap.akka.services import PullFailure, Service, is_akka_registry
 from bootstrap.cli import messages_credentials as messages
 from bootstrap.cli.json_output import print_document
-from bootstrap.cli.project_command import opened
+from bootstrap.cli.project_command import open_project
 from bootstrap.cli.secrets import read_stdin
 from bootstrap.cli.verify_held import credential_for_image, verify_held
 from bootstrap.engine.service_survey import registry_host
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
 
 async def verify_service(values: Mapping[str, Any]) -> int:
-    """Say why a service does or does not get its image; change nothing.
+    """Report why a service can or cannot pull its image; change nothing.
 
     Raises:
         UsageProblem: the project has no such service.
@@ -34,7 +32,7 @@ async def verify_service(values: Mapping[str, Any]) -> int:
     from bootstrap.output.json_documents import service_document
 
     password = read_stdin("--credential-stdin") if values["credential_stdin"] else None
-    async with opened(values) as command:
+    async with open_project(values) as command:
         service, failures = await _service(command.akka, values["service"], command.scope.label)
         _show(service, failures)
         problem, document = _without_credential(service), None
@@ -67,11 +65,11 @@ async def verify_service(values: Mapping[str, Any]) -> int:
 
 
 async def _service(akka: AkkaCli, name: str, where: str) -> tuple[Service, Sequence[PullFailure]]:
-    """The service, with its image: from the project's descriptor, where its own description does not name it.
+    """A service with its image, which is read from the project's descriptor if its description lacks it.
 
     Raises:
-        StepFailed: Akka does not show it.
-        UsageProblem: there is none of the name.
+        StepFailed: Akka does not show the image.
+        UsageProblem: there is no service of this name.
     """
     service, failures = await akka.service(name)
     if service is not None and service.image:

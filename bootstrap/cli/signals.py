@@ -16,39 +16,38 @@ from bootstrap.output.terminal import say, say_command
 
 
 class Interruptible(Protocol):
-    """Something that may be in the middle of a change."""
+    """An operation that may be in the middle of a change."""
 
     changing: bool
     then: str
-    """What follows an interruption, once the calls in progress have ended."""
+    """What happens after an interruption, once the calls in progress have ended."""
 
     def interrupt(self) -> None:
-        """End in order."""
+        """Stop in order."""
 
     def unfinished(self) -> list[str]:
-        """What is skipped if it stops now, each in one line."""
+        """What is skipped if it stops at once, one line each."""
 
 
-class Shown(Protocol):
-    """What shows how it goes."""
+class ProgressDisplay(Protocol):
+    """A progress display."""
 
     def interrupted(self, text: str) -> None:
-        """A signal came; what happens now. It is shown at once, and stays."""
+        """A signal arrived; `text` says what happens now. It is shown at once, and kept."""
 
     def tick(self) -> None:
         """A second or so has passed."""
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """There are no more events."""
 
 
 @contextlib.contextmanager
-def ends_in_order(run: Interruptible, reporter: Shown, command: str) -> Iterator[None]:
-    """While this is open, the first signal ends the run in order; the second stops at once and says what it
-    skips.
+def ends_in_order(run: Interruptible, reporter: ProgressDisplay, command: str) -> Iterator[None]:
+    """Within this context, the first signal stops the run in order; the second stops at once.
 
     Raises:
-        Interrupted: it came before anything was changed.
+        Interrupted: a signal arrived before anything was changed.
     """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
@@ -77,7 +76,7 @@ def ends_in_order(run: Interruptible, reporter: Shown, command: str) -> Iterator
             reporter.interrupted("Interrupted: stopping. No changes were made.")
             task.cancel()
 
-    # What was ignored at the start stays so: SIGHUP under nohup, SIGINT in a shell's background job.
+    # A signal that was ignored at the start stays ignored: SIGHUP under nohup, SIGINT in a background job.
     numbers = [
         number
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

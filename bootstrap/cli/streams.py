@@ -1,8 +1,8 @@
-"""The three standard streams, so that losing one is never an error in the middle of a run.
+"""Standard streams whose loss never raises in the middle of a run.
 
-Whatever is printed may be lost: the terminal is closed, the reader of a pipe has seen enough, the disk under
-a log file is full. A run and its undoing go on all the same. What could not be printed on stdout decides the
-exit code in the end, since a program may wait for it; what could not be printed on stderr is lost.
+Output can be lost: the terminal is closed, the reader of a pipe exits, the disk of a log file is full. A run
+and its rollback continue. Output lost on stdout changes the exit code, since a program may depend on it;
+output lost on stderr is ignored.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _STDIN, _STDOUT, _STDERR = range(3)
 
 
 class _LossyFile(io.FileIO):
-    """A descriptor that takes everything. What cannot be written is dropped.
+    """A descriptor whose writes never fail; what cannot be written is dropped.
 
     Attributes:
-        lost: why something was dropped, the first reason of all.
+        lost: the first error that dropped something.
     """
 
     def __init__(self, descriptor: int, *, lost: OSError | None = None, closed_before: bool = False) -> None:
@@ -39,7 +39,7 @@ class _LossyFile(io.FileIO):
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             while written < len(view):
                 count = super().write(view[written:])
-                if count is None:  # somebody has set the descriptor to non-blocking
+                if count is None:  # another process has set the descriptor to non-blocking
                     import select
 
                     select.select([], [self], [])
@@ -51,14 +51,14 @@ class _LossyFile(io.FileIO):
 
 
 def install() -> None:
-    """Take the place of `sys.stdin`, `sys.stdout` and `sys.stderr`; again is the same as once.
+    """Replace `sys.stdin`, `sys.stdout` and `sys.stderr`; idempotent.
 
     A stream that was closed before the program was started (`2>&-`) is opened on /dev/null first: otherwise
     the next file that is opened would get its number, and with it all that a library prints.
     """
     for number in (_STDIN, _STDOUT, _STDERR):
         if not _is_open(number):
-            os.open(os.devnull, os.O_RDWR)  # which gets the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115  - for the life of the process; pathlib is slow to import
     sys.stdout = _lossy(sys.stdout, _STDOUT)
@@ -70,19 +70,17 @@ class _Records:
 
 
 def note_lost_record() -> None:
-    """Something that was to be kept of this command was lost, and that has been said."""
+    """Note that an audit record was lost, which was already reported."""
     _Records.lost = True
 
 
 def record_lost() -> bool:
-    """Whether something that was to be kept was lost: the exit code must say so too."""
+    """Whether an audit record was lost, which changes the exit code."""
     return _Records.lost
 
 
 def output_lost() -> OSError | None:
-    """Why something that was printed on stdout was lost; None if all of it was written, or its reader has
-    gone.
-    """
+    """Why output on stdout was lost; None if all of it was written, or its reader has exited."""
     raw = _raw(sys.stdout)
     if raw is None or raw.lost is None or raw.lost.errno == errno.EPIPE:
         return None
@@ -91,7 +89,7 @@ def output_lost() -> OSError | None:
 
 def _lossy(stream: TextIO | None, number: int) -> TextIO:
     if stream is not None and (_raw(stream) is not None or _number_of(stream) != number):
-        return stream  # done before, or put there by a program that runs this one within
+        return stream  # already replaced, or set by a program that embeds this one
     lost = None
     encoding = "utf-8"
     if stream is not None:
@@ -102,7 +100,7 @@ def _lossy(stream: TextIO | None, number: int) -> TextIO:
             lost = error if isinstance(error, OSError) else None
     # A character that the terminal's encoding lacks is shown as an escape, as Python does on stderr anyway.
     return io.TextIOWrapper(
-        # Python has None for one that was closed; what has its number by now may be anything.
+        # Python sets a closed stream to None; another file may have its number by now.
         io.BufferedWriter(_LossyFile(number, lost=lost, closed_before=stream is None)),
         encoding=encoding,
         errors="backslashreplace",

@@ -1,6 +1,6 @@
-"""The commands that take one target: `onboard`, `plan` and `runbook`, each with every provider.
+"""The commands for one target: `onboard`, `plan`, `verify` and `runbook`, each for every provider.
 
-A provider's options are declared once, by the provider; each command builds its subcommand from them.
+A provider declares its options once; each command builds its subcommand from them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bootstrap.cli.audit import audited
 from bootstrap.cli.choices import check_can_ask, has_terminal
 from bootstrap.cli.colour import with_no_color
 from bootstrap.cli.handover import handover_file, write_handover
-from bootstrap.cli.heartbeat import saying_that_it_looks
+from bootstrap.cli.heartbeat import explaining_slow_reads
 from bootstrap.cli.image import (
     ARGUMENTS,
     FILLED,
@@ -35,12 +35,12 @@ from bootstrap.cli.options import (
     TIMEOUT,
     VERBOSE,
     YES,
-    asked_for,
     clean,
     click_option,
+    command_as_typed,
     offers,
     onboarding_of,
-    retyped,
+    prompted_options,
     scope_of,
     with_options,
 )
@@ -90,7 +90,7 @@ _ONBOARD = (
     YES,
 )
 _VERIFY = (CREDENTIAL_STDIN, TIMEOUT, OUTPUT, VERBOSE)
-# What only a run that may change something is asked.
+# The defaults of options that only commands with changes have.
 _UNASKED = {
     "replace": False,
     "anyway": False,
@@ -113,7 +113,7 @@ _SANDBOX = Option(
 def _command(
     provider: Provider, verb: str, options: tuple[Option, ...], run: Callable[..., int], about: str
 ) -> click.Command:
-    # A command that only looks, or writes a script, takes no secret for a new key.
+    # A command that only reads, or writes a script, needs no secret for a new key.
     takes_secrets = verb in ("onboard", "plan")
     examples = "\n".join(
         "  " + line.replace("pullkey onboard", f"pullkey {verb}", 1)
@@ -145,15 +145,15 @@ def _invoke(run: Callable[..., int], provider: Provider, **values: Any) -> int:
             raise
         raise as_typed(problem, filled) from None
     finally:
-        if asked_for:
+        if prompted_options:
             from bootstrap.cli.missing import show_command
 
             show_command()
 
 
 def _completed(provider: Provider, values: dict[str, Any]) -> dict[str, Any]:
-    """The values, with what the provider misses as the user types it, where there is a terminal to ask on."""
-    asked_for.clear()
+    """The values, completed by prompts for what the provider requires, if there is a terminal."""
+    prompted_options.clear()
     if not has_terminal() or provider.missing(values) is None:
         return values
     from bootstrap.cli.missing import ask_missing
@@ -227,7 +227,7 @@ def _onboard(provider: Provider, values: dict[str, Any]) -> int:
 
 
 def _in_sandbox() -> int:
-    """The unchanged product, run once more as a child of a sandbox."""
+    """Run the same command again as a child of a sandbox."""
     from bootstrap.cli.sandbox import runner
 
     run = runner()
@@ -276,7 +276,7 @@ async def _run(
         wait=not values["no_wait"],
         dry_run=values["dry_run"],
         yes=values["yes"],
-        command=retyped(),
+        command=command_as_typed(),
     )
     akka = AkkaCli(scope_of(values), deadline, reporter.trace)
     scope = await akka.scope_by_name()
@@ -294,7 +294,7 @@ async def _run(
         async with audited(values, akka) as assembly.trail:
             if assembly.trail is not None:
                 assembly.record(context, provider.name, target.label, await akka.resolve(), name)
-            looking = saying_that_it_looks() if verify else nullcontext()
+            looking = explaining_slow_reads() if verify else nullcontext()
             with ends_in_order(operation, reporter, options.command), looking:
                 outcome = await operation.execute()
         waited = await waiting.names() if waiting is not None and outcome.result == "done" else []
@@ -338,10 +338,10 @@ def _given(option: str) -> bool:
 
 
 def _secret_name(values: Mapping[str, Any], target: Target) -> str:
-    """The name of the Akka secret: as it was typed, else derived.
+    """The name of the Akka secret: as typed, else derived from the target.
 
     Raises:
-        UsageProblem: it cannot be one.
+        UsageProblem: it is not valid.
     """
     from bootstrap.model.credential import check_secret_name
 

@@ -1,4 +1,4 @@
-"""Kinds of option values that click does not have."""
+"""Types of option values for click."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bootstrap.model.duration import parse_duration
 
 
 class DurationType(click.ParamType[dt.timedelta]):
-    """`10m`, `365d`; a `datetime.timedelta` for the command."""
+    """Converts `10m` or `365d` into a `datetime.timedelta`."""
 
     name = "duration"
 

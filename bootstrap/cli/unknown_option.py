@@ -1,4 +1,4 @@
-"""What is meant by an option, or an argument, that a command does not have."""
+"""Suggests what was meant by an option or argument that a command does not have."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ from bootstrap.model.text import nearest_names
 from bootstrap.plugin import entry_points as plugins
 
 _EXTRA = re.compile(r"Got unexpected extra argument \((.*)\)")
-# What a file of registries calls otherwise than the command line does.
+# Options whose field in a file of registries has a different name.
 _FIELDS = {"--older-than": "rotate-after"}
 
 
 def help_of(context: click.Context) -> str:
-    """The command that prints the help in which the right options are."""
+    """The command that prints the help with the valid options."""
     of_file = " -f FILE" if _takes_file(context.command) else ""
     return f"{context.command_path}{of_file} --help"
 
 
 def meant_by(name: str, context: click.Context) -> str:
-    """Where an option belongs that this command does not have, or the nearest that it has; "" where
-    nothing is near.
-    """
+    """Which command has the option, or the nearest option of this one; "" if there is none."""
     elsewhere = (
         _in_place_of_provider(name, context) or _field_of_file(name, context) or _elsewhere(name, context)
     )
@@ -39,9 +37,7 @@ def meant_by(name: str, context: click.Context) -> str:
 
 
 def image_instead(message: str, context: click.Context) -> str:
-    """The command for an image that was named beside a provider; "" where the extra argument is not an
-    image.
-    """
+    """The command for an image that was given besides a provider; "" if it is not an image."""
     found = _EXTRA.search(message)
     if found is None or not names_an_image(found[1]) or not _is_of_provider(context):
         return ""
@@ -75,7 +71,7 @@ def _with_image(image: str, context: click.Context) -> str:
 
 
 def _in_place_of_provider(name: str, context: click.Context) -> str:
-    """Of a command without a provider: an image under a provider's option for it."""
+    """The command for an image that was given as a provider's option, but without a provider."""
     value = given_value(name, sys.argv[1:])
     if context.command.name != "--from-project" or value is None or not names_an_image(value):
         return ""

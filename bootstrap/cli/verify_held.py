@@ -1,4 +1,4 @@
-"""`pullkey verify NAME`, or of an image: a credential that Akka holds."""
+"""`pullkey verify NAME` or IMAGE: verify a credential that Akka holds."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.cli import messages_credentials as messages
-from bootstrap.cli.heartbeat import saying_that_it_looks
+from bootstrap.cli.heartbeat import explaining_slow_reads
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import (
-    retyped,
+    command_as_typed,
 )
-from bootstrap.cli.project_command import ProjectCommand, located, opened
+from bootstrap.cli.project_command import ProjectCommand, open_project, require_managed
 from bootstrap.cli.secrets import read_stdin
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ async def verify_named(values: Mapping[str, Any]) -> int:
     from bootstrap.engine.locate import is_for, named
 
     password = read_stdin("--credential-stdin") if values["credential_stdin"] else None
-    async with opened(values) as command:
+    async with open_project(values) as command:
         if values["name"]:
             credentials = await command.akka.credentials_with([values["name"]])
             held = named(credentials, values["name"], command.scope.label)
@@ -56,15 +56,15 @@ async def verify_held(
     from bootstrap.output.summary import tell_end
 
     behind = await find(held, command.context, image=image)
-    known = located(behind)
+    known = require_managed(behind)
     verification = command.assembly.verification(
-        command.opened(known),
-        RunOptions(secret_name=held.name, dry_run=True, command=retyped()),
+        command.open_target(known),
+        RunOptions(secret_name=held.name, dry_run=True, command=command_as_typed()),
         password=password,
         reopen=lambda: behind.provider.open(known.target, known.context),
         akka_checked=True,
     )
-    with saying_that_it_looks():
+    with explaining_slow_reads():
         outcome = await verification.execute()
     command.reporter.close()
     document = run_document(verification, command="verify", provider=behind.provider.name)
@@ -99,10 +99,10 @@ def _repair(behind: LocatedCredential, target: Target, command: ProjectCommand, 
 async def credential_for_image(
     credentials: Sequence[HeldCredential], image: str, command: ProjectCommand
 ) -> HeldCredential:
-    """The one credential that pulls an image: of its registry, and where several are, of its repository.
+    """The credential that pulls an image: that of its registry, or if there are several, of its repository.
 
     Raises:
-        UsageProblem: there is none, or more than one may be meant.
+        UsageProblem: there is none, or several are possible.
     """
     from bootstrap.engine.locate import find, is_for
 
