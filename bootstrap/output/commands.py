@@ -1,6 +1,6 @@
 """The steps of a plan as commands that run as they are printed, one after another in one shell.
 
-A command may use what a step before it has found out. Where that step is in place already, the variable is
+A command may use a variable that an earlier step sets. If that step is already in place, the variable is
 looked up first.
 """
 
@@ -18,7 +18,7 @@ _SET = re.compile(r"^\s*([A-Z][A-Z0-9_]*)=|\bread (?:-\w+ )*([A-Z][A-Z0-9_]*)", 
 
 
 def by_hand(session: Session, steps: Iterable[Step]) -> dict[str, str]:
-    """The commands of each step, by its name, for one who runs those of the steps before it too."""
+    """The commands of each step, by its name; they assume that those of the earlier steps were run."""
     words = {**session.script_variables(), **session.script_lookups()}
     values = session.script_variables()
     known: set[str] = set()
@@ -34,9 +34,7 @@ def by_hand(session: Session, steps: Iterable[Step]) -> dict[str, str]:
 def _assignments(
     command: str, words: Mapping[str, str], values: Mapping[str, str], known: set[str]
 ) -> list[str]:
-    """The lines that give a command the variables that it uses and that nothing before it has set; they
-    are `known` then.
-    """
+    """The lines that set the variables that a command uses and that are not `known`; adds them to `known`."""
     lines: list[str] = []
     for name in dict.fromkeys(_USED.findall(command)):
         if name in words and name not in known | _set_by(command):

@@ -1,4 +1,4 @@
-"""What Akka and the clouds have for each target of a file: what `pullkey list -f` shows."""
+"""The health of each target of a file, as `pullkey list -f` shows it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from bootstrap.output.tables import Row, Style, as_table, state_word
 
 @dataclass
 class Listed:
-    """One target of a file, and how it stands; `standing` is None where Akka has nothing of it."""
+    """One target of a file with its health; `standing` is None where Akka has no credential."""
 
     entry: Entry
     standing: CredentialHealth | None = None
     missing: str = ""
     not_seen: list[str] = field(default_factory=list)
     of_gone: Sequence[LeftOver] = ()
-    """What earlier runs have left over of what Akka does not list any more."""
+    """What earlier runs have left over of a credential that Akka no longer lists."""
 
     @property
     def state(self) -> str:
@@ -56,7 +56,7 @@ class Listed:
 async def stands(
     executor: Executor, entries: Sequence[Entry], *, expires_within: dt.timedelta | None
 ) -> list[Listed]:
-    """How each stands, in the order of the file; what cannot be seen is told, and stops no other."""
+    """The health of each target, in the order of the file; errors are reported and do not stop the others."""
 
     async def one(entry: Entry) -> Listed:
         async with executor.scheduler.room(entry):
@@ -91,16 +91,14 @@ async def _stands(executor: Executor, entry: Entry, within: dt.timedelta | None)
     elif found.behind.differs:
         found.problems.append(found.behind.differs)
     elif found.key is not None and found.key.supplied and (why := due_by(found.key, entry.rotate_after)):
-        found.problems.append(why)  # nobody else replaces it
+        found.problems.append(why)  # only the user can replace it
     return Listed(entry, found)
 
 
 def listing_lines(
     found: Sequence[Listed], *, width: int | None, style: Style, summary: bool = False
 ) -> Iterator[str]:
-    """The columns of `pullkey list`, a line for each target, and below it what is wrong; in a summary only
-    what is not well.
-    """
+    """The table of `pullkey list` with a line per target and its problems; in a summary only problems."""
     rows = [
         _row(one)
         for one in found
@@ -149,7 +147,7 @@ def listing_document(
 
 
 def _credential(entry: Entry, standing: CredentialHealth) -> dict[str, Any]:
-    """As `pullkey list` prints it; when its key is due is for the file to say."""
+    """The credential as `pullkey list` prints it, but due by the file's policy."""
     document, key = standing_document(standing), standing.key
     if key is not None:
         document["due"] = due_by(key, entry.rotate_after) or None

@@ -1,4 +1,4 @@
-"""How work on many targets looks, on stderr: plain lines in logs, a live table in a terminal."""
+"""Progress of work on many targets, on stderr: plain lines in logs, a live table in a terminal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ROWS = 12
 
 
 def _style_of(text: str) -> str:
-    """The style of a line, as rich names it; a mark for GitHub is none for a person."""
+    """The style of a line, as rich names it; "" for a GitHub annotation."""
     if text.startswith("::"):
         return ""
     if " failed" in text[:40] or "left over" in text:
@@ -42,14 +42,14 @@ def _style_of(text: str) -> str:
 
 
 class PlainBoard:
-    """One line a target as it ends, and a sign of life while none does."""
+    """Prints one line per finished target, and a progress line if none has finished for a while."""
 
     def __init__(
         self, stream: TextIO, *, name: str, verbose: bool, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._stream = stream
         self.only_failed = False
-        """Show only the targets that failed, or of which something was undone or is left over."""
+        """Show only targets that failed, or with something undone or left over."""
         self._clock = clock
         self._name = name
         self._verbose = verbose
@@ -78,7 +78,7 @@ class PlainBoard:
         self._at_work.pop(planned.entry.number, None)
 
     def tick(self) -> None:
-        """Say that it goes on, where nothing was printed for a while."""
+        """Print a progress line, if nothing was printed for a while."""
         if not self._count or self._clock() - self._said < _PULSE_SECONDS:
             return
         failed = f", {self._failed} failed" if self._failed else ""
@@ -118,7 +118,7 @@ class PlainBoard:
 
 
 class LiveBoard(PlainBoard):
-    """How far it is, who is at work, and what has ended above it."""
+    """Shows the progress and the targets in progress, with the finished ones above."""
 
     def __init__(self, stream: TextIO, *, name: str, verbose: bool) -> None:
         super().__init__(stream, name=name, verbose=verbose)
@@ -184,7 +184,7 @@ class LiveBoard(PlainBoard):
         return Group(*head, *bar, *lines, *more)
 
     def _lines_of(self, entry: Entry, what: str, begun: float) -> list[Text]:
-        """A target and, at the right or below it, what it does and since when."""
+        """A target and, at the right or below it, its activity and for how long."""
         from rich.text import Text
 
         now = Text.assemble((what, "cyan"), (f"{time.monotonic() - begun:5.0f} s", "dim"))
@@ -208,7 +208,7 @@ def _at(what: str) -> str:
 
 
 def lines_of(result: TargetResult) -> list[str]:
-    """What became of a target: one line, and below it what somebody must know."""
+    """The result of a target: one line, and below it the details."""
     entry, error = result.entry, result.error
     word = {"done": f"{result.planned.action} done", "unchanged": "unchanged"}.get(
         result.result, result.result
@@ -224,7 +224,7 @@ def lines_of(result: TargetResult) -> list[str]:
 
 
 def annotation(name: str, result: TargetResult) -> str:
-    """A line by which GitHub shows beside the target in the file that it has failed, or what it needs."""
+    """A GitHub annotation at the target's line in the file: that it has failed, or what it needs."""
     kind = "error" if result.failed else "warning"
     said = result.planned.attention or result.detail or result.result
     what = f"{result.entry.name}: {first_line(result.error) if result.error else said}"
@@ -235,7 +235,7 @@ def annotation(name: str, result: TargetResult) -> str:
 
 
 class TargetReporter:
-    """What one target's run tells, as far as the board has room for it; the rest stands in its outcome."""
+    """Passes the events of one target's run to the board; the others are in the run's result."""
 
     def __init__(self, board: Board, entry: Entry) -> None:
         self._board = board
@@ -287,7 +287,7 @@ class TargetReporter:
         return
 
     def left_over(self, items: Sequence[LeftOver]) -> None:
-        # At once: the run's journal, which is the only other place that knows of it, ends after this.
+        # At once: the only other record of it, the run's journal, is deleted after this.
         for item in items:
             self._board.notice(f"{self._entry.name}: left over: {item.what} [{item.code}]")
             if item.command:

@@ -1,8 +1,7 @@
-"""The runbooks of a file's targets as one page or one script: each target's as `pullkey runbook PROVIDER`
-makes it.
+"""The runbooks of a file's targets as one page or script: each as `pullkey runbook PROVIDER` writes it.
 
-Targets of one account, application or repository have the same commands to make it and to take it back. So
-what another target of the file needs too is not taken back with one target: that would end the other's pulls.
+Targets of one account, application or repository have the same commands to create and to undo it. So the undo
+of one target keeps what another target of the file needs: the other could no longer pull.
 """
 
 from __future__ import annotations
@@ -23,13 +22,12 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Done, Script, Step, StepStatus
 
-# What is of one target alone, though its commands may read the same: their values are known to the shell
-# only.
+# Steps that belong to one target even if their commands look the same: only the shell knows their values.
 _OF_ONE = ("key", "handshake", "handoff")
 
 
 class _Kept(Step):
-    """A step of which a target's undo leaves what it makes, since another target needs it too."""
+    """A step whose result is kept when its target is undone, since another target needs it too."""
 
     def __init__(self, step: Step, others: Sequence[str]) -> None:
         self.name = step.name
@@ -70,7 +68,7 @@ class _Book:
         return list(all_steps(self.session, context, akka, self.entry.secret_name))
 
     def made_by(self, step: Step) -> tuple[str, ...]:
-        """What a step makes, as far as that is known without asking: the same of two targets is one thing."""
+        """What a step creates, as far as that is known without a call; equal values are the same resource."""
         undo = filled_in(step.script().undo, self.session.script_variables())
         return (step.name, step.title, self.entry.target.shared_identity_key, undo)
 
@@ -102,9 +100,7 @@ def as_page(whole: Registries, chosen: Registries) -> str:
 
 
 def as_script(whole: Registries, chosen: Registries) -> str:
-    """A bash script of the chosen targets of a file; each is a process of its own, and one that fails
-    stops no other.
-    """
+    """A bash script of the chosen targets of a file; each is its own process; errors do not stop it."""
     books = _books(whole, chosen)
     parts = [
         "#!/usr/bin/env bash",

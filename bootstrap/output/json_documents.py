@@ -1,6 +1,4 @@
-"""The JSON objects of `--output json`, which `pullkey schema` describes. None holds a secret: none is in
-what they tell.
-"""
+"""The JSON documents of `--output json`, which `pullkey schema` describes. None holds a secret."""
 
 from __future__ import annotations
 
@@ -33,9 +31,7 @@ def as_text(document: Mapping[str, Any]) -> str:
 def run_document(
     run: TargetOperation, *, command: str, provider: str, waited: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """One run for one target: `onboard`, `plan`, `verify`, `rotate`; `waited` are the services that could
-    not pull before.
-    """
+    """A run for one target: `onboard`, `plan`, `verify`, `rotate`; `waited`: services that could not pull."""
     result = run.result
     return {
         **_of_result(command, result),
@@ -70,11 +66,11 @@ def _end_of_result(result: Result) -> dict[str, Any]:
 
 
 def _steps(run: TargetOperation) -> list[dict[str, Any]]:
-    """Each step, with the command that does it by hand."""
+    """The steps, each with the equivalent command."""
     found = run.result.steps
     # A run may fail before it has looked at its steps.
     to_do = [step for step in run.steps if step.name in found and found[step.name].seen.state != "done"]
-    # Those of a step that is in place need nothing of the others.
+    # The commands of a step that is in place need no variables of the others.
     scripts = {step.name: command for step in run.steps for command in by_hand(run.session, [step]).values()}
     scripts |= by_hand(run.session, to_do)
     return [
@@ -99,9 +95,7 @@ def service_document(
     verification: Mapping[str, Any] | None,
     code: ExitCode,
 ) -> dict[str, Any]:
-    """What `pullkey verify --service` has seen: of the service's pull, and of the credential for its
-    image.
-    """
+    """The result of `pullkey verify --service`: the service's pull, and the credential for its image."""
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "verify-service",
@@ -116,9 +110,7 @@ def service_document(
 def survey_document(
     found: Sequence[RegistryInUse], codes: Mapping[str, int], code: ExitCode
 ) -> dict[str, Any]:
-    """What the services of a project pull from, and how its onboardings have ended, by the registry's
-    place.
-    """
+    """The registries that a project's services pull from, with the exit codes of their onboardings."""
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "from-project",
@@ -178,7 +170,7 @@ def results_document(
     left_over: Sequence[LeftOver] = (),
     errors: Sequence[tuple[str, PullkeyError]] = (),
 ) -> dict[str, Any]:
-    """What one command has done to several credentials, and what is there of one that Akka does not list."""
+    """The results of one command for several credentials, and what is left of one that Akka does not list."""
     return {
         "schema_version": SCHEMA_VERSION,
         "command": command,
@@ -244,7 +236,7 @@ def codes_document(found: Sequence[Explanation]) -> dict[str, Any]:
 
 
 def doctor_document(found: Mapping[str, Sequence[Check]], code: ExitCode) -> dict[str, Any]:
-    """What `pullkey doctor` has seen."""
+    """The checks of `pullkey doctor`."""
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "doctor",
@@ -267,7 +259,7 @@ def doctor_document(found: Mapping[str, Sequence[Check]], code: ExitCode) -> dic
 def error_document(
     command: str | None, result: str, error: PullkeyError, *, what: str, fix: str
 ) -> dict[str, Any]:
-    """A command that ended before it had anything else to print; the texts are cut to what can be shown."""
+    """A command that ended before it had another document; `what` and `fix` are shortened."""
     return {
         "schema_version": SCHEMA_VERSION,
         "command": command,

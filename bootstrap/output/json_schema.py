@@ -1,6 +1,6 @@
-"""The JSON Schemas of what `--output json` prints, by what they describe.
+"""The JSON Schemas of the documents of `--output json`.
 
-Names are never removed or changed within one `schema_version`; new ones may come.
+Within one `schema_version`, names are never removed or changed; new ones may be added.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bootstrap.model.schema_version import schema_id
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    """An object with at least these; a later version may print more."""
+    """An object with at least these properties; later versions may add more."""
     return {
         "type": "object",
         "properties": properties,

@@ -1,6 +1,4 @@
-"""How a run looks, on stderr: one line for each thing that was done, or in a terminal one list that turns
-from planned to done.
-"""
+"""Progress of a run, on stderr: one line per event, or in a terminal a list that updates in place."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 PULSE_SECONDS = 30.0
-"""How long nothing is printed at most while something is being done."""
+"""The longest time without output while something is in progress."""
 
 _MARGIN = " " * 5
 _TIME = 8
@@ -42,7 +40,7 @@ Clock = Callable[[], float]
 
 @dataclass
 class _Row:
-    """A line of the plan: a sign, what is to be done, and why."""
+    """A row of the plan: a mark, what is to be done, and why."""
 
     mark: str
     text: str
@@ -86,13 +84,13 @@ def _row_of_removal(one: Removal) -> _Row:
 
 
 class PlainReporter:
-    """One line for each event, as logs and pipes have them.
+    """Prints one line per event, for logs and pipes.
 
     Args:
-        plan: show what is to be done before it is done; without it, only what was done is shown.
-        checks: the rows are what was checked, and nothing is to be done.
-        brief: show nothing of a target for which nothing is to be done.
-        clock: seconds, from any beginning.
+        plan: show the plan before it is applied; otherwise only what was done.
+        checks: the rows are results of checks; nothing is to be done.
+        brief: show nothing of a target with nothing to do.
+        clock: returns seconds since an arbitrary start.
     """
 
     def __init__(
@@ -117,7 +115,7 @@ class PlainReporter:
         self._said = clock()
 
     def _line(self, text: str, style: str = "") -> None:
-        """Print a line, below the heading if that is not printed yet."""
+        """Print a line, after the heading if that is not printed yet."""
         self._print_head()
         self._print(text, style)
 
@@ -163,7 +161,7 @@ class PlainReporter:
             self._print_whole(line)
 
     def _print_whole(self, line: str) -> None:
-        """A line that is not to be folded."""
+        """Print a line without folding it."""
         self._said = self._clock()
         print(line, file=self._stream, flush=True)
 
@@ -194,7 +192,7 @@ class PlainReporter:
         self._line(f"  waiting: {text}", "dim")
 
     def tick(self) -> None:
-        """Say that it goes on, where nothing was printed for a while."""
+        """Print a progress line, if nothing was printed for a while."""
         if not self._began or self._clock() - self._said < PULSE_SECONDS:
             return
         name, began = next(iter(self._began.items()))
@@ -246,9 +244,7 @@ class PlainReporter:
 
 
 class LiveReporter(PlainReporter):
-    """A list of steps in a terminal. Each row turns from what is planned to what was done, with the time
-    that it took.
-    """
+    """Shows a list of steps in a terminal; each row updates from planned to done, with its duration."""
 
     def __init__(
         self, stream: TextIO, *, verbose: bool, plan: bool = True, checks: bool = False, brief: bool = False
@@ -336,7 +332,7 @@ class LiveReporter(PlainReporter):
         self._show()
 
     def _show(self) -> None:
-        """The list as it stands, where no live one has shown it."""
+        """Print the list in its current state, if it was not shown live."""
         if not self._shown:
             self._shown = True
             self._print_head()
@@ -373,12 +369,10 @@ class LiveReporter(PlainReporter):
         return Group(*lines, *waiting)
 
     def _lines_of(self, row: _Row, time_taken: str) -> list[Text]:
-        """A row with its mark before it and its time at the right; below it why, and the command that does
-        it.
-        """
+        """A row with its mark and its duration at the right; below it the reason and the command."""
         from rich.text import Text
 
-        # Room for a time is left from the first step on, so that no line breaks elsewhere once there is one.
+        # Room for a duration is reserved from the first step on, so that lines do not wrap differently later.
         width = self._console.width - (_TIME if self._began or self._took else 0)
         mark = f"{row.mark:>{len(_MARGIN) - 1}} "
         faint = "dim" if row.style == "dim" else ""

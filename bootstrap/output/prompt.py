@@ -1,9 +1,8 @@
-"""Questions at the terminal. Ctrl-C, SIGTERM and SIGHUP end one at once, and so the command.
+"""Prompts at the terminal. Ctrl-C, SIGTERM and SIGHUP end a prompt at once, and so the command.
 
-asyncio's signal handlers run on the event loop, which stands still while this thread reads a line: they would
-not run before Enter was pressed. So for as long as a question is open, each of these signals interrupts the
-read itself. The question is asked in the main thread, since only there a signal finds the terminal's echo
-switched on again.
+asyncio's signal handlers run on the event loop, which is blocked while this thread reads a line: they would
+not run before Enter is pressed. So while a prompt is open, each of these signals interrupts the read itself.
+Prompts run in the main thread, since only there a signal restores the terminal's echo.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def confirm(question: str, stream: TextIO) -> bool:
-    """Ask a yes-or-no question; anything but yes is no, also the end of the input (Ctrl-D).
+    """Ask a yes-or-no question; anything but yes is no, including end of input (Ctrl-D).
 
     Raises:
-        Interrupted: a signal has ended it.
+        Interrupted: a signal ended it.
     """
     with _ended_by_signals(), _answers() as terminal:
         _drop_typed_ahead(terminal)
@@ -38,10 +37,10 @@ def confirm(question: str, stream: TextIO) -> bool:
 
 
 def ask_line(what: str, stream: TextIO) -> str:
-    """Ask for one line of text; "" where only Enter is pressed.
+    """Ask for one line of text; "" if only Enter is pressed.
 
     Raises:
-        Interrupted: a signal, or Ctrl-D, has ended it.
+        Interrupted: a signal or Ctrl-D ended it.
     """
     with _ended_by_signals():
         _drop_typed_ahead(sys.stdin)
@@ -57,7 +56,7 @@ def ask_hidden(what: str) -> str:
     """Ask for a secret, without echo.
 
     Raises:
-        Interrupted: a signal, or Ctrl-D, has ended it. What was typed by then is dropped.
+        Interrupted: a signal or Ctrl-D ended it; what was typed is dropped.
     """
     import getpass
 
@@ -80,7 +79,7 @@ def _folded(question: str, stream: TextIO) -> str:
 
 
 def can_ask(*, stdin_taken: bool) -> bool:
-    """Whether a question can be asked: at the controlling terminal where stdin is taken, by a secret."""
+    """Whether a question can be asked; on the controlling terminal if stdin holds a secret."""
     if not sys.stderr.isatty():
         return False
     if sys.stdin.isatty() or not stdin_taken:
@@ -94,7 +93,7 @@ def can_ask(*, stdin_taken: bool) -> bool:
 
 @contextlib.contextmanager
 def _answers() -> Iterator[TextIO]:
-    """Where an answer is read from."""
+    """The stream that answers are read from."""
     if sys.stdin.isatty():
         yield sys.stdin
     else:
@@ -103,7 +102,7 @@ def _answers() -> Iterator[TextIO]:
 
 
 def _drop_typed_ahead(terminal: TextIO) -> None:
-    """What was typed before a question was there is no answer to it."""
+    """Discard what was typed before the question was shown."""
     import termios
 
     with contextlib.suppress(termios.error, OSError, ValueError):
@@ -112,10 +111,10 @@ def _drop_typed_ahead(terminal: TextIO) -> None:
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """While this is open, a signal that ends a run raises in the middle of what is read.
+    """Within this context, a signal that ends a run interrupts a blocking read.
 
     Raises:
-        Interrupted: one came.
+        Interrupted: a signal arrived.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -124,8 +123,8 @@ def _ended_by_signals() -> Iterator[None]:
     def end(_number: int, _frame: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    # What was ignored at the start stays so. The event loop must not hear of the signal too: it would cancel
-    # what is ended already.
+    # A signal that was ignored at the start stays ignored. The event loop must not receive the signal too: it
+    # would cancel what has already ended.
     replaced = {
         number: handler for number in _ENDING if (handler := signal.getsignal(number)) is not signal.SIG_IGN
     }

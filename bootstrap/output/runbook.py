@@ -1,6 +1,6 @@
-"""The steps of a target as a person would do them: a bash script, or a page to read.
+"""The steps of a target as commands to run by hand: a bash script, or a Markdown page.
 
-Read from the same steps that `onboard` does, so it cannot say anything else.
+It is generated from the same steps that `onboard` runs, so the two cannot differ.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Step
 
 BEGINNING = b"#!/usr/bin/env bash\n# Written by pullkey.\n"
-"""Of every script, by which a hand-over that is written anew is known."""
+"""The first lines of every script, by which an existing hand-over script is recognised."""
 _AGAIN = """\
 # Clouds replicate changes: what was just created is not visible everywhere at once.
 again() {
@@ -29,14 +29,14 @@ again() {
 
 
 def as_bash(session: Session, steps: Sequence[Step], *, label: str, then: str = "", extra: str = "") -> str:
-    """A script that does the steps, with a check after each; with the argument `undo` it takes them back.
+    """A script that runs the steps, with a check after each; with the argument `undo` it undoes them.
 
     Args:
-        session: gives the variables.
-        steps: which steps, in order; those of a hand-over are not all.
+        session: provides the variables.
+        steps: the steps, in order; a hand-over has only some.
         label: the registry, for the heading.
-        then: what is to be done afterwards, told at the end.
-        extra: bash that comes after the steps.
+        then: what to do afterwards, printed at the end.
+        extra: bash commands after the steps.
     """
     head = [
         *BEGINNING.decode().splitlines(),
@@ -68,7 +68,7 @@ def as_bash(session: Session, steps: Sequence[Step], *, label: str, then: str = 
     parts += ["", extra] if extra else []
     parts += ["", f"echo {quoted(then or 'Done.')}"]
     body = "\n".join(parts)
-    # Of a hand-over's few steps not every variable is needed.
+    # The few steps of a hand-over do not need every variable.
     used = [
         f"{name}={value}"
         for name, value in session.script_variables().items()
@@ -80,9 +80,7 @@ def as_bash(session: Session, steps: Sequence[Step], *, label: str, then: str = 
 def as_markdown(
     session: Session, steps: Sequence[Step], *, label: str, then: str = "", level: int = 1
 ) -> str:
-    """The same as a page, or from a deeper level of headings on as part of one: what, why, command, check,
-    undo.
-    """
+    """The same as a Markdown page, or part of one (`level`): what, why, command, check, undo."""
     at = "#" * level
     parts = [
         f"{at} Make {one_line(label)} pullable for Akka",

@@ -1,4 +1,4 @@
-"""How a run ended: the last lines for a person, on stderr."""
+"""The summary of a run: its last lines for the user, on stderr."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def tell_end(
     verbose: bool,
     repair: str = "",
 ) -> None:
-    """The last lines, on stderr. `repair` is the command that repairs what a verification found."""
+    """Print the summary of a run. `repair` is the command that repairs what a verification found."""
 
     def line(text: str = "") -> None:
         say(text, sys.stderr)
@@ -122,9 +122,7 @@ def tell_end(
 
 
 def _tell_drift(outcome: Result, run: TargetOperation, repair: str) -> None:
-    """What a verification found, and the command that repairs it, if one does: not what has to be fixed by
-    hand first.
-    """
+    """Report what a verification found, and the command that repairs it, unless a manual fix is needed."""
     name, states = run.options.secret_name, {outcome.steps[step.name].seen.state for step in run.steps}
     if State.MISSING in states or outcome.problems or outcome.unfinished.what:
         text = f"Akka's credential {name} has drifted from what {run.target.label} needs."

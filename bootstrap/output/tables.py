@@ -1,4 +1,4 @@
-"""`pullkey list` as text: a line a credential, what is wrong of it beneath, and a sum."""
+"""`pullkey list` as text: a line per credential with its problems below, and a total."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bootstrap.model.key_facts import KeyFacts
 from bootstrap.output.terminal import fold
 
 Style = Callable[[str, str], str]
-"""Gives a text the style of a state; returns it as it is where there are no colours."""
+"""Returns a text in the style of a state; unchanged if there are no colours."""
 
-# How many reasons why something could not be seen are told in a list.
+# How many reasons why something could not be read are shown in a list.
 _REASONS = 4
-# Of the lines of `as_page`: how far those that follow are indented.
+# The indentation of continuation lines in `as_page`.
 HANGING = 15
 
 
@@ -24,11 +24,11 @@ class Row:
     """A credential in the list.
 
     Args:
-        name: of the Akka secret; with its project, in a list of a file's targets.
+        name: the Akka secret; with its project, in a list of a file's targets.
         registry: what it pulls from.
-        standing: what is known of it; None where Akka has no credential of this name.
+        standing: its health; None where Akka has no credential of this name.
         state: one word.
-        remarks: what is printed below it, each with the word before it.
+        remarks: the lines below it, each with its prefix.
     """
 
     name: str
@@ -68,8 +68,10 @@ _WITH_REGISTRY = 150
 
 
 def as_table(rows: Sequence[Row], *, width: int | None, style: Style) -> list[str]:
-    """The lines of the list. In a terminal (`width`) none is longer but for names that are, and what has no
-    room is left out or printed below the name; in a pipe each credential is one line.
+    """The lines of the table.
+
+    In a terminal (`width`) only names may be wider; columns without room are left out or printed below the
+    name. In a pipe each credential is one line.
     """
     room = width or 10_000
     columns = [column for column in _COLUMNS if room >= column.least]
@@ -98,7 +100,7 @@ def as_table(rows: Sequence[Row], *, width: int | None, style: Style) -> list[st
 
 
 def as_page(one: CredentialHealth, *, style: Style) -> list[str]:
-    """All that is known of one credential."""
+    """The details of one credential."""
     held, key = one.behind.held, one.key
     link = held.link
     rows = [
@@ -139,12 +141,12 @@ def as_page(one: CredentialHealth, *, style: Style) -> list[str]:
 
 
 def state_word(state: str) -> str:
-    """A state as text shows it; JSON has a name of its own for two."""
+    """A state as text shows it; two have a different name in JSON."""
     return {"brought": "external", "gone": "removed"}.get(state, state)
 
 
 def total(standings: Sequence[CredentialHealth]) -> str:
-    """The sum, in one line."""
+    """The total, in one line."""
     words = {
         "ok": "ok",
         "wrong": "wrong",
@@ -168,7 +170,7 @@ def ago(moment: dt.datetime) -> str:
 
 
 def _span(span: dt.timedelta) -> str:
-    """`353d`, `5h`, `10m`; `past` for what is over."""
+    """A time span such as `353d`, `5h` or `10m`; `past` if it is negative."""
     if span < dt.timedelta():
         return "past"
     if span.days:
@@ -178,7 +180,7 @@ def _span(span: dt.timedelta) -> str:
 
 
 def _short(key_id: str) -> str:
-    """Enough of a key's id to tell it by; of a registry's token, which of its two passwords it is."""
+    """A short form of a key's id; of a registry's token, which of its two passwords it is."""
     slot, dash, _ = key_id.partition("-")
     return slot if dash and slot in ("password1", "password2") else key_id[:8]
 
@@ -188,7 +190,7 @@ def _folded(rows: Sequence[tuple[str, str]], width: int | None) -> list[str]:
 
 
 def unseen_lines(standings: Sequence[CredentialHealth], width: int | None) -> list[str]:
-    """What could not be seen, by kind: a login or a right that is missing hides much at a time."""
+    """What could not be read, by reason: one missing login or permission hides many credentials."""
     whose: dict[str, list[str]] = {}
     for one in standings:
         if one.unverified:
@@ -208,7 +210,7 @@ def unseen_lines(standings: Sequence[CredentialHealth], width: int | None) -> li
 
 
 def _kind(one: CredentialHealth, reason: str) -> str:
-    """A reason without what is this credential's own, so that the same one is told once."""
+    """A reason without the credential's own names, so that equal reasons are shown once."""
     link = one.behind.held.link
     own = [one.behind.held.name, one.behind.held.username, one.identity]
     own += (

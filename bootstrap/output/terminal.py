@@ -1,6 +1,6 @@
-"""What a stream can show: colours, a list that changes in place, how wide a line is, and which characters.
+"""Prints text to a stream as it supports it: colours, updates in place, width and characters.
 
-Text for a terminal is folded at spaces. Text for a pipe is not folded: a program or a log's viewer decides.
+Text for a terminal is folded at spaces; text for a pipe is not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True)
 class Marks:
-    """The signs before a line. Each stands beside a word that says the same."""
+    """The marks before a line; the words beside them say the same."""
 
     done: str = "✓"
     failed: str = "✗"
@@ -31,7 +31,7 @@ _ASCII = Marks(done="ok", failed="x", running=">", waits=".", more="...")
 
 
 def is_live(stream: TextIO) -> bool:
-    """Whether lines can be written over: a terminal, and one that can move its cursor."""
+    """Whether lines can be overwritten: a terminal that can move its cursor."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -48,7 +48,7 @@ def wants_colour(stream: TextIO) -> bool:
 
 
 def width_of(stream: TextIO) -> int | None:
-    """The columns of a terminal; None for anything else, where no line is folded."""
+    """The columns of a terminal; None for anything else, where lines are not folded."""
     if not stream.isatty():
         return None
     if os.environ.get("COLUMNS", "").isdecimal():
@@ -67,7 +67,7 @@ def marks_of(stream: TextIO) -> Marks:
 def takes_unicode(stream: TextIO) -> bool:
     """Whether `✓` can be shown: the stream can encode it, and the locale is not plain C.
 
-    In the C locale Python writes UTF-8 all the same, and says so by LC_CTYPE=C.UTF-8 in its own environment
+    In the C locale Python writes UTF-8 anyway, and sets LC_CTYPE=C.UTF-8 in its own environment
     (PEP 538, 540), whatever the terminal shows.
     """
     try:
@@ -82,8 +82,8 @@ def takes_unicode(stream: TextIO) -> bool:
 
 
 def fold(text: str, width: int | None, *, further: int = 2) -> list[str]:
-    """A text's lines, none longer than `width` but for a word that is. Lines that follow are indented
-    `further`.
+    """The lines of a text, none longer than `width` except for a long word; continuation lines are indented
+    by `further`.
 
     A word is never broken: one that is too long for its indentation is indented less. Colours take no room.
 
@@ -111,18 +111,18 @@ def _fold_line(line: str, width: int, further: int) -> list[str]:
 
 
 def _indented(word: str, indent: str, width: int) -> str:
-    """A word at the beginning of a line, with as much of its indentation as there is room for."""
+    """A word at the start of a line, with as much of its indentation as fits."""
     return f"{indent[: max(width - _columns(word), 0)]}{word}"
 
 
 def _columns(text: str) -> int:
-    """How many columns a text takes."""
+    """The number of columns of a text, without colour codes."""
     return len(_COLOUR.sub("", text)) if "\x1b" in text else len(text)
 
 
 def fold_command(command: str, width: int | None, *, indent: str = "") -> list[str]:
-    """A command's lines. One that is too long for a terminal continues after a backslash, so that it can be
-    copied from there.
+    """The lines of a command; one that is too long for a terminal continues after a backslash, so that it
+    can be copied.
 
     >>> fold_command("az ad app create --display-name 'akka reader'", 24)
     ['az ad app create \\\\', "    --display-name 'akka reader'"]
@@ -141,24 +141,24 @@ def fold_command(command: str, width: int | None, *, indent: str = "") -> list[s
 
 
 def say(text: str, stream: TextIO, *, further: int = 2) -> None:
-    """Print text for a person, folded where the stream is a terminal. All text is printed here."""
+    """Print text for the user, folded if the stream is a terminal. All text is printed here."""
     for line in fold(text, width_of(stream), further=further):
         print(line, file=stream)
 
 
 def say_command(command: str, stream: TextIO, *, indent: str = "  ") -> None:
-    """Print a command that a person may copy: whole in a pipe, and continued by backslashes in a terminal."""
+    """Print a command to copy: whole in a pipe, continued by backslashes in a terminal."""
     for line in fold_command(command, width_of(stream), indent=indent):
         print(line, file=stream)
 
 
 def put(document: str, stream: TextIO) -> None:
-    """Print what a program reads (JSON, YAML, a script) as it is, whatever the stream is."""
+    """Print machine-readable text (JSON, YAML, a script) unchanged."""
     print(document, file=stream)
 
 
 def styled(text: str, stream: TextIO, **style: Any) -> str:
-    """The text in a style of `click.style`, where the stream shows colours. It must say the same without."""
+    """The text in a style of `click.style`, if the stream shows colours. It must not depend on the style."""
     import click
 
     return click.style(text, **style) if wants_colour(stream) else text
@@ -192,8 +192,8 @@ def _fold_command_line(line: str, width: int, indent: str) -> list[str]:
 
 
 def _options(words: Iterator[str], width: int) -> Iterator[str]:
-    """The words with each option's value beside it, and those that are too wide in as many parts as they
-    have, as far as that changes nothing of the command.
+    """The words with each option's value beside it; too wide ones are split where that does not change the
+    command.
     """
     parts = list(words)
     while parts:
@@ -208,9 +208,7 @@ def _options(words: Iterator[str], width: int) -> Iterator[str]:
 
 
 def _words(line: str, *, within: bool = False) -> Iterator[str]:
-    """A command's words as the shell splits them, with their quotes; `within` those of a command `$(...)`
-    in it, too.
-    """
+    """The words of a command as the shell splits them, with their quotes; `within` also splits `$(...)`."""
     current, opened = "", [""]
     for place, character in enumerate(line):
         before = line[place - 1 : place]
