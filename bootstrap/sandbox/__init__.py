@@ -1,6 +1,6 @@
-"""The sandbox: Google, Azure, registries and an `akka` command, all on loopback, all made up.
+"""The sandbox: local emulators of Google, Azure, registries and the `akka` command, on loopback.
 
-`bootstrap` hosts it (this package); what a cloud answers lives beside that cloud's client code, in
+This package hosts it; the emulator of a cloud is beside the cloud's client code, in
 `providers/<name>/emulator`.
 Where the sandbox differs from the real cloud, the sandbox is wrong.
 """

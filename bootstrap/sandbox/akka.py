@@ -2,7 +2,7 @@
 executable.
 
 The executable (`akka_cli.py`) reads the command line; what it asks of the platform comes here over loopback,
-one call per command, with a token that only it is told. What a service of Akka would pull with can be read by
+one call per command, with a token that only it gets. What a service of Akka would pull with can be read by
 tests with `AkkaEmulator.credential`.
 
 Facts are from the CLI reference and guides of akka-sdk for CLI 3.0.71. Not documented, and so assumed here:
@@ -73,7 +73,7 @@ Mode = Literal[
 * `half-done`: `add-credentials` writes the secret, then may not change the project's registry configuration,
   as a service token might (whether it may is not documented).
 * `fails-after`: it does what it is asked to do, then ends with an error.
-* `logged-out`: nobody is logged in.
+* `logged-out`: no user is logged in.
 * `not-ok`: `list-credentials` shows a STATUS that is not OK.
 """
 
@@ -148,7 +148,7 @@ class _Entry:
 
 @dataclass(frozen=True)
 class _Listed:
-    """One line of a list of credentials: in which region, what stands behind it, and what it shows."""
+    """One line of a list of credentials: the region, the underlying resource, and what it shows."""
 
     region: str
     name: str
@@ -252,7 +252,7 @@ class AkkaProject:
         """Their images, by name."""
 
     def put_credential(self, name: str, credential: AkkaCredential, now: dt.datetime) -> None:
-        """What somebody else has already registered, as a global credential."""
+        """Register a global credential, as another user would have before the run."""
         everywhere = _Scope(_GLOBAL, force_global=True, force_regional=False)
         self.secrets.write(name, AkkaSecret(DOCKER_TYPE, vars(credential)), everywhere, now)
         self.registries.write(name, None, everywhere, now)

@@ -1,7 +1,7 @@
 """The program behind the sandbox's `akka` executable.
 
 It knows the documented commands and flags, and how their answers look as text or JSON; what Akka remembers is
-kept by `AkkaEmulator`, asked over loopback. It stands for a Go program, which starts in some 10 ms and is
+kept by `AkkaEmulator`, asked over loopback. It emulates a Go program, which starts in some 10 ms and is
 started thousands of times by the longer tests. So it needs the standard library only, starts as `python -I
 -S`, talks `marshal` with the emulator, and of `json`, `signal` and `socket` takes the halves that are written
 in C: the others, and what they import (`enum`, `re`), would take longer than all the rest.
@@ -77,7 +77,7 @@ class Command:
         flags: its own flags, beside the global ones.
         arguments: the positional arguments; one in brackets may be left out.
         render: makes the answer into text; the command only has JSON-shaped output if `structured`.
-        doing: what stands before the server's error, as in `Error: DOING: rpc error: ...`.
+        doing: the text before the server's error, as in `Error: DOING: rpc error: ...`.
     """
 
     def __init__(
@@ -545,7 +545,7 @@ def _flag_lines(title: str, flags: Sequence[Flag]) -> list[str]:
 
 
 class Server:
-    """The emulator's loopback API; only this program, told of its port and token, may use it."""
+    """The emulator's loopback API; only this program, which gets its port and token, may use it."""
 
     def __init__(self, endpoint: Sequence[str], *, deadline: float) -> None:
         port, self._token = endpoint

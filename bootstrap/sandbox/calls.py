@@ -23,7 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 RenderError = Callable[[int, str, str], web.Response]
 """Makes (HTTP status, the cloud's error code or "", message) into that cloud's own error answer."""
 LoginOf = Callable[[str], str | None]
-"""Says which login a bearer token stands for; None for a token that it does not know."""
+"""Returns the login of a bearer token; None if the token is not known."""
 _ENDLESS = "/endless-redirect"
 PADDING = 10_000_000
 """How long a `huge` answer is."""
@@ -31,7 +31,7 @@ PADDING = 10_000_000
 
 @dataclass
 class Call:
-    """One call, as the log tells it. `changes` is true for a call that can change something."""
+    """One call, as the log records it. `changes` is true for a call that can change something."""
 
     time: str
     api: str
@@ -90,7 +90,7 @@ class CallGate:
         self._logins: list[LoginOf] = []
 
     def recognise(self, login_of: LoginOf) -> None:
-        """Let an emulator say which login a bearer token of its own stands for."""
+        """Register an emulator's function that returns the login of its bearer tokens."""
         self._logins.append(login_of)
 
     def login(self, authorization: str) -> str:

@@ -28,7 +28,7 @@ A fault is written `PATTERN[#NUMBER]=ACTION[*TIMES]`:
 
   With `;chance=0.5` it hits half of the calls, always the same ones of a run.
 
-* `TIMES` is how many calls it hits (1 unless told; `*forever` for all).
+* `TIMES` is how many calls it hits (default 1; `*forever` for all).
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ _SPEC = re.compile(
 
 
 class FaultSyntaxError(ValueError):
-    """Raised for a fault that cannot be read; its text is one sentence for the person who typed it."""
+    """Raised for a fault that cannot be read; its text is one sentence for the user."""
 
 
 @dataclass

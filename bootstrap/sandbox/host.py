@@ -34,14 +34,14 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class SandboxSettings:
-    """What a person may set of a sandbox; times in seconds."""
+    """The settings of a sandbox; times are in seconds."""
 
     latency: float = 0.0
     propagation: float = 0.0
     faults: tuple[str, ...] = ()
     log: Path | None = None
     spreading: Collection[Sort] = ()
-    """What takes that long; all of it unless told."""
+    """What takes that long; all of it by default."""
     consistency: Consistency = "strict"
     """How replicas differ meanwhile; see `bootstrap.sandbox.replicas`."""
     seed: int = 0
@@ -49,7 +49,7 @@ class SandboxSettings:
 
 
 class Visible(Protocol):
-    """`Sandbox.visible` or `Sandbox.shows`, for whoever need know no more of it."""
+    """`Sandbox.visible` or `Sandbox.shows`, for callers that need no more of it."""
 
     def __call__(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool: ...
 

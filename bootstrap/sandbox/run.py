@@ -1,4 +1,4 @@
-"""Running one sandbox: around a command, or until it is told to stop."""
+"""Runs a sandbox: around a command, or until it is stopped."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LEADS_ELSEWHERE = (
     "MSI_",
     "PULLKEY_",
 )
-"""A person's own variables that name a real account, project or endpoint."""
+"""The user's variables that name a real account, project or endpoint."""
 _HARMLESS = frozenset(
     {"AKKA_DISABLE_PROMPTS", "PULLKEY_OUTPUT", "PULLKEY_TIMEOUT", "PULLKEY_VERBOSE", "PULLKEY_YES"}
 )
@@ -75,7 +75,7 @@ def emulator_factories() -> dict[str, Callable[[], Emulator]]:
 
 
 def interferes(name: str) -> bool:
-    """Whether a variable of the person's own would lead a program in the sandbox elsewhere."""
+    """Whether a variable of the user would make a program in the sandbox leave it."""
     if name in _HARMLESS:
         return False
     return name.startswith(_LEADS_ELSEWHERE) or name.upper() in _PROXIES

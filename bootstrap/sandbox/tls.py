@@ -24,7 +24,7 @@ class ServerCertificate:
 
 
 class CertificateAuthority:
-    """Signs server certificates that a client trusts once it is told of `bundle`.
+    """Signs server certificates that a client with `bundle` trusts.
 
     The authority's own private key never leaves memory; `bundle` is the path of its public certificate.
     """

@@ -14,7 +14,7 @@ at rest, `invariants` says what must hold.
     process, disk    the processes of pullkey, and the machines that they run on
     seams            what of the product is replaced while it is simulated
     commands         what the processes run
-    scenario         what a seed stands for
+    scenario         the scenario of a seed
     world            plays a scenario
     invariants       what must hold
     shrink           makes a scenario that fails smaller

@@ -265,7 +265,7 @@ class _Child:
                 self._loop.call_later(self._chance.latency(), go_on, done)
                 return
             if silent:
-                # It hangs; where nobody stops it, it gives up by its own --timeout.
+                # It hangs; if it is not stopped, it ends by its own --timeout.
                 self._loop.call_later(60.0, self._end)
                 return
             self._end()

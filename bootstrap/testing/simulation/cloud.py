@@ -147,7 +147,7 @@ class SimulatedCloud:
     # -- what others do ---------------------------------------------------------------------
 
     def add_identity(self, name: str, description: str, *, everywhere: bool = False) -> str:
-        """An identity that somebody else creates; its uid. It is known everywhere at once, or as others
+        """Create an identity as another user; returns its uid. It is known everywhere at once, or as others
         are.
         """
         made = Identity(self._chance.hexadecimal(12), name, description, clock.now())
@@ -156,13 +156,13 @@ class SimulatedCloud:
         return made.uid
 
     def add_grant(self, uid: str, role: str, description: str, *, everywhere: bool = False) -> None:
-        """A grant that somebody else gives."""
+        """Create a grant as another user."""
         made = Grant(uid, role, description, clock.now())
         self.grants.write(made.name, made, everywhere=everywhere)
         self._log(f"cloud: others have granted {role}")
 
     def add_key(self, uid: str) -> str:
-        """A key that somebody else creates; its id."""
+        """Create a key as another user; returns its id."""
         made = Key(
             self._chance.hexadecimal(8), uid, "of others" if self.labels else "", clock.now(), "theirs"
         )
@@ -210,7 +210,7 @@ class SimulatedCloud:
         return await self._call("identities.create", name, create, changes=True)
 
     async def delete_identity(self, name: str, uid: str) -> None:
-        """Delete the one with this uid, whoever has its name by now.
+        """Delete the one with this uid, even if another has its name by now.
 
         Raises:
             SimulatedApiError: 404.

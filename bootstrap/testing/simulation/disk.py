@@ -19,7 +19,7 @@ class Owner(Protocol):
 
 @dataclass
 class _Handle:
-    """An open lock file: whoever has it open holds the lock, a child of the process too."""
+    """An open lock file: each process that has it open holds the lock, a child of the process too."""
 
     file: str
     process: Owner
@@ -75,7 +75,7 @@ class Disk:
         """Take or give back a lock, as flock(2) does it; never waits.
 
         Raises:
-            BlockingIOError: somebody else holds it.
+            BlockingIOError: another process holds it.
         """
         handle = self._handles.get(number)
         if handle is None or not handle.process.alive:

@@ -37,7 +37,7 @@ class CommandResult:
         return any(one.step == "handoff" and one.outcome == "done" for one in self.says)
 
     def names(self, what: str) -> bool:
-        """Whether it tells of something."""
+        """Whether it reports something."""
         texts = [*(f"{one.what} {one.command}" for one in self.left_over), *self.notices]
         texts += [f"{self.error} {getattr(self.error, 'fix', '')}"] if self.error is not None else []
         return any(what in text for text in texts)

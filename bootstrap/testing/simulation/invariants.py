@@ -175,7 +175,7 @@ class Invariants:
     ) -> None:
         """One key of ours lives, and the one that it replaced in its grace; each other one is named.
 
-        Where neither the key nor its identity bears pullkey's mark, nobody can know whose it is.
+        Where neither the key nor its identity has pullkey's mark, its owner cannot be known.
         """
         clean = ended[-self._world.clean :]
         held = {link.key_id, link.replaces} if link is not None else set()

@@ -14,7 +14,7 @@ BEGIN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
 class Stuck(Exception):
-    """Nothing is ready, and nothing is due: whoever waits would wait for ever."""
+    """Nothing is ready, and nothing is due: all tasks would wait for ever."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -29,7 +29,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._seconds
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Say nothing: the tasks of a killed process leave errors that nobody asks for."""
+        """Print nothing: the tasks of a killed process leave errors that are never retrieved."""
 
     # -- as asyncio's loop calls its selector ----------------------------------------------------------------
 

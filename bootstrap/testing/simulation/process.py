@@ -35,7 +35,7 @@ class Process:
         machine: where it runs.
         log: takes one line for each event.
         kill_at: the number of the point at which it is killed; 0 if it is not.
-        interrupt_at: the number of the point at which somebody presses Ctrl-C; 0 if nobody does.
+        interrupt_at: the number of the point at which the user presses Ctrl-C; 0 for none.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a seed stands for: a cloud with its habits, and the commands that run in it, side by side and one
+"""The scenario of a seed: a cloud with its habits, and the commands that run in it, side by side and one
 after another.
 """
 
@@ -60,12 +60,12 @@ class Scenario:
         labels, disables, soft, tells_permissions, robots: habits of the cloud (`SimulatedCloud`).
         key_limit: how many keys an identity may have.
         denied: what this login may not do, in the cloud and in Akka.
-        identity_of_others: whether somebody else has created the identity.
-        grant_of_others: whether somebody else has given it its role.
-        keys_of_others: how many keys somebody else has created for it.
-        others_at: when somebody else creates the identity by hand, and gives it its role, where either is
+        identity_of_others: whether another user has created the identity.
+        grant_of_others: whether another user has granted it its role.
+        keys_of_others: how many keys another user has created for it.
+        others_at: when another user creates the identity by hand, and grants its role, where either is
             missing; 0 for never.
-        key_added: whether somebody else creates a key for it once all rounds have ended.
+        key_added: whether another user creates a key for it once all rounds have ended.
         ends_offboarded: whether the last, clean command is `offboard` rather than `onboard`.
     """
 
@@ -110,7 +110,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def scenario_of(seed: int) -> Scenario:
-    """The scenario that a seed stands for."""
+    """The scenario of a seed."""
     dice = random.Random(seed)  # noqa: S311  - repeatable on purpose
     others = dice.random() < 0.15
     first = ((Command("onboard"),),) if dice.random() < 0.5 else ()
@@ -138,7 +138,7 @@ def scenario_of(seed: int) -> Scenario:
         robots=dice.random() < 0.2,
     )
     if not scenario.labels and (others or scenario.others_at):
-        # Nothing tells which of these keys are pullkey's, so runs on several machines cannot be kept apart.
+        # Nothing shows which of these keys are pullkey's, so runs on several machines cannot be kept apart.
         one = tuple(tuple(replace(each, machine=0) for each in commands) for commands in scenario.rounds)
         return replace(scenario, rounds=one)
     return scenario

@@ -134,7 +134,7 @@ class IdentityStep(Resource[Identity]):
         """One that pullkey has deleted, and not for good, keeps its name.
 
         Raises:
-            StepFailed: it is somebody else's.
+            StepFailed: another user created it.
             ApiError: it cannot be deleted for good.
         """
         cloud, name = self._session.cloud, self._session.target.identity_name
