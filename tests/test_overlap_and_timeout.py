@@ -27,7 +27,7 @@ def test_of_one_credential() -> None:
 
 
 def test_of_a_target_in_a_file_while_its_other_steps_are_at_work() -> None:
-    target = SimpleNamespace(who="reader", identity="gcr containers")
+    target = SimpleNamespace(shared_identity_key="reader", lock_key="gcr containers")
     entry: Any = SimpleNamespace(group="acme-shop", provider=SimpleNamespace(name="gcr"), target=target)
 
     async def rotate() -> float:
