@@ -1,7 +1,7 @@
-"""What becomes of a key that Akka no longer holds: it is switched off, left for its grace, and deleted.
+"""Retires the key that Akka no longer holds: it is disabled, kept for its grace period, and deleted.
 
-Akka's record itself says which key the one that it holds has replaced (`KeyRef.replaces`), so the next run
-can delete it from any machine, and one key at a time is on its way out.
+Akka's record names the key that its own has replaced (`KeyRef.replaces`), so the next run can delete it from
+any machine, and one key at a time is being retired.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Awaitable, Callable
 
+from bootstrap.engine import messages
 from bootstrap.model import clock
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import KeyGone, LeftOver, PullkeyError
+from bootstrap.model.errors import KeyGone, PullkeyError
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.context import RunContext
@@ -25,9 +25,7 @@ RETIRE = "retire"
 
 
 def grace_over(holds: KeyFacts | None, grace: dt.timedelta) -> bool:
-    """Whether the key that was replaced has been left long enough: since Akka holds the one that replaced
-    it.
-    """
+    """Whether the grace period is over: it begins when the key that Akka holds was created."""
     since = holds.created if holds is not None else None
     return since is None or clock.now() - since >= grace
 
@@ -60,17 +58,17 @@ class DeleteReplacedKey(Step):
         return "Delete the key that was replaced before"
 
     async def look(self) -> StepStatus:
-        link = await _link(self._context)
+        link = await _recorded_link(self._context)
         if link is None or not link.replaces or self._session.key.supplied:
             return StepStatus(State.DONE, "no key to delete")
-        if not await _ours(self._session, self._context):
+        if not await _is_of_this_identity(self._session, self._context):
             return StepStatus(State.DONE, "it is of another identity")
         pending = await self._key_pending()
         if self._grace is None and not pending:
-            # Nor is the cloud asked: it may take a password, which nobody wants to type for nothing.
+            # The cloud is not asked: it may prompt for a password, which would be typed for nothing.
             return StepStatus(State.DONE, f"key {link.replaces} is left to `pullkey rotate`")
         replaces = link.replaces
-        # Akka's next record will not name it, so one that a lagging read passes over would be lost sight of.
+        # Akka's next record will not name it, so a key that a lagging read does not show would be lost.
         replaced = await read_twice(lambda: self._session.key.facts(replaces))
         if replaced is None:
             return StepStatus(State.DONE, f"key {link.replaces} was deleted")
@@ -82,7 +80,7 @@ class DeleteReplacedKey(Step):
         if not grace_over(await self._session.key.facts(link.key_id), self._grace):
             return StepStatus(State.DONE, f"key {link.replaces} is still in its grace period")
         if self._session.key.can_disable and not replaced.disabled and self._grace:
-            # `rotate --restore` has switched it on again: somebody else needs it.
+            # `rotate --restore` has enabled it again: it is needed elsewhere.
             return StepStatus(State.DONE, f"key {link.replaces} was enabled again, so it is kept")
         return StepStatus(State.MISSING, f"the grace period of key {link.replaces} is over")
 
@@ -98,10 +96,10 @@ class DeleteReplacedKey(Step):
 
 
 class RetireReplacedKey(Step):
-    """Takes the key that Akka held out of use, after Akka holds the new one in every region.
+    """Retires the key that Akka held, after Akka holds the new one in every region.
 
-    It never fails the run: Akka has a key that pulls, and what could not be done is left over, with its
-    command.
+    It never fails the run: Akka has a key that pulls, and a key that could not be retired is left over, with
+    the command that deletes it.
     """
 
     name = RETIRE
@@ -138,10 +136,10 @@ class RetireReplacedKey(Step):
         )
 
     async def look(self) -> StepStatus:
-        link = await _link(self._context)
+        link = await _recorded_link(self._context)
         if link is None or not await self._key_pending():
             return StepStatus(State.DONE, "no key is replaced")
-        if not await _ours(self._session, self._context):
+        if not await _is_of_this_identity(self._session, self._context):
             return StepStatus(State.DONE, "what Akka held is of another identity")
         self._key_id = link.key_id
         return StepStatus(State.MISSING, f"Akka holds key {link.key_id}")
@@ -155,10 +153,8 @@ class RetireReplacedKey(Step):
             return Done(f"the one of run {key_id} is valid until it is revoked at the registry")
         try:
             if self._overlap and (not self._grace or session.key.can_disable):
-                # Whoever read the old credential from Akka a moment ago is still pulling with it.
-                self._context.tell(
-                    f"Pulls that began with the old key get {self._overlap.total_seconds():.0f} s to end."
-                )
+                # A pull that read the old credential from Akka a moment ago still uses it.
+                self._context.tell(messages.old_pulls_get_time(self._overlap.total_seconds()))
                 await self._context.pause(self._overlap.total_seconds())
             if not self._grace:
                 gone = not await session.key.delete(key_id)
@@ -167,66 +163,53 @@ class RetireReplacedKey(Step):
                 return _deleted(key_id, gone=True)
             until = f"{clock.now() + self._grace:%Y-%m-%d %H:%M} UTC"
             if not session.key.can_disable:
-                return _says(f"Key {key_id} is valid until `pullkey rotate` deletes it, after {until}")
-            # Whether it is there the cloud says to this: a list may not show it yet, or not any more.
+                return _done_saying(f"Key {key_id} is valid until `pullkey rotate` deletes it, after {until}")
+            # The answer to this says whether it exists: a list may lag.
             await session.key.switch(key_id, on=False)
         except KeyGone:
             return _deleted(key_id, gone=True)
         except PullkeyError as error:
-            left = LeftOver(
-                f"key {key_id}, which Akka no longer holds ({error.what})", session.key.delete_command(key_id)
-            )
+            left = messages.key_not_retired(key_id, error, session.key.delete_command(key_id))
             return Done(left.what, left_over=left, instead=f"Key {key_id} is still valid: {error.what}")
-        return _says(f"Disabled key {key_id}; `pullkey rotate` deletes it after {until}")
+        return _done_saying(f"Disabled key {key_id}; `pullkey rotate` deletes it after {until}")
 
     def script(self) -> Script:
         return Script(do=self._session.key.delete_command(self._key_id))
 
 
-def _says(text: str) -> Done:
+def _done_saying(text: str) -> Done:
     return Done(text, instead=text)
 
 
 def _deleted(key_id: str, *, gone: bool) -> Done:
-    return _says(f"Key {key_id} was already deleted" if gone else f"Deleted key {key_id}")
+    return _done_saying(f"Key {key_id} was already deleted" if gone else f"Deleted key {key_id}")
 
 
 async def restore(session: Session, link: KeyRef) -> str:
-    """Switch the key on again that a rotation has switched off; what has come of it, in a sentence.
+    """Enable the key again that a rotation has disabled, and return the outcome as a sentence.
 
     Raises:
-        PullkeyError: there is none, or the cloud refuses.
+        PullkeyError: there is no such key, or the cloud refuses.
     """
     if not link.replaces:
-        raise PullkeyError(
-            "Akka's record names no key that was replaced, or none that is still there",
-            fix="There is nothing to take back.",
-            code=Code.NOTHING_TO_RESTORE,
-        )
+        raise messages.no_key_to_restore()
     replaced = await read_twice(lambda: session.key.facts(link.replaces))
     if replaced is None:
-        raise PullkeyError(
-            f"Key {link.replaces} is deleted, which cannot be taken back",
-            fix="Anyone who needs it needs another key.",
-            code=Code.NOTHING_TO_RESTORE,
-        )
+        raise messages.key_to_restore_was_deleted(link.replaces)
     if not session.key.can_disable:
-        return f"Key {link.replaces} was never disabled, and stays valid until a `pullkey rotate` deletes it."
+        return messages.key_never_disabled(link.replaces)
     if not replaced.disabled:
         return f"Key {link.replaces} is enabled already."
     await session.key.switch(link.replaces, on=True)
-    return (
-        f"Key {link.replaces} is enabled again until the next rotation. "
-        f"Akka continues with key {link.key_id}."
-    )
+    return messages.key_restored(link)
 
 
-async def _link(context: RunContext) -> KeyRef | None:
+async def _recorded_link(context: RunContext) -> KeyRef | None:
     held = await context.held_credential()
     return held.link if held else None
 
 
-async def _ours(session: Session, context: RunContext) -> bool:
+async def _is_of_this_identity(session: Session, context: RunContext) -> bool:
     """Whether Akka's record is of this target's identity, so that its keys are this session's to delete."""
     link, _ = await key_in_record(session, await context.held_credential())
     return link is not None

@@ -1,4 +1,4 @@
-"""From Akka's record of a credential to what stands behind it: provider, target, session."""
+"""Locates the underlying resources of a credential, by Akka's record: provider, target and session."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bootstrap.engine import messages
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError, UsageProblem
@@ -21,7 +22,7 @@ from bootstrap.plugin.session import Session
 
 @dataclass
 class LocatedCredential:
-    """One credential of Akka's, and as much of what stands behind it as could be found."""
+    """One credential of Akka's, and as much of its underlying resources as could be located."""
 
     held: HeldCredential
     provider: Provider
@@ -30,7 +31,7 @@ class LocatedCredential:
     context: RunContext | None = None
     error: PullkeyError | None = None
     differs: str = ""
-    """Why the record is not of what a file says, where it is not."""
+    """How the record differs from its entry in a file; "" where it does not."""
 
     @property
     def ours(self) -> bool:
@@ -38,7 +39,7 @@ class LocatedCredential:
 
 
 def known(held: HeldCredential | None) -> HeldNow:
-    """What Akka holds, where it need not be asked."""
+    """A reader of Akka's record, where the record has been read already."""
 
     async def answer() -> HeldCredential | None:
         return held
@@ -47,19 +48,16 @@ def known(held: HeldCredential | None) -> HeldNow:
 
 
 def provider_of(held: HeldCredential) -> Provider:
-    """The provider of the registry that a credential is for, by its server; the one for any registry comes
-    last.
+    """The provider of a credential's registry, by its server; the one for any registry comes last.
 
     Raises:
-        UsageProblem: no provider takes it.
+        UsageProblem: no provider recognises it.
     """
     providers = [plugins.load(name) for name in plugins.names()]
     for provider in sorted(providers, key=lambda one: one.fallback):
         if provider.recognises(held):
             return provider
-    raise UsageProblem(
-        f"No provider knows the registry {held.server!r} of Akka's {held.name}", code=Code.HOST_UNKNOWN
-    )
+    raise messages.registry_unknown(held)
 
 
 def is_for(held: HeldCredential, registry: str) -> bool:
@@ -68,7 +66,7 @@ def is_for(held: HeldCredential, registry: str) -> bool:
 
 
 def login_values(provider: Provider, image: str | None) -> dict[str, Any]:
-    """What a person set for a provider's login, by the variables that its options have.
+    """The options of a provider's login, from the environment.
 
     Raises:
         UsageProblem: one of them is not among its choices.
@@ -94,10 +92,9 @@ def login_values(provider: Provider, image: str | None) -> dict[str, Any]:
 
 
 async def find(held: HeldCredential, context: RunContext, *, image: str | None = None) -> LocatedCredential:
-    """What stands behind one credential; where it cannot be found, why.
+    """Locate the underlying resources of one credential, or the error that prevented it.
 
-    It gets a context of its own: what Akka holds is known, and keys made for it are told from those of any
-    other.
+    It gets a context of its own: Akka's record is known, and keys created for it bear their own run's id.
     """
     provider = provider_of(held)
     behind = LocatedCredential(held, provider)
@@ -111,7 +108,7 @@ async def find(held: HeldCredential, context: RunContext, *, image: str | None =
         behind.session = provider.open(behind.target, own)
     except PullkeyError as error:
         behind.error = error
-    except Exception as error:  # noqa: BLE001  - an SDK can raise anything; a person is owed a sentence
+    except Exception as error:  # noqa: BLE001  - an SDK can raise anything; the user is owed a sentence
         behind.error = PullkeyError(
             f"The cloud could not be asked ({type(error).__name__})", code=Code.UNEXPECTED
         )
@@ -122,20 +119,16 @@ def named(credentials: Sequence[HeldCredential], name: str, where: str) -> HeldC
     """The credential of this name.
 
     Raises:
-        UsageProblem: there is none; the nearest name is told.
+        UsageProblem: there is none; its fix has the nearest name.
     """
     for held in credentials:
         if held.name == name:
             return held
-    raise UsageProblem(
-        f"Akka has no credential named {name!r} in {where}",
-        fix=known_names(credentials, name),
-        code=Code.CREDENTIAL_NOT_FOUND,
-    )
+    raise messages.credential_not_found(name, where, known_names(credentials, name))
 
 
 def known_names(credentials: Sequence[HeldCredential], name: str) -> str:
-    """What to say where a name is not found."""
+    """The fix for a name that is not found."""
     return (
         nearest_or_all(name, (held.name for held in credentials), many="See `pullkey list`")
         or "It has none at all."
@@ -143,6 +136,6 @@ def known_names(credentials: Sequence[HeldCredential], name: str) -> str:
 
 
 async def looked_at(session: Session) -> Mapping[str, Any]:
-    """What the steps of a session show, by name: a sighting, or the error that kept it from being seen."""
+    """The statuses of a session's steps, by name: a `StepStatus`, or the error that prevented reading it."""
     seen = await asyncio.gather(*(step.look() for step in session.steps), return_exceptions=True)
     return dict(zip((step.name for step in session.steps), seen, strict=True))

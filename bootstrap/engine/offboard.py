@@ -1,13 +1,15 @@
-"""Takes a credential out of use for good: Akka's reference, Akka's secret, the key, the grant, the identity.
+"""Removes a credential: Akka's reference, Akka's secret, the key, the grant, the identity.
 
-Only what is surely ours goes: the identity only if pullkey made it and nothing else uses it. What is already
-gone counts as done; what stays is told with the reason, and with the command that removes it.
+Only resources that are certainly ours are removed: the identity only if pullkey created it and nothing else
+uses it. What was already deleted counts as done; what is kept is reported with the reason and with the
+command that removes it.
 """
 
 from __future__ import annotations
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import keys_in_use
+from bootstrap.engine import messages
 from bootstrap.engine.journal import Entry, Journal
 from bootstrap.engine.journal import Record as LostRun
 from bootstrap.engine.locate import LocatedCredential, find
@@ -22,7 +24,7 @@ from bootstrap.engine.verified_pulls import VerifiedPulls
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.change import Change
 from bootstrap.model.codes import Code
-from bootstrap.model.errors import Declined, ExitCode, Interrupted, LeftOver, PullkeyError, StepFailed
+from bootstrap.model.errors import Declined, ExitCode, LeftOver, PullkeyError
 from bootstrap.model.text import capitalised
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
@@ -106,20 +108,13 @@ class Offboarding(Operation):
             self._journal.replace_earlier(self._entry)
         for item in going:
             if self._stop.is_set():
-                raise Interrupted(
-                    "Interrupted; what was not removed yet is still there",
-                    fix=f"Go on with: {self.options.command}",
-                )
+                raise messages.offboarding_interrupted(self.options.command)
             if not await self._remove(item):
-                # Behind a credential that Akka still has, nothing may go.
+                # The resources of a credential that Akka still has must not be removed.
                 if self.result.changed:
                     rest = going[going.index(item) :]
                     self.result.left_over += [LeftOver(one.removal.what, one.removal.command) for one in rest]
-                raise StepFailed(
-                    f"{item.detail}, so its cloud resources were left alone",
-                    fix="Run it again in a while.",
-                    code=Code.STEP_FAILED,
-                )
+                raise messages.cloud_resources_left_alone(item.detail)
         for item in self.result.removals:
             if item.removal.fate is Disposition.UNSEEN:
                 left = LeftOver(f"{item.removal.what} ({item.removal.why})", item.removal.command)
@@ -129,12 +124,12 @@ class Offboarding(Operation):
         await self._end()
 
     def _lost_run(self) -> LostRun | None:
-        """As `Operation._lost_run`; what was offboarding this very record is never another target's."""
+        """As `Operation._lost_run`; an offboarding of this very record is never another target's."""
         if self.options.dry_run or self._journal is None or self._behind.session is None:
             return None
         lost = self._journal.left_behind()
         if lost is not None and not self._own_entries(lost):
-            # Else it is of this very record, whose target may look like another one with the identity gone.
+            # Else it is of this very record, whose target may look different once the identity is deleted.
             self._journal.check_target(lost)
         return lost
 
@@ -143,9 +138,7 @@ class Offboarding(Operation):
         return [one for one in lost.entries if one.step == OFFBOARD and one.known.get("key_id") == going]
 
     async def _recover(self, lost: LostRun) -> None:
-        """What another run for this secret had begun and not ended goes first; what was offboarding is
-        gone on with.
-        """
+        """Undo first what another run for this secret had begun; an offboarding is continued."""
         if self._behind.session is None or self._journal is None:
             raise AssertionError("there is a lost run only with both")
         going = self._held.link.key_id if self._held.link else ""
@@ -156,13 +149,13 @@ class Offboarding(Operation):
         self._removals.held_back = recovery.held_back
 
     async def _end(self) -> None:
-        """All is done; what is left over is told before the journal ends."""
+        """All is done; report what is left over before the journal ends."""
         if self._behind.session is not None and self._held.link is not None and self._journal is not None:
             link = self._held.link
-            told = " ".join(f"{one.what} {one.command}" for one in self.result.left_over)
-            told += " ".join(item.removal.command for item in self.result.removals)
+            reported = " ".join(f"{one.what} {one.command}" for one in self.result.left_over)
+            reported += " ".join(item.removal.command for item in self.result.removals)
             for text in await unrecorded_keys(
-                self._behind.session, self.akka, {*self._removals.keys_of(link)}, told
+                self._behind.session, self.akka, {*self._removals.keys_of(link)}, reported
             ):
                 self._notice(text)
         self._report_left_over()
@@ -172,7 +165,7 @@ class Offboarding(Operation):
         self._end_journal()
 
     def _refuse_to_lose_a_key(self) -> None:
-        """Without Akka's record nobody would know of a key that lives on.
+        """Refuse to remove Akka's record, the only trace of a key that could not be deleted.
 
         Raises:
             KeyUnseen: it cannot be seen, so it could not be deleted either.
@@ -189,7 +182,7 @@ class Offboarding(Operation):
     # -- changing --------------------------------------------------------------------------------------------
 
     async def _remove(self, item: RemovalResult) -> bool:
-        """Remove one thing; False if Akka's side could not be removed, behind which nothing may go."""
+        """Remove one thing; False if Akka's side could not be removed, so that the rest must be kept."""
         self.reporter.begin(item.removal.what, f"Remove {item.removal.what}")
         assert item.act is not None  # noqa: S101  - `goes` has said so
         try:
@@ -232,7 +225,7 @@ async def remove_replaced(
 ) -> Result:
     """Remove the cloud resources of a credential whose name in Akka another one has taken.
 
-    With `look_only` nothing is removed, and what would be is left over.
+    With `look_only` nothing is removed, and what would be removed is reported as left over.
     """
     behind = await find(held, context)
     result = await Offboarding(

@@ -1,4 +1,4 @@
-"""Everything that can be known of a target before a change, asked side by side; all the problems at once."""
+"""The preflight: reads the state of a target side by side, and reports all problems at once."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import keys_of
+from bootstrap.engine import messages
 from bootstrap.engine.preflight_findings import about_record, about_registry, permission_problems
 from bootstrap.engine.pull_check import why_it_does_not_pull
 from bootstrap.engine.run_options import RunOptions
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.codes import Code
 from bootstrap.model.credential import Credential
-from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, Refused, UsageProblem, problem_of
+from bootstrap.model.errors import Problem, PullkeyError, Refused, UsageProblem, problem_of
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import HeldNow, RunContext
@@ -26,10 +26,8 @@ from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Notice, PreflightFindings, State, Step, StepStatus
 from bootstrap.registry import (
     Challenge,
-    code_of,
     exchange,
     failure,
-    fix,
     missing_repositories,
     nearest_image,
     open_to_all,
@@ -47,10 +45,10 @@ class PreflightResult:
 
     Attributes:
         sightings: of each step, by its name.
-        findings: what must be fixed first, and what is good to know.
+        findings: the problems to fix first, and notices.
         project_seen: whether Akka shows the project.
-        public: how it shows that the registry allows anonymous pulls, or ""; not asked where no key is to be
-            made.
+        public: how the registry shows that it allows anonymous pulls, or ""; not asked where no key is to be
+            created.
     """
 
     sightings: Mapping[str, StepStatus]
@@ -60,10 +58,10 @@ class PreflightResult:
 
 
 class Preflight:
-    """What one run looks at, each thing once; the steps and the run itself ask it too.
+    """The read-only look of one run at its target; the steps and the run share its answers.
 
     Args:
-        held: tells what Akka holds, where it need not be asked.
+        held: reads Akka's record, where Akka need not be asked.
         akka_checked: whether the command has found before that Akka is there, logged in, and sees the
             project.
 
@@ -88,22 +86,22 @@ class Preflight:
         self._options = options
         self._akka_checked = akka_checked
         self._listed = AsyncOnce(akka.credentials)
-        self._look_at_record = held or self._of_the_list
+        self._read_record = held or self._record_in_list
         self._record: Observation[HeldCredential] | None = None
         self.held = AsyncOnce(self._held_now)
         self.akka_problems = AsyncOnce(self._look_at_akka)
         self._who = AsyncOnce(session.connect)
         self._challenge = AsyncOnce(self._ask_the_registry)
-        self._open_to_all = AsyncOnce(self._ask_as_anybody)
+        self._open_to_all = AsyncOnce(self._ask_without_credential)
         self._image = AsyncOnce(self._look_for_image)
         self._looks: Mapping[str, AsyncOnce[StepStatus]] = {}
 
     async def connect(self) -> str:
-        """Connect to the cloud; as whom.
+        """Connect to the cloud, and return as whom.
 
         Raises:
-            UsageProblem: what was typed, or stands in the environment, is of no use.
-            Refused: nobody is logged in, or the login is of no use; Akka's problems are told with it.
+            UsageProblem: an option or a variable of the environment is invalid.
+            Refused: the cloud's login is missing or unusable; Akka's problems are reported with it.
         """
         try:
             return await self._who()
@@ -115,12 +113,12 @@ class Preflight:
     async def examine(
         self, steps: Sequence[Step], connected: Callable[[str], None], *, checks: bool = False
     ) -> PreflightResult:
-        """Look at all the steps, and at what stands in their way.
+        """Look at all the steps, and at everything that would prevent them.
 
         Args:
             steps: all that the run may do.
-            connected: told at once who it is that looks.
-            checks: nothing is going to be done, so there are no notices of what that would change.
+            connected: takes the cloud's login as soon as it is known.
+            checks: nothing will be changed, so notices of changes are left out.
 
         Raises:
             UsageProblem, Refused: as `connect`.
@@ -133,7 +131,7 @@ class Preflight:
         who = await self.connect()
         connected(who)
         seen = await self._examine(steps, who, checks=checks)
-        if await self._passed_over(seen.sightings):
+        if await self._record_was_passed_over(seen.sightings):
             for fact in (self.held, self._listed, self._open_to_all, self._image):
                 fact.invalidate()
             seen = await self._examine(steps, who, checks=checks)
@@ -164,8 +162,8 @@ class Preflight:
             )
         if not (findings.problems or checks):
             findings.notices += self._warnings(steps, sightings)
-        public = await self._about_everybody(findings) if sightings["key"].state is not State.DONE else ""
-        # Of a registry that is not there, no second word is needed.
+        public = await self._public_access(findings) if sightings["key"].state is not State.DONE else ""
+        # A registry that does not exist is reported once.
         if not (
             findings.problems
             and isinstance(answered, PullAttempt)
@@ -175,14 +173,14 @@ class Preflight:
         return PreflightResult(sightings, findings, public, not problems)
 
     async def key_pending(self) -> bool:
-        """Whether a new key is to be made."""
+        """Whether a new key is to be created."""
         return (await self._looks["key"]()).state is not State.DONE
 
     async def trusted_challenge(self) -> Challenge:
-        """How the registry wants to be spoken to.
+        """The login that the registry asks for.
 
         Raises:
-            StepFailed: it cannot be asked, or asks for what no credential should be given to.
+            StepFailed: it cannot be asked, or asks for the credential to be sent to an untrusted host.
         """
         answered = await self._challenge()
         if isinstance(answered, PullAttempt):
@@ -193,26 +191,17 @@ class Preflight:
         return answered
 
     async def unreachable(self) -> list[Problem]:
-        """That the registry does not answer, which a run without questions may outlast, and an answer at a
-        prompt does not.
+        """The problem of a registry that does not answer, checked before a prompt, whose answer would be
+        wasted. A run without prompts may outlast it.
         """
         answered = await self._challenge()
         if not isinstance(answered, PullAttempt) or answered.verdict is not Verdict.UNREACHABLE:
             return []
-        what = f"The registry cannot be reached: {answered.detail}"
-        then = (
-            "If Akka can reach it and this machine cannot, --no-wait registers the credential without "
-            "verifying it"
-        )
-        return [
-            Problem(
-                ProblemKind.SETUP, what, f"{fix(answered)} {then}", step="handshake", code=code_of(answered)
-            )
-        ]
+        return [messages.registry_unreachable(answered)]
 
     async def refused(self, supplied: Credential) -> list[Problem]:
-        """Why the registry does not let a user-supplied credential pull; nothing where it does, or cannot
-        be asked now.
+        """Why the registry does not let a user-supplied credential pull; empty where it does, or cannot be
+        asked now.
         """
         probe, challenge = await self._session.probe(), await self.trusted_challenge()
         context = self._context
@@ -223,8 +212,8 @@ class Preflight:
         return [problem_of(error, step="handshake")]
 
     def _warnings(self, steps: Sequence[Step], sightings: Mapping[str, StepStatus]) -> list[Notice]:
-        """What is about to be granted beyond what a puller needs. Who rotates a key knows how long it
-        lasts.
+        """Notices of permissions beyond what a puller needs, and of a key's life, which a rotation knows
+        already.
         """
         return [
             Notice(text, warning=True)
@@ -241,21 +230,21 @@ class Preflight:
             if isinstance(seen, StepStatus):
                 sightings[step.name] = seen
             elif isinstance(seen, Exception):
-                told = as_user_error(seen)
+                error = as_user_error(seen)
                 if not findings.problems:
-                    # Mostly another symptom of a problem that is told already.
-                    findings.problems.append(problem_of(told, step=step.name))
-                sightings[step.name] = StepStatus(State.UNSEEN, told.what)
+                    # Mostly another symptom of a problem that is reported already.
+                    findings.problems.append(problem_of(error, step=step.name))
+                sightings[step.name] = StepStatus(State.UNSEEN, error.what)
             else:
                 raise seen
         return sightings
 
     # -- Akka ------------------------------------------------------------------------------------------------
 
-    async def _passed_over(self, sightings: Mapping[str, StepStatus]) -> bool:
-        """Whether Akka's list has passed the record over: where the identity has keys that no record names,
-        it is read again before it is believed. Not against a plan, which was made so, nor for an identity
-        that is new.
+    async def _record_was_passed_over(self, sightings: Mapping[str, StepStatus]) -> bool:
+        """Whether Akka's list lacked the record at first: where the identity has keys that no record names,
+        the list is read again before it is believed. Not for a plan, which recorded what the list showed, nor
+        for a new identity.
         """
         identity = sightings.get("identity")
         if self._options.as_planned is not None or (identity and identity.state is not State.DONE):
@@ -266,7 +255,7 @@ class Preflight:
             keys = {key.key_id for key in await self._session.key.list_ours(as_seen=True)}
             if not keys or keys <= keys_of(await self._listed()):
                 return False
-        except Exception as error:  # noqa: BLE001  - what is wrong is said where it is looked at; this is a look more
+        except Exception as error:  # noqa: BLE001  - the steps report what is wrong; this is an extra look
             self._context.trace(f"the keys of the identity cannot be seen ({type(error).__name__})")
             return False
         akka = self._akka.anew()
@@ -278,14 +267,14 @@ class Preflight:
         return isinstance(self._record, Present)
 
     def complete(self, record: HeldCredential) -> None:
-        """Take this for Akka's record, of which Akka shows less."""
+        """Use this as Akka's record, of which Akka shows only a part."""
         self._record = Present(record)
         self.held.invalidate()
 
     async def _held_now(self) -> HeldCredential | None:
-        return self._record.value if isinstance(self._record, Present) else await self._look_at_record()
+        return self._record.value if isinstance(self._record, Present) else await self._read_record()
 
-    async def _of_the_list(self) -> HeldCredential | None:
+    async def _record_in_list(self) -> HeldCredential | None:
         return next((one for one in await self._listed() if one.name == self._options.secret_name), None)
 
     async def _look_at_akka(self) -> list[Problem]:
@@ -312,7 +301,7 @@ class Preflight:
                 clean=self._session.redact,
             )
 
-        # All targets of a host are told the same.
+        # All targets of a host get the same answer.
         of_host = context.shared.get(("challenge", host, token_host), lambda: AsyncOnce(ask))
         answered = await of_host()
         if isinstance(answered, PullAttempt):
@@ -321,12 +310,10 @@ class Preflight:
         return answered
 
     async def compares(self) -> bool:
-        """Whether what the registry gives the new credential is still to be compared with what it gives
-        anybody.
-        """
+        """Whether the new credential is still to be compared with an anonymous pull."""
         return not self._session.tells_public and not (await self._open_to_all())[1]
 
-    async def _ask_as_anybody(self) -> tuple[str, bool]:
+    async def _ask_without_credential(self) -> tuple[str, bool]:
         with contextlib.suppress(PullkeyError):
             answered = await self._challenge()
             link, _ = await usable_key(self._session)
@@ -339,8 +326,8 @@ class Preflight:
         return "", False
 
     async def _look_for_image(self) -> list[Problem]:
-        """Whether the named image is there, as far as this run's own login may see it: a mistyped tag is
-        found in time.
+        """The problem of an image that does not exist, as far as this run's own login may see: a mistyped tag
+        is found before anything is created.
         """
         try:
             if not self._options.wait or not await self.key_pending():
@@ -348,16 +335,16 @@ class Preflight:
             probe = await self._session.probe()
             named = self._session.named_repositories
             if named and (await self._looks["grant"]()).state is not State.MISSING:
-                named = ()  # what was granted may have been emptied since
+                named = ()  # a repository with a grant may have been emptied since
             if not (named or (probe.repository and probe.reference)):
                 return []
             reader, challenge = await asyncio.gather(self._session.image_reader(), self._challenge())
             if reader is None or not isinstance(challenge, Challenge):
                 return []
-            # That of the image is reported with its tag.
+            # The image's own repository is reported with its tag.
             beside = [one for one in named if not (probe.reference and one == probe.repository)]
-            if lacking := await self._lacking(beside, probe, challenge, reader):
-                return lacking
+            if missing := await self._missing_repositories(beside, probe, challenge, reader):
+                return missing
             if not (probe.repository and probe.reference):
                 return []
             seen = await confirm_absent(
@@ -372,21 +359,12 @@ class Preflight:
                 trace=self._context.trace,
                 seconds=self._context.deadline.clip(_IMAGE_SECONDS),
             )
-        except Exception as error:  # noqa: BLE001  - what stands in the way of the look stands in no other's
+        except Exception as error:  # noqa: BLE001  - a failure of this look must not prevent the others
             self._context.trace(f"the image cannot be read ({type(error).__name__})")
             return []
-        return [
-            Problem(
-                ProblemKind.SETUP,
-                f"There is no image {probe.host}/{probe.image}",
-                f"{near} Check its name and tag; or name none: the key is then verified without an "
-                "image".lstrip(),
-                step="handshake",
-                code=Code.IMAGE_NOT_FOUND,
-            )
-        ]
+        return [messages.image_not_found(probe, near)]
 
-    async def _lacking(
+    async def _missing_repositories(
         self, names: Sequence[str], probe: Probe, challenge: Challenge, reader: Credential
     ) -> list[Problem]:
         """The named repositories that the registry does not have."""
@@ -406,17 +384,7 @@ class Preflight:
 
         if not names or not isinstance(await confirm_absent(all_there, deadline=context.deadline), Absent):
             return []
-        fix = "Check --repository. If the image is yet to be pushed, --no-wait continues without checking"
-        return [
-            Problem(
-                ProblemKind.SETUP,
-                f"{probe.host} has no repository {name}",
-                f"{near} {fix}".lstrip(),
-                step="grant",
-                code=Code.REPOSITORY_NOT_FOUND,
-            )
-            for name, near in missing.items()
-        ]
+        return [messages.repository_not_found(probe.host, name, near) for name, near in missing.items()]
 
     async def _image_as(self, reader: Credential, probe: Probe, challenge: Challenge) -> PullAttempt | None:
         """How the exchange ended; None where the registry has no such image."""
@@ -426,10 +394,8 @@ class Preflight:
         )
         return None if attempt.verdict is Verdict.NOT_FOUND else attempt
 
-    async def _about_everybody(self, findings: PreflightFindings) -> str:
-        """A registry that allows anonymous pulls needs no credential, whatever else would stand in the way
-        of making one.
-        """
+    async def _public_access(self, findings: PreflightFindings) -> str:
+        """Why anyone may pull, or "": such a registry needs no credential, so no problem prevents the run."""
         if not isinstance(await self._challenge(), Challenge):
             return ""
         public = findings.public
@@ -438,9 +404,7 @@ class Preflight:
         if not public:
             return ""
         if self._options.anyway:
-            findings.notices.append(
-                Notice(f"{public}, so Akka needs no credential; one is registered because of --anyway.")
-            )
+            findings.notices.append(messages.registered_though_public(public))
         else:
             findings.problems.clear()
         return public

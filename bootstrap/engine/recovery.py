@@ -1,7 +1,6 @@
-"""Clears up after a run that did not end, by what it left in the journal.
+"""Clears up after a run that did not end, by the journal that it left.
 
-All of it runs again and again until it is done: a run that is killed while it clears up leaves the rest to
-the next.
+All of it can be repeated: a run that is killed while it clears up leaves the rest to the next.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.record_match import RecordMatch, likeness
 from bootstrap.akka.records import all_records, keys_of
+from bootstrap.engine import messages
 from bootstrap.engine.handoff import ACCEPTED, ASKED, HANDOFF, REFUSED, given_by
 from bootstrap.engine.journal import Entry, Journal, Record
 from bootstrap.engine.key_retirement import RETIRE
@@ -34,28 +34,26 @@ OFFBOARD = "offboard"
 
 
 class RemoveReplaced(Protocol):
-    """Removes what stood behind a record of another registry or identity, or only says what is there."""
+    """Removes the underlying resources of a record of another registry or identity, or only lists them."""
 
     def __call__(self, held: HeldCredential, *, look_only: bool = False) -> Awaitable[Any]: ...
 
 
 class NotOfThisTarget(PullkeyError):
-    """A journal names something that is not this target's, so pullkey has not written it, or not like
-    this.
-    """
+    """A journal names something that is not this target's, so pullkey did not write it."""
 
     code = Code.JOURNAL_FOREIGN
     exit_code = ExitCode.REFUSED
 
 
 class Recovery:
-    """What one run does about an earlier one that did not end.
+    """One run's recovery from an earlier one that did not end.
 
     Attributes:
-        left_over: what could not be removed, or must not be without being asked.
-        undone: what is gone now, in a few words each.
-        kept: the entries of what the lost run may have made and this one needs too: identity and grant. If
-            this run fails, they are its own to undo. None once Akka holds a key that pulls by them.
+        left_over: what could not be removed, or needs the user's decision.
+        undone: what was removed, in a few words each.
+        kept: the entries of what the lost run may have created and this one needs too: identity and grant. If
+            this run fails, it undoes them. Empty once Akka holds a key that pulls by them.
         held_back: the entries of keys that Akka may hold though it does not show them, and of those that such
             a key was to replace: `settle` removes them once Akka is seen to hold another one that works.
     """
@@ -82,10 +80,10 @@ class Recovery:
         self._lost_command = ""
 
     async def clear_up(self, lost: Record, held: HeldCredential | None, *, going: str = "") -> None:
-        """Remove what is of use to nobody, and say what cannot be decided.
+        """Remove what is useless, and report what cannot be decided.
 
-        A key that Akka does not hold is of use to nobody, since its secret died with the run that made it.
-        One that Akka was given is kept while Akka is not seen to hold another one that works.
+        A key that Akka does not hold is useless: its secret was lost with the run that created it. One that
+        Akka was given is kept while Akka is not seen to hold another one that works.
 
         Args:
             lost: what that run had begun.
@@ -121,7 +119,7 @@ class Recovery:
             elif entry.step in (RETIRE, OFFBOARD) and key_id and key_id != going:
                 await self._retire(key_id, entry, held, records)
             elif entry.step == OFFBOARD and key_id == going:
-                continue  # this run goes on with it, and must find it again if it is killed too
+                continue  # this run continues it, and must find it again if it is killed too
             elif entry.step in by_name and not serves:
                 entry.intent["lost"] = True
                 self.kept.insert(0, (by_name[entry.step], entry))
@@ -129,7 +127,7 @@ class Recovery:
                 self._journal.drop(entry)
 
     async def _refuse_others(self, lost: Record, by_name: Mapping[str, Step]) -> None:
-        """Before anything is undone: all that a record names must be this target's own.
+        """Check, before anything is undone, that all that a record names is this target's own.
 
         Raises:
             NotOfThisTarget: it is not.
@@ -149,7 +147,7 @@ class Recovery:
     async def _seen(
         self, held: HeldCredential | None, given: Iterable[Mapping[str, Any]]
     ) -> HeldCredential | None:
-        """Akka's record; looked at again where it does not show what it was given."""
+        """Akka's record, read again where it does not show what Akka was given."""
         expected = [given_by(one) for one in given]
         if not expected:
             return held
@@ -168,8 +166,8 @@ class Recovery:
     async def _may_hold(self, intent: Mapping[str, Any], held: HeldCredential | None) -> bool:
         """Whether Akka may hold a key that it was given, or may have been given, and does not show.
 
-        It does not where Akka was never asked, or has refused. Else a record from before this key's is
-        believed never: it is what a list that lags shows.
+        It does not where Akka was never asked, or has refused. Else a record from before this key's is never
+        believed: a list that lags shows it too.
         """
         if not intent.get(ASKED, True):
             return False
@@ -183,7 +181,7 @@ class Recovery:
         """Whether Akka may hold a key that was to be replaced, though it does not show it."""
         link, _ = await key_in_record(self._session, held)
         if link is not None and link.key_id == key_id:
-            return False  # it shows it, so nothing is to be done about it
+            return False  # Akka shows it, so it is in use
         return bool(may_hold) or not await is_seen_to_work(self._session, held)
 
     def _hold_back(self, entry: Entry, intent: Mapping[str, Any]) -> None:
@@ -192,26 +190,20 @@ class Recovery:
         command = self._lost_command
         if intent:
             entry.intent["handed_off"] = dict(intent)
-            given = "was given" if intent.get(ACCEPTED) else "may have been given"
-            what = (
-                f"key {key_id}, which Akka {given} and does not show, nor another one that is newer and works"
-            )
-            if self._session.key.two_at_most and not intent.get(ACCEPTED):
+            accepted, two_at_most = bool(intent.get(ACCEPTED)), self._session.key.two_at_most
+            what = messages.key_may_have_been_given(key_id, accepted=accepted, two_at_most=two_at_most)
+            if two_at_most and not accepted:
                 # A further rotation, which would decide it elsewhere, finds no room here.
-                what += (
-                    "; if Akka still shows the previous key after some minutes, it did not receive this one"
-                )
                 command = self._session.key.delete_command(key_id)
         else:
-            what = f"key {key_id}, which Akka held before and may still hold"
+            what = messages.replaced_key_may_be_held(key_id)
         self._leave(entry, LeftOver(what, command))
         self.held_back.append(entry)
 
     async def settle(self) -> list[LeftOver]:
-        """Akka is seen to hold another key: remove what was held back. Returns what is not left over any
-        more.
+        """Remove what was held back, once Akka is seen to hold another key. Returns what is settled now.
 
-        Nothing that goes wrong here is a reason to undo anything.
+        No failure here is a reason to undo anything.
         """
         settled: list[LeftOver] = []
         self.left_over = []
@@ -233,10 +225,10 @@ class Recovery:
         return settled
 
     async def _serves(self, lost: Record, held: HeldCredential | None, in_use: set[str]) -> bool:
-        """Whether a key that Akka holds needs what the lost run has made beside its key.
+        """Whether a key that Akka holds needs what the lost run has created beside its key.
 
         Raises:
-            PullkeyError: it cannot be seen; then nothing may be decided.
+            PullkeyError: it cannot be read; then nothing may be decided.
         """
         beside = {step.name for step in self._session.steps} - {"key"}
         if not any(entry.step in beside for entry in lost.entries):
@@ -254,16 +246,14 @@ class Recovery:
         self._journal.drop(entry)
 
     def _leave(self, entry: Entry, *items: LeftOver) -> None:
-        """It stays on record, so that the next run tries again."""
+        """Keep it on record, so that the next run tries again."""
         self.left_over += items
         entry.leave(*items)
 
     async def _retire(
         self, key_id: str, entry: Entry, held: HeldCredential | None, records: Sequence[HeldCredential]
     ) -> None:
-        """A key that the lost run was taking out of use: as that run would have, unless Akka holds it
-        after all.
-        """
+        """Retire a key as the lost run would have, unless Akka holds it after all."""
         if key_id in {one.link.key_id for one in (*records, *([held] if held else ())) if one.link}:
             self._journal.drop(entry)
             return
@@ -271,8 +261,7 @@ class Recovery:
         if entry.step == OFFBOARD:
             gone = HeldCredential(**entry.intent["held"])
             if (await key_in_record(session, gone))[0] is None:
-                # Of another identity, of which only the journal speaks: it is named, and for a person to
-                # remove.
+                # Of another identity, which only the journal names: it is reported, for the user to remove.
                 if left := left_overs_of(gone, await self._remove_replaced(gone, look_only=True)):
                     self._leave(entry, *left)
                 else:
@@ -317,8 +306,8 @@ class Recovery:
 
 
 def _handed_off(entry: Entry) -> Mapping[str, Any]:
-    """What Akka was given with a key, by the entry of the handoff or of a key that was held back; {} by
-    any other.
+    """The record that Akka was given with a key, by the entry of the handoff or of a key that was held back;
+    {} for any other entry.
     """
     if entry.step == HANDOFF and entry.known.get("key_id"):
         return entry.known
@@ -327,9 +316,7 @@ def _handed_off(entry: Entry) -> Mapping[str, Any]:
 
 
 def _as_accepted(held: HeldCredential | None, given: Sequence[Mapping[str, Any]]) -> HeldCredential | None:
-    """The record that Akka accepted last, if what it shows is a part of that, without the key's id; else
-    None.
-    """
+    """The record that Akka accepted last, if Akka shows only a part of it, without the key; else None."""
     if held is None or not given or not given[-1].get(ACCEPTED):
         return None
     whole = given_by(given[-1])
@@ -339,7 +326,7 @@ def _as_accepted(held: HeldCredential | None, given: Sequence[Mapping[str, Any]]
 
 
 def _is_older(held: HeldCredential, intent: Mapping[str, Any]) -> bool:
-    """Whether a record was there before what a handoff was to register."""
+    """Whether a record existed before the handoff."""
     older = held.link is not None and held.link.key_id in intent.get("older", ())
     return older or held.email == intent.get("replaces")
 
@@ -353,17 +340,12 @@ def being_removed(lost: Record | None) -> HeldCredential | None:
 
 
 def as_intent(held: HeldCredential) -> dict[str, Any]:
-    """What the journal keeps of a credential that is to go; Akka may not show it any more when it is
-    needed.
-    """
+    """The journal's copy of a credential that is to be removed: Akka may not show it when it is needed."""
     return {"held": asdict(held), "key_id": held.link.key_id if held.link else ""}
 
 
 def left_overs_of(held: HeldCredential, parted: Any) -> list[LeftOver]:
-    """What of that which stood behind a credential is still there after `RemoveReplaced`."""
+    """The underlying resources of a credential that still exist after `RemoveReplaced`."""
     if parted.error is None:
         return list(parted.left_over)
-    what = (
-        f"what stood behind Akka's earlier {held.name} ({held.username}, {held.email}): {parted.error.what}"
-    )
-    return [*parted.left_over, LeftOver(what, "")]
+    return [*parted.left_over, messages.cloud_resources_of_replaced(held, parted.error)]

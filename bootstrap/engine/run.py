@@ -1,5 +1,4 @@
-"""One run for one target, an onboarding or a rotation: look at everything, say what is wrong, do what is
-missing, undo on failure.
+"""One run for one target, an onboarding or a rotation: preflight, the missing steps, and undo on failure.
 
 The order is that of `docs/architecture.md`: preflight, identity, grant and key side by side, handshake,
 handoff.
@@ -14,6 +13,7 @@ from typing import Any
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import keys_of
+from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Entry, Record
 from bootstrap.engine.pull_check import HandshakeStep
@@ -25,8 +25,7 @@ from bootstrap.engine.transaction import Transaction
 from bootstrap.engine.unrecorded_keys import unrecorded_keys
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.change import Change
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import Declined, Problem, ProblemKind, PullkeyError, Refused
+from bootstrap.model.errors import Declined, PullkeyError, Refused
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.recorded_key import key_in_record
@@ -35,7 +34,7 @@ from bootstrap.plugin.step import State, Step, StepStatus
 from bootstrap.registry import Patience
 
 _SIGNALS_SECONDS = 0.01
-"""A prompt holds up the event loop: a Ctrl-C that came before it is taken first."""
+"""A prompt blocks the event loop: a Ctrl-C that came before it is handled first."""
 
 
 class Run(TargetOperation):
@@ -52,7 +51,7 @@ class Run(TargetOperation):
         self.handoff.note = self._changes.note_registration
         self._keys_now = AsyncOnce(session.key.list_ours)
         if self.options.report_unrecorded_keys:
-            # Asked for beside the reading back. Whoever can still register over this run's key has made one
+            # Read beside Akka's record: a run that can still register over this run's key has created its own
             # by then.
             self.handoff.registered = self._keys_now.start
 
@@ -88,7 +87,7 @@ class Run(TargetOperation):
     # -- looking and asking ----------------------------------------------------------------------------------
 
     async def _examine(self) -> Mapping[str, StepStatus]:
-        """Everything that can be known before a change.
+        """Run the preflight, and keep what it saw.
 
         Raises:
             Refused: there are problems.
@@ -103,25 +102,13 @@ class Run(TargetOperation):
         held = await self._held()
         more = [step for step in pending if step.name not in planned.steps]
         if pending and (held.email if held else None) != planned.email:
-            what = f"Akka's {self.options.secret_name} is another one than when this was planned"
-        elif more:
-            what = f"This was not planned: {'; '.join(step.title for step in more)}"
-        else:
-            return
-        raise Refused(
-            [
-                Problem(
-                    ProblemKind.SETUP,
-                    what,
-                    "Something has changed meanwhile: plan again",
-                    code=Code.PLAN_STALE,
-                )
-            ]
-        )
+            raise Refused([messages.record_changed_since_plan(self.options.secret_name)])
+        if more:
+            raise Refused([messages.steps_not_planned([step.title for step in more])])
 
     async def _ask(self, pending: Sequence[Step]) -> None:
-        """Ask for what a new key needs, and for the confirmation. Neither is asked for in vain: what the
-        registry shows before, is seen before.
+        """Prompt for the secrets of a new key, and for the confirmation; the registry is checked before, so
+        that no answer is wasted.
 
         Raises:
             Declined: the answer was not yes.
@@ -142,7 +129,7 @@ class Run(TargetOperation):
             raise Declined
 
     def _question(self, pending: Sequence[Step]) -> str:
-        """What is about to be granted, on what, and to whom."""
+        """The question of the confirmation: what is granted, on what, and to whom."""
         name, where = self.options.secret_name, self.akka.resolved.label
         granted = [step.title for step in pending if step.name == "grant"]
         if self.options.grace is not None:
@@ -163,7 +150,7 @@ class Run(TargetOperation):
             self._changes.keys_before |= self._changes.held_before
             self.handoff.keys_before = self._changes.keys_before
         self._own_journal.begin(self.context.run_id, self.options.command)
-        overwritten = await self._overwritten(pending)
+        overwritten = await self._overwritten_record(pending)
         going = None
         if overwritten is not None:
             going = self._own_journal.about_to(OFFBOARD, as_intent(overwritten))
@@ -172,8 +159,8 @@ class Run(TargetOperation):
         if overwritten is not None and going is not None:
             await self._remove_overwritten(overwritten, going)
 
-    async def _overwritten(self, pending: Sequence[Step]) -> HeldCredential | None:
-        """The record of ours, of another registry or identity, that this run's handoff takes the name of."""
+    async def _overwritten_record(self, pending: Sequence[Step]) -> HeldCredential | None:
+        """The record of another registry or identity, created by pullkey, that the handoff overwrites."""
         held = await self._held()
         if held is None or held.link is None or self.handoff not in pending:
             return None
@@ -181,7 +168,7 @@ class Run(TargetOperation):
         return held if link is None else None
 
     async def _remove_overwritten(self, held: HeldCredential, entry: Entry) -> None:
-        """Akka holds the new one; nothing that goes wrong here is a reason to undo it."""
+        """Remove the resources of the old record. Akka holds the new one, so no failure here undoes it."""
         removed = await self._remove_replaced(held)
         left = left_overs_of(held, removed)
         entry.leave(*left)
@@ -205,7 +192,7 @@ class Run(TargetOperation):
         )
 
     async def _recover(self, lost: Record) -> None:
-        """Clear up after a run that did not end. Identity and grant stay: this run wants the same ones.
+        """Clear up after a run that did not end. Identity and grant are kept: this run needs the same ones.
 
         Raises:
             Refused: Akka or the cloud cannot be asked.
@@ -218,13 +205,11 @@ class Run(TargetOperation):
         self._changes.adopt(recovery.kept)
         self._recovery = recovery
         if recovery.whole is not None:
-            # That Akka shows less than it was given is no reason to replace its key.
+            # A record of which Akka shows only a part is no reason to replace its key.
             self._examination.complete(recovery.whole)
 
     async def _settle(self) -> None:
-        """Akka shows this run's key: what an earlier one has left, since Akka might have held it, may go
-        now.
-        """
+        """Remove what earlier runs kept because Akka might hold it: Akka shows this run's key now."""
         if self._recovery is None:
             return
         for left in await self._recovery.settle():
@@ -236,19 +221,23 @@ class Run(TargetOperation):
                 self.context.audit(Change("recovery", what, "undone", who=self.result.who))
 
     async def _report_unrecorded_keys(self) -> None:
-        """A key that a lost run on another machine has left: only the clouds know of it, and nobody of
-        what use it is.
+        """Report keys that a lost run on another machine may have left: only the cloud shows them, and
+        whether they are used is unknown.
         """
         link, _ = await key_in_record(self.session, await self._held())
         made = self.session.credential.link if self.session.credential else None
-        known = {key for one in (link, made) if one is not None for key in (one.key_id, one.replaces) if key}
-        told = " ".join(f"{one.what} {one.command}" for one in self.result.left_over)
-        for text in await unrecorded_keys(self.session, self.akka, known, told, keys=self._keys_now):
+        accounted_for = {
+            key for one in (link, made) if one is not None for key in (one.key_id, one.replaces) if key
+        }
+        reported = " ".join(f"{one.what} {one.command}" for one in self.result.left_over)
+        for text in await unrecorded_keys(
+            self.session, self.akka, accounted_for, reported, keys=self._keys_now
+        ):
             self._notice(text)
 
 
 def all_steps(session: Session, context: RunContext, akka: AkkaCli, secret_name: str) -> list[Step]:
-    """All the steps of a target, for readers that do none of them."""
+    """All the steps of a target, for callers that only read them."""
 
     async def nothing() -> Any:
         raise AssertionError("a reader does no step")

@@ -1,6 +1,4 @@
-"""Does the steps of a run in their order, side by side where there is none, and undoes all of them if one
-fails.
-"""
+"""Does the steps of a run, side by side where their order allows it, and undoes all of them if one fails."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.key_retirement import RETIRE, DeleteReplacedKey, RetireReplacedKey
 from bootstrap.engine.pull_check import HandshakeStep
@@ -19,9 +18,8 @@ from bootstrap.engine.transaction import Transaction
 from bootstrap.engine.verified_pulls import VerifiedPulls
 from bootstrap.model import clock
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.codes import Code
 from bootstrap.model.deadline import Deadline
-from bootstrap.model.errors import Interrupted, PullkeyError, StepFailed
+from bootstrap.model.errors import Interrupted, PullkeyError
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
@@ -35,13 +33,13 @@ _OTHERS_SECONDS = 10.0
 
 
 class StepRunner:
-    """The doing of one run's steps.
+    """Does the steps of one run.
 
     Args:
         changes: writes down what is begun and done, and undoes it.
         stop: set when the run is interrupted.
-        held: says what Akka holds.
-        keys_now: says which keys the identity has; asked anew once it was told to forget.
+        held: reads Akka's record.
+        keys_now: lists the identity's keys; read again after `invalidate`.
     """
 
     def __init__(
@@ -76,7 +74,7 @@ class StepRunner:
         self._proofs = proofs
 
     async def do_all(self, pending: Sequence[Step]) -> None:
-        """Do them.
+        """Do the pending steps.
 
         Raises:
             PullkeyError: one failed, or it was interrupted; what was done is undone, as far as it could be.
@@ -86,7 +84,7 @@ class StepRunner:
         halt = asyncio.Event()
 
         async def take(step: Step) -> None:
-            # A place for the new key may have to be made first.
+            # An old key may have to be deleted first, to make room for the new one.
             for name in (*step.after, *((self.clear.name,) if step.name == "key" else ())):
                 if name in finished:
                     await _first(finished[name].wait(), halt.wait(), self._stop.wait())
@@ -104,7 +102,7 @@ class StepRunner:
 
         for step in pending:
             if step.name == RETIRE:
-                # From the handoff on the old key is to go, even if this run does not live to do it.
+                # From the handoff on the old key is to be retired, even if this run is killed before that.
                 self._changes.promise(step)
         tasks = [asyncio.create_task(take(step), name=step.name) for step in pending]
         try:
@@ -125,9 +123,7 @@ class StepRunner:
             raise as_user_error(error) from error
 
     async def _wind_up(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        """A call under way gets the time to answer: one that is cut off leaves nobody knowing what was
-        made.
-        """
+        """Give the calls in progress time to answer: a call that is cut off may have created something."""
         for task in tasks:
             if task.get_name() == self.handshake.name:
                 task.cancel()
@@ -147,18 +143,14 @@ class StepRunner:
         if self.context.deadline.passed and not isinstance(step, DeleteReplacedKey | RetireReplacedKey):
             found.result, found.detail = "failed", "not begun: --timeout was over"
             self.reporter.fail(step.name, found.detail)
-            raise StepFailed(
-                f"--timeout was over before this step: {step.title}",
-                fix="Run it again with a longer --timeout.",
-                code=Code.TIMEOUT,
-            )
+            raise messages.timed_out_before(step.title)
         entry = await self._changes.begin(step) if step.changes else None
         try:
             done = await step.do()
             self.handoff.beside_others |= done.unneeded
             if step is self.handoff:
                 await self._settle_race()
-                await self._pull_again()
+                await self._verify_again()
         except PullkeyError as error:
             found.result, found.detail = "failed", error.what
             self.reporter.fail(step.name, error.what)
@@ -176,20 +168,19 @@ class StepRunner:
         if step is self.handshake:
             if self.handshake.proven:
                 self.result.verified = done.detail
-                self._remember_proof()
+                self._remember_verified_pull()
             else:
                 self.result.not_verified = done.detail
         self.reporter.finish(step.name, done.sentence(step.title), found.seconds)
 
     async def _settle_race(self) -> None:
-        """Where other runs have made a key meanwhile, wait until they have given way, or have taken this
-        one's place.
+        """If another run created a key at the same time, wait until one of the two has yielded.
 
-        One that had looked at Akka's record before this run registered may register over it after it was read
-        back.
+        A run that had read Akka's record before this one registered may register over it after this one read
+        it back.
 
         Raises:
-            Overtaken: one has; this run gives way.
+            LostRace: another run has registered its key; this run yields.
         """
         deadline = Deadline(min(_OTHERS_SECONDS, self.context.deadline.left))
         while not deadline.passed and await self._others_at_work():
@@ -197,36 +188,34 @@ class StepRunner:
             await self.handoff.look_again()
             self._keys_now.invalidate()
 
-    async def _pull_again(self) -> None:
-        """A run that has created what this one uses may have failed since, and not have seen this one's key
-        when it undid it.
+    async def _verify_again(self) -> None:
+        """Verify the key again where another run was at work: it may have failed since, and have undone an
+        identity or a grant that this run uses.
 
         Raises:
-            StepFailed: the new key does not pull any more.
+            StepFailed: the new key no longer pulls.
         """
         if self.handoff.beside_others and self.options.wait:
             await self.handshake.do()
 
     async def _others_at_work(self) -> bool:
-        """Whether the identity has keys that were not there when this run began and are not its own, as
-        far as is seen.
-        """
+        """Whether the identity shows keys that did not exist when this run began and are not its own."""
         made, before = self.session.credential, self._changes.keys_before
         if not self.options.report_unrecorded_keys or before is None or made is None:
             return False
         try:
             now = {key.key_id for key in await self._keys_now()}
-        except Exception as error:  # noqa: BLE001  - Akka has the key; to look was an offer
+        except Exception as error:  # noqa: BLE001  - Akka has the key; this look is optional
             self.context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
             return False
         return bool(now - before - {made.link.key_id})
 
-    def _remember_proof(self) -> None:
+    def _remember_verified_pull(self) -> None:
         if self._proofs is not None and self.session.credential is not None:
             self._proofs.remember(self.session.credential.link.key_id)
 
     async def _note_replaced(self) -> None:
-        """The new credential says which key it replaces, for whoever is to delete that one."""
+        """Put into the new credential which key it replaces, so that a later run can delete that one."""
         made = self.session.credential
         link, _ = await key_in_record(self.session, await self._held())
         if (
@@ -239,7 +228,7 @@ class StepRunner:
 
 
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Wait until one of them is through."""
+    """Wait until one of them has ended."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Sequence
 
 from bootstrap.akka.cli import AkkaCli
+from bootstrap.engine import messages
 from bootstrap.engine.handoff import ASKED, AkkaHoldsNewKey, HandoffStep
 from bootstrap.engine.journal import Entry, Journal
 from bootstrap.engine.key_retirement import RETIRE
@@ -60,15 +61,13 @@ class Transaction:
         self.held_before: set[str] = set()
 
     def promise(self, step: Step) -> None:
-        """Write down now what a later step is for, so that it is done even if this run does not live to do
-        it.
-        """
+        """Write down a later step's intent now, so that the next run does it if this one is killed before."""
         self._promised[step.name] = self._journal.about_to(step.name, step.intent())
 
     async def begin(self, step: Step) -> Entry:
-        """Write down what the step is about to make.
+        """Write down what the step is about to create.
 
-        The disk is waited for in a thread: other steps, and of many targets the others, go on meanwhile.
+        The disk is waited for in a thread: other steps and other targets continue meanwhile.
 
         Raises:
             PullkeyError: it cannot be written, so the step must not be done.
@@ -80,11 +79,11 @@ class Transaction:
         return entry
 
     def failed(self, step: Step, entry: Entry, what: str) -> None:
-        """The step has failed; what it may have made all the same is still to be undone."""
+        """The step has failed; what it may have created nevertheless is still to be undone."""
         self._record(step, entry, what, "failed")
 
     async def done(self, step: Step, entry: Entry, done: Done) -> None:
-        """Write down what the step has made; nothing of one that had nothing to make is left to undo."""
+        """Write down what the step has created; a step that created nothing has nothing to undo."""
         if done.left_over is not None:
             self._entries.remove((step, entry))
             entry.leave(done.left_over)
@@ -95,12 +94,12 @@ class Transaction:
             await asyncio.to_thread(self._journal.drop, entry)
         else:
             made = {**(entry.made or {}), **done.made}
-            entry.made = made  # an undo that begins meanwhile is to know it
+            entry.made = made  # an undo that begins meanwhile needs it
             await asyncio.to_thread(self._journal.has_made, entry, made)
         self._record(step, entry, done.detail or done.sentence(step.title), "done")
 
     async def note_registration(self, what: str) -> None:
-        """How far the registration has come: a run that clears up after this one must know.
+        """Write down how far the registration has come, for a run that clears up after this one.
 
         Raises:
             PullkeyError: it cannot be written, and Akka was not asked yet.
@@ -113,7 +112,7 @@ class Transaction:
                     await asyncio.to_thread(self._journal.has_made, entry, made)
 
     def adopt(self, entries: Sequence[tuple[Step, Entry]]) -> None:
-        """What a lost run has made and this one goes on with: if this one fails, it is its own to undo."""
+        """Take over what a lost run has created and this one uses: if this one fails, it undoes that too."""
         self._entries += entries
 
     def unfinished(self) -> list[str]:
@@ -122,9 +121,9 @@ class Transaction:
 
     async def undo(self) -> None:
         """Undo all: last in, first out; one that fails stops no other, except where Akka holds the key that
-        would go.
+        would be deleted.
 
-        What was undone, and what is left over, stands in the outcome. Raises nothing that an SDK can raise.
+        The result lists what was undone and what is left over. Raises nothing that an SDK can raise.
         """
         self._session.context.undo_deadline = undo_deadline = Deadline(_UNDO_ALL_SECONDS)
         for deadline in (undo_deadline, self._context.deadline):
@@ -132,29 +131,26 @@ class Transaction:
         with_identity: list[tuple[Step, Entry]] = []
         for step, entry in reversed(self._entries):
             if step in self._session.steps and step.name != "key":
-                # What a lost run had made was there for others to find before this one began. Looked for
-                # right before each: who has found it may have created a key only now.
+                # What a lost run had created could be found by others before this one began. Checked right
+                # before each: a run that has found it may have created its key only now.
                 lost = bool(entry.intent.get("lost"))
                 others = await self._concurrent_keys(set() if lost else self.keys_before or set())
                 if others is None or others:
                     if others is None:
                         self._leave_unseen(step, entry)
                     else:
-                        # Another run, on another machine, has found it and goes on with it.
-                        text = (
-                            f"{step.title}: this stays, since key {others[0]} needs it, which another "
-                            "run has created meanwhile."
-                        )
+                        # Another run, on another machine, has found it and uses it.
+                        text = messages.kept_for_another_run(step.title, others[0])
                         self._result.notices.append(text)
                         self._reporter.notice(text)
                         self._journal.drop(entry)
                     if step.name == "identity":
                         await self._undo_without_identity(with_identity)
                     continue
-            told = len(self._result.undone) + len(self._result.left_over)
+            reported = len(self._result.undone) + len(self._result.left_over)
             if not await self._undo(step, entry):
                 break
-            if step.name == "key" and told == len(self._result.undone) + len(self._result.left_over):
+            if step.name == "key" and reported == len(self._result.undone) + len(self._result.left_over):
                 with_identity.append((step, entry))
             if step.name == "identity" and entry.left:
                 await self._undo_without_identity(with_identity)
@@ -166,15 +162,15 @@ class Transaction:
             self._journal.end()
 
     async def _undo_without_identity(self, keys: list[tuple[Step, Entry]]) -> None:
-        """The keys that were to go with the identity go by themselves, since that stays."""
+        """Delete the keys themselves that were to be deleted with the identity, since that is kept."""
         for step, entry in keys:
             entry.intent["identity_stays"] = True
             await self._undo(step, entry)
         keys.clear()
 
     def _leave_unseen(self, step: Step, entry: Entry) -> None:
-        """It stays where neither Akka nor the cloud shows whether another run's key needs it by now."""
-        what = f"{step.title}: kept, since neither Akka nor the cloud shows whether another key needs it"
+        """Keep it where neither Akka nor the cloud shows whether another run's key needs it by now."""
+        what = messages.kept_since_use_is_unknown(step.title)
         self._result.left_over.append(LeftOver(what, self._undo_command(step, entry)))
         entry.leave(self._result.left_over[-1])
         self._record(step, entry, what, "left over")
@@ -241,28 +237,25 @@ class Transaction:
         return True
 
     def _leave_replaced(self) -> None:
-        """Name the key that this run was to take out of use, and that stays while Akka may still hold it."""
+        """Report the key that this run was to retire, and that is kept while Akka may still hold it."""
         for name, entry in self._promised.items():
             if (
                 name == RETIRE
                 and not self._session.key.supplied
                 and all(entry is not begun for _, begun in self._entries)
             ):
-                what = (
-                    f"key {entry.known.get('key_id')}, which Akka held before, is kept until Akka shows "
-                    "the new one"
-                )
-                self._result.left_over.append(LeftOver(what, self._options.command))
-                entry.leave(self._result.left_over[-1])
+                left = messages.replaced_key_kept(str(entry.known.get("key_id")), self._options.command)
+                self._result.left_over.append(left)
+                entry.leave(left)
 
     def _undo_command(self, step: Step, entry: Entry) -> str:
-        """What a person would type to undo a step."""
+        """The command that undoes a step by hand."""
         if step.name == "key":
             key_id = entry.known.get("key_id")
             return self._session.key.delete_command(key_id) if key_id else self._options.command
         command = filled_in(step.script().undo.partition("\n")[0], self._session.script_variables())
-        # What only a whole script knows nobody can type; but the journal stays, and the next run clears up by
-        # it.
+        # A command with a whole script's variables cannot be typed; the journal is kept, and the next run
+        # clears up by it.
         return self._options.command if not command or "$" in command else command
 
     def _record(self, step: Step, entry: Entry, what: str, outcome: str) -> None:

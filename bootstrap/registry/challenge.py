@@ -1,4 +1,4 @@
-"""What a registry asks for: reading `WWW-Authenticate` (RFC 9110, 11.6.1).
+"""Parses `WWW-Authenticate`: which login a registry asks for (RFC 9110, 11.6.1).
 
 Pullers read it in two ways. containers/image (`docker/wwwauthenticate.go`) and containerd
 (`core/remotes/docker/auth/parse.go`) take one challenge from each header, parameters quoted or not, names in
@@ -24,12 +24,12 @@ _SCHEMES = frozenset(
 
 
 class TooLong(ValueError):
-    """The header is longer than any that a registry needs."""
+    """The header is longer than a registry needs."""
 
 
 @dataclass(frozen=True)
 class Challenge:
-    """How the registry wants to be spoken to: a token from `realm`, Basic authentication, or nothing
+    """The login that a registry asks for: a token from `realm` ("bearer"), a password ("basic"), or nothing
     ("none").
     """
 
@@ -52,15 +52,14 @@ class _Found:
 
 
 def challenges_in(headers: Iterable[str]) -> list[Challenge]:
-    """All the challenges of all the headers, Bearer first, else in their order. Takes time in proportion to
-    the length.
+    """All the challenges of all the headers, Bearer first, else in their order, in linear time.
 
     >>> challenges_in(['Basic realm="x", Bearer realm="https://t/",service=s'])
     [Challenge(scheme='bearer', realm='https://t/', service='s', scope=''), Challenge(scheme='basic',
     realm='', service='', scope='')]
 
     Raises:
-        TooLong: they are longer together than any registry's.
+        TooLong: together they are longer than a registry needs.
     """
     values = list(headers)
     if sum(map(len, values)) > _LONGEST:
@@ -76,13 +75,13 @@ def _challenges_of(text: str) -> list[_Found]:
         at = _skip(_BETWEEN, text, at)
         token = _TOKEN.match(text, at)
         if token is None:
-            at += 1  # nothing that may stand here
+            at += 1  # not allowed here
             continue
         at = _skip(_SPACE, text, token.end())
         name = token[0].lower()
         if found and text.startswith("=", at):
             value, at = _value(text, _skip(_SPACE, text, at + 1))
-            # Of one that stands twice the first counts.
+            # Of a repeated parameter the first counts.
             found[-1].parameters.setdefault(name, value)
         elif not found or name in _SCHEMES:
             found.append(_Found(name))
@@ -95,7 +94,7 @@ def _skip(what: re.Pattern[str], text: str, at: int) -> int:
 
 
 def _value(text: str, at: int) -> tuple[str, int]:
-    """A parameter's value, quoted or not, and where it ends; of one whose quotes are never closed nothing."""
+    """A parameter's value, quoted or not, and where it ends; "" if its quotes are not closed."""
     if not text.startswith('"', at):
         end = _skip(_UNQUOTED, text, at)
         return text[at:end], end

@@ -1,4 +1,4 @@
-"""HTTP to a registry and its token service: one connection set an exchange, and a bound on all that is
+"""HTTP to a registry and its token service: one set of connections per exchange, and a bound on all that is
 read.
 """
 
@@ -25,7 +25,7 @@ from bootstrap.model.settings import connect_to
 from bootstrap.model.text import one_line
 from bootstrap.registry.trust import bare
 
-# Distribution takes manifests of 4 MiB; whatever else a registry says here is short.
+# Distribution takes manifests of up to 4 MiB; all other answers are short.
 MANIFEST_BYTES = 4 * 1024 * 1024
 ANSWER_BYTES = 256 * 1024
 SECONDS = 30.0
@@ -33,7 +33,7 @@ SECONDS = 30.0
 _SAID_CHARACTERS = 4_000
 
 Clean = Callable[[str], str]
-"""Takes what somebody else wrote, and gives it without any secret."""
+"""Removes every secret from a text that another program wrote."""
 
 
 def unchanged(text: str) -> str:
@@ -49,7 +49,7 @@ class Answer:
     """A registry's answer.
 
     Args:
-        host: whom was asked, by name also where it is reached at another address.
+        host: the host that was asked, by name also where it is reached at another address.
         content: the body, decompressed, up to a bound.
         whole: whether `content` is all of it.
     """
@@ -66,7 +66,7 @@ class Answer:
         """The body as JSON.
 
         Raises:
-            Unreadable: it is none, or longer than it may be.
+            Unreadable: it is not JSON, or longer than it may be.
         """
         if not self.whole:
             raise Unreadable("it is longer than any that is expected")
@@ -78,7 +78,7 @@ class Answer:
 
     @property
     def is_page(self) -> bool:
-        """Whether it is made for a browser: many a web site answers 200 to whatever it is asked."""
+        """Whether it is a page for a browser: many web sites answer 200 to every request."""
         return self.media_type in ("text/html", "application/xhtml+xml")
 
     @property
@@ -99,19 +99,19 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """How many seconds it asks to be left alone."""
+        """The seconds of its Retry-After."""
         return seconds_of_retry_after(str(self.headers.get("Retry-After", "")))
 
 
 def cleaned_line(text: str, clean: Clean) -> str:
-    """Another program's words as one printable line without secrets: searched before it is cut, so that
-    none is halved.
+    """Another program's words as one printable line without secrets: cleaned before it is cut, so that no
+    secret is halved.
     """
     return one_line(clean(one_line(text, _SAID_CHARACTERS)))
 
 
 class Client:
-    """Asks one registry, and whom it names.
+    """Sends requests to one registry, and to the hosts that it names.
 
     Args:
         host: the registry's.
@@ -122,14 +122,14 @@ class Client:
     def __init__(self, host: str, trace: Tell, clean: Clean) -> None:
         self._trace = trace
         self._clean = clean
-        self._looked_up = {bare(host)}  # the user named it
+        self._resolved = {bare(host)}  # the user named it
         # Redirects are never followed by httpx: one could carry the credential to another host. Without an
         # address of its own the registry is reached as httpx would: proxies and certificates as the
         # environment says.
         with network.usable():
             self._http = httpx.AsyncClient(
                 transport=_ConnectTo() if connect_to(bare(host)) is not None else None,
-                verify=_whom_to_trust(),
+                verify=_trust_of_environment(),
                 timeout=SECONDS,
                 follow_redirects=False,
                 cookies=_NoCookies(),
@@ -163,7 +163,7 @@ class Client:
             headers["Authorization"] = authorization
         begin = clock.monotonic()
         asked = httpx.URL(url)
-        await self._look_up(asked)
+        await self._resolve(asked)
         try:
             request = self._http.build_request(method, asked, headers=headers, data=form)
             # An `Auth` that adds nothing; without one httpx would take name and password from the address.
@@ -173,7 +173,7 @@ class Client:
             # have no port.
             raise Unreadable("it leads to an address that cannot be used") from None
         async with _Closing(sent) as response:
-            host = whom(request)
+            host = host_of(request)
             took = (clock.monotonic() - begin) * 1000
             path = cleaned_line(asked.path, self._clean)
             self._trace(f"registry {method} https://{host}{path} {response.status_code} {took:.0f} ms")
@@ -188,16 +188,16 @@ class Client:
                 response.reason_phrase,
             )
 
-    async def _look_up(self, url: httpx.URL) -> None:
-        """Look at where a host leads that the registry has named, unless a proxy is to look.
+    async def _resolve(self, url: httpx.URL) -> None:
+        """Resolve a host that the registry has named, unless a proxy resolves it.
 
         Raises:
-            Unreadable: a machine or its cloud answers there for itself.
+            Unreadable: it resolves to a metadata server's address, or to this machine's own.
         """
         host = url.raw_host.decode("ascii", "replace")
-        if host in self._looked_up or connect_to(host) is not None or _has_proxy():
+        if host in self._resolved or connect_to(host) is not None or _has_proxy():
             return
-        self._looked_up.add(host)
+        self._resolved.add(host)
         with contextlib.suppress(OSError, UnicodeError):  # the request says it in a sentence
             found = await asyncio.get_running_loop().getaddrinfo(
                 host, url.port or 443, type=socket.SOCK_STREAM
@@ -226,7 +226,7 @@ class _Closing:
 
 
 class _NoCookies(http.cookiejar.CookieJar):
-    """Keeps none: a puller sends none, and Harbor wants more of whoever does."""
+    """A cookie jar that stays empty: a puller sends no cookies, and Harbor wants a CSRF token with them."""
 
     def extract_cookies(self, response: Any, request: Any) -> None:
         return
@@ -236,7 +236,7 @@ class _ConnectTo(httpx.AsyncBaseTransport):
     """Reaches a registry at another address, with TLS still verified for its name."""
 
     def __init__(self) -> None:
-        self._inner = httpx.AsyncHTTPTransport(verify=_whom_to_trust())
+        self._inner = httpx.AsyncHTTPTransport(verify=_trust_of_environment())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.host
@@ -251,15 +251,13 @@ class _ConnectTo(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def whom(request: httpx.Request) -> str:
+def host_of(request: httpx.Request) -> str:
     """The host that a request is for, by name also where it is reached at another address."""
     return str(request.headers.get("Host") or request.url.netloc.decode("ascii", "replace"))
 
 
-def _whom_to_trust() -> ssl.SSLContext:
-    """As the environment says. Reading all the authorities takes longer than a handshake, so it is done
-    once.
-    """
+def _trust_of_environment() -> ssl.SSLContext:
+    """The TLS authorities that the environment names, read once: that takes longer than a handshake."""
     return _trusting(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 

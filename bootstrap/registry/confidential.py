@@ -1,5 +1,5 @@
-"""What must not be shown of an exchange: the password, as it is and as it is sent, and what it is
-exchanged for.
+"""The secrets of an exchange, removed from what the registry says: the password, as it is and as it is sent,
+and its tokens.
 """
 
 from __future__ import annotations
@@ -21,17 +21,21 @@ class Confidential:
         self._secrets.append(secret)
 
     def add_login(self, username: str, password: Secret) -> str:
-        """Take a login; the value of `Authorization` that it is sent with (RFC 7617)."""
+        """Add a login.
+
+        Returns:
+            the value of its `Authorization` header (RFC 7617).
+        """
         joined = f"{username}:{password.reveal()}".encode()
         sent = base64.b64encode(joined).decode("ascii")
         self._secrets.append(password)
-        # A long password is found in what is sent by the forms that it has itself.
+        # A long password is recognised in the header by its own encoded forms.
         if len(joined) < _LONG:
             self._secrets += [Secret(sent), Secret(base64.urlsafe_b64encode(joined).decode("ascii"))]
         return f"Basic {sent}"
 
     def clean(self, text: str) -> str:
-        """A text without any of them."""
+        """The text without these secrets."""
         for secret in self._secrets:
             text = secret.redact(text)
         return text

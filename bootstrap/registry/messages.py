@@ -1,4 +1,4 @@
-"""What is said of an exchange with a registry that did not end well."""
+"""Messages for an exchange with a registry that failed: what went wrong, and what to do."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from bootstrap.http._fast_import import httpx
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import StepFailed
 from bootstrap.model.pull import PullAttempt, Verdict
-from bootstrap.registry.client import Clean, cleaned_line, whom
+from bootstrap.registry.client import Clean, cleaned_line, host_of
 
-# What OpenSSL calls a certificate whose authority is not known (`X509_V_ERR_...` in x509_vfy.h).
+# OpenSSL's codes for a certificate whose authority is unknown (`X509_V_ERR_...` in x509_vfy.h).
 _UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21})
 # How Azure's, Google's (VPC Service Controls) and others' firewalls word a refusal.
 _FIREWALLS = (
@@ -28,7 +28,7 @@ _OWN_AUTHORITY = (
     "which pulls over the "
     "public internet, must trust it too, and pullkey cannot see whether it does."
 )
-_NO_CLIENT_WILL = (
+_FIX_CERTIFICATE = (
     "Have the certificate fixed, or name the registry as its certificate does: Akka would refuse it too."
 )
 
@@ -45,7 +45,7 @@ _CODES = {
     Verdict.UNTRUSTED: Code.TOKEN_HOST,
     Verdict.CERTIFICATE_REFUSED: Code.REGISTRY_CERTIFICATE,
 }
-"""Of each verdict but that it pulls."""
+"""The code of each verdict but `PULLS`."""
 
 WAITING = {
     Verdict.IDENTITY_REFUSED: "The registry does not know the new key yet ({said}); a new key takes a "
@@ -61,7 +61,7 @@ WAITING = {
     "s.",
 }
 
-_MENDS = {
+_FIXES = {
     Verdict.IDENTITY_REFUSED: "Run it again later with a longer --timeout; if it stays so, the cloud may "
     "forbid "
     "this kind of key.",
@@ -85,7 +85,7 @@ _MENDS = {
     Verdict.UNTRUSTED: "The credential was not sent. Check that this is the registry you mean.",
 }
 
-_BROUGHT_MENDS = {
+_SUPPLIED_FIXES = {
     Verdict.IDENTITY_REFUSED: "Check user name and password by logging in with them; where logins have a "
     "second "
     "factor, a registry takes a token in place of the password. A token needs the scope to read "
@@ -99,12 +99,12 @@ _BROUGHT_MENDS = {
 
 
 def failure(attempt: PullAttempt, diagnosis: str, *, brought: bool = False) -> StepFailed:
-    """What a person is told when the credential does not pull.
+    """The error that says that the credential does not pull.
 
     Args:
         attempt: how the last exchange ended.
         diagnosis: what else is known, as sentences.
-        brought: the person brought the password, so that nothing of it is spreading.
+        brought: the password is user-supplied, so that no key is spreading.
     """
     what = f"The {'' if brought else 'new '}credential does not pull ({attempt})."
     return StepFailed(
@@ -113,23 +113,23 @@ def failure(attempt: PullAttempt, diagnosis: str, *, brought: bool = False) -> S
 
 
 def code_of(attempt: PullAttempt) -> Code:
-    """The code of an exchange that did not end well."""
+    """The code of an exchange that failed."""
     return _CODES[attempt.verdict]
 
 
 def fix(attempt: PullAttempt, *, brought: bool = False) -> str:
-    """What to do about it; "" where nothing is known."""
+    """What to do about a failed exchange; "" where no fix is known."""
     if attempt.verdict is Verdict.RATE_LIMITED:
         when = f"in {attempt.retry_after:.0f} s" if attempt.retry_after is not None else "later"
         return (
             f"Run it again {when}: a registry counts by user or by address, so another try now would "
             "not be answered either."
         )
-    return attempt.fix or ({**_MENDS, **_BROUGHT_MENDS} if brought else _MENDS).get(attempt.verdict, "")
+    return attempt.fix or ({**_FIXES, **_SUPPLIED_FIXES} if brought else _FIXES).get(attempt.verdict, "")
 
 
 def first_word(attempt: PullAttempt) -> str:
-    """What the registry's first answer, before any credential, comes to where no pull can be tried."""
+    """The failure of the registry's first answer, before any credential, as a sentence."""
     if attempt.verdict in (Verdict.CERTIFICATE_REFUSED, Verdict.UNTRUSTED, Verdict.REJECTED, Verdict.INVALID):
         return attempt.detail
     return f"The registry refuses: {attempt}"
@@ -146,18 +146,18 @@ def too_late(host: str) -> PullAttempt:
 
 
 def unanswered(error: Exception, host: str, clean: Clean) -> PullAttempt:
-    """Why there is no answer. A certificate that does not verify has a reason of its own, and a fix."""
+    """Why there is no answer. A certificate that does not verify has its own verdict and fix."""
     if isinstance(error, httpx.RequestError) and error._request is not None:  # noqa: SLF001  - `.request` raises
-        host = whom(error.request)
+        host = host_of(error.request)
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            fix = _OWN_AUTHORITY if cause.verify_code in _UNKNOWN_AUTHORITY else _NO_CLIENT_WILL
+            fix = _OWN_AUTHORITY if cause.verify_code in _UNKNOWN_AUTHORITY else _FIX_CERTIFICATE
             said = cleaned_line(cause.verify_message, clean)
             return PullAttempt(
                 Verdict.CERTIFICATE_REFUSED, f"The TLS certificate of {host} does not verify: {said}", fix
             )
     if isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL):
-        # Its text quotes what was to be sent.
+        # The error's text quotes the request.
         return PullAttempt(Verdict.INVALID, f"{host} asks for what cannot be sent ({type(error).__name__})")
     said = cleaned_line(str(error), clean) or type(error).__name__
     return PullAttempt(Verdict.UNREACHABLE, f"{host} does not answer: {said}")

@@ -1,5 +1,5 @@
-"""Where the password may go: to the registry itself, and to the token service (the "realm") that the registry
-names.
+"""Decides where the password may be sent: to the registry itself, and to the token service (the "realm") that
+the registry names.
 
 That is trusted if it is https and the same owner's, as far as names tell: the same host, or one of the same
 registrable domain by the Public Suffix List (Red Hat has a registry at `registry.connect.redhat.com` and its
@@ -157,7 +157,7 @@ _ONE_NAME_EACH = ("gitlab-dedicated.com", "gitlab-dedicated.us")
 
 
 def refusal_of(host: str, realm: str, token_host: str | None = None) -> PullAttempt | None:
-    """Why the credential may not go to the token service that a registry names; None if it may.
+    """Why the credential may not be sent to the token service that a registry names; None if it may.
 
     Args:
         host: the registry's, with its port where it has one.
@@ -194,7 +194,7 @@ def _allow(host: str) -> str:
 
 
 def same_owner(registry: str, other: str) -> bool:
-    """Whether what is told to one host may be told to the other (both without a port).
+    """Whether a secret for one host may be sent to the other (both without a port).
 
     >>> same_owner("registry.gitlab.com", "gitlab.com")
     True
@@ -232,7 +232,7 @@ def _owner(host: str) -> str | None:
 
 @functools.cache
 def _suffixes() -> PublicSuffixList:
-    """The list as it came with the package: nothing is fetched. Read only where two hosts differ."""
+    """The list of the installed package: nothing is fetched. Read only where two hosts differ."""
     from publicsuffixlist import PublicSuffixList
 
     return PublicSuffixList()

@@ -1,4 +1,6 @@
-"""Whether a credential pulls: exchanges until it is sure, and what anybody would be told without it."""
+"""Verifies that a credential pulls: repeats the exchange until the result is certain, and compares it with
+an anonymous one.
+"""
 
 from __future__ import annotations
 
@@ -8,29 +10,31 @@ from dataclasses import dataclass, replace
 from bootstrap.model.credential import Credential
 from bootstrap.model.deadline import Deadline, Tell
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
+from bootstrap.registry import messages_answers as messages
 from bootstrap.registry.challenge import Challenge
 from bootstrap.registry.client import SECONDS, Clean, silent, unchanged
 from bootstrap.registry.confidential import Confidential
-from bootstrap.registry.exchange import exchange, fetch_challenge, takes_password
+from bootstrap.registry.exchange import exchange, takes_password
+from bootstrap.registry.first_answer import fetch_challenge
 from bootstrap.registry.messages import WAITING
 
-# These may turn good by themselves: the cloud's own delay, or a passing fault.
+# These may pass by themselves: the cloud's own delay, or a passing fault.
 _MAY_PASS = (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT, Verdict.UNREACHABLE)
 _PASSING_FAULTS = (Verdict.UNREACHABLE,)
-_INVALID_TRIES = 3  # a proxy's page or half an answer may pass; one that stays is no registry's
+_INVALID_TRIES = 3  # a proxy's page or half an answer may pass; a lasting one is not a registry's
 _LEAST_PAUSE = 0.5
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How many good answers make a proof.
+    """How many successful exchanges verify a credential.
 
     Args:
-        at_once: exchanges side by side in a round, each on its own connection; all must be good.
-        rounds_after_refusal: good rounds in a row that are wanted once any exchange was refused: a key that
-            is still spreading is refused at random.
+        at_once: exchanges side by side in a round, each on its own connection; all must succeed.
+        rounds_after_refusal: successful rounds in a row that are needed once any exchange was refused: a key
+            that is still spreading is refused at random.
         pause: seconds between those rounds.
-        spreads: the key was made just now, so that a refusal may pass by itself.
+        spreads: the key was created just now, so that a refusal may pass by itself.
     """
 
     at_once: int = 3
@@ -39,8 +43,7 @@ class Patience:
     spreads: bool = True
 
 
-# A password that somebody brought is good or it is not; and each try of a wrong one counts towards a
-# lock-out.
+# A user-supplied password is valid or it is not; and each try of a wrong one counts towards a lock-out.
 BROUGHT = Patience(at_once=1, rounds_after_refusal=1, spreads=False)
 
 
@@ -53,8 +56,8 @@ async def patient_challenge(
     tell: Tell,
     clean: Clean = unchanged,
 ) -> Challenge | PullAttempt:
-    """As `fetch_challenge`, asked again where that may help: after as long as the registry says that it wants
-    to be left alone, and a few times where something else seems to answer in its place.
+    """`fetch_challenge`, repeated where that may help: after a rate limit's Retry-After, and a few times
+    where something else seems to answer in the registry's place.
     """
     invalid = 0
     while True:
@@ -75,7 +78,7 @@ async def patient_challenge(
 
 
 def _pause_of(attempt: PullAttempt, deadline: Deadline) -> float | None:
-    """How long to wait as the registry says, or None where it does not say, or that is too long."""
+    """The seconds that the registry asks to wait; None where it does not say, or past the deadline."""
     if attempt.retry_after is None or attempt.retry_after >= deadline.left:
         return None
     return max(attempt.retry_after, _LEAST_PAUSE)
@@ -92,16 +95,16 @@ async def prove(
     compare: bool = True,
     trace: Tell = silent,
 ) -> PullAttempt:
-    """Exchange until it is sure that the credential pulls, or that it will not.
+    """Verify that the credential pulls: exchange until it is certain that it does, or that it will not.
 
-    With `compare` it is asked without the credential too; that is not needed where the cloud itself has said
-    already that not anybody may pull.
+    With `compare` it is also tried without the credential, which is not needed where the cloud has already
+    said that anonymous pulls are off.
 
     Returns:
         the last attempt: `PULLS`, or what it failed with; the caller decides what that means.
     """
-    wanted, good_rounds, invalid, pause = 1, 0, 0, 0.5
-    told: set[Verdict] = set()
+    needed, good_rounds, invalid, pause = 1, 0, 0, 0.5
+    reported: set[Verdict] = set()
     while True:
         attempts = await asyncio.gather(
             *(
@@ -112,12 +115,14 @@ async def prove(
         bad = [attempt for attempt in attempts if attempt.verdict is not Verdict.PULLS]
         if not bad:
             good_rounds += 1
-            if good_rounds < wanted:
+            if good_rounds < needed:
                 await asyncio.sleep(min(patience.pause, deadline.left))
                 continue
             good = next((one for one in attempts if not one.proven), attempts[0])
             compared = (
-                await _compared(good, probe, challenge, credential, deadline, trace) if compare else good
+                await _compared_to_anonymous(good, probe, challenge, credential, deadline, trace)
+                if compare
+                else good
             )
             if compared.verdict is Verdict.PULLS:
                 return compared
@@ -130,17 +135,17 @@ async def prove(
             may_pass = invalid < _INVALID_TRIES
         asked_for = _pause_of(worst, deadline)
         if worst.verdict is Verdict.RATE_LIMITED or worst.retry_after is not None:
-            # Sooner than it says it would answer alike, and without its word nobody knows when.
+            # Sooner than it says, it would answer the same; where it does not say, the time is unknown.
             may_pass = asked_for is not None
         if not may_pass or deadline.passed:
             return (
                 worst
                 if patience.spreads
-                else await _told_apart(worst, probe, challenge, credential, deadline, trace)
+                else await _with_refusal_explained(worst, probe, challenge, credential, deadline, trace)
             )
-        wanted, good_rounds = patience.rounds_after_refusal, 0
-        if worst.verdict not in told:
-            told.add(worst.verdict)
+        needed, good_rounds = patience.rounds_after_refusal, 0
+        if worst.verdict not in reported:
+            reported.add(worst.verdict)
             said = worst.detail or "no reason given"
             tell(WAITING[worst.verdict].format(said=said, minutes=deadline.left / 60, seconds=asked_for or 0))
         await asyncio.sleep(min(pause if asked_for is None else asked_for, deadline.left))
@@ -153,11 +158,11 @@ async def try_once(
     """One exchange with a credential that is not new, judged as `prove` judges the last one."""
     attempt = await exchange(probe, challenge, credential, trace=trace, seconds=deadline.clip(SECONDS))
     if attempt.verdict is Verdict.PULLS:
-        return await _compared(attempt, probe, challenge, credential, deadline, trace)
-    return await _told_apart(attempt, probe, challenge, credential, deadline, trace)
+        return await _compared_to_anonymous(attempt, probe, challenge, credential, deadline, trace)
+    return await _with_refusal_explained(attempt, probe, challenge, credential, deadline, trace)
 
 
-async def _compared(
+async def _compared_to_anonymous(
     good: PullAttempt,
     probe: Probe,
     challenge: Challenge,
@@ -165,31 +170,24 @@ async def _compared(
     deadline: Deadline,
     trace: Tell,
 ) -> PullAttempt:
-    """What a good answer is worth: nothing, where anybody is given the same."""
+    """A success as it counts: it verifies nothing where anyone is given the same."""
     if challenge.scheme == "none":
         return good
-    anybody = await exchange(
+    anonymous = await exchange(
         probe, challenge, None, trace=trace, seconds=deadline.clip(SECONDS), clean=_without(credential)
     )
-    if anybody.verdict is not Verdict.PULLS:
+    if anonymous.verdict is not Verdict.PULLS:
         return good
     what = f"{probe.host}/{probe.image}" if probe.repository else "a token"
     known, refusal = await _is_known(probe, challenge, credential, deadline, trace)
     if refusal is not None:
         return refusal
     if known:
-        return PullAttempt(
-            Verdict.PULLS, f"is accepted by {probe.host}, where anyone gets {what}", proven=False
-        )
-    return PullAttempt(
-        Verdict.PULLS,
-        f"could not be verified: {probe.host} gives {what} without a password too",
-        "Name an image with --image that cannot be pulled anonymously.",
-        proven=False,
-    )
+        return messages.accepted_where_anyone_pulls(probe.host, what)
+    return messages.not_verifiable_where_anyone_pulls(probe.host, what)
 
 
-async def _told_apart(
+async def _with_refusal_explained(
     bad: PullAttempt,
     probe: Probe,
     challenge: Challenge,
@@ -197,8 +195,8 @@ async def _told_apart(
     deadline: Deadline,
     trace: Tell,
 ) -> PullAttempt:
-    """Whether it is the right to pull that is missing, or the password is wrong: Harbor and GHCR answer
-    alike.
+    """A refusal with its cause, a missing permission or a wrong password: Harbor and GHCR answer the same to
+    both.
     """
     if bad.verdict is not Verdict.NO_GRANT or challenge.scheme != "bearer":
         return bad
@@ -207,34 +205,30 @@ async def _told_apart(
         return replace(refusal, detail=refusal.detail or bad.detail)
     if known:
         return bad
-    return replace(
-        bad,
-        fix=f"{probe.host} accepts any login, so this may be a wrong password or a missing permission: "
-        "check user name and password, and that this user may pull the image.",
-    )
+    return replace(bad, fix=messages.wrong_password_or_no_permission(probe.host))
 
 
 async def _is_known(
     probe: Probe, challenge: Challenge, credential: Credential, deadline: Deadline, trace: Tell
 ) -> tuple[bool, PullAttempt | None]:
-    """Whether the registry knows the credential, whatever it may pull; and its refusal, where it surely does
-    not.
+    """Whether the registry knows the credential, whatever it may pull; and its refusal, where it certainly
+    does not.
 
-    It is logged in to, as `docker login` does. Where anybody is let in so, `/v2/` may still tell by Basic.
+    It logs in as `docker login` does. Where anyone is accepted that way, `/v2/` may still decide by Basic.
     """
     login = Probe(probe.host, token_host=probe.token_host)
     attempt = await exchange(login, challenge, credential, trace=trace, seconds=deadline.clip(SECONDS))
     if attempt.verdict is Verdict.IDENTITY_REFUSED:
         return False, attempt
     if attempt.verdict is Verdict.PULLS:
-        anybody = await exchange(
+        anonymous = await exchange(
             login, challenge, None, trace=trace, seconds=deadline.clip(SECONDS), clean=_without(credential)
         )
-        if anybody.verdict in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
+        if anonymous.verdict in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
             return True, None
     takes = await takes_password(probe, credential, trace=trace, seconds=deadline.clip(SECONDS))
     if takes is False:
-        return False, PullAttempt(Verdict.IDENTITY_REFUSED, f"{probe.host} refuses user name and password")
+        return False, messages.password_refused(probe.host)
     return takes is True, None
 
 

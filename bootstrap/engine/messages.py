@@ -1,0 +1,268 @@
+"""Messages of the engine: problems, errors, notices and left-overs of a run, each with its stable code."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import (
+    Interrupted,
+    LeftOver,
+    Problem,
+    ProblemKind,
+    PullkeyError,
+    StepFailed,
+    UsageProblem,
+)
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.pull import Probe, PullAttempt
+from bootstrap.plugin.recorded_key import SECRETLESS
+from bootstrap.plugin.step import Notice
+from bootstrap.registry import code_of, first_word, fix
+
+# -- the registry --------------------------------------------------------------------------------------------
+
+
+def registry_unreachable(attempt: PullAttempt) -> Problem:
+    then = (
+        "If Akka can reach it and this machine cannot, --no-wait registers the credential without "
+        "verifying it"
+    )
+    return Problem(
+        ProblemKind.SETUP,
+        f"The registry cannot be reached: {attempt.detail}",
+        f"{fix(attempt)} {then}",
+        step="handshake",
+        code=code_of(attempt),
+    )
+
+
+def registry_unreachable_for_now(attempt: PullAttempt) -> Notice:
+    return Notice(f"The registry could not be asked how it wants to be spoken to: {attempt.detail}")
+
+
+def registry_refuses(attempt: PullAttempt) -> Problem:
+    return Problem(
+        ProblemKind.SETUP, first_word(attempt), fix(attempt), step="handshake", code=code_of(attempt)
+    )
+
+
+def registered_without_verification(attempt: PullAttempt) -> Notice:
+    return Notice(
+        f"{first_word(attempt)}; the credential is registered without verification, because of --no-wait."
+    )
+
+
+def registered_though_public(public: str) -> Notice:
+    """The registry allows anonymous pulls, and `--anyway` was given."""
+    return Notice(f"{public}, so Akka needs no credential; one is registered because of --anyway.")
+
+
+def image_not_found(probe: Probe, near: str) -> Problem:
+    return Problem(
+        ProblemKind.SETUP,
+        f"There is no image {probe.host}/{probe.image}",
+        f"{near} Check its name and tag; or name none: the key is then verified without an image".lstrip(),
+        step="handshake",
+        code=Code.IMAGE_NOT_FOUND,
+    )
+
+
+def repository_not_found(host: str, name: str, near: str) -> Problem:
+    then = "Check --repository. If the image is yet to be pushed, --no-wait continues without checking"
+    return Problem(
+        ProblemKind.SETUP,
+        f"{host} has no repository {name}",
+        f"{near} {then}".lstrip(),
+        step="grant",
+        code=Code.REPOSITORY_NOT_FOUND,
+    )
+
+
+def registry_unknown(held: HeldCredential) -> UsageProblem:
+    return UsageProblem(
+        f"No provider knows the registry {held.server!r} of Akka's {held.name}", code=Code.HOST_UNKNOWN
+    )
+
+
+# -- Akka's record before a run ------------------------------------------------------------------------------
+
+
+def another_credential_for_server(other: HeldCredential, server: str) -> Notice:
+    return Notice(
+        f"Akka has another credential for {server} already, {other.name} (user {other.username}). "
+        "Which of the two it pulls with is not documented; if that one is not needed: pullkey "
+        f"offboard {shlex.quote(other.name)}"
+    )
+
+
+def record_without_secret(name: str) -> Notice:
+    return Notice(f"{SECRETLESS}, {name}: it is registered again.")
+
+
+def record_of_another_registry(held: HeldCredential) -> Problem:
+    return Problem(
+        ProblemKind.QUESTION,
+        f"Akka's credential {held.name} is for another registry, {held.server}",
+        "Pass another --secret-name, or --replace to overwrite it",
+        step="handoff",
+        code=Code.CREDENTIAL_OTHER_REGISTRY,
+    )
+
+
+def record_will_be_overwritten(held: HeldCredential) -> Notice:
+    then = "; the resources that pullkey created for the old one are removed then" if held.link else ""
+    return Notice(
+        f"Akka's credential {held.name} for {held.server} will be replaced, because of --replace{then}."
+    )
+
+
+def external_record_will_be_replaced(held: HeldCredential) -> Notice:
+    whose = f"the credential of {held.username or 'nobody'}"
+    return Notice(
+        f"Akka's {held.name} ({whose}) will be replaced once the new key pulls; its cloud "
+        "resources were not created by pullkey and are kept."
+    )
+
+
+def record_of_another_identity_will_be_replaced(name: str, link: KeyRef) -> Notice:
+    return Notice(
+        f"Akka's {name} (key {link.key_id} of {link.name}@{link.domain}) "
+        "will be replaced once the new key pulls; the resources that pullkey created "
+        "for it are removed then."
+    )
+
+
+def record_will_be_replaced(name: str, link: KeyRef) -> Notice:
+    return Notice(
+        f"Akka's {name} (key {link.key_id}) will be replaced once the new key pulls; "
+        "its key is kept until the next `pullkey rotate`."
+    )
+
+
+def credential_not_found(name: str, where: str, nearest: str) -> UsageProblem:
+    return UsageProblem(
+        f"Akka has no credential named {name!r} in {where}", fix=nearest, code=Code.CREDENTIAL_NOT_FOUND
+    )
+
+
+# -- a run ---------------------------------------------------------------------------------------------------
+
+
+def record_changed_since_plan(secret_name: str) -> Problem:
+    return _plan_stale(f"Akka's {secret_name} is another one than when this was planned")
+
+
+def steps_not_planned(titles: Sequence[str]) -> Problem:
+    return _plan_stale(f"This was not planned: {'; '.join(titles)}")
+
+
+def _plan_stale(what: str) -> Problem:
+    return Problem(
+        ProblemKind.SETUP, what, "Something has changed meanwhile: plan again", code=Code.PLAN_STALE
+    )
+
+
+def timed_out_before(title: str) -> StepFailed:
+    return StepFailed(
+        f"--timeout was over before this step: {title}",
+        fix="Run it again with a longer --timeout.",
+        code=Code.TIMEOUT,
+    )
+
+
+def kept_for_another_run(title: str, key_id: str) -> str:
+    return f"{title}: this stays, since key {key_id} needs it, which another run has created meanwhile."
+
+
+def kept_since_use_is_unknown(title: str) -> str:
+    return f"{title}: kept, since neither Akka nor the cloud shows whether another key needs it"
+
+
+def replaced_key_kept(key_id: str, command: str) -> LeftOver:
+    """The run failed after Akka may have received the new key."""
+    return LeftOver(f"key {key_id}, which Akka held before, is kept until Akka shows the new one", command)
+
+
+# -- a key that is retired -----------------------------------------------------------------------------------
+
+
+def old_pulls_get_time(seconds: float) -> str:
+    return f"Pulls that began with the old key get {seconds:.0f} s to end."
+
+
+def key_not_retired(key_id: str, error: PullkeyError, command: str) -> LeftOver:
+    return LeftOver(f"key {key_id}, which Akka no longer holds ({error.what})", command)
+
+
+def no_key_to_restore() -> PullkeyError:
+    return PullkeyError(
+        "Akka's record names no key that was replaced, or none that is still there",
+        fix="There is nothing to take back.",
+        code=Code.NOTHING_TO_RESTORE,
+    )
+
+
+def key_to_restore_was_deleted(key_id: str) -> PullkeyError:
+    return PullkeyError(
+        f"Key {key_id} is deleted, which cannot be taken back",
+        fix="Anyone who needs it needs another key.",
+        code=Code.NOTHING_TO_RESTORE,
+    )
+
+
+def key_never_disabled(key_id: str) -> str:
+    return f"Key {key_id} was never disabled, and stays valid until a `pullkey rotate` deletes it."
+
+
+def key_restored(link: KeyRef) -> str:
+    return (
+        f"Key {link.replaces} is enabled again until the next rotation. "
+        f"Akka continues with key {link.key_id}."
+    )
+
+
+# -- a credential that is removed ----------------------------------------------------------------------------
+
+
+def offboarding_interrupted(command: str) -> Interrupted:
+    return Interrupted("Interrupted; what was not removed yet is still there", fix=f"Go on with: {command}")
+
+
+def cloud_resources_left_alone(detail: str) -> StepFailed:
+    """Akka's side could not be removed."""
+    return StepFailed(
+        f"{detail}, so its cloud resources were left alone",
+        fix="Run it again in a while.",
+        code=Code.STEP_FAILED,
+    )
+
+
+# -- recovery ------------------------------------------------------------------------------------------------
+
+
+def key_may_have_been_given(key_id: str, *, accepted: bool, two_at_most: bool) -> str:
+    """A key of a lost run that Akka was given, or may have been given.
+
+    Args:
+        key_id: of the key.
+        accepted: whether Akka accepted it.
+        two_at_most: whether the provider allows two keys, so that a further rotation finds no room.
+    """
+    given = "was given" if accepted else "may have been given"
+    what = f"key {key_id}, which Akka {given} and does not show, nor another one that is newer and works"
+    if two_at_most and not accepted:
+        what += "; if Akka still shows the previous key after some minutes, it did not receive this one"
+    return what
+
+
+def replaced_key_may_be_held(key_id: str) -> str:
+    return f"key {key_id}, which Akka held before and may still hold"
+
+
+def cloud_resources_of_replaced(held: HeldCredential, error: PullkeyError) -> LeftOver:
+    return LeftOver(
+        f"what stood behind Akka's earlier {held.name} ({held.username}, {held.email}): {error.what}", ""
+    )
