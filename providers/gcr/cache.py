@@ -7,12 +7,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from typing import Any
 
-from bootstrap.model.codes import Code
 from bootstrap.model.deadline import Deadline
-from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext, Shared
 from bootstrap.plugin.observe import Present, Unknown, confirm_absent
+from providers.gcr import messages_keys
 from providers.gcr.cloud import GoogleCloud
 from providers.gcr.errors import GoogleApiError
 
@@ -85,12 +84,7 @@ class Facts:
         async def look() -> Any:
             seen = await confirm_absent(read, contradicted_by="Akka's record names it", deadline=deadline)
             if isinstance(seen, Unknown):
-                raise StepFailed(
-                    f"Google does not show key {resource.rsplit('/', 1)[-1]}, which Akka's record "
-                    "names; there was no time to look again",
-                    fix="Give a longer --timeout.",
-                    code=Code.CLOUD_LAG,
-                )
+                raise messages_keys.recorded_key_not_shown(resource.rsplit("/", 1)[-1])
             return seen.value if isinstance(seen, Present) else None
 
         return self._once(("confirmed key", resource), look)

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from bootstrap.model.codes import Code
-from bootstrap.model.errors import StepFailed
+from bootstrap.model.errors import PullkeyError, StepFailed
 from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.retry import Delay
@@ -92,6 +92,12 @@ _HTTP_STATUS: Final[Mapping[str, int]] = MappingProxyType(
     }
 )
 _UNANSWERED = ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN", "CANCELLED")
+
+
+class NoLogin(PullkeyError):
+    """There is no usable Google login."""
+
+    code = Code.LOGIN_MISSING
 
 
 class GoogleApiError(ApiError):

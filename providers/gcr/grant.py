@@ -6,7 +6,6 @@ import asyncio
 from enum import StrEnum
 from typing import Any, cast
 
-from bootstrap.model.codes import Code
 from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import NotShownYet, Resource
@@ -22,7 +21,7 @@ from bootstrap.plugin.step import (
     StillThere,
     other_than,
 )
-from providers.gcr import errors, policy
+from providers.gcr import errors, messages, policy
 from providers.gcr.account_session import AccountSession, made_by_pullkey
 from providers.gcr.errors import GoogleApiError
 
@@ -82,10 +81,7 @@ class Grant(Resource[Role]):
         target = self._session.target
         if not target.narrower:
             return ""
-        return (
-            f"{target.role} on the project {target.project} lets Akka read every repository in it. To "
-            f"grant it on one repository only: pullkey onboard gcr --server {target.narrower}"
-        )
+        return messages.grant_is_broad(target.role, target.project, target.narrower)
 
     async def read(self) -> Role | None:
         target = self._session.target
@@ -192,20 +188,12 @@ class Grant(Resource[Role]):
         target = self._session.target
         doing = f"grant {target.role} on {target.grant_resource}"
         if error.is_unknown_account(target.account) and error.code == "INVALID_ARGUMENT":
-            return StepFailed(
-                f"Google does not know the service account {target.account} yet ({error.said})",
-                fix="It was created a short while ago, or was deleted meanwhile. Run it again in a few "
-                "minutes.",
-                code=Code.CLOUD_LAG,
-            )
+            return messages.account_unknown_to_policy(target.account, error)
         failure = errors.refused(error, doing, permission=self.permissions[-1])
         if error.code == "INVALID_ARGUMENT":
-            failure.fix = (
-                f"Check --role (see `gcloud iam roles describe {target.role}`) and the policy of "
-                f"{target.grant_place}; or grant it yourself, and pass --skip-grant."
-            )
+            failure.fix = messages.invalid_grant_fix(target.role, target.grant_place)
         elif error.code == "ABORTED":
-            failure.fix = f"Others keep changing the policy of {target.grant_place}. {errors.RUN_LATER}"
+            failure.fix = messages.policy_contended_fix(target.grant_place)
         return failure
 
     # -- taking it away --------------------------------------------------------------------------------------

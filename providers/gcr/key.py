@@ -17,11 +17,11 @@ from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.retry import Delay
 from bootstrap.plugin.step import Intent, Script, State, StepStatus, other_than
-from providers.gcr import cloud, errors, policy
+from providers.gcr import cloud, errors, messages_keys, policy
 from providers.gcr.account_session import AccountSession, made_by_pullkey
 from providers.gcr.errors import GoogleApiError
 from providers.gcr.key_limit import key_limit_problem
-from providers.gcr.key_policy import KeyPolicy, rotate_in_time
+from providers.gcr.key_policy import KeyPolicy
 from providers.gcr.steps import Identity
 from providers.gcr.upload import fingerprint_of
 
@@ -72,10 +72,7 @@ class Key(KeyResource[Any, Created]):
         return f" of {self._session.target.account}"
 
     def warning(self) -> str:
-        return (
-            "The key does not expire. For one that does: `--key-source upload --expires-in 90d`. "
-            "Otherwise replace it regularly: pullkey rotate --all --due"
-        )
+        return messages_keys.KEY_DOES_NOT_EXPIRE
 
     def intent(self) -> Intent:
         return {"account": self._resource, "before": list(self.before or ())}
@@ -276,15 +273,13 @@ class Key(KeyResource[Any, Created]):
         if ends is None:
             return f"key {self.id_of(answer)}"
         # An organisation policy's, which may not have been readable before.
-        in_time = rotate_in_time(ends - shown.valid_after_time).rstrip(".")
+        in_time = messages_keys.rotate_in_time(ends - shown.valid_after_time).rstrip(".")
         return f"key {self.id_of(answer)}, which expires on {ends:%Y-%m-%d %H:%M} UTC. {in_time}"
 
     def perhaps_as(self, keys: Sequence[str]) -> LeftOver:
         # Somebody else may have created it in the same moment: a key is never deleted on a guess.
-        return LeftOver(
-            f"{self._session.target.account} has a key that appeared during the run and that may be "
-            f"unused: {', '.join(keys)}",
-            "; ".join(map(self.delete_command, keys)),
+        return messages_keys.perhaps_unused_keys(
+            self._session.target.account, keys, [*map(self.delete_command, keys)]
         )
 
     def delete_command(self, key_id: str) -> str:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.model import clock
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import Problem, ProblemKind
+from bootstrap.model.errors import Problem
 from bootstrap.plugin.context import KeysInUse
-from providers.gcr import cloud
+from providers.gcr import cloud, messages_keys
 from providers.gcr.account_session import AccountSession, made_by_pullkey
 from providers.gcr.target import KEYS_OF_AN_ACCOUNT
 
@@ -42,16 +41,14 @@ async def key_limit_problem(session: AccountSession, *, failed: str = "") -> Pro
     else:
         if "number of keys" not in failed:
             return None
-    account = session.target.account
     in_use = await session.context.keys_in_use()
     ours = not session.target.account_given and made_by_pullkey(await session.account())
-    what = f"{account} has {max(len(keys), KEYS_OF_AN_ACCOUNT)} keys, and Google allows {KEYS_OF_AN_ACCOUNT}"
-    return Problem(
-        ProblemKind.LIMIT, what, _advice(session, keys, in_use, ours=ours), step="key", code=Code.KEY_LIMIT
+    return messages_keys.key_limit_reached(
+        session.target.account, len(keys), KEYS_OF_AN_ACCOUNT, _fix(session, keys, in_use, ours=ours)
     )
 
 
-def _advice(session: AccountSession, keys: Mapping[str, Any], in_use: KeysInUse, *, ours: bool) -> str:
+def _fix(session: AccountSession, keys: Mapping[str, Any], in_use: KeysInUse, *, ours: bool) -> str:
     free = sorted(
         (key for key_id, key in keys.items() if key_id not in in_use.ids),
         key=lambda key: key.valid_after_time,
@@ -65,24 +62,17 @@ def _advice(session: AccountSession, keys: Mapping[str, Any], in_use: KeysInUse,
             return _delete(session, key, "is disabled")
     if free and ours and not in_use.unseen:
         return _delete(session, free[0], "is named by no Akka record, and the account is pullkey's own")
-    account = session.target.account
-    see = (
+    if not free:
+        return messages_keys.all_keys_in_use_fix()
+    list_command = (
         "gcloud iam service-accounts keys list --managed-by=user "
         f"{cloud.of_account(session.target.account_resource)}"
     )
-    another = "or use another account for this registry: --service-account"
-    if not free:
-        return f"Akka uses all of them, so none can be deleted; {another}"
-    unseen = f", and what {', '.join(in_use.unseen)} has could not be seen" if in_use.unseen else ""
-    return (
-        f"No key is known to be unused: {len(free)} are named by no Akka record{unseen}, but others may "
-        f"use {account}. Find an unused one ({see}), {another}"
+    return messages_keys.no_key_known_unused_fix(
+        session.target.account, len(free), in_use.unseen, list_command
     )
 
 
 def _delete(session: AccountSession, key: Any, why: str) -> str:
     key_id = cloud.id_of(key)
-    return (
-        f"Delete key {key_id} of {key.valid_after_time:%Y-%m-%d}, which {why}: "
-        f"{session.key.delete_command(key_id)}"
-    )
+    return messages_keys.delete_key_fix(key_id, key.valid_after_time, why, session.key.delete_command(key_id))

@@ -12,10 +12,9 @@ import asyncio
 import datetime as dt
 from collections.abc import Sequence
 
-from bootstrap.model.codes import Code
-from bootstrap.model.duration import in_words
-from bootstrap.model.errors import Problem, ProblemKind
-from bootstrap.plugin.step import Notice, PreflightFindings
+from bootstrap.model.errors import Problem
+from bootstrap.plugin.step import PreflightFindings
+from providers.gcr import messages_keys
 from providers.gcr.cache import Facts
 from providers.gcr.errors import GoogleApiError
 from providers.gcr.target import UPLOAD, GcrTarget
@@ -23,10 +22,6 @@ from providers.gcr.target import UPLOAD, GcrTarget
 _NO_KEYS = ("iam.disableServiceAccountKeyCreation", "iam.managed.disableServiceAccountKeyCreation")
 _NO_UPLOAD = ("iam.disableServiceAccountKeyUpload", "iam.managed.disableServiceAccountKeyUpload")
 _LIFE_LIMIT = "iam.serviceAccountKeyExpiryHours"
-_EXCEPTION = (
-    "Ask the administrator of organisation policies for an exception for this project; or use an "
-    "account of a project where keys are allowed: --service-account EMAIL"
-)
 
 
 class KeyPolicy:
@@ -55,23 +50,21 @@ class KeyPolicy:
 
     async def findings(self) -> PreflightFindings:
         """Organisations made since May 2024 forbid keys by default; reported first, and never tried."""
-        (forbidding, unseen), (life, life_unseen) = await asyncio.gather(
+        (forbidding, unreadable), (life, life_unreadable) = await asyncio.gather(
             self._forbidding(self._wanted), self._about_life()
         )
         if forbidding:
             life.problems.insert(0, await self.forbidden(forbidding))
             return life
-        hidden = [
+        effects = [
             what
-            for what, why in (("forbids keys", unseen), ("limits how long they last", life_unseen))
+            for what, why in (("forbids keys", unreadable), ("limits how long they last", life_unreadable))
             if why
         ]
-        if hidden:
+        if effects:
             life.notices.append(
-                Notice(
-                    f"Whether an organisation policy {' or '.join(hidden)} could not be seen "
-                    f"({unseen or life_unseen}); it will show when the key is "
-                    f"{'uploaded' if self._uploads else 'made'}."
+                messages_keys.key_policies_unreadable(
+                    effects, unreadable or life_unreadable, uploads=self._uploads
                 )
             )
         return life
@@ -82,53 +75,32 @@ class KeyPolicy:
         Args:
             constraints: those in force, as a policy or a refusal names them.
         """
-        also, unseen = await self._forbidding(self._other)
-        fix = _EXCEPTION
-        if not also and not unseen:
-            fix = (
-                "Leave --key-source out: Google itself may create a key here"
-                if self._uploads
-                else "Pass --key-source upload: the key is created on this machine and only its "
-                "certificate is sent to Google, which no policy forbids"
-            )
-        elif not also and not self._uploads:
-            fix = (
-                f"Pass --key-source upload, which another policy may forbid or not ({unseen}). Else: "
-                f"{fix[0].lower()}{fix[1:]}"
-            )
-        what = "the upload of keys" if self._uploads else "keys"
-        return Problem(
-            ProblemKind.POLICY,
-            f"Organisation policy {' and '.join(constraints)} forbids {what} of service accounts in "
-            f"{self._project}",
-            fix,
-            step="key",
-            code=Code.KEYS_FORBIDDEN,
+        also, unreadable = await self._forbidding(self._other)
+        return messages_keys.keys_forbidden(
+            constraints,
+            self._project,
+            uploads=self._uploads,
+            other_source_forbidden=bool(also),
+            unreadable=unreadable,
         )
 
     async def _forbidding(self, constraints: Sequence[str]) -> tuple[list[str], str]:
         """Those of the constraints that are in force; and why others could not be seen, or ""."""
         asked = (self._facts.forbids(self._project, constraint)() for constraint in constraints)
         answers = await asyncio.gather(*asked, return_exceptions=True)
-        unseen = ""
+        unreadable = ""
         for answer in answers:
             if isinstance(answer, GoogleApiError):
-                unseen = answer.code
+                unreadable = answer.code
             elif isinstance(answer, BaseException):
                 raise answer
-        return [name for name, answer in zip(constraints, answers, strict=True) if answer is True], unseen
+        return [name for name, answer in zip(constraints, answers, strict=True) if answer is True], unreadable
 
     async def _about_life(self) -> tuple[PreflightFindings, str]:
         """How long a key may last; and why that could not be seen, or ""."""
         findings = PreflightFindings()
         if self._uploads:
-            findings.notices.append(
-                Notice(
-                    "Google shows a certificate's end date as the key's. Whether it refuses the "
-                    "key from then on could not be confirmed, so pullkey does not rely on it: "
-                    "`pullkey rotate` counts a key as due well before its end, and deletes it."
-                )
-            )
+            findings.notices.append(messages_keys.expiry_not_enforced())
         try:
             allowed = await self._facts.allowed_values(self._project, _LIFE_LIMIT)()
         except GoogleApiError as error:
@@ -139,30 +111,9 @@ class KeyPolicy:
             return findings, ""
         longest = dt.timedelta(hours=max(hours))
         if not self._uploads:
-            findings.notices.append(
-                Notice(
-                    f"Organisation policy {_LIFE_LIMIT} lets a key of {self._project} last "
-                    f"{in_words(longest)}: without a rotation by then, pulls fail. "
-                    f"{rotate_in_time(longest)}"
-                )
-            )
+            findings.notices.append(messages_keys.key_lifetime_limited(_LIFE_LIMIT, self._project, longest))
         elif self._target.life > longest:
             findings.problems.append(
-                Problem(
-                    ProblemKind.POLICY,
-                    f"Organisation policy {_LIFE_LIMIT} lets a key of {self._project} last "
-                    f"{max(hours)} h, and {self._target.life / dt.timedelta(hours=1):.0f} h are "
-                    "asked for",
-                    f"Pass --expires-in {max(hours)}h",
-                    step="key",
-                    code=Code.KEY_LIFETIME,
-                )
+                messages_keys.key_lifetime_too_long(_LIFE_LIMIT, self._project, max(hours), self._target.life)
             )
         return findings, ""
-
-
-def rotate_in_time(life: dt.timedelta) -> str:
-    """How often `rotate --due` must run for keys of that life: twice in the third of it that is left when
-    a key is due.
-    """
-    return f"Run `pullkey rotate --due` at least every {in_words(life / 6)}."

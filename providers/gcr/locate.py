@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import PullkeyError, UsageProblem
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.server import host_of
 from bootstrap.plugin.context import RunContext
-from providers.gcr import cloud, errors, policy
+from providers.gcr import cloud, errors, messages_locate, policy
 from providers.gcr.account_session import made_by_pullkey
 from providers.gcr.cache import Facts, shared_cloud, shared_facts
 from providers.gcr.errors import GoogleApiError
@@ -78,12 +76,7 @@ def _whole_domain(held: HeldCredential) -> str:
     for length in range(len(_DOMAIN) - 1, 0, -1):
         if domain.endswith(_DOMAIN[:length]) and len(domain) > length:
             return domain[:-length] + _DOMAIN
-    raise PullkeyError(
-        f"Akka shows the e-mail of {held.name} cut ({held.email}), so it does not say whose key that is",
-        fix="Name the registry instead: pullkey onboard gcr --server "
-        f"{host_of(held.server)}/PROJECT/REPOSITORY --secret-name {held.name}",
-        code=Code.CREDENTIAL_UNREADABLE,
-    )
+    raise messages_locate.email_cut(held.name, held.email, host_of(held.server))
 
 
 class _Search:
@@ -129,14 +122,10 @@ class _Search:
     async def _named(self, image: str) -> tuple[Place, str, str]:
         named = parse_reference(with_domain_as_folder(image), where="--image")
         if named.registry != self._host:
-            raise UsageProblem(
-                f"--image is of {named.registry}, and Akka's {self._name} is for {self._host}",
-                fix="Name an image of that registry.",
-                code=Code.OPTIONS_CONFLICT,
-            )
+            raise messages_locate.image_not_of_credential(named.registry, self._name, self._host)
         project, repository, path = split_path(self._host, named.path)
         if not project or not repository:
-            raise UsageProblem(f"--image: {image!r} names no repository of {self._host}", fix=self._how())
+            raise messages_locate.image_without_repository(image, self._host, self._how_to_name_image())
         return Place(project, repository), path, named.reference if path else ""
 
     async def _found(self) -> Place:
@@ -155,24 +144,13 @@ class _Search:
         if len(likely) == 1:
             return likely[0]
         if not likely:
-            raise PullkeyError(
-                f"Which repository of {self._host} Akka's {self._name} is for is not known: "
-                f"{self._email} has no "
-                f"role to pull in {_listed(projects) or 'any project that its name tells'}",
-                fix=self._how(),
-                code=Code.CREDENTIAL_UNREADABLE,
+            raise messages_locate.repository_unknown(
+                self._name, self._host, self._email, _listed(projects), self._how_to_name_image()
             )
-        raise PullkeyError(
-            f"Akka's {self._name} may be for any of these: {_listed(likely)}",
-            fix=self._how(),
-            code=Code.CREDENTIAL_UNREADABLE,
-        )
+        raise messages_locate.repository_ambiguous(self._name, _listed(likely), self._how_to_name_image())
 
-    def _how(self) -> str:
-        return (
-            "Name an image of it: --image "
-            f"{self._host}/PROJECT/{'' if repository_of(self._host) else 'REPOSITORY/'}IMAGE:TAG"
-        )
+    def _how_to_name_image(self) -> str:
+        return messages_locate.name_an_image_fix(self._host, one_repository=bool(repository_of(self._host)))
 
     async def _each(
         self, ask: Callable[[str], Awaitable[list[Place]]], projects: Sequence[str]

@@ -11,14 +11,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bootstrap.model import clock
-from bootstrap.model.codes import Code
 from bootstrap.model.deadline import Deadline
-from bootstrap.model.errors import PullkeyError, UsageProblem
 from bootstrap.model.secret import Secret
 from bootstrap.model.settings import endpoint
 from bootstrap.model.text import one_line
 from bootstrap.plugin.cache import AsyncOnce
-from providers.gcr import errors
+from providers.gcr import messages
+from providers.gcr.errors import NoLogin
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _APIS = (
@@ -32,25 +31,11 @@ _APIS = (
 _REFRESH_SECONDS = 30.0
 
 
-class NoLogin(PullkeyError):
-    """There is no usable Google login."""
-
-    code = Code.LOGIN_MISSING
-
-
 def _no_login(error: Exception, impersonate: str = "") -> NoLogin:
     said = one_line(str(error), 400)
     if impersonate and "iam.serviceAccounts.getAccessToken" in said:
-        return NoLogin(
-            f"Your Google login may not act as {impersonate} ({said})",
-            fix="It takes roles/iam.serviceAccountTokenCreator on that account: gcloud iam "
-            f"service-accounts add-iam-policy-binding {impersonate} --member=user:YOU "
-            "--role=roles/iam.serviceAccountTokenCreator",
-            code=Code.IMPERSONATION_DENIED,
-        )
-    return NoLogin(
-        f"There is no usable Google login ({said})", fix=errors.login_fix(), code=Code.LOGIN_MISSING
-    )
+        return messages.impersonation_denied(impersonate, said)
+    return messages.no_usable_login(said)
 
 
 def _spell_proxies_for_grpc() -> None:
@@ -95,17 +80,6 @@ def _at_endpoints(credentials: Any) -> Any:
     return type(credentials).from_info(info)  # type: ignore[no-untyped-call]
 
 
-def sdk_missing(error: ImportError) -> UsageProblem:
-    """The sentence for an extra that is not installed."""
-    from bootstrap.plugin.installation import install_command
-
-    return UsageProblem(
-        f"Google's libraries are not installed ({error.name})",
-        fix=f"Install them: {install_command('gcr')}",
-        code=Code.EXTRA_MISSING,
-    )
-
-
 class GoogleLogin:
     """As whom Google is called; found once for all sessions of a command.
 
@@ -142,7 +116,7 @@ class GoogleLogin:
 
             from providers.gcr._fast_import import google
         except ImportError as error:
-            raise sdk_missing(error) from None
+            raise messages.sdk_missing(error) from None
         _spell_proxies_for_grpc()
         try:
             # Without scopes at first: with them google-auth asks Resource Manager, at its public address, for

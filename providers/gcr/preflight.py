@@ -8,12 +8,11 @@ import difflib
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import Problem, ProblemKind, PullkeyError
+from bootstrap.model.errors import Problem, PullkeyError
 from bootstrap.model.text import did_you_mean
 from bootstrap.plugin.recorded_key import key_in_record, usable_key
-from bootstrap.plugin.step import Notice, PreflightFindings, State
-from providers.gcr import errors, policy
+from bootstrap.plugin.step import PreflightFindings, State
+from providers.gcr import messages, policy
 from providers.gcr.account_session import AccountSession
 from providers.gcr.errors import GoogleApiError
 from providers.gcr.key import UNDO_KEY, Key
@@ -50,14 +49,7 @@ class GcrPreflight:
             findings.add(found)
         findings.add(self._about_refusing_apis(findings))
         if self._target.role == STORAGE_ROLE and not self._target.skip_grant:
-            findings.notices.append(
-                Notice(
-                    f"{STORAGE_ROLE} is broader than a puller needs: it reads every object in every "
-                    f"bucket of {self._target.project}; and Artifact Registry, which serves gcr.io "
-                    "now, wants its own role for a pull.",
-                    warning=True,
-                )
-            )
+            findings.notices.append(messages.storage_role_is_broad(STORAGE_ROLE, self._target.project))
         return findings
 
     async def _begin_policies(self) -> PreflightFindings:
@@ -86,41 +78,13 @@ class GcrPreflight:
             state = await self._facts.project_state(project)()
         except GoogleApiError as error:
             if not error.no_such_project:
-                return PreflightFindings(
-                    [
-                        Problem(
-                            ProblemKind.SETUP,
-                            f"Google could not be asked about project {project}: {error.said}",
-                            error.fix or errors.RUN_LATER,
-                            code=error.problem_code,
-                        )
-                    ]
-                )
+                return PreflightFindings([messages.project_unreadable(project, error)])
             if self._is_disabled(error) or await self._session.holds_anything():
                 return PreflightFindings()
             near = await self._nearest_project(project)
-            return PreflightFindings(
-                [
-                    Problem(
-                        ProblemKind.SETUP,
-                        f"Google shows no project {project} ({error.said.removesuffix('.')})",
-                        f"{near} Check the project against `gcloud projects list`; what is needed "
-                        "is its id, not its name. If it is the right one, ask for access to it".lstrip(),
-                        code=Code.PROJECT_NOT_FOUND,
-                    )
-                ]
-            )
+            return PreflightFindings([messages.project_not_found(project, near, error)])
         if state != "ACTIVE":
-            return PreflightFindings(
-                [
-                    Problem(
-                        ProblemKind.SETUP,
-                        f"Project {project} is not active: {state}",
-                        "Restore it, or name another",
-                        code=Code.PROJECT_INACTIVE,
-                    )
-                ]
-            )
+            return PreflightFindings([messages.project_inactive(project, state)])
         return PreflightFindings()
 
     def _about_refusing_apis(self, findings: PreflightFindings) -> PreflightFindings:
@@ -132,13 +96,7 @@ class GcrPreflight:
         return PreflightFindings([self._not_enabled(missing)])
 
     def _not_enabled(self, services: Sequence[str]) -> Problem:
-        project = self._target.project
-        return Problem(
-            ProblemKind.SETUP,
-            f"These APIs are not enabled in {project}: {', '.join(services)}",
-            errors.disabled_fix(services, project),
-            code=Code.API_DISABLED,
-        )
+        return messages.apis_disabled(self._target.project, services)
 
     def _is_disabled(self, error: GoogleApiError) -> bool:
         """Whether a look was refused because its API is not enabled, which is noted."""
@@ -168,17 +126,7 @@ class GcrPreflight:
             self._is_disabled(error)
             return PreflightFindings()
         if kind != "DOCKER":
-            return PreflightFindings(
-                [
-                    Problem(
-                        ProblemKind.SETUP,
-                        f"Repository {target.repository} holds no images: its format is {kind}",
-                        "Name one of format DOCKER",
-                        step="grant",
-                        code=Code.REPOSITORY_FORMAT,
-                    )
-                ]
-            )
+            return PreflightFindings([messages.repository_not_for_images(target.repository, kind)])
         return PreflightFindings()
 
     async def _no_repository(self) -> Problem | None:
@@ -186,45 +134,15 @@ class GcrPreflight:
         a list shows it.
         """
         target = self._target
-        what = f"Project {target.project} has no repository {target.repository} in {target.location}"
         there = None
         with contextlib.suppress(GoogleApiError):
             there = await self._facts.repositories(target.project, target.location)()
         if there and target.repository in there:
             return None  # the one read that did not show it was of a server that lags
         if repository_of(target.host):
-            # Google's own words of such a host: "please use the auto migration tool to migrate to Artifact
-            # Registry".
-            return Problem(
-                ProblemKind.SETUP,
-                f"Project {target.project} was never migrated to Artifact Registry, which serves "
-                f"{target.host} now",
-                f"Run: gcloud artifacts docker upgrade migrate --projects={target.project}",
-                step="grant",
-                code=Code.REPOSITORY_NOT_MIGRATED,
-            )
-        if there is None:
-            return Problem(
-                ProblemKind.SETUP,
-                what,
-                "See `gcloud artifacts repositories list`",
-                step="grant",
-                code=Code.REPOSITORY_NOT_FOUND,
-            )
-        near = difflib.get_close_matches(target.repository, there, n=1, cutoff=0.6)
-        known = (
-            f"There are: {', '.join(sorted(there)[:8])}"
-            if there
-            else f"No repository for images exists in {target.location}"
-        )
-        guess = f"Did you mean {near[0]}? " if near else ""
-        return Problem(
-            ProblemKind.SETUP,
-            what,
-            f"{guess}{known}; see `gcloud artifacts repositories list`",
-            step="grant",
-            code=Code.REPOSITORY_NOT_FOUND,
-        )
+            return messages.repository_not_migrated(target.project, target.host)
+        near = difflib.get_close_matches(target.repository, there or (), n=1, cutoff=0.6)
+        return messages.repository_not_found(target.project, target.repository, target.location, there, near)
 
     async def _about_account(self) -> PreflightFindings:
         target = self._target
@@ -232,46 +150,16 @@ class GcrPreflight:
             account = await self._session.account()
         except GoogleApiError as error:
             if not self._is_disabled(error) and target.account_given:
-                return PreflightFindings(
-                    [
-                        Problem(
-                            ProblemKind.SETUP,
-                            f"Google does not show the service account {target.account} ({error.said})",
-                            f"Check --service-account. {error.fix}".rstrip(),
-                            step="identity",
-                            code=Code.IDENTITY_NOT_FOUND,
-                        )
-                    ]
-                )
+                return PreflightFindings([messages.account_not_shown(target.account, error)])
             return PreflightFindings()
         if account is None:
             if target.account_given:
-                return PreflightFindings(
-                    [
-                        Problem(
-                            ProblemKind.SETUP,
-                            f"There is no service account {target.account}",
-                            "Check --service-account; a bare name is created, an e-mail must exist",
-                            step="identity",
-                            code=Code.IDENTITY_NOT_FOUND,
-                        )
-                    ]
-                )
+                return PreflightFindings([messages.account_not_found(target.account)])
             findings = await self._about_deleted_account()
             findings.add(await self._about_key(UNDO_ACCOUNT, UNDO_KEY))
             return findings
         if account.disabled:
-            return PreflightFindings(
-                [
-                    Problem(
-                        ProblemKind.SETUP,
-                        f"The service account {target.account} is disabled",
-                        f"Find out why; then: gcloud iam service-accounts enable {target.account}",
-                        step="identity",
-                        code=Code.IDENTITY_DISABLED,
-                    )
-                ]
-            )
+            return PreflightFindings([messages.account_disabled(target.account)])
         try:
             sighting, keys = await self._key.look(), await self._session.keys()
         except GoogleApiError:
@@ -295,12 +183,7 @@ class GcrPreflight:
             self._key_policy.findings(), self._session.missing_permissions(undo_deadline)
         )
         for permission in lacking or {}:
-            findings.notices.append(
-                Notice(
-                    f"This login lacks {permission} ({errors.ROLES[permission]} has it), which only "
-                    "undoing takes: if the run fails, what it created is kept and listed."
-                )
-            )
+            findings.notices.append(messages.undo_permission_missing(permission))
         return findings
 
     async def _about_deleted_account(self) -> PreflightFindings:
@@ -315,12 +198,5 @@ class GcrPreflight:
             return PreflightFindings()
         return PreflightFindings(
             [],
-            [
-                Notice(
-                    f"A service account of this name was deleted (unique id {uid}); a new one is "
-                    "created, which inherits nothing from it. To restore the old one instead, "
-                    f"within 30 days: gcloud iam service-accounts undelete {uid}"
-                )
-                for uid in gone
-            ],
+            [messages.account_was_deleted(uid) for uid in gone],
         )

@@ -14,7 +14,7 @@ from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.step import PreflightFindings, Step
-from providers.gcr import login, policy
+from providers.gcr import messages, messages_keys, policy
 from providers.gcr.account_session import AccountSession
 from providers.gcr.cache import or_nothing
 from providers.gcr.errors import GoogleApiError
@@ -66,7 +66,7 @@ class GcrSession(AccountSession):
             try:
                 import cryptography  # noqa: F401  - older releases of google-auth do not bring it
             except ImportError as error:
-                raise login.sdk_missing(error) from None
+                raise messages.sdk_missing(error) from None
 
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
         target = self.target
@@ -156,17 +156,14 @@ class GcrSession(AccountSession):
         except GoogleApiError:
             return ""
         if key_id not in keys:
-            return f"Google no longer shows the key {key_id}: it was deleted outside of pullkey."
+            return messages_keys.key_deleted_meanwhile(key_id)
         if keys[key_id].disabled:
-            return f"Google shows the key {key_id} as disabled: a policy may disable new keys."
+            return messages_keys.key_disabled_meanwhile(key_id)
         if not granted:
-            return (
-                f"Google no longer shows {role} on {self.target.grant_resource}: it was removed outside "
-                "of pullkey."
-            )
+            return messages.role_removed_meanwhile(role, self.target.grant_resource)
         if self.target.skip_grant:
-            return "The key is valid; whether the role was granted is not known here (--skip-grant)."
-        return "Google shows key and role in place, so it is still spreading, or a deny policy forbids it."
+            return messages.GRANT_UNKNOWN
+        return messages.STILL_SPREADING
 
     def holds(self, link: KeyRef) -> bool:
         # Akka may have cut a long e-mail, the domain being its end.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from bootstrap.model import clock
-from bootstrap.model.errors import OutcomeUnknown, StepFailed
+from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.retry import Delay, retry_while
@@ -20,7 +20,7 @@ from bootstrap.plugin.step import (
     StepStatus,
     other_than,
 )
-from providers.gcr import errors, policy
+from providers.gcr import errors, messages, policy
 from providers.gcr.account_session import MARK, AccountSession, made_by_pullkey
 from providers.gcr.errors import GoogleApiError
 
@@ -166,10 +166,7 @@ class Identity(Resource[Any]):
             await retry_while(create, why=why, deadline=session.context.deadline, tell=session.context.tell)
         except GoogleApiError as error:
             if self.attempt.exists and self._is_lag(error):
-                raise OutcomeUnknown(
-                    f"Google says that the {self.noun} exists, and does not show it ({error.said})",
-                    fix="Run it again in a few minutes: it continues with that account.",
-                ) from None
+                raise messages.account_created_but_not_shown(self.noun, error) from None
             raise errors.refused(
                 error, f"create the {self.noun}", permission="iam.serviceAccounts.create"
             ) from None

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.codes import Code
 from bootstrap.model.credential import secret_name
 from bootstrap.model.duration import parse_duration
-from bootstrap.model.errors import UsageProblem
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.model.server import host_of
+from providers.gcr import messages_options
 
 DEFAULT_ACCOUNT = "akka-docker-reader"
 DEFAULT_ROLE = "roles/artifactregistry.reader"
@@ -78,46 +77,29 @@ class GcrTarget:
         """
         server = values.get("server")
         if not server:
-            raise UsageProblem(
-                "No registry is named",
-                fix="Name it: --server LOCATION-docker.pkg.dev",
-                code=Code.MISSING_VALUE,
-            )
+            raise messages_options.registry_not_named()
         named = parse_reference(with_domain_as_folder(server), where="--server")
         if named.port is not None:
-            raise UsageProblem(f"--server: a Google registry has no port: {server!r}")
+            raise messages_options.registry_has_no_port(server)
         location = location_of(named.host)
         image = named if named.path else None
         if values.get("image"):
             image = parse_reference(with_domain_as_folder(values["image"]), where="--image")
             if image.registry != named.host:
-                raise UsageProblem(
-                    f"--image is of {image.registry}, and --server is {named.host}: name one registry",
-                    code=Code.OPTIONS_CONFLICT,
-                )
+                raise messages_options.image_of_another_registry(image.registry, named.host)
         project, repository, path = split_path(named.host, image.path if image else "")
         project = _agree("--gcp-project", values.get("gcp_project"), project) or ""
         if not project:
-            raise UsageProblem(
-                "No Google project is named", fix="Name it: --gcp-project ID", code=Code.MISSING_VALUE
-            )
+            raise messages_options.project_not_named()
         if project.isdigit():
-            raise UsageProblem(
-                f"{'--gcp-project' if values.get('gcp_project') else '--server'}: {project!r} is a "
-                "project number, and the project's id is needed",
-                fix=f"It is shown by: gcloud projects describe {project} --format='value(projectId)'",
+            raise messages_options.project_number_given(
+                "--gcp-project" if values.get("gcp_project") else "--server", project
             )
         if not _PROJECT.match(project):
-            raise UsageProblem(
-                f"--gcp-project: {project!r} is not a valid project id",
-                fix="It is 6 to 30 lower-case letters, digits and dashes: see `gcloud projects list`.",
-            )
+            raise messages_options.invalid_project(project)
         repository = _agree("--repository", values.get("repository"), repository) or ""
         if repository and not _REPOSITORY.match(repository.replace(".", "-")):
-            raise UsageProblem(
-                f"--repository: {repository!r} is not a valid repository name",
-                fix="See `gcloud artifacts repositories list`.",
-            )
+            raise messages_options.invalid_repository(repository)
         account, given = _account(values.get("service_account") or DEFAULT_ACCOUNT, project)
         return cls(
             project=project,
@@ -245,7 +227,7 @@ def impersonated(values: Mapping[str, Any]) -> str:
     """
     email: str = values.get("impersonate_service_account") or ""
     if email and not _EMAIL.match(email):
-        raise UsageProblem(f"--impersonate-service-account: {email!r} is not the e-mail of a service account")
+        raise messages_options.invalid_impersonated_account(email)
     return email
 
 
@@ -362,11 +344,7 @@ def location_of(host: str) -> str:
     """
     location = _location_of(host)
     if location is None:
-        raise UsageProblem(
-            f"--server: {host!r} is not a Google registry",
-            fix="It is LOCATION-docker.pkg.dev, docker.LOCATION.rep.pkg.dev, or gcr.io, us.gcr.io, "
-            "eu.gcr.io, asia.gcr.io.",
-        )
+        raise messages_options.not_a_google_registry(host)
     return location
 
 
@@ -384,9 +362,7 @@ def split_path(host: str, path: str) -> tuple[str, str, str]:
 
 def _agree(option: str, given: str | None, from_image: str) -> str | None:
     if given and from_image and given != from_image:
-        raise UsageProblem(
-            f"{option} is {given!r}, and the image's is {from_image!r}: name one", code=Code.OPTIONS_CONFLICT
-        )
+        raise messages_options.option_contradicts_image(option, given, from_image)
     return given or from_image or None
 
 
@@ -394,17 +370,10 @@ def _account(text: str, project: str) -> tuple[str, bool]:
     """The account's e-mail, and whether it was given as one."""
     if "@" in text:
         if not _EMAIL.match(text):
-            raise UsageProblem(
-                f"--service-account: {text!r} is not the e-mail of a service account",
-                fix="It ends in .gserviceaccount.com: see `gcloud iam service-accounts list`.",
-            )
+            raise messages_options.invalid_account_email(text)
         return text, True
     if not _ACCOUNT.match(text):
-        raise UsageProblem(
-            f"--service-account: {text!r} is not a valid account id",
-            fix="It is 6 to 30 lower-case letters, digits and dashes, beginning with a letter and not "
-            "ending with a dash.",
-        )
+        raise messages_options.invalid_account_id(text)
     # A domain-scoped project `example.com:shop` has accounts of `shop.example.com`.
     domain, colon, name = project.partition(":")
     return f"{text}@{f'{name}.{domain}' if colon else project}.iam.gserviceaccount.com", False
@@ -416,18 +385,11 @@ def _life(source: str, given: Any) -> dt.timedelta:
     """
     if source != UPLOAD:
         if given is not None:
-            raise UsageProblem(
-                "--expires-in is for --key-source upload: a key that Google creates does not expire",
-                fix="Pass --key-source upload too, or leave --expires-in out.",
-                code=Code.OPTIONS_CONFLICT,
-            )
+            raise messages_options.expiry_of_created_key()
         return parse_duration(DEFAULT_LIFE)
     life: dt.timedelta = given if given is not None else parse_duration(DEFAULT_LIFE)
     if not dt.timedelta(hours=1) <= life <= _LONGEST_LIFE:
-        raise UsageProblem(
-            "--expires-in: a key lasts between an hour and ten years",
-            fix=f"Google takes at most 3650 days; {DEFAULT_LIFE} is the default.",
-        )
+        raise messages_options.invalid_key_lifetime(DEFAULT_LIFE)
     return life
 
 
@@ -435,13 +397,7 @@ def _role(role: str, *, allow_any: bool) -> str:
     if role in (DEFAULT_ROLE, STORAGE_ROLE):
         return role
     if not _ROLE.match(role):
-        raise UsageProblem(
-            f"--role: {role!r} is not a valid role", fix="A role is roles/NAME or projects/ID/roles/NAME."
-        )
+        raise messages_options.invalid_role(role)
     if not allow_any:
-        raise UsageProblem(
-            f"--role: {role} is not one that a puller needs",
-            fix=f"Leave --role out ({DEFAULT_ROLE}), or pass --allow-custom-role if you are sure that "
-            "it only reads.",
-        )
+        raise messages_options.role_not_documented(role, DEFAULT_ROLE)
     return role

@@ -1,0 +1,255 @@
+"""Messages about the login, the project, its repositories, the service account and its role."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import (
+    OutcomeUnknown,
+    Problem,
+    ProblemKind,
+    StepFailed,
+    UsageProblem,
+)
+from bootstrap.plugin.step import Notice
+from providers.gcr import errors
+from providers.gcr.errors import GoogleApiError, NoLogin
+
+# -- the login -----------------------------------------------------------------------------------------------
+
+
+def sdk_missing(error: ImportError) -> UsageProblem:
+    """The package's extra is not installed."""
+    # It reads the installation's metadata, which only this error needs.
+    from bootstrap.plugin.installation import install_command
+
+    return UsageProblem(
+        f"Google's libraries are not installed ({error.name})",
+        fix=f"Install them: {install_command('gcr')}",
+        code=Code.EXTRA_MISSING,
+    )
+
+
+def impersonation_denied(account: str, said: str) -> NoLogin:
+    return NoLogin(
+        f"Your Google login may not act as {account} ({said})",
+        fix="It takes roles/iam.serviceAccountTokenCreator on that account: gcloud iam "
+        f"service-accounts add-iam-policy-binding {account} --member=user:YOU "
+        "--role=roles/iam.serviceAccountTokenCreator",
+        code=Code.IMPERSONATION_DENIED,
+    )
+
+
+def no_usable_login(said: str) -> NoLogin:
+    return NoLogin(
+        f"There is no usable Google login ({said})", fix=errors.login_fix(), code=Code.LOGIN_MISSING
+    )
+
+
+# -- the project and its APIs --------------------------------------------------------------------------------
+
+
+def project_unreadable(project: str, error: GoogleApiError) -> Problem:
+    """The read failed for a reason that says nothing about the project."""
+    return Problem(
+        ProblemKind.SETUP,
+        f"Google could not be asked about project {project}: {error.said}",
+        error.fix or errors.RUN_LATER,
+        code=error.problem_code,
+    )
+
+
+def project_not_found(project: str, near: str, error: GoogleApiError) -> Problem:
+    """No such project, or one that this login may not see; `near` is a "Did you mean", or ""."""
+    return Problem(
+        ProblemKind.SETUP,
+        f"Google shows no project {project} ({error.said.removesuffix('.')})",
+        f"{near} Check the project against `gcloud projects list`; what is needed "
+        "is its id, not its name. If it is the right one, ask for access to it".lstrip(),
+        code=Code.PROJECT_NOT_FOUND,
+    )
+
+
+def project_inactive(project: str, state: str) -> Problem:
+    return Problem(
+        ProblemKind.SETUP,
+        f"Project {project} is not active: {state}",
+        "Restore it, or name another",
+        code=Code.PROJECT_INACTIVE,
+    )
+
+
+def apis_disabled(project: str, services: Sequence[str]) -> Problem:
+    return Problem(
+        ProblemKind.SETUP,
+        f"These APIs are not enabled in {project}: {', '.join(services)}",
+        errors.disabled_fix(services, project),
+        code=Code.API_DISABLED,
+    )
+
+
+# -- the repository ------------------------------------------------------------------------------------------
+
+
+def repository_not_for_images(repository: str, kind: str) -> Problem:
+    """The repository has another format than DOCKER."""
+    return Problem(
+        ProblemKind.SETUP,
+        f"Repository {repository} holds no images: its format is {kind}",
+        "Name one of format DOCKER",
+        step="grant",
+        code=Code.REPOSITORY_FORMAT,
+    )
+
+
+def repository_not_migrated(project: str, host: str) -> Problem:
+    """A Container Registry host that no repository of Artifact Registry serves yet.
+
+    Google's own words of such a host: "please use the auto migration tool to migrate to Artifact Registry".
+    """
+    return Problem(
+        ProblemKind.SETUP,
+        f"Project {project} was never migrated to Artifact Registry, which serves {host} now",
+        f"Run: gcloud artifacts docker upgrade migrate --projects={project}",
+        step="grant",
+        code=Code.REPOSITORY_NOT_MIGRATED,
+    )
+
+
+def repository_not_found(
+    project: str, repository: str, location: str, existing: Sequence[str] | None, near: Sequence[str]
+) -> Problem:
+    """No such repository.
+
+    Args:
+        project: in which it was looked up.
+        repository: its name.
+        location: in which it was looked up.
+        existing: the repositories for images that are there; None where they may not be listed.
+        near: those of them with a similar name, the nearest first.
+    """
+    fix = "See `gcloud artifacts repositories list`"
+    if existing is not None:
+        known = (
+            f"There are: {', '.join(sorted(existing)[:8])}"
+            if existing
+            else f"No repository for images exists in {location}"
+        )
+        guess = f"Did you mean {near[0]}? " if near else ""
+        fix = f"{guess}{known}; see `gcloud artifacts repositories list`"
+    return Problem(
+        ProblemKind.SETUP,
+        f"Project {project} has no repository {repository} in {location}",
+        fix,
+        step="grant",
+        code=Code.REPOSITORY_NOT_FOUND,
+    )
+
+
+# -- the service account -------------------------------------------------------------------------------------
+
+
+def account_not_shown(account: str, error: GoogleApiError) -> Problem:
+    """An account that was given by its e-mail cannot be read."""
+    return Problem(
+        ProblemKind.SETUP,
+        f"Google does not show the service account {account} ({error.said})",
+        f"Check --service-account. {error.fix}".rstrip(),
+        step="identity",
+        code=Code.IDENTITY_NOT_FOUND,
+    )
+
+
+def account_not_found(account: str) -> Problem:
+    """An account that was given by its e-mail does not exist."""
+    return Problem(
+        ProblemKind.SETUP,
+        f"There is no service account {account}",
+        "Check --service-account; a bare name is created, an e-mail must exist",
+        step="identity",
+        code=Code.IDENTITY_NOT_FOUND,
+    )
+
+
+def account_disabled(account: str) -> Problem:
+    return Problem(
+        ProblemKind.SETUP,
+        f"The service account {account} is disabled",
+        f"Find out why; then: gcloud iam service-accounts enable {account}",
+        step="identity",
+        code=Code.IDENTITY_DISABLED,
+    )
+
+
+def account_was_deleted(unique_id: str) -> Notice:
+    """An account of the same name was deleted; within 30 days it can be restored."""
+    return Notice(
+        f"A service account of this name was deleted (unique id {unique_id}); a new one is "
+        "created, which inherits nothing from it. To restore the old one instead, "
+        f"within 30 days: gcloud iam service-accounts undelete {unique_id}"
+    )
+
+
+def account_created_but_not_shown(noun: str, error: GoogleApiError) -> OutcomeUnknown:
+    """A creation is refused with ALREADY_EXISTS, and reads do not show the account."""
+    return OutcomeUnknown(
+        f"Google says that the {noun} exists, and does not show it ({error.said})",
+        fix="Run it again in a few minutes: it continues with that account.",
+    )
+
+
+def undo_permission_missing(permission: str) -> Notice:
+    return Notice(
+        f"This login lacks {permission} ({errors.ROLES[permission]} has it), which only "
+        "undoing takes: if the run fails, what it created is kept and listed."
+    )
+
+
+# -- the role ------------------------------------------------------------------------------------------------
+
+
+def storage_role_is_broad(role: str, project: str) -> Notice:
+    return Notice(
+        f"{role} is broader than a puller needs: it reads every object in every "
+        f"bucket of {project}; and Artifact Registry, which serves gcr.io "
+        "now, wants its own role for a pull.",
+        warning=True,
+    )
+
+
+def grant_is_broad(role: str, project: str, narrower: str) -> str:
+    """The role is granted on the whole project; `narrower` is the `--server` that grants one repository."""
+    return (
+        f"{role} on the project {project} lets Akka read every repository in it. To "
+        f"grant it on one repository only: pullkey onboard gcr --server {narrower}"
+    )
+
+
+def account_unknown_to_policy(account: str, error: GoogleApiError) -> StepFailed:
+    """The policy's server did not know a new account within its time."""
+    return StepFailed(
+        f"Google does not know the service account {account} yet ({error.said})",
+        fix="It was created a short while ago, or was deleted meanwhile. Run it again in a few minutes.",
+        code=Code.CLOUD_LAG,
+    )
+
+
+def invalid_grant_fix(role: str, place: str) -> str:
+    """Google refuses the role, or the policy with it, as invalid."""
+    return (
+        f"Check --role (see `gcloud iam roles describe {role}`) and the policy of "
+        f"{place}; or grant it yourself, and pass --skip-grant."
+    )
+
+
+def policy_contended_fix(place: str) -> str:
+    return f"Others keep changing the policy of {place}. {errors.RUN_LATER}"
+
+
+def role_removed_meanwhile(role: str, resource: str) -> str:
+    return f"Google no longer shows {role} on {resource}: it was removed outside of pullkey."
+
+
+GRANT_UNKNOWN = "The key is valid; whether the role was granted is not known here (--skip-grant)."
+STILL_SPREADING = "Google shows key and role in place, so it is still spreading, or a deny policy forbids it."
