@@ -21,17 +21,16 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from bootstrap.model import clock
-from bootstrap.model.codes import Code
 from bootstrap.model.deadline import Deadline
-from bootstrap.model.errors import PullkeyError, StepFailed
+from bootstrap.model.errors import PullkeyError
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.retry import retry_while
+from providers.docker_hub import messages
 from providers.docker_hub.connection import TIMEOUT, Answer, Connection
-from providers.docker_hub.errors import HubApiError, NotAsked, busy
+from providers.docker_hub.errors import HubApiError, busy
 
 T = TypeVar("T")
-TOKENS_PAGE = "https://app.docker.com/settings/personal-access-tokens"
 
 _READ_SECONDS = 60.0
 _PAGE_SIZE = 100
@@ -89,13 +88,10 @@ class Login:
         """
         if self.secret is None:
             if not self.user:
-                raise NotAsked(
-                    "Docker Hub was not asked: who logs in is not known",
-                    fix="Name your Docker ID with --hub-user or the variable PULLKEY_HUB_USER.",
-                )
+                raise messages.login_user_unknown()
             self.secret = await context.ask_secret(f"The Docker Hub password of {self.user}")
         if self.secret is None:
-            raise NotAsked("Docker Hub was not asked: no login was supplied")
+            raise messages.login_not_supplied()
         return self.secret
 
     async def bearer(self, hub: Hub, *, instead_of: Secret | None = None) -> Secret:
@@ -113,22 +109,9 @@ class Login:
                 try:
                     self._bearer = await hub.log_in(self.user, secret)
                 except HubApiError as error:
-                    self.refused = _no_login(self.user, error)
+                    self.refused = messages.login_failed(self.user, error)
                     raise self.refused from None
             return self._bearer
-
-
-def _no_login(user: str, error: HubApiError) -> PullkeyError:
-    if error.status != 401:
-        return StepFailed(f"Docker Hub did not log {user} in: {error.said}", code=error.problem_code)
-    why = " (two-factor authentication is enabled)" if error.second_factor else ""
-    return StepFailed(
-        f"Docker Hub refuses the login of {user}{why}: {error.said}",
-        fix="Check the password. Where two-factor authentication or single sign-on is enabled, it "
-        "takes none: create "
-        f"a read-only token at {TOKENS_PAGE}, and supply it with --token-stdin.",
-        code=Code.HUB_LOGIN_REFUSED,
-    )
 
 
 class Hub:

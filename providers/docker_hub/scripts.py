@@ -9,8 +9,7 @@ from collections.abc import Mapping
 
 from bootstrap.model import clock
 from bootstrap.plugin.step import Script
-from providers.docker_hub.hub import TOKENS_PAGE
-from providers.docker_hub.target import DOMAIN, SERVER, DockerHubTarget
+from providers.docker_hub.target import DOMAIN, SERVER, TOKENS_PAGE, DockerHubTarget
 
 _LOGIN = r"""
 # The value of a field in an answer of one line of JSON.

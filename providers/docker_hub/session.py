@@ -7,9 +7,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from bootstrap.model.codes import Code
 from bootstrap.model.credential import Credential
-from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, Refused, problem_of
+from bootstrap.model.errors import Problem, PullkeyError, Refused, problem_of
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.nearest import nearest_or_all
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
@@ -23,15 +22,14 @@ from bootstrap.registry import (
     SECONDS,
     Challenge,
     Confidential,
-    code_of,
     fetch_challenge,
     nearest_image,
     try_once,
 )
-from providers.docker_hub import scripts
+from providers.docker_hub import messages, scripts
 from providers.docker_hub.connection import ENDPOINT, HUB
 from providers.docker_hub.errors import HubApiError
-from providers.docker_hub.hub import TOKENS_PAGE, Hub
+from providers.docker_hub.hub import Hub
 from providers.docker_hub.steps import CreatedToken, SuppliedToken
 from providers.docker_hub.target import REGISTRY, SERVER, DockerHubTarget
 
@@ -91,15 +89,7 @@ class DockerHubSession(Session):
     async def preflight(self) -> PreflightFindings:
         findings = PreflightFindings()
         if not self.target.puller:
-            findings.problems.append(
-                Problem(
-                    ProblemKind.QUESTION,
-                    "The user who pulls is not named",
-                    "Name the Docker ID whose token it is: --hub-user NAME",
-                    step="key",
-                    code=Code.MISSING_VALUE,
-                )
-            )
+            findings.problems.append(messages.puller_not_named())
         try:
             pending = (await self.steps[0].look()).state is not State.DONE
         except PullkeyError:
@@ -113,22 +103,7 @@ class DockerHubSession(Session):
         target = self.target
         if target.organization or not target.user:
             return []
-        instead = "A token of an organisation can be (--organization NAME, for its owners)."
-        if target.minted:
-            return [
-                Notice(
-                    "A personal access token cannot be limited to a repository: with this one Akka "
-                    f"can read all that {target.user} can. {instead}",
-                    warning=True,
-                )
-            ]
-        return [
-            Notice(
-                "A personal access token cannot be limited to a repository: with one, Akka can "
-                f"read all that {target.user} can. {instead}",
-                warning=True,
-            )
-        ]
+        return [messages.personal_token_is_broad(target.user, created=target.minted)]
 
     async def _problems(self) -> list[Problem]:
         """What can be seen to be wrong with what was given, before anything is made."""
@@ -139,11 +114,10 @@ class DockerHubSession(Session):
     async def _about_the_login(self) -> list[Problem]:
         """Whether this login may make the token, and may itself see what the token is to pull."""
         target = self.target
-        whose = f"the tokens of {target.puller}"
         try:
             await self.hub.tokens(target.organization)
         except HubApiError as error:
-            return [_may_not(target, error, whose)]
+            return [messages.tokens_unreadable(target, error)]
         except PullkeyError as error:
             return [problem_of(error, step="key")]
         problems = []
@@ -154,16 +128,7 @@ class DockerHubSession(Session):
             except HubApiError as error:
                 if error.status not in {401, 403}:
                     continue  # it says nothing about the repository; the handshake will
-            problems.append(
-                Problem(
-                    ProblemKind.SETUP,
-                    f"Docker Hub shows {target.user} no repository {name}",
-                    f"{await self._near(name)} Check its name, or ask its owner to let this user "
-                    "read it".lstrip(),
-                    step="key",
-                    code=Code.REPOSITORY_NOT_FOUND,
-                )
-            )
+            problems.append(messages.repository_not_found(target.user, name, await self._near(name)))
         return problems or await self._about_the_tag()
 
     async def _about_the_tag(self) -> list[Problem]:
@@ -185,15 +150,7 @@ class DockerHubSession(Session):
             near = nearest_or_all(f"{short}:{tag}", [f"{short}:{one}" for one in await self.hub.tags(name)])
         except HubApiError:
             return []  # it says nothing about the tag; the handshake will
-        return [
-            Problem(
-                ProblemKind.SETUP,
-                f"There is no image docker.io/{name}:{tag}",
-                f"{near} Check its name and tag".lstrip(),
-                step="handshake",
-                code=Code.IMAGE_NOT_FOUND,
-            )
-        ]
+        return [messages.image_not_found(name, tag, near)]
 
     async def _near(self, repository: str, *, token: Secret | None = None) -> str:
         """The nearest repositories of its namespace, as far as Docker Hub shows them."""
@@ -230,15 +187,7 @@ class DockerHubSession(Session):
                 trace=self.context.trace,
                 seconds=self.context.deadline.clip(SECONDS),
             )
-            return [
-                Problem(
-                    ProblemKind.SETUP,
-                    f"There is no image docker.io/{self.target.repository}:{self.target.reference}",
-                    f"{near} Check its name and tag".lstrip(),
-                    step="handshake",
-                    code=Code.IMAGE_NOT_FOUND,
-                )
-            ]
+            return [messages.image_not_found(self.target.repository, self.target.reference, near)]
         if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
             return []
         diagnosis = self._of_a_brought_token(attempt)
@@ -246,15 +195,7 @@ class DockerHubSession(Session):
             diagnosis = (
                 f"{diagnosis} {await self._near(self.target.repository, token=self._brought.token)}".rstrip()
             )
-        return [
-            Problem(
-                ProblemKind.SETUP,
-                f"The supplied token does not pull ({attempt}). {diagnosis}",
-                f"Make a read-only token at {TOKENS_PAGE} and supply that one",
-                step="key",
-                code=code_of(attempt),
-            )
-        ]
+        return [messages.supplied_token_refused(attempt, diagnosis)]
 
     async def prompt_secrets(self) -> None:
         """The token that is brought, or the login that makes one; it is tried at once, before anything is
@@ -285,25 +226,19 @@ class DockerHubSession(Session):
         except (HubApiError, PullkeyError):
             return ""
         if token is None:
-            return "Docker Hub no longer shows the token: it was deleted outside of pullkey."
+            return messages.SHOWN_DELETED
         if not token.active:
-            return "Docker Hub shows the token as deactivated."
+            return messages.SHOWN_DEACTIVATED
         if attempt.verdict is Verdict.NO_GRANT:
             probe = await self.probe()
-            return (
-                f"Docker Hub shows the token as active, so {self.target.puller} may not pull "
-                f"{probe.repository}, or there is no such repository."
-            )
-        return "Docker Hub shows the token as active, so its registry does not know it yet."
+            return messages.token_may_not_pull(self.target.puller, probe.repository)
+        return messages.SHOWN_ACTIVE
 
     def _of_a_brought_token(self, attempt: PullAttempt) -> str:
         puller = self.target.puller
         if attempt.verdict is Verdict.NO_GRANT:
-            return (
-                f"It is a token of {puller}, who may not pull {self.target.repository}; or there is no "
-                "such repository, which Docker Hub answers alike."
-            )
-        return f"It is not a token of {puller}, or it has expired, or was deactivated or deleted."
+            return messages.supplied_token_may_not_pull(puller, self.target.repository)
+        return messages.supplied_token_invalid(puller)
 
     # -- scripts ---------------------------------------------------------------------------------------------
 
@@ -317,33 +252,3 @@ class DockerHubSession(Session):
     @property
     def script_credential(self) -> Mapping[str, str]:
         return scripts.credential(self.target)
-
-
-def _may_not(target: DockerHubTarget, error: HubApiError, whose: str) -> Problem:
-    """Why a login may not make a token, as far as Docker Hub tells it."""
-    if error.status == 403:
-        owner = f"is not an owner of {target.organization}, or " if target.organization else ""
-        return Problem(
-            ProblemKind.RIGHT,
-            f"Docker Hub does not let this login see {whose} ({error.said}): {target.user} "
-            f"{owner}has logged in with a token instead of a password, which cannot create tokens",
-            f"Pass the password of {'an owner' if target.organization else target.user}, or supply "
-            f"a token created at {TOKENS_PAGE}: --token-stdin",
-            step="key",
-            code=Code.HUB_TOKEN_LOGIN,
-        )
-    if error.missing and target.organization:
-        return Problem(
-            ProblemKind.SETUP,
-            f"Docker Hub shows {target.user} no organisation {target.organization} ({error.said})",
-            "Check --organization",
-            step="key",
-            code=Code.ORGANIZATION_NOT_FOUND,
-        )
-    return Problem(
-        ProblemKind.SETUP,
-        f"Docker Hub does not show {whose} ({error.said})",
-        "Run it again in a while",
-        step="key",
-        code=error.problem_code,
-    )

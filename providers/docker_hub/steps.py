@@ -6,9 +6,8 @@ import datetime as dt
 from collections.abc import Sequence
 
 from bootstrap.model import clock
-from bootstrap.model.codes import Code
 from bootstrap.model.credential import Credential
-from bootstrap.model.errors import PullkeyError, StepFailed, UsageProblem
+from bootstrap.model.errors import PullkeyError, StepFailed
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef, is_key_id, supplied_id
 from bootstrap.model.secret import Secret
@@ -20,9 +19,9 @@ from bootstrap.plugin.retry import Delay
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Done, Intent, Script, State, StepStatus, StillThere, other_than
 from bootstrap.plugin.supplied_key import SuppliedKey
-from providers.docker_hub import scripts
+from providers.docker_hub import messages, scripts
 from providers.docker_hub.errors import as_sentence, busy, refused
-from providers.docker_hub.hub import TOKENS_PAGE, Hub, NewToken, Token
+from providers.docker_hub.hub import Hub, NewToken, Token
 from providers.docker_hub.target import DOMAIN, KINDS, SERVER, DockerHubTarget, check_token
 
 _WHAT = {"pat": "a personal token", "oat": "a token of the organisation", "brought": "a user-supplied token"}
@@ -58,11 +57,7 @@ class SuppliedToken(SuppliedKey):
         """
         self.token = await self._of.context.ask_secret(f"The Docker Hub token of {self._target.puller}")
         if self.token is None:
-            raise UsageProblem(
-                "No Docker Hub token was supplied",
-                fix="Pass it on stdin, with --token-stdin.",
-                code=Code.SECRET_MISSING,
-            )
+            raise messages.token_not_supplied()
         check_token(self.token)
 
     async def look(self) -> StepStatus:
@@ -93,15 +88,11 @@ class SuppliedToken(SuppliedKey):
         delete.
         """
         if "label" in intent:
-            raise _still_there(intent, "no login was supplied")
+            raise messages.token_still_there(intent, "no login was supplied")
         return ""
 
     def not_revocable(self) -> PullkeyError:
-        return PullkeyError(
-            "Docker Hub cannot be asked about a user-supplied token: its id is not known",
-            fix=f"Its owner sees it at {TOKENS_PAGE}",
-            code=Code.KEY_NOT_REVOCABLE,
-        )
+        return messages.supplied_token_not_revocable()
 
     def delete_command(self, key_id: str) -> str:
         return scripts.delete_command("", f" that run {key_id} handed off")
@@ -208,13 +199,7 @@ class CreatedToken(KeyResource[Token, NewToken]):
         """The repositories of the token that Akka holds, for one that is to replace it."""
         repositories = await self.held_repositories()
         if not repositories:
-            organization = self._target.organization
-            raise StepFailed(
-                "The token that Akka holds was deleted, so what it may pull is not known",
-                fix=f"Name it: pullkey onboard docker-hub --organization {organization} --repository "
-                f"{organization}/NAME",
-                code=Code.SCOPE_UNKNOWN,
-            )
+            raise messages.replaced_scope_unknown(self._target.organization)
         return repositories
 
     async def held_repositories(self) -> tuple[str, ...]:
@@ -291,22 +276,10 @@ class CreatedToken(KeyResource[Token, NewToken]):
         return f"token {token.key_id}, {until}"
 
     def still_there(self, intent: Intent, why: str) -> StillThere:
-        return _still_there(intent, why)
+        return messages.token_still_there(intent, why)
 
     def delete_command(self, key_id: str) -> str:
         return scripts.delete_command(self._target.organization, f" {key_id}")
 
     def script(self) -> Script:
         return scripts.minted(self._target)
-
-
-def _still_there(intent: Intent, why: str) -> StillThere:
-    key_id, organization = intent.get("key_id", ""), intent["organization"]
-    what = f"the token {key_id}" if key_id else "perhaps a token"
-    of = organization or intent["user"]
-    return StillThere(
-        f'{what} of {of} at Docker Hub, labelled "{intent["label"]}" ({why})',
-        scripts.delete_command(
-            organization, f" {key_id}" if key_id else f' labelled "{one_line(intent["label"])}"'
-        ),
-    )

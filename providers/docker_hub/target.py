@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.codes import Code
 from bootstrap.model.credential import secret_name
-from bootstrap.model.errors import PullkeyError, UsageProblem
+from bootstrap.model.errors import UsageProblem
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.secret import Secret
 from bootstrap.model.server import host_of
+from providers.docker_hub import messages_options
 
 SERVER = "https://index.docker.io/v1/"  # what Akka's page names, to the letter
 REGISTRY = "registry-1.docker.io"
+TOKENS_PAGE = "https://app.docker.com/settings/personal-access-tokens"
 HOSTS = frozenset(
     {"docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com", "registry.hub.docker.com"}
 )
@@ -80,41 +81,23 @@ class DockerHubTarget:
         brings, logs_in = bool(token or "token_stdin" in later), bool(login or "login_stdin" in later)
         minted = bool(values.get("mint") or logs_in or (organization and not brings))
         if brings and minted:
-            raise UsageProblem(
-                "--token-stdin supplies a token, so none is created: leave out --mint and --login-stdin",
-                code=Code.OPTIONS_CONFLICT,
-            )
+            raise messages_options.token_supplied_and_created()
         if token:
             _check_token(token)
         image, reference = image_of(values["image"], where="--image") if values.get("image") else ("", "")
         repositories = _repositories(values.get("repository"))
         if repositories and image and image not in repositories:
-            raise UsageProblem(
-                f"--image is of {image}, which --repository does not name",
-                fix="Add it there, or name an image of one of them.",
-                code=Code.OPTIONS_CONFLICT,
-            )
+            raise messages_options.image_not_in_repositories(image)
         repositories = repositories or ((image,) if image else ())
         if minted and not user:
-            raise UsageProblem(
-                "The user for the login to Docker Hub is not named",
-                fix="Name your Docker ID: --hub-user NAME",
-                code=Code.MISSING_VALUE,
-            )
+            raise messages_options.login_user_not_named()
         if not (user or organization or image):
-            raise UsageProblem(
-                "The user who pulls is not named",
-                fix="Name the Docker ID whose token it is: --hub-user NAME",
-                code=Code.MISSING_VALUE,
-            )
+            raise messages_options.puller_not_named()
         if organization and minted:
             _check_organization(organization, repositories)
         lifetime = values.get("expires_in") or DEFAULT_LIFETIME
         if not dt.timedelta(hours=1) <= lifetime <= LONGEST:
-            raise UsageProblem(
-                "--expires-in must be an hour at least, and a year at most",
-                fix="A day is 1d; Docker Hub takes up to 365d.",
-            )
+            raise messages_options.invalid_lifetime()
         return cls(
             kind=("oat" if organization else "pat") if minted else "brought",
             asked_for=minted or brings,
@@ -137,11 +120,7 @@ class DockerHubTarget:
         """
         kind = next((kind for kind in KINDS if held.link is not None and held.link.name == kind), None)
         if kind is None:
-            raise PullkeyError(
-                f"The e-mail {held.email} of Akka's {held.name} is none that pullkey gives a Docker "
-                "Hub token",
-                code=Code.CREDENTIAL_UNREADABLE,
-            )
+            raise messages_options.email_of_record_invalid(held.email, held.name)
         try:
             repository, reference = image_of(login.get("image") or "", where="--image")
         except UsageProblem:
@@ -250,16 +229,13 @@ def image_of(text: str, *, where: str) -> tuple[str, str]:
     # is a host.
     if slash and ("." in first or ":" in first or first == "localhost"):
         if first.lower() not in HOSTS:
-            raise UsageProblem(
-                f"{where}: {text!r} is not on Docker Hub",
-                fix="Another registry has another provider: see `pullkey onboard --help`.",
-            )
+            raise messages_options.image_not_on_docker_hub(where, text)
         bare = rest
     named = parse_reference(f"{DOMAIN}/{bare}", where=where)
     if not named.path:
-        raise UsageProblem(f"{where} names no image: {text!r}", fix="An image is NAMESPACE/NAME:TAG.")
+        raise messages_options.image_not_named(where, text)
     if named.path.count("/") > 1:
-        raise UsageProblem(f"{where}: {text!r} is not an image of Docker Hub; write NAMESPACE/NAME:TAG")
+        raise messages_options.invalid_image(where, text)
     # Official images are of the user `library`.
     return named.path if "/" in named.path else f"library/{named.path}", named.reference
 
@@ -269,14 +245,9 @@ def _account(text: Any, *, where: str) -> str:
     if not name:
         return ""
     if "@" in name:
-        raise UsageProblem(
-            f"{where}: {name!r} is an e-mail address",
-            fix="It takes the Docker ID, which is the name in front of your images.",
-        )
+        raise messages_options.email_as_account(where, name)
     if not _NAME.match(name):
-        raise UsageProblem(
-            f"{where}: {name!r} is not a valid Docker ID", fix="It holds letters and digits only."
-        )
+        raise messages_options.invalid_account(where, name)
     return name
 
 
@@ -287,10 +258,7 @@ def _repositories(text: Any) -> tuple[str, ...]:
             continue
         name, _ = image_of(part.strip(), where="--repository")
         if not part.strip().rstrip("/").endswith(name.removeprefix("library/")):
-            raise UsageProblem(
-                f"--repository: {part.strip()!r} names a tag",
-                fix="A token covers a whole repository: NAMESPACE/NAME.",
-            )
+            raise messages_options.repository_with_tag(part.strip())
         if name not in found:
             found.append(name)
     return tuple(found)
@@ -298,33 +266,18 @@ def _repositories(text: Any) -> tuple[str, ...]:
 
 def _check_organization(organization: str, repositories: tuple[str, ...]) -> None:
     if not repositories:
-        raise UsageProblem(
-            "No repository is named that the organisation's token is to be limited to",
-            fix=f"Name them: --repository {organization}/NAME,{organization}/NAME",
-            code=Code.MISSING_VALUE,
-        )
+        raise messages_options.repositories_not_named(organization)
     others = [name for name in repositories if name.partition("/")[0] != organization]
     if others:
-        raise UsageProblem(
-            f"{', '.join(others)} is not of the organisation {organization}, and its tokens read "
-            "nothing else",
-            fix="Leave it out, or onboard it by itself.",
-        )
+        raise messages_options.repositories_of_others(", ".join(others), organization)
     if len(repositories) > _MOST_REPOSITORIES:
-        raise UsageProblem(
-            f"--repository names {len(repositories)} repositories, and one token covers "
-            f"{_MOST_REPOSITORIES} at most"
-        )
+        raise messages_options.too_many_repositories(len(repositories), _MOST_REPOSITORIES)
 
 
 def _check_token(token: Secret) -> None:
     text = token.reveal()
     if any(character.isspace() or not character.isprintable() for character in text):
-        raise UsageProblem(
-            "The supplied token holds white space or control characters, as none does",
-            fix="Pass the token alone, in one line.",
-            code=Code.SECRET_MALFORMED,
-        )
+        raise messages_options.invalid_token()
 
 
 def check_token(token: Secret) -> Secret:
