@@ -1,10 +1,10 @@
 """Google Artifact Registry, and the Container Registry hosts that it serves.
 
-What a run makes in the Google project, by default:
+By default a run creates in the Google project:
 
-* a service account `akka-docker-reader`, described as pullkey's
-* `roles/artifactregistry.reader` for it, on the repository where one is named, else on the project
-* one JSON key of it, which is handed to Akka as the password of user `_json_key`
+* a service account `akka-docker-reader`, whose description marks it as pullkey's
+* a grant of `roles/artifactregistry.reader` to it, on the repository if one is named, else on the project
+* one JSON key of it, which Akka is given as the password of user `_json_key`
 """
 
 from __future__ import annotations

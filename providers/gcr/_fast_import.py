@@ -1,12 +1,12 @@
-"""Google's SDKs, without what is never used, and without running what is seldom used before it is.
+"""Import Google's SDKs faster: block one unused transport, defer modules that few runs use.
 
-`google.api_core.operations_v1` imports its asynchronous REST transport, and aiohttp with it (a tenth of a
-second), wherever that happens to be installed, and goes without where its import fails. All calls here are
-gRPC. A module that is None in `sys.modules` is one that fails.
+This module changes `sys.modules`. `google.api_core.operations_v1` imports its asynchronous REST transport,
+and aiohttp with it (a tenth of a second), if that is installed, and works without it if its import fails. All
+calls of this provider are gRPC. Importing a module that is None in `sys.modules` fails.
 
-Signatures and certificates are for the keys of service accounts, which few log in with.
-`google.cloud.resourcemanager_v3` imports the clients of seven services, one of which is called. protobuf is
-written in Python only where no faster one is installed.
+Only logins with a service account's key need signatures and certificates. `google.cloud.resourcemanager_v3`
+imports the clients of seven services; one of them is called. protobuf's implementation in Python is used only
+where no faster one is installed.
 """
 
 import sys

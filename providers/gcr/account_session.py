@@ -1,6 +1,4 @@
-"""One Google target, open, as far as its steps share it: the account, its keys, the policies, each asked
-for once.
-"""
+"""The part of a Google session that its steps share: memoised reads of account, keys and policies."""
 
 from __future__ import annotations
 
@@ -28,22 +26,21 @@ _SERVICES = ("artifactregistry.googleapis.com", "cloudresourcemanager.googleapis
 
 
 def made_by_pullkey(account: Any) -> bool:
-    """Whether a service account was made by pullkey, as its description says."""
+    """Whether the description of a service account says that pullkey created it."""
     return MARK in account.description
 
 
 def is_new(account: Any) -> bool:
-    """Whether a run of pullkey created a service account so lately that some of Google's servers may not know
-    it yet.
+    """Whether a run of pullkey created a service account so recently that Google's servers may lag.
 
-    Google shows no time of an account's creation, so its description has it: that run may have been killed
-    since, or be at work on another machine.
+    Google shows no creation time of an account, so the description has it. That run may have been killed
+    since, or may still run on another machine.
     """
     created = _CREATED_AT.search(account.description)
     if created is None:
         return False
     age = clock.now() - dt.datetime.fromisoformat(created[1])
-    # The clock of the machine that created it may be ahead of ours, so the age may be below 0.
+    # Negative if the clock of the machine that created it is ahead of ours.
     return abs(age.total_seconds()) < errors.NEW_ACCOUNT_SECONDS
 
 
@@ -56,7 +53,7 @@ class AccountSession(Session):
         self.cloud = shared_cloud(context, target.impersonate)
         self.facts = shared_facts(context.shared, self.cloud)
         self.changes = shared_changes(context.shared, self.cloud, self.facts)
-        # By this run or a recent one: some of Google's servers may not know it yet.
+        # Created by this run or a recent one: some of Google's servers may not know it yet.
         self.account_is_new = False
         self.account = AsyncOnce(self._account)
         self.keys = self.facts.keys(target.account_resource)
@@ -68,19 +65,19 @@ class AccountSession(Session):
         target = self.target
         try:
             found = await self.facts.account(target.account_resource)()
-            if found is None and (why := await self._why_account_is_there()):
+            if found is None and (why := await self._why_account_should_exist()):
                 found = await self.facts.confirmed_account(
                     target.account_resource, why, self.context.deadline
                 )()
         except GoogleApiError as error:
             if error.forbidden and target.enable_apis:
-                return None  # the IAM API may be one of those that are to be enabled
+                return None  # the IAM API may be among those that the run enables
             raise
         self.account_is_new |= found is not None and is_new(found)
         return found
 
-    async def _why_account_is_there(self) -> str:
-        """What speaks against an answer that there is no such account."""
+    async def _why_account_should_exist(self) -> str:
+        """The reason why the account should exist although Google does not show it; "" if there is none."""
         if self.target.account_given:
             return "named by its e-mail"
         with contextlib.suppress(PullkeyError):
@@ -90,7 +87,7 @@ class AccountSession(Session):
         return ""
 
     def forget_account(self) -> None:
-        """The account was made or removed."""
+        """Invalidate what was read of the account, which was created or deleted."""
         self.account.invalidate()
         self.facts.account(self.target.account_resource).invalidate()
         self.facts.confirmed_account(self.target.account_resource, "", self.context.deadline).invalidate()
@@ -98,7 +95,7 @@ class AccountSession(Session):
         self.keys.invalidate()
 
     async def holds_anything(self) -> bool:
-        """A project of which this person may do something exists, even where they may not look at it."""
+        """Whether the login has a permission on the project, which then exists even if it may not be read."""
         project = f"projects/{self.target.project}"
         try:
             return bool(
@@ -110,10 +107,10 @@ class AccountSession(Session):
             return False
 
     async def other_roles(self) -> list[str]:
-        """What the account has beside this target's grant, as far as this project and location go.
+        """The account's roles beside this target's grant, on the project and the location's repositories.
 
         Raises:
-            GoogleApiError: it may not be seen.
+            GoogleApiError: a policy may not be read.
         """
         target = self.target
         names = await self.facts.repositories(target.project, target.location)()

@@ -1,6 +1,4 @@
-"""What the sessions of one command ask Google, each fact once; whoever changes one makes the next ask
-anew.
-"""
+"""Memoised reads of Google that the sessions of one command share; a change invalidates what it changes."""
 
 from __future__ import annotations
 
@@ -17,23 +15,25 @@ from providers.gcr.errors import GoogleApiError
 
 
 class Facts:
-    """Facts by the resource they are about. Refusals of Google pass through, the same for all who ask."""
+    """Memoised reads by resource. All callers of one read get the same answer, or the same error."""
 
     def __init__(self, cloud: GoogleCloud) -> None:
         self._cloud = cloud
+        # What a run changes: accounts, keys, policies.
         self._state: dict[Hashable, AsyncOnce[Any]] = {}
-        self._circumstances: dict[Hashable, AsyncOnce[Any]] = {}
+        # What it only reads: projects, repositories, permissions, constraints.
+        self._environment: dict[Hashable, AsyncOnce[Any]] = {}
 
-    def _once(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]) -> AsyncOnce[Any]:
-        return self._state.setdefault(key, AsyncOnce(ask, passing))
+    def _of_state(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]) -> AsyncOnce[Any]:
+        return self._state.setdefault(key, AsyncOnce(ask, is_temporary))
 
-    def _given(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]) -> AsyncOnce[Any]:
-        return self._circumstances.setdefault(key, AsyncOnce(ask, passing))
+    def _once_per_command(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]) -> AsyncOnce[Any]:
+        return self._environment.setdefault(key, AsyncOnce(ask, is_temporary))
 
     def invalidate(self) -> None:
-        """Whoever asks from now on asks anew."""
+        """Forget all answers."""
         self.invalidate_state()
-        self._circumstances.clear()
+        self._environment.clear()
 
     def invalidate_state(self) -> None:
         """As `bootstrap.plugin.context.Shared.invalidate_state`."""
@@ -41,7 +41,7 @@ class Facts:
 
     def account(self, resource: str) -> AsyncOnce[Any]:
         """The service account, or None if there is none."""
-        return self._once(("account", resource), lambda: self._account(resource))
+        return self._of_state(("account", resource), lambda: self._account(resource))
 
     async def _account(self, resource: str) -> Any:
         try:
@@ -52,7 +52,7 @@ class Facts:
             raise
 
     def confirmed_account(self, resource: str, why: str, deadline: Deadline) -> AsyncOnce[Any]:
-        """The service account, or None once its absence is sure, though something speaks against it."""
+        """The service account; None once its absence is confirmed although `why` contradicts it."""
 
         async def look() -> Any:
             seen = await confirm_absent(
@@ -60,11 +60,11 @@ class Facts:
             )
             return seen.value if isinstance(seen, Present) else None
 
-        return self._once(("confirmed account", resource), look)
+        return self._of_state(("confirmed account", resource), look)
 
     def keys(self, resource: str) -> AsyncOnce[Mapping[str, Any]]:
-        """The keys of an account that somebody made, by id; none of an account that is not there."""
-        return self._once(("keys", resource), lambda: self._keys(resource))
+        """The user-managed keys of an account, by id; empty if there is no such account."""
+        return self._of_state(("keys", resource), lambda: self._keys(resource))
 
     async def _keys(self, resource: str) -> Mapping[str, Any]:
         try:
@@ -77,8 +77,10 @@ class Facts:
     def confirmed_key(
         self, resource: str, read: Callable[[], Awaitable[Any]], deadline: Deadline
     ) -> AsyncOnce[Any]:
-        """A key that Akka's record names and that a list has not shown: it is looked for until its absence
-        is sure.
+        """A key that Akka's record names and that a list does not show; None once its absence is confirmed.
+
+        Raises:
+            StepFailed: there was no time to confirm it.
         """
 
         async def look() -> Any:
@@ -87,53 +89,53 @@ class Facts:
                 raise messages_keys.recorded_key_not_shown(resource.rsplit("/", 1)[-1])
             return seen.value if isinstance(seen, Present) else None
 
-        return self._once(("confirmed key", resource), look)
+        return self._of_state(("confirmed key", resource), look)
 
     def policy(self, resource: str) -> AsyncOnce[Any]:
         """The IAM policy of a project, a repository or an account."""
-        return self._once(("policy", resource), lambda: self._cloud.policy(resource))
+        return self._of_state(("policy", resource), lambda: self._cloud.policy(resource))
 
     def repositories(self, project: str, location: str) -> AsyncOnce[list[str]]:
         """The repositories for images, by name."""
-        return self._given(
+        return self._once_per_command(
             ("repositories", project, location), lambda: self._cloud.docker_repositories(project, location)
         )
 
     def project_state(self, project: str) -> AsyncOnce[str]:
-        return self._given(("project", project), lambda: self._cloud.project_state(project))
+        return self._once_per_command(("project", project), lambda: self._cloud.project_state(project))
 
     def held_on_project(self, project: str, permissions: frozenset[str]) -> AsyncOnce[set[str]]:
-        """Those of the permissions that whoever is logged in has there."""
-        return self._given(
+        """Those of the permissions that the login has on the project."""
+        return self._once_per_command(
             ("held", project, permissions), lambda: self._cloud.held_on_project(project, permissions)
         )
 
     def held_on_repository(self, resource: str, permissions: frozenset[str]) -> AsyncOnce[set[str]]:
-        return self._given(
+        return self._once_per_command(
             ("held", resource, permissions), lambda: self._cloud.held_on_repository(resource, permissions)
         )
 
     def repository_format(self, resource: str) -> AsyncOnce[str]:
-        return self._given(("format", resource), lambda: self._cloud.repository_format(resource))
+        return self._once_per_command(("format", resource), lambda: self._cloud.repository_format(resource))
 
     def disabled_services(self, project: str, names: tuple[str, ...]) -> AsyncOnce[list[str]]:
-        return self._given(
+        return self._once_per_command(
             ("services", project, names), lambda: self._cloud.disabled_services(project, names)
         )
 
     def forbids(self, project: str, constraint: str) -> AsyncOnce[bool]:
-        return self._given(
+        return self._once_per_command(
             ("constraint", project, constraint), lambda: self._cloud.forbids(project, constraint)
         )
 
     def allowed_values(self, project: str, constraint: str) -> AsyncOnce[list[str]]:
-        return self._given(
+        return self._once_per_command(
             ("values", project, constraint), lambda: self._cloud.allowed_values(project, constraint)
         )
 
 
 def shared_cloud(context: RunContext, impersonate: str) -> GoogleCloud:
-    """The one login and the connections of a command; closed with `context.shared`."""
+    """The login and the connections that the sessions of a command share; closed with `context.shared`."""
     return context.shared.get(
         ("gcr", impersonate), lambda: GoogleCloud(impersonate, context.trace, context.deadline)
     )
@@ -143,15 +145,13 @@ def shared_facts(shared: Shared, cloud: GoogleCloud) -> Facts:
     return shared.get(("gcr-facts", cloud.login.impersonate), lambda: Facts(cloud))
 
 
-def passing(error: BaseException) -> bool:
-    """Whether an error says nothing of the fact: of many targets, only those that wait for it now are to
-    have it.
-    """
+def is_temporary(error: BaseException) -> bool:
+    """Whether an error is temporary: callers that wait now get it, later callers ask again."""
     return isinstance(error, GoogleApiError) and (error.busy or error.unanswered)
 
 
 async def or_nothing(names: Awaitable[list[str]]) -> list[str]:
-    """The names, or none where Google refuses to tell them."""
+    """The names; none if Google refuses the list."""
     try:
         return await names
     except GoogleApiError:

@@ -1,7 +1,6 @@
-"""How Google's SDKs are called: each API's client at its own endpoint, every call traced and within the run's
-time.
+"""The clients of Google's SDKs: one per API and endpoint; every call is traced and within the run's deadline.
 
-None of the SDKs' exceptions leaves this module: whatever goes wrong is raised as a `GoogleApiError`.
+No SDK's exception leaves this module: each is raised as a `GoogleApiError`.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class GoogleClient:
     Args:
         impersonate: e-mail of a service account to act as, or "".
         trace: takes one line per call, without secrets.
-        deadline: of the run; no call is waited for much longer.
+        deadline: of the run; no call takes much longer.
     """
 
     def __init__(self, impersonate: str, trace: Callable[[str], None], deadline: Deadline) -> None:
@@ -39,7 +38,7 @@ class GoogleClient:
         self._clients: list[Any] = []
         self._tokens = 0
         self.enabled: set[str] = set()
-        """The APIs that this command has enabled: that one is disabled is then a delay."""
+        """The APIs that this command has enabled: an error that says one is disabled is then a delay."""
         self._renewing = asyncio.Lock()
 
     # -- clients ---------------------------------------------------------------------------------------------
@@ -104,9 +103,9 @@ class GoogleClient:
 
     @cached_property
     def reading(self) -> dict[str, Any]:
-        """How a read is called: again while Google is busy. The SDKs do so for some of their reads only.
+        """Retry and timeout of a read: repeated while Google is busy, which the SDKs do for some reads only.
 
-        Not where Google says itself how long to wait (`read`), or where the login has ended.
+        Not repeated if Google says how long to wait (`read` does that), or if the login has expired.
         """
         from google.api_core import exceptions, retry_async
 
@@ -129,7 +128,7 @@ class GoogleClient:
         return {"retry": retry, "timeout": READ_SECONDS}
 
     async def read(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
-        """A read, with the SDK's repeats of it, and with those pauses that Google asks for."""
+        """Send a read, with the SDK's retries, and after the pauses that Google asks for."""
 
         def why(error: Exception) -> Delay | None:
             asked = isinstance(error, errors.GoogleApiError) and error.retry_after is not None
@@ -148,14 +147,15 @@ class GoogleClient:
         seconds: float = CHANGE_SECONDS,
         silent: bool = False,
     ) -> T:
-        """One call, with the SDK's repeats of it.
+        """Send one call, with the SDK's retries.
 
         Args:
-            method: what it is called in the trace.
-            resource: what it is about.
-            call: makes it.
-            seconds: how long it may take.
-            silent: a success has no answer. Else none is one that cannot be read: gRPC only logs that.
+            method: its name in the trace.
+            resource: the resource it is about, in the trace.
+            call: sends it.
+            seconds: its time limit.
+            silent: a success has no answer. Else no answer means one that could not be read: gRPC only logs
+                that.
 
         Raises:
             GoogleApiError: it was refused, or not answered.
@@ -181,8 +181,7 @@ class GoogleClient:
         except errors.GoogleApiError as error:
             if not error.unauthenticated:
                 raise
-            # Nothing was done. The token may have ended in the middle of the run: once, another one is
-            # fetched.
+            # Nothing was done. The token may have expired during the run: fetch a new one, once.
             async with self._renewing:
                 if self._tokens == tokens:
                     await self._renew()
@@ -190,9 +189,9 @@ class GoogleClient:
         return await self._once(method, resource, call, seconds=seconds, silent=silent)
 
     async def _renew(self) -> None:
-        """Another token, and clients that have it: they keep credentials of their own.
+        """Fetch a new token, and drop the clients, which keep credentials of their own.
 
-        Calls under way keep the old clients, which are closed at the end.
+        Calls in flight keep the old clients, which are closed at the end.
         """
         await self.login.renew()
         for name in ("iam", "projects", "registry", "services", "policies"):
@@ -221,15 +220,15 @@ class GoogleClient:
             self._trace(f"google {method} {resource} {status} {(clock.monotonic() - begin) * 1000:.0f} ms")
 
 
-# -- answers that are none -----------------------------------------------------------------------------------
+# -- errors --------------------------------------------------------------------------------------------------
 
-# What the SDKs raise, or stumble over, where an answer is not of the form that was documented.
+# Raised by the SDKs, or by reading their answers, if an answer does not have the documented form.
 _UNREADABLE = (AttributeError, TypeError, ValueError, LookupError)
 
 
 def _as_api_error(error: Exception) -> errors.GoogleApiError | None:
-    """Whatever an SDK raises, also where there is no answer, or none of use; None for what is no answer of
-    Google's.
+    """The error of a call as a `GoogleApiError`, timeouts and unreadable answers included; None for any other
+    exception.
     """
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError, TransportError
@@ -237,7 +236,7 @@ def _as_api_error(error: Exception) -> errors.GoogleApiError | None:
     if isinstance(error, errors.GoogleApiError):
         return error
     if isinstance(error, exceptions.RetryError) and isinstance(error.cause, Exception):
-        # What it was repeated for says more than that it was.
+        # The error that was retried says more than that the time is over.
         return _as_api_error(error.cause)
     if isinstance(error, TimeoutError | exceptions.RetryError):
         return errors.GoogleApiError("DEADLINE_EXCEEDED", "there was no answer in time")

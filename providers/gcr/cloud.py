@@ -1,4 +1,4 @@
-"""The calls of Google's APIs that this provider makes. Each raises a `GoogleApiError` where it is refused."""
+"""The calls of Google's APIs that this provider sends. Each raises a `GoogleApiError` if it fails."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class GoogleCloud(GoogleClient):
         return str(found.state.name)
 
     async def projects_seen(self, most: int = 50) -> list[tuple[str, str]]:
-        """Ids and names of the projects that this login may see; at most so many."""
+        """Ids and names of the projects that this login may see; `most` at most."""
 
         async def search() -> list[tuple[str, str]]:
             pages = await self.projects.search_projects(query="state:ACTIVE", **self.reading)
@@ -61,7 +61,7 @@ class GoogleCloud(GoogleClient):
         return set(answer.permissions)
 
     async def disabled_services(self, project: str, names: Iterable[str]) -> list[str]:
-        """Those of the services that are not enabled in the project."""
+        """The services among `names` that are not enabled in the project."""
         from google.cloud import service_usage_v1
 
         request = service_usage_v1.BatchGetServicesRequest(
@@ -127,8 +127,8 @@ class GoogleCloud(GoogleClient):
     async def docker_repositories_everywhere(self, project: str) -> list[tuple[str, str]]:
         """The repositories for images of a project, each as its location and its name.
 
-        Each location is asked by itself, as gcloud does (`ListRepositories` of
-        command_lib/artifacts/util.py); what one of them refuses, all do.
+        Sends one call per location, as gcloud does (`ListRepositories` of command_lib/artifacts/util.py); the
+        refusal of one location is raised.
         """
         locations = await self.read("ListLocations", project, lambda: self._locations(project))
         some = asyncio.Semaphore(_LOCATIONS_AT_ONCE)
@@ -152,8 +152,8 @@ class GoogleCloud(GoogleClient):
             if not token:
                 return found
 
-    def _keeper(self, resource: str) -> Any:
-        """The API that keeps a resource's policy."""
+    def _policy_client(self, resource: str) -> Any:
+        """The client of the API that holds a resource's policy."""
         if "/repositories/" in resource:
             return self.registry
         return self.iam if "/serviceAccounts/" in resource else self.projects
@@ -167,26 +167,25 @@ class GoogleCloud(GoogleClient):
         )
 
         async def read() -> Any:
-            found = await self._keeper(resource).get_iam_policy(request=request, **self.reading)
+            found = await self._policy_client(resource).get_iam_policy(request=request, **self.reading)
             if not found.etag:
-                # Each policy has one. What came is none, and written back it would take everybody's rights.
+                # Each policy has one. Without it this is not a policy, and writing it back would remove all
+                # bindings.
                 raise ValueError
             return found
 
         return await self.read("GetIamPolicy", resource, read)
 
     async def set_policy(self, resource: str, policy: Any) -> None:
-        """Write a policy that was read with its etag; a conflict is an error, and asks for reading it
-        again.
-        """
+        """Write a policy that was read with its etag; after a conflict (ABORTED) it must be read again."""
         from google.iam.v1 import iam_policy_pb2
 
         request = iam_policy_pb2.SetIamPolicyRequest(resource=resource, policy=policy)
-        # Without a retry of its own: the same etag again never succeeds.
+        # Not retried here: the same etag never succeeds again.
         await self.call(
             "SetIamPolicy",
             resource,
-            lambda: self._keeper(resource).set_iam_policy(
+            lambda: self._policy_client(resource).set_iam_policy(
                 request=request, retry=None, timeout=CHANGE_SECONDS
             ),
         )
@@ -195,14 +194,14 @@ class GoogleCloud(GoogleClient):
         """The service account.
 
         Raises:
-            GoogleApiError: there is none (`missing`), or it cannot be seen.
+            GoogleApiError: there is none (`missing`), or it cannot be read.
         """
 
         async def read() -> Any:
             found = await self.iam.get_service_account(name=resource, **self.reading)
             if not found.unique_id or not found.email:
-                # Each account has both. What came is none, and would pass for one that somebody else has
-                # made.
+                # Each account has both. Without them the answer is not an account, and would pass for one
+                # that pullkey did not create.
                 raise ValueError
             return found
 
@@ -233,7 +232,7 @@ class GoogleCloud(GoogleClient):
         )
 
     async def user_keys(self, resource: str) -> Mapping[str, Any]:
-        """The keys that somebody made (Google's own rotate by themselves), by id."""
+        """The user-managed keys, by id; Google rotates the others itself."""
         from google.cloud import iam_admin_v1
 
         request = iam_admin_v1.ListServiceAccountKeysRequest(
@@ -247,7 +246,7 @@ class GoogleCloud(GoogleClient):
         return {id_of(key): key for key in answer.keys}
 
     async def create_key(self, resource: str) -> Any:
-        """A new JSON key. Never retried here: a second call makes a second key."""
+        """Create a JSON key. Never retried here: a second call creates a second key."""
         from google.cloud import iam_admin_v1
 
         request = iam_admin_v1.CreateServiceAccountKeyRequest(
@@ -256,16 +255,16 @@ class GoogleCloud(GoogleClient):
         )
 
         async def create() -> Any:
-            made = await self.iam.create_service_account_key(
+            created = await self.iam.create_service_account_key(
                 request=request, retry=None, timeout=CHANGE_SECONDS
             )
-            json.loads(made.private_key_data)  # a key that cannot be read counts as no answer
-            return made
+            json.loads(created.private_key_data)  # a key that cannot be read counts as no answer
+            return created
 
         return await self.call("CreateServiceAccountKey", resource, create)
 
     async def upload_key(self, resource: str, certificate: bytes) -> Any:
-        """Let the holder of the private half of this certificate's key be the account. Never retried here."""
+        """Upload the certificate of a key, which then authenticates the account. Never retried here."""
         from google.cloud import iam_admin_v1
 
         request = iam_admin_v1.UploadServiceAccountKeyRequest(name=resource, public_key_data=certificate)
@@ -276,7 +275,7 @@ class GoogleCloud(GoogleClient):
         )
 
     async def public_key(self, resource: str) -> Any:
-        """A key with its public half, in PEM."""
+        """A key with its public key, in PEM."""
         from google.cloud import iam_admin_v1
 
         request = iam_admin_v1.GetServiceAccountKeyRequest(
@@ -289,7 +288,7 @@ class GoogleCloud(GoogleClient):
         )
 
     async def delete_key(self, resource: str) -> None:
-        """Never retried here: whoever asks wants to know whether it was gone before."""
+        """Delete a key. Never retried here, so that the caller learns whether it was already deleted."""
         await self.call(
             "DeleteServiceAccountKey",
             resource,
@@ -319,17 +318,17 @@ class GoogleCloud(GoogleClient):
 
 
 def id_of(key: Any) -> str:
-    """The last part of a key's name, which is no secret."""
+    """The id of a key, which is the last part of its name and not secret."""
     return str(key.name.rsplit("/", 1)[-1])
 
 
 def end_of(key: Any) -> dt.datetime | None:
-    """When a key ends; None for one that does not: Google then says the year 9999."""
+    """When a key expires; None if it does not, for which Google shows the year 9999."""
     ends = key.valid_before_time
     return ends if ends and ends.year < 9000 else None
 
 
 def of_account(resource: str) -> str:
-    """The options by which `gcloud iam service-accounts keys` is told the account."""
+    """The options of `gcloud iam service-accounts keys` that name the account."""
     _, project, _, email = resource.split("/")
     return f"--iam-account={email}" + (f" --project={project}" if project != "-" else "")

@@ -1,4 +1,4 @@
-"""What `pullkey doctor` sees of Google without a target."""
+"""The checks that `pullkey doctor` makes of Google: libraries, login, clock, project, endpoints."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def _login(context: RunContext, login: Mapping[str, Any]) -> list[Check]:
         await google.login.read_clock()
     except PullkeyError as error:
         bad = failed_check("login", error)
-    except Exception as error:  # noqa: BLE001  - a doctor tells what is wrong, whatever it is
+    except Exception as error:  # noqa: BLE001  - doctor reports every error
         bad = Check("login", False, f"it cannot be used ({type(error).__name__})", login_fix())
     else:
         project = google.login.default_project
@@ -78,7 +78,7 @@ async def _login(context: RunContext, login: Mapping[str, Any]) -> list[Check]:
                 f"the login's own is {project}" if project else "the login has none; --gcp-project names it",
             ),
         ]
-    # A token that is signed by a wrong clock is refused too.
+    # A wrong clock can be the reason: a token signed by it is refused.
     return [bad] if google.login.skew is None else [bad, _clock(google)]
 
 

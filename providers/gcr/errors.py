@@ -1,4 +1,4 @@
-"""Google's errors: which of them pass by themselves, for how long, and what to do about the others.
+"""Google's errors: which are temporary, for how long, and how to fix the others.
 
 Sources of the wordings: recorded exchanges of GoogleCloudPlatform/k8s-config-connector ("Unknown service
 account" came only before a create, "Service account projects/... does not exist." only after one);
@@ -26,7 +26,7 @@ from bootstrap.plugin.retry import Delay
 # "Create service accounts"; openshift/installer#9299).
 NEW_ACCOUNT_SECONDS: Final = 120.0
 NEW_SERVICE_SECONDS: Final = 300.0
-# How long Google may be briefly away, or its quotas of a minute used up, before it is a failure.
+# How long Google may be unavailable, or a quota per minute used up, before it is a failure.
 BUSY_SECONDS: Final = 120.0
 BUSY: Final = "Google is busy or briefly away; trying again."
 CONFLICT: Final = "The policy was changed at the same time; reading it again."
@@ -59,11 +59,11 @@ ROLES: Final[Mapping[str, str]] = MappingProxyType(
         "orgpolicy.policy.get": "roles/orgpolicy.policyViewer",
     }
 )
-"""A predefined role that has a permission, the narrowest of those that are usual ("IAM roles and
-permissions index").
+"""For each permission a predefined role that has it, the narrowest usual one ("IAM roles and permissions
+index").
 """
 
-_IS_GONE = re.compile(r"^(?:Unknown service account|Account deleted: )")
+_NEVER_EXISTED = re.compile(r"^(?:Unknown service account|Account deleted: )")
 _UNKNOWN_ACCOUNT = re.compile(
     r"^Service account (?P<account>\S+) does not exist\.?$|^Not found; Gaia id not found for email",
     re.MULTILINE,
@@ -74,8 +74,8 @@ _MAY_NOT_EXIST = re.compile(
 _DAY_SECONDS = 3600.0  # no quota of calls asks for a longer pause; ten keys ask for 86401 s
 
 
-# The HTTP status that each of Google's codes stands for (google/rpc/code.proto); a call that may have been
-# done all the same has none, whatever is written there.
+# The HTTP status of each of Google's codes (google/rpc/code.proto). Codes of a call that may have been
+# executed have none here, whatever that file says.
 _HTTP_STATUS: Final[Mapping[str, int]] = MappingProxyType(
     {
         "INVALID_ARGUMENT": 400,
@@ -105,12 +105,12 @@ class GoogleApiError(ApiError):
 
     Args:
         code: Google's own name of the error (google.rpc.Code): `NOT_FOUND`.
-        message: its own words.
-        reason: the reason in its details (google.rpc.ErrorInfo): `SERVICE_DISABLED`.
-        info: what the reason is about: `service`, `permission`, `consumer`.
-        retry_after: the pause that it asks for (google.rpc.RetryInfo), in seconds.
-        constraint: the organisation policy constraint that it names, without `constraints/`.
-        lagging: whether a read contradicts an earlier one: it is to be asked again.
+        message: Google's text.
+        reason: the reason in the error's details (google.rpc.ErrorInfo): `SERVICE_DISABLED`.
+        info: the metadata of the reason: `service`, `permission`, `consumer`.
+        retry_after: the pause that Google asks for (google.rpc.RetryInfo), in seconds.
+        constraint: the organisation policy constraint that the error names, without `constraints/`.
+        lagging: whether this is a read that contradicts an earlier one, and must be repeated.
     """
 
     service = "Google"
@@ -134,7 +134,7 @@ class GoogleApiError(ApiError):
 
     @property
     def said(self) -> str:
-        """Google's own words, in one line, with its code."""
+        """Google's code and text, in one line."""
         return f"{self.code}, {one_line(self.message or 'without a message', 400)}"
 
     @property
@@ -147,7 +147,7 @@ class GoogleApiError(ApiError):
 
     @property
     def rate_limited(self) -> bool:
-        """Too many calls, which passes; not a number of things that is used up ("Maximum number of ...")."""
+        """Too many calls, which is temporary; not a limit of resources ("Maximum number of ...")."""
         return (
             self.code == "RESOURCE_EXHAUSTED"
             and not self.is_key_limit
@@ -160,25 +160,25 @@ class GoogleApiError(ApiError):
 
     @property
     def not_shown(self) -> bool:
-        """It does not exist, or this login may not see it: of some resources Google does not say which."""
+        """The resource does not exist, or this login may not see it: Google does not always say which."""
         return self.missing or self.forbidden
 
     @property
     def no_such_project(self) -> bool:
-        """As `not_shown`, of a project: one whose id cannot be one is INVALID_ARGUMENT."""
+        """As `not_shown`, of a project: for an invalid project id the code is INVALID_ARGUMENT."""
         return self.not_shown or self.code == "INVALID_ARGUMENT"
 
     @property
     def disabled_service(self) -> str:
-        """The API that is not enabled, where that is why a call was refused."""
+        """The API whose being disabled is why the call was refused, or ""."""
         return self.info.get("service", "") if self.reason == "SERVICE_DISABLED" else ""
 
     @property
     def is_key_limit(self) -> bool:
-        """An account that has all the keys that it may have.
+        """Whether the account may have reached its limit of keys.
 
         Today's answer is 400 FAILED_PRECONDITION "Precondition check failed." and nothing else, which any
-        other refused precondition may be too: the caller has to count the keys. In 2018 it was
+        other refused precondition may have too: the caller must count the keys. In 2018 it was
         RESOURCE_EXHAUSTED, with a RetryInfo of a day and a second.
         """
         if self.code == "RESOURCE_EXHAUSTED":
@@ -191,14 +191,14 @@ class GoogleApiError(ApiError):
 
     @property
     def never_existed(self) -> bool:
-        """A 404 in the words that Google has for an account that never was, or is deleted."""
-        return self.missing and bool(_IS_GONE.match(self.message))
+        """A 404 with the text that Google uses for an account that never existed, or is deleted."""
+        return self.missing and bool(_NEVER_EXISTED.match(self.message))
 
     def is_unknown_account(self, email: str) -> bool:
-        """An answer that a server gives which does not know an account yet, though others do.
+        """Whether a lagging server answers so of an account that other servers know.
 
-        "Unknown service account" and "Account deleted: ..." are not among them: Google says so of one that
-        never was, and of one that is deleted. The caller knows whether the account can be new.
+        "Unknown service account" and "Account deleted: ..." do not count: Google says so of an account that
+        never existed, and of a deleted one. The caller knows whether the account can be new.
         """
         if self.forbidden:
             return bool(_MAY_NOT_EXIST.match(self.message))
@@ -222,16 +222,14 @@ class GoogleApiError(ApiError):
 
 
 def is_refused_login(message: str) -> bool:
-    """Whether the words of an UNAVAILABLE are gRPC's for a login that has ended: its plugin could not get
-    a token.
-    """
+    """Whether the text of an UNAVAILABLE is gRPC's for an expired login: its plugin could not get a token."""
     return "Getting metadata from plugin failed" in message and any(
         word in message for word in ("invalid_grant", "RefreshError", "Reauth", "DefaultCredentials")
     )
 
 
 def lagging(what: str) -> GoogleApiError:
-    """The error of a read that contradicts an earlier one: it is to be asked again (`delay_of`)."""
+    """The error of a read that contradicts an earlier one; `delay_of` has it repeated."""
     return GoogleApiError("ABORTED", what, lagging=True)
 
 
@@ -239,7 +237,7 @@ def lagging(what: str) -> GoogleApiError:
 
 
 def delay_of(error: Exception) -> Delay | None:
-    """The delay that an error is, whatever the call; None for a refusal."""
+    """The delay of an error, whatever the call; None for a refusal."""
     if not isinstance(error, GoogleApiError):
         return None
     after = error.retry_after
@@ -263,16 +261,16 @@ def new_account_delay() -> Delay:
     return Delay(NEW_ACCOUNT, NEW_ACCOUNT_SECONDS)
 
 
-# -- sentences -----------------------------------------------------------------------------------------------
+# -- messages ------------------------------------------------------------------------------------------------
 
 
 def refused(error: GoogleApiError, doing: str, *, permission: str = "") -> StepFailed:
-    """A Google error as a sentence, and what to do about it.
+    """A Google error as a message, with its fix.
 
     Args:
-        error: what Google answered.
-        doing: what was asked for, after "to": "create the service account ...".
-        permission: what that takes, where Google's answer does not name it.
+        error: Google's error.
+        doing: the action, after "to": "create the service account ...".
+        permission: the permission that it takes, for errors that do not name it.
     """
     if error.unanswered:
         what = f"Google did not answer the request to {doing} ({error.said})"
@@ -284,7 +282,7 @@ def refused(error: GoogleApiError, doing: str, *, permission: str = "") -> StepF
 
 
 def fix_of(error: GoogleApiError, permission: str = "") -> str:
-    """As `GoogleApiError.fix`; with the permission that the call takes, where the answer does not name it."""
+    """As `GoogleApiError.fix`; `permission` is what the call takes, for errors that do not name it."""
     if error.unauthenticated:
         return login_fix()
     if service := error.disabled_service:
@@ -317,9 +315,7 @@ def fix_of(error: GoogleApiError, permission: str = "") -> str:
 
 
 def disabled_fix(services: Sequence[str], project: str) -> str:
-    """How to enable APIs. The one that enables others cannot enable itself; gcloud calls it by a project
-    of its own.
-    """
+    """How to enable APIs. Service Usage cannot enable itself; gcloud calls it by a project of its own."""
     command = f"gcloud services enable {' '.join(services)} --project={project}"
     return (
         f"Run: {command}"
@@ -329,8 +325,8 @@ def disabled_fix(services: Sequence[str], project: str) -> str:
 
 
 def login_fix() -> str:
-    """What to do about a login that Google does not take, by where it comes from ("How Application Default
-    Credentials works": the variable goes first, then gcloud's file, then the metadata server).
+    """How to fix a login that Google refuses, by its source ("How Application Default Credentials works": the
+    variable comes first, then gcloud's file, then the metadata server).
     """
     if path := os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
         return (

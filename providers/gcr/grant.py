@@ -1,4 +1,4 @@
-"""The role that lets the account pull, in a policy that others write too."""
+"""The grant: the role that lets the account pull, in a policy that others write too."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ class Role(StrEnum):
 
 
 class Grant(Resource[Role]):
-    """The role, for our member only. It bears no mark: that it was not there before is what the look has
-    shown.
-    """
+    """The role, for our member only. It has no mark: it is this run's if it was seen missing before."""
 
     name = "grant"
     after = ("identity",)
@@ -49,14 +47,14 @@ class Grant(Resource[Role]):
     def __init__(self, session: AccountSession) -> None:
         super().__init__(session)
         self._session = session
-        # Of all sessions of this command: what one has taken away is not missed by another.
+        # Shared by all sessions of this command: what one has removed, another does not look for.
         self._taken: set[tuple[str, str, str]] = session.context.shared.get("gcr-taken-roles", set)
         self._shown = False
-        """Whether the policy has shown the role, so that one which does not is of a server that lags."""
-        self._not_shown = False
+        """Whether a read has shown the role; a read without it is then of a lagging server."""
+        self._seen_missing = False
         self._account: Any = None
         self._at: Intent = self.intent()
-        """What is being removed: an earlier run may have granted it elsewhere."""
+        """The grant that is being removed: an earlier run may have granted it elsewhere."""
         prefix = (
             "artifactregistry.repositories"
             if session.target.grant_on_repository
@@ -111,16 +109,14 @@ class Grant(Resource[Role]):
         raise error  # in Google's own words
 
     async def _may_have_roles(self) -> bool:
-        """An account that is not there has none."""
+        """Whether the account may exist; one that does not has no roles."""
         try:
             return await self._session.account() is not None
         except GoogleApiError:
             return True
 
     async def _has_it_on_the_project(self) -> bool:
-        """A role on the project pulls from each of its repositories: a repository's policy only adds to
-        it.
-        """
+        """Whether the role is granted on the project: a repository's policy only adds to that one."""
         target = self._session.target
         try:
             found = await self._session.facts.policy(f"projects/{target.project}")()
@@ -154,11 +150,11 @@ class Grant(Resource[Role]):
         async def change() -> None:
             nonlocal added
             added = False
-            # Of a policy that could only be read, no answer says anything of the role.
+            # If only the read failed, the role was not written.
             with self.attempt.sending(lambda error: added and error.unanswered):
                 await session.changes.change(target.grant_resource, add, as_seen=True)
             if not added:
-                # A write whose answer was lost reads as "has it" the next time.
+                # After a write whose answer was lost, the next read shows the role.
                 self.attempt.conclude(ours=self.attempt.unanswered > 0)
 
         try:
@@ -174,8 +170,8 @@ class Grant(Resource[Role]):
         return Done("" if added else "it has the role now", {})
 
     def _granting_delay(self, error: Exception) -> Delay | None:
-        # A role that does not exist, or a policy that is too long, is INVALID_ARGUMENT too, and will not
-        # pass.
+        # INVALID_ARGUMENT is also the code of a role that does not exist and of a policy that is too long,
+        # which are no delays.
         if (
             isinstance(error, GoogleApiError)
             and error.code == "INVALID_ARGUMENT"
@@ -196,13 +192,13 @@ class Grant(Resource[Role]):
             failure.fix = messages.policy_contended_fix(target.grant_place)
         return failure
 
-    # -- taking it away --------------------------------------------------------------------------------------
+    # -- undo and removal ------------------------------------------------------------------------------------
 
     def is_known_own(self, intent: Intent) -> bool:
         return self._shown and not intent.get("lost")
 
     async def is_of_run(self, shown: Role, intent: Intent) -> bool:
-        """The intent of a run names it, which had seen that it was not there."""
+        """True: a run writes an intent only after it has seen the role missing."""
         return True
 
     async def undo(self, intent: Intent) -> str:
@@ -223,30 +219,30 @@ class Grant(Resource[Role]):
         place = email, role, resource = intent["account"], intent["role"], intent["resource"]
         try:
             taken = await session.changes.change(
-                resource, lambda found: policy.remove(found, role, email), certain=self._not_shown
+                resource, lambda found: policy.remove(found, role, email), certain=self._seen_missing
             )
         except GoogleApiError as error:
             if error.missing:
                 if await self._has_repository(resource):
                     raise errors.lagging("it shows the repository and not its policy") from None
                 return False
-            if self._not_shown and error.forbidden:
-                return False  # so what was read twice has to do
+            if self._seen_missing and error.forbidden:
+                return False  # a write cannot confirm it, so two reads must do
             raise
         finally:
             session.grant_policy.invalidate()
         if taken:
             self._taken.add(place)
             return True
-        # By its etag the policy that was written is the latest; whoever else took the role away deletes its
-        # account next.
-        if self._not_shown or (self._shown and (place in self._taken or not await self._has_account())):
+        # Google took the write by its etag, so the policy is the latest. Another run that has removed the
+        # role deletes the account next.
+        if self._seen_missing or (self._shown and (place in self._taken or not await self._has_account())):
             return False
         raise GoogleApiError("NOT_FOUND", "its policy does not show the role")
 
     async def _missed_though_shown(self, error: ApiError) -> None:
         if self._shown:
-            raise NotShownYet(error)  # one of the answers is of a server that lags
+            raise NotShownYet(error)  # one of the answers is of a lagging server
         await super()._missed_though_shown(error)
 
     def delay(self, error: Exception) -> Delay | None:
@@ -267,8 +263,8 @@ class Grant(Resource[Role]):
         return _grant_command("remove", self._at["resource"], self._at["role"], self._at["account"])
 
     async def _has_repository(self, resource: str) -> bool:
-        """Whether the repository whose policy is said not to be there is: then one of the answers is of a
-        server that lags.
+        """Whether the repository exists although its policy is "not found": one answer is then of a lagging
+        server.
         """
         if "/repositories/" not in resource:
             return False
@@ -279,21 +275,19 @@ class Grant(Resource[Role]):
         return True
 
     async def _has_account(self) -> bool:
-        """Whether the account is there, asked anew."""
+        """Whether the account exists, read again."""
         try:
             await self._session.cloud.account(self._session.target.account_resource)
         except GoogleApiError as error:
             if error.not_shown and error.is_unknown_account(self._session.target.account):
-                return True  # the words of a server that does not know a new account yet
+                return True  # a lagging server's answer for a new account
             if error.missing:
                 return False
             raise
         return True
 
     async def _removal_command(self) -> str:
-        """What takes the role away, also when its account has been deleted meanwhile: Google then shows
-        another member.
-        """
+        """The command that removes the role, also of a deleted account: Google then renames the member."""
         command, email = self.delete_command(), self._at["account"]
         try:
             account = await self._session.cloud.account(self._session.target.account_resource)
@@ -317,14 +311,14 @@ class Grant(Resource[Role]):
             found, self._account = await asyncio.gather(self._policy_now(), session.account())
             has_it = policy.has(found, session.target.role, session.target.account)
             if not has_it and self._account is not None:
-                # An account that is there may have kept it: it is asked for twice.
+                # The account exists, so the role may too: read again.
                 await asyncio.sleep(_AGAIN_SECONDS)
                 has_it = await self.read() is not None
         except GoogleApiError as error:
             if error.missing:
                 raise _NoRepository from None
             raise
-        self._not_shown = not has_it
+        self._seen_missing = not has_it
         return Role.HERE if has_it else None
 
     async def contradiction(self) -> str:
@@ -333,7 +327,7 @@ class Grant(Resource[Role]):
         )
 
     def to_remove_unseen(self, why: str) -> Removal:
-        # A policy that is read says nothing of how old it is; one that is written does, by its etag.
+        # The age of a policy that is read is unknown; a write shows it, by its etag.
         return Removal(Disposition.REMOVE, self.noun, why, self.delete_command())
 
     async def removal_of(self, shown: Role) -> Removal:
@@ -344,18 +338,14 @@ class Grant(Resource[Role]):
         return self.to_remove()
 
     async def _should_be_there(self, account: Any) -> bool:
-        """Whether an account that we created must have been given the role here; a read that does not show
-        it may lag.
-        """
+        """Whether the account should have the role here; a read without it may then lag."""
         target = self._session.target
         if account is None or target.account_given or not made_by_pullkey(account):
             return False
         return not (target.grant_on_repository and await self._has_it_on_the_project())
 
     async def _policy_now(self) -> Any:
-        """The policy; that there is no such repository is believed the second time, since a role may be
-        left behind.
-        """
+        """The policy; a missing repository is read twice, since a role could be left over."""
         try:
             return await self._session.grant_policy()
         except GoogleApiError as error:
@@ -391,7 +381,7 @@ class Grant(Resource[Role]):
 
 
 class _NoRepository(Exception):
-    """There is no repository whose policy could grant anything."""
+    """The repository, and its policy with it, does not exist."""
 
 
 def _grant_command(verb: str, resource: str, role: str, email: str) -> str:

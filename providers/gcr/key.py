@@ -26,7 +26,7 @@ from providers.gcr.steps import Identity
 from providers.gcr.upload import fingerprint_of
 
 UNDO_KEY = "iam.serviceAccountKeys.delete"
-"""What the undoing of a run takes."""
+"""The permission that undoing a run needs."""
 _CHECK = (
     'gcloud iam service-accounts keys list --iam-account="$EMAIL" --managed-by=user '
     '--format="value(name)" | grep "$KEY_ID"'
@@ -42,11 +42,11 @@ _TYPED = (
 )
 
 Created = tuple[Any, Secret]
-"""What Google shows of a new key, and the key file."""
+"""Google's description of a new key, and its key file."""
 
 
 class Key(KeyResource[Any, Created]):
-    """It has no label: which key is this run's tells the list of those from before."""
+    """A key has no label: this run's is one that a list from before the creation does not have."""
 
     marked = False
     can_disable = True
@@ -60,7 +60,7 @@ class Key(KeyResource[Any, Created]):
         self._identity = identity
         self._key_policy = key_policy
         self._resource = session.target.account_resource
-        # Those of all sessions of this command: none of these has appeared by chance.
+        # Created by all sessions of this command: none of these is another program's.
         self.created = session.context.shared.get("gcr-made-keys", set)
 
     @property
@@ -81,14 +81,14 @@ class Key(KeyResource[Any, Created]):
         return other_than(intent, account=self._resource)
 
     def owns(self, link: KeyRef) -> bool:
-        # Akka may have cut a long e-mail, the domain being its end.
+        # Akka may have cut a long e-mail, at the end of its domain.
         target = self._session.target
         return link.name == target.account_name and target.account_domain.startswith(link.domain)
 
     # -- the calls -------------------------------------------------------------------------------------------
 
     async def read(self, key_id: str) -> Any:
-        """A key as Google shows it now, in the list of its account's or by its id; None if in neither."""
+        """A key as Google shows it now, in the account's list or by its id; None if in neither."""
         self.invalidate()
         found = (await self._session.keys()).get(key_id)
         if found is not None:
@@ -101,7 +101,7 @@ class Key(KeyResource[Any, Created]):
             raise
 
     async def recorded(self, key_id: str) -> Any:
-        """As shown by what was read for all targets of the account; a list that does not show it may lag."""
+        """A key by the list that the account's targets share; one that the list lacks is read by its id."""
         session = self._session
         found = (await session.keys()).get(key_id)
         if found is not None:
@@ -114,8 +114,8 @@ class Key(KeyResource[Any, Created]):
 
     async def create(self) -> Created:
         answer = await self._session.cloud.create_key(self._resource)
-        # Google's own form of the file, in one line: the same JSON, and nothing in it that a shell or parser
-        # trips over.
+        # Google's key file in one line: the same JSON, without line breaks that a shell or parser could
+        # mishandle.
         return answer, Secret(json.dumps(json.loads(answer.private_key_data), separators=(",", ":")))
 
     def id_of(self, answer: Created) -> str:
@@ -138,7 +138,7 @@ class Key(KeyResource[Any, Created]):
         await self._session.cloud.switch_key(f"{self._resource}/keys/{key_id}", on=on)
 
     def is_marked(self, intent: Intent) -> bool:
-        """An uploaded key is, by its public half: that is certain, whoever else made keys meanwhile."""
+        """An uploaded key is marked by its public key, whatever keys others create at the same time."""
         return bool(intent.get("fingerprint"))
 
     async def of_run(self, intent: Intent) -> Sequence[str]:
@@ -177,7 +177,7 @@ class Key(KeyResource[Any, Created]):
         return [self.facts_of(one) for one in (await self._listed()).values()]
 
     async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
-        """A key has no mark, so all those of an account that pullkey has created."""
+        """All keys of an account that pullkey has created, since a key has no mark."""
         if self._session.target.account_given:
             return []
         if not as_seen:
@@ -197,9 +197,7 @@ class Key(KeyResource[Any, Created]):
             raise self.refusal(error, f"show {self.shown_as('')}") from None
 
     async def used_by_others(self, ours: Collection[str]) -> list[str]:
-        """Other keys that somebody made, and whoever may act as the account: a workload may do so without
-        a key.
-        """
+        """Other user-managed keys, and the members that may act as the account, which takes no key."""
         session = self._session
         try:
             self.invalidate()
@@ -239,7 +237,7 @@ class Key(KeyResource[Any, Created]):
         found = cast("GoogleApiError", error)
         if found.forbidden and self._session.target.enable_apis and found.disabled_service:
             return StepStatus(State.MISSING, "the IAM API is to be enabled first")
-        raise error  # in Google's own words
+        raise error  # with Google's text
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
         return errors.refused(cast("GoogleApiError", error), doing)
@@ -258,11 +256,11 @@ class Key(KeyResource[Any, Created]):
             refusal.fix = "Set a shorter --expires-in."
         return refusal
 
-    # -- how it is said --------------------------------------------------------------------------------------
+    # -- texts -----------------------------------------------------------------------------------------------
 
     @property
     def creating(self) -> str:
-        """What Google is asked to do, after "to"."""
+        """The creation, as the text after "to"."""
         return f"create a key of {self._session.target.account}"
 
     def shown_as(self, key_id: str) -> str:
@@ -272,12 +270,12 @@ class Key(KeyResource[Any, Created]):
         shown, ends = answer[0], cloud.end_of(answer[0])
         if ends is None:
             return f"key {self.id_of(answer)}"
-        # An organisation policy's, which may not have been readable before.
+        # Set by an organisation policy, which the preflight may not have been able to read.
         in_time = messages_keys.rotate_in_time(ends - shown.valid_after_time).rstrip(".")
         return f"key {self.id_of(answer)}, which expires on {ends:%Y-%m-%d %H:%M} UTC. {in_time}"
 
     def perhaps_as(self, keys: Sequence[str]) -> LeftOver:
-        # Somebody else may have created it in the same moment: a key is never deleted on a guess.
+        # Another program may have created it at the same time: a key is never deleted on a guess.
         return messages_keys.perhaps_unused_keys(
             self._session.target.account, keys, [*map(self.delete_command, keys)]
         )

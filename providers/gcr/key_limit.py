@@ -1,4 +1,4 @@
-"""An account that has all the keys that Google allows it: which of them may go."""
+"""The limit of keys of a service account, and which key can be deleted."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from providers.gcr import cloud, messages_keys
 from providers.gcr.account_session import AccountSession, made_by_pullkey
 from providers.gcr.target import KEYS_OF_AN_ACCOUNT
 
-# When keys are listed after a refusal that says nothing but may be of their number: a list may lag.
+# Pauses between lists after a refusal that may be the limit's: a list may lag.
 _PAUSES = (0.0, 1.0, 2.0)
 
 
 async def key_limit_problem(session: AccountSession, *, failed: str = "") -> Problem | None:
-    """The problem of an account without room for another key, with the key that may be deleted; None while
-    there is room.
+    """The problem of an account that has reached its limit of keys; None if it has not.
 
-    A key that any record of Akka's names is in use, whatever its age: it is never offered.
+    The fix names a key to delete. A key that any Akka record names is in use, whatever its age, and is never
+    suggested.
 
     Args:
         session: of the account.
-        failed: what Google has answered to a creation, where one was tried: a list that lags is then no sign
-            of room.
+        failed: Google's answer to a creation, if one was tried: a list with fewer keys may then lag.
 
     Raises:
-        GoogleApiError: the keys cannot be seen.
-        PullkeyError: what Akka holds cannot be seen.
+        GoogleApiError: the keys cannot be read.
+        PullkeyError: Akka's records cannot be read.
     """
     for pause in _PAUSES if failed else (0.0,):
         await asyncio.sleep(pause)

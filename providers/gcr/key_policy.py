@@ -1,7 +1,6 @@
-"""What an organisation says about the keys of service accounts: whether there may be any, and how long they
-last.
+"""The organisation policies for keys of service accounts: whether keys are allowed, and for how long.
 
-Sources: "Restrict IAM service account usage" (each constraint, and the managed one that takes its place;
+Sources: "Restrict IAM service account usage" (each constraint, and the managed one that replaces it;
 `iam.serviceAccountKeyExpiryHours`: "the maximum duration allowed for service account key expiry", of created
 and of uploaded keys, in hours).
 """
@@ -21,17 +20,17 @@ from providers.gcr.target import UPLOAD, GcrTarget
 
 _NO_KEYS = ("iam.disableServiceAccountKeyCreation", "iam.managed.disableServiceAccountKeyCreation")
 _NO_UPLOAD = ("iam.disableServiceAccountKeyUpload", "iam.managed.disableServiceAccountKeyUpload")
-_LIFE_LIMIT = "iam.serviceAccountKeyExpiryHours"
+_LIFETIME_LIMIT = "iam.serviceAccountKeyExpiryHours"
 
 
 class KeyPolicy:
-    """The policies for the keys of one target's account; each is asked once."""
+    """The policies for the keys of one target's account; each is read once."""
 
     def __init__(self, target: GcrTarget, facts: Facts) -> None:
         self._target = target
         self._facts = facts
         self._uploads = target.key_source == UPLOAD
-        # The project whose policies decide about the account's keys.
+        # The project whose policies apply to the account's keys.
         self._project = target.account_project if target.account_project != "-" else target.project
 
     @property
@@ -42,35 +41,38 @@ class KeyPolicy:
     def _other(self) -> Sequence[str]:
         return _NO_KEYS if self._uploads else _NO_UPLOAD
 
-    def begin(self) -> None:
-        """Ask, so that the answers are there when they are needed."""
+    def start(self) -> None:
+        """Start the reads, so that the answers are there when they are needed."""
         for name in self._wanted:
             self._facts.forbids(self._project, name).start()
-        self._facts.allowed_values(self._project, _LIFE_LIMIT).start()
+        self._facts.allowed_values(self._project, _LIFETIME_LIMIT).start()
 
     async def findings(self) -> PreflightFindings:
-        """Organisations made since May 2024 forbid keys by default; reported first, and never tried."""
-        (forbidding, unreadable), (life, life_unreadable) = await asyncio.gather(
-            self._forbidding(self._wanted), self._about_life()
+        """What the policies forbid. Organisations created since May 2024 forbid keys by default."""
+        (forbidding, unreadable), (findings, lifetime_unreadable) = await asyncio.gather(
+            self._forbidding(self._wanted), self._lifetime_findings()
         )
         if forbidding:
-            life.problems.insert(0, await self.forbidden(forbidding))
-            return life
+            findings.problems.insert(0, await self.forbidden(forbidding))
+            return findings
         effects = [
             what
-            for what, why in (("forbids keys", unreadable), ("limits how long they last", life_unreadable))
+            for what, why in (
+                ("forbids keys", unreadable),
+                ("limits how long they last", lifetime_unreadable),
+            )
             if why
         ]
         if effects:
-            life.notices.append(
+            findings.notices.append(
                 messages_keys.key_policies_unreadable(
-                    effects, unreadable or life_unreadable, uploads=self._uploads
+                    effects, unreadable or lifetime_unreadable, uploads=self._uploads
                 )
             )
-        return life
+        return findings
 
     async def forbidden(self, constraints: Sequence[str]) -> Problem:
-        """The problem of a policy, whose fix is the other way of making a key where that is allowed.
+        """The problem of a policy; its fix is the other `--key-source` if that is allowed.
 
         Args:
             constraints: those in force, as a policy or a refusal names them.
@@ -85,7 +87,7 @@ class KeyPolicy:
         )
 
     async def _forbidding(self, constraints: Sequence[str]) -> tuple[list[str], str]:
-        """Those of the constraints that are in force; and why others could not be seen, or ""."""
+        """The constraints that are in force; and Google's code for why others could not be read, or ""."""
         asked = (self._facts.forbids(self._project, constraint)() for constraint in constraints)
         answers = await asyncio.gather(*asked, return_exceptions=True)
         unreadable = ""
@@ -96,24 +98,28 @@ class KeyPolicy:
                 raise answer
         return [name for name, answer in zip(constraints, answers, strict=True) if answer is True], unreadable
 
-    async def _about_life(self) -> tuple[PreflightFindings, str]:
-        """How long a key may last; and why that could not be seen, or ""."""
+    async def _lifetime_findings(self) -> tuple[PreflightFindings, str]:
+        """The limit of a key's lifetime; and Google's code for why it could not be read, or ""."""
         findings = PreflightFindings()
         if self._uploads:
             findings.notices.append(messages_keys.expiry_not_enforced())
         try:
-            allowed = await self._facts.allowed_values(self._project, _LIFE_LIMIT)()
+            allowed = await self._facts.allowed_values(self._project, _LIFETIME_LIMIT)()
         except GoogleApiError as error:
-            # An organisation without that constraint, or one that does not show it.
+            # `missing`: an organisation without that constraint.
             return findings, "" if error.missing else error.code
         hours = [int(value[:-1]) for value in allowed if value[:-1].isdigit() and value.endswith("h")]
         if not hours:
             return findings, ""
         longest = dt.timedelta(hours=max(hours))
         if not self._uploads:
-            findings.notices.append(messages_keys.key_lifetime_limited(_LIFE_LIMIT, self._project, longest))
+            findings.notices.append(
+                messages_keys.key_lifetime_limited(_LIFETIME_LIMIT, self._project, longest)
+            )
         elif self._target.life > longest:
             findings.problems.append(
-                messages_keys.key_lifetime_too_long(_LIFE_LIMIT, self._project, max(hours), self._target.life)
+                messages_keys.key_lifetime_too_long(
+                    _LIFETIME_LIMIT, self._project, max(hours), self._target.life
+                )
             )
         return findings, ""

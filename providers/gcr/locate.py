@@ -1,8 +1,8 @@
-"""From Akka's record of a credential back to the Google project, repository and account that stand behind it.
+"""Find the Google project, repository and account of a credential in Akka.
 
-The record names the registry's host and the account, whose e-mail mostly names its project. Project and
-repository stand in the secret's name, if it was derived; else the account's roles tell where it may pull
-from.
+Akka's record names the registry's host and the account, whose e-mail usually contains its project. The
+secret's name contains project and repository if pullkey derived it; else the account's roles show where it
+may pull from.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from providers.gcr.target import (
 
 @dataclass(frozen=True)
 class Place:
-    """Where a credential may be for: a project, and one repository of it or "" for all."""
+    """What a credential may be for: a project, and one repository of it, or "" for all."""
 
     project: str
     repository: str
@@ -65,10 +65,10 @@ _DOMAIN = ".iam.gserviceaccount.com"
 
 
 def _whole_domain(held: HeldCredential) -> str:
-    """The domain of the account in Akka's record; Akka may have cut the e-mail behind the project.
+    """The domain of the account in Akka's record, completed if Akka has cut the e-mail after the project.
 
     Raises:
-        PullkeyError: it has cut more than that.
+        PullkeyError: the project is cut too.
     """
     domain = held.link.domain if held.link is not None else ""
     if domain.endswith(".gserviceaccount.com"):
@@ -92,13 +92,15 @@ class _Search:
         self._facts = facts
 
     async def target(self, image: str | None, impersonate: str) -> GcrTarget:
-        place, path, reference = await self._named(image) if image else (await self._found(), "", "")
+        place, path, reference = (
+            await self._image_place(image) if image else (await self._guess_place(), "", "")
+        )
         resource = f"projects/{self._own or '-'}/serviceAccounts/{self._email}"
         account, role, (source, life) = await asyncio.gather(
             self._account(resource), self._role(place), self._key_source(resource)
         )
-        # An account that is gone is nobody's: who wants it again makes it under its name. Whose one is that
-        # may not be looked at, the session asks again before it is removed or left.
+        # A deleted account counts as ours, so that onboarding creates it again under its name. One that may
+        # not be read does too: the session reads it again before it deletes or keeps it.
         ours = account in (None, "unseen") or made_by_pullkey(account)
         return GcrTarget(
             project=place.project,
@@ -119,7 +121,7 @@ class _Search:
 
     # -- where -----------------------------------------------------------------------------------------------
 
-    async def _named(self, image: str) -> tuple[Place, str, str]:
+    async def _image_place(self, image: str) -> tuple[Place, str, str]:
         named = parse_reference(with_domain_as_folder(image), where="--image")
         if named.registry != self._host:
             raise messages_locate.image_not_of_credential(named.registry, self._name, self._host)
@@ -128,19 +130,18 @@ class _Search:
             raise messages_locate.image_without_repository(image, self._host, self._how_to_name_image())
         return Place(project, repository), path, named.reference if path else ""
 
-    async def _found(self) -> Place:
+    async def _guess_place(self) -> Place:
         projects = [self._own] if self._own else []
-        derived = await self._each(self._derived, projects)
+        derived = await self._each(self._derived_places, projects)
         if len(derived) != 1 or await self._granted_role(derived[0]) is None:
-            # The name was given by hand, or is of another project, or can be read in two ways: the roles
-            # decide.
-            projects += [project for project in self._spelled() if await self._exists(project)]
-            derived = await self._each(self._derived, projects)
+            # The name was not derived, or is of another project, or is ambiguous: the roles decide.
+            projects += [project for project in self._projects_in_name() if await self._exists(project)]
+            derived = await self._each(self._derived_places, projects)
         if len(derived) == 1:
             return derived[0]
-        granted = await self._each(self._granted, projects)
+        granted = await self._each(self._granted_places, projects)
         both = [place for place in derived if place in granted]
-        likely = both or derived or granted or self._no_longer_there()
+        likely = both or derived or granted or self._deleted_place()
         if len(likely) == 1:
             return likely[0]
         if not likely:
@@ -157,16 +158,14 @@ class _Search:
     ) -> list[Place]:
         return [place for found in await asyncio.gather(*map(ask, projects)) for place in found]
 
-    def _rest(self) -> str:
-        """What the secret's name has after the host; "" for a name that was not derived from it."""
+    def _name_after_host(self) -> str:
+        """The secret's name after the host; "" for a name that was not derived from the host."""
         prefix = registry_secret_name(self._host, "", "") + "-"
         return self._name.removeprefix(prefix) if self._name.startswith(prefix) else ""
 
-    def _spelled(self) -> list[str]:
-        """The other projects that the secret's name may spell; its dashes do not say where the project
-        ends.
-        """
-        words = self._rest().split("-")
+    def _projects_in_name(self) -> list[str]:
+        """The other project ids that the secret's name may contain: which dash ends the id is ambiguous."""
+        words = self._name_after_host().split("-")
         heads = ["-".join(words[:count]) for count in range(1, len(words) + 1)]
         return [head for head in heads if is_project(head) and head != self._own]
 
@@ -178,8 +177,8 @@ class _Search:
                 return False
             raise
 
-    async def _derived(self, project: str) -> list[Place]:
-        """The places in a project whose derived secret name this is."""
+    async def _derived_places(self, project: str) -> list[Place]:
+        """The places in a project from which this secret's name would be derived."""
         if only := repository_of(self._host):
             candidates = [only]
         else:
@@ -191,30 +190,26 @@ class _Search:
         ]
 
     async def _repositories(self, project: str) -> list[str]:
-        """The repositories for images there; where they may not be listed, the one that the secret's name
-        spells.
-        """
+        """The repositories for images in a project; if no list is allowed, the one in the secret's name."""
         try:
             return await self._facts.repositories(project, self._location)()
         except GoogleApiError as error:
             if not error.not_shown:
                 raise
-            spelled = self._rest().removeprefix(project + "-")
-            return [spelled] if spelled != self._rest() and is_repository(spelled) else []
+            spelled = self._name_after_host().removeprefix(project + "-")
+            return [spelled] if spelled != self._name_after_host() and is_repository(spelled) else []
 
-    async def _granted(self, project: str) -> list[Place]:
-        """The places in a project that the account has a documented role on."""
+    async def _granted_places(self, project: str) -> list[Place]:
+        """The places in a project on which the account has a documented role."""
         only = repository_of(self._host)
         places = [Place(project, it) for it in ["", *([only] if only else await self._repositories(project))]]
         roles = await asyncio.gather(*(self._granted_role(place) for place in places))
         found = [place for place, role in zip(places, roles, strict=True) if role]
         return [Place(project, only)] if found and only else found
 
-    def _no_longer_there(self) -> list[Place]:
-        """The place that the name spells in the account's own project, though Google shows no such
-        repository.
-        """
-        spelled = repository_of(self._host) or self._rest().removeprefix(f"{self._own}-")
+    def _deleted_place(self) -> list[Place]:
+        """The place in the secret's name, in the account's own project, whose repository no longer exists."""
+        spelled = repository_of(self._host) or self._name_after_host().removeprefix(f"{self._own}-")
         if is_repository(spelled) and registry_secret_name(self._host, self._own, spelled) == self._name:
             return [Place(self._own, spelled)]
         return []
@@ -222,7 +217,7 @@ class _Search:
     # -- what ------------------------------------------------------------------------------------------------
 
     async def _account(self, resource: str) -> Any:
-        """The account; None if it is gone, "unseen" if it may not be looked at."""
+        """The account; None if there is none, "unseen" if it may not be read."""
         try:
             return await self._facts.account(resource)()
         except GoogleApiError as error:
@@ -239,7 +234,7 @@ class _Search:
         return role or DEFAULT_ROLE
 
     async def _granted_role(self, place: Place) -> str | None:
-        """The documented role that the account has right there, if its policy may be read."""
+        """The documented role that the account has on the place; None if its policy may not be read."""
         resource = f"projects/{place.project}"
         if place.repository:
             resource += f"/locations/{self._location}/repositories/{place.repository}"
@@ -252,7 +247,7 @@ class _Search:
         return next((it for it in (DEFAULT_ROLE, STORAGE_ROLE) if policy.has(found, it, self._email)), None)
 
     async def _key_source(self, resource: str) -> tuple[str, dt.timedelta]:
-        """How the key that Akka holds was made: the next one is made in the same way, with as long a life."""
+        """Source and lifetime of the key that Akka holds, which the next key gets too."""
         from google.cloud import iam_admin_v1
 
         default = dt.timedelta(days=90)
@@ -267,7 +262,7 @@ class _Search:
         ends = cloud.end_of(key)
         if ends is None:
             return UPLOAD, default
-        # To the day: the certificate begins a little before it was made.
+        # Rounded to days: a certificate is valid from a little before its creation.
         days = round((ends - key.valid_after_time) / dt.timedelta(days=1))
         return UPLOAD, dt.timedelta(days=days) if days else ends - key.valid_after_time
 

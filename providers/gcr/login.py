@@ -1,4 +1,4 @@
-"""The Google login: the application default credentials, or an account that they act as."""
+"""The Google login: the application default credentials, or a service account that they impersonate."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def _no_login(error: Exception, impersonate: str = "") -> NoLogin:
     return messages.no_usable_login(said)
 
 
-def _spell_proxies_for_grpc() -> None:
-    """It reads their variables in lower case only; all the other libraries read both."""
+def _set_proxies_for_grpc() -> None:
+    """Set the proxy variables in lower case, which is all that gRPC reads; other libraries read both."""
     for name in ("https_proxy", "no_proxy"):
         if name.upper() in os.environ:
             os.environ.setdefault(name, os.environ[name.upper()])
 
 
-def _asks_nobody_else(credentials: Any) -> Any:
-    """The same credentials, which call no address of Google's but those that were named.
+def _at_configured_endpoints_only(credentials: Any) -> Any:
+    """The same credentials, which call no endpoint of Google's but the configured ones.
 
     Beside the first call google-auth (2.62) asks iamcredentials.googleapis.com in which regions the account
-    may be used, whatever address the person has named for that API; for a workload identity the credentials
-    of the account that it impersonates do so. The answer is a hint, and there is no setting for it.
+    may be used, whatever endpoint is configured for that API; for a workload identity the credentials of the
+    account that it impersonates do so. The answer is a hint, and no setting turns it off.
     """
     kind = type(credentials)
     silent = {
@@ -63,7 +63,7 @@ def _asks_nobody_else(credentials: Any) -> Any:
 
 
 def _at_endpoints(credentials: Any) -> Any:
-    """The same credentials, which impersonate at the address that was named for that API, if one was.
+    """The same credentials, which impersonate at the endpoint configured for that API, if there is one.
 
     The configuration of a workload identity names the public one (`service_account_impersonation_url`).
     """
@@ -81,7 +81,7 @@ def _at_endpoints(credentials: Any) -> Any:
 
 
 class GoogleLogin:
-    """As whom Google is called; found once for all sessions of a command.
+    """The login with which Google is called; one for all sessions of a command.
 
     Args:
         impersonate: e-mail of a service account to act as, or "".
@@ -98,11 +98,11 @@ class GoogleLogin:
         """How far this machine's clock is ahead of Google's, once a token was fetched."""
 
     async def _connect(self) -> str:
-        """Find the login; return as whom.
+        """Find the login; return its name.
 
         Raises:
             UsageProblem: Google's libraries are not installed.
-            NoLogin: there is no login, or it has ended.
+            NoLogin: there is no login, or it has expired.
         """
         return await asyncio.to_thread(self._log_in)
 
@@ -117,7 +117,7 @@ class GoogleLogin:
             from providers.gcr._fast_import import google
         except ImportError as error:
             raise messages.sdk_missing(error) from None
-        _spell_proxies_for_grpc()
+        _set_proxies_for_grpc()
         try:
             # Without scopes at first: with them google-auth asks Resource Manager, at its public address, for
             # the project of a workload identity, of which only `doctor` would show the name.
@@ -133,13 +133,13 @@ class GoogleLogin:
                     iam_endpoint_override=override.url + generate if override else None,
                 )
             if not isinstance(credentials, service_account.Credentials):
-                # A service account signs its own tokens; everybody else finds out now whether the login still
-                # holds.
+                # A service account signs its own tokens; of every other login this shows whether it is still
+                # valid.
                 credentials.refresh(self._request())
         except google.auth.exceptions.GoogleAuthError as error:
             raise _no_login(error, self.impersonate) from None
         if any(os.environ.get(f"PULLKEY_GOOGLE_{api}_ENDPOINT") for api in _APIS):
-            credentials = _asks_nobody_else(credentials)
+            credentials = _at_configured_endpoints_only(credentials)
         self.credentials = credentials
         return (
             self.impersonate
@@ -149,7 +149,7 @@ class GoogleLogin:
         )
 
     def _request(self) -> Any:
-        """How Google's token service is called: it tells Google's time, which is noted."""
+        """The transport to Google's token service; notes the time of its answers in `skew`."""
         import google.auth.transport.requests
 
         inner = google.auth.transport.requests.Request()
@@ -157,8 +157,8 @@ class GoogleLogin:
         def call(*arguments: Any, **options: Any) -> Any:
             answer = inner(*arguments, **{"timeout": self._deadline.clip(_REFRESH_SECONDS), **options})
             with contextlib.suppress(KeyError, ValueError, TypeError):
-                told = email.utils.parsedate_to_datetime(answer.headers["date"])
-                self.skew = clock.now() - told.astimezone(dt.UTC)
+                date = email.utils.parsedate_to_datetime(answer.headers["date"])
+                self.skew = clock.now() - date.astimezone(dt.UTC)
             return answer
 
         return call
@@ -167,7 +167,7 @@ class GoogleLogin:
         """Note in `skew` how far this machine's clock is ahead of Google's, by the answer to a token refresh.
 
         Raises:
-            NoLogin: the login has ended.
+            NoLogin: the login has expired.
         """
         if self.skew is None:
             await asyncio.to_thread(self._refresh)
@@ -181,10 +181,10 @@ class GoogleLogin:
             raise _no_login(error, self.impersonate) from None
 
     async def renew(self) -> None:
-        """Fetch another token than the one that Google has refused.
+        """Fetch a token to replace the one that Google has refused.
 
         Raises:
-            NoLogin: the login has ended.
+            NoLogin: the login has expired.
         """
         from google.oauth2 import service_account
 
@@ -193,10 +193,10 @@ class GoogleLogin:
             await asyncio.to_thread(self._refresh)
 
     async def access_token(self) -> Secret | None:
-        """The login's access token; None where it has none.
+        """The login's access token; None if it has none.
 
         Raises:
-            NoLogin: the login has ended.
+            NoLogin: the login has expired.
         """
         if not getattr(self.credentials, "valid", False):
             await asyncio.to_thread(self._refresh)

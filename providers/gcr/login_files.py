@@ -1,4 +1,4 @@
-"""Which Google login is likely to be used, by the files and variables that google-auth looks at
+"""The Google login that google-auth is likely to use, by the files and variables that it reads
 (`google.auth.default`).
 """
 
@@ -11,7 +11,7 @@ _WELL_KNOWN = "application_default_credentials.json"  # google.auth._cloud_sdk
 
 
 def at_a_glance() -> str:
-    """What was found, or how to log in."""
+    """The login file, or how to log in."""
     if named := os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
         found = _is_file(Path(named))
         return (

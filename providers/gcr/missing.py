@@ -1,4 +1,4 @@
-"""What a Google target needs and was not given, with the projects and repositories to choose from."""
+"""Options that a Google target needs and that were not given, with the values to choose from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def missing(values: Mapping[str, Any]) -> Missing | None:
     """See `bootstrap.plugin.provider.Provider.missing`."""
     server = values.get("server")
     if not server and not values.get("gcp_project"):
-        # It is asked for first, since it says which registries there are to choose from.
+        # First, since the registries to choose from depend on it.
         return Missing("--gcp-project", "Google project (id)", lambda context: _projects(context, values))
     if not server:
         question = "Registry or image (such as europe-west1-docker.pkg.dev, or gcr.io)"
@@ -37,7 +37,7 @@ async def _projects(context: RunContext, values: Mapping[str, Any]) -> Sequence[
 
 
 async def _repositories(context: RunContext, values: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
-    """The project's repositories for images, as a puller names them."""
+    """The project's repositories for images, each as the address that a puller uses, and its location."""
     google = shared_cloud(context, impersonated(values))
     await google.login.connect()
     project, wanted = values["gcp_project"], values.get("repository")

@@ -1,14 +1,14 @@
-"""Changing an IAM policy without touching what is others'.
+"""Edit an IAM policy without touching the bindings of others.
 
-Pure functions on the policy message of google.iam.v1, so that read, change and write can be done again as one
-when somebody else writes in between.
+Pure functions on the policy message of google.iam.v1, so that read, edit and write can be repeated as one
+when another writer comes in between.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# Version 3 is asked for and sent back, else Google drops or refuses the conditions of others ("IAM conditions
+# Version 3 is requested and sent back, else Google drops or refuses the conditions of others ("IAM conditions
 # overview", policy versions).
 VERSION = 3
 
@@ -18,7 +18,7 @@ def member(email: str) -> str:
 
 
 def copy_of(policy: Any) -> Any:
-    """One that can be changed while others read the first."""
+    """A copy to edit while others read the original."""
     copy = type(policy)()
     copy.CopyFrom(policy)
     return copy
@@ -33,9 +33,7 @@ def has(policy: Any, role: str, email: str) -> bool:
 
 
 def add(policy: Any, role: str, email: str) -> None:
-    """Grant the account the role: in the unconditional binding of the role if there is one, else in a new
-    one.
-    """
+    """Grant the role to the account, in its unconditional binding if there is one, else in a new one."""
     policy.version = VERSION
     for binding in policy.bindings:
         if binding.role == role and not _conditional(binding):
@@ -45,7 +43,7 @@ def add(policy: Any, role: str, email: str) -> None:
 
 
 def remove(policy: Any, role: str, email: str) -> bool:
-    """Take the role from the account, and nothing from anybody else; whether there was something to take."""
+    """Remove the account from the role's unconditional binding; return whether it was in it."""
     policy.version = VERSION
     for index, binding in enumerate(policy.bindings):
         if binding.role == role and not _conditional(binding) and member(email) in binding.members:
@@ -57,7 +55,7 @@ def remove(policy: Any, role: str, email: str) -> bool:
 
 
 def deleted_accounts(policy: Any, email: str) -> list[str]:
-    """The unique ids of deleted accounts of this e-mail that the policy still names."""
+    """The unique ids of the deleted accounts with this e-mail that the policy still names."""
     prefix = f"deleted:{member(email)}?uid="
     return sorted(
         {
@@ -70,12 +68,12 @@ def deleted_accounts(policy: Any, email: str) -> list[str]:
 
 
 def members(policy: Any) -> list[tuple[str, str]]:
-    """Every role with whom it is given to, with a condition or without."""
+    """Each role with each of its members, conditional bindings included."""
     return sorted({(binding.role, name) for binding in policy.bindings for name in binding.members})
 
 
 def roles(policy: Any, email: str) -> list[tuple[str, bool]]:
-    """The roles that the account has, and whether each comes with a condition."""
+    """The account's roles, and whether each has a condition."""
     return [(it.role, _conditional(it)) for it in policy.bindings if member(email) in it.members]
 
 

@@ -1,6 +1,4 @@
-"""Changes of IAM policies that several targets of one command want: those that come together are written
-together.
-"""
+"""Batches of IAM policy edits: edits of one resource that wait at the same time are written as one."""
 
 from __future__ import annotations
 
@@ -16,11 +14,11 @@ from providers.gcr.cache import Facts
 from providers.gcr.cloud import GoogleCloud
 
 Edit = Callable[[Any], bool]
-"""Changes a policy, and says whether there was something to change."""
+"""Edits a policy in place; returns whether it changed anything."""
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Request:
     edit: Edit
     answer: asyncio.Future[bool]
     as_seen: bool
@@ -28,78 +26,78 @@ class _Wish:
 
 
 class PolicyChanges:
-    """One at a time for each resource: read with its etag, changed for all who wait, written once.
+    """One write at a time for each resource: read with its etag, edited for all who wait, written once.
 
-    Two writers at once would only make each other read again, and Google asks for one change of a policy in a
-    second.
+    Two concurrent writers would only make each other read again, and Google asks for at most one change of a
+    policy per second.
     """
 
     def __init__(self, google: GoogleCloud, facts: Facts) -> None:
         self._cloud = google
         self._facts = facts
-        self._waiting: dict[str, list[_Wish]] = defaultdict(list)
+        self._waiting: dict[str, list[_Request]] = defaultdict(list)
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def change(
         self, resource: str, edit: Edit, *, as_seen: bool = False, certain: bool = False
     ) -> bool:
-        """Change a policy; False if there was nothing to change.
+        """Edit a policy; return False if there was nothing to change.
 
         Args:
             resource: whose policy.
-            edit: what is to be changed.
-            as_seen: at first the policy will do that was looked at: Google takes it only if nobody has
+            edit: the edit.
+            as_seen: start from the policy that was read before: Google accepts it only if no one has
                 written since.
-            certain: write the policy also where there is nothing to change: by its etag Google refuses one
-                that was read of a server that lags.
+            certain: write the policy even if nothing changes: Google refuses the etag of one that was read
+                from a lagging server.
 
         Raises:
-            GoogleApiError: Google refuses; nobody else's refusal is told here.
+            GoogleApiError: Google refuses this edit; a refusal of another caller's edit is not raised here.
         """
         mine: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting[resource].append(_Wish(edit, mine, as_seen, certain))
+        self._waiting[resource].append(_Request(edit, mine, as_seen, certain))
         try:
             async with self._locks[resource]:
                 if not mine.done():
-                    together, self._waiting[resource] = self._waiting[resource], []
-                    # Whoever has given up meanwhile wants it no more.
-                    await self._write(resource, [one for one in together if not one.answer.cancelled()])
+                    batch, self._waiting[resource] = self._waiting[resource], []
+                    # Edits of callers that were cancelled meanwhile are dropped.
+                    await self._write(resource, [one for one in batch if not one.answer.cancelled()])
             return await mine
         except asyncio.CancelledError:
             mine.cancel()
             raise
 
-    async def _write(self, resource: str, together: list[_Wish]) -> None:
+    async def _write(self, resource: str, batch: list[_Request]) -> None:
         try:
-            changed = await self._written(resource, together)
+            changed = await self._edit_and_write(resource, batch)
         except errors.GoogleApiError as error:
-            if len(together) > 1 and not error.busy:
-                # Which of them it is about Google does not say: each for itself.
-                for one in together:
+            if len(batch) > 1 and not error.busy:
+                # Google does not say which edit it refuses: write each by itself.
+                for one in batch:
                     await self._write(resource, [one])
                 return
-            _settle(together, error)
+            _settle(batch, error)
         except BaseException as error:
-            # The others did not give up: they read it again.
+            # The other callers were not cancelled: they retry.
             _settle(
-                together,
+                batch,
                 errors.GoogleApiError("ABORTED", "the writer was cut off")
                 if isinstance(error, asyncio.CancelledError)
                 else error,
             )
             raise
         else:
-            for one, done in zip(together, changed, strict=True):
+            for one, done in zip(batch, changed, strict=True):
                 if not one.answer.done():
                     one.answer.set_result(done)
 
-    async def _written(self, resource: str, together: list[_Wish]) -> list[bool]:
-        if all(one.as_seen for one in together):
+    async def _edit_and_write(self, resource: str, batch: list[_Request]) -> list[bool]:
+        if all(one.as_seen for one in batch):
             found = await self._as_seen(resource)
         else:
             found = await self._cloud.policy(resource)
-        changed = [one.edit(found) for one in together]
-        if any(changed) or any(one.certain for one in together):
+        changed = [one.edit(found) for one in batch]
+        if any(changed) or any(one.certain for one in batch):
             await self._set(resource, found)
         return changed
 
@@ -108,7 +106,7 @@ class PolicyChanges:
             await self._cloud.set_policy(resource, found)
         except errors.GoogleApiError as error:
             if error.missing:
-                # It was read a moment ago, so it may be there; the next read shows it.
+                # It was read a moment ago, so this may be lag; the next read shows it.
                 raise errors.GoogleApiError("ABORTED", "what was read cannot be written") from None
             raise
 
@@ -117,18 +115,18 @@ class PolicyChanges:
         try:
             return policy.copy_of(await kept())
         except errors.GoogleApiError:
-            return await self._cloud.policy(resource)  # what could not be seen then may be seen now
+            return await self._cloud.policy(resource)  # what could not be read then may be readable now
         finally:
             kept.invalidate()
 
 
-def _settle(together: list[_Wish], error: BaseException) -> None:
-    for one in together:
+def _settle(batch: list[_Request], error: BaseException) -> None:
+    for one in batch:
         if not one.answer.done():
             one.answer.set_exception(error)
-            one.answer.exception()  # whoever has gone away does not fetch it
+            one.answer.exception()  # a cancelled caller does not retrieve it
 
 
 def shared_changes(shared: Shared, google: GoogleCloud, facts: Facts) -> PolicyChanges:
-    """Those of one command and login."""
+    """The batcher that the sessions of one command and login share."""
     return shared.get(("gcr-changes", google.login.impersonate), lambda: PolicyChanges(google, facts))

@@ -1,4 +1,4 @@
-"""What stands in the way of a Google target, told before anything is changed."""
+"""The preflight of a Google target: read-only checks before anything is changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from providers.gcr.target import KEYS_OF_AN_ACCOUNT, STORAGE_ROLE, repository_of
 
 
 class GcrPreflight:
-    """The checks, side by side; each tells what it may not see, and none changes anything."""
+    """The checks, which run concurrently; each reports its problems, and none changes anything."""
 
     def __init__(self, session: AccountSession, key: Key, key_policy: KeyPolicy) -> None:
         self._session = session
@@ -31,40 +31,40 @@ class GcrPreflight:
         self._facts = session.facts
         self._key = key
         self._key_policy = key_policy
-        self._disabled: set[str] = set()  # the APIs that refused a look because they are not enabled
+        self._disabled: set[str] = set()  # the APIs that refused a read because they are not enabled
 
     async def findings(self) -> PreflightFindings:
         self._session.account.start()
         self._session.keys.start()
         checks: list[Coroutine[Any, Any, PreflightFindings]] = [
-            self._begin_policies(),
-            self._about_project(),
-            self._about_account(),
-            self._about_apis(),
+            self._start_policies(),
+            self._check_project(),
+            self._check_account(),
+            self._check_apis(),
         ]
         if self._target.repository:
-            checks.append(self._about_repository())
+            checks.append(self._check_repository())
         findings = PreflightFindings()
         for found in await asyncio.gather(*checks):
             findings.add(found)
-        findings.add(self._about_refusing_apis(findings))
+        findings.add(self._check_refusals(findings))
         if self._target.role == STORAGE_ROLE and not self._target.skip_grant:
             findings.notices.append(messages.storage_role_is_broad(STORAGE_ROLE, self._target.project))
         return findings
 
-    async def _begin_policies(self) -> PreflightFindings:
-        """Where a key will be made, unless something stands in its way, these are asked before it is known
-        what does.
+    async def _start_policies(self) -> PreflightFindings:
+        """Start the reads of the key policies, if the run is to create a key, before other checks have
+        finished.
         """
         session = self._session
         with contextlib.suppress(PullkeyError):
             link, _ = await usable_key(session)
             if link is None:
-                self._key_policy.begin()
+                self._key_policy.start()
         return PreflightFindings()
 
     async def _nearest_project(self, project: str) -> str:
-        """`Did you mean acme-shop?`, of the projects that this login sees; "" where it may not list them."""
+        """`Did you mean acme-shop?`, of the projects that this login sees; "" if it may not list them."""
         try:
             seen = await self._session.cloud.projects_seen()
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything; this only improves a hint
@@ -72,7 +72,7 @@ class GcrPreflight:
             return ""
         return did_you_mean(project, [name for name, _ in seen])
 
-    async def _about_project(self) -> PreflightFindings:
+    async def _check_project(self) -> PreflightFindings:
         project = self._target.project
         try:
             state = await self._facts.project_state(project)()
@@ -87,41 +87,41 @@ class GcrPreflight:
             return PreflightFindings([messages.project_inactive(project, state)])
         return PreflightFindings()
 
-    def _about_refusing_apis(self, findings: PreflightFindings) -> PreflightFindings:
-        """APIs that are not enabled, where that shows only by their refusals."""
+    def _check_refusals(self, findings: PreflightFindings) -> PreflightFindings:
+        """The problem of APIs whose own refusals show that they are not enabled."""
         named = " ".join(problem.what for problem in findings.problems)
         missing = sorted(service for service in self._disabled if service not in named)
         if not missing or (self._target.enable_apis and "serviceusage.googleapis.com" not in missing):
             return PreflightFindings()
-        return PreflightFindings([self._not_enabled(missing)])
+        return PreflightFindings([self._apis_disabled(missing)])
 
-    def _not_enabled(self, services: Sequence[str]) -> Problem:
+    def _apis_disabled(self, services: Sequence[str]) -> Problem:
         return messages.apis_disabled(self._target.project, services)
 
     def _is_disabled(self, error: GoogleApiError) -> bool:
-        """Whether a look was refused because its API is not enabled, which is noted."""
+        """Whether a read was refused because its API is not enabled; notes that API."""
         service = error.disabled_service
         if service:
             self._disabled.add(service)
         return bool(service)
 
-    async def _about_apis(self) -> PreflightFindings:
+    async def _check_apis(self) -> PreflightFindings:
         try:
             disabled = await self._session.disabled_services()
         except GoogleApiError as error:
             self._is_disabled(error)
-            return PreflightFindings()  # may not be asked; a call of a disabled API says so itself
+            return PreflightFindings()  # may not be read; a call of a disabled API says so itself
         if not disabled or self._target.enable_apis:
             return PreflightFindings()
-        return PreflightFindings([self._not_enabled(disabled)])
+        return PreflightFindings([self._apis_disabled(disabled)])
 
-    async def _about_repository(self) -> PreflightFindings:
+    async def _check_repository(self) -> PreflightFindings:
         target = self._target
         try:
             kind = await self._facts.repository_format(target.repository_resource)()
         except GoogleApiError as error:
             if error.missing:
-                missing = await self._no_repository()
+                missing = await self._missing_repository()
                 return PreflightFindings([missing] if missing else [])
             self._is_disabled(error)
             return PreflightFindings()
@@ -129,22 +129,20 @@ class GcrPreflight:
             return PreflightFindings([messages.repository_not_for_images(target.repository, kind)])
         return PreflightFindings()
 
-    async def _no_repository(self) -> Problem | None:
-        """The problem of a repository that is not there, with the nearest name of one that is; None where
-        a list shows it.
-        """
+    async def _missing_repository(self) -> Problem | None:
+        """The problem of a missing repository, with the nearest names; None if a list has it."""
         target = self._target
         there = None
         with contextlib.suppress(GoogleApiError):
             there = await self._facts.repositories(target.project, target.location)()
         if there and target.repository in there:
-            return None  # the one read that did not show it was of a server that lags
+            return None  # the read that did not show it was of a lagging server
         if repository_of(target.host):
             return messages.repository_not_migrated(target.project, target.host)
         near = difflib.get_close_matches(target.repository, there or (), n=1, cutoff=0.6)
         return messages.repository_not_found(target.project, target.repository, target.location, there, near)
 
-    async def _about_account(self) -> PreflightFindings:
+    async def _check_account(self) -> PreflightFindings:
         target = self._target
         try:
             account = await self._session.account()
@@ -155,19 +153,19 @@ class GcrPreflight:
         if account is None:
             if target.account_given:
                 return PreflightFindings([messages.account_not_found(target.account)])
-            findings = await self._about_deleted_account()
-            findings.add(await self._about_key(UNDO_ACCOUNT, UNDO_KEY))
+            findings = await self._check_deleted_account()
+            findings.add(await self._check_key(UNDO_ACCOUNT, UNDO_KEY))
             return findings
         if account.disabled:
             return PreflightFindings([messages.account_disabled(target.account)])
         try:
             sighting, keys = await self._key.look(), await self._session.keys()
         except GoogleApiError:
-            return await self._about_key(UNDO_KEY)
+            return await self._check_key(UNDO_KEY)
         if sighting.state is State.DONE:
             return PreflightFindings()
-        # The key that was replaced before is deleted before the next is created (`DeleteReplacedKey`), which
-        # makes a place.
+        # `DeleteReplacedKey` deletes the key that the last rotation replaced before the next is created,
+        # which leaves room for one.
         link, _ = await key_in_record(self._session, await self._session.context.held_credential())
         cleared = link is not None and link.replaces in keys
         if (
@@ -175,10 +173,10 @@ class GcrPreflight:
             and (full := await key_limit_problem(self._session)) is not None
         ):
             return PreflightFindings([full])
-        return await self._about_key(UNDO_KEY)
+        return await self._check_key(UNDO_KEY)
 
-    async def _about_key(self, *undo_deadline: str) -> PreflightFindings:
-        """What forbids or limits a key that is to be made, and whether what is made could be undone."""
+    async def _check_key(self, *undo_deadline: str) -> PreflightFindings:
+        """What forbids or limits a new key, and whether the run could be undone."""
         findings, lacking = await asyncio.gather(
             self._key_policy.findings(), self._session.missing_permissions(undo_deadline)
         )
@@ -186,10 +184,8 @@ class GcrPreflight:
             findings.notices.append(messages.undo_permission_missing(permission))
         return findings
 
-    async def _about_deleted_account(self) -> PreflightFindings:
-        """A deleted account of that name can come back for 30 days; a new one of the same name inherits
-        nothing.
-        """
+    async def _check_deleted_account(self) -> PreflightFindings:
+        """Deleted accounts of this name, which can be restored for 30 days; a new one inherits nothing."""
         if self._target.skip_grant:
             return PreflightFindings()
         try:

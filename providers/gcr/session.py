@@ -1,4 +1,4 @@
-"""One Google target, open: the steps, and the facts that they share."""
+"""The session of a Google target: its steps, preflight, diagnosis and scripts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class GcrSession(AccountSession):
 
     @cached_property
     def _on_project(self) -> set[str]:
-        """The permissions that steps, rotation and undoing take, as far as they are not on a repository."""
+        """The permissions that steps, rotation and undo need on the project."""
         of_steps = {name for step in self.steps for name in step.permissions}
         every = of_steps | {
             *self.retire_permissions,
@@ -72,7 +72,7 @@ class GcrSession(AccountSession):
         target = self.target
         on_repository = {name for name in permissions if name.startswith("artifactregistry.")}
         on_account = {name for name in permissions if name.startswith("iam.serviceAccountKeys.")}
-        # All that this target can ever need is asked in one call, which whoever asks next shares.
+        # One call asks for all that this target can need, so that later callers share its answer.
         on_project = {*permissions, *self._on_project} - on_repository
         elsewhere = target.account_project != target.project
         if elsewhere:
@@ -86,14 +86,14 @@ class GcrSession(AccountSession):
             )
         try:
             held = set().union(*await asyncio.gather(*asked))
-            # Of what is not there nobody holds any permission, which says nothing of this person.
+            # On a project that does not exist no one has a permission, which says nothing about this login.
             if not held and await self._shows_no_project():
                 return None
             if on_repository - held and await self._has_no_repository():
                 held |= on_repository
             still = on_account - held
             if still and (elsewhere or await self.account() is not None):
-                # A right on keys may be held on the account alone.
+                # Permissions on keys may be granted on the account alone.
                 held |= await self.cloud.held_on_account(target.account_resource, still)
         except GoogleApiError:
             return None
@@ -166,7 +166,7 @@ class GcrSession(AccountSession):
         return messages.STILL_SPREADING
 
     def holds(self, link: KeyRef) -> bool:
-        # Akka may have cut a long e-mail, the domain being its end.
+        # Akka may have cut a long e-mail, at the end of its domain.
         return link.name == self.target.account_name and self.target.account_domain.startswith(link.domain)
 
     # -- scripts ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What is done in Google Cloud for the account: the APIs that it takes, and the account itself."""
+"""The steps that enable Google's APIs and create the service account."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from providers.gcr import errors, messages, policy
 from providers.gcr.account_session import MARK, AccountSession, made_by_pullkey
 from providers.gcr.errors import GoogleApiError
 
-# What only the undoing of a run takes.
+# The permission that only undoing a run needs.
 UNDO_ACCOUNT = "iam.serviceAccounts.delete"
 
 
 class EnableApis(Step):
-    """Only where `--enable-apis` asked for it."""
+    """Enable the APIs that the run calls; only with `--enable-apis`."""
 
     name = "apis"
     permissions = ("serviceusage.services.enable",)
@@ -66,7 +66,7 @@ class EnableApis(Step):
                 error, f"enable {', '.join(disabled)}", permission="serviceusage.services.enable"
             ) from None
         finally:
-            # What could not be asked while they were disabled is asked anew.
+            # What could not be read while they were disabled is read again.
             session.facts.invalidate()
         # They stay enabled when a later step fails: something else may have begun to use them.
         return Done(", ".join(disabled))
@@ -79,7 +79,7 @@ class EnableApis(Step):
 
 
 class Identity(Resource[Any]):
-    """The service account: found, or created under a name that is known before."""
+    """The service account: an existing one, or one that is created under a fixed name."""
 
     name = "identity"
     after = ("apis",)
@@ -100,9 +100,7 @@ class Identity(Resource[Any]):
         return f"{'Use' if self._session.target.account_given else 'Create'} {self.noun}"
 
     async def read(self) -> Any:
-        """The account, asked anew. Of one that a server lags to know, Google says so in words of their
-        own.
-        """
+        """The account, read again; None if it does not exist. An answer that may be lag is an error."""
         try:
             return await self._session.cloud.account(self._session.target.account_resource)
         except GoogleApiError as error:
@@ -116,11 +114,11 @@ class Identity(Resource[Any]):
         return await self._session.account()
 
     def unread(self, error: ApiError) -> StepStatus:
-        raise error  # in Google's own words
+        raise error  # with Google's text
 
     def judge(self, shown: Any) -> StepStatus:
         if shown.disabled:
-            # None of its keys pulls. That it is enabled again is for whoever has disabled it.
+            # None of its keys pulls. Enabling it again is up to the administrator who disabled it.
             return StepStatus(State.MISSING, "it is disabled")
         return StepStatus(State.DONE, "exists")
 
@@ -147,7 +145,7 @@ class Identity(Resource[Any]):
             except GoogleApiError as error:
                 if error.code != "ALREADY_EXISTS":
                     raise
-                # Created by another program in the meantime, or by a try of ours whose answer was lost.
+                # Created by another program meanwhile, or by an attempt of ours whose answer was lost.
                 self.attempt.exists = True
                 found = await session.cloud.account(target.account_resource)
                 self.attempt.conclude(ours=session.context.run_id in found.description)
@@ -170,7 +168,7 @@ class Identity(Resource[Any]):
             raise errors.refused(
                 error, f"create the {self.noun}", permission="iam.serviceAccounts.create"
             ) from None
-        # Where another run has created it, it was not there a moment ago.
+        # Also if another run has created it: it did not exist a moment ago.
         session.account_is_new = True
         session.forget_account()
         return (
@@ -178,9 +176,7 @@ class Identity(Resource[Any]):
         )
 
     def _is_lag(self, error: GoogleApiError) -> bool:
-        """Whether a read does not show an account that is known to exist: "not found" in whichever words,
-        or a 403.
-        """
+        """Whether a read does not show an account that exists: "not found" in any form, or a 403."""
         return error.missing or error.is_unknown_account(self._session.target.account)
 
     async def is_of_run(self, shown: Any, intent: Intent) -> bool:
@@ -198,9 +194,7 @@ class Identity(Resource[Any]):
         return await self._session.account()
 
     async def contradiction(self) -> str:
-        """Whether the policy names the account as one that is there: Google writes `deleted:` before one
-        that is not.
-        """
+        """Whether the policy has the account as a member: Google marks a deleted one with `deleted:`."""
         target = self._session.target
         try:
             has_role = policy.has(await self._session.grant_policy(), target.role, target.account)
@@ -223,7 +217,7 @@ class Identity(Resource[Any]):
             self._session.forget_account()
 
     async def delete(self, intent: Intent) -> None:
-        """By its number, which is of that account only, whichever has its name by now."""
+        """Delete the account by its unique id, since its name may be another account's by now."""
         session, target = self._session, self._session.target
         account = self._unique_id or target.account
         await session.cloud.delete_account(target.account_resource.replace(target.account, account))
@@ -232,7 +226,7 @@ class Identity(Resource[Any]):
         return self._unique_id in ("", shown.unique_id)
 
     def is_deleted(self, error: ApiError) -> bool:
-        # A 403 is what Google says of one that is deleted, too.
+        # Google answers 403 for a deleted account, too.
         return isinstance(error, GoogleApiError) and self._is_lag(error)
 
     def delay(self, error: Exception) -> Delay | None:

@@ -1,4 +1,4 @@
-"""One Google registry, as a person names it."""
+"""The Google target: options and image references, parsed and checked."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _LONGEST_LIFE = dt.timedelta(days=3650)
 
 @dataclass(frozen=True)
 class GcrTarget:
-    """A registry host of one Google project, or one repository behind it."""
+    """A registry host of one Google project, or one repository of it."""
 
     project: str
     host: str
@@ -60,20 +60,20 @@ class GcrTarget:
     image_path: str  # the path that a puller names, without project and repository; "" if no image was named
     reference: str
     account: str
-    account_given: bool  # an e-mail: somebody made the account, and this run never makes or removes it
+    account_given: bool  # by its e-mail: an existing account, which no run creates or deletes
     role: str
     skip_grant: bool
     enable_apis: bool
     impersonate: str
     key_source: str = CREATE
-    life: dt.timedelta = dt.timedelta(days=90)  # of a key that is made here and uploaded
+    life: dt.timedelta = dt.timedelta(days=90)  # of a key that is created here and uploaded
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> GcrTarget:
         """Read the options of `pullkey onboard gcr`, and `--image`.
 
         Raises:
-            UsageProblem: one of them cannot be used, or two of them contradict each other.
+            UsageProblem: one of them is not valid, or two of them contradict each other.
         """
         server = values.get("server")
         if not server:
@@ -170,9 +170,9 @@ class GcrTarget:
 
     @property
     def account_project(self) -> str:
-        """The project that the account is in; `-` where its e-mail does not tell.
+        """The project of the account; `-` if its e-mail does not contain it.
 
-        `-` lets Google find it, at the price of a 403 instead of a 404 for an account that is not there.
+        With `-` Google looks it up, and answers 403 instead of 404 if there is no such account.
         """
         if not self.account_given:
             return self.project
@@ -188,8 +188,8 @@ class GcrTarget:
 
     @property
     def grant_on_repository(self) -> bool:
-        """Storage roles are unknown to a repository: what Akka's older page grants, it grants on the
-        project.
+        """Whether the role is granted on the repository: storage roles, which Akka's older page grants, apply
+        to projects only.
         """
         return bool(self.repository) and self.role != STORAGE_ROLE
 
@@ -199,19 +199,17 @@ class GcrTarget:
 
     @property
     def narrower(self) -> str:
-        """What to name instead of the project, so that the role is granted on one repository; "" where it
-        is, or cannot be.
-        """
+        """The `--server` that grants the role on one repository; "" if this target does so."""
         return "" if self.repository else f"{self.host}/{self.project.replace(':', '/')}/REPOSITORY"
 
     @property
     def grant_place(self) -> str:
-        """Where the role is granted, as a person would name it."""
+        """Where the role is granted, as shown to users."""
         return f"repository {self.repository}" if self.grant_on_repository else f"project {self.project}"
 
 
 def with_domain_as_folder(text: str) -> str:
-    """An image of a domain-scoped project as pullers name it: `gcr.io/example.com/project/image`.
+    """An image of a domain-scoped project in the form of pullers: `gcr.io/example.com/project/image`.
 
     Google writes such a project `example.com:project` everywhere else, also in the addresses that its console
     shows.
@@ -220,10 +218,10 @@ def with_domain_as_folder(text: str) -> str:
 
 
 def impersonated(values: Mapping[str, Any]) -> str:
-    """The account to act as, or "".
+    """The service account to impersonate, or "".
 
     Raises:
-        UsageProblem: it is none.
+        UsageProblem: it is not the e-mail of a service account.
     """
     email: str = values.get("impersonate_service_account") or ""
     if email and not _EMAIL.match(email):
@@ -232,7 +230,7 @@ def impersonated(values: Mapping[str, Any]) -> str:
 
 
 def project_of(email: str) -> str:
-    """The project that an account's e-mail names; "" where it names none, as that of Compute Engine's own."""
+    """The project in an account's e-mail; "" if it has none, as that of Compute Engine's default account."""
     match = _PROJECT_EMAIL.match(email)
     if match is None:
         return ""
@@ -248,14 +246,12 @@ def is_repository(text: str) -> bool:
 
 
 def repository_of(host: str) -> str:
-    """The one repository that a host is, as those of Container Registry are; "" where there may be many."""
+    """The only repository of a Container Registry host; "" for a host that may have many."""
     return host if host in _CONTAINER_REGISTRY else ""
 
 
 def registry_secret_name(host: str, project: str, repository: str) -> str:
-    """The Akka secret's name for a place; a Container Registry host is one repository, which is not named
-    twice.
-    """
+    """The Akka secret's name for a place; without the repository where the host implies it."""
     return secret_name(host, project, "" if host in _CONTAINER_REGISTRY else repository)
 
 
@@ -264,7 +260,7 @@ def is_google(host: str) -> bool:
 
 
 def options_of_image(image: str) -> dict[str, str]:
-    """The options that name what an image, or a registry's address, names.
+    """The options for an image reference, or for a registry's address.
 
     Raises:
         UsageProblem: it is not a valid reference.
@@ -281,10 +277,12 @@ def options_of_image(image: str) -> dict[str, str]:
 
 
 def place_of_image(image: str) -> str:
-    """Host, project and repository of an image, as pullers name them.
+    """Host, project and repository of an image, in the form of pullers.
 
-    >>> place_of_image("europe-docker.pkg.dev/acme-shop/containers/web/checkout:1.0"),
-    place_of_image("gcr.io/acme-shop/app") ('europe-docker.pkg.dev/acme-shop/containers', 'gcr.io/acme-shop')
+    >>> place_of_image("europe-docker.pkg.dev/acme-shop/containers/web/checkout:1.0")
+    'europe-docker.pkg.dev/acme-shop/containers'
+    >>> place_of_image("gcr.io/acme-shop/app")
+    'gcr.io/acme-shop'
 
     Raises:
         UsageProblem: it is not a valid reference.
@@ -296,7 +294,7 @@ def place_of_image(image: str) -> str:
 
 
 def address_of(project: str, location: str, repository: str) -> str:
-    """How pullers name a repository.
+    """The address of a repository, in the form of pullers.
 
     >>> address_of("acme-shop", "europe-west1", "containers"), address_of("example.com:shop", "us", "gcr.io")
     ('europe-west1-docker.pkg.dev/acme-shop/containers', 'gcr.io/example.com/shop')
@@ -308,7 +306,7 @@ def address_of(project: str, location: str, repository: str) -> str:
 
 
 def options_of(held: HeldCredential, target: GcrTarget | None) -> dict[str, str | bool]:
-    """The options that name a target; of a record that somebody made, what its e-mail tells."""
+    """The options of a target; for a record that pullkey did not create, those in its e-mail."""
     if target is None:
         email = held.email if _EMAIL.match(held.email) else ""
         named = {"server": host_of(held.server), "gcp-project": project_of(email), "service-account": email}
@@ -337,7 +335,7 @@ def _location_of(host: str) -> str | None:
 
 
 def location_of(host: str) -> str:
-    """Where a Google host keeps its repositories.
+    """The location of a Google host's repositories.
 
     Raises:
         UsageProblem: it is not a Google registry.
@@ -380,9 +378,7 @@ def _account(text: str, project: str) -> tuple[str, bool]:
 
 
 def _life(source: str, given: Any) -> dt.timedelta:
-    """How long an uploaded key is to last. What Google makes lasts until somebody deletes it, whatever is
-    wished for.
-    """
+    """The lifetime of an uploaded key. A key that Google creates does not expire."""
     if source != UPLOAD:
         if given is not None:
             raise messages_options.expiry_of_created_key()

@@ -1,9 +1,8 @@
-"""A key pair that is made here: Google is given the public half only, in a certificate with an end date.
+"""A key pair that is created here: Google gets only the public key, in a certificate that expires.
 
 Sources: "Upload service account keys" (an RSA key of 2048 bits or more in an X.509 v3 certificate; a generic
-    subject,
-because anybody may see the certificate: Google's own example is `/CN=unused`); the form of the key file is
-that of the files that Google makes.
+subject, because the certificate is public: Google's own example is `/CN=unused`); the form of the key file is
+that of Google's own.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from urllib.parse import quote
 from bootstrap.model import clock
 from bootstrap.model.secret import Secret
 
-# The clocks here and at Google differ a little: a certificate that begins now may not be good yet.
+# The clocks here and at Google differ a little: a certificate from now on may not be valid there yet.
 _BEGINS_BEFORE = dt.timedelta(minutes=5)
 
 
@@ -27,10 +26,10 @@ class KeyPair:
     """A new RSA key of 2048 bits.
 
     Attributes:
-        private: the private half, in PEM.
-        certificate: the public half, in a self-signed certificate, in PEM; no secret.
-        fingerprint: of the public half, by which it is known wherever it is found.
-        ends: the certificate's end date.
+        private: the private key, in PEM.
+        certificate: the public key, in a self-signed certificate, in PEM; not secret.
+        fingerprint: of the public key, which identifies the key.
+        expires: when the certificate expires.
     """
 
     private: Secret
@@ -40,7 +39,7 @@ class KeyPair:
 
 
 def make_pair(life: dt.timedelta) -> KeyPair:
-    """Make a pair whose certificate spans `life`; takes some tens of milliseconds."""
+    """Create a pair whose certificate is valid for `life`; takes some tens of milliseconds."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
@@ -56,7 +55,7 @@ def make_pair(life: dt.timedelta) -> KeyPair:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)
-        # No longer than was asked for: Google and organisation policies limit the whole span.
+        # Not longer than requested: Google and organisation policies limit the whole span.
         .not_valid_after(begins + life)
         .sign(key, hashes.SHA256())
     )
@@ -72,9 +71,7 @@ def make_pair(life: dt.timedelta) -> KeyPair:
 
 
 def fingerprint_of(public_key_data: bytes) -> str:
-    """The fingerprint of what Google shows of a key's public half: a certificate or a bare key, in PEM; ""
-    for neither.
-    """
+    """The fingerprint of a public key in PEM, as a certificate or bare; "" for anything else."""
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
 
@@ -94,9 +91,7 @@ def _fingerprint(public_key: Any) -> str:
 
 
 def key_file(private: Secret, account: Any, key_id: str) -> Secret:
-    """The JSON key file of an uploaded key, in one line; Google makes one only for the keys that it makes
-    itself.
-    """
+    """The JSON key file of an uploaded key, in one line; Google creates files only for its own keys."""
     fields = {
         "type": "service_account",
         "project_id": account.project_id,
@@ -132,5 +127,5 @@ KEY_FILE="$KEY_FOLDER/keyfile.json"
   printf '"universe_domain":"googleapis.com"}'
 } > "$KEY_FILE"
 echo "The key is $KEY_ID\""""  # noqa: E501
-# A trap would be one of the shell in which it is typed.
+# A trap would stay set in the user's shell.
 TYPED = "\n".join(line for line in SCRIPT.splitlines() if not line.startswith(("trap ", "echo ")))

@@ -1,4 +1,4 @@
-"""A key of a Google service account that is made here, and of which Google is given the certificate."""
+"""A key of a Google service account that is created here, and whose certificate is uploaded to Google."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from providers.gcr.upload import KeyPair, key_file, make_pair
 
 
 class UploadedKey(Key):
-    """Its public half marks it: that is certain, whoever else made keys meanwhile. Its private half is
-    never lost.
-    """
+    """A key that its public key marks, and whose private key no lost answer can lose."""
 
     marked = True
     keeps_list = True
-    # To upload is to create, for IAM: there is no permission of its own. To look whose a key is, is to get
-    # it.
+    # IAM has no permission of its own for an upload: it takes that of a creation. Reading a fingerprint takes
+    # get.
     permissions = (*Key.permissions, "iam.serviceAccountKeys.get")
 
     def __init__(self, session: AccountSession, identity: Identity, key_policy: KeyPolicy) -> None:
@@ -53,20 +51,18 @@ class UploadedKey(Key):
         )
 
     async def before_creation(self) -> None:
-        # First, so that nothing but the answer itself can be missing once the key is there.
+        # Read before the creation, so that once the key exists nothing but its answer can be missing.
         self._account = await self._session.cloud.account(self._resource)
 
     def _as_created(self, answer: Any) -> Created:
         return answer, key_file(self._own_pair().private, self._account, cloud.id_of(answer))
 
     def may_be_created(self, error: ApiError) -> bool:
-        """As `ApiError.unanswered`; a certificate that exists already may be the one that a try of ours
-        has sent.
-        """
+        """As `ApiError.unanswered`; or ALREADY_EXISTS, which may be of an earlier attempt of ours."""
         return error.unanswered or error.code == "ALREADY_EXISTS"
 
     async def after_lost_answer(self, error: ApiError) -> Created | None:
-        """We hold its private half, so if it is there, it is as good as answered."""
+        """The created key, if Google shows it: the private key is here, so the answer is not needed."""
         await asyncio.sleep(SETTLE_PAUSES[0])
         found = await self.uploaded(self.intent())
         return self._as_created(found[0]) if found else None
