@@ -14,7 +14,7 @@ from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.retry import Delay, retry_while
 from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepStatus, StillThere, other_than
-from providers.acr import messages
+from providers.acr import messages_application as messages
 from providers.acr.application_script import identity_script
 from providers.acr.client_secret import remove_old_secrets
 from providers.acr.deleted_items import DeletedApplication, is_name_taken

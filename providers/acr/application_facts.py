@@ -11,6 +11,7 @@ from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.retry import read_twice
+from providers.acr import messages_application as messages
 from providers.acr.arm_objects import Assignment, Registry
 from providers.acr.deleted_items import DeletedApplication
 from providers.acr.directory_objects import Application, Principal
@@ -88,10 +89,7 @@ class ApplicationFacts(RegistrySession):
         if found is not None or await self.recorded_is_deleted():
             return found
         deadline = Deadline(min(EXPECTED_SECONDS, self.context.deadline.left / 2))
-        self.context.tell(
-            f"Azure shows neither the application {client_id}, which Akka's record names, nor that "
-            f"it was deleted. It may be new; waiting for up to {deadline.left:.0f} s."
-        )
+        self.context.tell(messages.waiting_for_application(client_id, deadline.left))
         while not deadline.passed:
             await asyncio.sleep(min(2.0, deadline.left))
             if (found := await self.application_now()) is not None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, problem_of
+from bootstrap.model.errors import PullkeyError, problem_of
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.recorded_key import usable_key
-from bootstrap.plugin.step import Notice, PreflightFindings, State
+from bootstrap.plugin.step import PreflightFindings, State
+from providers.acr import messages_application as messages
 from providers.acr import token_claims as claims
 from providers.acr.application_facts import ApplicationFacts
-from providers.acr.client_secret import NO_SECRETS, Key
+from providers.acr.client_secret import Key
 from providers.acr.directory_objects import Application, PasswordPolicy
 from providers.acr.errors import AzureApiError, refused
 from providers.acr.waits import CLOCKS
@@ -60,152 +60,43 @@ class ApplicationPreflight:
                 failed = refused(error, f"show the application {target.app_label}")
                 return PreflightFindings([problem_of(failed, step="identity")])
             if target.app_id or not error.forbidden:
-                return PreflightFindings(
-                    [
-                        Problem(
-                            ProblemKind.SETUP,
-                            f"The directory does not show the application {target.app_label} ({error.said})",
-                            "Check --app-id and --tenant",
-                            step="identity",
-                            code=Code.IDENTITY_NOT_FOUND,
-                        )
-                    ]
-                )
+                return PreflightFindings([messages.application_not_shown(target.app_label, error)])
             return PreflightFindings()  # the missing right is told by its name
         if application is None and target.app_id:
             if principal is not None:
-                return PreflightFindings(
-                    [
-                        Problem(
-                            ProblemKind.SETUP,
-                            f"The application {target.app_id} is of another directory, where alone "
-                            "a secret can be added to it",
-                            "Log in there, or name an application of this directory with --app-id",
-                            step="key",
-                            code=Code.IDENTITY_ELSEWHERE,
-                        )
-                    ]
-                )
+                return PreflightFindings([messages.application_elsewhere(target.app_id)])
             if deleted := await self._session.deleted():
                 return PreflightFindings(
-                    [
-                        Problem(
-                            ProblemKind.SETUP,
-                            f"The application {target.app_id} was deleted{deleted.when}",
-                            "Have it restored, and its service principal too: "
-                            f"{self._session.cloud.graph.restore_command(deleted.object_id)}",
-                            step="identity",
-                            code=Code.IDENTITY_DELETED,
-                        )
-                    ]
+                    [messages.application_deleted(target.app_id, deleted, self._session.cloud.graph)]
                 )
-            return PreflightFindings(
-                [
-                    Problem(
-                        ProblemKind.SETUP,
-                        f"There is no application {target.app_id} in this directory",
-                        "Check --app-id against `az ad app list`; it takes the application (client) id",
-                        step="identity",
-                        code=Code.IDENTITY_NOT_FOUND,
-                    )
-                ]
-            )
+            return PreflightFindings([messages.application_not_found(target.app_id)])
         deleted = await self._session.deleted() if application is None else None
         if deleted is not None and not deleted.ours:
             return PreflightFindings(
-                [
-                    Problem(
-                        ProblemKind.QUESTION,
-                        f"The unique name {target.unique_name} is taken by a deleted application "
-                        f"that pullkey has not created: {deleted.display_name} ({deleted.object_id})",
-                        self._session.taken_name_fix(deleted),
-                        step="identity",
-                        code=Code.NAME_IN_DELETED_ITEMS,
-                    )
-                ]
+                [messages.unique_name_taken(target, deleted, self._session.taken_name_fix(deleted))]
             )
         if application is None and target.located and (deleted is None or deleted.app_id != target.located):
             gone = await self._session.recorded_is_deleted()
-            what = (
-                "was deleted, and pullkey has not created it"
-                if gone
-                else "is not shown, nor that it was deleted"
-            )
-            return PreflightFindings(
-                [
-                    Problem(
-                        ProblemKind.SETUP,
-                        f"The application {target.located}, which Akka's record names, {what}",
-                        "Run it again in a few minutes; or if it was deleted, onboard the registry "
-                        "again: pullkey onboard acr",
-                        step="identity",
-                        code=Code.IDENTITY_NOT_FOUND,
-                    )
-                ]
-            )
+            return PreflightFindings([messages.recorded_application_not_shown(target.located, deleted=gone)])
         if application is None and (others := await self._namesakes()):
-            ids = ", ".join(one.app_id for one in others)
             return PreflightFindings(
-                [
-                    Problem(
-                        ProblemKind.QUESTION,
-                        f"There is an application {target.app_name} that pullkey did not create: {ids}",
-                        "To use it, name it with --app-id; to have pullkey create its own, pass "
-                        "another --app-name",
-                        step="identity",
-                        code=Code.IDENTITY_NAME_TAKEN,
-                    )
-                ]
+                [messages.application_name_taken(target.app_name, [one.app_id for one in others])]
             )
         if application is not None and principal is None and target.app_id:
-            return PreflightFindings(
-                [
-                    Problem(
-                        ProblemKind.SETUP,
-                        f"The application {target.app_id} has no service principal in this directory",
-                        f"Create it: az ad sp create --id {target.app_id}",
-                        step="identity",
-                        code=Code.SERVICE_PRINCIPAL_MISSING,
-                    )
-                ]
-            )
+            return PreflightFindings([messages.service_principal_missing(target.app_id)])
         if application is not None and application.disabled:
             return PreflightFindings(
-                [
-                    Problem(
-                        ProblemKind.SETUP,
-                        f"No token is issued to the application {target.app_label}: {application.disabled}",
-                        "Find out why; where an administrator did it: az rest --method PATCH --url "
-                        f"{self._session.cloud.graph.url}/v1.0/applications/{application.object_id} "
-                        f"--body '{{\"isDisabled\": false}}'",
-                        step="identity",
-                        code=Code.IDENTITY_DISABLED,
-                    )
-                ]
+                [messages.application_disabled(target.app_label, application, self._session.cloud.graph)]
             )
         if principal is not None and principal.enabled and principal.disabled:
             return PreflightFindings(
-                [
-                    Problem(
-                        ProblemKind.SETUP,
-                        f"No token is issued to the service principal of {target.app_label}: "
-                        f"{principal.disabled}",
-                        "Ask Microsoft's support about it, or pass another --app-name",
-                        step="identity",
-                        code=Code.IDENTITY_DISABLED,
-                    )
-                ]
+                [messages.service_principal_disabled_by_microsoft(target.app_label, principal)]
             )
         if principal is not None and not principal.enabled:
             return PreflightFindings(
                 [
-                    Problem(
-                        ProblemKind.SETUP,
-                        f"The service principal of {target.app_label} is disabled",
-                        "Find out why; then: az ad sp update --id "
-                        f"{application.app_id if application else ''} --set accountEnabled=true",
-                        step="identity",
-                        code=Code.IDENTITY_DISABLED,
+                    messages.service_principal_disabled(
+                        target.app_label, application.app_id if application else ""
                     )
                 ]
             )
@@ -232,29 +123,14 @@ class ApplicationPreflight:
             return PreflightFindings()  # few may read it; it will show when the secret is made
         created = application.created if application else None
         if policy.forbids(created):
-            return PreflightFindings(
-                [
-                    Problem(
-                        ProblemKind.POLICY,
-                        "The directory's app management policy forbids client secrets",
-                        NO_SECRETS,
-                        step="key",
-                        code=Code.KEYS_FORBIDDEN,
-                    )
-                ]
-            )
+            return PreflightFindings([messages.secrets_forbidden()])
         longest = policy.limit(created)
         if longest is None or self._session.lifetime <= longest:
             return PreflightFindings()
         self._session.lifetime = longest - CLOCKS
         return PreflightFindings(
             [],
-            [
-                Notice(
-                    f"The directory allows client secrets {longest.days} days at most, so this one "
-                    "expires after that."
-                )
-            ],
+            [messages.lifetime_shortened(longest)],
         )
 
     async def makes_secrets(self) -> bool:

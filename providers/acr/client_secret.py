@@ -8,10 +8,9 @@ import shlex
 from collections.abc import Collection, Iterator, Sequence
 
 from bootstrap.model import clock
-from bootstrap.model.codes import Code
 from bootstrap.model.credential import Credential
 from bootstrap.model.deadline import Deadline
-from bootstrap.model.errors import NotShown, StepFailed
+from bootstrap.model.errors import StepFailed
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef, local_name
 from bootstrap.model.text import one_line
@@ -20,6 +19,7 @@ from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.observe import Present, confirm_absent
 from bootstrap.plugin.retry import Delay, read_twice
 from bootstrap.plugin.step import Intent, Script, State, StepStatus, StillThere
+from providers.acr import messages_application as messages
 from providers.acr.application_facts import DISPLAY_MARK, ApplicationFacts
 from providers.acr.application_script import secret_script
 from providers.acr.directory_objects import Application, NewPassword, Password
@@ -39,15 +39,6 @@ _TOO_LONG = "CredentialInvalidLifetimeAsPerAppPolicy"
 _NOT_ALLOWED = "CredentialTypeNotAllowedAsPerAppPolicy"
 # Tried in turn where the directory refuses a lifetime without saying what it would take.
 _SHORTER = tuple(dt.timedelta(days=days) for days in (180, 90, 60, 30, 7))
-NO_SECRETS = (
-    "Ask the administrator of app management policies for an exception for this application; or "
-    "use an application "
-    "that is exempt, with --app-id"
-)
-_LONGEST = (
-    "Ask the administrator of app management policies for the longest lifetime, and pass it with "
-    "--expires-in."
-)
 
 
 class _SecretLags(AzureApiError):
@@ -195,10 +186,7 @@ class Key(KeyResource[Password, NewPassword]):
             if application is None:
                 if await session.is_surely_gone():
                     return False
-                raise StepFailed(
-                    f"Azure shows neither the application {session.target.client_id} nor that it was deleted",
-                    code=Code.CLOUD_LAG,
-                )
+                raise messages.application_lags(session.target.client_id)
             object_id = application.object_id
         try:
             await session.cloud.graph.remove_password(object_id, key_id)
@@ -219,9 +207,7 @@ class Key(KeyResource[Password, NewPassword]):
             seen = await confirm_absent(session.application_now, contradicted_by="Akka's record names it")
             application = seen.value if isinstance(seen, Present) else None
             if application is None:
-                raise NotShown(
-                    f"Azure shows neither the application {session.target.client_id} nor that it was deleted"
-                )
+                raise messages.application_unconfirmed(session.target.client_id)
         shown = _secret_of(application, key_id)
         return self.facts_of(shown) if shown is not None else None
 
@@ -278,11 +264,9 @@ class Key(KeyResource[Password, NewPassword]):
 
     async def creation_refusal(self, error: ApiError) -> StepFailed:
         if error.code == _NOT_ALLOWED:
-            what = f"A policy of the directory forbids client secrets ({error.said})"
-            return StepFailed(what, fix=NO_SECRETS, code=Code.KEYS_FORBIDDEN)
+            return messages.secrets_forbidden_now(error)
         if error.code == _TOO_LONG:
-            what = f"The directory's policy takes no lifetime that was tried ({error.said})"
-            return StepFailed(what, fix=_LONGEST, code=Code.KEY_LIFETIME)
+            return messages.lifetime_refused(error)
         return refused(error, f"add a secret to {self._session.target.app_label}")
 
     # -- all of them -----------------------------------------------------------------------------------------

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import StepFailed
 from bootstrap.model.server import host_of
 from bootstrap.plugin.context import RunContext
+from providers.acr import messages
 from providers.acr.errors import AzureApiError, refused
 from providers.acr.registry_session import cloud_of, find_registry
 from providers.acr.target import DEFAULT_APP, AcrTarget, is_guid, slug
@@ -40,11 +39,7 @@ async def _of_principal(held: HeldCredential, context: RunContext, values: Mappi
     except AzureApiError as error:
         if error.unauthenticated or error.busy:
             raise refused(error, f"show the application {app_id}") from None
-        raise StepFailed(
-            f"The directory does not show the application {app_id} ({error.said})",
-            fix="It needs the permission to read applications (Application.Read.All of Graph).",
-            code=Code.IDENTITY_NOT_FOUND,
-        ) from None
+        raise messages.application_unreadable(app_id, error) from None
     if application is None:
         # It may be new, or deleted. Until it is seen, it counts as ours, of the name that the key bears: what
         # is removed is judged by its mark then.
@@ -73,10 +68,7 @@ async def _of_token(held: HeldCredential, context: RunContext, values: Mapping[s
     except AzureApiError as error:
         if error.unauthenticated or error.busy:
             raise refused(error, f"show the token {held.username} of {registry.name}") from None
-        raise StepFailed(
-            f"{registry.name} does not show its token {held.username} ({error.said})",
-            code=Code.IDENTITY_NOT_FOUND,
-        ) from None
+        raise messages.token_unreadable(registry.name, held.username, error) from None
     allowed = repositories_of(scope_map) if scope_map else ()
     return AcrTarget.parse(
         {

@@ -7,13 +7,13 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
-from bootstrap.model.codes import Code
 from bootstrap.model.credential import Credential
-from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, StepFailed, problem_of
+from bootstrap.model.errors import PullkeyError, problem_of
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Notice, PreflightFindings
+from bootstrap.plugin.step import PreflightFindings
+from providers.acr import messages
 from providers.acr.arm_objects import Registry
 from providers.acr.cloud import Azure
 from providers.acr.errors import AzureApiError, refused
@@ -96,47 +96,14 @@ class RegistrySession(Session):
             return PreflightFindings([problem_of(error)])
         findings = PreflightFindings()
         if not registry.public_network:
-            findings.problems.append(
-                Problem(
-                    ProblemKind.SETUP,
-                    f"Public network access to {registry.name} is off, and Akka pulls over the "
-                    "public internet",
-                    "This opens the registry's endpoint to the whole internet, where every pull "
-                    f"still needs a credential: `az acr update --name {registry.name} "
-                    "--public-network-enabled true`. "
-                    f"{_narrower(registry.name, ' --public-network-enabled true')}",
-                    code=Code.REGISTRY_NETWORK,
-                )
-            )
+            findings.problems.append(messages.public_network_off(registry.name))
         elif registry.firewall_denies and not registry.firewall_exceptions:
-            findings.problems.append(
-                Problem(
-                    ProblemKind.SETUP,
-                    f"The network rules of {registry.name} block the public internet, from where Akka pulls",
-                    f"{_narrower(registry.name)} Or open the registry's endpoint to the whole "
-                    "internet, where every pull still needs a credential: az acr update --name "
-                    f"{registry.name} --default-action Allow",
-                    code=Code.REGISTRY_NETWORK,
-                )
-            )
+            findings.problems.append(messages.firewall_blocks_internet(registry.name))
         elif registry.firewall_denies:
-            findings.notices.append(
-                Notice(
-                    f"The network rules of {registry.name} let only some addresses in; Akka's must "
-                    "be among them, which cannot be seen from here."
-                )
-            )
+            findings.notices.append(messages.firewall_has_exceptions(registry.name))
         if registry.anonymous_pull:
             findings.public = f"{registry.name} allows anonymous pulls"
         return findings
-
-
-def _narrower(name: str, also: str = "") -> str:
-    """How to let in Akka's addresses only. Network rules are of the Premium tier (`az acr network-rule`)."""
-    return (
-        f"To let in Akka's addresses only (Premium tier): `az acr update --name {name}{also} "
-        f"--default-action Deny && az acr network-rule add --name {name} --ip-address ADDRESS`."
-    )
 
 
 async def find_registry(cloud: Azure, target: AcrTarget) -> Registry:
@@ -153,26 +120,10 @@ async def find_registry(cloud: Azure, target: AcrTarget) -> Registry:
     except AzureApiError as error:
         if error.unauthenticated or error.busy:
             raise refused(error, f"show the registry {target.name}") from None
-        fix = "Check --registry and --subscription against `az acr list`."
-        if error.missing:
-            near = await _near(cloud, target)
-            fix = f"{near}{fix}"
-        if error.forbidden:
-            fix = (
-                "Have Microsoft.ContainerRegistry/registries/read granted on it (the role Reader has "
-                "it), or log in as a user who has it."
-            )
-        raise StepFailed(
-            f"Azure does not show the registry {target.name} ({error.said})",
-            fix=fix,
-            code=Code.REGISTRY_NOT_FOUND,
-        ) from None
+        near = await _near(cloud, target) if error.missing else ""
+        raise messages.registry_not_shown(target.name, error, near) from None
     if target.host_named and not target.is_at(found.login_server):
-        raise StepFailed(
-            f"The login server of {found.name} is {found.login_server}, not {target.host}",
-            fix=f"Pass --registry {found.login_server}",
-            code=Code.LOGIN_SERVER,
-        )
+        raise messages.login_server_differs(found.name, found.login_server, target.host)
     return found
 
 
@@ -184,13 +135,7 @@ async def _searched(cloud: Azure, target: AcrTarget) -> Registry:
         seen = await cloud.subscriptions()
         subscriptions = [one for one, title in seen.items() if not wanted or title.lower() == wanted.lower()]
         if not subscriptions:
-            which = f"subscription {wanted}" if wanted else "subscription at all"
-            known = f"It sees: {', '.join(sorted(seen.values()))}." if seen else ""
-            raise StepFailed(
-                f"This login sees no {which}. {known}".rstrip(),
-                fix="Check --subscription and --tenant against `az account list`.",
-                code=Code.SUBSCRIPTION_NOT_FOUND,
-            )
+            raise messages.subscription_not_found(wanted, seen.values())
     answers = await cloud.registries_of(subscriptions)
     registries = [one for answer in answers if not isinstance(answer, AzureApiError) for one in answer]
     refusals = [answer for answer in answers if isinstance(answer, AzureApiError)]
@@ -200,22 +145,15 @@ async def _searched(cloud: Azure, target: AcrTarget) -> Registry:
     if len(at_host or called) == 1:
         return (at_host or called)[0]
     if called:
-        places = "; ".join(f"{one.login_server} (resource group {one.resource_group})" for one in called)
-        raise StepFailed(
-            f"There are {len(called)} registries named {name}: {places}",
-            fix="Name one by its login server, or by its resource id: --registry LOGIN_SERVER",
-            code=Code.REGISTRY_AMBIGUOUS,
+        raise messages.registry_ambiguous(
+            name, [f"{one.login_server} (resource group {one.resource_group})" for one in called]
         )
     # Of a subscription that did not answer it is not known that the registry is not there.
     if unsure := [one for one in refusals if one.busy or one.unanswered or not registries]:
         raise unsure[0]
     where = f"subscription {wanted}" if wanted else f"any of {len(subscriptions)} subscriptions"
-    hint = _did_you_mean(name, registries)
-    unseen = f" ({len(refusals)} could not be searched)" if refusals else ""
-    raise StepFailed(
-        f"There is no registry {name} in {where} that this login sees{unseen}",
-        fix=f"{hint}See `az acr list`; another --subscription or --tenant may have it.",
-        code=Code.REGISTRY_NOT_FOUND,
+    raise messages.registry_not_found(
+        name, where, unsearched=len(refusals), hint=_did_you_mean(name, registries)
     )
 
 
@@ -245,9 +183,10 @@ def allows(held: Iterable[tuple[Sequence[str], Sequence[str]]], action: str) -> 
 
     `*` stands for any text, and case does not count ("Understand Azure role definitions").
 
-    >>> allows([(["*"], ["Microsoft.Authorization/*/Write"])],
-    "Microsoft.Authorization/roleAssignments/write") False >>> allows([(["*/read"], [])],
-    "microsoft.authorization/roleassignments/READ") True
+    >>> allows([(["*"], ["Microsoft.Authorization/*/Write"])], "Microsoft.Authorization/locks/write")
+    False
+    >>> allows([(["*/read"], [])], "microsoft.authorization/roleassignments/READ")
+    True
     """
     return any(_covers(actions, action) and not _covers(without, action) for actions, without in held)
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.codes import Code
 from bootstrap.model.credential import secret_name
-from bootstrap.model.errors import UsageProblem
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.model.server import host_of
+from providers.acr import messages
 
 DEFAULT_APP = "akka-docker-reader"
 DEFAULT_LIFETIME = dt.timedelta(days=365)
@@ -94,63 +93,45 @@ class AcrTarget:
         """
         text = values.get("registry")
         if not text:
-            raise UsageProblem(
-                "No registry is named", fix="Name it: --registry NAME", code=Code.MISSING_VALUE
-            )
+            raise messages.no_registry()
         cloud, subscription, group = values.get("cloud") or "", values.get("subscription") or "", ""
         repository = reference = host = ""
         resource = _RESOURCE.match(text)
         if resource is not None:
             name, group = resource["name"], resource["group"]
             if _GUID.match(subscription) and subscription.lower() != resource["subscription"].lower():
-                raise UsageProblem(
-                    f"--subscription is {subscription}, and --registry is in "
-                    f"{resource['subscription']}: name one",
-                    code=Code.OPTIONS_CONFLICT,
-                )
+                raise messages.two_subscriptions(subscription, resource["subscription"])
             subscription = resource["subscription"]
         elif _NAME.match(text):
             name = text
         else:
             host, name, cloud, repository, reference = _login_server(text, cloud, where="--registry")
         if not _NAME.match(name):
-            raise UsageProblem(
-                f"--registry: {name!r} is not a valid registry name", fix="It is 5 to 50 letters and digits."
-            )
+            raise messages.registry_name_invalid(name)
         if values.get("image"):
             at, of, cloud, repository, reference = _login_server(values["image"], cloud, where="--image")
             if of != name.lower() or (host and at != host):
-                raise UsageProblem(
-                    f"--image is of {at}, and --registry is {host or name}: name one registry",
-                    code=Code.OPTIONS_CONFLICT,
-                )
+                raise messages.two_registries(at, host or name)
             if not repository:
-                raise UsageProblem(f"--image names no image: {values['image']!r}")
+                raise messages.image_without_repository(values["image"])
             host = at
         cloud = cloud or "public"
         auth_kind = values.get("auth_kind") or "principal"
         repositories = _repositories(values, auth_kind, repository)
         app_id = values.get("app_id") or ""
         if app_id and not _GUID.match(app_id):
-            raise UsageProblem(
-                f"--app-id: {app_id!r} is not a valid application (client) id",
-                fix="It is a GUID: see `az ad app list --show-mine`.",
-            )
+            raise messages.app_id_invalid(app_id)
         base = _app_name(values.get("app_name") or DEFAULT_APP)
         if values.get("app") == PER_REGISTRY:
             if app_id or auth_kind == "token":
-                raise UsageProblem(
-                    f"--app {PER_REGISTRY} needs an application that pullkey creates, not "
-                    f"{'--app-id' if app_id else '--auth-kind token'}",
-                    code=Code.OPTIONS_CONFLICT,
-                )
+                raise messages.app_per_registry_conflict("--app-id" if app_id else "--auth-kind token")
             base = _app_name(f"{base}-{name.lower()}")
         tenant = values.get("tenant") or ""
         if tenant and not _TENANT.match(tenant):
-            raise UsageProblem(f"--tenant: {tenant!r} is not a valid tenant id or domain")
+            raise messages.tenant_invalid(tenant)
         lifetime = values.get("expires_in") or DEFAULT_LIFETIME
         if lifetime < dt.timedelta(hours=1):
-            raise UsageProblem("--expires-in must be at least an hour", fix="A day is 1d.")
+            raise messages.lifetime_too_short()
         return cls(
             name=name,
             host_named=bool(host),
@@ -293,21 +274,11 @@ def _login_server(text: str, cloud: str, *, where: str) -> tuple[str, str, str, 
         label = _LABEL.match(named.host.removesuffix(suffix)) if named.host.endswith(suffix) else None
         if label is not None and named.port is None:
             if cloud not in ("", of):
-                raise UsageProblem(
-                    f"{where}: {named.host} is in the cloud {of}, and --cloud is {cloud}",
-                    code=Code.OPTIONS_CONFLICT,
-                )
+                raise messages.two_clouds(where, named.host, of, cloud)
             if label["kind"] == "data":
-                raise UsageProblem(
-                    f"{where}: {named.host} is a data endpoint, which serves layers and takes no login",
-                    fix=f"Name the registry: {label['label']}{suffix}",
-                )
+                raise messages.data_endpoint_named(where, named.host, f"{label['label']}{suffix}")
             return named.host, label["name"], of, named.path, named.reference if named.path else ""
-    raise UsageProblem(
-        f"{where}: {text!r} is not an Azure registry",
-        fix="It is a name of 5 to 50 letters and digits, NAME.azurecr.io (.us, .cn), an image of it, "
-        "or a resource id.",
-    )
+    raise messages.not_an_azure_registry(where, text)
 
 
 def _repositories(values: Mapping[str, Any], auth_kind: str, of_image: str) -> tuple[str, ...]:
@@ -320,52 +291,28 @@ def _repositories(values: Mapping[str, Any], auth_kind: str, of_image: str) -> t
     named = sorted({part for part in typed if part})
     if auth_kind != "token":
         if named:
-            raise UsageProblem(
-                "--repository needs --auth-kind token: the role of a service principal is on the "
-                "whole registry",
-                fix="Add --auth-kind token, or leave --repository out.",
-                code=Code.OPTIONS_CONFLICT,
-            )
+            raise messages.repositories_need_token()
         return ()
     for option, key in (("--app-id", "app_id"), ("--skip-grant", "skip_grant")):
         if values.get(key):
-            raise UsageProblem(
-                f"{option} needs a service principal, not --auth-kind token",
-                code=Code.OPTIONS_CONFLICT,
-            )
+            raise messages.option_needs_service_principal(option)
     if values.get("token"):
         return tuple(named)  # as its scope map says, in which an asterisk may stand
     for one in named:
         if not _REPOSITORY.match(one):
-            raise UsageProblem(
-                f"--repository: {one!r} is not a valid repository name",
-                fix="It is in lower case, without host and tag; several are separated by commas.",
-            )
+            raise messages.repository_invalid(one)
     if len(named) > _REPOSITORIES_LIMIT:
-        raise UsageProblem(
-            f"--repository names {len(named)} repositories, and a scope map takes {_REPOSITORIES_LIMIT}"
-        )
+        raise messages.too_many_repositories(len(named), _REPOSITORIES_LIMIT)
     if named and of_image and of_image not in named:
-        raise UsageProblem(
-            f"--repository does not name {of_image}, of which an image is to be pulled",
-            fix=f"Add it: --repository {','.join([*named, of_image])}",
-            code=Code.OPTIONS_CONFLICT,
-        )
+        raise messages.image_not_among_repositories(of_image, named)
     if not (named or of_image):
-        raise UsageProblem(
-            "A token is for repositories, and none is named",
-            fix="Name them: --repository NAME,NAME",
-            code=Code.MISSING_VALUE,
-        )
+        raise messages.no_repositories()
     return tuple(named) or ((of_image,) if of_image else ())
 
 
 def _app_name(text: str) -> str:
     if len(text) > _APP_NAME_LIMIT or not text.isprintable() or not slug(text):
-        raise UsageProblem(
-            f"--app-name: {text!r} is not a valid name for an application",
-            fix=f"It has letters or digits, and at most {_APP_NAME_LIMIT} characters.",
-        )
+        raise messages.app_name_invalid(text, _APP_NAME_LIMIT)
     return text
 
 

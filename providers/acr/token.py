@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import shlex
 
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.retry import read_twice, retry_while
 from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepStatus, other_than
+from providers.acr import messages_token as messages
 from providers.acr.errors import AzureApiError, refused
 from providers.acr.token_facts import MARK, TOKENS_READ, TOKENS_WRITE, RegistryResource, may_be_done
 from providers.acr.tokens import Token
 from providers.acr.waits import not_shown_yet
 
 _FORBIDDEN = "RequestDisallowedByPolicy"
-_NO_TOKENS = (
-    "Ask the owner of that policy for an exception, or use a service principal: leave --auth-kind out."
-)
 
 
 class TokenIdentity(RegistryResource[Token]):
@@ -75,11 +71,7 @@ class TokenIdentity(RegistryResource[Token]):
             )
         except AzureApiError as error:
             if error.code == _FORBIDDEN:
-                raise StepFailed(
-                    f"A policy forbids tokens of registries ({error.said})",
-                    fix=_NO_TOKENS,
-                    code=Code.KEYS_FORBIDDEN,
-                ) from None
+                raise messages.tokens_forbidden(error) from None
             raise refused(error, f"create the {self.noun}") from None
         session.token_made = self.attempt.created
         return Done("", {}) if session.token_made else Done("another run has just created it", unneeded=True)

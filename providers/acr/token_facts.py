@@ -16,6 +16,7 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.retry import Delay, read_twice
+from providers.acr import messages_token as messages
 from providers.acr.errors import as_sentence, refused
 from providers.acr.registry_session import RegistrySession
 from providers.acr.target import AcrTarget
@@ -79,10 +80,7 @@ class TokenFacts(RegistrySession):
         if token is not None or not await self.recently_made():
             return token
         deadline = Deadline(min(EXPECTED_SECONDS, self.context.deadline.left / 2))
-        self.context.tell(
-            f"Azure does not show the token {self.target.token_name}, which Akka's record names, "
-            f"yet. It is new; waiting for up to {deadline.left:.0f} s."
-        )
+        self.context.tell(messages.waiting_for_token(self.target.token_name, deadline.left))
         while not deadline.passed:
             await asyncio.sleep(min(2.0, deadline.left))
             if (token := await self.token_shown()) is not None:

@@ -10,10 +10,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bootstrap.model import clock
-from bootstrap.model.codes import Code
 from bootstrap.model.credential import Credential
 from bootstrap.model.deadline import Deadline
-from bootstrap.model.errors import LeftOver, NotShown, PullkeyError, StepFailed
+from bootstrap.model.errors import LeftOver, PullkeyError, StepFailed
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.server import same_registry
@@ -22,6 +21,7 @@ from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.observe import Present, confirm_absent
 from bootstrap.plugin.retry import Delay, read_twice, retry_while
 from bootstrap.plugin.step import Done, Intent, Script, State, StepStatus, StillThere, other_than
+from providers.acr import messages_token as messages
 from providers.acr.arm_objects import Registry
 from providers.acr.errors import AzureApiError, as_sentence, refused
 from providers.acr.target import SLOTS
@@ -199,18 +199,10 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         with as_sentence(f"read the token {name}"):
             token = await read_twice(session.token_shown)
         if token is None and not session.token_made:
-            raise StepFailed(
-                f"Azure does not show the token {name}, so which of its passwords are in use is not known",
-                fix="Run it again in a while.",
-                code=Code.CLOUD_LAG,
-            )
+            raise messages.token_not_shown(name)
         there = token.slot(self._slot) if token else None
         if there is not None and there.key_id != self._before:
-            raise StepFailed(
-                f"Another program has just generated {self._slot} of the token {name}",
-                fix="Run it again, to see what is free then.",
-                code=Code.CONCURRENT_CHANGE,
-            )
+            raise messages.slot_taken(self._slot, name)
 
     async def create(self) -> NewSlotPassword:
         session = self._session
@@ -281,12 +273,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         if token is None:
             if session.credential is None and not await session.recently_made():
                 return False
-            raise StepFailed(
-                f"Azure does not show the token {session.target.token_name}, of which a password "
-                "has just been generated",
-                fix=self.delete_command(key_id),
-                code=Code.CLOUD_LAG,
-            )
+            raise messages.token_of_password_not_shown(session.target.token_name, self.delete_command(key_id))
         found = token.password(key_id)
         if found is None and not session.tokens.has_removed(key_id):
             raise AzureApiError(404, "", "Azure does not show it")
@@ -304,10 +291,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
             seen = await confirm_absent(session.token_now, contradicted_by="it was created minutes ago")
             token = seen.value if isinstance(seen, Present) else None
             if token is None:
-                raise NotShown(
-                    f"Azure does not show the token {session.target.token_name}, of which Akka's "
-                    "record names a password that was generated minutes ago"
-                )
+                raise messages.recorded_token_not_shown(session.target.token_name)
         found = token.password(key_id) if token else None
         return self.facts_of(found) if found else None
 

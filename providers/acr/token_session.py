@@ -9,11 +9,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from bootstrap.model import clock
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import Problem, ProblemKind, PullkeyError
+from bootstrap.model.errors import Problem, PullkeyError
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.step import Notice, PreflightFindings, State
+from bootstrap.plugin.step import PreflightFindings, State
+from providers.acr import messages_token as messages
 from providers.acr.errors import AzureApiError
 from providers.acr.scope_map import ScopeMapGrant
 from providers.acr.target import AcrTarget
@@ -57,59 +57,23 @@ class TokenSession(TokenFacts):
             # None of "Azure ABAC repository permissions", "Non-Microsoft Entra token-based repository
             # permissions" and the tiers' page says whether tokens count in that mode, only that it is about
             # Entra's identities.
-            findings.notices.append(
-                Notice(
-                    f"{registry.name} is in ABAC mode; Microsoft does not say whether tokens pull "
-                    "there. The handshake will show it."
-                )
-            )
+            findings.notices.append(messages.registry_in_abac_mode(registry.name))
         theirs = scope_map is not None and MARK not in scope_map.description
         if not target.token and (
             theirs or (token is not None and token.scope_map.lower() != target.scope_map_name.lower())
         ):
             which = "a scope map" if theirs else "a token"
-            findings.problems.append(
-                Problem(
-                    ProblemKind.QUESTION,
-                    f"There is {which} {target.token_name} in {registry.name} that pullkey did not create",
-                    "Pass another --app-name, so that pullkey creates its own",
-                    step="identity",
-                    code=Code.IDENTITY_NAME_TAKEN,
-                )
-            )
+            findings.problems.append(messages.token_name_taken(which, target.token_name, registry.name))
             return findings
         if scope_map is not None and (more := sorted(set(scope_map.actions) - set(self.actions))):
-            findings.notices.append(
-                Notice(
-                    f"The scope map {scope_map.name} allows more than to pull these repositories: "
-                    f"{', '.join(more)}."
-                )
-            )
+            findings.notices.append(messages.scope_map_allows_more(scope_map.name, more))
         if target.token and not target.repositories:
-            what = "was deleted" if token is None else "has no scope map that lets it pull"
-            findings.problems.append(
-                Problem(
-                    ProblemKind.SETUP,
-                    f"The token {target.token} {what}, so what it was for is not known any more",
-                    "Onboard again: pullkey onboard acr --auth-kind token --repository NAME,NAME",
-                    step="grant",
-                    code=Code.SCOPE_UNKNOWN,
-                )
-            )
+            findings.problems.append(messages.token_scope_unknown(target.token, deleted=token is None))
             return findings
         if token is None:
             return findings
         if not token.enabled:
-            findings.problems.append(
-                Problem(
-                    ProblemKind.SETUP,
-                    f"The token {token.name} is disabled",
-                    f"Find out why; then: az acr token update --name {token.name} "
-                    f"{self.registry_options()} --status enabled",
-                    step="identity",
-                    code=Code.IDENTITY_DISABLED,
-                )
-            )
+            findings.problems.append(messages.token_disabled(token.name, self.registry_options()))
         if (await self._password.look()).state is State.MISSING and await self._password.free_slot(
             token
         ) is None:
@@ -121,23 +85,10 @@ class TokenSession(TokenFacts):
         held = {link.key_id for link in await self.links_to(token)}
         slots = {key_id.partition("-")[0] for key_id in held if is_new(key_id)}
         unused = [one.slot for one in token.passwords if one.key_id not in held and one.slot not in slots]
-        another = "pass another --app-name, for a token of its own"
         if not unused:
-            return Problem(
-                ProblemKind.QUESTION,
-                f"Akka uses both passwords of the token {token.name}",
-                another.capitalize(),
-                step="key",
-                code=Code.TOKEN_PASSWORDS_IN_USE,
-            )
-        removals = " or ".join(f"`{self._password.clear_command(slot)}`" for slot in unused)
-        return Problem(
-            ProblemKind.QUESTION,
-            f"Both passwords of the token {token.name} are there ({in_use(token)}), and one may be "
-            "in use elsewhere",
-            f"If it is unused: {removals}. Else {another}",
-            step="key",
-            code=Code.TOKEN_PASSWORDS_IN_USE,
+            return messages.both_passwords_of_akka(token.name)
+        return messages.both_passwords_taken(
+            token.name, in_use(token), [self._password.clear_command(slot) for slot in unused]
         )
 
     async def probe(self) -> Probe:
