@@ -1,11 +1,11 @@
 """Azure Container Registry.
 
-What a run makes, by default:
+By default, a run creates:
 
 * an application `akka-docker-reader` in the directory, marked as pullkey's, with its service principal
 * `AcrPull` for it on the registry (`Container Registry Repository Reader` where the registry is in ABAC mode)
-* one client secret of it, which is handed to Akka as the password; the user name is the application (client)
-  id
+* one client secret of it, which is registered in Akka as the password; the user name is the application
+  (client) id
 
 With `--auth-kind token`, which needs no permission in the directory, it is a token of the registry itself
 with a scope map for the repositories that were named, and one of the token's two passwords.

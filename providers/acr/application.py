@@ -1,4 +1,4 @@
-"""The identity of an Azure target: an application and its service principal."""
+"""The identity step of a target with `--auth-kind principal`: an application and its service principal."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Exists(ApiError):
 
 
 class _Deletion(StrEnum):
-    """Where an application goes that is deleted."""
+    """How an application is deleted."""
 
     PERMANENT = "permanent"
     DELETED_ITEMS = "deleted items"
@@ -51,7 +51,7 @@ class _Deletion(StrEnum):
 
 
 class Identity(Resource[Application]):
-    """The application and its service principal: found by a mark of ours, restored, or created under it."""
+    """The application and its service principal: found by pullkey's mark, restored, or created with it."""
 
     name = "identity"
     absent = "there is no such application"
@@ -209,14 +209,14 @@ class Identity(Resource[Application]):
         return self._found(found)
 
     def _found(self, found: Application) -> Application:
-        """It is there: restored, created by a try that was not answered, or another run's."""
+        """Record an existing application: restored, created by an unanswered attempt, or another run's."""
         self._object_id = found.object_id
         ours = self._restored is not None or self._is_of_lost_call(found, self.intent())
         self.attempt.conclude(ours=ours)
         return found
 
     def _is_of_lost_call(self, found: Application, intent: Intent) -> bool:
-        """Whether an application is that of a creation of ours without an answer.
+        """Whether an application is the result of an unanswered creation of this run.
 
         An update writes our notes too, so they alone do not say that it is ours: it must also be new.
         """

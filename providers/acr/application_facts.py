@@ -1,6 +1,4 @@
-"""What the steps of an Azure target share where a service principal pulls: what the directory has shown of
-it.
-"""
+"""What the steps of a target with `--auth-kind principal` share: the facts that the directory has shown."""
 
 from __future__ import annotations
 
@@ -22,12 +20,12 @@ from providers.acr.target import AcrTarget, is_guid
 from providers.acr.waits import EXPECTED_SECONDS
 
 DISPLAY_MARK = "pullkey "
-"""With which the display names of pullkey's secrets begin; the run's id follows."""
+"""Prefix of the display names of pullkey's secrets; the run's id follows."""
 
 
 class ApplicationFacts(RegistrySession):
-    """The application, its service principal and its roles: asked once, or anew, and what this run has
-    made of them.
+    """The application, its service principal and its roles, read once or again, and how this run has
+    changed them.
     """
 
     def __init__(self, target: AcrTarget, context: RunContext) -> None:
@@ -76,8 +74,7 @@ class ApplicationFacts(RegistrySession):
         return self.deleted_seen
 
     async def _expected_application(self) -> Application | None:
-        """The application that Akka's record names, waited for where reads do not show it: it may be minutes
-        old.
+        """Return the application that Akka's record names; wait for it, since a new one may not be shown yet.
 
         Raises:
             StepFailed: it may not be read.
@@ -97,8 +94,8 @@ class ApplicationFacts(RegistrySession):
         return None
 
     async def _recorded_is_deleted(self) -> bool:
-        """Whether the application that Akka's record names is among the deleted items, which is proof, as
-        no lagging read is.
+        """Whether the application that Akka's record names is among the deleted items, which
+        no lagging read can show.
         """
         try:
             return await self.cloud.graph.deleted.application(app_id=self.target.client_id) is not None
@@ -107,7 +104,7 @@ class ApplicationFacts(RegistrySession):
             return False
 
     async def is_surely_gone(self) -> bool:
-        """Whether an application that is not shown is known not to be there.
+        """Whether an application that is not shown is known to be deleted.
 
         The record names none; or it is among the deleted items; or one was created under the name that it
         had.
@@ -123,7 +120,7 @@ class ApplicationFacts(RegistrySession):
         return f"Pass another --app-name, or if it is not to be restored: {purge}"
 
     async def _is_recorded(self) -> bool:
-        """Whether Akka's record says that there is the application."""
+        """Whether Akka's record names an application, so that one must exist."""
         try:
             held = await self.context.held_credential()
         except PullkeyError:
@@ -147,7 +144,7 @@ class ApplicationFacts(RegistrySession):
         return self.known_principal
 
     def has(self, application: Application, *, created: bool, restored: bool) -> None:
-        """The application that was found, created or restored by the step; a read might not show it yet."""
+        """Record the application that the step found, created or restored; a read may not show it yet."""
         self.known = application
         self.application_made, self.application_restored = created, restored
 
@@ -198,7 +195,7 @@ class ApplicationFacts(RegistrySession):
         return principal is not None and principal.object_id == object_id
 
     async def application_now(self) -> Application | None:
-        """The application, asked anew.
+        """Read the application again.
 
         Raises:
             StepFailed: it may not be read.
@@ -207,7 +204,7 @@ class ApplicationFacts(RegistrySession):
             return await self.seen_now()
 
     async def principal_now(self) -> Principal | None:
-        """The service principal, asked anew; raises as `application_now`."""
+        """Read the service principal again; raises as `application_now`."""
         application = await self.application_now()
         app_id = application.app_id if application else self.target.client_id
         with as_sentence(f"show the service principal of {self.target.app_label}"):
@@ -216,7 +213,7 @@ class ApplicationFacts(RegistrySession):
     async def other_roles(self, application: Application) -> list[Assignment]:
         """The roles of the service principal, other than what pullkey has assigned on this registry.
 
-        Where this login may not look, in another subscription than the registry's, nothing can be told.
+        Other subscriptions than the registry's are skipped if this login may not read them.
 
         Raises:
             StepFailed: the roles in the registry's own subscription may not be read.

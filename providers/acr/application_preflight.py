@@ -1,4 +1,4 @@
-"""What of the directory stands in the way of an onboarding: the application, and its policy of secrets."""
+"""The preflight in the directory: application, service principal and the policy for client secrets."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from providers.acr.waits import CLOCKS
 
 
 class ApplicationPreflight:
-    """Looks only. What each of its questions needs is shared with the steps."""
+    """Read-only checks. They share their reads with the steps."""
 
     def __init__(self, session: ApplicationFacts, key: Key) -> None:
         self._session = session
         self._key = key
-        self._namesakes = AsyncOnce(self._applications_of_that_name)
-        self._password_policy = AsyncOnce(self._policy_of_passwords)
+        self._namesakes = AsyncOnce(self._read_namesakes)
+        self._password_policy = AsyncOnce(self._read_password_policy)
 
     async def findings(self) -> PreflightFindings:
         findings = PreflightFindings()
         checks = (
-            self._begin_asking(),
+            self._start_reads(),
             self._session.about_registry(),
             self._about_application(),
         )
@@ -38,10 +38,8 @@ class ApplicationPreflight:
             findings.add(found)
         return findings
 
-    async def _begin_asking(self) -> PreflightFindings:
-        """Where a secret will be made, unless something stands in its way, these are asked before it is
-        known what does.
-        """
+    async def _start_reads(self) -> PreflightFindings:
+        """Start the reads that a new secret needs, before it is known whether one is needed."""
         with contextlib.suppress(PullkeyError):
             if await self._session.context.held_credential() is None and not self._session.target.app_id:
                 self._namesakes.start()
@@ -61,7 +59,7 @@ class ApplicationPreflight:
                 return PreflightFindings([problem_of(failed, step="identity")])
             if target.app_id or not error.forbidden:
                 return PreflightFindings([messages.application_not_shown(target.app_label, error)])
-            return PreflightFindings()  # the missing right is told by its name
+            return PreflightFindings()  # another check reports the missing permission
         if application is None and target.app_id:
             if principal is not None:
                 return PreflightFindings([messages.application_elsewhere(target.app_id)])
@@ -102,25 +100,25 @@ class ApplicationPreflight:
             )
         return await self._about_policy(application)
 
-    async def _applications_of_that_name(self) -> list[Application]:
+    async def _read_namesakes(self) -> list[Application]:
         try:
             found = await self._session.cloud.graph.applications_named(self._session.target.app_name)
         except AzureApiError:
             return []
-        # One that bears the mark is pullkey's: another server has not shown it yet.
+        # One with the mark is pullkey's, which another replica has not shown yet.
         return [one for one in found if one.unique_name != self._session.target.unique_name]
 
-    async def _policy_of_passwords(self) -> PasswordPolicy:
+    async def _read_password_policy(self) -> PasswordPolicy:
         return await self._session.cloud.graph.password_policy()
 
     async def _about_policy(self, application: Application | None) -> PreflightFindings:
-        """What the directory allows of client secrets is told first, and never tried."""
+        """Check the directory's policy for client secrets before one is created."""
         try:
             if (await self._key.look()).state is State.DONE:
                 return PreflightFindings()
             policy = await self._password_policy()
         except (AzureApiError, PullkeyError):
-            return PreflightFindings()  # few may read it; it will show when the secret is made
+            return PreflightFindings()  # few logins may read it; the creation of the secret will show it
         created = application.created if application else None
         if policy.forbids(created):
             return PreflightFindings([messages.secrets_forbidden()])
@@ -133,18 +131,18 @@ class ApplicationPreflight:
             [messages.lifetime_shortened(longest)],
         )
 
-    async def makes_secrets(self) -> bool:
-        """Whether this login may make applications and secrets; yes where nobody can tell."""
+    async def may_create_secrets(self) -> bool:
+        """Whether this login may create applications and secrets; true if that cannot be read."""
         token = self._session.cloud.graph_claims
         known = claims.makes_applications(token)
         if known is not None:
             return known
         if self._session.target.app_id or not token:
-            return True  # who owns an application may add a secret to it; the call itself will tell
+            return True  # an application's owner may add a secret to it; the call itself will show that
         try:
             if await self._session.cloud.graph.members_create_applications():
                 return True
-            # Somebody may have made it and this person its owner: that is what a hand-over asks for.
+            # After a hand-over an administrator has created it, with this user as its owner.
             return await self._session.application() is not None
         except AzureApiError:
             return True

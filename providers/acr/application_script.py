@@ -1,6 +1,4 @@
-"""What a person types to create an application, its service principal and a secret; runbooks and plans
-print it.
-"""
+"""The commands that create an application, its service principal and a secret, for runbooks and plans."""
 
 from __future__ import annotations
 
@@ -59,7 +57,7 @@ def _typed(deleted: DeletedApplication | None) -> str:
 
 
 def secret_script() -> Script:
-    """The secret, beside those that are there."""
+    """Add a secret beside the existing ones."""
     return Script(
         do=(
             "find_identity\n"

@@ -1,4 +1,4 @@
-"""What Resource Manager shows, as the other modules know it: registries and role assignments."""
+"""Resource Manager's objects, as the other modules see them: registries and role assignments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What many sessions of one command ask, asked once."""
+"""Cache the answers that the sessions of one command share."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from providers.acr.errors import AzureApiError
 T = TypeVar("T")
 
 
-def _passing(error: BaseException) -> bool:
-    """Whether an error says nothing of the fact: of many targets, only those that wait for it now are to
-    have it.
+def _is_transient(error: BaseException) -> bool:
+    """Whether an error says nothing about the fact, so that it is not cached: only the callers that wait for
+    it now receive it.
     """
     return isinstance(error, AzureApiError) and error.busy
 
 
 class Facts:
-    """Answers by what was asked; whoever changes something forgets them."""
+    """Cached answers by key; after a change, `invalidate` discards them."""
 
     def __init__(self) -> None:
-        self._asked: dict[Hashable, AsyncOnce[Any]] = {}
+        self._answers: dict[Hashable, AsyncOnce[Any]] = {}
 
     async def get(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The answer, a refusal included, asked for now if it is the first time."""
-        answer: T = await self._asked.setdefault(key, AsyncOnce(ask, _passing))()
+        """Return the cached answer or refusal; call `ask` the first time."""
+        answer: T = await self._answers.setdefault(key, AsyncOnce(ask, _is_transient))()
         return answer
 
     def invalidate(self) -> None:
-        self._asked.clear()
+        self._answers.clear()

@@ -1,4 +1,4 @@
-"""The key of an Azure target: a client secret of the application."""
+"""The key step of a target with `--auth-kind principal`: add a client secret to the application."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ from providers.acr.waits import (
 # Of Entra's "app management policies", as they show in the answer to `addPassword`.
 _TOO_LONG = "CredentialInvalidLifetimeAsPerAppPolicy"
 _NOT_ALLOWED = "CredentialTypeNotAllowedAsPerAppPolicy"
-# Tried in turn where the directory refuses a lifetime without saying what it would take.
+# Tried in turn if the directory refuses a lifetime, since it does not say which one it accepts.
 _SHORTER = tuple(dt.timedelta(days=days) for days in (180, 90, 60, 30, 7))
 
 
 class _SecretLags(AzureApiError):
-    """A secret is shown of which Graph says that there is none, or this run has created it."""
+    """Graph shows a secret and denies that it exists, or does not know one that this run has created."""
 
 
 class Key(KeyResource[Password, NewPassword]):
-    """One client secret beside those that are there; its display name carries the run's id."""
+    """A client secret beside the existing ones; its display name contains the run's id."""
 
     permissions = (GRAPH_RIGHT,)
     word = "secret"
@@ -58,7 +58,7 @@ class Key(KeyResource[Password, NewPassword]):
         super().__init__(session)
         self._session = session
         self._undone: Intent | None = None
-        """Of the run whose secret is undone: it says which application that is of."""
+        """The intent whose secret is being undone; it names the application."""
         self._lifetimes = self._all_lifetimes()
         self._lifetime: dt.timedelta | None = None
 
@@ -118,7 +118,7 @@ class Key(KeyResource[Password, NewPassword]):
         return KeyFacts(shown.key_id, shown.created, shown.expires)
 
     async def create(self) -> NewPassword:
-        """With the longest lifetime that the directory takes."""
+        """Create a secret with the longest lifetime that the directory accepts."""
         session = self._session
         if session.known is None:
             raise AssertionError("the key comes after the identity")
@@ -163,7 +163,7 @@ class Key(KeyResource[Password, NewPassword]):
         return sorted(one.key_id for one in passwords if one.display_name == intent["display_name"])
 
     async def after_lost_answer(self, error: ApiError) -> None:
-        # It may have been created, and its text is lost: away with it before the next.
+        # It may have been created, and its text is lost: delete it before the next one is created.
         await self.delete_lost(self.intent(), pauses=SETTLE_PAUSES)
 
     async def _clear_doubles(self, key_id: str) -> None:
@@ -193,7 +193,7 @@ class Key(KeyResource[Password, NewPassword]):
         except AzureApiError as error:
             if error.status != 400:
                 raise
-            # So Graph answers for one that is gone, or that a server does not know yet.
+            # Graph's answer for a deleted secret, or one that a replica does not know yet.
             raise AzureApiError(404, error.code, error.message) from None
         return True
 
@@ -277,7 +277,7 @@ class Key(KeyResource[Password, NewPassword]):
         if application is None:
             return []
         known = {key_id.lower() for key_id in ours}
-        # What has expired serves nobody.
+        # An expired secret is of no use.
         secrets = [
             one for one in application.passwords if one.key_id.lower() not in known and not one.expired
         ]
@@ -320,7 +320,7 @@ def _described(kind: str, one: Password) -> str:
 
 
 async def remove_old_secrets(session: ApplicationFacts, application: Application) -> None:
-    """Remove the secrets that came back with a restored application, but those that Akka's records name.
+    """Remove the secrets of a restored application, except those that Akka's records name.
 
     Raises:
         AzureApiError: one could not be removed.
@@ -333,5 +333,5 @@ async def remove_old_secrets(session: ApplicationFacts, application: Application
             try:
                 await session.cloud.graph.remove_password(application.object_id, one.key_id)
             except AzureApiError as error:
-                if error.status not in (400, 404):  # so Graph answers for one that is gone
+                if error.status not in (400, 404):  # Graph's answer for a deleted one
                     raise

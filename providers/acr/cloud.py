@@ -1,6 +1,7 @@
-"""Azure's Resource Manager, as far as this provider calls it.
+"""The calls of Azure's Resource Manager that this provider needs.
 
-Every call is traced; its errors become `AzureApiError`. Of Azure's SDKs, only this module and `graph` know.
+Every call is traced; its errors become `AzureApiError`. Only this module, `tokens` and the `graph` modules
+call Azure's SDKs.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ _SEARCHES_AT_ONCE = 16
 
 
 class Azure:
-    """The calls, as the person whom the login is of.
+    """The calls, with the user's login.
 
     Args:
         cloud: a key of `CLOUDS`.
         auth: one of `target.LOGINS`.
         tenant: the directory, or "" for the login's own.
         trace: takes one line per call, without secrets.
-        deadline: of the run; no call is waited for much longer.
+        deadline: of the run; limits each call.
     """
 
     graph: Graph
@@ -60,7 +61,7 @@ class Azure:
     ) -> None:
         self._deadline = deadline
         self._cloud = CLOUDS[cloud]
-        # Whom a token is for does not change with the address at which the API is reached.
+        # The scope of a token does not depend on the address at which the API is reached.
         self._scope = self._cloud.resource_manager_scope
         self._auth = auth
         self._tenant = tenant
@@ -69,7 +70,7 @@ class Azure:
         self._transport: AioHttpTransport | None = None
         self._facts = Facts()
         self._room = asyncio.Semaphore(_SEARCHES_AT_ONCE)
-        self._opened = AsyncOnce(self._open)
+        self._logged_in = AsyncOnce(self._open)
         self._importing = AsyncOnce(lambda: imported(import_clients))
         self._managing = AsyncOnce(self._manage)
         self._in_directory = AsyncOnce(self._enter_directory)
@@ -80,25 +81,25 @@ class Azure:
     # -- logging in ------------------------------------------------------------------------------------------
 
     async def connect(self) -> str:
-        """Find the login, for Resource Manager only; return as whom.
+        """Log in to Resource Manager; return the user's name.
 
         Raises:
             UsageProblem: Azure's libraries are not installed.
-            NoLogin: there is no login, or it has ended.
+            NoLogin: there is no login, or it has expired.
         """
         await self._managing()
-        return claims.person(self.manager_claims)
+        return claims.user_of(self.manager_claims)
 
     async def connect_to_directory(self) -> str:
-        """As `connect`, and the directory too, which not everybody has a login for."""
+        """Log in to Resource Manager and to the directory, which not every login may use."""
         await asyncio.gather(self._managing(), self._in_directory())
-        return claims.person({**self.graph_claims, **self.manager_claims})
+        return claims.user_of({**self.graph_claims, **self.manager_claims})
 
     async def _open(self) -> Login:
         await imported(import_login)
         manager = endpoint("PULLKEY_AZURE_RESOURCE_MANAGER_ENDPOINT")
         self._manager = manager.url if manager else self._cloud.resource_manager
-        with self._needs_login():
+        with self._as_no_login():
             self._login = Login(
                 lambda: make_credential(self._cloud, self._auth, self._tenant), self._tenant, self._deadline
             )
@@ -115,26 +116,24 @@ class Azure:
 
         graph = endpoint("PULLKEY_AZURE_GRAPH_ENDPOINT")
         url = graph.url if graph else self._cloud.graph
-        self.graph = Graph(await self._opened(), url, scope, self._trace, self._deadline)
+        self.graph = Graph(await self._logged_in(), url, scope, self._trace, self._deadline)
 
     async def _claims(self, scope: str, **options: Any) -> Mapping[str, Any]:
-        """What a token says of its owner. While it is waited for, the clients that are to use it are
-        imported.
-        """
-        login = await self._opened()
+        """Return the claims of a new token. Import the clients that will use it meanwhile."""
+        login = await self._logged_in()
         self._importing.start()
-        with self._needs_login():
+        with self._as_no_login():
             token = await login.get_token(scope, **options)
         await self._importing()
         return claims.read(token.token)
 
     async def registry_login(self, registry: Registry) -> Credential | None:
-        """This login as a credential of the registry; None where the registry does not take it.
+        """Exchange this login for a credential of the registry; None if the registry does not accept it.
 
         Raises:
             AzureError: this login gets no token for registries.
         """
-        token = await (await self._opened()).get_token(AUDIENCE)
+        token = await (await self._logged_in()).get_token(AUDIENCE)
         tenant = str(self.manager_claims.get("tid") or "")
         return await log_in(
             registry.login_server,
@@ -145,7 +144,7 @@ class Azure:
         )
 
     @contextlib.contextmanager
-    def _needs_login(self) -> Iterator[None]:
+    def _as_no_login(self) -> Iterator[None]:
         from azure.core.exceptions import AzureError
 
         try:
@@ -155,18 +154,18 @@ class Azure:
             raise NoLogin(found.what, fix=found.fix) from None
 
     def invalidate(self) -> None:
-        """Whoever asks from now on asks anew."""
+        """Discard all cached answers."""
         self._facts.invalidate()
         if hasattr(self, "graph"):
             self.graph.invalidate()
 
     def invalidate_state(self) -> None:
-        """As `bootstrap.plugin.context.Shared.invalidate_state`; all of it is in the directory."""
+        """See `bootstrap.plugin.context.Shared.invalidate_state`; all such state is in the directory."""
         if hasattr(self, "graph"):
             self.graph.invalidate_state()
 
     async def close(self) -> None:
-        """Give back every connection."""
+        """Close every connection."""
         if self._transport is not None:
             await self._transport.close()
         if hasattr(self, "graph"):
@@ -196,7 +195,7 @@ class Azure:
         return ContainerRegistryManagementClient(self._credentials, subscription, **self._options())
 
     def _authorization(self, subscription: str) -> AuthorizationManagementClient:
-        # The version is named, for the package's choice of "latest" is by date of release.
+        # The version is explicit, because the package's choice of "latest" is by date of release.
         from azure.mgmt.authorization.v2022_04_01.aio import AuthorizationManagementClient
 
         return AuthorizationManagementClient(self._credentials, subscription, **self._options())
@@ -206,9 +205,7 @@ class Azure:
         return self._login
 
     async def call(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call; with a new token once more where the token was refused (401 is answered before
-        anything is done).
-        """
+        """Make a call; repeat it once with a new token after 401, which is answered before any change."""
         sent = clock.monotonic()
         try:
             return await self._call_once(method, resource, call)
@@ -228,12 +225,12 @@ class Azure:
             except TimeoutError:
                 raise AzureApiError(0, "", "there was no answer in time") from None
             except (DecodeError, ValueError, AttributeError, TypeError, LookupError):
-                # It was answered, and nobody knows what.
+                # There was an answer, which cannot be read.
                 raise AzureApiError(0, "", "its answer cannot be read") from None
             except HttpResponseError as error:
                 raise _call_refused(error) from None
             except AzureError as error:
-                # No connection, or none that held until the answer came.
+                # The connection failed, or was lost before the answer.
                 raise AzureApiError(0, "", type(error).__name__) from None
 
         return await traced(self._trace, method, resource, translated)
@@ -246,7 +243,7 @@ class Azure:
         from azure.core.rest import HttpRequest
 
         async def pages() -> dict[str, str]:
-            # Its own SDK would be another dependency, for one read.
+            # Azure's SDK for subscriptions would be another dependency, for one read.
             client = self.registries_client("-")
             found: dict[str, str] = {}
             url = "/subscriptions?api-version=2022-12-01"
@@ -275,7 +272,7 @@ class Azure:
         )
 
     async def registries_of(self, subscriptions: list[str]) -> list[list[Registry] | AzureApiError]:
-        """The registries of each, searched side by side; a subscription that refuses stops no other."""
+        """List the registries of each subscription concurrently; an error in one does not stop the others."""
 
         async def search(subscription: str) -> list[Registry] | AzureApiError:
             try:
@@ -294,7 +291,7 @@ class Azure:
         return await self._facts.get(resource, lambda: self.call("GetRegistry", resource, got))
 
     async def allowed_actions(self, registry: Registry) -> list[tuple[list[str], list[str]]]:
-        """For each role that the caller has on the registry: its actions, and those taken away again."""
+        """For each role that the caller has on the registry: its `actions` and `notActions`."""
 
         async def listed() -> list[tuple[list[str], list[str]]]:
             held = self._authorization(registry.subscription).permissions.list_for_resource(
@@ -320,7 +317,7 @@ class Azure:
         return await self.call("ListRoleAssignments", registry.id, listed)
 
     async def assignments_in(self, subscription: str, principal: str) -> list[Assignment]:
-        """Every role of a service principal in a subscription, on whatever is in it."""
+        """All roles of a service principal in a subscription, at any scope."""
 
         async def listed() -> list[Assignment]:
             async with self._room:
@@ -347,8 +344,8 @@ class Azure:
             raise
 
     async def assign(self, scope: str, name: str, role: str, principal: str, description: str) -> Assignment:
-        """Grant the role; the same name again changes nothing but the description. The answer is the same
-        either way.
+        """Assign the role. A second PUT of the same name changes the description only, and is answered
+        alike.
         """
         from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreateParameters
 
@@ -357,8 +354,8 @@ class Azure:
         body = RoleAssignmentCreateParameters(
             role_definition_id=definition,
             principal_id=principal,
-            # A principal that was just made may not have reached Resource Manager; so it need not look for
-            # its type.
+            # With the type given, Resource Manager need not look up a new principal that may not have reached
+            # it.
             principal_type="ServicePrincipal",
             description=description,
         )
@@ -371,7 +368,7 @@ class Azure:
         return await self.call("PutRoleAssignment", f"{scope} {name}", put)
 
     async def unassign(self, scope: str, name: str) -> bool:
-        """Take the role assignment of that name away; False if there was none."""
+        """Delete the role assignment of that name; False if there was none."""
 
         async def delete() -> bool:
             client = self._authorization(_subscription(scope))
@@ -381,8 +378,8 @@ class Azure:
 
 
 def _call_refused(error: Any) -> AzureApiError:
-    told = getattr(error, "error", None)
-    code, message = getattr(told, "code", None), getattr(told, "message", None)
+    details = getattr(error, "error", None)
+    code, message = getattr(details, "code", None), getattr(details, "message", None)
     # Without a response it is the login that has failed (ClientAuthenticationError).
     status = error.status_code or (401 if error.response is None else 0)
     wait = retry_after(error.response.headers) if error.response is not None else None
@@ -396,7 +393,7 @@ def _call_refused(error: Any) -> AzureApiError:
 
 
 def _ahead(date: str, begin: float, end: float) -> float | None:
-    """By how many seconds this machine's clock is ahead of the one that wrote a `Date` header."""
+    """Seconds by which this machine's clock is ahead of the one that wrote a `Date` header."""
     try:
         theirs = parsedate_to_datetime(date).timestamp()
     except ValueError:

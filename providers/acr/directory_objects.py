@@ -1,4 +1,4 @@
-"""What the directory shows, as the other modules know it: applications, service principals, secrets, a
+"""The directory's objects, as the other modules see them: applications, service principals, secrets, a
 policy.
 """
 
@@ -61,7 +61,7 @@ class Principal:
 
 @dataclass(frozen=True)
 class NewPassword:
-    """A client secret that was just made."""
+    """A client secret that was just created."""
 
     key_id: str
     text: Secret

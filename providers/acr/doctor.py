@@ -1,4 +1,4 @@
-"""What can be seen of Azure without a target, for `pullkey doctor`."""
+"""The checks of `pullkey doctor` for Azure, which need no target."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def _login(cloud: Azure) -> list[Check]:
 
 
 async def _directory(cloud: Azure) -> Check:
-    """Only a service principal needs it, so to be without it is no fault."""
+    """Check the login for Microsoft Graph. Only service principals need it, so its absence is no failure."""
     try:
         await cloud.connect_to_directory()
     except Exception as error:  # noqa: BLE001

@@ -1,4 +1,4 @@
-"""What the calls of Azure's two APIs have in common: how a refusal is told, and one traced line a call."""
+"""The errors of Azure's two APIs, their messages, and the trace line of each call."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class NoLogin(PullkeyError):
 
 
 class AzureApiError(ApiError):
-    """A call that Azure refused, or did not answer; `code` is Azure's name of the error, as
-    `AuthorizationFailed`.
+    """A call that Azure refused or did not answer.
+
+    `code` is Azure's name of the error, such as `AuthorizationFailed`.
     """
 
     service = "Azure"
@@ -41,22 +42,22 @@ class AzureApiError(ApiError):
     ) -> None:
         super().__init__(status, message, code, retry_after=retry_after)
         self.without_token = without_token
-        """Whether there was no token to send, as the login itself has failed."""
+        """Whether the login itself failed, so that there was no token to send."""
 
     @property
     def fix(self) -> str:
         if self.unauthenticated:
             return LOG_IN
-        return _missing_right(self) if self.forbidden else ""
+        return _missing_permission_fix(self) if self.forbidden else ""
 
 
 def is_page(headers: Mapping[str, str]) -> bool:
-    """Whether an answer is made for a browser: neither API has one, and a proxy between may."""
+    """Whether an answer is a web page: neither API sends one, but a proxy in between may."""
     return headers.get("Content-Type", "").lower().startswith("text/html")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that an answer asks to be left alone; None if it does not say (RFC 9110, 10.2.3)."""
+    """Seconds of an answer's Retry-After header; None without a valid one (RFC 9110, 10.2.3)."""
     text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
     if text.isdigit():
         return float(text)
@@ -67,8 +68,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def refused(error: ApiError, doing: str) -> StepFailed:
-    """An Azure error as a sentence: no answer, a busy service and a refused token are not refusals of the
-    call.
+    """Describe a failed call to the user.
+
+    A missing answer, a rate limit and a refused token are not reported as refusals of the call.
     """
     if error.status == 429:
         when = f"after {error.retry_after:.0f} s" if error.retry_after else "later"
@@ -97,8 +99,8 @@ _ACTION = re.compile(r"perform action '([^']+)' over scope '([^']+)'")
 _HANDOVER = "or add --handover steps.sh, for an administrator"
 
 
-def _missing_right(error: AzureApiError) -> str:
-    """Which right a refused call takes, as far as the answer tells."""
+def _missing_permission_fix(error: AzureApiError) -> str:
+    """Name the permission that a refused call needs, as far as the answer says."""
     named = _ACTION.search(error.message)
     if named is not None:
         return f"Have {named[1]} granted on {named[2].rpartition('/')[2] or named[2]}, {_HANDOVER}"
@@ -112,7 +114,7 @@ def _missing_right(error: AzureApiError) -> str:
 
 @contextmanager
 def as_sentence(doing: str) -> Iterator[None]:
-    """Whatever is refused inside ends in a sentence."""
+    """Turn an `ApiError` inside into a `StepFailed` with a message for the user."""
     try:
         yield
     except ApiError as error:
@@ -122,7 +124,7 @@ def as_sentence(doing: str) -> Iterator[None]:
 async def traced(
     trace: Callable[[str], None], method: str, resource: str, call: Callable[[], Awaitable[T]]
 ) -> T:
-    """Await a call; tell its method, resource, status and time."""
+    """Await a call; trace its method, resource, status and time."""
     begin = clock.monotonic()
     status = "OK"
     try:

@@ -1,7 +1,7 @@
-"""Microsoft Graph, as far as this provider calls it: applications, their secrets, service principals,
+"""The calls of Microsoft Graph that this provider needs: applications, their secrets, service principals,
 policies.
 
-The SDK stays inside: what goes in and out is our own (`directory_objects`).
+No type of the SDK leaves this module: callers see `directory_objects`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from providers.acr.login import Login
 
 
 class Graph(GraphClient):
-    """The calls."""
+    """The calls, with cached reads."""
 
     def __init__(
         self, login: Login, url: str, scope: str, trace: Callable[[str], None], deadline: Deadline
@@ -202,7 +202,7 @@ class Graph(GraphClient):
     # -- secrets ---------------------------------------------------------------------------------------------
 
     async def add_password(self, object_id: str, display_name: str, ends: dt.datetime) -> NewPassword:
-        """A new client secret. Sent once: a second call makes a second secret."""
+        """Create a client secret. Sent once: a second call creates a second secret."""
         from msgraph.generated.applications.item.add_password.add_password_post_request_body import (
             AddPasswordPostRequestBody,
         )
@@ -216,7 +216,7 @@ class Graph(GraphClient):
         async def post() -> NewPassword:
             made = await builder.post(body, self.once())
             if made is None or made.key_id is None or not made.secret_text:
-                # It was made all the same, and must be looked for.
+                # It was created nevertheless, and must be looked for.
                 raise AzureApiError(0, "", "its answer holds no secret")
             return NewPassword(str(made.key_id), Secret(made.secret_text), made.end_date_time or ends)
 

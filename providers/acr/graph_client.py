@@ -1,4 +1,4 @@
-"""How Microsoft Graph is called: through the SDK's request builders and its adapter, with narrow models
+"""The client of Microsoft Graph: the SDK's request builders and adapter, with narrow models
 (`graph_models`).
 
 Reads are tried again as the SDK's own retry does it; a call that changes something is sent once, and whoever
@@ -27,7 +27,7 @@ _ANSWER_SECONDS = 5.0  # what is left of them for an answer, after a wait
 
 
 class GraphClient:
-    """Sends what the SDK's request builders make.
+    """Sends the requests that the SDK's builders create.
 
     Args:
         login: gives tokens, as `azure.core`'s `AsyncTokenCredential`.
@@ -82,7 +82,7 @@ class GraphClient:
         await self._http.aclose()
 
     def invalidate(self) -> None:
-        """Whoever asks from now on asks anew."""
+        """Discard all cached answers."""
         self.invalidate_state()
         self._policies.invalidate()
 
@@ -93,16 +93,14 @@ class GraphClient:
     # -- calling ---------------------------------------------------------------------------------------------
 
     async def change(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
-        """After a change, answered or not, nothing that was seen before counts."""
+        """Send a change, then discard the cached answers, whether it was answered or not."""
         try:
             return await self._sent(method, resource, call)
         finally:
             self._facts.invalidate()
 
     async def _sent(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call; with a new token once more where the token was refused (401 is answered before
-        anything is done).
-        """
+        """Make a call; repeat it once with a new token after 401, which is answered before any change."""
         sent = clock.monotonic()
         try:
             return await self._sent_once(method, resource, call)

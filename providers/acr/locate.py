@@ -1,4 +1,4 @@
-"""From Akka's record of a credential to the Azure target that stands behind it."""
+"""Find the Azure target of a credential in Akka's records."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ async def _of_principal(held: HeldCredential, context: RunContext, values: Mappi
             raise refused(error, f"show the application {app_id}") from None
         raise messages.application_unreadable(app_id, error) from None
     if application is None:
-        # It may be new, or deleted. Until it is seen, it counts as ours, of the name that the key bears: what
-        # is removed is judged by its mark then.
+        # It may be new, or deleted. Until it is seen, it is assumed to be pullkey's, with the name in the
+        # key's reference; before a removal its mark is checked.
         name = held.link.name if held.link is not None else DEFAULT_APP
         return AcrTarget.parse({**values, "app_name": name, "located": app_id})
     if not application.unique_name.startswith(_OURS):
         return given
-    # The unique name is for good; what people call the application may have been changed since.
+    # The unique name never changes; the display name may have been changed since.
     mark = application.unique_name.removeprefix(_OURS)
     name = application.display_name if slug(application.display_name) == mark else mark
     ours = AcrTarget.parse({**values, "app_name": name or DEFAULT_APP, "located": app_id})
@@ -55,7 +55,7 @@ async def _of_principal(held: HeldCredential, context: RunContext, values: Mappi
 
 
 async def _of_token(held: HeldCredential, context: RunContext, values: Mapping[str, Any]) -> AcrTarget:
-    """A token is found in its registry; what it may pull, in its scope map."""
+    """Find a token in its registry, and its repositories in its scope map."""
     named = {**values, "auth_kind": "token", "token": held.username}
     target = AcrTarget.parse({**named, "image": None})
     cloud = cloud_of(context, cloud=target.cloud, auth=target.auth, tenant=target.tenant)

@@ -1,5 +1,5 @@
-"""Logging in to Azure: where each cloud is, which of the SDK's credentials is meant, and one token for all
-clients.
+"""Log in to Azure: the endpoints of each cloud, the SDK's credential for `--auth`, and one token cache for
+all clients.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SECONDS = 60.0
 
 @dataclass(frozen=True)
 class AzureCloud:
-    """Where one of Azure's clouds is: `azure.mgmt.core.tools.get_arm_endpoints`,
+    """The endpoints of one of Azure's clouds: `azure.mgmt.core.tools.get_arm_endpoints`,
     `azure.identity.AzureAuthorityHosts`, and Graph's "National cloud deployments".
     """
 
@@ -58,9 +58,10 @@ CLOUDS = {
 
 
 class Login:
-    """A credential that asks each token of the SDK's own once, whoever of the clients needs it.
+    """A credential that requests each token once, and shares it between all clients.
 
-    The SDK's clients keep a token each, and `az` is a program that takes half a second to answer.
+    Each of the SDK's clients would request its own token, and `az` is a program that takes half a second to
+    answer.
     """
 
     def __init__(self, make: Callable[[], Any], tenant: str, deadline: Deadline) -> None:
@@ -74,25 +75,25 @@ class Login:
         self._fetched = clock.monotonic()
 
     def renew(self, sent: float) -> None:
-        """Forget the tokens, one of which was refused, unless that was done since the refused call was sent.
+        """Discard the tokens after one was refused, unless they were renewed since the refused call was sent.
 
         A token may be revoked, or expire while the machine sleeps. The SDK's credentials keep tokens of their
-        own, so the credential is made anew; what az keeps is az's to renew.
+        own, so the credential is created again; az renews the tokens that it caches.
 
         Args:
             sent: when the refused call began, by `clock.monotonic`.
         """
         if self._fetched > sent:
-            return  # another call has seen to it
+            return  # another call has renewed them
         self._fetched = clock.monotonic()
         self._tokens.clear()
-        self._replaced.append(self._credential)  # somebody may be using it
+        self._replaced.append(self._credential)  # a call may be using it
         self._credential = self._make()
 
     async def get_token(
         self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, **options: Any
     ) -> AccessToken:
-        """As `azure.core.credentials_async.AsyncTokenCredential`; a demand for more claims is passed
+        """See `azure.core.credentials_async.AsyncTokenCredential`; a demand for more claims is passed
         through.
         """
         async with self._locks[scopes]:
@@ -101,11 +102,11 @@ class Login:
                 return kept
             tenant = tenant_id or self._tenant
             more = {**({"claims": claims} if claims else {}), **({"tenant_id": tenant} if tenant else {})}
-            token = await self._asked(scopes, {**more, **options})
+            token = await self._request_token(scopes, {**more, **options})
             self._tokens[scopes] = token
             return token
 
-    async def _asked(self, scopes: tuple[str, ...], options: Mapping[str, Any]) -> AccessToken:
+    async def _request_token(self, scopes: tuple[str, ...], options: Mapping[str, Any]) -> AccessToken:
         from azure.core.exceptions import ClientAuthenticationError
 
         try:
@@ -128,16 +129,16 @@ class Login:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """The clients may be closed before the login."""
+        """Keep the login open: the clients may be closed before it."""
 
 
 def make_credential(cloud: AzureCloud, auth: str, tenant: str) -> Any:
-    """The SDK's credential for one of `target.LOGINS`."""
+    """Create the SDK's credential for one of `target.LOGINS`."""
     from azure.identity import aio
 
     where = endpoint("PULLKEY_AZURE_AUTHORITY_HOST")
     authority = where.url if where else cloud.authority
-    # Discovery asks Microsoft whether it knows the authority, which it does not where that is somewhere else.
+    # Discovery asks Microsoft whether it knows the authority, which fails for an endpoint of another host.
     discovery: dict[str, Any] = {"disable_instance_discovery": True} if where else {}
     tenants = [tenant] if tenant else []
     for_tenant: dict[str, Any] = {"additionally_allowed_tenants": tenants}
@@ -159,8 +160,8 @@ def make_credential(cloud: AzureCloud, auth: str, tenant: str) -> Any:
 
 @contextlib.contextmanager
 def _default_authority(authority: str) -> Iterator[None]:
-    """`DefaultAzureCredential` hands its `authority` to some of its members only; the others read this
-    when made.
+    """Set AZURE_AUTHORITY_HOST: `DefaultAzureCredential` passes its `authority` to some of its members
+    only, and the others read the variable when they are created.
     """
     before = os.environ.get("AZURE_AUTHORITY_HOST")
     os.environ["AZURE_AUTHORITY_HOST"] = authority

@@ -1,7 +1,8 @@
-"""Why a login failed, which of the logins it was, and what to do about it.
+"""Explain a failed login: which of the logins was used, why it failed, and how to fix it.
 
-`DefaultAzureCredential` tries several in turn and ends at the first that is set up and refused; its error has
-a line for each. Numbers are Entra's ("Microsoft Entra authentication and authorization error codes").
+`DefaultAzureCredential` tries several in turn and stops at the first that is configured and refused; its
+error has a line for each. Numbers are Entra's ("Microsoft Entra authentication and authorization error
+codes").
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from bootstrap.model.text import one_line
 
 _MEMBER = re.compile(r"^\s*(\w+Credential): (.*)$", re.MULTILINE)
 _NUMBER = re.compile(r"AADSTS(\d+)")
-# What az says itself where a second factor is wanted, or the session has ended: it names tenant and scope.
+# What az prints where it needs a second factor, or its session has expired: it names tenant and scope.
 _AZ_LOGIN = re.compile(r"az login(?: --[a-z-]+(?: \"?[^\s\"-][^\s\"]*\"?)?)+")
 
 _OF_AUTH = {
@@ -41,7 +42,7 @@ _NO_FEDERATION = {"70021", "700021", "700211", "700212", "700213", "700024"}
 
 @dataclass(frozen=True)
 class LoginError:
-    """A failed login: which one was used, why it failed, and what to do."""
+    """A failed login: which one was used, why it failed, and how to fix it."""
 
     source: str
     reason: str
@@ -54,16 +55,16 @@ class LoginError:
 
 
 def login_error(error: Exception, *, auth: str, tenant: str) -> LoginError:
-    """Read what the SDK says of a login that failed.
+    """Parse the SDK's error of a failed login.
 
     Args:
-        error: of the SDK.
-        auth: which login was asked for, one of `target.LOGINS`.
-        tenant: that was asked for, or "".
+        error: the SDK's exception.
+        auth: the login that `--auth` names, one of `target.LOGINS`.
+        tenant: the value of `--tenant`, or "".
     """
     text = str(getattr(error, "message", "") or error)
     members = _MEMBER.findall(text)
-    # The last to be tried is the one that was set up; where all were not, az is what people use.
+    # The last one tried is the one that is configured; if none is, az is the usual one.
     tried = [member for member in members if _NUMBER.search(member[1])]
     of_az = [member for member in members if member[0] == "AzureCliCredential"]
     name, said = (tried or of_az or members[-1:] or [(_OF_AUTH.get(auth, ""), text)])[0]

@@ -1,4 +1,4 @@
-"""The deletion of an object of the directory that is not to be restored: from its deleted items too."""
+"""Delete an object of the directory permanently: from the deleted items too."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class PermanentDeletion:
-    """Deletes an object, and then from the deleted items too: they would keep its name, and count against a
+    """Deletes an object, and then from the deleted items, where it would keep its name and count against a
     quota.
 
-    Awaited again after an error, it goes on where it was.
+    When awaited again after an error, it continues where it stopped.
 
     Args:
         graph: the directory.
@@ -39,17 +39,18 @@ class PermanentDeletion:
         return self._deleted_at is not None
 
     async def __call__(self) -> None:
-        """Do it.
+        """Delete the object.
 
         Raises:
-            AzureApiError: it is not done; `missing` if neither the directory nor its deleted items show it.
+            AzureApiError: it is not deleted; `missing` if neither the directory nor its deleted items show
+            it.
         """
         if self._deleted_at is None:
             try:
                 await self._delete(self._object_id)
                 self._deleted_at = clock.monotonic()
             except AzureApiError as error:
-                # Deleted by a try that went unanswered, or not known there yet: the deleted items tell.
+                # Deleted by an attempt without an answer, or not known there yet: the deleted items decide.
                 if not error.missing:
                     raise
         try:
@@ -62,7 +63,7 @@ class PermanentDeletion:
         self._deleted_at = self._deleted_at or clock.monotonic()
 
     def left_over(self, what: str, error: ApiError) -> tuple[str, str]:
-        """What stays among the deleted items, and the command that deletes it there."""
+        """Describe what is left in the deleted items, and the command that deletes it."""
         kept = (
             f"{what} ({self._object_id}) in the directory's deleted items, where it keeps its unique "
             f"name for 30 days ({error.said})"

@@ -1,4 +1,4 @@
-"""The registries that a login sees, to choose from."""
+"""List the registries that the login sees, for the user to choose from."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from providers.acr.registry_session import cloud_of
 
 
 async def registries(context: RunContext, values: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
-    """Login servers, each with the registry's subscription.
+    """Return login servers, each with the name of the registry's subscription.
 
     Raises:
-        PullkeyError, AzureApiError: Azure cannot be asked.
+        PullkeyError, AzureApiError: the subscriptions cannot be listed.
     """
     cloud = cloud_of(
         context,

@@ -1,7 +1,7 @@
-"""This run's own login at a registry, as `az acr login` has it.
+"""Log in to a registry with this run's own Azure login, as `az acr login` does.
 
 A token of Entra ID for registries is exchanged at the registry for a refresh token, which is the password of
-a user name of zeros (Azure/acr, "AAD-OAuth"; "Individual login with Microsoft Entra ID").
+the zero GUID as user name (Azure/acr, "AAD-OAuth"; "Individual login with Microsoft Entra ID").
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from bootstrap.model.secret import Secret
 from bootstrap.registry.client import Client
 
 AUDIENCE = "https://containerregistry.azure.net/.default"
-"""What such a token is for. It opens registries, and nothing else of Azure's."""
+"""The scope of such a token, which is valid for registries only."""
 _USER = "00000000-0000-0000-0000-000000000000"
 
 
 async def log_in(
     login_server: str, token: Secret, tenant: str, *, trace: Tell, seconds: float
 ) -> Credential | None:
-    """Exchange the token at the registry; None where the registry does not take it.
+    """Exchange the token at the registry; None if the registry does not accept it.
 
     Args:
         login_server: as Resource Manager shows it, so that no other host is sent the token.
         token: of Entra ID, for `AUDIENCE`.
         tenant: the directory that the token is of, or "".
         trace: takes one line per exchange, without secrets.
-        seconds: how long it may take.
+        seconds: timeout of the exchange.
     """
     form = {"grant_type": "access_token", "service": login_server, "access_token": token.reveal()}
     if tenant:

@@ -1,4 +1,6 @@
-"""What every Azure target has in common: the registry, where it is, and what stands in the way of a pull."""
+"""The session of an Azure target, as far as it is the same for both kinds of credential; and the search for
+its registry.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,14 @@ from providers.acr.target import AcrTarget, is_guid
 
 
 def cloud_of(context: RunContext, *, cloud: str, auth: str, tenant: str) -> Azure:
-    """The login of a command, the same for all of its sessions; whoever runs the command closes it."""
+    """Return the command's Azure client, shared by all of its sessions and closed by the command."""
     return context.shared.get(
         ("acr", cloud, auth, tenant), lambda: Azure(cloud, auth, tenant, context.trace, context.deadline)
     )
 
 
 class RegistrySession(Session):
-    """An Azure target, as far as it does not matter who pulls. See `bootstrap.plugin.session.Session`."""
+    """What service principals and tokens have in common. See `bootstrap.plugin.session.Session`."""
 
     host_known = False
     tells_public = True
@@ -59,17 +61,17 @@ class RegistrySession(Session):
         return await self.host()
 
     def script_registry(self) -> Mapping[str, str]:
-        """What the typed commands know of the registry."""
+        """Shell variables of the typed commands that describe the registry."""
         show = f'$(az acr show --name "$REGISTRY"{self._in_subscription()} --output tsv --query'
         return {"SCOPE": f'"{show} id)"', "SERVER": f'"{show} loginServer)"'}
 
     def registry_options(self) -> str:
-        """How the commands of `az acr` name the registry."""
+        """The options by which `az acr` commands name the registry."""
         return f"--registry {self.target.name}{self._in_subscription()}"
 
     def _in_subscription(self) -> str:
-        """The subscription, since `az acr` looks into one only; "" where it is not known to be another
-        than the default.
+        """The option `--subscription`, since `az acr` searches one only; "" if the registry is not known
+        to be in another one than the default.
         """
         name = self.target.subscription or self.target.seen.get("subscription", "")
         return f" --subscription {shlex.quote(name)}" if name else ""
@@ -107,16 +109,16 @@ class RegistrySession(Session):
 
 
 async def find_registry(cloud: Azure, target: AcrTarget) -> Registry:
-    """The registry, wherever it is.
+    """Find the registry, in all subscriptions if none is named.
 
     Raises:
-        StepFailed: it cannot be found, or is not at the host that was named.
+        StepFailed: it is not found, or has another login server than the one that was named.
     """
     try:
         if target.resource_group:
             found = await cloud.registry(target.subscription, target.resource_group, target.name)
         else:
-            found = await _searched(cloud, target)
+            found = await _search(cloud, target)
     except AzureApiError as error:
         if error.unauthenticated or error.busy:
             raise refused(error, f"show the registry {target.name}") from None
@@ -127,7 +129,7 @@ async def find_registry(cloud: Azure, target: AcrTarget) -> Registry:
     return found
 
 
-async def _searched(cloud: Azure, target: AcrTarget) -> Registry:
+async def _search(cloud: Azure, target: AcrTarget) -> Registry:
     wanted, name = target.subscription, target.name
     if is_guid(wanted):
         subscriptions = [wanted]
@@ -148,7 +150,7 @@ async def _searched(cloud: Azure, target: AcrTarget) -> Registry:
         raise messages.registry_ambiguous(
             name, [f"{one.login_server} (resource group {one.resource_group})" for one in called]
         )
-    # Of a subscription that did not answer it is not known that the registry is not there.
+    # A subscription that did not answer may have the registry.
     if unsure := [one for one in refusals if one.busy or one.unanswered or not registries]:
         raise unsure[0]
     where = f"subscription {wanted}" if wanted else f"any of {len(subscriptions)} subscriptions"
@@ -159,7 +161,7 @@ async def _searched(cloud: Azure, target: AcrTarget) -> Registry:
 
 def _did_you_mean(name: str, registries: Iterable[Registry]) -> str:
     names = sorted({one.name.lower() for one in registries})
-    # One that is nearly the same needs no others beside it.
+    # A nearly identical name is suggested alone.
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.8) or difflib.get_close_matches(
         name.lower(), names, n=3, cutoff=0.5
     )
@@ -167,7 +169,7 @@ def _did_you_mean(name: str, registries: Iterable[Registry]) -> str:
 
 
 async def _near(cloud: Azure, target: AcrTarget) -> str:
-    """The registries that a resource id may have meant."""
+    """Suggest the registries that a resource id may have meant."""
     try:
         found = await cloud.registries(target.subscription)
     except AzureApiError:
@@ -179,9 +181,9 @@ async def _near(cloud: Azure, target: AcrTarget) -> str:
 
 
 def allows(held: Iterable[tuple[Sequence[str], Sequence[str]]], action: str) -> bool:
-    """Whether one of the roles allows an action: named by it, and not taken away again by the same role.
+    """Whether one of the roles allows an action: in its actions, and not in its `notActions`.
 
-    `*` stands for any text, and case does not count ("Understand Azure role definitions").
+    `*` matches any text, and case is ignored ("Understand Azure role definitions").
 
     >>> allows([(["*"], ["Microsoft.Authorization/*/Write"])], "Microsoft.Authorization/locks/write")
     False

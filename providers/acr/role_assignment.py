@@ -1,5 +1,5 @@
-"""The grant of an Azure target: the role on the registry, under a name that is derived from what it
-assigns.
+"""The grant step of a target with `--auth-kind principal`: assign the role on the registry, under a name that
+is derived from what it assigns.
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ _UNKNOWN_SERVICE_PRINCIPAL = (
 
 
 class Grant(Resource[Assignment]):
-    """The role. To assign it a second time changes its description only, and is answered as the first
-    time.
-    """
+    """The role assignment. A second PUT changes its description only, and is answered alike."""
 
     name = "grant"
     after = ("identity",)
@@ -136,7 +134,7 @@ class Grant(Resource[Assignment]):
     async def do(self) -> Done:
         session = self._session
         self._at = self.intent()
-        # To a service principal that did not exist nobody has given anything.
+        # A service principal that did not exist had no roles.
         self._known_absent = self._principal_step.attempt.created
         if not self._known_absent:
             try:
@@ -186,7 +184,7 @@ class Grant(Resource[Assignment]):
     async def undo(self, intent: Intent) -> str:
         self._at = intent
         if intent.get("lost") and not await self._session.is_own_principal(intent["principal"]):
-            return ""  # without its service principal it gives nothing to anybody
+            return ""  # without its service principal it grants nothing
         return await super().undo(intent)
 
     def is_known_own(self, intent: Intent) -> bool:

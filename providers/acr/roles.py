@@ -22,7 +22,7 @@ def assignment_name(scope: str, principal: str, role: str) -> str:
 
 
 def derived_names(scope: str, principal: str) -> dict[str, str]:
-    """What pullkey calls its assignments there, by role; a registry may have changed its mode since."""
+    """The names of pullkey's assignments there, by role; a registry may have changed its mode since."""
     return {role: assignment_name(scope, principal, role) for role in ROLE_NAMES}
 
 

@@ -1,4 +1,4 @@
-"""The grant of an Azure target where a token pulls: the scope map."""
+"""The grant step of a target with `--auth-kind token`: create the scope map."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from providers.acr.waits import not_shown_yet
 
 
 class ScopeMapGrant(RegistryResource[ScopeMap]):
-    """The scope map: what the token may do, and that is to pull these repositories."""
+    """The scope map, which lets the token pull the target's repositories."""
 
     name = "grant"
     permissions = SCOPE_MAP_RIGHTS
@@ -61,7 +61,7 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
         name = session.target.scope_map_name
         with as_sentence(f"read the {self.noun}"):
             before = await self._before(registry)
-        # What somebody has added is not taken away again.
+        # Actions that an administrator has added are kept.
         actions = sorted({*session.actions, *(before.actions if before else ())})
         description = (
             before.description if before else f"Pulls images for Akka. {MARK}, run {session.context.run_id}."
@@ -78,8 +78,8 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
         return Done("", {}) if before is None else Done("added what it lacked")
 
     async def _before(self, registry: Registry) -> ScopeMap | None:
-        """The scope map; where the look showed none, as the registry lists it: to create one is to write
-        over it.
+        """Read the scope map; if the look showed none, from the registry's list: creating one overwrites one
+        of the same name.
         """
         session, name = self._session, self._session.target.scope_map_name
         if self._seen is not None:
@@ -91,7 +91,7 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
         return intent["run_id"] in shown.description
 
     async def expected(self) -> ScopeMap | None:
-        await self._session.expected_token()  # with which it was created
+        await self._session.expected_token()  # it was created with that token
         return await super().expected()
 
     async def contradiction(self) -> str:
@@ -111,7 +111,7 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
         return self.to_remove()
 
     async def _users(self) -> set[str]:
-        """The tokens that have it."""
+        """The names of the tokens that use it."""
         tokens = await self._session.tokens.all(await self._session.registry())
         return {one.name for one in tokens if one.scope_map == self._session.target.scope_map_name}
 
@@ -125,7 +125,7 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
         if users - ({session.target.token_name} if session.token_deleted else set()):
             if session.token_hidden:
                 raise StillThere(f"the {self.noun}, once its token is deleted", self.delete_command())
-            # It was asked for to stay; without its scope map it would pull nothing.
+            # The token is to be kept; without its scope map it could pull nothing.
             return f"the {self.noun} kept for the token that uses it"
         return await super().remove()
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 class ServicePrincipal:
-    """What the identity's step does with it: it comes and goes with its application."""
+    """The part of the identity step that handles the service principal, which is deleted with its
+    application.
+    """
 
     def __init__(self, session: ApplicationFacts) -> None:
         self._session = session
@@ -99,7 +101,7 @@ class ServicePrincipal:
         return f"deleted the {what}"
 
     async def purge(self) -> None:
-        """It went with its application; it keeps no name, so it may as well stay where it is."""
+        """Delete it permanently after its application. It reserves no name, so a failure is only traced."""
         principal = self._session.known_principal
         if principal is None:
             return

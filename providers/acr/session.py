@@ -1,4 +1,4 @@
-"""One Azure target where a service principal pulls, open: its steps, and what a run asks of it."""
+"""The session of a target with `--auth-kind principal`: a service principal pulls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from providers.acr.target import AcrTarget
 
 
 class AcrSession(ApplicationFacts):
-    """A service principal pulls. See `bootstrap.plugin.session.Session`."""
+    """Steps and facts of a target that a service principal pulls from. See
+    `bootstrap.plugin.session.Session`.
+    """
 
     retire_permissions = (claims.GRAPH_RIGHT,)
 
@@ -56,7 +58,7 @@ class AcrSession(ApplicationFacts):
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
         missing: dict[str, str] = {}
         on_registry = [name for name in permissions if name != claims.GRAPH_RIGHT]
-        if claims.GRAPH_RIGHT in permissions and not await self._preflight.makes_secrets():
+        if claims.GRAPH_RIGHT in permissions and not await self._preflight.may_create_secrets():
             missing[claims.GRAPH_RIGHT] = "the directory"
         if on_registry:
             lacking = await super().missing_permissions(on_registry)
@@ -69,7 +71,7 @@ class AcrSession(ApplicationFacts):
         return await self._preflight.findings()
 
     def handover_extra(self) -> str:
-        """An owner of an application may add secrets to it without any right in the directory."""
+        """Let the user add secrets: an application's owner needs no permission in the directory for that."""
         token = self.cloud.graph_claims
         if claims.is_application(token) or not token.get("oid"):
             return (
@@ -83,8 +85,8 @@ class AcrSession(ApplicationFacts):
         )
 
     async def probe(self) -> Probe:
-        # Without an image any name will do: where the role is on the whole registry, a repository that is not
-        # there is answered "not found" only to those who may pull.
+        # Without an image any name will do: the role is on the whole registry, which answers "not found"
+        # for a missing repository only to callers that may pull.
         return Probe(await self.host(), self.target.repository or "pullkey-probe", self.target.reference)
 
     async def diagnose(self, attempt: PullAttempt) -> str:

@@ -1,4 +1,4 @@
-"""One Azure registry, as a person names it."""
+"""The target of this provider: one Azure registry and what pulls from it, parsed from the options."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ SUFFIXES = {"public": ".azurecr.io", "usgov": ".azurecr.us", "china": ".azurecr.
 
 # "Naming rules and restrictions for Azure resources": alphanumeric, 5 to 50.
 _NAME = re.compile(r"^[A-Za-z0-9]{5,50}$")
-# A registry made with a "domain name label scope" is at NAME-HASH.azurecr.io; a name itself has no dash. One
-# with regional endpoints is also logged in to at NAME.REGION.geo.azurecr.io; NAME.REGION.data.azurecr.io has
-# layers only ("Azure Container Registry endpoint reference").
+# A registry created with a "domain name label scope" is at NAME-HASH.azurecr.io; a name itself has no dash.
+# One with regional endpoints is also logged in to at NAME.REGION.geo.azurecr.io;
+# NAME.REGION.data.azurecr.io has layers only ("Azure Container Registry endpoint reference").
 _LABEL = re.compile(
     r"^(?P<label>(?P<name>[a-z0-9]{5,50})(?:-[a-z0-9]+)?)(?:\.(?P<region>[a-z0-9]+)\.(?P<kind>geo|data))?$"
 )
@@ -64,32 +64,32 @@ class AcrTarget:
 
     name: str
     host: str  # the login server as typed, else as it is mostly derived from the name
-    host_named: bool  # typed: then it must be the registry's
+    host_named: bool  # typed, so it must be the registry's own
     cloud: str
     resource_group: str  # "" unless a resource id was given
     subscription: str  # id or name; "" to search all
     repository: str  # of the image; "" if none was named
     reference: str
     app_name: str
-    app_id: str  # "" unless somebody else's application was named
+    app_id: str  # "" unless an existing application was named
     skip_grant: bool
     expires_in: dt.timedelta
     auth: str
     tenant: str
     auth_kind: str = "principal"
     repositories: tuple[str, ...] = ()  # what a token may pull
-    token: str = ""  # its name, where Akka's record tells it; else it is derived
+    token: str = ""  # its name, if it comes from Akka's record; else it is derived
     scope_map: str = ""  # likewise
-    located: str = ""  # the client id in Akka's record, where the target was found by that
+    located: str = ""  # the client id in Akka's record by which the target was found
     seen: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """What Azure has shown of it so far: its `host`, which a name alone does not tell."""
+    """Facts that Azure has shown so far: `host` (the login server) and `subscription`."""
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> AcrTarget:
         """Read the options of `pullkey onboard acr`, and `--image`.
 
         Raises:
-            UsageProblem: one of them cannot be used, or two of them contradict each other.
+            UsageProblem: one of them is not valid, or two of them contradict each other.
         """
         text = values.get("registry")
         if not text:
@@ -170,7 +170,7 @@ class AcrTarget:
 
     @property
     def regional(self) -> bool:
-        """Whether it is the endpoint of one region that images are pulled from."""
+        """Whether images are pulled from the endpoint of one region."""
         return self.host_named and self.host.endswith(f".geo{SUFFIXES[self.cloud]}")
 
     def is_at(self, login_server: str) -> bool:
@@ -209,9 +209,7 @@ class AcrTarget:
 
     @property
     def unique_name(self) -> str:
-        """What marks the application as ours: Graph lets a `uniqueName` be given once only, and never
-        changed.
-        """
+        """The mark of pullkey's application: Graph lets a `uniqueName` be set once, and never changed."""
         return f"pullkey-{slug(self.app_name)}"
 
     @property
@@ -220,18 +218,18 @@ class AcrTarget:
 
     @property
     def client_id(self) -> str:
-        """The application's client id, where it is known before anybody is asked."""
+        """The application's client id, if it is known before any call."""
         return self.app_id or self.located
 
     @property
     def token_name(self) -> str:
-        """What the registry's token is called: derived from what it may pull, so that it is found again."""
+        """The name of the registry's token, derived from its repositories so that later runs find it."""
         if self.token:
             return self.token
         plain = f"{slug(self.app_name)}-{'-'.join(map(slug, self.repositories))}"
         if self.repositories == (slug("".join(self.repositories)),) and 5 <= len(plain) <= _TOKEN_NAME_LIMIT:
             return plain
-        # Two sets of repositories must not become one by their spelling, or by being cut.
+        # Two sets of repositories must not get the same name by replaced characters or by truncation.
         mark = hashlib.sha256("\0".join([slug(self.app_name), *self.repositories]).encode()).hexdigest()[:8]
         return f"{plain[: _TOKEN_NAME_LIMIT - 9].rstrip('-')}-{mark}"
 
@@ -246,7 +244,7 @@ def is_azure(server: str) -> bool:
 
 
 def options_of(held: HeldCredential, target: AcrTarget | None) -> dict[str, str | bool]:
-    """The options that name a target; of a record that somebody made, what its user name tells."""
+    """The options that name a target; without a target, those that the record's user name implies."""
     found: dict[str, str | bool] = {"registry": host_of(held.server)}
     if target is None:
         return found | ({"app-id": held.username.lower()} if is_guid(held.username) else {})
@@ -264,7 +262,7 @@ def is_guid(text: str) -> bool:
 
 
 def _login_server(text: str, cloud: str, *, where: str) -> tuple[str, str, str, str, str]:
-    """Host, registry name, cloud, repository and reference of a login server or an image of it.
+    """Parse a login server or an image of it: host, registry name, cloud, repository and reference.
 
     Raises:
         UsageProblem: it is not an Azure registry, or one of another cloud than `cloud`.
@@ -282,10 +280,10 @@ def _login_server(text: str, cloud: str, *, where: str) -> tuple[str, str, str, 
 
 
 def _repositories(values: Mapping[str, Any], auth_kind: str, of_image: str) -> tuple[str, ...]:
-    """What a token may pull: `--repository`, else the repository of the image that was named.
+    """Read which repositories a token may pull: `--repository`, else that of `--image`.
 
     Raises:
-        UsageProblem: there is none, or what was typed goes with a service principal only, or not with it.
+        UsageProblem: there is none, or an option does not fit the `--auth-kind`.
     """
     typed = [part.strip() for part in (values.get("repository") or "").split(",")]
     named = sorted({part for part in typed if part})
@@ -297,7 +295,7 @@ def _repositories(values: Mapping[str, Any], auth_kind: str, of_image: str) -> t
         if values.get(key):
             raise messages.option_needs_service_principal(option)
     if values.get("token"):
-        return tuple(named)  # as its scope map says, in which an asterisk may stand
+        return tuple(named)  # as in its scope map, which may contain wildcards
     for one in named:
         if not _REPOSITORY.match(one):
             raise messages.repository_invalid(one)

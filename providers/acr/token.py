@@ -1,4 +1,4 @@
-"""The identity of an Azure target where a token of the registry pulls."""
+"""The identity step of a target with `--auth-kind token`: create the registry's token."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class TokenIdentity(RegistryResource[Token]):
         registry = await session.registry()
 
         async def put() -> None:
-            # As the registry lists it, since the look showed none: to create one is to write over it, and
-            # whoever creates one also takes it away again.
+            # Check the registry's list, although the look showed none: creating a token overwrites one of
+            # the same name, and a run that has created one deletes it if it fails.
             if target.token_name.lower() in [one.name.lower() for one in await session.tokens.all(registry)]:
-                # Either a try of ours went unanswered, or somebody was faster, or the look was answered by a
-                # server that lags.
+                # Either an attempt of this run went unanswered, or another program was faster, or the look
+                # was answered by a replica that lags.
                 self.attempt.conclude(ours=self.attempt.may_exist)
                 return
             with self.attempt.sending(may_be_done):
@@ -80,7 +80,7 @@ class TokenIdentity(RegistryResource[Token]):
         return bool(intent["answered"]) if intent.get("lost") else super().is_known_own(intent)
 
     async def is_of_run(self, shown: Token, intent: Intent) -> bool:
-        """A token has no mark; that run has also created the scope map that only it has."""
+        """Judge by the scope map that the run created with it: a token itself has no description."""
         if not intent.get("lost"):
             return True  # the registry listed none before
         registry = await self._session.registry()

@@ -1,7 +1,7 @@
-"""What an access token says of the person it was given to.
+"""Read what an access token says about its user.
 
 It is our own token, straight from the directory over TLS, so nothing is verified; whatever cannot be read
-counts as unknown, never as a missing right. Names of claims: "Access token claims reference".
+counts as unknown, never as a missing permission. Names of claims: "Access token claims reference".
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def read(token: str) -> Mapping[str, Any]:
     return claims if isinstance(claims, dict) else {}
 
 
-def person(claims: Mapping[str, Any]) -> str:
-    """Whom the token is for, as a person would recognise it."""
+def user_of(claims: Mapping[str, Any]) -> str:
+    """The name of the token's user or application, for display."""
     for name in ("upn", "preferred_username", "unique_name", "email", "app_displayname"):
         if claims.get(name):
             return str(claims[name])
@@ -52,7 +52,7 @@ def person(claims: Mapping[str, Any]) -> str:
 
 
 def makes_applications(claims: Mapping[str, Any]) -> bool | None:
-    """Whether the token's owner may make applications and their secrets.
+    """Whether the token's user may create applications and their secrets.
 
     Returns:
         None if the token does not tell: of a member without a directory role, the tenant's policy decides.

@@ -1,4 +1,4 @@
-"""What the steps of an Azure target share where a token of the registry pulls: what Azure has shown of it."""
+"""What the steps of a target with `--auth-kind token` share: its token and scope map."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from providers.acr.tokens import ScopeMap, Token, Tokens, action_of
 from providers.acr.waits import EXPECTED_SECONDS, NEW_PASSWORD, busy
 
 T = TypeVar("T")
-_RIGHTS = "Microsoft.ContainerRegistry/registries"
-TOKENS_READ = f"{_RIGHTS}/tokens/read"
-TOKENS_WRITE = f"{_RIGHTS}/tokens/write"
-SCOPE_MAP_RIGHTS = (f"{_RIGHTS}/scopeMaps/read", f"{_RIGHTS}/scopeMaps/write")
-GENERATE = f"{_RIGHTS}/generateCredentials/action"
+_ACTIONS = "Microsoft.ContainerRegistry/registries"
+TOKENS_READ = f"{_ACTIONS}/tokens/read"
+TOKENS_WRITE = f"{_ACTIONS}/tokens/write"
+SCOPE_MAP_RIGHTS = (f"{_ACTIONS}/scopeMaps/read", f"{_ACTIONS}/scopeMaps/write")
+GENERATE = f"{_ACTIONS}/generateCredentials/action"
 MARK = "Made by pullkey"
-"""What tells our scope maps from others; a token has no description, so its scope map stands for it."""
+"""In the description of pullkey's scope maps. A token has none, so its scope map identifies it too."""
 
 
 class TokenFacts(RegistrySession):
-    """The token and its scope map: asked once, or anew, and what this run has made of them."""
+    """The token and its scope map, read once or again, and how this run has changed them."""
 
     def __init__(self, target: AcrTarget, context: RunContext) -> None:
         super().__init__(target, context)
@@ -46,7 +46,7 @@ class TokenFacts(RegistrySession):
         self.token_made = False
         self.token_deleted = False
         self.token_hidden = False
-        """Whether the registry lists the token, and yet does not show it."""
+        """Whether the registry's list has the token, and a read does not."""
 
     async def token_shown(self) -> Token | None:
         return await self.tokens.token(await self.registry(), self.target.token_name)
@@ -55,7 +55,7 @@ class TokenFacts(RegistrySession):
         return await self.tokens.scope_map(await self.registry(), self.target.scope_map_name)
 
     async def token_now(self) -> Token | None:
-        """The token, asked anew.
+        """Read the token again.
 
         Raises:
             StepFailed: it may not be read.
@@ -64,14 +64,12 @@ class TokenFacts(RegistrySession):
             return await self.token_shown()
 
     async def recently_made(self) -> bool:
-        """Whether the password that Akka's record names was generated so lately that reads may not show
-        its token yet.
-        """
+        """Whether the password in Akka's record is so new that reads may not show its token yet."""
         held = await self.context.held_credential()
         return held is not None and held.link is not None and is_new(held.link.key_id)
 
     async def _expected_token(self) -> Token | None:
-        """The token that Akka's record names, waited for where reads do not show it and it may be new.
+        """Return the token that Akka's record names; wait for it if it may be too new to be shown.
 
         Raises:
             AzureApiError: it may not be read.
@@ -109,14 +107,15 @@ class RegistryResource(Resource[T]):
 
 
 def may_be_done(error: ApiError) -> bool:
-    """As `ApiError.unanswered`; the SDK reads what it has created, so that this is not shown yet is no
-    refusal either.
+    """Whether a creation may have been carried out.
+
+    As `ApiError.unanswered`; 404 too, since the SDK reads what it has just created.
     """
     return error.unanswered or error.missing
 
 
 def _moment_in(key_id: str) -> dt.datetime | None:
-    """When a password was generated, by its id (`SlotPassword.key_id`)."""
+    """Parse when a password was generated from its id (`SlotPassword.key_id`)."""
     seconds = key_id.rpartition("-")[2]
     try:
         return dt.datetime.fromtimestamp(int(seconds), dt.UTC)
@@ -125,6 +124,6 @@ def _moment_in(key_id: str) -> dt.datetime | None:
 
 
 def is_new(key_id: str) -> bool:
-    """Whether a password was generated so lately that not every read shows it."""
+    """Whether a password is so new that not every read shows it."""
     made = _moment_in(key_id)
     return made is not None and clock.now() - made < NEW_PASSWORD

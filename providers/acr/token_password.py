@@ -1,4 +1,4 @@
-"""The key of an Azure target where a token of the registry pulls: one of the token's two passwords."""
+"""The key step of a target with `--auth-kind token`: generate one of the token's two passwords."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ from providers.acr.waits import (
 
 _NOT_ACTIVE = "TokenNotActive"
 _NOT_FINISHED = "Azure has not finished making the token yet; this takes some seconds."
-_ROUNDED = dt.timedelta(milliseconds=1)  # how much less exact a time may be where Azure shows it again
+_ROUNDED = dt.timedelta(milliseconds=1)  # how far a time may be rounded when Azure shows it again
 
 
 class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
     """One of the token's two passwords: the one that is empty, never the one that Akka holds.
 
-    It bears no mark: a run knows its own by the slot, what was in that before, and the time.
+    It has no mark: a run recognises its own by the slot, the slot's previous password and the time.
     """
 
     permissions = (TOKENS_READ, GENERATE)
@@ -60,7 +60,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         self._slot = SLOTS[0]
         self._before = ""
         self._undone: Intent = {}
-        """Of the run whose password is undone."""
+        """The intent whose password is being undone."""
         self._answer: NewSlotPassword | None = None
 
     @property
@@ -88,7 +88,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
             return StepStatus(State.MISSING, "there is no token yet")
         sighting = await super().look_now()
         if sighting.state is State.MISSING:
-            # A password is to be generated; in which slot, is settled now.
+            # A password will be generated; choose its slot now.
             slot = await self.free_slot(token)
             if slot is not None:
                 self._slot = slot
@@ -125,7 +125,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
     # -- slots -----------------------------------------------------------------------------------------------
 
     async def free_slot(self, token: Token) -> str | None:
-        """The slot for a new password: an empty one, or one that nobody can use any more.
+        """Choose the slot for a new password: an empty one, or one whose password is of no use any more.
 
         The password that Akka holds is never touched, nor one that may be somebody else's. What Akka's key
         has replaced is removed before the next is made, so that counts as empty. That a slot is empty is not
@@ -252,7 +252,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         return replace(done, made={**(done.made or {}), "created": created.isoformat() if created else None})
 
     async def after_lost_answer(self, error: ApiError) -> None:
-        """Its password is known to nobody, and the same slot is generated again."""
+        """Nothing to do: the lost password is overwritten when the same slot is generated again."""
 
     async def _clear_doubles(self, key_id: str) -> LeftOver | None:
         return None  # a slot has one password
@@ -319,7 +319,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         return self.clear_command(key_id.partition("-")[0])
 
     def clear_command(self, slot: str) -> str:
-        """Removes the password in a slot."""
+        """The command that removes the password in a slot."""
         name = shlex.quote(self._session.target.token_name)
         return f"az acr token credential delete --name {name} {self._session.registry_options()} --{slot}"
 
@@ -349,12 +349,12 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
             token = await session.expected_token()
         if token is None:
             return []
-        # What has expired serves nobody.
+        # An expired password is of no use.
         others = [one for one in token.passwords if one.key_id not in ours and not one.expired]
         return [*map(_described, others), *(f"certificate {name}" for name in token.certificates)]
 
     async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
-        """Both passwords of a token that pullkey has made: its scope map says so."""
+        """The passwords of a token that pullkey created, as its scope map says."""
         session = self._session
         with as_sentence(f"show the token {session.target.token_name}"):
             token, scope_map = await asyncio.gather(session.token_shown(), session.scope_map_now())

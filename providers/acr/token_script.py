@@ -1,4 +1,4 @@
-"""What a person types to generate a password of a token; runbooks and plans print it."""
+"""The commands that generate a token's password, for runbooks and plans."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bootstrap.plugin.step import Script
 
 
 def password_script(slot: str, options: str) -> Script:
-    """A password in an empty slot; `options` name the registry."""
+    """Generate a password in an empty slot; `options` name the registry."""
     names = (
         '$(az acr token show --name "$TOKEN" "${IN_REGISTRY[@]}" --query '
         '"credentials.passwords[].name" --output tsv)'

@@ -1,5 +1,5 @@
-"""One Azure target where a token of the registry pulls. Nobody but Resource Manager is asked: no right in
-the directory.
+"""The session of a target with `--auth-kind token`. It calls Resource Manager only, so it needs no permission
+in the directory.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class TokenSession(TokenFacts):
         try:
             registry, token, scope_map = await asyncio.gather(self.registry(), self.token(), self.scope_map())
         except (AzureApiError, PullkeyError):
-            return PreflightFindings()  # no such registry, or a missing right: both are told by their names
+            return PreflightFindings()  # the registry or a permission is missing: other checks report both
         findings = PreflightFindings()
         if registry.abac:
             # None of "Azure ABAC repository permissions", "Non-Microsoft Entra token-based repository
@@ -81,7 +81,7 @@ class TokenSession(TokenFacts):
         return findings
 
     async def _both_taken(self, token: Token) -> Problem:
-        """Neither slot is free. What a record of Akka's names is never offered for removal."""
+        """Report that neither slot is free. A password in a record of Akka's is never offered for removal."""
         held = {link.key_id for link in await self.links_to(token)}
         slots = {key_id.partition("-")[0] for key_id in held if is_new(key_id)}
         unused = [one.slot for one in token.passwords if one.key_id not in held and one.slot not in slots]
@@ -92,7 +92,7 @@ class TokenSession(TokenFacts):
         )
 
     async def probe(self) -> Probe:
-        # Another repository than those of its scope map is refused to a token, whether it is there or not.
+        # The registry refuses a token every repository outside of its scope map, whether it exists or not.
         return Probe(await self.host(), self.target.repository, self.target.reference)
 
     async def diagnose(self, attempt: PullAttempt) -> str:
@@ -157,7 +157,7 @@ class TokenSession(TokenFacts):
 
 
 def in_use(token: Token) -> str:
-    """Both passwords with their days, for a person to tell whose they are."""
+    """Describe both passwords with their dates, so that the user can recognise them."""
     return " and ".join(
         f"{one.slot} of {one.created:%Y-%m-%d}" if one.created else one.slot for one in token.passwords
     )

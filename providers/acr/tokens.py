@@ -1,9 +1,7 @@
-"""The tokens of a registry and their scope maps, as far as this provider calls for them: Resource Manager
-only.
+"""The calls of Resource Manager for a registry's tokens and scope maps.
 
 Sources: "Non-Microsoft Entra token-based repository permissions"; `az acr token`, for how a password is
-    removed. They are
-there in every tier ("Azure Container Registry SKU features and limits": 100 tokens in Basic, 500 in
+removed. Every tier has tokens ("Azure Container Registry SKU features and limits": 100 in Basic, 500 in
 Standard).
 """
 
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _READ = "/content/read"
 _REPOSITORIES = "repositories/"
-# Where an answer does not say when to ask again; a token is there after about five seconds.
+# Between polls, if an answer has no Retry-After; the creation of a token takes about five seconds.
 _POLL_SECONDS = 1.0
 
 
@@ -52,7 +50,7 @@ class SlotPassword:
 
     @property
     def key_id(self) -> str:
-        """A slot that is generated again is another key, so its time belongs to its id."""
+        """Slot and creation time: a slot that is generated again holds another key."""
         return f"{self.slot}-{int(self.created.timestamp()) if self.created else 0}"
 
     @property
@@ -72,7 +70,7 @@ class Token:
     certificates: tuple[str, ...] = ()
 
     def password(self, key_id: str) -> SlotPassword | None:
-        """The password of that id, or None where its slot is empty or was generated again."""
+        """The password of that id; None if its slot is empty or was generated again."""
         return next((one for one in self.passwords if one.key_id == key_id), None)
 
     def slot(self, name: str) -> SlotPassword | None:
@@ -103,7 +101,7 @@ def action_of(repository: str) -> str:
 
 
 def repositories_of(scope_map: ScopeMap) -> tuple[str, ...]:
-    """The repositories that a scope map lets be pulled."""
+    """The repositories that a scope map lets a token pull."""
     return tuple(
         sorted(
             action.removeprefix(_REPOSITORIES).removesuffix(_READ)
@@ -114,11 +112,11 @@ def repositories_of(scope_map: ScopeMap) -> tuple[str, ...]:
 
 
 class Tokens:
-    """The calls. What changes something waits until Azure says that it is done."""
+    """The calls. Each change waits until Azure reports its operation as completed."""
 
     def __init__(self, azure: Azure) -> None:
         self._azure = azure
-        # What Azure has said it removed: a read that still shows it is one of a server that lags.
+        # Passwords whose removal Azure has confirmed: a read that still shows one is of a replica that lags.
         self._removed: set[tuple[str, str, dt.datetime | None]] = set()
 
     def _client(self, registry: Registry) -> ContainerRegistryManagementClient:
@@ -141,8 +139,9 @@ class Tokens:
     async def put_scope_map(
         self, registry: Registry, name: str, actions: Sequence[str], description: str
     ) -> ScopeMap:
-        """Make it, or give the one of that name these actions and this description; doing it twice changes
-        nothing.
+        """Create the scope map, or update the one of that name to these actions and this description.
+
+        Idempotent.
         """
         from azure.mgmt.containerregistry import models
 
@@ -194,7 +193,7 @@ class Tokens:
         return await self._azure.call("ListTokens", registry.id, listed)
 
     async def put_token(self, registry: Registry, name: str, scope_map: str) -> Token:
-        """Make it, without a password; doing it twice changes nothing."""
+        """Create the token, without a password. Idempotent."""
         from azure.mgmt.containerregistry import models
 
         body = models.Token(
@@ -229,7 +228,7 @@ class Tokens:
         await self._azure.call("DeleteToken", f"{registry.id} {name}", delete)
 
     async def generate(self, registry: Registry, token: str, slot: str, ends: dt.datetime) -> Generated:
-        """A new password in a slot; what was in it before is gone."""
+        """Generate a new password in a slot; this deletes the one that was in it."""
         from azure.mgmt.containerregistry import models
 
         body = models.GenerateCredentialsParameters(
@@ -244,13 +243,13 @@ class Tokens:
             for one in result.passwords or ():
                 if _text(one.name) == slot and one.value:
                     return Generated(one.creation_time, one.expiry, Secret(one.value))
-            # It was generated all the same.
+            # It was generated nevertheless.
             raise AzureApiError(0, "", "its answer holds no password")
 
         return await self._azure.call("GenerateCredentials", f"{registry.id} {token} {slot}", post)
 
     def has_removed(self, key_id: str) -> bool:
-        """Whether Azure has said that it removed the password of that id."""
+        """Whether Azure has confirmed the removal of the password of that id."""
         return any(SlotPassword(slot, created, None).key_id == key_id for _, slot, created in self._removed)
 
     def _without_removed(self, token: Token) -> Token:
@@ -260,17 +259,17 @@ class Tokens:
         return replace(token, passwords=left)
 
     async def keep_passwords(self, registry: Registry, token: Token, slots: Collection[str]) -> None:
-        """Remove every password of a token but those in these slots.
+        """Remove all passwords of a token except those in these slots.
 
-        There is no call that removes one: a token is updated with the names of those that stay, as `az acr
-        token credential delete` does it.
+        There is no call that removes one: a token is updated with the names of those that are kept, as `az
+        acr token credential delete` does it.
         """
         from azure.mgmt.containerregistry import models
 
-        staying = [models.TokenPassword(name=slot) for slot in sorted(slots)]
+        kept = [models.TokenPassword(name=slot) for slot in sorted(slots)]
         body = models.TokenUpdateParameters(
             properties=models.TokenUpdateProperties(
-                credentials=models.TokenCredentialsProperties(passwords=staying)
+                credentials=models.TokenCredentialsProperties(passwords=kept)
             )
         )
 
@@ -300,10 +299,10 @@ class Tokens:
 
 
 async def _settled(poller: Any, read: Callable[[], Awaitable[Any]]) -> Any:
-    """What an accepted change has come to: by its operation, or by the thing itself where the operation may
+    """Wait for an accepted change; return the object. Poll its operation, or the object if the operation may
     not be read.
 
-    The rights on tokens do not include those on their operations.
+    The permissions on tokens do not include those on their operations.
     """
     if await _ended(poller):
         return await poller.result()
@@ -318,9 +317,9 @@ async def _settled(poller: Any, read: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def _gone(poller: Any, read: Callable[[], Awaitable[Any]]) -> None:
-    """As `_settled`, for a deletion, whose operation is one of the subscription's (recorded: `Location` is at
-    `/subscriptions/S/providers/Microsoft.ContainerRegistry/locations/L/operationResults/`), which no right on
-    the registry covers.
+    """Wait for an accepted deletion. Its operation belongs to the subscription (recorded: `Location` is at
+    `/subscriptions/S/providers/Microsoft.ContainerRegistry/locations/L/operationResults/`), which no
+    permission on the registry covers, so that the object is polled instead.
     """
     from azure.core.exceptions import ResourceNotFoundError
 
@@ -333,7 +332,7 @@ async def _gone(poller: Any, read: Callable[[], Awaitable[Any]]) -> None:
 
 
 async def _ended(poller: Any) -> bool:
-    """Wait for an accepted operation; False where its status may not be read, which says nothing about its
+    """Wait for an accepted operation; False if its status may not be read, which says nothing about its
     success.
     """
     from azure.core.exceptions import HttpResponseError
