@@ -8,16 +8,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import OutcomeUnknown, StepFailed
-
-if TYPE_CHECKING:
-    pass
-
 
 _SHOWN = 2_000
 

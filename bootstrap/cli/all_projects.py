@@ -13,7 +13,7 @@ import click
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.cli import messages, messages_credentials
 from bootstrap.cli.json_output import print_document
-from bootstrap.cli.listing import Listing, left_over_of_gone, standings_of, style_of_list
+from bootstrap.cli.listing import Listing, assess_all, left_over_of_gone, style_of_list
 from bootstrap.cli.project_command import open_project
 from bootstrap.cli.secrets import asker
 from bootstrap.model.akka_record import HeldCredential
@@ -89,9 +89,7 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
                 if name in (values["names"] or gone[scope])
                 for one in items
             ]
-            found.append(
-                Listing(scope, await standings_of(of_project, chosen, values["expires_within"]), left)
-            )
+            found.append(Listing(scope, await assess_all(of_project, chosen, values["expires_within"]), left))
     refused = [
         one.error.exit_code if one.error.exit_code is ExitCode.USAGE else ExitCode.REFUSED for one in not_read
     ]
@@ -102,7 +100,7 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
         where = AkkaScope(owner=command.scope.owner, region=command.scope.region, user=user)
         print_document(
             projects_document(
-                [(one.scope, one.standings, one.left_over) for one in found],
+                [(one.scope, one.assessed, one.left_over) for one in found],
                 [(one.scope, one.error) for one in not_read],
                 scope=where,
                 code=code,
@@ -152,17 +150,17 @@ def _show(found: Sequence[Listing], not_read: Sequence[NotRead], user: str) -> N
     rows = [
         replace(row_of(one), name=f"{_name(listing.scope, several)}/{one.behind.held.name}")
         for listing in found
-        for one in listing.standings
+        for one in listing.assessed
     ]
-    standings = [one for listing in found for one in listing.standings]
+    assessed = [one for listing in found for one in listing.assessed]
     if rows:
         put("\n".join(as_table(rows, width=width, style=style)), sys.stdout)
-        for line in unseen_lines(standings, width):
+        for line in unseen_lines(assessed, width):
             put(line, sys.stdout)
     for one in not_read:
         say(style(f"not seen: {one.scope.label}: {first_line(one.error)}", "unseen"), sys.stdout)
     unread = f"; {len(not_read)} project{'s' * (len(not_read) != 1)} could not be read" if not_read else ""
-    say(f"{total(standings) if standings else 'There are no registry credentials'}{unread}.", sys.stdout)
+    say(f"{total(assessed) if assessed else 'There are no registry credentials'}{unread}.", sys.stdout)
     for listing in found:
         for left in listing.left_over:
             say(f"{_name(listing.scope, several)}: {left}", sys.stdout)

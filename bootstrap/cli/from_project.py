@@ -16,7 +16,7 @@ from bootstrap.cli.choices import choose_some, has_terminal
 from bootstrap.cli.click_errors import as_pullkey_error
 from bootstrap.cli.image import options_from_image
 from bootstrap.cli.json_output import print_document
-from bootstrap.cli.listing import standings_of
+from bootstrap.cli.listing import assess_all
 from bootstrap.cli.options import inner_arguments
 from bootstrap.cli.project_command import open_project
 from bootstrap.cli.secrets import run_alone
@@ -67,10 +67,10 @@ def onboard_from_project(
         async with open_project(values) as command:
             credentials = await command.akka.credentials()
 
-            async def stand(chosen: Sequence[Any]) -> Sequence[Any]:
-                return await standings_of(command, chosen, None)
+            async def assess(chosen: Sequence[Any]) -> Sequence[Any]:
+                return await assess_all(command, chosen, None)
 
-            found.extend(await survey(command.akka, credentials, stand, command.reporter.trace))
+            found.extend(await survey(command.akka, credentials, assess, command.reporter.trace))
             _show(found, command.scope)
         return ExitCode.DONE
 

@@ -37,13 +37,13 @@ class Listing:
     """
 
     scope: AkkaScope
-    standings: Sequence[CredentialHealth]
+    assessed: Sequence[CredentialHealth]
     left_over: Sequence[LeftOver]
 
     def exit_code(self, *, check: bool) -> ExitCode:
         from bootstrap.engine.health import exit_code_of_all
 
-        return ExitCode.LEFT_OVER if self.left_over else exit_code_of_all(self.standings, check=check)
+        return ExitCode.LEFT_OVER if self.left_over else exit_code_of_all(self.assessed, check=check)
 
 
 async def listing(values: Mapping[str, Any], secret: Secret | None) -> Listing:
@@ -66,8 +66,8 @@ async def listing(values: Mapping[str, Any], secret: Secret | None) -> Listing:
         chosen = [one for one in held if not values["names"] or one.name in values["names"]]
         left = [left for name, items in gone.items() if name in (values["names"] or gone) for left in items]
         with explaining_slow_reads():
-            standings = await standings_of(command, chosen, values["expires_within"])
-        return Listing(command.scope, standings, left)
+            assessed = await assess_all(command, chosen, values["expires_within"])
+        return Listing(command.scope, assessed, left)
 
 
 def left_over_of_gone(scope: AkkaScope, listed: Sequence[str]) -> Mapping[str, Sequence[LeftOver]]:
@@ -91,21 +91,21 @@ async def list_of_project(values: Mapping[str, Any], secret: Secret | None) -> i
     found = await listing(values, secret)
     code = found.exit_code(check=values["check"])
     if values["output"] == "json":
-        print_document(list_document(found.standings, found.left_over, scope=found.scope, code=code))
+        print_document(list_document(found.assessed, found.left_over, scope=found.scope, code=code))
     else:
-        _show(found.standings, values["names"], found.scope)
+        _show(found.assessed, values["names"], found.scope)
         for left in found.left_over:
             say(str(left), sys.stdout)
     return code
 
 
-async def standings_of(
+async def assess_all(
     command: ProjectCommand, chosen: Sequence[HeldCredential], within: Any
 ) -> list[CredentialHealth]:
     """The health of each credential, read in parallel; one that fails does not stop the others."""
     import asyncio
 
-    from bootstrap.engine.health import stand
+    from bootstrap.engine.health import assess
     from bootstrap.engine.locate import find
 
     room = asyncio.Semaphore(_AT_ONCE)
@@ -113,7 +113,7 @@ async def standings_of(
     async def look(held: HeldCredential) -> Any:
         journal = command.assembly.journal(command.scope, held.name)
         async with room:
-            return await stand(
+            return await assess(
                 lambda: find(held, command.context), command.assembly.proofs, journal, expires_within=within
             )
 
@@ -138,33 +138,35 @@ def style_of_list() -> Callable[[str, str], str]:
     return style
 
 
-def _show(standings: Sequence[Any], names: Sequence[str], scope: AkkaScope) -> None:
+def _show(assessed: Sequence[Any], names: Sequence[str], scope: AkkaScope) -> None:
     from bootstrap.output.tables import HANGING, as_page, as_table, row_of, total, unseen_lines
 
-    if not standings:
+    if not assessed:
         say(f"Akka has no registry credentials in {scope.label}.", sys.stdout)
         return
     say(scope.described, sys.stdout)
     style = style_of_list()
     if len(names) == 1:
-        for line in as_page(standings[0], style=style):
+        for line in as_page(assessed[0], style=style):
             say(line, sys.stdout, further=HANGING)
         return
     width = width_of(sys.stdout)
-    table = as_table([row_of(one) for one in standings], width=width, style=style)
-    say("\n".join([*table, *unseen_lines(standings, width), total(standings)]), sys.stdout)
+    table = as_table([row_of(one) for one in assessed], width=width, style=style)
+    say("\n".join([*table, *unseen_lines(assessed, width), total(assessed)]), sys.stdout)
 
 
 async def list_of_file(values: Mapping[str, Any]) -> int:
     from bootstrap.cli.heartbeat import ticking
     from bootstrap.engine.health import exit_code_of_all
-    from bootstrap.output.fleet_listing import listing_document, listing_lines, stands
+    from bootstrap.output.fleet_listing import assess_targets, listing_document, listing_lines
     from bootstrap.output.fleet_results import project_lines
 
     registries = registries_of(values)
     async with open_file(registries, values) as job:
         with ticking(job.board):
-            found = await stands(job.executor, registries.entries, expires_within=values["expires_within"])
+            found = await assess_targets(
+                job.executor, registries.entries, expires_within=values["expires_within"]
+            )
     code = exit_code_of_all(found, check=values["check"])
     if job.as_json:
         print_document(listing_document(registries, found, code, job.workspace.scope))

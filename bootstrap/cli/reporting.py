@@ -61,7 +61,7 @@ def report(**values: Any) -> int:
 
         found = await listing({**values, "names": ()}, secret)
         code = found.exit_code(check=True)
-        write_page(path, list_document(found.standings, found.left_over, scope=found.scope, code=code))
+        write_page(path, list_document(found.assessed, found.left_over, scope=found.scope, code=code))
         return code
 
     return run_alone(work())

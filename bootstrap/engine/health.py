@@ -1,5 +1,5 @@
-"""What stands behind a credential, and what is wrong with it: what `list` shows, and what `rotate` goes
-by.
+"""The health of a credential: what its cloud shows of it, and what is wrong. `list` shows it, `rotate`
+uses it.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ from bootstrap.plugin.step import State, StepStatus
 DUE_AGE = dt.timedelta(days=90)
 # Certbot's rule: a third of the life is left.
 _DUE_PART = 3
-# A key that ends within this time is wrong, where nothing else was asked for.
+# A key that expires within this time is a problem, unless the command sets another time.
 _SOON = dt.timedelta(days=14)
 
 
 @dataclass
 class CredentialHealth:
-    """One credential of Akka's, joined with the cloud.
+    """One Akka credential, joined with what the cloud shows of its key, grant and identity.
 
     Attributes:
-        wrong: what keeps it from pulling, or soon will, each in a few words.
-        unseen: what could not be seen, and why.
-        right: what the grant is, and on what.
-        known: words to know that are neither.
-        left_over: what earlier runs have left over; it stands in `wrong` too.
+        access: the role or permission that lets it pull, and on what.
+        verified_at: when this machine last saw it pull.
+        problems: what keeps it from pulling now, or soon will, one short text each.
+        unverified: what could not be read, and why.
+        notes: what is worth knowing and is neither.
+        left_over: what earlier runs have left over; each is in `problems` too.
     """
 
     behind: LocatedCredential
@@ -55,11 +56,11 @@ class CredentialHealth:
     notes: list[str] = field(default_factory=list)
     left_over: Sequence[LeftOver] = ()
     missing: bool = False
-    """Whether something was not shown that should be there."""
+    """Whether a resource that should exist was not shown."""
 
     @property
     def state(self) -> str:
-        """One word of it."""
+        """Its state in one word, as `list` shows it."""
         if self.problems:
             return "wrong"
         if not self.behind.ours:
@@ -78,7 +79,7 @@ def now() -> dt.datetime:
 
 
 def due_on(key: KeyFacts, older_than: dt.timedelta | None = None) -> dt.datetime | None:
-    """From when on `due` says that a key is due; None where nothing is known of its age and end."""
+    """When a key becomes due for rotation; None if neither its age nor its expiry is known."""
     if older_than is not None:
         return key.created + older_than if key.created is not None else None
     if key.supplied:
@@ -91,9 +92,10 @@ def due_on(key: KeyFacts, older_than: dt.timedelta | None = None) -> dt.datetime
 
 
 def due(key: KeyFacts, older_than: dt.timedelta | None = None) -> str:
-    """Why a key is due to be replaced, in a few words, or "" while it is not.
+    """Why a key is due for rotation, as a short text; "" while it is not.
 
-    A third of its life is left; without an end date, it is 90 days old (or as old as was asked for).
+    It is due when a third of its life is left, or, without an expiry, when it is 90 days old (or
+    `older_than`).
     """
     on, today = due_on(key, older_than), now()
     if on is None or today < on:
@@ -111,8 +113,8 @@ def due(key: KeyFacts, older_than: dt.timedelta | None = None) -> str:
     return f"{BY_YOU}: registered {age} ago" if key.supplied else f"it is {age} old"
 
 
-class Judged(Protocol):
-    """Whatever can be wrong."""
+class Assessed(Protocol):
+    """Anything that can have problems: a credential, or a target of a file."""
 
     @property
     def problems(self) -> Sequence[str]: ...
@@ -122,38 +124,35 @@ class Judged(Protocol):
     def left_over(self) -> Sequence[LeftOver]: ...
 
 
-def exit_code_of_all(found: Iterable[Judged], *, check: bool) -> ExitCode:
-    """How a command that only looks ends: with what is left over in any case, with what is wrong where it
-    is to judge.
+def exit_code_of_all(found: Iterable[Assessed], *, check: bool) -> ExitCode:
+    """The exit code of a command that only reads: 6 if anything is left over, 5 with `check` if there are
+    problems.
     """
-    standings = list(found)
-    if any(one.left_over for one in standings):
+    assessed = list(found)
+    if any(one.left_over for one in assessed):
         return ExitCode.LEFT_OVER
     return (
-        ExitCode.DRIFT
-        if check and any(one.problems or one.unverified for one in standings)
-        else ExitCode.DONE
+        ExitCode.DRIFT if check and any(one.problems or one.unverified for one in assessed) else ExitCode.DONE
     )
 
 
-async def stand(
+async def assess(
     locate: Callable[[], Awaitable[LocatedCredential]],
     proofs: VerifiedPulls,
     journal: Journal,
     *,
     expires_within: dt.timedelta | None,
 ) -> CredentialHealth:
-    """Look at a credential and at what is behind it. Changes nothing and raises nothing that a person can be
-    told.
+    """Read a credential and its cloud resources. Changes nothing, and returns errors instead of raising them.
 
-    What is missing is looked for a second time, all of it asked anew, before that is said: clouds lag.
+    What is not shown is read a second time, with nothing cached, before it is reported: replicas lag.
 
     Args:
-        locate: finds what is behind it, with a session of its own, which is closed in the end.
+        locate: finds the cloud resources, with a session that is closed at the end.
         proofs: when its key was last seen to pull.
         journal: of its Akka secret.
-        expires_within: a key that ends within this time is wrong; None: within two weeks, or a third of a
-            shorter life.
+        expires_within: a key that expires within this time is a problem. None: within two weeks, or within a
+            third of its life if that is shorter.
     """
     found = await _looked_at(await locate(), proofs, journal, expires_within)
     if found.missing:
@@ -169,7 +168,7 @@ async def _looked_at(
 ) -> CredentialHealth:
     found = CredentialHealth(behind)
     try:
-        found = await _stand(behind, proofs, within)
+        found = await _assess(behind, proofs, within)
         earlier = await unfinished(journal, behind.session)
     except PullkeyError as error:
         found.unverified.append(error.what)
@@ -182,7 +181,7 @@ async def _looked_at(
     return found
 
 
-async def _stand(
+async def _assess(
     behind: LocatedCredential, proofs: VerifiedPulls, expires_within: dt.timedelta | None
 ) -> CredentialHealth:
     found, held = CredentialHealth(behind), behind.held

@@ -1,4 +1,4 @@
-"""What a run reports as it goes on. How that looks is decided in `display`."""
+"""What a run reports as it goes on. `bootstrap.output.progress` decides how it looks."""
 
 from __future__ import annotations
 

@@ -119,10 +119,10 @@ async def survey(
     found = by_place(await akka.exported_services())
     hosts = {registry_host(next(iter(one.images))) for one in found if one.provider is not None}
     relevant = [held for held in credentials if any(is_for(held, host) for host in hosts)]
-    standings = await look(relevant)
+    assessed = await look(relevant)
     for one in found:
         if one.provider is not None:
-            _judge(one, standings)
+            _judge(one, assessed)
     await asyncio.gather(*(_look_as_anybody(one, trace) for one in found if one.need is Need.MISSING))
     doubtful = [one for one in found if one.need not in (Need.OK, Need.PUBLIC, Need.AKKA)]
     room = asyncio.Semaphore(_AT_ONCE)
@@ -131,32 +131,32 @@ async def survey(
     return found
 
 
-def _judge(one: RegistryInUse, standings: Sequence[CredentialHealth]) -> None:
+def _judge(one: RegistryInUse, assessed: Sequence[CredentialHealth]) -> None:
     """Find the best of the credentials that are for it."""
     order = [Need.OK, Need.EXTERNAL, Need.UNVERIFIED, Need.WRONG, Need.MISSING]
-    for standing in standings:
-        if not _is_for_place(standing, one):
+    for health in assessed:
+        if not _is_for_place(health, one):
             continue
-        need = _need_of(standing)
+        need = _need_of(health)
         if order.index(need) < order.index(one.need):
-            one.need, one.credential = need, standing.behind.held.name
-            one.problems = [*standing.problems, *standing.unverified]
+            one.need, one.credential = need, health.behind.held.name
+            one.problems = [*health.problems, *health.unverified]
 
 
-def _is_for_place(standing: CredentialHealth, one: RegistryInUse) -> bool:
-    behind, images = standing.behind, list(one.images)
+def _is_for_place(health: CredentialHealth, one: RegistryInUse) -> bool:
+    behind, images = health.behind, list(one.images)
     if one.provider is None or behind.held.empty or not is_for(behind.held, registry_host(images[0])):
         return False
     # Of one that pullkey did not create, or that could not be located, nothing more than its server is known.
     return behind.target is None or all(one.provider.covers(behind.target, image) for image in images)
 
 
-def _need_of(standing: CredentialHealth) -> Need:
-    if standing.problems:
-        return Need.WRONG if standing.behind.ours else Need.EXTERNAL
-    if not standing.behind.ours:
+def _need_of(health: CredentialHealth) -> Need:
+    if health.problems:
+        return Need.WRONG if health.behind.ours else Need.EXTERNAL
+    if not health.behind.ours:
         return Need.EXTERNAL
-    return Need.UNVERIFIED if standing.unverified else Need.OK
+    return Need.UNVERIFIED if health.unverified else Need.OK
 
 
 async def _look_as_anybody(one: RegistryInUse, trace: Callable[[str], None]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.engine.health import CredentialHealth, stand
+from bootstrap.engine.health import CredentialHealth, assess
 from bootstrap.engine.unfinished import unfinished
 from bootstrap.fleet.executor import Executor, each
 from bootstrap.fleet.planner import due_by, due_on_by
@@ -23,10 +23,10 @@ from bootstrap.output.tables import Row, Style, as_table, state_word
 
 @dataclass
 class Listed:
-    """One target of a file with its health; `standing` is None where Akka has no credential."""
+    """One target of a file with its health; `health` is None where Akka has no credential."""
 
     entry: Entry
-    standing: CredentialHealth | None = None
+    health: CredentialHealth | None = None
     missing: str = ""
     not_seen: list[str] = field(default_factory=list)
     of_gone: Sequence[LeftOver] = ()
@@ -34,26 +34,26 @@ class Listed:
 
     @property
     def state(self) -> str:
-        if self.standing is not None:
-            return self.standing.state
+        if self.health is not None:
+            return self.health.state
         return "wrong" if self.problems else "unseen" if self.not_seen else "gone"
 
     @property
     def problems(self) -> list[str]:
-        if self.standing is not None:
-            return self.standing.problems
+        if self.health is not None:
+            return self.health.problems
         return [*filter(None, [self.missing]), *map(str, self.of_gone)]
 
     @property
     def left_over(self) -> Sequence[LeftOver]:
-        return self.standing.left_over if self.standing is not None else self.of_gone
+        return self.health.left_over if self.health is not None else self.of_gone
 
     @property
     def unverified(self) -> list[str]:
-        return self.standing.unverified if self.standing is not None else self.not_seen
+        return self.health.unverified if self.health is not None else self.not_seen
 
 
-async def stands(
+async def assess_targets(
     executor: Executor, entries: Sequence[Entry], *, expires_within: dt.timedelta | None
 ) -> list[Listed]:
     """The health of each target, in the order of the file; errors are reported and do not stop the others."""
@@ -62,7 +62,7 @@ async def stands(
         async with executor.scheduler.room(entry):
             executor.board.at_work(entry, "looking")
             try:
-                return await _stands(executor, entry, expires_within)
+                return await _assess_target(executor, entry, expires_within)
             except PullkeyError as error:
                 return Listed(entry, not_seen=[error.what])
 
@@ -71,7 +71,7 @@ async def stands(
         return await each(entries, one)
 
 
-async def _stands(executor: Executor, entry: Entry, within: dt.timedelta | None) -> Listed:
+async def _assess_target(executor: Executor, entry: Entry, within: dt.timedelta | None) -> Listed:
     held = await executor.workspace.held(entry)
     if held is None:
         earlier = await unfinished(executor.workspace.journal(entry), None)
@@ -80,7 +80,7 @@ async def _stands(executor: Executor, entry: Entry, within: dt.timedelta | None)
             missing="" if entry.remove else f"Akka has no credential named {entry.secret_name}",
             of_gone=earlier.left_over,
         )
-    found = await stand(
+    found = await assess(
         lambda: executor.planner.behind(entry, held),
         executor.workspace.assembly.proofs,
         executor.workspace.journal(entry),
@@ -118,7 +118,7 @@ def _row(one: Listed) -> Row:
         *(("wrong: ", text) for text in one.problems),
         *(("not seen: ", text) for text in one.unverified),
     ]
-    return Row(one.entry.name, one.entry.target.label, one.standing, one.state, remarks)
+    return Row(one.entry.name, one.entry.target.label, one.health, one.state, remarks)
 
 
 def listing_document(
@@ -139,16 +139,16 @@ def listing_document(
                 "wrong": one.problems,
                 "not_seen": one.unverified,
                 "left_over": left_over_document(one.left_over),
-                "credential": _credential(one.entry, one.standing) if one.standing is not None else None,
+                "credential": _credential(one.entry, one.health) if one.health is not None else None,
             }
             for one in found
         ],
     }
 
 
-def _credential(entry: Entry, standing: CredentialHealth) -> dict[str, Any]:
+def _credential(entry: Entry, health: CredentialHealth) -> dict[str, Any]:
     """The credential as `pullkey list` prints it, but due by the file's policy."""
-    document, key = standing_document(standing), standing.key
+    document, key = standing_document(health), health.key
     if key is not None:
         document["due"] = due_by(key, entry.rotate_after) or None
         document["due_on"] = moment(due_on_by(key, entry.rotate_after))

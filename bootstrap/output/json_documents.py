@@ -185,10 +185,10 @@ def results_document(
 
 
 def list_document(
-    standings: Sequence[CredentialHealth], left_over: Sequence[LeftOver], *, scope: AkkaScope, code: ExitCode
+    assessed: Sequence[CredentialHealth], left_over: Sequence[LeftOver], *, scope: AkkaScope, code: ExitCode
 ) -> dict[str, Any]:
     """What `pullkey list` shows."""
-    return projects_document([(scope, standings, left_over)], [], scope=scope, code=code)
+    return projects_document([(scope, assessed, left_over)], [], scope=scope, code=code)
 
 
 def projects_document(
@@ -204,7 +204,7 @@ def projects_document(
         "command": "list",
         "exit_code": int(code),
         "akka": scope.document(),
-        "credentials": [_in_project(one, project) for project, standings, _ in found for one in standings],
+        "credentials": [_in_project(one, project) for project, assessed, _ in found for one in assessed],
         "left_over": [one for _, _, left_over in found for one in left_over_document(left_over)],
         "projects_not_read": [
             {**project.document(), "error": error_fields(error)} for project, error in not_read

@@ -33,7 +33,7 @@ class Row:
 
     name: str
     registry: str
-    standing: CredentialHealth | None
+    health: CredentialHealth | None
     state: str
     remarks: Sequence[tuple[str, str]] = ()
 
@@ -88,7 +88,7 @@ def as_table(rows: Sequence[Row], *, width: int | None, style: Style) -> list[st
     lines = [style(line("NAME", [column.head for column in columns], "STATE", "REGISTRY"), "head")]
     for one in rows:
         name = one.name
-        cells = [column.cell(one.standing) if one.standing is not None else "-" for column in columns]
+        cells = [column.cell(one.health) if one.health is not None else "-" for column in columns]
         if len(name) > name_width:
             lines.append(name)
             name = ""
@@ -145,7 +145,7 @@ def state_word(state: str) -> str:
     return {"brought": "external", "gone": "removed"}.get(state, state)
 
 
-def total(standings: Sequence[CredentialHealth]) -> str:
+def total(assessed: Sequence[CredentialHealth]) -> str:
     """The total, in one line."""
     words = {
         "ok": "ok",
@@ -154,9 +154,9 @@ def total(standings: Sequence[CredentialHealth]) -> str:
         "unseen": "not fully checked",
         "not ours": "not created by pullkey",
     }
-    counts = [(sum(one.state == state for one in standings), word) for state, word in words.items()]
-    plural = "credential" if len(standings) == 1 else "credentials"
-    return f"{len(standings)} {plural}: " + ", ".join(f"{count} {word}" for count, word in counts if count)
+    counts = [(sum(one.state == state for one in assessed), word) for state, word in words.items()]
+    plural = "credential" if len(assessed) == 1 else "credentials"
+    return f"{len(assessed)} {plural}: " + ", ".join(f"{count} {word}" for count, word in counts if count)
 
 
 def _expires(key: KeyFacts | None) -> str:
@@ -189,10 +189,10 @@ def _folded(rows: Sequence[tuple[str, str]], width: int | None) -> list[str]:
     return [line for word, text in rows for line in fold(f"    {word}{text}", width)]
 
 
-def unseen_lines(standings: Sequence[CredentialHealth], width: int | None) -> list[str]:
+def unseen_lines(assessed: Sequence[CredentialHealth], width: int | None) -> list[str]:
     """What could not be read, by reason: one missing login or permission hides many credentials."""
     whose: dict[str, list[str]] = {}
-    for one in standings:
+    for one in assessed:
         if one.unverified:
             whose.setdefault(_kind(one, one.unverified[0]), []).append(one.behind.held.name)
     rows = []
