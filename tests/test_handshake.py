@@ -341,7 +341,7 @@ def test_a_passing_fault_is_waited_out_for_a_password_that_was_brought(registry:
 def test_what_is_advised_depends_on_who_made_the_password() -> None:
     refused = PullAttempt(Verdict.IDENTITY_REFUSED, "no")
     assert "--timeout" in failure(refused, "").fix
-    assert "--timeout" not in failure(refused, "", brought=True).fix
+    assert "--timeout" not in failure(refused, "", supplied=True).fix
     assert failure(PullAttempt(Verdict.CERTIFICATE_REFUSED, "bad", "do this"), "").fix == "do this"
 
 

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bootstrap.cli import messages_credentials as messages
 from bootstrap.cli.file_work import do_planned, open_file, registries_of
 from bootstrap.cli.listing import left_over_of_gone
-from bootstrap.cli.options import (
-    command_as_typed,
-)
+from bootstrap.cli.options import command_as_typed
 from bootstrap.cli.project_command import (
     ProjectCommand,
     each_credential,

@@ -9,9 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.cli.file_work import do_planned, open_file, registries_of
-from bootstrap.cli.options import (
-    command_as_typed,
-)
+from bootstrap.cli.options import command_as_typed
 from bootstrap.cli.project_command import (
     ProjectCommand,
     each_credential,

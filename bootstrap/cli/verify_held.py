@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bootstrap.cli import messages_credentials as messages
 from bootstrap.cli.heartbeat import explaining_slow_reads
 from bootstrap.cli.json_output import print_document
-from bootstrap.cli.options import (
-    command_as_typed,
-)
+from bootstrap.cli.options import command_as_typed
 from bootstrap.cli.project_command import ProjectCommand, open_project, require_managed
 from bootstrap.cli.secrets import read_stdin
 

@@ -67,7 +67,7 @@ class CredentialHealth:
             return "not ours"
         if self.unverified:
             return "unseen"
-        # Of a password that somebody brought nothing but Akka's record can be seen.
+        # A user-supplied password is known from Akka's record only.
         return "brought" if self.behind.session is not None and self.behind.session.key.supplied else "ok"
 
     def ends_within(self, span: dt.timedelta) -> bool:

@@ -3,8 +3,8 @@
 One file an Akka secret, in the state directory, readable by its owner only; it holds no secret. A step's
 intent is on disk before the call that makes something is sent. A run that ends (well, or after undoing)
 removes its file; one that is killed leaves it, and the next run for the same target starts from it. So does
-one that leaves something over: it stays in the file until a later run has seen that it is gone. What is in
-the file decides what is deleted, so one that does not say what was written is told of, and not used.
+one that leaves something over: it stays in the file until a later run has seen that it is deleted. The file
+decides what is deleted, so one that does not hold what was written is reported, and not used.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""What Akka's record says of a target's key, and the handshake with a new one: the same for every
-provider.
-"""
+"""The pull check: whether the key that Akka names is usable, and whether a new credential pulls."""
 
 from __future__ import annotations
 
@@ -12,9 +10,7 @@ from bootstrap.model.credential import Credential
 from bootstrap.model.errors import StepFailed
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.recorded_key import (
-    key_in_record,
-)
+from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Done, Script, State, Step, StepStatus
@@ -56,11 +52,11 @@ async def why_it_does_not_pull(
             probe, challenge, credential, trace=context.trace, seconds=context.deadline.clip(_NEAREST_SECONDS)
         )
         diagnosis = f"{diagnosis} {near}".strip()
-    return failure(attempt, diagnosis, brought=not session.waits_for_spreading)
+    return failure(attempt, diagnosis, supplied=not session.waits_for_spreading)
 
 
 class HandshakeStep(Step):
-    """Proves that the new credential pulls, before Akka is told of it."""
+    """Verify that the new credential pulls, before it is registered in Akka."""
 
     name = "handshake"
     after = ("identity", "grant", "key")

@@ -17,27 +17,28 @@ async def unrecorded_keys(
     session: Session,
     akka: AkkaCli,
     known: set[str],
-    told: str,
+    reported: str,
     *,
     keys: Callable[[], Awaitable[Sequence[KeyFacts]]] | None = None,
 ) -> list[str]:
-    """The keys that pullkey may have made and that no record of Akka's names, each told with what deletes it.
+    """The keys that pullkey may have created and that no Akka record names, each with the command that
+    deletes it.
 
-    A run that was killed on another machine leaves no journal here. Whether such a key is of use to anybody
-    nobody can know, so it is never deleted: it is told.
+    A run that was killed on another machine leaves no journal here. Nothing shows whether such a key is in
+    use, so it is reported and never deleted.
 
     Args:
         session: of the identity.
         akka: for the records of all projects.
         known: the ids of keys that are accounted for.
-        told: what has been told already; a key that is named in it is not named again.
-        keys: asks for the keys that pullkey has made, where the session is not to be asked itself.
+        reported: the text reported so far; a key that it names is not reported again.
+        keys: lists the keys that pullkey has created; `session.key.list_ours` by default.
     """
     try:
         found = [
             key
             for key in await (keys or session.key.list_ours)()
-            if key.key_id not in known and key.key_id not in told
+            if key.key_id not in known and key.key_id not in reported
         ]
         found = list(await _without_record(session, akka, found))
         if not found:
@@ -45,7 +46,7 @@ async def unrecorded_keys(
         identity = await session.identity()
     except PullkeyError:
         return []  # to look was an offer; what the run was about is done
-    return [_told(key, identity, session.key.delete_command(key.key_id)) for key in found]
+    return [_as_notice(key, identity, session.key.delete_command(key.key_id)) for key in found]
 
 
 async def _without_record(session: Session, akka: AkkaCli, keys: Sequence[KeyFacts]) -> Sequence[KeyFacts]:
@@ -72,7 +73,7 @@ def of_identity(session: Session, records: Sequence[HeldCredential]) -> list[Hel
     return [held for held in records if held.link is not None and session.key.owns(held.link)]
 
 
-def _told(key: KeyFacts, identity: str, command: str) -> str:
+def _as_notice(key: KeyFacts, identity: str, command: str) -> str:
     when = f", made {key.created:%Y-%m-%d %H:%M} UTC," if key.created else ""
     return (
         f"Key {key.key_id} of {identity}{when} is in no record that Akka shows here: a run that did "

@@ -29,8 +29,8 @@ class AsyncOnce(Generic[T]):
         self._task: asyncio.Task[T] | None = None
 
     def start(self) -> asyncio.Task[T]:
-        """Start the call, so that its answer is there when somebody asks; whoever asks is told of its
-        failure.
+        """Start the call, so that its answer is ready when it is needed. A failure is raised to the caller
+        that asks.
         """
         if self._task is None or self._failed_in_passing(self._task):
             self._task = asyncio.create_task(self._ask())

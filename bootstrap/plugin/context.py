@@ -95,7 +95,7 @@ class RunContext:
             given), by what it is: "The password of ops at registry.example.com". None where the run changes
             nothing, and goes on without. Raises `UsageProblem` if there is nobody to ask.
         shared: what all sessions of this command have in common.
-        audit: takes each change that was made, for whoever keeps a trail of them.
+        audit: takes each change, for the audit trail.
         in_use: tells which keys Akka's records name, of all its projects; None where the command cannot ask
             Akka.
         sleep: waits for so many seconds; others may have the turn meanwhile.

@@ -96,7 +96,7 @@ class Keys(ABC):
         return []
 
     async def list_counted(self) -> list[KeyFacts] | None:
-        """The keys that count under the target's `key_limit`, whoever created them, as last seen.
+        """The keys that count under the target's `key_limit`, whatever created them, as last read.
 
         None where that is not known, or the cloud names no limit.
 

@@ -99,11 +99,10 @@ class Provider(Protocol):
         ...
 
     async def locate(self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> Target:
-        """The target that stands behind a credential of ours (`held.link` is there), by its record and by the
-        cloud.
+        """The target of a credential of ours (`held.link` is set), from its record and from the cloud.
 
-        An identity or application that was not made by pullkey becomes one that was given, which is never
-        removed.
+        An identity or application that pullkey did not create counts as one that the user named, which is
+        never removed.
 
         Args:
             held: Akka's record.

@@ -35,7 +35,7 @@ class Session(ABC):
     retire_permissions: tuple[str, ...] = ()
     """What the person must be allowed, to switch off and delete a key that was replaced."""
     waits_for_spreading: bool = True
-    """Whether a refusal may pass by itself, the key being new; a password that was brought is refused for
+    """Whether a refusal may pass by itself because the key is new. A user-supplied password is refused for
     good.
     """
     host_known: bool = True

@@ -203,8 +203,8 @@ class Step(ABC):
         return None
 
     async def remove(self) -> str:
-        """Remove it for good, whoever's run made it; called only where `removal` said `REMOVE`. Already gone
-        is done.
+        """Delete it, whichever run created it; called only if `removal` returned `REMOVE`. Already deleted
+        counts as done.
 
         Returns what was removed, in a few words, or "" for nothing.
 

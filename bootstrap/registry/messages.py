@@ -98,17 +98,17 @@ _SUPPLIED_FIXES = {
 }
 
 
-def failure(attempt: PullAttempt, diagnosis: str, *, brought: bool = False) -> StepFailed:
+def failure(attempt: PullAttempt, diagnosis: str, *, supplied: bool = False) -> StepFailed:
     """The error that says that the credential does not pull.
 
     Args:
         attempt: how the last exchange ended.
         diagnosis: what else is known, as sentences.
-        brought: the password is user-supplied, so that no key is spreading.
+        supplied: the password is user-supplied, so that no key is spreading.
     """
-    what = f"The {'' if brought else 'new '}credential does not pull ({attempt})."
+    what = f"The {'' if supplied else 'new '}credential does not pull ({attempt})."
     return StepFailed(
-        f"{what} {diagnosis}".rstrip(), fix=fix(attempt, brought=brought), code=code_of(attempt)
+        f"{what} {diagnosis}".rstrip(), fix=fix(attempt, supplied=supplied), code=code_of(attempt)
     )
 
 
@@ -117,7 +117,7 @@ def code_of(attempt: PullAttempt) -> Code:
     return _CODES[attempt.verdict]
 
 
-def fix(attempt: PullAttempt, *, brought: bool = False) -> str:
+def fix(attempt: PullAttempt, *, supplied: bool = False) -> str:
     """What to do about a failed exchange; "" where no fix is known."""
     if attempt.verdict is Verdict.RATE_LIMITED:
         when = f"in {attempt.retry_after:.0f} s" if attempt.retry_after is not None else "later"
@@ -125,7 +125,7 @@ def fix(attempt: PullAttempt, *, brought: bool = False) -> str:
             f"Run it again {when}: a registry counts by user or by address, so another try now would "
             "not be answered either."
         )
-    return attempt.fix or ({**_FIXES, **_SUPPLIED_FIXES} if brought else _FIXES).get(attempt.verdict, "")
+    return attempt.fix or ({**_FIXES, **_SUPPLIED_FIXES} if supplied else _FIXES).get(attempt.verdict, "")
 
 
 def first_word(attempt: PullAttempt) -> str:

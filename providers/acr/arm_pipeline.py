@@ -49,10 +49,10 @@ def sends_once() -> AioHttpTransport:
 
 
 def reads_only(deadline: Deadline) -> Any:
-    """The SDK's own retries, for reads. What changes something is sent once: whoever sent it looks before it
-    sends again.
+    """The SDK's own retries, for reads. A call that changes something is sent once: its caller reads before
+    it sends another.
 
-    A Retry-After that does not fit into the run's time is not waited for: the answer is then told as it is.
+    A Retry-After longer than the run's remaining time is not waited for; the answer is returned as it is.
     """
     from azure.core.pipeline.policies import AsyncRetryPolicy
 

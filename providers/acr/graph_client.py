@@ -1,8 +1,8 @@
 """The client of Microsoft Graph: the SDK's request builders and adapter, with narrow models
 (`graph_models`).
 
-Reads are tried again as the SDK's own retry does it; a call that changes something is sent once, and whoever
-made it judges the answer.
+Reads are retried by the SDK's own handler. A call that changes something is sent once, and its caller judges
+the answer.
 """
 
 from __future__ import annotations
@@ -184,8 +184,8 @@ async def _no_web_page(response: httpx.Response) -> None:
 
 
 def _reads_in_time(deadline: Deadline) -> Any:
-    """The SDK's own retries. A Retry-After that does not fit into a call's time is not waited for: the
-    answer is then told as it is.
+    """The SDK's own retries. A Retry-After longer than the call's time is not waited for; the answer is
+    returned as it is.
     """
     from kiota_http.middleware import RetryHandler
 

@@ -170,7 +170,7 @@ def supplied_token_not_revocable() -> PullkeyError:
 
 
 def replaced_scope_unknown(organization: str) -> StepFailed:
-    """The organisation's token that Akka holds was deleted, and only it told the repositories."""
+    """The organisation's token that Akka holds was deleted, and only it named the repositories."""
     return StepFailed(
         "The token that Akka holds was deleted, so what it may pull is not known",
         fix=f"Name it: pullkey onboard docker-hub --organization {organization} --repository "

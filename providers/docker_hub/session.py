@@ -161,9 +161,7 @@ class DockerHubSession(Session):
             return ""
 
     async def _about_the_token(self) -> list[Problem]:
-        """Whether the registry takes the token that was brought: no refusal of that one will pass by
-        waiting.
-        """
+        """Whether the registry accepts the user-supplied token: waiting would not change a refusal."""
         if self._brought.token is None or not self.target.puller:
             return []
         challenge = await fetch_challenge(
@@ -198,8 +196,8 @@ class DockerHubSession(Session):
         return [messages.supplied_token_refused(attempt, diagnosis)]
 
     async def prompt_secrets(self) -> None:
-        """The token that is brought, or the login that makes one; it is tried at once, before anything is
-        changed.
+        """Prompt for the user-supplied token, or for the login that creates one, and try it before any
+        change.
 
         Raises:
             UsageProblem: there is nobody to ask, or what was given cannot be used.
