@@ -121,7 +121,7 @@ LAYERS = ("model", "files", "http", "registry", "plugin", "akka", "engine", "fle
 """The packages of `bootstrap`: each imports only those before it. `sandbox` and `testing` may import any
 but `cli`.
 """
-OF_PROVIDERS = {"model", "http", "registry", "plugin"}
+OF_PROVIDERS = {"model", "plugin"}
 """What a provider may import; its emulator may also import the sandbox."""
 
 

@@ -15,19 +15,20 @@ from aiohttp import web
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import UsageProblem
 from bootstrap.model.secret import Secret
+from bootstrap.plugin.rest_client import Reply
 from bootstrap.plugin.retry import retry_while
-from providers.docker_hub.connection import ENDPOINT, Answer, Connection
+from providers.docker_hub.connection import ENDPOINT, Connection, bearer_header
 from providers.docker_hub.errors import HubApiError, busy
 
 BEARER = "the-bearer-of-this-login"
 Handler = Callable[[web.Request], web.Response]
 
 
-def ask(monkeypatch: pytest.MonkeyPatch, *answers: Handler, seconds: float = 5) -> Answer:
+def ask(monkeypatch: pytest.MonkeyPatch, *answers: Handler, seconds: float = 5) -> Reply:
     """One call that may be sent again, answered by one handler after another, the last of them for ever."""
     left = list(answers)
 
-    async def work() -> Answer:
+    async def work() -> Reply:
         async def answer(request: web.Request) -> web.Response:
             return (left.pop(0) if len(left) > 1 else left[0])(request)
 
@@ -46,8 +47,8 @@ def ask(monkeypatch: pytest.MonkeyPatch, *answers: Handler, seconds: float = 5) 
                     "GET",
                     "/v2/x",
                     trace=lambda _: None,
-                    bearer=Secret(BEARER),
-                    secret=Secret("the-password-of-ops"),
+                    headers=bearer_header(Secret(BEARER)),
+                    secrets=(Secret(BEARER), Secret("the-password-of-ops")),
                 ),
                 why=busy,
                 deadline=Deadline(seconds),

@@ -6,18 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import http.cookiejar
 import os
 import socket
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from bootstrap.http import network
 from bootstrap.http._fast_import import httpx
 from bootstrap.http.bounds import PLAIN, Unreadable, parse_json, read_bounded, seconds_of_retry_after
+from bootstrap.http.client import new_client
 from bootstrap.model import clock
 from bootstrap.model.deadline import Tell
 from bootstrap.model.metadata_hosts import is_metadata_host
@@ -123,17 +120,7 @@ class Client:
         self._trace = trace
         self._clean = clean
         self._resolved = {bare(host)}  # the user named it
-        # Redirects are never followed by httpx: one could carry the credential to another host. Without an
-        # address of its own the registry is reached as httpx would: proxies and certificates as the
-        # environment says.
-        with network.usable():
-            self._http = httpx.AsyncClient(
-                transport=_ConnectTo() if connect_to(bare(host)) is not None else None,
-                verify=_trust_of_environment(),
-                timeout=SECONDS,
-                follow_redirects=False,
-                cookies=_NoCookies(),
-            )
+        self._http = new_client(bare(host), timeout=SECONDS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -225,42 +212,6 @@ class _Closing:
         await self._response.aclose()
 
 
-class _NoCookies(http.cookiejar.CookieJar):
-    """A cookie jar that stays empty: a puller sends no cookies, and Harbor wants a CSRF token with them."""
-
-    def extract_cookies(self, response: Any, request: Any) -> None:
-        return
-
-
-class _ConnectTo(httpx.AsyncBaseTransport):
-    """Reaches a registry at another address, with TLS still verified for its name."""
-
-    def __init__(self) -> None:
-        self._inner = httpx.AsyncHTTPTransport(verify=_trust_of_environment())
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        host = request.url.host
-        address = connect_to(host)
-        if address is not None:
-            request.headers["Host"] = request.url.netloc.decode()
-            request.extensions["sni_hostname"] = host
-            request.url = request.url.copy_with(host=address[0], port=address[1])
-        return await self._inner.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
 def host_of(request: httpx.Request) -> str:
     """The host that a request is for, by name also where it is reached at another address."""
     return str(request.headers.get("Host") or request.url.netloc.decode("ascii", "replace"))
-
-
-def _trust_of_environment() -> ssl.SSLContext:
-    """The TLS authorities that the environment names, read once: that takes longer than a handshake."""
-    return _trusting(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-
-
-@functools.cache
-def _trusting(_file: str | None, _folder: str | None) -> ssl.SSLContext:
-    return httpx.create_ssl_context()

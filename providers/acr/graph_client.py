@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import stamina
 
-from bootstrap.http._fast_import import httpx
 from bootstrap.model import clock
 from bootstrap.model.deadline import Deadline
+from bootstrap.plugin.http import httpx
 from providers.acr.cache import Facts
 from providers.acr.errors import AzureApiError, is_page, retry_after, traced
 from providers.acr.login import Login

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 
-from bootstrap.http._fast_import import httpx
-from bootstrap.http.bounds import Unreadable
 from bootstrap.model.credential import Credential
 from bootstrap.model.deadline import Tell
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.secret import Secret
-from bootstrap.registry.client import Client
+from bootstrap.plugin.http import Unreadable, httpx
+from bootstrap.plugin.registry import Client
 
 AUDIENCE = "https://containerregistry.azure.net/.default"
 """The scope of such a token, which is valid for registries only."""

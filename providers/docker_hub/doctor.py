@@ -10,7 +10,7 @@ from bootstrap.model import clock
 from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.checks import Check, clock_check, failed_check
 from bootstrap.plugin.context import RunContext
-from bootstrap.registry import SECONDS, Challenge, fetch_challenge
+from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
 from providers.docker_hub.connection import ENDPOINT, Connection, their_clock
 from providers.docker_hub.errors import HubApiError
 from providers.docker_hub.target import REGISTRY

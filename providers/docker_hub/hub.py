@@ -25,9 +25,10 @@ from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.rest_client import TIMEOUT, Reply
 from bootstrap.plugin.retry import retry_while
 from providers.docker_hub import messages
-from providers.docker_hub.connection import TIMEOUT, Answer, Connection
+from providers.docker_hub.connection import Connection, bearer_header
 from providers.docker_hub.errors import HubApiError, busy
 
 T = TypeVar("T")
@@ -158,7 +159,7 @@ class Hub:
                 "POST",
                 "/v2/auth/token",
                 trace=self.context.trace,
-                secret=secret,
+                secrets=(secret,),
                 body=body,
                 seconds=self._seconds,
             )
@@ -275,7 +276,13 @@ class Hub:
                 answer = await self._read("GET", path, query=query)
             else:
                 answer = await self.connection.send(
-                    "GET", path, trace=self.context.trace, bearer=bearer, query=query, seconds=self._seconds
+                    "GET",
+                    path,
+                    trace=self.context.trace,
+                    headers=bearer_header(bearer),
+                    secrets=(bearer,),
+                    query=query,
+                    seconds=self._seconds,
                 )
             results = answer.body.get("results") if isinstance(answer.body, dict) else None
             if not isinstance(results, list):
@@ -297,7 +304,7 @@ class Hub:
         *,
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
-    ) -> Answer:
+    ) -> Reply:
         """A call that may be sent again: a read, or a change that comes to the same however often it is
         made.
         """
@@ -310,15 +317,16 @@ class Hub:
         *,
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
-    ) -> Answer:
+    ) -> Reply:
         bearer = await self.login.bearer(self)
 
-        def send(bearer: Secret) -> Awaitable[Answer]:
+        def send(bearer: Secret) -> Awaitable[Reply]:
             return self.connection.send(
                 method,
                 path,
                 trace=self.context.trace,
-                bearer=bearer,
+                headers=bearer_header(bearer),
+                secrets=(bearer,),
                 query=query,
                 body=body,
                 seconds=self._seconds,

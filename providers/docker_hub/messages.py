@@ -6,8 +6,8 @@ from bootstrap.model.codes import Code
 from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, StepFailed, UsageProblem
 from bootstrap.model.pull import PullAttempt
 from bootstrap.model.text import one_line
+from bootstrap.plugin.registry import code_of
 from bootstrap.plugin.step import Intent, Notice, StillThere
-from bootstrap.registry import code_of
 from providers.docker_hub import scripts
 from providers.docker_hub.errors import HubApiError, NotAsked
 from providers.docker_hub.target import TOKENS_PAGE, DockerHubTarget

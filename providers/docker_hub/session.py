@@ -15,10 +15,7 @@ from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.model.secret import Secret
 from bootstrap.model.settings import endpoint
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.retry import read_twice
-from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Notice, PreflightFindings, State
-from bootstrap.registry import (
+from bootstrap.plugin.registry import (
     SECONDS,
     Challenge,
     Confidential,
@@ -26,6 +23,9 @@ from bootstrap.registry import (
     nearest_image,
     try_once,
 )
+from bootstrap.plugin.retry import read_twice
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import Notice, PreflightFindings, State
 from providers.docker_hub import messages, scripts
 from providers.docker_hub.connection import ENDPOINT, HUB
 from providers.docker_hub.errors import HubApiError

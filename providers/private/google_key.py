@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from bootstrap.http.bounds import Unreadable, parse_json
+from bootstrap.plugin.http import Unreadable, parse_json
 from providers.private import messages
 
 USERNAMES = ("_json_key", "_json_key_base64")

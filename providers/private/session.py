@@ -12,9 +12,9 @@ from bootstrap.model.credential import Credential
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.registry import Confidential
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import PreflightFindings
-from bootstrap.registry import Confidential
 from providers.private import messages
 from providers.private.short_lived import better_provider
 from providers.private.steps import UserPassword

@@ -1,0 +1,73 @@
+"""The HTTP client of registries and plain APIs: no redirects, no cookies, and addresses as the environment
+sets them.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.cookiejar
+import os
+import ssl
+from typing import Any
+
+from bootstrap.http import network
+from bootstrap.http._fast_import import httpx
+from bootstrap.model.settings import connect_to
+
+
+def new_client(host: str, *, timeout: float, base_url: str = "") -> httpx.AsyncClient:
+    """A client for one host, without its port, and for those that it names.
+
+    Redirects are not followed: one could carry the credential to another host. Without an address of its own
+    the host is reached as httpx would: proxies and certificates as the environment says.
+
+    Raises:
+        UsageProblem: the environment names a proxy or authorities that cannot be used.
+    """
+    with network.usable():
+        return httpx.AsyncClient(
+            base_url=base_url,
+            transport=_ConnectTo() if connect_to(host) is not None else None,
+            verify=_trust_of_environment(),
+            timeout=timeout,
+            follow_redirects=False,
+            cookies=_NoCookies(),
+        )
+
+
+class _NoCookies(http.cookiejar.CookieJar):
+    """A cookie jar that stays empty: no login reaches another session, and Harbor wants a CSRF token with
+    one.
+    """
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        return
+
+
+class _ConnectTo(httpx.AsyncBaseTransport):
+    """Reaches a registry at another address, with TLS still verified for its name."""
+
+    def __init__(self) -> None:
+        self._inner = httpx.AsyncHTTPTransport(verify=_trust_of_environment())
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        host = request.url.host
+        address = connect_to(host)
+        if address is not None:
+            request.headers["Host"] = request.url.netloc.decode()
+            request.extensions["sni_hostname"] = host
+            request.url = request.url.copy_with(host=address[0], port=address[1])
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _trust_of_environment() -> ssl.SSLContext:
+    """The TLS authorities that the environment names, read once: that takes longer than a handshake."""
+    return _trusting(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@functools.cache
+def _trusting(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    return httpx.create_ssl_context()

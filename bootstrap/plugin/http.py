@@ -1,0 +1,6 @@
+"""HTTP for providers whose SDK needs a client of its own, or that read JSON from outside."""
+
+from bootstrap.http._fast_import import httpx
+from bootstrap.http.bounds import Unreadable, parse_json
+
+__all__ = ["Unreadable", "httpx", "parse_json"]
