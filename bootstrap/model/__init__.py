@@ -1,1 +1,1 @@
-"""Values that import nothing of pullkey's but each other."""
+"""Plain values. They import no other package of pullkey."""

@@ -1,4 +1,4 @@
-"""Akka's record of a credential."""
+"""A credential as the Akka CLI shows it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bootstrap.model.key_ref import KeyRef
 
 @dataclass(frozen=True)
 class HeldCredential:
-    """Akka's record of a credential, all that it shows of one."""
+    """Akka's record of a credential: everything that Akka shows of it. The password is never shown."""
 
     name: str
     server: str
@@ -26,7 +26,5 @@ class HeldCredential:
 
     @property
     def empty(self) -> bool:
-        """Whether it is a reference whose secret is gone: Akka then shows a name and a status, and nothing
-        else.
-        """
+        """Whether the record refers to a deleted secret: Akka then shows a name and a status only."""
         return not (self.server or self.username or self.email)

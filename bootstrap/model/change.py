@@ -1,4 +1,4 @@
-"""One change made in a cloud or in Akka, as the audit trail records it."""
+"""One change in a cloud or in Akka, as the audit log records it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Change:
-    """Something that was changed, or was tried to be.
+    """A change, or a failed attempt at one.
 
     Args:
-        step: what kind of thing: a step's name, or that of what offboarding removes.
-        what: in a few words.
+        step: the kind of object: a step's name, or the name of what offboarding removes.
+        what: the change in a few words.
         outcome: `done`, `failed`, `undone`, `removed` or `left over`.
-        key_id: of the key it is about, where it is about one.
-        who: who is logged in to the cloud; "" where whoever records it knows.
+        key_id: the id of the key, if the change concerns a key.
+        who: the account that is logged in to the cloud; "" to have the audit log fill it in.
     """
 
     step: str
@@ -26,10 +26,8 @@ class Change:
 
 
 Audit = Callable[[Change], None]
-
-
-"""Takes a change once its outcome is known."""
+"""Records a change once its outcome is known."""
 
 
 def not_recorded(_: Change) -> None:
-    """Where nobody asked for a trail."""
+    """Record nothing: the `Audit` of a run without an audit log."""

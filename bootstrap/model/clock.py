@@ -1,7 +1,7 @@
-"""What time it is: every deadline, every age and every pause of pullkey is measured by this clock.
+"""The clock by which pullkey measures every deadline, age and pause.
 
-Tests and the simulation put another in its place (`use`), on which minutes pass in no time. The local
-emulators do not ask it: a cloud has a clock of its own.
+Tests and the simulation replace it (`use`) with one on which minutes pass instantly. The emulators do not
+use it: a cloud has its own clock.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from collections.abc import Iterator
 
 
 class Clock:
-    """The clock of the machine, and its chance. A substitute overrides what it sets itself."""
+    """The machine's clock and random source. A replacement overrides the methods that it controls."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment; it never goes back. For deadlines and durations."""
+        """Seconds since an arbitrary moment, never decreasing: for deadlines and durations."""
         return _time.monotonic()
 
     def time(self) -> float:
-        """Seconds since the Unix epoch, as tokens and headers state them."""
+        """Seconds since the Unix epoch, as in tokens and headers."""
         return _time.time()
 
     def now(self) -> dt.datetime:
-        """The date, in UTC. For ages, expiries and records."""
+        """Date and time in UTC: for ages, expiries and records."""
         return dt.datetime.now(dt.UTC)
 
     def jitter(self, most: float) -> float:
-        """A random number of seconds up to `most`, so that not all who wait come back at once."""
+        """A random number of seconds up to `most`, so that concurrent retries do not coincide."""
         return random.uniform(0, most)  # noqa: S311  - it spreads retries; no secret depends on it
 
 
@@ -37,28 +37,28 @@ _clock = Clock()
 
 
 def monotonic() -> float:
-    """As `Clock.monotonic`."""
+    """See `Clock.monotonic`."""
     return _clock.monotonic()
 
 
 def time() -> float:
-    """As `Clock.time`."""
+    """See `Clock.time`."""
     return _clock.time()
 
 
 def now() -> dt.datetime:
-    """As `Clock.now`."""
+    """See `Clock.now`."""
     return _clock.now()
 
 
 def jitter(most: float) -> float:
-    """As `Clock.jitter`."""
+    """See `Clock.jitter`."""
     return _clock.jitter(most)
 
 
 @contextlib.contextmanager
 def use(clock: Clock) -> Iterator[None]:
-    """Measure by another clock, in the whole process, until this is left."""
+    """Use another clock in the whole process while the context is open."""
     global _clock  # noqa: PLW0603  - a process has one clock; threads and tasks must not differ
     before, _clock = _clock, clock
     try:

@@ -1,8 +1,8 @@
-"""The stable code of each problem and error, which stands in text, JSON, runbooks and the documentation.
+"""The stable code of each problem and error, used in text, JSON, runbooks and the documentation.
 
-A code is for a kind of situation, not for a sentence: what somebody would search for, or branch on in a
-script. It is chosen where the situation is recognised. `codes.toml` says what each means; a code is never
-removed and never changes its meaning.
+A code names a kind of situation, not a sentence: something to search for, or to branch on in a script. It is
+chosen where the situation is recognised. `codes.toml` explains each code. A code is never removed, and its
+meaning never changes.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Code(StrEnum):
 
 
 class Who(StrEnum):
-    """Who can do something about a problem."""
+    """Who can fix a problem."""
 
     YOU = "you"
     CLOUD_ADMIN = "cloud-admin"
@@ -183,8 +183,8 @@ class Explanation:
     """What a code means.
 
     Args:
-        area: the heading under which it is listed.
-        who: who can do something about it, the first to ask first.
+        area: the heading of its group in the documentation.
+        who: who can fix it, in the order in which to ask.
     """
 
     code: Code
@@ -201,8 +201,8 @@ class Explanation:
 
 @cache
 def explanations() -> Mapping[Code, Explanation]:
-    """What each code means, in the order of the documentation."""
-    import tomllib  # late: a command that ends well needs none of it
+    """The explanation of each code, in the order of the documentation."""
+    import tomllib  # late: a successful command does not need it
     from importlib.resources import files
 
     areas = tomllib.loads(files("bootstrap.model").joinpath("codes.toml").read_text(encoding="utf-8"))
@@ -217,9 +217,7 @@ def explanations() -> Mapping[Code, Explanation]:
 
 
 def find(typed: str) -> Explanation | None:
-    """What a code means, as it may be typed: in any case, with or without `PK-`, or in the brackets of a
-    message.
-    """
+    """The explanation of a code as users type it: upper or lower case, with or without `PK-` or brackets."""
     name = typed.strip("[]").upper().replace("_", "-")
     return next(
         (one for code, one in explanations().items() if name in (code, code.removeprefix("PK-"))), None

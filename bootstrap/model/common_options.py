@@ -1,6 +1,4 @@
-"""The options that a target has whatever its provider, by their names and help: of the commands, and of a
-file of registries.
-"""
+"""Names and help of the options that the targets of every provider have, in commands and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Akka is given."""
+"""The credential that is registered with Akka, and the name of its Akka secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAME_LIMIT = 63  # a Kubernetes label, which Akka's resource names are
 
 @dataclass(frozen=True)
 class Credential:
-    """Server, user name, e-mail and password, and which key the password is."""
+    """Server, user name and password, and a reference to the key that the password is."""
 
     server: str
     username: str
@@ -34,10 +34,10 @@ class Credential:
 
 
 def check_secret_name(name: str, *, where: str = "--secret-name") -> str:
-    """The name of an Akka secret, as it was typed.
+    """Return the name unchanged if it is a valid name of an Akka secret.
 
     Raises:
-        UsageProblem: it cannot be one.
+        UsageProblem: it is not. `where` names the option in the message.
     """
     if _NAME.fullmatch(name) is None:
         raise UsageProblem(
@@ -49,7 +49,9 @@ def check_secret_name(name: str, *, where: str = "--secret-name") -> str:
 
 
 def secret_name(*parts: str) -> str:
-    """A name for the Akka secret that only this registry leads to.
+    """Derive the name of the Akka secret from the parts that identify a registry.
+
+    A name over the length limit is cut and gets a hash, so that two registries never share a name.
 
     >>> secret_name("europe-west1-docker.pkg.dev", "acme-shop", "containers")
     'europe-west1-docker-pkg-dev-acme-shop-containers'
@@ -57,6 +59,5 @@ def secret_name(*parts: str) -> str:
     name = _NOT_IN_A_NAME.sub("-", "-".join(filter(None, parts)).lower()).strip("-")
     if len(name) <= _NAME_LIMIT:
         return name
-    # Two long names must not become one by being cut.
     mark = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
     return f"{name[: _NAME_LIMIT - 9].rstrip('-')}-{mark}"

@@ -1,4 +1,4 @@
-"""The moment by which a run must have ended, and how long one call may take."""
+"""The time limit of a run, and how long each of its calls may take."""
 
 from __future__ import annotations
 
@@ -7,28 +7,23 @@ from dataclasses import dataclass
 
 from bootstrap.model import clock
 
-# How long a call may take after the deadline that completes or undoes what was changed before.
+# A call that completes or undoes an earlier change may take this long after the deadline.
 _AFTER_SECONDS = 5.0
-
-
-# How long all other calls may take after it together: what was begun in the last moment may still be
-# answered.
+# All other calls together may take this long after the deadline, to get the answer to a call just sent.
 _LAST_MOMENT_SECONDS = 1.0
-
-
 _LEAST_CALL_SECONDS = 0.5
 
 
 @dataclass
 class Turn:
-    """When a run, or the turn of a target, must have ended; and whether it settles what it has changed."""
+    """When a run, or a target's share of it, must end, and whether it is completing or undoing changes."""
 
     end: float
     settles: bool = False
 
 
 class Deadline:
-    """The moment by which a run must have ended."""
+    """The time limit of a run."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -42,7 +37,7 @@ class Deadline:
         return max(0.0, self._now().end - clock.monotonic())
 
     def extend(self, seconds: float) -> None:
-        """Leave out of account what was waited for on purpose, such as the overlap of a rotation."""
+        """Extend the deadline by time that was waited on purpose, such as the overlap of a rotation."""
         self._now().end += seconds
 
     @property
@@ -50,15 +45,13 @@ class Deadline:
         return self.left <= 0
 
     def settle(self) -> None:
-        """From now on calls complete or undo what was changed: each has a little time of its own after the
-        deadline.
-        """
+        """Allow each call a few seconds after the deadline: from now on calls complete or undo changes."""
         self._now().settles = True
 
     def clip(self, seconds: float) -> float:
-        """How long one call may take that is given `seconds` at most: no longer than is left of the run.
+        """The time limit of one call: `seconds`, or what is left of the run if that is less.
 
-        All that is still under way when the deadline comes shares one second more; see also `settle`.
+        Calls that are in progress when the deadline passes share one more second; see also `settle`.
         """
         turn = self._now()
         left = turn.end - clock.monotonic()
@@ -68,6 +61,4 @@ class Deadline:
 
 
 Tell = Callable[[str], None]
-
-
-"""Takes one line for the person who waits."""
+"""Shows one line of progress to the user."""

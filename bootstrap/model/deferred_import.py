@@ -1,11 +1,11 @@
-"""Modules that are run when they are first used, not when another module imports them.
+"""Modules whose code runs when they are first used, not when they are imported.
 
-The clouds' SDKs import much that most runs never touch: parsers of certificates, the clients of six more
-services. A deferred module is in `sys.modules` at once; its code runs when something asks it for a name.
-Whatever an SDK asks for is found, so a version of it that uses such a module while it is imported is slower,
-and not broken.
+The clouds' SDKs import much that most runs never use: certificate parsers, the clients of six more services.
+A deferred module is in `sys.modules` immediately; its code runs at the first access to one of its names. An
+SDK version that uses a deferred module during its own import still works, but is slower.
 
-A module of a deferred package is imported without the code of the package. Defer only what allows that.
+A submodule of a deferred package is imported without running the package's code. Defer only packages that
+allow that.
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ _REMOVING = threading.Lock()
 
 
 class _Deferred(ModuleType):
-    """Stands for a module until it is asked for one of its names, and passes each question on from then
-    on.
-    """
+    """A placeholder that imports the real module at the first access, and then forwards to it."""
 
     def __getattr__(self, name: str) -> Any:
         real = vars(self).get("__wrapped__")
-        # `from package import module` asks for the name first, and takes the module only.
+        # `from package import module` accesses the name first; import that module alone.
         if real is None and "__path__" in vars(self):
             module = f"{self.__name__}.{name}"
             if importlib.util.find_spec(module) is not None:
@@ -35,13 +33,13 @@ class _Deferred(ModuleType):
         return getattr(real or self._import(), name)
 
     def _import(self) -> ModuleType:
-        """Import the module itself. That several threads import it once is up to Python's own locks."""
+        """Import the real module. Python's import locks make sure that concurrent threads import it once."""
         with _REMOVING:
             if sys.modules.get(self.__name__) is self:
                 del sys.modules[self.__name__]
         real = importlib.import_module(self.__name__)
         for name, value in list(vars(self).items()):
-            # Of a package: its modules that were imported before it, which it need not import again.
+            # Keep the submodules of a package that were imported before it.
             if sys.modules.get(f"{self.__name__}.{name}") is value is not None:
                 vars(real).setdefault(name, value)
         vars(self)["__wrapped__"] = real
@@ -49,9 +47,7 @@ class _Deferred(ModuleType):
 
 
 def defer(*names: str) -> None:
-    """Let modules wait until they are used. One that is imported already, or is not installed, stays as it
-    is.
-    """
+    """Defer modules until they are used, except those that are already imported or not installed."""
     for name in names:
         if name in sys.modules:
             continue
@@ -59,7 +55,9 @@ def defer(*names: str) -> None:
             spec = importlib.util.find_spec(name)
         except (ImportError, ValueError):
             continue
-        if spec is None or name in sys.modules:  # its package may have imported it just now
+        if (
+            spec is None or name in sys.modules
+        ):  # find_spec imports the parent package, which may have imported it
             continue
         module = _Deferred(name)
         module.__spec__, module.__loader__ = spec, spec.loader

@@ -1,4 +1,4 @@
-"""Durations as people type them."""
+"""Durations as users type them, such as `24h`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 import re
 
 BY_YOU = "due to be replaced by you"
-"""Of a password that the user supplied, which no command can renew by itself."""
+"""How `list` describes an overdue user-supplied password, which no command can renew by itself."""
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -15,7 +15,7 @@ def parse_duration(text: str) -> dt.timedelta:
     """Read `50ms`, `5s`, `10m`, `24h`, `365d`, `1h30m` or `0`.
 
     Raises:
-        ValueError: it is none of these, or longer than a thousand years; its text is one sentence.
+        ValueError: the text is not a duration, or over a thousand years. The message is one sentence.
     """
     if text == "0":
         return dt.timedelta()
@@ -28,7 +28,7 @@ def parse_duration(text: str) -> dt.timedelta:
 
 
 def as_typed(span: dt.timedelta) -> str:
-    """A duration as people type it: `730d`, `1d12h`, `90m`; cut to whole seconds.
+    """Format a duration in the form that `parse_duration` reads: `730d`, `1d12h`. Fractions are dropped.
 
     >>> as_typed(dt.timedelta(days=1, hours=12))
     '1d12h'
@@ -41,7 +41,7 @@ def as_typed(span: dt.timedelta) -> str:
 
 
 def in_words(span: dt.timedelta) -> str:
-    """A duration as a sentence has it, cut to a whole number: `90 days`, `8 h`, `80 min`."""
+    """Format a duration for a sentence, rounded down to one unit: `90 days`, `8 h`, `80 min`."""
     hours = span / dt.timedelta(hours=1)
     if hours >= 72:
         return f"{int(hours // 24)} days"

@@ -1,7 +1,7 @@
-"""What can go wrong, as a person is told it.
+"""The errors that users see, and the exit codes.
 
-Every error is one sentence that says what is wrong and where, and (mostly) one that says what to do: `fix`.
-The exit codes are those of the README.
+An error has one sentence that says what is wrong and where (`what`), and usually one that says what to do
+(`fix`). The README documents the exit codes.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ class ExitCode(IntEnum):
 
 
 def exit_code_of_many(codes: Sequence[ExitCode]) -> ExitCode:
-    """How a command for several targets ends.
+    """The exit code of a command for several targets.
 
-    What is left over comes first: an administrator must see it, and running the command again does not hide
-    it. The code of the preflight is only that of the whole where every target ended in it: nothing was
-    changed then.
+    LEFT_OVER wins over all others: someone must clean up. REFUSED, which says that nothing was changed, is
+    returned only if the preflight failed for every target.
     """
     found = set(codes) - {ExitCode.DONE}
     for first in (ExitCode.LEFT_OVER, ExitCode.INTERRUPTED):
@@ -49,19 +48,19 @@ def exit_code_of_many(codes: Sequence[ExitCode]) -> ExitCode:
 
 
 class PullkeyError(Exception):
-    """The base of all errors that end a command with a sentence instead of a traceback.
+    """Base class of the errors that end a command with a message instead of a traceback.
 
     Args:
         what: what is wrong, and where.
-        fix: what to do about it, if anything is known.
-        code: the situation, where a more specific one is known than that of the class.
+        fix: what to do about it; "" if unknown.
+        code: a more specific code than the class's own.
     """
 
     exit_code: ExitCode = ExitCode.FAILED
     code: Code = Code.STEP_FAILED
 
     def __init__(self, what: str, *, fix: str = "", code: Code | None = None) -> None:
-        # It may quote what was typed, or is set in the environment.
+        # It may quote user input or an environment variable.
         what = without_logins(what)
         super().__init__(what)
         self.what = what
@@ -71,49 +70,49 @@ class PullkeyError(Exception):
 
 
 class UsageProblem(PullkeyError):
-    """Something that was typed, or stands in a file or variable, cannot be used. Nothing was changed."""
+    """An invalid option, file entry or environment variable. Nothing was changed."""
 
     code = Code.BAD_VALUE
     exit_code = ExitCode.USAGE
 
 
 class StepFailed(PullkeyError):
-    """A step could not be done, for a reason that trying again will not remove."""
+    """A step failed for a reason that a retry will not remove."""
 
 
 class KeyLimitReached(StepFailed):
-    """The identity has as many keys as its cloud allows it."""
+    """The identity has as many keys as the cloud allows."""
 
     code = Code.KEY_LIMIT
 
 
 class KeyGone(StepFailed):
-    """A key that was to be changed is deleted already, as the cloud itself has answered."""
+    """The cloud answered that the key to change has already been deleted."""
 
     code = Code.KEY_DELETED
 
 
 class OutcomeUnknown(StepFailed):
-    """A call that changes something got no answer: it may or may not have been done."""
+    """A call that changes something got no answer, so it may or may not have taken effect."""
 
     code = Code.OUTCOME_UNKNOWN
 
 
 class NotShown(PullkeyError):
-    """The cloud does not show something, and nothing shows that it is gone."""
+    """The cloud does not show an object, but nothing confirms that it was deleted."""
 
     code = Code.CLOUD_LAG
 
 
 class Interrupted(PullkeyError):
-    """The person, or whoever stops processes, wanted it to end."""
+    """The run was stopped by Ctrl-C or a signal."""
 
     code = Code.INTERRUPTED
     exit_code = ExitCode.INTERRUPTED
 
 
 class Declined(PullkeyError):
-    """The user was asked before the first change, and did not answer yes."""
+    """The user did not answer yes at the prompt before the first change."""
 
     code = Code.CANCELLED
     exit_code = ExitCode.INTERRUPTED
@@ -123,13 +122,13 @@ class Declined(PullkeyError):
 
 
 class ProblemKind(StrEnum):
-    """Who must act on a problem, and how."""
+    """What kind of action a problem needs."""
 
-    RIGHT = "right"  # the person lacks a permission; somebody else can do the step
+    RIGHT = "right"  # a permission is missing; someone else can do the step
     POLICY = "policy"  # a policy forbids it
     LIMIT = "limit"  # a limit of the cloud is reached
-    SETUP = "setup"  # something else must be made, named or switched on first
-    QUESTION = "question"  # more than one thing could be meant
+    SETUP = "setup"  # something must be created, named or enabled first
+    QUESTION = "question"  # the input is ambiguous
 
 
 _CODES = {
@@ -144,10 +143,10 @@ _THAT_OF_THE_KIND = cast("Code", None)  # a problem that is made without a code 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that the preflight found, which must be fixed before anything is changed.
+    """A finding of the preflight that must be fixed before anything is changed.
 
     Args:
-        code: the situation; without one, that of the kind.
+        code: the situation; defaults to the code of the kind.
     """
 
     kind: ProblemKind
@@ -164,19 +163,17 @@ class Problem:
 
 
 def problem_of(error: PullkeyError, *, step: str = "") -> Problem:
-    """An error that was met while looking, as a problem with the same text and code."""
+    """Convert an error of a read-only check to a problem with the same text and code."""
     return Problem(ProblemKind.SETUP, error.what, error.fix, step=step, code=error.code)
 
 
 def first_line(error: PullkeyError | Problem) -> str:
-    """What is wrong, with the code by which `pullkey explain` knows it."""
+    """What is wrong, followed by the code for `pullkey explain`."""
     return f"{sentence(error.what)} [{error.code}]"
 
 
 def advice(error: PullkeyError) -> str:
-    """What to do about an error, as a sentence; where nothing specific is known, where its code is
-    explained.
-    """
+    """What to do about an error, as a sentence; without a specific fix, a pointer to `pullkey explain`."""
     if error.fix:
         return sentence(error.fix)
     plain = error.exit_code in (ExitCode.USAGE, ExitCode.INTERRUPTED)
@@ -196,7 +193,7 @@ class Refused(PullkeyError):
 
 @dataclass(frozen=True)
 class LeftOver:
-    """Something that is still there and should not be, with the one command that removes it."""
+    """An object that should have been removed but still exists, with the command that removes it."""
 
     what: str
     command: str
@@ -207,5 +204,5 @@ class LeftOver:
 
 
 def fix_fields(fix: str | None) -> dict[str, Any]:
-    """What to do about a problem; `mend` is the older name of `fix`."""
+    """The JSON fields for the fix of a problem; `mend` is the older name of `fix`."""
     return {"fix": fix, "mend": fix}

@@ -1,4 +1,4 @@
-"""Reading what a person types for a registry: a host, a URL, or a whole image reference."""
+"""Parse what users type for a registry: a host, a URL or an image reference."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LABEL = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
 
 @dataclass(frozen=True)
 class ImageReference:
-    """`HOST[:PORT]/PATH[:TAG][@DIGEST]`; `path` and `reference` are empty where only a host was given."""
+    """`HOST[:PORT]/PATH[:TAG][@DIGEST]`; `path` and `reference` are empty if only a host was given."""
 
     host: str
     port: int | None
@@ -39,16 +39,16 @@ class ImageReference:
 
 
 def parse_reference(text: str, *, where: str) -> ImageReference:
-    """Read a host, an https URL of one, or an image reference.
+    """Parse a host, an https URL of a host, or an image reference.
 
-    A tag that is missing from an image reference is `latest`, as for every puller.
+    The tag defaults to `latest`, as it does for docker.
 
     Args:
-        text: what was typed.
-        where: the option it was typed for, named in the error.
+        text: the user's input.
+        where: the option, to name in the error.
 
     Raises:
-        UsageProblem: it is none of the three.
+        UsageProblem: the text is none of these.
     """
     refuse_login(text, where)
     if not text.isascii() or not text.isprintable() or " " in text or not text:
@@ -63,7 +63,7 @@ def parse_reference(text: str, *, where: str) -> ImageReference:
     authority, _, path = bare.partition("/")
     host, colon, port = authority.lower().partition(":")
     if colon and not (port.isdigit() and 0 < int(port) < 65536):
-        # What stands there may be a password, so it is not repeated.
+        # The text after the colon may be a password: do not repeat it.
         raise UsageProblem(
             f"{where} has no valid port after {host!r}", fix="A port is a number, as in HOST:5000."
         )
@@ -88,11 +88,10 @@ def parse_reference(text: str, *, where: str) -> ImageReference:
 
 
 def _refuse_address(host: str, last: str, where: str) -> None:
-    """An address is taken in its plain form only, and none of those that are this machine's or its cloud's
-    own.
+    """Accept an IP address in plain form only, and no address of a metadata service.
 
     Raises:
-        UsageProblem: it is not, or is one of those.
+        UsageProblem: the host is an address in another form, or a metadata service.
     """
     inside = is_metadata_host(host)
     if last.isdigit() or last.startswith(

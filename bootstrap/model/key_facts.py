@@ -1,4 +1,4 @@
-"""What a cloud shows of a key."""
+"""What a cloud shows of a key, and its limit on keys."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeyLimit:
-    """How many keys a cloud allows one identity, however long each lasts.
+    """How many keys a cloud allows one identity.
 
     Args:
-        at_most: that many, those included that are switched off.
-        whose: the identity, as a sentence names it.
-        another: the options by which a target is given another identity, without dashes.
+        at_most: the limit. Disabled keys count.
+        whose: the identity, worded for a sentence.
+        another: the options, without dashes, that select another identity for a target.
     """
 
     at_most: int
@@ -37,11 +37,11 @@ class KeyFacts:
     expires: dt.datetime | None = None
     disabled: bool = False
     supplied: bool = False
-    """Whether it is a password that the user supplied: `created` is when it was registered, and its expiry
-    is not known.
+    """Whether the user supplied the password: `created` is then the time of registration, and the expiry is
+    unknown.
     """
 
     @property
     def expiry(self) -> str:
-        """In one word where it is no date: `never`, or `unknown`."""
+        """`never` or `unknown`; "" if there is a date in `expires`."""
         return "" if self.expires else "unknown" if self.supplied else "never"

@@ -1,8 +1,8 @@
-"""The e-mail field of a credential, which links Akka's record to the key in the cloud.
+"""The e-mail field of a credential, which names the cloud's key in Akka's record.
 
-Akka never shows a password, but it shows the e-mail, which is free. `NAME+KEY_ID@DOMAIN` therefore says which
-key Akka holds, from any machine and without a state file; after a rotation,
-`KEY_ID@NAME.was-OLD_KEY_ID.DOMAIN` also says which key it replaced, until that one is gone.
+Akka never shows a password, but it shows the e-mail field, whose content is free. `NAME+KEY_ID@DOMAIN` names
+the key that Akka has, readable from any machine and without a state file. After a rotation,
+`KEY_ID@NAME.was-OLD_KEY_ID.DOMAIN` also names the replaced key, until that key is deleted.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _NAME = re.compile(r"[^a-z0-9-]+")
 
 @dataclass(frozen=True)
 class KeyRef:
-    """Which key of which identity a credential is.
+    """A reference to one key of one identity.
 
-    >>> str(KeyLink("akka-docker-reader", "abc123def", "acme.iam.gserviceaccount.com"))
+    >>> str(KeyRef("akka-docker-reader", "abc123def", "acme.iam.gserviceaccount.com"))
     'akka-docker-reader+abc123def@acme.iam.gserviceaccount.com'
-    >>> KeyLink.parse("akka-docker-reader+abc123def@acme.iam.gserviceaccount.com").key_id
+    >>> KeyRef.parse("akka-docker-reader+abc123def@acme.iam.gserviceaccount.com").key_id
     'abc123def'
-    >>> KeyLink.parse("user@example.com") is None
+    >>> KeyRef.parse("user@example.com") is None
     True
-    >>> str(KeyLink("akka-docker-reader", "abc123def", "acmeshop.azurecr.io", replaces="fed321cba"))
+    >>> str(KeyRef("akka-docker-reader", "abc123def", "acmeshop.azurecr.io", replaces="fed321cba"))
     'abc123def@akka-docker-reader.was-fed321cba.acmeshop.azurecr.io'
     """
 
     name: str
     key_id: str
     domain: str
-    replaces: str = ""  # the key that Akka held before this one, where it may still be there
+    replaces: str = ""  # the replaced key, as long as it may still exist
 
     def __str__(self) -> str:
         if self.replaces:
@@ -45,16 +45,16 @@ class KeyRef:
         local = f"{self.name}+{self.key_id}"
         if len(local) <= _LOCAL_LIMIT:
             return f"{local}@{self.domain}"
-        # A long account name beside a 40-digit key id: the name moves to the domain's side.
+        # The name and a 40-digit key id do not fit before the @: put the name into the domain.
         return f"{self.key_id}@{self.name}.{self.domain}"
 
     def replacing(self, key_id: str) -> KeyRef:
-        """The same key, as the one that replaced `key_id`."""
+        """The same reference, with `key_id` as the replaced key."""
         return replace(self, replaces=key_id)
 
     @classmethod
     def parse(cls, email: str) -> KeyRef | None:
-        """The link in an e-mail, or None if it is not one of ours."""
+        """Parse an e-mail field; None if pullkey did not write it."""
         local, at, domain = email.strip().partition("@")
         if not at or not domain or "@" in domain:
             return None
@@ -66,7 +66,7 @@ class KeyRef:
         if not plus and was.startswith(_WAS) and _KEY_ID.match(local):
             replaces = was.removeprefix(_WAS)
             if not home:
-                return cls(name, local, "")  # Akka has cut it: the key is known, and nothing behind it
+                return cls(name, local, "")  # truncated by Akka: only the key id can be read
             return cls(name, local, home, replaces) if _KEY_ID.match(replaces) else None
         if not plus and dot and len(local) == 40 and _KEY_ID.match(local):
             return cls(name, local, rest)
@@ -74,8 +74,7 @@ class KeyRef:
 
 
 def supplied_id(run_id: str, *, now: dt.datetime | None = None) -> str:
-    """The id of a password that the user supplied: the run that registered it, and when, which nothing else
-    would tell.
+    """The id of a user-supplied password: the run that registered it, and the time, recorded nowhere else.
 
     >>> supplied_id("0123456789ab", now=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
     '0123456789ab-1767225600'
@@ -84,18 +83,16 @@ def supplied_id(run_id: str, *, now: dt.datetime | None = None) -> str:
 
 
 def registered_on(key_id: str) -> dt.datetime | None:
-    """When a password with such an id was registered; None where its id does not say, as earlier versions
-    wrote it.
-    """
+    """When the password with an id of `supplied_id` was registered; None for ids of older versions."""
     found = _SUPPLIED.fullmatch(key_id)
     return dt.datetime.fromtimestamp(int(found[1]), dt.UTC) if found else None
 
 
 def is_key_id(text: object) -> bool:
-    """Whether it can be the id of a key; ids become part of a path in a call, or of a command."""
+    """Whether it is a valid key id, and so safe as part of a URL path or a command."""
     return isinstance(text, str) and _KEY_ID.fullmatch(text) is not None
 
 
 def local_name(text: str) -> str:
-    """`text` as it may stand before the `+`: lower case, dashes, short enough for a key id beside it."""
+    """Normalise a name for the part before the `+`: lower case, dashes, short enough to add a key id."""
     return _NAME.sub("-", text.lower()).strip("-")[:27].rstrip("-") or "pullkey"

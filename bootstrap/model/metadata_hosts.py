@@ -1,5 +1,6 @@
-"""Addresses where a machine or its cloud answers for itself, with its own secrets: no registry is there,
-in no spelling.
+"""Recognise the metadata services of clouds, in every spelling of their addresses.
+
+They hand out the machine's own secrets, so pullkey connects to none of them.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ import ipaddress
 import re
 import socket
 
-# As the clouds document their metadata services: Google, Amazon, Tencent.
+# From the clouds' documentation of their metadata services: Google, Amazon, Tencent.
 _NAMES = frozenset(
     {
         "metadata",
@@ -19,7 +20,7 @@ _NAMES = frozenset(
         "metadata.tencentyun.com",
     }
 )
-# Beside link-local addresses: Alibaba's, Azure's; and, for IPv6, Amazon's, Google's and Oracle's.
+# In addition to link-local addresses: Alibaba's, Azure's; and, for IPv6, Amazon's, Google's and Oracle's.
 _NETWORKS = tuple(
     map(
         ipaddress.ip_network,
@@ -28,17 +29,19 @@ _NETWORKS = tuple(
 )
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
-# What `inet_aton` takes: one to four numbers, decimal, octal or hexadecimal.
+# What `inet_aton` accepts: one to four numbers, decimal, octal or hexadecimal.
 _NUMBERS = re.compile(r"(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+)){0,3}")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_metadata_host(host: str) -> bool:
-    """Whether a machine or its cloud answers at a host, however its address is spelled.
+    """Whether a host is a metadata service, in any spelling of its address.
 
-    >>> is_metadata_host("0xA9FEA9FE"), is_metadata_host("[::ffff:169.254.169.254]"),
-    is_metadata_host("registry.example") (True, True, False)
+    >>> is_metadata_host("0xA9FEA9FE"), is_metadata_host("[::ffff:169.254.169.254]")
+    (True, True)
+    >>> is_metadata_host("registry.example")
+    False
     """
     bare = host.lower().strip("[]").rstrip(".").partition("%")[0]
     address = _address(bare)
@@ -46,7 +49,7 @@ def is_metadata_host(host: str) -> bool:
 
 
 def is_metadata_address(address: Address) -> bool:
-    """The same for an address, or the IPv4 address in it."""
+    """Whether an address, or the IPv4 address embedded in it, is a metadata service."""
     return any(
         one.is_link_local or any(one in network for network in _NETWORKS)
         for one in (address, _inner(address))
@@ -66,7 +69,7 @@ def _address(bare: str) -> Address | None:
 
 
 def _inner(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one leads to (RFC 4291, 3056, 6052)."""
+    """The IPv4 address embedded in an IPv6 address (RFC 4291, 3056, 6052), else the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64 or address in _COMPATIBLE:

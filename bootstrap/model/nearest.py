@@ -1,4 +1,4 @@
-"""What to say of a name that is not there: the nearest of those that are, or all of a few."""
+"""A hint for a name that was not found: the nearest existing names, or all if they are few."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _MOST_SHOWN = 8
 
 
 def nearest_or_all(name: str, there: Iterable[str], *, many: str = "") -> str:
-    """`Did you mean checkout:1.0?`, or what there is where nothing is near; "" where there is nothing.
+    """`Did you mean checkout:1.0?`; else a list of the existing names; "" if there are none.
 
     Args:
-        name: what was given.
-        there: the names that there are.
-        many: what is said in place of a list of many names: the command that shows them.
+        name: the name that was not found.
+        there: the existing names.
+        many: the text to return instead of a long list, such as the command that lists them.
     """
     names = sorted(set(there))
     if near := did_you_mean(name, names):

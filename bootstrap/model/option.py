@@ -1,4 +1,4 @@
-"""Options of commands and files, as a provider declares them."""
+"""The declaration of an option, for commands and files of registries."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Option:
-    """One option of `pullkey onboard PROVIDER`, read by every command that takes a target.
+    """One option of `pullkey onboard PROVIDER`, accepted by every command that takes a target.
 
-    `kind` is how it is read: text, a switch, a duration (`365d`), or one of `choices`. A `secret` is typed as
-    a switch (`--password-stdin`); its value is the `Secret` that was read from stdin, or None. `login` marks
-    what a command that takes the name of an Akka secret needs too; there it comes from the variables that
-    every option has.
+    `kind` says how the value is parsed: text, a switch, a duration (`365d`), or one of `choices`. A `secret`
+    is typed as a switch (`--password-stdin`); its value is the `Secret` read from stdin, or None. A `login`
+    option is also needed by commands that take the name of an Akka secret; those read it from the option's
+    environment variables.
     """
 
     name: str
@@ -33,13 +33,11 @@ class Option:
 
     @property
     def key(self) -> str:
-        """The option's name as it stands in a mapping: `--gcp-project` is `gcp_project`."""
+        """The option's key in a mapping: `gcp_project` for `--gcp-project`."""
         return self.name.removeprefix("--").replace("-", "_")
 
     def variables(self, provider: str = "") -> list[str]:
-        """The environment variables that set it: the provider's own, if it is an option of one, before the
-        general one.
-        """
+        """The environment variables that set the option, first the provider's own, then the general one."""
         general = f"PULLKEY_{self.key.upper()}"
         own = f"PULLKEY_{provider.upper().replace('-', '_')}_{self.key.upper()}"
         return [own, general] if provider else [general]

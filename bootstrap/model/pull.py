@@ -1,4 +1,4 @@
-"""What is pulled to verify a credential, and how one exchange with a registry ended."""
+"""What to pull to verify a credential, and the result of one attempt."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """What one exchange has shown. The clouds answer some of these alike; `Session.diagnose` tells them
-    apart.
+    """The result of one exchange. Clouds give some of these the same answer; `Session.diagnose` finds which
+    it is.
     """
 
     PULLS = "pulls"
     IDENTITY_REFUSED = "identity refused"  # the key or its identity is wrong, disabled or not yet known
     NO_GRANT = "no grant"  # the identity is known and may not pull this repository, or not yet
-    NOT_FOUND = "not found"  # it may pull, and there is no such repository or tag
+    NOT_FOUND = "not found"  # the pull is allowed, but the repository or tag does not exist
     NETWORK_REFUSED = "network refused"  # a firewall of the registry
     FORBIDDEN = (
         "forbidden"  # 403 before any credential was sent: a firewall, a proxy, or another kind of server
     )
     RATE_LIMITED = "rate limit"  # 429
-    REJECTED = "request rejected"  # an answer that no other try will change
-    INVALID = "invalid answer"  # an answer that is not of this protocol, as of a proxy in between
+    REJECTED = "request rejected"  # a retry will not change the answer
+    INVALID = "invalid answer"  # not an answer of this protocol, such as a proxy's page
     UNREACHABLE = "unreachable"  # no answer, or a server error
-    UNTRUSTED = "untrusted"  # it asks for the credential to be sent somewhere else
+    UNTRUSTED = "untrusted"  # the registry asks to send the credential to another host
     CERTIFICATE_REFUSED = "certificate refused"  # its TLS certificate does not verify
 
 
@@ -33,13 +33,13 @@ class Probe:
     """What to pull.
 
     Args:
-        host: the registry's host, as the puller names it.
-        repository: the repository whose `pull` is asked for; "" if none is known.
-        reference: tag or digest; "" to ask for a tag that cannot exist: a registry that answers "no such tag"
-            rather than "denied" has checked the right to pull.
-        token_host: another host at which the user says that the registry has its token service; None where
-            there is no way to say so.
-        head: ask for manifests with HEAD. Docker Hub counts a GET of a manifest as a pull, and a HEAD not
+        host: the registry's host in the image's name.
+        repository: the repository to request `pull` for; "" if none is known.
+        reference: tag or digest; "" to request a tag that cannot exist: the answer "no such tag" rather than
+            "denied" shows that the registry has checked the permission to pull.
+        token_host: the host of the registry's token service, if the user named another one; None if the
+            provider has no option for it.
+        head: request manifests with HEAD, which Docker Hub, unlike GET, does not count as a pull
             (docs.docker.com, "Docker Hub pull usage and limits").
     """
 
@@ -51,7 +51,7 @@ class Probe:
 
     @property
     def image(self) -> str:
-        """The image as a puller writes it, without its host."""
+        """The image's name without the host: `REPOSITORY:TAG` or `REPOSITORY@DIGEST`."""
         if not self.reference:
             return self.repository
         return f"{self.repository}{'@' if ':' in self.reference else ':'}{self.reference}"
@@ -59,15 +59,14 @@ class Probe:
 
 @dataclass(frozen=True)
 class PullAttempt:
-    """How one exchange ended.
+    """The result of one exchange with a registry.
 
     Args:
-        verdict: what it has shown.
-        detail: what the registry said; of `PULLS`, what was seen.
-        fix: what to do, where it is known.
-        proven: of `PULLS`: a manifest was read, or a tag found missing in a repository that exists, which is
-            more than that the registry has accepted the credential.
-        retry_after: how many seconds the registry asks to be left alone.
+        detail: the registry's error text; for `PULLS`, what was read.
+        fix: what to do; "" if unknown.
+        proven: for `PULLS`: whether a manifest was read, or a tag found missing in an existing repository.
+            If not, the registry has accepted the credential and no more is known.
+        retry_after: the seconds to wait that the registry has requested.
     """
 
     verdict: Verdict
@@ -80,5 +79,5 @@ class PullAttempt:
         return f"{self.verdict}: {self.detail}" if self.detail else str(self.verdict)
 
     def cleaned(self, clean: Callable[[str], str]) -> PullAttempt:
-        """The same, with its texts as `clean` leaves them."""
+        """A copy whose texts went through `clean`."""
         return replace(self, detail=clean(self.detail), fix=clean(self.fix))

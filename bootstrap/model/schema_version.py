@@ -6,7 +6,5 @@ SCHEMA_VERSION = 1
 
 
 def schema_id(name: str, version: int = 1) -> str:
-    """The `$id` of a schema. Nobody need be asked for it: it names the schema and says nothing of where it
-    is.
-    """
+    """The `$id` of a schema: a URN, since nothing has to be fetched by it."""
     return f"urn:pullkey:schema:{name}:{version}"

@@ -1,4 +1,4 @@
-"""The one type that a key travels in."""
+"""The type of every key and password in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bootstrap.model import spelled_out
 from bootstrap.model.secret_pieces import SecretPieces
 
 _PIECE = 12
-_SHORTEST_CODED = 4  # fewer characters of base64 or hexadecimal stand in any text by chance
+_SHORTEST_CODED = 4  # fewer characters of base64 or hexadecimal occur in any text by chance
 _URL_SAFE = str.maketrans("+/", "-_")
 _PERCENT = re.compile("%[0-9A-F]{2}")
 
@@ -32,12 +32,12 @@ class Secret:
 
     def __init__(self, value: str) -> None:
         self._value = value
-        # Made when it is first searched for; a run searches for a key some hundred times.
+        # Computed at the first search; a run searches for a key about a hundred times.
         self._pieces: SecretPieces[str] | None = None
         self._spelled_out: SecretPieces[bytes] | None = None
 
     def reveal(self) -> str:
-        """The secret itself. Each call of this is a place to look at in review."""
+        """The secret itself. Review every caller of this method."""
         return self._value
 
     def __repr__(self) -> str:
@@ -60,11 +60,11 @@ class Secret:
         raise TypeError("a secret is never written anywhere")
 
     def redact(self, text: str) -> str:
-        """`text` without any piece of this secret, for text that another program or a server wrote.
+        """Hide every piece of this secret in a text that another program or a server wrote.
 
-        It may have cut, quoted or encoded it: so pieces of a dozen characters are searched for, in every form
-        of `_forms`, and where they are spelled out (`spelled_out`). Cut the text afterwards, not before: a
-        piece shorter than a dozen would not be recognised.
+        The text may have truncated, quoted or encoded the secret, so pieces of twelve characters are searched
+        for in every form of `_forms`, and character by character (`spelled_out`). Truncate the text after
+        this call, not before: shorter pieces are not recognised.
         """
         if self._pieces is None or self._spelled_out is None:
             self._pieces = SecretPieces(_forms(self._value), _PIECE)
@@ -87,10 +87,10 @@ class Secret:
 
 
 def _without_its_beginning(value: str, text: str) -> str:
-    """`text` without the secret as far as it stands there from its beginning on, cut or not: a repeated
-    argument is hidden whole.
+    """Hide each occurrence of the secret's beginning together with as much of the rest as follows it.
 
-    Of a key file only the private key is searched for by pieces; the rest of it goes with its beginning.
+    This hides a repeated argument whole, truncated or not. Of a key file, only the private key is searched
+    for by pieces; this hides the rest.
     """
     for form in (value, json.dumps(value)[1:-1], repr(value)[1:-1]):
         if len(form) <= _PIECE:
@@ -105,13 +105,13 @@ def _without_its_beginning(value: str, text: str) -> str:
 
 
 def _forms(value: str) -> set[str]:
-    """A secret as it may stand in a text.
+    """The forms in which a secret may appear in a text.
 
-    As it is; escaped for JSON, HTML, a URL or a form; in hexadecimal; in base64, as part of whatever was
-    encoded (`user:password`, a whole Docker configuration); and in base64 of that, as in the data of a
-    Kubernetes secret.
+    Plain; escaped for JSON, HTML, a URL or a form; in hexadecimal; in base64, also as part of a longer
+    encoded text (`user:password`, a Docker configuration); and in base64 of base64, as in a Kubernetes
+    secret.
     """
-    # Neither is needed to show a help page.
+    # late: a help page needs neither
     import html
     import urllib.parse
 
@@ -147,8 +147,8 @@ def _forms(value: str) -> set[str]:
 
 
 def _private_part(value: str) -> str:
-    """Of a service account's key file the private key: the rest is public, and names what an error is
-    about.
+    """The private key if the value is a service account's key file, whose other fields are public; else the
+    value.
     """
     with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
         return str(json.loads(value)["private_key"]) or value
@@ -156,9 +156,7 @@ def _private_part(value: str) -> str:
 
 
 def _parts(value: str) -> set[str]:
-    """A secret plain and in base64, as it is searched for where each character may be escaped or stand
-    apart.
-    """
+    """The secret plain and in base64: the forms to search for character by character."""
     private = _private_part(value)
     return {private} | {
         form for form in _base64_forms(private.encode(errors="surrogatepass")) if len(form) >= _SHORTEST_CODED
@@ -166,7 +164,7 @@ def _parts(value: str) -> set[str]:
 
 
 def _base32_forms(raw: bytes) -> set[str]:
-    """The same in base32, in either case."""
+    """The base32 characters that these bytes alone determine, in upper and lower case."""
     forms = set()
     for before in range(5):
         coded = base64.b32encode(b"\0" * before + raw + b"\0" * 5).decode()
@@ -176,7 +174,7 @@ def _base32_forms(raw: bytes) -> set[str]:
 
 
 def _base64_forms(raw: bytes) -> set[str]:
-    """The characters of base64 that these bytes decide alone, wherever they stand in what was encoded."""
+    """The base64 characters that these bytes alone determine, for each offset in a longer encoded text."""
     forms = set()
     for before in range(3):
         coded = base64.b64encode(b"\0" * before + raw + b"\0" * 3).decode()

@@ -1,6 +1,4 @@
-"""The pieces of a secret that a text could hold, found quickly: nearly no text holds one, and each is
-looked at.
-"""
+"""A fast filter: which pieces of a secret can a text contain? Almost no text contains any."""
 
 from __future__ import annotations
 
@@ -10,23 +8,21 @@ from typing import AnyStr, Generic, NoReturn
 
 
 class SecretPieces(Generic[AnyStr]):
-    """The pieces of some forms of a secret.
-
-    A form shorter than a piece counts as a whole.
+    """The pieces of several forms of a secret. A form shorter than a piece is searched for as a whole.
 
     Args:
-        forms: what is looked for; an empty one is not.
-        size: how many characters, or bytes, are a piece; an even number.
+        forms: the forms to search for; empty ones are ignored.
+        size: the length of a piece in characters or bytes; an even number.
     """
 
-    # No `vars` to print: what is in here is the secret itself.
+    # Slots instead of `vars`, so that a debugger's dump does not print the secret.
     __slots__ = ("_forms", "_half", "_halves", "_short", "_size")
 
     def __init__(self, forms: Iterable[AnyStr], size: int) -> None:
         self._size, self._half = size, size // 2
         self._forms: frozenset[AnyStr] = frozenset(form for form in forms if form)
         self._short: frozenset[AnyStr] = frozenset(form for form in self._forms if len(form) < size)
-        # A piece, wherever it begins, holds a whole half that begins at a multiple of its length.
+        # Wherever a piece starts, it contains a half piece that starts at a multiple of the half's length.
         self._halves: set[bytes] = set()
         for form in self._forms - self._short:
             self._halves.update(self._halves_of(form))
@@ -35,7 +31,7 @@ class SecretPieces(Generic[AnyStr]):
         raise TypeError("a secret is never written anywhere")
 
     def to_look_for(self, text: AnyStr) -> dict[int, set[AnyStr]]:
-        """The pieces that the text could hold, by their length."""
+        """The pieces that the text may contain, by length."""
         found: dict[int, set[AnyStr]] = {}
         for form in self._short:
             if form in text:
@@ -53,7 +49,7 @@ class SecretPieces(Generic[AnyStr]):
     def _halves_of(self, form: AnyStr) -> tuple[bytes, ...]:
         coded = _coded(form)
         number = len(coded) // self._half
-        # A key of Google's has 25,000, and `struct` takes a third of the time of slices.
+        # A Google key has 25,000 of them, and `struct` takes a third of the time that slices take.
         return struct.unpack(f"{self._half}s" * number, coded[: number * self._half])
 
     def _all_halves(self, text: AnyStr) -> set[bytes]:
@@ -62,5 +58,5 @@ class SecretPieces(Generic[AnyStr]):
 
 
 def _coded(text: str | bytes) -> bytes:
-    """As bytes: as many characters have as many bytes at least."""
+    """Encode a text. It has at least as many bytes as characters, so the sizes remain valid."""
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")

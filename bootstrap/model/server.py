@@ -1,9 +1,8 @@
-"""The server of a credential: which registry it names, its one spelling for Akka, and what a kubelet makes of
-it.
+"""The server of a credential: which registry it names, its canonical spelling, and how a kubelet reads it.
 
-Akka's services run on Kubernetes, whose kubelet looks a credential up by the image's host. It takes the
-server as it is spelled: case and port count, `/v1/` and `/v2/` stand for the host alone, and any other path
-(`/v1` without its slash too) is a path of images (kubernetes, `pkg/credentialprovider/keyring.go`,
+Akka's services run on Kubernetes, whose kubelet finds a credential by the image's host. It compares the
+server as spelled: case and port are significant, `/v1/` and `/v2/` mean the host alone, and any other path
+(also `/v1` without a slash) is a path of images (kubernetes, `pkg/credentialprovider/keyring.go`,
 `BasicDockerKeyring.Add`). Docker Hub's images are looked up as `index.docker.io` only (ibid., `Lookup`).
 """
 
@@ -21,8 +20,7 @@ _ALIASES = dict.fromkeys(
 
 
 def registry_of(server: str) -> str:
-    """The registry that a server names, however it is spelled: its host, its port if that is not 443, its
-    path.
+    """Normalise a server to host, port unless 443, and path, so that two spellings of a registry are equal.
 
     >>> registry_of("HTTPS://Registry.Example.com:443/v1")
     'registry.example.com'
@@ -36,20 +34,20 @@ def registry_of(server: str) -> str:
 
 
 def host_of(server: str) -> str:
-    """The host in a server, with its port if that is not 443; an alias of Docker Hub's stays as it is."""
+    """The host of a server, with its port unless 443; aliases of Docker Hub are not resolved."""
     return _SCHEME.sub("", server.strip()).lower().partition("/")[0].removesuffix(":443")
 
 
 def same_registry(one: str, other: str) -> bool:
-    """Whether two servers name one registry, in whatever spelling."""
+    """Whether two servers name the same registry, whatever their spelling."""
     return registry_of(one) == registry_of(other)
 
 
 def canonical(server: str) -> str:
-    """The spelling that is handed to Akka: https in lower case, the host in lower case, no `:443`, `/v1/`
-    with its slash.
+    """The spelling that is registered with Akka: scheme and host in lower case, no `:443`, `/v1/` with its
+    slash.
 
-    Whether there is a scheme and a version is left as it is: what is documented of a registry decides.
+    A scheme or version is neither added nor removed: that depends on the registry's documentation.
 
     >>> canonical("HTTPS://Registry.Example.com:443/v1")
     'https://registry.example.com/v1/'
@@ -65,7 +63,7 @@ def canonical(server: str) -> str:
 
 
 def is_matched(server: str) -> bool:
-    """Whether a kubelet finds the credential for an image of the registry that the server names."""
+    """Whether a kubelet finds this credential for the images of the registry that the server names."""
     rest = re.sub("^https?://", "", server)
     host, slash, path = rest.partition("/")
     if path.startswith(("v1/", "v2/")):

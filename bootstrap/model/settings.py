@@ -1,7 +1,6 @@
-"""Settings that come from the environment, and the rule for endpoints.
+"""Settings from environment variables, and the rules for API endpoints.
 
-An endpoint other than the cloud's own is for people behind Private Service Connect or in a sovereign cloud,
-and for the sandbox.
+Endpoints other than the cloud's own serve Private Service Connect, sovereign clouds and the sandbox.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from bootstrap.model.errors import UsageProblem
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine by its very name; a name that merely resolves to it does not count."""
+    """Whether `host` is `localhost` or a loopback address. A name that resolves to one does not count."""
     if host == "localhost":
         return True
     try:
@@ -34,7 +33,7 @@ def _is_plain(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where an API is, other than at its usual place."""
+    """The address of an API that is not at its usual place."""
 
     scheme: str
     host: str
@@ -59,10 +58,10 @@ class Endpoint:
 
 
 def endpoint(variable: str) -> Endpoint | None:
-    """The endpoint that an environment variable names, or None if it is not set.
+    """The endpoint in an environment variable; None if it is not set.
 
     Raises:
-        UsageProblem: it is no http(s) URL of a host, or it is plaintext and not on loopback.
+        UsageProblem: it is not the http(s) URL of a host, or it is plaintext and not loopback.
     """
     text = os.environ.get(variable, "").strip()
     if not text:
@@ -71,14 +70,14 @@ def endpoint(variable: str) -> Endpoint | None:
 
 
 def parse_endpoint(text: str, *, where: str) -> Endpoint:
-    """Read `https://HOST[:PORT]`; `where` is named in the error.
+    """Parse `https://HOST[:PORT]`; `where` names the setting in the error.
 
     Raises:
         UsageProblem: as for `endpoint`.
     """
     fix = "Write it as https://HOST or https://HOST:PORT."
     if "@" in text:
-        # What is before it may be a password, so it is not repeated.
+        # The text before the @ may be a password: do not repeat it.
         raise UsageProblem(
             f"{where} must name a host only, and holds an @, as a user name or password before a host does",
             fix=fix,
@@ -117,13 +116,13 @@ CONNECT_TO = "PULLKEY_REGISTRY_CONNECT_TO"
 
 
 def connect_to(registry_host: str) -> tuple[str, int] | None:
-    """The address at which a registry is to be reached, if it is not the one its name leads to.
+    """The address to connect to for a registry, if the user has overridden it.
 
-    `PULLKEY_REGISTRY_CONNECT_TO` is `HOST=ADDRESS:PORT[,...]`, where HOST may begin with `*.`; TLS is still
-    spoken with, and verified for, HOST (like curl's `--connect-to`).
+    `PULLKEY_REGISTRY_CONNECT_TO` is `HOST=ADDRESS:PORT[,...]`, where HOST may begin with `*.`. TLS still
+    verifies HOST, as with curl's `--connect-to`.
 
     Raises:
-        UsageProblem: the variable is not of that form.
+        UsageProblem: the variable does not have that form.
     """
     for entry in filter(None, (part.strip() for part in os.environ.get(CONNECT_TO, "").split(","))):
         name, _, address = entry.partition("=")
@@ -139,7 +138,7 @@ def connect_to(registry_host: str) -> tuple[str, int] | None:
 
 
 def check_addresses(registry_host: str) -> None:
-    """Refuse every address in the environment that cannot be used, before anything is begun.
+    """Check all endpoints and addresses in the environment before a run starts.
 
     Raises:
         UsageProblem: as for `endpoint` and `connect_to`.
@@ -151,6 +150,6 @@ def check_addresses(registry_host: str) -> None:
 
 
 def state_directory() -> Path:
-    """Where the journal is: `PULLKEY_STATE_DIR`, else the platform's own place for state."""
+    """The journal's directory: `PULLKEY_STATE_DIR`, else the platform's directory for state."""
     configured = os.environ.get("PULLKEY_STATE_DIR")
     return Path(configured) if configured else platformdirs.user_state_path("pullkey")

@@ -1,4 +1,4 @@
-"""Texts as bash reads them, and scripts as a person does."""
+"""Quote texts for bash, and fill variables into scripts for display."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:@-]+")
 
 
 def filled_in(script: str, variables: Mapping[str, str]) -> str:
-    """A script with the plain values in place of its variables, for reading; what only the shell knows
-    stays.
-    """
+    """Replace the variables of a script by their values, for display; variables without a value remain."""
     for name, value in variables.items():
         if _PLAIN.fullmatch(value):
             script = script.replace(f'"${{{name}#https://}}"', value.removeprefix("https://"))
@@ -20,5 +18,5 @@ def filled_in(script: str, variables: Mapping[str, str]) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text as one word of bash."""
+    """Quote a text as one word of bash."""
     return "'" + text.replace("'", "'\\''") + "'"

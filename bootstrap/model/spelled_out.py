@@ -1,8 +1,7 @@
-"""Finds a text where it is written character by character: escaped, more than once at that, in lines, or as
-numbers.
+"""Find and hide secrets that are written character by character: escaped (also repeatedly), split over
+lines, or as rows of numbers.
 
-Whoever repeats a secret may be a proxy's error page, a log of JSON in JSON, or a dump of what came over the
-wire.
+A proxy's error page, JSON inside JSON, or a hex dump may repeat a secret in such a form.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from bootstrap.model.secret_pieces import SecretPieces
 
-_SHORTEST = 6  # fewer characters stand in any text by chance, once its blanks are gone
+_SHORTEST = 6  # fewer characters occur in any text by chance, once blanks are removed
 
 _ESCAPED = re.compile(
     r"""(?P<blank>[\s\0\u200b-\u200f\u2060\ufeff]++)
@@ -30,11 +29,11 @@ _DECIMAL = re.compile(r"(?<![0-9])[0-9]{1,3}(?:[\s,;]++[0-9]{1,3}){5,}+")
 
 
 def pieces(secrets: Iterable[str], size: int) -> SecretPieces[bytes]:
-    """Secrets as `without` looks for them: without blanks, and without what in them may look escaped.
+    """Prepare secrets for `without`: remove blanks and whatever in them looks like an escape.
 
     Args:
-        secrets: what must not be shown.
-        size: how many bytes of one are a piece; an even number.
+        secrets: the texts to hide.
+        size: the length of a piece in bytes; an even number.
     """
     forms = (
         form
@@ -48,19 +47,19 @@ def pieces(secrets: Iterable[str], size: int) -> SecretPieces[bytes]:
 
 
 def without(secrets: SecretPieces[bytes], text: str) -> str:
-    """`text` without any piece of the secrets."""
+    """Hide every piece of the secrets in `text`."""
     return _hidden(text, sorted([*_escaped(text, secrets), *_numbers(text, secrets)]))
 
 
 def _unescaped(text: str) -> bytes:
-    """A text without its escapes and blanks, where it does not matter which byte stood where."""
+    """The bytes of a text with escapes decoded and blanks removed, without their positions (faster)."""
     if _ESCAPED.search(text) is None:
         return text.encode(errors="replace")
     return bytes(byte for byte, _, _ in _bytes_of(text))
 
 
 def _bytes_of(text: str) -> Iterator[tuple[int, int, int]]:
-    """Each byte of a text without its escapes and blanks, and from where to where in the text it stands."""
+    """Each byte of a text with escapes decoded and blanks removed, with its start and end in the text."""
     at = 0
     for found in _ESCAPED.finditer(text):
         yield from _encoded(text[at : found.start()], at)
@@ -99,7 +98,7 @@ def _escaped(text: str, secrets: SecretPieces[bytes]) -> Iterator[tuple[int, int
 
 
 def _numbers(text: str, secrets: SecretPieces[bytes]) -> Iterator[tuple[int, int]]:
-    """Rows of numbers, each a byte, that hold a piece; they are hidden whole."""
+    """The spans of rows of numbers, each number a byte, that contain a piece; such rows are hidden whole."""
     for found in _HEX.finditer(text):
         digits = re.sub("0[xX]|[^0-9A-Fa-f]", "", found[0])
         if any(

@@ -1,6 +1,6 @@
-"""The title of a step as it is before, while and after it is done: "Create X", "Creating X", "Created X".
+"""The tenses of a step's title: "Create X", "Creating X", "Created X".
 
-A step's title begins with one of these verbs, so that one title serves the plan, the progress and the result.
+Every title begins with one of these verbs, so that one title serves plan, progress and result.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ENDING = frozenset({"Delete", "Disable", "Remove", "Revoke"})
 
 
 def doing(title: str) -> str:
-    """What is being done.
+    """The title while the step is in progress.
 
     >>> doing("Create service account reader@acme")
     'Creating service account reader@acme'
@@ -40,7 +40,7 @@ def doing(title: str) -> str:
 
 
 def done(title: str) -> str:
-    """What was done.
+    """The title once the step is done.
 
     >>> done("Disable the key that Akka held")
     'Disabled the key that Akka held'
@@ -50,7 +50,7 @@ def done(title: str) -> str:
 
 
 def thing(title: str) -> str:
-    """What is there once it is done.
+    """The object that the step creates.
 
     >>> thing("Create the token akka in the registry acme")
     'Token akka in the registry acme'
@@ -63,7 +63,7 @@ def thing(title: str) -> str:
 
 
 def takes_away(title: str) -> bool:
-    """Whether something is there no longer once it is done."""
+    """Whether the step removes or disables something."""
     return _split(title)[0] in _ENDING
 
 

@@ -1,4 +1,4 @@
-"""Text for a person."""
+"""Format text for display."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterable
 
 _WORD = re.compile(r"""[^\s'"]+""")
-# What holds an @ and a colon, and no login: an image's digest, a member of one of Google's policies.
+# These have an @ and a colon but are no logins: an image's digest, a member of a Google policy.
 _NO_LOGIN = re.compile(r"@sha(?:256|384|512):[0-9A-Fa-f]*|(?:deleted:)?serviceAccount:")
 _HIDDEN = "(an address with a login)"
 
 
-# A command stands after a colon, without the ", " of a sentence; or it is an option with its value, which is
-# no word of prose.
+# A command follows a colon and has no ", " as a sentence would; or it is an option with a value.
 _ENDS_IN_COMMAND = re.compile(
     r""": \ (?: (?:pullkey|az|gcloud|akka|docker|curl|pip|pipx|uv|python3?|printf|base64|kubectl|gh) \ |--|\.\.\.|[A-Z][A-Z0-9_]*=) (?:(?!,\ )[^`])*$
     | \s --[a-z][a-z-]*[ =] (?!(?:out|too|alone|again|first|instead)$) [^\s`]+$
@@ -22,7 +21,7 @@ _ENDS_IN_COMMAND = re.compile(
 
 
 def sentence(text: str) -> str:
-    """With a full stop, unless it ends otherwise. A command at the end gets none: it would be copied with it.
+    """Add a full stop, unless the text has one or ends in a command, with which the stop would be copied.
 
     >>> sentence("It is disabled. Enable it: az ad sp update --id 1")
     'It is disabled. Enable it: az ad sp update --id 1'
@@ -33,13 +32,13 @@ def sentence(text: str) -> str:
 
 
 def capitalised(text: str) -> str:
-    """With a capital first letter, unless the first word is a name that has digits, dots or dashes in it."""
+    """Capitalise the first letter, unless the first word is a name with digits, dots or dashes."""
     first = text.partition(" ")[0]
     return text[:1].upper() + text[1:] if first.isalpha() else text
 
 
 def without_logins(text: str) -> str:
-    """A text, without addresses that hold a user name or a password.
+    """Hide addresses that contain a user name or a password.
 
     >>> without_logins("--role: 'https://ops:secret@host' is not a valid role")
     "--role: '(an address with a login)' is not a valid role"
@@ -50,7 +49,7 @@ def without_logins(text: str) -> str:
 
 
 def _is_login(word: str) -> bool:
-    """Whether it is `ops:secret@host` or `https://secret@host`, or holds one."""
+    """Whether a word contains a login such as `ops:secret@host` or `https://secret@host`."""
     for number, part in enumerate(_NO_LOGIN.sub("", word).split("://")):
         before, at, _ = part.rpartition("@")
         if at and (":" in before or (number and "/" not in before)):
@@ -59,21 +58,19 @@ def _is_login(word: str) -> bool:
 
 
 def as_typed(text: str) -> str:
-    """A secret's text without what editors and programs add: a byte order mark before it, line ends after
-    it.
-    """
+    """Strip what editors and programs add to a secret: a byte order mark before it, line ends after it."""
     return text.removeprefix("\ufeff").rstrip("\r\n")
 
 
 def one_line(text: str, limit: int = 300) -> str:
-    """Text that another program or a server wrote, as one printable line of at most `limit` characters."""
+    """Reduce text of another program or a server to one printable line of at most `limit` characters."""
     joined = " ".join(text.split())
     return "".join(character for character in joined if character.isprintable())[:limit]
 
 
 def nearest_names(word: str, known: Iterable[str]) -> list[str]:
-    """The known names that a word may be a misspelling of, the nearest first; two at most."""
-    import difflib  # late: it is needed only to explain an error
+    """The known names that a word may be a misspelling of, nearest first; at most two."""
+    import difflib  # late: only error messages need it
 
     names, lower = list(known), word.lower()
     if lower in names:
@@ -83,7 +80,7 @@ def nearest_names(word: str, known: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A question that names the nearest of the known names, or "" where none is near.
+    """A question that suggests the nearest known names; "" if none is near.
 
     >>> did_you_mean("gcrr", ["acr", "docker-hub", "gcr", "private"])
     'Did you mean gcr?'

@@ -1,4 +1,4 @@
-"""Logins typed into an option, as `ops:secret@host` or `https://secret@host`: refused, and never repeated."""
+"""Refuse logins typed into an option (`ops:secret@host`, `https://secret@host`) without repeating them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _ENDS_IN_A_DIGEST = re.compile(r"@sha(?:256|384|512):[0-9A-Fa-f]*$")
 _INSTEAD = "Pass the name with --username, and the password with --password-stdin or at the prompt."
 
 ADDRESSES = ("image", "registry", "repository", "server", "token_host")
-"""The options, of whatever provider, whose values name registries and images."""
+"""The keys of the options, of all providers, whose values are registries or images."""
 
 
 def refuse_login(text: str, where: str) -> None:
     """Refuse an address or image with a user name or password in it (`ops:secret@registry.example.com`).
 
     Raises:
-        UsageProblem: it has one, and is not repeated.
+        UsageProblem: it has one; the message does not repeat it.
     """
     if "@" in _ENDS_IN_A_DIGEST.sub("", text):
         raise UsageProblem(
@@ -30,12 +30,12 @@ def refuse_login(text: str, where: str) -> None:
 
 
 _PATH = re.compile(r"(?:file:)?(?:/|~|\.\.?/)")
-_MEMBER = "serviceAccount:"  # as Google's policies name who has a role
+_MEMBER = "serviceAccount:"  # the prefix of a member in Google's policies
 _OPTION = re.compile(r"-f(?!$)|--[a-z][a-z-]*=")
 
 
 def holds_login(text: str) -> bool:
-    """Whether a value holds a user name or a password before a host; a path or an image's digest does not.
+    """Whether a value has a user name or password before a host; paths and image digests do not count.
 
     >>> holds_login("ops:secret@host"), holds_login("https://secret@host"), holds_login("ops@example.com")
     (True, True, False)
@@ -47,10 +47,10 @@ def holds_login(text: str) -> bool:
 
 
 def refuse_typed_logins(arguments: Sequence[str]) -> None:
-    """Look at all that was typed, before anything is made of it.
+    """Check all arguments before they are parsed. Those after `--` belong to another program.
 
     Raises:
-        UsageProblem: an argument holds a login. What comes after `--` is another program's.
+        UsageProblem: an argument contains a login.
     """
     typed = arguments[: arguments.index("--")] if "--" in arguments else arguments
     for before, argument in zip(["", *typed], typed, strict=False):
@@ -62,10 +62,10 @@ def refuse_typed_logins(arguments: Sequence[str]) -> None:
 
 
 def refuse_login_in(text: str, where: str) -> None:
-    """The same for one value.
+    """Check one value; `where` names its option.
 
     Raises:
-        UsageProblem: it holds a login.
+        UsageProblem: it contains a login.
     """
     if holds_login(text):
         raise _no_login_here(where)
