@@ -1,1 +1,1 @@
-"""The public face of pullkey for providers: what a plugin imports, and nothing else of `bootstrap`."""
+"""The API for providers. A plugin imports this package and `bootstrap.model`, nothing else of `bootstrap`."""

@@ -1,4 +1,4 @@
-"""No fact is asked for twice in one run."""
+"""A memoised async call."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ T = TypeVar("T")
 
 
 class AsyncOnce(Generic[T]):
-    """An awaitable fact: the first to ask starts the call, all others wait for the same answer.
+    """Memoise an async call; concurrent callers share one request.
 
-    `forget()` makes the next one ask anew, after something was changed.
+    `invalidate()` drops the answer, after a change.
 
     Args:
-        ask: asks for it.
-        passing: whether an error may be another one the next time; the next one then asks anew.
+        ask: sends the request.
+        passing: whether an error is transient, so that the next caller sends the request again.
     """
 
     def __init__(
@@ -29,16 +29,14 @@ class AsyncOnce(Generic[T]):
         self._task: asyncio.Task[T] | None = None
 
     def start(self) -> asyncio.Task[T]:
-        """Start the call, so that its answer is ready when it is needed. A failure is raised to the caller
-        that asks.
-        """
+        """Start the call in advance. A failure is raised to those who await the answer."""
         if self._task is None or self._failed_in_passing(self._task):
             self._task = asyncio.create_task(self._ask())
             self._task.add_done_callback(_heard)
         return self._task
 
     def __call__(self) -> Awaitable[T]:
-        # One impatient reader must not take the answer away from the others.
+        # Cancelling one caller must not cancel the request of the others.
         return asyncio.shield(self.start())
 
     def _failed_in_passing(self, task: asyncio.Task[T]) -> bool:
@@ -52,6 +50,6 @@ class AsyncOnce(Generic[T]):
 
 
 def _heard(task: asyncio.Task[Any]) -> None:
-    """A failure that nobody asks about is none; asyncio would print it."""
+    """Mark the exception as retrieved: asyncio would log a failure that nobody awaits."""
     if not task.cancelled():
         task.exception()

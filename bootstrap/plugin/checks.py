@@ -1,4 +1,4 @@
-"""Checks of `pullkey doctor` that every provider makes, each in one wording."""
+"""Checks of `pullkey doctor` that are the same for every provider."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 import shutil
 
 _MOST_SECONDS = 60.0
-"""Clouds refuse a login whose times are minutes off; this is found before that."""
+"""Clouds refuse a login if the clock is minutes off; `doctor` reports it at one minute."""
 
 
 def clock_check(ahead: float | None, whose: str, *, needed: bool = True) -> Check:
-    """Whether the clock of this machine agrees with a cloud's.
+    """Check this machine's clock against a cloud's.
 
     Args:
-        ahead: by how many seconds this machine's clock is ahead; None if the cloud did not give its time.
-        whose: the cloud.
-        needed: whether the cloud refuses a login whose times are off.
+        ahead: the seconds by which this machine's clock is ahead; None if the cloud did not give its time.
+        whose: the cloud's name.
+        needed: whether the cloud refuses a login if the clock is off.
     """
     if ahead is None:
         return Check("clock", None, f"{whose} gave no time to compare with")
@@ -43,7 +43,7 @@ def clock_check(ahead: float | None, whose: str, *, needed: bool = True) -> Chec
 
 
 def tool_check(name: str, needed_for: str) -> Check:
-    """Whether a cloud's own command is installed, which pullkey itself does not need."""
+    """Report whether a cloud's own command-line tool is installed. pullkey does not need it."""
     path = shutil.which(name)
     return Check(
         name, None, f"installed at {path}" if path else f"not installed; needed only to {needed_for}"
@@ -52,11 +52,11 @@ def tool_check(name: str, needed_for: str) -> Check:
 
 @dataclass(frozen=True)
 class Check:
-    """One line of `pullkey doctor`: what was looked at, how it is, and how to fix it.
+    """One line of `pullkey doctor`: what was checked, the result, and the fix.
 
     Args:
-        good: True, False, or None for something to know that is neither.
-        code: of the problem that it shows, where that is one that other commands report too.
+        good: whether the check passed; None for information only.
+        code: the code of the problem, if other commands report it too.
     """
 
     what: str
@@ -67,5 +67,5 @@ class Check:
 
 
 def failed_check(what: str, problem: PullkeyError | Problem) -> Check:
-    """A check that has met a problem or an error."""
+    """The check that failed with a problem or an error."""
     return Check(what, False, problem.what, problem.fix, problem.code)

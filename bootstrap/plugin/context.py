@@ -1,4 +1,4 @@
-"""What a run gives to its session: deadline, output, cache, and what Akka holds."""
+"""The context of a run, as its session sees it: deadline, output, shared cache, Akka's record."""
 
 from __future__ import annotations
 
@@ -24,42 +24,40 @@ T = TypeVar("T")
 
 
 def new_run_id() -> str:
-    """What marks all that one run makes for one target."""
+    """A random id that marks everything that one run creates for one target."""
     return uuid.uuid4().hex[:12]
 
 
 class Shared:
-    """What the sessions of one command have in common: logins, connections, and facts that were asked for
-    already.
-    """
+    """A cache that the sessions of one command share: logins, connections and answers of the cloud."""
 
     def __init__(self) -> None:
         self._kept: dict[Hashable, Any] = {}
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What was made under this key, made now if it is the first time."""
+        """The entry of a key, created with `make` at the first access."""
         if key not in self._kept:
             self._kept[key] = make()
         kept: T = self._kept[key]
         return kept
 
     def invalidate(self) -> None:
-        """Whatever was seen so far may have changed; logins and connections stay."""
+        """Drop all answers of the cloud. Logins and connections are kept."""
         for kept in self._kept.values():
             if hasattr(kept, "invalidate"):
                 kept.invalidate()
 
     def invalidate_state(self) -> None:
-        """What runs of pullkey change may have changed: identities, grants, keys.
+        """Drop the answers that runs of pullkey change: identities, grants, keys.
 
-        The circumstances still hold: rights, policies of the organisation, what kind of thing a registry is.
+        Permissions, organisation policies and properties of registries are kept.
         """
         for kept in self._kept.values():
             if hasattr(kept, "invalidate_state"):
                 kept.invalidate_state()
 
     async def close(self) -> None:
-        """Close whatever has a `close`."""
+        """Close all entries that have a `close` method."""
         for kept in reversed(self._kept.values()):
             if hasattr(kept, "close"):
                 await kept.close()
@@ -68,12 +66,12 @@ class Shared:
 
 @dataclass(frozen=True)
 class KeysInUse:
-    """The keys that Akka's records name, those they have replaced included.
+    """The keys that Akka's records name, including those that they have replaced.
 
     Args:
-        ids: their ids, over all projects that could be read.
+        ids: the key ids in all projects that could be read.
         unseen: the Akka projects that could not be read.
-        links: those that Akka holds, with whose they are: an id may be good for one identity only.
+        links: the current keys with their identities: an id may be unique only within its identity.
     """
 
     ids: frozenset[str]
@@ -82,24 +80,28 @@ class KeysInUse:
 
 
 async def ask_nobody(_what: str) -> Secret | None:
-    """For commands that only look: no secret is asked for."""
+    """The `ask_secret` of read-only commands: never prompts."""
     return None
 
 
 @dataclass
 class RunContext:
-    """What a session is given by the run it belongs to.
+    """The run that a session belongs to.
 
     Attributes:
-        ask_secret: asks the person for a secret that is needed to go on (or takes it from stdin, where it was
-            given), by what it is: "The password of ops at registry.example.com". None where the run changes
-            nothing, and goes on without. Raises `UsageProblem` if there is nobody to ask.
-        shared: what all sessions of this command have in common.
-        audit: takes each change, for the audit trail.
-        in_use: tells which keys Akka's records name, of all its projects; None where the command cannot ask
-            Akka.
-        sleep: waits for so many seconds; others may have the turn meanwhile.
-        undoing: by when all that a failed run made should be undone; None while nothing is undone.
+        tell: shows a line of progress.
+        trace: writes a line for `--verbose`.
+        new_key: whether to create a key even if Akka's is valid.
+        run_id: marks everything that the run creates.
+        held: reads Akka's record of the target; None if the command has no Akka.
+        ask_secret: prompts for a secret, or reads it from stdin. Its argument describes the secret: "The
+            password of ops at registry.example.com". Returns None if the run changes nothing and continues
+            without. Raises `UsageProblem` if it cannot prompt.
+        shared: the cache of all sessions of this command.
+        audit: records each change.
+        sleep: waits for a number of seconds; other targets may run meanwhile.
+        in_use: lists the keys that Akka's records name in all projects; None if the command has no Akka.
+        undo_deadline: when the undo of a failed run should be complete; None unless undoing.
     """
 
     deadline: Deadline
@@ -116,20 +118,20 @@ class RunContext:
     undo_deadline: Deadline | None = None
 
     async def pause(self, seconds: float) -> None:
-        """Wait for so many seconds, in which nothing is called. They are no part of the run's time."""
+        """Wait, and extend the deadline by the time waited."""
         begin = clock.monotonic()
         await self.sleep(seconds)
         self.deadline.extend(clock.monotonic() - begin)
 
     async def held_credential(self) -> HeldCredential | None:
-        """What Akka holds now under the secret name of this target."""
+        """Akka's current record under the secret name of this target."""
         return None if self.held is None else await self.held()
 
     async def keys_in_use(self) -> KeysInUse:
-        """The keys that any record of Akka's names.
+        """The keys that the records of all Akka projects name.
 
         Raises:
-            PullkeyError: Akka cannot be asked.
+            PullkeyError: Akka's records cannot be read.
         """
         if self.in_use is None:
             return KeysInUse(frozenset(), ("Akka",))
@@ -137,6 +139,4 @@ class RunContext:
 
 
 HeldNow = Callable[[], Coroutine[Any, Any, HeldCredential | None]]
-
-
-"""Tells what Akka holds for a target."""
+"""Reads Akka's record of a target."""

@@ -1,4 +1,4 @@
-"""What the sandbox needs of a provider's emulator."""
+"""The protocol of a provider's emulator for the sandbox."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 
 class Emulator(Protocol):
-    """One cloud. A provider offers a factory of it as `Provider.emulator`."""
+    """An emulated cloud. `Provider.emulator` returns its factory."""
 
     name: str
 
     async def start(self, sandbox: Any) -> Mapping[str, str]:
-        """Start serving; return the environment variables that lead the clients here.
+        """Start serving. Return the environment variables that point the clients at the emulator.
 
         Args:
             sandbox: a `bootstrap.sandbox.host.Sandbox`.
@@ -20,5 +20,5 @@ class Emulator(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Stop what `start` started beyond `Sandbox.serve`."""
+        """Stop whatever `start` started itself. The sandbox stops what runs through `Sandbox.serve`."""
         ...

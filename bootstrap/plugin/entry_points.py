@@ -1,4 +1,4 @@
-"""Finding the providers. Nothing else in `bootstrap` names one."""
+"""Find and load the installed providers. Nothing in `bootstrap` names one."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ GROUP = "pullkey.providers"
 
 @functools.cache
 def entries() -> dict[str, EntryPoint]:
-    """The entry points by name, in order; none is loaded."""
+    """The entry points by name, sorted. None is loaded."""
     found = [entry for one in _distributions() for entry in one.entry_points.select(group=GROUP)]
     return {entry.name: entry for entry in sorted(found, key=lambda entry: entry.name)}
 
 
 def _distributions() -> Iterator[Distribution]:
-    """The distributions with providers; of several with one name the first that Python would import.
+    """The distributions that have providers; if several have the same name, the one that Python would import.
 
-    `importlib.metadata.entry_points` reads the entry points of all of them, a hundred with the clouds' SDKs.
+    `importlib.metadata.entry_points` would parse the entry points of all installed distributions: a hundred
+    with the clouds' SDKs.
     """
     with_some = [one for one in distributions() if GROUP in (one.read_text("entry_points.txt") or "")]
     seen: set[str] = set()
@@ -41,10 +42,10 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Provider:
-    """The provider of this name.
+    """Import the provider with this name.
 
     Raises:
-        UsageProblem: there is none, or it cannot be imported.
+        UsageProblem: it does not exist, or cannot be imported.
     """
     found = entries().get(name)
     if found is None:
@@ -56,7 +57,7 @@ def load(name: str) -> Provider:
         )
     try:
         provider: Provider = found.load()
-    except Exception as error:  # noqa: BLE001  - a plugin of somebody else may fail in any way
+    except Exception as error:  # noqa: BLE001  - a third party's plugin may fail in any way
         raise UsageProblem(
             f"The provider {name!r} cannot be loaded: {error}", code=Code.PROVIDER_BROKEN
         ) from None

@@ -1,5 +1,6 @@
-"""The one kind of error that a client of a cloud's API raises: no SDK's exception leaves its client
-module.
+"""`ApiError`, the only error that the client of a cloud's API raises.
+
+No exception of an SDK leaves its client module.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ from bootstrap.model.text import one_line
 
 
 class ApiError(Exception):
-    """A call that an API refused, or did not answer.
+    """A call that an API refused or did not answer.
 
     Args:
-        status: the HTTP status, or the one that the API's own status stands for; 0 if there was no answer.
-        message: the API's own words, or what is wrong with its answer.
-        code: its name of the error, where it has one: `NOT_FOUND`, `AuthorizationFailed`.
-        retry_after: how many seconds it asks to be left alone, where it says so.
+        status: the HTTP status, or the one equivalent to the API's own status; 0 if there was no answer.
+        message: the API's error text, or what is wrong with its answer.
+        code: the API's error code, if any: `NOT_FOUND`, `AuthorizationFailed`.
+        retry_after: the seconds to wait that the API has requested, if any.
     """
 
     service: str = "The cloud"
-    """Whose API it is, as a sentence names it."""
+    """The API's name at the start of a sentence."""
 
     def __init__(
         self, status: int, message: str, code: str = "", *, retry_after: float | None = None
@@ -33,18 +34,18 @@ class ApiError(Exception):
 
     @property
     def said(self) -> str:
-        """The API's own words, in one line, with its name of the error or the status."""
+        """The API's error code (or the status) and text, in one line."""
         named = self.code or (str(self.status) if self.status else "no answer")
         return f"{named}, {one_line(self.message)}" if self.message else named
 
     @property
     def fix(self) -> str:
-        """What to do about it: log in, ask for a permission; "" where waiting is all there is."""
+        """What to do: log in, ask for a permission; "" if one can only wait."""
         return ""
 
     @property
     def missing(self) -> bool:
-        """The API does not show it. That it is absent is a conclusion of the caller's
+        """The API does not show the object. Whether it is absent is for the caller to conclude
         (`bootstrap.plugin.observe`).
         """
         return self.status == 404
@@ -55,7 +56,7 @@ class ApiError(Exception):
 
     @property
     def unauthenticated(self) -> bool:
-        """The token itself was refused: nothing is known of permissions."""
+        """The access token itself was refused; this says nothing about permissions."""
         return self.status == 401
 
     @property
@@ -64,12 +65,12 @@ class ApiError(Exception):
 
     @property
     def unanswered(self) -> bool:
-        """The call may have been done all the same."""
+        """The call may have been carried out."""
         return self.status in {0, 408} or self.status >= 500
 
     @property
     def busy(self) -> bool:
-        """It says nothing about the call itself, only that it should come again."""
+        """The failure is not about the call itself, which may be retried."""
         return self.unanswered or self.rate_limited
 
     @property

@@ -1,9 +1,8 @@
-"""How this copy of pullkey was installed, and so what installs the libraries of an extra into it.
+"""Find the command that installs the libraries of an extra into this installation of pullkey.
 
-What an installer leaves: `direct_url.json` for anything but a package index (PEP 610), `pipx_metadata.json`
-or `uv-receipt.toml` in the environment's folder. A copy from an index says nothing of where that is, and its
-name may belong to somebody else on another
-one: then the libraries themselves are named.
+Installers leave `direct_url.json` unless the source is a package index (PEP 610), and `pipx_metadata.json` or
+`uv-receipt.toml` in the environment's folder. An installation from an index does not record which index, and
+on another index the name may belong to someone else: the command then names the libraries instead.
 """
 
 from __future__ import annotations
@@ -24,9 +23,7 @@ _ALL = "all"
 
 
 def install_command(extra: str) -> str:
-    """The command that adds the libraries of an extra to this copy, and keeps those of the extras that are
-    there.
-    """
+    """The command that adds the libraries of an extra to this installation and keeps its other extras."""
     copy = distribution("pullkey")
     wanted = sorted({extra, *_installed_extras(copy)})
     source, editable = _source(copy, wanted)
@@ -48,10 +45,9 @@ def _join(*words: str) -> str:
 
 
 def _source(copy: Distribution, extras: Iterable[str]) -> tuple[str, list[str]]:
-    """Where this copy came from, as an installer takes it, with extras; "" where that is not known or no
-    longer there.
+    """The source of this installation, with extras, as an installer's argument; "" if unknown or deleted.
 
-    The second is the option that keeps it editable, if it is.
+    The second value is the option for an editable installation, if it is one.
     """
     try:
         origin = json.loads(copy.read_text("direct_url.json") or "{}")
@@ -66,7 +62,7 @@ def _source(copy: Distribution, extras: Iterable[str]) -> tuple[str, list[str]]:
         return f"{path}{names}", ["--editable"] if origin.get("dir_info", {}).get("editable") else []
     if not url.scheme:
         return "", []
-    # A login in an address is nobody else's business.
+    # Remove a login from the address.
     bare = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
     vcs = origin.get("vcs_info", {})
     if vcs:
@@ -77,7 +73,7 @@ def _source(copy: Distribution, extras: Iterable[str]) -> tuple[str, list[str]]:
 
 
 def _requirements(copy: Distribution, extra: str) -> list[str]:
-    """What an extra needs, as an installer takes it."""
+    """The requirements of an extra, as an installer's arguments."""
     return [
         one.partition(";")[0].strip()
         for one in copy.requires or ()
@@ -86,7 +82,7 @@ def _requirements(copy: Distribution, extra: str) -> list[str]:
 
 
 def _installed_extras(copy: Distribution) -> list[str]:
-    """The extras whose libraries are all there; of `all`, which is the others, nothing is said."""
+    """The extras whose libraries are all installed, except `all`, which combines the others."""
     extras = copy.metadata.get_all("Provides-Extra") or []
     return [one for one in extras if one != _ALL and all(map(_is_there, _requirements(copy, one)))]
 

@@ -1,5 +1,5 @@
-"""What a provider says of its kind of key: how keys are created, read, deleted and listed, what marks
-them, and what they are called.
+"""The provider's part of a key: how keys are created, read, deleted and listed, how they are marked, and
+what they are called.
 """
 
 from __future__ import annotations
@@ -23,38 +23,35 @@ K = TypeVar("K")
 N = TypeVar("N")
 
 SETTLE_PAUSES = (2.0, 2.0, 3.0)
-"""Before each further look for a key whose creation had no answer: lists lag."""
+"""Seconds before each further read for a key whose creation got no answer: lists lag."""
 
 
 class KeyKind(Keys, CloudStep, Generic[K, N]):
-    """What `KeyResource` builds on. `K` is what the cloud shows of a key, `N` what it answers to its
-    creation, secret included.
+    """The methods and attributes that `KeyResource` builds on.
+
+    `K` is what the cloud shows of a key, `N` its answer to a creation, with the secret.
     """
 
     name = "key"
     after: tuple[str, ...] = ("identity",)
     word = "key"
-    """What a key is called: `token`, `secret`."""
+    """What users call a key: `token`, `secret`."""
     whose = ""
-    """Behind the word and the id, whose it is: ` of EMAIL`."""
+    """The owner, appended to the word and the id: ` of EMAIL`."""
     marked = True
-    """Whether a key shows which run created it; else the list from before tells it from those that were
-    there.
-    """
+    """Whether a key shows which run created it. If not, new keys are recognised by a list taken before."""
     keeps_list: bool | None = None
-    """Whether the keys from before are noted; by default only where keys are not marked."""
+    """Whether to list the existing keys before the creation; by default only if keys are not marked."""
     goes_with_identity = False
-    """Whether a key is deleted with its identity, so that it needs no undoing where this run created that,
-    too.
-    """
+    """Whether deleting the identity deletes the key, so that undoing the identity is enough."""
     asks_two_places = False
-    """Whether `read` asks two places that do not lag together (the list, and by id), so that one read is
-    enough.
+    """Whether `read` combines two sources that lag independently (the list, and a read by id), so that one
+    read is enough.
     """
     undo_pauses: tuple[float, ...] = SETTLE_PAUSES
-    """Between the looks of an undo for keys of this run."""
+    """Seconds between the reads of an undo for keys of this run."""
     doubles_pauses: tuple[float, ...] = ()
-    """Between the looks for keys of this run beside the one that was answered."""
+    """Seconds between the reads for duplicates of a key whose creation was answered at a later try."""
     verbs = ("enable", "disable")
 
     def __init__(self, session: Session) -> None:
@@ -62,7 +59,7 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
         self.created: set[str] = set()
         """The keys whose creation was answered; a read may not show them yet."""
         self.before: Sequence[str] | None = None
-        """The keys that were there before the creation; None where they were not listed."""
+        """The keys that existed before the creation; None if they were not listed."""
         if self.keeps_list is None:
             self.keeps_list = not self.marked
 
@@ -70,100 +67,100 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
 
     @abstractmethod
     async def read(self, key_id: str) -> K | None:
-        """What the cloud shows of a key now; None if it shows none.
+        """What the cloud currently shows of a key; None if it does not show the key.
 
         Raises:
-            ApiError: it may not be read, or there was no answer.
+            ApiError: the login may not read it, or there was no answer.
         """
 
     @abstractmethod
     def facts_of(self, shown: K) -> KeyFacts:
-        """What is shown, as every provider says it."""
+        """Convert what the cloud shows to `KeyFacts`."""
 
     @abstractmethod
     async def create(self) -> N:
-        """Ask the cloud once to create a key.
+        """Send one request to create a key.
 
         Raises:
-            ApiError: it is refused, or there was no answer.
+            ApiError: it was refused or not answered.
         """
 
     @abstractmethod
     def id_of(self, answer: N) -> str:
-        """The id of the key that was created."""
+        """The id of the created key."""
 
     @abstractmethod
     async def credential_of(self, answer: N) -> Credential:
-        """The credential that Akka is given."""
+        """The credential to register with Akka."""
 
     @abstractmethod
     async def send_deletion(self, key_id: str) -> object:
-        """Ask the cloud to delete a key, whatever reads show.
+        """Send one request to delete a key, whether or not reads show it.
 
         Raises:
-            ApiError: there is none to delete (`missing`), or it is refused.
+            ApiError: the key does not exist (`missing`), or the request was refused or not answered.
         """
 
     async def send_switch(self, key_id: str, *, on: bool) -> None:
-        """Ask the cloud to disable or enable a key; only where `can_disable`."""
+        """Send one request to disable or enable a key. Needed only if `can_disable`."""
         raise NotImplementedError
 
     async def of_run(self, intent: Intent) -> Sequence[str]:
-        """The keys that the run of an intent created, by their mark; only where `marked`."""
+        """The keys that carry the mark of the intent's run. Needed only if `marked`."""
         raise NotImplementedError
 
     def is_marked(self, intent: Intent) -> bool:
-        """Whether the key of the run of an intent shows that it is of that run."""
+        """Whether the keys of the intent's run carry its mark."""
         del intent
         return self.marked
 
     async def ids_now(self) -> Collection[str]:
-        """The ids of all keys of the identity; only where `keeps_list`."""
+        """The ids of all keys of the identity, read now. Needed only if `keeps_list`."""
         raise NotImplementedError
 
     async def ids_seen(self) -> Collection[str]:
-        """As `ids_now`; a provider that keeps what it has read answers from that."""
+        """The same as `ids_now`; a provider with a cache may answer from it."""
         return await self.ids_now()
 
     @property
     def identity_created(self) -> bool:
-        """Whether this run has created the identity."""
+        """Whether this run created the identity."""
         return False
 
     def unfit(self, shown: K) -> str:
-        """Why a key is of no use, as the end of "the key that Akka holds, ID, ..."; "" where it is of use."""
+        """Why a key cannot be used, as the end of "the key that Akka holds, ID, ..."; "" if it can."""
         facts = self.facts_of(shown)
         if facts.disabled:
             return "is disabled"
         return "has expired" if facts.expires is not None and facts.expires <= clock.now() else ""
 
     def creation_delay(self, error: Exception) -> Delay | None:
-        """As `delay`, of a creation."""
+        """The same as `delay`, for a creation."""
         return self.delay(error)
 
     def may_be_created(self, error: ApiError) -> bool:
-        """Whether an error leaves it open whether the key was created."""
+        """Whether the key may have been created in spite of this error."""
         return error.unanswered
 
     async def creation_refusal(self, error: ApiError) -> StepFailed:
-        """As `refusal`, of a creation."""
+        """The same as `refusal`, for a creation."""
         return self.refusal(error, f"create a {self.word}{self.whose}")
 
     def lagging(self, error: ApiError, key_id: str) -> ApiError:
-        """The error that the cloud does not know a key yet: it is asked again."""
+        """Convert the error that the cloud does not know a key yet to one that is retried."""
         del key_id
         return NotShownYet(error)
 
     def named(self, key_id: str) -> str:
-        """One key, or several, in a sentence."""
+        """A key, or several comma-separated ones, worded for a sentence."""
         return f"{self.word} {key_id}{self.whose}"
 
     def shown_as(self, key_id: str) -> str:
-        """What is asked for where a key is read; all of them for ""."""
+        """The object of "show ...": a key, or with "" all keys."""
         return self.named(key_id) if key_id else f"the {self.word}s{self.whose}"
 
     def created_as(self, answer: N) -> str:
-        """What was created, in a few words."""
+        """A created key, in a few words."""
         return f"{self.word} {self.id_of(answer)}"
 
     def held_as(self, key_id: str) -> str:
@@ -176,12 +173,12 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
         return f"deleted {self.word} {', '.join(keys)}{self.whose}"
 
     def gone_as(self, key_id: str) -> str:
-        """That a key which was to be switched was deleted."""
+        """The sentence that a key to enable or disable was deleted."""
         named = self.named(key_id)
         return f"{named[:1].upper()}{named[1:]} was deleted"
 
     def lost_as(self, error: ApiError, appeared: Sequence[str]) -> str:
-        """That a creation had no answer, and that keys have appeared since."""
+        """The sentence that a creation got no answer and that keys have appeared since."""
         return (
             f"{error.service} did not answer the creation of a {self.word} "
             f"({error.code or error.status}), and {self.word} {', '.join(appeared)} has appeared since; "
@@ -189,23 +186,23 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
         )
 
     def perhaps_as(self, keys: Sequence[str]) -> LeftOver:
-        """That keys have appeared which may be in use: one is never deleted on a guess."""
+        """The left-over for keys that have appeared and may be in use. They are not deleted on a guess."""
         what = f"{self.word} {', '.join(keys)}{self.whose}, which appeared during the run and may be unused"
         return LeftOver(what, "; ".join(map(self.delete_command, keys)))
 
     def still_there(self, intent: Intent, why: str) -> StillThere:
-        """That what a run has created, or may have, could not be deleted."""
+        """The error that a key which the run created, or may have created, could not be deleted."""
         key_id = str(intent.get("key_id") or "")
         what = self.named(key_id) if key_id else f"a {self.word} that may have been created{self.whose}"
         return StillThere(f"{what} ({why})", self.delete_command(key_id))
 
     async def prepare(self) -> None:
-        """What must be known before a key is created; asked for again by `do` only where `look` could not."""
+        """Read what must be known before a key is created, unless `look` has done so."""
         if self.keeps_list and self.before is None:
             self.before = sorted(await self.ids_seen())
 
     def invalidate(self) -> None:
-        """Forget what was read of the keys: one was created, deleted or switched."""
+        """Drop cached reads of the keys, after a key was created, deleted or switched."""
 
     async def before_creation(self) -> None:
-        """What is asked for before each request to create a key."""
+        """Called before each request to create a key."""

@@ -1,15 +1,14 @@
-"""The key that a run creates, and all keys of its identity, with the one lifecycle that they have.
+"""The lifecycle of keys: the key that a run creates, and all keys of its identity.
 
-A provider says what is its own: how a key is created, read, deleted and switched, how those of an identity
-are listed, what marks them. What follows from a lost answer, a read that lags, or a key that another run
-created is decided here:
+A provider implements the calls of `KeyKind`. The rules for lost answers, lagging reads and keys of other runs
+are here:
 
-- a creation without an answer may have been carried out: its effect is looked for before the next one is
-  sent. Its secret is lost, so a key that is known to be of this run is deleted, and one that may be another's
-  ends the run and is named;
-- a key that Akka's record names, and that is not shown, is looked for again;
-- a deletion and a switch are asked of the cloud by the key's id, and not concluded from a read. That there is
-  no such key is not believed of one that this run created, nor of one that is shown.
+- A creation without an answer may have been carried out, so its effect is looked for before the next request.
+  The secret is lost: a key known to be of this run is deleted; a key that may be another's ends the run and
+  is reported.
+- A key that Akka's record names and that is not shown is read again before it counts as deleted.
+- A key is deleted and switched by its id, whatever reads show. The answer "no such key" is not accepted for a
+  key that this run created, nor for one that is shown.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ from bootstrap.plugin.step import Done, Intent, State, StepStatus, StillThere
 
 @dataclass(frozen=True)
 class LostKeys:
-    """What requests without an answer may have created.
+    """Keys that unanswered requests may have created.
 
     Attributes:
-        ours: keys that are known to be this run's.
-        perhaps: keys that appeared meanwhile; another run or another program may have created them.
+        ours: keys known to be of this run.
+        perhaps: other keys that have appeared; another run or program may have created them.
     """
 
     ours: Sequence[str] = ()
@@ -45,12 +44,13 @@ class LostKeys:
 
 
 class KeyResource(KeyKind[K, N]):
-    """A step that creates a key. `K` is what the cloud shows of one, `N` what it answers to its creation,
-    secret included.
+    """A step that creates a key.
+
+    `K` is what the cloud shows of a key, `N` its answer to a creation, with the secret.
     """
 
     _undeleted = ""
-    """The key of this run that was found, and could not be deleted."""
+    """The key of this run that could not be deleted; "" if none."""
 
     # -- which key a record of Akka's names ------------------------------------------------------------------
 
@@ -59,8 +59,8 @@ class KeyResource(KeyKind[K, N]):
         return username == await self._of.username()
 
     async def recorded(self, key_id: str) -> K | None:
-        """The key that Akka's record names; that it was deleted is not believed of one place that does not
-        show it.
+        """What the cloud shows of the key that Akka's record names; None only if repeated reads do not show
+        it.
         """
         if self.asks_two_places:
             return await self.read(key_id)
@@ -83,10 +83,10 @@ class KeyResource(KeyKind[K, N]):
             raise self.refusal(error, f"delete {self.named(key_id)}") from None
 
     async def delete_by_id(self, key_id: str, deadline: Deadline) -> bool:
-        """Delete a key; False if it was already deleted.
+        """Delete a key. Return False if it was already deleted.
 
         Raises:
-            ApiError: it is still there.
+            ApiError: it still exists.
         """
 
         async def missed(error: ApiError) -> None:
@@ -108,7 +108,7 @@ class KeyResource(KeyKind[K, N]):
             self.invalidate()
 
     async def is_shown(self, key_id: str) -> bool:
-        """Whether the cloud shows a key, of which it says that it does not exist."""
+        """Whether the cloud still shows a key after answering that it does not exist."""
         if self.asks_two_places:
             return await self.read(key_id) is not None
         seen = await confirm_absent(lambda: self.read(key_id), contradicted_by="it is named by its id")
@@ -152,7 +152,7 @@ class KeyResource(KeyKind[K, N]):
         if link is None:
             return StepStatus(State.MISSING, reason)
         if self.keeps_list:
-            # It may be there though the list does not show it, so it has not appeared when a later list does.
+            # A lagging list may not show it yet; it must not count as new when a later list does.
             self.before = sorted({*(self.before or ()), link.key_id})
         shown = await self.recorded(link.key_id)
         why = "was deleted" if shown is None else self.unfit(shown)
@@ -192,12 +192,12 @@ class KeyResource(KeyKind[K, N]):
             return found
 
     async def after_lost_answer(self, error: ApiError) -> N | None:
-        """What a creation without an answer has led to, if it is as good as answered; else None: it is sent
-        again.
+        """Look for the effect of an unanswered creation. Return its answer if it can be had; None to send the
+        request again.
 
         Raises:
-            OutcomeUnknown: a key has appeared that may be another's. A second request would create a second
-                one.
+            OutcomeUnknown: a key has appeared that may be another's. A second request would create another
+                key.
         """
         if self.marked:
             await self.delete_lost(self.intent())
@@ -209,7 +209,7 @@ class KeyResource(KeyKind[K, N]):
         return None
 
     async def _clear_doubles(self, key_id: str) -> LeftOver | None:
-        """What requests without an answer have created beside the key: only now may reads show it."""
+        """Delete duplicates that earlier unanswered requests created; reads may show them only now."""
         if self.marked:
             try:
                 await self.delete_lost(self.intent(), keep=key_id, pauses=self.doubles_pauses)
@@ -224,20 +224,19 @@ class KeyResource(KeyKind[K, N]):
             for one in lost.ours:
                 await self.delete_by_id(one, self._of.context.deadline)
         except (ApiError, PullkeyError):
-            return None  # the next run looks for keys that no record names
+            return None  # the next run reports keys that no record names
         return self.perhaps_as(lost.perhaps) if lost.perhaps else None
 
     async def delete_lost(self, intent: Intent, *, keep: str = "", pauses: Sequence[float] = ()) -> list[str]:
-        """Delete the keys of a run, by their mark; after each pause they are looked for again, until there
-        are some.
+        """Delete the keys that carry a run's mark. If none is found, read again after each pause.
 
         Args:
-            intent: the run's.
-            keep: one that stays.
+            intent: of the run.
+            keep: the id of a key to keep.
             pauses: in seconds.
 
         Raises:
-            ApiError: they cannot be read, or one is refused to be deleted (`_undeleted`).
+            ApiError: the keys cannot be read, or one cannot be deleted (`_undeleted`).
         """
         self._undeleted = ""
         deleted: list[str] = []
@@ -254,12 +253,12 @@ class KeyResource(KeyKind[K, N]):
         return deleted
 
     async def _appeared(self, before: Collection[str]) -> list[str]:
-        """The keys that were not there before, and that no session of this command has created."""
+        """The keys that did not exist before and that this session did not create."""
         return sorted({*await self.ids_now()} - {*before} - self.created)
 
     async def _lost(self, before: Collection[str]) -> LostKeys:
-        """The keys that have appeared. Of an identity that this run created they are its own, as far as it
-        sent requests.
+        """The keys that have appeared. If this run created the identity, as many as its unanswered requests
+        are its own.
         """
         appeared = await self._appeared({*before, *await self._recorded_ids()})
         if self.identity_created and len(appeared) <= self.attempt.unanswered:
@@ -267,9 +266,7 @@ class KeyResource(KeyKind[K, N]):
         return LostKeys(perhaps=appeared)
 
     async def _recorded_ids(self) -> Collection[str]:
-        """The keys that Akka's records name by now: one that has appeared may be another run's, and in
-        use.
-        """
+        """The keys that Akka's records name now: a key that has appeared may be another run's and in use."""
         try:
             return (await self._of.context.keys_in_use()).ids
         except PullkeyError:
@@ -299,7 +296,7 @@ class KeyResource(KeyKind[K, N]):
                 deleted = [*lost.ours]
         except (ApiError, PullkeyError) as error:
             if isinstance(error, ApiError) and error.missing and not isinstance(error, NotShownYet):
-                return ""  # with the identity
+                return ""  # deleted with the identity
             said = error.said if isinstance(error, ApiError) else error.what
             found = {"key_id": self._undeleted} if self._undeleted else {}
             raise self.still_there({**intent, **found}, said) from None

@@ -1,4 +1,4 @@
-"""The keys of one identity, as commands deal with them: which one Akka's record names, and each by its id."""
+"""The keys of one identity, as commands use them: which key Akka's record names, and each key by its id."""
 
 from __future__ import annotations
 
@@ -11,25 +11,21 @@ from bootstrap.model.key_ref import KeyRef
 
 
 class Keys(ABC):
-    """The keys of the identity of one target. Methods that call the cloud raise `PullkeyError` where it
-    refuses.
-    """
+    """The keys of the identity of one target. Methods raise `PullkeyError` if the cloud refuses a call."""
 
     supplied: bool = False
-    """Whether a key is a password that the user supplies, which the cloud cannot be asked to show or to
-    delete.
-    """
+    """Whether the key is a user-supplied password, which pullkey can neither show nor delete."""
     can_disable: bool = False
-    """Whether a key can be disabled, and enabled again."""
+    """Whether a key can be disabled and enabled."""
     two_at_most: bool = False
-    """Whether an identity has two keys at most, so that none can be created beside one that is kept."""
+    """Whether an identity has at most two keys: while a replaced key is kept, no new one can be created."""
 
     # -- which key a record of Akka's names ------------------------------------------------------------------
 
     async def key_of(self, record: HeldCredential) -> KeyRef | None:
-        """The key that Akka's record names, if it is one of this identity; else None.
+        """The key that Akka's record names, if it belongs to this identity; else None.
 
-        A user name that Akka does not show does not make it another identity's: the e-mail decides then.
+        If Akka does not show the user name, the e-mail field alone decides.
         """
         link = record.link
         if link is None or not self.owns(link):
@@ -37,30 +33,27 @@ class Keys(ABC):
         return link if not record.username or await self.is_username(record.username, link) else None
 
     def owns(self, link: KeyRef) -> bool:
-        """Whether a key is of this identity, as far as its e-mail tells."""
+        """Whether a key belongs to this identity, judging by the e-mail field."""
         del link
         return True
 
     @abstractmethod
     async def is_username(self, username: str, link: KeyRef) -> bool:
-        """Whether a key of this identity is used with that user name. It may be the key's own: of a robot
-        account each key has another one.
-        """
+        """Whether a key of this identity has that user name. With robot accounts, each key has its own."""
 
     # -- one key by its id -----------------------------------------------------------------------------------
 
     @abstractmethod
     async def facts(self, key_id: str) -> KeyFacts | None:
-        """What the cloud shows of a key now; None if it was deleted, or is not shown any more since it has
-        expired.
+        """What the cloud shows of a key; None if it was deleted, or has expired and is no longer shown.
 
         Raises:
-            PullkeyError: it cannot be seen.
+            PullkeyError: it cannot be read.
         """
 
     @abstractmethod
     async def delete(self, key_id: str) -> bool:
-        """Delete a key, whichever run created it; False if it was already deleted.
+        """Delete a key, whichever run created it. Return False if it was already deleted.
 
         Raises:
             PullkeyError: the cloud refuses.
@@ -68,13 +61,13 @@ class Keys(ABC):
 
     @abstractmethod
     def delete_command(self, key_id: str) -> str:
-        """The command that deletes it by hand."""
+        """The command that deletes a key by hand."""
 
     async def switch(self, key_id: str, *, on: bool) -> None:
-        """Disable or enable a key; only where `can_disable`.
+        """Disable or enable a key. Available only if `can_disable`.
 
         Raises:
-            KeyGone: it was deleted.
+            KeyGone: the key was deleted.
             PullkeyError: the cloud refuses.
         """
         raise NotImplementedError
@@ -82,36 +75,36 @@ class Keys(ABC):
     # -- all of them -----------------------------------------------------------------------------------------
 
     async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
-        """The keys that pullkey has created, as far as the cloud tells: by a mark of theirs, or because the
-        identity itself is pullkey's. One that no record of Akka's names may be what a lost run has left.
+        """The keys that pullkey created, recognised by a mark or because the identity is pullkey's own.
+
+        A key among them that no record of Akka's names may have been left by a failed run.
 
         Args:
-            as_seen: whether what the looks before the first change have shown is enough, where they have
-                shown it.
+            as_seen: accept what was read before the first change, if it was read.
 
         Raises:
-            PullkeyError: they cannot be seen.
+            PullkeyError: they cannot be read.
         """
         del as_seen
         return []
 
     async def list_counted(self) -> list[KeyFacts] | None:
-        """The keys that count under the target's `key_limit`, whatever created them, as last read.
+        """The keys that count against the target's `key_limit`, whoever created them, as last read.
 
-        None where that is not known, or the cloud names no limit.
+        None if unknown, or if the cloud has no limit.
 
         Raises:
-            PullkeyError: they cannot be seen.
+            PullkeyError: they cannot be read.
         """
         return None
 
     async def used_by_others(self, ours: Collection[str]) -> list[str]:
-        """What else than the keys `ours` needs the identity, each in a few words: "key abc of 2026-01-01".
+        """Other uses of the identity than the keys `ours`, each in a few words: "key abc of 2026-01-01".
 
-        While there is anything, neither grant nor identity is deleted.
+        If there are any, neither grant nor identity is deleted.
 
         Raises:
-            PullkeyError: it cannot be seen.
+            PullkeyError: they cannot be read.
         """
         del ours
         return []

@@ -1,7 +1,7 @@
-"""What was observed of a thing in a cloud: it is present, absent, or that is unknown.
+"""Observe whether an object exists in a cloud: present, absent or unknown.
 
-Presence is believed early, absence late: clouds read from many servers, of which some lag, so that one "not
-found" (or one list without it) is no proof. One read that shows the thing is.
+Clouds read from many replicas, some of which lag. One read that shows the object is enough to call it
+present; one "not found" is not enough to call it absent.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Between two reads. A second read is enough where nothing contradicts the first.
+# Seconds before each further read. One is enough if nothing contradicts the absence.
 _PAUSES = (2.0,)
-# Recorded of Google: reads of one thing alternated between 200 and 404 for seconds.
+# Recorded at Google: reads of one object alternated between 200 and 404 for seconds.
 _PAUSES_IF_CONTRADICTED = (1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True)
 class Present(Generic[T]):
-    """It was shown."""
+    """A read showed the object."""
 
     value: T
 
 
 @dataclass(frozen=True)
 class Absent:
-    """It was not shown, each time it was asked for."""
+    """No read showed the object."""
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """It was not shown, which is not enough to conclude that it is absent."""
+    """The object was not shown, but there were not enough reads to call it absent."""
 
     why: str
 
@@ -47,14 +47,14 @@ Observation = Present[T] | Absent | Unknown
 async def confirm_absent(
     read: Callable[[], Awaitable[T | None]], *, contradicted_by: str = "", deadline: Deadline | None = None
 ) -> Observation[T]:
-    """Read until the thing is shown, or until enough reads in a row did not show it.
+    """Read until the object is shown, or until enough reads in a row did not show it.
 
     Args:
-        read: asks the cloud anew each time (no cache); None if the thing is not shown. What it raises is
+        read: reads from the cloud each time, without a cache; None if the object is not shown. Its errors are
             passed on.
-        contradicted_by: what speaks against its absence, as a clause: "Akka's record names it", "the creation
-            was answered with ALREADY_EXISTS". It is then looked for four times within seven seconds.
-        deadline: by when the reads must have ended; if that is too early to be sure, the answer is Unknown.
+        contradicted_by: evidence that the object exists, as a clause: "Akka's record names it", "the creation
+            was answered with ALREADY_EXISTS". There are then four reads within seven seconds.
+        deadline: when the reads must end; the result is Unknown if that is too early.
     """
     found = await read()
     for pause in _PAUSES_IF_CONTRADICTED if contradicted_by else _PAUSES:

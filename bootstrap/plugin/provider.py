@@ -1,8 +1,7 @@
-"""What a provider is: the only things that the rest of pullkey knows of one kind of registry.
+"""The interface of a provider: everything that the rest of pullkey knows about one kind of registry.
 
-Providers are found through the entry-point group `pullkey.providers`; each entry is an object with the
-members of `Provider`. Importing it must import no cloud SDK: that happens when a `Session` first calls the
-cloud.
+Each entry point in the group `pullkey.providers` is an object with the members of `Provider`. Importing it
+must not import a cloud SDK; that happens when a `Session` first calls the cloud.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from bootstrap.plugin.session import Session
 
 @dataclass(frozen=True)
 class Missing:
-    """A value that a target needs and that was not given.
+    """A required value that was not given.
 
     Args:
         option: the option's name, with dashes.
-        question: what is asked for at a terminal.
-        choices: asks the cloud for the values there are, each with what it is; None where they cannot be
-            listed cheaply. It may raise anything: then there are none.
+        question: the prompt at a terminal.
+        choices: lists the possible values in the cloud, each with a description; None if that is expensive.
+            If it raises anything, there are no choices.
     """
 
     option: str
@@ -44,15 +43,15 @@ class Missing:
 
 
 class Target(Protocol):
-    """One registry to be made pullable. A provider's own target has more."""
+    """One registry to make pullable. A provider's own class has more attributes."""
 
     @property
     def label(self) -> str:
-        """The registry as a person would name it."""
+        """The registry's name for display."""
 
     @property
     def registry(self) -> str:
-        """The host a puller names, before the cloud has been asked."""
+        """The registry's host in image names, as far as known without a call to the cloud."""
 
     @property
     def secret_name(self) -> str:
@@ -60,27 +59,23 @@ class Target(Protocol):
 
     @property
     def lock_key(self) -> str:
-        """What tells this target from any other: two runs with the same must not go at once."""
+        """Identifies this target: two runs with the same key must not run at the same time."""
 
     @property
     def shared_identity_key(self) -> str:
-        """Who pulls, as far as that is known without asking: targets with the same share an identity."""
+        """Identifies who pulls, without a call to the cloud: targets with the same key share an identity."""
 
     @property
     def quota_group(self) -> str:
-        """What holds several targets whose changes are better made by one machine: a Google project, a
-        registry.
-        """
+        """The cloud container (a Google project, a registry) whose targets one machine should change."""
 
     @property
     def lifetime(self) -> dt.timedelta | None:
-        """How long a key that is created for it is to last; None where it does not expire, or none is
-        created.
-        """
+        """The lifetime of a created key; None if it does not expire, or if no key is created."""
 
     @property
     def key_limit(self) -> KeyLimit | None:
-        """How many keys `who` may have; None where the cloud's documents name no number."""
+        """The limit on keys of the identity; None if the cloud documents none."""
 
 
 class Provider(Protocol):
@@ -92,30 +87,30 @@ class Provider(Protocol):
     examples: Sequence[str]
     options: Sequence[Option]
     fallback: bool
-    """Whether it takes any server that no other provider recognises."""
+    """Whether this provider accepts any server that no other provider recognises."""
 
     def recognises(self, held: HeldCredential) -> bool:
-        """Whether Akka's record is of this kind of registry, by its server alone."""
+        """Whether the server in Akka's record is this kind of registry."""
         ...
 
     async def locate(self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> Target:
-        """The target of a credential of ours (`held.link` is set), from its record and from the cloud.
+        """Find the target of a credential that pullkey registered (`held.link` is set).
 
-        An identity or application that pullkey did not create counts as one that the user named, which is
+        An identity or application that pullkey did not create is treated as named by the user, and so is
         never removed.
 
         Args:
             held: Akka's record.
-            context: of the run; what is made for the asking goes into `context.shared`.
+            context: of the run; clients that this needs are kept in `context.shared`.
             login: the values of the options marked `login`.
 
         Raises:
-            PullkeyError: the cloud cannot be asked, or what it shows leaves more than one possibility.
+            PullkeyError: the cloud cannot be read, or several targets are possible.
         """
         ...
 
     def claims(self, host: str) -> bool:
-        """Whether the images of a host are this provider's; "" is that of a short name (`acme/app`).
+        """Whether the images of a host belong to this provider; "" is the host of a short name (`acme/app`).
 
         Args:
             host: in lower case, without port.
@@ -123,80 +118,77 @@ class Provider(Protocol):
         ...
 
     def options_of_image(self, image: str) -> Mapping[str, str]:
-        """The options that name what an image reference names, without dashes in front; the first of them
-        holds it.
+        """Convert an image reference to options, named without leading dashes. The first option has the
+        reference itself.
 
         Args:
-            image: a reference, or the address of a registry alone, as typed. Its host is one of those that
-                `claims` takes.
+            image: an image reference or a registry's address, as typed. `claims` has accepted its host.
 
         Raises:
-            UsageProblem: it cannot be read.
+            UsageProblem: it cannot be parsed.
         """
         ...
 
     def place_of_image(self, image: str) -> str:
-        """The beginning of an image's name that all images have which the same credential is for.
+        """The prefix that the names of all images of the same credential share.
 
         Raises:
-            UsageProblem: it cannot be read.
+            UsageProblem: the image cannot be parsed.
         """
         ...
 
     def covers(self, target: Any, image: str) -> bool:
-        """Whether a target's credential is for an image of a registry at the same host."""
+        """Whether a target's credential can pull an image from the same host."""
         ...
 
     def options_of(self, held: HeldCredential, target: Any | None) -> Mapping[str, str | bool]:
-        """The options by which a person would name what Akka's record is for: as far as the record itself,
-        and the target behind one of ours, tell. Names are without dashes in front; nothing secret is among
-        them.
+        """The options that would create this credential, as far as its record and target show them.
+
+        Names have no leading dashes. No value is secret.
 
         Args:
-            held: Akka's record, of ours or of anybody's.
-            target: what `locate` has found; None for a record that is not ours, or could not be located.
+            held: Akka's record, registered by pullkey or not.
+            target: the result of `locate`; None if pullkey did not register it, or it was not located.
         """
         ...
 
     def login_at_a_glance(self) -> tuple[str, str] | None:
-        """Which login is likely to be used, by files and variables alone: what it is of, and what was found
+        """The login that will probably be used, by files and variables alone: its name, and what was found
         or how to log in.
 
-        None where no login exists beforehand. Calls nobody, imports no SDK, and raises nothing.
+        None if the provider has no login. Makes no call, imports no SDK, raises nothing.
         """
         ...
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
-        """What `pullkey doctor` can see of this provider without a target: libraries, login, clock. Raises
-        nothing.
-        """
+        """The checks of `pullkey doctor` that need no target: libraries, login, clock. Raises nothing."""
         ...
 
     def missing(self, values: Mapping[str, Any]) -> Missing | None:
-        """The first value that `target` would refuse for not being there; None if all are. Calls nobody."""
+        """The first required value that is not set; None if all are. Makes no call."""
         ...
 
     def target(self, values: Mapping[str, Any]) -> Target:
-        """Check what was typed, without calling anybody.
+        """Create the target from option values. Makes no call.
 
         Raises:
-            UsageProblem: something cannot be used.
+            UsageProblem: a value is invalid.
         """
         ...
 
     def open(self, target: Any, context: RunContext) -> Session:
-        """Make a session; calls nobody and imports no SDK."""
+        """Create a session. Makes no call and imports no SDK."""
         ...
 
     def emulator(self) -> Callable[[], Emulator]:
-        """The sandbox's stand-in for this provider's cloud."""
+        """The factory of this provider's emulated cloud."""
         ...
 
 
 def missing_permission(
     permission: str, resource: str, step: str, title: str, who: str, role: str = ""
 ) -> Problem:
-    """The problem of a permission that is missing; `role` is one that has it."""
+    """The problem that a permission is missing; `role` is a role that includes it."""
     return Problem(
         ProblemKind.RIGHT,
         f"{who} lacks the permission {permission} on {resource}, needed to: {title}",

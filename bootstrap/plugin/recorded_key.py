@@ -1,4 +1,4 @@
-"""Which key of a target Akka's record names, and why that is of no use where it is of none."""
+"""Find the key of a target that Akka's record names, and say why it cannot be used."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from bootstrap.model.server import is_matched, same_registry
 from bootstrap.plugin.session import Session
 
 SECRETLESS = "Akka's credential has lost its secret"
-"""Of a project's reference to a secret that is not there."""
+"""For a record that refers to a deleted secret."""
 
 
 async def usable_key(session: Session) -> tuple[KeyRef | None, str]:
-    """The key that Akka holds for this target, or None and the reason why there is none of use."""
+    """The key that Akka holds for this target; None, with the reason, if it cannot be used."""
     held = await session.context.held_credential()
     link, reason = await key_in_record(session, held)
     if held is None or link is None:
@@ -27,7 +27,7 @@ async def usable_key(session: Session) -> tuple[KeyRef | None, str]:
 
 
 async def key_in_record(session: Session, held: HeldCredential | None) -> tuple[KeyRef | None, str]:
-    """The key that Akka's record names, if it is one of this target's identity; else None and the reason."""
+    """The key that Akka's record names, if it belongs to this target's identity; else None and the reason."""
     if held is None:
         return None, "Akka has no credential of this name"
     if held.empty:
@@ -45,9 +45,7 @@ async def key_in_record(session: Session, held: HeldCredential | None) -> tuple[
 
 
 async def username_in_akka(session: Session) -> str | None:
-    """The user name under which Akka holds this target's key; the one that a new key will have, where it
-    holds none.
-    """
+    """The user name in Akka's record of this target's key; without one, the user name of a new key."""
     held = await session.context.held_credential()
     if held is not None and held.username and (await key_in_record(session, held))[0] is not None:
         return held.username
@@ -55,7 +53,7 @@ async def username_in_akka(session: Session) -> str | None:
 
 
 def misspelled(server: str, ours: str) -> str:
-    """Why a record is of no use whose server is spelled so."""
+    """Why a record with this spelling of the server cannot be used."""
     return (
         f"Akka's credential is for {server}, which no image's host matches as it is spelled; it must be "
         f"{ours}"

@@ -1,4 +1,4 @@
-"""A puller's handshake with a registry, for providers that ask a registry themselves."""
+"""A puller's handshake with a registry, for providers that call a registry themselves."""
 
 from bootstrap.registry import (
     SECONDS,

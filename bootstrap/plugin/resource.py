@@ -1,16 +1,16 @@
-"""One object in a cloud, with the one lifecycle that all of them have: observed, created, undone, removed.
+"""The lifecycle of an object in a cloud: observe, create, undo, remove.
 
-A provider says what is its own: how the object is read, created and deleted, what marks it, what else would
-contradict its absence. What follows from a lost answer, a read that lags, or an object that another run
-created is decided here:
+A provider implements how the object is read, created and deleted, how it is marked, and what else contradicts
+its absence. The rules for lost answers, lagging reads and objects of other runs are here:
 
-- a request without an answer may have been carried out (`Attempt`);
-- "it is not there" is believed late, and never against what contradicts it (`Resource.contradiction`);
-- what is undone must be known to be this run's: its creation was answered, or the object shows it
-  (`Resource.is_of_run`);
-- what this run created and no read shows is not deleted yet: its deletion is asked for again, and in the end
-  it is named;
-- after a deletion without an answer, that there is none is the answer.
+- A request without an answer may have been carried out (`Attempt`).
+- An object counts as absent only after repeated reads, and never against contradicting evidence
+  (`Resource.contradiction`).
+- Only objects known to be of this run are undone: their creation was answered, or they carry the run's mark
+  (`Resource.is_of_run`).
+- An object that this run created and no read shows is not considered deleted: the deletion is repeated, and
+  finally the object is reported.
+- After a deletion without an answer, a 404 to the next one means that it was deleted.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ class Attempt:
     """What is known of this run's creation of one object."""
 
     class State(StrEnum):
-        """How far the latest request has come."""
+        """The outcome of the latest request."""
 
         NOT_SENT = "not sent"
         REFUSED = "refused"
         UNANSWERED = "unanswered"
         CREATED = "created"
-        FOUND = "found"  # it exists, and another run created it
+        FOUND = "found"  # the object exists, and another run created it
 
     def __init__(self) -> None:
         self.state = Attempt.State.NOT_SENT
         self.unanswered = 0
-        """How many requests got no answer: each may have been carried out."""
+        """The number of requests without an answer. Each may have been carried out."""
         self.exists = False
-        """Whether the cloud has answered that it exists already, and a read may not show yet whose it is."""
+        """Whether the cloud answered that the object already exists; reads may not yet show whose it is."""
 
     @property
     def sent(self) -> bool:
@@ -62,16 +62,16 @@ class Attempt:
 
     @property
     def may_exist(self) -> bool:
-        """Whether this run may have created it."""
+        """Whether this run may have created the object."""
         unknown = self.unanswered > 0 or self.exists
         return self.created or (unknown and self.state is not Attempt.State.FOUND)
 
     @contextmanager
     def sending(self, is_unanswered: Callable[[ApiError], bool] | None = None) -> Iterator[None]:
-        """Around one request: whatever ends it is noted.
+        """Record the outcome of the one request that is sent in this context.
 
         Args:
-            is_unanswered: which errors leave it open whether it was carried out; by default
+            is_unanswered: whether the request may have been carried out in spite of an error; by default
                 `ApiError.unanswered`.
         """
         try:
@@ -92,12 +92,12 @@ class Attempt:
         self.state = Attempt.State.UNANSWERED
 
     def conclude(self, *, ours: bool) -> None:
-        """It was found afterwards: by its mark it is this run's, or another's."""
+        """Record that the object was found afterwards, and whether its mark is this run's."""
         self.state = Attempt.State.CREATED if ours else Attempt.State.FOUND
 
 
 class CloudStep(Step):
-    """A step that creates something in a cloud, whose client raises `ApiError`."""
+    """A step that creates an object in a cloud. The cloud's client raises `ApiError`."""
 
     unreadable = "it may not be read"
 
@@ -108,30 +108,30 @@ class CloudStep(Step):
     @property
     @abstractmethod
     def looked_for(self) -> str:
-        """What a look asks to be shown: `the scope map akka-shop`."""
+        """The object of "show ..." in errors: `the scope map akka-shop`."""
 
     @abstractmethod
     async def look_now(self) -> StepStatus:
-        """As `look`.
+        """The same as `look`, with the client's errors.
 
         Raises:
-            ApiError: it may not be read, or there was no answer.
+            ApiError: the object may not be read, or there was no answer.
         """
 
     @abstractmethod
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        """An error as a sentence: `doing` was refused, or not answered."""
+        """Convert an error to a sentence: `doing` was refused or not answered."""
 
     def delay(self, error: Exception) -> Delay | None:
-        """The delay that an error is; None for a refusal."""
+        """The delay that explains an error; None if the error is a refusal."""
         return busy_delay(error)
 
     def unread(self, error: ApiError) -> StepStatus:
-        """What a look that is refused comes to.
+        """The status of a step whose object could not be read.
 
         Raises:
-            PullkeyError: it is not known whether the step is done.
-            ApiError: the same, where the error itself says enough.
+            PullkeyError: whether the step is done is unknown.
+            ApiError: the same; the error's own text is enough.
         """
         if error.forbidden:
             return StepStatus(State.UNSEEN, self.unreadable)
@@ -145,112 +145,105 @@ class CloudStep(Step):
 
 
 class Resource(CloudStep, Generic[T]):
-    """A step that creates one object, of which `T` is what the cloud shows."""
+    """A step that creates one object. `T` is what the cloud shows of it."""
 
     absent = "does not exist"
-    """What is said of it where it is not there."""
+    """The status text if the object is absent."""
     gone = ""
-    """The same in offboarding, where it is said otherwise."""
+    """The same in offboarding; "" to use `absent`."""
     looks = 2
-    """How often a thing that nothing speaks for must not be shown, before it is absent."""
+    """How many reads must not show the object before it counts as absent, if nothing contradicts that."""
     shows_after = 0.0
-    """How many seconds what a request without an answer has created takes to be shown. It is looked for
-    after that.
-    """
+    """Seconds until reads show an object whose creation got no answer. An undo waits for them first."""
 
-    # -- what a provider says of its own ---------------------------------------------------------------------
+    # -- what a provider implements --------------------------------------------------------------------------
 
     @property
     @abstractmethod
     def noun(self) -> str:
-        """What it is, with its name: `scope map akka-shop`."""
+        """The object's kind and name: `scope map akka-shop`."""
 
     @abstractmethod
     async def read(self) -> T | None:
-        """What the cloud shows now; None if it shows none.
+        """What the cloud currently shows; None if it does not show the object.
 
         Raises:
-            ApiError: it may not be read, or there was no answer.
+            ApiError: the object may not be read, or there was no answer.
         """
 
     @abstractmethod
     def judge(self, shown: T) -> StepStatus:
-        """Whether what is there is of use."""
+        """Whether the existing object can be used."""
 
     @abstractmethod
     async def delete(self, intent: Intent) -> object:
-        """Ask the cloud to delete it, whatever reads show; by an id that is of this object only, where it has
-        one.
+        """Send one request to delete the object, whether or not reads show it; by its unique id, if any.
 
         Raises:
-            ApiError: there is none to delete (`missing`), or it is refused.
+            ApiError: the object does not exist (`missing`), or the request was refused or not answered.
         """
 
     @abstractmethod
     def delete_command(self) -> str:
-        """The one command that deletes it by hand."""
+        """The command that deletes the object by hand."""
 
     def is_known_own(self, intent: Intent) -> bool:
-        """Whether it is of the run of an intent, whatever the cloud shows: its creation was answered."""
+        """Whether the intent's run created the object for certain: the creation was answered."""
         return self.attempt.created and not intent.get("lost")
 
     @abstractmethod
     async def is_of_run(self, shown: T, intent: Intent) -> bool:
-        """Whether what is shown was created by the run of this intent, whose creation of it was not
-        answered.
-        """
+        """Whether the intent's run, whose creation was not answered, created the object that is shown."""
 
     @abstractmethod
     async def removal_of(self, shown: T) -> Removal:
-        """What offboarding does with what is there: one of `to_remove`, `to_keep`, `unseen`."""
+        """What offboarding does with the existing object: one of `to_remove`, `to_keep`, `unseen`."""
 
     @property
     def called(self) -> str:
-        """What a sentence calls it."""
+        """The object, worded for a sentence."""
         return f"the {self.noun}"
 
     @property
     def offboarded(self) -> str:
-        """What a list of removals calls it, with what is deleted along with it."""
+        """The object in a list of removals, including what is deleted with it."""
         return self.noun
 
     def said_to_exist(self, intent: Intent) -> bool:
-        """Whether the cloud has answered the run of an intent that it exists, so that no read can make it
+        """Whether the cloud answered the intent's run that the object exists, so that it cannot count as
         absent.
         """
         del intent
         return self.attempt.exists
 
     def is_own_unseen(self, intent: Intent) -> bool:
-        """Whether it is of the run of an intent as long as no read shows another's: there was none before."""
+        """Whether the object belongs to the intent's run unless a read shows otherwise: none existed before."""
         del intent
         return False
 
     def is_same(self, shown: T) -> bool:
-        """Whether what is shown is what was asked to be deleted, and not another of its name."""
+        """Whether the object shown is the one to delete, not another with its name."""
         del shown
         return True
 
     def is_deleted(self, error: ApiError) -> bool:
-        """Whether the answer to a deletion says that there is none, after one that was not answered."""
+        """Whether the answer to a deletion says that an earlier, unanswered deletion was carried out."""
         return error.missing
 
     async def contradiction(self) -> str:
-        """What speaks against its absence, as a clause, where reads do not show it; "" where nothing does."""
+        """Evidence that the object exists although reads do not show it, as a clause; "" if there is none."""
         return ""
 
     async def expected(self) -> T | None:
-        """What the cloud shows of it where it is to be removed: that it is not there is believed of a
-        second read.
-        """
+        """What the cloud shows of an object to remove; None only if a second read does not show it either."""
         seen = await confirm_absent(self.read)
         return seen.value if isinstance(seen, Present) else None
 
     async def seen(self) -> T | None:
-        """What a look may take for true; a provider that keeps what it has read answers from that."""
+        """The same as `read`; a provider with a cache may answer from it."""
         return await self.read()
 
-    # -- what follows ----------------------------------------------------------------------------------------
+    # -- the lifecycle ---------------------------------------------------------------------------------------
 
     @property
     def looked_for(self) -> str:
@@ -313,24 +306,24 @@ class Resource(CloudStep, Generic[T]):
         return self.deleted_as() if await self._remove(self.intent()) else ""
 
     async def _remove(self, intent: Intent) -> bool:
-        """Delete what offboarding has found; False if there was none."""
+        """Delete the object in an offboarding. Return False if it was already deleted."""
         try:
             return await self._delete(intent, self._missed_though_shown)
         except ApiError as error:
             raise self.still_there(error.said) from None
 
     async def _missed_though_shown(self, error: ApiError) -> None:
-        """Given the answer that there is none to delete: returns where that is to be believed.
+        """Accept the answer that there is nothing to delete, unless the object is still shown.
 
         Raises:
-            NotShownYet: it is not.
+            NotShownYet: it is still shown.
         """
         if await self._still_shown():
             raise StillShown(error)
 
     async def _still_shown(self) -> bool:
-        """Whether the cloud shows it though it says that none exists to delete; what is new is looked for
-        longer.
+        """Whether the cloud still shows the object after answering that there is nothing to delete. An object
+        that this run created is read more often.
         """
 
         async def read() -> T | None:
@@ -339,7 +332,7 @@ class Resource(CloudStep, Generic[T]):
             except ApiError as error:
                 if error.unanswered:
                     raise
-                # Of some things a cloud does not say whether they are missing, or may not be seen.
+                # Clouds answer some reads of a missing object with "forbidden".
                 return None
 
         seen = await confirm_absent(
@@ -368,11 +361,11 @@ class Resource(CloudStep, Generic[T]):
         return Removal(Disposition.REMOVE, self.offboarded, command=self.delete_command())
 
     def to_remove_unseen(self, why: str) -> Removal:
-        """What offboarding does with what is not shown, where something speaks against its absence."""
+        """What offboarding does with an object that is not shown but has evidence that it exists."""
         return self.unseen(why)
 
     def deleted_as(self) -> str:
-        """That it was deleted, in a few words."""
+        """The text that the object was deleted."""
         return f"deleted {self.called}"
 
     def to_keep(self, why: str) -> Removal:
@@ -386,21 +379,21 @@ class Resource(CloudStep, Generic[T]):
 
 
 def busy_delay(error: Exception) -> Delay | None:
-    """The delay that an API is busy, or briefly away; None for a refusal."""
+    """The delay of a busy or briefly unavailable API; None if the error is a refusal."""
     if not isinstance(error, ApiError) or not error.busy:
         return None
     return Delay(f"{error.service} is busy or briefly away; trying again.", after=error.retry_after)
 
 
 def lag_delay(error: Exception) -> Delay | None:
-    """The delay that a cloud does not show the same everywhere; None for any other error."""
+    """The delay of replication lag; None for any other error."""
     if not isinstance(error, NotShownYet):
         return None
     return Delay(f"{error.service} does not show the same everywhere yet; trying again.")
 
 
 class NotShownYet(ApiError):
-    """The cloud answers that there is none to delete, of something that this run created, or may have."""
+    """The cloud answered that there is nothing to delete, but this run created the object or may have."""
 
     def __init__(self, error: ApiError, message: str = "") -> None:
         super().__init__(error.status, message or error.message, error.code)
@@ -408,7 +401,7 @@ class NotShownYet(ApiError):
 
 
 class StillShown(NotShownYet):
-    """The cloud answers that there is none to delete, and shows it."""
+    """The cloud answered that there is nothing to delete, but still shows the object."""
 
     def __init__(self, error: ApiError) -> None:
         super().__init__(error, f"{error.service} says that none exists to delete, but shows it")
@@ -425,22 +418,21 @@ async def delete_until_gone(
     is_deleted: Callable[[ApiError], bool] = lambda error: error.missing,
     still_shown: Callable[[], Awaitable[bool]] | None = None,
 ) -> bool:
-    """Delete something; False if there was none to delete, or it is not ours.
+    """Delete an object. Return False if it was already deleted, or is not ours.
 
     Args:
-        delete: deletes it; False if the cloud answers that there was none, which then is believed.
-        missed: given the answer that there is none: returns where that is to be believed, else raises
-            `NotShownYet`.
-        delay: says what delay an error is, or None.
-        deadline: until when to try.
-        tell: shows what is waited for.
-        is_ours: asked before each try.
-        is_deleted: whether an answer says that there is none, once a deletion got no answer.
-        still_shown: asked then: a server that does not know a new object yet answers as one that has deleted
-            it.
+        delete: sends the request; returns False if it is certain that there was nothing to delete.
+        missed: called if there was nothing to delete; raises `NotShownYet` if that cannot be accepted yet.
+        delay: the delay that explains an error, or None.
+        deadline: when to give up.
+        tell: shows the reason for a wait.
+        is_ours: checked before each request.
+        is_deleted: whether an error says that an earlier, unanswered request was carried out.
+        still_shown: checked in that case: a replica that does not know a new object yet gives the same
+            answer as one that has deleted it.
 
     Raises:
-        ApiError: it is still there.
+        ApiError: it still exists.
     """
     lost = False
 
@@ -456,7 +448,7 @@ async def delete_until_gone(
             if lost and is_deleted(error):
                 if still_shown is not None and await still_shown():
                     raise StillShown(error) from None
-                return True  # by the request that was not answered
+                return True  # by the unanswered request
             lost = lost or (sent and error.unanswered)
             if not error.missing:
                 raise

@@ -1,7 +1,7 @@
-"""A JSON API over HTTP, for providers whose cloud has no SDK: one call, its answer, or the error that it is.
+"""A client of a JSON API over HTTP, for providers whose cloud has no SDK.
 
-Bounds on time, bytes and nesting, no redirect and no cookie. Nothing is sent twice: whether a call may be
-repeated is decided by its caller (`bootstrap.plugin.retry`).
+Time, size and nesting of answers are bounded; redirects and cookies are off. Nothing is sent twice: the
+caller decides whether to retry (`bootstrap.plugin.retry`).
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from bootstrap.model.secret import Secret
 from bootstrap.plugin.errors import ApiError
 
 TIMEOUT = 30.0
-"""Seconds that one call may take."""
+"""The time limit of one call, in seconds."""
 _BODY_LIMIT = 1_000_000
 _SAID_CHARACTERS = 4_000
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What was answered.
+    """An answer of the API.
 
     Attributes:
         status: the HTTP status.
-        body: its JSON; None where there is none.
-        headers: by their names, upper and lower case alike.
+        body: the parsed JSON; None if there is none.
+        headers: by case-insensitive name.
         text: the beginning of a body that is not JSON.
     """
 
@@ -43,34 +43,34 @@ class Reply:
 
 
 class RestClient:
-    """The connections to one API; kept in `RunContext.shared`, one for a command.
+    """The connections to one API. One client per command, in `RunContext.shared`.
 
     Args:
-        url: what every path is behind.
+        url: the base of every path.
     """
 
     name = "api"
-    """The API in the trace of `--verbose`."""
+    """The API's name in the output of `--verbose`."""
     error: type[ApiError] = ApiError
-    """What is raised."""
+    """The class of the errors that are raised."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._client = new_client(urlsplit(url).hostname or "", timeout=TIMEOUT, base_url=url)
 
     def words_of(self, body: Mapping[str, Any]) -> str:
-        """The words of an error; "" where there are none."""
+        """The error text in an answer's body; "" if there is none."""
         for name in ("detail", "message", "text"):
             if isinstance(body.get(name), str) and body[name]:
                 return str(body[name])
         return ""
 
     def retry_after(self, headers: Mapping[str, str]) -> float | None:
-        """For how many seconds the API asks to be left alone; None where it does not say."""
+        """The seconds to wait that the API has requested; None if it has not."""
         return seconds_of_retry_after(headers.get("Retry-After", ""))
 
     def error_of(self, reply: Reply, said: str) -> ApiError:
-        """A refusal as an error; `said` is its words, without secrets."""
+        """Convert a refusal to an error; `said` is its text without secrets."""
         return self.error(reply.status, said, retry_after=self.retry_after(reply.headers))
 
     async def close(self) -> None:
@@ -88,13 +88,12 @@ class RestClient:
         secrets: Sequence[Secret] = (),
         seconds: float = TIMEOUT,
     ) -> Reply:
-        """Send one call of at most `seconds`.
+        """Send one call with a time limit of `seconds`.
 
-        `trace` takes a line about it; `secrets` are those in headers and body, which must not come back in
-        an error.
+        `trace` gets one line about it. `secrets` are those in headers and body; they are removed from errors.
 
         Raises:
-            ApiError: it was refused, not answered, or answered with something that is no answer.
+            ApiError: the call was refused, not answered, or the answer is invalid.
         """
         begin = clock.monotonic()
         status = "unanswered"
@@ -112,7 +111,7 @@ class RestClient:
         except TimeoutError:
             raise self.error(0, f"there was no answer in time at {self.url}") from None
         except httpx.HTTPError as error:
-            # The error's text may hold the address, never the body; which kind it is says enough.
+            # The error's class is enough; its text may contain the address.
             raise self.error(0, f"{type(error).__name__} at {self.url}") from None
         finally:
             trace(f"{self.name} {method} {path} {status} {(clock.monotonic() - begin) * 1000:.0f} ms")
@@ -127,7 +126,7 @@ class RestClient:
             body = parse_json(content) if content.strip() else None
         except Unreadable:
             if good:
-                # What was asked for may have been done.
+                # The request may have been carried out.
                 raise self.error(0, "the answer is not JSON") from None
             text = content[:_SAID_CHARACTERS].decode(errors="replace")
         reply = Reply(response.status_code, body, response.headers, text)

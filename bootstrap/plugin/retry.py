@@ -1,4 +1,4 @@
-"""Waiting out a cloud's own delays: one deadline a run, and always saying what is waited for."""
+"""Retry calls while a cloud catches up, within the run's deadline, and show the reason for each wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bootstrap.model import clock
 from bootstrap.model.deadline import Deadline, Tell
 from bootstrap.plugin.observe import Present, confirm_absent
 
-# What is waited for is told in words of our own; stamina's own hooks would log the error itself.
+# Disable stamina's hooks, which would log the error.
 set_on_retry_hooks([])
 
 
@@ -21,22 +21,16 @@ T = TypeVar("T")
 
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
-
-
 _SHORTEST_TRY_SECONDS = 0.1
-
-
-_SHORTEST_PAUSE_SECONDS = 0.001  # less is no time: a clock may not move in it
-
-
-_LEAST_PAUSE_SECONDS = 0.5  # a "Retry-After: 0" must not become a loop without a pause
+_SHORTEST_PAUSE_SECONDS = 0.001  # the clock may not advance in less
+_LEAST_PAUSE_SECONDS = 0.5  # "Retry-After: 0" must not become a busy loop
 
 
 async def read_twice(ask: Callable[[], Awaitable[T | None]]) -> T | None:
-    """Ask for what is expected to be there: that there is none is believed the second time (see `observe`).
+    """Read twice before accepting that an expected object is absent: replicas lag (see `observe`).
 
     Args:
-        ask: asks for it anew each time.
+        ask: reads from the cloud each time, without a cache.
     """
     seen = await confirm_absent(ask)
     return seen.value if isinstance(seen, Present) else None
@@ -44,14 +38,14 @@ async def read_twice(ask: Callable[[], Awaitable[T | None]]) -> T | None:
 
 @dataclass(frozen=True)
 class Delay:
-    """Why a call is worth making again.
+    """Why a failed call should be retried.
 
     Args:
-        reason: one line for the person who waits.
-        at_most: how many seconds this reason can explain a failure, counted from the first time; after that
-            it is a refusal. None: for as long as the run has time.
-        after: how many seconds the service asks to be left alone (Retry-After, RetryInfo). A wait that would
-            take longer than there is time is not begun.
+        reason: one line to show to the user.
+        at_most: the seconds, from its first occurrence, for which this reason can explain a failure; after
+            that the failure is a refusal. None: until the run's deadline.
+        after: the seconds to wait that the service has requested (Retry-After, RetryInfo). If there is less
+            time than that, the call fails at once.
     """
 
     reason: str
@@ -66,15 +60,14 @@ async def retry_while(
     deadline: Deadline,
     tell: Tell,
 ) -> T:
-    """Call until it succeeds, as long as its failure is a delay and not a refusal.
+    """Repeat a call until it succeeds, as long as each failure is a delay and not a refusal.
 
     Args:
-        call: the whole of what must be done again, reads included: a policy must be read anew before each
-            write.
-        why: says what delay an error is ("Google does not know the account yet"), or None for one that will
-            not pass; a text alone has no bound but the deadline.
-        deadline: when to give up; the last error is then raised.
-        tell: told once for each new reason.
+        call: everything to repeat, reads included: a policy must be read again before each write.
+        why: the delay that explains an error ("Google does not know the account yet"); None for a refusal. A
+            plain text is a delay without a bound of its own.
+        deadline: when to give up and raise the last error.
+        tell: shows each new reason once.
 
     Raises:
         Exception: the error that `why` did not recognise, or the last one at the deadline.
@@ -92,7 +85,7 @@ async def retry_while(
         first = delay.reason not in begun
         since = clock.monotonic() - begun.setdefault(delay.reason, clock.monotonic())
         left = deadline.left if delay.at_most is None else min(deadline.left, delay.at_most - since)
-        # No further try is begun that, if it takes as long as this one, cannot end in time.
+        # Do not start another try that would miss the deadline if it takes as long as this one.
         left -= max(clock.monotonic() - began, _SHORTEST_TRY_SECONDS)
         if left < _SHORTEST_PAUSE_SECONDS or (delay.after is not None and delay.after >= left):
             return False
@@ -105,7 +98,7 @@ async def retry_while(
     async for attempt in stamina.retry_context(
         on=is_delay,
         attempts=None,
-        timeout=None,  # `is_delay` says how long each pause is, and when to stop
+        timeout=None,  # `is_delay` decides on each pause, and when to stop
     ):
         began = clock.monotonic()
         with attempt:
@@ -114,6 +107,6 @@ async def retry_while(
 
 
 def _backoff(tries: int) -> float:
-    """Twice as long each time, and not the same for all who wait."""
-    doublings = min(tries - 1, 10)  # by then it is the longest pause
+    """Exponential backoff with jitter, in seconds."""
+    doublings = min(tries - 1, 10)  # enough to reach the longest pause
     return min(_FIRST_PAUSE_SECONDS * 2.0**doublings, _LONGEST_PAUSE_SECONDS) + clock.jitter(0.5)

@@ -1,4 +1,4 @@
-"""Which provider an image reference belongs to: the host decides, as it does for every puller."""
+"""Find the providers of an image reference, by its host."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ _SCHEME = re.compile("^https?://", re.IGNORECASE)
 
 
 def looks_like_an_image(text: str) -> bool:
-    """Whether a word can name an image or a registry, rather than be a misspelt name.
+    """Whether a word names an image or a registry, and is not a misspelt provider.
 
-    A word without any of `/ : @ .` would be an official image of Docker Hub (`nginx`), which needs no
+    A word without any of `/ : @ .` could only be an official image of Docker Hub (`nginx`), which needs no
     credential.
     """
     return any(mark in text for mark in "/:@.")
 
 
 def host_of_image(text: str) -> str:
-    """The host, with its port, that an image reference or the address of a registry names; "" for a short
-    name.
+    """The host and port in an image reference or a registry's address; "" for a short name.
 
-    The rule of every puller (distribution/reference, `splitDockerDomain`): what is before the first slash is
-    a host if it has a dot or a colon, or is `localhost`. Without a slash, a name with a dot is taken for a
-    host.
+    The part before the first slash is a host if it has a dot or a colon, or is `localhost`
+    (distribution/reference, `splitDockerDomain`). Without a slash, a name with a dot is a host.
 
     >>> host_of_image("Europe-docker.pkg.dev/acme-shop/app:1.0")
     'europe-docker.pkg.dev'
@@ -41,7 +39,7 @@ def host_of_image(text: str) -> str:
 
 
 def providers_for(host: str) -> list[Provider]:
-    """The providers that claim a host; where none does, those that take any registry."""
+    """The providers that claim a host; if none does, those that accept any registry."""
     bare = host.partition(":")[0]
     providers = [plugins.load(name) for name in plugins.names()]
     claimed = [one for one in providers if not one.fallback and one.claims(bare)]

@@ -1,4 +1,4 @@
-"""One target of one provider, open: its steps, its keys, and what the engine asks of it."""
+"""A session with one target: its steps, its keys, and the calls that the engine needs."""
 
 from __future__ import annotations
 
@@ -22,40 +22,38 @@ _UNDO_STEP_SECONDS = 30.0
 
 
 class Session(ABC):
-    """One target of one provider, open. Making one calls nobody; it is closed with `close`."""
+    """A session with one target of one provider. Creating it makes no call; `close` ends it."""
 
     context: RunContext
-    """Of the run that it belongs to."""
+    """The run that the session belongs to."""
     steps: Sequence[Step]
-    """Identity, grant and key, in order; handshake and handoff follow, the same for every provider."""
+    """Identity, grant and key, in order. Verification and handoff follow, the same for every provider."""
     key: Keys
     """The keys of the identity."""
     credential: Credential | None = None
-    """Set by the step that makes a key."""
+    """The credential to register; set by the step that creates the key."""
     retire_permissions: tuple[str, ...] = ()
-    """What the person must be allowed, to switch off and delete a key that was replaced."""
+    """The permissions needed to disable and delete a replaced key."""
     waits_for_spreading: bool = True
-    """Whether a refusal may pass by itself because the key is new. A user-supplied password is refused for
-    good.
+    """Whether a refused login may be retried because a new key takes time to become valid. A user-supplied
+    password does not.
     """
     host_known: bool = True
-    """Whether `host` answers before `connect`."""
+    """Whether `host` can be called before `connect`."""
     tells_public: bool = False
-    """Whether `preflight` is sure to say so where anybody may pull, and the registry itself need not be
-    asked.
-    """
+    """Whether `preflight` reliably reports anonymous pulls, so that the registry itself need not be asked."""
     token_host: str | None = None
-    """Another host that the user allows for the registry's token service; None where there is no way to
-    say so.
+    """The host of the registry's token service, if the user named another one; None if the provider has no
+    option for it.
     """
 
     def redact(self, text: str) -> str:
-        """What the registry says, without the secrets that this session has been given."""
+        """Remove this session's secrets from a text of the registry."""
         return self.credential.password.redact(text) if self.credential is not None else text
 
     @abstractmethod
     async def connect(self) -> str:
-        """Log in to the cloud; return as whom.
+        """Log in to the cloud. Return the account's name.
 
         Raises:
             PullkeyError: there is no login, or the extra is not installed.
@@ -63,119 +61,109 @@ class Session(ABC):
 
     @abstractmethod
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
-        """Those of `permissions` that this person does not hold, each with the resource it is needed on.
+        """Those of `permissions` that the login lacks, each with the resource on which it is needed.
 
-        None if the cloud does not let this person ask.
+        None if the login may not query its permissions.
         """
 
     @abstractmethod
     async def preflight(self) -> PreflightFindings:
-        """Whatever else stands in the way: wrong names, policies, limits. Changes nothing."""
+        """Find other obstacles: wrong names, policies, limits. Read-only."""
 
     async def prompt_secrets(self) -> None:
-        """Ask the person (`context.ask_secret`) for what making a key needs; once, when it is sure to be
-        made.
+        """Prompt (`context.ask_secret`) for the secrets needed to create a key. Called once, when it is
+        certain that a key will be created.
 
         Raises:
-            UsageProblem: there is nobody to ask, or what was given cannot be used.
+            UsageProblem: it cannot prompt, or the input is invalid.
         """
 
     @abstractmethod
     async def host(self) -> str:
-        """The registry's host as a puller names it; the cloud may be asked.
+        """The registry's host in image names. May call the cloud.
 
         Raises:
-            PullkeyError: there is no such registry.
+            PullkeyError: the registry does not exist.
         """
 
     @abstractmethod
     async def server(self) -> str:
-        """The server as it is handed to Akka."""
+        """The server to register with Akka."""
 
     @abstractmethod
     async def username(self) -> str | None:
-        """The user name that is handed to Akka, or None while it does not exist yet."""
+        """The user name to register with Akka; None while it does not exist yet."""
 
     @abstractmethod
     async def probe(self) -> Probe:
-        """What the handshake is to pull."""
+        """What to pull for the verification."""
 
     @property
     def named_repositories(self) -> Sequence[str]:
-        """The repositories that were named for a key to be limited to, beside the image's; looked for as
-        the image is.
+        """The repositories, besides the image's, to which the user limits the key. Preflight checks that they
+        exist.
         """
         return ()
 
     def supplied(self) -> Credential | None:
-        """What the user entered (`ask`) as Akka will use it: a credential that can be tried before
-        anything is changed; else None.
+        """The credential that the user supplied (`prompt_secrets`), which can be verified before any change;
+        else None.
         """
         return None
 
     async def image_reader(self) -> Credential | None:
-        """This run's own login as a credential of the registry, to look at the named image before anything is
-        created.
+        """A credential from the user's own login, to check the named image before anything is created.
 
-        None where there is none. It is sent to the registry alone and never handed to Akka.
+        None if there is none. It is sent to the registry only and never registered with Akka.
 
         Raises:
-            PullkeyError: it cannot be had now.
+            PullkeyError: it cannot be obtained now.
         """
         return None
 
     @abstractmethod
     async def diagnose(self, attempt: PullAttempt) -> str:
-        """What the cloud itself says about a handshake that keeps failing: key, identity and grant looked
-        at anew.
-        """
+        """Explain a verification that keeps failing: read key, identity and grant from the cloud again."""
 
     async def identity(self) -> str:
-        """Who pulls, as a person names them."""
+        """The name, for display, of the identity that pulls."""
         return await self.username() or ""
 
     @abstractmethod
     def script_variables(self) -> Mapping[str, str]:
-        """The variables that the steps' scripts use, with their values as bash words (quoted, or
-        `$(...)`).
-        """
+        """The variables of the steps' scripts, with their values as bash words (quoted, or `$(...)`)."""
 
     @property
     @abstractmethod
     def script_credential(self) -> Mapping[str, str]:
-        """The bash words for server, username, email and password, as the handoff's script uses them."""
+        """The bash words for server, username, email and password in the handoff's script."""
 
     def script_lookups(self) -> Mapping[str, str]:
-        """Bash words that find out what else the typed commands use, by variable: for where no step before
-        has set it.
-        """
+        """Bash words that look up further variables of `Script.typed`, unless an earlier step has set them."""
         return {}
 
     def undo_deadline(self) -> Deadline:
-        """By when one step should be undone: it has time of its own, since the run may have failed because
-        its time was up.
+        """The deadline for undoing one step: not the run's own, which may have passed.
 
-        Where the clouds hang altogether, all steps together have not much more than one alone. What is
-        removed because it was asked for keeps to the run's own time.
+        The undo of all steps has one deadline too (`context.undo_deadline`), so that a cloud that hangs does
+        not multiply the wait. A removal that the user requested keeps the run's deadline.
         """
         from bootstrap.model.deadline import Deadline
 
         return Deadline((self.context.undo_deadline or self.context.deadline).clip(_UNDO_STEP_SECONDS))
 
     def handover_extra(self) -> str:
-        """Bash that ends a hand-over, so that this person can go on where it stops; "" if nothing is
-        needed.
-        """
+        """Bash at the end of a hand-over script, so that the user can continue after it; "" if not needed."""
         return ""
 
     def role_with(self, permission: str) -> str:
-        """A role that has a permission, by the cloud's own name; "" where none is known."""
+        """The cloud's name of a role that includes a permission; "" if unknown."""
         del permission
         return ""
 
     def script_preamble(self) -> str:
-        """Bash that must run before the first step."""
+        """Bash to run before the first step."""
         return ""
 
     async def close(self) -> None:
-        """Give back connections."""
+        """Close the session's connections."""

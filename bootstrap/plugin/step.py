@@ -1,6 +1,6 @@
-"""The vocabulary of a provider: steps, what is seen of them, and the commands a person would type.
+"""Steps: what a provider does for a target, how each is checked and undone, and its commands by hand.
 
-A provider turns a target into a list of steps; every command of pullkey reads that one list.
+A provider turns a target into a list of steps. All commands of pullkey work on that list.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from bootstrap.model.tense import done, thing
 from bootstrap.model.text import one_line
 
 Intent = Mapping[str, Any]
-"""What a step is about to make, or has made: JSON, no secret, enough to find it again from another
-process.
+"""What a step is about to create, or has created: JSON without secrets, from which another process can find
+the object.
 """
 
 
@@ -26,35 +26,35 @@ class State(StrEnum):
 
     DONE = "done"
     MISSING = "missing"
-    UNSEEN = "unseen"  # this person may not look
+    UNSEEN = "unseen"  # the login may not read it
 
 
 @dataclass(frozen=True)
 class StepStatus:
-    """What was seen of a step: its state, and the reason in a few words."""
+    """The state of a step, and the reason in a few words."""
 
     state: State
     detail: str = ""
 
 
 class Disposition(StrEnum):
-    """What offboarding does with what a step once made."""
+    """What offboarding does with an object."""
 
     REMOVE = "remove"
     KEEP = "keep"
     GONE = "gone"
-    UNSEEN = "unseen"  # this person may not look, so it stays
+    UNSEEN = "unseen"  # it cannot be read, so it is kept
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What offboarding will do with one thing that stands behind a credential.
+    """What offboarding will do with one resource of a credential.
 
     Args:
-        fate: whether it goes.
-        what: what it is, as a person would name it: `service account akka-docker-reader@...`.
-        why: why it stays or is gone, in a few words.
-        command: what removes it by hand, where it stays and is of ours.
+        fate: whether it is deleted or kept.
+        what: its name for display: `service account akka-docker-reader@...`.
+        why: why it is kept or was already deleted, in a few words.
+        command: the command that deletes it by hand, if it is kept and pullkey created it.
     """
 
     fate: Disposition
@@ -65,14 +65,14 @@ class Removal:
 
 @dataclass(frozen=True)
 class Done:
-    """What doing a step has come to.
+    """The result of doing a step.
 
     Args:
-        detail: what the title does not say of it, in a few words.
-        made: what the undo needs to know of it; None when nothing had to be made after all.
-        left_over: what it could not remove, where that must not fail the run.
-        unneeded: another run was quicker, so this one did nothing.
-        instead: what was done in place of what the title says; a whole sentence without its full stop.
+        detail: details that the title does not have, in a few words.
+        made: the data that the undo needs; None if nothing had to be created.
+        left_over: what could not be removed, if that should not fail the run.
+        unneeded: another run did it first, so this one did nothing.
+        instead: what was done if it differs from the title: a sentence without full stop.
     """
 
     detail: str
@@ -82,7 +82,7 @@ class Done:
     instead: str = ""
 
     def sentence(self, title: str) -> str:
-        """What was done by a step of this title."""
+        """The sentence that reports a step with this title as done."""
         if self.instead:
             return self.instead
         begin = thing(title) if self.unneeded else done(title)
@@ -91,15 +91,15 @@ class Done:
 
 @dataclass(frozen=True)
 class Script:
-    """The step as a person would do it: bash that uses the variables of `Session.script_variables`.
+    """The commands of a step, to run by hand: bash with the variables of `Session.script_variables`.
 
     Args:
         do: the commands.
-        check: one command that fails until it is done.
-        undo: the commands that take it back.
-        why: what a person should know before.
-        repeat: `do` is one command that may fail until the cloud has caught up.
-        typed: the commands that a plan prints, where `do` is more than that. They run as they stand, with the
+        check: one command that fails until the step is done.
+        undo: the commands that undo it.
+        why: what to know before running it.
+        repeat: whether `do` is one command to repeat until the cloud has caught up.
+        typed: the commands that a plan prints, if they are shorter than `do`. They run as printed, with the
             variables of `Session.script_variables` and `script_lookups` and of the steps before them
             (`bootstrap.output.commands`).
     """
@@ -113,64 +113,62 @@ class Script:
 
     @property
     def shown(self) -> str:
-        """What a plan shows of it."""
+        """The commands that a plan prints."""
         return self.typed or self.do
 
 
 class Step(ABC):
-    """One thing to be done. Subclasses are small and know one cloud's way of doing it."""
+    """One step towards the target. Subclasses are small and implement it for one cloud."""
 
     name: str
-    """Short and stable: it stands in the journal and in `--output json`."""
+    """Short and stable; part of the journal and of `--output json`."""
     after: tuple[str, ...] = ()
-    """The steps that must be done before this one; those without an order among them go side by side."""
+    """The steps that must be done before this one. Steps without an order between them run concurrently."""
     permissions: tuple[str, ...] = ()
-    """The cloud's own names of what the person must be allowed, to do this step."""
+    """The permissions that the step needs, by the cloud's names."""
     quiet: bool = False
-    """Nothing is told of it while there is nothing to do."""
+    """Whether to show the step only if there is something to do."""
     changes: bool = True
-    """Whether doing it changes anything, so that it stands in the journal and in the audit trail."""
+    """Whether the step changes anything, so that it is recorded in the journal and the audit log."""
 
     @property
     @abstractmethod
     def title(self) -> str:
-        """What it does, in one line, beginning with one of the verbs of `bootstrap.model.tense`."""
+        """What the step does, in one line that begins with a verb of `bootstrap.model.tense`."""
 
     @abstractmethod
     async def look(self) -> StepStatus:
-        """See whether it is already done; changes nothing.
+        """Check whether the step is already done. Read-only.
 
-        Done is never judged by existence alone: what is there must also be of use.
+        Existence is not enough: the object must also be usable.
         """
 
     def warning(self) -> str:
-        """That it grants more, or for longer, than a puller needs, with the narrower command; "" where it
-        does not.
+        """A warning that the step grants more, or for longer, than a puller needs, with the narrower command;
+        "" if it does not.
         """
         return ""
 
     def intent(self) -> Intent:
-        """What is about to be made, so that it can be found if the answer is lost; on disk before `do` is
-        called.
-        """
+        """What the step is about to create, to find it if the answer is lost. Written to disk before `do`."""
         return {}
 
     @abstractmethod
     async def do(self) -> Done:
-        """Do it, as often as it takes for the cloud's own delays.
+        """Do the step, with retries for the cloud's own delays.
 
         Raises:
-            StepFailed: it cannot be done. Nothing was made.
-            OutcomeUnknown: it may have been made.
+            StepFailed: it failed, and nothing was created.
+            OutcomeUnknown: the object may have been created.
         """
 
     async def undo(self, intent: Intent) -> str:
-        """Remove what `do` made, given its `intent()` merged with what it said it `made`.
+        """Remove what `do` created, given its `intent()` merged with `Done.made`.
 
-        A key may be left to go with the identity that this run made; if that is to stay after all, it is
-        asked again, with `identity_stays`.
+        A key may be left to be deleted with the identity that this run created. If the identity is kept after
+        all, `undo` is called again with `identity_stays` in the intent.
 
-        What is already gone counts as removed. Returns what was undone, in a few words, or "" for nothing.
+        Return what was undone, in a few words; "" if there was nothing to undo or it was already deleted.
 
         Raises:
             StillThere: it could not be removed.
@@ -179,34 +177,32 @@ class Step(ABC):
         return ""
 
     async def disowns(self, intent: Intent) -> str:
-        """What an intent from a journal names that is not this target's, in a few words; "" where it names
-        nothing else.
+        """What an intent from a journal names that does not belong to this target, in a few words; else "".
 
-        A journal decides what is deleted, so it is believed in what this target's own identity is concerned,
-        and in nothing else. What is gone, and so cannot be seen to be this target's, is left to `undo`.
+        A journal decides what is deleted, so it is trusted only as far as this target's own identity is
+        concerned. An object that was deleted, so that its owner cannot be checked, is left to `undo`.
 
         Raises:
-            PullkeyError: it cannot be seen.
+            PullkeyError: it cannot be checked.
         """
         return ""
 
     async def removal(self) -> Removal | None:
-        """What offboarding is to do with what this step makes, by what the cloud shows now; changes nothing.
+        """What offboarding does with the object of this step, given what the cloud shows now. Read-only.
 
-        `REMOVE` only for what is surely ours; whether others still use the identity is asked apart
-        (`Keys.used_by_others`), and then neither grant nor identity goes. None: the step leaves nothing
-        behind.
+        `REMOVE` only if pullkey certainly created it. Whether others still use the identity is checked
+        separately (`Keys.used_by_others`); if so, neither grant nor identity is deleted. None: the step has
+        no object.
 
         Raises:
-            PullkeyError: it cannot be seen.
+            PullkeyError: it cannot be read.
         """
         return None
 
     async def remove(self) -> str:
-        """Delete it, whichever run created it; called only if `removal` returned `REMOVE`. Already deleted
-        counts as done.
+        """Delete the object, whichever run created it. Called only if `removal` returned `REMOVE`.
 
-        Returns what was removed, in a few words, or "" for nothing.
+        Return what was removed, in a few words; "" if it was already deleted.
 
         Raises:
             StillThere: it could not be removed.
@@ -215,13 +211,11 @@ class Step(ABC):
 
     @abstractmethod
     def script(self) -> Script:
-        """The documented command; needs no connection to the cloud."""
+        """The commands of the step, from the cloud's documentation. Needs no connection."""
 
 
 def other_than(intent: Intent, **own: str) -> str:
-    """The first value of an intent that is another one than this target's own: "account NAME"; "" if there
-    is none.
-    """
+    """The first value of an intent that differs from this target's own: "account NAME"; "" if none does."""
     for name, value in own.items():
         if name in intent and intent[name] != value:
             return f"{name.replace('_', ' ')} {one_line(str(intent[name]))}"
@@ -229,11 +223,11 @@ def other_than(intent: Intent, **own: str) -> str:
 
 
 class StillThere(Exception):
-    """Something that was made could not be removed.
+    """An object could not be removed.
 
     Args:
-        what: what is still there.
-        command: the one command that removes it.
+        what: the object.
+        command: the command that removes it.
     """
 
     def __init__(self, what: str, command: str) -> None:
@@ -244,21 +238,21 @@ class StillThere(Exception):
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that the person should know before the first change, and that stops nothing."""
+    """Information to show before the first change. It does not stop the run."""
 
     text: str
     warning: bool = False
-    """Whether it says that more is granted, or for longer, than is needed."""
+    """Whether it warns that more is granted, or for longer, than is needed."""
 
 
 @dataclass
 class PreflightFindings:
-    """What a preflight found."""
+    """The findings of a preflight."""
 
     problems: list[Problem] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     public: str = ""
-    """Why anybody may pull, so that Akka needs no credential; "" where that is not so, or not known."""
+    """Why anyone may pull, so that Akka needs no credential; "" if that is not so, or not known."""
 
     def add(self, other: PreflightFindings) -> None:
         self.problems += other.problems

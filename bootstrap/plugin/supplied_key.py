@@ -1,4 +1,4 @@
-"""A password that the user supplies: the cloud cannot be asked to show or to delete it."""
+"""A user-supplied password, which pullkey can neither show nor delete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bootstrap.plugin.step import Step
 
 
 class SuppliedKey(Keys, Step):
-    """A step that creates nothing: it takes over a password, of which only Akka's record tells."""
+    """A step that creates nothing: it registers a user-supplied password, known only from Akka's record."""
 
     name = "key"
     supplied = True
@@ -23,7 +23,7 @@ class SuppliedKey(Keys, Step):
 
     @abstractmethod
     def not_revocable(self) -> PullkeyError:
-        """That it cannot be deleted, and where its owner can."""
+        """The error that pullkey cannot delete the password, and where its owner can."""
 
     async def is_username(self, username: str, link: KeyRef) -> bool:
         del link
