@@ -217,7 +217,7 @@ class Resource(CloudStep, Generic[T]):
         return self.attempt.exists
 
     def is_own_unseen(self, intent: Intent) -> bool:
-        """Whether the object belongs to the intent's run unless a read shows otherwise: none existed before."""
+        """Whether the object is the intent's run's own unless a read shows otherwise: none existed before."""
         del intent
         return False
 

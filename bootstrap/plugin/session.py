@@ -139,7 +139,7 @@ class Session(ABC):
         """The bash words for server, username, email and password in the handoff's script."""
 
     def script_lookups(self) -> Mapping[str, str]:
-        """Bash words that look up further variables of `Script.typed`, unless an earlier step has set them."""
+        """Bash words that look up variables of `Script.typed`, unless an earlier step has set them."""
         return {}
 
     def undo_deadline(self) -> Deadline:
