@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.akka import cli
+from bootstrap.akka import project
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.output import Unreadable, parse_credentials
 from bootstrap.akka.scope import AkkaScope
@@ -134,6 +134,6 @@ def test_a_flood_is_read_in_time_that_grows_with_its_length_alone(flood: str) ->
     begin = time.process_time()
     with contextlib.suppress(StepFailed):
         parse_credentials(text)
-    cli._VERSION.search(text)
-    cli._EMAIL.search(text)
+    project._VERSION.search(text)
+    project._EMAIL.search(text)
     assert time.process_time() - begin < 5

@@ -1,1 +1,1 @@
-"""The Akka CLI: its processes, what it prints, and its records."""
+"""The Akka CLI: run its commands and parse its output."""

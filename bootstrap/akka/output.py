@@ -1,4 +1,4 @@
-"""What the Akka CLI prints, as records: JSON where it has it, else the table."""
+"""Parse what the Akka CLI prints, as JSON or else as a table."""
 
 from __future__ import annotations
 
@@ -15,27 +15,22 @@ from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import OutcomeUnknown, StepFailed
 
-_SHOWN = 2_000
-
-
+MAX_FIELD_CHARACTERS = 2_000
 _BEGIN_OF_JSON = re.compile(r"^[^\S\n]*+(?=[\[{]|null[^\S\n]*+$)", re.MULTILINE)
-
-
-_NOTICES = 100  # lines before the JSON that may look like some
+_MAX_NOTICES = 100  # lines before the JSON that look like the beginning of JSON
 
 
 def parse_credentials(text: str) -> list[HeldCredential]:
-    """Read `akka docker list-credentials`, JSON or text: one row a credential, or one a credential and
-    region.
+    """Parse `akka docker list-credentials`, JSON or text: a row per credential, or per credential and region.
 
-    No sample of the current CLI's JSON is published, so any list of objects with the known keys is taken, in
-    any case; the text form is what the guide shows, whose columns are not aligned.
+    No sample of the current CLI's JSON is published, so any list of objects with the known keys, in upper or
+    lower case, is accepted. The text form is the one in the guide, whose columns are not aligned.
 
     Raises:
-        Unreadable: it is neither, so that what Akka has is not known: it may be anything.
+        Unreadable: the text has neither form, so Akka may have any credentials.
     """
     if not text.strip():
-        raise PrintedNothing
+        raise NoOutput
     found, document = json_in(text)
     if not found:
         return _parse_table(text)
@@ -49,7 +44,7 @@ def parse_credentials(text: str) -> list[HeldCredential]:
 
 
 def parse_projects(text: str, context: str = "") -> list[AkkaScope]:
-    """Read `akka projects list -o json`, of which no sample of the current CLI is published either."""
+    """Parse `akka projects list -o json`. No sample of the current CLI's JSON is published."""
     found = []
     for row in _rows_of(json_in(text)[1]) or []:
         lower = _lower(row)
@@ -62,10 +57,9 @@ def parse_projects(text: str, context: str = "") -> list[AkkaScope]:
 
 
 def merge_regions(rows: Sequence[HeldCredential]) -> list[HeldCredential]:
-    """One row a credential, as its first region shows it; `behind` names the regions that show something
-    else.
+    """Merge the rows of each credential to that of its first region; `lagging_regions` has those that differ.
 
-    The platform's API calls a copy Synced, NotSynced, Failed or Conflict.
+    The platform's API calls a region's copy Synced, NotSynced, Failed or Conflict.
     """
     by_name: dict[str, list[HeldCredential]] = {}
     for row in rows:
@@ -73,24 +67,29 @@ def merge_regions(rows: Sequence[HeldCredential]) -> list[HeldCredential]:
     merged = []
     for first, *others in by_name.values():
         same = (first.server, first.username, first.email, first.status.upper())
-        behind = [
+        lagging = [
             row.region or "another region"
             for row in (first, *others)
             if (row.server, row.username, row.email, row.status.upper()) != same
             or row.sync.upper() not in ("", "OK", "SYNCED")
         ]
-        merged.append(replace(first, lagging_regions=", ".join(behind)))
+        merged.append(replace(first, lagging_regions=", ".join(lagging)))
     return merged
 
 
-class PrintsWithoutEnd(OutcomeUnknown):
-    """The CLI prints more than could be read."""
+def is_absence(error_text: str) -> bool:
+    """Whether the CLI says that a named object does not exist. The wording is not documented."""
+    return any(word in error_text.lower() for word in ("not found", "does not exist", "no such", "notfound"))
+
+
+class OutputTooLong(OutcomeUnknown):
+    """The CLI printed more than `OUTPUT_LIMIT` and was stopped."""
 
     code = Code.AKKA_OUTPUT
 
 
 class Unreadable(StepFailed):
-    """What the CLI has printed is of no form that is known."""
+    """The CLI's output has no known form."""
 
     code = Code.AKKA_OUTPUT
 
@@ -101,27 +100,27 @@ class Unreadable(StepFailed):
         )
 
 
-class PrintedNothing(Unreadable):
-    """The CLI has ended well and printed nothing: one form of its output says too little to conclude
-    anything.
-    """
+class NoOutput(Unreadable):
+    """The CLI succeeded and printed nothing, which is not enough to conclude that the list is empty."""
 
     def __init__(self) -> None:
         super().__init__("printed nothing, so what Akka has is not known")
 
 
 def json_in(text: str) -> tuple[bool, Any]:
-    """Whether there is JSON, and the first of it: the CLI may print a notice of its own before and after."""
+    """Find the first JSON in a text: the CLI may print notices before and after it. Return whether there is
+    any, and its value.
+    """
     decoder = json.JSONDecoder()
     begins = _BEGIN_OF_JSON.finditer(text)
-    for begin in itertools.islice(begins, _NOTICES):
+    for begin in itertools.islice(begins, _MAX_NOTICES):
         with contextlib.suppress(ValueError, RecursionError):
             return True, decoder.raw_decode(text, begin.end())[0]
     return False, None
 
 
 def _rows_of(document: Any) -> list[dict[str, Any]] | None:
-    """The objects of a list, or of the one list in an object; none of null; None if it is something else."""
+    """The objects in a list, or in the first list of an object; [] for null; None for anything else."""
     if isinstance(document, dict) and document:
         lists = [value for value in document.values() if isinstance(value, list | None)]
         if not lists:
@@ -138,16 +137,14 @@ def _lower(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(lower: Mapping[str, Any], *names: str) -> str:
     found = next((lower[name] for name in names if lower.get(name) is not None), "")
-    return _harmless(str(found)) if isinstance(found, str | int) else ""
+    return _printable(str(found)) if isinstance(found, str | int) else ""
 
 
-def _harmless(text: str) -> str:
-    """What somebody has registered may hold what moves a terminal's cursor, and is shown: only what can be
-    printed.
-    """
+def _printable(text: str) -> str:
+    """Drop control characters: a registered text may contain some that move a terminal's cursor."""
     if not text.isprintable():
         text = "".join(character for character in text if character.isprintable())
-    return text[:_SHOWN]
+    return text[:MAX_FIELD_CHARACTERS]
 
 
 def _from_json(row: Mapping[str, Any]) -> HeldCredential:
@@ -164,14 +161,14 @@ def _from_json(row: Mapping[str, Any]) -> HeldCredential:
 
 
 def _parse_table(text: str) -> list[HeldCredential]:
-    """Rows by what a column can hold, not by where it stands: user and e-mail may be blank."""
-    lines = [_harmless(line.expandtabs(1)) for line in text.splitlines() if line.strip()]
+    """Parse the text form. Columns are recognised by content, since user name and e-mail may be blank."""
+    lines = [_printable(line.expandtabs(1)) for line in text.splitlines() if line.strip()]
     lines = [line for line in lines if line.strip()]
     heads = [
         number for number, line in enumerate(lines) if line.split()[0] in ("NAME", "ID") and "SERVER" in line
     ]
     if not heads:
-        # Nobody has documented what is printed where there are none.
+        # The form of an empty list is not documented.
         if not lines or (len(lines) == 1 and lines[0].lower().startswith("no ")):
             return []
         raise Unreadable

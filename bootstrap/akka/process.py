@@ -1,8 +1,8 @@
-"""Runs one program to its end, within a bound of time and of output, together with all that it starts.
+"""Run a program with limits on its time and output, and end its child processes with it.
 
-The program may be a wrapper whose children do the work, or leave one behind that holds its pipes open: so it
-gets a process group of its own, which is killed as a whole with what has left it, and nothing waits for a
-pipe without a limit.
+The program may be a wrapper whose children do the work, or may leave a child that keeps its pipes open. So it
+gets its own process group, which is killed with whatever has left the group, and waiting for a pipe is
+limited.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from bootstrap.model.secret import Secret
 
 OUTPUT_LIMIT = 8 << 20
 _CHUNK = 1 << 16
-# How long what is left behind by a program that has ended gets for its output.
+# Seconds to wait for the output of children that outlive the program.
 _AFTER_END_SECONDS = 2.0
 _AFTER_KILL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """How a program ended, and what it printed."""
+    """The exit code and output of a program."""
 
     code: int
     out: bytes
@@ -33,11 +33,11 @@ class ProcessResult:
 
 
 class TookTooLong(Exception):
-    """It did not end in time, and was killed."""
+    """The program did not end in time and was killed."""
 
 
 class PrintedTooMuch(Exception):
-    """It printed more than `OUTPUT_LIMIT`, and was killed."""
+    """The program printed more than `OUTPUT_LIMIT` and was killed."""
 
 
 async def run_group(
@@ -48,19 +48,19 @@ async def run_group(
     seconds: float,
     lock: int | None,
 ) -> ProcessResult:
-    """Run a program in a process group of its own.
+    """Run a program in its own process group, without a shell.
 
     Args:
-        argv: the program and its arguments; no shell.
-        password: one argument more, a flag and its value, which no variable here holds in plain.
-        env: its environment.
-        seconds: how long it may take.
-        lock: a descriptor that it holds as long as it runs, also if this process is killed. What it leaves
-            running behind it is then killed, so that the lock does not stay with that.
+        argv: the program and its arguments.
+        password: an additional argument, as flag and value, which no local variable holds in plain text.
+        env: the environment.
+        seconds: the time limit.
+        lock: a descriptor that the program inherits and holds while it runs, even if this process is killed.
+            Children that outlive the program are then killed, so that they do not keep the lock.
 
     Raises:
-        OSError, ValueError: it cannot be started. The text can hold the arguments.
-        TookTooLong, PrintedTooMuch: it was killed for that; what it was to do may have been done.
+        OSError, ValueError: it cannot be started. The error's text can contain the arguments.
+        TookTooLong, PrintedTooMuch: it was killed for that, and may have done its work.
     """
     call = Call(password)
     async with contextlib.AsyncExitStack() as stack:
@@ -70,12 +70,12 @@ async def run_group(
                 *argv,
                 *([] if password is None else [f"{password[0]}{password[1].reveal()}"]),
                 stdin=asyncio.subprocess.DEVNULL,
-                # Not asyncio's own pipes: waiting for the end of a process would wait for whoever else holds
-                # them.
+                # Not asyncio's own pipes: waiting for the process would also wait for its children that
+                # hold them.
                 stdout=out_end,
                 stderr=err_end,
                 env=call.environment(env),
-                # A Ctrl-C in the terminal must not cut it in half.
+                # A Ctrl-C in the terminal must not interrupt it halfway.
                 start_new_session=True,
                 pass_fds=() if lock is None else (lock,),
             )
@@ -95,8 +95,8 @@ async def run_group(
             for task in outputs:
                 task.cancel()
             if not ended or lock is not None:
-                # What changes something and did not fail may have started a daemon that others use (a key
-                # agent).
+                # After a success, spare daemons that others may use (such as a key agent), except those that
+                # show the key.
                 await _kill(call, process, all_of_it=process.returncode != 0)
         return ProcessResult(process.returncode or 0, *printed)
 
@@ -107,7 +107,7 @@ async def _until_its_end(
     """Wait until the program itself has ended.
 
     Raises:
-        TookTooLong, PrintedTooMuch: it did not.
+        TookTooLong, PrintedTooMuch: it reached that limit.
     """
     end = asyncio.create_task(process.wait())
     waiting: set[asyncio.Task[int] | asyncio.Task[bytes]] = {end, *outputs}
@@ -128,7 +128,7 @@ async def _until_its_end(
 
 
 async def _pipe(stack: contextlib.AsyncExitStack) -> tuple[_Output, int]:
-    """A pipe: what is read from it, and the end that a program writes to."""
+    """Open a pipe. Return the reader, and the descriptor that a program writes to."""
     read_end, write_end = os.pipe()
     output = _Output()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -139,7 +139,7 @@ async def _pipe(stack: contextlib.AsyncExitStack) -> tuple[_Output, int]:
 
 
 class _Output:
-    """What a program has printed so far."""
+    """The output of a program so far."""
 
     def __init__(self) -> None:
         self.reader = asyncio.StreamReader()
@@ -147,10 +147,10 @@ class _Output:
 
 
 async def _bounded(output: _Output) -> bytes:
-    """All of it.
+    """Read the whole output.
 
     Raises:
-        PrintedTooMuch: it is more than may be kept.
+        PrintedTooMuch: it is longer than `OUTPUT_LIMIT`.
     """
     while chunk := await output.reader.read(_CHUNK):
         output.so_far += chunk
@@ -160,22 +160,22 @@ async def _bounded(output: _Output) -> bytes:
 
 
 def _printed(task: asyncio.Task[bytes], output: _Output) -> bytes:
-    """What it has printed; as far as that has come, where somebody else still holds the pipe.
+    """The output: all of it, or what has arrived if another process still holds the pipe.
 
     Raises:
-        PrintedTooMuch: it is more than may be kept.
+        PrintedTooMuch: it is longer than `OUTPUT_LIMIT`.
     """
     return task.result() if task.done() else bytes(output.so_far)
 
 
 async def _kill(call: Call, process: asyncio.subprocess.Process, *, all_of_it: bool) -> None:
-    """Kill the program and what it has started."""
+    """Kill the program and its children."""
     await asyncio.to_thread(call.kill, process.pid, all_of_it=all_of_it)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(process.wait(), _AFTER_KILL_SECONDS)
 
 
 def _retrieved(task: asyncio.Task[bytes]) -> None:
-    """One of two that print too much is enough to know; asyncio would print the other's error."""
+    """Mark the exception as retrieved: asyncio would log the error of the second stream."""
     if not task.cancelled():
         task.exception()

@@ -1,12 +1,12 @@
-"""Finds and kills what one call of a program has started, also what has left its process group.
+"""Find and kill the processes that a program has started, including those that left its process group.
 
-A process group does not hold a daemon: `setsid` leaves it. So each call bears a mark in its environment,
-which what it starts inherits. What has cleared its environment is known as long as its parent is, and by the
-key in its arguments.
+A daemon leaves the group with `setsid`, so each call has a mark in its environment, which its children
+inherit. A process that has cleared its environment is recognised by its parent, or by the key in its
+arguments.
 
-Not reached: a process that has cleared its environment, lost its parent and shows no key. Nor is, on a system
+Not found: a process that has cleared its environment, lost its parent and shows no key; and on a system
 without `/proc`, one whose environment `ps` does not show and whose parent has ended (on macOS: a program of
-the system's own).
+the system itself).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bootstrap.model.secret import Secret
 
 _PROC = Path("/proc")
 _MARK = "PULLKEY_CALL"
-_LOOK_SECONDS = 2.0  # how long what starts itself anew is killed again
+_LOOK_SECONDS = 2.0  # keep killing for this long: processes may restart themselves
 _PAUSE_SECONDS = 0.02
 _PS_SECONDS = 5.0
 _INIT = 1
@@ -37,31 +37,32 @@ class _Process:
     pid: int
     parent: int
     mark: str | None
-    """Which call it is of, "" for none; None where its environment cannot be seen."""
+    """The mark of its call; "" if it has none, None if its environment cannot be read."""
     shows_key: bool
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a program, with all that it starts.
+    """One call of a program, with all processes that it starts.
 
     Args:
-        password: the argument with the password, a flag and its value.
+        password: the argument with the password, as flag and value.
     """
 
     password: tuple[str, Secret] | None = None
     _mark: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
-        """The environment of the program, with the mark of this call."""
+        """The environment for the program, with the mark of this call."""
         return {**env, _MARK: self._mark}
 
     def kill(self, pid: int, *, all_of_it: bool = True) -> None:
-        """Kill the process group and what has left it, until nothing is found.
+        """Kill the process group and the processes that left it, until none is found.
 
         Args:
             pid: the program, which leads the group.
-            all_of_it: else only what shows the key in its arguments, beside the group.
+            all_of_it: kill all processes that left the group; if not, only those that show the key in their
+                arguments.
         """
         until = time.monotonic() + _LOOK_SECONDS
         while True:
@@ -79,7 +80,7 @@ class Call:
         seen = list(self._processes())
         found = {pid}
         grown = 0
-        while grown != len(found):  # until no process has a parent among those that were found
+        while grown != len(found):  # until no further process has a parent among those found
             grown = len(found)
             found |= {one.pid for one in seen if self._is_of_it(one, found, all_of_it=all_of_it)}
         return found - {pid, os.getpid()}
@@ -88,19 +89,18 @@ class Call:
         if one.mark == self._mark:
             return all_of_it or one.shows_key
         if one.mark:
-            return False  # another call's, which may be for the same password
-        # Where nothing can be seen of its environment, only what has lost its parent: it may be another
-        # run's.
+            return False  # of another call, perhaps with the same password
+        # Without its environment, it counts only if it has lost its parent: it may be another run's.
         shows = one.shows_key and (one.mark is not None or one.parent == _INIT)
         return shows or (all_of_it and one.parent in found)
 
     def _processes(self) -> Iterator[_Process]:
-        """Those of this user."""
+        """The processes of this user."""
         if not (_PROC / "self/environ").exists():
             yield from self._from_ps()
             return
         for folder in _PROC.glob("[0-9]*"):
-            # What has ended meanwhile, or is another user's.
+            # It may have ended meanwhile, or belong to another user.
             with contextlib.suppress(OSError, ValueError, IndexError):
                 if folder.stat().st_uid != os.getuid():
                     continue
@@ -109,7 +109,7 @@ class Call:
                     yield _Process(int(folder.name), int(parent), _mark_in(folder), self._shows(folder))
 
     def _shows(self, folder: Path) -> bool:
-        # No variable here holds the arguments.
+        # Keep the arguments out of local variables.
         return self.password is not None and _argument(self.password) in (folder / "cmdline").read_bytes()
 
     def _from_ps(self) -> Iterator[_Process]:
@@ -136,7 +136,7 @@ class Call:
 
 
 def _argument(password: tuple[str, Secret]) -> bytes:
-    """The flag with its value: a password alone, if it is short, stands in any program's arguments."""
+    """The flag with its value: a short password alone could occur in any program's arguments."""
     return f"{password[0]}{password[1].reveal()}".encode(errors="surrogateescape")
 
 

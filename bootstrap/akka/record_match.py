@@ -1,8 +1,8 @@
-"""Whether what Akka shows of a credential is what it was given.
+"""Compare Akka's record of a credential with what was registered.
 
-Nothing documents what Akka does to the fields of a record: it may trim them, change their case, cut a long
-e-mail or leave one blank. So a record is compared field by field, and one that shows less than was given is
-not taken for another's.
+Akka's treatment of the fields is not documented: it may trim them, change their case, truncate a long e-mail
+or leave one blank. So records are compared field by field, and one that shows less than was registered does
+not count as another credential's.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from bootstrap.model.server import same_registry
 
 
 class RecordMatch(StrEnum):
-    """How a record compares with what was given."""
+    """The result of comparing a record with what was registered."""
 
     SAME = "same"
     CUT = "cut"
-    """Each field is the one that was given, or the beginning of it, or blank."""
+    """Each field is equal to the registered one, truncated, or blank."""
     OTHER = "other"
 
 
 def likeness(held: HeldCredential, given: HeldCredential) -> RecordMatch:
-    """Compare Akka's record with what it was given; the status does not count."""
+    """Compare Akka's record with what was registered, apart from the status."""
     if held.link is not None and given.link is not None and held.link.key_id != given.link.key_id:
         return RecordMatch.OTHER
     fields = ((held.username, given.username), (held.email, given.email))
@@ -37,7 +37,7 @@ def likeness(held: HeldCredential, given: HeldCredential) -> RecordMatch:
 
 
 def is_shown_as(shown: str, given: str) -> bool:
-    """Whether a field may be shown so that was given: in another case, without its end, or not at all."""
+    """Whether Akka may show the field `given` as `shown`: in another case, truncated, or blank."""
     return _plain(given).startswith(_plain(shown))
 
 

@@ -1,4 +1,4 @@
-"""What Akka's records say of keys, over all the projects that a login sees."""
+"""Read the credentials of all Akka projects that the login can see, and the keys that they name."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.context import KeysInUse
 
 Record = tuple[str, HeldCredential]
-"""A record with the name of its project, "" for the one that is worked on."""
+"""The name of the project ("" for the current one), and the record."""
 
 
 async def all_records(
     akka: AkkaCli, tell: Callable[[str], None], unseen: Callable[[str], None] = lambda _: None
 ) -> list[Record]:
-    """Every credential that Akka shows, in every project; what could not be seen is told.
+    """List the credentials of all projects; report the projects that could not be read.
 
     Args:
-        akka: for the project that is worked on.
-        tell: takes a sentence for what could not be seen.
-        unseen: takes its name alone.
+        akka: for the current project.
+        tell: shows a sentence for each project that could not be read.
+        unseen: gets the name of each such project.
 
     Raises:
-        PullkeyError: those of the project itself cannot be seen.
+        PullkeyError: the current project's credentials cannot be read.
     """
     records = [("", held) for held in await akka.credentials()]
     try:
@@ -50,7 +50,7 @@ async def all_records(
 
 
 def keys_of(records: Iterable[HeldCredential]) -> set[str]:
-    """The ids of the keys that Akka holds, and of those that they replaced."""
+    """The ids of the keys in Akka's records, including those that they replaced."""
     links = [held.link for held in records]
     return {key for link in links if link is not None for key in (link.key_id, link.replaces) if key}
 
@@ -59,7 +59,7 @@ async def keys_in_use(akka: AkkaCli) -> KeysInUse:
     """The keys that Akka's records name, in all projects that can be read.
 
     Raises:
-        PullkeyError: those of the project itself cannot be seen.
+        PullkeyError: the current project's credentials cannot be read.
     """
     unseen: list[str] = []
     records = await all_records(akka, lambda _: None, unseen.append)

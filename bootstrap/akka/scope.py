@@ -1,4 +1,4 @@
-"""Which Akka project a command is about, as it was typed and as Akka shows it."""
+"""The Akka project that a command is about, as typed and as Akka shows it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 
 @dataclass(frozen=True)
 class AkkaScope:
-    """Which Akka project, and how the CLI reaches it; empty means the CLI's own configuration.
+    """An Akka project and how the CLI reaches it. An empty field leaves it to the CLI's configuration.
 
     Args:
-        current: the name of the CLI's current project, where no project is named and Akka was asked for it.
-        current_owner: the project's owner, where none is named and Akka was asked for it.
-        shown_owner, shown_project: as Akka shows them, however they were typed; "" where it was not asked.
-        user: who is logged in to Akka, where the CLI was asked for it.
+        current: the CLI's current project, if no project was typed and it has been read.
+        current_owner: the project's owner, if none was typed and it has been read.
+        shown_owner, shown_project: the names as Akka shows them; "" if they have not been read.
+        user: the user logged in to Akka; "" if not read.
     """
 
     project: str = ""
@@ -37,7 +37,7 @@ class AkkaScope:
 
     @property
     def label(self) -> str:
-        """The project as a sentence names it: `Akka project acme/shop`."""
+        """The project, worded for a sentence: `Akka project acme/shop`."""
         region = f", region {self.region}" if self.region else ""
         if not self.project_name:
             return f"the Akka CLI's current project{region}"
@@ -45,12 +45,12 @@ class AkkaScope:
 
     @property
     def described(self) -> str:
-        """The project and the user, as a line of its own: `Akka project acme/shop, as jo@acme.example`."""
+        """The project and the user, for a line of its own: `Akka project acme/shop, as jo@acme.example`."""
         current = " (the Akka CLI's current project)" if self.current and not self.project else ""
         return f"{self.label[:1].upper()}{self.label[1:]}{current}{f', as {self.user}' if self.user else ''}"
 
     def document(self) -> dict[str, str | None]:
-        """The same for programs: in each JSON document and audit line."""
+        """The fields for JSON documents and lines of the audit log."""
         return {
             "project": self.project_name or None,
             "owner": self.owner_name or None,
@@ -59,34 +59,34 @@ class AkkaScope:
         }
 
     def place(self, secret_name: str) -> str:
-        """Which Akka secret this is, for the journal."""
+        """The identification of an Akka secret in the journal."""
         where = "/".join(filter(None, (self.owner, self.project or self.current, self.region)))
         return f"Akka's {secret_name} of {where or 'the current project'}"
 
     def lock_places(self, secret_name: str) -> list[str]:
-        """What a run for this secret locks: the last for itself, those before it together with others.
+        """The locks of a run for this secret, widest first: the last exclusive, those before it shared.
 
-        Project, owner and region as far as they are known, the widest first. So a run that does not know the
-        owner, or that is of all regions, excludes each one of the same project; runs for two owners do not
-        exclude each other.
+        They name project, owner and region, as far as known. So a run that does not know the owner, or is for
+        all regions, excludes every other run in the project; runs for two owners do not exclude each other.
         """
         owner, project = self.shown_owner or self.owner, self.shown_project or self.project_name
         known = list(itertools.takewhile(bool, (project, owner, self.region)))
         return [" ".join((secret_name, *known[:count])) for count in range(1, len(known) + 1)]
 
     def former_place(self, secret_name: str) -> str:
-        """Where earlier versions have the journal of a project that is not named."""
+        """The `place` in journals of earlier versions, which did not name the current project."""
         return replace(self, current="").place(secret_name)
 
     def secret_at(self, place: str) -> str:
-        """The Akka secret at a `place` of this scope; "" for a place of another."""
+        """The Akka secret of a `place` in this scope; "" if the place is in another scope."""
         name = place.removeprefix("Akka's ").partition(" of ")[0]
         return name if self.is_place(place, name) else ""
 
     def is_place(self, place: str, secret_name: str) -> bool:
-        """Whether a journal at `place` is of this secret, be the project and its owner named there or not.
+        """Whether a journal's `place` is this secret, with or without the names of project and owner.
 
-        Who sees two projects of one name must name the owner each time, so one without is the same project.
+        A user who can see two projects of the same name must type the owner each time, so a place without an
+        owner is the same project.
         """
         ownerless = replace(self, owner="")
         if place in {
@@ -105,7 +105,7 @@ class AkkaScope:
         )
 
     def arguments(self, *, with_region: bool = True) -> list[str]:
-        """The flags of the documented commands; values are joined so that none can be taken for a flag."""
+        """The flags of the documented commands. Values are joined, so that none is taken for a flag."""
         pairs = [("--project", self.project), ("--owner", self.owner)]
         if with_region:
             pairs.append(("--region", self.region))

@@ -1,13 +1,10 @@
-"""What an Akka project runs, as the Akka CLI shows it: its services, their images, and how their containers
-are.
+"""Parse what the Akka CLI shows of a project's services, their images and the state of their containers.
 
 `akka projects export` prints a multi-document YAML descriptor (doc.akka.io, "Project Descriptor reference":
-documents with
-`resource: Service`, `metadata.name` and `spec.image`). No source shows the JSON of `akka services list` and
-    `akka services
-get`, of which the reference says "including container statuses"; legacy CLIs printed Kubernetes objects. So
-each form is read by one function here, which looks for known names wherever they are, and finds nothing in
-what it does not know.
+documents with `resource: Service`, `metadata.name` and `spec.image`). The JSON of `akka services list` and
+`akka services get` is not published; the reference says "including container statuses", and older CLIs
+printed Kubernetes objects. So one function parses each form: it looks for known names at any depth, and
+ignores everything else.
 """
 
 from __future__ import annotations
@@ -28,7 +25,7 @@ PULL_FAILURES = frozenset(
         "SignatureValidationFailed",
     }
 )
-"""Why a kubelet has no image for a container: kubernetes, `pkg/kubelet/images/types.go`."""
+"""A kubelet's reasons for a failed pull (kubernetes, `pkg/kubelet/images/types.go`)."""
 _AKKA_REGISTRY = re.compile(r"^(?:acr\.(?:.+\.)?akka\.io|kcr\.(?:.+\.)?kalix\.io)$")
 _DOCUMENT = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
 _REASON = re.compile(r"\b(?:" + "|".join(sorted(PULL_FAILURES)) + r")\b")
@@ -39,11 +36,10 @@ _MOST = 100_000
 
 @dataclass(frozen=True)
 class Service:
-    """One service of a project.
+    """A service of a project.
 
     Args:
-        status: what Akka calls its state (`Ready`, `UpdateInProgress`, `Unavailable`, ...); "" if it was not
-            shown.
+        status: Akka's name of its state (`Ready`, `UpdateInProgress`, `Unavailable`, ...); "" if not shown.
     """
 
     name: str
@@ -57,11 +53,11 @@ class Service:
 
 @dataclass(frozen=True)
 class PullFailure:
-    """A container that has no image.
+    """The failed image pull of a container.
 
     Args:
         reason: one of `PULL_FAILURES`.
-        message: what the registry, or the kubelet, said; "" if it was not shown.
+        message: the error text of the registry or the kubelet; "" if not shown.
     """
 
     reason: str
@@ -79,7 +75,7 @@ def is_akka_registry(host: str) -> bool:
 
 
 def parse_export(text: str) -> list[Service]:
-    """The services of `akka projects export`. A document that cannot be read is left out."""
+    """Parse `akka projects export`. Documents that cannot be parsed are skipped."""
     found: dict[str, Service] = {}
     for part in _DOCUMENT.split(text):
         document = _yaml(part)
@@ -91,9 +87,7 @@ def parse_export(text: str) -> list[Service]:
 
 
 def _yaml(text: str) -> Any:
-    """One YAML document; None if it cannot be read, or is nested too deeply, at which the loader in C ends
-    the process.
-    """
+    """Parse one YAML document; None if it is invalid, or nested so deeply that the C loader would crash."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -103,14 +97,14 @@ def _yaml(text: str) -> Any:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEEPEST:
                 return None
-        return yaml.load(text, Loader=loader)  # noqa: S506  - the safe loader, in C where there is one
+        return yaml.load(text, Loader=loader)  # noqa: S506  - the safe loader, in C if available
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
 
 
 def _of_descriptor(document: Any) -> Service | None:
-    """A document of a project descriptor, or a service descriptor (`name`, `service.image`); None for
-    another resource.
+    """The service in a document of a project descriptor, or in a service descriptor (`name`,
+    `service.image`); None for another resource.
     """
     if not isinstance(document, dict):
         return None
@@ -124,7 +118,7 @@ def _of_descriptor(document: Any) -> Service | None:
 
 
 def parse_services(text: str) -> list[Service]:
-    """The services of `akka services list -o json`, or of any list of objects that have a name."""
+    """Parse `akka services list -o json`, or any list of objects with names."""
     rows = _json(text)
     if isinstance(rows, dict):
         rows = next((value for value in rows.values() if isinstance(value, list)), [rows])
@@ -138,11 +132,10 @@ def parse_services(text: str) -> list[Service]:
 
 
 def parse_service(text: str) -> tuple[Service | None, list[PullFailure]]:
-    """`akka services get NAME -o json`: the service, and which of its containers have no image; None if
-    nothing is known.
+    """Parse `akka services get NAME -o json`: the service (None if not recognised) and its pull failures.
 
-    Where it is not JSON, the text form is read: `Service:`, `Status:` and `Image:`, each on a line (the
-    reference's example).
+    Output that is not JSON is parsed as the text form in the reference: lines with `Service:`, `Status:` and
+    `Image:`.
     """
     document = _json(text)
     if isinstance(document, list) and len(document) == 1:
@@ -168,9 +161,7 @@ def parse_service(text: str) -> tuple[Service | None, list[PullFailure]]:
 
 
 def _failures(document: Any) -> list[PullFailure]:
-    """The containers without an image, wherever their `reason` is: in `containerStatuses[].state.waiting`,
-    for one.
-    """
+    """The pull failures in a document, at any depth: in `containerStatuses[].state.waiting`, for example."""
     found = []
     for one in _objects(document):
         lower = {str(key).lower(): value for key, value in one.items()}
@@ -182,7 +173,7 @@ def _failures(document: Any) -> list[PullFailure]:
 
 
 def _distinct(failures: list[PullFailure]) -> list[PullFailure]:
-    """Each once. One without a message is no news beside one that has it."""
+    """Remove duplicates, and failures without a message if others have one."""
     with_message = list(dict.fromkeys(one for one in failures if one.message))
     return with_message or list(dict.fromkeys(failures))
 
@@ -200,7 +191,7 @@ def _objects(document: Any) -> Iterator[Mapping[Any, Any]]:
 
 
 def _json(text: str) -> Any:
-    """The JSON in what was printed, which a notice may precede; None if there is none."""
+    """The JSON in an output, which a notice may precede; None if there is none."""
     from bootstrap.akka.output import json_in
 
     return json_in(text)[1]

@@ -258,7 +258,7 @@ class Preflight:
         except Exception as error:  # noqa: BLE001  - the steps report what is wrong; this is an extra look
             self._context.trace(f"the keys of the identity cannot be seen ({type(error).__name__})")
             return False
-        akka = self._akka.anew()
+        akka = self._akka.with_fresh_listings()
         self._record = await confirm_absent(
             lambda: akka.credential(self._options.secret_name),
             contradicted_by="the identity has keys that no record names",

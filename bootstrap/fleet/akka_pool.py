@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.akka.cli import AkkaCli, Answer
+from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.runner import CliAnswer
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.model.secret import Secret
 
@@ -24,17 +25,17 @@ _LISTING = ("docker", "list-credentials")
 class _SharedListing:
     """One answer for all callers that asked before its call started."""
 
-    def __init__(self, ask: Callable[[], Coroutine[Any, Any, Answer]]) -> None:
+    def __init__(self, ask: Callable[[], Coroutine[Any, Any, CliAnswer]]) -> None:
         self._ask = ask
-        self._running: asyncio.Task[Answer] | None = None
-        self._next: asyncio.Task[Answer] | None = None
+        self._running: asyncio.Task[CliAnswer] | None = None
+        self._next: asyncio.Task[CliAnswer] | None = None
 
-    def __call__(self) -> Awaitable[Answer]:
+    def __call__(self) -> Awaitable[CliAnswer]:
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._running))
         return asyncio.shield(self._next)
 
-    async def _after(self, running: asyncio.Task[Answer] | None) -> Answer:
+    async def _after(self, running: asyncio.Task[CliAnswer] | None) -> CliAnswer:
         if running is not None:
             await asyncio.wait([running])
         self._running, self._next = asyncio.current_task(), None
@@ -50,7 +51,7 @@ class AkkaPool:
 
     def __init__(self, at_once: int) -> None:
         self.slots = asyncio.Semaphore(at_once)
-        self.answers: dict[tuple[str, ...], asyncio.Task[Answer]] = {}
+        self.answers: dict[tuple[str, ...], asyncio.Task[CliAnswer]] = {}
         self.listings: dict[tuple[str, ...], _SharedListing] = {}
         self._only_reading = False
 
@@ -81,12 +82,12 @@ class PooledAkkaCli(AkkaCli):
     def elsewhere(self, scope: AkkaScope) -> AkkaCli:
         return PooledAkkaCli(scope, self.deadline, self.trace, self.program, pool=self.pool)
 
-    def anew(self) -> AkkaCli:
+    def with_fresh_listings(self) -> AkkaCli:
         return PooledAkkaCli(
             self.scope, self.deadline, self.trace, self.program, pool=self.pool, rereads_listing=True
         )
 
-    async def _read(self, arguments: Sequence[str]) -> Answer:
+    async def _read(self, arguments: Sequence[str]) -> CliAnswer:
         key = (self.scope.context, *arguments)
         lists = tuple(arguments[:2]) == _LISTING
         if self.pool.is_reusable(arguments) and not (lists and self.rereads_listing):
@@ -97,7 +98,7 @@ class PooledAkkaCli(AkkaCli):
             return await shared()
         return await super()._read(arguments)
 
-    async def _reused(self, key: tuple[str, ...], arguments: Sequence[str]) -> Answer:
+    async def _reused(self, key: tuple[str, ...], arguments: Sequence[str]) -> CliAnswer:
         task = self.pool.answers.get(key)
         if task is None:
             task = self.pool.answers[key] = asyncio.create_task(super()._read(arguments))
@@ -113,6 +114,6 @@ class PooledAkkaCli(AkkaCli):
 
     async def _run(
         self, arguments: Sequence[str], *, password: Secret | None = None, changes: bool = False
-    ) -> Answer:
+    ) -> CliAnswer:
         async with self.pool.slots:
             return await super()._run(arguments, password=password, changes=changes)

@@ -89,7 +89,7 @@ class Workspace:
     async def held_surely(self, entry: Entry) -> HeldCredential | None:
         """As `held`, but read twice before accepting that the credential is absent: replicas lag."""
         if (held := await self.held(entry)) is None:
-            akka = self.akka(entry).anew()
+            akka = self.akka(entry).with_fresh_listings()
             held = await read_twice(lambda: akka.credential(entry.secret_name))
         return held
 

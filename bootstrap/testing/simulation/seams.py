@@ -57,8 +57,8 @@ def simulated() -> Iterator[None]:
     provider = SimulatedProvider(lambda: _WORLD[-1].cloud)
     replaced: dict[str, Any] = {
         "asyncio.to_thread": _to_thread,
-        "bootstrap.akka.cli.run_group": _run_group,
-        "bootstrap.akka.cli.os": SimpleNamespace(environ={}),
+        "bootstrap.akka.runner.run_group": _run_group,
+        "bootstrap.akka.runner.os": SimpleNamespace(environ={}),
         "bootstrap.engine.journal.PrivateDirectory": MemoryDirectory,
         "bootstrap.engine.journal.fcntl": MemoryLocks,
         "bootstrap.engine.verified_pulls.PrivateDirectory": MemoryDirectory,
