@@ -65,6 +65,8 @@ def test_a_call_that_fails_harms_nobody_and_leaves_nothing(workers: Workers, pro
         Case("acr", "offboard", "arm.DeleteRoleAssignment#1", "404", forever=True),
         # The list still had the token that was just deleted, and its scope map stayed for it.
         Case("acr-token", "offboard", "arm.ListTokens#1", "stale", forever=True),
+        # The read after a password was generated was refused, which passed for a refused creation.
+        Case("acr-token", "onboard", "arm.GetToken#6", "403", forever=False),
         # It passed for somebody else's account, which stays, exit code 0.
         Case("gcr", "offboard", "iam.GetServiceAccount#1", "403", forever=False),
     ],

@@ -113,6 +113,17 @@ FOUND = {
         akka_lag=6.0,
         glitches=0.15,
     ),
+    "what was read of an identity before an undo hides the key that is undone": Scenario(
+        104196,
+        rounds=(
+            (
+                Command("onboard", machine=1, start=1.0937353938744806),
+                Command("onboard", machine=1, kill_at=23),
+            ),
+        ),
+        lag=6.0,
+        akka_lag=0.1,
+    ),
     "one list shows an older record, so a run takes back what it has registered": Scenario(
         30045,
         rounds=(

@@ -202,7 +202,9 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
             self.before = sorted(await self.ids_seen())
 
     def invalidate(self) -> None:
-        """Drop cached reads of the keys, after a key was created, deleted or switched."""
+        """Drop cached reads of identity and keys: a key was created, deleted or switched, or is looked for
+        again.
+        """
 
     async def before_creation(self) -> None:
         """Called before each request to create a key."""

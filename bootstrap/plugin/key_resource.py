@@ -242,6 +242,7 @@ class KeyResource(KeyKind[K, N]):
         deleted: list[str] = []
         for pause in (0.0, *pauses):
             await asyncio.sleep(pause)
+            self.invalidate()
             for key_id in await self.of_run(intent):
                 if key_id not in (keep, *deleted):
                     self._undeleted = key_id
@@ -254,6 +255,7 @@ class KeyResource(KeyKind[K, N]):
 
     async def _appeared(self, before: Collection[str]) -> list[str]:
         """The keys that did not exist before and that this session did not create."""
+        self.invalidate()
         return sorted({*await self.ids_now()} - {*before} - self.created)
 
     async def _lost(self, before: Collection[str]) -> LostKeys:

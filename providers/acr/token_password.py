@@ -213,11 +213,21 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         return self._answer
 
     async def _key_id(self, registry: Registry, made: Generated) -> str:
-        """The slot with its time, as Azure will show it from now on; a read may lag what was just told."""
+        """The slot with its time, as Azure will show it from now on; a read may lag the answer.
+
+        Raises:
+            AzureApiError: unanswered: the password exists, and its time is not known.
+        """
         session, deadline = self._session, Deadline(SETTLE_SECONDS)
         told = SlotPassword(self._slot, made.created, made.expires) if made.created else None
         while True:
-            token = await session.tokens.token(registry, session.target.token_name)
+            try:
+                token = await session.tokens.token(registry, session.target.token_name)
+            except AzureApiError as error:
+                # It was generated, whatever becomes of this read.
+                if told is None:
+                    raise AzureApiError(0, error.code, error.message) from None
+                return told.key_id
             seen = token.slot(self._slot) if token else None
             new = seen is not None and seen.key_id != self._before
             if seen is not None and told is not None and seen.key_id == told.key_id:
@@ -226,7 +236,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
                 return seen.key_id
             if deadline.passed:
                 if told is None:
-                    raise AzureApiError(404, "", f"{self._slot} is not to be seen")
+                    raise AzureApiError(0, "", f"it does not show {self._slot}")
                 return told.key_id
             await asyncio.sleep(min(1.0, deadline.left))
 

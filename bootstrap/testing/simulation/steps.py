@@ -363,6 +363,9 @@ class KeyStep(KeyResource[Key, Key]):
             return f"simulated keys list --identity={name}"
         return f"simulated keys delete {key_id} --identity={name}"
 
+    def invalidate(self) -> None:
+        self._session.found.invalidate()
+
     async def of_run(self, intent: Intent) -> Sequence[str]:
         return [one.key_id for one in labelled(await self._session.all_keys(), intent["label"])]
 
