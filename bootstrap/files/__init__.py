@@ -1,1 +1,1 @@
-"""Reading and writing the files that a user names, and directories that must be ours alone."""
+"""Read and write files that the user names, and the private state directory."""

@@ -1,4 +1,4 @@
-"""Reads a file that an option names to be read: a named pipe that nothing writes to is not waited for."""
+"""Read a file named by an option, without hanging on a named pipe that has no writer."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ _PAUSE_SECONDS = 0.02
 
 
 class NoWriter(OSError):
-    """Nothing writes to a pipe."""
+    """A pipe has no writer."""
 
     def __init__(self) -> None:
         super().__init__(0, "it is a pipe that nothing is written to")
 
 
 def read_file(path: Path, limit: int) -> bytes:
-    """The first bytes of a file, or of a pipe that has a writer (`<(...)`, `/dev/stdin`); `limit` of them at
-    most.
+    """Read at most `limit` bytes of a file, or of a pipe that has a writer (`<(...)`, `/dev/stdin`).
 
     Raises:
-        OSError: it cannot be read; `NoWriter` where it is a pipe that nothing has opened to write for two
-            seconds.
+        OSError: it cannot be read; `NoWriter` for a pipe that got no writer for two seconds.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb", 0) as file:
@@ -36,7 +34,7 @@ def read_file(path: Path, limit: int) -> bytes:
 
 
 def _first_bytes(pipe: int) -> bytes:
-    """What is in a pipe already; nothing where its writer has not written yet."""
+    """The bytes that are already in a pipe; none if its writer has not written yet."""
     until = time.monotonic() + _WRITER_SECONDS
     while True:
         try:

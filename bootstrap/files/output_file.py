@@ -1,8 +1,8 @@
-"""The files that an option names to be written: one rule for all of them.
+"""Write a file named by an option, without overwriting the user's other files.
 
-A file is written if it is new, is empty, or was written by pullkey for the same purpose before, which its
-first bytes say. Anything else is somebody's and stays: a registries file, a key, a device. It is written
-whole or not at all, under another name in the same folder first, so that a full disk takes nothing away.
+A file is written if it is new, empty, or was written by pullkey for the same purpose, which its first bytes
+show. Anything else is left alone: a file of registries, a key, a device. Writing is atomic, by a temporary
+file in the same folder, so that a full disk destroys nothing.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from bootstrap.model.errors import UsageProblem
 
 @dataclass(frozen=True)
 class OutputFile:
-    """A file to be written.
+    """A file to write.
 
     Args:
-        path: as it was typed; a link stays one, and the file that it names is written.
-        option: that names it, for errors.
+        path: as typed. If it is a link, the file that it points to is written.
+        option: the option's name, for errors.
         kind: what pullkey writes there: "a plan".
-        beginning: by which one that pullkey wrote is known; none is replaced without it.
-        mode: of a new file.
-        keep_mode: whether one that is replaced keeps the permissions that it has.
+        beginning: the first bytes of a file that pullkey may replace; if empty, none is replaced.
+        mode: the permissions of a new file.
+        keep_mode: whether a replaced file keeps its permissions.
     """
 
     path: Path
@@ -40,24 +40,24 @@ class OutputFile:
     keep_mode: bool = False
 
     def check(self) -> None:
-        """Look at it before anything else is done: it can be written, and nothing of anybody's is replaced.
+        """Check, before anything else is done, that the file can be written and would not replace another's.
 
         Raises:
-            UsageProblem: it cannot.
+            UsageProblem: it cannot be written.
         """
         path = self._real()
         folder = path.parent
         if not folder.is_dir():
-            raise self._unfit(f"{folder} is not a folder", "Create it, or name another.")
+            raise self._unusable(f"{folder} is not a folder", "Create it, or name another.")
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise self._unfit(f"{path} cannot be written: no permission to write in {folder}")
+            raise self._unusable(f"{path} cannot be written: no permission to write in {folder}")
         self._mode_there(path)
 
     def write(self, text: str) -> None:
-        """Write it.
+        """Write the file atomically.
 
         Raises:
-            UsageProblem: it cannot be written; what was there is there still.
+            UsageProblem: it cannot be written. An existing file is unchanged.
         """
         path = self._real()
         draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
@@ -75,15 +75,17 @@ class OutputFile:
                 with contextlib.suppress(OSError):
                     draft.unlink(missing_ok=True)
         except OSError as error:
-            raise self._unfit(f"{path} cannot be written: {error.strerror}") from None
+            raise self._unusable(f"{path} cannot be written: {error.strerror}") from None
 
     def _take_place(self, draft: Path, path: Path) -> None:
         there = self._mode_there(path)
         if there is None:
             try:
-                os.link(draft, path)  # which replaces nothing, whoever was faster
+                os.link(draft, path)  # fails if the file exists by now
             except FileExistsError:
-                raise self._unfit(f"{path} is there now, and was not before", "Name another file.") from None
+                raise self._unusable(
+                    f"{path} is there now, and was not before", "Name another file."
+                ) from None
             except OSError as error:
                 if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
                     raise
@@ -96,58 +98,58 @@ class OutputFile:
     def _real(self) -> Path:
         try:
             return self.path.resolve()
-        except (OSError, RuntimeError) as error:  # a ring of links
-            raise self._unfit(
+        except (OSError, RuntimeError) as error:  # a cycle of links
+            raise self._unusable(
                 f"{self.path} cannot be followed: "
                 f"{getattr(error, 'strerror', None) or 'its links form a ring'}"
             ) from None
 
     def _mode_there(self, path: Path) -> int | None:
-        """The permissions of the file of ours that is to be replaced; None where there is none.
+        """The permissions of pullkey's existing file; None if there is no file.
 
         Raises:
-            UsageProblem: what is there is not pullkey's.
+            UsageProblem: the existing file is not pullkey's.
         """
         try:
-            # A FIFO must not hang.
+            # Non-blocking: opening a FIFO must not hang.
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise self._unfit(f"{path} cannot be read: {error.strerror}") from None
+            raise self._unusable(f"{path} cannot be read: {error.strerror}") from None
         try:
             found = os.fstat(descriptor).st_mode
             if stat.S_ISDIR(found):
-                raise self._unfit(f"{path} is a folder", "Name a file in it.")
+                raise self._unusable(f"{path} is a folder", "Name a file in it.")
             if not stat.S_ISREG(found):
-                raise self._unfit(f"{path} is not a regular file", "Name a file.")
+                raise self._unusable(f"{path} is not a regular file", "Name a file.")
             start = os.pread(descriptor, max(len(self.beginning), 1), 0)
         except OSError as error:
-            raise self._unfit(f"{path} cannot be read: {error.strerror}") from None
+            raise self._unusable(f"{path} cannot be read: {error.strerror}") from None
         finally:
             os.close(descriptor)
         if start and not (self.beginning and start == self.beginning):
-            raise self._unfit(
+            raise self._unusable(
                 f"{path} is there already, and is not {self.kind} that pullkey wrote", "Name another file."
             )
         return stat.S_IMODE(found)
 
-    def _unfit(self, what: str, fix: str = "") -> UsageProblem:
+    def _unusable(self, what: str, fix: str = "") -> UsageProblem:
         return UsageProblem(f"{self.option}: {what}", fix=fix, code=Code.OUTPUT_FILE)
 
 
 def open_to_append(path: Path, option: str, kind: str, beginning: bytes, *, mode: int = 0o600) -> int:
-    """Open a file of lines to be appended to, made if it is not there; returns its descriptor.
+    """Open a file of lines to append to, and create it if it does not exist. Return its descriptor.
 
     Args:
-        path: the file; no link.
-        option: that names it, for errors.
+        path: the file. It must not be a link.
+        option: the option's name, for errors.
         kind: what pullkey writes there: "an audit trail".
-        beginning: of each line, by which a file of this kind is known; nothing is appended to another.
-        mode: of a new file.
+        beginning: the first bytes of each line, which identify a file of this kind.
+        mode: the permissions of a new file.
 
     Raises:
-        UsageProblem: it cannot be written, or is another file.
+        UsageProblem: it cannot be written, or is a file of another kind.
     """
     fix = "Name a file that is not a link, in a directory that you may write."
     flags = os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -155,7 +157,7 @@ def open_to_append(path: Path, option: str, kind: str, beginning: bytes, *, mode
         try:
             descriptor = os.open(path, os.O_RDWR | flags, mode)
         except PermissionError:
-            descriptor = os.open(path, os.O_WRONLY | flags, mode)  # one that may be written and not read
+            descriptor = os.open(path, os.O_WRONLY | flags, mode)  # write-only permission
     except OSError as error:
         raise UsageProblem(
             f"{option}: {path} cannot be written: {error.strerror}", fix=fix, code=Code.OUTPUT_FILE
@@ -172,7 +174,7 @@ def open_to_append(path: Path, option: str, kind: str, beginning: bytes, *, mode
 
 
 def _begins_with(descriptor: int, beginning: bytes) -> bool:
-    """Whether a file is of this kind, or empty; one that cannot be read is its owner's business."""
+    """Whether a file is of this kind, empty, or not readable (then its owner is trusted)."""
     try:
         start = os.pread(descriptor, len(beginning), 0).lstrip(b"\n")
     except OSError:

@@ -1,9 +1,9 @@
-"""A directory whose content decides what is deleted: nobody but its owner and root may have written it.
+"""A directory that only its owner and root can have written, since its files decide what is deleted.
 
-Each directory on the way is opened by its name in the one before it, and looked at once it is open, so that
-none can be exchanged in between. A link is followed only where nobody else could have made it. OpenSSH asks
-the same of the path to `authorized_keys` (misc.c, `safe_path`; the group of a user alone is allowed, as in
-Debian's `user-group-modes.patch`).
+Each directory on the path is opened relative to its parent and checked once it is open, so that none can be
+exchanged in between. A link is followed only if no other user could have created it. OpenSSH has the same
+rules for the path to `authorized_keys` (misc.c, `safe_path`; a user's own group is allowed, as in Debian's
+`user-group-modes.patch`).
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from bootstrap.model.errors import UsageProblem
 _MOST_LINKS = 40
 _MOST_BYTES = 10_000_000
 _ANOTHER = "Name another place with PULLKEY_STATE_DIR"
-# Enough to open what is in a directory, without a right to list it.
+# Enough to open entries of a directory that the user may not list.
 _PASS = getattr(os, "O_PATH", os.O_RDONLY)
 
 
 class UnsafePlace(UsageProblem):
-    """What is there may have been written by somebody else."""
+    """Another user may have written the directory or file."""
 
     code = Code.STATE_DIR_UNTRUSTED
 
 
 class PrivateDirectory:
-    """A directory in the state directory, made where it is not there yet.
+    """A directory in the state directory, created when it is first written.
 
     Args:
         state: the state directory.
-        name: of the directory in it; it is its owner's alone.
+        name: the name of the directory in it. Only its owner has access.
     """
 
     def __init__(self, state: Path, name: str) -> None:
@@ -53,11 +53,11 @@ class PrivateDirectory:
 
     @contextlib.contextmanager
     def opened(self, *, make: bool = False) -> Iterator[int]:
-        """A descriptor of it.
+        """Open the directory. Yield its descriptor.
 
         Raises:
-            UnsafePlace: somebody else could have written in it.
-            OSError: it is not there, or cannot be opened or made.
+            UnsafePlace: another user could have written it.
+            OSError: it does not exist, or cannot be opened or created.
         """
         state = _walk(Path(os.path.abspath(self._state)), make=make)  # noqa: PTH100  - `resolve` would follow links
         try:
@@ -86,7 +86,7 @@ class PrivateDirectory:
             os.close(descriptor)
 
     def names(self) -> list[str]:
-        """Of the files in it; none where it is not there."""
+        """The names of its files, sorted; none if it does not exist."""
         try:
             with self.opened() as directory:
                 return sorted(os.listdir(directory))  # noqa: PTH208  - of a descriptor
@@ -94,10 +94,10 @@ class PrivateDirectory:
             return []
 
     def read(self, name: str) -> bytes | None:
-        """What is in a file; None where it is not there.
+        """The content of a file; None if it does not exist.
 
         Raises:
-            UnsafePlace: it is no file of ours.
+            UnsafePlace: it is not a file of this user's.
             OSError: it cannot be read.
         """
         try:
@@ -113,10 +113,10 @@ class PrivateDirectory:
             raise self._not_a_file(error, name) from None
 
     def write(self, name: str, data: bytes) -> None:
-        """Replace a file, or make it: whole or not at all, and through to the disk.
+        """Replace or create a file, atomically and synced to the disk.
 
         Raises:
-            UnsafePlace: somebody else could have written in the directory.
+            UnsafePlace: another user could have written the directory.
             OSError: it cannot be written.
         """
         draft = f".{name}.{secrets.token_hex(8)}"
@@ -143,14 +143,14 @@ class PrivateDirectory:
         """Remove a file.
 
         Raises:
-            UnsafePlace: somebody else could have written in the directory.
-            OSError: it is not there, or cannot be removed.
+            UnsafePlace: another user could have written the directory.
+            OSError: it does not exist, or cannot be removed.
         """
         with self.opened() as directory:
             os.unlink(name, dir_fd=directory)
 
     def clear_drafts(self, name: str) -> None:
-        """Remove what writers of a file have left that were killed; only where nobody writes it now."""
+        """Remove temporary files of killed writers. Call it only while no one writes the file."""
         for draft in self.names():
             if draft.startswith(f".{name}."):
                 with contextlib.suppress(OSError):
@@ -158,11 +158,11 @@ class PrivateDirectory:
 
     @contextlib.contextmanager
     def open_lock(self, name: str, *, make: bool) -> Iterator[int]:
-        """A descriptor of an empty file, to be locked.
+        """Open an empty file for locking. Yield its descriptor.
 
         Raises:
-            UnsafePlace: it is no file of ours.
-            OSError: it cannot be opened or made.
+            UnsafePlace: it is not a file of this user's.
+            OSError: it cannot be opened or created.
         """
         flags = os.O_RDWR | os.O_CREAT if make else os.O_RDONLY
         try:
@@ -195,17 +195,17 @@ class PrivateDirectory:
         return error
 
 
-# A FIFO or a device must neither hang nor do anything when it is opened.
+# Opening a FIFO or a device must neither hang nor have an effect.
 _SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _READ = os.O_RDONLY | _SAFELY
 
 
 def _walk(path: Path, *, make: bool) -> int:
-    """Open a directory, having looked at each one on the way to it.
+    """Open a directory and check every directory on the path to it. Return its descriptor.
 
     Raises:
-        UnsafePlace: somebody else could have put something in its place.
-        OSError: it is not there, or cannot be opened or made.
+        UnsafePlace: another user could have replaced one of them.
+        OSError: it does not exist, or cannot be opened or created.
     """
     here, descriptor = Path("/"), os.open("/", _PASS | os.O_DIRECTORY | os.O_CLOEXEC)
     ahead, links = list(path.parts[1:]), 0
@@ -219,7 +219,7 @@ def _walk(path: Path, *, make: bool) -> int:
             except FileNotFoundError:
                 if not make:
                     raise
-                # Whatever the umask: what is in it is for nobody else, and neither is what lies between.
+                # Private whatever the umask, and so are the directories on the path that are created.
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(name, 0o700, dir_fd=descriptor)
                 found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
@@ -248,17 +248,17 @@ def _walk(path: Path, *, make: bool) -> int:
 
 
 def _check(path: Path, found: os.stat_result) -> None:
-    """Whether only its owner, who is root or this user, may write there.
+    """Check that only the owner, who must be root or this user, can write there.
 
     Raises:
-        UnsafePlace: somebody else may.
+        UnsafePlace: another user can.
     """
     _check_owner(path, found)
     mode = found.st_mode
     if not mode & (stat.S_IWGRP | stat.S_IWOTH):
         return
     if stat.S_ISDIR(mode) and mode & stat.S_ISVTX and found.st_uid == 0:
-        return  # as /tmp: what is in it is its owner's
+        return  # sticky, like /tmp: entries belong to their owners
     if mode & stat.S_IWOTH or not _is_ours_alone(found.st_gid):
         raise _unsafe(path, found)
 
@@ -269,8 +269,8 @@ def _check_owner(path: Path, found: os.stat_result) -> None:
 
 
 def _is_ours_alone(group: int) -> bool:
-    """Whether a group has nobody else in it: a user's own, by the same name; or one that this system has no
-    name for, in a container that runs as a mere number.
+    """Whether a group has no other members: the user's own group of the same name, or a group without a name
+    in a container that runs with a numeric user.
     """
     if group != os.getegid():
         return False

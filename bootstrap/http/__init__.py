@@ -1,1 +1,1 @@
-"""HTTP as all clients use it: quick to import, with bounds on what is read."""
+"""The HTTP client of all packages: fast to import, with limits on what is read."""

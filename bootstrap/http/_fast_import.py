@@ -1,13 +1,13 @@
-"""httpx, without its own command line, and without looking on each call for what is not there.
+"""Import httpx without its command line, and without repeated imports of sniffio.
 
-`httpx/__init__.py` imports its command line (with rich, pygments and click) wherever these happen to be
-installed, for a tenth of a second, and goes without it where its import fails. httpcore asks on each call for
-sniffio, to learn whether it runs under asyncio, as it always does here, and takes it for granted where there
-is none; but an import that fails is tried anew each time, in every folder of the path. A module that is None
-in `sys.modules` is one that fails at once.
+This changes `sys.modules`: a module that is None there fails to import at once.
 
-httpcore imports HTTP/2 wherever it is installed. Only Microsoft Graph's client speaks it, once the server has
-agreed.
+- `httpx/__init__.py` imports its command line (with rich, pygments and click) if these are installed, which
+  takes 0.1 s, and works without it.
+- httpcore imports sniffio at each call to find out whether it runs under asyncio, which it always does here.
+  Without sniffio it assumes so, but searches every folder of the path each time.
+- httpcore imports HTTP/2 if it is installed. Only Microsoft Graph's client uses it, once negotiated, so it is
+  deferred.
 """
 
 import sys

@@ -1,5 +1,6 @@
-"""Limits on what is read from outside: bytes after decompression, parts of a body, and nesting. How long
-it may take is the caller's.
+"""Limits on what is read from outside: bytes after decompression, chunks of a body, and nesting of JSON.
+
+Time limits are the caller's.
 """
 
 from __future__ import annotations
@@ -17,26 +18,19 @@ if TYPE_CHECKING:
     from bootstrap.http._fast_import import httpx
 
 DEEPEST = 64
-"""How deep JSON may be nested: registries and Docker Hub stay below ten, and Python's parser gives up near
-a thousand.
-"""
+"""The deepest nesting of JSON. Registries and Docker Hub stay below 10; Python's parser fails near 1,000."""
 MOST_PARTS = 5_000
-"""How many parts (RFC 9112, 7.1: chunks) a body may come in: a byte each, a megabyte takes half a minute
-of CPU.
-"""
+"""The most chunks (RFC 9112, 7.1) of a body: a megabyte in chunks of one byte takes half a minute of CPU."""
 PLAIN = {"Accept-Encoding": "identity"}
-"""The header that asks for bodies as they are: a compressed one can be a thousand times larger than what
-is sent.
-"""
+"""The header that requests uncompressed bodies: a compressed one can expand to a thousand times its size."""
 
-# A string (an unterminated one reaches to the end, so that no character is looked at twice) or a bracket.
+# A string (an unterminated one extends to the end, so that no character is scanned twice) or a bracket.
 _BRACKETS = re.compile(r'"(?:[^"\\]++|\\(?:.|\Z))*+(?:"|\Z)|[\[{]|[\]}]', re.DOTALL)
-_GZIP_OR_ZLIB = 47  # zlib.decompressobj: 32 + 15, the form is seen by its header
+_GZIP_OR_ZLIB = 47  # zlib.decompressobj: 32 + 15, detect the format by its header
 
 
 def seconds_of_retry_after(text: str) -> float | None:
-    """How many seconds a `Retry-After` asks to be left alone: a number or a date (RFC 9110, 10.2.3); None for
-    neither.
+    """Parse a `Retry-After`, a number or a date (RFC 9110, 10.2.3), to seconds; None if it is neither.
 
     >>> seconds_of_retry_after("120")
     120.0
@@ -55,18 +49,17 @@ def seconds_of_retry_after(text: str) -> float | None:
 
 
 class Unreadable(ValueError):
-    """A body that cannot be used; its text says why in a few words, and holds nothing of the body."""
+    """A body is invalid. The text says why in a few words and quotes nothing of the body."""
 
 
 async def read_bounded(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
-    """Read a streamed answer's body, decompressed; `limit` bytes of it at most, and whether that is all.
+    """Read at most `limit` bytes of an answer's decompressed body. Return them, and whether that is all.
 
-    No more than that is taken from the connection either: what is compressed may have no end and no content,
-    or go on after its end.
+    No more than `limit` bytes are read from the connection either: a compressed body may be endless without
+    any content, or continue after its end.
 
     Raises:
-        Unreadable: it is compressed in a way that was not asked for and is not known, is damaged, or comes in
-            `MOST_PARTS`.
+        Unreadable: the compression is unknown, the body is damaged, or it has more than `MOST_PARTS` chunks.
     """
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding in ("", "identity"):
@@ -86,7 +79,7 @@ async def read_bounded(response: httpx.Response, limit: int) -> tuple[bytes, boo
             content += chunk
         else:
             try:
-                # As much as may be kept and one byte more; what is beyond is never inflated.
+                # Inflate one byte more than the limit, to notice that there is more.
                 content += inflate.decompress(chunk, limit + 1 - len(content))
             except zlib.error:
                 raise Unreadable("its body is damaged") from None
@@ -96,10 +89,10 @@ async def read_bounded(response: httpx.Response, limit: int) -> tuple[bytes, boo
 
 
 def parse_json(content: bytes | str) -> Any:
-    """Parse JSON of a stranger's: UTF-8, and nested no deeper than `DEEPEST`.
+    """Parse untrusted JSON: UTF-8, nested at most `DEEPEST` levels.
 
     Raises:
-        Unreadable: it is not.
+        Unreadable: it is not valid JSON, or nested too deeply.
     """
     try:
         text = content.decode("utf-8-sig") if isinstance(content, bytes) else content

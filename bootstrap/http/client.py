@@ -1,6 +1,4 @@
-"""The HTTP client of registries and plain APIs: no redirects, no cookies, and addresses as the environment
-sets them.
-"""
+"""The HTTP client for registries and plain APIs: no redirects, no cookies, address overrides."""
 
 from __future__ import annotations
 
@@ -16,13 +14,13 @@ from bootstrap.model.settings import connect_to
 
 
 def new_client(host: str, *, timeout: float, base_url: str = "") -> httpx.AsyncClient:
-    """A client for one host, without its port, and for those that it names.
+    """Create a client for a host (without port) and the token service that it names.
 
-    Redirects are not followed: one could carry the credential to another host. Without an address of its own
-    the host is reached as httpx would: proxies and certificates as the environment says.
+    Redirects are not followed: one could send the credential to another host. Unless the host's address is
+    overridden, the proxies and certificates in the environment apply, as httpx reads them.
 
     Raises:
-        UsageProblem: the environment names a proxy or authorities that cannot be used.
+        UsageProblem: the environment has an invalid proxy or certificate file.
     """
     with network.usable():
         return httpx.AsyncClient(
@@ -36,8 +34,8 @@ def new_client(host: str, *, timeout: float, base_url: str = "") -> httpx.AsyncC
 
 
 class _NoCookies(http.cookiejar.CookieJar):
-    """A cookie jar that stays empty: no login reaches another session, and Harbor wants a CSRF token with
-    one.
+    """A cookie jar that stays empty: no login leaks into another session, and with a cookie Harbor requires a
+    CSRF token.
     """
 
     def extract_cookies(self, response: Any, request: Any) -> None:
@@ -45,7 +43,7 @@ class _NoCookies(http.cookiejar.CookieJar):
 
 
 class _ConnectTo(httpx.AsyncBaseTransport):
-    """Reaches a registry at another address, with TLS still verified for its name."""
+    """Connects to a registry at another address; TLS still verifies the registry's name."""
 
     def __init__(self) -> None:
         self._inner = httpx.AsyncHTTPTransport(verify=_trust_of_environment())
@@ -64,7 +62,7 @@ class _ConnectTo(httpx.AsyncBaseTransport):
 
 
 def _trust_of_environment() -> ssl.SSLContext:
-    """The TLS authorities that the environment names, read once: that takes longer than a handshake."""
+    """The TLS context with the environment's authorities, cached: reading them is slower than a handshake."""
     return _trusting(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 

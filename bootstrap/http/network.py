@@ -1,6 +1,4 @@
-"""What the environment says of the way out: its proxy and its authorities, refused in a sentence where
-they cannot be used.
-"""
+"""Report invalid proxies and certificate authorities in the environment as user errors."""
 
 from __future__ import annotations
 
@@ -19,10 +17,10 @@ _NO_SUCH_PROXY = "HTTPS_PROXY, ALL_PROXY, HTTP_PROXY or NO_PROXY holds an addres
 
 @contextlib.contextmanager
 def usable() -> Iterator[None]:
-    """Around the making of an HTTP client.
+    """Convert errors in the creation of an HTTP client.
 
     Raises:
-        UsageProblem: the environment names a proxy or authorities that cannot be used.
+        UsageProblem: the environment has an invalid proxy or certificate file.
     """
     try:
         yield
@@ -37,7 +35,7 @@ def usable() -> Iterator[None]:
             code=Code.SETTING,
         ) from None
     except (ValueError, ImportError, httpx.InvalidURL):
-        # Their texts quote the address, and a proxy's often holds a password.
+        # The error's text quotes the address, and a proxy's often contains a password.
         raise UsageProblem(
             _NO_SUCH_PROXY, fix="Name one as http://HOST:PORT; SOCKS is not spoken.", code=Code.SETTING
         ) from None
