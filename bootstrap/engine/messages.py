@@ -19,7 +19,7 @@ from bootstrap.model.errors import (
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.pull import Probe, PullAttempt
 from bootstrap.plugin.recorded_key import SECRETLESS
-from bootstrap.plugin.step import Notice
+from bootstrap.plugin.step import Notice, StepRole
 from bootstrap.registry import code_of, first_word, fix
 
 # -- the registry --------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def repository_not_found(host: str, name: str, near: str) -> Problem:
         ProblemKind.SETUP,
         f"{host} has no repository {name}",
         f"{near} {then}".lstrip(),
-        step="grant",
+        step=StepRole.GRANT,
         code=Code.REPOSITORY_NOT_FOUND,
     )
 

@@ -26,7 +26,7 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Step
+from bootstrap.plugin.step import Step, StepRole
 
 _GRACE_SECONDS = 15.0
 _OTHERS_SECONDS = 10.0
@@ -85,7 +85,7 @@ class StepRunner:
 
         async def take(step: Step) -> None:
             # An old key may have to be deleted first, to make room for the new one.
-            for name in (*step.after, *((self.clear.name,) if step.name == "key" else ())):
+            for name in (*step.after, *((self.clear.name,) if step.name == StepRole.KEY else ())):
                 if name in finished:
                     await _first(finished[name].wait(), halt.wait(), self._stop.wait())
             if halt.is_set() or self._stop.is_set():
@@ -161,7 +161,7 @@ class StepRunner:
         found.result, found.detail = "done", done.detail
         if done.left_over is not None:
             self.result.left_over.append(done.left_over)
-        if step.name == "key":
+        if step.name == StepRole.KEY:
             await self._note_replaced()
         if entry is not None:
             await self._changes.done(step, entry, done)
