@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import keys_of
 from bootstrap.engine import messages
+from bootstrap.engine.key_contract import key_problems
 from bootstrap.engine.preflight_findings import about_record, about_registry, permission_problems
 from bootstrap.engine.pull_check import why_it_does_not_pull
 from bootstrap.engine.run_options import RunOptions
@@ -156,6 +157,8 @@ class Preflight:
         findings.problems += problems
         sightings = await self._sightings(steps, findings)
         findings.problems += permission_problems(steps, sightings, missing, who, self._session.role_with)
+        if sightings[StepRole.KEY].state is not State.DONE:
+            findings.problems += key_problems(self._session)
         if not problems and sightings["handoff"].state is not State.DONE:
             findings.add(
                 await about_record(self._session, self._options, self.held, self._listed, checks=checks)
