@@ -85,6 +85,19 @@ def test_what_a_lost_run_made_beside_its_key_goes_if_the_next_one_fails(kind: st
         assert re.search(f"undone: (deleted key|removed|removed secret) {lost}", failed.err)
 
 
+def test_a_lost_secret_is_deleted_though_its_application_is_not_shown_for_a_while() -> None:
+    with scene(fork_server(), "acr", "onboard") as victim:
+        assert victim.killed(Point(KEY_CREATION["acr"], 1, "after"))
+        (lost,) = keys_of(victim)
+        victim.life.world.fault("graph.GetApplication=404;code=Request_ResourceNotFound*8")
+
+        done = victim.run()
+
+        assert f"undone: removed secret {lost}" in done.err
+        assert done.code == 0, done.text
+        assert lost not in keys_of(victim)
+
+
 def test_what_a_lost_run_for_another_target_has_made_is_for_that_target_to_end() -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
         assert victim.killed(Point("iam.CreateServiceAccountKey", 1, "after"))

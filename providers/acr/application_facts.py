@@ -94,11 +94,13 @@ class ApplicationFacts(RegistrySession):
         return None
 
     async def _recorded_is_deleted(self) -> bool:
-        """Whether the application that Akka's record names is among the deleted items, which
-        no lagging read can show.
-        """
+        """Whether the application that Akka's record names is deleted, as `is_deleted` sees it."""
+        return await self.is_deleted(self.target.client_id)
+
+    async def is_deleted(self, app_id: str) -> bool:
+        """Whether an application is among the deleted items, which no lagging read can show."""
         try:
-            return await self.cloud.graph.deleted.application(app_id=self.target.client_id) is not None
+            return await self.cloud.graph.deleted.application(app_id=app_id) is not None
         except AzureApiError as error:
             self.context.trace(f"the directory's deleted items cannot be read ({error.said})")
             return False

@@ -26,6 +26,8 @@ from providers.acr.directory_objects import Application, NewPassword, Password
 from providers.acr.errors import AzureApiError, as_sentence, refused
 from providers.acr.token_claims import GRAPH_RIGHT
 from providers.acr.waits import (
+    APPLICATION_LAGS,
+    NEW_PASSWORD,
     SECRET_REMOVAL_SECONDS,
     SECRET_SHOWN_SECONDS,
     SETTLE_PAUSES,
@@ -43,6 +45,10 @@ _SHORTER = tuple(dt.timedelta(days=days) for days in (180, 90, 60, 30, 7))
 
 class _SecretLags(AzureApiError):
     """Graph shows a secret and denies that it exists, or does not know one that this run has created."""
+
+
+class _ApplicationLags(AzureApiError):
+    """Graph does not show an application that existed minutes ago."""
 
 
 class Key(KeyResource[Password, NewPassword]):
@@ -90,6 +96,7 @@ class Key(KeyResource[Password, NewPassword]):
             "app_id": known.app_id if known else "",
             "object_id": known.object_id if known else "",
             "display_name": self.display_name,
+            "at": clock.now().isoformat(timespec="seconds"),
         }
 
     async def disowns(self, intent: Intent) -> str:
@@ -164,8 +171,16 @@ class Key(KeyResource[Password, NewPassword]):
 
     async def of_run(self, intent: Intent) -> Sequence[str]:
         found = await self._session.cloud.graph.application_by_app_id(intent["app_id"])
+        if found is None and await self._may_lag(intent):
+            raise _ApplicationLags(404, "", "Graph does not show the application yet")
         passwords = found.passwords if found is not None else ()
         return sorted(one.key_id for one in passwords if one.display_name == intent["display_name"])
+
+    async def _may_lag(self, intent: Intent) -> bool:
+        """Whether the application of an intent existed so recently that a read without it proves nothing."""
+        if "at" not in intent or clock.now() - dt.datetime.fromisoformat(intent["at"]) >= NEW_PASSWORD:
+            return False
+        return not await self._session.is_deleted(intent["app_id"])
 
     async def after_lost_answer(self, error: ApiError) -> None:
         # It may have been created, and its text is lost: delete it before the next one is created.
@@ -258,6 +273,8 @@ class Key(KeyResource[Password, NewPassword]):
         return _SecretLags(400, error.code, error.message)
 
     def delay(self, error: Exception) -> Delay | None:
+        if isinstance(error, _ApplicationLags):
+            return Delay(APPLICATION_LAGS)
         return Delay(STILL_SHOWN) if isinstance(error, _SecretLags) else busy(error)
 
     def creation_delay(self, error: Exception) -> Delay | None:

@@ -33,6 +33,7 @@ SAME_CALL = dt.timedelta(minutes=10)
 _BUSY_SECONDS = 300.0
 _BUSY = "Azure is busy or briefly away; trying again."
 SPREADING = "Azure does not know the new application everywhere yet; this takes up to a minute."
+APPLICATION_LAGS = "Azure does not show the application of an interrupted run yet; this takes up to a minute."
 STILL_SHOWN = "Azure still shows a secret that it no longer knows; this takes up to a minute."
 
 
