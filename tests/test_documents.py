@@ -25,12 +25,16 @@ from tests.harness.documents import (
     name_of,
 )
 
-SECRETS = {"hub-password.txt": "sandbox-password", "password.txt": "pull-in-the-sandbox"}
+SECRETS = {
+    "hub-password.txt": "sandbox-password",
+    "harbor-password.txt": "Sandbox-password-1",
+    "password.txt": "pull-in-the-sandbox",
+}
 PREAMBLE = """
 set -eu
 export PULLKEY_YES=1 PULLKEY_OVERLAP=0 NO_COLOR=1 TERM=dumb DOCKER_HUB_PASSWORD=sandbox-password
 # A command says what it means by itself; the sandbox's defaults must not make up for what a page forgets.
-unset ${!PULLKEY_GCR_@} ${!PULLKEY_ACR_@} ${!PULLKEY_DOCKER_HUB_HUB@} PULLKEY_DOCKER_HUB_IMAGE ${!PULLKEY_PRIVATE_@}
+unset ${!PULLKEY_GCR_@} ${!PULLKEY_ACR_@} ${!PULLKEY_DOCKER_HUB_HUB@} PULLKEY_DOCKER_HUB_IMAGE ${!PULLKEY_HARBOR_@} ${!PULLKEY_PRIVATE_@}
 run() {
   local expected="$1" line="$2" code=0
   eval "$line" || code=$?
@@ -113,7 +117,13 @@ def test_the_commands_of_a_page_run_one_after_another_in_a_sandbox(
 
 
 def _emulated(text: str) -> str:
-    return text.replace("registry.example.com", "registry.sandbox.example")
+    for ours, emulated in (
+        ("registry.example.com", "registry.sandbox.example"),
+        ("harbor.example.com", "harbor.sandbox.example"),
+        ("harbor-example-com", "harbor-sandbox-example"),
+    ):
+        text = text.replace(ours, emulated)
+    return text
 
 
 # -- what is named exists ------------------------------------------------------------------------------------

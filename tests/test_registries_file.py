@@ -83,7 +83,7 @@ targets:
         "registries.yaml:6:5: 'servr' is not a name of a target of gcr. Did you mean server?",
         "registries.yaml:7:17: skip-grant is true or false, and this is 'no'. Write false",
         (
-            "registries.yaml:8:15: provider is one of acr, docker-hub, gcr, private, and this is "
+            "registries.yaml:8:15: provider is one of acr, docker-hub, gcr, harbor, private, and this is "
             "'arc'. Did you mean acr?"
         ),
         (
@@ -163,7 +163,7 @@ def test_a_secret_in_the_file_is_refused_where_one_is_looked_for_and_never_repea
             targets("  - provider: docker-hub\n    hub-user: acmebot\n    token: env:A\n    login: env:B\n"),
             "5:5: token supplies a token",
         ),
-        ("version: 1\ndefaults:\n  registry: acmeshop\ntargets:\n" + GCR, "3:3: 'registry' is of acr only"),
+        ("version: 1\ndefaults:\n  auth-kind: token\ntargets:\n" + GCR, "3:3: 'auth-kind' is of acr only"),
         (targets(GCR + GCR), "5:5: the same target stands in line 3 already"),
         (
             targets(

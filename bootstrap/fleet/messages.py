@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, StepFailed, UsageProblem
 from bootstrap.model.key_facts import KeyLimit
-from bootstrap.plugin.step import StepRole
 
 _PLAN_FIX = "Make one: pullkey plan -f FILE --save PLAN"
 
@@ -136,7 +135,7 @@ def source_problem(what: str, line: int, field: str, sources: str) -> Problem:
         ProblemKind.SETUP,
         what,
         f"Line {line}: give {field}: {sources}",
-        step=StepRole.KEY,
+        step="key",
         code=Code.SECRET_SOURCE,
     )
 
@@ -163,7 +162,7 @@ def no_place_problem(what: str, limit: KeyLimit) -> Problem:
         ProblemKind.LIMIT,
         what,
         f"Give this target another {limit.another}",
-        step=StepRole.KEY,
+        step="key",
         code=Code.KEY_LIMIT,
     )
 

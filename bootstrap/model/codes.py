@@ -28,6 +28,8 @@ class Code(StrEnum):
     HUB_LOGIN_MISSING = auto()
     HUB_LOGIN_REFUSED = auto()
     HUB_TOKEN_LOGIN = auto()
+    HARBOR_LOGIN_MISSING = auto()
+    HARBOR_LOGIN_REFUSED = auto()
 
     # Cloud resources
     PROJECT_NOT_FOUND = auto()
@@ -42,6 +44,9 @@ class Code(StrEnum):
     LOGIN_SERVER = auto()
     SUBSCRIPTION_NOT_FOUND = auto()
     ORGANIZATION_NOT_FOUND = auto()
+    HARBOR_PROJECT_NOT_FOUND = auto()
+    HARBOR_UNSUITABLE = auto()
+    HARBOR_READ_ONLY = auto()
     IDENTITY_NOT_FOUND = auto()
     IDENTITY_DISABLED = auto()
     IDENTITY_DELETED = auto()
@@ -128,7 +133,6 @@ class Code(StrEnum):
     EXTRA_MISSING = auto()
     PROVIDER_UNKNOWN = auto()
     PROVIDER_BROKEN = auto()
-    PROVIDER_CONTRACT = auto()
     SETTING = auto()
     SANDBOX = auto()
 

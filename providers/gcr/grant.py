@@ -17,7 +17,6 @@ from bootstrap.plugin.step import (
     Removal,
     Script,
     State,
-    StepRole,
     StepStatus,
     StillThere,
     other_than,
@@ -39,8 +38,8 @@ class Role(StrEnum):
 class Grant(Resource[Role]):
     """The role, for our member only. It has no mark: it is this run's if it was seen missing before."""
 
-    name = StepRole.GRANT
-    after = (StepRole.IDENTITY,)
+    name = "grant"
+    after = ("identity",)
     absent = "not granted"
     gone = "it is not there"
     unreadable = "its policy may not be read"

@@ -17,7 +17,6 @@ from bootstrap.plugin.step import (
     Script,
     State,
     Step,
-    StepRole,
     StepStatus,
     other_than,
 )
@@ -82,7 +81,7 @@ class EnableApis(Step):
 class Identity(Resource[Any]):
     """The service account: an existing one, or one that is created under a fixed name."""
 
-    name = StepRole.IDENTITY
+    name = "identity"
     after = ("apis",)
 
     def __init__(self, session: AccountSession) -> None:

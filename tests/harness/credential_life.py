@@ -10,6 +10,7 @@ import jsonschema
 
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.output.json_schema import schemas
+from providers.harbor.emulator.seed import PASSWORD as HARBOR_PASSWORD
 from tests.harness.inventory import inventory, is_key, key_id
 from tests.harness.puller import pulls
 from tests.harness.world import Result, World, make_world
@@ -50,6 +51,7 @@ KINDS = {
         "sandbox-password",
         switched=True,
     ),
+    "harbor": Kind("harbor", ("--login-stdin",), HARBOR_PASSWORD, HARBOR_PASSWORD, switched=True),
     "private": Kind(
         "private",
         ("--username", "ops", "--password-stdin"),
@@ -114,7 +116,13 @@ def owner_environment(life: Life) -> dict[str, str]:
     return {"PULLKEY_DOCKER_HUB_HUB_USER": "acmeowner"} if "acmeowner" in life.kind.onboarding else {}
 
 
-CLOUD_CALLS = {"gcr": "iam.*", "acr": "graph.*", "acr-token": "arm.*", "docker-hub-user": "hub.*"}
+CLOUD_CALLS = {
+    "gcr": "iam.*",
+    "acr": "graph.*",
+    "acr-token": "arm.*",
+    "docker-hub-user": "hub.*",
+    "harbor": "harbor.*",
+}
 
 
 def new_keys(life: Life) -> set[str]:

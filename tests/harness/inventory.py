@@ -88,6 +88,13 @@ def _docker_hub(hub: Any) -> Iterator[str]:
         )
 
 
+def _harbor(harbor: Any) -> Iterator[str]:
+    for robot in harbor.state.robots.values():
+        run_id = robot.stored.rpartition("pullkey-")[2] if "pullkey-" in robot.stored else "others"
+        key = f"robot-{robot.number}-{run_id}"
+        yield f"harbor robot {robot.stored} {key} disabled={robot.disabled}"
+
+
 def _private(_: Any) -> Iterator[str]:
     """Nothing is made in a registry to which a password was brought."""
     yield from ()
@@ -101,12 +108,13 @@ _KINDS = {
     "acr": _azure,
     "docker-hub": _docker_hub,
     "docker_hub": _docker_hub,
+    "harbor": _harbor,
     "private": _private,
 }
 
 
 def is_key(line: str) -> bool:
-    return line.startswith(("google key ", "azure secret ", "azure password ", "hub token "))
+    return line.startswith(("google key ", "azure secret ", "azure password ", "hub token ", "harbor robot "))
 
 
 def key_id(line: str) -> str:

@@ -22,6 +22,7 @@ _IMAGES = (
     "PULLKEY_GCR_SERVER",
     "PULLKEY_ACR_REGISTRY",
     "PULLKEY_DOCKER_HUB_IMAGE",
+    "PULLKEY_HARBOR_IMAGE",
     "PULLKEY_PRIVATE_IMAGE",
 )
 """Where each cloud's sandbox says which image it has."""

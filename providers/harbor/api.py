@@ -1,0 +1,236 @@
+"""Harbor's API, as far as this provider calls it. There is no SDK; `connection` speaks HTTP to it.
+
+Sources: goharbor/harbor, api/v2.0/swagger.yaml (paths, fields); src/server/v2.0/handler/robot.go (robot
+accounts), user.go (permissions, and what a robot account's login is answered), base.go (pages).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.secret import Secret
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.rest_client import TIMEOUT, Reply
+from bootstrap.plugin.retry import retry_while
+from providers.harbor import messages_login as messages
+from providers.harbor import objects
+from providers.harbor.connection import Connection
+from providers.harbor.errors import HarborApiError, busy
+from providers.harbor.login import Login
+from providers.harbor.objects import NewRobot, Project, Robot, ServerInfo
+
+T = TypeVar("T")
+
+_READ_SECONDS = 60.0
+_PAGE_SIZE = 100  # the most that is allowed (swagger.yaml, `pageSize`)
+_MOST_PAGES = 100
+PULL = ({"resource": "repository", "action": "pull"},)
+"""All that a puller needs; each action must be one that the server knows (handler/robot.go, `validate`)."""
+
+
+class Harbor:
+    """The calls of one session, with the login that it shares with the others of the command.
+
+    Args:
+        context: of the run: whom to ask, how long to wait, where to report.
+        host: of the Harbor, with its port.
+        user: who logs in.
+        secret: the password, where it was supplied already.
+    """
+
+    def __init__(self, context: RunContext, host: str, user: str, secret: Secret | None) -> None:
+        self.context = context
+        self.host = host
+        self.login: Login = context.shared.get(("harbor-login", host, user), lambda: Login(host, user))
+        if secret is not None:
+            self.login.secret = secret
+        self._projects: dict[str, Project] = {}
+
+    @property
+    def connection(self) -> Connection:
+        """Made when it is first needed: a setting of the environment that is not valid is then reported."""
+        return self.context.shared.get(("harbor", self.host), lambda: Connection(self.host))
+
+    @property
+    def may_look(self) -> bool:
+        """Whether looking needs no prompt."""
+        return self.login.secret is not None
+
+    # -- the login and the server ----------------------------------------------------------------------------
+
+    async def log_in(self) -> None:
+        """Try the login, once a command.
+
+        Raises:
+            LoginMissing, UsageProblem, StepFailed: it is missing, or refused.
+        """
+        await self._authorization()
+
+    async def _authorization(self) -> Secret:
+        return await self.login.authorization(self.context, self._try_login)
+
+    async def _try_login(self, header: Secret) -> None:
+        """Ask who the login is: 200 a user, 412 a robot account, 401 neither."""
+        try:
+            reply = await self._patiently(lambda: self._send("GET", "/users/current", header=header))
+        except HarborApiError as error:
+            if error.of_robot_login:
+                self.login.is_robot = True
+                return
+            mode = await self._auth_mode() if error.unauthenticated else ""
+            raise messages.login_failed(self.login.user, self.host, error, auth_mode=mode) from None
+        self.login.is_robot = False
+        self.login.is_admin = isinstance(reply.body, dict) and (
+            reply.body.get("sysadmin_flag") is True or reply.body.get("admin_role_in_auth") is True
+        )
+
+    async def _auth_mode(self) -> str:
+        """How this Harbor authenticates users; "" where it does not say."""
+        try:
+            return objects.server_info((await self._send("GET", "/systeminfo")).body).auth_mode
+        except HarborApiError:
+            return ""
+
+    async def info(self) -> ServerInfo:
+        """What the server says of itself to this login."""
+        return objects.server_info((await self._read("GET", "/systeminfo")).body)
+
+    async def project(self, name: str) -> Project:
+        """A project by its name, which may look like a number: then the header makes it a name
+        (handler/util.go).
+
+        Raises:
+            HarborApiError: `missing` to an administrator, `forbidden` to others where there is none.
+        """
+        if name not in self._projects:
+            reply = await self._read("GET", f"/projects/{name}", headers={"X-Is-Resource-Name": "true"})
+            self._projects[name] = objects.project(reply.body)
+        return self._projects[name]
+
+    async def permissions(self, name: str) -> frozenset[str]:
+        """What this login may do in a project, as `robot:create`."""
+        scope = f"/project/{(await self.project(name)).number}"
+        reply = await self._read(
+            "GET", "/users/current/permissions", query={"scope": scope, "relative": "true"}
+        )
+        rows = reply.body if isinstance(reply.body, list) else []
+        return frozenset(
+            f"{one.get('resource')}:{one.get('action')}" for one in rows if isinstance(one, dict)
+        )
+
+    # -- robot accounts --------------------------------------------------------------------------------------
+
+    async def robots(self, level: str, projects: Sequence[str]) -> list[Robot]:
+        """The robot accounts of a project, or those of the system, which only an administrator may list.
+
+        The keys of the query are spelled as the handler reads them: `level=project` is ignored. Up to 2.12
+        the list of the system has those of projects too.
+        """
+        query = "Level=system"
+        if level == "project":
+            query = f"Level=project,ProjectID={(await self.project(projects[0])).number}"
+        found: list[Robot] = []
+        # The address of the next page comes unescaped in an answer; its number is known.
+        for page in range(1, _MOST_PAGES + 1):
+            reply = await self._read(
+                "GET", "/robots", query={"q": query, "page": page, "page_size": _PAGE_SIZE}
+            )
+            rows = reply.body if isinstance(reply.body, list) else None
+            if rows is None:
+                raise HarborApiError(0, "the answer is not a list of robot accounts")
+            found += [one for one in map(objects.robot, rows) if one.level == level]
+            if len(rows) < _PAGE_SIZE:
+                break
+        return found
+
+    async def robot(self, number: int) -> Robot | None:
+        """A robot account by its id; None if there is none."""
+        try:
+            return objects.robot((await self._read("GET", f"/robots/{number}")).body)
+        except HarborApiError as error:
+            if error.missing:
+                return None
+            raise
+
+    async def create(
+        self, name: str, level: str, projects: Sequence[str], days: int, description: str
+    ) -> NewRobot:
+        """Create a robot account that may pull from these projects. Sent once, whatever comes of it.
+
+        Raises:
+            HarborApiError: where it is `unanswered`, the account may exist.
+        """
+        body = {
+            "name": name,
+            "level": level,
+            "duration": days,
+            "description": description,
+            "permissions": [
+                {"kind": "project", "namespace": one, "access": [dict(each) for each in PULL]}
+                for one in projects
+            ],
+        }
+        reply = await self._send("POST", "/robots", body=body, header=await self._authorization())
+        return objects.new_robot(reply.body)
+
+    async def delete(self, number: int) -> None:
+        await self._read("DELETE", f"/robots/{number}")
+
+    async def switch(self, robot: Robot, *, on: bool) -> None:
+        """Enable or disable a robot account. The change replaces all of it: what is left out is erased, and
+        another duration would set another expiry, counted from the creation.
+        """
+        fields = ("name", "level", "description", "duration", "permissions")
+        body = {name: robot.shown[name] for name in fields if name in robot.shown}
+        await self._read("PUT", f"/robots/{robot.number}", body={**body, "disable": not on})
+
+    # -- calls -----------------------------------------------------------------------------------------------
+
+    async def _read(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """A call that may be sent again: a read, or a change that leads to the same result every time."""
+        header = await self._authorization()
+        return await self._patiently(
+            lambda: self._send(method, path, query=query, body=body, headers=headers, header=header)
+        )
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        header: Secret | None = None,
+    ) -> Reply:
+        secrets = [one for one in (header, self.login.secret) if one is not None]
+        try:
+            return await self.connection.send(
+                method,
+                path,
+                trace=self.context.trace,
+                headers={**(headers or {}), **({"Authorization": header.reveal()} if header else {})},
+                body=body,
+                query=query,
+                secrets=secrets,
+                seconds=self.context.deadline.clip(TIMEOUT),
+            )
+        except HarborApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND and path == "/robots":
+                raise messages.server_too_old(self.host) from None
+            raise
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        deadline = Deadline(min(_READ_SECONDS, max(self.context.deadline.left, 1.0)))
+        return await retry_while(call, why=busy, deadline=deadline, tell=self.context.tell)

@@ -1,0 +1,69 @@
+"""What Harbor refuses, or does not answer, as the rest of pullkey knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import PullkeyError, StepFailed
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.retry import Delay
+
+_UNTOLD_SECONDS = 3.0
+_BUSY = "Harbor is busy or briefly away; trying again."
+_LIMITED = "Harbor limits the rate of requests; trying again when it allows one."
+
+
+class LoginMissing(PullkeyError):
+    """Harbor's API needs a login, and none was supplied."""
+
+    code = Code.HARBOR_LOGIN_MISSING
+
+
+class HarborApiError(ApiError):
+    """A call that Harbor refused, or did not answer as it should.
+
+    The codes are those of its error bodies: UNAUTHORIZED, FORBIDDEN, DENIED, NOT_FOUND, CONFLICT, and UNKNOWN
+    for any 500, whose details it hides (goharbor/harbor, src/lib/http/error.go).
+    """
+
+    service = "Harbor"
+
+    @property
+    def exists(self) -> bool:
+        """A robot account of this name exists (src/pkg/robot/dao/dao.go)."""
+        return self.status == HTTPStatus.CONFLICT
+
+    @property
+    def of_robot_login(self) -> bool:
+        """The login is a robot account's, which no user stands behind: `GET /users/current` answers 412
+        (src/server/v2.0/handler/user.go).
+        """
+        return self.status == HTTPStatus.PRECONDITION_FAILED
+
+
+def busy(error: Exception) -> Delay | None:
+    """Whether a refusal is worth waiting for; a rate limit as long as Harbor asks, else for moments only."""
+    if not isinstance(error, ApiError) or not error.busy:
+        return None
+    if error.rate_limited:
+        return Delay(
+            _LIMITED, at_most=_UNTOLD_SECONDS if error.retry_after is None else None, after=error.retry_after
+        )
+    return Delay(_BUSY, after=error.retry_after)
+
+
+@contextmanager
+def as_sentence(doing: str) -> Iterator[None]:
+    """Turn a refusal inside into a sentence."""
+    try:
+        yield
+    except HarborApiError as error:
+        raise refused(error, doing) from None
+
+
+def refused(error: ApiError, doing: str) -> StepFailed:
+    """An error as a sentence."""
+    return StepFailed(f"Harbor refused to {doing}: {error.said}", code=error.problem_code)

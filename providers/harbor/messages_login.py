@@ -1,0 +1,64 @@
+"""Messages about the login to Harbor, and a Harbor that cannot be used."""
+
+from __future__ import annotations
+
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import Problem, ProblemKind, StepFailed
+from providers.harbor.errors import HarborApiError, LoginMissing
+
+_ROBOT_LOGIN = (
+    "or of a robot account (from 2.12) that may create, read, list and delete robot accounts of the project, "
+    "read the project, and pull from it"
+)
+
+
+def login_user_unknown(host: str) -> LoginMissing:
+    return LoginMissing(
+        f"{host} was not asked: the user for the login is not known",
+        fix="Name the user with the variable PULLKEY_HARBOR_USER, or --user where there is one.",
+    )
+
+
+def login_not_supplied(host: str) -> LoginMissing:
+    return LoginMissing(f"{host} was not asked: no login was supplied")
+
+
+def login_failed(user: str, host: str, error: HarborApiError, *, auth_mode: str = "") -> StepFailed:
+    """The login was refused, or not answered."""
+    if error.missing or (error.status == 0 and "JSON" in error.message):
+        return StepFailed(
+            f"{host} does not answer as Harbor does: {error.said}",
+            fix="Check --registry. Any other registry is onboarded with `pullkey onboard private`.",
+            code=Code.HARBOR_UNSUITABLE,
+        )
+    if not error.unauthenticated:
+        return StepFailed(f"{host} did not log {user} in: {error.said}", code=error.problem_code)
+    fix = f"Check the password: of a project administrator, {_ROBOT_LOGIN}."
+    if auth_mode == "oidc_auth":
+        # src/server/middleware/security/oidc_cli.go
+        fix = (
+            "This Harbor logs users in with OIDC. The CLI secret of such a user pulls images, and is not a "
+            f"login for robot accounts: use the password of a local administrator, {_ROBOT_LOGIN}."
+        )
+    return StepFailed(
+        f"{host} refuses the login of {user}: {error.said}", fix=fix, code=Code.HARBOR_LOGIN_REFUSED
+    )
+
+
+def server_too_old(host: str, version: str = "") -> StepFailed:
+    which = f"is Harbor {version}" if version else "has no API for robot accounts of Harbor 2.2 and later"
+    return StepFailed(
+        f"{host} {which}, and pullkey creates robot accounts with 2.2 or later",
+        fix="Create a robot account in Harbor, and register it with `pullkey onboard private`.",
+        code=Code.HARBOR_UNSUITABLE,
+    )
+
+
+def read_only(host: str) -> Problem:
+    return Problem(
+        ProblemKind.SETUP,
+        f"{host} is in read-only mode, and creates no robot account",
+        "Run it again when an administrator has ended that mode (Configuration, System Settings)",
+        step="key",
+        code=Code.HARBOR_READ_ONLY,
+    )

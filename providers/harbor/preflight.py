@@ -1,0 +1,89 @@
+"""What can be seen to be wrong before a robot account is created: server, projects, permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bootstrap.model.errors import Problem, PullkeyError, problem_of
+from providers.harbor import messages, messages_login
+from providers.harbor.api import Harbor
+from providers.harbor.errors import HarborApiError
+from providers.harbor.objects import Project, ServerInfo
+from providers.harbor.robot import PERMISSIONS
+from providers.harbor.target import HarborTarget
+
+
+class HarborPreflight:
+    """The checks of one target with one login. Changes nothing."""
+
+    def __init__(self, harbor: Harbor, target: HarborTarget) -> None:
+        self._harbor = harbor
+        self._target = target
+        self.public = ""
+        """Why anyone may pull, once the projects were looked at; else ""."""
+
+    async def problems(self) -> list[Problem]:
+        """All that would prevent the creation, permissions aside."""
+        try:
+            info = await self._harbor.info()
+            if problems := self._of_server(info):
+                return problems
+            projects, problems = await self._projects()
+            if problems:
+                return problems
+            self._note_public(projects)
+            if self._target.level == "system" and not (
+                self._harbor.login.is_admin or self._harbor.login.is_robot
+            ):
+                return [messages.admin_needed(self._target)]
+            return await self._of_list()
+        except HarborApiError as error:
+            return [
+                problem_of(
+                    messages_login.login_failed(self._target.user, self._target.host, error), step="key"
+                )
+            ]
+        except PullkeyError as error:
+            return [problem_of(error, step="key")]
+
+    def _of_server(self, info: ServerInfo) -> list[Problem]:
+        if info.is_too_old:
+            return [problem_of(messages_login.server_too_old(self._target.host, info.version), step="key")]
+        return [messages_login.read_only(self._target.host)] if info.read_only else []
+
+    async def _projects(self) -> tuple[list[Project], list[Problem]]:
+        found, problems = list[Project](), list[Problem]()
+        for name in self._target.projects:
+            try:
+                found.append(await self._harbor.project(name))
+            except HarborApiError as error:
+                by_robot = self._harbor.login.is_robot
+                problems.append(messages.project_not_shown(self._target, name, error, by_robot=by_robot))
+        return found, problems
+
+    def _note_public(self, projects: Sequence[Project]) -> None:
+        if projects and all(one.public for one in projects):
+            self.public = messages.project_public(self._target)
+
+    async def _of_list(self) -> list[Problem]:
+        """Whether the login lists robot accounts, without which a lost answer could not be looked for."""
+        if not self._target.projects and self._target.level == "project":
+            return []
+        if await self.missing_permissions(PERMISSIONS):
+            return []  # reported as such
+        try:
+            await self._harbor.robots(self._target.level, self._target.projects)
+        except HarborApiError as error:
+            return [messages.robots_unreadable(self._target, error)]
+        return []
+
+    async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str]:
+        """Those of the permissions that the login does not hold on the project, each with the project.
+
+        Of the system there is nothing to ask: its administrators hold all of them.
+        """
+        if self._target.level == "system" or not self._target.projects:
+            return {}
+        name = self._target.projects[0]
+        held = await self._harbor.permissions(name)
+        return {one: f"the project {name}" for one in permissions if one not in held}

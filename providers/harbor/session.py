@@ -1,0 +1,167 @@
+"""One Harbor target, open: its one step, and the facts that it shares with the checks before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bootstrap.model.credential import Credential
+from bootstrap.model.errors import Problem, PullkeyError, Refused
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.pull import Probe, PullAttempt, Verdict
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.provider import missing_permission
+from bootstrap.plugin.registry import Confidential
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import PreflightFindings, State
+from providers.harbor import messages, scripts
+from providers.harbor.api import Harbor
+from providers.harbor.errors import HarborApiError
+from providers.harbor.preflight import HarborPreflight
+from providers.harbor.robot import PERMISSIONS, RobotAccount
+from providers.harbor.target import HarborTarget
+
+_ROLE = "the role Project Admin"
+
+
+class HarborSession(Session):
+    """See `bootstrap.plugin.session.Session`."""
+
+    retire_permissions = ("robot:delete",)
+    waits_for_spreading = True
+
+    def __init__(self, target: HarborTarget, context: RunContext) -> None:
+        self.target = target
+        self.context = context
+        self.harbor = Harbor(context, target.host, target.user, target.login)
+        self._preflight = HarborPreflight(self.harbor, target)
+        self._robot = RobotAccount(self, target, self.harbor)
+        self.key, self.steps = self._robot, [self._robot]
+
+    # -- as `bootstrap.plugin.session.Session` ---------------------------------------------------------------
+
+    async def connect(self) -> str:
+        user, host = self.target.user, self.target.host
+        if not self.harbor.may_look:
+            return f"{user} at {host}, not logged in" if user else f"no user at {host}"
+        await self.harbor.log_in()
+        return f"{user} at {host}"
+
+    def redact(self, text: str) -> str:
+        secrets = Confidential()
+        if self.harbor.login.secret is not None:
+            secrets.add_login(self.target.user, self.harbor.login.secret)
+        if self.credential is not None:
+            secrets.add_login(self.credential.username, self.credential.password)
+        return secrets.clean(text)
+
+    async def host(self) -> str:
+        return self.target.host
+
+    async def server(self) -> str:
+        return self.target.server
+
+    async def username(self) -> str | None:
+        return self.credential.username if self.credential is not None else None
+
+    async def identity(self) -> str:
+        return self.target.label
+
+    async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
+        if not self.harbor.may_look:
+            return {}  # checked after the prompt
+        try:
+            return await self._preflight.missing_permissions(permissions)
+        except (HarborApiError, PullkeyError):
+            return {}  # the preflight reports what prevents it
+
+    def role_with(self, permission: str) -> str:
+        return _ROLE if permission in PERMISSIONS else ""
+
+    async def probe(self) -> Probe:
+        return Probe(self.target.host, self.target.repository, self.target.reference)
+
+    async def image_reader(self) -> Credential | None:
+        """The login: it pulls what it may see, in OIDC mode with the CLI secret."""
+        password = self.harbor.login.secret
+        if password is None:
+            return None
+        return Credential(self.target.server, self.target.user, password, KeyRef("", "", ""))
+
+    async def preflight(self) -> PreflightFindings:
+        findings = PreflightFindings()
+        try:
+            pending = (await self._robot.look()).state is not State.DONE
+        except PullkeyError:
+            pending = True  # reported where the step is looked at
+        if pending and self.harbor.may_look:
+            findings.problems += await self._preflight.problems()
+            findings.public = self._preflight.public
+        return findings
+
+    async def prompt_secrets(self) -> None:
+        """Prompt for the login that creates the robot account, and check it before any change.
+
+        Raises:
+            UsageProblem: there is no terminal.
+            Refused: Harbor does not accept the login, or not for this.
+        """
+        if self.harbor.may_look:
+            return  # checked already
+        await self.harbor.log_in()
+        problems = await self._preflight.problems() or await self._missing()
+        if problems:
+            raise Refused(problems)
+
+    async def _missing(self) -> list[Problem]:
+        found = await self.missing_permissions(PERMISSIONS) or {}
+        who = await self.connect()
+        return [
+            missing_permission(one, on, self._robot.name, self._robot.title, who, self.role_with(one))
+            for one, on in found.items()
+        ]
+
+    async def diagnose(self, attempt: PullAttempt) -> str:
+        if attempt.verdict is Verdict.REJECTED and "PROJECTPOLICYVIOLATION" in attempt.detail:
+            return messages.policy_refuses(self.target.repository.partition("/")[0])
+        if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or not self.harbor.may_look:
+            return ""
+        held = self.credential or await self._held()
+        if held is None:
+            return ""
+        try:
+            shown = await self._robot.read(held.link.key_id)
+        except (HarborApiError, PullkeyError):
+            return ""
+        if shown is None:
+            return messages.SHOWN_DELETED
+        if shown.disabled:
+            return messages.SHOWN_DISABLED
+        if shown.expired:
+            return messages.SHOWN_EXPIRED
+        if shown.name != held.username:
+            return messages.shown_with_other_name(shown.name)
+        project = self.target.repository.partition("/")[0]
+        if project and not shown.pulls(project):
+            return messages.shown_without_project(project)
+        return messages.shown_valid(self.target.host)
+
+    async def _held(self) -> Credential | None:
+        """What Akka holds, without its password."""
+        from bootstrap.model.secret import Secret
+
+        held = await self.context.held_credential()
+        if held is None or held.link is None:
+            return None
+        return Credential(held.server, held.username, Secret(""), held.link)
+
+    # -- scripts ---------------------------------------------------------------------------------------------
+
+    def script_variables(self) -> Mapping[str, str]:
+        return scripts.variables(self.target)
+
+    def script_preamble(self) -> str:
+        return scripts.preamble(self.target)
+
+    @property
+    def script_credential(self) -> Mapping[str, str]:
+        return scripts.credential(self.target)
