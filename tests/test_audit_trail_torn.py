@@ -12,17 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.engine.audit_log import Trail
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.engine.audit_log import Audited, Trail
 from bootstrap.model.change import Change
 from bootstrap.model.errors import UsageProblem
 from tests.harness.google_state import NAME
 from tests.harness.world import World
 
-ABOUT = {"provider": "gcr", "registry": "gcr.io"}
+TARGET = Audited("gcr", "gcr.io", lambda: AkkaScope("shop"), NAME)
 
 
 def _record(trail: Trail, *whats: str) -> None:
-    record = trail.of("0123456789ab", ABOUT)
+    record = trail.of("0123456789ab", TARGET)
     for what in whats:
         record(Change("key", what, "done"))
 

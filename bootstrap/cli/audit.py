@@ -14,12 +14,11 @@ from bootstrap.model.text import sentence
 from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
-    from bootstrap.akka.cli import AkkaCli
     from bootstrap.engine.audit_log import Trail
 
 
 @asynccontextmanager
-async def audited(values: Mapping[str, Any], akka: AkkaCli | None) -> AsyncIterator[Trail | None]:
+async def audited(values: Mapping[str, Any]) -> AsyncIterator[Trail | None]:
     """The requested audit trail, or None; lost lines are reported at the end.
 
     Raises:
@@ -32,8 +31,6 @@ async def audited(values: Mapping[str, Any], akka: AkkaCli | None) -> AsyncItera
 
     trail = Trail.open(Path(values["audit"]), command_as_typed())
     try:
-        if akka is not None:
-            trail.akka_login = await akka.login()
         yield trail
     finally:
         trail.close()

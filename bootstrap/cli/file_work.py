@@ -139,9 +139,7 @@ async def open_file(
     scheduler = Scheduler(bounds, deadline)
     executor = Executor(workspace, scheduler, Planner(workspace, rotate=rotate), board)
     try:
-        async with audited(
-            values, workspace.akka(registries.entries[0]) if registries.entries else None
-        ) as workspace.assembly.trail:
+        async with audited(values) as workspace.assembly.trail:
             yield FileJob(registries, workspace, executor, board, values)
     finally:
         board.close()

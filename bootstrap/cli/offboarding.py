@@ -116,7 +116,7 @@ async def _offboard_one(
         command=command_as_typed(),
     )
     who = await managed.session.connect()
-    command.record(behind, who)
+    command.record(behind)
     command.reporter.connected(managed.target.label, who)
     offboarding = command.assembly.offboarding(behind, command.open_target(managed), options)
     outcome = await command.perform(offboarding, options.command)

@@ -106,13 +106,14 @@ class ProjectCommand:
         if values["output"] == "json":
             print_document(results_document(verb, self.documents, code, left_over, self.errors))
 
-    def record(self, behind: LocatedCredential, who: str = "") -> None:
+    def record(self, behind: LocatedCredential) -> None:
         """Record the changes of this credential in the audit trail from now on, if there is one."""
+        from bootstrap.engine.audit_log import Audited
+
         if behind.context is not None:
             label = behind.target.label if behind.target is not None else behind.held.server
-            self.assembly.record(
-                behind.context, behind.provider.name, label, self.scope, behind.held.name, who
-            )
+            target = Audited(behind.provider.name, label, lambda: self.akka.resolved, behind.held.name)
+            self.assembly.record(behind.context, target)
 
     def open_target(self, managed: ManagedCredential) -> OpenedTarget:
         from bootstrap.engine.assembly import OpenedTarget
@@ -161,7 +162,7 @@ async def open_project(values: Mapping[str, Any]) -> AsyncIterator[ProjectComman
             Assembly(state_directory()),
             values["verbose"],
         )
-        async with audited(values, akka) as command.assembly.trail:
+        async with audited(values) as command.assembly.trail:
             yield command
     except UsageProblem as problem:
         if problem.code is Code.CREDENTIAL_NOT_FOUND:

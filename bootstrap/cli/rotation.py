@@ -57,9 +57,9 @@ async def _rotate_one(
     target, session, context, link = managed.target, managed.session, managed.context, managed.link
     if values["restore"]:
         with command.assembly.journal(command.scope, held.name, target.lock_key).locked():
-            command.record(behind, await session.connect())
+            who = await session.connect()
             restored = await restore(session, link)
-            context.audit(Change("restore", restored, "done", link.replaces))
+            context.audit(Change("restore", restored, "done", link.replaces, who))
             say(restored, sys.stderr)
         return ExitCode.DONE
     context.new_key = True

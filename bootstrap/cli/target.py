@@ -245,6 +245,7 @@ async def _run(
     from bootstrap.akka.cli import AkkaCli
     from bootstrap.cli.signals import ends_in_order
     from bootstrap.engine.assembly import Assembly, OpenedTarget
+    from bootstrap.engine.audit_log import Audited
     from bootstrap.engine.lifetime import check_lifetime
     from bootstrap.engine.run_options import RunOptions
     from bootstrap.engine.service_survey import WaitingServices
@@ -291,9 +292,10 @@ async def _run(
     )
     waiting = WaitingServices(akka, provider, target) if not (verify or options.dry_run) else None
     try:
-        async with audited(values, akka) as assembly.trail:
+        async with audited(values) as assembly.trail:
             if assembly.trail is not None:
-                assembly.record(context, provider.name, target.label, await akka.resolve(), name)
+                await akka.resolve()
+                assembly.record(context, Audited(provider.name, target.label, lambda: akka.resolved, name))
             looking = explaining_slow_reads() if verify else nullcontext()
             with ends_in_order(operation, reporter, options.command), looking:
                 outcome = await operation.execute()

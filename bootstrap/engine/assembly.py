@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.scope import AkkaScope
-from bootstrap.engine.audit_log import Trail, about
+from bootstrap.engine.audit_log import Audited, Trail
 from bootstrap.engine.journal import Journal, journal_of
 from bootstrap.engine.locate import LocatedCredential
 from bootstrap.engine.offboard import Offboarding
@@ -58,18 +58,10 @@ class Assembly:
         """The journal of an Akka secret, and of the `identity` of its target."""
         return journal_of(self.state, scope, secret_name, identity)
 
-    def record(
-        self,
-        context: RunContext,
-        provider: str,
-        label: str,
-        scope: AkkaScope,
-        secret_name: str,
-        who: str = "",
-    ) -> None:
-        """What is changed in this context from now on is recorded in the trail, if there is one."""
+    def record(self, context: RunContext, target: Audited) -> None:
+        """Record what is changed in this context from now on in the trail, if there is one."""
         if self.trail is not None:
-            context.audit = self.trail.of(context.run_id, about(provider, label, scope, secret_name), who)
+            context.audit = self.trail.of(context.run_id, target)
 
     def run(
         self,

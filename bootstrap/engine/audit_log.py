@@ -1,4 +1,4 @@
-"""The audit trail: one JSON line for each change made in a cloud or in Akka. No secret is in what it is told.
+"""The audit trail: one JSON line for each change made in a cloud or in Akka. It holds no secret.
 
 The file is only ever appended to, readable by its owner, one write a line, so several processes may share it.
 """
@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,17 +31,31 @@ _BEGINNING = b'{"time": "'  # of each line
 _LOCK_TRIES, _LOCK_PAUSE = 50, 0.01
 
 
-# What of a run's or an offboarding's steps is done in Akka, as whoever is logged in there.
+# The steps of a run or an offboarding that change Akka, as the user who is logged in there.
 _IN_AKKA = frozenset({"handoff", "reference", "secret"})
 
 
 def about(provider: str, registry: str, scope: AkkaScope, secret_name: str) -> dict[str, Any]:
-    """Which target it is: the provider's name, the registry's label, and the Akka secret."""
+    """The fields that identify a target: the provider's name, the registry's label, and the Akka secret."""
     return {
         "provider": provider,
         "registry": registry,
         "akka": {**scope.document(), "secret_name": secret_name},
     }
+
+
+@dataclass(frozen=True)
+class Audited:
+    """The target that changes are recorded for.
+
+    Args:
+        scope: returns its Akka project with the names that have been read by then, at each change.
+    """
+
+    provider: str
+    registry: str
+    scope: Callable[[], AkkaScope]
+    secret_name: str
 
 
 @dataclass
@@ -50,7 +64,6 @@ class Trail:
 
     Args:
         command: what is being run.
-        akka_login: who is logged in to Akka, once that is known.
 
     Attributes:
         lost: why lines could not be written, the first reason of all; "" while none is missing.
@@ -58,7 +71,6 @@ class Trail:
 
     descriptor: int
     command: str
-    akka_login: str = ""
     lost: str = field(default="", init=False)
 
     @classmethod
@@ -70,24 +82,19 @@ class Trail:
         """
         return cls(open_to_append(path, "--audit", "an audit trail", _BEGINNING), command)
 
-    def of(self, run_id: str, about: Mapping[str, Any], who: str = "") -> Audit:
-        """What takes the changes of one run for one target.
-
-        Args:
-            run_id: of that run.
-            about: its provider, registry and Akka secret.
-            who: who is logged in to its cloud, where the changes do not say.
-        """
+    def of(self, run_id: str, target: Audited) -> Audit:
+        """Return the function that records the changes of one run for one target."""
 
         def record(change: Change) -> None:
-            by = self.akka_login if change.step in _IN_AKKA else change.who or who
+            scope = target.scope()
+            by = scope.user if change.step in _IN_AKKA else change.who
             self._write(
                 {
                     "time": clock.now().isoformat(timespec="milliseconds"),
                     "run_id": run_id,
                     "command": self.command,
-                    "as": by or None,
-                    **about,
+                    "as": by or _local_user(),
+                    **_about(target, scope),
                     "step": change.step,
                     "what": one_line(change.what, _LONGEST),
                     "key_id": change.key_id or None,
@@ -125,6 +132,23 @@ class Trail:
 
     def close(self) -> None:
         os.close(self.descriptor)
+
+
+def _about(target: Audited, scope: AkkaScope) -> dict[str, Any]:
+    fields = about(target.provider, target.registry, scope, target.secret_name)
+    # Where the CLI names no project, its current one is meant, whatever that is called.
+    return {**fields, "akka": {**fields["akka"], "project": scope.project_name or "(current)"}}
+
+
+def _local_user() -> str:
+    """The local account that pullkey runs as, for a line whose login cannot be read."""
+    import pwd
+
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # as in a container
+        name = str(os.getuid())
+    return f"local user {name}"
 
 
 def _ends_a_line(descriptor: int) -> bool:

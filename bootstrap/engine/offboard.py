@@ -7,6 +7,8 @@ command that removes it.
 
 from __future__ import annotations
 
+import contextlib
+
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import keys_in_use
 from bootstrap.engine import messages
@@ -84,6 +86,15 @@ class Offboarding(Operation):
             held, self.context, self.akka, self.reporter, self._proofs, look_only=look_only
         )
 
+    async def _connect(self) -> None:
+        """Note the account that the changes are made as."""
+        if self._behind.session is not None and not self.result.who:
+            with contextlib.suppress(PullkeyError):  # what needs the login reports it
+                self.result.who = await self._behind.session.connect()
+
+    def _record(self, name: str, what: str, outcome: str, key_id: str = "") -> None:
+        self.context.audit(Change(name, what, outcome, key_id, self.result.who))
+
     async def _perform(self, *, recovered: bool) -> None:
         await self._removals.look()
         self.reporter.project(self.akka.resolved.described)
@@ -100,6 +111,7 @@ class Offboarding(Operation):
             f"Remove {self._held.name} from {self.akka.resolved.label}, with what is marked above?"
         ):
             raise Declined
+        await self._connect()
         self.changing = True
         self.context.deadline.settle()
         if self._journal is not None:
@@ -119,7 +131,7 @@ class Offboarding(Operation):
             if item.removal.fate is Disposition.UNSEEN:
                 left = LeftOver(f"{item.removal.what} ({item.removal.why})", item.removal.command)
                 self.result.left_over.append(left)
-                self.context.audit(Change(item.name, left.what, "left over"))
+                self._record(item.name, left.what, "left over")
         self.result.result = "done"
         await self._end()
 
@@ -142,6 +154,7 @@ class Offboarding(Operation):
         if self._behind.session is None or self._journal is None:
             raise AssertionError("there is a lost run only with both")
         going = self._held.link.key_id if self._held.link else ""
+        await self._connect()
         ask = len(self._own_entries(lost)) < len(lost.entries)
         recovery = await self._clear_up(
             self._behind.session, self._journal, lost, self._held, going=going, ask=ask
@@ -192,7 +205,7 @@ class Offboarding(Operation):
             return True
         except PullkeyError as error:
             if item.name in ("reference", "secret"):
-                self.context.audit(Change(item.name, error.what, "failed"))
+                self._record(item.name, error.what, "failed")
                 item.result, item.detail = "failed", error.what
                 self.reporter.fail(item.removal.what, error.what)
                 return False
@@ -201,7 +214,7 @@ class Offboarding(Operation):
         item.result = "removed"
         self.result.changed = True
         key_id = item.removal.what.removeprefix("key ") if item.name == "key" else ""
-        self.context.audit(Change(item.name, item.detail or "it was already deleted", "removed", key_id))
+        self._record(item.name, item.detail or "it was already deleted", "removed", key_id)
         self.reporter.finish(
             item.removal.what, capitalised(item.detail or f"{item.removal.what} was already deleted"), 0.0
         )
@@ -209,7 +222,7 @@ class Offboarding(Operation):
 
     def _leave(self, item: RemovalResult, what: str, command: str) -> None:
         item.result, item.detail = "left over", what
-        self.context.audit(Change(item.name, what, "left over"))
+        self._record(item.name, what, "left over")
         self.reporter.fail(item.removal.what, what)
         self.result.left_over.append(LeftOver(what, command))
 

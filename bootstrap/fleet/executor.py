@@ -185,8 +185,7 @@ class Executor:
         behind = await self.planner.behind(entry, held)
         if behind.session is None or behind.context is None:
             raise behind.error or messages.cloud_resources_not_found()
-        if self.workspace.assembly.trail is not None:
-            self.workspace.record(entry, behind.context, await behind.session.connect())
+        self.workspace.record(entry, behind.context)
         options = OffboardOptions(
             yes=True,
             keep_identity=self.keep_identity,

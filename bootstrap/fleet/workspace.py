@@ -68,10 +68,11 @@ class Workspace:
         session = entry.provider.open(entry.target, context)
         return OpenedTarget(entry.target, session, context, self.akka(entry), self.scope(entry), reporter)
 
-    def record(self, entry: Entry, context: RunContext, who: str = "") -> None:
+    def record(self, entry: Entry, context: RunContext) -> None:
         """Record the changes of this context in the audit trail as this target's."""
         label, name = entry.target.label, entry.secret_name
-        self.assembly.record(context, entry.provider.name, label, self.scope(entry), name, who)
+        target = audit.Audited(entry.provider.name, label, lambda: self.scope(entry), name)
+        self.assembly.record(context, target)
 
     async def held(self, entry: Entry) -> HeldCredential | None:
         """The credential that Akka holds under the target's name.

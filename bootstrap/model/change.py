@@ -15,7 +15,7 @@ class Change:
         what: the change in a few words.
         outcome: `done`, `failed`, `undone`, `removed` or `left over`.
         key_id: the id of the key, if the change concerns a key.
-        who: the account that is logged in to the cloud; "" to have the audit log fill it in.
+        who: the account that is logged in to the cloud; "" if it is not known.
     """
 
     step: str

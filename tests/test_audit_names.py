@@ -1,0 +1,77 @@
+"""Each line of an audit trail names the Akka project and who made the change."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.engine.audit_log import Audited, Trail
+from bootstrap.model.change import Change
+from bootstrap.sandbox.akka import LOGIN, OWNER
+from tests.harness.google_state import NAME
+from tests.harness.world import World
+
+# Neither the command line nor a variable names the project.
+UNNAMED = {"PULLKEY_AKKA_PROJECT": "", "PULLKEY_OVERLAP": "0"}
+OPERATOR = "operator@acme-admin.iam.gserviceaccount.com"
+IN_AKKA = {"handoff", "reference", "secret"}
+
+
+def lines_of(trail: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in trail.read_text().splitlines()]
+    assert lines
+    trail.unlink()
+    return lines
+
+
+def assert_named(lines: list[dict[str, Any]]) -> None:
+    for line in lines:
+        akka = line["akka"]
+        assert (akka["project"], akka["owner"], akka["user"]) == ("shop", OWNER, LOGIN), line
+        assert line["as"] == (LOGIN if line["step"] in IN_AKKA else OPERATOR), line
+
+
+def test_lines_of_a_file_s_targets(gcr: World, tmp_path: Path) -> None:
+    file, trail = tmp_path / "registries.yaml", tmp_path / "trail.jsonl"
+    server = "europe-west1-docker.pkg.dev/acme-shop/containers"
+    file.write_text(f"version: 1\ntargets:\n  - {{provider: gcr, server: {server}}}\n")
+    for command in ("apply -f", "rotate -f", "offboard --all -f"):
+        done = gcr.run(*command.split(), str(file), "--yes", "--audit", str(trail), env=UNNAMED)
+        assert done.code == 0, done.text
+        assert_named(lines_of(trail))
+
+
+def test_lines_of_what_is_removed_with_the_record_that_a_registration_replaced(
+    gcr: World, tmp_path: Path
+) -> None:
+    trail = tmp_path / "trail.jsonl"
+    gcr.onboard("--secret-name", NAME)
+    other = ("--service-account", "akka-second-reader", "--secret-name", NAME, "--replace")
+    done = gcr.onboard(*other, "--audit", str(trail), env=UNNAMED)
+    assert done.code == 0, done.text
+    lines = lines_of(trail)
+    assert [line["step"] for line in lines if line["outcome"] == "removed"] == ["key", "grant", "identity"]
+    assert_named(lines)
+
+
+def test_a_key_that_is_enabled_again(gcr: World, tmp_path: Path) -> None:
+    trail = tmp_path / "trail.jsonl"
+    gcr.onboard()
+    gcr.run("rotate", NAME, "--yes", env=UNNAMED)
+    assert gcr.run("rotate", NAME, "--restore", "--audit", str(trail), env=UNNAMED).code == 0
+    assert_named(lines_of(trail))
+
+
+def test_a_login_and_a_project_that_akka_does_not_name(tmp_path: Path) -> None:
+    path = tmp_path / "trail.jsonl"
+    trail = Trail.open(path, "pullkey onboard gcr")
+    record = trail.of("0123456789ab", Audited("gcr", "gcr.io", AkkaScope, NAME))
+    record(Change("handoff", "Akka shows it with status OK", "done"))
+    trail.close()
+    (line,) = lines_of(path)
+    assert line["akka"]["project"] == "(current)"
+    assert line["as"] == f"local user {pwd.getpwuid(os.getuid()).pw_name}"
