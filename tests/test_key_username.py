@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from bootstrap.plugin.key_resource import KeyResource
-from bootstrap.testing.simulation import steps
 from bootstrap.testing.simulation.ended import CommandResult
 from bootstrap.testing.simulation.scenario import Command, Scenario, Verb
 from bootstrap.testing.simulation.seams import simulated
@@ -52,12 +50,3 @@ def test_an_offboarding_leaves_nothing() -> None:
     played = play("onboard", "rotate", "offboard")
 
     assert ("identity", "removed") in steps_of(played.ended[2]), steps_of(played.ended[2])
-
-
-def test_a_user_name_of_another_key_is_another_identitys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Were it compared with the session's, a rotation would find nothing to retire."""
-    monkeypatch.setattr(steps.KeyStep, "is_username", KeyResource.is_username)
-
-    played = play("onboard", "rotate")
-
-    assert ("retire", "done") not in steps_of(played.ended[1])

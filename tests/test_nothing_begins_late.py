@@ -11,12 +11,13 @@ import pytest
 from bootstrap.engine.step_runner import StepRunner
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import StepFailed
+from bootstrap.plugin.step import StepRole
 
 
 class Step:
     """One that makes something, and says that it was begun."""
 
-    name = "key"
+    name = StepRole.KEY
     title = "Add a key"
     changes = True
 

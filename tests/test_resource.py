@@ -20,7 +20,17 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Attempt, Resource, delete_until_gone
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Disposition, Done, Intent, Removal, Script, State, StepStatus, StillThere
+from bootstrap.plugin.step import (
+    Disposition,
+    Done,
+    Intent,
+    Removal,
+    Script,
+    State,
+    StepRole,
+    StepStatus,
+    StillThere,
+)
 from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
 
 MISSING, FORBIDDEN, LOST = (ApiError(status, "scripted") for status in (404, 403, 503))
@@ -59,7 +69,7 @@ class Cloud:
 
 
 class Robot(Resource[Thing]):
-    name = "identity"
+    name = StepRole.IDENTITY
     title = "Create robot r"
     noun = "robot r"
 

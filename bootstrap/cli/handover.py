@@ -16,13 +16,14 @@ def write_handover(run: TargetOperation, outcome: Result, values: Mapping[str, A
     """Where permissions are missing: write the steps that need them as a script for an administrator."""
     from bootstrap.model.errors import ProblemKind
     from bootstrap.output.runbook import as_bash
+    from bootstrap.plugin.step import StepRole
 
     lacking = {problem.step for problem in outcome.problems if problem.kind is ProblemKind.RIGHT}
     if not lacking or not values["handover"]:
         return None
     # The steps that a step depends on are included; the key is created by the user who registers it.
     by_name = {step.name: step for step in run.session.steps}
-    wanted = lacking - {"key"}
+    wanted = lacking - {StepRole.KEY}
     while more := {name for step in wanted for name in by_name[step].after if name in by_name} - wanted:
         wanted |= more
     pending = {name for name, result in outcome.steps.items() if result.result != "kept"}

@@ -18,6 +18,7 @@ from bootstrap.cli.project_command import (
 from bootstrap.model.change import Change
 from bootstrap.model.errors import ExitCode
 from bootstrap.output.terminal import say
+from bootstrap.plugin.step import StepRole
 
 if TYPE_CHECKING:
     from bootstrap.engine.result import Result
@@ -135,7 +136,7 @@ async def rotate_in_file(values: Mapping[str, Any]) -> int:
                 if one.attention:
                     one.exit_code = one.exit_code or ExitCode.DRIFT
                 # A rotation also completes an earlier one that was interrupted or left something over.
-                fixes_key = one.action is Action.REPAIR and {"key", RECOVERY} & one.steps.keys()
+                fixes_key = one.action is Action.REPAIR and {StepRole.KEY, RECOVERY} & one.steps.keys()
                 if one.action.changes and one.action is not Action.ROTATE and not fixes_key:
                     others += 1
                     one.reasons = [f"it needs {one.action}, not a rotation", *one.reasons]

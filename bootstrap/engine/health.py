@@ -21,7 +21,7 @@ from bootstrap.model.errors import ExitCode, LeftOver, Problem, ProblemKind, Pul
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.recorded_key import SECRETLESS
-from bootstrap.plugin.step import State, StepStatus
+from bootstrap.plugin.step import State, StepRole, StepStatus
 
 # A key without an end date is due at this age.
 DUE_AGE = dt.timedelta(days=90)
@@ -204,7 +204,7 @@ async def _assess(
     for name, seen in (await looked_at(session)).items():
         if isinstance(seen, StepStatus):
             _note(found, name, seen)
-            if name == "grant":
+            if name == StepRole.GRANT:
                 found.access = next(step.title for step in session.steps if step.name == name).removeprefix(
                     "Grant "
                 )
@@ -236,16 +236,18 @@ async def _about_what_blocks(found: CredentialHealth) -> None:
     # Where something could not be seen, this is mostly another symptom of it.
     where = found.unverified or found.problems
     where += [
-        one.what for one in problems if one.what not in where and not (found.missing and one.step == "key")
+        one.what
+        for one in problems
+        if one.what not in where and not (found.missing and one.step == StepRole.KEY)
     ]
 
 
 def _note(found: CredentialHealth, name: str, seen: StepStatus) -> None:
-    if name == "grant":
+    if name == StepRole.GRANT:
         found.grant = {State.DONE: "in place", State.MISSING: "missing", State.UNSEEN: ""}[seen.state]
     if seen.state is State.MISSING:
         found.missing = True
-        found.problems.append(seen.detail if name == "key" else f"{name}: {seen.detail}")
+        found.problems.append(seen.detail if name == StepRole.KEY else f"{name}: {seen.detail}")
     elif seen.state is State.UNSEEN:
         found.unverified.append(f"{name}: {seen.detail}")
 

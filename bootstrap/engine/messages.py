@@ -12,14 +12,16 @@ from bootstrap.model.errors import (
     LeftOver,
     Problem,
     ProblemKind,
+    ProviderFault,
     PullkeyError,
     StepFailed,
     UsageProblem,
 )
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.pull import Probe, PullAttempt
+from bootstrap.model.text import one_line
 from bootstrap.plugin.recorded_key import SECRETLESS
-from bootstrap.plugin.step import Notice
+from bootstrap.plugin.step import Notice, StepRole
 from bootstrap.registry import code_of, first_word, fix
 
 # -- the registry --------------------------------------------------------------------------------------------
@@ -76,7 +78,7 @@ def repository_not_found(host: str, name: str, near: str) -> Problem:
         ProblemKind.SETUP,
         f"{host} has no repository {name}",
         f"{near} {then}".lstrip(),
-        step="grant",
+        step=StepRole.GRANT,
         code=Code.REPOSITORY_NOT_FOUND,
     )
 
@@ -84,6 +86,41 @@ def repository_not_found(host: str, name: str, near: str) -> Problem:
 def registry_unknown(held: HeldCredential) -> UsageProblem:
     return UsageProblem(
         f"No provider knows the registry {held.server!r} of Akka's {held.name}", code=Code.HOST_UNKNOWN
+    )
+
+
+# -- a provider's faults -------------------------------------------------------------------------------------
+
+_REPORT = "This is a fault of the provider: update it, or report this to its authors"
+
+
+def key_could_not_be_found(provider: str, why: str) -> Problem:
+    return Problem(
+        ProblemKind.SETUP,
+        f"The provider {provider} creates keys that no later run could find again: {why}",
+        _REPORT,
+        step=StepRole.KEY,
+        code=Code.PROVIDER_CONTRACT,
+    )
+
+
+def key_not_found_again(provider: str, why: str) -> ProviderFault:
+    return ProviderFault(
+        f"No later run could find the key again that the provider {provider} has created: {why}", fix=_REPORT
+    )
+
+
+def no_credential_reported(provider: str) -> ProviderFault:
+    return ProviderFault(
+        f"The provider {provider} has created a key and set no credential for Akka", fix=_REPORT
+    )
+
+
+def another_key_reported(provider: str, reported: str, key_id: str) -> ProviderFault:
+    return ProviderFault(
+        f"The provider {provider} reports key {one_line(reported)}, and its credential is of "
+        f"key {one_line(key_id)}",
+        fix=_REPORT,
     )
 
 

@@ -30,7 +30,7 @@ from bootstrap.model.errors import Declined, ExitCode, LeftOver, PullkeyError
 from bootstrap.model.text import capitalised
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.step import Disposition, StillThere
+from bootstrap.plugin.step import Disposition, StepRole, StillThere
 
 
 class KeyUnseen(PullkeyError):
@@ -184,7 +184,7 @@ class Offboarding(Operation):
             KeyUnseen: it cannot be seen, so it could not be deleted either.
         """
         for item in self.result.removals:
-            if item.name == "key" and item.removal.fate is Disposition.UNSEEN:
+            if item.name == StepRole.KEY and item.removal.fate is Disposition.UNSEEN:
                 raise KeyUnseen(
                     f"{item.removal.what} cannot be seen ({item.removal.why}), and would stay "
                     "unnoticed; nothing was changed",
@@ -213,7 +213,7 @@ class Offboarding(Operation):
             return True
         item.result = "removed"
         self.result.changed = True
-        key_id = item.removal.what.removeprefix("key ") if item.name == "key" else ""
+        key_id = item.removal.what.removeprefix("key ") if item.name == StepRole.KEY else ""
         self._record(item.name, item.detail or "it was already deleted", "removed", key_id)
         self.reporter.finish(
             item.removal.what, capitalised(item.detail or f"{item.removal.what} was already deleted"), 0.0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import keys_of
 from bootstrap.engine import messages
+from bootstrap.engine.key_contract import key_problems
 from bootstrap.engine.preflight_findings import about_record, about_registry, permission_problems
 from bootstrap.engine.pull_check import why_it_does_not_pull
 from bootstrap.engine.run_options import RunOptions
@@ -23,7 +24,7 @@ from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.observe import Absent, Observation, Present, confirm_absent
 from bootstrap.plugin.recorded_key import usable_key
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Notice, PreflightFindings, State, Step, StepStatus
+from bootstrap.plugin.step import Notice, PreflightFindings, State, Step, StepRole, StepStatus
 from bootstrap.registry import (
     Challenge,
     exchange,
@@ -156,13 +157,17 @@ class Preflight:
         findings.problems += problems
         sightings = await self._sightings(steps, findings)
         findings.problems += permission_problems(steps, sightings, missing, who, self._session.role_with)
+        if sightings[StepRole.KEY].state is not State.DONE:
+            findings.problems += key_problems(self._session)
         if not problems and sightings["handoff"].state is not State.DONE:
             findings.add(
                 await about_record(self._session, self._options, self.held, self._listed, checks=checks)
             )
         if not (findings.problems or checks):
             findings.notices += self._warnings(steps, sightings)
-        public = await self._public_access(findings) if sightings["key"].state is not State.DONE else ""
+        public = (
+            await self._public_access(findings) if sightings[StepRole.KEY].state is not State.DONE else ""
+        )
         # A registry that does not exist is reported once.
         if not (
             findings.problems
@@ -174,7 +179,7 @@ class Preflight:
 
     async def key_pending(self) -> bool:
         """Whether a new key is to be created."""
-        return (await self._looks["key"]()).state is not State.DONE
+        return (await self._looks[StepRole.KEY]()).state is not State.DONE
 
     async def trusted_challenge(self) -> Challenge:
         """The login that the registry asks for.
@@ -219,7 +224,7 @@ class Preflight:
             Notice(text, warning=True)
             for step in steps
             if sightings[step.name].state is not State.DONE
-            and not (step.name == "key" and self._options.grace is not None)
+            and not (step.name == StepRole.KEY and self._options.grace is not None)
             and (text := step.warning())
         ]
 
@@ -246,7 +251,7 @@ class Preflight:
         the list is read again before it is believed. Not for a plan, which recorded what the list showed, nor
         for a new identity.
         """
-        identity = sightings.get("identity")
+        identity = sightings.get(StepRole.IDENTITY)
         if self._options.as_planned is not None or (identity and identity.state is not State.DONE):
             return False
         try:
@@ -334,7 +339,8 @@ class Preflight:
                 return []
             probe = await self._session.probe()
             named = self._session.named_repositories
-            if named and (await self._looks["grant"]()).state is not State.MISSING:
+            grant = self._looks.get(StepRole.GRANT)
+            if named and grant is not None and (await grant()).state is not State.MISSING:
                 named = ()  # a repository with a grant may have been emptied since
             if not (named or (probe.repository and probe.reference)):
                 return []

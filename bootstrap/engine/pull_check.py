@@ -13,7 +13,7 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Done, Script, State, Step, StepStatus
+from bootstrap.plugin.step import Done, Script, State, Step, StepRole, StepStatus
 from bootstrap.registry import BROUGHT, Challenge, Patience, failure, nearest_image, prove
 
 _NEAREST_SECONDS = 10.0
@@ -59,7 +59,7 @@ class HandshakeStep(Step):
     """Verify that the new credential pulls, before it is registered in Akka."""
 
     name = "handshake"
-    after = ("identity", "grant", "key")
+    after = (StepRole.IDENTITY, StepRole.GRANT, StepRole.KEY)
     changes = False
 
     def __init__(

@@ -27,7 +27,7 @@ from bootstrap.model.text import one_line
 from bootstrap.plugin.observe import confirm_absent
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Step, StillThere
+from bootstrap.plugin.step import Step, StepRole, StillThere
 
 OFFBOARD = "offboard"
 """The journal's name of an offboarding."""
@@ -107,11 +107,11 @@ class Recovery:
         serves = bool(may_hold) or await self._serves(lost, held, in_use)
         for entry in reversed(list(lost.entries)):
             key_id = entry.known.get("key_id") or ""
-            if entry.step == "key":
+            if entry.step == StepRole.KEY:
                 if key_id in may_hold:
                     self._hold_back(entry, given[key_id])
                 elif not key_id or key_id not in in_use:
-                    await self._remove_key(by_name["key"], entry, in_use)
+                    await self._remove_key(by_name[StepRole.KEY], entry, in_use)
                 else:
                     self._journal.drop(entry)
             elif entry.step == RETIRE and key_id and await self._may_still_hold(key_id, held, may_hold):
@@ -207,12 +207,12 @@ class Recovery:
         """
         settled: list[LeftOver] = []
         self.left_over = []
-        step = next(step for step in self._session.steps if step.name == "key")
+        step = next(step for step in self._session.steps if step.name == StepRole.KEY)
         for entry in self.held_back:
             left = entry.left_over
             entry.leave()
             try:
-                if entry.step == "key":
+                if entry.step == StepRole.KEY:
                     await self._remove_key(step, entry, set())
                 else:
                     await self._take_out(str(entry.known["key_id"]), entry)
@@ -230,7 +230,7 @@ class Recovery:
         Raises:
             PullkeyError: it cannot be read; then nothing may be decided.
         """
-        beside = {step.name for step in self._session.steps} - {"key"}
+        beside = {step.name for step in self._session.steps} - {StepRole.KEY}
         if not any(entry.step in beside for entry in lost.entries):
             return False
         link, _ = await key_in_record(self._session, held)
@@ -311,7 +311,7 @@ def _handed_off(entry: Entry) -> Mapping[str, Any]:
     """
     if entry.step == HANDOFF and entry.known.get("key_id"):
         return entry.known
-    found: Mapping[str, Any] = entry.intent.get("handed_off", {}) if entry.step == "key" else {}
+    found: Mapping[str, Any] = entry.intent.get("handed_off", {}) if entry.step == StepRole.KEY else {}
     return found
 
 

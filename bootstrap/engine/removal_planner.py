@@ -24,7 +24,7 @@ from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.observe import Absent, Present, confirm_absent
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Disposition, Removal, Step, StillThere
+from bootstrap.plugin.step import Disposition, Removal, Step, StepRole, StillThere
 
 _UNSEEN_USES = "whether others use it could not be seen"
 
@@ -201,7 +201,8 @@ class RemovalPlanner:
             what = f"the password registered in run {link.key_id}"
             return [
                 RemovalResult(
-                    "key", Removal(Disposition.KEEP, what, why, session.key.delete_command(link.key_id))
+                    StepRole.KEY,
+                    Removal(Disposition.KEEP, what, why, session.key.delete_command(link.key_id)),
                 )
             ]
         items = []
@@ -210,7 +211,7 @@ class RemovalPlanner:
             if others and removal.fate is Disposition.REMOVE:
                 removal = Removal(Disposition.KEEP, removal.what, "; ".join(others), removal.command)
             if key_id == link.key_id or removal.fate is not Disposition.GONE:
-                items.append(RemovalResult("key", removal, self._deletion(session, key_id)))
+                items.append(RemovalResult(StepRole.KEY, removal, self._deletion(session, key_id)))
         return items
 
     def _deletion(self, session: Session, key_id: str) -> Callable[[], Awaitable[str]]:
@@ -251,12 +252,12 @@ class RemovalPlanner:
             if removal is None:
                 continue
             act: Callable[[], Awaitable[str]] | None = step.remove
-            why_not = uses if step.name == "identity" else grant_uses
+            why_not = uses if step.name == StepRole.IDENTITY else grant_uses
             if (
                 removal.fate is Disposition.REMOVE
                 and not why_not
                 and self._options.keep_identity
-                and step.name == "identity"
+                and step.name == StepRole.IDENTITY
             ):
                 why_not = ["--keep-identity"]
             if removal.fate is Disposition.REMOVE and why_not:

@@ -30,7 +30,7 @@ from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import State, Step, StepStatus
+from bootstrap.plugin.step import State, Step, StepRole, StepStatus
 from bootstrap.registry import Patience
 
 _SIGNALS_SECONDS = 0.01
@@ -114,7 +114,7 @@ class Run(TargetOperation):
             Declined: the answer was not yes.
             Refused: the registry does not answer, or does not accept what was entered.
         """
-        asks, new_key = not self.options.yes, "key" in {step.name for step in pending}
+        asks, new_key = not self.options.yes, StepRole.KEY in {step.name for step in pending}
         if new_key:
             if asks and self.options.wait and (problems := await self._examination.unreachable()):
                 raise Refused(problems)
@@ -131,7 +131,7 @@ class Run(TargetOperation):
     def _question(self, pending: Sequence[Step]) -> str:
         """The question of the confirmation: what is granted, on what, and to whom."""
         name, where = self.options.secret_name, self.akka.resolved.label
-        granted = [step.title for step in pending if step.name == "grant"]
+        granted = [step.title for step in pending if step.name == StepRole.GRANT]
         if self.options.grace is not None:
             last = f"Replace the key of {name} in {where}"
         elif self.handoff in pending:

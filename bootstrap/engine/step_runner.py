@@ -9,6 +9,8 @@ from typing import Any
 
 from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
+from bootstrap.engine.journal import Entry
+from bootstrap.engine.key_contract import check_created, made_known
 from bootstrap.engine.key_retirement import RETIRE, DeleteReplacedKey, RetireReplacedKey
 from bootstrap.engine.pull_check import HandshakeStep
 from bootstrap.engine.reporter import Reporter
@@ -19,14 +21,14 @@ from bootstrap.engine.verified_pulls import VerifiedPulls
 from bootstrap.model import clock
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.deadline import Deadline
-from bootstrap.model.errors import Interrupted, PullkeyError
+from bootstrap.model.errors import Interrupted, ProviderFault, PullkeyError
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Step
+from bootstrap.plugin.step import Done, Step, StepRole
 
 _GRACE_SECONDS = 15.0
 _OTHERS_SECONDS = 10.0
@@ -85,7 +87,7 @@ class StepRunner:
 
         async def take(step: Step) -> None:
             # An old key may have to be deleted first, to make room for the new one.
-            for name in (*step.after, *((self.clear.name,) if step.name == "key" else ())):
+            for name in (*step.after, *((self.clear.name,) if step.name == StepRole.KEY else ())):
                 if name in finished:
                     await _first(finished[name].wait(), halt.wait(), self._stop.wait())
             if halt.is_set() or self._stop.is_set():
@@ -147,6 +149,8 @@ class StepRunner:
         entry = await self._changes.begin(step) if step.changes else None
         try:
             done = await step.do()
+            if step.name == StepRole.KEY:
+                await self._check_key(done, entry)
             self.handoff.beside_others |= done.unneeded
             if step is self.handoff:
                 await self._settle_race()
@@ -161,7 +165,7 @@ class StepRunner:
         found.result, found.detail = "done", done.detail
         if done.left_over is not None:
             self.result.left_over.append(done.left_over)
-        if step.name == "key":
+        if step.name == StepRole.KEY:
             await self._note_replaced()
         if entry is not None:
             await self._changes.done(step, entry, done)
@@ -172,6 +176,21 @@ class StepRunner:
             else:
                 self.result.not_verified = done.detail
         self.reporter.finish(step.name, done.sentence(step.title), found.seconds)
+
+    async def _check_key(self, done: Done, entry: Entry | None) -> None:
+        """Check that later runs will find the new key.
+
+        Raises:
+            ProviderFault: they would not, and would create one more each.
+        """
+        try:
+            await check_created(self.session, done, self.options.secret_name)
+        except ProviderFault:
+            if entry is not None:
+                entry.made = {**(entry.made or {}), **made_known(done)}  # it is undone by that
+            if done.left_over is not None:
+                self.result.left_over.append(done.left_over)
+            raise
 
     async def _settle_race(self) -> None:
         """If another run created a key at the same time, wait until one of the two has yielded.

@@ -24,7 +24,7 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Done, Step, StillThere
+from bootstrap.plugin.step import Done, Step, StepRole, StillThere
 
 _UNDO_ALL_SECONDS = 60.0
 
@@ -130,7 +130,7 @@ class Transaction:
             deadline.settle()
         with_identity: list[tuple[Step, Entry]] = []
         for step, entry in reversed(self._entries):
-            if step in self._session.steps and step.name != "key":
+            if step in self._session.steps and step.name != StepRole.KEY:
                 # What a lost run had created could be found by others before this one began. Checked right
                 # before each: a run that has found it may have created its key only now.
                 lost = bool(entry.intent.get("lost"))
@@ -144,15 +144,17 @@ class Transaction:
                         self._result.notices.append(text)
                         self._reporter.notice(text)
                         self._journal.drop(entry)
-                    if step.name == "identity":
+                    if step.name == StepRole.IDENTITY:
                         await self._undo_without_identity(with_identity)
                     continue
             reported = len(self._result.undone) + len(self._result.left_over)
             if not await self._undo(step, entry):
                 break
-            if step.name == "key" and reported == len(self._result.undone) + len(self._result.left_over):
+            if step.name == StepRole.KEY and reported == len(self._result.undone) + len(
+                self._result.left_over
+            ):
                 with_identity.append((step, entry))
-            if step.name == "identity" and entry.left:
+            if step.name == StepRole.IDENTITY and entry.left:
                 await self._undo_without_identity(with_identity)
         for _, entry in with_identity:
             self._journal.drop(entry)
@@ -232,7 +234,7 @@ class Transaction:
             self._record(step, entry, undone, "undone")
         if step.name in self._result.steps and self._result.steps[step.name].result == "done":
             self._result.steps[step.name].result = "undone"
-        if undone or step.name != "key" or entry.intent.get("identity_stays"):
+        if undone or step.name != StepRole.KEY or entry.intent.get("identity_stays"):
             self._journal.drop(entry)
         return True
 
@@ -250,7 +252,7 @@ class Transaction:
 
     def _undo_command(self, step: Step, entry: Entry) -> str:
         """The command that undoes a step by hand."""
-        if step.name == "key":
+        if step.name == StepRole.KEY:
             key_id = entry.known.get("key_id")
             return self._session.key.delete_command(key_id) if key_id else self._options.command
         command = filled_in(step.script().undo.partition("\n")[0], self._session.script_variables())

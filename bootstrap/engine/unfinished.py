@@ -11,6 +11,7 @@ from bootstrap.engine.key_retirement import RETIRE
 from bootstrap.model.errors import LeftOver, PullkeyError
 from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import StepRole
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ async def still_left_over(session: Session, lost: Record) -> list[LeftOver]:
         key_id = str(entry.known.get("key_id") or "")
         if not key_id or entry.step == HANDOFF or key_id == in_use:
             return bool(key_id) and key_id == in_use
-        return entry.step in (RETIRE, "key") and await _is_out(session, key_id, entry)
+        return entry.step in (RETIRE, StepRole.KEY) and await _is_out(session, key_id, entry)
 
     return [
         left for entry in lost.entries if entry.left and not await is_well(entry) for left in entry.left_over

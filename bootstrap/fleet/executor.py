@@ -25,6 +25,7 @@ from bootstrap.model import clock
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import ExitCode, KeyLimitReached, ProblemKind, PullkeyError
 from bootstrap.plugin.errors import as_user_error
+from bootstrap.plugin.step import StepRole
 
 _RECENT_SECONDS = 300.0
 
@@ -132,7 +133,11 @@ class Executor:
                 )
             result = await self._timed(planned, lambda: self._run(planned, turn.pause))
             turn.there = not result.failed
-            if result.failed and result.failed_at in ("identity", "grant") and result.error is not None:
+            if (
+                result.failed
+                and result.failed_at in (StepRole.IDENTITY, StepRole.GRANT)
+                and result.error is not None
+            ):
                 waited = result.seconds >= self.scheduler.seconds / 2
                 turn.failed = Failure(result.failed_at, f"{entry.name}: {result.error.what}", waited)
             if result.failed:
@@ -144,7 +149,7 @@ class Executor:
         entry = planned.entry
         target = self.workspace.opened(entry)
         target.context.sleep = pause
-        target.context.new_key = planned.action is Action.ROTATE and "key" in planned.steps
+        target.context.new_key = planned.action is Action.ROTATE and StepRole.KEY in planned.steps
         held = known(planned.held) if _is_recent(planned.seen) else None
         run = self.workspace.run(entry, target, dry_run=False, as_planned=planned.as_planned, held=held)
         self._at_work[entry.number] = run

@@ -17,6 +17,7 @@ from bootstrap.fleet.planner import Action, Planned
 from bootstrap.model import clock
 from bootstrap.model.errors import ExitCode, Problem
 from bootstrap.model.key_facts import KeyLimit
+from bootstrap.plugin.step import StepRole
 
 _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
 
@@ -51,7 +52,9 @@ def _fit(sharing: Sequence[Planned], limit: KeyLimit) -> None:
         _now() for one in sharing if (one.listed_replaced & there) - {other.replaced for other in sharing}
     ]
     without = []
-    makers = sorted((one for one in sharing if one.action.changes and "key" in one.steps), key=_urgency)
+    makers = sorted(
+        (one for one in sharing if one.action.changes and StepRole.KEY in one.steps), key=_urgency
+    )
     for one in makers:
         if CLEAR not in one.steps or _clears_anyway(one):
             if free < 1:
@@ -81,7 +84,7 @@ def _clears_anyway(one: Planned) -> bool:
     """Whether the key that its current one replaced is deleted even if it gets no new key."""
     if CLEAR not in one.steps or not one.action.changes:
         return False
-    return "key" not in one.steps or (one.replaced_until is not None and one.replaced_until <= _now())
+    return StepRole.KEY not in one.steps or (one.replaced_until is not None and one.replaced_until <= _now())
 
 
 def _gives_back(one: Planned) -> bool:
@@ -162,12 +165,12 @@ class KeyPlaces:
 
 def _takes(one: Planned) -> bool:
     """Whether its new key needs a slot that its own run does not free first."""
-    return "key" in one.steps and CLEAR not in one.steps
+    return StepRole.KEY in one.steps and CLEAR not in one.steps
 
 
 def _frees(one: Planned) -> bool:
     """Whether its run frees a slot at its end."""
-    return _gives_back(one) if "key" in one.steps else CLEAR in one.steps
+    return _gives_back(one) if StepRole.KEY in one.steps else CLEAR in one.steps
 
 
 class _Place:

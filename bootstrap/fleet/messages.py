@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, StepFailed, UsageProblem
 from bootstrap.model.key_facts import KeyLimit
+from bootstrap.plugin.step import StepRole
 
 _PLAN_FIX = "Make one: pullkey plan -f FILE --save PLAN"
 
@@ -135,7 +136,7 @@ def source_problem(what: str, line: int, field: str, sources: str) -> Problem:
         ProblemKind.SETUP,
         what,
         f"Line {line}: give {field}: {sources}",
-        step="key",
+        step=StepRole.KEY,
         code=Code.SECRET_SOURCE,
     )
 
@@ -162,7 +163,7 @@ def no_place_problem(what: str, limit: KeyLimit) -> Problem:
         ProblemKind.LIMIT,
         what,
         f"Give this target another {limit.another}",
-        step="key",
+        step=StepRole.KEY,
         code=Code.KEY_LIMIT,
     )
 

@@ -28,7 +28,7 @@ from bootstrap.model.text import sentence
 from bootstrap.plugin.errors import ApiError, as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import State
+from bootstrap.plugin.step import State, StepRole
 
 _BEFORE_EXPIRY = dt.timedelta(days=14)
 _PART = 3
@@ -154,7 +154,7 @@ class Planner:
         if held is None and outcome.steps:
             held = await target.context.held_credential()  # the run may have read it again
         found = await self._planned(entry, target.session, held, why, outcome)
-        if "key" in found.steps and (problem := _missing_source(entry)) is not None:
+        if StepRole.KEY in found.steps and (problem := _missing_source(entry)) is not None:
             return Planned(
                 entry,
                 Action.BLOCKED,
@@ -244,21 +244,21 @@ class Planner:
             found.reasons, found.steps = ["it allows anonymous pulls, so Akka needs no credential"], {}
             return found
         details = [
-            f"{name}: {one.seen.detail}" if name != "key" else one.seen.detail
+            f"{name}: {one.seen.detail}" if name != StepRole.KEY else one.seen.detail
             for name, one in pending.items()
-            if name not in ("handshake", "handoff", "retire") or "key" not in pending
+            if name not in ("handshake", "handoff", "retire") or StepRole.KEY not in pending
         ]
         if not pending and earlier.what:
             found.action, found.reasons = Action.REPAIR, [earlier.what]
         elif not pending:
-            found.reasons = [outcome.steps["key"].seen.detail]
+            found.reasons = [outcome.steps[StepRole.KEY].seen.detail]
         elif held is None:
             found.action, found.reasons = Action.CREATE, [f"Akka has no credential named {entry.secret_name}"]
         elif (record := await key_in_record(session, held))[0] is None and not held.empty:
             found.action, found.reasons = Action.REPLACE, [record[1]]
         elif why or set(pending) <= {"clear"}:
             found.action, found.reasons = Action.ROTATE, [why] if why else details
-            found.drift = [one for one in details if one.startswith("grant")] if why else []
+            found.drift = [one for one in details if one.startswith(StepRole.GRANT)] if why else []
         else:
             found.action, found.reasons, found.drift = Action.REPAIR, details, details
         if pending and earlier.what:
@@ -359,7 +359,7 @@ def _missing_source(entry: Entry) -> Problem | None:
 
 
 def _is_key_limit(problem: Problem) -> bool:
-    return problem.kind is ProblemKind.LIMIT and problem.step == "key"
+    return problem.kind is ProblemKind.LIMIT and problem.step == StepRole.KEY
 
 
 def due_by(key: KeyFacts, rotate_after: dt.timedelta | None) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from bootstrap.fleet.registries import Entry
 from bootstrap.model import clock
 from bootstrap.model.deadline import Deadline, Turn
+from bootstrap.plugin.step import StepRole
 
 _TURN: ContextVar[Turn] = ContextVar("pullkey_turn")
 """One object for all tasks of a turn, so that each sees an extension."""
@@ -135,7 +136,7 @@ class Scheduler:
             for resource in resources:
                 resource.there = resource.there or turn.there
             if turn.failed is not None:
-                whole = turn.failed.step == "identity" or turn.failed.waited
+                whole = turn.failed.step == StepRole.IDENTITY or turn.failed.waited
                 for resource in resources:
                     if whole or resource is not self._shared_resources[entry.target.shared_identity_key]:
                         resource.failure = turn.failed

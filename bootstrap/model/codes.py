@@ -133,6 +133,7 @@ class Code(StrEnum):
     EXTRA_MISSING = auto()
     PROVIDER_UNKNOWN = auto()
     PROVIDER_BROKEN = auto()
+    PROVIDER_CONTRACT = auto()
     SETTING = auto()
     SANDBOX = auto()
 

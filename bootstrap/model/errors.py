@@ -86,6 +86,12 @@ class KeyLimitReached(StepFailed):
     code = Code.KEY_LIMIT
 
 
+class ProviderFault(StepFailed):
+    """A provider does what its contract excludes."""
+
+    code = Code.PROVIDER_CONTRACT
+
+
 class KeyGone(StepFailed):
     """The cloud answered that the key to change has already been deleted."""
 

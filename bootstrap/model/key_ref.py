@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, replace
 
 from bootstrap.model import clock
+from bootstrap.model.text import one_line
 
 _WAS = "was-"
 _LOCAL_LIMIT = 64  # RFC 5321, 4.5.3.1.1
@@ -71,6 +72,24 @@ class KeyRef:
         if not plus and dot and len(local) == 40 and _KEY_ID.match(local):
             return cls(name, local, rest)
         return None
+
+
+def why_not_found_again(ref: KeyRef, *, replaced: bool = True) -> str:
+    """Why Akka's record would not lead back to a key, as a clause; "" where it does.
+
+    Args:
+        ref: the key.
+        replaced: whether its record may also name a key that it replaces.
+
+    >>> why_not_found_again(KeyRef("robot", "17", "registry.example.com"))
+    "the id '17' is not 6 to 64 letters, digits and dashes"
+    """
+    if not is_key_id(ref.key_id):
+        return f"the id {one_line(str(ref.key_id))!r} is not 6 to 64 letters, digits and dashes"
+    for one in (ref, ref.replacing(ref.key_id)) if replaced else (ref,):
+        if KeyRef.parse(str(one)) != one:
+            return f"the e-mail {one_line(str(one))} does not lead back to key {ref.key_id} of {ref.name!r}"
+    return ""
 
 
 def supplied_id(run_id: str, *, now: dt.datetime | None = None) -> str:

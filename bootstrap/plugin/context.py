@@ -6,7 +6,8 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from bootstrap.model import clock
 from bootstrap.model.akka_record import HeldCredential as HeldCredential  # noqa: PLC0414  - from here, too
@@ -28,23 +29,65 @@ def new_run_id() -> str:
     return uuid.uuid4().hex[:12]
 
 
+@runtime_checkable
+class Invalidated(Protocol):
+    """An entry of `Shared` that keeps answers of the cloud."""
+
+    def invalidate(self) -> None:
+        """Drop all answers, and keep logins and connections. Called before everything is read again."""
+
+
+@runtime_checkable
+class StateInvalidated(Protocol):
+    """An entry of `Shared` that keeps answers which runs of pullkey change: identities, grants, keys."""
+
+    def invalidate_state(self) -> None:
+        """Drop those answers, and keep permissions, policies and properties of registries. Called when a
+        target's turn comes.
+        """
+
+
+@runtime_checkable
+class Closed(Protocol):
+    """An entry of `Shared` that holds connections."""
+
+    async def close(self) -> None:
+        """Close them. Called once, at the end of the command; entries are closed in reverse order."""
+
+
 class Shared:
-    """A cache that the sessions of one command share: logins, connections and answers of the cloud."""
+    """A cache that the sessions of one command share: logins, connections and answers of the cloud.
+
+    An entry may be anything. If it has `invalidate`, `invalidate_state` or `close`, they are called: see
+    `Invalidated`, `StateInvalidated` and `Closed`.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[Hashable, Any] = {}
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The entry of a key, created with `make` at the first access."""
+        """The entry of a key, created with `make` at the first access.
+
+        Args:
+            key: all providers share one space: it is a text that begins with the provider's name, or a tuple
+                that does.
+            make: creates the entry, without waiting. An answer of the cloud is kept as an `AsyncOnce`.
+
+        Raises:
+            TypeError: the entry has a `close` that is not async.
+        """
         if key not in self._kept:
-            self._kept[key] = make()
+            made = make()
+            if isinstance(made, Closed) and not iscoroutinefunction(made.close):
+                raise TypeError(f"{type(made).__name__}.close must be async")
+            self._kept[key] = made
         kept: T = self._kept[key]
         return kept
 
     def invalidate(self) -> None:
         """Drop all answers of the cloud. Logins and connections are kept."""
         for kept in self._kept.values():
-            if hasattr(kept, "invalidate"):
+            if isinstance(kept, Invalidated):
                 kept.invalidate()
 
     def invalidate_state(self) -> None:
@@ -53,13 +96,13 @@ class Shared:
         Permissions, organisation policies and properties of registries are kept.
         """
         for kept in self._kept.values():
-            if hasattr(kept, "invalidate_state"):
+            if isinstance(kept, StateInvalidated):
                 kept.invalidate_state()
 
     async def close(self) -> None:
         """Close all entries that have a `close` method."""
         for kept in reversed(self._kept.values()):
-            if hasattr(kept, "close"):
+            if isinstance(kept, Closed):
                 await kept.close()
         self._kept.clear()
 
@@ -89,19 +132,24 @@ class RunContext:
     """The run that a session belongs to.
 
     Attributes:
-        tell: shows a line of progress.
-        trace: writes a line for `--verbose`.
-        new_key: whether to create a key even if Akka's is valid.
-        run_id: marks everything that the run creates.
-        held: reads Akka's record of the target; None if the command has no Akka.
+        deadline: of the run; every call and every wait respects it.
+        tell: shows a line of progress, such as what the run waits for.
+        trace: writes a line for `--verbose`, such as a call and its answer; never a secret.
+        new_key: whether to create a key even if Akka's is valid. Set once the session is open, so read it
+            when it is needed.
+        run_id: marks everything that the run creates. Each target of a file has its own.
+        held: reads Akka's record of the target (`held_credential`). Set before the session is first asked
+            anything; None if the command has no Akka, such as `doctor` and `runbook`.
         ask_secret: prompts for a secret, or reads it from stdin. Its argument describes the secret: "The
             password of ops at registry.example.com". Returns None if the run changes nothing and continues
-            without. Raises `UsageProblem` if it cannot prompt.
+            without. Raises `UsageProblem` if it cannot prompt. To be called in `Session.prompt_secrets` only.
         shared: the cache of all sessions of this command.
-        audit: records each change.
+        audit: records each change; the engine calls it.
         sleep: waits for a number of seconds; other targets may run meanwhile.
-        in_use: lists the keys that Akka's records name in all projects; None if the command has no Akka.
+        in_use: lists the keys that Akka's records name in all projects (`keys_in_use`); None if the command
+            has no Akka.
         undo_deadline: when the undo of a failed run should be complete; None unless undoing.
+            `Session.undo_deadline` respects it.
     """
 
     deadline: Deadline

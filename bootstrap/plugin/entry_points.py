@@ -41,6 +41,15 @@ def names() -> list[str]:
     return list(entries())
 
 
+def name_of(thing: object) -> str:
+    """The name of the provider that an object is of, by its module; else its package's."""
+    module = type(thing).__module__
+    for name, entry in entries().items():
+        if module == entry.module or module.startswith(f"{entry.module}."):
+            return name
+    return module.partition(".")[0]
+
+
 def load(name: str) -> Provider:
     """Import the provider with this name.
 

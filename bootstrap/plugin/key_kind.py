@@ -17,7 +17,7 @@ from bootstrap.plugin.keys import Keys
 from bootstrap.plugin.resource import CloudStep, NotShownYet
 from bootstrap.plugin.retry import Delay
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Intent, StillThere
+from bootstrap.plugin.step import Intent, StepRole, StillThere
 
 K = TypeVar("K")
 N = TypeVar("N")
@@ -32,8 +32,8 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
     `K` is what the cloud shows of a key, `N` its answer to a creation, with the secret.
     """
 
-    name = "key"
-    after: tuple[str, ...] = ("identity",)
+    name = StepRole.KEY
+    after: tuple[str, ...] = (StepRole.IDENTITY,)
     word = "key"
     """What users call a key: `token`, `secret`."""
     whose = ""

@@ -49,6 +49,8 @@ class KeyResource(KeyKind[K, N]):
     `K` is what the cloud shows of a key, `N` its answer to a creation, with the secret.
     """
 
+    _answered = ""
+    """The id of the key that this run created; it is undone even if what follows its creation fails."""
     _undeleted = ""
     """The key of this run that could not be deleted; "" if none."""
 
@@ -167,7 +169,7 @@ class KeyResource(KeyKind[K, N]):
             answer = await retry_while(
                 self._create, why=self.creation_delay, deadline=context.deadline, tell=context.tell
             )
-            key_id = self.id_of(answer)
+            self._answered = key_id = self.id_of(answer)
             self.created.add(key_id)
             left_over = await self._clear_doubles(key_id) if self.attempt.unanswered else None
         except ApiError as error:
@@ -274,8 +276,13 @@ class KeyResource(KeyKind[K, N]):
         except PullkeyError:
             return ()
 
+    def _answered_for(self, intent: Intent) -> str:
+        """The id of the key that the run of an intent created, where its intent does not name it."""
+        by_mark = self.attempt.unanswered and self.is_marked(intent)  # finds those without an answer, too
+        return "" if by_mark or intent.get("lost") else self._answered
+
     async def undo(self, intent: Intent) -> str:
-        key_id = intent.get("key_id")
+        key_id = intent.get("key_id") or self._answered_for(intent)
         if not (self.attempt.may_exist or key_id or intent.get("lost")):
             return ""
         if self.goes_with_identity and self.identity_created and not intent.get("identity_stays"):
@@ -300,7 +307,7 @@ class KeyResource(KeyKind[K, N]):
             if isinstance(error, ApiError) and error.missing and not isinstance(error, NotShownYet):
                 return ""  # deleted with the identity
             said = error.said if isinstance(error, ApiError) else error.what
-            found = {"key_id": self._undeleted} if self._undeleted else {}
+            found = {"key_id": self._undeleted or key_id} if self._undeleted or key_id else {}
             raise self.still_there({**intent, **found}, said) from None
         if lost.perhaps:
             left = self.perhaps_as(lost.perhaps)

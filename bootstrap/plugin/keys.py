@@ -39,7 +39,20 @@ class Keys(ABC):
 
     @abstractmethod
     async def is_username(self, username: str, link: KeyRef) -> bool:
-        """Whether a key of this identity has that user name. With robot accounts, each key has its own."""
+        """Whether a key of this identity has that user name.
+
+        Either all keys of the identity have one user name, `Session.username`, in this run and in every later
+        one; or, as with robot accounts, each key has its own: then override this to decide by the key's id,
+        and let `Session.username` return None.
+        """
+
+    def example_ref(self) -> KeyRef | None:
+        """A key as it is created now, with an id of the form that the cloud gives to keys.
+
+        Before anything is created, it is checked that Akka's record would lead back to it. None where the
+        form of an id is not known; then it is checked once the key exists, which is deleted if it fails.
+        """
+        return None
 
     # -- one key by its id -----------------------------------------------------------------------------------
 

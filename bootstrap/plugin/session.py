@@ -31,7 +31,9 @@ class Session(ABC):
     key: Keys
     """The keys of the identity."""
     credential: Credential | None = None
-    """The credential to register; set by the step that creates the key."""
+    """The credential to register; set by the `do` of the step that creates the key. From the record that Akka
+    will show of it, `Keys.key_of` must lead back to its key.
+    """
     retire_permissions: tuple[str, ...] = ()
     """The permissions needed to disable and delete a replaced key."""
     waits_for_spreading: bool = True
@@ -92,7 +94,11 @@ class Session(ABC):
 
     @abstractmethod
     async def username(self) -> str | None:
-        """The user name to register with Akka; None while it does not exist yet."""
+        """The user name of every key of this identity, in this run and in later ones.
+
+        None while it does not exist yet, and if each key has its own (`Keys.is_username`). Do not take it
+        from `credential`, which exists only in the run that created the key.
+        """
 
     @abstractmethod
     async def probe(self) -> Probe:
@@ -131,15 +137,24 @@ class Session(ABC):
 
     @abstractmethod
     def script_variables(self) -> Mapping[str, str]:
-        """The variables of the steps' scripts, with their values as bash words (quoted, or `$(...)`)."""
+        """The variables of the steps' scripts, in the order in which they are set.
+
+        Each value is one bash word, as it is written after `NAME=`: `shlex.quote` of a text, or `"$(...)"`,
+        which may use the variables before it. Scripts use them as `"$NAME"`. None is a secret.
+        """
 
     @property
     @abstractmethod
     def script_credential(self) -> Mapping[str, str]:
-        """The bash words for server, username, email and password in the handoff's script."""
+        """The bash words for `server`, `username`, `email` and `password` in the handoff's script.
+
+        They may use `script_variables` and the variables that the steps' scripts set: `'"$PASSWORD"'`.
+        """
 
     def script_lookups(self) -> Mapping[str, str]:
-        """Bash words that look up variables of `Script.typed`, unless an earlier step has set them."""
+        """Bash words that look up variables of `Script.typed`, unless an earlier step has set them. Quoted
+        like those of `script_variables`.
+        """
         return {}
 
     def undo_deadline(self) -> Deadline:

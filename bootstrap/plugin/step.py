@@ -21,6 +21,18 @@ the object.
 """
 
 
+class StepRole(StrEnum):
+    """What a step is for. It is the step's `name`, and so in the journal and in `--output json`.
+
+    A session has one step of the role `KEY`. It may have one each of the others, and steps of no role, which
+    have names of their own.
+    """
+
+    IDENTITY = "identity"  # creates who pulls
+    GRANT = "grant"  # lets the identity pull
+    KEY = "key"  # creates the secret that Akka is given, or takes over the user's
+
+
 class State(StrEnum):
     """Whether a step still has to be done."""
 
@@ -121,9 +133,13 @@ class Step(ABC):
     """One step towards the target. Subclasses are small and implement it for one cloud."""
 
     name: str
-    """Short and stable; part of the journal and of `--output json`."""
+    """Its `StepRole`, or, for a step without a role, a short and stable word. Part of the journal and of
+    `--output json`.
+    """
     after: tuple[str, ...] = ()
-    """The steps that must be done before this one. Steps without an order between them run concurrently."""
+    """The names of the steps that must be done before this one. Steps without an order between them run
+    concurrently.
+    """
     permissions: tuple[str, ...] = ()
     """The permissions that the step needs, by the cloud's names."""
     quiet: bool = False

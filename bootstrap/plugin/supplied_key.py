@@ -9,13 +9,13 @@ from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef, registered_on
 from bootstrap.plugin.keys import Keys
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Step
+from bootstrap.plugin.step import Step, StepRole
 
 
 class SuppliedKey(Keys, Step):
     """A step that creates nothing: it registers a user-supplied password, known only from Akka's record."""
 
-    name = "key"
+    name = StepRole.KEY
     supplied = True
 
     def __init__(self, session: Session) -> None:

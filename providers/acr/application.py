@@ -13,7 +13,17 @@ from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.retry import Delay, retry_while
-from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepStatus, StillThere, other_than
+from bootstrap.plugin.step import (
+    Done,
+    Intent,
+    Removal,
+    Script,
+    State,
+    StepRole,
+    StepStatus,
+    StillThere,
+    other_than,
+)
 from providers.acr import messages_application as messages
 from providers.acr.application_script import identity_script
 from providers.acr.client_secret import remove_old_secrets
@@ -53,7 +63,7 @@ class _Deletion(StrEnum):
 class Identity(Resource[Application]):
     """The application and its service principal: found by pullkey's mark, restored, or created with it."""
 
-    name = "identity"
+    name = StepRole.IDENTITY
     absent = "there is no such application"
     looks = 5
     shows_after = SETTLE_SECONDS

@@ -8,7 +8,7 @@ import contextlib
 from bootstrap.model.errors import PullkeyError, problem_of
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.recorded_key import usable_key
-from bootstrap.plugin.step import PreflightFindings, State
+from bootstrap.plugin.step import PreflightFindings, State, StepRole
 from providers.acr import messages_application as messages
 from providers.acr import token_claims as claims
 from providers.acr.application_facts import ApplicationFacts
@@ -56,7 +56,7 @@ class ApplicationPreflight:
         except AzureApiError as error:
             if error.unauthenticated or error.busy:
                 failed = refused(error, f"show the application {target.app_label}")
-                return PreflightFindings([problem_of(failed, step="identity")])
+                return PreflightFindings([problem_of(failed, step=StepRole.IDENTITY)])
             if target.app_id or not error.forbidden:
                 return PreflightFindings([messages.application_not_shown(target.app_label, error)])
             return PreflightFindings()  # another check reports the missing permission

@@ -109,6 +109,11 @@ class Key(KeyResource[Password, NewPassword]):
             return ""
         return f"the application {one_line(app_id)}"
 
+    def example_ref(self) -> KeyRef:
+        # Graph, resource type `passwordCredential`: keyId is a Guid.
+        target = self._session.target
+        return KeyRef(local_name(target.app_name), "00000000-0000-0000-0000-000000000000", target.host)
+
     # -- the calls -------------------------------------------------------------------------------------------
 
     async def read(self, key_id: str) -> Password | None:

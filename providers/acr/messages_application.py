@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import NotShown, Problem, ProblemKind, StepFailed
-from bootstrap.plugin.step import Notice
+from bootstrap.plugin.step import Notice, StepRole
 
 if TYPE_CHECKING:
     from bootstrap.plugin.errors import ApiError
@@ -82,7 +82,7 @@ def application_not_shown(label: str, error: ApiError) -> Problem:
         ProblemKind.SETUP,
         f"The directory does not show the application {label} ({error.said})",
         "Check --app-id and --tenant",
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.IDENTITY_NOT_FOUND,
     )
 
@@ -92,7 +92,7 @@ def application_elsewhere(app_id: str) -> Problem:
         ProblemKind.SETUP,
         f"The application {app_id} is of another directory, where alone a secret can be added to it",
         "Log in there, or name an application of this directory with --app-id",
-        step="key",
+        step=StepRole.KEY,
         code=Code.IDENTITY_ELSEWHERE,
     )
 
@@ -102,7 +102,7 @@ def application_deleted(app_id: str, deleted: DeletedApplication, graph: Graph) 
         ProblemKind.SETUP,
         f"The application {app_id} was deleted{deleted.when}",
         f"Have it restored, and its service principal too: {graph.restore_command(deleted.object_id)}",
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.IDENTITY_DELETED,
     )
 
@@ -112,7 +112,7 @@ def application_not_found(app_id: str) -> Problem:
         ProblemKind.SETUP,
         f"There is no application {app_id} in this directory",
         "Check --app-id against `az ad app list`; it takes the application (client) id",
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.IDENTITY_NOT_FOUND,
     )
 
@@ -124,7 +124,7 @@ def unique_name_taken(target: AcrTarget, deleted: DeletedApplication, fix: str) 
         f"The unique name {target.unique_name} is taken by a deleted application "
         f"that pullkey has not created: {deleted.display_name} ({deleted.object_id})",
         fix,
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.NAME_IN_DELETED_ITEMS,
     )
 
@@ -139,7 +139,7 @@ def recorded_application_not_shown(app_id: str, *, deleted: bool) -> Problem:
         f"The application {app_id}, which Akka's record names, {what}",
         "Run it again in a few minutes; or if it was deleted, onboard the registry "
         "again: pullkey onboard acr",
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.IDENTITY_NOT_FOUND,
     )
 
@@ -149,7 +149,7 @@ def application_name_taken(app_name: str, app_ids: Sequence[str]) -> Problem:
         ProblemKind.QUESTION,
         f"There is an application {app_name} that pullkey did not create: {', '.join(app_ids)}",
         "To use it, name it with --app-id; to have pullkey create its own, pass another --app-name",
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.IDENTITY_NAME_TAKEN,
     )
 
@@ -159,7 +159,7 @@ def service_principal_missing(app_id: str) -> Problem:
         ProblemKind.SETUP,
         f"The application {app_id} has no service principal in this directory",
         f"Create it: az ad sp create --id {app_id}",
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.SERVICE_PRINCIPAL_MISSING,
     )
 
@@ -171,7 +171,7 @@ def application_disabled(label: str, application: Application, graph: Graph) -> 
         "Find out why; where an administrator did it: az rest --method PATCH --url "
         f"{graph.url}/v1.0/applications/{application.object_id} "
         f"--body '{{\"isDisabled\": false}}'",
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.IDENTITY_DISABLED,
     )
 
@@ -181,7 +181,7 @@ def service_principal_disabled_by_microsoft(label: str, principal: Principal) ->
         ProblemKind.SETUP,
         f"No token is issued to the service principal of {label}: {principal.disabled}",
         "Ask Microsoft's support about it, or pass another --app-name",
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.IDENTITY_DISABLED,
     )
 
@@ -191,7 +191,7 @@ def service_principal_disabled(label: str, app_id: str) -> Problem:
         ProblemKind.SETUP,
         f"The service principal of {label} is disabled",
         f"Find out why; then: az ad sp update --id {app_id} --set accountEnabled=true",
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.IDENTITY_DISABLED,
     )
 
@@ -201,7 +201,7 @@ def secrets_forbidden() -> Problem:
         ProblemKind.POLICY,
         "The directory's app management policy forbids client secrets",
         _NO_SECRETS,
-        step="key",
+        step=StepRole.KEY,
         code=Code.KEYS_FORBIDDEN,
     )
 

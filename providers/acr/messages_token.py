@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import NotShown, Problem, ProblemKind, StepFailed
-from bootstrap.plugin.step import Notice
+from bootstrap.plugin.step import Notice, StepRole
 
 if TYPE_CHECKING:
     from bootstrap.plugin.errors import ApiError
@@ -76,7 +76,7 @@ def token_name_taken(which: str, name: str, registry: str) -> Problem:
         ProblemKind.QUESTION,
         f"There is {which} {name} in {registry} that pullkey did not create",
         "Pass another --app-name, so that pullkey creates its own",
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.IDENTITY_NAME_TAKEN,
     )
 
@@ -93,7 +93,7 @@ def token_scope_unknown(token: str, *, deleted: bool) -> Problem:
         ProblemKind.SETUP,
         f"The token {token} {what}, so what it was for is not known any more",
         "Onboard again: pullkey onboard acr --auth-kind token --repository NAME,NAME",
-        step="grant",
+        step=StepRole.GRANT,
         code=Code.SCOPE_UNKNOWN,
     )
 
@@ -103,7 +103,7 @@ def token_disabled(token: str, registry_options: str) -> Problem:
         ProblemKind.SETUP,
         f"The token {token} is disabled",
         f"Find out why; then: az acr token update --name {token} {registry_options} --status enabled",
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.IDENTITY_DISABLED,
     )
 
@@ -113,7 +113,7 @@ def both_passwords_of_akka(token: str) -> Problem:
         ProblemKind.QUESTION,
         f"Akka uses both passwords of the token {token}",
         _USE_ANOTHER_NAME.capitalize(),
-        step="key",
+        step=StepRole.KEY,
         code=Code.TOKEN_PASSWORDS_IN_USE,
     )
 
@@ -125,6 +125,6 @@ def both_passwords_taken(token: str, passwords: str, commands: Sequence[str]) ->
         ProblemKind.QUESTION,
         f"Both passwords of the token {token} are there ({passwords}), and one may be in use elsewhere",
         f"If it is unused: {removals}. Else {_USE_ANOTHER_NAME}",
-        step="key",
+        step=StepRole.KEY,
         code=Code.TOKEN_PASSWORDS_IN_USE,
     )

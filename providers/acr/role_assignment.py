@@ -16,7 +16,17 @@ from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.retry import Delay, read_twice, retry_while
-from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepStatus, StillThere, other_than
+from bootstrap.plugin.step import (
+    Done,
+    Intent,
+    Removal,
+    Script,
+    State,
+    StepRole,
+    StepStatus,
+    StillThere,
+    other_than,
+)
 from providers.acr.arm_objects import Assignment
 from providers.acr.errors import AzureApiError, as_sentence, refused
 from providers.acr.roles import (
@@ -44,8 +54,8 @@ _UNKNOWN_SERVICE_PRINCIPAL = (
 class Grant(Resource[Assignment]):
     """The role assignment. A second PUT changes its description only, and is answered alike."""
 
-    name = "grant"
-    after = ("identity",)
+    name = StepRole.GRANT
+    after = (StepRole.IDENTITY,)
     permissions = (
         "Microsoft.Authorization/roleAssignments/read",
         "Microsoft.Authorization/roleAssignments/write",

@@ -6,7 +6,17 @@ import contextlib
 import shlex
 
 from bootstrap.plugin.retry import retry_while
-from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepStatus, StillThere, other_than
+from bootstrap.plugin.step import (
+    Done,
+    Intent,
+    Removal,
+    Script,
+    State,
+    StepRole,
+    StepStatus,
+    StillThere,
+    other_than,
+)
 from providers.acr.arm_objects import Registry
 from providers.acr.errors import AzureApiError, as_sentence
 from providers.acr.token_facts import MARK, SCOPE_MAP_RIGHTS, RegistryResource, TokenFacts, may_be_done
@@ -17,7 +27,7 @@ from providers.acr.waits import not_shown_yet
 class ScopeMapGrant(RegistryResource[ScopeMap]):
     """The scope map, which lets the token pull the target's repositories."""
 
-    name = "grant"
+    name = StepRole.GRANT
     permissions = SCOPE_MAP_RIGHTS
     absent = "there is no such scope map"
 

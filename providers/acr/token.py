@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from bootstrap.plugin.retry import read_twice, retry_while
-from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepStatus, other_than
+from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepRole, StepStatus, other_than
 from providers.acr import messages_token as messages
 from providers.acr.errors import AzureApiError, refused
 from providers.acr.token_facts import MARK, TOKENS_READ, TOKENS_WRITE, RegistryResource, may_be_done
@@ -18,8 +18,8 @@ _FORBIDDEN = "RequestDisallowedByPolicy"
 class TokenIdentity(RegistryResource[Token]):
     """The token, without a password."""
 
-    name = "identity"
-    after = ("grant",)
+    name = StepRole.IDENTITY
+    after = (StepRole.GRANT,)
     permissions = (TOKENS_READ, TOKENS_WRITE)
     absent = "there is no such token"
 

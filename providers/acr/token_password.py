@@ -122,6 +122,10 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         name, of = self._session.target.name.lower(), label.partition("-")[0]
         return link.name == self._session.target.token_name and (of == name if dot else name.startswith(of))
 
+    def example_ref(self) -> KeyRef:
+        target = self._session.target
+        return KeyRef(target.token_name, f"{SLOTS[0]}-1764000000", target.host)
+
     # -- slots -----------------------------------------------------------------------------------------------
 
     async def free_slot(self, token: Token) -> str | None:

@@ -7,7 +7,7 @@ from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, StepFaile
 from bootstrap.model.pull import PullAttempt
 from bootstrap.model.text import one_line
 from bootstrap.plugin.registry import code_of
-from bootstrap.plugin.step import Intent, Notice, StillThere
+from bootstrap.plugin.step import Intent, Notice, StepRole, StillThere
 from providers.docker_hub import scripts
 from providers.docker_hub.errors import HubApiError, NotAsked
 from providers.docker_hub.target import TOKENS_PAGE, DockerHubTarget
@@ -51,7 +51,7 @@ def tokens_unreadable(target: DockerHubTarget, error: HubApiError) -> Problem:
             f"{owner}has logged in with a token instead of a password, which cannot create tokens",
             f"Pass the password of {'an owner' if target.organization else target.user}, or supply "
             f"a token created at {TOKENS_PAGE}: --token-stdin",
-            step="key",
+            step=StepRole.KEY,
             code=Code.HUB_TOKEN_LOGIN,
         )
     if error.missing and target.organization:
@@ -59,14 +59,14 @@ def tokens_unreadable(target: DockerHubTarget, error: HubApiError) -> Problem:
             ProblemKind.SETUP,
             f"Docker Hub shows {target.user} no organisation {target.organization} ({error.said})",
             "Check --organization",
-            step="key",
+            step=StepRole.KEY,
             code=Code.ORGANIZATION_NOT_FOUND,
         )
     return Problem(
         ProblemKind.SETUP,
         f"Docker Hub does not show {tokens} ({error.said})",
         "Run it again in a while",
-        step="key",
+        step=StepRole.KEY,
         code=error.problem_code,
     )
 
@@ -79,7 +79,7 @@ def puller_not_named() -> Problem:
         ProblemKind.QUESTION,
         "The user who pulls is not named",
         "Name the Docker ID whose token it is: --hub-user NAME",
-        step="key",
+        step=StepRole.KEY,
         code=Code.MISSING_VALUE,
     )
 
@@ -90,7 +90,7 @@ def repository_not_found(user: str, repository: str, near: str) -> Problem:
         ProblemKind.SETUP,
         f"Docker Hub shows {user} no repository {repository}",
         f"{near} Check its name, or ask its owner to let this user read it".lstrip(),
-        step="key",
+        step=StepRole.KEY,
         code=Code.REPOSITORY_NOT_FOUND,
     )
 
@@ -133,7 +133,7 @@ def supplied_token_refused(attempt: PullAttempt, diagnosis: str) -> Problem:
         ProblemKind.SETUP,
         f"The supplied token does not pull ({attempt}). {diagnosis}",
         f"Make a read-only token at {TOKENS_PAGE} and supply that one",
-        step="key",
+        step=StepRole.KEY,
         code=code_of(attempt),
     )
 

@@ -25,7 +25,7 @@ from bootstrap.plugin.registry import (
 )
 from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Notice, PreflightFindings, State
+from bootstrap.plugin.step import Notice, PreflightFindings, State, StepRole
 from providers.docker_hub import messages, scripts
 from providers.docker_hub.connection import ENDPOINT, HUB
 from providers.docker_hub.errors import HubApiError
@@ -119,7 +119,7 @@ class DockerHubSession(Session):
         except HubApiError as error:
             return [messages.tokens_unreadable(target, error)]
         except PullkeyError as error:
-            return [problem_of(error, step="key")]
+            return [problem_of(error, step=StepRole.KEY)]
         problems = []
         for name in target.repositories:
             try:

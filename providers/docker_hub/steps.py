@@ -229,6 +229,10 @@ class CreatedToken(KeyResource[Token, NewToken]):
             expires=answer.token.expires,
         )
 
+    def example_ref(self) -> KeyRef:
+        # Docker Hub's API, schema `accessToken`: uuid; of an organisation's token, id is another UUID.
+        return KeyRef(self._target.kind, "00000000-0000-0000-0000-000000000000", DOMAIN)
+
     async def send_deletion(self, key_id: str) -> None:
         await self._hub.delete(key_id, self._target.organization)
 

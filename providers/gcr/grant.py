@@ -17,6 +17,7 @@ from bootstrap.plugin.step import (
     Removal,
     Script,
     State,
+    StepRole,
     StepStatus,
     StillThere,
     other_than,
@@ -38,8 +39,8 @@ class Role(StrEnum):
 class Grant(Resource[Role]):
     """The role, for our member only. It has no mark: it is this run's if it was seen missing before."""
 
-    name = "grant"
-    after = ("identity",)
+    name = StepRole.GRANT
+    after = (StepRole.IDENTITY,)
     absent = "not granted"
     gone = "it is not there"
     unreadable = "its policy may not be read"

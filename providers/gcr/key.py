@@ -85,6 +85,11 @@ class Key(KeyResource[Any, Created]):
         target = self._session.target
         return link.name == target.account_name and target.account_domain.startswith(link.domain)
 
+    def example_ref(self) -> KeyRef:
+        # A key's id is a SHA-1 in hex: "Creating and managing service account keys" shows such ids.
+        target = self._session.target
+        return KeyRef(target.account_name, "0" * 40, target.account_domain)
+
     # -- the calls -------------------------------------------------------------------------------------------
 
     async def read(self, key_id: str) -> Any:

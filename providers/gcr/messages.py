@@ -12,7 +12,7 @@ from bootstrap.model.errors import (
     StepFailed,
     UsageProblem,
 )
-from bootstrap.plugin.step import Notice
+from bootstrap.plugin.step import Notice, StepRole
 from providers.gcr import errors
 from providers.gcr.errors import GoogleApiError, NoLogin
 
@@ -98,7 +98,7 @@ def repository_not_for_images(repository: str, kind: str) -> Problem:
         ProblemKind.SETUP,
         f"Repository {repository} holds no images: its format is {kind}",
         "Name one of format DOCKER",
-        step="grant",
+        step=StepRole.GRANT,
         code=Code.REPOSITORY_FORMAT,
     )
 
@@ -112,7 +112,7 @@ def repository_not_migrated(project: str, host: str) -> Problem:
         ProblemKind.SETUP,
         f"Project {project} was never migrated to Artifact Registry, which serves {host} now",
         f"Run: gcloud artifacts docker upgrade migrate --projects={project}",
-        step="grant",
+        step=StepRole.GRANT,
         code=Code.REPOSITORY_NOT_MIGRATED,
     )
 
@@ -142,7 +142,7 @@ def repository_not_found(
         ProblemKind.SETUP,
         f"Project {project} has no repository {repository} in {location}",
         fix,
-        step="grant",
+        step=StepRole.GRANT,
         code=Code.REPOSITORY_NOT_FOUND,
     )
 
@@ -156,7 +156,7 @@ def account_not_shown(account: str, error: GoogleApiError) -> Problem:
         ProblemKind.SETUP,
         f"Google does not show the service account {account} ({error.said})",
         f"Check --service-account. {error.fix}".rstrip(),
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.IDENTITY_NOT_FOUND,
     )
 
@@ -167,7 +167,7 @@ def account_not_found(account: str) -> Problem:
         ProblemKind.SETUP,
         f"There is no service account {account}",
         "Check --service-account; a bare name is created, an e-mail must exist",
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.IDENTITY_NOT_FOUND,
     )
 
@@ -177,7 +177,7 @@ def account_disabled(account: str) -> Problem:
         ProblemKind.SETUP,
         f"The service account {account} is disabled",
         f"Find out why; then: gcloud iam service-accounts enable {account}",
-        step="identity",
+        step=StepRole.IDENTITY,
         code=Code.IDENTITY_DISABLED,
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from bootstrap.model.codes import Code
 from bootstrap.model.duration import in_words
 from bootstrap.model.errors import LeftOver, Problem, ProblemKind, StepFailed
-from bootstrap.plugin.step import Notice
+from bootstrap.plugin.step import Notice, StepRole
 
 KEY_DOES_NOT_EXPIRE = (
     "The key does not expire. For one that does: `--key-source upload --expires-in 90d`. "
@@ -56,7 +56,7 @@ def key_disabled_meanwhile(key_id: str) -> str:
 
 def key_limit_reached(account: str, count: int, limit: int, fix: str) -> Problem:
     what = f"{account} has {max(count, limit)} keys, and Google allows {limit}"
-    return Problem(ProblemKind.LIMIT, what, fix, step="key", code=Code.KEY_LIMIT)
+    return Problem(ProblemKind.LIMIT, what, fix, step=StepRole.KEY, code=Code.KEY_LIMIT)
 
 
 def delete_key_fix(key_id: str, created: dt.datetime, why: str, command: str) -> str:
@@ -127,7 +127,7 @@ def keys_forbidden(
         ProblemKind.POLICY,
         f"Organisation policy {' and '.join(constraints)} forbids {what} of service accounts in {project}",
         fix,
-        step="key",
+        step=StepRole.KEY,
         code=Code.KEYS_FORBIDDEN,
     )
 
@@ -164,6 +164,6 @@ def key_lifetime_too_long(constraint: str, project: str, longest_hours: int, lif
         f"Organisation policy {constraint} lets a key of {project} last {longest_hours} h, and "
         f"{life / dt.timedelta(hours=1):.0f} h are asked for",
         f"Pass --expires-in {longest_hours}h",
-        step="key",
+        step=StepRole.KEY,
         code=Code.KEY_LIFETIME,
     )

@@ -17,6 +17,7 @@ from bootstrap.plugin.step import (
     Script,
     State,
     Step,
+    StepRole,
     StepStatus,
     other_than,
 )
@@ -81,7 +82,7 @@ class EnableApis(Step):
 class Identity(Resource[Any]):
     """The service account: an existing one, or one that is created under a fixed name."""
 
-    name = "identity"
+    name = StepRole.IDENTITY
     after = ("apis",)
 
     def __init__(self, session: AccountSession) -> None:

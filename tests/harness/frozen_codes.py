@@ -101,6 +101,7 @@ FROZEN = {
     "PK-EXTRA-MISSING": "The libraries of a provider are not installed",
     "PK-PROVIDER-UNKNOWN": "There is no provider of this name",
     "PK-PROVIDER-BROKEN": "A provider cannot be loaded",
+    "PK-PROVIDER-CONTRACT": "A provider does not keep its contract",
     "PK-SETTING": "A setting is not usable",
     "PK-SANDBOX": "The sandbox cannot be started",
     "PK-USAGE": "The command line is not usable",

@@ -15,7 +15,7 @@ from bootstrap.plugin.key_kind import SETTLE_PAUSES
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.retry import Delay, retry_while
-from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepStatus, other_than
+from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepRole, StepStatus, other_than
 from bootstrap.testing.simulation.cloud import (
     KEY_LIMIT,
     NAME_OF_DELETED,
@@ -63,7 +63,7 @@ def refused(error: ApiError, doing: str) -> StepFailed:
 class IdentityStep(Resource[Identity]):
     """The identity: found, or created under a name that is known before."""
 
-    name = "identity"
+    name = StepRole.IDENTITY
     permissions = ("identities.get", "identities.create")
 
     def __init__(self, session: SimulatedFacts) -> None:
@@ -196,8 +196,8 @@ class IdentityStep(Resource[Identity]):
 class GrantStep(Resource[Grant]):
     """The role that lets the identity pull."""
 
-    name = "grant"
-    after = ("identity",)
+    name = StepRole.GRANT
+    after = (StepRole.IDENTITY,)
     permissions = ("grants.get", "grants.put")
 
     def __init__(self, session: SimulatedFacts) -> None:
