@@ -28,6 +28,11 @@ COMMANDS = {
         "import_file",
         "Write a file of registries from Akka's credentials.",
     ),
+    "validate": (
+        "bootstrap.cli.validate",
+        "validate",
+        "Check files of registries, without login or network.",
+    ),
     "doctor": ("bootstrap.cli.doctor", "doctor", "Check logins, versions, clocks and this machine."),
     "runbook": ("bootstrap.cli.target", "runbook", "Write the steps as a script or page to run by hand."),
     "sandbox": ("bootstrap.cli.sandbox", "sandbox", "Try everything against local emulators."),

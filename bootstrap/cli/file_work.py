@@ -18,7 +18,7 @@ from bootstrap.cli.options import clean, command_as_typed
 from bootstrap.cli.secrets import run_alone
 from bootstrap.model.errors import Declined, ExitCode, exit_code_of_many
 from bootstrap.output.prompt import confirm
-from bootstrap.output.terminal import say, say_command
+from bootstrap.output.terminal import put, say, say_command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -67,12 +67,10 @@ def run_file_command(
         for line in unfit.lines:
             say(line, sys.stderr)
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            for fault in unfit.faults:
-                say(
-                    "::error "
-                    f"file={unfit.name},line={fault.place.line},col={fault.place.column}::{fault.what}",
-                    sys.stderr,
-                )
+            from bootstrap.output.annotations import fault_annotations
+
+            for line in fault_annotations(unfit.name, unfit.faults):
+                put(line, sys.stderr)
         raise
 
 

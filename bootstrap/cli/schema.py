@@ -30,6 +30,7 @@ from bootstrap.output.terminal import put
             "fleet-apply",
             "fleet-list",
             "import",
+            "validate",
             "error",
             "registries",
         ]
@@ -42,7 +43,8 @@ def schema(what: str) -> None:
     Each has an `$id` with its version. Later versions may add keys to what is printed, and remove none.
 
     DOCUMENT is run, rotate, offboard, list, service, from-project, explain, doctor, fleet-plan, fleet-apply,
-    fleet-list, import, error or registries. `registries` is that of a file of registries, for editors.
+    fleet-list, import, validate, error or registries. `registries` is that of a file of registries, for
+    editors.
 
     \b
     Examples:

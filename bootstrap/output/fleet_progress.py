@@ -13,6 +13,7 @@ from bootstrap.fleet.registries import Entry
 from bootstrap.model.errors import LeftOver, Problem, first_line
 from bootstrap.model.tense import doing
 from bootstrap.model.text import one_line, sentence
+from bootstrap.output.annotations import annotation as annotation_at
 from bootstrap.output.progress import in_words
 from bootstrap.output.terminal import fold, is_live, marks_of, painted, wants_colour, width_of
 from bootstrap.plugin.step import Removal, StepStatus
@@ -228,10 +229,7 @@ def annotation(name: str, result: TargetResult) -> str:
     kind = "error" if result.failed else "warning"
     said = result.planned.attention or result.detail or result.result
     what = f"{result.entry.name}: {first_line(result.error) if result.error else said}"
-    escaped = what.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    place = result.entry.place
-    file = name.replace("%", "%25").replace(",", "%2C").replace(":", "%3A")
-    return f"::{kind} file={file},line={place.line},col={place.column}::{escaped}"
+    return annotation_at(kind, name, result.entry.place, what)
 
 
 class TargetReporter:

@@ -267,8 +267,32 @@ def error_document(
         "exit_code": int(error.exit_code),
         "error": {"code": str(error.code), "what": what, **fix_fields(fix)},
         "problems": [problem_document(one) for one in error.problems] if isinstance(error, Refused) else [],
-        "faults": [dict(one) for one in getattr(error, "places", ())],
+        "faults": faults_document(error),
     }
+
+
+def validation_document(found: Sequence[tuple[str, int | PullkeyError]], code: ExitCode) -> dict[str, Any]:
+    """What `pullkey validate` has found: of each file how many targets it has, or why it is not valid."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "validate",
+        "exit_code": int(code),
+        "files": [
+            {
+                "file": name,
+                "valid": not isinstance(one, PullkeyError),
+                "targets": None if isinstance(one, PullkeyError) else one,
+                "faults": faults_document(one),
+                "error": error_fields(one) if isinstance(one, PullkeyError) else None,
+            }
+            for name, one in found
+        ],
+    }
+
+
+def faults_document(error: object) -> list[dict[str, Any]]:
+    """The mistakes of a file, if the error is about one."""
+    return [dict(one) for one in getattr(error, "places", ())]
 
 
 def standing_document(one: CredentialHealth) -> dict[str, Any]:

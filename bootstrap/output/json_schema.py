@@ -99,6 +99,19 @@ _PROBLEMS = _list(
 )
 
 
+_FAULTS = _list(
+    _object(
+        {
+            "line": {"type": "integer"},
+            "column": {"type": "integer"},
+            "what": _TEXT,
+            "fix": _TEXT,
+            "mend": _OLD_NAME_OF_FIX,
+        }
+    )
+)
+
+
 def schemas() -> dict[str, dict[str, Any]]:
     """Each schema, by the name that `pullkey schema` takes."""
     found = {
@@ -117,6 +130,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         ),
         "fleet-list": _titled("What pullkey list -f shows", _of_a_file(["list"], _fleet_listed())),
         "import": _titled("What pullkey import has written", _imported()),
+        "validate": _titled("What pullkey validate has found", _validated()),
         "error": _titled("A command that ended before it had anything else to print", _ended_early()),
     }
     return {name: {"$id": schema_id(name), **one} for name, one in found.items()}
@@ -427,6 +441,30 @@ def _credential() -> dict[str, Any]:
     )
 
 
+def _validated() -> dict[str, Any]:
+    return _object(
+        {
+            "schema_version": {"const": 1},
+            "command": {"const": "validate"},
+            "exit_code": _EXIT_CODE,
+            "files": _list(
+                _object(
+                    {
+                        "file": _TEXT,
+                        "valid": {"type": "boolean"},
+                        "targets": {
+                            "type": ["integer", "null"],
+                            "description": "How many it has; null if it is not valid.",
+                        },
+                        "faults": {**_FAULTS, "description": "Its mistakes, in the order of the file."},
+                        "error": _ERROR,
+                    }
+                )
+            ),
+        }
+    )
+
+
 def _imported() -> dict[str, Any]:
     return _object(
         {
@@ -467,20 +505,7 @@ def _ended_early() -> dict[str, Any]:
             "exit_code": _EXIT_CODE,
             "error": _object({"code": _CODE, "what": _TEXT, "fix": _TEXT, "mend": _OLD_NAME_OF_FIX}),
             "problems": _PROBLEMS,
-            "faults": {
-                **_list(
-                    _object(
-                        {
-                            "line": {"type": "integer"},
-                            "column": {"type": "integer"},
-                            "what": _TEXT,
-                            "fix": _TEXT,
-                            "mend": _OLD_NAME_OF_FIX,
-                        }
-                    )
-                ),
-                "description": "All that is wrong with a file of registries.",
-            },
+            "faults": {**_FAULTS, "description": "All that is wrong with a file of registries."},
         }
     )
 

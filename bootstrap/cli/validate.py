@@ -1,0 +1,94 @@
+"""`pullkey validate`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from bootstrap.cli.json_output import print_document
+from bootstrap.cli.options import clean
+from bootstrap.model.errors import ExitCode, PullkeyError
+from bootstrap.output.terminal import put, say
+
+Checked = tuple[str, int | PullkeyError]
+"""The name of a file, and how many targets it has, or why it is not valid."""
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    envvar="PULLKEY_OUTPUT",
+    help="Text for people, one JSON object, or annotations of GitHub Actions.",
+)
+def validate(files: Sequence[Path], output: str) -> int:
+    """Check files of registries. Needs no login and no network, and reads no secret.
+
+    Each mistake is shown with its line and column, and the exit code is then 2. `plan`, `apply` and the other
+    commands for a file check the same before they begin. In GitHub Actions the mistakes are also marked at
+    their lines, whatever --output says. FILE - is stdin.
+
+    \b
+    Examples:
+      pullkey validate registries.yaml
+      pullkey validate shop.yaml billing.yaml --output json
+      pullkey validate registries.yaml --output github
+    """
+    for path in files:
+        clean("file", str(path))  # messages name it
+    found = [_checked(path) for path in files]
+    code = ExitCode.USAGE if any(isinstance(one, PullkeyError) for _, one in found) else ExitCode.DONE
+    if output == "json":
+        from bootstrap.output.json_documents import validation_document
+
+        print_document(validation_document(found, code))
+    elif output == "text":
+        _print(found)
+    if output == "github" or os.environ.get("GITHUB_ACTIONS") == "true":
+        _annotate(found, sys.stdout if output == "github" else sys.stderr)
+    return code
+
+
+def _checked(path: Path) -> Checked:
+    from bootstrap.fleet.registries import load
+
+    name = "stdin" if str(path) == "-" else str(path)
+    try:
+        return name, len(load(path).entries)
+    except PullkeyError as error:
+        return name, error
+
+
+def _print(found: Sequence[Checked]) -> None:
+    from bootstrap.fleet.registries import Unfit
+
+    for name, one in found:
+        if not isinstance(one, PullkeyError):
+            say(f"{name} is valid: {one} target{'s' * (one != 1)}.", sys.stdout)
+            continue
+        for line in one.lines if isinstance(one, Unfit) else ():
+            say(line, sys.stdout)
+        say(f"pullkey: {one.what} [{one.code}]", sys.stderr)
+
+
+def _annotate(found: Sequence[Checked], stream: TextIO) -> None:
+    from bootstrap.fleet.registries import Unfit
+    from bootstrap.output.annotations import annotation, fault_annotations
+
+    for name, one in found:
+        if isinstance(one, Unfit):
+            lines = fault_annotations(name, one.faults)
+        elif isinstance(one, PullkeyError):
+            lines = [annotation("error", name, None, one.what)]
+        else:
+            lines = []
+        for line in lines:
+            put(line, stream)  # unfolded: a workflow command is one line
