@@ -74,19 +74,19 @@ class TestExitCodes:
         self, gcr: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(doctor, "_hides_processes", lambda: False)
-        monkeypatch.setattr(doctor, "_other_people", lambda: {1001: "jo"})
-        monkeypatch.setattr(doctor, "_at_work", set)
-        check = doctor._who_could_read_arguments()
+        monkeypatch.setattr(doctor, "_other_users", lambda: {1001: "jo"})
+        monkeypatch.setattr(doctor, "_active_users", set)
+        check = doctor._arguments_of_processes()
         assert check.good is None
         assert "jo" in check.detail
-        monkeypatch.setattr(doctor, "_at_work", lambda: {1001})
-        assert doctor._who_could_read_arguments().good is False
-        assert os.getuid() not in doctor._at_work()
+        monkeypatch.setattr(doctor, "_active_users", lambda: {1001})
+        assert doctor._arguments_of_processes().good is False
+        assert os.getuid() not in doctor._active_users()
 
     def test_who_runs_it_by_sudo_is_no_other_user(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SUDO_UID", "1001")
-        assert {1001, os.getuid()} == doctor._ourselves()
-        assert 1001 not in doctor._other_people()
+        assert {1001, os.getuid()} == doctor._own_users()
+        assert 1001 not in doctor._other_users()
 
 
 class TestJsonOnEveryExit:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap.akka.scope import AkkaScope
-from bootstrap.engine.journal import Journal, TargetBusy, journal_of
+from bootstrap.engine.errors import TargetBusy
+from bootstrap.engine.journal import Journal, journal_of
 from bootstrap.model.errors import LeftOver
 from bootstrap.sandbox.faults import Fault
 from tests.harness.kill_points import wait_until

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bootstrap.engine.journal import Journal, TargetBusy
+from bootstrap.engine.errors import TargetBusy
+from bootstrap.engine.journal import Journal
 from bootstrap.model.errors import PullkeyError
 from bootstrap.sandbox.faults import Fault
 from tests.harness.fork_server import fork_server

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from bootstrap.engine import journal as journals
-from bootstrap.engine.journal import Journal, TargetBusy
+from bootstrap.engine.errors import TargetBusy
+from bootstrap.engine.journal import Journal
 from bootstrap.files.private_directory import PrivateDirectory, UnsafePlace
 from tests.harness.fork_server import fork_server
 from tests.harness.kill_points import Point, scene

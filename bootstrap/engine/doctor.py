@@ -1,7 +1,6 @@
-"""What the preflight looks at, as far as it can be seen without a target, and what else decides whether a run
-is safe.
+"""The checks of `pullkey doctor`: the preflight as far as it needs no target, and the safety of this machine.
 
-It calls nobody but the clouds and Akka, and changes nothing.
+Read-only. It calls only the clouds and Akka.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bootstrap.akka.cli import AkkaCli
+from bootstrap.engine import messages_doctor as messages
 from bootstrap.engine.journal import Journal
 from bootstrap.engine.locate import login_values, provider_of
 from bootstrap.model.errors import PullkeyError
@@ -34,18 +34,18 @@ _CERTIFICATES = (
     "CURL_CA_BUNDLE",
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
 )
-_FIRST_PERSON = 1000  # login.defs, UID_MIN: below are the system's own accounts
+_FIRST_USER = 1000  # login.defs, UID_MIN: system accounts are below
 _NO_SHELLS = ("nologin", "false", "sync")
 
 
 async def examine(
     providers: Sequence[str], context: RunContext, akka: AkkaCli, state: Path
 ) -> Mapping[str, list[Check]]:
-    """All the checks, by what they are about.
+    """Run all checks. Return them by heading.
 
     Args:
-        providers: those that were named; else all are looked at, and a login that is missing counts only
-            where Akka has a credential of that kind.
+        providers: the providers to check; if empty, all, of which those without a credential in Akka do not
+            fail.
         context: for the providers.
         akka: the CLI.
         state: the state directory.
@@ -58,7 +58,9 @@ async def examine(
     found = {"this machine": _machine(state), "Akka": about_akka}
     for provider, checks in zip(loaded, answers, strict=True):
         needed = bool(providers) or provider.name in used
-        found[provider.name] = checks if needed else [_no_matter(check) for check in checks]
+        found[provider.name] = (
+            checks if needed else [messages.not_needed(one) if one.good is False else one for one in checks]
+        )
     return found
 
 
@@ -69,36 +71,26 @@ async def _provider(provider: Provider, context: RunContext) -> list[Check]:
         return [failed_check("settings", error)]
 
 
-def _no_matter(check: Check) -> Check:
-    """Nothing of Akka's needs this provider, so what it lacks is only to be known."""
-    if check.good is not False:
-        return check
-    return Check(
-        check.what, None, f"{check.detail} (no credential of Akka's needs it)", check.fix, check.code
-    )
-
-
 # -- Akka ----------------------------------------------------------------------------------------------------
 
 
 async def _akka(akka: AkkaCli) -> tuple[list[Check], set[str]]:
-    """The CLI, its login, the project; and which providers Akka's credentials are of."""
+    """Check the CLI, its login and the project. Return also the providers of Akka's credentials."""
     if shutil.which(akka.program) is None:
         problems = await akka.preflight()
         return [failed_check("CLI", problems[0])], set()
     problems = await akka.preflight()
-    number = await akka.version()
-    checks = [Check("CLI", True, f"version {number or 'not shown'}, at {shutil.which(akka.program)}")]
+    checks = [messages.akka_cli(await akka.version(), shutil.which(akka.program))]
     if problems:
         return [*checks, *(failed_check("project", one) for one in problems)], set()
-    checks.append(Check("login", True, await akka.login() or "logged in"))
-    checks.append(Check("project", True, (await akka.resolve()).label))
+    checks.append(messages.akka_login(await akka.login()))
+    checks.append(messages.akka_project((await akka.resolve()).label))
     try:
         credentials = await akka.credentials()
     except PullkeyError as error:
         return [*checks, failed_check("credentials", error)], set()
     ours = sum(one.link is not None for one in credentials)
-    checks.append(Check("credentials", True, f"{len(credentials)}, {ours} of them created by pullkey"))
+    checks.append(messages.akka_credentials(len(credentials), ours))
     return checks, {provider_of(one).name for one in credentials}
 
 
@@ -108,39 +100,27 @@ async def _akka(akka: AkkaCli) -> tuple[list[Check], set[str]]:
 def _machine(state: Path) -> list[Check]:
     python = ".".join(map(str, sys.version_info[:3]))
     return [
-        Check("pullkey", True, f"version {version('pullkey')}, Python {python}"),
-        _who_could_read_arguments(),
+        messages.installed(version("pullkey"), python),
+        _arguments_of_processes(),
         *_proxies(),
         *_certificates(),
         *_journal(state),
     ]
 
 
-def _who_could_read_arguments() -> Check:
-    """The Akka CLI takes a password as an argument only, which /proc shows to every user of the host
-    meanwhile.
+def _arguments_of_processes() -> Check:
+    """Check who could read the password: the Akka CLI takes it as an argument only, which /proc shows to
+    every user of the host while it runs.
     """
-    what = "arguments of processes"
     if _hides_processes():
-        return Check(what, True, "other users of this host cannot see them (/proc is mounted with hidepid)")
-    others = _other_people()
+        return messages.arguments_hidden()
+    others = _other_users()
     if not others:
-        return Check(what, True, "no other user has a login on this host")
-    at_work = sorted(name for number, name in others.items() if number in _at_work())
-    shown = at_work or sorted(others.values())
-    names = ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")
-    while_it_runs = "could read the password while `akka docker add-credentials` runs"
-    fix = "Run pullkey in a container or on a dedicated machine, or mount /proc with hidepid=2"
-    if at_work:
-        return Check(
-            what, False, f"other users of this host ({names}) have processes here, and {while_it_runs}", fix
-        )
-    return Check(
-        what,
-        None,
-        f"other users have a login on this host ({names}); one who is logged in then {while_it_runs}",
-        fix,
-    )
+        return messages.no_other_users()
+    active = sorted(name for number, name in others.items() if number in _active_users())
+    if active:
+        return messages.other_users_active(active)
+    return messages.other_users_may_log_in(sorted(others.values()))
 
 
 def _hides_processes() -> bool:
@@ -156,30 +136,30 @@ def _hides_processes() -> bool:
     )
 
 
-def _at_work() -> set[int]:
-    """The users that have processes on this host now; none where /proc does not tell."""
+def _active_users() -> set[int]:
+    """The ids of the users that have processes on this host now; none without /proc."""
     found = set()
     with contextlib.suppress(OSError):
         for one in Path("/proc").iterdir():
             if one.name.isdigit():
                 with contextlib.suppress(OSError):
                     found.add(one.stat().st_uid)
-    return found - _ourselves()
+    return found - _own_users()
 
 
-def _ourselves() -> set[int]:
-    """The user that this runs as, and the one who has become that by sudo."""
-    behind_sudo = os.environ.get("SUDO_UID", "")
-    return {os.getuid(), *([int(behind_sudo)] if behind_sudo.isdecimal() else [])}
+def _own_users() -> set[int]:
+    """The ids of the user that this process runs as, and of the user who called sudo."""
+    sudo_user = os.environ.get("SUDO_UID", "")
+    return {os.getuid(), *([int(sudo_user)] if sudo_user.isdecimal() else [])}
 
 
-def _other_people() -> dict[int, str]:
-    """The users with a login shell, by their number."""
-    ours = {*_ourselves(), 65534}
+def _other_users() -> dict[int, str]:
+    """The names of the users with a login shell, by id."""
+    ours = {*_own_users(), 65534}
     return {
         entry.pw_uid: entry.pw_name
         for entry in pwd.getpwall()
-        if entry.pw_uid >= _FIRST_PERSON
+        if entry.pw_uid >= _FIRST_USER
         and entry.pw_uid not in ours
         and not entry.pw_shell.endswith(_NO_SHELLS)
     }
@@ -188,30 +168,18 @@ def _other_people() -> dict[int, str]:
 def _proxies() -> list[Check]:
     found = {name: os.environ[name] for name in _PROXIES if os.environ.get(name)}
     if not found:
-        return [Check("proxy", True, "none is set")]
-    # A proxy's URL may hold a password.
+        return [messages.no_proxy()]
+    # Only the host: a proxy's URL may contain a password.
     hosts = sorted({urlsplit(url).hostname or "one that is not a URL" for url in found.values()})
-    return [
-        Check("proxy", None, f"{', '.join(found)} set: the clouds are reached through {', '.join(hosts)}")
-    ]
+    return [messages.proxies(found, hosts)]
 
 
 def _certificates() -> list[Check]:
-    checks = []
     named = {name: os.environ[name] for name in _CERTIFICATES if os.environ.get(name)}
-    for name, path in named.items():
-        if not Path(path).exists():
-            checks.append(
-                Check(
-                    "certificates",
-                    False,
-                    f"{name} names {path}, which does not exist",
-                    f"Unset {name}, or name a file",
-                )
-            )
-    if named and not checks:
-        checks.append(Check("certificates", None, f"trusted certificates are set by: {', '.join(named)} set"))
-    return checks
+    checks = [
+        messages.certificates_missing(name, path) for name, path in named.items() if not Path(path).exists()
+    ]
+    return checks or ([messages.certificates_set(named)] if named else [])
 
 
 def _journal(state: Path) -> list[Check]:
@@ -221,23 +189,10 @@ def _journal(state: Path) -> list[Check]:
             checks.append(failed_check("journal", record))
             continue
         if Journal(state, record.place, record.target).at_work:
-            checks.append(
-                Check(
-                    "journal", True, f"run {record.run_id} of {record.begun}, for {record.target}, is at work"
-                )
-            )
+            checks.append(messages.run_active(record.run_id, record.begun, record.target))
             continue
-        again = f"Run it again, which clears up: {record.command}"
-        run = f"{record.summary}, for {record.target}"
-        checks += [
-            Check(
-                "journal",
-                False,
-                f"{run}: {left.what}",
-                f"Remove it: `{left.command}`. {again}" if left.command else again,
-            )
-            for left in record.left_over
-        ]
+        run = (record.summary, record.target, record.command)
+        checks += [messages.run_left_over(*run, left) for left in record.left_over]
         if not record.left_over:
-            checks.append(Check("journal", False, run, again))
-    return checks or [Check("journal", True, f"no run was left unfinished on this machine ({state})")]
+            checks.append(messages.run_unfinished(*run))
+    return checks or [messages.no_unfinished_run(state)]

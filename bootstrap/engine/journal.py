@@ -1,10 +1,10 @@
-"""The write-ahead record of what a run is about to make.
+"""The journal: a write-ahead record of what a run is about to create.
 
-One file an Akka secret, in the state directory, readable by its owner only; it holds no secret. A step's
-intent is on disk before the call that makes something is sent. A run that ends (well, or after undoing)
-removes its file; one that is killed leaves it, and the next run for the same target starts from it. So does
-one that leaves something over: it stays in the file until a later run has seen that it is deleted. The file
-decides what is deleted, so one that does not hold what was written is reported, and not used.
+One file per Akka secret, in the state directory, readable by its owner only and without secrets. A step's
+intent is on disk before the request that creates something is sent. A run that ends, by success or undo,
+removes its file. A run that is killed leaves it, and the next run for the same target starts from it.
+Left-overs are kept in the file until a later run sees that they were deleted. Since the file decides what is
+deleted, a file with a wrong checksum is reported and not used.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bootstrap.engine import messages_journal as messages
 from bootstrap.files.private_directory import PrivateDirectory, UnsafePlace
 from bootstrap.model import clock
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import LeftOver, PullkeyError, UsageProblem
+from bootstrap.model.errors import LeftOver, PullkeyError
 
 if TYPE_CHECKING:
     from bootstrap.akka.scope import AkkaScope
@@ -32,25 +32,19 @@ _FOLDER = "journal"
 _UNWRITABLE = (OSError, UnsafePlace)
 
 
-class TargetBusy(PullkeyError):
-    """Another run is at work on the same target on this machine."""
-
-    code = Code.RUN_BUSY
-
-
 @dataclass
 class Entry:
-    """One step that was begun. `made` is None while the answer is not known."""
+    """A step that was started. `made` is None until the request was answered."""
 
     step: str
     intent: dict[str, Any]
     made: dict[str, Any] | None = None
     left: list[dict[str, str]] = field(default_factory=list)
-    """What is left over of it: what it is, and the command that removes it."""
+    """Its left-overs: what each is, and the command that removes it."""
 
     @property
     def known(self) -> dict[str, Any]:
-        """All that is known of what was made, for the step's undo."""
+        """Everything known about what was created, for the step's undo."""
         return {**self.intent, **(self.made or {}), "answered": self.made is not None}
 
     @property
@@ -58,13 +52,13 @@ class Entry:
         return [LeftOver(**one) for one in self.left]
 
     def leave(self, *items: LeftOver) -> None:
-        """It stays in the journal until a later run has seen that this is gone."""
+        """Record left-overs. The entry is kept until a later run has seen that they were deleted."""
         self.left = [asdict(one) for one in items]
 
 
 @dataclass
 class Record:
-    """What a run had begun, in order."""
+    """The steps that a run started, in order."""
 
     run_id: str
     target: str
@@ -73,7 +67,7 @@ class Record:
     entries: list[Entry] = field(default_factory=list)
     place: str = ""
     ended: bool = False
-    """Whether the run ended by itself; what is still in the record is left over of it."""
+    """Whether the run ended by itself; the remaining entries are its left-overs."""
 
     @property
     def left_over(self) -> list[LeftOver]:
@@ -81,24 +75,20 @@ class Record:
 
     @property
     def summary(self) -> str:
-        """What is to be said of the run, in a few words."""
-        return (
-            f"Run {self.run_id} of {self.begun} {'has left something over' if self.ended else 'did not end'}"
-        )
+        """The run and how it ended, in a few words."""
+        return messages.run_summary(self.run_id, self.begun, ended=self.ended)
 
 
 class Journal:
-    """The record of what is being done to one Akka secret: two runs for the same must not go at once.
+    """The journal of one Akka secret, with the lock that keeps two runs for it apart.
 
     Args:
         directory: the state directory.
-        place: which Akka secret: project, owner, region, name.
-        identity: the `identity` of the target that stands behind it.
-        former_place: where an earlier version has recorded it; taken in place of `place` where there is such
-            a record.
-        is_place: whether a record at another place is of the same secret; it is then taken too.
-        locks: what else is locked: the last for this process, those before it together with others
-            (`AkkaScope.lock_places`).
+        place: the Akka secret: project, owner, region, name (`AkkaScope.place`).
+        identity: the target's `lock_key`.
+        former_place: the place that an earlier version would have used; preferred if it has a record.
+        is_place: whether a record at another place is for the same secret; it is then used.
+        locks: further locks: the last exclusive, those before it shared (`AkkaScope.lock_places`).
     """
 
     def __init__(
@@ -122,29 +112,31 @@ class Journal:
         self._lock = f"{name}.lock"
         self._locks = [f"{_name(one)}.lock" for one in locks]
         self._identity = identity
-        # One step's intent may be on its way to the disk while another's is written.
+        # Steps run concurrently and write their intents in threads.
         self._mutex = threading.Lock()
         self.record: Record | None = None
         self.descriptor: int | None = None
-        """Of the lock, while it is held: a child that has it too keeps the lock if this process is killed."""
+        """The lock's descriptor while it is held: a child that inherits it keeps the lock if this process is
+        killed.
+        """
 
     def _has(self, file: str) -> bool:
         try:
             return self._directory.read(file) is not None
         except (OSError, PullkeyError):
-            return True  # what is wrong with it is said when it is used
+            return True  # the error is reported when the record is used
 
     @property
     def path(self) -> Path:
-        """The file of the record."""
+        """The journal's file."""
         return self._directory.path / self._file
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the target for this process; the lock goes with the process, however it ends.
+        """Lock the target. The lock ends with the process, however that ends.
 
         Raises:
-            TargetBusy: another process holds it.
+            TargetBusy: another process holds the lock.
             UsageProblem: the state directory cannot be written.
         """
         with contextlib.ExitStack() as stack:
@@ -160,37 +152,27 @@ class Journal:
         try:
             descriptor = stack.enter_context(self._directory.open_lock(name, make=True))
         except OSError as error:
-            raise UsageProblem(
-                f"The journal cannot be written in {self._directory.path} ({error.strerror})",
-                fix="Name another place with PULLKEY_STATE_DIR; without a journal a run that is killed "
-                "leaves a key behind.",
-                code=Code.STATE_DIR_UNWRITABLE,
-            ) from None
+            raise messages.journal_unavailable(self._directory.path, error.strerror) from None
         try:
             fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise TargetBusy(
-                f"Another pullkey is at work on {self._place} on this machine",
-                fix="Wait for it to end, and run this again.",
-            ) from None
-        # By itself: a child that outlives its parent has the descriptor too, and closing this one would not
-        # do.
+            raise messages.target_busy(self._place) from None
+        # Unlock explicitly: a child that outlives this process has the descriptor too, so closing it is not
+        # enough.
         stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)
         return descriptor
 
     def left_behind(self) -> Record | None:
-        """What a run that did not end had begun.
+        """The record of an earlier run that did not end, or has left something over; else None.
 
         Raises:
-            PullkeyError: there is such a record and it cannot be read.
+            PullkeyError: the record cannot be read.
         """
         return _read(self._directory, self._file)
 
     @staticmethod
     def all_left_behind(directory: Path) -> list[Record | PullkeyError]:
-        """What all the runs that did not end had begun, on this machine; an error for one that cannot be
-        read.
-        """
+        """The records of all earlier runs on this machine, with an error for each that cannot be read."""
         found: list[Record | PullkeyError] = []
         folder = PrivateDirectory(directory, _FOLDER)
         try:
@@ -207,30 +189,25 @@ class Journal:
         return found
 
     def check_target(self, lost: Record) -> None:
-        """What a run for another target has begun is only for a run for that target to end.
+        """Check that an earlier run was for this target: only a run for the same target may continue it.
 
         Raises:
-            PullkeyError: it is of another target.
+            PullkeyError: it was for another target.
         """
         if lost.target != self._identity:
-            raise PullkeyError(
-                f"Run {lost.run_id} of {lost.begun} for {lost.target} did not end, and has this "
-                "same Akka secret",
-                fix=f"End it first: {lost.command}",
-                code=Code.RUN_UNFINISHED,
-            )
+            raise messages.another_target_unfinished(lost.run_id, lost.begun, lost.target, lost.command)
 
     def begin(self, run_id: str, command: str) -> None:
-        """Begin a record of this run. What is left of an earlier one's stays in it, until this run ends."""
+        """Start the record of this run. Entries of an earlier run are kept in it until this run ends."""
         begun = clock.now().isoformat(timespec="seconds")
         left = self.record.entries if self.record is not None else []
         self.record = Record(run_id, self._identity, command, begun, left, self._place)
 
     def about_to(self, step: str, intent: Mapping[str, Any]) -> Entry:
-        """Put on disk what a step is about to make.
+        """Write to disk what a step is about to create.
 
         Raises:
-            PullkeyError: it cannot be written, so the step must not be begun.
+            PullkeyError: it cannot be written, so the step must not start.
         """
         entry = Entry(step, dict(intent))
         with self._mutex:
@@ -243,10 +220,10 @@ class Journal:
         return entry
 
     def has_made(self, entry: Entry, made: Mapping[str, Any]) -> None:
-        """What a step has made; it is known from now on, also if it cannot be written.
+        """Record what a step has created, in memory even if it cannot be written.
 
         Raises:
-            PullkeyError: it cannot be written, so a run that is killed now would leave it behind.
+            PullkeyError: it cannot be written, so that a run killed now would leave it behind.
         """
         entry.made = dict(made)
         with self._mutex:
@@ -256,24 +233,20 @@ class Journal:
                 raise self._unwritable(error) from None
 
     def drop(self, entry: Entry) -> None:
-        """The step made nothing, or what it made is undone."""
-        # A record that says too much only has the next run look for what is gone; the undoing goes on.
+        """Remove the entry of a step that created nothing, or that was undone."""
+        # If that fails, the next run merely looks for something that was deleted.
         with self._mutex, contextlib.suppress(*_UNWRITABLE):
             self._record.entries.remove(entry)
             self._write()
 
     def replace_earlier(self, entry: Entry) -> None:
-        """Forget the entries that say the same as this one: what is left over of it is for this run to
-        say.
-        """
+        """Remove earlier entries equal to this one, whose left-overs this run reports."""
         for one in list(self._record.entries):
             if one is not entry and (one.step, one.intent) == (entry.step, entry.intent):
                 self.drop(one)
 
     def end(self) -> None:
-        """The run has ended, and all of it is accounted for: what is left over stays on record, and
-        nothing else.
-        """
+        """End the run's record. Only entries with left-overs are kept."""
         if self.record is not None and self.record.left_over:
             self.record.entries = [entry for entry in self.record.entries if entry.left]
             self.leave()
@@ -283,7 +256,7 @@ class Journal:
         self.record = None
 
     def leave(self) -> None:
-        """The run has ended, and the next one goes on with what its record still holds."""
+        """End the run, and keep its record for the next one."""
         with self._mutex, contextlib.suppress(*_UNWRITABLE):
             self._record.ended = True
             self._write()
@@ -291,7 +264,7 @@ class Journal:
 
     @property
     def at_work(self) -> bool:
-        """Whether a process on this machine is at work on the target now."""
+        """Whether a process on this machine is working on the target."""
         try:
             with self._directory.open_lock(self._lock, make=False) as descriptor:
                 try:
@@ -309,28 +282,23 @@ class Journal:
 
     def _unwritable(self, error: Exception) -> PullkeyError:
         why = error.what if isinstance(error, UnsafePlace) else getattr(error, "strerror", "")
-        return PullkeyError(
-            f"The journal cannot be written in {self._directory.path} any more ({why})",
-            fix="Make room there, or name another place with PULLKEY_STATE_DIR.",
-            code=Code.STATE_DIR_UNWRITABLE,
-        )
+        return messages.journal_unwritable(self._directory.path, why)
 
     def _write(self) -> None:
-        """Atomically, and through to the disk: a torn record is worse than none."""
+        """Write the file atomically and synced to the disk: a torn record is worse than none."""
         record = asdict(self._record)
         text = json.dumps({**record, _DIGEST: _digest(record)}, separators=(",", ":"))
         self._directory.write(self._file, text.encode())
 
 
 def journal_of(directory: Path, scope: AkkaScope, secret_name: str, identity: str) -> Journal:
-    """The journal of one Akka secret, wherever a run that had typed its project in another way has recorded
-    it.
+    """The journal of one Akka secret, also if an earlier run's user typed the project differently.
 
     Args:
         directory: the state directory.
-        scope: of the secret; with the name of the current project where none was typed.
-        secret_name: its name.
-        identity: the `identity` of the target that stands behind it.
+        scope: of the secret, with the current project's name if none was typed.
+        secret_name: the secret's name.
+        identity: the target's `lock_key`.
     """
     return Journal(
         directory,
@@ -347,9 +315,7 @@ def _name(place: str) -> str:
 
 
 def _digest(record: Mapping[str, Any]) -> str:
-    """Of a record as it was written: one that was torn, edited, or mixed up with another has a different
-    one.
-    """
+    """The checksum that detects a torn, edited or mixed-up record."""
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
@@ -363,8 +329,4 @@ def _read(directory: PrivateDirectory, name: str) -> Record | None:
             raise ValueError
         return Record(**{**document, "entries": [Entry(**entry) for entry in document["entries"]]})
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise PullkeyError(
-            f"The journal of an earlier run cannot be read: {directory.path / name}",
-            fix="Look at it, check the keys of the identity that it names, and remove the file.",
-            code=Code.JOURNAL_UNREADABLE,
-        ) from None
+        raise messages.journal_unreadable(directory.path / name) from None

@@ -17,6 +17,7 @@ from bootstrap.model.errors import (
     StepFailed,
     UsageProblem,
 )
+from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.pull import Probe, PullAttempt
 from bootstrap.model.text import one_line
@@ -274,6 +275,16 @@ def cloud_resources_left_alone(detail: str) -> StepFailed:
         f"{detail}, so its cloud resources were left alone",
         fix="Run it again in a while.",
         code=Code.STEP_FAILED,
+    )
+
+
+def unrecorded_key(key: KeyFacts, identity: str, command: str) -> str:
+    """A key that no record of Akka's names; it may be in use."""
+    when = f", made {key.created:%Y-%m-%d %H:%M} UTC," if key.created else ""
+    return (
+        f"Key {key.key_id} of {identity}{when} is in no record that Akka shows here: a run that did "
+        "not end may have left "
+        f"it. If no pullkey is at work elsewhere and the key is unused, delete it: {command}"
     )
 
 

@@ -11,7 +11,8 @@ import contextlib
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import keys_in_use
-from bootstrap.engine import messages
+from bootstrap.engine import messages, messages_removal
+from bootstrap.engine.errors import KeyUnseen
 from bootstrap.engine.journal import Entry, Journal
 from bootstrap.engine.journal import Record as LostRun
 from bootstrap.engine.locate import LocatedCredential, find
@@ -25,19 +26,11 @@ from bootstrap.engine.unrecorded_keys import unrecorded_keys
 from bootstrap.engine.verified_pulls import VerifiedPulls
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.change import Change
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import Declined, ExitCode, LeftOver, PullkeyError
+from bootstrap.model.errors import Declined, LeftOver, PullkeyError
 from bootstrap.model.text import capitalised
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.step import Disposition, StepRole, StillThere
-
-
-class KeyUnseen(PullkeyError):
-    """The key could not be deleted, because it cannot be seen."""
-
-    code = Code.KEY_NOT_VISIBLE
-    exit_code = ExitCode.REFUSED
 
 
 class Offboarding(Operation):
@@ -185,12 +178,7 @@ class Offboarding(Operation):
         """
         for item in self.result.removals:
             if item.name == StepRole.KEY and item.removal.fate is Disposition.UNSEEN:
-                raise KeyUnseen(
-                    f"{item.removal.what} cannot be seen ({item.removal.why}), and would stay "
-                    "unnoticed; nothing was changed",
-                    fix="Log in to its cloud (--secret-stdin for Docker Hub), or delete it by hand "
-                    f"first: {item.removal.command}",
-                )
+                raise messages_removal.key_would_be_lost(item.removal)
 
     # -- changing --------------------------------------------------------------------------------------------
 

@@ -12,16 +12,16 @@ from typing import Any, Protocol
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.record_match import RecordMatch, likeness
 from bootstrap.akka.records import all_records, keys_of
-from bootstrap.engine import messages
-from bootstrap.engine.handoff import ACCEPTED, ASKED, HANDOFF, REFUSED, given_by
+from bootstrap.engine import messages, messages_journal
+from bootstrap.engine.handoff import ACCEPTED, ASKED, HANDOFF, REFUSED
 from bootstrap.engine.journal import Entry, Journal, Record
 from bootstrap.engine.key_retirement import RETIRE
 from bootstrap.engine.pull_check import is_seen_to_work
+from bootstrap.engine.record_comparison import registered_record
 from bootstrap.engine.reporter import Reporter
 from bootstrap.engine.unrecorded_keys import of_identity
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import ExitCode, KeyGone, LeftOver, PullkeyError
+from bootstrap.model.errors import KeyGone, LeftOver, PullkeyError
 from bootstrap.model.key_ref import is_key_id
 from bootstrap.model.text import one_line
 from bootstrap.plugin.observe import confirm_absent
@@ -37,13 +37,6 @@ class RemoveReplaced(Protocol):
     """Removes the underlying resources of a record of another registry or identity, or only lists them."""
 
     def __call__(self, held: HeldCredential, *, look_only: bool = False) -> Awaitable[Any]: ...
-
-
-class NotOfThisTarget(PullkeyError):
-    """A journal names something that is not this target's, so pullkey did not write it."""
-
-    code = Code.JOURNAL_FOREIGN
-    exit_code = ExitCode.REFUSED
 
 
 class Recovery:
@@ -127,10 +120,10 @@ class Recovery:
                 self._journal.drop(entry)
 
     async def _refuse_others(self, lost: Record, by_name: Mapping[str, Step]) -> None:
-        """Check, before anything is undone, that all that a record names is this target's own.
+        """Check, before anything is undone, that everything a record names belongs to this target.
 
         Raises:
-            NotOfThisTarget: it is not.
+            ForeignJournal: it does not.
         """
         for entry in lost.entries:
             other = await by_name[entry.step].disowns(entry.known) if entry.step in by_name else ""
@@ -138,17 +131,13 @@ class Recovery:
             if not other and key_id and not is_key_id(key_id):
                 other = f"the key {one_line(str(key_id))!a}"
             if other:
-                raise NotOfThisTarget(
-                    f"The journal {self._journal.path} names what is not this target's: {other}. "
-                    "Nothing was changed",
-                    fix="pullkey does not write such a record. Find out who did, and remove the file",
-                )
+                raise messages_journal.journal_foreign(self._journal.path, other)
 
     async def _seen(
         self, held: HeldCredential | None, given: Iterable[Mapping[str, Any]]
     ) -> HeldCredential | None:
         """Akka's record, read again where it does not show what Akka was given."""
-        expected = [given_by(one) for one in given]
+        expected = [registered_record(one) for one in given]
         if not expected:
             return held
         shown, name = [held], held.name if held is not None else expected[0].name
@@ -171,7 +160,7 @@ class Recovery:
         """
         if not intent.get(ASKED, True):
             return False
-        if held is None or likeness(held, given_by(intent)) is not RecordMatch.OTHER:
+        if held is None or likeness(held, registered_record(intent)) is not RecordMatch.OTHER:
             return True
         if intent.get(REFUSED):
             return False
@@ -319,7 +308,7 @@ def _as_accepted(held: HeldCredential | None, given: Sequence[Mapping[str, Any]]
     """The record that Akka accepted last, if Akka shows only a part of it, without the key; else None."""
     if held is None or not given or not given[-1].get(ACCEPTED):
         return None
-    whole = given_by(given[-1])
+    whole = registered_record(given[-1])
     if held.link is not None or likeness(held, whole) is not RecordMatch.CUT:
         return None
     return replace(whole, status=held.status)

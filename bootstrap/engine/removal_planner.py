@@ -1,7 +1,6 @@
-"""What an offboarding removes and what it keeps, and why: looked at in Akka and in the cloud, before the
-first change.
+"""Plan an offboarding: read Akka and the cloud, and decide what is removed, what is kept, and why.
 
-Only what is surely ours is removed: the identity only if pullkey created it and nothing else uses it.
+Only resources that pullkey certainly created are removed; the identity only if nothing else uses it.
 """
 
 from __future__ import annotations
@@ -12,27 +11,29 @@ from dataclasses import dataclass
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import Record, all_records
+from bootstrap.engine import messages_removal as messages
 from bootstrap.engine.journal import Entry
 from bootstrap.engine.locate import LocatedCredential, find
 from bootstrap.engine.result import RemovalResult, Result
 from bootstrap.engine.run_options import OffboardOptions
 from bootstrap.engine.verified_pulls import VerifiedPulls
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import NotShown, PullkeyError, StepFailed
+from bootstrap.model.errors import NotShown, PullkeyError
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.observe import Absent, Present, confirm_absent
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Disposition, Removal, Step, StepRole, StillThere
 
-_UNSEEN_USES = "whether others use it could not be seen"
-
 
 @dataclass(frozen=True)
-class _Seen:
-    """What the cloud shows of a credential: who else uses its identity, its keys, and what each step has
-    made.
+class _CloudState:
+    """What the cloud shows of a credential.
+
+    Attributes:
+        uses: other uses of its identity.
+        keys: what is to be done with each key, by id.
+        steps: the steps, with what is to be done with the object of each.
     """
 
     uses: Sequence[str]
@@ -41,16 +42,16 @@ class _Seen:
 
 
 class RemovalPlanner:
-    """Decides what is removed of one credential; each removal has the act that does it.
+    """Decides what is removed of one credential. Each removal has the function that carries it out.
 
     Args:
-        behind: Akka's record, and its cloud resources.
-        result: takes the removals, one by one as they are known.
-        notice: takes what is to be reported.
+        behind: Akka's record and its cloud resources.
+        result: the removals are added to it.
+        notice: shows a notice.
 
     Attributes:
-        held_back: of keys that Akka may hold in place of the one that it shows: they go once it has forgotten
-            the credential.
+        held_back: the journal entries of keys that Akka may hold instead of the one that it shows. They are
+            deleted once Akka's record is removed.
     """
 
     def __init__(
@@ -72,44 +73,37 @@ class RemovalPlanner:
         self._result = result
         self._notice = notice
         self._records: list[Record] = []
-        # Keys that this command has deleted: Akka's list may still show the records that named them.
-        self._gone: set[str] = context.shared.get("offboarded-keys", set)
+        # Akka's list may still show records of keys that this command has deleted.
+        self._deleted_keys: set[str] = context.shared.get("offboarded-keys", set)
         self.held_back: list[Entry] = []
 
     async def look(self) -> None:
-        """What goes and what stays, all of it before the first change."""
+        """Decide on all removals, before the first change."""
         items = self._result.removals
         if self._options.akka_too:
             items += self._of_akka()
         session, link = self._behind.session, self._held.link
         if link is None:
-            items.append(
-                RemovalResult(
-                    "behind",
-                    Removal(Disposition.KEEP, "its cloud resources", "it was not created by pullkey"),
-                )
-            )
+            items.append(RemovalResult("behind", messages.resources_not_ours()))
         elif session is None:
-            raise self._behind.error or StepFailed(
-                "Its cloud resources could not be found", code=Code.CREDENTIAL_UNREADABLE
-            )
+            raise self._behind.error or messages.resources_not_found()
         else:
             records, seen = await asyncio.gather(
-                all_records(self._akka, self._notice), self._see(session, link)
+                all_records(self._akka, self._notice), self._read_cloud(session, link)
             )
             self._records = [
                 (project, held) for project, held in records if project or held.name != self._held.name
             ]
             others = [
-                f"Akka's {held.name}{f' of project {project}' if project else ''} has the same key"
+                messages.same_key(held.name, project)
                 for project, held in self._records
-                if _has(held.link, link)
+                if _names_key(held.link, link)
             ]
             items += self._of_keys(session, link, seen, others)
             items += await self._of_steps(session, link, seen, others)
 
-    async def _see(self, session: Session, link: KeyRef) -> _Seen:
-        """What the cloud shows; all of it is asked at once."""
+    async def _read_cloud(self, session: Session, link: KeyRef) -> _CloudState:
+        """Read the state of the credential's resources, concurrently."""
         keys = [] if session.key.supplied else self.keys_of(link)
         uses, fates, removals = await asyncio.gather(
             self._used(session, set(keys)),
@@ -117,13 +111,13 @@ class RemovalPlanner:
             asyncio.gather(*(_fate_of_step(step) for step in session.steps)),
         )
         steps = list(zip(session.steps, removals, strict=True))
-        return _Seen(uses, dict(zip(keys, fates, strict=True)), steps)
+        return _CloudState(uses, dict(zip(keys, fates, strict=True)), steps)
 
     async def _fate_of_key(self, session: Session, key_id: str) -> Removal:
-        """Whether a key is to be deleted. One that Akka holds, or may hold, is deleted by its id even if no
-        read shows it: afterwards nothing names it any more.
+        """Whether a key is to be deleted. A key that Akka holds or may hold is deleted by its id even if no
+        read shows it: without Akka's record nothing would name it.
         """
-        what, command = f"key {key_id}", session.key.delete_command(key_id)
+        what, command = messages.key(key_id), session.key.delete_command(key_id)
         replaced = self._held.link is not None and key_id == self._held.link.replaces
         try:
             seen = await confirm_absent(
@@ -132,7 +126,7 @@ class RemovalPlanner:
                 deadline=self._context.deadline,
             )
         except NotShown as error:
-            # If the cloud still does not know it when it is to be deleted, it is left over.
+            # If the cloud still does not know it at its deletion, it is left over.
             return Removal(Disposition.REMOVE, what, error.what, command)
         except PullkeyError as error:
             return Removal(Disposition.UNSEEN, what, error.what, command)
@@ -140,11 +134,11 @@ class RemovalPlanner:
             return Removal(Disposition.REMOVE, what, command=command)
         if replaced and isinstance(seen, Absent):
             return Removal(Disposition.GONE, what)
-        return Removal(Disposition.REMOVE, what, "it is not shown; its deletion is requested by id", command)
+        return messages.key_not_shown(key_id, command)
 
     def keys_of(self, link: KeyRef) -> list[str]:
-        """The ids of all the keys that go: what Akka shows, what that replaced, and what it may hold
-        instead.
+        """The ids of all keys to delete: the one that Akka shows, the one that it replaced, and those that
+        Akka may hold instead.
         """
         held_back = [str(entry.known["key_id"]) for entry in self.held_back]
         return list(dict.fromkeys(filter(None, (link.key_id, link.replaces, *held_back))))
@@ -155,30 +149,21 @@ class RemovalPlanner:
 
         async def reference() -> str:
             await self._akka.remove_reference(name)
-            return f"removed {name} from {project}"
+            return messages.reference_removed(name, project)
 
         async def secret() -> str:
             await self._akka.remove_secret(name)
-            return f"deleted Akka's secret {name}"
+            return messages.secret_deleted(name)
 
-        kept = Removal(
-            Disposition.KEEP, f"Akka's secret {name}", "--keep-secret; its key pulls nothing any more"
-        )
         return [
-            RemovalResult(
-                "reference", Removal(Disposition.REMOVE, f"Akka's credential {name} of {project}"), reference
-            ),
-            RemovalResult("secret", kept)
+            RemovalResult("reference", messages.reference(name, project), reference),
+            RemovalResult("secret", messages.secret_kept(name))
             if self._options.keep_secret
-            else RemovalResult(
-                "secret",
-                Removal(Disposition.REMOVE, f"Akka's secret {name}", command=self._akka.secret_removal(name)),
-                secret,
-            ),
+            else RemovalResult("secret", messages.secret(name, self._akka.secret_removal(name)), secret),
         ]
 
     async def _keys_elsewhere(self, session: Session) -> set[str]:
-        """The keys of this identity that Akka has for other registries: they need the identity, and not
+        """The ids of this identity's keys that Akka has for other registries: they need the identity, but not
         this grant.
         """
         target = self._behind.target
@@ -193,18 +178,12 @@ class RemovalPlanner:
         return found
 
     def _of_keys(
-        self, session: Session, link: KeyRef, seen: _Seen, others: Sequence[str]
+        self, session: Session, link: KeyRef, seen: _CloudState, others: Sequence[str]
     ) -> list[RemovalResult]:
-        """The key that Akka holds, and the one that it replaced, where that is still there."""
+        """The removals of the key that Akka holds, and of others that still exist."""
         if session.key.supplied:
-            why = "it is user-supplied, so only its owner can revoke it"
-            what = f"the password registered in run {link.key_id}"
-            return [
-                RemovalResult(
-                    StepRole.KEY,
-                    Removal(Disposition.KEEP, what, why, session.key.delete_command(link.key_id)),
-                )
-            ]
+            kept = messages.password_kept(link.key_id, session.key.delete_command(link.key_id))
+            return [RemovalResult(StepRole.KEY, kept)]
         items = []
         for key_id, found in seen.keys.items():
             removal = found
@@ -217,19 +196,20 @@ class RemovalPlanner:
     def _deletion(self, session: Session, key_id: str) -> Callable[[], Awaitable[str]]:
         async def act() -> str:
             try:
-                there = await session.key.delete(key_id)
+                existed = await session.key.delete(key_id)
             except PullkeyError as error:
-                raise StillThere(f"key {key_id} ({error.what})", session.key.delete_command(key_id)) from None
+                what = messages.key_undeleted(key_id, error.what)
+                raise StillThere(what, session.key.delete_command(key_id)) from None
             if self._proofs is not None:
                 self._proofs.invalidate(key_id)
-            self._gone.add(key_id)
+            self._deleted_keys.add(key_id)
             self._settle(key_id)
-            return f"deleted key {key_id}" if there else f"key {key_id} was already deleted"
+            return messages.key_deleted(key_id, existed=existed)
 
         return act
 
     def _settle(self, key_id: str) -> None:
-        """A key is deleted that an earlier run had left over, since Akka might have held it."""
+        """Remove the left-over of an earlier run for a key that is deleted now."""
         for entry in self.held_back:
             if entry.known["key_id"] == key_id:
                 for left in entry.left_over:
@@ -237,9 +217,9 @@ class RemovalPlanner:
                 entry.leave()
 
     async def _of_steps(
-        self, session: Session, link: KeyRef, seen: _Seen, others: Sequence[str]
+        self, session: Session, link: KeyRef, seen: _CloudState, others: Sequence[str]
     ) -> list[RemovalResult]:
-        """Grant and identity, last made first."""
+        """The removals of grant and identity, in reverse order of creation."""
         recorded = await self._recorded_uses(session, link)
         uses = [*others, *seen.uses] or list(recorded.values())
         grant_uses = uses
@@ -261,20 +241,17 @@ class RemovalPlanner:
             ):
                 why_not = ["--keep-identity"]
             if removal.fate is Disposition.REMOVE and why_not:
-                why = _in_short(why_not)
-                # What may be used by nobody is left over: somebody must look.
-                fate = (
-                    Disposition.UNSEEN
-                    if all(use.startswith(_UNSEEN_USES) for use in why_not)
-                    else Disposition.KEEP
-                )
+                why = messages.first_use(why_not)
+                # If it may be unused, it is reported as left over, for the user to check.
+                unseen = all(use.startswith(messages.USES_UNSEEN) for use in why_not)
+                fate = Disposition.UNSEEN if unseen else Disposition.KEEP
                 removal, act = Removal(fate, removal.what, why, removal.command), None
             items.append(RemovalResult(step.name, removal, act))
         return items
 
     async def _is_of_identity(self, session: Session, held: HeldCredential) -> bool:
-        """Whether a record names a key of the identity that the credential is of: by the user name that this
-        one has, where the cloud may not show the identity, or by one that a key of it has.
+        """Whether a record names a key of the credential's identity, judging by the user name: that of the
+        credential, in case the cloud does not show the identity, or that of one of its keys.
         """
         link = held.link
         if link is None or not session.key.owns(link):
@@ -284,17 +261,13 @@ class RemovalPlanner:
         )
 
     async def _recorded_uses(self, session: Session, link: KeyRef) -> dict[str, str]:
-        """The other keys of the identity that Akka's records name, by id: the cloud may not show a new one
-        yet.
-        """
+        """Other keys of the identity in Akka's records, by id: the cloud may not show a new key yet."""
         return {
-            one.key_id: f"{_UNSEEN_USES}: Akka's {held.name}{f' of project {project}' if project else ''} "
-            "names "
-            f"its key {one.key_id}, which is not shown"
+            one.key_id: messages.key_in_record_not_shown(held.name, project, one.key_id)
             for project, held in self._records
             if (one := held.link) is not None
             and one.key_id not in self.keys_of(link)
-            and one.key_id not in self._gone
+            and one.key_id not in self._deleted_keys
             and await self._is_of_identity(session, held)
         }
 
@@ -304,7 +277,7 @@ class RemovalPlanner:
         try:
             return await session.key.used_by_others(ours)
         except PullkeyError as error:
-            return [f"{_UNSEEN_USES}: {error.what}"]
+            return [messages.uses_unreadable(error.what)]
 
 
 async def _fate_of_step(step: Step) -> Removal | None:
@@ -314,16 +287,12 @@ async def _fate_of_step(step: Step) -> Removal | None:
         return Removal(Disposition.UNSEEN, step.title, error.what)
 
 
-def _has(one: KeyRef | None, other: KeyRef) -> bool:
-    """Whether a record's link names the other's key. An id may be good for one identity only: a token's
-    says the second.
+def _names_key(one: KeyRef | None, other: KeyRef) -> bool:
+    """Whether one reference names the key of the other. Key ids may be unique only within an identity: that
+    of an Azure token is a slot and a second.
     """
     return (
         one is not None
         and (one.name, one.domain) == (other.name, other.domain)
         and other.key_id in (one.key_id, one.replaces)
     )
-
-
-def _in_short(uses: Sequence[str]) -> str:
-    return uses[0] if len(uses) == 1 else f"{uses[0]}, and {len(uses) - 1} more"

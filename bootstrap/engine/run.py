@@ -148,7 +148,7 @@ class Run(TargetOperation):
             self._changes.keys_before = {key.key_id for key in await self.session.key.list_ours(as_seen=True)}
             self._changes.held_before = keys_of(filter(None, [await self._held()]))
             self._changes.keys_before |= self._changes.held_before
-            self.handoff.keys_before = self._changes.keys_before
+            self.handoff.record.keys_before = self._changes.keys_before
         self._own_journal.begin(self.context.run_id, self.options.command)
         overwritten = await self._overwritten_record(pending)
         going = None

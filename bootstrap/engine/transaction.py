@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.engine import messages
-from bootstrap.engine.handoff import ASKED, AkkaHoldsNewKey, HandoffStep
+from bootstrap.engine.errors import AkkaHoldsNewKey
+from bootstrap.engine.handoff import ASKED, HandoffStep
 from bootstrap.engine.journal import Entry, Journal
 from bootstrap.engine.key_retirement import RETIRE
 from bootstrap.engine.reporter import Reporter

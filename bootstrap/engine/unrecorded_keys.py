@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import all_records, keys_of
+from bootstrap.engine import messages
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.key_facts import KeyFacts
@@ -45,14 +46,12 @@ async def unrecorded_keys(
             return []
         identity = await session.identity()
     except PullkeyError:
-        return []  # to look was an offer; what the run was about is done
-    return [_as_notice(key, identity, session.key.delete_command(key.key_id)) for key in found]
+        return []  # optional: the run itself is done
+    return [messages.unrecorded_key(key, identity, session.key.delete_command(key.key_id)) for key in found]
 
 
 async def _without_record(session: Session, akka: AkkaCli, keys: Sequence[KeyFacts]) -> Sequence[KeyFacts]:
-    """Those of the keys that no record of Akka's names: one that a list passes over may be shown by the
-    next.
-    """
+    """The keys that no record of Akka's names, even after the records were read again: lists lag."""
     rest = keys
 
     async def all_named() -> bool | None:
@@ -71,12 +70,3 @@ async def _without_record(session: Session, akka: AkkaCli, keys: Sequence[KeyFac
 def of_identity(session: Session, records: Sequence[HeldCredential]) -> list[HeldCredential]:
     """The records that name keys of this identity: an id may be good for one identity only."""
     return [held for held in records if held.link is not None and session.key.owns(held.link)]
-
-
-def _as_notice(key: KeyFacts, identity: str, command: str) -> str:
-    when = f", made {key.created:%Y-%m-%d %H:%M} UTC," if key.created else ""
-    return (
-        f"Key {key.key_id} of {identity}{when} is in no record that Akka shows here: a run that did "
-        "not end may have left "
-        f"it. If no pullkey is at work elsewhere and the key is unused, delete it: {command}"
-    )

@@ -1,0 +1,69 @@
+"""Messages of the journal: it cannot be written, read or trusted, or belongs to another run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bootstrap.engine.errors import ForeignJournal, TargetBusy
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import PullkeyError, UsageProblem
+
+
+def run_summary(run_id: str, begun: str, *, ended: bool) -> str:
+    """The earlier run that is on record, in a few words."""
+    return f"Run {run_id} of {begun} {'has left something over' if ended else 'did not end'}"
+
+
+def to_clear_up(summary: str, command: str) -> str:
+    return f"{summary}; to clear up after it: {command}"
+
+
+def journal_unavailable(folder: Path, reason: str | None) -> UsageProblem:
+    """The journal cannot be written, before anything was changed."""
+    return UsageProblem(
+        f"The journal cannot be written in {folder} ({reason})",
+        fix="Name another place with PULLKEY_STATE_DIR; without a journal a run that is killed "
+        "leaves a key behind.",
+        code=Code.STATE_DIR_UNWRITABLE,
+    )
+
+
+def journal_unwritable(folder: Path, reason: str) -> PullkeyError:
+    """The journal can no longer be written during a run."""
+    return PullkeyError(
+        f"The journal cannot be written in {folder} any more ({reason})",
+        fix="Make room there, or name another place with PULLKEY_STATE_DIR.",
+        code=Code.STATE_DIR_UNWRITABLE,
+    )
+
+
+def journal_unreadable(file: Path) -> PullkeyError:
+    return PullkeyError(
+        f"The journal of an earlier run cannot be read: {file}",
+        fix="Look at it, check the keys of the identity that it names, and remove the file.",
+        code=Code.JOURNAL_UNREADABLE,
+    )
+
+
+def journal_foreign(file: Path, other: str) -> ForeignJournal:
+    """The journal names `other`, which does not belong to this target."""
+    return ForeignJournal(
+        f"The journal {file} names what is not this target's: {other}. Nothing was changed",
+        fix="pullkey does not write such a record. Find out who did, and remove the file",
+    )
+
+
+def target_busy(place: str) -> TargetBusy:
+    return TargetBusy(
+        f"Another pullkey is at work on {place} on this machine",
+        fix="Wait for it to end, and run this again.",
+    )
+
+
+def another_target_unfinished(run_id: str, begun: str, target: str, command: str) -> PullkeyError:
+    """A run for another target with the same Akka secret did not end."""
+    return PullkeyError(
+        f"Run {run_id} of {begun} for {target} did not end, and has this same Akka secret",
+        fix=f"End it first: {command}",
+        code=Code.RUN_UNFINISHED,
+    )

@@ -1,0 +1,105 @@
+"""Messages of an offboarding's plan: what is removed, what is kept, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bootstrap.engine.errors import KeyUnseen
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import StepFailed
+from bootstrap.plugin.step import Disposition, Removal
+
+USES_UNSEEN = "whether others use it could not be seen"
+
+# -- Akka's side ---------------------------------------------------------------------------------------------
+
+
+def reference(name: str, project: str) -> Removal:
+    return Removal(Disposition.REMOVE, f"Akka's credential {name} of {project}")
+
+
+def reference_removed(name: str, project: str) -> str:
+    return f"removed {name} from {project}"
+
+
+def secret(name: str, command: str) -> Removal:
+    return Removal(Disposition.REMOVE, f"Akka's secret {name}", command=command)
+
+
+def secret_kept(name: str) -> Removal:
+    return Removal(Disposition.KEEP, f"Akka's secret {name}", "--keep-secret; its key pulls nothing any more")
+
+
+def secret_deleted(name: str) -> str:
+    return f"deleted Akka's secret {name}"
+
+
+# -- cloud resources -----------------------------------------------------------------------------------------
+
+
+def resources_not_ours() -> Removal:
+    return Removal(Disposition.KEEP, "its cloud resources", "it was not created by pullkey")
+
+
+def resources_not_found() -> StepFailed:
+    return StepFailed("Its cloud resources could not be found", code=Code.CREDENTIAL_UNREADABLE)
+
+
+def key(key_id: str) -> str:
+    return f"key {key_id}"
+
+
+def key_not_shown(key_id: str, command: str) -> Removal:
+    return Removal(
+        Disposition.REMOVE, key(key_id), "it is not shown; its deletion is requested by id", command
+    )
+
+
+def password_kept(run_id: str, command: str) -> Removal:
+    """A user-supplied password, by the id of the run that registered it."""
+    return Removal(
+        Disposition.KEEP,
+        f"the password registered in run {run_id}",
+        "it is user-supplied, so only its owner can revoke it",
+        command,
+    )
+
+
+def key_deleted(key_id: str, *, existed: bool) -> str:
+    return f"deleted key {key_id}" if existed else f"key {key_id} was already deleted"
+
+
+def key_undeleted(key_id: str, reason: str) -> str:
+    return f"key {key_id} ({reason})"
+
+
+def key_would_be_lost(removal: Removal) -> KeyUnseen:
+    """Without Akka's record, nothing would name the key any more."""
+    return KeyUnseen(
+        f"{removal.what} cannot be seen ({removal.why}), and would stay unnoticed; nothing was changed",
+        fix="Log in to its cloud (--secret-stdin for Docker Hub), or delete it by hand "
+        f"first: {removal.command}",
+    )
+
+
+# -- other uses ----------------------------------------------------------------------------------------------
+
+
+def same_key(name: str, project: str) -> str:
+    return f"{_record(name, project)} has the same key"
+
+
+def key_in_record_not_shown(name: str, project: str, key_id: str) -> str:
+    return f"{USES_UNSEEN}: {_record(name, project)} names its key {key_id}, which is not shown"
+
+
+def _record(name: str, project: str) -> str:
+    return f"Akka's {name}{f' of project {project}' if project else ''}"
+
+
+def uses_unreadable(reason: str) -> str:
+    return f"{USES_UNSEEN}: {reason}"
+
+
+def first_use(uses: Sequence[str]) -> str:
+    return uses[0] if len(uses) == 1 else f"{uses[0]}, and {len(uses) - 1} more"
