@@ -1,1 +1,1 @@
-"""One run for one target: preflight, steps, verification, handoff, undo, journal and recovery."""
+"""Operations on one target: preflight, steps, verification, handoff, undo, journal and recovery."""

@@ -1,4 +1,4 @@
-"""Puts operations together: the same for one target and for many, whatever command asks for them."""
+"""Create the operations on a target, for commands on one target and on a file of targets."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from bootstrap.plugin.session import Session
 
 @dataclass(frozen=True)
 class OpenedTarget:
-    """One target, and what an operation on it works with.
+    """One target, with everything that an operation on it needs.
 
     Args:
-        scope: its Akka project, with the name of the current project where none was typed.
+        scope: its Akka project, with the current project's name if none was typed.
     """
 
     target: Target
@@ -41,11 +41,11 @@ class OpenedTarget:
 
 @dataclass
 class Assembly:
-    """What the operations of one command have in common.
+    """Creates the operations of one command.
 
     Args:
         state: the state directory.
-        trail: where changes are recorded, if they are.
+        trail: the audit log, if there is one.
     """
 
     state: Path
@@ -55,7 +55,7 @@ class Assembly:
         self.proofs = VerifiedPulls(self.state)
 
     def journal(self, scope: AkkaScope, secret_name: str, identity: str = "") -> Journal:
-        """The journal of an Akka secret, and of the `identity` of its target."""
+        """The journal of an Akka secret; `identity` is the target's `lock_key`."""
         return journal_of(self.state, scope, secret_name, identity)
 
     def record(self, context: RunContext, target: Audited) -> None:
@@ -71,7 +71,7 @@ class Assembly:
         held: HeldNow | None = None,
         akka_checked: bool = False,
     ) -> Run:
-        """An onboarding or a rotation."""
+        """Create an onboarding or a rotation."""
         return Run(
             opened.target,
             opened.session,
@@ -94,7 +94,9 @@ class Assembly:
         reopen: Callable[[], Session],
         akka_checked: bool = False,
     ) -> Verification:
-        """A verification, which opens another session with `reopen` where it has to look again."""
+        """Create a verification. It opens another session with `reopen` if it has to read
+        everything again.
+        """
         return Verification(
             opened.target,
             opened.session,
@@ -114,7 +116,7 @@ class Assembly:
         opened: OpenedTarget,
         options: OffboardOptions,
     ) -> Offboarding:
-        """The removal of a credential whose cloud resources were found."""
+        """Create the offboarding of a credential whose cloud resources were located."""
         return Offboarding(
             behind,
             context=opened.context,

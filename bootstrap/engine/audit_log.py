@@ -1,6 +1,7 @@
 """The audit trail: one JSON line for each change made in a cloud or in Akka. It holds no secret.
 
-The file is only ever appended to, readable by its owner, one write a line, so several processes may share it.
+The file is only appended to, one write per line, and readable by its owner only. Several processes may share
+it.
 """
 
 from __future__ import annotations
@@ -23,11 +24,7 @@ if TYPE_CHECKING:
 from bootstrap.model.change import Audit, Change
 
 _LONGEST = 1_000
-
-
 _BEGINNING = b'{"time": "'  # of each line
-
-
 _LOCK_TRIES, _LOCK_PAUSE = 50, 0.01
 
 
@@ -60,13 +57,13 @@ class Audited:
 
 @dataclass
 class Trail:
-    """A file of changes.
+    """An open audit log.
 
     Args:
         command: what is being run.
 
     Attributes:
-        lost: why lines could not be written, the first reason of all; "" while none is missing.
+        lost: the first reason why a line could not be written; "" if all were written.
     """
 
     descriptor: int
@@ -75,10 +72,10 @@ class Trail:
 
     @classmethod
     def open(cls, path: Path, command: str) -> Trail:
-        """Open it to be appended to, made if it is not there.
+        """Open the file to append to, and create it if it does not exist.
 
         Raises:
-            UsageProblem: it cannot be written; that is told before anything is changed.
+            UsageProblem: it cannot be written.
         """
         return cls(open_to_append(path, "--audit", "an audit trail", _BEGINNING), command)
 
@@ -108,17 +105,17 @@ class Trail:
         text = (json.dumps(line, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
         locked = self._lock()
         try:
-            # A line that a full disk has torn ends here; this one is to be whole.
+            # End a line that a full disk has torn, so that this one is whole.
             _write_all(self.descriptor, text if _ends_a_line(self.descriptor) else b"\n" + text)
         except OSError as error:
-            # What was changed stays changed; that it is not in the trail is told in the end.
+            # The change itself is done; the missing line is reported at the end.
             self.lost = self.lost or error.strerror or "it could not be written"
         finally:
             if locked:
                 fcntl.flock(self.descriptor, fcntl.LOCK_UN)
 
     def _lock(self) -> bool:
-        """Keep others from writing between a look at the last byte and the line; nobody holds it for long."""
+        """Lock the file, so that no one writes between the check of the last byte and the new line."""
         for _ in range(_LOCK_TRIES):
             try:
                 fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -23,9 +23,9 @@ from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.recorded_key import SECRETLESS
 from bootstrap.plugin.step import State, StepRole, StepStatus
 
-# A key without an end date is due at this age.
+# A key without expiry is due for rotation at this age.
 DUE_AGE = dt.timedelta(days=90)
-# Certbot's rule: a third of the life is left.
+# Certbot's rule: a key is due when a third of its lifetime is left.
 _DUE_PART = 3
 # A key that expires within this time is a problem, unless the command sets another time.
 _SOON = dt.timedelta(days=14)
@@ -83,7 +83,7 @@ def due_on(key: KeyFacts, older_than: dt.timedelta | None = None) -> dt.datetime
     if older_than is not None:
         return key.created + older_than if key.created is not None else None
     if key.supplied:
-        return None  # how long it is good for is for its owner to say: rotate-after
+        return None  # its owner decides: rotate-after
     if key.expires is not None:
         return (
             key.expires - (key.expires - key.created) / _DUE_PART if key.created is not None else key.expires
@@ -223,7 +223,7 @@ async def _assess(
 
 
 async def _about_what_blocks(found: CredentialHealth) -> None:
-    """What a plan would want fixed first, though all is in place: a disabled account pulls nothing."""
+    """Add the problems that a preflight finds although all resources exist, such as a disabled account."""
     session = found.behind.session
     if session is None:
         return
@@ -233,7 +233,7 @@ async def _about_what_blocks(found: CredentialHealth) -> None:
         problems = [problem_of(error)]
     except ApiError as error:
         problems = [Problem(ProblemKind.SETUP, error.said, code=error.problem_code)]
-    # Where something could not be seen, this is mostly another symptom of it.
+    # If something could not be read, these problems are mostly symptoms of that.
     where = found.unverified or found.problems
     where += [
         one.what
@@ -262,8 +262,8 @@ async def _identity(behind: LocatedCredential) -> str:
 
 
 def _soon(key: KeyFacts, expires_within: dt.timedelta | None) -> dt.timedelta:
-    """How near a key's end is near: what was asked for, else two weeks, or a third of a life that is
-    shorter.
+    """The time before a key's expiry from which it is a problem: as requested, else two weeks, or a third of
+    its lifetime if that is shorter.
     """
     if expires_within is not None:
         return expires_within

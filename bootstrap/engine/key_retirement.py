@@ -1,7 +1,7 @@
-"""Retires the key that Akka no longer holds: it is disabled, kept for its grace period, and deleted.
+"""Retire the key that Akka no longer holds: disable it, keep it for its grace period, then delete it.
 
-Akka's record names the key that its own has replaced (`KeyRef.replaces`), so the next run can delete it from
-any machine, and one key at a time is being retired.
+Akka's record names the replaced key (`KeyRef.replaces`), so the next run can delete it from any machine. Only
+one key at a time is being retired.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def grace_over(holds: KeyFacts | None, grace: dt.timedelta) -> bool:
 
 
 class DeleteReplacedKey(Step):
-    """Deletes the key that was replaced before, once its grace period is over, or when a next one is to be
-    replaced.
+    """Deletes the key that an earlier rotation replaced, once its grace period is over or another key is to
+    be replaced.
     """
 
     name = CLEAR
@@ -65,10 +65,10 @@ class DeleteReplacedKey(Step):
             return StepStatus(State.DONE, "it is of another identity")
         pending = await self._key_pending()
         if self._grace is None and not pending:
-            # The cloud is not asked: it may prompt for a password, which would be typed for nothing.
+            # Do not call the cloud: it may prompt for a password for nothing.
             return StepStatus(State.DONE, f"key {link.replaces} is left to `pullkey rotate`")
         replaces = link.replaces
-        # Akka's next record will not name it, so a key that a lagging read does not show would be lost.
+        # Akka's next record will not name this key, so a key missed by a lagging read would be lost.
         replaced = await read_twice(lambda: self._session.key.facts(replaces))
         if replaced is None:
             return StepStatus(State.DONE, f"key {link.replaces} was deleted")
@@ -80,7 +80,7 @@ class DeleteReplacedKey(Step):
         if not grace_over(await self._session.key.facts(link.key_id), self._grace):
             return StepStatus(State.DONE, f"key {link.replaces} is still in its grace period")
         if self._session.key.can_disable and not replaced.disabled and self._grace:
-            # `rotate --restore` has enabled it again: it is needed elsewhere.
+            # `rotate --restore` has enabled it, so it is needed elsewhere.
             return StepStatus(State.DONE, f"key {link.replaces} was enabled again, so it is kept")
         return StepStatus(State.MISSING, f"the grace period of key {link.replaces} is over")
 
@@ -164,7 +164,7 @@ class RetireReplacedKey(Step):
             until = f"{clock.now() + self._grace:%Y-%m-%d %H:%M} UTC"
             if not session.key.can_disable:
                 return _done_saying(f"Key {key_id} is valid until `pullkey rotate` deletes it, after {until}")
-            # The answer to this says whether it exists: a list may lag.
+            # The answer to this request shows whether the key exists; a list may lag.
             await session.key.switch(key_id, on=False)
         except KeyGone:
             return _deleted(key_id, gone=True)
@@ -186,7 +186,7 @@ def _deleted(key_id: str, *, gone: bool) -> Done:
 
 
 async def restore(session: Session, link: KeyRef) -> str:
-    """Enable the key again that a rotation has disabled, and return the outcome as a sentence.
+    """Enable the key that a rotation has disabled. Return the outcome as a sentence.
 
     Raises:
         PullkeyError: there is no such key, or the cloud refuses.
@@ -210,6 +210,6 @@ async def _recorded_link(context: RunContext) -> KeyRef | None:
 
 
 async def _is_of_this_identity(session: Session, context: RunContext) -> bool:
-    """Whether Akka's record is of this target's identity, so that its keys are this session's to delete."""
+    """Whether Akka's record names this target's identity, so that this session may delete its keys."""
     link, _ = await key_in_record(session, await context.held_credential())
     return link is not None

@@ -1,4 +1,4 @@
-"""Locates the underlying resources of a credential, by Akka's record: provider, target and session."""
+"""Locate the underlying resources of a credential by Akka's record: provider, target and session."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bootstrap.plugin.session import Session
 
 @dataclass
 class LocatedCredential:
-    """One credential of Akka's, and as much of its underlying resources as could be located."""
+    """A credential in Akka, with its underlying resources as far as they could be located."""
 
     held: HeldCredential
     provider: Provider
@@ -31,7 +31,7 @@ class LocatedCredential:
     context: RunContext | None = None
     error: PullkeyError | None = None
     differs: str = ""
-    """How the record differs from its entry in a file; "" where it does not."""
+    """How the record differs from its entry in a file; "" if it does not."""
 
     @property
     def ours(self) -> bool:
@@ -39,7 +39,7 @@ class LocatedCredential:
 
 
 def known(held: HeldCredential | None) -> HeldNow:
-    """A reader of Akka's record, where the record has been read already."""
+    """A reader that returns a record which has already been read."""
 
     async def answer() -> HeldCredential | None:
         return held
@@ -48,7 +48,7 @@ def known(held: HeldCredential | None) -> HeldNow:
 
 
 def provider_of(held: HeldCredential) -> Provider:
-    """The provider of a credential's registry, by its server; the one for any registry comes last.
+    """The provider of a credential's registry, by its server. The provider for any registry is tried last.
 
     Raises:
         UsageProblem: no provider recognises it.
@@ -92,9 +92,9 @@ def login_values(provider: Provider, image: str | None) -> dict[str, Any]:
 
 
 async def find(held: HeldCredential, context: RunContext, *, image: str | None = None) -> LocatedCredential:
-    """Locate the underlying resources of one credential, or the error that prevented it.
+    """Locate the underlying resources of a credential. An error is part of the result, not raised.
 
-    It gets a context of its own: Akka's record is known, and keys created for it bear their own run's id.
+    The credential gets its own context, with its record and a run id of its own.
     """
     provider = provider_of(held)
     behind = LocatedCredential(held, provider)
@@ -108,7 +108,7 @@ async def find(held: HeldCredential, context: RunContext, *, image: str | None =
         behind.session = provider.open(behind.target, own)
     except PullkeyError as error:
         behind.error = error
-    except Exception as error:  # noqa: BLE001  - an SDK can raise anything; the user is owed a sentence
+    except Exception as error:  # noqa: BLE001  - an SDK can raise anything; show a sentence
         behind.error = PullkeyError(
             f"The cloud could not be asked ({type(error).__name__})", code=Code.UNEXPECTED
         )

@@ -1,8 +1,7 @@
-"""Removes a credential: Akka's reference, Akka's secret, the key, the grant, the identity.
+"""Remove a credential: Akka's reference, Akka's secret, the key, the grant, the identity.
 
-Only resources that are certainly ours are removed: the identity only if pullkey created it and nothing else
-uses it. What was already deleted counts as done; what is kept is reported with the reason and with the
-command that removes it.
+Only resources that pullkey certainly created are removed; the identity only if nothing else uses it. What was
+already deleted counts as done; what is kept is reported with the reason and the command that removes it.
 """
 
 from __future__ import annotations
@@ -34,10 +33,10 @@ from bootstrap.plugin.step import Disposition, StepRole, StillThere
 
 
 class Offboarding(Operation):
-    """One credential that is to be removed.
+    """The removal of one credential.
 
     Args:
-        behind: Akka's record, and its cloud resources.
+        behind: Akka's record and its cloud resources.
         akka: the CLI, for the credential's project.
     """
 
@@ -129,12 +128,12 @@ class Offboarding(Operation):
         await self._end()
 
     def _lost_run(self) -> LostRun | None:
-        """As `Operation._lost_run`; an offboarding of this very record is never another target's."""
+        """The same as `Operation._lost_run`, but an earlier offboarding of the same record is accepted."""
         if self.options.dry_run or self._journal is None or self._behind.session is None:
             return None
         lost = self._journal.left_behind()
         if lost is not None and not self._own_entries(lost):
-            # Else it is of this very record, whose target may look different once the identity is deleted.
+            # Not checked for the same record: its target may differ once the identity is deleted.
             self._journal.check_target(lost)
         return lost
 
@@ -143,7 +142,7 @@ class Offboarding(Operation):
         return [one for one in lost.entries if one.step == OFFBOARD and one.known.get("key_id") == going]
 
     async def _recover(self, lost: LostRun) -> None:
-        """Undo first what another run for this secret had begun; an offboarding is continued."""
+        """Undo what another run for this secret has started; an earlier offboarding is continued."""
         if self._behind.session is None or self._journal is None:
             raise AssertionError("there is a lost run only with both")
         going = self._held.link.key_id if self._held.link else ""
@@ -155,7 +154,7 @@ class Offboarding(Operation):
         self._removals.held_back = recovery.held_back
 
     async def _end(self) -> None:
-        """All is done; report what is left over before the journal ends."""
+        """Report keys without a record and left-overs, then end the journal."""
         if self._behind.session is not None and self._held.link is not None and self._journal is not None:
             link = self._held.link
             reported = " ".join(f"{one.what} {one.command}" for one in self.result.left_over)
@@ -166,15 +165,15 @@ class Offboarding(Operation):
                 self._notice(text)
         self._report_left_over()
         if self._entry is not None:
-            # Akka has forgotten the credential, so this entry is what the next run goes on from.
+            # Akka no longer has the credential, so the next run continues from this entry.
             self._entry.leave(*self.result.left_over)
         self._end_journal()
 
     def _refuse_to_lose_a_key(self) -> None:
-        """Refuse to remove Akka's record, the only trace of a key that could not be deleted.
+        """Refuse to remove Akka's record if a key cannot be seen: the record is the only trace of that key.
 
         Raises:
-            KeyUnseen: it cannot be seen, so it could not be deleted either.
+            KeyUnseen: the key cannot be seen, and so cannot be deleted.
         """
         for item in self.result.removals:
             if item.name == StepRole.KEY and item.removal.fate is Disposition.UNSEEN:
@@ -183,9 +182,11 @@ class Offboarding(Operation):
     # -- changing --------------------------------------------------------------------------------------------
 
     async def _remove(self, item: RemovalResult) -> bool:
-        """Remove one thing; False if Akka's side could not be removed, so that the rest must be kept."""
+        """Remove one object. Return False if Akka's side could not be removed, so that the rest
+        must be kept.
+        """
         self.reporter.begin(item.removal.what, f"Remove {item.removal.what}")
-        assert item.act is not None  # noqa: S101  - `goes` has said so
+        assert item.act is not None  # noqa: S101  - implied by `goes`
         try:
             item.detail = await item.act()
         except StillThere as finding:
@@ -224,9 +225,9 @@ async def remove_replaced(
     *,
     look_only: bool = False,
 ) -> Result:
-    """Remove the cloud resources of a credential whose name in Akka another one has taken.
+    """Remove the cloud resources of a credential whose name in Akka another credential has taken.
 
-    With `look_only` nothing is removed, and what would be removed is reported as left over.
+    With `look_only`, nothing is removed, and what would be removed is reported as left over.
     """
     behind = await find(held, context)
     result = await Offboarding(

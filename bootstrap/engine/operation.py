@@ -1,6 +1,4 @@
-"""One operation on one target: how every one of them is locked, recovers, ends, and reports what is left
-over.
-"""
+"""The base of all operations on a target: lock, recovery, errors, left-overs and end."""
 
 from __future__ import annotations
 
@@ -27,25 +25,25 @@ from bootstrap.plugin.session import Session
 
 
 class Operation(ABC):
-    """An onboarding, a rotation, a verification or an offboarding of one target.
+    """An onboarding, rotation, verification or offboarding of one target.
 
-    `execute` does all of it; `interrupt` may be called meanwhile, from the same event loop.
+    `execute` runs it. `interrupt` may be called meanwhile, from the same event loop.
 
     Args:
         akka: the CLI, for the target's project.
-        journal: of the target's Akka secret; its lock is held while anything is changed. None inside an
-            operation that has both.
-        proofs: when a key was last seen to pull.
+        journal: of the target's Akka secret; locked while anything is changed. None for an operation inside
+            another one that holds it.
+        proofs: when keys were last seen to pull.
 
     Attributes:
-        result: what has become of it so far.
+        result: the result so far.
         changing: whether anything may have been changed by now.
     """
 
     then = ""
-    """What follows an interruption, once the calls in progress have ended."""
+    """What is done after an interruption, once the calls in progress have ended."""
     refusals: tuple[type[PullkeyError], ...] = (Declined,)
-    """The errors that stand for a refusal to begin."""
+    """The errors that count as a refusal to start."""
 
     def __init__(
         self,
@@ -71,7 +69,7 @@ class Operation(ABC):
             akka.lock = lambda: journal.descriptor
 
     async def execute(self) -> Result:
-        """Do it. Errors that can be put into words stand in the result; none is raised."""
+        """Run the operation. Errors are part of the result; none is raised."""
         try:
             with self._lock():
                 lost = self._lost_run()
@@ -80,7 +78,7 @@ class Operation(ABC):
                 await self._perform(recovered=lost is not None)
         except PullkeyError as error:
             self._failed(error)
-        except Exception as error:  # noqa: BLE001  - an SDK can raise anything; the user is owed a sentence
+        except Exception as error:  # noqa: BLE001  - an SDK can raise anything; show a sentence
             self._failed(as_user_error(error))
         finally:
             if self.result.left_over:
@@ -90,36 +88,37 @@ class Operation(ABC):
         return self.result
 
     def _lock(self) -> AbstractContextManager[None]:
-        """Keeps others from changing the same target meanwhile."""
+        """The lock that prevents concurrent changes to the target."""
         if self._options.dry_run or self._journal is None:
             return contextlib.nullcontext()
         return self._journal.locked()
 
     def interrupt(self) -> None:
-        """Begin nothing more, and end in order."""
+        """Start nothing more, and end in order."""
         self._stop.set()
 
     @abstractmethod
     def unfinished(self) -> list[str]:
-        """What was begun and is neither done nor undone, each in one line."""
+        """The steps that were started and neither done nor undone, one line each."""
 
     @abstractmethod
     async def _perform(self, *, recovered: bool) -> None:
-        """Look, ask, and change what is to be changed. `recovered`: an earlier run had not ended.
+        """Read the state, prompt, and change what is needed. `recovered`: an earlier run was cleaned up
+        first.
 
         Raises:
-            PullkeyError: it is refused, or failed.
+            PullkeyError: the operation was refused or failed.
         """
 
     @abstractmethod
     async def _remove_replaced(self, held: HeldCredential, *, look_only: bool = False) -> Any:
-        """Remove the cloud resources of a record that another one has replaced; as
-        `recovery.RemoveReplaced`.
+        """Remove the cloud resources of a record that another one has replaced
+        (`recovery.RemoveReplaced`).
         """
 
     @abstractmethod
     async def _close(self) -> None:
-        """Give back what was opened for this target."""
+        """Close what was opened for this target."""
 
     def _failed(self, error: PullkeyError) -> None:
         self.result.error = error
@@ -135,7 +134,7 @@ class Operation(ABC):
     # -- an earlier run that did not end ---------------------------------------------------------------------
 
     def _lost_run(self) -> Record | None:
-        """What an earlier run for this secret has begun and not ended.
+        """The record of an earlier run for this secret that did not end; else None.
 
         Raises:
             PullkeyError: it was for another target.
@@ -146,16 +145,14 @@ class Operation(ABC):
         return lost
 
     async def _note_unfinished(self) -> None:
-        """Report what an earlier run has not ended; the next one that may change something continues with
-        it.
-        """
+        """Report an earlier run that did not end. The next run that changes something cleans up after it."""
 
     @abstractmethod
     async def _recover(self, lost: Record) -> None:
-        """Clear up after a run that did not end.
+        """Clean up after a run that did not end.
 
         Raises:
-            PullkeyError: Akka or the cloud cannot be asked, or it is not to be touched.
+            PullkeyError: Akka or the cloud cannot be read, or the user declined.
         """
 
     async def _clear_up(
@@ -168,14 +165,13 @@ class Operation(ABC):
         going: str = "",
         ask: bool = True,
     ) -> Recovery:
-        """Clear up after a run that did not end, as `Recovery.clear_up` does; what became of it stands in the
-        result.
+        """Clean up after a run that did not end (`Recovery.clear_up`), and add the outcome to the result.
 
-        With `ask`, it is reported and asked for first.
+        With `ask`, report it and ask for confirmation first.
 
         Raises:
             Declined: the answer was not yes.
-            PullkeyError: as `Recovery.clear_up`.
+            PullkeyError: see `Recovery.clear_up`.
         """
         if ask:
             self._notice(f"{sentence(lost.summary)} Clearing up after it.")
@@ -197,7 +193,7 @@ class Operation(ABC):
     # -- reporting -------------------------------------------------------------------------------------------
 
     def _report_left_over(self) -> None:
-        """Once, and before the journal ends: what is in neither would be lost sight of."""
+        """Report left-overs once, before the journal ends and they are no longer on record."""
         if not self._left_over_reported:
             self._left_over_reported = bool(self.result.left_over)
             self.reporter.left_over(self.result.left_over)

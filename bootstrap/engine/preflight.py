@@ -1,4 +1,4 @@
-"""The preflight: reads the state of a target side by side, and reports all problems at once."""
+"""The preflight: read the state of a target concurrently, and report all problems at once."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ from bootstrap.registry import (
     try_once,
 )
 
-# How long the look at the image may hold up the preflight; where it takes longer, nothing is concluded.
+# The time limit of the check of the image; beyond it, nothing is concluded.
 _IMAGE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class PreflightResult:
-    """What was seen.
+    """The result of a preflight.
 
     Attributes:
-        sightings: of each step, by its name.
+        sightings: the status of each step, by name.
         findings: the problems to fix first, and notices.
         project_seen: whether Akka shows the project.
-        public: how the registry shows that it allows anonymous pulls, or ""; not asked where no key is to be
-            created.
+        public: how the registry shows that it allows anonymous pulls; "" if it does not, or if no key is to
+            be created, so that it was not checked.
     """
 
     sightings: Mapping[str, StepStatus]
@@ -59,12 +59,11 @@ class PreflightResult:
 
 
 class Preflight:
-    """The read-only look of one run at its target; the steps and the run share its answers.
+    """The read-only checks of one run. The steps and the run share the answers.
 
     Args:
-        held: reads Akka's record, where Akka need not be asked.
-        akka_checked: whether the command has found before that Akka is there, logged in, and sees the
-            project.
+        held: reads Akka's record without a call to Akka, if the command has read it.
+        akka_checked: whether the command has already checked the Akka CLI, its login and the project.
 
     Attributes:
         held: Akka's record of the credential now, or None.
@@ -98,7 +97,7 @@ class Preflight:
         self._looks: Mapping[str, AsyncOnce[StepStatus]] = {}
 
     async def connect(self) -> str:
-        """Connect to the cloud, and return as whom.
+        """Log in to the cloud. Return the account's name.
 
         Raises:
             UsageProblem: an option or a variable of the environment is invalid.
@@ -114,17 +113,17 @@ class Preflight:
     async def examine(
         self, steps: Sequence[Step], connected: Callable[[str], None], *, checks: bool = False
     ) -> PreflightResult:
-        """Look at all the steps, and at everything that would prevent them.
+        """Check all steps, and everything that would prevent them.
 
         Args:
-            steps: all that the run may do.
-            connected: takes the cloud's login as soon as it is known.
+            steps: all steps that the run may do.
+            connected: called with the cloud's login as soon as it is known.
             checks: nothing will be changed, so notices of changes are left out.
 
         Raises:
             UsageProblem, Refused: as `connect`.
         """
-        # Akka is asked while the cloud's libraries are imported, which takes as long.
+        # Call Akka while the cloud's libraries are imported, which takes as long.
         self.akka_problems.start()
         self.held.start()
         if self._session.host_known:
@@ -152,7 +151,7 @@ class Preflight:
             self._challenge(),
         )
         if not findings.problems:
-            # Where the registry or its repository is missing, that is the problem.
+            # If the registry or its repository is missing, report that instead.
             findings.problems += await self._image()
         findings.problems += problems
         sightings = await self._sightings(steps, findings)
@@ -182,10 +181,10 @@ class Preflight:
         return (await self._looks[StepRole.KEY]()).state is not State.DONE
 
     async def trusted_challenge(self) -> Challenge:
-        """The login that the registry asks for.
+        """The registry's authentication challenge.
 
         Raises:
-            StepFailed: it cannot be asked, or asks for the credential to be sent to an untrusted host.
+            StepFailed: the registry cannot be reached, or wants the credential sent to an untrusted host.
         """
         answered = await self._challenge()
         if isinstance(answered, PullAttempt):
@@ -196,8 +195,8 @@ class Preflight:
         return answered
 
     async def unreachable(self) -> list[Problem]:
-        """The problem of a registry that does not answer, checked before a prompt, whose answer would be
-        wasted. A run without prompts may outlast it.
+        """The problem of a registry that does not answer. Checked before a prompt, so that no input is
+        wasted; a run without prompts waits instead.
         """
         answered = await self._challenge()
         if not isinstance(answered, PullAttempt) or answered.verdict is not Verdict.UNREACHABLE:
@@ -205,8 +204,8 @@ class Preflight:
         return [messages.registry_unreachable(answered)]
 
     async def refused(self, supplied: Credential) -> list[Problem]:
-        """Why the registry does not let a user-supplied credential pull; empty where it does, or cannot be
-        asked now.
+        """Why a user-supplied credential cannot pull; empty if it can, or if the registry cannot be
+        reached.
         """
         probe, challenge = await self._session.probe(), await self.trusted_challenge()
         context = self._context
@@ -217,9 +216,7 @@ class Preflight:
         return [problem_of(error, step="handshake")]
 
     def _warnings(self, steps: Sequence[Step], sightings: Mapping[str, StepStatus]) -> list[Notice]:
-        """Notices of permissions beyond what a puller needs, and of a key's life, which a rotation knows
-        already.
-        """
+        """Warnings of permissions beyond a puller's needs and of long-lived keys (not for a rotation)."""
         return [
             Notice(text, warning=True)
             for step in steps
@@ -237,7 +234,7 @@ class Preflight:
             elif isinstance(seen, Exception):
                 error = as_user_error(seen)
                 if not findings.problems:
-                    # Mostly another symptom of a problem that is reported already.
+                    # With other problems, this is mostly a symptom of them.
                     findings.problems.append(problem_of(error, step=step.name))
                 sightings[step.name] = StepStatus(State.UNSEEN, error.what)
             else:
@@ -247,9 +244,9 @@ class Preflight:
     # -- Akka ------------------------------------------------------------------------------------------------
 
     async def _record_was_passed_over(self, sightings: Mapping[str, StepStatus]) -> bool:
-        """Whether Akka's list lacked the record at first: where the identity has keys that no record names,
-        the list is read again before it is believed. Not for a plan, which recorded what the list showed, nor
-        for a new identity.
+        """Whether Akka's first list lacked the record. If the identity has keys that no record names, the
+        list is read again before its absence is accepted; not for a plan, which recorded what the list
+        showed, nor for a new identity.
         """
         identity = sightings.get(StepRole.IDENTITY)
         if self._options.as_planned is not None or (identity and identity.state is not State.DONE):
@@ -260,7 +257,7 @@ class Preflight:
             keys = {key.key_id for key in await self._session.key.list_ours(as_seen=True)}
             if not keys or keys <= keys_of(await self._listed()):
                 return False
-        except Exception as error:  # noqa: BLE001  - the steps report what is wrong; this is an extra look
+        except Exception as error:  # noqa: BLE001  - optional; the steps report what is wrong
             self._context.trace(f"the keys of the identity cannot be seen ({type(error).__name__})")
             return False
         akka = self._akka.with_fresh_listings()
@@ -272,7 +269,7 @@ class Preflight:
         return isinstance(self._record, Present)
 
     def complete(self, record: HeldCredential) -> None:
-        """Use this as Akka's record, of which Akka shows only a part."""
+        """Use this record as Akka's, which shows it truncated."""
         self._record = Present(record)
         self.held.invalidate()
 
@@ -306,7 +303,7 @@ class Preflight:
                 clean=self._session.redact,
             )
 
-        # All targets of a host get the same answer.
+        # One answer for all targets of a host.
         of_host = context.shared.get(("challenge", host, token_host), lambda: AsyncOnce(ask))
         answered = await of_host()
         if isinstance(answered, PullAttempt):
@@ -315,7 +312,7 @@ class Preflight:
         return answered
 
     async def compares(self) -> bool:
-        """Whether the new credential is still to be compared with an anonymous pull."""
+        """Whether the verification must compare the new credential with an anonymous pull."""
         return not self._session.tells_public and not (await self._open_to_all())[1]
 
     async def _ask_without_credential(self) -> tuple[str, bool]:
@@ -331,8 +328,8 @@ class Preflight:
         return "", False
 
     async def _look_for_image(self) -> list[Problem]:
-        """The problem of an image that does not exist, as far as this run's own login may see: a mistyped tag
-        is found before anything is created.
+        """The problem of an image that does not exist, as far as the user's own login can see, so that a
+        mistyped tag is found before anything is created.
         """
         try:
             if not self._options.wait or not await self.key_pending():
@@ -347,7 +344,7 @@ class Preflight:
             reader, challenge = await asyncio.gather(self._session.image_reader(), self._challenge())
             if reader is None or not isinstance(challenge, Challenge):
                 return []
-            # The image's own repository is reported with its tag.
+            # The image's own repository is checked with its tag.
             beside = [one for one in named if not (probe.reference and one == probe.repository)]
             if missing := await self._missing_repositories(beside, probe, challenge, reader):
                 return missing
@@ -365,7 +362,7 @@ class Preflight:
                 trace=self._context.trace,
                 seconds=self._context.deadline.clip(_IMAGE_SECONDS),
             )
-        except Exception as error:  # noqa: BLE001  - a failure of this look must not prevent the others
+        except Exception as error:  # noqa: BLE001  - a failure of this check must not prevent the others
             self._context.trace(f"the image cannot be read ({type(error).__name__})")
             return []
         return [messages.image_not_found(probe, near)]
@@ -373,7 +370,7 @@ class Preflight:
     async def _missing_repositories(
         self, names: Sequence[str], probe: Probe, challenge: Challenge, reader: Credential
     ) -> list[Problem]:
-        """The named repositories that the registry does not have."""
+        """The problems of named repositories that do not exist."""
         context, missing = self._context, dict[str, str]()
 
         async def all_there() -> bool | None:
@@ -393,7 +390,7 @@ class Preflight:
         return [messages.repository_not_found(probe.host, name, near) for name, near in missing.items()]
 
     async def _image_as(self, reader: Credential, probe: Probe, challenge: Challenge) -> PullAttempt | None:
-        """How the exchange ended; None where the registry has no such image."""
+        """The result of reading the image; None if it does not exist."""
         context = self._context
         attempt = await exchange(
             probe, challenge, reader, trace=context.trace, seconds=context.deadline.clip(_IMAGE_SECONDS)
@@ -401,7 +398,7 @@ class Preflight:
         return None if attempt.verdict is Verdict.NOT_FOUND else attempt
 
     async def _public_access(self, findings: PreflightFindings) -> str:
-        """Why anyone may pull, or "": such a registry needs no credential, so no problem prevents the run."""
+        """Why anyone may pull, or "". Such a registry needs no credential, so problems are dropped."""
         if not isinstance(await self._challenge(), Challenge):
             return ""
         public = findings.public

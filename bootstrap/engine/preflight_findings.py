@@ -42,7 +42,7 @@ async def about_record(
     try:
         server = await session.server()
     except PullkeyError:
-        return PreflightFindings()  # the registry does not exist, which is reported already
+        return PreflightFindings()  # the registry does not exist, which is already reported
     found = PreflightFindings([], await _about_others_of(server, options, listed))
     if held is not None:
         replacing = await _about_replacing(session, options, held, name, server)
@@ -53,7 +53,7 @@ async def about_record(
 async def _about_others_of(
     server: str, options: RunOptions, listed: Ask[Sequence[HeldCredential]]
 ) -> list[Notice]:
-    """Notices of other credentials for the server: which of them Akka pulls with is not documented."""
+    """Notices of other credentials for the same server: which of them Akka uses is not documented."""
     if options.as_planned is not None:
         return []  # reported when it was planned
     try:
@@ -70,7 +70,7 @@ async def _about_others_of(
 async def _about_replacing(
     session: Session, options: RunOptions, held: HeldCredential, name: str, server: str
 ) -> PreflightFindings:
-    """The findings on the record that has the name now."""
+    """The findings on the current record of this name."""
     if held.empty:
         return _notice(messages.record_without_secret(name))
     if not same_registry(held.server, server):
@@ -112,10 +112,10 @@ def about_registry(
     if isinstance(answered, Challenge) or sightings["handshake"].state is State.DONE:
         return PreflightFindings()
     if answered.verdict is Verdict.UNREACHABLE:
-        # It may be a passing fault: the handshake tries again.
+        # It may be transient: the verification tries again.
         return _notice(messages.registry_unreachable_for_now(answered))
     if not wait:
-        # Nothing is sent to it, since nothing is tried.
+        # No credential will be sent to it.
         return _notice(messages.registered_without_verification(answered))
     return PreflightFindings([messages.registry_refuses(answered)])
 

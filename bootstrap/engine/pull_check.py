@@ -1,4 +1,4 @@
-"""The pull check: whether the key that Akka names is usable, and whether a new credential pulls."""
+"""The pull check: is the key in Akka's record usable, and does a new credential pull?"""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _NEAREST_SECONDS = 10.0
 
 
 async def is_seen_to_work(session: Session, held: HeldCredential | None) -> bool:
-    """Whether Akka's record names a key of this target's identity that the cloud shows, and that may be used.
+    """Whether Akka's record names a key of this target's identity that the cloud shows as usable.
 
     Raises:
-        PullkeyError: the cloud cannot be asked.
+        PullkeyError: the cloud cannot be read.
     """
     link, _ = await key_in_record(session, held)
     if link is None or held is None or held.status.upper() not in ("OK", ""):
@@ -42,12 +42,10 @@ async def why_it_does_not_pull(
     session: Session,
     context: RunContext,
 ) -> StepFailed:
-    """The error for a pull that did not work, with what the cloud knows of it and the nearest names that
-    there are.
-    """
+    """The error for a failed pull, with the cloud's diagnosis and similar names."""
     diagnosis = await session.diagnose(attempt)
     if attempt.verdict in (Verdict.NOT_FOUND, Verdict.NO_GRANT) and probe.repository:
-        # Many a registry answers alike where there is no such repository and where it may not be pulled.
+        # Many registries give the same answer for a missing repository and for a missing permission.
         near = await nearest_image(
             probe, challenge, credential, trace=context.trace, seconds=context.deadline.clip(_NEAREST_SECONDS)
         )
@@ -56,7 +54,7 @@ async def why_it_does_not_pull(
 
 
 class HandshakeStep(Step):
-    """Verify that the new credential pulls, before it is registered in Akka."""
+    """Verifies that the new credential pulls, before it is registered with Akka."""
 
     name = "handshake"
     after = (StepRole.IDENTITY, StepRole.GRANT, StepRole.KEY)
@@ -79,7 +77,7 @@ class HandshakeStep(Step):
         self._compares = compares
         self._patience = patience
         self.proven = False
-        """Whether a pull was seen to work, which is more than that the registry accepts the credential."""
+        """Whether a pull worked, not only the login."""
 
     @property
     def title(self) -> str:
@@ -115,7 +113,7 @@ class HandshakeStep(Step):
     def script(self) -> Script:
         words = self._session.script_credential
         login = f"login --username {words['username']} --password-stdin"
-        # Where the server is a URL with a path, what is logged in to is its host.
+        # If the server is a URL with a path, log in to its host.
         host = words.get("registry", '"${SERVER#https://}"')
         spreads = self._session.waits_for_spreading
         return Script(

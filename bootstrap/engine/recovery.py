@@ -1,6 +1,6 @@
-"""Clears up after a run that did not end, by the journal that it left.
+"""Clean up after a run that did not end, by its journal.
 
-All of it can be repeated: a run that is killed while it clears up leaves the rest to the next.
+The cleanup is repeatable: if a run is killed during it, the next one continues.
 """
 
 from __future__ import annotations
@@ -34,21 +34,23 @@ OFFBOARD = "offboard"
 
 
 class RemoveReplaced(Protocol):
-    """Removes the underlying resources of a record of another registry or identity, or only lists them."""
+    """Removes the cloud resources of a record of another registry or identity; with `look_only`,
+    lists them.
+    """
 
     def __call__(self, held: HeldCredential, *, look_only: bool = False) -> Awaitable[Any]: ...
 
 
 class Recovery:
-    """One run's recovery from an earlier one that did not end.
+    """The cleanup, within one run, after an earlier run that did not end (the lost run).
 
     Attributes:
         left_over: what could not be removed, or needs the user's decision.
         undone: what was removed, in a few words each.
-        kept: the entries of what the lost run may have created and this one needs too: identity and grant. If
-            this run fails, it undoes them. Empty once Akka holds a key that pulls by them.
-        held_back: the entries of keys that Akka may hold though it does not show them, and of those that such
-            a key was to replace: `settle` removes them once Akka is seen to hold another one that works.
+        kept: the entries of identity and grant that the lost run may have created and this run needs. If this
+            run fails, it undoes them. Empty if a key that Akka holds needs them.
+        held_back: the entries of keys that Akka may hold without showing them, and of keys that such a key
+            was to replace. `settle` removes them once Akka is seen to hold another one that works.
     """
 
     def __init__(
@@ -69,19 +71,19 @@ class Recovery:
         self.kept: list[tuple[Step, Entry]] = []
         self.held_back: list[Entry] = []
         self.whole: HeldCredential | None = None
-        """The record that Akka accepted last, if what it shows is a part of that; else None."""
+        """The record that Akka accepted last, if Akka shows it truncated; else None."""
         self._lost_command = ""
 
     async def clear_up(self, lost: Record, held: HeldCredential | None, *, going: str = "") -> None:
-        """Remove what is useless, and report what cannot be decided.
+        """Remove what cannot be used, and report what cannot be decided.
 
-        A key that Akka does not hold is useless: its secret was lost with the run that created it. One that
-        Akka was given is kept while Akka is not seen to hold another one that works.
+        A key that Akka does not hold cannot be used: its secret was lost with the run. A key that Akka was
+        given is kept until Akka is seen to hold another one that works.
 
         Args:
-            lost: what that run had begun.
-            held: Akka's record now, of the secret that both runs are about.
-            going: the id of the key that this run is removing itself.
+            lost: the record of the lost run.
+            held: Akka's current record of the secret.
+            going: the id of the key that this run removes itself.
         """
         self._journal.record = lost
         self._lost_command = lost.command
@@ -112,7 +114,7 @@ class Recovery:
             elif entry.step in (RETIRE, OFFBOARD) and key_id and key_id != going:
                 await self._retire(key_id, entry, held, records)
             elif entry.step == OFFBOARD and key_id == going:
-                continue  # this run continues it, and must find it again if it is killed too
+                continue  # this run continues it; keep the entry in case it is killed too
             elif entry.step in by_name and not serves:
                 entry.intent["lost"] = True
                 self.kept.insert(0, (by_name[entry.step], entry))
@@ -136,7 +138,7 @@ class Recovery:
     async def _seen(
         self, held: HeldCredential | None, given: Iterable[Mapping[str, Any]]
     ) -> HeldCredential | None:
-        """Akka's record, read again where it does not show what Akka was given."""
+        """Akka's record, read again if it does not show what was registered."""
         expected = [registered_record(one) for one in given]
         if not expected:
             return held
@@ -153,10 +155,10 @@ class Recovery:
         return shown[0]
 
     async def _may_hold(self, intent: Mapping[str, Any], held: HeldCredential | None) -> bool:
-        """Whether Akka may hold a key that it was given, or may have been given, and does not show.
+        """Whether Akka may hold a key that it was or may have been given, and does not show.
 
-        It does not where Akka was never asked, or has refused. Else a record from before this key's is never
-        believed: a list that lags shows it too.
+        It does not if the registration was never sent, or was refused. Otherwise a record older than the
+        registration is not evidence: a lagging list shows it too.
         """
         if not intent.get(ASKED, True):
             return False
@@ -167,14 +169,14 @@ class Recovery:
         return _is_older(held, intent) or not await is_seen_to_work(self._session, held)
 
     async def _may_still_hold(self, key_id: str, held: HeldCredential | None, may_hold: set[str]) -> bool:
-        """Whether Akka may hold a key that was to be replaced, though it does not show it."""
+        """Whether Akka may still hold a key that was to be replaced, without showing it."""
         link, _ = await key_in_record(self._session, held)
         if link is not None and link.key_id == key_id:
             return False  # Akka shows it, so it is in use
         return bool(may_hold) or not await is_seen_to_work(self._session, held)
 
     def _hold_back(self, entry: Entry, intent: Mapping[str, Any]) -> None:
-        """Keep a key that Akka may hold; the next run looks again."""
+        """Keep a key that Akka may hold; the next run checks again."""
         key_id = str(entry.known.get("key_id"))
         command = self._lost_command
         if intent:
@@ -182,7 +184,7 @@ class Recovery:
             accepted, two_at_most = bool(intent.get(ACCEPTED)), self._session.key.two_at_most
             what = messages.key_may_have_been_given(key_id, accepted=accepted, two_at_most=two_at_most)
             if two_at_most and not accepted:
-                # A further rotation, which would decide it elsewhere, finds no room here.
+                # With other providers another rotation decides it; here there is no room for a third key.
                 command = self._session.key.delete_command(key_id)
         else:
             what = messages.replaced_key_may_be_held(key_id)
@@ -190,9 +192,8 @@ class Recovery:
         self.held_back.append(entry)
 
     async def settle(self) -> list[LeftOver]:
-        """Remove what was held back, once Akka is seen to hold another key. Returns what is settled now.
-
-        No failure here is a reason to undo anything.
+        """Remove the keys that were held back, once Akka is seen to hold another key. Return the left-overs
+        that this settles. Failures are reported, not raised.
         """
         settled: list[LeftOver] = []
         self.left_over = []
@@ -214,10 +215,10 @@ class Recovery:
         return settled
 
     async def _serves(self, lost: Record, held: HeldCredential | None, in_use: set[str]) -> bool:
-        """Whether a key that Akka holds needs what the lost run has created beside its key.
+        """Whether a key that Akka holds needs the identity or grant that the lost run created.
 
         Raises:
-            PullkeyError: it cannot be read; then nothing may be decided.
+            PullkeyError: that cannot be read, so nothing may be removed.
         """
         beside = {step.name for step in self._session.steps} - {StepRole.KEY}
         if not any(entry.step in beside for entry in lost.entries):
@@ -235,14 +236,14 @@ class Recovery:
         self._journal.drop(entry)
 
     def _leave(self, entry: Entry, *items: LeftOver) -> None:
-        """Keep it on record, so that the next run tries again."""
+        """Keep the entry on record, so that the next run tries again."""
         self.left_over += items
         entry.leave(*items)
 
     async def _retire(
         self, key_id: str, entry: Entry, held: HeldCredential | None, records: Sequence[HeldCredential]
     ) -> None:
-        """Retire a key as the lost run would have, unless Akka holds it after all."""
+        """Retire a key as the lost run would have done, unless Akka holds it."""
         if key_id in {one.link.key_id for one in (*records, *([held] if held else ())) if one.link}:
             self._journal.drop(entry)
             return
@@ -250,7 +251,7 @@ class Recovery:
         if entry.step == OFFBOARD:
             gone = HeldCredential(**entry.intent["held"])
             if (await key_in_record(session, gone))[0] is None:
-                # Of another identity, which only the journal names: it is reported, for the user to remove.
+                # Another identity's, which only the journal names: report it for the user to remove.
                 if left := left_overs_of(gone, await self._remove_replaced(gone, look_only=True)):
                     self._leave(entry, *left)
                 else:
@@ -268,7 +269,7 @@ class Recovery:
             if not entry.known.get("grace"):
                 undone = f"deleted key {key_id}" if await session.key.delete(key_id) else ""
             elif session.key.can_disable:
-                # Not concluded from a read: one that lags would leave a key that works.
+                # Without a read first: a lagging read would leave a working key.
                 await session.key.switch(key_id, on=False)
                 undone = f"disabled key {key_id}"
         except KeyGone:
@@ -295,9 +296,7 @@ class Recovery:
 
 
 def _handed_off(entry: Entry) -> Mapping[str, Any]:
-    """The record that Akka was given with a key, by the entry of the handoff or of a key that was held back;
-    {} for any other entry.
-    """
+    """The intent of the registration, from the entry of a handoff or of a key that was held back; else {}."""
     if entry.step == HANDOFF and entry.known.get("key_id"):
         return entry.known
     found: Mapping[str, Any] = entry.intent.get("handed_off", {}) if entry.step == StepRole.KEY else {}
@@ -305,7 +304,7 @@ def _handed_off(entry: Entry) -> Mapping[str, Any]:
 
 
 def _as_accepted(held: HeldCredential | None, given: Sequence[Mapping[str, Any]]) -> HeldCredential | None:
-    """The record that Akka accepted last, if Akka shows only a part of it, without the key; else None."""
+    """The record that Akka accepted last, if Akka shows it truncated, without the key; else None."""
     if held is None or not given or not given[-1].get(ACCEPTED):
         return None
     whole = registered_record(given[-1])
@@ -321,15 +320,15 @@ def _is_older(held: HeldCredential, intent: Mapping[str, Any]) -> bool:
 
 
 def being_removed(lost: Record | None) -> HeldCredential | None:
-    """The credential that a run was removing when it ended, or could not remove all of; Akka may have
-    forgotten it.
+    """The credential that an earlier run was removing, or could not remove completely; Akka may no longer
+    have it.
     """
     entries = [entry for entry in lost.entries if entry.step == OFFBOARD] if lost is not None else []
     return HeldCredential(**entries[0].intent["held"]) if entries else None
 
 
 def as_intent(held: HeldCredential) -> dict[str, Any]:
-    """The journal's copy of a credential that is to be removed: Akka may not show it when it is needed."""
+    """The journal's copy of a credential to remove: Akka may no longer show it when it is needed."""
     return {"held": asdict(held), "key_id": held.link.key_id if held.link else ""}
 
 

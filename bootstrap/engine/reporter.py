@@ -1,4 +1,4 @@
-"""What a run reports as it goes on. `bootstrap.output.progress` decides how it looks."""
+"""The interface by which a run reports its progress. `bootstrap.output.progress` displays it."""
 
 from __future__ import annotations
 
@@ -13,71 +13,71 @@ T = TypeVar("T")
 
 
 class Reporter(Protocol):
-    """Takes the events of one run, in order."""
+    """Receives the events of one run, in order."""
 
     def connected(self, label: str, who: str) -> None:
-        """The preflight has begun, for this target and as this person."""
+        """The run has logged in to the cloud of target `label` as `who`."""
 
     def project(self, described: str) -> None:
-        """Which Akka project it is, and who is logged in to Akka."""
+        """The Akka project and the user logged in to Akka are known."""
 
     def planned(self, rows: Sequence[tuple[str, str, StepStatus]]) -> None:
-        """The steps: name, title, and what was seen of each."""
+        """The steps are known: name, title and status of each."""
 
     def removals(self, removals: Sequence[Removal]) -> None:
-        """What offboarding will do with each thing."""
+        """The plan of an offboarding is known."""
 
     def notice(self, text: str) -> None:
-        """Something to know."""
+        """Show information."""
 
     def warning(self, text: str) -> None:
-        """Something to think of before the first change."""
+        """Show a warning before the first change."""
 
     def problems(self, problems: Sequence[Problem]) -> None:
-        """What must be fixed first."""
+        """Show the problems to fix first."""
 
     def begin(self, name: str, title: str) -> None:
-        """A step has begun."""
+        """A step has started."""
 
     def waiting(self, text: str) -> None:
-        """What is waited for, and why."""
+        """The run waits, for the reason in `text`."""
 
     def finish(self, name: str, text: str, seconds: float) -> None:
-        """A step is done; what was done, in a sentence without its full stop."""
+        """A step is done; `text` says what was done, without full stop."""
 
     def skip(self, name: str, text: str) -> None:
-        """A step is not done, as asked."""
+        """A step was skipped because of an option."""
 
     def tick(self) -> None:
-        """A second or so has passed while something is done."""
+        """About a second has passed during a step."""
 
     def fail(self, name: str, text: str) -> None:
         """A step has failed."""
 
     def undone(self, text: str) -> None:
-        """Something this run (or a lost one) had made is gone."""
+        """An object that this run or a lost one had created was removed."""
 
     def left_over(self, items: Sequence[LeftOver]) -> None:
-        """What could not be undone."""
+        """Show what could not be undone."""
 
     def trace(self, text: str) -> None:
-        """One call of an API, for `--verbose`."""
+        """One API call, for `--verbose`."""
 
     def interrupted(self, text: str) -> None:
-        """A signal came; what happens now."""
+        """A signal has arrived; `text` says what happens now."""
 
     def show_plan(self) -> None:
-        """A question comes: what it is about is to be seen above it."""
+        """Make sure that the plan is visible above the prompt that follows."""
 
     def confirm(self, question: str) -> bool:
-        """Ask before the first change.
+        """Ask for confirmation before the first change.
 
         Raises:
-            Interrupted: a signal has ended the question.
+            Interrupted: a signal has ended the prompt.
         """
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """The run has ended."""
 
 
 class _Quiet:
@@ -86,7 +86,7 @@ class _Quiet:
 
 
 def quiet() -> Reporter:
-    """A reporter that says nothing."""
+    """A reporter that shows nothing."""
     return cast("Reporter", _Quiet())
 
 
@@ -102,17 +102,17 @@ class _Harmless:
             try:
                 return method(*values, **named)
             except Interrupted:
-                raise  # the answer to a question
-            except Exception:  # noqa: BLE001  - there may be no place left to say so
+                raise  # a prompt was interrupted
+            except Exception:  # noqa: BLE001  - there may be no output left to report it
                 return False
 
         return call
 
 
 def harmless(reporter: T) -> T:
-    """The same reporter, of which no method raises but for an interrupted question: a run and its undoing go
-    on, whatever becomes of what they report.
+    """Wrap a reporter so that no method raises except for an interrupted prompt: a run and its undo continue
+    even if the output fails.
 
-    A question that could not be asked was not answered with yes.
+    A prompt that could not be shown counts as declined.
     """
     return cast("T", _Harmless(reporter))

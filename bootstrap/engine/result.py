@@ -1,4 +1,4 @@
-"""What became of an operation on one target: all that the user and `--output json` are shown of it."""
+"""The result of an operation on one target, for the summary and `--output json`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bootstrap.plugin.step import Disposition, Removal, State, StepStatus
 
 @dataclass
 class StepResult:
-    """What became of one step."""
+    """The result of one step."""
 
     name: str
     title: str
@@ -27,12 +27,12 @@ class StepResult:
 
 @dataclass
 class RemovalResult:
-    """One thing that an offboarding removes or keeps, and what became of it.
+    """One object that an offboarding removes or keeps, and the outcome.
 
     Args:
-        name: the step that creates such a thing, or `reference` or `secret` of Akka's.
-        act: removes it, and says what it did; None where it is kept whatever its fate.
-        result: `removed`, `failed` or `left over`; "" where nothing was done.
+        name: the step that creates such an object; `reference` or `secret` for Akka's.
+        act: removes it and returns what was done; None if it is kept.
+        result: `removed`, `failed` or `left over`; "" if nothing was done.
     """
 
     name: str
@@ -48,12 +48,12 @@ class RemovalResult:
 
 @dataclass
 class Result:
-    """What became of an onboarding, a rotation, a verification or an offboarding.
+    """The result of an onboarding, rotation, verification or offboarding.
 
     Attributes:
         result: `unchanged`, `planned`, `done`, `unneeded`, `verified`, `drift`, `refused`, `interrupted` or
             `failed`.
-        steps: of all but an offboarding, by name.
+        steps: by name; empty for an offboarding.
         removals: of an offboarding.
     """
 
@@ -61,26 +61,24 @@ class Result:
     exit_code: ExitCode = ExitCode.DONE
     changed: bool = False
     begun: bool = False
-    """Whether the first step that changes something was begun; what a lost run had left may have been
+    """Whether the first step that changes something was started. The left-overs of a lost run may have been
     removed before.
     """
     verified: str = ""
     not_verified: str = ""
-    """What was seen in place of a pull that works: that the registry accepts the credential, or not even
-    that.
-    """
+    """What was seen instead of a working pull, such as a login that the registry accepts."""
     public: str = ""
-    """How it shows that the registry allows anonymous pulls; "" where that is not so, or was not asked."""
+    """How the registry shows that it allows anonymous pulls; "" if it does not, or was not checked."""
     who: str = ""
     steps: dict[str, StepResult] = field(default_factory=dict)
     removals: list[RemovalResult] = field(default_factory=list)
     problems: Sequence[Problem] = ()
     notices: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    """Those of the notices that say that more is granted, or for longer, than is needed."""
+    """The notices that warn that more is granted, or for longer, than is needed."""
     undone: list[str] = field(default_factory=list)
     left_over: list[LeftOver] = field(default_factory=list)
     error: PullkeyError | None = None
     unfinished: Unfinished = field(default_factory=Unfinished)
-    """What an earlier run has not ended or has left over, and this one has only looked at."""
+    """An earlier run that did not end or has left something over, as seen by a read-only command."""
     credential: Mapping[str, str | None] = field(default_factory=dict)

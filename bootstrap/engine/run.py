@@ -1,7 +1,6 @@
-"""One run for one target, an onboarding or a rotation: preflight, the missing steps, and undo on failure.
+"""An onboarding or rotation of one target: preflight, the missing steps, and undo on failure.
 
-The order is that of `docs/architecture.md`: preflight, identity, grant and key side by side, handshake,
-handoff.
+For the order of the steps see "The order of a run" in `docs/architecture.md`.
 """
 
 from __future__ import annotations
@@ -51,8 +50,8 @@ class Run(TargetOperation):
         self.handoff.note = self._changes.note_registration
         self._keys_now = AsyncOnce(session.key.list_ours)
         if self.options.report_unrecorded_keys:
-            # Read beside Akka's record: a run that can still register over this run's key has created its own
-            # by then.
+            # Read together with Akka's record: by then, a run that can still overwrite this run's record has
+            # created its key.
             self.handoff.registered = self._keys_now.start
 
     def unfinished(self) -> list[str]:
@@ -87,7 +86,7 @@ class Run(TargetOperation):
     # -- looking and asking ----------------------------------------------------------------------------------
 
     async def _examine(self) -> Mapping[str, StepStatus]:
-        """Run the preflight, and keep what it saw.
+        """Run the preflight, and keep its results.
 
         Raises:
             Refused: there are problems.
@@ -107,12 +106,12 @@ class Run(TargetOperation):
             raise Refused([messages.steps_not_planned([step.title for step in more])])
 
     async def _ask(self, pending: Sequence[Step]) -> None:
-        """Prompt for the secrets of a new key, and for the confirmation; the registry is checked before, so
-        that no answer is wasted.
+        """Prompt for the secrets of a new key and for confirmation. The registry is checked first, so that no
+        input is wasted.
 
         Raises:
-            Declined: the answer was not yes.
-            Refused: the registry does not answer, or does not accept what was entered.
+            Declined: the user did not answer yes.
+            Refused: the registry does not answer, or refuses the user's password.
         """
         asks, new_key = not self.options.yes, StepRole.KEY in {step.name for step in pending}
         if new_key:
@@ -129,7 +128,7 @@ class Run(TargetOperation):
             raise Declined
 
     def _question(self, pending: Sequence[Step]) -> str:
-        """The question of the confirmation: what is granted, on what, and to whom."""
+        """The confirmation prompt: what is granted, on what, and to whom."""
         name, where = self.options.secret_name, self.akka.resolved.label
         granted = [step.title for step in pending if step.name == StepRole.GRANT]
         if self.options.grace is not None:
@@ -160,7 +159,7 @@ class Run(TargetOperation):
             await self._remove_overwritten(overwritten, going)
 
     async def _overwritten_record(self, pending: Sequence[Step]) -> HeldCredential | None:
-        """The record of another registry or identity, created by pullkey, that the handoff overwrites."""
+        """The record of another registry or identity, registered by pullkey, that the handoff overwrites."""
         held = await self._held()
         if held is None or held.link is None or self.handoff not in pending:
             return None
@@ -168,7 +167,9 @@ class Run(TargetOperation):
         return held if link is None else None
 
     async def _remove_overwritten(self, held: HeldCredential, entry: Entry) -> None:
-        """Remove the resources of the old record. Akka holds the new one, so no failure here undoes it."""
+        """Remove the resources of the overwritten record. Failures do not undo the run: Akka has
+        the new key.
+        """
         removed = await self._remove_replaced(held)
         left = left_overs_of(held, removed)
         entry.leave(*left)
@@ -192,10 +193,10 @@ class Run(TargetOperation):
         )
 
     async def _recover(self, lost: Record) -> None:
-        """Clear up after a run that did not end. Identity and grant are kept: this run needs the same ones.
+        """Clean up after a run that did not end. Identity and grant are kept, since this run needs them.
 
         Raises:
-            Refused: Akka or the cloud cannot be asked.
+            Refused: Akka or the cloud cannot be read.
         """
         self.result.who = await self._examination.connect()
         if problems := await self._examination.akka_problems():
@@ -205,11 +206,13 @@ class Run(TargetOperation):
         self._changes.adopt(recovery.kept)
         self._recovery = recovery
         if recovery.whole is not None:
-            # A record of which Akka shows only a part is no reason to replace its key.
+            # A record that Akka shows truncated is no reason to replace its key.
             self._examination.complete(recovery.whole)
 
     async def _settle(self) -> None:
-        """Remove what earlier runs kept because Akka might hold it: Akka shows this run's key now."""
+        """Remove keys that earlier runs kept because Akka might hold them, now that Akka shows this run's
+        key.
+        """
         if self._recovery is None:
             return
         for left in await self._recovery.settle():
@@ -221,8 +224,8 @@ class Run(TargetOperation):
                 self.context.audit(Change("recovery", what, "undone", who=self.result.who))
 
     async def _report_unrecorded_keys(self) -> None:
-        """Report keys that a lost run on another machine may have left: only the cloud shows them, and
-        whether they are used is unknown.
+        """Report keys that a lost run on another machine may have left. Only the cloud shows them, and
+        nothing shows whether they are used.
         """
         link, _ = await key_in_record(self.session, await self._held())
         made = self.session.credential.link if self.session.credential else None
@@ -237,7 +240,7 @@ class Run(TargetOperation):
 
 
 def all_steps(session: Session, context: RunContext, akka: AkkaCli, secret_name: str) -> list[Step]:
-    """All the steps of a target, for callers that only read them."""
+    """All steps of a target, for callers that only describe them."""
 
     async def nothing() -> Any:
         raise AssertionError("a reader does no step")

@@ -1,4 +1,4 @@
-"""What is asked of an operation on one target, beyond the target itself."""
+"""The options of an operation on one target."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PlannedSteps:
-    """What a plan has shown: the steps that are to be done, and the e-mail of Akka's record (None: there
-    is none).
-    """
+    """The content of a plan: the steps to be done, and the e-mail in Akka's record (None: no record)."""
 
     steps: frozenset[str]
     email: str | None
@@ -18,12 +16,12 @@ class PlannedSteps:
 
 @dataclass(frozen=True)
 class OperationOptions:
-    """What is asked of every operation.
+    """The options of every operation.
 
     Args:
-        dry_run: only look.
-        yes: the user is not asked before the first change.
-        command: as it was typed, to be typed again.
+        dry_run: change nothing.
+        yes: do not ask for confirmation before the first change.
+        command: the command line as typed, to suggest running it again.
     """
 
     dry_run: bool = False
@@ -33,30 +31,30 @@ class OperationOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(OperationOptions):
-    """What is asked of an onboarding, a rotation or a verification."""
+    """The options of an onboarding, rotation or verification."""
 
     secret_name: str
     replace: bool = False
     anyway: bool = False
     wait: bool = True
     grace: dt.timedelta | None = None
-    """A rotation: how long the key that Akka held is left. None: no rotation."""
+    """For a rotation: how long the replaced key is kept. None: not a rotation."""
     overlap: dt.timedelta = dt.timedelta()
-    """A rotation: how long both keys are valid once Akka shows the new one everywhere."""
+    """For a rotation: how long both keys stay valid once Akka shows the new one in every region."""
     as_planned: PlannedSteps | None = None
-    """Nothing else is done than this; less is, where others have done some of it meanwhile."""
+    """Do nothing that is not in this plan."""
     report_unrecorded_keys: bool = True
-    """Whether to look for keys that lost runs have left; of many targets it is enough to look once."""
+    """Whether to look for keys that lost runs have left. For targets with one identity, once is enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OffboardOptions(OperationOptions):
-    """What is asked of an offboarding.
+    """The options of an offboarding.
 
     Args:
-        keep_identity: the identity stays, even where nothing else uses it.
-        keep_secret: Akka's secret stays; only the project's reference to it is removed.
-        akka_too: whether Akka's side is removed as well; not so where another credential has taken its name.
+        keep_identity: keep the identity even if nothing else uses it.
+        keep_secret: keep Akka's secret; remove only the project's reference to it.
+        akka_too: remove Akka's record too. False if another credential has taken its name.
     """
 
     keep_identity: bool = False

@@ -1,5 +1,5 @@
-"""Which private registries the services of an Akka project pull from, and for which of them Akka has a
-credential that works.
+"""Find the registries that the services of an Akka project pull from, and those without a working
+credential.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ _PULLED_FROM = {DOCKER_HUB: "registry-1.docker.io"}
 _AT_ONCE = 8
 _SECONDS = 10.0
 _WAITED_SECONDS = 2.0
-_MOST_ASKED = 50  # services whose containers are looked at
+_MOST_ASKED = 50  # services whose containers are read
 
 
 class Need(StrEnum):
-    """What a registry that is pulled from has, or needs."""
+    """The state of the credential for a registry."""
 
-    OK = "ok"  # a credential of pullkey's, in order
-    EXTERNAL = "external"  # a credential that pullkey did not create: whether it works is not known
-    UNVERIFIED = "unverified"  # a credential of pullkey's, of which not everything could be seen
-    WRONG = "wrong"  # a credential of pullkey's that does not pull, or soon will not
+    OK = "ok"  # registered by pullkey, without problems
+    EXTERNAL = "external"  # not created by pullkey: whether it works is unknown
+    UNVERIFIED = "unverified"  # registered by pullkey, but not everything could be read
+    WRONG = "wrong"  # registered by pullkey, and does not pull or soon will not
     MISSING = "missing"
-    PUBLIC = "public"  # anybody may pull
+    PUBLIC = "public"  # anyone may pull
     AKKA = "akka"  # Akka's own registry
-    UNKNOWN = "unknown"  # not an image that can be read
+    UNKNOWN = "unknown"  # the image's name cannot be parsed
 
 
 @dataclass
 class RegistryInUse:
-    """One registry, or the part of one, that a credential is for.
+    """A registry, or the part of one that a single credential covers.
 
     Attributes:
-        place: the beginning of the images' names.
-        images: the services by image.
-        failures: why services have no image, by their name.
+        place: the common prefix of the images' names.
+        images: the names of the services, by image.
+        failures: the pull failures, by service.
     """
 
     place: str
@@ -65,19 +65,17 @@ class RegistryInUse:
 
     @property
     def to_onboard(self) -> bool:
-        """Whether an onboarding is needed: there is no credential, or one that is wrong, or one that
-        nothing is pulled with.
-        """
+        """Whether an onboarding is needed: the credential is missing, has problems, or does not pull."""
         return self.need in (Need.MISSING, Need.WRONG) or (self.need is Need.EXTERNAL and bool(self.failures))
 
 
 def registry_host(image: str) -> str:
-    """The host of an image, that of Docker Hub for a short name."""
+    """The registry's host in an image's name; Docker Hub for a short name."""
     return host_of_image(image) or DOCKER_HUB
 
 
 def by_place(services: Iterable[Service]) -> list[RegistryInUse]:
-    """The registries that services pull from, in the order of their names."""
+    """Group services by the registry that they pull from, sorted by place."""
     found: dict[str, RegistryInUse] = {}
     for service in services:
         place, provider, need = _place_of(service.image)
@@ -105,13 +103,13 @@ async def survey(
     look: Callable[[Sequence[HeldCredential]], Awaitable[Sequence[CredentialHealth]]],
     trace: Callable[[str], None],
 ) -> list[RegistryInUse]:
-    """The registries that the project's services pull from, each with what it has or needs.
+    """The registries that the project's services pull from, each with the state of its credential.
 
     Args:
         akka: of the project.
-        credentials: what Akka has for it.
-        look: how some of them stand.
-        trace: takes one line per call.
+        credentials: the project's credentials.
+        look: assesses some of them.
+        trace: writes one line per call.
 
     Raises:
         StepFailed: Akka does not show the services.
@@ -132,7 +130,7 @@ async def survey(
 
 
 def _judge(one: RegistryInUse, assessed: Sequence[CredentialHealth]) -> None:
-    """Find the best of the credentials that are for it."""
+    """Choose the best of the credentials for a registry."""
     order = [Need.OK, Need.EXTERNAL, Need.UNVERIFIED, Need.WRONG, Need.MISSING]
     for health in assessed:
         if not _is_for_place(health, one):
@@ -147,7 +145,7 @@ def _is_for_place(health: CredentialHealth, one: RegistryInUse) -> bool:
     behind, images = health.behind, list(one.images)
     if one.provider is None or behind.held.empty or not is_for(behind.held, registry_host(images[0])):
         return False
-    # Of one that pullkey did not create, or that could not be located, nothing more than its server is known.
+    # Without a target (not created by pullkey, or not located), only the server is known.
     return behind.target is None or all(one.provider.covers(behind.target, image) for image in images)
 
 
@@ -160,7 +158,7 @@ def _need_of(health: CredentialHealth) -> Need:
 
 
 async def _look_as_anybody(one: RegistryInUse, trace: Callable[[str], None]) -> None:
-    """Whether anybody may pull all of its images."""
+    """Mark a registry as public if anyone may pull all of its images."""
     from bootstrap.model.pull import Probe
     from bootstrap.registry import Challenge, fetch_challenge, open_to_all
 
@@ -192,12 +190,12 @@ async def _look_at_service(one: RegistryInUse, name: str, akka: AkkaCli, room: a
 
 
 async def waiting_services(akka: AkkaCli, host: str, covers: Callable[[str], bool]) -> list[str]:
-    """The services that have no image, and would pull it with a credential.
+    """The services that failed to pull an image that a credential would allow them to pull.
 
     Args:
         akka: of the project.
-        host: the registry that the credential is for.
-        covers: whether it is for an image at that host.
+        host: the credential's registry.
+        covers: whether the credential covers an image at that host.
 
     Raises:
         StepFailed: Akka does not show the services.
@@ -224,8 +222,8 @@ async def waiting_services(akka: AkkaCli, host: str, covers: Callable[[str], boo
 
 
 class WaitingServices:
-    """The services that wait for a credential, looked for while that is being made. It never fails, and is
-    soon given up.
+    """Looks in the background, during an onboarding, for services that wait for the credential. It never
+    fails, and gives up soon.
     """
 
     def __init__(self, akka: AkkaCli, provider: Provider, target: Target) -> None:
@@ -234,13 +232,13 @@ class WaitingServices:
         )
 
     async def names(self) -> list[str]:
-        """Their names; none where Akka does not say in time."""
+        """Their names; none if Akka does not answer in time."""
         done, _ = await asyncio.wait([self._found], timeout=_WAITED_SECONDS)
         if not done or self._found.cancelled() or self._found.exception() is not None:
             return []
         return self._found.result()
 
     async def close(self) -> None:
-        """Give up what has not ended."""
+        """Cancel the search."""
         self._found.cancel()
         await asyncio.gather(self._found, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Does the steps of a run, side by side where their order allows it, and undoes all of them if one fails."""
+"""Do the steps of a run, concurrently where their order allows it, and undo all of them if one fails."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StepRunner:
     """Does the steps of one run.
 
     Args:
-        changes: writes down what is begun and done, and undoes it.
+        changes: records what is started and done, and undoes it.
         stop: set when the run is interrupted.
         held: reads Akka's record.
         keys_now: lists the identity's keys; read again after `invalidate`.
@@ -79,14 +79,14 @@ class StepRunner:
         """Do the pending steps.
 
         Raises:
-            PullkeyError: one failed, or it was interrupted; what was done is undone, as far as it could be.
+            PullkeyError: a step failed, or the run was interrupted. The steps were undone as far as possible.
         """
         finished = {step.name: asyncio.Event() for step in pending}
         broken: list[PullkeyError] = []
         halt = asyncio.Event()
 
         async def take(step: Step) -> None:
-            # An old key may have to be deleted first, to make room for the new one.
+            # Deleting an old key may have to make room for the new one.
             for name in (*step.after, *((self.clear.name,) if step.name == StepRole.KEY else ())):
                 if name in finished:
                     await _first(finished[name].wait(), halt.wait(), self._stop.wait())
@@ -104,7 +104,7 @@ class StepRunner:
 
         for step in pending:
             if step.name == RETIRE:
-                # From the handoff on the old key is to be retired, even if this run is killed before that.
+                # After the handoff the old key must be retired, even if this run is killed before that.
                 self._changes.promise(step)
         tasks = [asyncio.create_task(take(step), name=step.name) for step in pending]
         try:
@@ -125,7 +125,7 @@ class StepRunner:
             raise as_user_error(error) from error
 
     async def _wind_up(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        """Give the calls in progress time to answer: a call that is cut off may have created something."""
+        """Give the calls in progress time to be answered: an aborted call may have created something."""
         for task in tasks:
             if task.get_name() == self.handshake.name:
                 task.cancel()
@@ -195,8 +195,7 @@ class StepRunner:
     async def _settle_race(self) -> None:
         """If another run created a key at the same time, wait until one of the two has yielded.
 
-        A run that had read Akka's record before this one registered may register over it after this one read
-        it back.
+        A run that read Akka's record before this one registered may overwrite it after this one read it back.
 
         Raises:
             LostRace: another run has registered its key; this run yields.
@@ -208,8 +207,8 @@ class StepRunner:
             self._keys_now.invalidate()
 
     async def _verify_again(self) -> None:
-        """Verify the key again where another run was at work: it may have failed since, and have undone an
-        identity or a grant that this run uses.
+        """Verify the key again if another run was active: it may have failed and undone the identity or grant
+        that this run uses.
 
         Raises:
             StepFailed: the new key no longer pulls.
@@ -224,7 +223,7 @@ class StepRunner:
             return False
         try:
             now = {key.key_id for key in await self._keys_now()}
-        except Exception as error:  # noqa: BLE001  - Akka has the key; this look is optional
+        except Exception as error:  # noqa: BLE001  - optional: Akka has the key
             self.context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
             return False
         return bool(now - before - {made.link.key_id})
@@ -234,7 +233,7 @@ class StepRunner:
             self._proofs.remember(self.session.credential.link.key_id)
 
     async def _note_replaced(self) -> None:
-        """Put into the new credential which key it replaces, so that a later run can delete that one."""
+        """Name the replaced key in the new credential, so that a later run can delete it."""
         made = self.session.credential
         link, _ = await key_in_record(self.session, await self._held())
         if (
@@ -247,7 +246,7 @@ class StepRunner:
 
 
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Wait until one of them has ended."""
+    """Wait until one of the coroutines has ended, and cancel the others."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

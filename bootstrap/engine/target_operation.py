@@ -1,4 +1,4 @@
-"""What onboarding, rotation and verification share: the steps of a target, and what was seen of them."""
+"""The common part of onboarding, rotation and verification: the steps of a target and their status."""
 
 from __future__ import annotations
 
@@ -32,16 +32,14 @@ from bootstrap.registry import Patience
 
 
 class TargetOperation(Operation):
-    """An operation whose parts are the steps of a target.
+    """An operation that consists of the steps of a target.
 
     Args:
-        held: says what Akka holds, where the command has just asked. Right before it is registered, Akka is
-            asked again.
-        akka_checked: whether the command has found before that Akka is there, logged in, and sees the
-            project.
+        held: returns Akka's record if the command has just read it. It is read again before the registration.
+        akka_checked: whether the command has already checked the Akka CLI, its login and the project.
 
     Attributes:
-        steps: those of the target, but for what is quiet and has nothing to do.
+        steps: the target's steps, without quiet ones that have nothing to do.
     """
 
     def __init__(
@@ -71,7 +69,7 @@ class TargetOperation(Operation):
         self._begin_with(session)
 
     def _begin_with(self, session: Session) -> None:
-        """Take a session; nothing was looked at with it yet."""
+        """Create steps and preflight for a session with which nothing was read yet."""
         context, options = self.context, self.options
         self.session = session
         self._examination = Preflight(
@@ -108,7 +106,7 @@ class TargetOperation(Operation):
         )
 
     def _failed(self, error: PullkeyError) -> None:
-        """What refuses a target stands in the problems, all of them together."""
+        """Record the error; for a refusal, its problems."""
         if not isinstance(error, Refused):
             super()._failed(error)
             return
@@ -124,7 +122,7 @@ class TargetOperation(Operation):
             self._notice(f"{sentence(self.result.unfinished.what)} The next run clears up after it first.")
 
     def _noted(self, seen: PreflightResult) -> Mapping[str, StepStatus]:
-        """What was seen of each step, and what is to be known; it stands in the result from now on."""
+        """Add the preflight's statuses and notices to the result, and show the notices."""
         if seen.project_seen:
             self.reporter.project(self.akka.resolved.described)
         self.result.public = seen.public
@@ -138,7 +136,7 @@ class TargetOperation(Operation):
         return seen.sightings
 
     def _show_steps(self, sightings: Mapping[str, StepStatus], *, checks: bool = False) -> None:
-        """Show the steps, but for a verification of a new key where none is created."""
+        """Show the steps, except a verification of a new key if none is created."""
         shown = []
         for step in self.steps:
             seen = sightings[step.name]

@@ -1,6 +1,4 @@
-"""What a run changes: each intent on disk before the call, each outcome in the audit trail, and all of it
-undone on failure.
-"""
+"""The changes of a run: record each intent before the call, log each outcome, and undo all on failure."""
 
 from __future__ import annotations
 
@@ -31,12 +29,11 @@ _UNDO_ALL_SECONDS = 60.0
 
 
 class Transaction:
-    """The changes of one run, in the order in which they were begun.
+    """The changes of one run, in the order in which they were started.
 
     Attributes:
-        keys_before: the ids of the identity's keys before the first change; None where they could not be
-            seen.
-        held_before: the ids of those that Akka's record named then.
+        keys_before: the ids of the identity's keys before the first change; None if they could not be read.
+        held_before: the ids of the keys that Akka's record named then.
     """
 
     def __init__(
@@ -62,13 +59,11 @@ class Transaction:
         self.held_before: set[str] = set()
 
     def promise(self, step: Step) -> None:
-        """Write down a later step's intent now, so that the next run does it if this one is killed before."""
+        """Record a later step's intent now, so that the next run does it if this one is killed before."""
         self._promised[step.name] = self._journal.about_to(step.name, step.intent())
 
     async def begin(self, step: Step) -> Entry:
-        """Write down what the step is about to create.
-
-        The disk is waited for in a thread: other steps and other targets continue meanwhile.
+        """Record what the step is about to create, in a thread, so that other steps and targets continue.
 
         Raises:
             PullkeyError: it cannot be written, so the step must not be done.
@@ -80,11 +75,11 @@ class Transaction:
         return entry
 
     def failed(self, step: Step, entry: Entry, what: str) -> None:
-        """The step has failed; what it may have created nevertheless is still to be undone."""
+        """Log that a step failed. Whatever it may have created is still to be undone."""
         self._record(step, entry, what, "failed")
 
     async def done(self, step: Step, entry: Entry, done: Done) -> None:
-        """Write down what the step has created; a step that created nothing has nothing to undo."""
+        """Record what the step has created. A step that created nothing needs no undo."""
         if done.left_over is not None:
             self._entries.remove((step, entry))
             entry.leave(done.left_over)
@@ -95,36 +90,35 @@ class Transaction:
             await asyncio.to_thread(self._journal.drop, entry)
         else:
             made = {**(entry.made or {}), **done.made}
-            entry.made = made  # an undo that begins meanwhile needs it
+            entry.made = made  # set it before the write: an undo may start meanwhile
             await asyncio.to_thread(self._journal.has_made, entry, made)
         self._record(step, entry, done.detail or done.sentence(step.title), "done")
 
     async def note_registration(self, what: str) -> None:
-        """Write down how far the registration has come, for a run that clears up after this one.
+        """Record how far the registration has come, for a run that cleans up after this one.
 
         Raises:
-            PullkeyError: it cannot be written, and Akka was not asked yet.
+            PullkeyError: it cannot be written, and the registration was not sent yet.
         """
         for step, entry in self._entries:
             if isinstance(step, HandoffStep):
-                # Once Akka was asked, a full disk is no reason to go back.
+                # Once the registration was sent, a full disk is no reason to undo it.
                 with contextlib.nullcontext() if what == ASKED else contextlib.suppress(PullkeyError):
                     made = {**(entry.made or {}), what: True}
                     await asyncio.to_thread(self._journal.has_made, entry, made)
 
     def adopt(self, entries: Sequence[tuple[Step, Entry]]) -> None:
-        """Take over what a lost run has created and this one uses: if this one fails, it undoes that too."""
+        """Add what a lost run has created and this one uses, to be undone if this one fails."""
         self._entries += entries
 
     def unfinished(self) -> list[str]:
-        """The steps that were begun and are not undone."""
+        """The steps that were started and not undone, one line each."""
         return [f"Not rolled back: {step.title}" for step, _ in self._entries]
 
     async def undo(self) -> None:
-        """Undo all: last in, first out; one that fails stops no other, except where Akka holds the key that
-        would be deleted.
+        """Undo all steps in reverse order. A failure does not stop the others, unless Akka holds the key.
 
-        The result lists what was undone and what is left over. Raises nothing that an SDK can raise.
+        The result lists what was undone and what is left over. No error of an SDK is raised.
         """
         self._session.context.undo_deadline = undo_deadline = Deadline(_UNDO_ALL_SECONDS)
         for deadline in (undo_deadline, self._context.deadline):
@@ -132,15 +126,15 @@ class Transaction:
         with_identity: list[tuple[Step, Entry]] = []
         for step, entry in reversed(self._entries):
             if step in self._session.steps and step.name != StepRole.KEY:
-                # What a lost run had created could be found by others before this one began. Checked right
-                # before each: a run that has found it may have created its key only now.
+                # Others may have found what a lost run created before this run started, and a run that found
+                # it may have created its key only now: so check right before each removal.
                 lost = bool(entry.intent.get("lost"))
                 others = await self._concurrent_keys(set() if lost else self.keys_before or set())
                 if others is None or others:
                     if others is None:
                         self._leave_unseen(step, entry)
                     else:
-                        # Another run, on another machine, has found it and uses it.
+                        # A run on another machine uses it.
                         text = messages.kept_for_another_run(step.title, others[0])
                         self._result.notices.append(text)
                         self._reporter.notice(text)
@@ -165,30 +159,28 @@ class Transaction:
             self._journal.end()
 
     async def _undo_without_identity(self, keys: list[tuple[Step, Entry]]) -> None:
-        """Delete the keys themselves that were to be deleted with the identity, since that is kept."""
+        """Delete the keys that would have been deleted with the identity, since the identity is kept."""
         for step, entry in keys:
             entry.intent["identity_stays"] = True
             await self._undo(step, entry)
         keys.clear()
 
     def _leave_unseen(self, step: Step, entry: Entry) -> None:
-        """Keep it where neither Akka nor the cloud shows whether another run's key needs it by now."""
+        """Keep an object if neither Akka nor the cloud shows whether another run's key needs it."""
         what = messages.kept_since_use_is_unknown(step.title)
         self._result.left_over.append(LeftOver(what, self._undo_command(step, entry)))
         entry.leave(self._result.left_over[-1])
         self._record(step, entry, what, "left over")
 
     async def _concurrent_keys(self, before: set[str]) -> list[str] | None:
-        """Other keys of the identity than those of `before`; None where neither Akka nor the cloud can be
-        asked.
+        """The keys of the identity that are not in `before`; None if neither Akka nor the cloud can be read.
 
-        One that Akka's record names only now counts, however old it is: the run that made it was not through
-        then.
+        A key that Akka's record names only now counts however old it is: its run had not finished before.
         """
         made = self._session.credential
         own = {made.link.key_id} if made else set()
-        # Before this run registers, a record of its key's id is another's: two passwords of one second bear
-        # one id.
+        # Before this run registers, a record with its key's id is another run's: two passwords generated in
+        # the same second have the same id.
         registered = own if any(isinstance(step, HandoffStep) for step, _ in self._entries) else set()
         found: set[str] = set()
         seen = False
@@ -197,9 +189,9 @@ class Transaction:
             link, _ = await key_in_record(self._session, held)
             found |= {link.key_id} - (before & self.held_before) - registered if link is not None else set()
             seen = True
-        except Exception as error:  # noqa: BLE001  - undoing goes on, whatever is answered
+        except Exception as error:  # noqa: BLE001  - undo continues whatever the answer
             self._context.trace(f"what Akka holds cannot be seen ({type(error).__name__})")
-        # Where Akka does not answer, the cloud still shows another run's key, and the other way round.
+        # If Akka does not answer, the cloud still shows another run's key, and vice versa.
         try:
             if self.keys_before is not None:
                 found |= {key.key_id for key in await self._session.key.list_ours()} - before - own
@@ -209,7 +201,7 @@ class Transaction:
         return sorted(found) if seen else None
 
     async def _undo(self, step: Step, entry: Entry) -> bool:
-        """Undo one step; False if what came before it must stay."""
+        """Undo one step. Return False if the steps before it must be kept."""
         left_over = self._result.left_over
         try:
             undone = await step.undo(entry.known)
@@ -228,7 +220,7 @@ class Transaction:
             what = f"step {step.name} could not be undone: {as_user_error(error).what}"
             left_over.append(LeftOver(what, self._undo_command(step, entry)))
             entry.leave(left_over[-1])
-            return not isinstance(step, HandoffStep)  # whose key Akka may hold
+            return not isinstance(step, HandoffStep)  # Akka may hold its key
         if undone:
             self._result.undone.append(undone)
             self._reporter.undone(undone)
@@ -240,7 +232,7 @@ class Transaction:
         return True
 
     def _leave_replaced(self) -> None:
-        """Report the key that this run was to retire, and that is kept while Akka may still hold it."""
+        """Report that the key to retire is kept, because Akka may still hold it."""
         for name, entry in self._promised.items():
             if (
                 name == RETIRE
@@ -257,8 +249,7 @@ class Transaction:
             key_id = entry.known.get("key_id")
             return self._session.key.delete_command(key_id) if key_id else self._options.command
         command = filled_in(step.script().undo.partition("\n")[0], self._session.script_variables())
-        # A command with a whole script's variables cannot be typed; the journal is kept, and the next run
-        # clears up by it.
+        # A command with variables of the whole script cannot be typed. The next run cleans up by the journal.
         return self._options.command if not command or "$" in command else command
 
     def _record(self, step: Step, entry: Entry, what: str, outcome: str) -> None:

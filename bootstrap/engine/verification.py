@@ -1,5 +1,6 @@
-"""Verifies the credential that Akka holds for a target: key, grant and record, and with its password a
-pull. Changes nothing.
+"""Verify the credential that Akka holds for a target: key, grant, record and, with its password, a pull.
+
+Read-only.
 """
 
 from __future__ import annotations
@@ -24,16 +25,15 @@ from bootstrap.plugin.step import State
 from bootstrap.registry import try_once
 
 AGAIN_SECONDS = 2.0
-"""Between the look that did not show something, and the one that is believed."""
+"""Seconds between a read that did not show something and the read that is trusted."""
 
 
 class Verification(TargetOperation):
-    """One verification; its options are a dry run's.
+    """One verification. Its options have `dry_run` set.
 
     Args:
-        password: of the credential, where it is to be tried too.
-        reopen: opens another session of the target, to look again with: what one read does not show, the next
-            may.
+        password: the credential's password, to verify a pull too; else None.
+        reopen: opens another session with the target, to read again what was not shown.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Verification(TargetOperation):
         return contextlib.nullcontext()
 
     def _lost_run(self) -> None:
-        """It is only reported, beside what was seen."""
+        """An earlier run is only reported, with the other results."""
 
     async def _recover(self, lost: Record) -> None:
         raise AssertionError("a verification changes nothing")
@@ -74,11 +74,10 @@ class Verification(TargetOperation):
         self.result.exit_code = ExitCode.DONE if good else ExitCode.DRIFT
 
     async def _examined(self) -> PreflightResult:
-        """All that can be seen; absence is believed late, so then everything is asked anew, and only that is
-        reported.
+        """Run the preflight; if something is missing, run it again after a pause and return only that result.
 
         Raises:
-            Refused: nothing that Akka holds can be seen.
+            Refused: Akka cannot be read.
         """
         seen = await self._examination.examine(self.steps, lambda _: None, checks=True)
         if problems := await self._examination.akka_problems():

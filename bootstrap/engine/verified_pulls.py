@@ -1,7 +1,6 @@
-"""When a key was last seen to pull, on this machine: for `pullkey list`, and never relied upon.
+"""Remember when a key was last verified on this machine, for `pullkey list` only.
 
-The clouds do not tell it, and Akka does not either. One small file a key, named by the key's id, without a
-secret.
+Neither the clouds nor Akka show it. One small file per key, named by the key's id, without a secret.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ _NAME = re.compile(r"^[A-Za-z0-9-]{6,64}$")
 
 
 class VerifiedPulls:
-    """The notes in one state directory."""
+    """The times of verified pulls, in one state directory."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = PrivateDirectory(directory, "proven")
 
     def remember(self, key_id: str) -> None:
-        """It pulled just now. A directory that cannot be written is no reason to fail."""
+        """Record a pull that was verified just now. A write error is ignored."""
         if _NAME.match(key_id):
             with contextlib.suppress(OSError, UnsafePlace):
                 self._directory.write(key_id, clock.now().isoformat(timespec="seconds").encode())
 
     def last(self, key_id: str) -> dt.datetime | None:
-        """When it was last seen to pull, or None if nobody knows here."""
+        """When a key's pull was last verified on this machine; None if never."""
         if not _NAME.match(key_id):
             return None
         try:
@@ -40,7 +39,7 @@ class VerifiedPulls:
         return found if found.tzinfo else None
 
     def invalidate(self, key_id: str) -> None:
-        """The key is gone."""
+        """Forget a deleted key."""
         if _NAME.match(key_id):
             with contextlib.suppress(OSError, UnsafePlace):
                 self._directory.remove(key_id)
