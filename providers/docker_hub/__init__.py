@@ -1,16 +1,14 @@
-"""Docker Hub.
+"""The provider for Docker Hub.
 
-What a run makes depends on what is asked for:
+What a run creates depends on its options:
 
-* nothing at Docker Hub, by default: a token that the person brings is tried and handed to Akka
-* with a login (`--mint`, `--login-stdin`), one personal access token with the scope `repo:read` and an end
-  date
-* with `--organization`, one organisation access token that may pull the named repositories and nothing else
+* by default nothing: a user-supplied token is verified and registered with Akka
+* with a login (`--mint`, `--login-stdin`), a personal access token with the scope `repo:read` and an expiry
+* with `--organization`, an organisation access token that may pull the named repositories only
 
-The user name that Akka is given is the user or the organisation. The e-mail says which kind of token it is
-and which
-one: `pat+UUID@docker.io`, `oat+ID@docker.io`; of one that was brought Docker Hub's id is not known, so it is
-`brought+RUN@docker.io`, with the id of the run that handed it off.
+The user name in Akka is the user or the organisation. The e-mail names the kind and id of the token:
+`pat+UUID@docker.io`, `oat+ID@docker.io`. Docker Hub's id of a user-supplied token is not known, so it is
+`brought+RUN@docker.io`, with the id of the run that registered it.
 """
 
 from __future__ import annotations
@@ -96,13 +94,13 @@ class DockerHubProvider:
         return f"docker.io/{image_of(image, where='IMAGE')[0].partition('/')[0]}"
 
     def covers(self, target: DockerHubTarget, image: str) -> bool:
-        # What a user may read is not known; the token of an organisation reads what is the organisation's.
+        # What a user may read is not known. An organisation's token reads the organisation's repositories.
         return target.kind != "oat" or image_of(image, where="IMAGE")[0].startswith(f"{target.organization}/")
 
     async def locate(
         self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]
     ) -> DockerHubTarget:
-        return DockerHubTarget.held(held, login)
+        return DockerHubTarget.from_record(held, login)
 
     def options_of(self, held: HeldCredential, target: DockerHubTarget | None) -> Mapping[str, str | bool]:
         if target is not None and target.kind == "oat":

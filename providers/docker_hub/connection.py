@@ -1,4 +1,4 @@
-"""One call of Docker Hub's API over HTTP: its answer, or the error that it is."""
+"""The HTTP connection to Docker Hub's API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _A_UNIX_TIME = 1e9
 
 
 class Connection(RestClient):
-    """The connections to Docker Hub, one set for a command."""
+    """The connections to Docker Hub, one pool per command."""
 
     name = "hub"
     error = HubApiError
@@ -32,15 +32,13 @@ class Connection(RestClient):
         super().__init__(named.url if named else HUB)
 
     def words_of(self, body: Mapping[str, Any]) -> str:
-        """The words of an error, in any of the three forms that the API has (`error`, `Error`,
-        `ValueError`).
-        """
+        """The text of an error in any of the API's three forms (`error`, `Error`, `ValueError`)."""
         fields = body.get("fields")
         return super().words_of(body) or (json.dumps(fields) if isinstance(fields, dict) and fields else "")
 
     def retry_after(self, headers: Mapping[str, str]) -> float | None:
-        """How long to wait: `Retry-After` in seconds or as a date, or Docker Hub's `X-Retry-After`, which is
-        a Unix time.
+        """The seconds to wait, from `Retry-After` (seconds or a date) or Docker Hub's `X-Retry-After` (a Unix
+        time).
         """
         found = super().retry_after(headers)
         if found is not None and found < _A_UNIX_TIME:
@@ -68,8 +66,8 @@ def bearer_header(token: Secret | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token.reveal()}"} if token is not None else {}
 
 
-def their_clock(headers: Mapping[str, str]) -> dt.datetime | None:
-    """The time by an answer's `Date`."""
+def server_time(headers: Mapping[str, str]) -> dt.datetime | None:
+    """The time in an answer's `Date` header."""
     try:
         return email.utils.parsedate_to_datetime(headers.get("Date", ""))
     except ValueError:

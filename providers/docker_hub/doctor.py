@@ -1,4 +1,4 @@
-"""What `pullkey doctor` looks at: whether Docker Hub is reachable from here, and whether our clocks agree."""
+"""The checks of `pullkey doctor` for Docker Hub: is it reachable, and do the clocks agree?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.checks import Check, clock_check, failed_check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
-from providers.docker_hub.connection import ENDPOINT, Connection, their_clock
+from providers.docker_hub.connection import ENDPOINT, Connection, server_time
 from providers.docker_hub.errors import HubApiError
 from providers.docker_hub.target import REGISTRY
 
@@ -20,7 +20,7 @@ _PUBLIC = "/v2/namespaces/library/repositories/hello-world"
 
 
 async def checkup(context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
-    """The API, the clock, the registry; nobody logs in. Raises nothing."""
+    """Check the API, the clock and the registry, without a login. Raises nothing."""
     checks: list[Check] = []
     if os.environ.get(ENDPOINT):
         checks.append(Check("addresses", None, f"{os.environ[ENDPOINT]}, as {ENDPOINT} says"))
@@ -29,7 +29,7 @@ async def checkup(context: RunContext, login: Mapping[str, Any]) -> Sequence[Che
         checks.append(await _registry(context))
     except PullkeyError as error:
         checks.append(failed_check("API", error))
-    except Exception as error:  # noqa: BLE001  - a check-up says what is wrong, whatever it is
+    except Exception as error:  # noqa: BLE001  - any error is a result of the check
         checks.append(Check("API", False, f"it could not be looked at ({type(error).__name__})"))
     user = login.get("hub_user")
     whose = f"the password of {user} is" if user else "a password is"
@@ -53,7 +53,7 @@ async def _api(context: RunContext) -> list[Check]:
             )
         ]
     checks = [Check("API", True, f"{connection.url} answers")]
-    theirs = their_clock(answer.headers)
+    theirs = server_time(answer.headers)
     if theirs is not None:
         ahead = (clock.now() - theirs).total_seconds()
         checks.append(clock_check(ahead, "Docker Hub", needed=False))

@@ -1,4 +1,4 @@
-"""What Docker Hub refuses, or does not answer, as the rest of pullkey knows it."""
+"""The errors and delays of Docker Hub's API."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from bootstrap.model.errors import PullkeyError, StepFailed
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.retry import Delay
 
-_UNTOLD_SECONDS = 3.0
+_MAX_UNSPECIFIED_WAIT_SECONDS = 3.0
 _BUSY = "Docker Hub is busy or briefly away; trying again."
 _LIMITED = "Docker Hub limits how often it is asked; trying again once it may be."
 
 
-class NotAsked(PullkeyError):
-    """Docker Hub needs a login, and there is none."""
+class LoginMissing(PullkeyError):
+    """Docker Hub needs a login, and none was supplied."""
 
     code = Code.HUB_LOGIN_MISSING
 
 
 class HubApiError(ApiError):
-    """A call that Docker Hub refused, or did not answer as it should.
+    """A call that Docker Hub refused, or did not answer as documented.
 
     Args:
         status: the HTTP status; 0 if there was no answer.
-        message: its own words, or what is wrong with the answer.
-        retry_after: how many seconds it asks to be left alone for, where it says so.
-        second_factor: it wants a code beside the password.
+        message: its error text, or what is wrong with the answer.
+        retry_after: the seconds to wait that it has requested, if any.
+        second_factor: whether it wants a code in addition to the password.
     """
 
     service = "Docker Hub"
@@ -42,22 +42,19 @@ class HubApiError(ApiError):
 
 
 def busy(error: Exception) -> Delay | None:
-    """Whether a refusal is worth waiting for; a rate limit as long as Docker Hub says itself, else for
-    moments only.
-    """
+    """The delay of a busy API or a rate limit; None for a refusal."""
     if not isinstance(error, HubApiError) or not error.busy:
         return None
     if error.status == HTTPStatus.TOO_MANY_REQUESTS:
-        # Mostly it says how long. Where it does not, only a passing one is worth another try.
-        return Delay(
-            _LIMITED, at_most=_UNTOLD_SECONDS if error.retry_after is None else None, after=error.retry_after
-        )
+        # Docker Hub usually says how long to wait. If it does not, wait only for a short limit.
+        at_most = _MAX_UNSPECIFIED_WAIT_SECONDS if error.retry_after is None else None
+        return Delay(_LIMITED, at_most=at_most, after=error.retry_after)
     return Delay(_BUSY, after=error.retry_after)
 
 
 @contextmanager
 def as_sentence(doing: str) -> Iterator[None]:
-    """Whatever is refused inside ends in a sentence."""
+    """Convert API errors raised in this context to `StepFailed`."""
     try:
         yield
     except HubApiError as error:
@@ -65,5 +62,5 @@ def as_sentence(doing: str) -> Iterator[None]:
 
 
 def refused(error: ApiError, doing: str) -> StepFailed:
-    """An error as a sentence."""
+    """Convert an error to a sentence: Docker Hub refused to `doing`."""
     return StepFailed(f"Docker Hub refused to {doing}: {error.said}", code=error.problem_code)

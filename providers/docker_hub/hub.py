@@ -1,13 +1,12 @@
-"""Docker Hub's API, as far as this provider calls it. There is no SDK; `connection` speaks HTTP to it.
+"""The calls of Docker Hub's API that this provider needs. There is no SDK for it.
 
-Source: the OpenAPI document at https://docs.docker.com/reference/api/hub/latest/ (read in its version of
-    2026): log in
-with `POST /v2/auth/token`; personal tokens at `/v2/access-tokens`, those of an organisation at
-`/v2/orgs/NAME/access-tokens`; whoever calls too often gets 429 with `X-Retry-After`, a point in time.
+Source: the OpenAPI document at https://docs.docker.com/reference/api/hub/latest/ (as of 2026). Log in with
+`POST /v2/auth/token`; personal tokens are at `/v2/access-tokens`, an organisation's at
+`/v2/orgs/NAME/access-tokens`; rate limits are 429 with `X-Retry-After`, a point in time.
 
-What it does not say, from https://github.com/docker/hub-feedback/issues/2478 and
-https://github.com/docker/terraform-provider-docker/issues/84: whoever has logged in with a token instead of a
-password may neither see tokens nor make any ("token issued from personal access token is not allowed", 403).
+Not in that document, but in https://github.com/docker/hub-feedback/issues/2478 and
+https://github.com/docker/terraform-provider-docker/issues/84: a login with a token instead of a password can
+neither list nor create tokens ("token issued from personal access token is not allowed", 403).
 """
 
 from __future__ import annotations
@@ -43,16 +42,15 @@ _KEY_ID = re.compile(r"^[A-Za-z0-9-]{6,64}$")
 
 @dataclass(frozen=True)
 class Token:
-    """What Docker Hub shows of a token: never its text."""
+    """What Docker Hub shows of a token; never its text."""
 
     key_id: str
     label: str
     created: dt.datetime | None
     expires: dt.datetime | None
     active: bool
-    repositories: tuple[
-        str, ...
-    ] = ()  # of an organisation's token, what it may pull; shown of one, not in a list
+    repositories: tuple[str, ...] = ()
+    """The repositories that an organisation's token may pull; not shown in lists of tokens."""
 
     @property
     def expired(self) -> bool:
@@ -61,7 +59,7 @@ class Token:
 
 @dataclass(frozen=True)
 class NewToken:
-    """A token that was made, with the only copy of its text."""
+    """A created token, with the only copy of its text."""
 
     token: Token
     text: Secret
@@ -69,9 +67,10 @@ class NewToken:
 
 @dataclass
 class Login:
-    """One user's login, asked for at most once a command, however many sessions need it.
+    """One user's login, prompted for at most once per command, whatever the number of sessions.
 
-    `secret` is the password; what it is exchanged for is short-lived, and got anew when it has run out.
+    `secret` is the password. It is exchanged for a short-lived bearer token, which is renewed when it
+    expires.
     """
 
     user: str
@@ -81,11 +80,11 @@ class Login:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def ask(self, context: RunContext) -> Secret:
-        """The password, from whoever is there to be asked.
+        """The password; prompts for it if necessary.
 
         Raises:
-            NotAsked: nobody may be asked in this run.
-            UsageProblem: there is no terminal.
+            LoginMissing: this run does not prompt.
+            UsageProblem: it cannot prompt: there is no terminal.
         """
         if self.secret is None:
             if not self.user:
@@ -96,11 +95,11 @@ class Login:
         return self.secret
 
     async def bearer(self, hub: Hub, *, instead_of: Secret | None = None) -> Secret:
-        """What calls are made with.
+        """The bearer token for calls; with `instead_of`, a new one in place of that expired one.
 
         Raises:
-            NotAsked, UsageProblem: as `ask`.
-            StepFailed: the login is refused; it is not tried twice, for an account may be locked by that.
+            LoginMissing, UsageProblem: see `ask`.
+            StepFailed: the login was refused. It is not tried again, since that may lock the account.
         """
         async with self._lock:
             if self.refused is not None:
@@ -116,12 +115,12 @@ class Login:
 
 
 class Hub:
-    """The calls of one session, with the login that it shares with the others of the command.
+    """The API's calls for one session. The login is shared with the command's other sessions.
 
     Args:
-        context: of the run: whom to ask, how long to wait, where to tell.
-        user: who logs in.
-        secret: the password, where it was given already.
+        context: of the run.
+        user: the user who logs in.
+        secret: the password, if it was already given.
     """
 
     def __init__(self, context: RunContext, user: str, secret: Secret | None) -> None:
@@ -133,7 +132,7 @@ class Hub:
 
     @property
     def connection(self) -> Connection:
-        """Made when it is first needed: an endpoint that cannot be used is told by whoever runs the
+        """The connection, created at the first call, so that an invalid endpoint is reported by the
         command.
         """
         if self._connection is None:
@@ -141,17 +140,17 @@ class Hub:
         return self._connection
 
     @property
-    def may_look(self) -> bool:
-        """Whether looking needs nobody to be asked."""
+    def has_login(self) -> bool:
+        """Whether calls need no prompt."""
         return self.login.secret is not None
 
     # -- calls -----------------------------------------------------------------------------------------------
 
     async def log_in(self, user: str, secret: Secret) -> Secret:
-        """Exchange a password for what calls are made with (`AuthCreateAccessToken`).
+        """Exchange a password for a bearer token (`AuthCreateAccessToken`).
 
         Raises:
-            HubApiError: wrong, or not enough.
+            HubApiError: the password is wrong, or a second factor is required.
         """
         body = {"identifier": user, "secret": secret.reveal()}
         answer = await self._patiently(
@@ -167,10 +166,9 @@ class Hub:
         return Secret(_text(answer.body, "access_token"))
 
     async def tokens(self, organization: str) -> list[Token]:
-        """All the tokens of the user, or of an organisation."""
+        """All tokens of the user, or of an organisation."""
         found: list[Token] = []
-        # The address of the next page comes from the answer, and could lead anywhere; the number of it
-        # cannot.
+        # Count pages instead of following the answer's address of the next page, which could be any host.
         for page in range(1, _MOST_PAGES + 1):
             answer = await self._read(
                 "GET", _tokens(organization), query={"page": page, "page_size": _PAGE_SIZE}
@@ -184,9 +182,7 @@ class Hub:
         return found
 
     async def token(self, key_id: str, organization: str) -> Token | None:
-        """One token, or None if there is none of this id, nor in the list of all: one wrong answer leaves
-        none behind.
-        """
+        """One token; None if neither a read by id nor the list shows it."""
         try:
             answer = await self._read("GET", f"{_tokens(organization)}/{key_id}")
         except HubApiError as error:
@@ -198,11 +194,10 @@ class Hub:
     async def create(
         self, label: str, ends: dt.datetime, *, organization: str, repositories: Sequence[str]
     ) -> NewToken:
-        """Make a token that may pull: one of an organisation these repositories only. Sent once, whatever
-        comes of it.
+        """Create a token that may pull; an organisation's token is limited to `repositories`. Sent only once.
 
         Raises:
-            HubApiError: where it is `unanswered`, the token may be there all the same.
+            HubApiError: if `unanswered`, the token may have been created.
         """
         expires_at = f"{ends:%Y-%m-%dT%H:%M:%SZ}"
         if organization:
@@ -228,7 +223,7 @@ class Hub:
         await self._read("DELETE", f"{_tokens(organization)}/{key_id}")
 
     async def has_repository(self, path: str) -> bool:
-        """Whether the user may see a repository (`GetRepository`)."""
+        """Whether the user can see a repository (`GetRepository`)."""
         namespace, _, name = path.partition("/")
         try:
             await self._read("GET", f"/v2/namespaces/{namespace}/repositories/{name}")
@@ -239,23 +234,23 @@ class Hub:
         return True
 
     async def repositories(self, namespace: str, *, token: Secret | None = None) -> list[str]:
-        """The names of a namespace's repositories that the login sees (`ListNamespaceRepositories`); the
-        first of very many.
+        """The repositories of a namespace that the login can see (`ListNamespaceRepositories`), up to a
+        limit.
 
         Args:
             namespace: a user or an organisation.
-            token: one of the user's tokens, to look with in place of the login.
+            token: a token of the user's to log in with instead of the password.
         """
         bearer = await self.log_in(self.login.user or namespace, token) if token is not None else None
         return await self._names(f"/v2/namespaces/{namespace}/repositories", bearer)
 
     async def tags(self, path: str) -> list[str]:
-        """The tags of a repository (`ListRepositoryTags`); the first of very many."""
+        """The tags of a repository (`ListRepositoryTags`), up to a limit."""
         namespace, _, name = path.partition("/")
         return await self._names(f"/v2/namespaces/{namespace}/repositories/{name}/tags", None)
 
     async def has_tag(self, path: str, tag: str) -> bool:
-        """Whether a repository that the login sees has a tag (`GetRepositoryTag`)."""
+        """Whether a repository that the login can see has a tag (`GetRepositoryTag`)."""
         namespace, _, name = path.partition("/")
         try:
             await self._read(
@@ -268,7 +263,7 @@ class Hub:
         return True
 
     async def _names(self, path: str, bearer: Secret | None) -> list[str]:
-        """The names in a list that comes in pages, those that can be shown."""
+        """The printable names in a paged list."""
         found: list[str] = []
         for page in range(1, _MOST_PAGES_OF_NAMES + 1):
             query = {"page": page, "page_size": _PAGE_SIZE}
@@ -305,9 +300,7 @@ class Hub:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Reply:
-        """A call that may be sent again: a read, or a change that comes to the same however often it is
-        made.
-        """
+        """Send a read or an idempotent change, with retries."""
         return await self._patiently(lambda: self._send(method, path, query=query, body=body))
 
     async def _send(
@@ -337,12 +330,12 @@ class Hub:
         except HubApiError as error:
             if error.status != 401:
                 raise
-        # What the login was exchanged for lives for minutes, and a run may take longer.
+        # The bearer token expires after minutes, and a run may take longer.
         return await send(await self.login.bearer(self, instead_of=bearer))
 
     @property
     def _seconds(self) -> float:
-        """How long one call may take."""
+        """The time limit of one call."""
         return self.context.deadline.clip(TIMEOUT)
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -355,10 +348,10 @@ def _tokens(organization: str) -> str:
 
 
 def _text(body: Any, name: str) -> str:
-    """A secret of an answer.
+    """The secret in an answer's field `name`.
 
     Raises:
-        HubApiError: as unanswered; it is not there, or cannot be one.
+        HubApiError: as unanswered: the field is missing or invalid.
     """
     text = body.get(name) if isinstance(body, dict) else None
     if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable():
@@ -367,10 +360,10 @@ def _text(body: Any, name: str) -> str:
 
 
 def _token(body: Any) -> Token:
-    """A token as either of the two APIs shows it (`accessToken`, `orgAccessToken`).
+    """Parse a token of either API (`accessToken`, `orgAccessToken`).
 
     Raises:
-        HubApiError: as unanswered; it is none.
+        HubApiError: as unanswered: it is not a token.
     """
     shown = body if isinstance(body, dict) else {}
     key_id = shown.get("uuid") or shown.get("id")

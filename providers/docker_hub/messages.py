@@ -9,21 +9,21 @@ from bootstrap.model.text import one_line
 from bootstrap.plugin.registry import code_of
 from bootstrap.plugin.step import Intent, Notice, StepRole, StillThere
 from providers.docker_hub import scripts
-from providers.docker_hub.errors import HubApiError, NotAsked
+from providers.docker_hub.errors import HubApiError, LoginMissing
 from providers.docker_hub.target import TOKENS_PAGE, DockerHubTarget
 
 # -- the login -----------------------------------------------------------------------------------------------
 
 
-def login_user_unknown() -> NotAsked:
-    return NotAsked(
+def login_user_unknown() -> LoginMissing:
+    return LoginMissing(
         "Docker Hub was not asked: who logs in is not known",
         fix="Name your Docker ID with --hub-user or the variable PULLKEY_HUB_USER.",
     )
 
 
-def login_not_supplied() -> NotAsked:
-    return NotAsked("Docker Hub was not asked: no login was supplied")
+def login_not_supplied() -> LoginMissing:
+    return LoginMissing("Docker Hub was not asked: no login was supplied")
 
 
 def login_failed(user: str, error: HubApiError) -> StepFailed:

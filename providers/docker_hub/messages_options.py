@@ -63,7 +63,7 @@ def invalid_lifetime() -> UsageProblem:
 
 
 def email_of_record_invalid(email: str, name: str) -> PullkeyError:
-    """Akka's record has an e-mail that tells no kind of token."""
+    """The e-mail in Akka's record does not name a kind of token."""
     return PullkeyError(
         f"The e-mail {email} of Akka's {name} is none that pullkey gives a Docker Hub token",
         code=Code.CREDENTIAL_UNREADABLE,

@@ -1,4 +1,4 @@
-"""The steps as a person would do them: bash and curl, with every secret kept out of arguments and files."""
+"""The steps as commands to run by hand: bash and curl, with secrets in neither arguments nor files."""
 
 from __future__ import annotations
 
@@ -46,28 +46,24 @@ BEARER="$(printf '{"identifier":"%s","secret":"%s"}' "$HUB_USER" "$HUB_PASSWORD"
 
 
 def _field(name: str) -> str:
-    """Reads the value of a field from an answer of one line of JSON."""
+    """The command that reads a field from an answer of one line of JSON."""
     return rf"""sed -n 's/.*"{name}" *: *"\([^"]*\)".*/\1/p'"""
 
 
 def where_to_delete(organization: str) -> str:
-    """Where a person deletes a token: with curl it takes a password and two calls, and the page shows what
-    it is.
-    """
+    """The page on which to delete a token: simpler than with curl, which takes a password and two calls."""
     if organization:
         return f"https://app.docker.com/ ({organization}, Identity & auth, Access tokens)"
     return TOKENS_PAGE
 
 
 def delete_command(organization: str, which: str = "") -> str:
-    """What stands in place of a command that deletes a token: a comment, so that it can be pasted into a
-    shell.
-    """
+    """The instruction to delete a token: a shell comment, so that it can be pasted like a command."""
     return f"# Delete the token{which} at {where_to_delete(organization)}."
 
 
 def variables(target: DockerHubTarget, hub: str) -> Mapping[str, str]:
-    """The variables that the scripts use, quoted."""
+    """The variables of the scripts, quoted."""
     named = {"SERVER": SERVER, "PULLER": target.puller}
     if target.minted:
         ends = clock.now() + target.expires_in - dt.timedelta(minutes=5)
@@ -94,23 +90,23 @@ def credential(target: DockerHubTarget) -> Mapping[str, str]:
         "username": '"$PULLER"',
         "email": f'"{target.kind}+$KEY_ID@{DOMAIN}"',
         "password": '"$TOKEN"',
-        "registry": DOMAIN,  # what is logged in to
+        "registry": DOMAIN,  # the host to log in to
     }
 
 
 def preamble(target: DockerHubTarget) -> str:
-    """What the step that makes a token needs, and its undoing too."""
+    """The functions that creating and deleting a token need."""
     if not target.minted:
         return ""
     return _LOGIN
 
 
-def brought(target: DockerHubTarget) -> Script:
+def supplied_token(target: DockerHubTarget) -> Script:
     whose = target.puller or "the user who pulls"
     return Script(
         do=(
             'read -rsp "The Docker Hub token of $PULLER: " TOKEN; echo\n'
-            # What stands in the e-mail for a token whose id Docker Hub alone knows.
+            # The e-mail's id of a token whose own id only Docker Hub knows.
             + _RUN_ID
         ),
         check='[ -n "$TOKEN" ] && [ -n "$KEY_ID" ]',
@@ -122,7 +118,7 @@ def brought(target: DockerHubTarget) -> Script:
     )
 
 
-def minted(target: DockerHubTarget) -> Script:
+def created_token(target: DockerHubTarget) -> Script:
     label = 'LABEL="pullkey runbook $(date -u +%Y%m%dT%H%M%SZ)"'
     if target.kind == "oat":
         body = (

@@ -1,6 +1,4 @@
-"""One Docker Hub target, open: its one step, and the facts that it shares with the checks before and
-after.
-"""
+"""The session of a Docker Hub target: its single step, preflight and diagnosis."""
 
 from __future__ import annotations
 
@@ -42,26 +40,26 @@ class DockerHubSession(Session):
         self.context = context
         self.hub = Hub(context, target.user, target.login)
         self.waits_for_spreading = target.minted
-        self._minted = CreatedToken(self, target, self.hub)
-        self._brought = SuppliedToken(self, target)
+        self._created = CreatedToken(self, target, self.hub)
+        self._supplied = SuppliedToken(self, target)
         self.key, self.steps = (
-            (self._minted, [self._minted]) if target.minted else (self._brought, [self._brought])
+            (self._created, [self._created]) if target.minted else (self._supplied, [self._supplied])
         )
 
-    # -- as `bootstrap.plugin.session.Session` ---------------------------------------------------------------
+    # -- the methods of `bootstrap.plugin.session.Session` ---------------------------------------------------
 
     async def connect(self) -> str:
         target = self.target
         if not target.minted:
             return f"{target.puller}, with a user-supplied token" if target.puller else "no user yet"
-        if not self.hub.may_look:
+        if not self.hub.has_login:
             return f"{target.user}, who has not logged in" if target.user else "no user"
         await self.hub.login.bearer(self.hub)
         return f"the Docker Hub user {target.user}"
 
     def redact(self, text: str) -> str:
         secrets = Confidential()
-        for secret in (self._brought.token, self.credential.password if self.credential else None):
+        for secret in (self._supplied.token, self.credential.password if self.credential else None):
             if secret is not None:
                 secrets.add_login(self.target.puller, secret)
         return secrets.clean(text)
@@ -76,14 +74,14 @@ class DockerHubSession(Session):
         return self.target.puller or None
 
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
-        return {}  # Docker Hub has none by name; what a login may not do is found by looking
+        return {}  # Docker Hub has no named permissions; preflight tries the calls instead
 
     async def probe(self) -> Probe:
         if self.target.repository:
             return Probe(REGISTRY, self.target.repository, self.target.reference, head=True)
         repositories: tuple[str, ...] = ()
-        if self.target.kind == "oat" and self.hub.may_look:
-            repositories = await self._minted.held_repositories()
+        if self.target.kind == "oat" and self.hub.has_login:
+            repositories = await self._created.held_repositories()
         return Probe(REGISTRY, repositories[0] if repositories else "", head=True)
 
     async def preflight(self) -> PreflightFindings:
@@ -93,7 +91,7 @@ class DockerHubSession(Session):
         try:
             pending = (await self.steps[0].look()).state is not State.DONE
         except PullkeyError:
-            pending = True  # what it was is told where the step is looked at
+            pending = True  # the step itself reports the error
         if pending:
             findings.notices += self._notices()
             findings.problems += await self._problems()
@@ -106,13 +104,13 @@ class DockerHubSession(Session):
         return [messages.personal_token_is_broad(target.user, created=target.minted)]
 
     async def _problems(self) -> list[Problem]:
-        """What can be seen to be wrong with what was given, before anything is made."""
+        """Problems of the login or of the supplied token that can be seen before any change."""
         if self.target.minted:
-            return await self._about_the_login() if self.hub.may_look else []
-        return await self._about_the_token() if self._brought.token is not None else []
+            return await self._about_the_login() if self.hub.has_login else []
+        return await self._about_the_token() if self._supplied.token is not None else []
 
     async def _about_the_login(self) -> list[Problem]:
-        """Whether this login may make the token, and may itself see what the token is to pull."""
+        """Check that the login can create tokens, and can itself see what the token is to pull."""
         target = self.target
         try:
             await self.hub.tokens(target.organization)
@@ -127,13 +125,13 @@ class DockerHubSession(Session):
                     continue
             except HubApiError as error:
                 if error.status not in {401, 403}:
-                    continue  # it says nothing about the repository; the handshake will
+                    continue  # this error says nothing about the repository; the verification will
             problems.append(messages.repository_not_found(target.user, name, await self._near(name)))
         return problems or await self._about_the_tag()
 
     async def _about_the_tag(self) -> list[Problem]:
-        """Whether the image that was named has its tag, as the API shows it: the registry is not sent the
-        password.
+        """Check the named image's tag through the API, since the password must not be sent to the
+        registry.
         """
         target = self.target
         name, tag = target.repository, target.reference
@@ -149,11 +147,11 @@ class DockerHubSession(Session):
             short = name.rpartition("/")[2]
             near = nearest_or_all(f"{short}:{tag}", [f"{short}:{one}" for one in await self.hub.tags(name)])
         except HubApiError:
-            return []  # it says nothing about the tag; the handshake will
+            return []  # this error says nothing about the tag; the verification will
         return [messages.image_not_found(name, tag, near)]
 
     async def _near(self, repository: str, *, token: Secret | None = None) -> str:
-        """The nearest repositories of its namespace, as far as Docker Hub shows them."""
+        """A hint at similar repositories in the namespace; "" if Docker Hub shows none."""
         namespace, _, name = repository.partition("/")
         try:
             return nearest_or_all(name, await self.hub.repositories(namespace, token=token))
@@ -161,15 +159,15 @@ class DockerHubSession(Session):
             return ""
 
     async def _about_the_token(self) -> list[Problem]:
-        """Whether the registry accepts the user-supplied token: waiting would not change a refusal."""
-        if self._brought.token is None or not self.target.puller:
+        """Check that the registry accepts the user-supplied token: waiting would not change a refusal."""
+        if self._supplied.token is None or not self.target.puller:
             return []
         challenge = await fetch_challenge(
             REGISTRY, trace=self.context.trace, seconds=self.context.deadline.clip(SECONDS), clean=self.redact
         )
         if not isinstance(challenge, Challenge):
-            return []  # told by the run itself
-        credential = Credential(SERVER, self.target.puller, self._brought.token, KeyRef("", "", ""))
+            return []  # the run itself reports it
+        credential = Credential(SERVER, self.target.puller, self._supplied.token, KeyRef("", "", ""))
         attempt = await try_once(
             await self.probe(),
             challenge,
@@ -188,29 +186,29 @@ class DockerHubSession(Session):
             return [messages.image_not_found(self.target.repository, self.target.reference, near)]
         if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
             return []
-        diagnosis = self._of_a_brought_token(attempt)
+        diagnosis = self._diagnose_supplied_token(attempt)
         if attempt.verdict is Verdict.NO_GRANT:
             diagnosis = (
-                f"{diagnosis} {await self._near(self.target.repository, token=self._brought.token)}".rstrip()
+                f"{diagnosis} {await self._near(self.target.repository, token=self._supplied.token)}".rstrip()
             )
         return [messages.supplied_token_refused(attempt, diagnosis)]
 
     async def prompt_secrets(self) -> None:
-        """Prompt for the user-supplied token, or for the login that creates one, and try it before any
+        """Prompt for the user-supplied token, or for the login that creates one, and check it before any
         change.
 
         Raises:
-            UsageProblem: there is nobody to ask, or what was given cannot be used.
-            Refused: Docker Hub does not take what was given, or not for this.
+            UsageProblem: it cannot prompt, or the input is invalid.
+            Refused: Docker Hub refuses the token or the login, or their permissions are not enough.
         """
         if self.target.minted:
-            if self.hub.may_look:
-                return  # looked at already
+            if self.hub.has_login:
+                return  # already checked
             await self.hub.login.bearer(self.hub)
         else:
-            if self._brought.token is not None:
+            if self._supplied.token is not None:
                 return
-            await self._brought.ask()
+            await self._supplied.ask()
         if problems := await self._problems():
             raise Refused(problems)
 
@@ -218,7 +216,7 @@ class DockerHubSession(Session):
         if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or self.credential is None:
             return ""
         if not self.target.minted:
-            return self._of_a_brought_token(attempt)
+            return self._diagnose_supplied_token(attempt)
         try:
             token = await self.hub.token(self.credential.link.key_id, self.target.organization)
         except (HubApiError, PullkeyError):
@@ -232,7 +230,7 @@ class DockerHubSession(Session):
             return messages.token_may_not_pull(self.target.puller, probe.repository)
         return messages.SHOWN_ACTIVE
 
-    def _of_a_brought_token(self, attempt: PullAttempt) -> str:
+    def _diagnose_supplied_token(self, attempt: PullAttempt) -> str:
         puller = self.target.puller
         if attempt.verdict is Verdict.NO_GRANT:
             return messages.supplied_token_may_not_pull(puller, self.target.repository)

@@ -1,4 +1,4 @@
-"""What is done at Docker Hub: one step, in two forms."""
+"""Docker Hub's single step in its two forms: use a supplied token, or create one."""
 
 from __future__ import annotations
 
@@ -25,17 +25,15 @@ from providers.docker_hub.hub import Hub, NewToken, Token
 from providers.docker_hub.target import DOMAIN, KINDS, SERVER, DockerHubTarget, check_token
 
 _WHAT = {"pat": "a personal token", "oat": "a token of the organisation", "brought": "a user-supplied token"}
-# Docker Hub's clock and ours differ, and an end that is a second more than a year away may be refused.
+# The clocks differ, and an expiry of one second over a year may be refused.
 _CLOCK_MARGIN = dt.timedelta(minutes=5)
 LABEL_MARK = "pullkey "
-"""With which the labels of pullkey's tokens begin; the run's id follows."""
+"""The beginning of the labels of pullkey's tokens, followed by the run's id."""
 _MOST_TRIES = 4
 
 
 class SuppliedToken(SuppliedKey):
-    """The token that the user supplies. Docker Hub is not asked about it: whoever holds a token may not
-    see tokens.
-    """
+    """The user-supplied token. It is not looked up at Docker Hub: a login with a token cannot list tokens."""
 
     def __init__(self, session: Session, target: DockerHubTarget) -> None:
         super().__init__(session)
@@ -50,10 +48,10 @@ class SuppliedToken(SuppliedKey):
         return link.name in KINDS
 
     async def ask(self) -> None:
-        """Ask for the token.
+        """Prompt for the token.
 
         Raises:
-            UsageProblem: there is nobody to ask, or what was given cannot be used.
+            UsageProblem: it cannot prompt, or the input is invalid.
         """
         self.token = await self._of.context.ask_secret(f"The Docker Hub token of {self._target.puller}")
         if self.token is None:
@@ -65,7 +63,7 @@ class SuppliedToken(SuppliedKey):
         if link is None:
             return StepStatus(State.MISSING, reason)
         if self._target.token is not None:
-            # Akka never shows a password, so that it is the same one cannot be seen.
+            # Akka never shows a password, so whether it is the same token is unknown.
             return StepStatus(State.MISSING, "a token was supplied")
         if link.name == "brought":
             return StepStatus(State.DONE, f"Akka holds the token that run {link.key_id} handed off")
@@ -74,7 +72,7 @@ class SuppliedToken(SuppliedKey):
 
     async def do(self) -> Done:
         if self.token is None:
-            raise AssertionError("the token is asked for before the first change")
+            raise AssertionError("the token is prompted for before the first change")
         self._of.credential = Credential(
             server=SERVER,
             username=self._target.puller,
@@ -84,9 +82,7 @@ class SuppliedToken(SuppliedKey):
         return Done("the token exists; its expiry is known to Docker Hub only")
 
     async def undo(self, intent: Intent) -> str:
-        """Nothing is made here; but a run that was killed may have made a token, which takes a login to
-        delete.
-        """
+        """Report the token that a killed run may have created: deleting it needs a login."""
         if "label" in intent:
             raise messages.token_still_there(intent, "no login was supplied")
         return ""
@@ -98,12 +94,12 @@ class SuppliedToken(SuppliedKey):
         return scripts.delete_command("", f" that run {key_id} handed off")
 
     def script(self) -> Script:
-        return scripts.brought(self._target)
+        return scripts.supplied_token(self._target)
 
 
 class CreatedToken(KeyResource[Token, NewToken]):
-    """A token that is made for this, under a label that carries the run's id, so that it is found whatever
-    happens.
+    """A token that the run creates. Its label has the run's id, so that it can be found if the answer is
+    lost.
     """
 
     after = ()
@@ -152,8 +148,8 @@ class CreatedToken(KeyResource[Token, NewToken]):
         return f"the token {key_id}, labelled {one_line(token.label)!a}"
 
     def owns(self, link: KeyRef) -> bool:
-        """A token that is made is never compared with one that was brought, of which Docker Hub's id is
-        not known.
+        """Whether the reference names a token of this kind; a user-supplied token's id is not
+        Docker Hub's.
         """
         return link.name == self._target.kind if self._target.asked_for else link.name in KINDS
 
@@ -185,7 +181,7 @@ class CreatedToken(KeyResource[Token, NewToken]):
 
     async def look_now(self) -> StepStatus:
         link, _ = await usable_key(self._of)
-        if link is not None and not self._hub.may_look:
+        if link is not None and not self._hub.has_login:
             return StepStatus(
                 State.DONE, f"Akka holds token {link.key_id}; not checked at Docker Hub without a login"
             )
@@ -196,14 +192,16 @@ class CreatedToken(KeyResource[Token, NewToken]):
             self._repositories = await self._as_held()
 
     async def _as_held(self) -> tuple[str, ...]:
-        """The repositories of the token that Akka holds, for one that is to replace it."""
+        """The repositories of the token that Akka holds, for the token that replaces it."""
         repositories = await self.held_repositories()
         if not repositories:
             raise messages.replaced_scope_unknown(self._target.organization)
         return repositories
 
     async def held_repositories(self) -> tuple[str, ...]:
-        """What the organisation's token that Akka holds may pull; empty if it is gone or Akka holds none."""
+        """The repositories that the organisation's token in Akka may pull; empty if it was deleted or Akka
+        has none.
+        """
         held = await self._of.context.held_credential()
         if held is None or held.link is None or held.link.name != "oat":
             return ()
@@ -244,22 +242,23 @@ class CreatedToken(KeyResource[Token, NewToken]):
         return [one.key_id for one in tokens if one.label == intent["label"]]
 
     async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
-        if not self._hub.may_look:
+        if not self._hub.has_login:
             return []
         with as_sentence(f"show the tokens of {self._target.puller}"):
             tokens = await self._hub.tokens(self._target.organization)
         return [self.facts_of(one) for one in tokens if one.label.startswith(LABEL_MARK) and not one.expired]
 
     async def undo(self, intent: Intent) -> str:
-        return await super().undo(intent) if "label" in intent else ""  # else of a run that was given a token
+        # Without a label, the run was given a token.
+        return await super().undo(intent) if "label" in intent else ""
 
-    # -- what errors are, and how it is said -----------------------------------------------------------------
+    # -- errors and texts ------------------------------------------------------------------------------------
 
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)
 
     def creation_delay(self, error: Exception) -> Delay | None:
-        # Where nothing is ever answered as documented, a token more each time helps nobody.
+        # If no answer is ever as documented, stop creating further tokens.
         return busy(error) if self._tries < _MOST_TRIES else None
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
@@ -286,4 +285,4 @@ class CreatedToken(KeyResource[Token, NewToken]):
         return scripts.delete_command(self._target.organization, f" {key_id}")
 
     def script(self) -> Script:
-        return scripts.minted(self._target)
+        return scripts.created_token(self._target)

@@ -1,4 +1,4 @@
-"""One Docker Hub user or organisation, and the repositories that are to be pulled, as a person names them."""
+"""A Docker Hub target: the user or organisation, and the repositories to pull."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from bootstrap.model.secret import Secret
 from bootstrap.model.server import host_of
 from providers.docker_hub import messages_options
 
-SERVER = "https://index.docker.io/v1/"  # what Akka's page names, to the letter
+SERVER = "https://index.docker.io/v1/"  # as on Akka's page "Configure an external container registry"
 REGISTRY = "registry-1.docker.io"
 TOKENS_PAGE = "https://app.docker.com/settings/personal-access-tokens"
 HOSTS = frozenset(
     {"docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com", "registry.hub.docker.com"}
 )
 DOMAIN = "docker.io"
-"""What stands behind the `@` of the e-mail; the kind of token stands before it."""
+"""The domain of the e-mail field; its local part names the kind of token."""
 
 Kind = Literal["pat", "oat", "brought"]
 KINDS: tuple[Kind, ...] = ("pat", "oat", "brought")
 DEFAULT_LIFETIME = dt.timedelta(days=365)
-# "Create and manage personal access tokens", and the same of an organisation: up to one year from today.
+# "Create and manage personal access tokens", and the same for organisations: up to one year from today.
 LONGEST = dt.timedelta(days=365)
 _MOST_REPOSITORIES = 50  # "Create and manage organization access tokens"
 
-# A Docker ID is made of lower-case letters and digits today; older ones hold more.
+# New Docker IDs have lower-case letters and digits only; older ones have other characters too.
 _NAME = re.compile(r"^[a-z0-9](?:[a-z0-9._-]{0,253}[a-z0-9])?$")
 _WEB_PAGE = re.compile(
     r"^(?:https://)?hub\.docker\.com/(?:r|repository/docker)/(?P<path>[^/?#]+/[^/?#]+)(?:[/?#].*)?$"
@@ -42,17 +42,19 @@ _OFFICIAL_PAGE = re.compile(r"^(?:https://)?hub\.docker\.com/_/(?P<path>[^/?#]+)
 
 @dataclass(frozen=True)
 class DockerHubTarget:
-    """Whose token is handed to Akka, and what it is to pull.
+    """A user's or organisation's token, and the repositories to pull with it.
 
     Attributes:
-        kind: a token to be made of the user (`pat`) or of the organisation (`oat`), or one that is `brought`.
-        asked_for: whether that kind was asked for, rather than being what happens when nothing is said.
-        user: who logs in to Docker Hub, and who pulls with a personal token; "" if nobody was named.
-        organization: whose token it is; "" for a personal one.
-        repositories: what is to be pulled, as `NAMESPACE/NAME`; an organisation's token is limited to these.
-        repository: the repository of the image that proves the pull; "" if none is known.
-        token: the token that was brought on stdin.
-        login: the password that was given on stdin, to log in to Docker Hub with.
+        kind: a created token of the user (`pat`) or of the organisation (`oat`), or a user-supplied one
+            (`brought`).
+        asked_for: whether options chose that kind; False if it is the default.
+        user: the user who logs in to Docker Hub, and who pulls with a personal token; "" if not named.
+        organization: the organisation that owns the token; "" for a personal one.
+        repositories: the repositories to pull, as `NAMESPACE/NAME`; an organisation's token is limited to
+            them.
+        repository: the repository of the image for the verification; "" if unknown.
+        token: the token given on stdin.
+        login: the password for Docker Hub given on stdin.
     """
 
     kind: Kind
@@ -68,19 +70,19 @@ class DockerHubTarget:
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> DockerHubTarget:
-        """Read the options of `pullkey onboard docker-hub`, and `--image`.
+        """Create the target from the options of `pullkey onboard docker-hub`.
 
         Raises:
-            UsageProblem: one of them cannot be used, or two of them contradict each other.
+            UsageProblem: an option is invalid, or two contradict each other.
         """
         user = _account(values.get("hub_user"), where="--hub-user")
         organization = _account(values.get("organization"), where="--organization")
         token, login = values.get("token_stdin"), values.get("login_stdin")
-        # A file of registries says where these are; they are read when they are needed.
+        # A file of registries names sources of these secrets, which are read when needed.
         later = values.get("sources") or ()
-        brings, logs_in = bool(token or "token_stdin" in later), bool(login or "login_stdin" in later)
-        minted = bool(values.get("mint") or logs_in or (organization and not brings))
-        if brings and minted:
+        supplied, logs_in = bool(token or "token_stdin" in later), bool(login or "login_stdin" in later)
+        minted = bool(values.get("mint") or logs_in or (organization and not supplied))
+        if supplied and minted:
             raise messages_options.token_supplied_and_created()
         if token:
             _check_token(token)
@@ -100,7 +102,7 @@ class DockerHubTarget:
             raise messages_options.invalid_lifetime()
         return cls(
             kind=("oat" if organization else "pat") if minted else "brought",
-            asked_for=minted or brings,
+            asked_for=minted or supplied,
             user=user,
             organization=organization,
             repositories=repositories,
@@ -112,11 +114,11 @@ class DockerHubTarget:
         )
 
     @classmethod
-    def held(cls, held: HeldCredential, login: Mapping[str, Any]) -> DockerHubTarget:
-        """The target behind Akka's record: kind and user are in it, the rest in the login's values.
+    def from_record(cls, held: HeldCredential, login: Mapping[str, Any]) -> DockerHubTarget:
+        """Create the target from Akka's record, which has kind and user, and the values of the login.
 
         Raises:
-            PullkeyError: the record is not one of these.
+            PullkeyError: the record's e-mail does not name a kind of token.
         """
         kind = next((kind for kind in KINDS if held.link is not None and held.link.name == kind), None)
         if kind is None:
@@ -124,7 +126,7 @@ class DockerHubTarget:
         try:
             repository, reference = image_of(login.get("image") or "", where="--image")
         except UsageProblem:
-            repository = reference = ""  # it is of another registry: of all credentials, one may be meant
+            repository = reference = ""  # `--image` may be meant for another one of several credentials
         named = _account(login.get("hub_user"), where="--hub-user")
         return cls(
             kind=kind,
@@ -136,7 +138,7 @@ class DockerHubTarget:
             reference=reference,
         )
 
-    # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------
+    # -- the attributes of `bootstrap.plugin.provider.Target` ------------------------------------------------
 
     @property
     def label(self) -> str:
@@ -150,8 +152,7 @@ class DockerHubTarget:
 
     @property
     def secret_name(self) -> str:
-        # A token is good for all that its owner may read, so it is one for each owner, not for each
-        # repository.
+        # One per owner: a token is valid for everything that its owner may read.
         return secret_name("docker-hub", self.puller)
 
     @property
@@ -178,7 +179,7 @@ class DockerHubTarget:
 
     @property
     def puller(self) -> str:
-        """The user name that is handed to Akka: with an organisation's token, the organisation."""
+        """The user name to register with Akka: the organisation for its tokens, else the user."""
         return self.organization or self.user
 
     @property
@@ -187,7 +188,7 @@ class DockerHubTarget:
 
 
 def is_docker_hub(server: str) -> bool:
-    """Whether a server, as Akka shows it, is Docker Hub.
+    """Whether the server in Akka's record is Docker Hub.
 
     >>> is_docker_hub("https://index.docker.io/v1/")
     True
@@ -198,7 +199,7 @@ def is_docker_hub(server: str) -> bool:
 
 
 def names_image(text: str) -> bool:
-    """Whether a text names an image, rather than the host of Docker Hub alone.
+    """Whether a text names an image, not only the host of Docker Hub.
 
     >>> names_image("https://index.docker.io/v1/"), names_image("docker.io/acme/checkout")
     (False, True)
@@ -208,8 +209,7 @@ def names_image(text: str) -> bool:
 
 
 def image_of(text: str, *, where: str) -> tuple[str, str]:
-    """Repository and reference of an image on Docker Hub, named as for every puller: without a host, or with
-    one.
+    """Parse an image's name, with or without host, to repository and reference.
 
     >>> image_of("acme/checkout:1.0", where="--image")
     ('acme/checkout', '1.0')
@@ -217,7 +217,7 @@ def image_of(text: str, *, where: str) -> tuple[str, str]:
     ('library/nginx', 'latest')
 
     Raises:
-        UsageProblem: it is no image, or one of another registry.
+        UsageProblem: it is not an image, or is in another registry.
     """
     bare = text.strip().removeprefix("https://")
     if page := _WEB_PAGE.match(bare):
@@ -225,8 +225,7 @@ def image_of(text: str, *, where: str) -> tuple[str, str]:
     elif page := _OFFICIAL_PAGE.match(bare):
         bare = f"library/{page['path']}"
     first, slash, rest = bare.partition("/")
-    # The rule of every puller (distribution/reference): a first part with a dot or a colon, or `localhost`,
-    # is a host.
+    # distribution/reference: a first part with a dot or a colon, or `localhost`, is a host.
     if slash and ("." in first or ":" in first or first == "localhost"):
         if first.lower() not in HOSTS:
             raise messages_options.image_not_on_docker_hub(where, text)
@@ -236,7 +235,7 @@ def image_of(text: str, *, where: str) -> tuple[str, str]:
         raise messages_options.image_not_named(where, text)
     if named.path.count("/") > 1:
         raise messages_options.invalid_image(where, text)
-    # Official images are of the user `library`.
+    # Official images belong to the user `library`.
     return named.path if "/" in named.path else f"library/{named.path}", named.reference
 
 
@@ -281,10 +280,10 @@ def _check_token(token: Secret) -> None:
 
 
 def check_token(token: Secret) -> Secret:
-    """A token that was typed, if it can be one.
+    """Return a token unchanged if it is well-formed.
 
     Raises:
-        UsageProblem: it cannot.
+        UsageProblem: it is not.
     """
     _check_token(token)
     return token
