@@ -1,21 +1,22 @@
 """The Akka platform of the sandbox: its projects, secrets and registry configuration, and the `akka`
 executable.
 
-The executable (`akka_cli.py`) reads the command line; what it asks of the platform comes here over loopback,
-one call per command, with a token that only it gets. What a service of Akka would pull with can be read by
-tests with `AkkaEmulator.credential`.
+The executable (`akka_cli.py`) parses the command line and sends one call per command to this module, over
+loopback and with a token that only it has. Tests read with `AkkaEmulator.credential` what a service of Akka
+would pull with.
 
 Facts are from the CLI reference and guides of akka-sdk for CLI 3.0.71. Not documented, and so assumed here:
 
-* `STATUS` is `OK`, or `MISSING` where the project refers to a secret that is not there, or `INVALID`.
+* `STATUS` is `OK`, or `MISSING` if the project refers to a secret that does not exist, or `INVALID`.
 * `-o json` of a list is an array of objects with lower-case keys: `name`, `status`, `server`, `email`,
   `username` for credentials; `name`, `type`, `keys` for secrets; with `--all-regions` also `region` and
   `sync`.
-* Projects are shown in JSON as the server's message has them (platform-api, `projects.proto`), in snake case.
-* A service whose image is of a registry for which the project has no credential is `UpdateInProgress`, and
-  its container waits with the kubelet's `ImagePullBackOff`, as Kubernetes has it in JSON; any other is
+* The JSON of projects has the fields of the server's message (platform-api, `projects.proto`), in snake case.
+* A service whose image is in a registry for which the project has no credential is `UpdateInProgress`, and
+  its container waits with the kubelet's `ImagePullBackOff`, in the JSON form of Kubernetes; any other is
   `Ready`.
-* A reference to a secret, in the project's registry configuration, is global or regional by itself.
+* A reference to a secret in the project's registry configuration is global or regional, independently of the
+  secret.
 """
 
 from __future__ import annotations
@@ -64,21 +65,21 @@ Mode = Literal[
 """How the CLI behaves:
 
 * `current`: as documented for 3.0.71.
-* `old`: as before 3.0.4: credentials are known by a UUID and removed with `delete-credentials`; text output
-  only.
+* `old`: as before 3.0.4: credentials are identified by a UUID and removed with `delete-credentials`; text
+  output only.
 * `hangs`: it never ends, whatever its `--timeout`.
-* `asks`: it asks a question on stdin, although prompts are disabled.
-* `babbles`: it does what it is told, and prints what nobody documented.
-* `notices`: it prints a notice before what it should print.
-* `half-done`: `add-credentials` writes the secret, then may not change the project's registry configuration,
-  as a service token might (whether it may is not documented).
-* `fails-after`: it does what it is asked to do, then ends with an error.
+* `asks`: it prompts on stdin although prompts are disabled.
+* `babbles`: it carries out the command, and its output is undocumented.
+* `notices`: it prints a notice before its output.
+* `half-done`: `add-credentials` writes the secret, then is refused the project's registry configuration, as
+  may happen with a service token (that is not documented).
+* `fails-after`: it carries out the command, then ends with an error.
 * `logged-out`: no user is logged in.
 * `not-ok`: `list-credentials` shows a STATUS that is not OK.
 """
 
 _GLOBAL = ""
-"""The scope of what is written in the primary region and copied to the others."""
+"""The scope of an object that is written in the primary region and copied to the others."""
 
 _GRPC_CODES = {
     400: "InvalidArgument",
@@ -95,12 +96,12 @@ _GRPC_CODES = {
 }
 
 OWNER, LOGIN = "acme", "person@acme.example"
-"""Who owns the project `shop`, and who is logged in."""
+"""The owner of the project `shop`, and the logged-in user."""
 
 
 @dataclass(frozen=True)
 class AkkaCredential:
-    """What Akka pulls with."""
+    """The credential with which Akka pulls."""
 
     server: str
     username: str
@@ -110,29 +111,29 @@ class AkkaCredential:
 
 @dataclass
 class Listing:
-    """How `list-credentials` shows what Akka holds; may be changed at any time.
+    """How `list-credentials` shows what Akka holds. May be changed at any time.
 
-    Nothing documents a limit of the e-mail field, or that the list is consistent with a write that was just
-    answered.
+    The documentation says neither whether the e-mail field has a limit, nor whether the list is consistent
+    with earlier writes.
     """
 
     email_length: int | None = None
-    """E-mail addresses are cut to this length."""
+    """The length to which e-mail addresses are truncated."""
     shows_email: bool = True
     shows_user: bool = True
     lag: float = 0.0
-    """Seconds after which a change is shown; `inf` for never. What was shown before is shown until then."""
+    """Seconds until a change is shown; `inf` for never."""
 
 
 @dataclass(frozen=True)
 class AkkaSecret:
-    """A secret of a project. Akka never shows the values of one."""
+    """A secret of a project. Akka never shows its values."""
 
     type: str
     data: Mapping[str, str] = field(repr=False)
 
     def credential(self) -> AkkaCredential | None:
-        """The credential it holds, or None for a secret of another type."""
+        """The credential in the secret; None for a secret of another type."""
         if self.type != DOCKER_TYPE:
             return None
         return AkkaCredential(**self.data)
@@ -158,7 +159,7 @@ class _Listed:
 
 
 class _AkkaError(Exception):
-    """An answer that is an error, in the platform's terms."""
+    """An error answer of the platform."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -166,19 +167,17 @@ class _AkkaError(Exception):
 
 
 class _Scoped:
-    """Things with a name, each either global or regional (guide "Regions": global unless `--region` is
-    given).
-    """
+    """Named objects, each global or regional (guide "Regions": global unless `--region` is given)."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self._entries: dict[str, dict[str, _Entry]] = {}
 
     def write(self, name: str, value: Any, scope: _Scope, now: dt.datetime) -> bool:
-        """Create or replace; return whether it was there before.
+        """Create or replace an object. Return whether it existed before.
 
         Raises:
-            _AkkaError: it would have to change between global and regional, and that was not asked for.
+            _AkkaError: it would change between global and regional, which was not requested.
         """
         there = self._entries.get(name, {})
         existed = bool(there)
@@ -198,10 +197,10 @@ class _Scoped:
         return existed
 
     def remove(self, name: str, regions: list[str] | None) -> None:
-        """Remove it from these regions (None: wherever it is).
+        """Remove an object from these regions (None: from all).
 
         Raises:
-            _AkkaError: it is not there.
+            _AkkaError: it does not exist there.
         """
         there = self._entries.get(name, {})
         gone = [scope for scope in there if regions is None or scope in regions]
@@ -212,7 +211,7 @@ class _Scoped:
             del self._entries[name]
 
     def find(self, name: str, region: str) -> tuple[str, _Entry] | None:
-        """What a region sees under this name, and its scope."""
+        """The object that a region sees under this name, and its scope."""
         there = self._entries.get(name, {})
         for scope in (region, _GLOBAL):
             if scope in there:
@@ -220,7 +219,7 @@ class _Scoped:
         return None
 
     def seen_from(self, region: str) -> Iterator[tuple[str, str, _Entry]]:
-        """Name, scope and entry of all that a region sees, by name."""
+        """Name, scope and entry of all objects that a region sees, sorted by name."""
         for name in sorted(self._entries):
             found = self.find(name, region)
             if found is not None:
@@ -229,7 +228,7 @@ class _Scoped:
 
 @dataclass(frozen=True)
 class _Scope:
-    """Where a command writes."""
+    """The scope in which a command writes."""
 
     region: str
     force_global: bool
@@ -237,7 +236,7 @@ class _Scope:
 
 
 class AkkaProject:
-    """A project: where it runs, its secrets, and which of them its registry configuration refers to."""
+    """A project: its regions, its secrets, and the references of its registry configuration."""
 
     def __init__(self, name: str, owner: str, regions: tuple[str, ...], description: str = "") -> None:
         self.name = name
@@ -249,16 +248,16 @@ class AkkaProject:
         self.secrets = _Scoped("secret")
         self.registries = _Scoped("registry credentials")
         self.services: dict[str, str] = {}
-        """Their images, by name."""
+        """The images of the services, by name."""
 
     def put_credential(self, name: str, credential: AkkaCredential, now: dt.datetime) -> None:
-        """Register a global credential, as another user would have before the run."""
+        """Register a global credential, as another user could have done before the run."""
         everywhere = _Scope(_GLOBAL, force_global=True, force_regional=False)
         self.secrets.write(name, AkkaSecret(DOCKER_TYPE, vars(credential)), everywhere, now)
         self.registries.write(name, None, everywhere, now)
 
     def message(self) -> dict[str, Any]:
-        """The project as the server's protobuf message has it (`kalix.projects.v1alpha.Project`)."""
+        """The project in the form of the server's protobuf message (`kalix.projects.v1alpha.Project`)."""
         owner_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"akka:{self.owner}"))
         return {
             "name": f"projects/{self.id}",
@@ -277,7 +276,7 @@ class AkkaProject:
 
 @dataclass(frozen=True)
 class _Request:
-    """One command, as the executable sends it."""
+    """One command from the executable."""
 
     flags: Mapping[str, Any]
     arguments: list[str]
@@ -286,15 +285,14 @@ class _Request:
 
 
 class AkkaEmulator:
-    """Akka's side of the sandbox.
+    """The emulated Akka platform.
 
     Attributes:
-        projects: the projects by name, with all they hold. There is `shop` (the configured project, one
-            region, empty) and `billing` (two regions, with a credential `docker-credentials` that belongs to
-            somebody else).
+        projects: the projects by name: `shop` (the configured project, one region, empty) and `billing` (two
+            regions, with a credential `docker-credentials` of another user).
         mode: how the CLI behaves; may be changed at any time.
-        mode_applies_to: the commands that a misbehaviour hits, as a shell pattern over the methods of the
-            call log (`docker.add-credentials`, `docker.*`).
+        mode_applies_to: the commands to which `mode` applies, as a shell pattern for the methods of the call
+            log (`docker.add-credentials`, `docker.*`).
         listing: how the list of credentials shows what Akka holds.
         service_token: the only value of AKKA_TOKEN that is accepted.
         cli: the path of the executable, once started.
@@ -309,12 +307,12 @@ class AkkaEmulator:
         }
         self.current_project = "shop"
         self.unreadable: set[str] = set()
-        """The projects that are listed, and whose credentials this login may not see."""
+        """Projects that are listed but whose credentials the login may not read."""
         self._mode: Mode = "current"
         self._mode_applies_to = "*"
         self.listing = Listing()
         self._listed_before: dict[str, list[tuple[dt.datetime, list[_Listed]]]] = {}
-        """By project: when something was changed, and what was listed until then."""
+        """By project: the times of changes, and what was listed until each."""
         self.service_token = f"cst4.{secrets.token_hex(16)}"
         self.cli = Path()
         self._manner: Path | None = None
@@ -339,7 +337,7 @@ class AkkaEmulator:
         self._tell_manner()
 
     async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
-        """Serve the platform and write the executable; return where it is."""
+        """Serve the platform and write the executable. Return the environment that finds it."""
         self._sandbox = sandbox
         self.projects["billing"].put_credential(
             "docker-credentials",
@@ -371,15 +369,15 @@ class AkkaEmulator:
         self._manner = None
 
     def credential(self, project: str, secret_name: str, region: str = "") -> AkkaCredential:
-        """What a service of `project` pulls with, password included.
+        """The credential with which a service of `project` pulls, including the password.
 
         Args:
             project: the project's name.
             secret_name: the name of the secret that holds the credential.
-            region: the region the service runs in; the primary unless given.
+            region: the service's region; the primary one by default.
 
         Raises:
-            KeyError: the project does not refer to such a secret, or the secret does not hold a credential.
+            KeyError: the project has no reference to such a secret, or the secret is not a credential.
         """
         holder = self.projects[project]
         at = region or holder.primary
@@ -395,7 +393,7 @@ class AkkaEmulator:
     def _write_executable(self, directory: Path, port: int) -> Path:
         program = directory / "akka-cli" / "akka_cli.pyc"
         program.parent.mkdir(mode=0o700)
-        # Compiled once, since what is run as a program Python compiles each time.
+        # Compiled in advance: Python compiles a program at each start.
         py_compile.compile(os.fspath(Path(__file__).with_name("akka_cli.py")), os.fspath(program))
         endpoint = program.with_name("endpoint")
         endpoint.touch(mode=0o600)
@@ -404,8 +402,7 @@ class AkkaEmulator:
         self._tell_manner()
         executable = directory / "bin" / "akka"
         executable.parent.mkdir(mode=0o700, exist_ok=True)
-        # A script for the shell and not one for Python: the kernel limits how long the path after `#!` may
-        # be.
+        # A shell script, not a Python one: the kernel limits the length of the path after `#!`.
         command = shlex.join([sys.executable, "-I", "-S", os.fspath(program)])
         executable.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
         executable.chmod(0o755)
@@ -421,21 +418,19 @@ class AkkaEmulator:
         return _marshalled(await handler(request))
 
     def _tell_manner(self) -> None:
-        """Tell the executable how to behave: in a file, since it has to know before it reads its command
-        line.
-        """
+        """Write the behaviour to a file, which the executable reads before its command line."""
         if self._manner is None:
             return
         applies_to = [method for method in self._methods() if self._misbehaves(self.mode, method)]
         written = self._manner.with_suffix(".new")
         written.write_text("\n".join([self.mode, *applies_to]), encoding="utf-8")
-        # In one step: a call that begins just now reads the one or the other.
+        # Atomically: a call that starts now reads the old or the new file.
         written.replace(self._manner)
 
     # -- one call --------------------------------------------------------------------------------------------
 
     def _methods(self) -> dict[str, tuple[Callable[[_Request], dict[str, Any]], bool]]:
-        """The answer to each method, and whether it changes something."""
+        """The handler of each method, and whether it changes something."""
         return {
             "docker.add-credentials": (self._add_credentials, True),
             "docker.list-credentials": (self._list_credentials, False),
@@ -469,7 +464,7 @@ class AkkaEmulator:
 
     def _answer(self, handler: Callable[[_Request], dict[str, Any]]) -> Callable[[web.Request], Any]:
         async def answer(request: web.Request) -> web.Response:
-            body = marshal.loads(await request.read())  # noqa: S302  - the executable's, which knew the token
+            body = marshal.loads(await request.read())  # noqa: S302  - from the executable, which has the token
             local = request.path.startswith(("/call/config.", "/call/version"))
             try:
                 if body["context"] not in ("", "default"):
@@ -492,7 +487,9 @@ class AkkaEmulator:
         return answer
 
     def _authenticate(self, request: web.Request, token: str) -> None:
-        """AKKA_TOKEN is taken before the login of the configuration (guide "CI/CD with service tokens")."""
+        """Check the login. AKKA_TOKEN takes precedence over the configuration's (guide "CI/CD with service
+        tokens").
+        """
         method = request.path.removeprefix("/call/")
         if token:
             if not hmac.compare_digest(token.encode(), self.service_token.encode()):
@@ -504,7 +501,7 @@ class AkkaEmulator:
         return self.mode == mode and fnmatch.fnmatchcase(method, self.mode_applies_to)
 
     def _project(self, request: _Request) -> AkkaProject:
-        """The project that is meant, by name or id."""
+        """The project of a command, by name or id."""
         wanted = request.project
         owner = request.flags.get("owner")
         for project in self.projects.values():
@@ -520,7 +517,7 @@ class AkkaEmulator:
         return region
 
     def _target(self, request: _Request) -> tuple[AkkaProject, _Scope]:
-        """Where a command that writes does so."""
+        """The project and scope in which a command writes."""
         project = self._project(request)
         force_global = bool(request.flags.get("force-global"))
         force_regional = bool(request.flags.get("force-regional"))
@@ -532,7 +529,7 @@ class AkkaEmulator:
         return project, _Scope(region, force_global, force_regional)
 
     def _views(self, request: _Request) -> tuple[AkkaProject, list[str]]:
-        """The regions a command that reads looks from: the primary, the one named, or all of them."""
+        """The project and regions that a command reads: the primary region, the named one, or all."""
         project = self._project(request)
         region = self._region(request, project)
         if request.flags.get("all-regions"):
@@ -540,8 +537,8 @@ class AkkaEmulator:
         return project, [region or project.primary]
 
     def _where(self, project: AkkaProject, region: str, scope: str, entry: _Entry) -> dict[str, str]:
-        """Region and sync state of what is shown. A global resource is copied from the primary after a
-        while.
+        """The region and sync state of an object. A global one is copied from the primary region with a
+        delay.
         """
         arrived = scope != _GLOBAL or region == project.primary or self._sandbox.visible(entry.since)
         return {"region": region, "sync": "Synced" if arrived else "NotSynced"}
@@ -549,9 +546,7 @@ class AkkaEmulator:
     # -- akka docker -----------------------------------------------------------------------------------------
 
     def _add_credentials(self, request: _Request) -> dict[str, Any]:
-        """Write the secret, then refer to it in the project's registry configuration: two effects, in this
-        order.
-        """
+        """Write the secret, then the reference to it in the project's registry configuration."""
         project, scope = self._target(request)
         flags = request.flags
         name = str(flags["secret-name"]) if "secret-name" in flags else str(uuid.uuid4())
@@ -585,8 +580,8 @@ class AkkaEmulator:
         return {"items": rows}
 
     def _listed(self, project: AkkaProject) -> list[_Listed]:
-        """What the list shows: what there is, or what there was before the first change that is not shown
-        yet.
+        """The credentials that the list shows: the current ones, or those before the changes that
+        still lag.
         """
         for when, before in self._listed_before.get(project.name, []):
             if (self._sandbox.now() - when).total_seconds() < self.listing.lag:
@@ -625,7 +620,7 @@ class AkkaEmulator:
         }
 
     def _remove_credentials(self, request: _Request) -> dict[str, Any]:
-        """Remove the reference only; the secret stays (guide "Configure an external container registry")."""
+        """Remove the reference only, not the secret (guide "Configure an external container registry")."""
         project, scope = self._target(request)
         name = request.arguments[0]
         anywhere = scope.force_global or scope.force_regional
@@ -633,7 +628,7 @@ class AkkaEmulator:
         return {"message": f"Docker credentials '{name}' removed."}
 
     def _delete_credentials(self, request: _Request) -> dict[str, Any]:
-        """The older CLI's command: there the credential is one thing, with an id."""
+        """The older CLI's command, for which a credential is a single object with an id."""
         project, name = self._project(request), request.arguments[0]
         try:
             project.registries.remove(name, None)
@@ -747,7 +742,7 @@ class AkkaEmulator:
 
     @staticmethod
     def _pull_failure(project: AkkaProject, image: str) -> str:
-        """What a kubelet says that has no credential for the image's host; "" if it has one."""
+        """The error of a kubelet that has no credential for the image's host; "" if it has one."""
         host = host_of_image(image)
         if is_akka_registry(host):
             return ""
@@ -774,7 +769,7 @@ class AkkaEmulator:
         return {"item": {"context": "default", "name": "Sandbox Person", "email": LOGIN}}
 
     def _config(self) -> dict[str, str]:
-        # The real CLI prints the long-lived token here, so the sandbox does as well: nothing may log it.
+        # Like the real CLI, print the long-lived token: nothing may log it.
         return {
             "api-server-host": "api.kalix.io:443",
             "organization": "acme",
@@ -798,8 +793,8 @@ def _render_error(status: int, code: str, message: str) -> web.Response:
 
 
 def _marshalled(response: web.StreamResponse) -> web.StreamResponse:
-    """The same answer as the executable reads it. What is no JSON was spoilt by a fault, and stays as it
-    is.
+    """Convert a JSON answer to the form that the executable reads. Other answers come from faults and are
+    unchanged.
     """
     body = response.body if isinstance(response, web.Response) else None
     if not isinstance(body, bytes):

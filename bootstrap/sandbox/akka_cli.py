@@ -1,15 +1,15 @@
-"""The program behind the sandbox's `akka` executable.
+"""The program of the sandbox's `akka` executable.
 
-It knows the documented commands and flags, and how their answers look as text or JSON; what Akka remembers is
-kept by `AkkaEmulator`, asked over loopback. It emulates a Go program, which starts in some 10 ms and is
-started thousands of times by the longer tests. So it needs the standard library only, starts as `python -I
--S`, talks `marshal` with the emulator, and of `json`, `signal` and `socket` takes the halves that are written
-in C: the others, and what they import (`enum`, `re`), would take longer than all the rest.
+It implements the documented commands and flags and formats answers as text or JSON. The state is in
+`AkkaEmulator`, which it calls over loopback. Like the Go program that it emulates, it must start in some 10
+ms: the longer tests start it thousands of times. So it uses the standard library only, runs as `python -I
+-S`, exchanges `marshal` data with the emulator, and imports the C parts of `json`, `signal` and `socket`: the
+Python parts, and what they import (`enum`, `re`), would take longer than everything else.
 
-The surface is that of the generated reference of CLI 3.0.71 (akka-sdk,
-`docs/src/modules/reference/pages/cli/akka-cli`). No source shows the JSON of `akka docker`, `akka secrets`
-and `akka projects`, the vocabulary of `STATUS`, the layout of `--all-regions`, or the words of a success:
-those are this sandbox's assumptions, and nothing should depend on them.
+Commands and flags are those of the generated reference of CLI 3.0.71 (akka-sdk,
+`docs/src/modules/reference/pages/cli/akka-cli`). The JSON of `akka docker`, `akka secrets` and `akka
+projects`, the values of `STATUS`, the layout of `--all-regions` and the texts of success are not published:
+they are assumptions of this sandbox, and nothing should depend on them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OLD_VERSION = "3.0.3"
 commands").
 """
 MARSHALLED = "application/x-python-marshal"
-"""The content type of questions and answers; an answer of another was spoilt on its way."""
+"""The content type of calls and answers. An answer with another type comes from a fault."""
 
 if TYPE_CHECKING:
     Answer = dict[str, Any]
@@ -47,7 +47,7 @@ class CliError(Exception):
         self.usage_of = usage_of
 
 
-# -- the surface ---------------------------------------------------------------------------------------------
+# -- commands and flags --------------------------------------------------------------------------------------
 
 
 class Flag:
@@ -73,10 +73,10 @@ class Command:
     """One command.
 
     Attributes:
-        method: what it is called in the sandbox's call log and faults.
-        flags: its own flags, beside the global ones.
-        arguments: the positional arguments; one in brackets may be left out.
-        render: makes the answer into text; the command only has JSON-shaped output if `structured`.
+        method: its name in the sandbox's call log and faults.
+        flags: its own flags, in addition to the global ones.
+        arguments: the positional arguments; those in brackets are optional.
+        render: formats the answer as text. JSON output is available only if `structured`.
         doing: the text before the server's error, as in `Error: DOING: rpc error: ...`.
     """
 
@@ -142,7 +142,7 @@ def _done(answer: Answer, _: Values) -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """Columns padded with spaces, at least two between them, as the guides show."""
+    """Format columns padded with spaces, at least two between them, as in the guides."""
     cells = [list(columns), *([_cell(row.get(name.lower(), "")) for name in columns] for row in rows)]
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
     padded = (
@@ -160,7 +160,7 @@ def _regional(values: Values) -> Sequence[str]:
 
 
 def _lists(answer: Answer, values: Values) -> bool:
-    """Whether an answer is a list: of a list command, or of one thing in all regions."""
+    """Whether an answer is a list: of a list command, or of one object in all regions."""
     return "items" in answer and bool("item" not in answer or values.get("all-regions"))
 
 
@@ -387,14 +387,14 @@ OLD_COMMANDS: dict[tuple[str, ...], Command] = {
         _done,
         _PROJECT,
         ("CREDENTIALS_ID",),
-        # These words are in the test fixtures of retgits/vscode-kalix-tools.
+        # This text is in the test fixtures of retgits/vscode-kalix-tools.
         doing="error deleting docker credentials",
     ),
     **_COMMON,
 }
 
 ALIASES = {"project": "projects", "secret": "secrets", "service": "services"}
-"""Short forms that the guides use."""
+"""Short forms in the guides."""
 
 
 # -- reading the command line, as cobra and pflag do ---------------------------------------------------------
@@ -409,7 +409,7 @@ class CommandLine:
 
 
 def _split(arguments: Sequence[str], flags: Sequence[Flag], path: str) -> CommandLine:
-    """Take flags and words apart; flags may stand anywhere until `--`."""
+    """Separate flags from words; flags may be anywhere before `--`."""
     line = CommandLine()
     long = {flag.name: flag for flag in flags}
     short = {flag.short: flag for flag in flags if flag.short}
@@ -448,7 +448,7 @@ def _split(arguments: Sequence[str], flags: Sequence[Flag], path: str) -> Comman
 
 
 def _values(line: CommandLine, flags: Sequence[Flag], path: str) -> Values:
-    """What each flag is set to, with the defaults of those that were not given."""
+    """The value of each flag, given or default."""
     values: Values = {flag.name: [] if flag.kind == "strings" else flag.default for flag in flags}
     for flag, text in line.flags:
         if flag.kind == "strings":
@@ -469,11 +469,10 @@ def _values(line: CommandLine, flags: Sequence[Flag], path: str) -> Values:
 def _find(
     arguments: Sequence[str], commands: Mapping[tuple[str, ...], Command], flags: Sequence[Flag]
 ) -> tuple[str, ...]:
-    """The command that is meant: the longest known sequence of words; flags before and between are passed
-    over.
+    """The command: the longest known sequence of words; flags before and between them are skipped.
 
-    The flags of the command itself are known only once it is found, so here a flag that is not global counts
-    as one that stands alone, as cobra does it.
+    The command's own flags are known only once it is found, so a flag that is not global is assumed to have
+    no value, as in cobra.
     """
     takes_value = {f"--{flag.name}" for flag in flags if flag.kind != "bool"}
     takes_value |= {f"-{flag.short}" for flag in flags if flag.short and flag.kind != "bool"}
@@ -553,10 +552,10 @@ class Server:
         self._deadline = time.monotonic() + deadline
 
     def ask(self, path: str, body: Values) -> Answer:
-        """Send one question, return the answer.
+        """Send one call, return the answer.
 
         Raises:
-            CliError: the server said no, broke off, did not answer in time, or is not there.
+            CliError: the server refused, aborted or did not answer in time, or cannot be reached.
         """
         try:
             status, answer = self._exchange(path, marshal.dumps(body))
@@ -581,7 +580,7 @@ class Server:
         return left
 
     def _exchange(self, path: str, body: bytes) -> tuple[int, Answer]:
-        """HTTP by hand: `http.client` alone would take longer to import than all the rest of this program."""
+        """HTTP without `http.client`, which would take longer to import than the rest of this program."""
         head = (
             f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: {MARSHALLED}\r\n"
             f"Authorization: Bearer {self._token}\r\nUser-Agent: akka-cli\r\nContent-Length: "
@@ -594,11 +593,11 @@ class Server:
             raise ConnectionResetError("unexpected EOF")
         if headers.get("content-type") != MARSHALLED:
             raise ValueError(headers.get("content-type"))
-        answer: Answer = marshal.loads(answer_body)  # noqa: S302  - of the emulator's own making
+        answer: Answer = marshal.loads(answer_body)  # noqa: S302  - from the emulator
         return int(first.split(" ", 2)[1]), answer
 
     def _send(self, request: bytes) -> bytes:
-        """What comes back until the server closes the connection."""
+        """The bytes that the server sends until it closes the connection."""
         connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
         try:
             connection.settimeout(self._left())
@@ -616,7 +615,7 @@ class Server:
 
 
 def _seconds(text: str) -> float:
-    """A Go duration: `10s`, `1m30s`, `250ms`."""
+    """Parse a Go duration to seconds: `10s`, `1m30s`, `250ms`."""
     units = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
     seconds = 0.0
     rest = "0s" if text == "0" else text
@@ -651,7 +650,7 @@ def _hang() -> NoReturn:
 
 
 def _read_files(path: Sequence[str], values: Values) -> dict[str, str]:
-    """The contents of a secret that is to be created, by key, from files and literals."""
+    """The contents of a secret to create, by key, from files and literals."""
     try:
         return _secret_data(path[-1], values)
     except OSError as error:
@@ -678,12 +677,12 @@ def _secret_data(kind: str, values: Values) -> dict[str, str]:
 
 
 def _structured(answer: Answer, values: Values) -> Any:
-    """What `-o json` shows: a list command's items, or the one item."""
+    """The value to print for `-o json`: a list command's items, or the single item."""
     return answer["items"] if _lists(answer, values) else answer["item"]
 
 
 def to_json(value: Any, *, line: str = "") -> str:
-    """JSON in its shortest form; or indented, where `line` is what a line begins with: a newline."""
+    """Format JSON in its shortest form, or indented if `line`, the prefix of each line, is a newline."""
     if isinstance(value, str):
         return encode_basestring_ascii(value)
     if value is None or isinstance(value, bool):
@@ -720,7 +719,7 @@ def _check_output_form(form: str, *, old: bool) -> None:
 
 
 def _ask_the_person() -> None:
-    """A question on stdin that no flag switches off."""
+    """Prompt on stdin, whatever the flags."""
     sys.stderr.write("The credentials will be used by all services of this project. Continue? [y/N]: ")
     sys.stderr.flush()
     reply = sys.stdin.readline()
@@ -739,7 +738,7 @@ def run(
         arguments: the words after `akka`.
         environment: the environment variables.
         endpoint: the emulator's port and this program's token.
-        manner: how to behave, and in which commands (by their method).
+        manner: the behaviour, and the commands (by method) to which it applies.
 
     Raises:
         CliError: it failed.
@@ -764,7 +763,7 @@ def run(
     if command.check is not None:
         command.check(values, given)
 
-    # `akka projects get` takes the project as an argument as well.
+    # `akka projects get` also accepts the project as an argument.
     named = given[0] if given and command.method == "projects.get" else values.get("project")
     body: dict[str, Any] = {
         "flags": {
@@ -783,8 +782,7 @@ def run(
     if misbehaves and mode == "asks":
         _ask_the_person()
     deadline = _seconds(values["timeout"])
-    # Project and secret are in the address, so that the call log has them; the rest of the body it never
-    # sees.
+    # Project and secret are in the path, so that the call log has them; it does not record bodies.
     about_one = command.method.startswith(("docker.", "secrets."))
     name = _quoted(str(given[0] if given and about_one else values.get("secret-name") or ""))
     address = f"/call/{command.method}?project={_quoted(body['project'])}&name={name}"
@@ -794,7 +792,7 @@ def run(
         raise CliError(f"{command.doing}: {error}" if command.doing else str(error)) from None
     if misbehaves and mode == "babbles":
         return "~~ the winds of change are blowing ~~\n(c) nobody documented this"
-    # The older CLI plays text only, whatever is asked for.
+    # The older CLI prints text only.
     shown = _output(command, answer, values, structured=command.structured and not old)
     output = "" if values["quiet"] and command.render is _done else shown
     if misbehaves and mode == "notices":
@@ -803,13 +801,13 @@ def run(
 
 
 def _told(name: str) -> list[str]:
-    """The lines that the emulator has written into a file beside this program."""
+    """The lines of a file that the emulator has written next to this program."""
     with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
         return file.read().splitlines()
 
 
 def main() -> int:
-    # What Go programs do: end at once on Ctrl-C and when the reader of a pipe is gone.
+    # Like a Go program, end at once on Ctrl-C and when the reader of a pipe has closed it.
     for name in ("SIGINT", "SIGPIPE"):
         if hasattr(_signal, name):
             _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
@@ -828,5 +826,5 @@ def main() -> int:
 if __name__ == "__main__":
     status = main()
     sys.stdout.flush()
-    # Nothing is left to be done, and Python's own way out is a tenth of the whole.
+    # Skip Python's own shutdown, which takes a tenth of the whole run time.
     os._exit(status)

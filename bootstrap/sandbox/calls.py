@@ -1,4 +1,4 @@
-"""Every call to the sandbox goes through here: latency, faults, and one line in the log."""
+"""The gate for every call to the sandbox: latency, faults, and one line in the log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LoginOf = Callable[[str], str | None]
 """Returns the login of a bearer token; None if the token is not known."""
 _ENDLESS = "/endless-redirect"
 PADDING = 10_000_000
-"""How long a `huge` answer is."""
+"""The padding of a `huge` answer, in bytes."""
 
 
 @dataclass
@@ -45,10 +45,10 @@ class Call:
 
 
 def open_call_log(path: Path) -> int:
-    """Open the file that `--log` names, to be appended to.
+    """Open the file of `--log` to append to.
 
     Raises:
-        UsageProblem: it cannot be written, or is another file.
+        UsageProblem: it cannot be written, or is a file of another kind.
     """
     return open_to_append(path, "--log", "a log of calls", b'{"time":"', mode=0o666)
 
@@ -94,18 +94,17 @@ class CallGate:
         self._logins.append(login_of)
 
     def login(self, authorization: str) -> str:
-        """Who sends an `Authorization` header: the same for each token of a login, so for each process
-        that has one.
+        """The login of an `Authorization` header: the same for all tokens of a login, whatever process uses
+        them.
         """
         token = authorization.partition(" ")[2]
         found = (login for login_of in self._logins if (login := login_of(token)) is not None)
         return next(found, authorization)
 
     def lagging(self, question: tuple[str, ...], answer: Any, *, stale: bool) -> Any:
-        """What a replica says to a question whose answer now is `answer`: that, or what was said before it
-        changed.
+        """What a replica answers to a question: `answer`, or with `stale` the one before its last change.
 
-        `question` names who asks by `login`, since a lagging replica does not know which process that is.
+        `question` includes the `login`, since a lagging replica does not distinguish processes.
         """
         known = self._answers.setdefault(question, [])
         older = [one for one in known if one != answer][-1:]
@@ -120,9 +119,9 @@ class CallGate:
     async def call(
         self, api: str, method: str, resource: str, *, changes: bool, client: str = ""
     ) -> AsyncIterator[tuple[Call, Fault | None]]:
-        """Wraps the answering of one call; the body sets `call.status`.
+        """Wrap the handling of one call; the body sets `call.status`.
 
-        The fault, if any, is handed to the body, which knows how its protocol fails.
+        The body gets the fault, if any, and carries it out, since that depends on the protocol.
         """
         fault = self.faults.take(api, method)
         call = Call(
@@ -145,14 +144,13 @@ class CallGate:
 
 
 class RestApi:
-    """One REST API of an emulator: routes by name, so that the log and the faults speak the API's own
-    language.
+    """One REST API of an emulator. Routes have the API's own method names, for log and faults.
 
     Args:
         gate: the sandbox's gate.
         name: the API's short name in log and faults: `iam`, `graph`.
-        render_error: the cloud's own form of an error.
-        app: the application the routes are added to.
+        render_error: creates an error answer in the cloud's form.
+        app: the application to add routes to.
     """
 
     def __init__(self, gate: CallGate, name: str, render_error: RenderError, app: web.Application) -> None:
@@ -172,9 +170,9 @@ class RestApi:
         changes: bool | None = None,
         resource: Callable[[web.Request], str] | None = None,
     ) -> None:
-        """Answer `verb path` with `handler`, known as `method`.
+        """Answer `verb path` with `handler`; `method` is its name in log and faults.
 
-        `changes` defaults to "everything but GET and HEAD"; a read that is a POST says `changes=False`.
+        `changes` defaults to True except for GET and HEAD; pass False for a read by POST.
         """
         does_change = verb not in ("GET", "HEAD") if changes is None else changes
 
@@ -239,7 +237,7 @@ class RestApi:
         kept = {name: response.headers[name] for name in _KEPT if name in response.headers}
         now = (response.status, response.body, tuple(kept.items()))
         login = self._gate.login(request.headers.get("Authorization", ""))
-        # A question may be in the body: which permissions are held, for one.
+        # The body is part of the question, such as a list of permissions to test.
         body = hashlib.sha256(await request.read()).hexdigest()
         asked = (self._name, request.method, request.path_qs, body, login)
         said = self._gate.lagging(asked, now, stale=stale)
@@ -265,7 +263,7 @@ async def _redirect(_: web.Request) -> web.Response:
 
 
 def _altered(response: web.Response, kind: str) -> web.Response:
-    """The same answer, as no client expects it."""
+    """Alter an answer as no client expects it."""
     body = response.body if isinstance(response.body, bytes) else b""
     sent_as = response.content_type
     try:
@@ -282,7 +280,7 @@ def _altered(response: web.Response, kind: str) -> web.Response:
         case "huge":
             body += b" " * PADDING
         case "charset":
-            # It says UTF-16, and is UTF-8 with bytes that no UTF-8 has.
+            # Declared as UTF-16, and invalid UTF-8.
             return web.Response(
                 status=response.status, body=b"\xff\xfe\xfd" + body, content_type=sent_as, charset="utf-16"
             )
@@ -290,7 +288,7 @@ def _altered(response: web.Response, kind: str) -> web.Response:
 
 
 def _other_types(value: Any) -> Any:
-    """JSON with each value of another type: a list for a text, a text for a number, an object for a list."""
+    """Change the type of each value: texts to lists, numbers to texts, lists to objects."""
     match value:
         case dict():
             return {name: _other_types(one) for name, one in cast("dict[str, Any]", value).items()}
@@ -303,7 +301,7 @@ def _other_types(value: Any) -> Any:
 
 
 def _with_unknown(value: Any) -> Any:
-    """JSON with a field more in each object."""
+    """Add an unknown field to each object."""
     if isinstance(value, dict):
         return {
             **{name: _with_unknown(one) for name, one in value.items()},
@@ -313,13 +311,13 @@ def _with_unknown(value: Any) -> Any:
 
 
 def _drop(request: web.Request) -> None:
-    """Close the connection under the request, as a broken network does."""
+    """Abort the request's connection, like a broken network."""
     if request.transport is not None:
         request.transport.abort()
 
 
 async def _send_half(request: web.Request, response: web.StreamResponse) -> None:
-    """Promise the whole body, send half of it, and close."""
+    """Send half of the body that Content-Length announces, and close."""
     body = response.body if isinstance(response, web.Response) and isinstance(response.body, bytes) else b"{}"
     if request.transport is not None:
         head = (

@@ -1,7 +1,7 @@
-"""Images served by a real Distribution registry: Debian's `docker-registry`.
+"""A store of images in a real Distribution registry: Debian's `docker-registry`.
 
-It runs without authentication, so it listens on a socket in a private directory: no other user of this
-machine reaches it, and there is no port to be taken. Who may pull what is decided before, by the emulators.
+It runs without authentication on a socket in a private directory, so that no other user of this machine can
+reach it, and it needs no port. The emulators decide before who may pull what.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _KEPT_HEADERS = ("Content-Type", "Docker-Content-Digest", "Docker-Distribution-A
 
 
 class DistributionImages:
-    """An `ImageStore` kept by a `docker-registry` process of its own."""
+    """An `ImageStore` in its own `docker-registry` process."""
 
     def __init__(self) -> None:
         self._directory: Path | None = None
@@ -40,7 +40,7 @@ class DistributionImages:
         """Start the registry and wait until it answers.
 
         Raises:
-            UsageProblem: it is not installed, or does not come up.
+            UsageProblem: it is not installed, or does not start.
         """
         program = shutil.which(_PROGRAM)
         if program is None:
@@ -57,7 +57,7 @@ class DistributionImages:
             raise
 
     async def stop(self) -> None:
-        """End the process and remove what it stored."""
+        """Stop the process and delete its images."""
         if self._http is not None:
             await self._http.close()
             self._http = None
@@ -78,7 +78,7 @@ class DistributionImages:
             self._directory = None
 
     async def put(self, name: str, tag: str, image: Image) -> None:
-        """Push an image through the registry's own API (Distribution specification, "Pushing an image")."""
+        """Push an image by the registry's API (Distribution specification, "Pushing an image")."""
         for blob in (image.config, image.layer):
             async with self._client.post(f"/v2/{_path(name)}/blobs/uploads/") as begun:
                 begun.raise_for_status()
@@ -100,7 +100,7 @@ class DistributionImages:
         return await self._read(f"/v2/{_path(name)}/blobs/{blob_digest}", head=head)
 
     async def tags(self, name: str) -> list[str] | None:
-        """The tags of a repository, or None if the registry knows no such repository."""
+        """The tags of a repository; None if the registry does not have it."""
         async with self._client.get(f"/v2/{_path(name)}/tags/list") as answer:
             if answer.status == 404:
                 return None
@@ -109,7 +109,7 @@ class DistributionImages:
         return sorted(listed["tags"] or [])
 
     async def below(self, folder: str) -> list[str]:
-        """The names of the repositories below a folder, by the registry's own catalog."""
+        """The names of the repositories below a folder, from the registry's catalog."""
         async with self._client.get("/v2/_catalog?n=1000") as answer:
             answer.raise_for_status()
             listed = await answer.json()
@@ -136,7 +136,7 @@ class DistributionImages:
             "version": "0.1",
             "log": {"level": "error", "accesslog": {"disabled": True}},
             "storage": {"filesystem": {"rootdirectory": str(directory / "images")}},
-            # Relative: an upload's address must not name a host, since there is none.
+            # Relative URLs: there is no host that an upload's address could name.
             "http": {"net": "unix", "addr": _SOCKET, "relativeurls": True},
         }
         config = directory / "config.yml"
@@ -152,11 +152,11 @@ class DistributionImages:
                 stderr=log,
                 # Variables REGISTRY_... would override the settings.
                 env={"PATH": str(Path(program).parent)},
-                # A Ctrl-C in the terminal is for the command that uses the sandbox.
+                # A Ctrl-C in the terminal is meant for the command that uses the sandbox.
                 start_new_session=True,
             )
-        # A socket's path may have 107 characters, which a long TMPDIR exceeds: the registry names it from its
-        # working directory, and we name it from a descriptor of that directory.
+        # A socket's path is limited to 107 characters, which a long TMPDIR exceeds: the registry names it
+        # relative to its working directory, and the client by a descriptor of that directory.
         self._opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         connector = aiohttp.UnixConnector(f"/proc/self/fd/{self._opened}/{_SOCKET}")
         self._http = aiohttp.ClientSession("http://registry", connector=connector, trust_env=False)
@@ -184,5 +184,5 @@ class DistributionImages:
 
 
 def _path(name: str) -> str:
-    """The store's name of a repository; a host's port cannot stand in it as it is."""
+    """The store's name of a repository; the colon before a host's port is not allowed in it."""
     return name.replace(":", "__")

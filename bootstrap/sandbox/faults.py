@@ -1,34 +1,33 @@
-"""What can be made to go wrong in the sandbox, and the small language that asks for it.
+"""The faults that the sandbox can inject, and their syntax.
 
 A fault is written `PATTERN[#NUMBER]=ACTION[*TIMES]`:
 
-* `PATTERN` is matched (shell style, case ignored) against `API.METHOD`, as the call log writes them:
+* `PATTERN` is matched (shell style, ignoring case) against `API.METHOD`, as in the call log:
   `iam.CreateServiceAccountKey`, `graph.*`.
-* `NUMBER` is the first of the matching calls that it hits, counted from when it was asked for (1 unless
-  told).
-* `ACTION` is an HTTP status (`503`; with `;retry-after=7` it carries that header, with `;code=NAME` the
-  cloud's own error code, with `;message=TEXT` its words, URL-quoted), or one of:
+* `NUMBER` is the number of the first matching call to hit, counted from when the fault was set (default 1).
+* `ACTION` is an HTTP status (`503`; `;retry-after=7` adds that header, `;code=NAME` the cloud's own error
+  code, `;message=TEXT` its text, URL-quoted), or one of:
 
-  - `reset`: the connection is closed before anything was done
-  - `lost`: it is done, and the connection is closed before the answer
-  - `hang`: it never answers, nothing is done
-  - `hang-after`: it is done, and never answers
-  - `cut`: it is done, half of the answer's body comes
-  - `malformed`: it is done, the body is not what it should be
-  - `empty`: it is done, the body is empty
-  - `types`: it is done, and every value of the answer is of another type than it should be
-  - `unknown`: it is done, and the answer holds fields that nobody documented
-  - `huge`: it is done, the body is 10 MB long
-  - `charset`: it is done, the body is of another character set than it should be
-  - `html`: a web page comes with status 200, as behind a hotel's login; nothing is done
+  - `reset`: the connection is closed and nothing is done
+  - `lost`: the call is carried out, and the connection is closed before the answer
+  - `hang`: there is no answer and nothing is done
+  - `hang-after`: the call is carried out, and there is no answer
+  - `cut`: the call is carried out, and half of the answer's body is sent
+  - `malformed`: the call is carried out, and the body is invalid
+  - `empty`: the call is carried out, and the body is empty
+  - `types`: the call is carried out, and every value of the answer has another type than it should
+  - `unknown`: the call is carried out, and the answer has undocumented fields
+  - `huge`: the call is carried out, and the body is 10 MB long
+  - `charset`: the call is carried out, and the body is in another character set than it should be
+  - `html`: a web page with status 200, like a hotel's login page; nothing is done
   - `loop`: an endless redirect; nothing is done
-  - `stale`: a read is answered as it was before the last change that it showed, by a replica that lags; what
-    is no read is answered as ever
-  - `slow=SECONDS`: it is done, the answer comes late
+  - `stale`: a read is answered as before the last change that it showed, like a lagging replica; other calls
+    are answered normally
+  - `slow=SECONDS`: the call is carried out, and the answer is late
 
-  With `;chance=0.5` it hits half of the calls, always the same ones of a run.
+  With `;chance=0.5` it hits half of the calls, the same ones in each run.
 
-* `TIMES` is how many calls it hits (default 1; `*forever` for all).
+* `TIMES` is the number of calls to hit (default 1; `*forever` for all).
 """
 
 from __future__ import annotations
@@ -82,12 +81,12 @@ _SPEC = re.compile(
 
 
 class FaultSyntaxError(ValueError):
-    """Raised for a fault that cannot be read; its text is one sentence for the user."""
+    """A fault cannot be parsed. The text is one sentence for the user."""
 
 
 @dataclass
 class Fault:
-    """One thing that goes wrong: where, how, and how many times more."""
+    """One fault: which calls it hits, what it does, and how many calls are left to hit."""
 
     pattern: str
     kind: Kind
@@ -102,14 +101,14 @@ class Fault:
     taken: int = 0
 
     def __post_init__(self) -> None:
-        self._dice = random.Random(self.pattern)  # noqa: S311  - the same in each run, so that a test is too
+        self._dice = random.Random(self.pattern)  # noqa: S311  - deterministic, for repeatable tests
 
     @classmethod
     def parse(cls, spec: str) -> Fault:
-        """Read `PATTERN[#NUMBER]=ACTION[*TIMES]`.
+        """Parse `PATTERN[#NUMBER]=ACTION[*TIMES]`.
 
         Raises:
-            FaultSyntaxError: it is not of that form.
+            FaultSyntaxError: the text does not have that form.
         """
         match = _SPEC.match(spec)
         if match is None:
@@ -150,7 +149,7 @@ class Fault:
         return self.times > 0 and fnmatch.fnmatch(f"{api}.{method}".lower(), self.pattern.lower())
 
     def hits(self) -> bool:
-        """Whether it hits this matching call; it is used up by one if it does."""
+        """Whether it hits this matching call; if so, count it."""
         if self.skips:
             self.skips -= 1
             return False
@@ -170,7 +169,7 @@ def _number(text: str, spec: str) -> float:
 
 @dataclass
 class FaultPlan:
-    """The faults of one sandbox, in the order they were asked for."""
+    """The faults of one sandbox, in the order in which they were set."""
 
     faults: list[Fault] = field(default_factory=list)
 
@@ -182,7 +181,7 @@ class FaultPlan:
         self.faults.append(Fault.parse(spec))
 
     def take(self, api: str, method: str) -> Fault | None:
-        """The fault that hits this call, if any; it is used up by one."""
+        """The fault that hits this call, if any; it is counted."""
         for fault in self.faults:
             if fault.matches(api, method) and fault.hits():
                 return fault

@@ -1,7 +1,7 @@
 """The host of the emulators: one event loop, one private directory, one set of addresses.
 
-An emulator is given the `Sandbox` and starts its servers with it; what it returns is the environment in which
-the unchanged product (and `gcloud`, `az`, `akka`) talk to it.
+An emulator starts its servers through the `Sandbox`, and returns the environment in which the unchanged
+product (and `gcloud`, `az`, `akka`) use them.
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ class SandboxSettings:
     faults: tuple[str, ...] = ()
     log: Path | None = None
     spreading: Collection[Sort] = ()
-    """What takes that long; all of it by default."""
+    """The sorts of change that `propagation` delays; all if empty."""
     consistency: Consistency = "strict"
-    """How replicas differ meanwhile; see `bootstrap.sandbox.replicas`."""
+    """How replicas differ until then; see `bootstrap.sandbox.replicas`."""
     seed: int = 0
-    """Of the dice of `consistency="real"`."""
+    """Of the random numbers of `consistency="real"`."""
 
 
 class Visible(Protocol):
-    """`Sandbox.visible` or `Sandbox.shows`, for callers that need no more of it."""
+    """The signature of `Sandbox.visible` and `Sandbox.shows`."""
 
     def __call__(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool: ...
 
 
 @dataclass
 class Sandbox:
-    """One run of the embedded clouds.
+    """One running set of emulators.
 
     Args:
         settings: latency, propagation, faults, log.
-        images: where the images are served from.
-        clock: the machine's time, in seconds since the epoch.
+        images: the store of the registries' images.
+        clock: returns the machine's time, in seconds since the epoch.
     """
 
     settings: SandboxSettings = field(default_factory=SandboxSettings)
@@ -69,7 +69,7 @@ class Sandbox:
     clock: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
-        # A fault that cannot be read must fail before anything is started.
+        # Parse faults first: a syntax error must fail before anything is started.
         self.faults = FaultPlan.parse(self.settings.faults)
         self.log = CallLog(self.settings.log)
         self.gate = CallGate(
@@ -92,24 +92,22 @@ class Sandbox:
     # -- time ------------------------------------------------------------------------------------------------
 
     def now(self) -> dt.datetime:
-        """The sandbox's time: the machine's, plus what a test has moved it ahead."""
+        """The sandbox's time: the machine's, plus the time by which a test has advanced it."""
         return dt.datetime.fromtimestamp(self.clock(), dt.UTC) + self._ahead
 
     def _machine_time(self) -> float:
         return self.clock()
 
     def advance(self, by: dt.timedelta) -> None:
-        """Move the sandbox's clock ahead, so that keys expire and what was made becomes visible."""
+        """Advance the sandbox's clock, so that keys expire and changes become visible."""
         self._ahead += by
 
     def visible(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool:
-        """Whether a change made at `since` counts where this is decided (`--propagation`,
-        `--consistency`).
-        """
+        """Whether a change made at `since` is in effect (`--propagation`, `--consistency`)."""
         return self.replicas.knows(since, sort, subject)
 
     def shows(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool:
-        """Whether a read shows a change made at `since`: always, but of replicas as real ones are."""
+        """Whether a read shows a change made at `since`: always, unless the consistency is `real`."""
         return self.replicas.shows(since, sort, subject)
 
     # -- serving ---------------------------------------------------------------------------------------------
@@ -133,11 +131,11 @@ class Sandbox:
         """Start the emulators, in order; return the whole environment."""
         bundle = str(self.authority.bundle)
         self.environment = {
-            # What the clients of the clouds read to learn whom to trust: OpenSSL and httpx, requests, gRPC.
+            # The trusted certificates of the clouds' clients: OpenSSL and httpx, requests, gRPC.
             "SSL_CERT_FILE": bundle,
             "REQUESTS_CA_BUNDLE": bundle,
             "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": bundle,
-            # The journal of sandbox runs must not mix with that of real ones.
+            # Keep the journal of sandbox runs apart from that of real ones.
             "PULLKEY_STATE_DIR": str(self.directory / "state"),
         }
         try:

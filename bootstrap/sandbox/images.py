@@ -1,7 +1,7 @@
-"""The image that the sandbox's registries serve, and the two places it can be served from.
+"""The images of the sandbox's registries, and the store that serves them from memory.
 
-The sandbox's registry (`bootstrap.sandbox.registry`) decides who may pull what. What it lets through goes to
-an `ImageStore`, which answers with blobs and manifests as the Distribution specification says.
+The sandbox's registry (`bootstrap.sandbox.registry`) decides who may pull what. Permitted requests go to an
+`ImageStore`, which serves blobs and manifests by the Distribution specification.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def digest(blob: bytes) -> str:
 
 @dataclass(frozen=True)
 class Image:
-    """A whole image: manifest, configuration and one layer, the same bytes on every machine."""
+    """An image: manifest, configuration and one layer, with the same bytes on every machine."""
 
     manifest: bytes
     config: bytes
@@ -66,32 +66,30 @@ class Image:
 
 
 class ImageStore(Protocol):
-    """Where the images are. `name` is the repository's path in the store: `HOST/PATH`."""
+    """A store of images. `name` is a repository's path in the store: `HOST/PATH`."""
 
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
 
     async def put(self, name: str, tag: str, image: Image) -> None:
-        """Make `image` available as `name:tag`."""
+        """Store `image` as `name:tag`."""
         ...
 
     async def manifest(self, name: str, reference: str, *, head: bool) -> web.Response:
-        """Answer GET or HEAD of a manifest by tag or digest; 404 in the specification's form if there is
-        none.
-        """
+        """Answer GET or HEAD of a manifest by tag or digest; 404 in the specification's form if not found."""
         ...
 
     async def blob(self, name: str, blob_digest: str, *, head: bool) -> web.Response:
-        """Answer GET or HEAD of a blob; 404 in the specification's form if there is none."""
+        """Answer GET or HEAD of a blob; 404 in the specification's form if not found."""
         ...
 
     async def tags(self, name: str) -> list[str] | None:
-        """The tags of a repository, or None if there is no such repository."""
+        """The tags of a repository; None if it does not exist."""
         ...
 
     async def below(self, folder: str) -> list[str]:
-        """The names of the repositories below `HOST/PATH/`, without that."""
+        """The names of the repositories below `HOST/PATH/`, without that prefix."""
         ...
 
 

@@ -1,17 +1,17 @@
-"""Replicas of a cloud's data, of which some do not yet know of a change.
+"""The lagging replicas of a cloud's data.
 
-Two kinds of consistency:
+There are two kinds of consistency:
 
-* `strict`: a change counts once `--propagation` has passed, on all replicas at the same moment, and what is
-  read shows it at once. Right for a test that wants one thing to be late and all else to hold still.
-* `real`: each change reaches the replicas one after another within `--propagation` (`REAL_LAG` unless given),
-  and each question is answered by one of them: an account that was just created is there, is not, is there
-  again, until all know of it. Recorded so of Google (GoogleCloudPlatform/k8s-config-connector, an account
-  just created: GET 200, 404, 200, 404, POST 409, GET 404), and reported of Microsoft Graph. What was deleted
-  is likewise still shown for a while.
+* `strict`: a change takes effect after `--propagation`, on all replicas at the same moment, and reads show it
+  immediately. For tests in which a single thing is late.
+* `real`: a change reaches the replicas one after another within `--propagation` (default `REAL_LAG`), and
+each
+  call is answered by one of them: an account that was just created is shown, not shown, and shown again,
+  until all replicas have it. A deleted object is still shown for a while. Recorded at Google
+  (GoogleCloudPlatform/k8s-config-connector, an account just created: GET 200, 404, 200, 404, POST 409, GET
+  404), and reported for Microsoft Graph.
 
-Chance decides which replica answers, by a seed and by what is asked of: the same run asks the same replicas
-again.
+Random numbers, from a seed and the object's name, decide which replica answers, so that runs are repeatable.
 """
 
 from __future__ import annotations
@@ -24,11 +24,9 @@ from typing import Literal
 Consistency = Literal["strict", "real"]
 CONSISTENCIES: tuple[Consistency, ...] = ("strict", "real")
 Sort = Literal["identity", "grant", "key", "other"]
-"""What a change is of, as far as clouds take their time over it."""
+"""The kind of object that a change is about; clouds' delays depend on it."""
 REAL_LAG = 1.5
-"""Seconds until the last replica knows of a change; the clouds' own minute or two would teach a test
-nothing more.
-"""
+"""Seconds until the last replica has a change. The clouds' own minute or two would not test more."""
 
 
 class Replicas:
@@ -36,10 +34,10 @@ class Replicas:
 
     Args:
         now: the sandbox's clock.
-        consistency: see the module's text.
-        lag: seconds until a change is known everywhere.
-        spreading: the sorts of change that take that long; all if empty.
-        seed: of the dice.
+        consistency: see the module's docstring.
+        lag: seconds until all replicas have a change.
+        spreading: the sorts of change that lag; all if empty.
+        seed: of the random numbers.
     """
 
     def __init__(
@@ -60,13 +58,13 @@ class Replicas:
         self._needed: dict[tuple[str, str, dt.datetime], float] = {}
 
     def knows(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool:
-        """Whether a change made at `since` counts for the replica that decides this time.
+        """Whether the replica that answers this time has a change made at `since`.
 
         Args:
             since: when the change was made.
-            sort: what it is of.
-            subject: the name of what was changed. Each has dice of its own, so that other calls do not
-                decide.
+            sort: the kind of object.
+            subject: the object's name. Each object has its own random numbers, so that calls about others do
+                not matter.
         """
         if self._spreading and sort not in self._spreading:
             return True
@@ -81,13 +79,11 @@ class Replicas:
         return age >= self._needed[change] or self.chance(sort, subject) < 0.5
 
     def shows(self, since: dt.datetime, sort: Sort = "other", subject: str = "") -> bool:
-        """Whether the replica that answers a read shows a change made at `since`; at once where they are
-        strict.
-        """
+        """Whether a read shows a change made at `since`; immediately if the consistency is `strict`."""
         return self.consistency == "strict" or self.knows(since, sort, subject)
 
     def chance(self, *about: str) -> float:
-        """The next number from 0 to 1 of the dice for something."""
+        """The next random number from 0 to 1 in the sequence of a subject."""
         drawn = self._draws.get(about, 0)
         self._draws[about] = drawn + 1
         return random.Random(f"{self._seed}/{about}/{drawn}").random()  # noqa: S311  - repeatable on purpose

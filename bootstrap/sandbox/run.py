@@ -1,4 +1,4 @@
-"""Runs a sandbox: around a command, or until it is stopped."""
+"""Run a sandbox around a command, or until it is stopped."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ _SERVICES = ("cart", "mail", "checkout", "stock", "press")
 _PROXIES = frozenset(
     {"ALL_PROXY", "FTP_PROXY", "GRPC_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_GRPC_PROXY", "NO_PROXY"}
 )
-# The system's own proxy settings (as on macOS) are asked where no variable is set.
+# Without these variables, the system's proxy settings (as on macOS) would apply.
 _NO_PROXY = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 
 
 def consistency_of(environment: Mapping[str, str]) -> Consistency:
-    """The kind of consistency that `PULLKEY_CONSISTENCY` asks for.
+    """The consistency in `PULLKEY_CONSISTENCY`.
 
     Raises:
-        UsageProblem: it names another.
+        UsageProblem: it is not a valid one.
     """
     asked = environment.get("PULLKEY_CONSISTENCY", "strict")
     for known in CONSISTENCIES:
@@ -61,9 +61,9 @@ def consistency_of(environment: Mapping[str, str]) -> Consistency:
 
 
 def emulator_factories() -> dict[str, Callable[[], Emulator]]:
-    """The emulators of one sandbox, in the order they are started: Akka, then those of the providers.
+    """The emulators of a sandbox in their starting order: Akka, then those of the providers.
 
-    A provider whose extra is not installed, or which cannot be loaded, is left out, with a note on stderr.
+    A provider whose extra is not installed, or which cannot be loaded, is skipped with a note on stderr.
     """
     factories: dict[str, Callable[[], Emulator]] = {"akka": AkkaEmulator}
     for name in plugins.names():
@@ -75,14 +75,14 @@ def emulator_factories() -> dict[str, Callable[[], Emulator]]:
 
 
 def interferes(name: str) -> bool:
-    """Whether a variable of the user would make a program in the sandbox leave it."""
+    """Whether a variable of the user would make a program in the sandbox use something outside of it."""
     if name in _HARMLESS:
         return False
     return name.startswith(_LEADS_ELSEWHERE) or name.upper() in _PROXIES
 
 
 def sandbox_environment(own: Mapping[str, str], sandbox: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a command in the sandbox: `own` without what would lead elsewhere, with the
+    """The environment of a command in the sandbox: `own` without interfering variables, plus the
     sandbox's.
     """
     kept = {name: value for name, value in own.items() if not interferes(name)}
@@ -90,16 +90,16 @@ def sandbox_environment(own: Mapping[str, str], sandbox: Mapping[str, str]) -> d
 
 
 def exec_in_sandbox(argv: Sequence[str], settings: SandboxSettings, images: ImageStore | None = None) -> int:
-    """Run a command in a sandbox of its own; stdin, stdout and stderr are the caller's.
+    """Run a command in its own sandbox, with the caller's stdin, stdout and stderr.
 
-    SIGTERM and SIGHUP are handed on to the command. SIGINT reaches it by itself, from the terminal.
+    SIGTERM and SIGHUP are forwarded to the command. SIGINT reaches it directly from the terminal.
 
     Returns:
         The command's exit status; 128 + N if signal N ended it, 127 if it was not found, 126 if it cannot be
         run.
 
     Raises:
-        UsageProblem: a fault cannot be read, the log cannot be written, or the registry cannot be started.
+        UsageProblem: a fault is invalid, the log cannot be written, or the registry cannot be started.
     """
 
     async def command(environment: Mapping[str, str], signals: _Signals) -> int:
@@ -113,17 +113,17 @@ def serve_sandbox(settings: SandboxSettings, images: ImageStore | None = None) -
     stdout.
 
     Returns:
-        0, or 128 + N if signal N came before the sandbox was ready.
+        0, or 128 + N if signal N arrived before the sandbox was ready.
 
     Raises:
-        UsageProblem: as for `exec_in_sandbox`.
+        UsageProblem: see `exec_in_sandbox`.
     """
     return asyncio.run(_in_sandbox(_serve, settings, images))
 
 
 class _Signals:
-    """SIGINT, SIGTERM and SIGHUP, handed to `act`; until somebody sets that, they end the task that starts
-    up.
+    """Calls `act` for SIGINT, SIGTERM and SIGHUP. The initial `act` cancels the task that starts
+    the sandbox.
     """
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class _Signals:
         self.act: Callable[[signal.Signals], None] = self._give_up
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # What is ignored (nohup, a background job of a script) stays so, for the command too.
+            # Ignored signals (nohup, a background job of a script) stay ignored, for the command too.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, self._receive, number)
 
@@ -150,7 +150,7 @@ async def _in_sandbox(
     settings: SandboxSettings,
     images: ImageStore | None,
 ) -> int:
-    """Start a sandbox, run `body` with its environment, stop it, whatever happens."""
+    """Start a sandbox, run `body` with its environment, and stop it in any case."""
     signals = _Signals()
     _check_log(settings.log)
     try:
@@ -166,13 +166,13 @@ async def _in_sandbox(
             raise
         return 128 + signals.received
     finally:
-        # A second Ctrl-C must not leave half of it behind.
+        # A second Ctrl-C must not interrupt the cleanup.
         signals.act = _ignore
         await sandbox.stop()
 
 
 def deploy_services(sandbox: Sandbox, environment: Mapping[str, str]) -> None:
-    """Let Akka run one service for each registry of the sandbox, of the image that its provider is set to."""
+    """Deploy one service in Akka for each registry of the sandbox, with the image set for its provider."""
     akka = sandbox.emulators.get("akka")
     if not isinstance(akka, AkkaEmulator):
         return
@@ -189,7 +189,7 @@ def _ignore(_: signal.Signals) -> None:
 
 
 def _check_log(path: Path | None) -> None:
-    """The log is opened at the first call, when it is too late to say that it cannot be."""
+    """Check that the log can be written: it is opened only at the first call, too late to report an error."""
     if path is not None:
         try:
             path.open("a", encoding="utf-8").close()
@@ -210,7 +210,7 @@ async def _command(argv: Sequence[str], environment: Mapping[str, str], signals:
         return 126
 
     def hand_on(number: signal.Signals) -> None:
-        # Ctrl-C goes to the whole process group: the command has it already.
+        # Ctrl-C goes to the whole process group, so the command has already received it.
         if number != signal.SIGINT:
             with contextlib.suppress(ProcessLookupError):
                 child.send_signal(number)

@@ -1,4 +1,4 @@
-"""A certificate authority that lives as long as one sandbox."""
+"""The sandbox's own certificate authority, which exists as long as the sandbox."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class ServerCertificate:
 
 
 class CertificateAuthority:
-    """Signs server certificates that a client with `bundle` trusts.
+    """Signs server certificates. Clients that trust the certificate at the path `bundle` accept them.
 
-    The authority's own private key never leaves memory; `bundle` is the path of its public certificate.
+    The authority's private key is in memory only.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -43,7 +43,7 @@ class CertificateAuthority:
         self.bundle.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, hosts: Iterable[str]) -> ServerCertificate:
-        """A certificate for these host names and addresses; `*.example.com` is taken as a wildcard name."""
+        """Create a certificate for host names (also wildcards, `*.example.com`) and addresses."""
         names = list(dict.fromkeys(hosts))
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pullkey sandbox")])
@@ -74,8 +74,7 @@ class CertificateAuthority:
         """A server-side TLS context for these hosts."""
         issued = self.issue(hosts)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # The ssl module loads a key from a path only; the sandbox's directory is private and goes with the
-        # sandbox.
+        # The ssl module loads keys from files only. The sandbox's directory is private and temporary.
         path = self._directory / "server.pem"
         path.touch(mode=0o600)
         path.write_bytes(issued.private_key + issued.certificate)

@@ -1,12 +1,12 @@
 """The registry of the sandbox: one Distribution registry with a token service, for all kinds of registries.
 
 `RegistryServer` answers the requests of a puller: `/v2/`, the token service, manifests and blobs by GET and
-HEAD, the tags of a repository, the list of repositories. A `RegistryPolicy` says what differs between kinds
-of registries: who a user name and password are and what they may pull, how the challenge looks, and codes and
-texts of errors. The images come from the sandbox's `ImageStore`; the policy decides who gets them.
+HEAD, the tags of a repository, the list of repositories. A `RegistryPolicy` implements what differs between
+kinds of registries: logins and their permissions, the challenge, codes and texts of errors. The images come
+from the sandbox's `ImageStore`; the policy decides who may pull them.
 
-What a provider's emulator supplies for a working registry in `pullkey sandbox`: a policy with `caller`, an
-image, a port with a certificate for the registry's host, and the environment that leads pullkey there.
+For a registry in `pullkey sandbox`, a provider's emulator supplies a policy with `caller`, an image, a port
+with a certificate for the registry's host, and the environment that points pullkey at it.
 
     from bootstrap.sandbox.host import LOOPBACK
     from bootstrap.sandbox.images import Image

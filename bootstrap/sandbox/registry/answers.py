@@ -1,4 +1,4 @@
-"""What a registry's requests carry, and how a registry refuses them.
+"""Parse the requests of a registry's clients, and create its error answers.
 
 Sources: "OCI Distribution Specification", "Error Codes"; the Distribution project's "Token Authentication
 Specification" (challenge) and "Token Scope Documentation".
@@ -27,9 +27,9 @@ def registry_error(
     detail: Any = NO_DETAIL,
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """An error in the form of the specification. An empty `code` becomes the usual one of the status.
+    """An error in the specification's form. An empty `code` is replaced by the usual one for the status.
 
-    `detail` is left out unless given; some registries send it as null.
+    `detail` is omitted unless given; some registries send null.
     """
     error = {"code": code or _CODES.get(status, "UNKNOWN"), "message": message}
     if detail is not NO_DETAIL:
@@ -47,7 +47,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Login:
-    """A user name and password; both empty where the `Authorization` header cannot be read as such."""
+    """A user name and password; both empty if the `Authorization` header cannot be parsed."""
 
     name: str
     password: str = field(repr=False)
@@ -55,7 +55,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Scope:
-    """What a token is requested for, or grants: actions on one resource."""
+    """The scope that a token is requested for, or grants: actions on one resource."""
 
     type: str
     name: str
@@ -63,7 +63,7 @@ class Scope:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `TYPE:NAME:ACTION,ACTION`; a name may contain colons."""
+        """Parse `TYPE:NAME:ACTION,ACTION`; a name may contain colons."""
         kind, _, rest = text.partition(":")
         name, _, actions = rest.rpartition(":")
         return cls(kind, name, tuple(actions.split(",")))
@@ -77,7 +77,7 @@ class Scope:
         return f"{self.type}:{self.name}:{','.join(self.actions)}"
 
     def covers(self, other: Scope) -> bool:
-        """Whether it grants all that `other` requests."""
+        """Whether it includes everything that `other` requests."""
         same = (self.type, self.name) == (other.type, other.name)
         return same and set(other.actions) <= set(self.actions)
 
@@ -93,7 +93,7 @@ def bearer_challenge(realm: str, service: str = "", scope: Scope | None = None, 
 
 
 def basic_login(request: web.Request) -> Login | None:
-    """The user name and password of a request; None without an `Authorization` header."""
+    """The login in a request; None without an `Authorization` header."""
     header = request.headers.get("Authorization", "")
     if not header:
         return None

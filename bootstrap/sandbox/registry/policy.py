@@ -1,4 +1,4 @@
-"""What differs between kinds of registries, with the answers of a plain Distribution registry as defaults."""
+"""The policy of a kind of registry. The defaults are those of a plain Distribution registry."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ Route = tuple[str, str, str, Handler]
 
 @dataclass(frozen=True)
 class Caller:
-    """Who requests a token: by default no one in particular, who may do nothing.
+    """Who requests a token; by default an anonymous caller without permissions.
 
-    `allowed` says which actions (`pull`, `push`) the caller may perform on a repository, `lists` whether it
-    may list the repositories.
+    `allowed` returns the actions (`pull`, `push`) that the caller may perform on a repository; `lists` is
+    whether it may list the repositories.
     """
 
     name: str = ""
@@ -41,33 +41,31 @@ class Caller:
 
 
 def pull_where(may_pull: Callable[[str], bool]) -> Callable[[str], Collection[str]]:
-    """`Caller.allowed` for a caller who may pull from the repositories for which `may_pull` is true, and
-    no more.
-    """
+    """A `Caller.allowed` that allows only pulls, from the repositories for which `may_pull` is true."""
     return lambda repository: ("pull",) if may_pull(repository) else ()
 
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository, as a request names it (`name`) and as the image store does (`stored`)."""
+    """A repository: its name in requests (`name`) and in the image store (`stored`)."""
 
     name: str
     stored: str
 
 
 class RegistryPolicy(ABC):
-    """The answers of one kind of registry. A subclass implements `caller` and overrides what else differs.
+    """The policy of one kind of registry. A subclass implements `caller` and overrides what else differs.
 
-    Every method may raise `Refusal`, which answers the request.
+    Every method may raise `Refusal`, which is then the answer to the request.
 
     Attributes:
-        api: the name in log and faults: `registry.GetManifest`.
+        api: the API's name in log and faults: `registry.GetManifest`.
         token_path: the path of the token service, which issues tokens by GET.
         takes_forms: whether it also issues tokens by POST of a form (OAuth 2.0, "Resource Owner Password").
         has_catalog: whether there is a list of repositories.
-        page: the number of repositories in one page of it.
-        answers_head: whether HEAD is answered everywhere, and not for manifests and blobs only.
-        headers: the headers of token, tags and list of repositories.
+        page: the number of repositories per page of that list.
+        answers_head: whether HEAD is answered everywhere, not only for manifests and blobs.
+        headers: the headers of the token, of tags and of the list of repositories.
         error_headers: the headers of refusals.
         host: the registry's name; the image store has its images under `HOST/`.
     """
@@ -86,7 +84,7 @@ class RegistryPolicy(ABC):
         self._issued: dict[str, Sequence[Scope]] = {}
 
     def admit(self, request: web.Request) -> None:
-        """Refuse a request before anything else is looked at, as a firewall does. The default admits all."""
+        """Refuse a request before anything else is checked, like a firewall. The default admits all."""
 
     def routes(self) -> Iterable[Route]:
         """Routes that other registries do not have."""
@@ -100,11 +98,11 @@ class RegistryPolicy(ABC):
         return Refusal(registry_error(status, code, message, detail=detail, headers=headers))
 
     def error(self, status: int, code: str, message: str) -> web.Response:
-        """The answer of a fault of the sandbox's; `code` may be empty."""
+        """The error answer of an injected fault; `code` may be empty."""
         return registry_error(status, code, message)
 
     def resource(self, request: web.Request) -> str:
-        """What the log has as the resource of a request."""
+        """The resource of a request in the log."""
         return request.path.lstrip("/")
 
     # -- the token service -----------------------------------------------------------------------------------
@@ -114,7 +112,7 @@ class RegistryPolicy(ABC):
         """Who requests a token; `login` is None for an anonymous request.
 
         Raises:
-            Refusal: the user name or password is wrong, and this registry says so here.
+            Refusal: the user name or password is wrong, and this registry refuses the token.
         """
 
     def caller_by_form(self, request: web.Request, form: Mapping[str, str]) -> Caller:
@@ -124,9 +122,7 @@ class RegistryPolicy(ABC):
     def issue(
         self, request: web.Request, caller: Caller, scopes: Sequence[str], service: str | None
     ) -> dict[str, Any]:
-        """The token service's answer: a token for what the caller may have of `scopes`
-        (`repository:NAME:pull`).
-        """
+        """The token service's answer: a token for the permitted part of `scopes` (`repository:NAME:pull`)."""
         return {"token": self.sign(caller, self.granted(caller, scopes)), "expires_in": 300}
 
     def granted(self, caller: Caller, scopes: Iterable[str]) -> list[Scope]:
@@ -154,23 +150,21 @@ class RegistryPolicy(ABC):
         return self._issued.get(token)
 
     def login_of(self, token: str) -> str | None:
-        """What two tokens of the same login have in common, for `CallGate.recognise`; None for a token of
-        others.
-        """
+        """An id that all tokens of a login share, for `CallGate.recognise`; None for others' tokens."""
         access = self._issued.get(token)
         return None if access is None else " ".join(sorted(str(one) for one in access if one.actions))
 
     # -- the registry ----------------------------------------------------------------------------------------
 
     def challenge(self, request: web.Request, scope: Scope | None, error: str) -> Refusal:
-        """The refusal that asks for a token.
+        """The refusal that requests a token.
 
         Args:
-            request: the request that is refused.
-            scope: what the token has to grant; None at `/v2/`, where any token is accepted.
+            request: the refused request.
+            scope: the scope that the token must grant; None at `/v2/`, where any token is accepted.
             error: `invalid_token`, `insufficient_scope`, or "" for a request without a token.
         """
-        # An unknown token is answered as none is.
+        # An unknown token is answered like a missing one.
         said = "" if error == "invalid_token" else error
         challenge = bearer_challenge(self.token_service(request), self.host, scope, said)
         return self.refusal(401, "UNAUTHORIZED", "authentication required", challenge=challenge)
@@ -178,13 +172,12 @@ class RegistryPolicy(ABC):
     def token_service(self, request: web.Request) -> str:
         """The URL of the token service, the challenge's `realm`.
 
-        The default names the host that the client used, so a client at a loopback address finds its way back
-        here.
+        The default has the host that the client used, so that it also works for a loopback address.
         """
         return f"https://{request.host}{self.token_path}"
 
     def authorize(self, request: web.Request, scope: Scope | None) -> None:
-        """Refuse a request that has no token for `scope`; at `/v2/` (None) any token is accepted."""
+        """Refuse a request without a token for `scope`. At `/v2/` (None) any token is accepted."""
         token = bearer_token(request)
         access = None if token is None else self.access(token)
         if access is None:
@@ -198,7 +191,7 @@ class RegistryPolicy(ABC):
         return Repository(name, f"{self.host}/{name}")
 
     async def tags(self, images: ImageStore, repository: Repository) -> dict[str, Any] | None:
-        """The answer to `tags/list`; None if there is no such repository."""
+        """The answer to `tags/list`; None if the repository does not exist."""
         tags = await images.tags(repository.stored)
         return None if tags is None else {"name": repository.name, "tags": tags}
 
@@ -207,5 +200,5 @@ class RegistryPolicy(ABC):
         return self.refusal(404, "NAME_UNKNOWN", "repository name not known to registry")
 
     def unknown_manifest(self, request: web.Request, reference: str) -> Refusal | None:
-        """The refusal of a tag or digest that is not there; None for the image store's own."""
+        """The refusal of a missing tag or digest; None to send the image store's answer."""
         return None

@@ -1,8 +1,7 @@
 """The routes of the OCI distribution API that pullers use, for any `RegistryPolicy`.
 
 Sources: "OCI Distribution Specification" (manifests, blobs, "Listing Tags"); the Distribution project's "HTTP
-    API V2"
-(`_catalog`, pagination) and "Token Authentication Specification".
+API V2" (`_catalog`, pagination) and "Token Authentication Specification".
 """
 
 from __future__ import annotations
@@ -21,8 +20,7 @@ class RegistryServer:
     """One registry with its token service.
 
     Attributes:
-        app: what `Sandbox.serve` serves. Registry and token service share one port, each has paths of its
-            own.
+        app: the application for `Sandbox.serve`. Registry and token service share one port.
     """
 
     def __init__(self, policy: RegistryPolicy, images: ImageStore, gate: CallGate) -> None:
