@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.secret import Secret
+from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.rest_client import TIMEOUT, Reply
 from bootstrap.plugin.retry import retry_while
@@ -47,7 +48,8 @@ class Harbor:
         self.login: Login = context.shared.get(("harbor-login", host, user), lambda: Login(host, user))
         if secret is not None:
             self.login.secret = secret
-        self._projects: dict[str, Project] = {}
+        self._projects: dict[str, AsyncOnce[Project]] = {}
+        self._permissions: dict[str, AsyncOnce[frozenset[str]]] = {}
 
     @property
     def connection(self) -> Connection:
@@ -105,13 +107,20 @@ class Harbor:
         Raises:
             HarborApiError: `missing` to an administrator, `forbidden` to others where there is none.
         """
-        if name not in self._projects:
+
+        async def ask() -> Project:
             reply = await self._read("GET", f"/projects/{name}", headers={"X-Is-Resource-Name": "true"})
-            self._projects[name] = objects.project(reply.body)
-        return self._projects[name]
+            return objects.project(reply.body)
+
+        return await self._projects.setdefault(name, AsyncOnce(ask, _may_pass))()
 
     async def permissions(self, name: str) -> frozenset[str]:
         """What this login may do in a project, as `robot:create`."""
+        return await self._permissions.setdefault(
+            name, AsyncOnce(lambda: self._permissions_now(name), _may_pass)
+        )()
+
+    async def _permissions_now(self, name: str) -> frozenset[str]:
         scope = f"/project/{(await self.project(name)).number}"
         reply = await self._read(
             "GET", "/users/current/permissions", query={"scope": scope, "relative": "true"}
@@ -234,3 +243,8 @@ class Harbor:
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         deadline = Deadline(min(_READ_SECONDS, max(self.context.deadline.left, 1.0)))
         return await retry_while(call, why=busy, deadline=deadline, tell=self.context.tell)
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether another call may be answered."""
+    return isinstance(error, HarborApiError) and error.busy

@@ -21,7 +21,7 @@ from bootstrap.plugin.step import Intent, Script, State, StepStatus, StillThere,
 from providers.harbor import messages, scripts
 from providers.harbor.api import Harbor
 from providers.harbor.errors import HarborApiError, as_sentence, busy, refused
-from providers.harbor.names import NAME_MARK, parts_of
+from providers.harbor.names import NAME_MARK, key_id_of, parts_of
 from providers.harbor.objects import NewRobot, Robot
 from providers.harbor.target import LINKS, HarborTarget
 
@@ -102,6 +102,12 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
             return username.endswith(own)
         projects = self._target.projects
         return username.endswith(tuple(f"{one}+{own}" for one in projects) or f"+{own}")
+
+    def example_ref(self) -> KeyRef:
+        return self._ref(key_id_of(17, self._of.context.run_id))
+
+    def _ref(self, key_id: str) -> KeyRef:
+        return KeyRef(LINKS[self._target.level], key_id, self._target.domain)
 
     async def recorded(self, key_id: str) -> Robot | None:
         with as_sentence(f"show {self.named(key_id)}"):
@@ -187,12 +193,11 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
         return answer.robot.key_id
 
     async def credential_of(self, answer: NewRobot) -> Credential:
-        target = self._target
         return Credential(
-            server=target.server,
+            server=self._target.server,
             username=answer.robot.name,
             password=answer.secret,
-            link=KeyRef(LINKS[target.level], answer.robot.key_id, target.domain),
+            link=self._ref(answer.robot.key_id),
             expires=answer.robot.expires,
         )
 

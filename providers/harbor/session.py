@@ -61,7 +61,7 @@ class HarborSession(Session):
         return self.target.server
 
     async def username(self) -> str | None:
-        return self.credential.username if self.credential is not None else None
+        return None  # each robot account has its own
 
     async def identity(self) -> str:
         return self.target.label

@@ -134,7 +134,7 @@ def judge_pull(victim: Victim, verdict: Verdict, name: str, password: str) -> No
     # seen of it.
     enough = (
         "Pull verified",
-        *(("Pull not verified",) if victim.life.kind.provider in ("docker-hub", "private") else ()),
+        *(("Pull not verified",) if victim.life.kind.provider in ("docker-hub", "harbor", "private") else ()),
     )
     if not any(words in pulled.err for words in enough):
         verdict.findings.append(f"what Akka holds does not pull: {pulled.err.strip()[-200:]}")

@@ -59,7 +59,7 @@ class Robots:
             if (
                 one["kind"] == "project"
                 and one["namespace"] != "*"
-                and not self._state.project(one["namespace"])
+                and not self._state.project(one["namespace"], is_name=True)
             ):
                 raise HarborError("NOT_FOUND", f"project {one['namespace']} not found")
         stored = f"{project.name}+{name}" if level == "project" and project else name
@@ -125,7 +125,7 @@ class Robots:
         duration, permissions = self._validated(body, body.get("duration", robot.duration))
         level = str(body.get("level") or "")
         if robot.level == "project":
-            named = self._state.project(str(permissions[0]["namespace"]))
+            named = self._state.project(str(permissions[0]["namespace"]), is_name=True)
             if named is None or named.number != robot.project:
                 raise HarborError("BAD_REQUEST", "cannot update the project id of robot")
         self._require(caller, robot.level, self._state.projects.get(robot.project), "update", is_there=True)
@@ -193,7 +193,11 @@ class Robots:
             raise HarborError("FORBIDDEN", "forbidden")
 
     def _named_project(self, level: str, permissions: list[dict[str, Any]]) -> Project | None:
-        return self._state.project(str(permissions[0]["namespace"])) if level == "project" else None
+        return (
+            self._state.project(str(permissions[0]["namespace"]), is_name=True)
+            if level == "project"
+            else None
+        )
 
     def _validated(self, body: Mapping[str, Any], duration: Any) -> tuple[int, list[dict[str, Any]]]:
         if not isinstance(duration, int) or not (duration == -1 or 0 < duration < _LONGEST):
