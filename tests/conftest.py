@@ -20,6 +20,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 from providers.docker_hub.emulator.seed import PASSWORD
+from providers.gitlab.emulator.seed import ACCESS_TOKENS
 from providers.harbor.emulator.seed import PASSWORD as HARBOR_PASSWORD
 from tests.harness.figures import COUNTS, FIGURES, count
 from tests.harness.fork_server import close_fork_server, restore_signals
@@ -49,6 +50,13 @@ def hub() -> Iterator[World]:
     for world in make_world("docker-hub"):
         # What is typed must not be seen either.
         world.passwords.append(PASSWORD)
+        yield world
+
+
+@pytest.fixture
+def gitlab() -> Iterator[World]:
+    for world in make_world("gitlab"):
+        world.passwords += ACCESS_TOKENS
         yield world
 
 

@@ -58,7 +58,14 @@ def test_an_sdks_exceptions_do_not_leave_its_client(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "package",
-    ["providers.acr", "providers.gcr", "providers.docker_hub", "providers.harbor", "providers.private"],
+    [
+        "providers.acr",
+        "providers.gcr",
+        "providers.docker_hub",
+        "providers.gitlab",
+        "providers.harbor",
+        "providers.private",
+    ],
 )
 def test_no_module_imports_one_that_imports_it(package: str) -> None:
     """Not even for its types: what two modules know of each other belongs into one, or into a third."""

@@ -27,6 +27,8 @@ from tests.harness.documents import (
 
 SECRETS = {
     "hub-password.txt": "sandbox-password",
+    "access-token.txt": "glpat-sandbox-maintainer",
+    "owner-token.txt": "glpat-sandbox-owner",
     "harbor-password.txt": "Sandbox-password-1",
     "password.txt": "pull-in-the-sandbox",
 }
@@ -34,7 +36,7 @@ PREAMBLE = """
 set -eu
 export PULLKEY_YES=1 PULLKEY_OVERLAP=0 NO_COLOR=1 TERM=dumb DOCKER_HUB_PASSWORD=sandbox-password
 # A command says what it means by itself; the sandbox's defaults must not make up for what a page forgets.
-unset ${!PULLKEY_GCR_@} ${!PULLKEY_ACR_@} ${!PULLKEY_DOCKER_HUB_HUB@} PULLKEY_DOCKER_HUB_IMAGE ${!PULLKEY_HARBOR_@} ${!PULLKEY_PRIVATE_@}
+unset ${!PULLKEY_GCR_@} ${!PULLKEY_ACR_@} ${!PULLKEY_DOCKER_HUB_HUB@} PULLKEY_DOCKER_HUB_IMAGE PULLKEY_GITLAB_IMAGE ${!PULLKEY_HARBOR_@} ${!PULLKEY_PRIVATE_@}
 run() {
   local expected="$1" line="$2" code=0
   eval "$line" || code=$?
@@ -119,6 +121,7 @@ def test_the_commands_of_a_page_run_one_after_another_in_a_sandbox(
 def _emulated(text: str) -> str:
     for ours, emulated in (
         ("registry.example.com", "registry.sandbox.example"),
+        ("git.example.com", "git.sandbox.example"),
         ("harbor.example.com", "harbor.sandbox.example"),
         ("harbor-example-com", "harbor-sandbox-example"),
     ):

@@ -99,7 +99,10 @@ def test_help_shows_examples_and_fits_80_columns(command: tuple[str, ...]) -> No
     ("arguments", "says"),
     [
         (("onbord",), "There is no command 'onbord'"),
-        (("onboard", "ecr"), "There is no provider 'ecr'; there are: acr, docker-hub, gcr, harbor, private"),
+        (
+            ("onboard", "ecr"),
+            "There is no provider 'ecr'; there are: acr, docker-hub, gcr, gitlab, harbor, private",
+        ),
         (("onboard", "gcr", "--yes"), "No registry is named"),
         (("onboard", "gcr", "--yes", "--sever", "gcr.io"), "--server"),
         (("onboard", "gcr", "--yes", "--server", "gcr.io", "--timeout", "soon"), "'soon'"),

@@ -180,7 +180,12 @@ def _span(span: dt.timedelta) -> str:
 
 
 def _short(key_id: str) -> str:
-    """A short form of a key's id; of a registry's token, which of its two passwords it is."""
+    """A short form of a key's id: of a registry's token, which of its two passwords it is; of words and a
+    number, the number.
+    """
+    words, _, number = key_id.rpartition("-")
+    if number.isdecimal() and words.replace("-", "").isalpha():
+        return number
     slot, dash, _ = key_id.partition("-")
     return slot if dash and slot in ("password1", "password2") else key_id[:8]
 

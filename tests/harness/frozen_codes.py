@@ -123,4 +123,11 @@ FROZEN = {
     "PK-TARGET-UNKNOWN": "The file has no such target",
     "PK-PLAN-FILE": "The saved plan is not usable",
     "PK-SECRET-SOURCE": "The source of a secret does not work",
+    "PK-GITLAB-LOGIN-MISSING": "GitLab was not asked: no access token",
+    "PK-GITLAB-LOGIN-REFUSED": "GitLab refuses the access token",
+    "PK-GITLAB-TOKEN-SCOPE": "The GitLab access token lacks a scope",
+    "PK-GITLAB-PROJECT-NOT-FOUND": "GitLab project or group not found",
+    "PK-GITLAB-PROJECT-MOVED": "GitLab project was moved",
+    "PK-GITLAB-REGISTRY-OFF": "The project's container registry is disabled",
+    "PK-GITLAB-HOST": "Which GitLab instance it is, is not certain",
 }

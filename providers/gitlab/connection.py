@@ -1,0 +1,50 @@
+"""One call of GitLab's REST API over HTTP: its answer, or the error that it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bootstrap.plugin.rest_client import Reply, RestClient
+from providers.gitlab.errors import GitlabApiError
+
+
+class Connection(RestClient):
+    """The connections to one instance, one set for a command."""
+
+    name = "gitlab"
+    error = GitlabApiError
+
+    def words_of(self, body: Mapping[str, Any]) -> str:
+        """The words of an error: `message`, which may be an object, or `error` with its description."""
+        message = body.get("message")
+        if isinstance(message, dict | list) and message:
+            return json.dumps(message, ensure_ascii=False)
+        if isinstance(message, str) and message:
+            return message
+        said = [body.get("error"), body.get("error_description")]
+        return ": ".join(one for one in said if isinstance(one, str) and one)
+
+    def error_of(self, reply: Reply, said: str) -> GitlabApiError:
+        body = reply.body if isinstance(reply.body, dict) else {}
+        named = body.get("error")
+        described = isinstance(named, str) and named.replace("_", "").isalpha() and named.islower()
+        return GitlabApiError(
+            reply.status,
+            said,
+            str(named) if described else "",
+            retry_after=self.retry_after(reply.headers),
+            location=reply.headers.get("Location", "") if reply.status in (301, 302) else "",
+            no_route="error" in body or (reply.body is None and reply.status == 404),
+        )
+
+
+def their_clock(headers: Mapping[str, str]) -> dt.datetime | None:
+    """The time by an answer's `Date`."""
+    try:
+        return email.utils.parsedate_to_datetime(headers.get("Date", ""))
+    except ValueError:
+        return None

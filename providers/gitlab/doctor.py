@@ -1,0 +1,69 @@
+"""What `pullkey doctor` looks at: whether GitLab is reachable from here, and whether our clocks agree."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bootstrap.model import clock
+from bootstrap.model.errors import PullkeyError
+from bootstrap.plugin.checks import Check, clock_check, failed_check
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
+from providers.gitlab.address import ENDPOINT, SAAS, SAAS_REGISTRY, instance_named, url_of_calls
+from providers.gitlab.connection import Connection, their_clock
+from providers.gitlab.errors import GitlabApiError
+
+# Answered with 401 without a token (gitlabhq/gitlabhq, doc/api/version.md): nobody logs in.
+_VERSION = "/api/v4/version"
+
+
+async def checkup(context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
+    """The API, the clock, and gitlab.com's registry; nobody logs in. Raises nothing."""
+    checks: list[Check] = []
+    if os.environ.get(ENDPOINT):
+        checks.append(Check("addresses", None, f"{os.environ[ENDPOINT]}, as {ENDPOINT} says"))
+    try:
+        instance = instance_named(login["gitlab"]) if login.get("gitlab") else SAAS
+        checks += await _api(context, instance)
+        if instance == SAAS:
+            checks.append(await _registry(context))
+    except PullkeyError as error:
+        checks.append(failed_check("API", error))
+    except Exception as error:  # noqa: BLE001  - a check-up says what is wrong, whatever it is
+        checks.append(Check("API", False, f"it could not be looked at ({type(error).__name__})"))
+    checks.append(
+        Check(
+            "login",
+            None,
+            "an access token is asked for when a deploy token is created or looked up, and never stored",
+        )
+    )
+    return checks
+
+
+async def _api(context: RunContext, instance: str) -> list[Check]:
+    url = url_of_calls(instance)
+    connection = context.shared.get(("gitlab", instance), lambda: Connection(url))
+    try:
+        answer = await connection.send("GET", _VERSION, trace=context.trace)
+        headers: Mapping[str, str] = answer.headers
+    except GitlabApiError as error:
+        if not error.unauthenticated:
+            return [Check("API", False, f"{url} answers: {error.said}", "Check the network and its proxies")]
+        headers = {}
+    checks = [Check("API", True, f"{url} answers")]
+    theirs = their_clock(headers)
+    if theirs is not None:
+        checks.append(clock_check((clock.now() - theirs).total_seconds(), "GitLab", needed=False))
+    return checks
+
+
+async def _registry(context: RunContext) -> Check:
+    answered = await fetch_challenge(
+        SAAS_REGISTRY, trace=context.trace, seconds=context.deadline.clip(SECONDS)
+    )
+    if isinstance(answered, Challenge):
+        return Check("registry", True, f"{SAAS_REGISTRY} answers, and asks for a token")
+    return Check("registry", False, str(answered), "Check the network and its proxies")

@@ -1,0 +1,57 @@
+"""The sandbox's GitLab: gitlab.com with its registry, and an instance of a company's own.
+
+Both answer as the real ones do; where they differ from them, they are wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bootstrap.sandbox.host import LOOPBACK, Sandbox
+from bootstrap.sandbox.registry.server import RegistryServer
+from providers.gitlab.emulator import seed
+from providers.gitlab.emulator.api import GitlabApi
+from providers.gitlab.emulator.registry import GitlabPolicy
+from providers.gitlab.emulator.state import GitlabState
+
+__all__ = ["GitlabEmulator"]
+
+
+class GitlabEmulator:
+    """Two instances, for `bootstrap.sandbox.host.Sandbox`.
+
+    Attributes:
+        state: what gitlab.com holds; a test reads it, and changes it.
+        own: what the company's own instance holds.
+        port: the port of gitlab.com and its registry.
+    """
+
+    name = "gitlab"
+    state: GitlabState
+    own: GitlabState
+    port: int
+
+    async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
+        """Serve the seeded instances; return the environment that leads the client to them, and no secret."""
+        self.state, self.own = seed.gitlab_com(sandbox), seed.own_instance(sandbox)
+        addresses: dict[str, int] = {}
+        for state in (self.state, self.own):
+            await seed.put_images(state, sandbox)
+            policy = GitlabPolicy(state)
+            server = RegistryServer(policy, sandbox.images, sandbox.gate)
+            GitlabApi(state, sandbox.gate, server.app)
+            port = await sandbox.serve(server.app, hosts=state.hosts)
+            addresses |= dict.fromkeys(state.hosts, port)
+        self.port = addresses[self.state.host]
+        return {
+            "PULLKEY_GITLAB_ENDPOINT": f"https://localhost:{self.port}",
+            "PULLKEY_REGISTRY_CONNECT_TO": ",".join(
+                f"{host}={LOOPBACK}:{port}" for host, port in addresses.items()
+            ),
+            # The runbook's curl: unlike other clients, Debian's does not read SSL_CERT_FILE.
+            "CURL_CA_BUNDLE": str(sandbox.authority.bundle),
+            "PULLKEY_GITLAB_IMAGE": f"{self.state.registry}/{seed.IMAGE}:{seed.TAG}",
+        }
+
+    async def stop(self) -> None:
+        """Nothing runs but what the sandbox serves, and it stops that."""

@@ -1,0 +1,108 @@
+"""What GitLab refuses, or does not answer, as the rest of pullkey knows it.
+
+Sources: gitlabhq/gitlabhq, lib/api/helpers.rb and lib/api/api.rb (`{"message": ...}`, and 409 "Resource
+lock"), lib/api/api_guard.rb (`{"error": ...}`), doc/security/user_and_ip_rate_limits.md (429 as text).
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import PullkeyError, StepFailed
+from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.retry import Delay
+
+_UNTOLD_SECONDS = 3.0
+_LOCK_SECONDS = 15.0
+_BUSY = "GitLab is busy or briefly away; trying again."
+_LIMITED = "GitLab limits how often it is asked; trying again once it may be."
+_LOCKED = "GitLab is changing the same thing for another request; trying again."
+_HIDDEN = re.compile(r"\b(?:project|group) not found", re.IGNORECASE)
+
+
+class NotAsked(PullkeyError):
+    """GitLab needs an access token, and there is none."""
+
+    code = Code.GITLAB_LOGIN_MISSING
+
+
+class GitlabApiError(ApiError):
+    """A call that GitLab refused, or did not answer as it should.
+
+    Args:
+        status: the HTTP status; 0 if there was no answer.
+        message: its own words, or what is wrong with the answer.
+        code: `insufficient_scope` or `invalid_token`, where it says so.
+        retry_after: how many seconds it asks to be left alone for, where it says so.
+        location: where a project that was moved is now, as GitLab answers a GET by its old path.
+        no_route: it has no such call.
+    """
+
+    service = "GitLab"
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str = "",
+        *,
+        retry_after: float | None = None,
+        location: str = "",
+        no_route: bool = False,
+    ) -> None:
+        super().__init__(status, message, code, retry_after=retry_after)
+        self.location = location
+        self.no_route = no_route
+
+    @property
+    def hidden(self) -> bool:
+        """The project or group is not shown: there is none, or this token may not see it."""
+        return self.status == HTTPStatus.NOT_FOUND and (
+            self.no_route or _HIDDEN.search(self.message) is not None
+        )
+
+    @property
+    def missing(self) -> bool:
+        """What is in the project or group is not shown, and the project itself is."""
+        return self.status == HTTPStatus.NOT_FOUND and not self.hidden
+
+    @property
+    def locked(self) -> bool:
+        """Another request holds the lock, and this one was not carried out."""
+        return self.status == HTTPStatus.CONFLICT and "lock" in self.message.lower()
+
+    @property
+    def lacks_scope(self) -> bool:
+        return self.code == "insufficient_scope"
+
+    @property
+    def problem_code(self) -> Code:
+        if self.lacks_scope:
+            return Code.GITLAB_TOKEN_SCOPE
+        if self.hidden:
+            return Code.GITLAB_PROJECT_NOT_FOUND
+        return Code.GITLAB_LOGIN_REFUSED if self.unauthenticated else super().problem_code
+
+
+def busy(error: Exception) -> Delay | None:
+    """Whether a refusal is worth waiting for; a rate limit as long as GitLab says itself, else for moments
+    only.
+    """
+    if not isinstance(error, GitlabApiError):
+        return None
+    if error.locked:
+        return Delay(_LOCKED, at_most=_LOCK_SECONDS)
+    if not error.busy:
+        return None
+    if error.rate_limited:
+        return Delay(
+            _LIMITED, at_most=_UNTOLD_SECONDS if error.retry_after is None else None, after=error.retry_after
+        )
+    return Delay(_BUSY, after=error.retry_after)
+
+
+def refused(error: ApiError, doing: str) -> StepFailed:
+    """An error as a sentence."""
+    return StepFailed(f"GitLab refused to {doing}: {error.said}", code=error.problem_code)

@@ -1,0 +1,76 @@
+"""Messages about the access token, and about the instance that it is for."""
+
+from __future__ import annotations
+
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import Problem, ProblemKind, StepFailed, UsageProblem
+from bootstrap.model.pull import PullAttempt, Verdict
+from bootstrap.plugin.registry import code_of
+from providers.gitlab.errors import GitlabApiError, NotAsked
+
+
+def login_not_supplied(host: str) -> NotAsked:
+    return NotAsked(f"GitLab was not asked: no access token for {host} was supplied")
+
+
+def login_invalid() -> UsageProblem:
+    return UsageProblem(
+        "The supplied access token holds characters that none has",
+        fix="Pass the token alone, in one line.",
+        code=Code.SECRET_MALFORMED,
+    )
+
+
+def login_refused(host: str, error: GitlabApiError) -> StepFailed:
+    return StepFailed(
+        f"{host} refuses the access token: {error.said}",
+        fix="Check that it is of this GitLab instance, and that it has neither expired nor been revoked. "
+        f"Create one with the scope api at https://{host}/-/user_settings/personal_access_tokens",
+        code=Code.GITLAB_LOGIN_REFUSED,
+    )
+
+
+def scope_missing(scopes: str) -> Problem:
+    """`scopes` are those that the token has; "" where they are not shown."""
+    has = f" (it has {scopes})" if scopes else ""
+    return Problem(
+        ProblemKind.RIGHT,
+        f"The access token lacks the scope api{has}, needed to create and delete deploy tokens",
+        "Create one with the scope api",
+        step="key",
+        code=Code.GITLAB_TOKEN_SCOPE,
+    )
+
+
+def instance_untrusted(registry: str, attempt: PullAttempt) -> StepFailed:
+    """The registry's token service is of another owner, or the registry does not answer."""
+    if attempt.verdict is Verdict.UNTRUSTED:
+        return StepFailed(
+            f"{registry} does not show which GitLab it belongs to ({attempt.detail})",
+            fix="If that host is its GitLab, name it: --gitlab https://HOST. It is sent your access token.",
+            code=Code.GITLAB_HOST,
+        )
+    return StepFailed(
+        f"{registry} could not be asked which GitLab it belongs to ({attempt})",
+        fix="Name its GitLab: --gitlab https://HOST",
+        code=code_of(attempt),
+    )
+
+
+def not_gitlab(registry: str) -> StepFailed:
+    return StepFailed(
+        f"{registry} does not answer as the container registry of a GitLab instance",
+        fix="Name its GitLab with --gitlab https://HOST, or onboard it with a password: "
+        "pullkey onboard private",
+        code=Code.GITLAB_HOST,
+    )
+
+
+def instance_changed(registry: str, named: str, recorded: str) -> StepFailed:
+    """The registry names another instance than the one in Akka's record."""
+    return StepFailed(
+        f"{registry} names the GitLab instance {named}, and the deploy token in Akka is of {recorded}",
+        fix="If GitLab has moved, onboard the registry again; else name the instance in the variable "
+        "PULLKEY_GITLAB",
+        code=Code.GITLAB_HOST,
+    )

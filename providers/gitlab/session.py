@@ -1,0 +1,176 @@
+"""One GitLab target, open: its one step, and the facts that it shares with the checks before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bootstrap.model.credential import Credential
+from bootstrap.model.errors import Problem, PullkeyError, Refused
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.pull import Probe, PullAttempt, Verdict
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.registry import (
+    SECONDS,
+    Challenge,
+    Confidential,
+    fetch_challenge,
+    nearest_image,
+    try_once,
+)
+from bootstrap.plugin.session import Session
+from bootstrap.plugin.step import PreflightFindings, State
+from providers.gitlab import messages, scripts
+from providers.gitlab.address import host_of_instance
+from providers.gitlab.deploy_token import CreatedDeployToken
+from providers.gitlab.errors import GitlabApiError
+from providers.gitlab.place import Place, instance_of, known_namespace
+from providers.gitlab.preflight import notices_of, problems_of
+from providers.gitlab.target import GitlabTarget
+
+_ANY_USER = "pullkey"
+"""With an access token the registry takes any user name (gitlabhq/gitlabhq, lib/gitlab/auth.rb)."""
+
+
+class GitlabSession(Session):
+    """See `bootstrap.plugin.session.Session`."""
+
+    def __init__(self, target: GitlabTarget, context: RunContext) -> None:
+        self.target = target
+        self.context = context
+        self.place = Place(target, context)
+        self.token_host = target.allowed_host or None
+        self._token = CreatedDeployToken(self, target, self.place)
+        self.key, self.steps = self._token, [self._token]
+        self._looked = False
+
+    # -- as `bootstrap.plugin.session.Session` ---------------------------------------------------------------
+
+    async def connect(self) -> str:
+        gitlab = await self.place.gitlab()
+        host = host_of_instance(gitlab.instance)
+        if not self.place.may_look:
+            return f"{host}, without a login"
+        user, _ = await gitlab.user()
+        return f"the user {user} of {host}" if user else f"an access token of {host}"
+
+    def redact(self, text: str) -> str:
+        secrets = Confidential()
+        for secret in (self.target.login, self.credential.password if self.credential else None):
+            if secret is not None:
+                secrets.add_login(_ANY_USER, secret)
+        return secrets.clean(text)
+
+    async def host(self) -> str:
+        return self.target.host
+
+    async def server(self) -> str:
+        return self.target.server
+
+    async def username(self) -> str | None:
+        return self.credential.username if self.credential is not None else None
+
+    async def identity(self) -> str:
+        return self.target.called.removeprefix("the ")
+
+    async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
+        return {}  # GitLab has roles; whether yours is enough is found by looking
+
+    async def probe(self) -> Probe:
+        target = self.target
+        if target.repository or target.kind == "group":
+            return Probe(target.host, target.repository, target.reference, self.token_host)
+        namespace = await known_namespace(self.place)
+        path = namespace.path.lower() if namespace is not None else target.path.lower()
+        return Probe(target.host, path, "", self.token_host)
+
+    async def preflight(self) -> PreflightFindings:
+        findings = PreflightFindings()
+        try:
+            pending = (await self._token.look()).state is not State.DONE
+        except PullkeyError:
+            pending = True  # what it was is told where the step is looked at
+        if pending and self.place.may_look:
+            self._looked = True
+            findings.problems += await problems_of(self.place, self.target)
+        if pending:
+            findings.notices += await notices_of(self.place, self.target)
+        return findings
+
+    async def prompt_secrets(self) -> None:
+        """Prompt for the access token that creates the deploy token, and look with it before any change.
+
+        Raises:
+            UsageProblem: there is nobody to ask, or what was given cannot be used.
+            Refused: GitLab does not take it, or not for this.
+        """
+        if self._looked:
+            return
+        gitlab = await self.place.gitlab()
+        await gitlab.login.ask(self.context)
+        problems = await problems_of(self.place, self.target) or await self._about_image()
+        if problems:
+            raise Refused(problems)
+
+    async def _about_image(self) -> list[Problem]:
+        """The problem of a named image that the access token does not find."""
+        reader, probe = await self.image_reader(), await self.probe()
+        challenge = await self._challenge()
+        if reader is None or not probe.reference or not isinstance(challenge, Challenge):
+            return []
+        context, seconds = self.context, self.context.deadline.clip(SECONDS)
+        attempt = await try_once(probe, challenge, reader, deadline=context.deadline, trace=context.trace)
+        if attempt.verdict is not Verdict.NOT_FOUND:
+            return []
+        near = await nearest_image(probe, challenge, reader, trace=context.trace, seconds=seconds)
+        return [messages.image_not_found(f"{probe.host}/{probe.image}", near)]
+
+    async def _challenge(self) -> Challenge | PullAttempt:
+        return await fetch_challenge(
+            self.target.host,
+            token_host=self.token_host,
+            seconds=self.context.deadline.clip(SECONDS),
+            trace=self.context.trace,
+            clean=self.redact,
+        )
+
+    async def image_reader(self) -> Credential | None:
+        """The access token reads images as its user may. It is given to the token service only where that is
+        the instance's own.
+        """
+        if not self.place.may_look:
+            return None
+        gitlab = await self.place.gitlab()
+        challenge = await self._challenge()
+        if not isinstance(challenge, Challenge) or instance_of(challenge) != gitlab.instance:
+            return None
+        secret = await gitlab.login.ask(self.context)
+        return Credential(self.target.server, _ANY_USER, secret, KeyRef("", "", ""))
+
+    async def diagnose(self, attempt: PullAttempt) -> str:
+        if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or self.credential is None:
+            return ""
+        try:
+            token = await self._token.read(self.credential.link.key_id)
+        except (GitlabApiError, PullkeyError):
+            return ""
+        if token is None:
+            return messages.SHOWN_DELETED
+        if token.revoked:
+            return messages.SHOWN_REVOKED
+        if token.expired:
+            return messages.SHOWN_EXPIRED
+        if attempt.verdict is Verdict.NO_GRANT:
+            return messages.token_may_not_pull((await self.probe()).repository, self.target.called)
+        return messages.SHOWN_ACTIVE
+
+    # -- scripts ---------------------------------------------------------------------------------------------
+
+    def script_variables(self) -> Mapping[str, str]:
+        return scripts.variables(self.target)
+
+    def script_preamble(self) -> str:
+        return scripts.preamble()
+
+    @property
+    def script_credential(self) -> Mapping[str, str]:
+        return scripts.credential(self.target)

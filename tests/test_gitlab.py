@@ -1,0 +1,258 @@
+"""`pullkey onboard gitlab`: a deploy token of the project is created, and Akka pulls with it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import ClassVar
+
+import pytest
+
+from providers.gitlab.emulator.seed import DEVELOPER_TOKEN, MAINTAINER_TOKEN, OWNER_TOKEN, READ_TOKEN
+from tests.harness.gitlab_state import NAME, NO_IMAGE, akka_pulls, onboard, our_tokens, tokens_of
+from tests.harness.world import World
+
+
+def test_a_token_of_the_project_is_handed_to_akka(gitlab: World) -> None:
+    done = onboard(gitlab)
+
+    assert done.code == 0, done.text
+    (token,) = our_tokens(gitlab)
+    held, project = gitlab.held(NAME), gitlab.cloud.state.projects["acme/shop"]
+    assert (held.server, held.username) == ("https://registry.gitlab.com/v1/", token.username)
+    assert held.email == f"gitlab-project-{project.number}+deploy-token-{token.number}@gitlab.com"
+    assert held.password == token.text
+    assert token.scopes == ("read_registry",)
+    assert token.expires is not None
+    left = token.expires - gitlab.running.sandbox.now()
+    assert dt.timedelta(days=364) < left <= dt.timedelta(days=365)
+    assert akka_pulls(gitlab, NAME)
+    assert "The image acme/shop/checkout is of the project acme/shop" in done.text
+
+
+def test_the_second_run_changes_nothing(gitlab: World) -> None:
+    onboard(gitlab)
+    before = gitlab.changes()
+
+    again = onboard(gitlab, "--output", "json")
+
+    assert again.json["result"] == "unchanged", again.text
+    assert gitlab.changes() == before
+
+
+def test_without_a_login_the_second_run_changes_nothing_either(gitlab: World) -> None:
+    onboard(gitlab)
+    before = gitlab.changes()
+
+    again = gitlab.onboard("--output", "json")
+
+    assert again.json["result"] == "unchanged", again.text
+    assert "not checked at GitLab without a login" in again.out
+    assert gitlab.changes() == before
+
+
+def test_a_project_is_named_by_its_path_or_number(gitlab: World) -> None:
+    done = onboard(gitlab, "--project", "acme/shop", env=NO_IMAGE)
+    assert done.code == 0, done.text
+    assert gitlab.names() == ["registry-gitlab-com-acme-shop"]
+
+    number = gitlab.cloud.state.projects["acme/web/Site"].number
+    done = onboard(gitlab, "--project", str(number), env=NO_IMAGE)
+    assert done.code == 0, done.text
+    assert len(our_tokens(gitlab, "acme/web/Site")) == 1
+
+
+def test_an_image_in_a_subgroup_whose_project_has_capital_letters(gitlab: World) -> None:
+    image = {"PULLKEY_GITLAB_IMAGE": "registry.gitlab.com/acme/web/site/nginx:1.0"}
+
+    done = onboard(gitlab, env=image)
+
+    assert done.code == 0, done.text
+    assert len(our_tokens(gitlab, "acme/web/Site")) == 1
+    assert gitlab.run("verify", gitlab.names()[0], env=image).code == 0
+
+
+def test_a_group_s_token_takes_its_owner(gitlab: World) -> None:
+    refused = onboard(gitlab, "--group", "acme")
+    assert refused.code == 3, refused.text
+    assert "role Owner" in refused.text
+    assert gitlab.changes() == []
+
+    done = onboard(gitlab, "--group", "acme", given=OWNER_TOKEN)
+
+    assert done.code == 0, done.text
+    (token,) = our_tokens(gitlab, "acme")
+    group = gitlab.cloud.state.groups["acme"]
+    held = gitlab.held("registry-gitlab-com-acme")
+    assert held.email == f"gitlab-group-{group.number}+deploy-token-{token.number}@gitlab.com"
+    assert "all projects in acme" in done.text
+
+
+def test_an_instance_of_a_company_s_own_with_a_port_and_a_relative_root(gitlab: World) -> None:
+    image = {"PULLKEY_GITLAB_IMAGE": "git.sandbox.example:5050/acme/shop/checkout:1.0"}
+
+    done = onboard(gitlab, env=image)
+
+    assert done.code == 0, done.text
+    (token,) = our_tokens(gitlab, own=True)
+    held = gitlab.held("git-sandbox-example-5050-acme-shop-checkout")
+    assert (held.server, held.username) == ("https://git.sandbox.example:5050/v1/", token.username)
+    assert held.email.endswith("@git.sandbox.example")
+    assert our_tokens(gitlab) == []
+
+
+class TestWhoGetsTheAccessToken:
+    """The registry names the instance: it is believed of its own owner only."""
+
+    IMAGE: ClassVar = {"PULLKEY_GITLAB_IMAGE": "images.elsewhere.example/acme/shop/checkout:1.0"}
+
+    def test_not_a_host_of_another_owner(self, gitlab: World) -> None:
+        done = onboard(gitlab, env=self.IMAGE)
+
+        assert done.code == 3, done.text
+        assert "--gitlab https://HOST" in done.err
+        assert not any(call.api == "gitlab" for call in gitlab.running.sandbox.log.calls)
+
+    def test_unless_it_is_named(self, gitlab: World) -> None:
+        done = onboard(gitlab, "--gitlab", "https://git.sandbox.example/gitlab", env=self.IMAGE)
+
+        assert done.code == 0, done.text
+        assert len(our_tokens(gitlab, own=True)) == 1
+
+    def test_nor_one_without_tls(self, gitlab: World) -> None:
+        done = onboard(gitlab, "--gitlab", "http://git.sandbox.example/gitlab", env=self.IMAGE)
+
+        assert done.code == 2, done.text
+        assert "unencrypted" in done.err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("glpat-wrong", "refuses the access token"),
+        (DEVELOPER_TOKEN, "The user dan may not create deploy tokens of the project acme/shop"),
+        (READ_TOKEN, "lacks the scope api (it has read_api, read_registry)"),
+    ],
+    ids=["wrong", "role", "scope"],
+)
+def test_a_login_that_may_not_is_found_before_any_change(gitlab: World, given: str, said: str) -> None:
+    gitlab.passwords.append(given)
+
+    done = onboard(gitlab, given=given)
+
+    assert done.code == 3, done.text
+    assert said in " ".join(done.err.split())
+    assert gitlab.changes() == []
+
+
+def test_an_expired_access_token(gitlab: World) -> None:
+    gitlab.cloud.state.access_tokens[0].expires = gitlab.running.sandbox.now() - dt.timedelta(days=1)
+
+    done = onboard(gitlab)
+
+    assert done.code == 3, done.text
+    assert "invalid_token" in done.err
+
+
+def test_a_project_that_is_not_shown(gitlab: World) -> None:
+    done = onboard(gitlab, "--project", "stranger/notes", env=NO_IMAGE)
+
+    assert done.code == 3, done.text
+    assert "shows the user sam no project stranger/notes" in done.err
+
+
+def test_a_project_that_was_moved_is_told_with_its_new_path(gitlab: World) -> None:
+    gitlab.cloud.state.moved["acme/old-shop"] = "acme/shop"
+
+    done = onboard(gitlab, "--project", "acme/old-shop", env=NO_IMAGE)
+
+    assert done.code == 3, done.text
+    assert "The project acme/old-shop was moved to acme/shop" in done.err
+
+
+def test_a_project_without_a_registry(gitlab: World) -> None:
+    gitlab.cloud.state.projects["acme/shop"].registry = "disabled"
+
+    done = onboard(gitlab)
+
+    assert done.code == 3, done.text
+    assert "The container registry of the project acme/shop is disabled" in done.err
+    assert our_tokens(gitlab) == []
+
+
+def test_a_mistyped_tag_is_found_before_any_change(gitlab: World) -> None:
+    done = onboard(gitlab, env={"PULLKEY_GITLAB_IMAGE": "registry.gitlab.com/acme/shop/checkout:1.O"})
+
+    assert done.code == 3, done.text
+    assert "checkout:1.0" in done.err
+    assert our_tokens(gitlab) == []
+
+
+@pytest.mark.parametrize("image", ["acme/shop/chekout:1.0", "acme/shop/checkout:1.O"])
+def test_an_image_that_is_not_there(gitlab: World, image: str) -> None:
+    done = onboard(gitlab, env={"PULLKEY_GITLAB_IMAGE": f"registry.gitlab.com/{image}"})
+
+    assert done.code == 3, done.text
+    assert our_tokens(gitlab) == []
+
+
+def test_a_rate_limit_is_waited_for_as_long_as_gitlab_says(gitlab: World) -> None:
+    gitlab.fault("gitlab.GetProject=429;retry-after=1")
+
+    done = onboard(gitlab)
+
+    assert done.code == 0, done.text
+    assert "GitLab limits how often it is asked" in done.text
+
+
+class TestALostAnswer:
+    """A deploy token whose secret is lost is of no use, and must not stay."""
+
+    def test_to_its_creation(self, gitlab: World) -> None:
+        gitlab.fault("gitlab.CreateProjectDeployToken=lost")
+
+        done = onboard(gitlab)
+
+        assert done.code == 0, done.text
+        (token,) = our_tokens(gitlab)
+        assert gitlab.held(NAME).username == token.username
+        assert gitlab.calls("gitlab.CreateProjectDeployToken") == 2
+
+    def test_each_time(self, gitlab: World) -> None:
+        gitlab.fault("gitlab.CreateProjectDeployToken=lost*forever")
+
+        done = onboard(gitlab)
+
+        assert done.code == 1, done.text
+        assert our_tokens(gitlab) == []
+
+    def test_a_lock_is_waited_for(self, gitlab: World) -> None:
+        gitlab.fault("gitlab.CreateProjectDeployToken=409;message=Conflict:%20Resource%20lock")
+
+        done = onboard(gitlab)
+
+        assert done.code == 0, done.text
+        assert len(our_tokens(gitlab)) == 1
+
+
+def test_what_fails_later_deletes_the_token(gitlab: World) -> None:
+    before = tokens_of(gitlab.cloud.state)
+    gitlab.fault("akka.docker.add-credentials=403")
+
+    done = onboard(gitlab)
+
+    assert done.code == 1, done.text
+    assert tokens_of(gitlab.cloud.state) == before
+
+
+def test_no_login_and_no_terminal(gitlab: World) -> None:
+    done = gitlab.onboard()
+
+    assert done.code == 2, done.text
+    assert "--login-stdin < FILE" in done.err
+    assert gitlab.changes() == []
+
+
+def test_the_access_token_is_nowhere(gitlab: World) -> None:
+    done = onboard(gitlab, "--verbose")
+
+    assert MAINTAINER_TOKEN not in done.text
