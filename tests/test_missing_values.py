@@ -126,23 +126,3 @@ def test_without_a_terminal_nothing_is_asked(private: World, command: tuple[str,
     done = private.run(*command, "--yes" if command[0] == "onboard" else "--verbose", env=NOBODY)
     assert done.code == 2, done.text
     assert says in done.err
-
-
-def test_several_providers_for_one_host_are_a_question(acr: World, tmp_path: object) -> None:
-    from pathlib import Path
-
-    place = Path(str(tmp_path))
-    info = place / "rival-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rival\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[pullkey.providers]\nrival = rival:provider\n")
-    (place / "rival.py").write_text(
-        "from providers.acr import AcrProvider\nclass Rival(AcrProvider):\n    name, title = "
-        "'rival', 'A rival'\nprovider = Rival()\n"
-    )
-    path = acr.environment().get("PYTHONPATH", "")
-    env = {**NOBODY, "PYTHONPATH": f"{place}:{path}" if path else str(place)}
-    with Terminal(acr, "plan", "acmeshop.azurecr.io/checkout:1.0", env=env) as terminal:
-        assert "Several providers handle acmeshop.azurecr.io. Which one?" in terminal.until("Number or name:")
-        terminal.press("1\n")
-        assert terminal.ended() == 0, terminal.text

@@ -249,10 +249,11 @@ class TestAHostOfSeveralProviders:
         )
         return tmp_path
 
-    def test_without_a_terminal_it_is_an_error_with_the_choices(self, plugin: Path) -> None:
+    def test_it_is_an_error_that_names_both(self, plugin: Path) -> None:
         done = pullkey("onboard", AZURE, "--yes", PYTHONPATH=str(plugin))
         assert done.returncode == 2
-        assert "Several providers handle acmeshop.azurecr.io: acr, rival" in done.stderr
+        assert "2 providers claim acmeshop.azurecr.io: acr (pullkey " in done.stderr
+        assert ") and rival (rival 1.0)" in done.stderr
 
 
 class TestAFile:

@@ -140,6 +140,8 @@ LOOKING = (
     "help offboard",
     "help import",
     "help doctor",
+    "help providers",
+    "providers",
     "help runbook",
     "help sandbox",
     "help explain",

@@ -15,7 +15,7 @@ from bootstrap.cli import streams
 from bootstrap.cli.colour import switch_off_if_typed, with_no_color
 from bootstrap.cli.command_table import COMMANDS, OF_A_FILE, command_of, file_command
 from bootstrap.cli.help_format import FoldedHelp
-from bootstrap.model.errors import ExitCode, Interrupted, PullkeyError, advice
+from bootstrap.model.errors import ExitCode, Interrupted, PullkeyError, advice, begin_warnings
 from bootstrap.model.text import sentence
 from bootstrap.model.typed_logins import refuse_typed_logins
 from bootstrap.output.terminal import say, styled
@@ -137,6 +137,7 @@ def cli(ctx: click.Context) -> None:
 def main() -> NoReturn:
     """Run the command line and exit with one of `bootstrap.model.errors.ExitCode`."""
     streams.install()
+    begin_warnings(lambda text: say(text, sys.stderr))
     click.Context.formatter_class = FoldedHelp  # of every command, wherever it is built
     # Otherwise click strips colours where stdout is not a terminal; NO_COLOR is checked where they are added.
     colour = True if os.environ.get("FORCE_COLOR") else None

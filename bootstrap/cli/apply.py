@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,12 @@ from bootstrap.model.codes import Code
 from bootstrap.model.common_options import AUDIT
 from bootstrap.model.errors import ExitCode, UsageProblem
 from bootstrap.model.option import Option
+from bootstrap.model.text import sentence
 from bootstrap.output.terminal import put, say
 
 if TYPE_CHECKING:
     from bootstrap.fleet.planner import Planned
+    from bootstrap.fleet.registries import Registries
 
 
 @click.command("plan")
@@ -207,10 +210,25 @@ async def _report(values: Mapping[str, Any]) -> int:
 async def _runbook(values: Mapping[str, Any]) -> int:
     from bootstrap.fleet.registries import load
     from bootstrap.output.fleet_runbooks import as_page, as_script
+    from bootstrap.plugin.unavailable import Unavailable
 
     whole = load(values["file"])
     names = (*values["only"], *values["names"])
     chosen = whole.only(names) if names else whole
     render = as_script if values["format"] == "bash" else as_page
-    put(render(whole, chosen).removesuffix("\n"), sys.stdout)
-    return ExitCode.DONE
+    put(render(_usable(whole), _usable(chosen)).removesuffix("\n"), sys.stdout)
+    named = [(one.name, one.provider) for one in chosen.entries]
+    unusable = [(name, one) for name, one in named if isinstance(one, Unavailable)]
+    for name, one in unusable:
+        say(f"Left out: {name}. {sentence(one.error.what)}", sys.stderr)
+    if not unusable:
+        return ExitCode.DONE
+    return ExitCode.USAGE if len(unusable) == len(chosen.entries) else ExitCode.SOME_FAILED
+
+
+def _usable(registries: Registries) -> Registries:
+    """The targets whose provider can be used."""
+    from bootstrap.plugin.unavailable import Unavailable
+
+    entries = [one for one in registries.entries if not isinstance(one.provider, Unavailable)]
+    return replace(registries, entries=tuple(entries))

@@ -34,6 +34,11 @@ COMMANDS = {
         "Check files of registries, without login or network.",
     ),
     "doctor": ("bootstrap.cli.doctor", "doctor", "Check logins, versions, clocks and this machine."),
+    "providers": (
+        "bootstrap.cli.providers",
+        "providers",
+        "List the installed providers, their packages and hosts.",
+    ),
     "runbook": ("bootstrap.cli.target", "runbook", "Write the steps as a script or page to run by hand."),
     "sandbox": ("bootstrap.cli.sandbox", "sandbox", "Try everything against local emulators."),
     "explain": ("bootstrap.cli.explain", "explain", "Explain a code: cause, fix, and who can do it."),

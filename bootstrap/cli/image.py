@@ -14,6 +14,7 @@ from bootstrap.model.errors import UsageProblem
 from bootstrap.model.text import did_you_mean
 from bootstrap.model.typed_logins import refuse_login
 from bootstrap.plugin import entry_points as plugins
+from bootstrap.plugin import messages as plugin_messages
 from bootstrap.plugin.routing import host_of_image, looks_like_an_image, providers_for
 
 if TYPE_CHECKING:
@@ -80,10 +81,11 @@ def names_an_image(word: str) -> bool:
 
 
 def provider_of_image(image: str) -> Provider:
-    """The provider of an image. If several are possible, the user is asked.
+    """The provider of an image. If none claims its host, the user is asked.
 
     Raises:
-        UsageProblem: it is not an image, or several providers are possible and there is no terminal.
+        UsageProblem: it is not an image, several providers claim its host, or none does and there is no
+            terminal.
     """
     refuse_login(image, "IMAGE")
     known = plugins.names()
@@ -96,19 +98,20 @@ def provider_of_image(image: str) -> Provider:
     found = providers_for(host)
     if len(found) == 1:
         return found[0]
+    if found:
+        raise plugin_messages.host_claimed_twice(host or image, plugins.labels(found))
     from bootstrap.cli.choices import choose, has_terminal
 
-    choices = found or [plugins.load(name) for name in known]
-    whose = host or image
+    choices, whose = plugins.loaded(), host or image
     if not has_terminal():
-        raise messages.provider_not_certain(whose, [one.name for one in choices], several=bool(found))
-    question = f"{messages.which_provider(whose, several=bool(found))}. Which one?"
+        raise messages.provider_not_certain(whose, [one.name for one in choices])
+    question = f"{messages.which_provider(whose)}. Which one?"
     return plugins.load(choose(question, [(one.name, one.title) for one in choices]))
 
 
 def _by_title(word: str) -> str:
     """A hint for a word from a provider's title, such as `azure` and `google`; "" otherwise."""
-    named = [one for one in map(plugins.load, plugins.names()) if word.lower() in one.title.lower().split()]
+    named = [one for one in plugins.loaded() if word.lower() in one.title.lower().split()]
     return f"Did you mean {named[0].name}?" if len(named) == 1 else ""
 
 

@@ -148,17 +148,17 @@ def neither_provider_nor_image(word: str, names: Sequence[str], near: str) -> Us
     )
 
 
-def which_provider(host: str, *, several: bool) -> str:
-    """Why the provider of an image is not certain."""
-    return f"Several providers handle {host}" if several else f"No provider handles {host}"
+def which_provider(host: str) -> str:
+    """No provider claims an image's host."""
+    return f"No provider handles {host}"
 
 
-def provider_not_certain(host: str, choices: Sequence[str], *, several: bool) -> UsageProblem:
+def provider_not_certain(host: str, choices: Sequence[str]) -> UsageProblem:
     """Where there is no terminal to ask on which of `choices` is meant."""
     return UsageProblem(
-        f"{which_provider(host, several=several)}: {', '.join(choices)}",
+        f"{which_provider(host)}: {', '.join(choices)}",
         fix=f"Name one: pullkey onboard {choices[0]} ...",
-        code=Code.HOST_AMBIGUOUS if several else Code.HOST_UNKNOWN,
+        code=Code.HOST_UNKNOWN,
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 from bootstrap.cli import quick_akka
-from bootstrap.model.errors import PullkeyError
 from bootstrap.output.terminal import say
 from bootstrap.plugin import entry_points as plugins
 
@@ -19,15 +19,11 @@ def print_overview() -> None:
 
 
 def _logins() -> list[tuple[str, str]]:
-    found = []
-    for name in plugins.names():
-        try:
-            provider = plugins.load(name)
-        except PullkeyError:
-            continue
-        if (login := provider.login_at_a_glance()) is not None:
-            found.append(login)
-    return found
+    found: list[tuple[str, str] | None] = []
+    for provider in plugins.loaded():
+        with contextlib.suppress(Exception):  # a third party's plugin may fail in any way
+            found.append(provider.login_at_a_glance())
+    return [one for one in found if one is not None]
 
 
 def _akka() -> str:

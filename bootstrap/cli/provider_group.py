@@ -42,7 +42,7 @@ class ProviderGroup(click.Group):
     """The command where no provider is named: for the registries that the Akka project pulls from."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return plugins.names()
+        return [one.name for one in plugins.loaded()]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options that are valid without a provider; those of a provider are in its help."""
@@ -60,7 +60,7 @@ class ProviderGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0].startswith("-") and args[0] not in ctx.help_option_names:
-            built = [self._build(plugins.load(name)) for name in plugins.names()]
+            built = [self._build(provider) for provider in plugins.loaded()]
             args = with_word_first(args, takes_value(one for command in built for one in command.params))
         if self.from_project is not None and self._names_nothing(args, ctx):
             ctx.meta[ARGUMENTS] = [word for word in args if word not in ("--from-project", "--sandbox")]

@@ -144,8 +144,9 @@ def exec_command(
       pullkey sandbox exec --log calls.jsonl -- akka docker list-credentials --project billing
 
     In it `pullkey`, `gcloud`, `az` and `akka` all talk to the sandbox. Your own configuration of them is not
-    touched, and your variables that would lead elsewhere (AZURE_..., GOOGLE_..., AKKA_..., PULLKEY_...,
-    proxies) are not passed on; what the command needs of them can be set inside: -- env NAME=VALUE COMMAND.
+    touched, and your variables that would lead elsewhere (AZURE_..., GOOGLE_..., AKKA_..., PULLKEY_..., those
+    of other providers, proxies) are not passed on; what the command needs of them can be set inside: -- env
+    NAME=VALUE COMMAND.
     """
     run = runner()
     context.exit(run.exec_in_sandbox(command, _settings(**settings), _images(registry)))

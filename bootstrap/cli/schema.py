@@ -26,6 +26,7 @@ from bootstrap.output.terminal import put
             "from-project",
             "explain",
             "doctor",
+            "providers",
             "fleet-plan",
             "fleet-apply",
             "fleet-list",
@@ -42,9 +43,9 @@ def schema(what: str) -> None:
 
     Each has an `$id` with its version. Later versions may add keys to what is printed, and remove none.
 
-    DOCUMENT is run, rotate, offboard, list, service, from-project, explain, doctor, fleet-plan, fleet-apply,
-    fleet-list, import, validate, error or registries. `registries` is that of a file of registries, for
-    editors.
+    DOCUMENT is run, rotate, offboard, list, service, from-project, explain, doctor, providers, fleet-plan,
+    fleet-apply, fleet-list, import, validate, error or registries. `registries` is that of a file of
+    registries, for editors.
 
     \b
     Examples:

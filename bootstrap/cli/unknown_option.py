@@ -83,7 +83,7 @@ def _field_of_file(name: str, context: click.Context) -> str:
         return ""
     from bootstrap.fleet.fields import target_fields
 
-    fields = {field for provider in plugins.names() for field in target_fields(provider)}
+    fields = {field for provider in plugins.loaded() for field in target_fields(provider.name)}
     field = _FIELDS.get(name, name.removeprefix("--"))
     return f"In a file of registries it is {field}." if field in fields else ""
 
@@ -110,4 +110,4 @@ def _providers_with(name: str, context: click.Context) -> list[str]:
     group = command_of(verb) if verb in COMMANDS else None
     if not isinstance(group, ProviderGroup):
         return []
-    return [one for one in plugins.names() if name in _options(group.get_command(context, one))]
+    return [one for one in group.list_commands(context) if name in _options(group.get_command(context, one))]

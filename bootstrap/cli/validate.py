@@ -58,11 +58,17 @@ def validate(files: Sequence[Path], output: str) -> int:
 
 
 def _checked(path: Path) -> Checked:
-    from bootstrap.fleet.registries import load
+    from bootstrap.fleet.registries import Unfit, load
+    from bootstrap.fleet.yaml_nodes import Fault
+    from bootstrap.plugin.unavailable import Unavailable
 
     name = "stdin" if str(path) == "-" else str(path)
     try:
-        return name, len(load(path).entries)
+        entries = load(path).entries
+        unusable = [(one.place, one.provider) for one in entries if isinstance(one.provider, Unavailable)]
+        if unusable:
+            raise Unfit(name, [Fault(place, one.error.what, one.error.fix) for place, one in unusable])
+        return name, len(entries)
     except PullkeyError as error:
         return name, error
 

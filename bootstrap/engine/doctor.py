@@ -20,11 +20,14 @@ from bootstrap.akka.cli import AkkaCli
 from bootstrap.engine import messages_doctor as messages
 from bootstrap.engine.journal import Journal
 from bootstrap.engine.locate import login_values, provider_of
-from bootstrap.model.errors import PullkeyError
+from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.errors import PullkeyError, UsageProblem
 from bootstrap.plugin import entry_points as plugins
 from bootstrap.plugin.checks import Check, failed_check
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.provider import Provider
+from bootstrap.plugin.unavailable import Unavailable
 
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 _CERTIFICATES = (
@@ -51,7 +54,7 @@ async def examine(
         state: the state directory.
     """
     names = list(providers) or plugins.names()
-    loaded = [plugins.load(name) for name in names]
+    loaded = [_usable(name) for name in names]
     (about_akka, used), answers = await asyncio.gather(
         _akka(akka), asyncio.gather(*(_provider(provider, context) for provider in loaded))
     )
@@ -64,11 +67,21 @@ async def examine(
     return found
 
 
+def _usable(name: str) -> Provider:
+    """A provider, or what stands for one that cannot be used."""
+    try:
+        return plugins.load(name)
+    except UsageProblem as error:
+        return Unavailable(name, error)
+
+
 async def _provider(provider: Provider, context: RunContext) -> list[Check]:
     try:
         return list(await provider.checkup(context, login_values(provider, None)))
     except PullkeyError as error:
         return [failed_check("settings", error)]
+    except Exception as error:  # noqa: BLE001  - a third party's plugin may fail in any way
+        return [failed_check("settings", as_user_error(error))]
 
 
 # -- Akka ----------------------------------------------------------------------------------------------------
@@ -91,7 +104,15 @@ async def _akka(akka: AkkaCli) -> tuple[list[Check], set[str]]:
         return [*checks, failed_check("credentials", error)], set()
     ours = sum(one.link is not None for one in credentials)
     checks.append(messages.akka_credentials(len(credentials), ours))
-    return checks, {provider_of(one).name for one in credentials}
+    return checks, {name for one in credentials for name in _providers_of(one)}
+
+
+def _providers_of(held: HeldCredential) -> list[str]:
+    """The provider of a credential; if none knows it, those that cannot be used, of which it may be."""
+    try:
+        return [provider_of(held).name]
+    except UsageProblem:
+        return list(plugins.unusable()) if held.link is not None else []
 
 
 # -- this machine --------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from bootstrap.plugin import entry_points as plugins
 from bootstrap.plugin.context import HeldNow, RunContext, new_run_id
 from bootstrap.plugin.provider import Provider, Target
 from bootstrap.plugin.session import Session
+from bootstrap.plugin.unavailable import Unavailable
 
 
 @dataclass
@@ -51,13 +52,15 @@ def provider_of(held: HeldCredential) -> Provider:
     """The provider of a credential's registry, by its server. The provider for any registry is tried last.
 
     Raises:
-        UsageProblem: no provider recognises it.
+        UsageProblem: no provider recognises it, or several do.
     """
-    providers = [plugins.load(name) for name in plugins.names()]
-    for provider in sorted(providers, key=lambda one: one.fallback):
-        if provider.recognises(held):
-            return provider
-    raise messages.registry_unknown(held)
+    recognised = plugins.accepting(lambda one: one.recognises(held), "recognises")
+    own = [one for one in recognised if not one.fallback]
+    if len(own) > 1:
+        raise messages.recognised_twice(held, plugins.labels(own))
+    if found := own or recognised:
+        return found[0]
+    raise messages.registry_unknown(held, list(plugins.unusable().values()))
 
 
 def is_for(held: HeldCredential, registry: str) -> bool:
@@ -96,7 +99,11 @@ async def find(held: HeldCredential, context: RunContext, *, image: str | None =
 
     The credential gets its own context, with its record and a run id of its own.
     """
-    provider = provider_of(held)
+    try:
+        provider = provider_of(held)
+    except UsageProblem as error:
+        nobody = Unavailable("unknown", error)
+        return LocatedCredential(held, nobody, error=error if held.link is not None else None)
     behind = LocatedCredential(held, provider)
     if held.link is None:
         return behind

@@ -20,7 +20,7 @@ from bootstrap.model.errors import (
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.pull import Probe, PullAttempt
-from bootstrap.model.text import one_line
+from bootstrap.model.text import listed, one_line
 from bootstrap.plugin.recorded_key import SECRETLESS
 from bootstrap.plugin.step import Notice, StepRole
 from bootstrap.registry import code_of, first_word, fix
@@ -84,9 +84,26 @@ def repository_not_found(host: str, name: str, near: str) -> Problem:
     )
 
 
-def registry_unknown(held: HeldCredential) -> UsageProblem:
+def registry_unknown(held: HeldCredential, unusable: Sequence[UsageProblem]) -> UsageProblem:
+    """No provider recognises a record. Its provider may be among those that cannot be used."""
+    if held.link is None:
+        what = f"No provider knows the registry {held.server!r} of Akka's {held.name}"
+    else:
+        what = f"No provider knows Akka's {held.name}, key {held.link.key_id} of {held.server}"
     return UsageProblem(
-        f"No provider knows the registry {held.server!r} of Akka's {held.name}", code=Code.HOST_UNKNOWN
+        what,
+        fix=f"It may be of one that cannot be used: {'; '.join(one.what for one in unusable)}"
+        if unusable
+        else "Install the provider that created it; see: pullkey providers",
+        code=Code.HOST_UNKNOWN,
+    )
+
+
+def recognised_twice(held: HeldCredential, providers: Sequence[str]) -> UsageProblem:
+    return UsageProblem(
+        f"{len(providers)} providers claim Akka's {held.name} of {held.server}: {listed(providers)}",
+        fix="Uninstall one of them; see: pullkey providers",
+        code=Code.HOST_AMBIGUOUS,
     )
 
 

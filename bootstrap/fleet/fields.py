@@ -21,9 +21,11 @@ from bootstrap.model.common_options import (
     SCOPE,
     SECRET_NAME,
 )
+from bootstrap.model.errors import UsageProblem
 from bootstrap.model.option import Option
 from bootstrap.plugin import entry_points as plugins
 from bootstrap.plugin.provider import Provider
+from bootstrap.plugin.unavailable import Unavailable
 
 MOST_TARGETS = 10_000
 LONGEST_TEXT = 2_000
@@ -108,21 +110,23 @@ def provider_names() -> tuple[str, ...]:
 
 @functools.cache
 def provider_named(name: str) -> Provider:
-    """A provider by its name, looked up once.
+    """A provider by its name, looked up once; `Unavailable` if it cannot be used."""
+    try:
+        return plugins.load(name)
+    except UsageProblem as error:
+        if name not in plugins.names():
+            raise
+        return Unavailable(name, error)
 
-    Raises:
-        UsageProblem: it cannot be loaded.
-    """
-    return plugins.load(name)
+
+def is_usable(provider: str) -> bool:
+    """Whether an installed provider can be used; the fields of one that cannot are not known."""
+    return not isinstance(provider_named(provider), Unavailable)
 
 
 @functools.cache
 def own_fields(provider: str) -> Mapping[str, Field]:
-    """The fields of a provider's own options, by name.
-
-    Raises:
-        UsageProblem: it cannot be loaded.
-    """
+    """The fields of a provider's own options, by name; none of one that cannot be used."""
     taken = {field.name for field in COMMON} | {PROVIDER}
     fields = [_field(option) for option in provider_named(provider).options]
     return {field.name: field for field in fields if field.name not in taken}

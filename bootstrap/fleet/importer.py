@@ -19,7 +19,7 @@ from bootstrap.engine.locate import find, provider_of
 from bootstrap.fleet.fields import Kind, own_fields
 from bootstrap.fleet.registries import Unfit, again
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.errors import ExitCode, PullkeyError, Refused
+from bootstrap.model.errors import ExitCode, PullkeyError, Refused, UsageProblem
 from bootstrap.model.schema_version import SCHEMA_VERSION
 from bootstrap.model.text import one_line, sentence
 from bootstrap.plugin.context import RunContext
@@ -104,7 +104,10 @@ async def found_in(akka: AkkaCli, project: str, context: RunContext) -> list[Fou
 
 
 async def _found(held: HeldCredential, scope: AkkaScope, context: RunContext) -> Found:
-    provider = provider_of(held)
+    try:
+        provider = provider_of(held)
+    except UsageProblem as error:
+        return Found(held, scope, {"provider": "unknown", "secret-name": held.name}, one_line(error.what), ())
     notes = [] if held.status.upper() in ("OK", "") else [f"Akka's status of it is {held.status}"]
     target = None
     if held.link is None:

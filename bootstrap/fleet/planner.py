@@ -29,6 +29,7 @@ from bootstrap.plugin.errors import ApiError, as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import State, StepRole
+from bootstrap.plugin.unavailable import Unavailable
 
 _BEFORE_EXPIRY = dt.timedelta(days=14)
 _PART = 3
@@ -140,6 +141,8 @@ class Planner:
 
     async def at(self, entry: Entry) -> Planned:
         """Plan one target; a `PullkeyError` becomes a blocked plan."""
+        if isinstance(entry.provider, Unavailable):
+            return blocked(entry, entry.provider.error)
         try:
             return await (self._at_removal(entry) if entry.remove else self._at(entry))
         except PullkeyError as error:

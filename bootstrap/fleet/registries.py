@@ -14,7 +14,7 @@ from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.lifetime import check_lifetime
 from bootstrap.files.input_file import read_file
 from bootstrap.fleet import messages
-from bootstrap.fleet.fields import Field, Kind, own_fields, provider_named, target_fields
+from bootstrap.fleet.fields import PROVIDER, Field, Kind, own_fields, provider_named, target_fields
 from bootstrap.fleet.secret_sources import Source
 from bootstrap.fleet.validation import Group, Shape, Value, shape_of
 from bootstrap.fleet.yaml_nodes import Fault, NotReadable, Place, decoded, read
@@ -24,6 +24,7 @@ from bootstrap.model.duration import parse_duration
 from bootstrap.model.errors import PullkeyError, UsageProblem, fix_fields
 from bootstrap.model.typed_logins import ADDRESSES, refuse_login, refuse_login_in
 from bootstrap.plugin.provider import Provider, Target
+from bootstrap.plugin.unavailable import Unavailable, UnavailableTarget
 
 _MOST_SHOWN = 100
 _MOST_BYTES = 20_000_000
@@ -233,6 +234,8 @@ def _entry_of(shape: Shape, group: Group, number: int, base: Path, faults: list[
                 values.setdefault(SOURCES, []).append(one.key)
     values["image"] = _value_of(read_values, "image")
     provider = provider_named(group.provider)
+    if isinstance(provider, Unavailable):
+        return _unusable(group, number, provider, read_values)
     try:
         target = provider.target(values)
     except PullkeyError as error:
@@ -268,15 +271,12 @@ def _entry_of(shape: Shape, group: Group, number: int, base: Path, faults: list[
         check_secret_name(secret_name, where="secret-name")
     except UsageProblem as error:
         wrong(error.what, error.fix, "secret-name")
-    scope = AkkaScope(
-        *(_value_of(read_values, f"akka-{part}") or "" for part in ("project", "owner", "region", "context"))
-    )
     return Entry(
         number=number,
         place=group.place,
         provider=provider,
         target=target,
-        scope=scope,
+        scope=_scope_of(read_values),
         secret_name=secret_name,
         raw=_raw(group.provider, read_values, fields, sources),
         values=values,
@@ -290,6 +290,27 @@ def _entry_of(shape: Shape, group: Group, number: int, base: Path, faults: list[
         overlap=_value_of(read_values, "overlap")
         if "overlap" in read_values
         else parse_duration(fields["overlap"].default or "0"),
+    )
+
+
+def _scope_of(values: Mapping[str, Value]) -> AkkaScope:
+    return AkkaScope(
+        *(_value_of(values, f"akka-{part}") or "" for part in ("project", "owner", "region", "context"))
+    )
+
+
+def _unusable(group: Group, number: int, provider: Unavailable, values: Mapping[str, Value]) -> Entry:
+    """A target whose provider cannot be used: its plan is that it is blocked."""
+    where = f"{provider.name} in line {group.place.line}"
+    return Entry(
+        number=number,
+        place=group.place,
+        provider=provider,
+        target=UnavailableTarget(where),
+        scope=_scope_of(values),
+        secret_name=_value_of(values, "secret-name") or where,
+        raw={PROVIDER: provider.name},
+        values={},
     )
 
 

@@ -17,10 +17,10 @@ from bootstrap.fleet.fields import (
     Kind,
     default_fields,
     own_fields,
-    provider_names,
     target_fields,
 )
 from bootstrap.model.schema_version import schema_id
+from bootstrap.plugin import entry_points as plugins
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 VERSION = 1
@@ -28,7 +28,7 @@ VERSION = 1
 
 def registries_schema() -> dict[str, Any]:
     """The schema; names and descriptions are those of the options."""
-    providers = list(provider_names())
+    providers = [one.name for one in plugins.loaded()]
     return {
         "$schema": _DRAFT,
         "$id": schema_id("registries"),

@@ -25,6 +25,7 @@ from bootstrap.fleet.fields import (
     Field,
     Kind,
     default_fields,
+    is_usable,
     own_fields,
     provider_names,
     target_fields,
@@ -136,8 +137,10 @@ class _Reader:
             return
         fields, providers = default_fields(), provider_names()
         for name, (place, value) in node.items.items():
-            if name in providers:
+            if name in providers and is_usable(name):
                 shape.of_providers[name] = self._section(value, own_fields(name), f"defaults of {name}")
+            elif name in providers:
+                continue  # what it may hold is not known, and its targets are refused
             elif name in fields:
                 self._take(shape.defaults, fields[name], place, value)
             else:
@@ -200,7 +203,7 @@ class _Reader:
                 self._of_some_provider(place, name)
             elif name in fields:
                 self._take(group, fields[name], place, value)
-            else:
+            elif is_usable(group.provider):
                 self._unknown(place, name, (PROVIDER, *fields), f"a target of {group.provider}")
         return group
 

@@ -6,7 +6,7 @@ An error has one sentence that says what is wrong and where (`what`), and usuall
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any, ClassVar, cast
@@ -212,3 +212,21 @@ class LeftOver:
 def fix_fields(fix: str | None) -> dict[str, Any]:
     """The JSON fields for the fix of a problem; `mend` is the older name of `fix`."""
     return {"fix": fix, "mend": fix}
+
+
+_warned: set[str] = set()
+_show_warning: list[Callable[[str], object]] = []
+
+
+def begin_warnings(show: Callable[[str], object]) -> None:
+    """Begin a command, whose warnings `show` prints."""
+    _warned.clear()
+    _show_warning[:] = [show]
+
+
+def warn_once(about: str, text: str) -> None:
+    """Warn about something, unless this command has done so."""
+    if about not in _warned:
+        _warned.add(about)
+        for show in _show_warning:
+            show(text)

@@ -18,6 +18,7 @@ _WAS = "was-"
 _LOCAL_LIMIT = 64  # RFC 5321, 4.5.3.1.1
 _KEY_ID = re.compile(r"^[A-Za-z0-9-]{6,64}$")
 _SUPPLIED = re.compile(r"[0-9a-f]{12}-([0-9]{10})")
+_OF_A_RUN = re.compile(r"[0-9a-f]{12}(?:-[0-9]{10})?")
 _NAME = re.compile(r"[^a-z0-9-]+")
 
 
@@ -99,6 +100,15 @@ def supplied_id(run_id: str, *, now: dt.datetime | None = None) -> str:
     '0123456789ab-1767225600'
     """
     return f"{run_id}-{int((now or clock.now()).timestamp())}"
+
+
+def is_supplied_id(key_id: str) -> bool:
+    """Whether an id is that of a user-supplied password; the first versions wrote it without the time.
+
+    >>> is_supplied_id("0123456789ab-1767225600"), is_supplied_id("0123456789ab"), is_supplied_id("abc123")
+    (True, True, False)
+    """
+    return _OF_A_RUN.fullmatch(key_id) is not None
 
 
 def registered_on(key_id: str) -> dt.datetime | None:

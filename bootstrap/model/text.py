@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _WORD = re.compile(r"""[^\s'"]+""")
 # These have an @ and a colon but are no logins: an image's digest, a member of a Google policy.
@@ -66,6 +66,16 @@ def one_line(text: str, limit: int = 300) -> str:
     """Reduce text of another program or a server to one printable line of at most `limit` characters."""
     joined = " ".join(text.split())
     return "".join(character for character in joined if character.isprintable())[:limit]
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a sentence lists them.
+
+    >>> listed(["gcr"]), listed(["gcr", "acr"]), listed(["gcr", "acr", "private"])
+    ('gcr', 'gcr and acr', 'gcr, acr and private')
+    """
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def nearest_names(word: str, known: Iterable[str]) -> list[str]:

@@ -19,6 +19,7 @@ from bootstrap.model.schema_version import SCHEMA_VERSION
 from bootstrap.output.fleet_results import ScopeOf
 from bootstrap.output.json_documents import left_over_document, moment, standing_document
 from bootstrap.output.tables import Row, Style, as_table, state_word
+from bootstrap.plugin.unavailable import Unavailable
 
 
 @dataclass
@@ -72,6 +73,8 @@ async def assess_targets(
 
 
 async def _assess_target(executor: Executor, entry: Entry, within: dt.timedelta | None) -> Listed:
+    if isinstance(entry.provider, Unavailable):
+        raise entry.provider.error
     held = await executor.workspace.held(entry)
     if held is None:
         earlier = await unfinished(executor.workspace.journal(entry), None)

@@ -21,6 +21,7 @@ from bootstrap.plugin.checks import Check
 if TYPE_CHECKING:
     from bootstrap.akka.services import PullFailure, Service
     from bootstrap.engine.service_survey import RegistryInUse
+    from bootstrap.plugin.inventory import InstalledProvider
 from bootstrap.model.schema_version import SCHEMA_VERSION
 
 
@@ -252,6 +253,36 @@ def doctor_document(found: Mapping[str, Sequence[Check]], code: ExitCode) -> dic
             }
             for about, checks in found.items()
             for check in checks
+        ],
+    }
+
+
+def providers_document(found: Sequence[InstalledProvider], code: ExitCode) -> dict[str, Any]:
+    """The providers of `pullkey providers`."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "providers",
+        "exit_code": int(code),
+        "providers": [
+            {
+                "name": one.name,
+                "title": one.title or None,
+                "distribution": one.distribution,
+                "version": one.version,
+                "installed_from": one.origin or None,
+                "editable": one.editable,
+                "location": one.folder,
+                "hosts": list(one.hosts),
+                "fallback": one.fallback,
+                "problem": {
+                    "code": str(one.problem.code),
+                    "what": one.problem.what,
+                    **fix_fields(one.problem.fix or None),
+                }
+                if one.problem is not None
+                else None,
+            }
+            for one in found
         ],
     }
 

@@ -123,6 +123,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "from-project": _titled("What pullkey onboard --from-project has found and done", _survey()),
         "explain": _titled("What the codes of problems and errors mean", _codes()),
         "doctor": _titled("What pullkey doctor has seen", _checks()),
+        "providers": _titled("What pullkey providers shows", _providers()),
         "fleet-plan": _titled("What pullkey plan -f shows", _of_a_file(["plan"], _fleet_planned())),
         "fleet-apply": _titled(
             "What pullkey apply, rotate -f and offboard -f have done",
@@ -535,6 +536,41 @@ def _checks() -> dict[str, Any]:
                     }
                 )
             ),
+        }
+    )
+
+
+def _providers() -> dict[str, Any]:
+    one = {
+        "name": _TEXT,
+        "title": {**_TEXT_OR_NULL, "description": "null: it cannot be loaded."},
+        "distribution": _TEXT,
+        "version": _TEXT,
+        "installed_from": {
+            **_TEXT_OR_NULL,
+            "description": "The folder or address of the package; null if it is from a package index.",
+        },
+        "editable": {"type": "boolean", "description": "Whether the installation follows that folder."},
+        "location": {**_TEXT, "description": "The folder in which it is installed."},
+        "hosts": {**_list(_TEXT), "description": "The hosts that it claims, such as `*.gcr.io`."},
+        "fallback": {
+            "type": "boolean",
+            "description": "Whether it accepts any server that no other provider recognises.",
+        },
+        "problem": {
+            "oneOf": [
+                {"type": "null"},
+                _object({"code": _CODE, "what": _TEXT, "fix": _TEXT_OR_NULL, "mend": _OLD_NAME_OF_FIX}),
+            ],
+            "description": "Why it cannot be used, or which other provider claims the same host.",
+        },
+    }
+    return _object(
+        {
+            "schema_version": {"const": 1},
+            "command": {"const": "providers"},
+            "exit_code": _EXIT_CODE,
+            "providers": _list(_object(one)),
         }
     )
 

@@ -1,25 +1,49 @@
-"""Find and load the installed providers. Nothing in `bootstrap` names one."""
+"""Find and load the installed providers. Nothing in `bootstrap` names one.
+
+A provider that cannot be used stops nothing but its own: `loaded` skips it with a warning, and `load` reports
+what is wrong with it.
+"""
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, distributions
+from typing import Any
 
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import UsageProblem
-from bootstrap.model.text import did_you_mean
+from bootstrap.model.errors import UsageProblem, warn_once
+from bootstrap.model.option import Option
+from bootstrap.plugin import messages
 from bootstrap.plugin.provider import Provider
 
 GROUP = "pullkey.providers"
+_ENTRY = re.compile(r"(?P<module>\w+(?:\.\w+)*)\s*:\s*(?P<object>\w+(?:\.\w+)*)\s*(?:\[.*\])?")
+
+
+@dataclass(frozen=True)
+class Installed:
+    """One entry point, and the distribution that has it."""
+
+    entry: EntryPoint
+    distribution: Distribution
+
+    @property
+    def package(self) -> str:
+        """The distribution, as a user knows it: `acme-pullkey-harbor 1.2.0`."""
+        return f"{self.distribution.name} {self.distribution.version}"
 
 
 @functools.cache
-def entries() -> dict[str, EntryPoint]:
-    """The entry points by name, sorted. None is loaded."""
-    found = [entry for one in _distributions() for entry in one.entry_points.select(group=GROUP)]
-    return {entry.name: entry for entry in sorted(found, key=lambda entry: entry.name)}
+def installed() -> dict[str, tuple[Installed, ...]]:
+    """The entry points by name, sorted; of one name there should be one. None is loaded."""
+    found: dict[str, list[Installed]] = {}
+    for distribution in _distributions():
+        for entry in distribution.entry_points.select(group=GROUP):
+            found.setdefault(entry.name, []).append(Installed(entry, distribution))
+    return {name: tuple(found[name]) for name in sorted(found)}
 
 
 def _distributions() -> Iterator[Distribution]:
@@ -38,14 +62,15 @@ def _distributions() -> Iterator[Distribution]:
 
 
 def names() -> list[str]:
-    return list(entries())
+    """The names of all installed providers, those that cannot be loaded included."""
+    return list(installed())
 
 
 def name_of(thing: object) -> str:
-    """The name of the provider that an object is of, by its module; else its package's."""
+    """The provider that an object belongs to, by its module; else its package."""
     module = type(thing).__module__
-    for name, entry in entries().items():
-        if module == entry.module or module.startswith(f"{entry.module}."):
+    for name, (one, *_) in installed().items():
+        if module == one.entry.module or module.startswith(f"{one.entry.module}."):
             return name
     return module.partition(".")[0]
 
@@ -54,20 +79,131 @@ def load(name: str) -> Provider:
     """Import the provider with this name.
 
     Raises:
-        UsageProblem: it does not exist, or cannot be imported.
+        UsageProblem: it does not exist, or cannot be used.
     """
-    found = entries().get(name)
+    found = installed().get(name)
     if found is None:
-        known = ", ".join(names())
-        raise UsageProblem(
-            f"There is no provider {name!r}; there are: {known}",
-            fix=did_you_mean(name, names()),
-            code=Code.PROVIDER_UNKNOWN,
-        )
+        raise messages.provider_unknown(name, names())
+    if len(found) > 1:
+        raise messages.provider_twice(name, [one.package for one in found])
+    outcome = _imported(name)
+    if isinstance(outcome, str):
+        raise messages.provider_broken(name, found[0].package, outcome)
+    return outcome
+
+
+@functools.cache
+def _imported(name: str) -> Provider | str:
+    """The provider, or why it cannot be used. A module that fails is not executed again."""
+    value = installed()[name][0].entry.value
+    match = _ENTRY.fullmatch(value)
+    if match is None:
+        return messages.entry_point_malformed(value)
     try:
-        provider: Provider = found.load()
-    except Exception as error:  # noqa: BLE001  - a third party's plugin may fail in any way
-        raise UsageProblem(
-            f"The provider {name!r} cannot be loaded: {error}", code=Code.PROVIDER_BROKEN
-        ) from None
-    return provider
+        found: Any = import_module(match["module"])
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{match['module']}.".startswith(f"{error.name}."):
+            return messages.no_module(value, error.name)
+        return messages.import_failed(error)
+    except (SystemExit, GeneratorExit):
+        return messages.ends_the_process()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  - a third party's plugin may fail in any way
+        return messages.import_failed(error)
+    try:
+        for attribute in match["object"].split("."):
+            found = getattr(found, attribute)
+    except AttributeError:
+        return messages.no_object(value, match["module"])
+    except Exception as error:  # noqa: BLE001  - a module may compute its attributes
+        return messages.import_failed(error)
+    try:
+        return _fault_of(found, name, value) or found
+    except Exception as error:  # noqa: BLE001  - the same of an object
+        return messages.import_failed(error)
+
+
+_TEXTS = ("name", "title", "summary")
+_MEMBERS = sorted({*Provider.__annotations__, *(one for one in vars(Provider) if not one.startswith("_"))})
+
+
+def _fault_of(found: Any, name: str, value: str) -> str:
+    """Why an object is not a provider; "" if it has all members of one."""
+    if isinstance(found, type):
+        return messages.is_a_class(value)
+    if missing := [one for one in _MEMBERS if getattr(found, one, None) is None]:
+        return messages.members_missing(missing)
+    methods = [one for one in _MEMBERS if one not in Provider.__annotations__]
+    wrong = [one for one in methods if not callable(getattr(found, one))]
+    wrong += [one for one in _TEXTS if not isinstance(getattr(found, one), str)]
+    options = found.options
+    if not isinstance(options, Sequence) or not all(isinstance(one, Option) for one in options):
+        wrong.append("options")
+    for name_of_texts in ("examples", "hosts", "login_variables"):
+        texts = getattr(found, name_of_texts)
+        if isinstance(texts, str) or not all(isinstance(one, str) for one in texts):
+            wrong.append(name_of_texts)
+    if wrong:
+        return messages.members_unusable(wrong)
+    return "" if found.name == name else messages.another_name(found.name)
+
+
+def loaded() -> list[Provider]:
+    """All providers that can be used. Those that cannot are skipped, with a warning once a command."""
+    found = []
+    for name in names():
+        try:
+            found.append(load(name))
+        except UsageProblem as error:
+            warn_once(name, messages.skipped(error))
+    return found
+
+
+def unusable() -> dict[str, UsageProblem]:
+    """The providers that cannot be used, each with the error."""
+    found = {}
+    for name in names():
+        try:
+            load(name)
+        except UsageProblem as error:
+            found[name] = error
+    return found
+
+
+def accepting(question: Callable[[Provider], bool], what: str) -> list[Provider]:
+    """The usable providers that answer a question with yes. One that fails to answer is skipped.
+
+    Args:
+        question: asks one.
+        what: the question, as a warning names it: `claims`.
+    """
+    found = []
+    for provider in loaded():
+        try:
+            accepts = question(provider)
+        except Exception as error:  # noqa: BLE001  - a third party's plugin may fail in any way
+            failed = messages.provider_broken(
+                provider.name, package_of(provider.name), messages.does_not_answer(what, error)
+            )
+            warn_once(provider.name, messages.skipped(failed))
+            continue
+        found += [provider] if accepts else []
+    return found
+
+
+def claiming(host: str) -> list[Provider]:
+    """The usable providers that claim a host, given in lower case and without port."""
+    return accepting(lambda one: not one.fallback and one.claims(host), "claims")
+
+
+def package_of(name: str) -> str:
+    """The distribution of a provider; "" if it has none, as in a simulation."""
+    found = installed().get(name)
+    return found[0].package if found else ""
+
+
+def labels(providers: Sequence[Provider]) -> list[str]:
+    """Providers as a sentence tells them apart: `gcr (pullkey 1.0)`."""
+    packages = {one.name: package_of(one.name) for one in providers}
+    return [f"{name} ({package})" if package else name for name, package in packages.items()]

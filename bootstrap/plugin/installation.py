@@ -12,6 +12,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -44,24 +45,35 @@ def _join(*words: str) -> str:
     return shlex.join(words)
 
 
-def _source(copy: Distribution, extras: Iterable[str]) -> tuple[str, list[str]]:
-    """The source of this installation, with extras, as an installer's argument; "" if unknown or deleted.
+@dataclass(frozen=True)
+class Origin:
+    """What a distribution was installed from, if not from a package index.
 
-    The second value is the option for an editable installation, if it is one.
+    Attributes:
+        folder: a folder or file of this machine; None if it was an address.
+        editable: whether the installation follows the folder.
+        address: a URL as pip takes it, such as `git+https://...@REVISION`, without a login.
     """
+
+    folder: Path | None = None
+    editable: bool = False
+    address: str = ""
+
+    def __str__(self) -> str:
+        return str(self.folder or self.address)
+
+
+def origin_of(copy: Distribution) -> Origin | None:
+    """What a distribution was installed from; None if from a package index, or unknown."""
     try:
         origin = json.loads(copy.read_text("direct_url.json") or "{}")
         url = urlsplit(origin.get("url", ""))
     except (ValueError, AttributeError):
-        return "", []
-    names = f"[{','.join(extras)}]"
+        return None
     if url.scheme == "file":
-        path = Path(url2pathname(url.path))
-        if not path.exists():
-            return "", []
-        return f"{path}{names}", ["--editable"] if origin.get("dir_info", {}).get("editable") else []
+        return Origin(Path(url2pathname(url.path)), bool(origin.get("dir_info", {}).get("editable")))
     if not url.scheme:
-        return "", []
+        return None
     # Remove a login from the address.
     bare = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
     vcs = origin.get("vcs_info", {})
@@ -69,7 +81,22 @@ def _source(copy: Distribution, extras: Iterable[str]) -> tuple[str, list[str]]:
         revision = vcs.get("requested_revision") or vcs.get("commit_id")
         bare = f"{vcs.get('vcs', 'git')}+{bare}{f'@{revision}' if revision else ''}"
     folder = f"#subdirectory={origin['subdirectory']}" if origin.get("subdirectory") else ""
-    return f"pullkey{names} @ {bare}{folder}", []
+    return Origin(address=f"{bare}{folder}")
+
+
+def _source(copy: Distribution, extras: Iterable[str]) -> tuple[str, list[str]]:
+    """The source of this installation, with extras, as an installer's argument; "" if unknown or deleted.
+
+    The second value is the option for an editable installation, if it is one.
+    """
+    origin, names = origin_of(copy), f"[{','.join(extras)}]"
+    if origin is None:
+        return "", []
+    if origin.folder is None:
+        return f"pullkey{names} @ {origin.address}", []
+    if not origin.folder.exists():
+        return "", []
+    return f"{origin.folder}{names}", ["--editable"] if origin.editable else []
 
 
 def _requirements(copy: Distribution, extra: str) -> list[str]:

@@ -86,8 +86,16 @@ class Provider(Protocol):
     summary: str
     examples: Sequence[str]
     options: Sequence[Option]
+    hosts: Sequence[str]
+    """The hosts whose images it claims, as `pullkey providers` shows them: `gcr.io`, `*.gcr.io`. None of a
+    provider that accepts any server, or claims hosts that are not known beforehand.
+    """
     fallback: bool
     """Whether this provider accepts any server that no other provider recognises."""
+    login_variables: Sequence[str]
+    """The user's environment variables that lead to a real login, project or endpoint of this cloud; one that
+    ends in `_` stands for all that begin with it. The sandbox does not pass them on.
+    """
 
     def recognises(self, held: HeldCredential) -> bool:
         """Whether the server in Akka's record is this kind of registry."""

@@ -41,6 +41,4 @@ def host_of_image(text: str) -> str:
 def providers_for(host: str) -> list[Provider]:
     """The providers that claim a host; if none does, those that accept any registry."""
     bare = host.partition(":")[0]
-    providers = [plugins.load(name) for name in plugins.names()]
-    claimed = [one for one in providers if not one.fallback and one.claims(bare)]
-    return claimed or [one for one in providers if one.fallback and bare]
+    return plugins.claiming(bare) or [one for one in plugins.loaded() if one.fallback and bare]

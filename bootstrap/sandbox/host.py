@@ -20,7 +20,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from bootstrap.plugin.emulator import Emulator
+from bootstrap.plugin.emulator import Emulator, EmulatorOf
 from bootstrap.sandbox.calls import CallGate, CallLog
 from bootstrap.sandbox.faults import FaultPlan
 from bootstrap.sandbox.images import BuiltInImages, ImageStore
@@ -77,7 +77,7 @@ class Sandbox:
         )
         self.directory = Path(tempfile.mkdtemp(prefix="pullkey-sandbox-"))
         self.authority = CertificateAuthority(self.directory)
-        self.emulators: dict[str, Emulator] = {}
+        self.emulators: dict[str, EmulatorOf[Sandbox]] = {}
         self.environment: dict[str, str] = {}
         self._runners: list[web.AppRunner] = []
         self._ahead = dt.timedelta()
@@ -127,7 +127,7 @@ class Sandbox:
         await web.SockSite(runner, listener, ssl_context=context).start()
         return int(listener.getsockname()[1])
 
-    async def start(self, factories: Mapping[str, Callable[[], Emulator]]) -> Mapping[str, str]:
+    async def start(self, factories: Mapping[str, Callable[[], EmulatorOf[Sandbox]]]) -> Mapping[str, str]:
         """Start the emulators, in order; return the whole environment."""
         bundle = str(self.authority.bundle)
         self.environment = {

@@ -21,19 +21,10 @@ from bootstrap.sandbox.host import Sandbox, SandboxSettings
 from bootstrap.sandbox.images import BuiltInImages, ImageStore
 from bootstrap.sandbox.replicas import CONSISTENCIES, Consistency
 
-_LEADS_ELSEWHERE = (
-    "AKKA_",
-    "ARM_",
-    "AZURE_",
-    "CLOUDSDK_",
-    "GCE_METADATA_",
-    "GCLOUD_",
-    "GOOGLE_",
-    "IDENTITY_",
-    "MSI_",
-    "PULLKEY_",
-)
-"""The user's variables that name a real account, project or endpoint."""
+_OURS = ("AKKA_", "PULLKEY_")
+"""The user's variables that lead to real Akka projects, or set what the sandbox sets; those of the clouds are
+named by their providers.
+"""
 _HARMLESS = frozenset(
     {"AKKA_DISABLE_PROMPTS", "PULLKEY_OUTPUT", "PULLKEY_TIMEOUT", "PULLKEY_VERBOSE", "PULLKEY_YES"}
 )
@@ -71,14 +62,27 @@ def emulator_factories() -> dict[str, Callable[[], Emulator]]:
             factories[name] = plugins.load(name).emulator()
         except (ImportError, UsageProblem) as error:
             print(f"The sandbox has no {name}: {error}", file=sys.stderr)  # noqa: T201
+        except Exception as error:  # noqa: BLE001  - a third party's plugin may fail in any way
+            print(f"The sandbox has no {name}: {type(error).__name__}", file=sys.stderr)  # noqa: T201
     return factories
+
+
+def _leading_elsewhere() -> frozenset[str]:
+    """The variables that lead elsewhere, as all providers name them; each of a prefix by its end, `_`."""
+    found = {*_OURS}
+    for name in plugins.names():
+        with contextlib.suppress(UsageProblem):
+            found |= {*plugins.load(name).login_variables}
+    return frozenset(found)
 
 
 def interferes(name: str) -> bool:
     """Whether a variable of the user would make a program in the sandbox use something outside of it."""
     if name in _HARMLESS:
         return False
-    return name.startswith(_LEADS_ELSEWHERE) or name.upper() in _PROXIES
+    elsewhere = _leading_elsewhere()
+    prefixes = tuple(one for one in elsewhere if one.endswith("_"))
+    return name in elsewhere or name.startswith(prefixes) or name.upper() in _PROXIES
 
 
 def sandbox_environment(own: Mapping[str, str], sandbox: Mapping[str, str]) -> dict[str, str]:

@@ -44,7 +44,9 @@ class AcrProvider:
 
     name = "acr"
     title = "Azure Container Registry"
+    hosts = tuple(f"*{suffix}" for suffix in SUFFIXES.values())
     fallback = False
+    login_variables = ("ARM_", "AZURE_", "IDENTITY_", "MSI_")
     summary = "Make an Azure Container Registry pullable for an Akka project."
     examples = (
         "pullkey onboard acr --registry acmeshop",

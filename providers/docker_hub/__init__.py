@@ -22,7 +22,7 @@ from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing
 from bootstrap.plugin.session import Session
-from providers.docker_hub.target import DockerHubTarget, image_of, is_docker_hub, names_image
+from providers.docker_hub.target import HOSTS, DockerHubTarget, image_of, is_docker_hub, names_image
 
 if TYPE_CHECKING:
     from bootstrap.plugin.emulator import Emulator
@@ -34,7 +34,9 @@ class DockerHubProvider:
     name = "docker-hub"
     title = "Docker Hub"
     summary = "Make private repositories of Docker Hub pullable for an Akka project."
+    hosts = tuple(sorted(HOSTS))
     fallback = False
+    login_variables = ()
     examples = (
         "pullkey onboard docker-hub --image acme/checkout:1.0 --hub-user acmebot",
         (

@@ -49,7 +49,9 @@ class GcrProvider:
         ),
         "pullkey onboard gcr --gcp-project acme-shop --server gcr.io --akka-project shop --yes",
     )
+    hosts = ("*.pkg.dev", "gcr.io", "*.gcr.io")
     fallback = False
+    login_variables = ("CLOUDSDK_", "GCE_METADATA_", "GCLOUD_", "GOOGLE_")
     options = (
         Option(
             "--gcp-project",

@@ -33,7 +33,9 @@ class GitlabProvider:
     name = "gitlab"
     title = "GitLab container registry"
     summary = "Make the images of a GitLab project pullable for an Akka project, with a deploy token."
+    hosts = (_REGISTRY,)
     fallback = False
+    login_variables = ("GITLAB_", "CI_JOB_TOKEN")
     examples = (
         "pullkey onboard gitlab --project acme/shop",
         "pullkey onboard gitlab --image registry.gitlab.com/acme/shop/checkout:1.0",

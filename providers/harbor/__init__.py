@@ -36,7 +36,9 @@ class HarborProvider:
     name = "harbor"
     title = "Harbor"
     summary = "Make private projects of a Harbor pullable for an Akka project, with a robot account."
+    hosts = ("harbor.*",)
     fallback = False
+    login_variables = ("HARBOR_",)
     examples = (
         "pullkey onboard harbor --registry harbor.example.com --project shop --user jo",
         (

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.image_reference import parse_reference
+from bootstrap.model.key_ref import is_supplied_id
 from bootstrap.model.option import Option
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
@@ -73,7 +74,9 @@ class PrivateProvider:
             kind="secret",
         ),
     )
+    hosts = ()
     fallback = True
+    login_variables = ()
 
     def missing(self, values: Mapping[str, Any]) -> Missing | None:
         if not (values.get("server") or values.get("image")):
@@ -106,7 +109,8 @@ class PrivateProvider:
         return True
 
     def recognises(self, held: HeldCredential) -> bool:
-        return True
+        # A key with another id was created by a provider that is not there now: it would be left behind.
+        return held.link is None or is_supplied_id(held.link.key_id)
 
     async def locate(
         self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]

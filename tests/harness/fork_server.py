@@ -187,7 +187,7 @@ def _serve(address: str) -> None:
     gc.set_threshold(entry.GC_THRESHOLD)
     importlib.import_module(
         "bootstrap.plugin.entry_points"
-    ).entries()  # which providers are installed stays the same
+    ).installed()  # which providers are installed stays the same
     watch = _load_watch()
     children: dict[int, tuple[socket.socket, str]] = {}
     listener = socket.socket(socket.AF_UNIX)

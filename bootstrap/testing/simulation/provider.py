@@ -35,6 +35,8 @@ class SimulatedProvider:
     name = "simulated"
     title = "A simulated cloud"
     summary = "Make a registry of the simulation pullable."
+    hosts = ("*.registry.example",)
+    login_variables = ()
     fallback = False
     examples = ("pullkey onboard simulated --registry one.registry.example",)
     options = (
