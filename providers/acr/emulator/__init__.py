@@ -1,6 +1,6 @@
-"""An Azure that fits into one process: Entra ID, Resource Manager, Graph, and container registries.
+"""The emulator of Azure: Entra ID, Resource Manager, Graph and container registries.
 
-It answers as the real services do; where it differs from them, it is wrong.
+Any difference from the real services is a bug.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from providers.acr.emulator.tokens import Tokens
 __all__ = ["AzureEmulator"]
 
 _OWN_CREDENTIALS = {"AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_PASSWORD"}
-"""What azure-identity's EnvironmentCredential takes; even an empty value counts as there."""
+"""The variables of azure-identity's EnvironmentCredential; even an empty value counts as set."""
 
 
 class AzureEmulator:
     """Azure, for `bootstrap.sandbox.host.Sandbox`.
 
     Attributes:
-        state: what it holds; a test reads it, and changes it to take rights away or to add what is others'.
-        tokens: what signs its tokens.
-        entra: where they are got, and the addresses that they are for.
-        registry_ports: the port of each registry by its login server, and by its other hosts.
+        state: the tenant's state; tests read it, and change it as an administrator or another user would.
+        tokens: signs tokens.
+        entra: issues tokens, and knows their audiences.
+        registry_ports: the ports of the registries, by login server and other hosts.
     """
 
     name = "azure"
@@ -46,7 +46,7 @@ class AzureEmulator:
         self.registry_ports: dict[str, int] = {}
 
     async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
-        """Serve the seeded Azure; return the environment that leads the SDKs and `az` to it."""
+        """Serve the seeded Azure. Return the environment that points the SDKs and `az` at it."""
         self._sandbox = sandbox
         self.tokens = tokens = Tokens()
         sandbox.gate.recognise(tokens.login_of)
@@ -94,8 +94,8 @@ class AzureEmulator:
             "PULLKEY_AZURE_AUTHORITY_HOST": entra.address,
             "PULLKEY_REGISTRY_CONNECT_TO": connect_to,
             "PULLKEY_ACR_REGISTRY": f"{state.registry('acmeshop').login_server}/{seed.IMAGE}:{seed.TAG}",
-            # DefaultAzureCredential does not hand its `authority` on to WorkloadIdentityCredential, which
-            # reads this.
+            # DefaultAzureCredential does not pass its `authority` to WorkloadIdentityCredential, which reads
+            # this.
             "AZURE_AUTHORITY_HOST": entra.address,
             "AZURE_TENANT_ID": state.tenant_id,
             "AZURE_CLIENT_ID": state.operator.app_id,
@@ -105,17 +105,17 @@ class AzureEmulator:
         }
 
     def _instead_of_own_credentials(self) -> Mapping[str, str]:
-        """A secret of the operator's where the person's environment has a credential of another identity.
+        """A secret of the operator, if the user's environment has a credential of another identity.
 
-        azure-identity would try that one first, together with the sandbox's client id; a secret goes before
-        all.
+        azure-identity would try that one first, with the sandbox's client id; a secret has precedence over
+        it.
         """
         if not _OWN_CREDENTIALS & os.environ.keys():
             return {}
         return {"AZURE_CLIENT_SECRET": seed.operator_secret(self.state).text}
 
     async def serve_registry(self, registry: Registry) -> int:
-        """Open the port of a registry that is in `state`, for all the hosts that it has now; return it."""
+        """Serve a registry of `state`, for all its current hosts. Return the port."""
         policy = AzureRegistryPolicy(registry, self.state, self.entra, self.tokens)
         server = RegistryServer(policy, self._sandbox.images, self._sandbox.gate)
         hosts = [registry.login_server, *registry.regional_hosts, *registry.data_hosts]
@@ -124,4 +124,4 @@ class AzureEmulator:
         return port
 
     async def stop(self) -> None:
-        """Nothing runs but what the sandbox serves, and it stops that."""
+        """Do nothing: the sandbox stops the servers."""

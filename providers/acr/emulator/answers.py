@@ -1,4 +1,4 @@
-"""How Azure's APIs say no: one exception, and each API's own form of it."""
+"""Errors of Azure's APIs: one exception, rendered in the form of each API."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _GRAPH_CODES = {
 
 @dataclass
 class ApiError(Exception):
-    """Raised by a handler to answer with an error; how it looks is the API's business.
+    """Raised by a handler to answer with an error, which is rendered in the API's form.
 
-    `more` is what stands in the answer besides the error.
+    `more` are further fields of the answer.
     """
 
     status: int
@@ -83,10 +83,10 @@ def graph_error(
 def entra_error(
     status: int, code: str, message: str, details: Sequence[Mapping[str, str]] = ()
 ) -> web.Response:
-    """The token endpoint's form: OAuth's, with the AADSTS number in the text and apart.
+    """The token endpoint's form: OAuth's, with the AADSTS number in the text and as a field.
 
-    `message` begins with `AADSTS<number>:`; one that does not (of a fault asked for) gets Entra's number for
-    "the service is not there just now".
+    `message` begins with `AADSTS<number>:`. Without it (an injected fault), the number is Entra's for
+    "service temporarily unavailable".
     """
     if not message.startswith("AADSTS"):
         message = f"AADSTS90033: A transient error has occurred. {message}"
@@ -109,7 +109,7 @@ def entra_error(
 
 
 class ErrorForm(Protocol):
-    """One of the functions above."""
+    """The signature of the functions above."""
 
     def __call__(
         self, status: int, code: str, message: str, details: Sequence[Mapping[str, str]] = (), /
@@ -117,7 +117,7 @@ class ErrorForm(Protocol):
 
 
 def answering(handler: Handler, form: ErrorForm) -> Handler:
-    """`handler`, with an `ApiError` answered in `form`."""
+    """Wrap a handler so that an `ApiError` is answered in `form`."""
 
     @functools.wraps(handler)
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -137,7 +137,7 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     """The request's body, which must be a JSON object.
 
     Raises:
-        ApiError: 400; it is something else, in a character set that nobody knows, or nested without end.
+        ApiError: 400; it is something else, in an unknown character set, or nested too deeply.
     """
     try:
         body = await request.json()
@@ -173,7 +173,7 @@ def texts_in(body: Mapping[str, Any], name: str) -> list[str]:
 
 
 def moment_in(body: Mapping[str, Any], name: str) -> dt.datetime | None:
-    """A property that is a date; None if it is absent or null. Without an offset it is taken as UTC."""
+    """A property that is a date, UTC unless it has an offset; None if it is absent or null."""
     text = text_in(body, name)
     if not text:
         return None

@@ -1,9 +1,8 @@
 """Microsoft Graph v1.0: applications and their secrets.
 
-Sources: the Graph reference pages of each call; recorded runs of `az ad app` for keys and dates; the texts of
-    errors as
-public reports quote them. That a taken `uniqueName` is 400 and not 409, and that a deleted application keeps
-it: microsoftgraph/msgraph-bicep-types#137, byte5ai/omadia#916.
+Sources: the Graph reference pages of each call; recorded runs of `az ad app` for keys and dates; public
+reports for the texts of errors. A `uniqueName` that is in use is answered with 400, not 409, and a deleted
+application keeps its own: microsoftgraph/msgraph-bicep-types#137, byte5ai/omadia#916.
 """
 
 from __future__ import annotations
@@ -48,9 +47,7 @@ from providers.acr.emulator.tokens import Caller
 
 _LATEST = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 NO_FILTER_ON = ("uniqueName",)
-"""Properties that Graph shows, and does not filter by: it says so of none but those that its reference
-marks.
-"""
+"""Properties by which Graph cannot filter: those not marked as filterable in its reference."""
 WRITABLE: dict[str, Any] = {
     "description": None,
     "groupMembershipClaims": None,
@@ -97,11 +94,11 @@ WRITABLE: dict[str, Any] = {
     },
     "spa": {"redirectUris": []},
 }
-"""The properties of an application that a client may write, and what they are when it does not."""
+"""The writable properties of an application, with their defaults."""
 
 
 class Applications:
-    """Adds its routes to the API."""
+    """The routes of applications."""
 
     def __init__(self, graph: GraphApi) -> None:
         self._graph = graph
@@ -171,11 +168,13 @@ class Applications:
         return web.Response(status=204)
 
     async def _upsert(self, request: web.Request, caller: Caller) -> web.Response:
-        """Update by key; with `Prefer: create-if-missing` and `uniqueName`, create what is not there."""
+        """Update by key; with `Prefer: create-if-missing` and `uniqueName`, create it if it does
+        not exist.
+        """
         name, value = key_in(request)
         create = "create-if-missing" in request.headers.get("Prefer", "") and name == "uniqueName"
         body = await json_object(request)
-        # A key that must be unique is decided by the replica that writes, not by one that lags.
+        # Uniqueness is checked by the replica that writes, not by a lagging one.
         found = next(
             (
                 one
@@ -214,7 +213,7 @@ class Applications:
     async def _delete(self, request: web.Request, caller: Caller) -> web.Response:
         application = self._application(request)
         require_management(caller, application)
-        # Both go to the deleted items; role assignments stay behind, with a principal that is no more.
+        # Both move to the deleted items; role assignments remain, with a principal that no longer exists.
         application.lifetime.removed = self._state.now()
         principal = self._state.principal_by_app_id(application.app_id)
         if principal is not None:
@@ -251,7 +250,7 @@ class Applications:
         return self._graph.collection(request, context, found)
 
     def _application(self, request: web.Request, *, reads: bool = False) -> Application:
-        """The application that the path names, as a lagging replica knows it."""
+        """The application in the path, as a lagging replica has it."""
         name, value = key_in(request)
         for one in self._state.applications:
             keys = {"id": one.id, "appId": one.app_id, "uniqueName": one.unique_name}
@@ -310,7 +309,7 @@ class Applications:
         require_management(caller, application)
         key_id = (text_in(await json_object(request), "keyId") or "").lower()
         for secret in application.secrets:
-            # A removal that overtakes the replication of its secret does not find it.
+            # A removal that is faster than the replication of its secret does not find it.
             if (
                 secret.key_id == key_id
                 and secret.lifetime.exists
@@ -324,7 +323,7 @@ class Applications:
 def application_json(
     state: AzureState, application: Application, *, created: str | None = None
 ) -> dict[str, Any]:
-    """An application as Graph shows it; `created` is its date in another form than that of a read."""
+    """An application in Graph's JSON; `created` is its date if its form differs from that of a read."""
     shown = [one for one in application.secrets if state.replicas.seen(one.lifetime)]
     removed = application.lifetime.removed
     return {

@@ -1,6 +1,4 @@
-"""What every call to Azure Resource Manager has in common: the token, the api-version, the right to the
-action.
-"""
+"""The common part of all calls to Azure Resource Manager: token, api-version, permission."""
 
 from __future__ import annotations
 
@@ -25,14 +23,14 @@ _VERSION = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")
 
 
 def any_case(*segments: str) -> str:
-    """Path segments for a route, whatever case they are written in, as Resource Manager takes them."""
+    """Path segments for a route, ignoring case, like Resource Manager."""
     return "".join(
         f"/{{_{re.sub('[^A-Za-z]', '_', segment)}:(?i:{re.escape(segment)})}}" for segment in segments
     )
 
 
 class ArmApi:
-    """One endpoint, to which the parts of Resource Manager add their routes."""
+    """The endpoint to which the parts of Resource Manager add their routes."""
 
     def __init__(self, state: AzureState, tokens: Tokens, entra: EntraId, gate: CallGate) -> None:
         self.state = state
@@ -62,21 +60,21 @@ class ArmApi:
                     else "The api-version query parameter (?api-version=) is required for all requests.",
                 )
             response = await handler(request, caller)
-            # The clock that a client compares its own with.
+            # The sandbox's time, for clients that compare their clocks.
             response.headers["Date"] = format_datetime(self.state.now().astimezone(dt.UTC), usegmt=True)
             return response
 
         self.api.route(verb, path, method, answering(checked, arm_error), changes=changes)
 
     def refuse_other_paths(self) -> None:
-        """Answer what no route matches as Resource Manager does. To be called when all routes are there."""
+        """Answer unknown paths like Resource Manager. Call this after all routes were added."""
         self.api.route("*", "/{path:.*}", "Unknown", answering(_no_such_path, arm_error), changes=False)
 
     def require(self, caller: Caller, action: str, scope: str) -> None:
-        """Go on only if the caller's roles allow the action at the scope.
+        """Check that the caller's roles allow the action at the scope.
 
         Raises:
-            ApiError: 403 AuthorizationFailed, or 404 for a scope that is not there.
+            ApiError: 403 AuthorizationFailed, or 404 for a scope that does not exist.
         """
         if not self.state.allowed(caller.object_id, action, scope):
             raise ApiError(
@@ -90,7 +88,7 @@ class ArmApi:
             )
 
     def require_scope(self, scope: str) -> None:
-        """Go on only if the subscription, resource group or registry that a scope names is there."""
+        """Check that the subscription, resource group or registry of a scope exists."""
         parts = scope.strip("/").split("/")
         if len(parts) < 2 or parts[0].lower() != "subscriptions" or not self.state.subscription(parts[1]):
             name = parts[1] if len(parts) > 1 else ""
@@ -114,7 +112,7 @@ class ArmApi:
         *,
         form: Callable[[dt.datetime], str] = with_offset,
     ) -> dict[str, str]:
-        """Who made a resource and who changed it last: the operator, of all that there is."""
+        """The creator and last modifier of a resource: always the operator."""
         who = {"By": self.state.operator.app_id, "ByType": "Application"}
         return {
             **{f"created{name}": value for name, value in who.items()},
@@ -129,9 +127,7 @@ class ArmApi:
         items: Sequence[dict[str, Any]],
         view: Callable[[dict[str, Any]], odata.Item],
     ) -> list[dict[str, Any]]:
-        """The items that the request's `$filter` lets through; `view` makes an item into what it is
-        matched against.
-        """
+        """The items that match the request's `$filter`; `view` converts an item for the comparison."""
         text = request.query.get("$filter")
         if not text:
             return list(items)
@@ -142,7 +138,7 @@ class ArmApi:
             raise ApiError(400, "InvalidFilterInQueryString", f"Invalid $filter '{text}'. {error}") from None
 
     def page(self, request: web.Request, items: Sequence[dict[str, Any]], **more: Any) -> web.Response:
-        """One page of a list, with the link to the next, and what else the answer has."""
+        """One page of a list, with the link to the next one and further fields."""
         start = paging.start_of(request.query.get("$skiptoken", ""))
         if start is None:
             raise ApiError(400, "InvalidSkipToken", "The provided skip token is not valid.")
@@ -163,7 +159,7 @@ async def _no_such_path(request: web.Request) -> web.StreamResponse:
 
 
 def not_found(resource: str, group: str) -> ApiError:
-    """The error for a resource that is not there."""
+    """The error for a resource that does not exist."""
     return ApiError(
         404,
         "ResourceNotFound",

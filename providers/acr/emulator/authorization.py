@@ -1,9 +1,8 @@
 """Azure RBAC, the `Microsoft.Authorization` part of Resource Manager.
 
 Sources: "Troubleshoot Azure RBAC", "List Azure role assignments using the REST API"; recorded runs of `az
-    role assignment`
-and `az ad sp create-for-rbac` for what a PUT answers (201 each time, with a creation date of its own and no
-creator).
+role assignment` and `az ad sp create-for-rbac` for the answer to a PUT (always 201, with its own creation
+date and without a creator).
 """
 
 from __future__ import annotations
@@ -30,13 +29,11 @@ _AT_SCOPE = "/{scope:.+}" + _AUTHORIZATION
 _ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 _ROLES_SINCE = dt.datetime(2021, 11, 11, 20, 13, 28, tzinfo=dt.UTC)
 _BEFORE_IT_IS_WRITTEN = dt.timedelta(milliseconds=700)
-"""How much earlier the creation date in a PUT's answer is than the one that is stored (recorded: 0.7 to
-1.5 seconds).
-"""
+"""The difference between the creation date in a PUT's answer and the stored one (recorded: 0.7 to 1.5 s)."""
 
 
 class Authorization:
-    """Adds its routes to the API."""
+    """The routes of role definitions, role assignments and permissions."""
 
     def __init__(self, arm: ArmApi) -> None:
         self._arm = arm
@@ -78,7 +75,7 @@ class Authorization:
         self._arm.require(caller, f"{_ASSIGNMENT}/read", scope)
         text = request.query.get("$filter", "")
         functions: dict[str, odata.Function] = {
-            # Leaves out what is assigned below the scope.
+            # Excludes assignments below the scope.
             "atScope": lambda _: lambda item: scope_holds(item["scope"], scope),
             "assignedTo": lambda principal: lambda item: item["principalId"] == principal,
         }
@@ -133,8 +130,8 @@ class Authorization:
         return self._put_answer(wanted)
 
     def _put_answer(self, assignment: RoleAssignment) -> web.Response:
-        """Whether it was there before or not: 201, with this PUT's date as that of its creation, and no
-        creator.
+        """The answer, whether it existed before or not: 201, with this PUT's date of creation and
+        no creator.
         """
         now = assignment.updated
         shown = replace(
@@ -224,7 +221,7 @@ class Authorization:
     # -- permissions -----------------------------------------------------------------------------------------
 
     async def _permissions(self, request: web.Request, caller: Caller) -> web.Response:
-        # Whoever asks is told what they may: an empty list, not a 403, for who may nothing.
+        # A caller without permissions gets an empty list, not a 403.
         scope = _scope(request)
         self._arm.require_scope(scope)
         held = self._state.permissions(caller.object_id, scope)
@@ -232,7 +229,7 @@ class Authorization:
 
 
 def _scope(request: web.Request) -> str:
-    """The scope in the path; an SDK leaves an empty segment where a resource has no parent."""
+    """The scope in the path; an SDK sends an empty segment for a resource without a parent."""
     segments = [one for one in request.match_info.get("scope", "").split("/") if one]
     return "".join(f"/{one}" for one in segments)
 

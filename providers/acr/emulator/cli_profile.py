@@ -1,6 +1,6 @@
-"""The files that make the Azure CLI a person already logged in to the sandbox.
+"""The files with which the Azure CLI is logged in to the sandbox.
 
-They are what `az cloud register`, `az cloud set` and `az login --service-principal --federated-token` leave
+`az cloud register`, `az cloud set` and `az login --service-principal --federated-token` would write the same
 in `AZURE_CONFIG_DIR` (azure-cli-core: cloud.py, _profile.py, auth/identity.py).
 """
 
@@ -19,7 +19,7 @@ _CLOUD = "PullkeySandbox"
 def write(
     directory: Path, state: AzureState, *, authority: str, arm: str, graph: str, assertion: str
 ) -> Mapping[str, str]:
-    """Write the files into `directory`; return the environment in which `az` uses them."""
+    """Write the files into `directory`. Return the environment in which `az` uses them."""
     directory.mkdir(mode=0o700)
     clouds = configparser.ConfigParser()
     clouds[_CLOUD] = {
@@ -61,7 +61,7 @@ def write(
     path.write_text(json.dumps(entries))
     return {
         "AZURE_CONFIG_DIR": str(directory),
-        # The sandbox's authority is not one of the public clouds that the CLI would look it up in.
+        # The CLI would look for the sandbox's authority among the public clouds.
         "AZURE_CORE_INSTANCE_DISCOVERY": "false",
         "AZURE_CORE_COLLECT_TELEMETRY": "false",
         "AZURE_CORE_SURVEY_MESSAGE": "false",

@@ -1,11 +1,9 @@
-"""Microsoft Graph v1.0: the deleted items of the directory, where applications and service principals stay
-for 30 days.
+"""Microsoft Graph v1.0: the directory's deleted items, which keep applications and service principals for 30
+days.
 
-Sources: the Graph reference pages "List deletedItems", "Get deleted item", "Restore deleted item" (which
-    restores what is
-named, and not the service principal of an application) and "Permanently delete an item", with their
-permissions: who holds Application.ReadWrite.OwnedBy may restore and delete what is theirs, and see nothing of
-it.
+Sources: the Graph reference pages "List deletedItems", "Get deleted item", "Restore deleted item" (which does
+not restore an application's service principal with it) and "Permanently delete an item", with their
+permissions: Application.ReadWrite.OwnedBy may restore and delete own items, but not read them.
 """
 
 from __future__ import annotations
@@ -30,11 +28,11 @@ from providers.acr.emulator.tokens import Caller
 
 _Item = TypeVar("_Item", Application, ServicePrincipal)
 _OTHERS = ("group", "user", "administrativeUnit")
-"""What else the directory keeps there; the emulated one has none."""
+"""Other types among the deleted items; the emulated directory has none of them."""
 
 
 class DeletedItems:
-    """Adds its routes to the API."""
+    """The routes of deleted items."""
 
     def __init__(self, graph: GraphApi) -> None:
         self._graph = graph
@@ -107,8 +105,8 @@ class DeletedItems:
         raise not_found(wanted)
 
     def _application_of(self, item: Application | ServicePrincipal) -> Application | None:
-        """Whose owner may decide: the application itself, or that of the service principal, deleted or
-        not.
+        """The application whose owner has the permission: the item itself, or the service principal's
+        application, deleted or not.
         """
         if isinstance(item, Application):
             return item

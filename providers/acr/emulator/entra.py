@@ -21,24 +21,24 @@ _ASSERTION_ISSUER = "https://sandbox.pullkey.example/workloads"
 _ASSERTION_LIFETIME = 365 * 24 * 3600
 _ACCESS_TOKEN_LIFETIME = 3599
 _DEFAULT_DIRECTORY_ROLE = "0997a1d0-0d1d-4acb-b408-d5ca73121e90"
-"""Every app-only token carries it in `wids`."""
+"""Part of `wids` in every app-only token."""
 
 
 @dataclass(frozen=True)
 class Audiences:
-    """The resources a token may be asked for, without a trailing slash."""
+    """The resources for which tokens are issued, without a trailing slash."""
 
     arm: frozenset[str]
     graph: frozenset[str]
     registries: frozenset[str] = frozenset({"https://containerregistry.azure.net"})
-    """What `az acr login` asks for."""
+    """The resource of `az acr login`."""
 
     def __contains__(self, resource: str) -> bool:
         return resource.rstrip("/") in self.arm | self.graph | self.registries
 
 
 class EntraId:
-    """The authority. `address` is its own URL, known once it is served."""
+    """The authority. `address` is its own URL, set once it is served."""
 
     def __init__(self, state: AzureState, tokens: Tokens, gate: CallGate) -> None:
         self._state = state
@@ -58,8 +58,8 @@ class EntraId:
         api.route("POST", "/{tenant}/oauth2/v2.0/token", "GetToken", token, changes=False)
 
     def federated_assertion(self) -> str:
-        """A token of the operator's workload, as a platform with workload identity federation writes it to
-        a file.
+        """The operator's workload token, which a platform with workload identity federation writes
+        to a file.
         """
         claims: dict[str, object] = {
             "iss": _ASSERTION_ISSUER,

@@ -1,6 +1,4 @@
-"""Microsoft Graph v1.0, as far as it is needed: applications, service principals, deleted items, and the
-tenant.
-"""
+"""Microsoft Graph v1.0: applications, service principals, deleted items and the tenant."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What every call to Microsoft Graph has in common: the token, the form of an answer, paging, and the
-permissions.
-"""
+"""The common part of all calls to Microsoft Graph: token, form of answers, paging, permissions."""
 
 from __future__ import annotations
 
@@ -41,8 +39,8 @@ _APPLICATION_ADMINISTRATORS = frozenset(
 
 
 class GraphApi:
-    """One endpoint, to which the parts of Graph add their routes. `address` is its own URL, known once it
-    is served.
+    """The endpoint to which the parts of Graph add their routes. `address` is its own URL, set once it is
+    served.
     """
 
     def __init__(self, state: AzureState, tokens: Tokens, entra: EntraId, gate: CallGate) -> None:
@@ -69,7 +67,7 @@ class GraphApi:
         self._api.route(verb, f"/v1.0{path}", method, answering(checked, graph_error), changes=changes)
 
     def refuse_other_paths(self) -> None:
-        """Answer what no route matches as Graph does. To be called when all routes are there."""
+        """Answer unknown paths like Graph. Call this after all routes were added."""
         self._api.route("*", "/{path:.*}", "Unknown", answering(_no_such_path, graph_error), changes=False)
 
     def entity(
@@ -79,7 +77,7 @@ class GraphApi:
         return web.json_response({**head, **_selected(request, item)}, status=status)
 
     def created(self, request: web.Request, kind: str, context: str, item: Mapping[str, Any]) -> web.Response:
-        """201, with the address of what was created; `kind` is its type in the directory."""
+        """201, with the created object's address; `kind` is its type in the directory."""
         response = self.entity(request, context, item, status=201)
         response.headers["Location"] = (
             f"https://graph.microsoft.com/v2/{self.state.tenant_id}/directoryObjects/{item['id']}"
@@ -95,8 +93,8 @@ class GraphApi:
         *,
         no_filter_on: Sequence[str] = (),
     ) -> web.Response:
-        """A page of `items`, filtered as the request has it; by properties of `no_filter_on` Graph does
-        not filter.
+        """A page of the `items` that match the request's filter, which cannot use properties of
+        `no_filter_on`.
         """
         eventual = request.headers.get("ConsistencyLevel", "").lower() == "eventual"
         counted = request.query.get("$count", "").lower() == "true"
@@ -129,14 +127,12 @@ class GraphApi:
 
 
 def from_an_action(body: Mapping[str, Any]) -> web.Response:
-    """The answer of a POST that is a call of something, which has a location and no more in it than the
-    service's.
-    """
+    """The answer to the POST of an action."""
     return web.json_response(body, headers={"Location": "https://graph.microsoft.com"})
 
 
 def user_json(object_id: str) -> dict[str, Any]:
-    """A user of the directory, as others may see one."""
+    """A user of the directory in Graph's JSON."""
     return {
         "@odata.type": "#microsoft.graph.user",
         "id": object_id,
@@ -197,7 +193,7 @@ def _selected(request: web.Request, item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def key_in(request: web.Request) -> tuple[str, str]:
-    """How the path names a thing: by its `id`, or by an alternate key such as `(uniqueName='x')`."""
+    """The key in the path: `id`, or an alternate key such as `(uniqueName='x')`, and its value."""
     if "id" in request.match_info:
         return "id", request.match_info["id"]
     match = _KEY.fullmatch(request.match_info["key"])
@@ -211,7 +207,7 @@ def manages_all(caller: Caller) -> bool:
 
 
 def require(caller: Caller, roles: frozenset[str]) -> None:
-    """Go on only with one of the permissions, or a directory role that holds all that there is on
+    """Check that the caller has one of the permissions, or a directory role with all permissions on
     applications.
 
     Raises:
@@ -223,7 +219,7 @@ def require(caller: Caller, roles: frozenset[str]) -> None:
 
 
 def require_management(caller: Caller, application: Application | None) -> None:
-    """Go on only if the caller may change this application; None is one that is nobody's any more."""
+    """Check that the caller may change this application; None is an application without owner."""
     owned = caller.graph_roles & MANAGE_OWNED and application and application.owner_id == caller.object_id
     if not (manages_all(caller) or owned):
         raise denied()

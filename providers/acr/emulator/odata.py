@@ -1,7 +1,7 @@
-"""The part of OData's `$filter` that Graph and Resource Manager understand.
+"""The part of OData's `$filter` that Graph and Resource Manager support.
 
 Comparisons (`eq`, `ne`, `ge`, `gt`, `le`, `lt`, `in`), `and`, `or`, `not`, `startswith`, `endswith`,
-`contains`, and `collection/any(x:...)`. Text is compared without regard to case, as both services do.
+`contains`, and `collection/any(x:...)`. Text comparisons ignore case, as in both services.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 Item = Mapping[str, Any]
 Predicate = Callable[[Item], bool]
 Function = Callable[[str], Predicate]
-"""A function of the service's own, such as `assignedTo('ID')`; it gets "" where no argument is given."""
+"""A service-specific function, such as `assignedTo('ID')`; called with "" if it has no argument."""
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z?)|(?P<mark>[(),:])|(?P<word>[^\s(),:']+))"
@@ -33,29 +33,29 @@ _TEXT_FUNCTIONS: Mapping[str, Callable[[str, str], bool]] = {
     "contains": lambda text, part: part in text,
 }
 _DEEPEST = 100
-"""How many parentheses and `not`s may stand in each other."""
+"""The deepest nesting of parentheses and `not`."""
 _LONGEST = 500
-"""How many words and marks a filter may have."""
+"""The most tokens of a filter."""
 _WORDS: Mapping[str, Any] = {"true": True, "false": False, "null": None}
 
 
 class FilterError(ValueError):
-    """Raised for a filter that cannot be read, or that names a property that is not there."""
+    """A filter cannot be parsed, or names an unknown property."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter that was read. `advanced` tells that Graph wants `ConsistencyLevel: eventual` for it."""
+    """A parsed filter. `advanced` is whether Graph requires `ConsistencyLevel: eventual` for it."""
 
     matches: Predicate
     advanced: bool
 
 
 def parse(text: str, functions: Mapping[str, Function] | None = None) -> Filter:
-    """Read a `$filter`.
+    """Parse a `$filter`.
 
     Raises:
-        FilterError: it cannot be read.
+        FilterError: it is invalid.
     """
     parser = _Parser(text, functions or {})
     predicate = parser.whole()
@@ -90,7 +90,7 @@ def _compared(compare: Callable[[Any, Any], bool], value: Any, wanted: Any) -> b
 
 
 class _Parser:
-    """Recursive descent over the tokens; each method returns the predicate of what it has read."""
+    """A recursive descent parser; each method returns the predicate of what it has parsed."""
 
     def __init__(self, text: str, functions: Mapping[str, Function]) -> None:
         self._functions = {name.lower(): function for name, function in functions.items()}

@@ -1,8 +1,8 @@
-"""What a container registry goes on doing after its answer: the addresses to ask at, and what they say.
+"""The long-running operations of a container registry, and the URLs to poll.
 
-As recorded: a PUT or PATCH names a path below the registry (`Azure-AsyncOperation`), a DELETE one of the
-subscription (`Location`), which no role on the registry reaches. Neither says when to ask again. An address
-is signed: it is asked for with what stands after its `?`, and each answer names another.
+As recorded: a PUT or PATCH returns a path below the registry (`Azure-AsyncOperation`), a DELETE one of the
+subscription (`Location`), which no role on the registry covers. Neither says when to poll again. A URL is
+signed by its query, and each answer returns another one.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _REGISTRY = (
     + "/{registry}"
 )
 _EPOCH = 621_355_968_000_000_000
-"""1970, in the tenths of a microsecond since the year 1 that a signed address carries."""
+"""1970 in tenths of a microsecond since the year 1, as in signed URLs."""
 
 
 @dataclass
 class _Operation:
-    """`doing` is what its status says as long as it takes: "Creating", "Updating", "Deleting"."""
+    """An operation; `doing` is its status until it ends: "Creating", "Updating", "Deleting"."""
 
     id: str
     doing: str
@@ -48,7 +48,7 @@ class _Operation:
 
 
 class Operations:
-    """Adds its routes to the API."""
+    """The routes to poll."""
 
     def __init__(self, arm: ArmApi) -> None:
         self._arm = arm
@@ -71,7 +71,7 @@ class Operations:
         doing: str,
         token: Token | None = None,
     ) -> web.Response:
-        """201 with the resource as it is being made; `at` is its path, below which its status is."""
+        """201 with the resource that is being created; its status is below its path `at`."""
         operation = self._begin(doing, token)
         body["properties"]["provisioningState"] = doing
         if token is not None:
@@ -83,7 +83,7 @@ class Operations:
     def accepted(
         self, request: web.Request, registry: Registry, doing: str, answer: Any = None
     ) -> web.Response:
-        """202, with the address of the subscription's at which the answer will be."""
+        """202, with the URL below the subscription at which the result will be."""
         operation = self._begin(doing)
         operation.answer = answer
         scope = f"/subscriptions/{registry.subscription_id}/providers/{_PROVIDER}/locations"

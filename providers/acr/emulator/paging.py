@@ -1,4 +1,4 @@
-"""The tokens in the links to a list's next page. To a client they are opaque."""
+"""The tokens in links to the next page of a list. They are opaque to clients."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import re
 
 
 def token_of(start: int) -> str:
-    """The token of the page that begins with the item of that number."""
+    """The token of the page that starts at an index."""
     return base64.urlsafe_b64encode(f"page from {start:09d}".encode()).decode()
 
 
 def start_of(token: str) -> int | None:
-    """Where the page of a token begins; 0 without one, and None for a token that was not given out."""
+    """The index at which a token's page starts; 0 without a token, None for an invalid one."""
     if not token:
         return 0
     try:

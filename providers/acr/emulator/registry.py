@@ -1,10 +1,9 @@
-"""The data plane of one container registry: its firewall, its logins, its tokens, and how it refuses.
+"""The data plane of one container registry: firewall, logins, tokens and refusals.
 
-Sources: Azure/acr "Token-BasicAuth" (challenge, token call) and "AAD-OAuth" (a token of Entra ID's is
-    exchanged for a
-refresh token, which is also the password of the user 00000000-…; recorded runs of `az acr`), "Azure Container
-Registry roles" (who pulls in which mode), "Troubleshoot registry login" and "Configure rules to access a
-registry behind a firewall" (how it refuses).
+Sources: Azure/acr "Token-BasicAuth" (challenge, token call) and "AAD-OAuth" (a token of Entra ID is exchanged
+for a refresh token, which is also the password of the user 00000000-…; recorded runs of `az acr`), "Azure
+Container Registry roles" (permissions by mode), "Troubleshoot registry login" and "Configure rules to access
+a registry behind a firewall" (refusals).
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ _TOKEN_LIFETIME = 75 * 60
 _REFRESH_TOKEN_LIFETIME = 3 * 60 * 60
 _ISSUER = "Azure Container Registry"
 _WITH_REFRESH_TOKEN = "00000000-0000-0000-0000-000000000000"
-"""The user name with which a refresh token is the password."""
+"""The user name for a refresh token as the password."""
 _REFUSED = "authentication required, visit https://aka.ms/acr/authorization for more information."
 
 
 class AzureRegistryPolicy(RegistryPolicy):
-    """One registry: tokens that are JWTs, and refresh tokens in exchange for those of Entra ID."""
+    """The policy of one registry: its tokens are JWTs, and it exchanges Entra ID's for refresh tokens."""
 
     token_path = "/oauth2/token"
     takes_forms = True
@@ -78,10 +77,10 @@ class AzureRegistryPolicy(RegistryPolicy):
         networks = [ipaddress.ip_network(one, strict=False) for one in self._registry.allowed_addresses]
         return any(ipaddress.ip_address(address) in network for network in networks)
 
-    # -- who -------------------------------------------------------------------------------------------------
+    # -- callers ---------------------------------------------------------------------------------------------
 
     def caller(self, request: web.Request, login: Login | None) -> Caller:
-        """A service principal, a token of this registry, a refresh token, or anyone where anyone may pull."""
+        """A service principal, a token of this registry, a refresh token, or an anonymous caller."""
         if login is None:
             if not self._registry.anonymous_pull:
                 raise self._unauthorized()
@@ -132,7 +131,7 @@ class AzureRegistryPolicy(RegistryPolicy):
         else:
             check, actions = self._state.allowed, {"pull": PULL_ACTION, "push": PUSH_ACTION}
         allowed = {name for name, action in actions.items() if check(principal.id, action, self._registry.id)}
-        # An identity without any role here is refused as a wrong password is.
+        # An identity without any role here is refused like a wrong password.
         if not allowed:
             raise self._unauthorized()
         return Caller(principal.id, lambda _: allowed, lists=not self._registry.abac)
@@ -160,7 +159,7 @@ class AzureRegistryPolicy(RegistryPolicy):
         return [Scope(one["type"], one["name"], tuple(one["actions"])) for one in claims["access"]]
 
     async def _exchange(self, request: web.Request) -> web.Response:
-        """A refresh token of the registry's for an access token of Entra ID's."""
+        """Exchange an access token of Entra ID for a refresh token of the registry."""
         form = await form_fields(request)
         if form.get("grant_type") != "access_token":
             raise self._unsupported(form.get("grant_type", ""))
@@ -189,10 +188,10 @@ class AzureRegistryPolicy(RegistryPolicy):
         except TokenError:
             raise self._unauthorized() from None
 
-    # -- how it refuses --------------------------------------------------------------------------------------
+    # -- refusals --------------------------------------------------------------------------------------------
 
     def challenge(self, request: web.Request, scope: Scope | None, error: str) -> Refusal:
-        # It describes scopes of repositories only.
+        # The detail describes scopes of repositories only.
         named = scope if scope is not None and scope.type == "repository" else None
         challenge = bearer_challenge(self.token_service(request), request.host, named, error)
         detail = [{"Type": named.type, "Name": named.name, "Action": named.actions[0]}] if named else None
@@ -207,7 +206,7 @@ class AzureRegistryPolicy(RegistryPolicy):
     def refusal(
         self, status: int, code: str, message: str, *, detail: Any = None, challenge: str = ""
     ) -> Refusal:
-        # `detail` is always there.
+        # `detail` is always present.
         return super().refusal(status, code, message, detail=detail, challenge=challenge)
 
     def _unauthorized(self) -> Refusal:

@@ -1,7 +1,7 @@
-"""A container registry as Resource Manager shows it: other properties by API version, and by tier.
+"""A container registry in Resource Manager's JSON, whose properties depend on API version and tier.
 
-As recorded: `networkRuleSet` is there in Premium only, where alone it can be set; what the stable versions do
-not have yet is shown by previews. Regional endpoints and label scopes are of the previews of 2026 and 2024.
+As recorded: only Premium has `networkRuleSet`, which can be set only there; preview versions have further
+properties. Regional endpoints are in the previews of 2026, label scopes in those of 2024.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _OF_PREVIEWS = frozenset(
 
 
 def registry_json(arm: ArmApi, registry: Registry, version: str) -> dict[str, Any]:
-    """The registry, as that API version shows it."""
+    """The registry's JSON in an API version."""
 
     def shown(items: dict[str, Any]) -> dict[str, Any]:
         preview = version.endswith("-preview")

@@ -1,10 +1,9 @@
-"""What the clouds do between a change and the moment that every replica knows of it.
+"""Azure's replication lag between a change and the time when all replicas have it.
 
-Graph's reads lag its writes, and a fresh client secret is refused by some replicas and taken by others. With
-strict replicas (`bootstrap.sandbox.replicas`) a lagging read sees nothing until `--propagation` has passed,
-and a check alternates between a replica that knows and one that does not, beginning with the latter, so that
-a test's outcome does not depend on chance. With real ones each read has a replica of its own, and Resource
-Manager's lag too.
+Graph's reads lag its writes, and some replicas refuse a new client secret that others accept. With `strict`
+consistency (`bootstrap.sandbox.replicas`), a lagging read shows nothing until `--propagation` has passed, and
+checks of a secret alternate between a replica that does not have it (first) and one that has, so that tests
+are deterministic. With `real` consistency, each read has its own replica, and Resource Manager lags too.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ DELETED_ITEMS_KEPT = dt.timedelta(days=30)
 
 @dataclass
 class Lifetime:
-    """When a thing of that sort was made and removed, and how often it was checked while replicas disagreed.
+    """When an object was created and removed, and how often it was checked while replicas differed.
 
-    `subject` is the name of the thing, by which real replicas are chosen. `purged` is when it was removed
-    from the deleted items too, and `restored` when it was last brought back from them.
+    `subject` is the object's name, which determines the choice of `real` replicas. `purged` is when it was
+    removed from the deleted items too, `restored` when it was last restored from them.
     """
 
     created: dt.datetime
@@ -35,12 +34,12 @@ class Lifetime:
 
     @property
     def exists(self) -> bool:
-        """Whether the thing is there for the replica that took the last write."""
+        """Whether the object exists for the replica that took the last write."""
         return self.removed is None
 
     @property
     def began(self) -> dt.datetime:
-        """Since when it is there, this time."""
+        """When it was created or last restored."""
         return self.restored or self.created
 
 
@@ -55,34 +54,32 @@ class Replicas:
         return self._sandbox.replicas.consistency == "real"
 
     def knows(self, since: dt.datetime, lifetime: Lifetime) -> bool:
-        """Whether a change of the thing counts for the replica that is asked this time."""
+        """Whether the replica that answers this time has a change of the object."""
         return self._sandbox.visible(since, lifetime.sort, lifetime.subject)
 
     def seen(self, lifetime: Lifetime) -> bool:
-        """Whether a lagging list shows the thing."""
+        """Whether a lagging list shows the object."""
         if not self.knows(lifetime.began, lifetime):
             return False
         return lifetime.removed is None or not self.knows(lifetime.removed, lifetime)
 
     def found(self, lifetime: Lifetime) -> bool:
-        """Whether a lagging read of this one thing shows it; real ones go on showing what was deleted,
-        too.
-        """
+        """Whether a lagging read of the object shows it; `real` replicas may also show a deleted object."""
         return (self.real or lifetime.exists) and self.seen(lifetime)
 
     def shown(self, lifetime: Lifetime) -> bool:
-        """Whether a read shows the thing that lags real replicas only."""
+        """Whether a read shows an object that lags only with `real` consistency."""
         if not self.shows(lifetime.began, lifetime.sort, lifetime.subject):
             return False
         removed = lifetime.removed
         return removed is None or not self.shows(removed, lifetime.sort, lifetime.subject)
 
     def shows(self, since: dt.datetime, sort: Sort, subject: str) -> bool:
-        """Whether a read shows a change that lags real replicas only."""
+        """Whether a read shows a change that lags only with `real` consistency."""
         return self._sandbox.shows(since, sort, subject)
 
     def in_deleted_items(self, lifetime: Lifetime) -> bool:
-        """Whether the deleted items show the thing; they too are read from a replica."""
+        """Whether the deleted items, read from a replica, show the object."""
         removed, purged = lifetime.removed, lifetime.purged
         if removed is None or self._sandbox.now() - removed >= DELETED_ITEMS_KEPT:
             return False
@@ -91,7 +88,7 @@ class Replicas:
         return purged is None or not self.knows(purged, lifetime)
 
     def honoured(self, lifetime: Lifetime) -> bool:
-        """Whether the replica that is asked this time lets the thing count."""
+        """Whether the replica that answers this time accepts the object (a secret, a role)."""
         knows = self.knows(lifetime.removed or lifetime.began, lifetime)
         if knows or self.real:
             return knows == lifetime.exists

@@ -1,6 +1,4 @@
-"""Azure Resource Manager: the cloud's metadata, subscriptions, resource providers and container
-registries.
-"""
+"""Azure Resource Manager: metadata, subscriptions, resource providers and container registries."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ _REGISTRIES = any_case("providers", "Microsoft.ContainerRegistry", "registries")
 
 
 class ResourceManager:
-    """Adds its routes to the API. The addresses of Graph and of the authority are known once they are
+    """The routes of Resource Manager. The addresses of Graph and of the authority are set once they are
     served.
     """
 
@@ -30,7 +28,7 @@ class ResourceManager:
         self._state = arm.state
         self.graph_address = ""
         self.authority_address = ""
-        # The one answer that wants no token: a client reads here where to get one.
+        # The only call without a token: clients read here where to get one.
         arm.api.route("GET", "/metadata/endpoints", "GetMetadata", self._metadata)
         arm.route("GET", any_case("tenants"), "ListTenants", self._tenants)
         arm.route("GET", any_case("subscriptions"), "ListSubscriptions", self._subscriptions)
@@ -61,7 +59,7 @@ class ResourceManager:
             },
             "suffixes": {"acrLoginServer": "azurecr.io"},
         }
-        # The versions of 2019 and 2020 answer with a list of clouds; those before and after with one.
+        # The versions of 2019 and 2020 return a list of clouds, all others a single one.
         as_list = request.query.get("api-version", "")[:4] in ("2019", "2020")
         return web.json_response([cloud] if as_list else cloud)
 
@@ -75,7 +73,7 @@ class ResourceManager:
         return web.json_response({"value": [tenant]})
 
     async def _subscriptions(self, request: web.Request, caller: Caller) -> web.Response:
-        # Whoever has any role in a subscription sees it; this list has no action of its own.
+        # Any role in a subscription is enough to see it; this list has no action of its own.
         seen = {
             one.scope.lower().split("/")[2]
             for one in self._state.role_assignments
@@ -172,8 +170,8 @@ class ResourceManager:
         return self._arm.page(request, [registry_json(self._arm, one, version) for one in inside])
 
     def _readable(self, caller: Caller, subscription: Subscription, action: str) -> list[Registry]:
-        """What a list shows: all of it by a role in the subscription, else what roles further down let
-        through.
+        """The registries in a list: all with a role on the subscription, else those permitted by narrower
+        roles.
         """
         inside = [one for one in self._state.registries if one.subscription_id == subscription.id]
         if self._state.allowed(caller.object_id, action, subscription.scope):

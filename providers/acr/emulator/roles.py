@@ -1,9 +1,8 @@
-"""Azure's built-in roles, as far as they matter here, and what a set of permissions allows.
+"""The built-in roles of Azure that matter here, and the evaluation of permissions.
 
 Sources: Microsoft's "Azure built-in roles" and "Container Registry roles directory reference". AcrPull and
-    its kin are
-control-plane actions that a registry in ABAC mode does not honour; the "Container Registry Repository" roles
-are data actions, which only such a registry honours.
+similar roles have control-plane actions, which a registry in ABAC mode ignores; the "Container Registry
+Repository" roles have data actions, which only such a registry evaluates.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _METADATA = "Microsoft.ContainerRegistry/registries/repositories/metadata"
 
 @dataclass(frozen=True)
 class Permissions:
-    """What one role allows, with `*` in actions as any text; the case of letters does not count."""
+    """The permissions of a role. `*` in an action matches any text; case is ignored."""
 
     actions: tuple[str, ...] = ()
     not_actions: tuple[str, ...] = ()
@@ -74,7 +73,7 @@ READER = Role(
     "acdd72a7-3385-48ef-bd42-f606fba81ae7",
     "Reader",
     "View all resources, but does not allow you to make any changes.",
-    # This includes registries/pull/read, which is why Microsoft's table says that a Reader can pull.
+    # Includes registries/pull/read, so a Reader can pull (see Microsoft's table).
     Permissions(actions=("*/read",)),
 )
 USER_ACCESS_ADMINISTRATOR = Role(

@@ -1,12 +1,9 @@
-"""The tokens of a registry, their scope maps and passwords: the part of Resource Manager that needs no
-directory.
+"""The tokens of a registry, their scope maps and passwords, in Resource Manager.
 
 Sources: recorded runs of `az acr scope-map`, `az acr token` and `az acr connected-registry` (statuses, keys,
-    forms of
-dates: a scope map is there at once, a token and an update are not), `az acr token` (how a password is
-    removed),
-"Non-Microsoft Entra token-based repository permissions". That a token which is still being made answers 409
-TokenNotActive is a public report from the live service.
+forms of dates; a scope map is created immediately, a token and an update are not), `az acr token` (removal of
+a password), "Non-Microsoft Entra token-based repository permissions". The answer 409 TokenNotActive for a
+token that is still being created is from a public report.
 """
 
 from __future__ import annotations
@@ -35,7 +32,7 @@ _REGISTRY = (
     + "/{registry}"
 )
 _NAME = re.compile(r"[A-Za-z0-9_-]{5,50}")
-# How long Azure goes on making a token, whether anybody waits for it or not.
+# How long Azure takes to create a token if no one polls the operation.
 _MAKING = dt.timedelta(seconds=2)
 _ACTION = re.compile(
     r"(repositories/.+/(content|metadata)/(read|write)|repositories/.+/content/delete"
@@ -47,16 +44,16 @@ _Thing = TypeVar("_Thing", ScopeMap, Token)
 
 @dataclass(frozen=True)
 class _Changes:
-    """What a PUT or PATCH of a token is to change; None is "as it was"."""
+    """The changes of a PUT or PATCH to a token; None means unchanged."""
 
     scope_map: str | None
     status: str | None
     staying: frozenset[str] | None
-    """The slots whose passwords stay."""
+    """The slots whose passwords are kept."""
 
 
 class ScopedTokens:
-    """Adds its routes to the API."""
+    """The routes of scope maps and tokens."""
 
     def __init__(self, arm: ArmApi) -> None:
         self._arm = arm
@@ -181,7 +178,7 @@ class ScopedTokens:
         token.scope_map = changes.scope_map or token.scope_map
         token.status = changes.status or token.status
         if changes.staying is not None:
-            # Those that are not named are removed; none is made.
+            # Passwords that are not listed are removed; none is created.
             for slot in token.passwords.keys() - changes.staying:
                 removed = token.passwords.pop(slot)
                 removed.lifetime.removed = self._state.now()
@@ -237,7 +234,7 @@ class ScopedTokens:
             self._state.add_password(token, slot, expiry=expiry)
         answer = {
             "username": token.name,
-            # Of those that were not generated, no text is shown.
+            # Only generated passwords are shown with their text.
             "passwords": [
                 {**_password_json(one), **({"value": one.text} if slot in chosen else {})}
                 for slot, one in sorted(token.passwords.items())
@@ -257,16 +254,14 @@ class ScopedTokens:
         raise not_found(f"{REGISTRY_TYPE}/{info['registry']}", info["group"])
 
     def _doing(self, token: Token) -> str:
-        """What is still being done with it: it ends when somebody is told so, or after a while."""
+        """The token's operation in progress; it ends when a client has polled its end, or after a while."""
         over = self._state.now() - (token.modified or token.created) >= _MAKING
         return "" if over else token.in_progress
 
-    # -- what reads show -------------------------------------------------------------------------------------
+    # -- reads -----------------------------------------------------------------------------------------------
 
     def _shown(self, registry: Registry, kind: type[_Thing]) -> list[_Thing]:
-        """The scope maps or tokens that a replica shows: those that are there, and those that it still
-        has.
-        """
+        """The scope maps or tokens that a replica shows, which may include deleted ones."""
         shows = self._state.replicas.shows
         things = (*registry.scope_maps.values(), *registry.tokens.values())
         live = [one for one in things if isinstance(one, kind) and shows(one.created, "identity", one.name)]
@@ -284,7 +279,7 @@ class ScopedTokens:
         raise _not_found_in_registry(name)
 
     def _shown_passwords(self, token: Token) -> list[TokenPassword]:
-        """Those that a replica shows: in a slot that was generated again, perhaps what was in it before."""
+        """The passwords that a replica shows; for a regenerated slot it may be the previous one."""
         found: dict[str, TokenPassword] = {}
         for one in token.removed_passwords:
             if self._state.replicas.shown(one.lifetime):
@@ -333,7 +328,7 @@ class ScopedTokens:
 
 
 def allowed_by(registry: Registry, token: Token, repository: str) -> set[str]:
-    """What a token may do with a repository, as the registry's token service calls it."""
+    """The actions of a token on a repository, by the token service's names."""
     scope_map = registry.scope_maps.get(token.scope_map.lower())
     given = set()
     for action in scope_map.actions if scope_map else ():
@@ -342,7 +337,7 @@ def allowed_by(registry: Registry, token: Token, repository: str) -> set[str]:
             rest.removesuffix("/read").removesuffix("/write").removesuffix("/delete").rpartition("/")
         )
         verb = action.rpartition("/")[2]
-        # An asterisk stands at the end of a name only, for whatever follows.
+        # An asterisk is allowed only at the end of a name, as a prefix match.
         same = repository.startswith(name[:-1]) if name.endswith("*") else repository == name
         if kind == "repositories" and what == "content" and same:
             given.add({"read": "pull", "write": "push", "delete": "delete"}[verb])
@@ -369,7 +364,7 @@ def _actions(properties: dict[str, Any]) -> list[str]:
 
 
 def _not_found_in_registry(name: str) -> ApiError:
-    """The registry's own form of it; Resource Manager's is for the registry itself."""
+    """The registry's form of "not found"; Resource Manager's form is for the registry itself."""
     return ApiError(
         404, "ResourceNotFound", f"The resource {name} could not be found.", more={"status": "Failed"}
     )

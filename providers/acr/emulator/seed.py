@@ -1,4 +1,4 @@
-"""What the emulated Azure starts with: a small company, and other people's things that must never be lost."""
+"""The initial state of the emulated Azure: a small company, and other users' resources that must survive."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AGE = dt.timedelta(days=30)
 
 
 def _fixed(name: str) -> str:
-    """The same id in every sandbox, so that what a person wrote down yesterday still holds."""
+    """An id that is the same in every sandbox, so that noted commands stay valid."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://sandbox.pullkey.example/{name}"))
 
 
@@ -26,7 +26,7 @@ def seeded_state(sandbox: Sandbox) -> AzureState:
     """
     operator = Operator(_fixed("operator"), _fixed("operator/principal"), "system:serviceaccount:ops:pullkey")
     state = AzureState(sandbox, tenant_id=_fixed("tenant"), tenant_name="Acme", operator=operator)
-    # All of it is old enough to be known to every replica.
+    # Old enough for all replicas to have it.
     past = sandbox.now() - _AGE
     production = Subscription(_fixed("subscriptions/production"), "Acme Production")
     staging = Subscription(_fixed("subscriptions/staging"), "Acme Staging")
@@ -40,8 +40,7 @@ def seeded_state(sandbox: Sandbox) -> AzureState:
     for subscription in state.subscriptions:
         state.add_assignment(operator.object_id, OWNER, subscription.scope, created=past)
 
-    # The name of the first begins like the name that pullkey gives, which `startswith` filters do not tell
-    # apart.
+    # The first name begins with the one that pullkey uses, to test filters with `startswith`.
     for name, role in (("akka-docker-reader-ci", ACR_PULL), ("deployer", ACR_PUSH)):
         application = state.add_application(name, created=past)
         state.add_secret(application, display_name="rbac", start=past, created=past)
@@ -52,13 +51,13 @@ def seeded_state(sandbox: Sandbox) -> AzureState:
 
 
 def operator_secret(state: AzureState) -> Secret:
-    """A secret of the operator's that every replica knows already."""
+    """A secret of the operator that all replicas have."""
     application = next(one for one in state.applications if one.app_id == state.operator.app_id)
     return state.add_secret(application, display_name="sandbox", created=application.lifetime.created)
 
 
 async def put_images(state: AzureState, sandbox: Sandbox) -> None:
-    """Put two images into every registry that has some."""
+    """Store two images in every registry that has images."""
     for name in ("acmeshop", "acmeabac"):
         server = state.registry(name).login_server
         for image in (IMAGE, "cart"):

@@ -29,7 +29,7 @@ from providers.acr.emulator.tokens import Caller
 
 
 class ServicePrincipals:
-    """Adds its routes to the API."""
+    """The routes of service principals."""
 
     def __init__(self, graph: GraphApi) -> None:
         self._graph = graph
@@ -62,7 +62,8 @@ class ServicePrincipals:
         application = self._state.application_by_app_id(app_id)
         if application is None or not self._state.replicas.seen(application.lifetime):
             if not manages_all(caller):
-                # With the narrower right an application that has not arrived looks like another tenant's.
+                # With the narrower permission, an application that is not yet replicated looks like another
+                # tenant's.
                 raise ApiError(
                     403,
                     "Authorization_RequestDenied",
@@ -134,7 +135,7 @@ class ServicePrincipals:
 
 
 def principal_json(state: AzureState, principal: ServicePrincipal) -> dict[str, Any]:
-    """A service principal as Graph shows it."""
+    """A service principal in Graph's JSON."""
     application = state.application_by_app_id(principal.app_id)
     uris = application.properties.get("identifierUris", []) if application is not None else []
     removed = principal.lifetime.removed

@@ -1,6 +1,4 @@
-"""What the emulated Azure holds: one tenant's directory, its subscriptions, registries and role
-assignments.
-"""
+"""The state of the emulated Azure: a tenant's directory, subscriptions, registries and role assignments."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ _SECRET_CHARACTERS = string.ascii_letters + string.digits + "-_.~"
 
 @dataclass
 class Secret:
-    """A client secret. Its text is given out once, by addPassword."""
+    """A client secret. Only addPassword returns its text."""
 
     key_id: str
     display_name: str | None
@@ -35,7 +33,7 @@ class Secret:
 
 @dataclass
 class Application:
-    """An application object. `properties` are the ones that a client may write and that mean nothing here."""
+    """An application object. `properties` are writable and have no effect here."""
 
     id: str
     app_id: str
@@ -62,7 +60,7 @@ class ServicePrincipal:
 
 @dataclass
 class RoleAssignment:
-    """A role given to a principal at a scope; `name` is the GUID that its maker chose."""
+    """A role granted to a principal at a scope; `name` is the GUID chosen by its creator."""
 
     name: str
     scope: str
@@ -78,7 +76,7 @@ class RoleAssignment:
     updated_by: str = ""
 
     def set_by_put(self, other: RoleAssignment) -> None:
-        """Take from a repeated PUT what it may change."""
+        """Apply the changes that a repeated PUT may make."""
         self.description, self.condition = other.description, other.condition
         self.condition_version = other.condition_version
         self.updated, self.updated_by = other.updated, other.updated_by
@@ -93,7 +91,7 @@ class RoleAssignment:
 
 @dataclass
 class Subscription:
-    """A subscription, with the resource providers that are registered in it."""
+    """A subscription with its registered resource providers."""
 
     id: str
     name: str
@@ -106,7 +104,7 @@ class Subscription:
 
 @dataclass
 class ScopeMap:
-    """What tokens of a registry may do: actions such as `repositories/checkout/content/read`."""
+    """The permissions of a registry's tokens: actions such as `repositories/checkout/content/read`."""
 
     name: str
     actions: list[str]
@@ -117,7 +115,7 @@ class ScopeMap:
 
 @dataclass
 class TokenPassword:
-    """One of a token's two passwords. Its text is given out once, by generateCredentials."""
+    """One of a token's two passwords. Only generateCredentials returns its text."""
 
     name: str
     text: str = field(repr=False)
@@ -125,14 +123,12 @@ class TokenPassword:
     expiry: dt.datetime | None
     lifetime: Lifetime
     before: TokenPassword | None = None
-    """What was in the slot until then."""
+    """The slot's previous password."""
 
 
 @dataclass
 class Token:
-    """A token of a registry; `in_progress` is "Creating" or "Updating" until somebody was told that this
-    has ended.
-    """
+    """A token of a registry; `in_progress` is "Creating" or "Updating" until a client has polled the end."""
 
     name: str
     scope_map: str
@@ -146,7 +142,7 @@ class Token:
 
 @dataclass
 class Registry:
-    """A container registry; every setting may be changed by a test while it is served."""
+    """A container registry. Tests may change every setting while it is served."""
 
     name: str
     subscription_id: str
@@ -161,20 +157,20 @@ class Registry:
     firewall_denies: bool = False
     allowed_addresses: list[str] = field(default_factory=list)
     allowed_subnets: list[str] = field(default_factory=list)
-    """The ids of those of virtual networks; older API versions show them, and the newest again."""
+    """The ids of subnets in virtual networks; shown by older API versions and by the newest."""
     tags: dict[str, str] = field(default_factory=dict)
     data_endpoint: bool = False
     regional_endpoints: bool = False
     domain_name_label: str = ""
-    """The hash that a label scope puts into the login server's name; so two groups may have a registry of
-    one name.
+    """The hash that a label scope adds to the login server's name, so that two groups may have a registry of
+    the same name.
     """
     arm_audience: bool = True
     """Whether a token for Resource Manager logs in (azureADAuthenticationAsArmPolicy)."""
     scope_maps: dict[str, ScopeMap] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
     deleted: list[tuple[ScopeMap | Token, dt.datetime]] = field(default_factory=list)
-    """What was deleted of both, and when: replicas may go on showing it."""
+    """Deleted scope maps and tokens with their times of deletion: replicas may still show them."""
 
     @property
     def login_server(self) -> str:
@@ -183,7 +179,7 @@ class Registry:
 
     @property
     def data_hosts(self) -> list[str]:
-        """Where blobs are downloaded from, with a dedicated data endpoint."""
+        """The hosts for downloads of blobs, with a dedicated data endpoint."""
         return [self._host_in_region("data")] if self.data_endpoint else []
 
     @property

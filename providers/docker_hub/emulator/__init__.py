@@ -1,6 +1,6 @@
-"""The sandbox's stand-in for Docker Hub: its API, its token service, and its registry.
+"""The emulator of Docker Hub: its API, its token service and its registry.
 
-It answers as the real services do; where it differs from them, it is wrong.
+Any difference from the real services is a bug.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class DockerHubEmulator:
     """Docker Hub, for `bootstrap.sandbox.host.Sandbox`.
 
     Attributes:
-        state: what it holds; a test reads it, and changes it.
+        state: its users, organisations, repositories and tokens; tests read and change it.
         registry_port: the port of the registry and its token service.
     """
 
@@ -31,7 +31,7 @@ class DockerHubEmulator:
     registry_port: int
 
     async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
-        """Serve the seeded Docker Hub; return the environment that leads the client to it, and no secret."""
+        """Serve the seeded Docker Hub. Return the environment that points clients at it, without secrets."""
         self.state = seed.seeded_state(sandbox)
         await seed.put_images(self.state, sandbox)
         port = await sandbox.serve(HubApi(self.state, sandbox.images, sandbox.gate).app)
@@ -41,11 +41,11 @@ class DockerHubEmulator:
         return {
             "PULLKEY_DOCKER_HUB_ENDPOINT": f"https://localhost:{port}",
             "PULLKEY_REGISTRY_CONNECT_TO": hosts,
-            # The runbook's curl: unlike other clients, Debian's does not read SSL_CERT_FILE.
+            # For the curl of runbooks: unlike other clients, Debian's does not read SSL_CERT_FILE.
             "CURL_CA_BUNDLE": str(sandbox.authority.bundle),
             "PULLKEY_DOCKER_HUB_IMAGE": f"{seed.IMAGE}:{seed.TAG}",
             "PULLKEY_DOCKER_HUB_HUB_USER": seed.USER,
         }
 
     async def stop(self) -> None:
-        """Nothing runs but what the sandbox serves, and it stops that."""
+        """Do nothing: the sandbox stops the servers."""

@@ -1,11 +1,10 @@
 """Docker Hub's API at hub.docker.com, as far as it concerns tokens.
 
 Source: the OpenAPI document at https://docs.docker.com/reference/api/hub/latest/: paths, fields, status
-    codes, error
-bodies (schemas `error` and `ValueError`), rate limit headers. Limits and who may what: "Create and manage
-personal access tokens", "Create and manage organization access tokens". What a token used as a login is told:
-https://github.com/docker/hub-feedback/issues/2478. What `/v2/auth/token` tells somebody with a second factor
-is not documented; the form of the older `/v2/users/login` is assumed.
+codes, error bodies (schemas `error` and `ValueError`), rate limit headers. Limits and permissions: "Create
+and manage personal access tokens", "Create and manage organization access tokens". The answer to a login with
+a token: https://github.com/docker/hub-feedback/issues/2478. The answer of `/v2/auth/token` for a user with a
+second factor is not documented; the form of the older `/v2/users/login` is assumed.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _LIMIT_PER_MINUTE = 180
 
 
 class ApiError(Exception):
-    """An answer that is an error; `fields` makes it a `ValueError` of the API."""
+    """An error answer; with `fields` it has the schema `ValueError`."""
 
     def __init__(
         self, status: int, message: str, *, fields: Mapping[str, Sequence[str]] | None = None, **more: Any
@@ -49,14 +48,14 @@ class ApiError(Exception):
 
 
 def render_error(status: int, code: str, message: str) -> web.Response:
-    """The schema `error`."""
+    """An error in the schema `error`."""
     del code
     return web.json_response({"errinfo": {}, "message": message}, status=status)
 
 
 @dataclass(frozen=True)
 class _Caller:
-    """Who a bearer token speaks for, what it was got with, and until when."""
+    """The account of a bearer token, the kind of login that it came from, and its expiry."""
 
     name: str
     got_with: str  # "password", "personal access token" or "organization access token"
@@ -67,7 +66,7 @@ Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class HubApi:
-    """The API on a port of its own."""
+    """The API, on its own port."""
 
     def __init__(self, state: HubState, images: ImageStore, gate: CallGate) -> None:
         self._state = state
@@ -206,7 +205,7 @@ class HubApi:
         return caller
 
     def _person(self, request: web.Request) -> User:
-        """Who has logged in with a password; nobody else may see tokens."""
+        """The user of a request, if logged in with a password: others may not see tokens."""
         caller = self._caller(request)
         if caller.got_with != "password":
             raise ApiError(403, f"token issued from {caller.got_with} is not allowed")
@@ -334,7 +333,7 @@ class HubApi:
     async def _repository(self, request: web.Request) -> web.Response:
         path = f"{request.match_info['namespace']}/{request.match_info['name']}"
         caller = self._caller(request) if "Authorization" in request.headers else None
-        # What is private is "not found" to whoever may not see it.
+        # A private repository is "not found" for those who may not see it.
         if not self._state.sees(caller.name if caller else "", path):
             raise ApiError(404, "object not found")
         namespace, _, name = path.partition("/")
@@ -387,7 +386,7 @@ class HubApi:
             raise ApiError(404, "object not found")
         return web.json_response({"name": tag, "tag_status": "active"})
 
-    # -- small things ----------------------------------------------------------------------------------------
+    # -- helpers ---------------------------------------------------------------------------------------------
 
     @property
     def _now(self) -> dt.datetime:
@@ -412,7 +411,7 @@ def _check_label(label: Any, field: str) -> None:
 
 
 def _page(request: web.Request, results: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """One page, and the addresses of those beside it."""
+    """One page of results, and the links to the next and previous one."""
     number = max(1, _number(request, "page", 1))
     size = max(1, min(100, _number(request, "page_size", 10)))
     end = number * size
@@ -442,7 +441,7 @@ async def _object(request: web.Request) -> dict[str, Any]:
 
 
 def _jwt(subject: str) -> str:
-    """Something of the form of a JSON web token; who it is for is remembered, so nothing need be signed."""
+    """A token in the form of a JSON web token. It needs no signature: the emulator remembers its subject."""
 
     def part(data: bytes) -> str:
         return base64.urlsafe_b64encode(data).decode().rstrip("=")

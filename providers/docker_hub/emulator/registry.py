@@ -1,8 +1,7 @@
 """The registry, registry-1.docker.io, and its token service, auth.docker.io.
 
 Sources: Distribution, "Token Authentication Specification"; "Docker Hub usage and limits" for the addresses;
-    the text
-of the refusals as `docker pull` and `docker login` show it (docker/hub-feedback issues 1981 and 2127).
+docker/hub-feedback issues 1981 and 2127 for the texts of refusals in `docker pull` and `docker login`.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ SERVICE = "registry.docker.io"
 
 
 class DockerHubPolicy(RegistryPolicy):
-    """Docker Hub: tokens from another host, and one refusal for what may not be pulled and what does not
-    exist.
+    """Docker Hub's policy: tokens from another host, and the same refusal for a missing permission as for a
+    missing repository.
     """
 
     takes_forms = True
@@ -46,7 +45,7 @@ class DockerHubPolicy(RegistryPolicy):
         return Caller(puller.name if puller else "", allowed)
 
     def _wrong(self, login: Login) -> Refusal:
-        """The token service has a form of its own for refusals."""
+        """The token service's refusal, which has a form of its own."""
         user = self._state.users.get(login.name)
         careful = user is not None and user.second_factor
         said = "please use personal access token to login" if careful else "incorrect username or password"
@@ -60,7 +59,7 @@ class DockerHubPolicy(RegistryPolicy):
         return {"token": token, "access_token": token, "expires_in": 300, "issued_at": issued}
 
     def token_service(self, request: web.Request) -> str:
-        # A client that came by a loopback address finds its way back here; the real name leads elsewhere.
+        # For a client at a loopback address, keep that address: the real name leads to the real service.
         host = request.host if is_loopback(request.host.partition(":")[0]) else AUTH
         return f"https://{host}{self.token_path}"
 

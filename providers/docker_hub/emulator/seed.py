@@ -1,7 +1,6 @@
-"""What the emulated Docker Hub starts with: a small company, and other people's tokens that must never be
-lost.
+"""The initial state of the emulated Docker Hub: a small company, and other users' tokens that must survive.
 
-The passwords are made up, and stand in the documentation: `sandbox-password`.
+The passwords are examples, and documented: `sandbox-password`.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def seeded_state(sandbox: Sandbox) -> HubState:
     state.users[USER].tokens += [
         Pat("laptop", ("repo:admin",), past),
         Pat("CI build", ("repo:write",), past, expires=past + dt.timedelta(days=365)),
-        # Of another run of pullkey, for something else.
+        # From another run of pullkey, for another target.
         Pat("pullkey 0123456789ab: Akka pulls with it", ("repo:read",), past),
     ]
     state.users[CAREFUL].tokens.append(Pat("laptop", ("repo:read",), past))
@@ -52,7 +51,7 @@ def seeded_state(sandbox: Sandbox) -> HubState:
 
 
 async def put_images(state: HubState, sandbox: Sandbox) -> None:
-    """Put one image into every repository; official ones have the tag `latest` too."""
+    """Store one image in every repository; official ones also get the tag `latest`."""
     for path in state.repositories:
         image = Image.build(f"Hello from {path}\n")
         await sandbox.images.put(f"{REGISTRY}/{path}", TAG, image)

@@ -1,4 +1,4 @@
-"""What the emulated Docker Hub holds: users, organisations, repositories and their tokens."""
+"""The state of the emulated Docker Hub: users, organisations, repositories and their tokens."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Pat:
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def shown(self, *, text: str) -> dict[str, Any]:
-        """As the API shows it; `text` is the token itself only in the answer to its creation."""
+        """The API's JSON; `text` is the token itself only in the answer to its creation."""
         return {
             "uuid": self.uuid,
             "client_id": "HUB",
@@ -72,7 +72,7 @@ class Oat:
         }
 
     def may_pull(self, path: str) -> bool:
-        """Whether one of its resources names the repository, itself or by `NAMESPACE/*`."""
+        """Whether one of its resources is the repository, or `NAMESPACE/*`."""
         namespace = path.partition("/")[0]
         return any(
             one["type"] == "TYPE_REPO"
@@ -84,7 +84,7 @@ class Oat:
 
 @dataclass
 class User:
-    """A person's account."""
+    """A user account."""
 
     name: str
     password: str = field(repr=False)
@@ -105,7 +105,7 @@ class Organization:
 
 @dataclass(frozen=True)
 class Puller:
-    """Who asks for an image: a user, with or without a token, or an organisation with one."""
+    """Who pulls: a user, with or without a token, or an organisation with one."""
 
     name: str
     pat: Pat | None = None
@@ -114,7 +114,9 @@ class Puller:
 
 @dataclass
 class HubState:
-    """All of it. `requests_left` is what the rate limit leaves, `limited_for` the seconds it then lasts."""
+    """The whole state. `requests_left` are the requests until the rate limit, which lasts `limited_for`
+    seconds.
+    """
 
     sandbox: Sandbox
     users: dict[str, User] = field(default_factory=dict)
@@ -148,7 +150,9 @@ class HubState:
         return inside or not self.repositories[path]
 
     def puller(self, name: str, secret: str) -> Puller | None:
-        """Whom user name and password or token prove, or None. A second factor leaves no way but a token."""
+        """The puller with this user name and password or token; None if they are wrong. With a second factor,
+        only a token is accepted.
+        """
         if (user := self.users.get(name)) is not None:
             for pat in user.tokens:
                 if secrets.compare_digest(pat.text, secret):
@@ -162,7 +166,7 @@ class HubState:
         return None
 
     def may_pull(self, puller: Puller | None, path: str) -> bool:
-        """Whether somebody (or, without a login, anybody) may pull a repository."""
+        """Whether a puller (None: anonymous) may pull a repository."""
         if path not in self.repositories:
             return False
         if puller is not None and puller.oat is not None:

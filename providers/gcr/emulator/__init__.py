@@ -1,13 +1,13 @@
-"""Google Cloud as `pullkey`, `gcloud` and a puller see it, on loopback.
+"""The emulator of Google Cloud for `pullkey`, `gcloud` and pullers.
 
-One state (`state.py`) and one module of behaviour per API; `grpc_server.py` and `rest.py` are two ways to the
-same methods. `registry.py` is what pulls; `seed.py` what is there at first.
+One state (`state.py`) and one module per API; `grpc_server.py` and `rest.py` serve the same methods. The
+registry is in `registry.py`, the initial state in `seed.py`.
 """
 
 from bootstrap.model.deferred_import import defer
 
-# Only some of the messages in them are needed; they import the clients first, which takes most of a sandbox's
-# start.
+# These packages import the clients first, which takes most of a sandbox's start; only some of their messages
+# are needed.
 for _name in (
     "artifactregistry_v1",
     "iam_admin_v1",

@@ -21,7 +21,7 @@ from providers.gcr.emulator.state import SERVICE_TITLES, GoogleState, Project, R
 
 Resource = Project | Repository | ServiceAccount
 Denial = Callable[[str], CloudError]
-"""Makes the refusal for a missing permission, in the words of one API."""
+"""Creates one API's refusal for a missing permission."""
 
 _PERMISSION: Final = re.compile(r"^[a-zA-Z]+(\.[a-zA-Z]+){2,}$")
 _ROLE: Final = re.compile(r"^(organizations/[^/]+/|projects/[^/]+/)?roles/[a-zA-Z0-9_.]+$")
@@ -34,7 +34,7 @@ _ACCOUNT_DOMAIN: Final = re.compile(r"^serviceAccount:[^@]+@(?P<project>[^@]+)\.
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever an API call is made as."""
+    """The identity of an API call."""
 
     email: str
 
@@ -44,15 +44,13 @@ class Caller:
 
 
 class Access:
-    """Decides, from the state's policies."""
+    """Checks permissions by the policies of the state."""
 
     def __init__(self, state: GoogleState) -> None:
         self._state = state
 
     def holds(self, email: str | None, permission: str, resource: Resource) -> bool:
-        """Whether an identity (None: nobody in particular) holds a permission on a resource, its project
-        included.
-        """
+        """Whether an identity (None: anonymous) has a permission on a resource, also by its project."""
         if email == self._state.operator and permission in self._state.denied_permissions:
             return False
         everybody = ["allUsers"]
@@ -87,7 +85,7 @@ class Access:
         return policy.read(request.options.requested_policy_version, late=late)
 
     def set_policy(self, resource: Resource, request: Any) -> Any:
-        """Check what is asked for and write it; return the new policy."""
+        """Check the requested policy and write it. Return the new policy."""
         known = resource.policy.all_members()
         for binding in request.policy.bindings:
             self._check_role(binding.role, resource)
@@ -99,8 +97,8 @@ class Access:
         return resource.policy.write(request.policy, audit_configs=audit_configs, now=self._state.now())
 
     def test_permissions(self, caller: Caller, resource: Resource | None, asked: Iterable[str]) -> Any:
-        """The ones of `asked` that the caller holds; none if there is no such resource, as the API's text
-        says.
+        """The permissions in `asked` that the caller has; none if the resource does not exist, as
+        documented.
         """
         permissions = list(asked)
         for permission in permissions:
@@ -123,10 +121,10 @@ class Access:
         return PERMISSIONS.get(role) or self._state.custom_roles.get(role, frozenset())
 
     def _check_role(self, role: str, resource: Resource) -> None:
-        """Refuse a role that is not there, or not for this kind of resource.
+        """Refuse a role that does not exist, or not for this kind of resource.
 
-        The wordings: GoogleCloudPlatform/stackdriver-metrics-export#7 (a predefined role that nobody has
-        defined), hashicorp/terraform-provider-google#6923 (a custom one).
+        Texts from GoogleCloudPlatform/stackdriver-metrics-export#7 (an undefined predefined role) and
+        hashicorp/terraform-provider-google#6923 (a custom one).
         """
         if not _ROLE.match(role):
             raise invalid_argument(
@@ -146,12 +144,10 @@ class Access:
             raise invalid_argument(f"Role {role} is not supported for this resource.")
 
     def _check_member(self, member: str) -> None:
-        """Refuse a member that is not of a known form, or a service account that is not there (or not yet
-        known).
+        """Refuse a member of an unknown form, or a service account that does not exist (or is not yet known).
 
-        The wording is that of hashicorp/vault-plugin-secrets-gcp#237. Google's own service agents
-        (`...@gcp-sa-NAME.iam.gserviceaccount.com`) live in projects that nobody sees, and are taken as
-        existing.
+        The text is from hashicorp/vault-plugin-secrets-gcp#237. Google's own service agents
+        (`...@gcp-sa-NAME.iam.gserviceaccount.com`) are in hidden projects, and always exist here.
         """
         if not _PRINCIPAL.match(member):
             kind, _, name = member.partition(":")

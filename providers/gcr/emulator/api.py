@@ -1,4 +1,4 @@
-"""What a Google API is here: named methods over protobuf messages, told once, served over gRPC and REST."""
+"""The description of a Google API: named methods with protobuf messages, served over gRPC and REST."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ RenderJson = Callable[[Any], dict[str, Any]]
 class Http:
     """One REST form of a method, written as in `google.api.http`: `/v1/{name=projects/*}:getIamPolicy`.
 
-    `render` makes the JSON of an older version of the API, where that differs from the message's own, and
-    `refusal` its refusal of another.
+    `render` and `refusal` create the JSON and the errors of an older version of the API, if they differ.
     """
 
     verb: str
@@ -31,7 +30,7 @@ class Http:
 
 @dataclass(frozen=True)
 class Rpc:
-    """One method. `grpc_service` is its protobuf service; `changes` is true for what can change something."""
+    """One method. `grpc_service` is its protobuf service; `changes` is whether it can change something."""
 
     grpc_service: str
     method: str
@@ -43,14 +42,14 @@ class Rpc:
 
 @dataclass(frozen=True)
 class Api:
-    """One API: its short name in log and faults, the service that a token is for, and its methods."""
+    """One API: its short name in log and faults, the service in tokens' audiences, and its methods."""
 
     name: str
     service: str
     rpcs: tuple[Rpc, ...]
     older_errors: bool = False
-    """Whether its REST errors carry the list `errors` of Google's older JSON APIs, too, for who asks as
-    Google's Go client does, with `prettyPrint=false`: so IAM's, in all recordings.
+    """Whether REST errors also have the list `errors` of Google's older JSON APIs if the client asks with
+    `prettyPrint=false`, like Google's Go client. IAM does so in all recordings.
     """
 
 

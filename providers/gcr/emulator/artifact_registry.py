@@ -25,7 +25,7 @@ _PATH: Final = "projects/*/locations/*/repositories/*"
 
 
 class ArtifactRegistryApi:
-    """The methods, over the state."""
+    """The API's methods."""
 
     def __init__(self, state: GoogleState, access: Access) -> None:
         self._state = state
@@ -162,9 +162,9 @@ def _split(name: str, kind: str) -> tuple[str, str]:
 
 
 def _page(found: Sequence[T], request: Any, most: int) -> tuple[Sequence[T], str]:
-    """A page of what was found, and the token of the next one, "" after the last.
+    """A page of results, and the token of the next page; "" after the last.
 
-    A page that is longer than allowed is cut (AIP-158), and a token that was not given out is refused.
+    A page size over the limit is reduced (AIP-158), and an unknown token is refused.
     """
     if request.page_size < 0:
         raise invalid_argument("Request contains an invalid argument.")
@@ -178,14 +178,14 @@ def _page(found: Sequence[T], request: Any, most: int) -> tuple[Sequence[T], str
 
 def _denied(permission: str, resource: str) -> CloudError:
     if permission.endswith("IamPolicy"):
-        # Nothing more is said of a policy (cloud-foundation-fabric's and Terraform's reports).
+        # The refusal for a policy has no details (reports of cloud-foundation-fabric and Terraform).
         return CloudError("PERMISSION_DENIED", "The caller does not have permission")
     message = f"Permission '{permission}' denied on resource '//{_SERVICE}/{resource}' (or it may not exist)."
     return permission_denied(message, _SERVICE, permission, resource)
 
 
 def _message(repository: Repository, *, listed: bool = False) -> Any:
-    """A repository. A list does not show its registry's address (recorded in 2026)."""
+    """The message of a repository. Lists do not show its registry's address (recorded in 2026)."""
     host = f"{repository.location}-docker.pkg.dev"
     message = message_class(types.Repository)(
         name=repository.name,

@@ -1,4 +1,4 @@
-"""Starts the servers and says how to reach them."""
+"""Start the servers, and return the environment that points clients at them."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ class GoogleEmulator:
     """Google Cloud, for a `Sandbox`.
 
     Attributes:
-        state: the world; tests set it up and look at it.
-        tokens: who is who.
-        grpc_port, rest_port, https_port, registry_port: where it listens (`https_port`: OAuth and IAM
-        Credentials).
+        state: the cloud's state; tests read and change it.
+        tokens: issues and recognises access tokens.
+        grpc_port, rest_port, https_port, registry_port: its ports (`https_port`: OAuth and IAM Credentials).
     """
 
     name = "google"
@@ -44,7 +43,7 @@ class GoogleEmulator:
     _grpc: GrpcServer | None = None
 
     async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
-        """Start serving; return the environment in which clients come here."""
+        """Start serving. Return the environment that points clients here."""
         self.state = state = GoogleState(now=sandbox.now, replicas=sandbox.replicas)
         self.tokens = tokens = Tokens(state)
         sandbox.gate.recognise(tokens.login_of)
@@ -101,7 +100,7 @@ class GoogleEmulator:
         }
 
     def _for_gcloud(self, directory: Path) -> dict[str, str]:
-        """The settings by which an unchanged `gcloud` talks to this sandbox and to nothing else."""
+        """The settings with which an unchanged `gcloud` uses this sandbox only."""
         configuration = directory / "gcloud"
         configuration.mkdir(mode=0o700)
         # A file cannot be refreshed by gcloud, so this token lasts as long as a sandbox may.

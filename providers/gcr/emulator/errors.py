@@ -1,4 +1,4 @@
-"""Refusals as Google words them: one canonical code, one message, and typed details.
+"""Google's errors: a canonical code, a message, and typed details.
 
 The codes, their HTTP statuses and the detail types are those of `google.rpc` (google/rpc/code.proto,
 google/rpc/error_details.proto). gRPC carries the whole `google.rpc.Status` in `grpc-status-details-bin`, REST
@@ -47,7 +47,7 @@ _CODE_OF_STATUS: Final = {
 
 
 def code_of_status(status: int) -> str:
-    """The canonical code that an HTTP status stands for."""
+    """The canonical code for an HTTP status."""
     return _CODE_OF_STATUS.get(status, "INTERNAL" if status >= 500 else "UNKNOWN")
 
 
@@ -56,7 +56,7 @@ class CloudError(Exception):
 
     Args:
         code: the canonical code: `NOT_FOUND`.
-        message: what the caller reads.
+        message: the text for the caller.
         details: messages of `google.rpc.error_details`.
     """
 
@@ -80,9 +80,7 @@ class CloudError(Exception):
         return status
 
     def body(self, *, older: bool = False) -> dict[str, Any]:
-        """The body that REST sends; with `older` it says the same once more, as Google's first JSON APIs
-        did.
-        """
+        """The body of a REST error; with `older` also in the form of Google's first JSON APIs."""
         error: dict[str, Any] = {"code": self.http_status, "message": self.message, "status": self.code}
         if older:
             head, *rest = self.code.lower().split("_")
@@ -122,7 +120,7 @@ def invalid_argument(message: str) -> CloudError:
 
 
 def permission_denied(message: str, domain: str, permission: str, resource: str = "") -> CloudError:
-    """A 403 with `IAM_PERMISSION_DENIED`; `resource` is left out where the real service leaves it out."""
+    """A 403 with `IAM_PERMISSION_DENIED`; without `resource` where the real service omits it."""
     metadata = {"permission": permission, **({"resource": resource} if resource else {})}
     return CloudError("PERMISSION_DENIED", message, error_info("IAM_PERMISSION_DENIED", domain, **metadata))
 

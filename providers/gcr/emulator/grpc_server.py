@@ -21,7 +21,7 @@ _UNDOCUMENTED: Final = 20_000
 
 
 class GrpcServer:
-    """Serves some APIs until stopped."""
+    """A gRPC server for several APIs."""
 
     def __init__(self, apis: Iterable[Api], tokens: Tokens, gate: CallGate) -> None:
         self._tokens = tokens
@@ -73,9 +73,9 @@ class GrpcServer:
     async def _respond(
         self, api: Api, rpc: Rpc, request: Any, authorization: str, fault: Fault | None
     ) -> Any:
-        """Answer, as the fault has it.
+        """Answer a call, with its fault if any.
 
-        A connection that breaks is UNAVAILABLE to a gRPC client, whether or not the call was carried out.
+        For a gRPC client a broken connection is UNAVAILABLE, whether or not the call was carried out.
         """
         match fault:
             case Fault(kind="status"):
@@ -85,7 +85,7 @@ class GrpcServer:
             case Fault(kind="hang"):
                 await asyncio.sleep(_FOREVER)
             case Fault(kind="html" | "loop"):
-                # What a gRPC client makes of an answer that is not gRPC's.
+                # A gRPC client's error for an answer that is not gRPC.
                 raise CloudError("UNKNOWN", "Received http2 header with status: 302")
         response = await self._answered(api, rpc, request, authorization, fault)
         match fault:
@@ -104,7 +104,7 @@ class GrpcServer:
     async def _answered(
         self, api: Api, rpc: Rpc, request: Any, authorization: str, fault: Fault | None
     ) -> Any:
-        """The answer of a replica, which to a read may be an old one."""
+        """The answer of a replica, which may be outdated for a read."""
         try:
             now: Any = await answer(api, rpc, self._tokens, authorization, request)
         except CloudError as error:
@@ -118,14 +118,13 @@ class GrpcServer:
 
 
 def _altered(response: Any, kind: str) -> bytes:
-    """The same answer, as no client expects it."""
+    """Alter an answer as no client expects it."""
     whole: bytes = response.SerializeToString()
     match kind:
         case "empty":
             return b""
         case "types":
-            # A number where a text, a list or a message should be; what is no message's wire type is passed
-            # over.
+            # A number instead of a text, list or message. Fields with an unexpected wire type are skipped.
             return b"".join(_tag(one.number, 0) + b"\x01" for one in response.DESCRIPTOR.fields)
         case "unknown":
             return whole + _text(_UNDOCUMENTED, b"and more")
@@ -168,7 +167,7 @@ def _asked_for(fault: Fault) -> CloudError:
 
 
 def _subject(request: Any) -> str:
-    """What the call is about, for the log: the request's resource name."""
+    """The resource of a call for the log: the request's resource name."""
     fields = request.DESCRIPTOR.fields_by_name
     for name in ("name", "resource", "parent"):
         if name in fields:

@@ -57,7 +57,7 @@ _KEY_TYPE: Final = iam.ListServiceAccountKeysRequest.KeyType
 
 
 class IamApi:
-    """The methods, over the state."""
+    """The API's methods."""
 
     def __init__(self, state: GoogleState, access: Access) -> None:
         self._state = state
@@ -237,7 +237,7 @@ class IamApi:
         account = self._state.add_account(project.id, request.account_id)
         account.display_name = request.service_account.display_name
         account.description = request.service_account.description
-        # Every account is listed with a key that Google keeps for itself.
+        # Every account has a key that Google manages.
         self._state.add_key(account, system_managed_public_key(), system_managed=True)
         return _account_message(account)
 
@@ -247,7 +247,7 @@ class IamApi:
             if path not in ("display_name", "description"):
                 raise invalid_argument(f"Invalid update_mask path {path}.")
             setattr(account, path, getattr(request.service_account, path))
-        # Only what the mask names comes back, beside the name.
+        # The answer has the name and the fields in the mask only.
         patched = {path: getattr(account, path) for path in request.update_mask.paths}
         return message_class(iam.ServiceAccount)(name=account.name, **patched)
 
@@ -256,7 +256,7 @@ class IamApi:
         return empty_pb2.Empty()
 
     async def undelete_account(self, caller: Caller, request: Any) -> Any:
-        """Bring a deleted account back by its unique id, unless its name has been taken since."""
+        """Restore a deleted account by its unique id, unless its name is in use again."""
         project_id, unique_id = _parts(request.name)
         for project in self._state.projects.values():
             account = project.deleted_accounts.get(unique_id)
@@ -310,7 +310,7 @@ class IamApi:
         if request.private_key_type == iam.ServiceAccountPrivateKeyType.TYPE_PKCS12_FILE:
             raise CloudError("UNIMPLEMENTED", "This sandbox makes no PKCS12 files.")
         private_key = await self._state.private_keys.take()
-        # Others may have made keys, or deleted the account, in the meantime.
+        # Others may have created keys or deleted the account meanwhile.
         self._check_may_add_key(account, request.name)
         expiry = self._expiry(account)
         key = self._state.add_key(account, private_key.public_key(), valid_before=expiry)
@@ -320,12 +320,12 @@ class IamApi:
         return message
 
     async def upload_key(self, caller: Caller, request: Any) -> Any:
-        """Take the public half of a key that was made elsewhere, in an X.509 certificate.
+        """Add the public key of an external key pair, in an X.509 certificate.
 
-        Its dates are shown as the key's, and the key is refused after its end (jpassing.com, "Limiting the
-        validity of service account keys"). A certificate that spans too long is refused (GAM-team/GAM#1127:
-        more than 3650 days; the same words name the organisation policy). What answers a certificate that is
-        there already is a guess, and so is the key's id.
+        The certificate's dates become the key's, and the key is refused after its expiry (jpassing.com,
+        "Limiting the validity of service account keys"). A lifetime of over 3650 days is refused
+        (GAM-team/GAM#1127; the same text names the organisation policy). The answer to a certificate that was
+        already uploaded is assumed, and so is the form of the key's id.
         """
         account = self._account(caller, request.name, _CREATE_KEY)
         self._check_may_add_key(account, request.name, upload=True)
@@ -381,7 +381,7 @@ class IamApi:
         account = self._state.account(_parts(request.resource)[1])
         return self._access.test_permissions(caller, account, request.permissions)
 
-    # -- finding, with the right to --------------------------------------------------------------------------
+    # -- lookups with permission checks ----------------------------------------------------------------------
 
     def _project(self, caller: Caller, name: str, permission: str) -> Project:
         project = self._state.project(name.removeprefix("projects/"))
@@ -392,7 +392,7 @@ class IamApi:
         return project
 
     def _account(self, caller: Caller, name: str, permission: str, *, reads: bool = False) -> ServiceAccount:
-        """The live account of that name, if the caller may; for a read the one that a replica shows."""
+        """The account with this name, if the caller has the permission; for a read, as a replica shows it."""
         project_id, subject = _parts(name)
         account = self._state.account(subject) or (self._still_shown(subject) if reads else None)
         if project_id == "-" and account is not None:
@@ -414,10 +414,9 @@ class IamApi:
         return next((it for it in named if self._state.still_shows(it)), None)
 
     def _check_known(self, account: ServiceAccount, permission: str, known: Visible) -> None:
-        """Refuse for an account that the replica does not know yet: it does not exist, or is not for this
-        caller.
+        """Refuse a call on an account that the replica does not know yet: "does not exist", or "forbidden".
 
-        Mostly the former (recorded by GoogleCloudPlatform/k8s-config-connector); the latter is
+        Mostly the former (recorded by GoogleCloudPlatform/k8s-config-connector); for the latter see
         hashicorp/terraform-provider-google#10227 and #15042.
         """
         if known(account.created, "identity", account.email):
@@ -440,7 +439,9 @@ class IamApi:
         return account, account.keys[key_id]
 
     def _check_may_add_key(self, account: ServiceAccount, name: str, *, upload: bool = False) -> None:
-        """Refuse a key for an account that is gone or not yet known, has too many, or may not have any."""
+        """Refuse a key for an account that was deleted or is not yet known, has too many, or may
+        have none.
+        """
         current = self._state.account(account.email)
         below_any = name.startswith("projects/-/")
         if current is not account or (
@@ -462,10 +463,10 @@ class IamApi:
             raise self._key_limit()
 
     def _key_limit(self) -> CloudError:
-        """The eleventh key: since 2021 a failed precondition without details; before that a quota, with a day
-        to wait.
+        """The refusal of the eleventh key: since 2021 a failed precondition without details; before, a quota
+        with a day to wait.
 
-        Today's: googleapis/google-api-dotnet-client#2027, firebase/firebase-tools#6192. That of 2018:
+        Now: googleapis/google-api-dotnet-client#2027, firebase/firebase-tools#6192. In 2018:
         hail-is/hail#4725.
         """
         if self._state.former_key_limit:
@@ -474,10 +475,9 @@ class IamApi:
         return CloudError("FAILED_PRECONDITION", "Precondition check failed.")
 
     def _check_constraint(self, project: Project, constraint: str, subject: str, message: str) -> None:
-        """Refuse what an organisation policy forbids, by the older constraint or by its managed twin.
+        """Refuse what an organisation policy forbids, by the legacy constraint or its managed equivalent.
 
-        The wording of the twin's refusal is from memory of the same page as the older one's, not from an
-        excerpt.
+        The text for the managed constraint is from memory of the same page, not from an excerpt.
         """
         if project.enforces(constraint):
             failure = precondition_failure(f"constraints/{constraint}", subject, message)
@@ -507,8 +507,8 @@ class IamApi:
             )
 
     def _expiry(self, account: ServiceAccount) -> dt.datetime:
-        """When a new key ends: never, or after `iam.serviceAccountKeyExpiryHours`, whose values are like
-        `8h`.
+        """The expiry of a new key: never, or after `iam.serviceAccountKeyExpiryHours` (values such
+        as `8h`).
         """
         longest = self._longest(account)
         return self._state.now() + longest if longest else NEVER
@@ -541,7 +541,8 @@ def _denied(permission: str, resource: str = "") -> CloudError:
 
 
 def _unknown_account(project: Project, subject: str) -> CloudError:
-    """Of an account that is not there: two wordings, and neither is that of one that was made a moment ago.
+    """The error for an account that does not exist. There are two texts; both differ from that for an account
+    that was just created.
 
     "Unknown service account" came only before a create (GoogleCloudPlatform/k8s-config-connector, 103 of 103
     recorded answers), "does not exist." only after one (10 of 10); one that was deleted is named by its
@@ -562,7 +563,7 @@ def _no_account(name: str) -> CloudError:
 
 
 def _no_gaia_id(email: str) -> CloudError:
-    """Of an account that is not there, or not yet, where its project was not named
+    """The error for an account that does not exist (yet) in a call that does not name its project
     (googlecodelabs/feedback#905).
     """
     return CloudError("NOT_FOUND", f"Not found; Gaia id not found for email {email}")
@@ -583,7 +584,7 @@ def _account_message(account: ServiceAccount) -> Any:
 
 
 def _certificate(account: ServiceAccount, key: Key) -> bytes:
-    """The certificate that Google shows for a key that it made; who signs it here is of no use to anybody."""
+    """The certificate that Google shows for a key that it created. Its signer does not matter here."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, account.email[:64])])
     return (
         x509.CertificateBuilder(name, name, key.public_key, x509.random_serial_number())

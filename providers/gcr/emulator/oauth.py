@@ -1,10 +1,9 @@
-"""Who is calling: access tokens, self-signed tokens, the token endpoint, and impersonation.
+"""Authentication: access tokens, self-signed tokens, the token endpoint, and impersonation.
 
 Sources: "Using OAuth 2.0 for Server to Server Applications" (the jwt-bearer grant), the IAM Credentials
-    reference,
-and the errors as reported: `Invalid JWT Signature.` (googleapis/google-cloud-python#10004), `Invalid grant:
-account not found` for an account that is disabled or not there (googleapis/google-cloud-php#3622), `The
-account has been deleted` for one that was (GAM-team/GAM#1171).
+reference, and reported errors: `Invalid JWT Signature.` (googleapis/google-cloud-python#10004), `Invalid
+grant: account not found` for an account that is disabled or does not exist
+(googleapis/google-cloud-php#3622), `The account has been deleted` (GAM-team/GAM#1171).
 """
 
 from __future__ import annotations
@@ -38,28 +37,28 @@ class AccessToken:
 
 
 class RefusedAssertionError(Exception):
-    """A JWT that is not accepted; its text is the token endpoint's `error_description`."""
+    """A JWT was not accepted. The text is the token endpoint's `error_description`."""
 
 
 class Tokens:
-    """Issues access tokens and recognises whoever calls."""
+    """Issues access tokens and authenticates callers."""
 
     def __init__(self, state: GoogleState) -> None:
         self._state = state
         self._issued: dict[str, AccessToken] = {}
 
     def issue(self, email: str, lifetime: dt.timedelta = _LIFETIME) -> tuple[str, dt.datetime]:
-        """A new access token for an account; the token and when it ends."""
+        """Issue an access token for an account. Return the token and its expiry."""
         token = "ya29.c." + secrets.token_urlsafe(48)
         expires = self._state.now() + lifetime
         self._issued[token] = AccessToken(email, expires)
         return token, expires
 
     def account_of(self, token: str) -> str | None:
-        """Whose access token this is, if it is still good.
+        """The account of an access token, if the token is valid.
 
-        A token outlives the key it was got with, not its account (IAM documentation, "Delete service account
-        keys": deleting a key does not revoke short-lived credentials that were issued with it).
+        A token outlives the key with which it was obtained, but not its account (IAM documentation, "Delete
+        service account keys": deleting a key does not revoke short-lived credentials issued with it).
         """
         issued = self._issued.get(token)
         if issued is None or issued.expires <= self._state.now():
@@ -77,7 +76,7 @@ class Tokens:
             return None
 
     def is_anonymous(self, token: str) -> bool:
-        """Whether this is a live token that was issued to nobody in particular (the registry does that)."""
+        """Whether this is a valid token that the registry issued to an anonymous caller."""
         issued = self._issued.get(token)
         return issued is not None and not issued.email and issued.expires > self._state.now()
 
@@ -106,7 +105,7 @@ class Tokens:
             claims = self.verify(token)
         except RefusedAssertionError:
             raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", service) from None
-        # A self-signed token is good for the one API that it names, or for scopes (AIP-4111).
+        # A self-signed token is valid for the one API that it names, or for scopes (AIP-4111).
         if "scope" not in claims and claims.get("aud") != f"https://{service}/":
             raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", service)
         return Caller(str(claims["iss"]))
@@ -138,7 +137,7 @@ class Tokens:
             key.public_key.verify(signed, f"{head}.{body}".encode(), padding.PKCS1v15(), hashes.SHA256())
         except InvalidSignature:
             raise RefusedAssertionError("Invalid JWT Signature.") from None
-        # The client signs by the machine's clock, also when the sandbox's has been moved ahead.
+        # The client signs by the machine's clock, even if the sandbox's was advanced.
         now = dt.datetime.now(dt.UTC)
         if not (begin - _SKEW <= now < end + _SKEW) or end - begin > _LIFETIME + _SKEW:
             raise RefusedAssertionError(
@@ -198,7 +197,7 @@ class OAuthServer:
         return web.json_response({"accessToken": token, "expireTime": f"{expires:%Y-%m-%dT%H:%M:%SZ}"})
 
     async def _impersonated(self, request: web.Request) -> tuple[ServiceAccount, float]:
-        """The account that the caller may speak for, and for how many seconds."""
+        """The account to impersonate, and the lifetime of the token in seconds."""
         authorization = request.headers.get("Authorization", "")
         caller = self._tokens.authenticate(authorization, "iamcredentials.googleapis.com")
         permission = "iam.serviceAccounts.getAccessToken"
@@ -215,7 +214,7 @@ class OAuthServer:
 
 
 def render_fault(status: int, code: str, message: str) -> web.Response:
-    """An asked-for failure, in the form of Google's REST errors."""
+    """An injected failure, in the form of Google's REST errors."""
     name = code or code_of_status(status)
     return web.json_response({"error": {"code": status, "message": message, "status": name}}, status=status)
 

@@ -1,4 +1,4 @@
-"""Organization Policy v2: what is in force for a project."""
+"""Organization Policy v2: the effective policy of a project."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BOOLEAN_CONSTRAINTS: Final = frozenset(
 
 
 class OrgPolicyApi:
-    """The one method, over the state."""
+    """The API's single method."""
 
     def __init__(self, state: GoogleState, access: Access) -> None:
         self._state = state
@@ -36,7 +36,7 @@ class OrgPolicyApi:
         return Api("orgpolicy", _SERVICE, (rpc,))
 
     async def get_effective_policy(self, caller: Caller, request: Any) -> Any:
-        """The policy in force: set on the project, inherited, or the constraint's default."""
+        """The effective policy: set on the project, inherited, or the constraint's default."""
         match request.name.split("/"):
             case ["projects", project_id, "policies", constraint]:
                 pass

@@ -1,4 +1,4 @@
-"""An allow policy as IAM keeps it: version, etag, conditions, and since when each grant has been there."""
+"""An allow policy in IAM: version, etag, conditions, and the time of each grant."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bootstrap.sandbox.host import Visible
 from providers.gcr.emulator.errors import CloudError, invalid_argument
 
 _NEVER_SET: Final = b"\x00 \x01"
-"""What a resource whose policy was never set shows: `ACAB` in base64."""
+"""The etag of a policy that was never set: `ACAB` in base64."""
 _CHANGES = itertools.count(0x0706_1600_0000_0000)
-"""Eight bytes of which the first is 7: in base64 an etag begins with `Bw`."""
+"""Eight bytes starting with 7, so that etags begin with `Bw` in base64."""
 _BINDINGS_LIMIT: Final = 1500
 
 
@@ -34,11 +34,11 @@ class AllowPolicy:
         return bytes(self._stored.etag)
 
     def bindings(self) -> list[Any]:
-        """Every binding, conditions included: what `requested_policy_version=3` reads."""
+        """All bindings, including conditions, as read with `requested_policy_version=3`."""
         return list(self.read(3).bindings)
 
     def members(self, role: str) -> list[str]:
-        """Who holds `role` without a condition."""
+        """The members that have `role` without a condition."""
         return [
             member
             for binding in self._stored.bindings
@@ -53,7 +53,7 @@ class AllowPolicy:
         return any(binding.HasField("condition") for binding in self._stored.bindings)
 
     def read(self, requested_version: int, *, late: bool = False) -> Any:
-        """The policy in the asked version; with `late` as it was before it was last changed.
+        """The policy in the requested version; with `late`, as before its last change.
 
         Below version 3 a conditional binding comes without its condition, its role renamed to
         `ROLE_withcond_HASH` (IAM documentation, "Troubleshoot policies with conditions").
@@ -63,7 +63,7 @@ class AllowPolicy:
         answer = policy_pb2.Policy()
         answer.CopyFrom(self._former if late else self._stored)
         if not any(binding.HasField("condition") for binding in answer.bindings):
-            # Once it was set, it has a version even where it is empty again.
+            # Once set, a policy keeps a version even if it is empty again.
             answer.version = 0 if answer.etag == _NEVER_SET else 1
             return answer
         answer.version = 3 if requested_version == 3 else 1
@@ -76,15 +76,14 @@ class AllowPolicy:
         return answer
 
     def write(self, wanted: Any, *, audit_configs: bool, now: dt.datetime) -> Any:
-        """Replace the policy; return what is now stored.
+        """Replace the policy. Return the stored one.
 
         Bindings are merged by role and condition, and sorted, as the real service does. With the etag of a
         policy that has conditions, a version below 3 is refused; *without* an etag it overwrites, and the
         conditions are lost (both: google/iam/v1/policy.proto, `Policy.version` and `Policy.etag`).
 
         Raises:
-            CloudError: ABORTED for an etag that is no longer current, INVALID_ARGUMENT for a policy of a
-                wrong form.
+            CloudError: ABORTED for an outdated etag, INVALID_ARGUMENT for an invalid policy.
         """
         if wanted.etag and wanted.etag != self._stored.etag:
             raise CloudError(
@@ -115,7 +114,7 @@ class AllowPolicy:
         return self.read(3)
 
     def grant(self, role: str, *members: str, condition: Any = None, since: dt.datetime) -> None:
-        """Add one binding, as somebody else's doing: nothing is checked."""
+        """Add one binding without checks, as a change by another user."""
         binding = policy_pb2.Binding(role=role, members=members, condition=condition)
         wanted = policy_pb2.Policy(version=3, bindings=[*self._stored.bindings, binding])
         self.write(wanted, audit_configs=False, now=since)
@@ -133,9 +132,9 @@ class AllowPolicy:
         }
 
     def roles_of(self, members: Iterable[str], *, visible: Visible) -> set[str]:
-        """The roles that these members hold here, as far as the grant has spread.
+        """The roles of these members, as far as the grants have propagated.
 
-        A binding with a condition counts as not granting: this sandbox does not evaluate CEL.
+        A binding with a condition grants nothing: this sandbox does not evaluate CEL.
         """
         wanted = set(members)
         return {
@@ -146,7 +145,7 @@ class AllowPolicy:
 
 
 def _octal(etag: bytes) -> str:
-    """An etag as Google's message has it: what cannot be printed in octal."""
+    """An etag as in Google's error messages: unprintable bytes in octal."""
     return "".join(chr(one) if 32 <= one < 127 and one not in b"'\\" else f"\\{one:03o}" for one in etag)
 
 

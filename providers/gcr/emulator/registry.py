@@ -1,11 +1,12 @@
-"""The Docker side of Artifact Registry and gcr.io: who may pull what, and how it refuses.
+"""The Docker registry of Artifact Registry and gcr.io: permissions and refusals.
 
-What the real one does, and where it was seen:
+The behaviour of the real registry, with sources:
 
-* The token service itself refuses an identity that may not pull what it asks for, with a 403 `DENIED`: `GET
+* The token service itself refuses an identity that may not pull what it requests, with a 403 `DENIED`: `GET
   https://REGION-docker.pkg.dev/v2/token?scope=...: DENIED: Permission
   "artifactregistry.repositories.downloadArtifacts" denied on resource "projects/..." (or it may not exist)`
-  (GoogleContainerTools/skaffold#6743). So it does anonymous callers, in other words (argoproj/argo-cd#26260).
+  (GoogleContainerTools/skaffold#6743). It refuses anonymous callers too, with another text
+  (argoproj/argo-cd#26260).
 * A request without a credential is challenged; the challenge of `/v2/` names no service, that of an image
   does (and of a path without an image, one named `pkg`). A credential that is refused is a 401 `UNAUTHORIZED`
   without a challenge. A path of one part is a 400, with or without a credential. A token lasts twelve hours
@@ -18,7 +19,7 @@ What the real one does, and where it was seen:
 * A registry that answers on gcr.io honours Artifact Registry's permissions only: "automation that grants
   Cloud Storage permissions must be updated to grant Artifact Registry permissions" (Google, "Overview of
   gcr.io repositories"). `roles/storage.objectViewer` therefore pulls nothing here, on any host.
-* Access tokens and JSON keys are also taken as Basic or Bearer on `/v2/` itself, without the token service.
+* `/v2/` itself also accepts access tokens and JSON keys, as Basic or Bearer, without the token service.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ CERTIFICATE_HOSTS: Final = (
         )
     ),
 )
-"""A wildcard stands for one label only, so the regional endpoints are named one by one."""
+"""A wildcard matches one label only, so the regional endpoints are listed."""
 
 _GCR_LOCATIONS: Final = {"gcr.io": "us", "us.gcr.io": "us", "eu.gcr.io": "europe", "asia.gcr.io": "asia"}
 _PKG_DEV: Final = re.compile(
@@ -82,7 +83,7 @@ _TOKEN_LIFETIME: Final = dt.timedelta(hours=12)
 
 @dataclass(frozen=True)
 class ImagePath:
-    """What a path under `/v2/` means on a host."""
+    """The meaning of a path below `/v2/` on a host."""
 
     project_id: str
     location: str
@@ -102,8 +103,8 @@ class ImagePath:
 class ArtifactRegistryPolicy(RegistryPolicy):
     """Artifact Registry on all its hosts.
 
-    A credential passes while its key is usable and the identity's role downloads from that repository; a
-    token that was issued stays valid for its twelve hours, even if the key is deleted meanwhile.
+    A credential is accepted while its key is usable and the identity may download from the repository. An
+    issued token stays valid for twelve hours, even if the key is deleted meanwhile.
     """
 
     token_path = "/v2/token"
@@ -139,7 +140,7 @@ class ArtifactRegistryPolicy(RegistryPolicy):
     def issue(
         self, request: web.Request, caller: Caller, scopes: Sequence[str], service: str | None
     ) -> dict[str, Any]:
-        """A token of the caller's for anything, if it may do all that `scopes` say."""
+        """A token of the caller, if the caller may do everything in `scopes`."""
         for scope in " ".join(scopes).split():
             match = _SCOPE.match(scope)
             if match is None:
@@ -147,7 +148,7 @@ class ArtifactRegistryPolicy(RegistryPolicy):
             actions = match["actions"].split(",")
             path = self._resolve(request, match["path"])
             if self._never_migrated(request, path):
-                continue  # Container Registry gave anyone a token, and refused later
+                continue  # Container Registry issued tokens to anyone, and refused later
             if set(actions) & {"pull", "*"}:
                 self._require(caller, DOWNLOAD, path)
             if set(actions) & {"push", "*"}:
@@ -200,12 +201,10 @@ class ArtifactRegistryPolicy(RegistryPolicy):
         message = f'Failed to fetch "{reference}" from request "{request.path}".'
         return self.refusal(404, "MANIFEST_UNKNOWN", message)
 
-    # -- who and what ----------------------------------------------------------------------------------------
+    # -- authentication and paths ----------------------------------------------------------------------------
 
     def _authenticated(self, request: web.Request, scope: Scope | None) -> Caller:
-        """Whose credential a request carries: a token of the token service, an access token, or a
-        password.
-        """
+        """The caller of a request with a token of the token service, an access token, or a password."""
         scheme = request.headers.get("Authorization", "").partition(" ")[0].lower()
         if not scheme:
             raise self.challenge(request, scope, "")
@@ -221,11 +220,11 @@ class ArtifactRegistryPolicy(RegistryPolicy):
         return Caller(email)
 
     def _key_file_identity(self, text: str) -> str | None:
-        """Whose key file this is, if its key is usable and its private half is really that key's."""
+        """The account of a key file, if the key is usable and the private key matches its public key."""
         try:
             content = json.loads(text)
             email, key_id = str(content["client_email"]), str(content["private_key_id"])
-            # Whether it is a good RSA key takes long to check; what matters is shown below, by a signature.
+            # Skip the slow check of the RSA key itself; the signature below is enough.
             private_key = serialization.load_pem_private_key(
                 content["private_key"].encode(), password=None, unsafe_skip_rsa_key_validation=True
             )
@@ -242,11 +241,11 @@ class ArtifactRegistryPolicy(RegistryPolicy):
         return email
 
     def _resolve(self, request: web.Request, path: str) -> ImagePath:
-        """What a path means on the host that was asked; on a loopback address any location will do."""
+        """Resolve a path on the requested host; a loopback address accepts any location."""
         host = _host(request)
         parts = path.split("/")
         if "." in parts[0] and len(parts) > 1:
-            # A project of a domain: `example.com:project`, in a path `example.com/project`.
+            # A domain-scoped project, `example.com:project`, is `example.com/project` in a path.
             parts[:2] = [f"{parts[0]}:{parts[1]}"]
         if host in _GCR_LOCATIONS:
             return ImagePath(parts[0], _GCR_LOCATIONS[host], host, "/".join(parts[1:]))
@@ -284,7 +283,7 @@ class ArtifactRegistryPolicy(RegistryPolicy):
 
 
 def _not_migrated(project_id: str) -> Refusal:
-    """The refusal of a project whose gcr.io host was never moved to Artifact Registry."""
+    """The refusal for a project whose gcr.io host was never migrated to Artifact Registry."""
     text = (
         "Container Registry is deprecated and shutting down, please use the auto migration tool to "
         "migrate to "

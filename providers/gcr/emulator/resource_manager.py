@@ -1,6 +1,6 @@
 """Resource Manager: projects and their allow policies; v3 over gRPC and REST, v1 over REST.
 
-A project that does not exist, or that the caller may not see, is a 403
+A project that does not exist or that the caller may not see is a 403
 (CrowdStrike/falcon-integration-gateway#98).
 """
 
@@ -21,7 +21,7 @@ _GRPC: Final = "google.cloud.resourcemanager.v3.Projects"
 
 
 class ResourceManagerApi:
-    """The methods, over the state."""
+    """The API's methods."""
 
     def __init__(self, state: GoogleState, access: Access) -> None:
         self._state = state
@@ -71,8 +71,8 @@ class ResourceManagerApi:
         return _message(self._project(caller, request.name, "resourcemanager.projects.get"))
 
     async def search_projects(self, caller: Caller, request: Any) -> Any:
-        """The projects that the caller may see; of the query language only `id:`, `projectId:` and `=` are
-        known.
+        """The projects that the caller may see. Of the query language, only `id:`, `projectId:` and `=` are
+        implemented.
         """
         field, _, value = request.query.replace("=", ":").partition(":")
         wanted = value if field in ("id", "projectId") else ""

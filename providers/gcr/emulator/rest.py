@@ -1,4 +1,4 @@
-"""The same APIs over REST, as their `google.api.http` rules map them: what `gcloud` speaks."""
+"""The APIs over REST by their `google.api.http` rules, as `gcloud` uses them."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ async def _request_message(rpc: Rpc, request: web.Request, field: str) -> Any:
     message = rpc.request()
     try:
         if raw:
-            # PatchServiceAccount says its mask as `updateMask`, all others are the message itself.
+            # PatchServiceAccount's body has its mask in `updateMask`; other bodies are the message itself.
             values |= json.loads(raw)
         if isinstance(values.get("updateMask"), str):
-            # JSON's masks are in camel case; Google takes the other as well.
+            # Masks in JSON are in camel case; Google also accepts snake case.
             values["updateMask"] = re.sub(r"_([a-z])", lambda it: it[1].upper(), values["updateMask"])
         json_format.ParseDict(values, message, ignore_unknown_fields=True)
     except (ValueError, TypeError, json_format.ParseError) as error:
@@ -89,7 +89,7 @@ async def _request_message(rpc: Rpc, request: web.Request, field: str) -> Any:
 
 
 def _from_query(request: web.Request) -> dict[str, Any]:
-    """`a.b=c` as nested JSON; a parameter that comes several times, or is a repeated field's, as a list."""
+    """Convert a query to nested JSON (`a.b=c`); repeated parameters and fields become lists."""
     values: dict[str, Any] = {}
     for key in dict.fromkeys(request.query):
         if key in _SYSTEM_PARAMETERS:
@@ -104,7 +104,7 @@ def _from_query(request: web.Request) -> dict[str, Any]:
 
 
 _SEGMENT: Final = r"[^/:]+"
-# A project of a domain has a colon in its id, which elsewhere ends the resource: `example.com:shop`.
+# A domain-scoped project has a colon in its id (`example.com:shop`), which elsewhere ends the resource.
 _PROJECT: Final = rf"(?:[^/:]+\.[^/:]+:)?{_SEGMENT}"
 _SYSTEM_PARAMETERS: Final = frozenset(
     {"alt", "$alt", "fields", "key", "prettyPrint", "quotaUser", "access_token"}

@@ -1,8 +1,7 @@
-"""Which permissions the roles of this sandbox hold: the part of Google's table that bears on pulling images.
+"""The roles of this sandbox and their permissions: the part of Google's table that concerns pulling images.
 
-Source: the IAM roles and permissions reference. What is only named in `PREDEFINED` can be granted and gives
-    nothing here;
-a role that is not is refused, as Google refuses one that it has not defined.
+Source: the IAM roles and permissions reference. A role in `PREDEFINED` without permissions can be granted and
+has no effect; an unknown role is refused, as Google refuses an undefined one.
 """
 
 from __future__ import annotations
@@ -107,8 +106,8 @@ _VIEW: Final = (
         "resourcemanager.projects.getIamPolicy",
     }
 )
-# Not even an owner may speak for a service account (iam.serviceAccounts.getAccessToken), nor read objects by
-# the project role alone (storage.objects.get comes with the buckets' own legacy roles).
+# An owner may not impersonate service accounts (iam.serviceAccounts.getAccessToken), nor read objects by the
+# project role alone (storage.objects.get comes with the buckets' own legacy roles).
 _OWN: Final = (
     _AR_ADMIN
     | _PROJECT_READ
@@ -196,4 +195,4 @@ PREDEFINED: Final = frozenset(PERMISSIONS) | {
     workflows.invoker
     """.split()  # noqa: SIM905  - two hundred lines else
 }
-"""Every predefined role that this sandbox knows by name: those that projects commonly have, of some 1,900."""
+"""The predefined roles that this sandbox knows by name: common ones, of some 1,900."""

@@ -1,4 +1,4 @@
-"""What the sandbox starts with: a shop's project, its images, and other people's things that must survive."""
+"""The initial state: a shop's project, its images, and other users' resources that must survive."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMPERSONATED: Final = "registry-setup@acme-admin.iam.gserviceaccount.com"
 
 
 async def seed(state: GoogleState, images: ImageStore) -> bytes:
-    """Fill an empty state; return the operator's JSON key file."""
+    """Fill an empty state. Return the operator's JSON key file."""
     long_ago = state.now() - dt.timedelta(days=30)
     shop = state.add_project(PROJECT, "734512906481", display_name="Acme Shop")
     other = state.add_project(OTHER_PROJECT, "201938475610", display_name="Acme Images")

@@ -1,4 +1,4 @@
-"""Service Usage v1: which APIs a project has enabled, and enabling them as long-running operations."""
+"""Service Usage v1: list a project's APIs, and enable them as long-running operations."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ _SERVICE: Final = "serviceusage.googleapis.com"
 _GRPC: Final = "google.api.serviceusage.v1.ServiceUsage"
 _GET, _LIST, _ENABLE = (f"serviceusage.services.{verb}" for verb in ("get", "list", "enable"))
 _NOOP: Final = "operations/noop.DONE_OPERATION"
-"""The operation that enabling what is enabled returns."""
+"""The operation returned for enabling an API that is already enabled."""
 
 
 class ServiceUsageApi:
-    """The methods, over the state. Where this API is itself not enabled it cannot enable itself, nor
-    others.
-    """
+    """The API's methods. While this API itself is not enabled, it can enable neither itself nor others."""
 
     def __init__(self, state: GoogleState, access: Access) -> None:
         self._state = state
@@ -100,7 +98,7 @@ class ServiceUsageApi:
         return message_class(serviceusage.BatchGetServicesResponse)(services=found)
 
     async def list_services(self, caller: Caller, request: Any) -> Any:
-        """The known APIs; the filter is `state:ENABLED`, `state:DISABLED` or nothing."""
+        """The known APIs; the filter is `state:ENABLED`, `state:DISABLED` or empty."""
         project = self._project(caller, request.parent, _LIST, [])
         found = [self._message(project, it) for it in sorted({*SERVICE_TITLES, *project.services})]
         wanted = request.filter.removeprefix("state:")
@@ -125,7 +123,7 @@ class ServiceUsageApi:
         return self._operation(project, new, response)
 
     async def get_operation(self, caller: Caller, request: Any) -> Any:
-        del caller  # whoever knows the name of an operation of this sandbox may look at it
+        del caller  # anyone who knows the name of an operation may read it
         if request.name not in self._operations:
             raise CloudError("NOT_FOUND", f"Operation {request.name} not found.")
         return self._operation_message(request.name)
@@ -145,7 +143,7 @@ class ServiceUsageApi:
         enabled = since is not None and self._state.visible(since)
         return message_class(resources.Service)(
             name=f"{project.name}/services/{service}",
-            # One that is disabled names no parent (recorded by GoogleCloudPlatform/k8s-config-connector).
+            # A disabled API has no parent (recorded by GoogleCloudPlatform/k8s-config-connector).
             parent=project.name if enabled else "",
             config=message_class(resources.ServiceConfig)(
                 name=service, title=SERVICE_TITLES.get(service, "")
@@ -162,8 +160,7 @@ class ServiceUsageApi:
         name = f"operations/acat.p2-{project.number}-{secrets.token_hex(16)}" if new else _NOOP
         begin = self._state.now() if new else project.created
         self._operations[name] = (begin, response)
-        # Of a new one nothing is said yet but its name (recorded by
-        # GoogleCloudPlatform/k8s-config-connector).
+        # A new operation has only a name (recorded by GoogleCloudPlatform/k8s-config-connector).
         return operations_pb2.Operation(name=name) if new else self._operation_message(name)
 
     def _operation_message(self, name: str) -> Any:
@@ -186,7 +183,7 @@ def _parts(name: str) -> tuple[str, str]:
 
 
 def _denied(permission: str, services: Sequence[str]) -> CloudError:
-    """This API's own form of a refusal: `AUTH_PERMISSION_DENIED`, with a numbered precondition."""
+    """This API's form of a refusal: `AUTH_PERMISSION_DENIED`, with a numbered precondition."""
     verb = permission.rsplit(".", 1)[1]
     listed = f" [{', '.join(services)}]" if services else "s"
     violation = error_details_pb2.PreconditionFailure.Violation(

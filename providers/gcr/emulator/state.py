@@ -1,7 +1,6 @@
-"""The world of the emulator: projects, service accounts, keys, repositories, and what is set on them.
+"""The state of the emulated cloud: projects, service accounts, keys, repositories and their settings.
 
-Nothing here knows of gRPC, REST or HTTP. Tests may set the world up through it, in the voice of "somebody
-else did".
+It is independent of gRPC, REST and HTTP. Tests use it to change the state as another user would.
 """
 
 from __future__ import annotations
@@ -115,7 +114,7 @@ SERVICE_TITLES: Final = ENABLED_SERVICES | {
 
 @dataclass
 class Key:
-    """One key of a service account: the public half, and how long it is good for."""
+    """One key of a service account: the public key and its validity."""
 
     id: str
     public_key: rsa.RSAPublicKey
@@ -126,9 +125,9 @@ class Key:
     system_managed: bool = False
     disabled: bool = False
     switched: dt.datetime | None = None
-    """When it was last disabled or enabled: until that has spread, it goes on as before."""
+    """When it was last disabled or enabled; until that has propagated, the previous state applies."""
     certificate: bytes = b""
-    """What was uploaded, in PEM."""
+    """The uploaded certificate, in PEM."""
 
 
 @dataclass
@@ -145,7 +144,7 @@ class ServiceAccount:
     """`MDEwMjE5MjA=` in base64: the same for each account, in every recorded answer."""
     keys: dict[str, Key] = field(default_factory=dict)
     deleted_keys: dict[str, tuple[Key, dt.datetime]] = field(default_factory=dict)
-    """With the time of their deletion: until that has spread, they go on working."""
+    """Deleted keys and the times of deletion; until that has propagated, they still work."""
     policy: AllowPolicy = field(default_factory=AllowPolicy)
 
     @property
@@ -158,7 +157,7 @@ class ServiceAccount:
 
     @property
     def deleted_member(self) -> str:
-        """How policies show the account once it is deleted."""
+        """The member in policies once the account is deleted."""
         return f"deleted:{self.member}?uid={self.unique_id}"
 
     def user_keys(self) -> list[Key]:

@@ -1,6 +1,6 @@
-"""A registry of somebody's own, as Distribution, Harbor or GitLab would answer.
+"""The emulator of a self-hosted registry, such as Distribution, Harbor or GitLab.
 
-It answers as such registries do; where it differs from them, it is wrong.
+Any difference from the real registries is a bug.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class PrivateEmulator:
     """One registry, for `bootstrap.sandbox.host.Sandbox`.
 
     Attributes:
-        registry: what it holds; a test reads and changes it.
-        port: where it is on loopback.
+        registry: its policy and users; tests read and change it.
+        port: its port on loopback.
     """
 
     name = "private"
@@ -34,11 +34,11 @@ class PrivateEmulator:
     port: int
 
     async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
-        """Serve the registry; return the environment that leads pullkey to it."""
+        """Serve the registry. Return the environment that points pullkey at it."""
         await sandbox.images.put(f"{HOST}/{IMAGE}", TAG, Image.build(f"Hello from {HOST}\n"))
         self.registry = PrivatePolicy(HOST)
         self.registry.add_user("ops", "pull-in-the-sandbox", may_pull=("shop/",))
-        # Somebody else's, who may not pull what is the shop's.
+        # Another user, who may not pull the shop's images.
         self.registry.add_user("press", "read-the-news-here", may_pull=("news/",))
         server = RegistryServer(self.registry, sandbox.images, sandbox.gate)
         hosts = (HOST, TOKENS, ELSEWHERE)
@@ -51,4 +51,4 @@ class PrivateEmulator:
         }
 
     async def stop(self) -> None:
-        """Nothing runs but what the sandbox serves, and it stops that."""
+        """Do nothing: the sandbox stops the servers."""

@@ -1,9 +1,8 @@
-"""A registry of a company's own: its users, what they may pull, and what it asks a puller for.
+"""The policy of a self-hosted registry: its users, their permissions, and its kind of login.
 
 Sources: "OCI Distribution Specification"; the Distribution project's "Token Authentication Specification" and
-    "Token
-Scope Documentation": a token service that knows the caller gives a token for what the caller may, which can
-be nothing.
+"Token Scope Documentation": a token service that knows the caller issues a token for the permitted actions,
+of which there may be none.
 """
 
 from __future__ import annotations
@@ -21,20 +20,20 @@ Mode = Literal["bearer", "basic", "open"]
 
 @dataclass
 class User:
-    """A user, and the repositories it may pull, by how their names begin."""
+    """A user, with the prefixes of the repositories that it may pull."""
 
     password: str = field(repr=False)
     may_pull: tuple[str, ...] = ("",)
 
 
 class PrivatePolicy(RegistryPolicy):
-    """A registry on one port, under all the names that its certificate has.
+    """A registry on one port, under all names in its certificate.
 
     Attributes:
-        mode: what it asks for. "bearer": a token; "basic": name and password; "open": nothing.
-        realm: the host of its token service; "" for its own.
-        public: the repositories that anyone may pull, by how their names begin.
-        got_password: the hosts that were sent a name and password.
+        mode: the kind of login. "bearer": a token; "basic": name and password; "open": none.
+        realm: the host of its token service; "" for the registry's own.
+        public: the prefixes of the repositories that anyone may pull.
+        got_password: the hosts that received a name and password.
         lists: whether a user may list the repositories.
     """
 
@@ -62,7 +61,7 @@ class PrivatePolicy(RegistryPolicy):
         return Caller(login.name, pull_where(lambda name: self._may_pull(user, name)), self.lists)
 
     def _user(self, request: web.Request, login: Login) -> User | None:
-        """The user of a name and password; None if they are wrong."""
+        """The user with this name and password; None if they are wrong."""
         if login.name:
             self.got_password.append(request.host)
         user = self.users.get(login.name)
