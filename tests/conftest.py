@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-pytest.register_assert_rewrite("tests.harness")
+pytest.register_assert_rewrite("tests.harness", "bootstrap.testing.harness")
 # Some machines have this set; the clouds' SDKs, compiled anew in each process, would take most of its time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+from bootstrap.testing.harness.figures import COUNTS, FIGURES, count
+from bootstrap.testing.harness.fork_server import close_fork_server, restore_signals
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
+from bootstrap.testing.harness.world import World, make_world
 from providers.docker_hub.emulator.seed import PASSWORD
 from providers.gitlab.emulator.seed import ACCESS_TOKENS
 from providers.harbor.emulator.seed import PASSWORD as HARBOR_PASSWORD
-from tests.harness.figures import COUNTS, FIGURES, count
-from tests.harness.fork_server import close_fork_server, restore_signals
 from tests.harness.rsa_key_pool import use_a_pool
-from tests.harness.running_sandbox import RunningSandbox
-from tests.harness.world import World, make_world
 
 if TYPE_CHECKING:  # each imports a cloud's SDKs
     from tests.harness.azure_sandbox import Azure

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 
 from bootstrap.model.errors import UsageProblem
 from bootstrap.sandbox.host import SandboxSettings
+from bootstrap.testing.harness.world import World, make_world
 from providers.acr import token_claims as claims
 from providers.acr.registry_session import allows
 from providers.acr.roles import assignment_name
 from providers.acr.target import SUFFIXES, AcrTarget
 from tests.harness.azure_state import APP, NAME, applications, cloud_picture, roles, secrets
-from tests.harness.world import World, make_world
 
 
 class TestOnboarding:

@@ -23,6 +23,7 @@ from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.step import Disposition, Removal, State
 from bootstrap.sandbox.host import SandboxSettings
+from bootstrap.testing.harness.world import World, make_world
 from providers.acr import provider
 from providers.acr.emulator.roles import ACR_PULL, CONTRIBUTOR, REPOSITORY_READER, Role
 from providers.acr.emulator.state import Application, RoleAssignment, ScopeMap, Secret, Token
@@ -31,7 +32,6 @@ from providers.acr.session import AcrSession
 from providers.acr.target import AcrTarget
 from providers.acr.token_session import TokenSession
 from tests.harness.azure_state import APP
-from tests.harness.world import World, make_world
 
 T = TypeVar("T")
 NAME = "acmeshop-azurecr-io"

@@ -16,9 +16,9 @@ import pytest
 
 from bootstrap.model.errors import UsageProblem
 from bootstrap.model.key_ref import KeyRef
+from bootstrap.testing.harness.world import World
 from providers.acr.target import AcrTarget
 from tests.harness.azure_state import NAME, ONLY_CHECKOUT, TOKEN, TOKEN_KIND, pulls_repository, shop
-from tests.harness.world import World
 
 
 def token_picture(world: World) -> Any:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from bootstrap.sandbox.akka import AkkaEmulator
 from bootstrap.sandbox.akka_cli import COMMANDS, GLOBAL_FLAGS, to_json
 from bootstrap.sandbox.host import SandboxSettings
-from tests.harness.running_sandbox import RunningSandbox
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
 
 PASSWORD = "-hush hush,=\"'\n{}"
 

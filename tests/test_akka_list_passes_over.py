@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness.credential_life import Life, akka_pulls, living, new_keys
+from bootstrap.testing.harness.credential_life import Life, akka_pulls, living, new_keys
 
 LISTS = "akka.docker.list-credentials"
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bootstrap.sandbox.akka import AkkaEmulator, Listing
-from tests.harness.running_sandbox import RunningSandbox
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
 
 
 class Akka:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bootstrap.sandbox.akka import Listing
+from bootstrap.testing.harness.credential_life import Life, akka_pulls, living, new_keys, secret_name
 from tests.harness.concurrent_change import meanwhile
-from tests.harness.credential_life import Life, akka_pulls, living, new_keys, secret_name
 
 SHORT = ("--timeout", "15s")
 SHOWN = {

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import pytest
 
 from bootstrap.sandbox.akka import Mode
-from tests.harness.figures import count
-from tests.harness.fork_server import Ended, ForkServer, fork_server
-from tests.harness.stage import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
+from bootstrap.testing.harness.figures import count
+from bootstrap.testing.harness.fork_server import Ended, ForkServer, fork_server
+from bootstrap.testing.harness.stage import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
 
 pytestmark = pytest.mark.full
 

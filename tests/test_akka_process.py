@@ -22,7 +22,7 @@ from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import StepFailed
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.secret import Secret
-from tests.harness.leak_scan import holds
+from bootstrap.testing.harness.leak_scan import holds
 
 PASSWORD = "correct-horse-battery-staple"
 

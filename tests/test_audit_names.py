@@ -12,8 +12,8 @@ from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.audit_log import Audited, Trail
 from bootstrap.model.change import Change
 from bootstrap.sandbox.akka import LOGIN, OWNER
+from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME
-from tests.harness.world import World
 
 # Neither the command line nor a variable names the project.
 UNNAMED = {"PULLKEY_AKKA_PROJECT": "", "PULLKEY_OVERLAP": "0"}

@@ -16,8 +16,8 @@ from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.audit_log import Audited, Trail
 from bootstrap.model.change import Change
 from bootstrap.model.errors import UsageProblem
+from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME
-from tests.harness.world import World
 
 TARGET = Audited("gcr", "gcr.io", lambda: AkkaScope("shop"), NAME)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.azure_state import APP, NAME, applications, roles, secrets
-from tests.harness.world import World
 
 UNIQUE_NAME = "pullkey-akka-docker-reader"
 

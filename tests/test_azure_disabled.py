@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.azure_state import NAME, ONLY_CHECKOUT, applications, disable_principal, remove_roles
-from tests.harness.world import World
 
 
 def disable_application(_world: World, application: Any) -> None:

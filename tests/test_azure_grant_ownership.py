@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from providers.acr.emulator import authorization, odata
 from tests.harness.azure_state import APP, NAME, applications, roles, secrets
-from tests.harness.world import World
 
 PULL = [("AcrPull", "acmeshop")]
 

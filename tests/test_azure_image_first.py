@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.azure_state import NAME, cloud_picture
-from tests.harness.world import World
 
 KINDS = [(), ("--auth-kind", "token")]
 

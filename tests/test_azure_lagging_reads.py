@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bootstrap.sandbox.host import SandboxSettings
+from bootstrap.testing.harness.world import World, make_world
 from tests.harness.azure_state import NAME, ONLY_CHECKOUT, applications, roles
-from tests.harness.world import World, make_world
 
 HIDDEN = "graph.GetApplication=404;code=Request_ResourceNotFound*"
 

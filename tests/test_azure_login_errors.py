@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from providers.acr.login_errors import login_error
 from tests.harness.azure_state import NAME
-from tests.harness.world import World
 
 CHAIN = """DefaultAzureCredential failed to retrieve a token from the included credentials.
 Attempted credentials:

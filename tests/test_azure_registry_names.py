@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bootstrap.model.errors import UsageProblem
+from bootstrap.testing.harness.world import World
 from providers.acr.target import AcrTarget
-from tests.harness.world import World
 
 
 def serve(world: World, name: str, **how: Any) -> dict[str, str]:

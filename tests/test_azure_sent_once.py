@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.azure_state import applications
-from tests.harness.world import World
 
 
 def calls(world: World, name: str) -> int:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from bootstrap.model.key_ref import KeyRef
+from bootstrap.testing.harness.puller import pulls
+from bootstrap.testing.harness.world import World
 from providers.acr.emulator.scoped_tokens import ScopedTokens
 from tests.harness.azure_state import NAME, ONLY_CHECKOUT, TOKEN, shop
-from tests.harness.puller import pulls
-from tests.harness.world import World
 
 
 def slot_of(world: World, name: str) -> str:

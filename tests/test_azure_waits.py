@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.azure_state import NAME, ONLY_CHECKOUT, applications, roles
-from tests.harness.world import World
 
 
 def times(world: World, name: str) -> list[float]:

@@ -11,11 +11,12 @@ import sys
 
 import pytest
 
+from bootstrap.plugin.conformance import ConformanceCase
 from bootstrap.sandbox.host import SandboxSettings
+from bootstrap.testing.harness.clock import VARIABLE
+from bootstrap.testing.harness.credential_life import KINDS
+from bootstrap.testing.harness.world import World, make_world
 from tests.harness.call_chain import chain, span
-from tests.harness.clock import VARIABLE
-from tests.harness.credential_life import KINDS, Kind
-from tests.harness.world import World, make_world
 
 _LONG = 0.5
 """Seconds that each call takes, so that what is not a call does not count."""
@@ -47,15 +48,15 @@ def spent(world: World, *arguments: str, stdin: str | None = None) -> tuple[int,
     return len(calls), chain(span(call.time, call.ms) for call in calls)
 
 
-def spent_by_each(kind: Kind) -> dict[str, tuple[int, int]]:
+def spent_by_each(kind: ConformanceCase) -> dict[str, tuple[int, int]]:
     """What each command of a credential's life spends, in a sandbox of its own."""
     found: dict[str, tuple[int, int]] = {}
     for world in make_world(kind.provider, SandboxSettings(latency=_LONG)):
-        world.run("plan", kind.provider, *kind.onboarding)  # so that the libraries are imported
-        onboard = ("onboard", kind.provider, *kind.onboarding)
+        world.run("plan", kind.provider, *kind.options)  # so that the libraries are imported
+        onboard = ("onboard", kind.provider, *kind.options)
         found["onboard"] = spent(world, *onboard, stdin=kind.stdin)
         found["again"] = spent(world, *onboard, stdin=kind.stdin)
-        if kind.minted:
+        if kind.creates_key:
             found["rotate"] = spent(world, "rotate", world.names()[0], "--keep-old", "0")
             found["offboard"] = spent(world, "offboard", world.names()[0])
     return found
@@ -110,7 +111,7 @@ def test_no_process_imports_more_than_it_did(what: str) -> None:
     kind = KINDS.get(what, KINDS["docker-hub-user"])
     for world in make_world(kind.provider):
         counted = count(
-            ["onboard", kind.provider, "--yes", *kind.onboarding],
+            ["onboard", kind.provider, "--yes", *kind.options],
             world.running.process_environment(),
             kind.stdin,
         )

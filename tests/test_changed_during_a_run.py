@@ -9,13 +9,13 @@ from functools import partial
 import pytest
 
 from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.testing.harness.credential_life import KEY_CREATION
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import keys_of, scene, verifies
 from providers.gcr.emulator.state import generate_private_key
 from tests.harness.azure_state import shop
 from tests.harness.concurrent_change import During, during
-from tests.harness.credential_life import KEY_CREATION
-from tests.harness.fork_server import fork_server
 from tests.harness.google_state import ACCOUNT
-from tests.harness.kill_points import keys_of, scene, verifies
 from tests.harness.marks import full_case
 from tests.harness.rollback import fail_while
 

@@ -19,9 +19,9 @@ from bootstrap.model.codes import Code, Who, explanations
 from bootstrap.model.errors import Problem, ProblemKind, PullkeyError
 from bootstrap.model.pull import PullAttempt, Verdict
 from bootstrap.registry.messages import code_of
+from bootstrap.testing.harness.world import World, make_world
 from tests.harness.documents import ROOT
 from tests.harness.frozen_codes import FROZEN
-from tests.harness.world import World, make_world
 
 SOURCES = sorted([*(ROOT / "bootstrap").rglob("*.py"), *(ROOT / "providers").rglob("*.py")])
 # Of these the class says no more than that something went wrong: where one is raised, the code is chosen.

@@ -11,8 +11,8 @@ import pytest
 
 from bootstrap.cli import cli
 from bootstrap.cli.command_table import COMMANDS
+from bootstrap.testing.harness.world import World
 from tests.harness.terminal import Terminal
-from tests.harness.world import World
 
 COLOUR = "\x1b[3"  # begins one; bold, dim and the keys that move a cursor have others
 BARE = {"NO_COLOR": "", "FORCE_COLOR": "", "TERM": "xterm"}

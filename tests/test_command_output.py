@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.world import make_world
 from tests.harness.command_sessions import SESSIONS, played
-from tests.harness.world import make_world
 
 FOLDER = Path(__file__).parent / "command_output"
 

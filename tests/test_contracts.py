@@ -17,8 +17,8 @@ from jsonschema import Draft202012Validator
 from bootstrap.engine import doctor
 from bootstrap.fleet.schema import registries_schema
 from bootstrap.output.json_schema import schemas
+from bootstrap.testing.harness.world import Result, World, make_world
 from tests.harness.google_state import NAME
-from tests.harness.world import Result, World, make_world
 
 JSON = ("--output", "json")
 

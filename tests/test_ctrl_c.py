@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME
 from tests.harness.terminal import CTRL_C, CTRL_D, Terminal
-from tests.harness.world import World
 
 TYPED_AFTER = "hunter2-typed-into-the-shell\n"
 HIDDEN = ("onboard", "private")

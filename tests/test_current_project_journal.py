@@ -15,8 +15,8 @@ from bootstrap.engine.errors import TargetBusy
 from bootstrap.engine.journal import Journal, journal_of
 from bootstrap.model.errors import LeftOver
 from bootstrap.sandbox.faults import Fault
-from tests.harness.kill_points import wait_until
-from tests.harness.world import World
+from bootstrap.testing.harness.kill_points import wait_until
+from bootstrap.testing.harness.world import World
 
 SHOP = AkkaScope(project="shop")
 UNNAMED = {"PULLKEY_AKKA_PROJECT": ""}

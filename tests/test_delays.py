@@ -11,10 +11,10 @@ import pytest
 
 from bootstrap.model.errors import ExitCode
 from bootstrap.sandbox.host import SandboxSettings, Sort
-from tests.harness.credential_life import CLOUD_CALLS
-from tests.harness.figures import count
-from tests.harness.fork_server import Ended, ForkServer, fork_server
-from tests.harness.stage import COMMANDS, Stage, judge, run_faulted, stage, warm
+from bootstrap.testing.harness.credential_life import CLOUD_CALLS
+from bootstrap.testing.harness.figures import count
+from bootstrap.testing.harness.fork_server import Ended, ForkServer, fork_server
+from bootstrap.testing.harness.stage import COMMANDS, Stage, judge, run_faulted, stage, warm
 
 _FASTER = 20.0
 _MANY = 300

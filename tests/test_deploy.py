@@ -17,7 +17,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 from tests.kubernetes.reduce import KINDS, VERSIONS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
 from providers.docker_hub.emulator.seed import CAREFUL, OWNER, PASSWORD, USER
 from tests.harness.docker_hub_sandbox import HubClient, create_pat, start_docker_hub
-from tests.harness.running_sandbox import RunningSandbox
 
 ACCESS_TOKEN = {
     "uuid",

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from bootstrap.model.key_ref import KeyRef
+from bootstrap.testing.harness.world import World
 from providers.docker_hub.emulator.seed import USER
 from tests.harness.docker_hub_state import (
     NAME,
@@ -22,7 +23,6 @@ from tests.harness.docker_hub_state import (
     cloud_picture,
     onboard,
 )
-from tests.harness.world import World
 
 
 class TestBroughtToken:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from providers.docker_hub.emulator.seed import PASSWORD
 from tests.harness.docker_hub_state import (
     LOGIN,
@@ -25,7 +26,6 @@ from tests.harness.docker_hub_state import (
     our_pats,
     pats,
 )
-from tests.harness.world import World
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from bootstrap.model.deadline import Deadline
 from bootstrap.plugin.context import RunContext
+from bootstrap.testing.harness.world import World
 from providers.docker_hub import provider
 from providers.docker_hub.emulator.seed import CAREFUL
 from tests.harness.docker_hub_state import (
@@ -16,7 +17,6 @@ from tests.harness.docker_hub_state import (
     our_pats,
     pats,
 )
-from tests.harness.world import World
 
 
 class TestLogin:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.sandbox.distribution import DistributionImages
+from bootstrap.testing.harness.world import World, make_world
 from providers.docker_hub.emulator.seed import OWNER, PASSWORD
 from tests.harness.docker_hub_state import (
     LOGIN,
@@ -17,7 +18,6 @@ from tests.harness.docker_hub_state import (
     onboard,
     our_oats,
 )
-from tests.harness.world import World, make_world
 
 
 class TestOrganization:

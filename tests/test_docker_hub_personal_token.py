@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from bootstrap.sandbox.host import SandboxSettings
+from bootstrap.testing.harness.world import World, make_world
 from providers.docker_hub.emulator.seed import OWNER, PASSWORD, USER
 from providers.docker_hub.emulator.state import Pat
 from tests.harness.docker_hub_state import (
@@ -24,7 +25,6 @@ from tests.harness.docker_hub_state import (
     our_oats,
     our_pats,
 )
-from tests.harness.world import World, make_world
 
 
 class TestMintedToken:

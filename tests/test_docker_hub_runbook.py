@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from providers.docker_hub.emulator.seed import OWNER, USER
 from tests.harness.command import run_script
 from tests.harness.docker_hub_state import (
@@ -15,7 +16,6 @@ from tests.harness.docker_hub_state import (
     cloud_picture,
     onboard,
 )
-from tests.harness.world import World
 
 
 @pytest.mark.parametrize("arguments", [("--mint",), ORGANIZATION[:4]])

@@ -14,6 +14,7 @@ from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.context import RunContext
+from bootstrap.testing.harness.world import World
 from providers.docker_hub import provider
 from providers.docker_hub.emulator.seed import OWNER, PASSWORD
 from providers.docker_hub.session import DockerHubSession
@@ -27,7 +28,6 @@ from tests.harness.docker_hub_state import (
     our_oats,
     our_pats,
 )
-from tests.harness.world import World
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import jsonschema
 from bootstrap.engine.journal import Journal
 from bootstrap.output.json_schema import schemas
 from bootstrap.sandbox.host import SandboxSettings
-from tests.harness.world import World, make_world
+from bootstrap.testing.harness.world import World, make_world
 
 
 def checks(world: World, *arguments: str, **env: str) -> tuple[int, dict[tuple[str, str], dict[str, Any]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bootstrap.engine.journal import Journal
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 
 
 def test_a_run_that_is_at_work_is_not_one_that_did_not_end(gcr: World) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.sandbox.host import SandboxSettings
+from bootstrap.testing.harness.world import World, make_world
 from tests.harness.command import run_script
 from tests.harness.fleet_sandbox import fleet
 from tests.harness.google_state import ACCOUNT, cloud_picture, project
-from tests.harness.world import World, make_world
 
 needs_gcloud = pytest.mark.needs_cloud_cli("gcloud")
 needs_az = pytest.mark.needs_cloud_cli("az")

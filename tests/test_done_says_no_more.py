@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bootstrap.sandbox.akka import OWNER
+from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME
 from tests.harness.private_registry import NAME as PRIVATE
 from tests.harness.private_registry import onboard_with_password
-from tests.harness.world import World
 
 WHERE = f"Akka project {OWNER}/shop"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.harness.fork_server import fork_server
-from tests.harness.stage import prepare, stage
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.stage import prepare, stage
 
 LIMIT = 4.0
 SLACK = 8.0

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness.credential_life import KINDS
-from tests.harness.fault_cases import FAULTS, Case, selection
-from tests.harness.fork_server import fork_server
-from tests.harness.rehearsals import Workers
-from tests.harness.stage import COMMANDS
+from bootstrap.testing.harness.credential_life import KINDS
+from bootstrap.testing.harness.fault_cases import FAULTS, Case, selection
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.rehearsals import Workers
+from bootstrap.testing.harness.stage import COMMANDS
 
 AT_ONCE = 6
 """Cases side by side: most of them wait most of the time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap.model.key_ref import KeyRef
+from bootstrap.testing.harness.world import Result, World
 from tests.harness.google_state import account
-from tests.harness.world import Result, World
 
 SERVER = "europe-west1-docker.pkg.dev/acme-shop/containers"
 LIMIT = 10

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.registries_file import CONTAINERS, THREE_TARGETS, TOOLS
-from tests.harness.world import World
 
 LISTS = "akka.docker.list-credentials"
 TWO = THREE_TARGETS.partition(

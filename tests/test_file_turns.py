@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 
 SERVER = "europe-west1-docker.pkg.dev/acme-shop/containers"
 

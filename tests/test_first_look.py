@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.command import SDKS, modules_imported_by, pullkey
-from tests.harness.world import World
 
 
 def bare(tmp_path: Path, **env: str) -> str:

@@ -20,8 +20,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bootstrap.output.json_schema import schemas
+from bootstrap.testing.harness.world import World
 from tests.harness.registries_file import CONTAINERS, THREE_TARGETS, TOOLS
-from tests.harness.world import World
 
 
 @pytest.fixture
@@ -524,7 +524,7 @@ def test_what_a_lost_run_has_made_and_others_use_meanwhile_is_not_undone_by_the_
         [
             sys.executable,
             "-m",
-            "tests.harness.journal_crash",
+            "bootstrap.testing.harness.journal_crash",
             "onboard",
             "gcr",
             "--server",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bootstrap.fleet.registries import load
 from bootstrap.sandbox.akka import AkkaCredential
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 
 BY_HAND = AkkaCredential(
     "https://europe-west1-docker.pkg.dev", "_json_key", "puller@acme-shop.iam.gserviceaccount.com", "x"

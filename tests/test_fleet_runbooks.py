@@ -8,7 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.harness.world import Result, World
+from bootstrap.testing.harness.world import Result, World
 
 FILE = """version: 1
 defaults: {akka-project: shop}

@@ -13,9 +13,9 @@ import pytest
 
 from bootstrap.engine import journal as journals
 from bootstrap.model.key_ref import KeyRef
-from tests.harness.fork_server import fork_server
-from tests.harness.kill_points import Point, Victim, scene
-from tests.harness.world import World
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import Point, Victim, scene
+from bootstrap.testing.harness.world import World
 
 Forged = Callable[[Victim], dict[str, Any]]
 

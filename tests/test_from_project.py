@@ -11,8 +11,8 @@ import pytest
 
 from bootstrap.akka.services import PullFailure, is_akka_registry, parse_export, parse_service, parse_services
 from bootstrap.output.json_schema import schemas
+from bootstrap.testing.harness.world import World
 from tests.harness.terminal import Terminal
-from tests.harness.world import World
 
 GOOGLE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
 NAME = "europe-west1-docker-pkg-dev-acme-shop-containers"

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from bootstrap.output.json_schema import schemas
+from bootstrap.testing.harness.world import World
 from tests.harness.google_state import (
     ACCOUNT,
     NAME,
@@ -18,7 +19,6 @@ from tests.harness.google_state import (
     project,
     repository_members,
 )
-from tests.harness.world import World
 
 
 class TestOnboarding:

@@ -13,9 +13,9 @@ import pytest
 
 from bootstrap.sandbox.akka import Mode
 from bootstrap.sandbox.host import SandboxSettings
+from bootstrap.testing.harness.world import World, make_world
 from tests.harness.command import start_onboarding
 from tests.harness.google_state import ACCOUNT, NAME, account, cloud_picture
-from tests.harness.world import World, make_world
 
 REFUSED = [
     "iam.CreateServiceAccount=403",

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from providers.gcr.emulator.policy import AllowPolicy
 from providers.gcr.emulator.state import system_managed_public_key
 from tests.harness.google_state import ACCOUNT, NAME, account, project
-from tests.harness.world import World
 
 
 def fill(world: World, email: str = ACCOUNT, *, older: bool = False) -> list[Any]:

@@ -18,6 +18,7 @@ from bootstrap.model.errors import PullkeyError, StepFailed, UsageProblem
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext, Shared
 from bootstrap.plugin.step import Disposition, Removal, State
+from bootstrap.testing.harness.world import World, make_world
 from providers.gcr import provider
 from providers.gcr.emulator.policy import AllowPolicy
 from providers.gcr.emulator.state import Project, Repository
@@ -26,7 +27,6 @@ from providers.gcr.target import GcrTarget
 from tests.harness.concurrent_change import meanwhile
 from tests.harness.google_shop import HOST, PUBLIC, Shop, in_command, new_shop, with_session
 from tests.harness.google_state import READER
-from tests.harness.world import World, make_world
 
 
 @pytest.fixture(scope="module")

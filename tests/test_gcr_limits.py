@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.google_state import account, cloud_picture
-from tests.harness.world import World
 
 
 class TestARateLimit:

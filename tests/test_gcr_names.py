@@ -7,9 +7,9 @@ from urllib.parse import quote
 import pytest
 
 from bootstrap.model.errors import UsageProblem
+from bootstrap.testing.harness.world import World
 from providers.gcr.target import GcrTarget
 from tests.harness.google_state import project
-from tests.harness.world import World
 
 
 def test_a_repository_that_is_not_there_is_one_problem_with_the_nearest_name(gcr: World) -> None:

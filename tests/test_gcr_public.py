@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME, cloud_picture, project
-from tests.harness.world import World
 
 IMAGE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
 

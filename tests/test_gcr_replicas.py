@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from providers.gcr.emulator.errors import CloudError
 from tests.harness.concurrent_change import fail_after
 from tests.harness.google_state import ACCOUNT, NAME, account, cloud_picture, repository_members
-from tests.harness.world import World
 
 RESOURCE = f"projects/acme-shop/serviceAccounts/{ACCOUNT}"
 NOT_SHOWN = f"404;message={quote(f'Service account {RESOURCE} does not exist.')}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.google_state import account, project
-from tests.harness.world import World
 
 IAM, MANAGER, REGISTRY = (
     "iam.googleapis.com",

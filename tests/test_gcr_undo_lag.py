@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from providers.gcr import policy
 from tests.harness.google_state import NAME, repository_members
-from tests.harness.world import World
 
 ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
 

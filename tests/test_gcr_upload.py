@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from bootstrap.testing.harness.world import World
 from tests.harness.command import start_onboarding
 from tests.harness.google_state import ACCOUNT, NAME, account, cloud_picture, project
-from tests.harness.world import World
 
 pytestmark = pytest.mark.full
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from providers.gitlab.emulator.seed import DEVELOPER_TOKEN, MAINTAINER_TOKEN, OWNER_TOKEN, READ_TOKEN
 from tests.harness.gitlab_state import NAME, NO_IMAGE, akka_pulls, onboard, our_tokens, tokens_of
-from tests.harness.world import World
 
 
 def test_a_token_of_the_project_is_handed_to_akka(gitlab: World) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 from aiohttp import web
 
+from bootstrap.testing.harness.world import World
 from tests.harness.google_state import KEY_FILE
 from tests.harness.odd_registry import HOST, IMAGE, NAME, basic_of, make_odd, onboard
-from tests.harness.world import World
 
 LINES = base64.encodebytes(KEY_FILE.encode()).decode()
 FORMS = {

@@ -32,7 +32,7 @@ from bootstrap.registry import (
     same_owner,
 )
 from bootstrap.sandbox.host import Sandbox
-from tests.harness.running_sandbox import RunningSandbox
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
 
 HOST = "registry.example.com"
 OTHER = "evil.example.net"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.world import Result, World
 from providers.harbor.emulator.state import Robot
 from tests.harness.harbor_state import HOST, NAME, PASSWORD, later, onboard, our_robots, shown
 from tests.harness.terminal import Terminal
-from tests.harness.world import Result, World
 
 
 def test_akka_holds_a_new_robot_account_that_pulls_and_expires(harbor: World) -> None:

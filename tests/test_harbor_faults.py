@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import pytest
 
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import JOURNAL, Point, points
+from bootstrap.testing.harness.kill_verdict import tried
+from bootstrap.testing.harness.world import World
 from providers.harbor.emulator.seed import pull_from
-from tests.harness.fork_server import fork_server
 from tests.harness.harbor_state import NAME, later, onboard, our_robots, shown, state_of
-from tests.harness.kill_points import JOURNAL, Point, points
-from tests.harness.kill_verdict import tried
-from tests.harness.world import World
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import datetime as dt
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from providers.harbor.emulator.seed import HOST, PASSWORD, pull_from
 from tests.harness.harbor_state import NAME, add_creator, later, onboard, our_robots, shown, state_of
 from tests.harness.terminal import Terminal
-from tests.harness.world import World
 
 NO_IMAGE = {"PULLKEY_HARBOR_IMAGE": ""}
 

@@ -19,7 +19,7 @@ from bootstrap.cli import cli
 from bootstrap.model.common_options import PROOF_IMAGE, SCOPE, SECRET_NAME
 from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin import entry_points as plugins
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 
 BASES = {
     "gcr": ("gcr", "--server", "europe-west1-docker.pkg.dev/acme-shop/containers"),

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
+from bootstrap.testing.harness.kill_points import wait_until
+from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME
-from tests.harness.kill_points import wait_until
-from tests.harness.world import World
 
 
 def _started(world: World, ignored: signal.Signals) -> subprocess.Popen[str]:

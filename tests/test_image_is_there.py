@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.harness.world import make_world
+from bootstrap.testing.harness.world import make_world
 
 GOOGLE = "europe-west1-docker.pkg.dev/acme-shop/containers"
 IMAGES = {

@@ -13,7 +13,7 @@ import pytest
 
 from bootstrap.fleet.registries import load
 from bootstrap.fleet.secret_sources import Source
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 
 FILE = """\
 version: 1

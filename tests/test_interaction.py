@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME
 from tests.harness.terminal import run_in_terminal
-from tests.harness.world import World
 
 
 class TestTheQuestion:

@@ -19,9 +19,9 @@ from bootstrap.engine.errors import TargetBusy
 from bootstrap.engine.journal import Journal
 from bootstrap.model.errors import PullkeyError
 from bootstrap.sandbox.faults import Fault
-from tests.harness.fork_server import fork_server
-from tests.harness.kill_points import JOURNAL, Point, Victim, scene
-from tests.harness.world import World
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import JOURNAL, Point, Victim, scene
+from bootstrap.testing.harness.world import World
 
 KEPT = {"run_id": "0123456789ab", "target": "gcr gcr.io", "command": "pullkey", "begun": "now", "entries": []}
 

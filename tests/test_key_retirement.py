@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import Victim, keys_of, scene, verifies
 from tests.harness.concurrent_change import during
-from tests.harness.fork_server import fork_server
 from tests.harness.google_state import ACCOUNT, REPLACE_IDENTITY
-from tests.harness.kill_points import Victim, keys_of, scene, verifies
 from tests.harness.rollback import clear_faults
 
 
@@ -152,7 +152,7 @@ def test_a_plan_says_what_becomes_of_the_key_that_akka_holds(kind: str, grace: s
         planned = _planned(victim, "--keep-old", grace)
         assert planned["retire"]["title"] == title
         assert planned["retire"]["reason"] == f"Akka holds key {key}"
-        if victim.life.kind.minted:
+        if victim.life.kind.creates_key:
             assert key.partition("-")[0] in planned["retire"]["command"]
         assert "clear" not in planned
         assert "retire" not in _planned(victim, "--due")

@@ -11,12 +11,12 @@ import pytest
 
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.sandbox.faults import Fault
+from bootstrap.testing.harness.fork_server import ForkServer, fork_server
+from bootstrap.testing.harness.inventory import is_key, key_id
+from bootstrap.testing.harness.kill_points import JOURNAL, Point, points, run, scene, wait_until
+from bootstrap.testing.harness.kill_verdict import Verdict, tried
+from bootstrap.testing.harness.world import World
 from tests.harness.concurrent_runs import raced
-from tests.harness.fork_server import ForkServer, fork_server
-from tests.harness.inventory import is_key, key_id
-from tests.harness.kill_points import JOURNAL, Point, points, run, scene, wait_until
-from tests.harness.kill_verdict import Verdict, tried
-from tests.harness.world import World
 
 _PARTS = 4
 

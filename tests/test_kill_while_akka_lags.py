@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from bootstrap.sandbox.akka import Listing
+from bootstrap.testing.harness.credential_life import akka_pulls, new_keys
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import Point, Victim, descendants, scene, wait_until
+from bootstrap.testing.harness.puller import pulls
 from tests.harness.concurrent_change import meanwhile
-from tests.harness.credential_life import akka_pulls, new_keys
-from tests.harness.fork_server import fork_server
-from tests.harness.kill_points import Point, Victim, descendants, scene, wait_until
-from tests.harness.puller import pulls
 from tests.harness.registries_file import CONTAINERS, TOOLS, TWO_TARGETS
 
 ADD, LISTS = "akka.docker.add-credentials", "akka.docker.list-credentials"

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from bootstrap.testing.harness.credential_life import KEY_CREATION
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import JOURNAL, Point, keys_of, scene, verifies
 from providers.docker_hub.emulator.seed import USER
 from providers.docker_hub.emulator.state import Pat
 from tests.harness.azure_state import shop
-from tests.harness.credential_life import KEY_CREATION
-from tests.harness.fork_server import fork_server
 from tests.harness.google_state import ACCOUNT
-from tests.harness.kill_points import JOURNAL, Point, keys_of, scene, verifies
 from tests.harness.marks import full_case
 from tests.harness.rollback import REFUSED, SECOND, clear_faults, fail_while
 
@@ -174,7 +174,7 @@ def test_of_a_lost_run_to_which_a_token_was_brought_there_is_nothing_to_delete(b
         theirs = Pat("Somebody's own", ("repo:read",), life.world.running.sandbox.now())
         life.world.cloud.state.user(USER).tokens.append(theirs)
         login = life.kind
-        life.kind = replace(login, onboarding=("--token-stdin",), stdin=theirs.text)
+        life.kind = replace(login, options=("--token-stdin",), stdin=theirs.text)
         assert victim.killed(Point(JOURNAL, 1, "after"))
         if brings == "a login":
             life.kind = login

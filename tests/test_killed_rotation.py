@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import REGISTERED, Point, Victim, keys_of, scene, verifies
 from tests.harness.azure_state import shop
 from tests.harness.concurrent_change import during
-from tests.harness.fork_server import fork_server
 from tests.harness.google_state import REPLACE_IDENTITY
-from tests.harness.kill_points import REGISTERED, Point, Victim, keys_of, scene, verifies
 from tests.harness.marks import full_case
 from tests.harness.rollback import assert_all_named, clear_faults
 from tests.harness.terminal import run_in_terminal

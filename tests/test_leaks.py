@@ -1,6 +1,6 @@
 """No leak: every way out that a key could take, tried; and that the scan would find one.
 
-The scan itself runs in every test that has a `World` (`tests/harness/leak_scan.py`,
+The scan itself runs in every test that has a `World` (`bootstrap/testing/harness/leak_scan.py`,
 `watch/sitecustomize.py`).
 """
 
@@ -24,10 +24,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bootstrap.sandbox.tls import CertificateAuthority
-from tests.harness.credential_life import KINDS, Life, living
-from tests.harness.figures import FIGURES
-from tests.harness.leak_scan import holds
-from tests.harness.world import World, make_world
+from bootstrap.testing.harness.credential_life import KINDS, Life, living
+from bootstrap.testing.harness.figures import FIGURES
+from bootstrap.testing.harness.leak_scan import holds
+from bootstrap.testing.harness.world import World, make_world
 
 MARKED = "marked-Qw7/zX+0pLk-secret-of-a-test"
 # Each way that a library or Python itself has to tell more, as somebody may have set it for another program.

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from bootstrap.model.errors import ExitCode, exit_code_of_many
+from bootstrap.testing.harness.world import World
 from tests.harness.registries_file import CONTAINERS, TOOLS, TWO_TARGETS
-from tests.harness.world import World
 
 ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
 SHOP = ("--akka-project", "shop")
@@ -42,7 +42,7 @@ def works(world: World, key: str) -> bool:
 def killed(world: World, when: str, *arguments: str) -> None:
     """A run that dies in the middle."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.harness.journal_crash", *arguments],
+        [sys.executable, "-m", "bootstrap.testing.harness.journal_crash", *arguments],
         env={**world.environment(), "PULLKEY_TEST_DIES": when},
         cwd=Path(__file__).parent.parent,
         capture_output=True,

@@ -18,9 +18,9 @@ import pytest
 
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.output.json_schema import schemas
+from bootstrap.testing.harness.credential_life import KINDS, MINTED, Life, living
+from bootstrap.testing.harness.figures import count
 from providers.gcr.emulator.state import generate_private_key
-from tests.harness.credential_life import KINDS, MINTED, Life, living, owner_environment
-from tests.harness.figures import count
 
 
 @pytest.fixture(params=KINDS)
@@ -66,8 +66,8 @@ def test_a_second_run_changes_nothing(life: Life) -> None:
     assert life.onboard().code == 0
     changes, there = len(life.world.changes()), life.there()
     # A password that was brought cannot be compared with Akka's: one that is given again is handed on again.
-    brought = () if life.kind.minted else ("--password-stdin",)
-    options = [one for one in life.kind.onboarding if one not in brought]
+    brought = () if life.kind.creates_key else ("--password-stdin",)
+    options = [one for one in life.kind.options if one not in brought]
     again = life.world.onboard(*options, "--output", "json", stdin=None if brought else life.kind.stdin)
     more = life.world.changes()[changes:]
     count("idempotence", {"second runs": 1, "calls of them that change something": len(more)})
@@ -86,7 +86,7 @@ def test_one_key_at_a_time_is_on_its_way_out(minted: Life) -> None:
     second = minted.link.key_id
     assert minted.link.replaces == first
     assert _there(minted, first)
-    assert ("Disabled" if minted.kind.switched else "is valid until") in rotated.err
+    assert ("Disabled" if minted.kind.disables_key else "is valid until") in rotated.err
 
     # Within its grace it stays; after it, a run deletes it, though no new key is due.
     early = minted.command("rotate", minted.name, "--due")
@@ -157,11 +157,11 @@ def test_verify_by_name_says_what_is_proven_and_tries_the_password_where_it_is_g
         life.onboard()
         arguments = ("verify", life.name, "--credential-stdin")
         proven = life.world.run(
-            *arguments, stdin=life.world.held(life.name).password, env=owner_environment(life)
+            *arguments, stdin=life.world.held(life.name).password, env=dict(life.kind.environment)
         )
         # Where no image is named, a registry that gives anybody a token tells nothing of the password.
         assert ("Pull verified" in proven.err) or ("Pull not verified" in proven.err), proven.text
-        wrong = life.world.run(*arguments, stdin="not-the-password", env=owner_environment(life))
+        wrong = life.world.run(*arguments, stdin="not-the-password", env=dict(life.kind.environment))
         assert wrong.code == 5
         assert "does not pull" in wrong.err
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import pytest
 
 from bootstrap.model.errors import ExitCode
+from bootstrap.plugin.conformance import InventoryItem
 from bootstrap.sandbox.host import SandboxSettings
-from tests.harness.credential_life import KINDS
-from tests.harness.figures import count
-from tests.harness.fork_server import ForkServer, fork_server
-from tests.harness.stage import Stage, judge, stage, warm
+from bootstrap.testing.harness.credential_life import KINDS
+from bootstrap.testing.harness.figures import count
+from bootstrap.testing.harness.fork_server import ForkServer, fork_server
+from bootstrap.testing.harness.stage import Stage, judge, stage, warm
 
 SECONDS = 60.0
 
@@ -24,7 +25,7 @@ def server() -> ForkServer:
     return warm(fork_server(), "gcr", "acr", "docker-hub-user")
 
 
-def _run(on: Stage, command: str, untouched: set[str], good: set[ExitCode]) -> None:
+def _run(on: Stage, command: str, untouched: set[InventoryItem], good: set[ExitCode]) -> None:
     before = on.there()
     ended = on.run(command, SECONDS)
     assert ended.code in good, ended.err
@@ -39,7 +40,7 @@ def _live(server: ForkServer, kind: str, seed: int) -> None:
         changes = len(on.world.changes())
         _run(on, "onboard", untouched, {ExitCode.DONE})
         # Akka shows no password, so one that is given is registered again.
-        if on.kind.minted:
+        if on.kind.creates_key:
             assert (on.held(), len(on.world.changes())) == (key, changes), "the second run has nothing to do"
         _run(on, "rotate", untouched, {ExitCode.DONE})
         # What is still shown cannot be told from what is still there: it may be named instead.

@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 
 from bootstrap.output.json_schema import schemas
 from bootstrap.sandbox.akka import AkkaCredential, AkkaProject
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 
 ALL = ("list", "--all-projects")
 JSON = ("--output", "json")

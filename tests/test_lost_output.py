@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from bootstrap.sandbox.host import SandboxSettings
+from bootstrap.testing.harness.world import World
 from tests.harness.fleet_sandbox import fleet
 from tests.harness.google_state import NAME, cloud_picture
-from tests.harness.world import World
 
 FULL = "/dev/full"
 

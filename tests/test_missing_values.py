@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from bootstrap.testing.harness.world import NO_TARGET, World, make_world
 from tests.harness.terminal import Terminal
-from tests.harness.world import NO_TARGET, World, make_world
 
 NOBODY = {**NO_TARGET, "PULLKEY_PRIVATE_USERNAME": "", "PULLKEY_DOCKER_HUB_HUB_USER": ""}
 

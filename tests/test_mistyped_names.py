@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 
 GAR = "europe-west1-docker.pkg.dev/acme-shop"
 

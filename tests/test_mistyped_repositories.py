@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from bootstrap.sandbox.images import Image
+from bootstrap.testing.harness.world import Result, World, make_world
 from providers.docker_hub.emulator.seed import OWNER, USER
 from providers.docker_hub.emulator.seed import PASSWORD as HUB_PASSWORD
 from providers.private.emulator import HOST
 from tests.harness.docker_hub_state import add_external_pat as token_of_the_user
-from tests.harness.world import Result, World, make_world
 
 PASSWORD = "pull-in-the-sandbox"
 

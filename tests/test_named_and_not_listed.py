@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME
-from tests.harness.world import World
 
 LISTS = "akka.docker.list-credentials"
 IMAGE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"

@@ -16,16 +16,17 @@ from google.iam.v1 import policy_pb2
 from google.type import expr_pb2
 
 from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.testing.harness.credential_life import KINDS, Life, living
+from bootstrap.testing.harness.figures import count
 from providers.gcr.emulator.policy import AllowPolicy
 from providers.gcr.emulator.state import generate_private_key
-from tests.harness.credential_life import KINDS, Life, living
-from tests.harness.figures import count
 from tests.harness.google_state import READER
 
 PUBLIC = generate_private_key().public_key()
 LONG_AGO = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-# A policy's etag changes with each write, and how often a thing was asked for is no part of it.
-_NOT_OF_IT = {"etag", "checks", "requests_left", "limited_for"}
+# A policy's etag changes with each write, and so does the next number to be given; how often a thing was
+# asked for is no part of it.
+_NOT_OF_IT = {"etag", "checks", "requests_left", "limited_for", "numbers", "next_robot"}
 _MACHINERY = {"sandbox", "now", "visible", "private_keys", "replicas"}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.harness.fork_server import ForkServer, fork_server
-from tests.harness.stage import prepare, stage, warm
+from bootstrap.testing.harness.fork_server import ForkServer, fork_server
+from bootstrap.testing.harness.stage import prepare, stage, warm
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.docker_hub_state import LOGIN, onboard
 from tests.harness.private_registry import NAME as PASSWORD_OF_YOURS
 from tests.harness.private_registry import onboard_aged, rotation_file
-from tests.harness.world import World
 
 
 @pytest.fixture

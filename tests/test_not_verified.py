@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bootstrap.testing.harness.world import World
 from providers.gcr.emulator.policy import AllowPolicy
-from tests.harness.world import World
 
 
 def test_a_role_that_is_granted_again_makes_no_new_key(gcr: World) -> None:

@@ -4,7 +4,7 @@ afterwards.
 
 from __future__ import annotations
 
-from tests.harness.credential_life import living, new_keys
+from bootstrap.testing.harness.credential_life import living, new_keys
 
 NEVER_SHOWN = ("iam.ListServiceAccountKeys=stale*forever", "iam.GetServiceAccountKey=404*forever")
 

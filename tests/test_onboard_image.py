@@ -9,8 +9,8 @@ import pytest
 
 from bootstrap.model.errors import UsageProblem
 from bootstrap.plugin.routing import host_of_image, providers_for
+from bootstrap.testing.harness.world import NO_TARGET, World, make_world
 from tests.harness.command import pullkey
-from tests.harness.world import NO_TARGET, World, make_world
 
 GOOGLE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
 AZURE = "acmeshop.azurecr.io/checkout:1.0"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bootstrap.model.akka_record import HeldCredential
-from tests.harness.world import World, make_world
+from bootstrap.testing.harness.world import World, make_world
 
 ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
 SHOP = ("--akka-project", "shop")

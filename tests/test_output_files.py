@@ -17,7 +17,7 @@ import pytest
 
 from bootstrap.files.output_file import OutputFile
 from bootstrap.model.errors import UsageProblem
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 
 FILE = """\
 version: 1

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from providers.private.emulator import HOST
 from tests.harness.private_registry import NAME, PASSWORD
 from tests.harness.terminal import Terminal
-from tests.harness.world import World
 
 IMAGE = f"{HOST}/shop/checkout"
 

@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 from bootstrap.model.key_ref import registered_on, supplied_id
+from bootstrap.testing.harness.world import World
 from tests.harness.private_registry import (
     PASSWORD,
     onboard_aged,
     rotation_file,
 )
-from tests.harness.world import World
 
 
 def test_the_id_says_when_it_was_registered() -> None:

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.harness.credential_life import CLOUD_CALLS
-from tests.harness.fork_server import ForkServer, fork_server
+from bootstrap.testing.harness.credential_life import CLOUD_CALLS
+from bootstrap.testing.harness.fork_server import ForkServer, fork_server
+from bootstrap.testing.harness.stage import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
 from tests.harness.google_state import account
-from tests.harness.stage import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
 
 MAKES_A_KEY = {
     "gcr": "iam.CreateServiceAccountKey",

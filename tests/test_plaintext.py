@@ -11,9 +11,9 @@ import grpc
 import pytest
 
 from bootstrap.model.deadline import Deadline
+from bootstrap.testing.harness.world import World
 from providers.gcr.cloud import GoogleCloud
 from providers.gcr.errors import GoogleApiError
-from tests.harness.world import World
 
 
 async def relay(port: int, trust: ssl.SSLContext) -> int:

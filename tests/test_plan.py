@@ -23,17 +23,18 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from bootstrap.plugin.conformance import InventoryItem
 from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.testing.harness.figures import count
+from bootstrap.testing.harness.inventory import inventory
+from bootstrap.testing.harness.world import Result, World, make_world
 from providers.acr.emulator.roles import ACR_PULL
 from providers.gcr.emulator.policy import AllowPolicy
 from providers.gcr.emulator.state import generate_private_key
 from tests.harness.azure_state import APP
 from tests.harness.azure_state import NAME as AZURE_NAME
-from tests.harness.figures import count
 from tests.harness.google_state import ACCOUNT, READER
 from tests.harness.google_state import NAME as GOOGLE_NAME
-from tests.harness.inventory import inventory
-from tests.harness.world import Result, World, make_world
 
 T = TypeVar("T")
 PUBLIC = generate_private_key().public_key()
@@ -63,7 +64,7 @@ class Registry(RuleBasedStateMachine):
             for _ in self._worlds:  # its last look for leaks
                 pass
 
-    def there(self) -> set[str]:
+    def there(self) -> set[InventoryItem]:
         return inventory(self.world.cloud, self.world.akka)
 
     @contextlib.contextmanager

@@ -19,8 +19,8 @@ from bootstrap.model.errors import UsageProblem, begin_warnings
 from bootstrap.plugin import entry_points
 from bootstrap.plugin.routing import providers_for
 from bootstrap.sandbox.run import sandbox_environment
+from bootstrap.testing.harness.world import World, make_world
 from tests.harness.plugins import RIVAL, environment, imported_from, install
-from tests.harness.world import World, make_world
 
 BUILT_IN = entry_points.names()
 PULLKEY_ACR = f"acr (pullkey {version('pullkey')})"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.puller import pulls
+from bootstrap.testing.harness.world import World, make_world
 from providers.docker_hub.emulator.seed import OWNER, PASSWORD, USER
 from tests.harness.docker_hub_state import ORGANIZATION, add_external_pat, our_oats, our_pats
 from tests.harness.google_state import KEY_FILE as GOOGLE_KEY
-from tests.harness.puller import pulls
-from tests.harness.world import World, make_world
 
 needs_az = pytest.mark.needs_cloud_cli("az")
 needs_gcloud = pytest.mark.needs_cloud_cli("gcloud")

@@ -15,8 +15,8 @@ from bootstrap.model.tense import VERBS
 from bootstrap.output.fleet_progress import PlainBoard
 from bootstrap.output.progress import PlainReporter
 from bootstrap.plugin.step import Done, State, StepStatus
+from bootstrap.testing.harness.world import World
 from tests.harness.terminal import Terminal
-from tests.harness.world import World
 
 NAME = "europe-west1-docker-pkg-dev-acme-shop-containers"
 IMAGE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap.output.terminal import fold, fold_command, marks_of, takes_unicode, wants_colour
+from bootstrap.testing.harness.world import World, make_world
 from tests.harness.registries_file import file_of
-from tests.harness.world import World, make_world
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = """gcloud artifacts repositories add-iam-policy-binding containers --location=europe-west1 --project=acme-shop --member="serviceAccount:akka-docker-reader@acme-shop.iam.gserviceaccount.com" --role=roles/artifactregistry.reader --condition=None"""  # noqa: E501

@@ -22,13 +22,13 @@ from bootstrap.model.errors import PullkeyError, UsageProblem
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.context import RunContext
+from bootstrap.testing.harness.world import World
 from providers.private import provider
 from providers.private.emulator import ELSEWHERE, HOST, TOKENS
 from providers.private.session import PrivateSession
 from providers.private.short_lived import expiry_of
 from providers.private.target import PrivateTarget
 from tests.harness.private_registry import NAME, PASSWORD, onboard_with_password
-from tests.harness.world import World
 
 NOW = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
 

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from bootstrap.sandbox.images import MANIFEST_TYPE, Image, digest
-from tests.harness.world import Result, World, make_world
+from bootstrap.testing.harness.world import Result, World, make_world
 
 pytestmark = pytest.mark.needs_debian
 

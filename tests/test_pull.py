@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap.sandbox.distribution import DistributionImages
-from tests.harness.figures import count
-from tests.harness.world import World, make_world
+from bootstrap.testing.harness.figures import count
+from bootstrap.testing.harness.world import World, make_world
 
 pytestmark = pytest.mark.needs_debian
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from bootstrap.sandbox.akka import AkkaCredential
-from tests.harness.credential_life import KINDS
-from tests.harness.fork_server import fork_server
-from tests.harness.puller import pulls
-from tests.harness.stage import prepare, stage
+from bootstrap.testing.harness.credential_life import KINDS
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.puller import pulls
+from bootstrap.testing.harness.stage import prepare, stage
 
 OTHERS: dict[str, Callable[[AkkaCredential], AkkaCredential]] = {
     "another password": lambda held: replace(held, password=held.password[::-1]),

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.docker_hub_state import LOGIN, onboard
 from tests.harness.private_registry import NAME, PASSWORD
 from tests.harness.terminal import Terminal
-from tests.harness.world import World
 
 IMAGE = "registry.sandbox.example/shop/checkout:1.0"
 

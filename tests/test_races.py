@@ -12,16 +12,16 @@ import pytest
 from bootstrap.model.errors import ExitCode
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.testing.harness.fork_server import ForkServer, fork_server
+from bootstrap.testing.harness.inventory import inventory
+from bootstrap.testing.harness.world import World
 from providers.gcr.emulator.state import Key
 from tests.harness.azure_state import APP, ONLY_CHECKOUT, TOKEN, pulls_repository, shop
 from tests.harness.azure_state import NAME as TOKEN_NAME
 from tests.harness.concurrent_change import MEMBER, create_key, meanwhile, register_key
 from tests.harness.concurrent_runs import raced, raced_apart
-from tests.harness.fork_server import ForkServer, fork_server
 from tests.harness.google_state import NAME, account, repository_members
-from tests.harness.inventory import inventory
 from tests.harness.registries_file import THREE_TARGETS, TOOLS
-from tests.harness.world import World
 
 
 def test_a_role_that_a_key_from_before_needs_by_now_stays(gcr: World) -> None:

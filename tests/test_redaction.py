@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bootstrap.model.secret import Secret
-from tests.harness.leak_scan import holds
+from bootstrap.testing.harness.leak_scan import holds
 
 FORMS: dict[str, Callable[[str], str]] = {
     "plain": str,

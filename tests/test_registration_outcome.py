@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import pytest
 
 from bootstrap.sandbox.akka import Listing
-from tests.harness.credential_life import akka_pulls, new_keys, secret_name
-from tests.harness.fork_server import fork_server
-from tests.harness.kill_points import Point, Victim, scene
+from bootstrap.testing.harness.credential_life import akka_pulls, new_keys, secret_name
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import Point, Victim, scene
 
 ADD = "akka.docker.add-credentials"
 

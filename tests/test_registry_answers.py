@@ -33,6 +33,7 @@ import pytest
 import bootstrap.sandbox.registry
 from bootstrap.plugin.emulator import Emulator
 from bootstrap.sandbox.images import Image, digest
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
 from providers.acr.emulator import AzureEmulator
 from providers.acr.emulator.roles import ACR_PULL
 from providers.acr.emulator.state import ScopeMap
@@ -42,7 +43,6 @@ from providers.gcr.emulator import GoogleEmulator
 from providers.gcr.emulator.state import generate_private_key
 from providers.private.emulator import PrivateEmulator
 from tests.harness.azure_sandbox import claims
-from tests.harness.running_sandbox import RunningSandbox
 
 ANSWERS = Path(__file__).parent / "registry_answers"
 REQUEST = re.compile(r"(GET|HEAD|POST) (\S+) by (.+?)(?: with (\S+))?(?: > (.+))?")

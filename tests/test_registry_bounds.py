@@ -21,8 +21,8 @@ from bootstrap.http._fast_import import httpx
 from bootstrap.http.bounds import DEEPEST, Unreadable, parse_json, read_bounded, seconds_of_retry_after
 from bootstrap.registry import Challenge
 from bootstrap.registry.challenge import TooLong, challenges_in
+from bootstrap.testing.harness.world import World
 from tests.harness.odd_registry import HOST, make_odd, onboard, says
-from tests.harness.world import World
 
 BOMB = gzip.compress(bytes(60_000_000))
 NESTED = '{"errors":' + "[" * 100_000

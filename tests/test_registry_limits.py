@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from aiohttp import web
 
+from bootstrap.testing.harness.world import World, make_world
 from tests.harness.odd_registry import HOST, NAME, make_odd, onboard, says
-from tests.harness.world import World, make_world
 
 
 @pytest.fixture

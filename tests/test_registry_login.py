@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from bootstrap.testing.harness.world import World
 from tests.harness.odd_registry import (
     FOREIGN,
     GITHUB,
@@ -24,7 +25,6 @@ from tests.harness.odd_registry import (
     onboard,
     says,
 )
-from tests.harness.world import World
 
 RIGHT = f"{USER}:{PASSWORD}"
 WRONG = "not-the-password-of-ops"

@@ -16,8 +16,8 @@ from aiohttp import web
 
 from bootstrap.http._fast_import import httpx
 from bootstrap.http.bounds import read_bounded, seconds_of_retry_after
+from bootstrap.testing.harness.world import World
 from tests.harness.odd_registry import HOST, MANIFEST, make_odd, onboard, says
-from tests.harness.world import World
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
+from bootstrap.testing.harness.world import World
 from tests.harness.odd_registry import HOST, IMAGE, PASSWORD, USER, make_odd, onboard, says
-from tests.harness.world import World
 
 SENT = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 

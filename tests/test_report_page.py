@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from bootstrap.output.html.listing import page
+from bootstrap.testing.harness.world import World
 from tests.harness import chromium
-from tests.harness.world import World
 
 CONTAINERS = "europe-west1-docker-pkg-dev-acme-shop-containers"
 FILE = """version: 1

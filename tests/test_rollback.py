@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import scene, verifies
 from tests.harness.concurrent_change import during
-from tests.harness.fork_server import fork_server
-from tests.harness.kill_points import scene, verifies
 from tests.harness.rollback import REFUSED, fail_while
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.inventory import is_key
+from bootstrap.testing.harness.kill_points import scene
 from tests.harness.concurrent_change import during
-from tests.harness.fork_server import fork_server
-from tests.harness.inventory import is_key
-from tests.harness.kill_points import scene
 from tests.harness.marks import full_case
 from tests.harness.rollback import REFUSED, assert_all_named, clear_faults, undo_calls
 from tests.harness.undo_failure import SAID

@@ -4,9 +4,9 @@ command that works.
 
 from __future__ import annotations
 
+from bootstrap.testing.harness.world import World
 from tests.harness.docker_hub_state import LOGIN, onboard
 from tests.harness.private_registry import onboard_aged
-from tests.harness.world import World
 
 
 def test_a_credential_that_needs_a_login_is_named_with_the_command_that_takes_it(hub: World) -> None:

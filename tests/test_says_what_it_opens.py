@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.world import World, make_world
+from bootstrap.testing.harness.world import World, make_world
 
 
 @pytest.fixture

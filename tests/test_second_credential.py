@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.odd_registry import HOST, IMAGE, NAME, PASSWORD, make_odd, onboard
-from tests.harness.world import World
 
 
 @pytest.fixture

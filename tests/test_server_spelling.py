@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 
 HOST = "registry.sandbox.example"
 PASSWORD = "pull-in-the-sandbox"

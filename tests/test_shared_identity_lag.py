@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from bootstrap.testing.harness.inventory import inventory
+from bootstrap.testing.harness.puller import pulls
+from bootstrap.testing.harness.world import World
 from tests.harness.azure_state import NAME as AZURE_NAME
 from tests.harness.azure_state import applications
 from tests.harness.concurrent_change import MEMBER, create_key, meanwhile, register_key
 from tests.harness.google_state import NAME, account, repository_members
-from tests.harness.inventory import inventory
-from tests.harness.puller import pulls
-from tests.harness.world import World
 
 
 def works(world: World, name: str) -> bool:

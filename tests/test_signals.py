@@ -10,11 +10,11 @@ import time
 import pytest
 
 from bootstrap.sandbox.faults import Fault
-from tests.harness.credential_life import KINDS
-from tests.harness.figures import count
-from tests.harness.fork_server import fork_server
-from tests.harness.inventory import is_key, key_id
-from tests.harness.kill_points import JOURNAL, Point, Victim, points, scene, wait_until
+from bootstrap.testing.harness.credential_life import KINDS
+from bootstrap.testing.harness.figures import count
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.inventory import is_key, key_id
+from bootstrap.testing.harness.kill_points import JOURNAL, Point, Victim, points, scene, wait_until
 from tests.harness.rollback import REFUSED, assert_all_named, clear_faults, undo_calls
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -162,7 +162,7 @@ def test_a_second_signal_while_a_key_is_undone_leaves_it_to_the_next_run() -> No
 @pytest.mark.full
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("number", NUMBERS)
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if KINDS[kind].minted])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if KINDS[kind].creates_key])
 def test_a_second_signal_at_any_call_of_the_undoing_leaves_the_rest_to_the_next_run(
     kind: str, number: int
 ) -> None:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.credential_life import KINDS
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.inventory import inventory
+from bootstrap.testing.harness.rehearsals import Rehearsals
+from bootstrap.testing.harness.snapshot import HeldState, Snapshot
+from bootstrap.testing.harness.stage import COMMANDS, run_faulted, stage
+from bootstrap.testing.harness.world import World
 from providers.docker_hub.emulator.api import HubApi
-from tests.harness.credential_life import KINDS
-from tests.harness.fork_server import fork_server
-from tests.harness.inventory import inventory
-from tests.harness.rehearsals import Rehearsals
-from tests.harness.snapshot import HeldState, Snapshot
-from tests.harness.stage import COMMANDS, run_faulted, stage
-from tests.harness.world import World
 
 PROVIDERS = {kind.provider: name for name, kind in KINDS.items()}
 """One kind of each."""

@@ -162,7 +162,7 @@ def test_the_sbom_lists_what_the_lock_pins(dist: Path) -> None:
         name: one["version"] for name, one in PINNED.items()
     }
     scopes = {name: one["scope"] for name, one in components.items()}
-    assert (scopes["httpx"], scopes["msgraph-sdk"], scopes["pytest"]) == ("required", "optional", "excluded")
+    assert (scopes["httpx"], scopes["msgraph-sdk"], scopes["ruff"]) == ("required", "optional", "excluded")
     for one in components.values():
         assert one["purl"] == one["bom-ref"] == f"pkg:pypi/{one['name']}@{one['version']}"
         assert any(fact["name"] == "pullkey:lock:sha256" for fact in one["properties"])

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.command import pullkey
 from tests.harness.google_state import NAME
-from tests.harness.world import World
 
 GOOGLE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
 

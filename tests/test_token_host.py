@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from bootstrap.registry.trust import refusal_of, same_owner
+from bootstrap.testing.harness.world import World
 from tests.harness.odd_registry import (
     FOREIGN,
     HOST,
@@ -21,7 +22,6 @@ from tests.harness.odd_registry import (
     onboard,
     says,
 )
-from tests.harness.world import World
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import pytest
 
+from bootstrap.testing.harness.credential_life import akka_pulls, living, new_keys
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import Point, scene
 from tests.harness.concurrent_change import fail_after
-from tests.harness.credential_life import akka_pulls, living, new_keys
-from tests.harness.fork_server import fork_server
-from tests.harness.kill_points import Point, scene
 
 TOKEN = "akka-docker-reader-checkout"
 

@@ -6,10 +6,10 @@ import signal
 
 import pytest
 
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import JOURNAL, Point, keys_of, scene, verifies
 from tests.harness.concurrent_change import during
-from tests.harness.fork_server import fork_server
 from tests.harness.google_state import ACCOUNT, REPLACE_IDENTITY
-from tests.harness.kill_points import JOURNAL, Point, keys_of, scene, verifies
 from tests.harness.rollback import assert_all_named, clear_faults
 from tests.harness.terminal import run_in_terminal
 

@@ -18,9 +18,9 @@ from bootstrap.engine import journal as journals
 from bootstrap.engine.errors import TargetBusy
 from bootstrap.engine.journal import Journal
 from bootstrap.files.private_directory import PrivateDirectory, UnsafePlace
-from tests.harness.fork_server import fork_server
-from tests.harness.kill_points import Point, scene
-from tests.harness.world import World
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import Point, scene
+from bootstrap.testing.harness.world import World
 
 STRANGER = 65_534
 

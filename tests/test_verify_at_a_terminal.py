@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME, account
 from tests.harness.terminal import Terminal
-from tests.harness.world import World
 
 IMAGE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
+from bootstrap.testing.harness.world import Result, World
 from tests.harness.azure_state import NAME as ACR_NAME
 from tests.harness.azure_state import applications, disable_principal, remove_roles
 from tests.harness.google_state import NAME as GCR_NAME
 from tests.harness.google_state import account
-from tests.harness.world import Result, World
 
 IMAGE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
 

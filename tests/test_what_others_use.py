@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from bootstrap.sandbox.akka import AkkaProject
+from bootstrap.testing.harness.credential_life import living, new_keys, secret_name
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import scene
 from tests.harness.concurrent_change import meanwhile
-from tests.harness.credential_life import living, new_keys, secret_name
-from tests.harness.fork_server import fork_server
-from tests.harness.kill_points import scene
 
 LISTS = "akka.docker.list-credentials"
 ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bootstrap.sandbox.akka import LOGIN, OWNER
+from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME
 from tests.harness.terminal import Terminal
-from tests.harness.world import World
 
 UNNAMED = {"PULLKEY_AKKA_PROJECT": ""}
 NAMED = ("--akka-project", "shop")

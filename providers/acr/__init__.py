@@ -36,6 +36,7 @@ from providers.acr.target import (
 )
 
 if TYPE_CHECKING:
+    from bootstrap.plugin.conformance import ConformanceCase
     from bootstrap.plugin.emulator import Emulator
 
 
@@ -196,6 +197,11 @@ class AcrProvider:
         from providers.acr.emulator import AzureEmulator
 
         return AzureEmulator
+
+    def conformance_cases(self) -> Sequence[ConformanceCase]:
+        from providers.acr.conformance import CASES
+
+        return CASES
 
 
 provider = AcrProvider()

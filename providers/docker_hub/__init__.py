@@ -25,6 +25,7 @@ from bootstrap.plugin.session import Session
 from providers.docker_hub.target import HOSTS, DockerHubTarget, image_of, is_docker_hub, names_image
 
 if TYPE_CHECKING:
+    from bootstrap.plugin.conformance import ConformanceCase
     from bootstrap.plugin.emulator import Emulator
 
 
@@ -141,6 +142,11 @@ class DockerHubProvider:
         from providers.docker_hub.emulator import DockerHubEmulator
 
         return DockerHubEmulator
+
+    def conformance_cases(self) -> Sequence[ConformanceCase]:
+        from providers.docker_hub.conformance import CASES
+
+        return CASES
 
 
 provider = DockerHubProvider()

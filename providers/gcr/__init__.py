@@ -32,6 +32,7 @@ from providers.gcr.target import (
 )
 
 if TYPE_CHECKING:
+    from bootstrap.plugin.conformance import ConformanceCase
     from bootstrap.plugin.emulator import Emulator
 
 
@@ -157,6 +158,11 @@ class GcrProvider:
         from providers.gcr.emulator import GoogleEmulator
 
         return GoogleEmulator
+
+    def conformance_cases(self) -> Sequence[ConformanceCase]:
+        from providers.gcr.conformance import CASES
+
+        return CASES
 
 
 provider = GcrProvider()

@@ -22,6 +22,7 @@ from bootstrap.plugin.session import Session
 from providers.gitlab.target import USER, GitlabTarget, is_link
 
 if TYPE_CHECKING:
+    from bootstrap.plugin.conformance import ConformanceCase
     from bootstrap.plugin.emulator import Emulator
 
 _REGISTRY = "registry.gitlab.com"
@@ -141,6 +142,11 @@ class GitlabProvider:
         from providers.gitlab.emulator import GitlabEmulator
 
         return GitlabEmulator
+
+    def conformance_cases(self) -> Sequence[ConformanceCase]:
+        from providers.gitlab.conformance import CASES
+
+        return CASES
 
 
 provider = GitlabProvider()

@@ -25,6 +25,7 @@ from providers.harbor.names import ROBOT_PREFIX
 from providers.harbor.target import LEVELS, HarborTarget, level_of
 
 if TYPE_CHECKING:
+    from bootstrap.plugin.conformance import ConformanceCase
     from bootstrap.plugin.emulator import Emulator
 
 _REGISTRY = Option("--registry", "The Harbor, as HOST or HOST:PORT; else that of --image.", metavar="HOST")
@@ -150,6 +151,11 @@ class HarborProvider:
         from providers.harbor.emulator import HarborEmulator
 
         return HarborEmulator
+
+    def conformance_cases(self) -> Sequence[ConformanceCase]:
+        from providers.harbor.conformance import CASES
+
+        return CASES
 
 
 def _configured_host() -> str:

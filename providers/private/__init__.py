@@ -22,6 +22,7 @@ from bootstrap.plugin.session import Session
 from providers.private.target import PrivateTarget
 
 if TYPE_CHECKING:
+    from bootstrap.plugin.conformance import ConformanceCase
     from bootstrap.plugin.emulator import Emulator
 
 
@@ -138,6 +139,11 @@ class PrivateProvider:
         from providers.private.emulator import PrivateEmulator
 
         return PrivateEmulator
+
+    def conformance_cases(self) -> Sequence[ConformanceCase]:
+        from providers.private.conformance import CASES
+
+        return CASES
 
 
 provider = PrivateProvider()

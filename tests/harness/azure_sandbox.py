@@ -26,11 +26,11 @@ from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph.graph_service_client import GraphServiceClient
 
 from bootstrap.sandbox.host import SandboxSettings
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
 from providers.acr.emulator import AzureEmulator
 from providers.acr.emulator.entra import ASSERTION_TYPE
 from providers.acr.emulator.roles import ACR_PULL, Role
 from providers.acr.emulator.state import AzureState, Registry
-from tests.harness.running_sandbox import RunningSandbox
 
 T = TypeVar("T")
 SERVER = "acmeshop.azurecr.io"

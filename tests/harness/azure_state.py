@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 
 NAME = "acmeshop-azurecr-io"
 APP = "akka-docker-reader"

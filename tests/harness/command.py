@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.harness.world import Result, World
+from bootstrap.testing.harness.world import Result, World
 
 SDKS = ("google", "azure", "msgraph", "grpc", "aiohttp", "httpx", "rich", "cryptography")
 

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bootstrap.testing.harness.world import Result, World
 from tests.harness.registries_file import CONTAINERS, TOOLS, TWO_TARGETS
-from tests.harness.world import Result, World
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHOP = "--akka-project shop"
@@ -181,7 +181,7 @@ def _do(what: str, world: World, file: Path) -> None:
     else:
         when, number, *arguments = _arguments(rest, file)
         done = subprocess.run(
-            [sys.executable, "-m", "tests.harness.journal_crash", *arguments],
+            [sys.executable, "-m", "bootstrap.testing.harness.journal_crash", *arguments],
             env={**world.environment(), "PULLKEY_TEST_DIES": f"{when} {number}"},
             cwd=ROOT,
             capture_output=True,

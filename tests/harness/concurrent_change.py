@@ -12,10 +12,10 @@ from typing import Any
 
 from bootstrap.sandbox.akka import AkkaCredential
 from bootstrap.sandbox.faults import Fault
+from bootstrap.testing.harness.kill_points import Victim
+from bootstrap.testing.harness.world import World
 from providers.gcr.emulator.state import Key, generate_private_key
 from tests.harness.google_state import ACCOUNT, NAME, account
-from tests.harness.kill_points import Victim
-from tests.harness.world import World
 
 _PUBLIC = generate_private_key().public_key()
 MEMBER = f"serviceAccount:{ACCOUNT}"

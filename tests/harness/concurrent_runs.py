@@ -10,21 +10,21 @@ from pathlib import Path
 
 from bootstrap.model.errors import ExitCode
 from bootstrap.model.key_ref import KeyRef
-from tests.harness.credential_life import Life
-from tests.harness.fork_server import ForkServer
-from tests.harness.inventory import is_key, is_named, key_id
-from tests.harness.kill_points import (
+from bootstrap.testing.harness.credential_life import Life
+from bootstrap.testing.harness.fork_server import ForkServer
+from bootstrap.testing.harness.inventory import is_key, is_named, key_id
+from bootstrap.testing.harness.kill_points import (
     Victim,
     scene,
 )
-from tests.harness.kill_verdict import (
+from bootstrap.testing.harness.kill_verdict import (
     Verdict,
     judge_held,
     judge_offboarded,
     judge_pull,
     kind_name,
 )
-from tests.harness.world import Result
+from bootstrap.testing.harness.world import Result
 
 _IDENTITY = {
     "gcr": "--service-account",

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Mapping
 
 from bootstrap.sandbox.host import LOOPBACK
-from tests.harness.running_sandbox import RunningSandbox
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
 
 
 def environment(running: RunningSandbox, ports: Mapping[str, int]) -> dict[str, str]:

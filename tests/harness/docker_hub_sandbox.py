@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
 from providers.docker_hub.emulator import DockerHubEmulator
 from providers.docker_hub.emulator.seed import PASSWORD, USER
-from tests.harness.running_sandbox import RunningSandbox
 
 
 def start_docker_hub() -> RunningSandbox:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from bootstrap.testing.harness.world import Result, World
 from providers.docker_hub.emulator.seed import OWNER, PASSWORD, USER
 from providers.docker_hub.emulator.state import Pat
-from tests.harness.world import Result, World
 
 LOGIN = ("--login-stdin",)
 ORGANIZATION = ("--hub-user", OWNER, "--organization", "acme", "--login-stdin")

@@ -11,7 +11,7 @@ from typing import Any
 from bootstrap.plugin import entry_points as plugins
 from bootstrap.sandbox.akka import AkkaEmulator, AkkaProject
 from bootstrap.sandbox.host import SandboxSettings
-from tests.harness.running_sandbox import RunningSandbox
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
 
 GOOGLE_PROJECTS, AZURE_REGISTRIES, AKKA_PROJECTS = 20, 15, 50
 _PER_ACCOUNT = 8

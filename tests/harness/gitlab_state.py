@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from bootstrap.testing.harness.puller import pulls
+from bootstrap.testing.harness.world import Result, World
 from providers.gitlab.emulator.seed import MAINTAINER_TOKEN, PROJECT
 from providers.gitlab.emulator.state import DeployToken, GitlabState
-from tests.harness.puller import pulls
-from tests.harness.world import Result, World
 
 NAME = "registry-gitlab-com-acme-shop-checkout"
 NO_IMAGE = {"PULLKEY_GITLAB_IMAGE": ""}

@@ -23,9 +23,9 @@ from google.iam.v1 import iam_policy_pb2, options_pb2
 from google.oauth2 import service_account
 
 from bootstrap.sandbox.host import SandboxSettings
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
 from providers.gcr.emulator import GoogleEmulator
 from providers.gcr.emulator.state import GoogleState, ServiceAccount
-from tests.harness.running_sandbox import RunningSandbox
 
 SHOP = "projects/acme-shop"
 CONTAINERS = f"{SHOP}/locations/europe-west1/repositories/containers"

@@ -17,12 +17,12 @@ from bootstrap.model.deadline import Deadline
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.step import Removal
+from bootstrap.testing.harness.world import World
 from providers.gcr import provider
 from providers.gcr.emulator.state import Key, Project, Repository, ServiceAccount, generate_private_key
 from providers.gcr.session import GcrSession
 from providers.gcr.target import GcrTarget
 from tests.harness.google_state import READER
-from tests.harness.world import World
 
 T = TypeVar("T")
 HOST = "europe-west1-docker.pkg.dev"

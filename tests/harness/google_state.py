@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 
 NAME = "europe-west1-docker-pkg-dev-acme-shop-containers"
 ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"

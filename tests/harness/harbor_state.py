@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from bootstrap.testing.harness.world import Result, World
 from providers.harbor.emulator.seed import HOST, PASSWORD, PROJECT, USER, pull_from
 from providers.harbor.emulator.state import HarborState, Robot
-from tests.harness.world import Result, World
 
 NAME = "harbor-sandbox-example-shop"
 OTHERS = 4

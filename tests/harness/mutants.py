@@ -16,6 +16,8 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from bootstrap.testing.harness.fork_server import CHANGE
+
 VARIABLE = "PULLKEY_TESTS_MUTANT"
 _OTHER: dict[type[ast.AST], Any] = {
     ast.Eq: ast.NotEq,
@@ -128,6 +130,12 @@ class _Mutator(ast.NodeTransformer):
                 if one.number == self._wanted:
                     return ast.copy_location(instead(), node)
         return self.generic_visit(node)
+
+
+def announce(name: str) -> None:
+    """Let each process of the product that the tests start from now on be this mutant."""
+    os.environ[VARIABLE] = name
+    os.environ[CHANGE] = f"tests.harness.mutants:apply {name}"
 
 
 def mutants(module: str) -> list[Mutant]:

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from bootstrap.sandbox.akka import AkkaEmulator
 from bootstrap.sandbox.host import LOOPBACK, Sandbox
-from tests.harness.running_sandbox import RunningSandbox
-from tests.harness.world import Result, World
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
+from bootstrap.testing.harness.world import Result, World
 
 HOST = "registry.odd.example"
 SISTER = "tokens.odd.example"  # of the same owner

@@ -12,7 +12,7 @@ import pytest
 
 from bootstrap.fleet import fields
 from bootstrap.plugin import entry_points
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 
 RIVAL = (
     "from providers.acr import AcrProvider\nclass Rival(AcrProvider):\n    name, title = 'rival', 'A rival'\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.model.key_ref import supplied_id
-from tests.harness.world import Result, World
+from bootstrap.testing.harness.world import Result, World
 
 NAME = "registry-sandbox-example"
 PASSWORD = "pull-in-the-sandbox"

@@ -7,17 +7,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+from bootstrap.plugin.conformance import InventoryItem
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.inventory import is_named
+from bootstrap.testing.harness.kill_points import Victim, scene
 from tests.harness.concurrent_change import during
-from tests.harness.fork_server import fork_server
-from tests.harness.inventory import is_named
-from tests.harness.kill_points import Victim, scene
 
 
-def assert_all_named(victim: Victim, text: str, since: set[str]) -> None:
+def assert_all_named(victim: Victim, text: str, since: set[InventoryItem]) -> None:
     assert [line for line in victim.life.there() - since if not _is_named(line, text)] == [], text
 
 
-def _is_named(line: str, text: str) -> bool:
+def _is_named(line: InventoryItem, text: str) -> bool:
     words = line.split()
     if "deleted:serviceAccount:" in line:
         return f"--member='{words[4]}'" in text

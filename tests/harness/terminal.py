@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from bootstrap.testing.harness.world import World
 from tests.harness import mutants
-from tests.harness.world import World
 
 CTRL_C, CTRL_D = "\x03", "\x04"
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

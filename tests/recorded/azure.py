@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
 
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
 from providers.acr.emulator import AzureEmulator
 from providers.acr.emulator.applications import WRITABLE
 from providers.acr.emulator.replication import Lifetime
@@ -25,7 +26,6 @@ from providers.acr.emulator.state import (
     Subscription,
     Token,
 )
-from tests.harness.running_sandbox import RunningSandbox
 from tests.recorded.comparison import Answer, Exchange, form_of
 
 ARM, GRAPH = "management.azure.com", "graph.microsoft.com"

@@ -18,6 +18,7 @@ from google.iam.v1 import policy_pb2
 from google.protobuf import json_format
 
 from bootstrap.sandbox.replicas import Replicas
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
 from providers.gcr.emulator import GoogleEmulator
 from providers.gcr.emulator.policy import AllowPolicy
 from providers.gcr.emulator.state import (
@@ -26,7 +27,6 @@ from providers.gcr.emulator.state import (
     ServiceAccount,
     generate_private_key,
 )
-from tests.harness.running_sandbox import RunningSandbox
 from tests.recorded.comparison import Answer, Exchange, form_of
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"

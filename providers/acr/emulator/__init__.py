@@ -6,11 +6,12 @@ Any difference from the real services is a bug.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from bootstrap.plugin.conformance import InventoryItem
 from bootstrap.sandbox.host import LOOPBACK, Sandbox
 from bootstrap.sandbox.registry.server import RegistryServer
-from providers.acr.emulator import cli_profile, seed
+from providers.acr.emulator import cli_profile, inventory, seed
 from providers.acr.emulator.arm_api import ArmApi
 from providers.acr.emulator.authorization import Authorization
 from providers.acr.emulator.entra import Audiences, EntraId
@@ -122,6 +123,10 @@ class AzureEmulator:
         port = await self._sandbox.serve(server.app, hosts=hosts)
         self.registry_ports.update(dict.fromkeys(hosts, port))
         return port
+
+    def inventory(self) -> Iterable[InventoryItem]:
+        """All that is in it."""
+        return inventory.inventory(self.state)
 
     async def stop(self) -> None:
         """Do nothing: the sandbox stops the servers."""

@@ -5,11 +5,12 @@ Any difference from the real services is a bug.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from bootstrap.plugin.conformance import InventoryItem
 from bootstrap.sandbox.host import LOOPBACK, Sandbox
 from bootstrap.sandbox.registry.server import RegistryServer
-from providers.docker_hub.emulator import seed
+from providers.docker_hub.emulator import inventory, seed
 from providers.docker_hub.emulator.api import HubApi
 from providers.docker_hub.emulator.registry import AUTH, DockerHubPolicy
 from providers.docker_hub.emulator.state import HubState
@@ -46,6 +47,10 @@ class DockerHubEmulator:
             "PULLKEY_DOCKER_HUB_IMAGE": f"{seed.IMAGE}:{seed.TAG}",
             "PULLKEY_DOCKER_HUB_HUB_USER": seed.USER,
         }
+
+    def inventory(self) -> Iterable[InventoryItem]:
+        """All that is in it."""
+        return inventory.inventory(self.state)
 
     async def stop(self) -> None:
         """Do nothing: the sandbox stops the servers."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from aiohttp import web
 
+from bootstrap.plugin.conformance import InventoryItem
 from bootstrap.sandbox.host import Sandbox
 from bootstrap.sandbox.registry.server import RegistryServer
+from providers.gcr.emulator import inventory
 from providers.gcr.emulator.access import Access
 from providers.gcr.emulator.artifact_registry import ArtifactRegistryApi
 from providers.gcr.emulator.grpc_server import GrpcServer
@@ -79,6 +81,10 @@ class GoogleEmulator:
             **self._for_the_product(_private_file(sandbox.directory / "google-operator.json", key_file)),
             **self._for_gcloud(sandbox.directory),
         }
+
+    def inventory(self) -> Iterable[InventoryItem]:
+        """All that is in it."""
+        return inventory.inventory(self.state)
 
     async def stop(self) -> None:
         if self._grpc is not None:

@@ -5,11 +5,12 @@ Both answer as the real ones do; where they differ from them, they are wrong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from bootstrap.plugin.conformance import InventoryItem
 from bootstrap.sandbox.host import LOOPBACK, Sandbox
 from bootstrap.sandbox.registry.server import RegistryServer
-from providers.gitlab.emulator import seed
+from providers.gitlab.emulator import inventory, seed
 from providers.gitlab.emulator.api import GitlabApi
 from providers.gitlab.emulator.registry import GitlabPolicy
 from providers.gitlab.emulator.state import GitlabState
@@ -52,6 +53,10 @@ class GitlabEmulator:
             "CURL_CA_BUNDLE": str(sandbox.authority.bundle),
             "PULLKEY_GITLAB_IMAGE": f"{self.state.registry}/{seed.IMAGE}:{seed.TAG}",
         }
+
+    def inventory(self) -> Iterable[InventoryItem]:
+        """All that is in both."""
+        return inventory.inventory(self.state, self.own)
 
     async def stop(self) -> None:
         """Nothing runs but what the sandbox serves, and it stops that."""

@@ -5,11 +5,12 @@ It answers as Harbor does; where it differs, it is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from bootstrap.plugin.conformance import InventoryItem
 from bootstrap.sandbox.host import LOOPBACK, Sandbox
 from bootstrap.sandbox.registry.server import RegistryServer
-from providers.harbor.emulator import seed
+from providers.harbor.emulator import inventory, seed
 from providers.harbor.emulator.api import HarborApi
 from providers.harbor.emulator.registry import HarborPolicy
 from providers.harbor.emulator.state import HarborState
@@ -45,6 +46,10 @@ class HarborEmulator:
             "PULLKEY_HARBOR_USER": seed.USER,
             "PULLKEY_HARBOR_IMAGE": f"{seed.HOST}/{seed.IMAGE}:{seed.TAG}",
         }
+
+    def inventory(self) -> Iterable[InventoryItem]:
+        """All that is in it."""
+        return inventory.inventory(self.state)
 
     async def stop(self) -> None:
         """Nothing runs but what the sandbox serves, and it stops that."""

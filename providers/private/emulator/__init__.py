@@ -5,8 +5,9 @@ Any difference from the real registries is a bug.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from bootstrap.plugin.conformance import InventoryItem
 from bootstrap.sandbox.host import LOOPBACK, Sandbox
 from bootstrap.sandbox.images import Image
 from bootstrap.sandbox.registry.server import RegistryServer
@@ -49,6 +50,10 @@ class PrivateEmulator:
             "PULLKEY_PRIVATE_USERNAME": "ops",
             "PULLKEY_PRIVATE_IMAGE": f"{HOST}/{IMAGE}:{TAG}",
         }
+
+    def inventory(self) -> Iterable[InventoryItem]:
+        """Nothing is created in a registry whose password you supply."""
+        return ()
 
     async def stop(self) -> None:
         """Do nothing: the sandbox stops the servers."""

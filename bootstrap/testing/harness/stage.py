@@ -7,7 +7,6 @@ made to fail.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import json
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -15,17 +14,17 @@ from typing import Any
 
 from bootstrap.model.errors import ExitCode
 from bootstrap.model.key_ref import KeyRef
+from bootstrap.plugin.conformance import ConformanceCase, InventoryItem
 from bootstrap.sandbox.host import SandboxSettings
-from tests.harness.credential_life import KINDS, Kind
-from tests.harness.fork_server import Ended, ForkServer
-from tests.harness.inventory import inventory
-from tests.harness.puller import pulls
-from tests.harness.world import World, make_world
+from bootstrap.testing.harness.credential_life import KINDS
+from bootstrap.testing.harness.fork_server import Ended, ForkServer
+from bootstrap.testing.harness.inventory import inventory, is_key, is_named
+from bootstrap.testing.harness.puller import pulls
+from bootstrap.testing.harness.world import World, make_world
 
 COMMANDS = ("onboard", "rotate", "offboard")
 GRACE_SECONDS = 45.0
 """How much longer than `--timeout` a run may take: what it made is undone after that."""
-_KEY_LINES = ("google key ", "azure secret ", "azure password ", "hub token ")
 
 
 @dataclass
@@ -33,21 +32,20 @@ class Stage:
     """A world in which the commands of one kind are run."""
 
     world: World
-    kind: Kind
+    kind: ConformanceCase
     server: ForkServer
     outlived: bool = False
     """Whether a run had to be killed: Akka's CLI, which it has started, may still be at work."""
 
-    def there(self) -> set[str]:
+    def there(self) -> set[InventoryItem]:
         return inventory(self.world.cloud, self.world.akka)
 
     def run(self, command: str, timeout: float, *more: str) -> Ended:
         arguments = [*self._arguments(command), "--timeout", f"{timeout:g}s", "--output", "json", *more]
-        owner = {"PULLKEY_DOCKER_HUB_HUB_USER": "acmeowner"} if "acmeowner" in self.kind.onboarding else {}
         ended = self.server.run(
             arguments,
-            self.world.environment({"PULLKEY_OVERLAP": "0", **owner}),
-            stdin=self.kind.stdin if command == "onboard" else self.kind.later,
+            self.world.environment({"PULLKEY_OVERLAP": "0", **self.kind.environment}),
+            stdin=self.kind.stdin if command == "onboard" else self.kind.later_stdin,
             limit=timeout + GRACE_SECONDS + 30,
         )
         self.outlived |= ended.code is None
@@ -58,7 +56,9 @@ class Stage:
     def pulls(self) -> bool:
         """Whether what Akka holds pulls."""
         name = self.held()
-        return name is not None and pulls(self.world.running.environment, self.world.held(name))
+        return name is not None and pulls(
+            self.world.running.environment, self.world.held(name), self.kind.image
+        )
 
     def held(self) -> str | None:
         """The name under which Akka's project has a credential of ours."""
@@ -67,8 +67,8 @@ class Stage:
 
     def _arguments(self, command: str) -> list[str]:
         if command == "onboard":
-            return [command, self.kind.provider, "--yes", *self.kind.onboarding]
-        secret = ["--secret-stdin"] if self.kind.later else []
+            return [command, self.kind.provider, "--yes", *self.kind.options]
+        secret = ["--secret-stdin"] if self.kind.later_stdin else []
         old = ["--keep-old", "0"] if command == "rotate" else []
         return [command, self.held() or "", "--yes", *secret, *old]
 
@@ -148,7 +148,9 @@ def run_faulted(on: Stage, command: str, fault: str, timeout: float) -> Faulted:
     return run_prepared(on, command, fault, timeout, untouched)
 
 
-def run_prepared(on: Stage, command: str, fault: str, timeout: float, untouched: set[str]) -> Faulted:
+def run_prepared(
+    on: Stage, command: str, fault: str, timeout: float, untouched: set[InventoryItem]
+) -> Faulted:
     """The same where that is prepared already; `untouched` is the inventory before anything of ours was
     there.
     """
@@ -162,7 +164,12 @@ def run_prepared(on: Stage, command: str, fault: str, timeout: float, untouched:
 
 
 def judge(
-    on: Stage, command: str, timeout: float, ended: Ended, untouched: set[str], before: set[str]
+    on: Stage,
+    command: str,
+    timeout: float,
+    ended: Ended,
+    untouched: set[InventoryItem],
+    before: set[InventoryItem],
 ) -> list[str]:
     """What is wrong with how a run ended, and with what it left.
 
@@ -189,7 +196,7 @@ def _about_the_end(timeout: float, ended: Ended) -> Iterator[str]:
     if "Traceback" in ended.err + ended.out:
         yield "traceback"
     if "does not expect" in ended.err or "An error that pullkey does not know" in ended.err:
-        yield "an error that nobody foresaw"
+        yield "an unexpected error"
     if ended.code != 0 and not (
         "pullkey: " in ended.err or "Fix the following" in ended.err or "left over" in ended.err
     ):
@@ -199,25 +206,25 @@ def _about_the_end(timeout: float, ended: Ended) -> Iterator[str]:
 
 
 def _about_what_is_left(
-    on: Stage, command: str, ended: Ended, untouched: set[str], before: set[str]
+    on: Stage, command: str, ended: Ended, untouched: set[InventoryItem], before: set[InventoryItem]
 ) -> Iterator[str]:
     after = on.there()
     if gone := untouched - after:
         yield f"taken from others: {sorted(gone)}"
     name = on.held()
     link = KeyRef.parse(on.world.held(name).email) if name else None
-    live = [line for line in after - untouched if line.startswith(_KEY_LINES)]
-    ours = [line for line in live if link is not None and _is_of(link.key_id, line)]
-    if name and on.kind.minted and not ours:
+    live = [line for line in after - untouched if is_key(line)]
+    ours = [line for line in live if link is not None and line.known_as == link.key_id and line.active]
+    if name and on.kind.creates_key and not ours:
         yield f"Akka holds a key that is not there: {link}"
     if name and ended.code != 0 and not on.pulls():
         yield "Akka holds a credential that does not pull"
     told = _told(ended)
     if ended.code == ExitCode.LEFT_OVER:
         if not told.strip():
-            yield "exit code 6, and nothing is told to be left over"
+            yield "exit code 6, and nothing is reported as left over"
         for line in live:
-            named = any(name.lower() in told.lower() for name in _names(line))
+            named = line.known_as.lower() in told.lower() or is_named(line, told)
             if line not in ours and line not in before and not named:
                 yield f"orphan that is not named: {line}"
         return
@@ -227,31 +234,13 @@ def _about_what_is_left(
             yield f"orphans: {sorted(after - wanted)}"
         return
     if ended.code == ExitCode.DONE:
-        if on.kind.minted and len(live) != 1:
+        if on.kind.creates_key and len(live) != 1:
             yield f"orphans: keys of ours are {sorted(live)}"
         if name is None:
             yield "it says it is done, and Akka has nothing"
         return
     if after != before:
         yield f"orphans: more {sorted(after - before)}, less {sorted(before - after)}"
-
-
-def _is_of(key_id: str, line: str) -> bool:
-    """Whether a line of the inventory is of this key. That of a registry's token is its slot and when it
-    was made.
-    """
-    if line.startswith("azure password"):
-        return line.split()[3] == key_id.partition("-")[0]
-    return key_id in line and not line.endswith(("disabled=True", "active=False"))
-
-
-def _names(line: str) -> tuple[str, ...]:
-    """What a key may be called where it is named: its id, or of a token's password the token too."""
-    words = line.split()
-    if not line.startswith("azure password"):
-        return (words[3],)
-    made = dt.datetime.fromisoformat(" ".join(words[4:6]))
-    return (words[2], f"{words[3]}-{int(made.timestamp())}")
 
 
 def _told(ended: Ended) -> str:

@@ -9,7 +9,8 @@ exceptions that end the process, with the locals of their frames. All loggers ar
 level, and written to a file.
 
 And it says what to look for: every `Secret` that is made, by its value. With `PULLKEY_TESTS_WATCH_DEEP` it
-also looks at all objects and frames of the product at the moment at which Akka is given the key.
+also looks at all objects and frames of the product at the moment at which Akka is given the key, and at those
+of `PULLKEY_TESTS_WATCH_PACKAGES`.
 """
 
 from __future__ import annotations
@@ -199,9 +200,10 @@ def _look(key: str) -> dict[str, Any]:
     def shows(text: str) -> bool:
         return any(part in text for part in parts)
 
+    ours = (*_OURS, *os.environ.get("PULLKEY_TESTS_WATCH_PACKAGES", "").split())
     hits, seen = [], 0
     for one in gc.get_objects():
-        if str(getattr(type(one), "__module__", "")).partition(".")[0] not in _OURS:
+        if str(getattr(type(one), "__module__", "")).partition(".")[0] not in ours:
             continue
         seen += 1
         for form in (
@@ -219,7 +221,7 @@ def _look(key: str) -> dict[str, Any]:
                 hits.append(f"{type(one).__qualname__} as {getattr(form, '__name__', 'text')}")
     frame, frames = sys._getframe(1), 0
     while frame is not None:
-        if str(frame.f_globals.get("__name__")).partition(".")[0] in _OURS:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in ours:
             frames += 1
             hits += [
                 f"{frame.f_code.co_qualname}: {name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from tests.harness.leak_scan import Figures
+from bootstrap.testing.harness.leak_scan import Figures
 
 FIGURES = Figures()
 """What all the leak scans of this process have come to."""

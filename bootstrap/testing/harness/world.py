@@ -24,11 +24,11 @@ from bootstrap.sandbox.akka import AkkaCredential, AkkaEmulator
 from bootstrap.sandbox.host import SandboxSettings
 from bootstrap.sandbox.images import ImageStore
 from bootstrap.sandbox.run import consistency_of
-from tests.harness.akka_in_process import answer_here
-from tests.harness.figures import FIGURES
-from tests.harness.fork_server import fork_server
-from tests.harness.leak_scan import Figures, Watched, files_under, search
-from tests.harness.running_sandbox import RunningSandbox
+from bootstrap.testing.harness.akka_in_process import answer_here
+from bootstrap.testing.harness.figures import FIGURES
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.leak_scan import Figures, Watched, files_under, search
+from bootstrap.testing.harness.running_sandbox import RunningSandbox
 
 CONSISTENCY = "PULLKEY_TESTS_CONSISTENCY"
 """The variable that says how the replicas of all worlds are: `strict` or `real`."""

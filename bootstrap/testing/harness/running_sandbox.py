@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 from bootstrap.plugin.emulator import Emulator
 from bootstrap.sandbox.host import Sandbox, SandboxSettings
 from bootstrap.sandbox.images import BuiltInImages, ImageStore
-from tests.harness.clock import VARIABLE, SharedClock
+from bootstrap.testing.harness.clock import VARIABLE, SharedClock
 
 T = TypeVar("T")
 

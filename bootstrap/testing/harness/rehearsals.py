@@ -16,14 +16,21 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from tests.harness.credential_life import KINDS
-from tests.harness.fault_cases import Case, Outcome
-from tests.harness.figures import FIGURES
-from tests.harness.fork_server import ForkServer
-from tests.harness.inventory import inventory
-from tests.harness.snapshot import Snapshot
-from tests.harness.stage import Stage, calls_of, prepare, run_prepared
-from tests.harness.world import make_world
+from bootstrap.plugin.conformance import InventoryItem
+from bootstrap.testing.harness.credential_life import KINDS
+from bootstrap.testing.harness.fault_cases import Case, Outcome
+from bootstrap.testing.harness.figures import FIGURES
+from bootstrap.testing.harness.fork_server import ForkServer
+from bootstrap.testing.harness.inventory import inventory
+from bootstrap.testing.harness.snapshot import Snapshot
+from bootstrap.testing.harness.stage import Stage, calls_of, prepare, run_prepared
+from bootstrap.testing.harness.world import make_world
+
+
+class NotOnboarded(Exception):
+    """The onboarding that other commands begin with has failed, although nothing went wrong in the
+    sandbox.
+    """
 
 
 class Rehearsal:
@@ -79,7 +86,10 @@ class Rehearsal:
 
     def _prepared(self, on: Stage) -> Snapshot:
         self._empty.return_to()
-        prepare(on, "rotate")
+        try:
+            prepare(on, "rotate")
+        except RuntimeError as error:
+            raise NotOnboarded(str(error)) from None
         self.scan()
         # What the onboarding had in its hands must not come out of a later run either.
         self._world.passwords += self._world.watched.secrets() - set(self._world.passwords)
@@ -99,7 +109,7 @@ class Rehearsals:
         self._kept: dict[str, Rehearsal] = {}
 
     @contextlib.contextmanager
-    def at_the_beginning(self, kind: str, command: str) -> Iterator[tuple[Stage, set[str]]]:
+    def at_the_beginning(self, kind: str, command: str) -> Iterator[tuple[Stage, set[InventoryItem]]]:
         """A stage on which the command can be run, and the inventory before anything of ours was there.
 
         Raises:

@@ -9,6 +9,8 @@ share it; a call, a program, the processor take what they take.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import datetime as dt
 import importlib
 import mmap
 import os
@@ -16,6 +18,8 @@ import struct
 import time
 from pathlib import Path
 from typing import Any, TypeVar
+
+from bootstrap.model import clock as product
 
 T = TypeVar("T")
 VARIABLE = "PULLKEY_TESTS_CLOCK"
@@ -49,6 +53,10 @@ class SharedClock:
     def time(self) -> float:
         return _time() + self.ahead
 
+    def advance(self, seconds: float) -> None:
+        """Move it ahead, for all that share it."""
+        self._FORM.pack_into(self._memory, 0, self.ahead + seconds)
+
     async def sleep(self, delay: float, result: Any = None) -> Any:
         """`asyncio.sleep`, shorter."""
         if delay <= _LEAST_SECONDS:
@@ -60,6 +68,9 @@ class SharedClock:
         return result
 
 
+_followed = contextlib.ExitStack()
+
+
 def follow(path: str) -> None:
     """Let this process go by the clock of this file."""
     # A tick is no pause: nothing waits for it. It keeps the sleep that it was defined with.
@@ -67,3 +78,15 @@ def follow(path: str) -> None:
     clock = SharedClock(path)
     time.monotonic, time.time = clock.monotonic, clock.time
     asyncio.sleep = clock.sleep
+    # The dates too: the age of a key is told by the date on which the emulator has created it.
+    _followed.enter_context(product.use(_Dates(clock)))
+
+
+class _Dates(product.Clock):
+    """The product's clock, whose `time` and `monotonic` are those of the process."""
+
+    def __init__(self, shared: SharedClock) -> None:
+        self._shared = shared
+
+    def now(self) -> dt.datetime:
+        return dt.datetime.fromtimestamp(self._shared.time(), dt.UTC)

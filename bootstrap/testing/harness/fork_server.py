@@ -4,8 +4,8 @@ A process of its own, with one thread, imports the command and forks a child for
 import, the server imports too before the next run. In the child all is as in a process that was just started:
 its arguments, its environment, its three streams, its exit code.
 
-Run as a program it is the server: `python -m tests.harness.fork_server SOCKET`. Tests use `ForkServer`, most
-of them the one of `fork_server()`.
+Run as a program it is the server: `python -m bootstrap.testing.harness.fork_server SOCKET`. Tests use
+`ForkServer`, most of them the one of `fork_server()`.
 """
 
 from __future__ import annotations
@@ -27,15 +27,18 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn, Self
 
-from tests.harness import clock, mutants
+from bootstrap.testing.harness import clock
 
-ROOT = Path(__file__).resolve().parents[2]
+CHANGE = "PULLKEY_TESTS_CHANGE"
+"""The variable that names a function by which each child changes the product before it runs it:
+`MODULE:FUNCTION`, and an argument after a space.
+"""
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,10 @@ class ForkServer:
         self._directory = tempfile.TemporaryDirectory(prefix="pullkey-fork-")
         self._address = Path(self._directory.name, "socket")
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.harness.fork_server", str(self._address)],
+            [sys.executable, "-m", "bootstrap.testing.harness.fork_server", str(self._address)],
             stdin=subprocess.PIPE,
-            cwd=ROOT,
+            # What can be imported here can be there: an author's modules, and those of tests.
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(one).resolve()) for one in sys.path)},
         )
         end = time.monotonic() + 120
         while not self._address.exists():
@@ -126,7 +130,7 @@ class ForkServer:
                 "env": dict(env),
                 "base": base,
                 "folder": str(Path.cwd()),
-                "mutant": os.environ.get(mutants.VARIABLE, ""),
+                "change": os.environ.get(CHANGE, ""),
                 "terminal": terminal,
             }
             connection.sendall(json.dumps(asked).encode() + b"\n")
@@ -196,7 +200,8 @@ def _serve(address: str) -> None:
     listener.listen(64)
     Path(f"{address}.new").rename(address)
     listener.settimeout(0.02)
-    while True:
+    parent = os.getppid()
+    while os.getppid() == parent:  # it must not outlive the process that started it
         with contextlib.suppress(TimeoutError):
             connection, _ = listener.accept()
             connection.settimeout(10)
@@ -268,8 +273,9 @@ def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[sock
         os.environ.update(asked["env"])
         sys.argv = ["pullkey", *asked["argv"]]
         _read_environment_again()
-        if asked["mutant"]:
-            mutants.apply(asked["mutant"])
+        if asked["change"]:
+            name, _, argument = asked["change"].partition(" ")
+            _named(name)(*[argument] if argument else [])
         if path := os.environ.get(clock.VARIABLE):
             clock.follow(path)
         if folder := os.environ.get("PULLKEY_TESTS_WATCH"):
@@ -303,14 +309,20 @@ def _read_environment_again() -> None:
     connector.TCPConnector.__init__ = make_anew
 
 
+def _named(name: str) -> Callable[..., object]:
+    """The function that `MODULE:FUNCTION` names."""
+    module, _, function = name.partition(":")
+    found: Callable[..., object] = getattr(importlib.import_module(module), function)
+    return found
+
+
 def _run(program: str) -> int:
     try:
         if program == "pullkey":
             from bootstrap.cli import main
 
             main()
-        module, _, function = program.partition(":")
-        getattr(importlib.import_module(module), function)()
+        _named(program)()
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException as error:  # noqa: BLE001  - as the interpreter does it

@@ -18,35 +18,37 @@ from dataclasses import dataclass
 
 from bootstrap.sandbox.akka import AkkaCredential
 
-_IMAGES = (
-    "PULLKEY_GCR_SERVER",
-    "PULLKEY_ACR_REGISTRY",
-    "PULLKEY_DOCKER_HUB_IMAGE",
-    "PULLKEY_GITLAB_IMAGE",
-    "PULLKEY_HARBOR_IMAGE",
-    "PULLKEY_PRIVATE_IMAGE",
-)
-"""Where each cloud's sandbox says which image it has."""
+_IMAGE = re.compile(r"PULLKEY_[A-Z0-9_]+_(IMAGE|SERVER|REGISTRY)")
+"""Where an emulator says which image it has."""
 _DOCKER_HUB = {"index.docker.io": "registry-1.docker.io", "docker.io": "registry-1.docker.io"}
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 _SECONDS = 10.0
 
 
-def pulls(sandbox: Mapping[str, str], credential: AkkaCredential, *, patience: float = 30.0) -> bool:
+def pulls(
+    sandbox: Mapping[str, str], credential: AkkaCredential, image: str = "", *, patience: float = 30.0
+) -> bool:
     """Whether the credential reads the manifest of the sandbox's image, from the server that it is for.
 
     Args:
         sandbox: the environment of the sandbox.
         credential: what Akka holds.
+        image: which one; unless given, that which the environment names.
         patience: for how many seconds a refusal is taken for a key that is still spreading.
     """
-    puller = _Puller(sandbox, credential)
+    puller = _Puller(sandbox, credential, image or _image_of(sandbox))
     end = time.monotonic() + patience
     while not puller.reads_manifest():
         if time.monotonic() > end:
             return False
         time.sleep(0.25)
     return True
+
+
+def _image_of(sandbox: Mapping[str, str]) -> str:
+    """The image that an emulator's environment names: where several variables could, `IMAGE` says it best."""
+    found = {match[1]: value for name, value in sandbox.items() if (match := _IMAGE.fullmatch(name))}
+    return next(value for name in ("IMAGE", "SERVER", "REGISTRY") if (value := found.get(name)))
 
 
 @dataclass
@@ -57,8 +59,7 @@ class _Answer:
 
 
 class _Puller:
-    def __init__(self, sandbox: Mapping[str, str], credential: AkkaCredential) -> None:
-        image = next(sandbox[name] for name in _IMAGES if name in sandbox)
+    def __init__(self, sandbox: Mapping[str, str], credential: AkkaCredential, image: str) -> None:
         host, _, rest = image.partition("/")
         path, _, self._tag = (rest if "." in host else image).partition(":")
         self._path = path

@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.model.key_ref import KeyRef
-from tests.harness.credential_life import KINDS, Life
-from tests.harness.fork_server import ForkServer
-from tests.harness.inventory import is_key, is_named, key_id
-from tests.harness.kill_points import (
+from bootstrap.plugin.conformance import InventoryItem
+from bootstrap.testing.harness.credential_life import Life
+from bootstrap.testing.harness.fork_server import ForkServer
+from bootstrap.testing.harness.inventory import is_key, is_named, key_id
+from bootstrap.testing.harness.kill_points import (
     Point,
     Victim,
     scene,
 )
-from tests.harness.world import Result
+from bootstrap.testing.harness.puller import pulls
+from bootstrap.testing.harness.world import Result
 
 
 @dataclass
@@ -38,7 +40,7 @@ class Verdict:
     orphans: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
-    named: list[str] = field(default_factory=list)
+    named: list[InventoryItem] = field(default_factory=list)
     deadlocks: int = 0
     asked: bool = False
     reached: bool = True
@@ -61,7 +63,7 @@ class Verdict:
 
 
 def judge(
-    victim: Victim, point: Sequence[Point], machine: str, before: set[str], *, reached: bool
+    victim: Victim, point: Sequence[Point], machine: str, before: set[InventoryItem], *, reached: bool
 ) -> Verdict:
     """Run the command again, once, and see what has become of everything."""
     life = victim.life
@@ -103,8 +105,8 @@ def judge_held(victim: Victim, verdict: Verdict, text: str) -> None:
     assert link is not None
     expected = {link.key_id, link.replaces if victim.command == "rotate" else ""}
     keys = {line for line in life.there() - before if is_key(line)}
-    if life.kind.minted and not any(key_id(line) == link.key_id for line in keys):
-        verdict.findings.append("the key that Akka holds is gone")
+    if life.kind.creates_key and not any(key_id(line) == link.key_id for line in keys):
+        verdict.findings.append("the key that Akka holds no longer exists")
     for line in sorted(keys):
         if key_id(line) not in expected:
             (verdict.named if is_named(line, text) else verdict.duplicates).append(line)
@@ -116,31 +118,24 @@ def judge_held(victim: Victim, verdict: Verdict, text: str) -> None:
 
 
 def kind_name(life: Life) -> str:
-    return next(name for name, kind in KINDS.items() if kind is life.kind)
+    return life.kind.name
 
 
-def _names(lines: set[str]) -> set[str]:
+def _names(lines: set[InventoryItem]) -> set[str]:
     return {
         line.rsplit(" ", 1)[-1] for line in lines if line.startswith("akka shop") and " reference " in line
     }
 
 
 def judge_pull(victim: Victim, verdict: Verdict, name: str, password: str) -> None:
-    owner = victim.environment | (
-        {"PULLKEY_DOCKER_HUB_HUB_USER": "acmeowner"} if "acmeowner" in victim.life.kind.onboarding else {}
-    )
-    pulled = victim.life.world.run("verify", name, "--credential-stdin", stdin=password, env=owner)
-    # Akka's record of these names no repository: that the registry knows the credential is all that can be
-    # seen of it.
-    enough = (
-        "Pull verified",
-        *(("Pull not verified",) if victim.life.kind.provider in ("docker-hub", "harbor", "private") else ()),
-    )
-    if not any(words in pulled.err for words in enough):
-        verdict.findings.append(f"what Akka holds does not pull: {pulled.err.strip()[-200:]}")
+    world = victim.life.world
+    verified = world.run("verify", name, "--credential-stdin", stdin=password, env=victim.environment)
+    # Akka's record may name no repository: whether its key pulls is then seen by pulling.
+    if verified.code != 0 or not pulls(world.running.environment, world.held(name), victim.life.kind.image):
+        verdict.findings.append(f"what Akka holds does not pull: {verified.err.strip()[-200:]}")
 
 
-def judge_offboarded(victim: Victim, verdict: Verdict, text: str, before: set[str]) -> None:
+def judge_offboarded(victim: Victim, verdict: Verdict, text: str, before: set[InventoryItem]) -> None:
     there = victim.life.there()
     left = sorted(there - before)
     unnamed = [line for line in left if not is_named(line, text)]
@@ -160,7 +155,7 @@ def judge_offboarded(victim: Victim, verdict: Verdict, text: str, before: set[st
     verdict.foreign += sorted(before - there)
 
 
-def _offboard(victim: Victim, verdict: Verdict, name: str, text: str, before: set[str]) -> None:
+def _offboard(victim: Victim, verdict: Verdict, name: str, text: str, before: set[InventoryItem]) -> None:
     gone = victim.life.command("offboard", name)
     verdict.codes.append(gone.code)
     verdict.said += gone.text

@@ -10,17 +10,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import shutil
+import sys
 import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from google.protobuf.message import Message
 
-from tests.harness.world import World
+from bootstrap.testing.harness.world import World
 
-_OURS = ("bootstrap", "providers", "tests")
+_OURS = {"bootstrap", "providers", "tests"}
 _AIOHTTP_CONNECTION, _GRPC_AWAITS_A_CALL = "RequestHandler.start", "AioServer._request_call"
 """Coroutines of the servers' own, by what they are called."""
 _SECONDS = 5.0
@@ -53,7 +53,8 @@ class Snapshot:
             folder.put_back()
 
     async def _note(self) -> None:
-        self._held = HeldState(self._world)
+        # An emulator's objects are of its author's package.
+        self._held = HeldState(self._world, type(self._world.cloud).__module__.partition(".")[0])
         # One that is not done would be ended as a call is.
         if self._held.tasks:
             await asyncio.wait(self._held.tasks)
@@ -81,7 +82,11 @@ class HeldState:
         tasks: those among it.
     """
 
-    def __init__(self, root: object) -> None:
+    def __init__(self, root: object, package: str = "") -> None:
+        self._packages = {*_OURS, package}
+        # Google's emulator alone has such objects.
+        messages = sys.modules.get("google.protobuf.message")
+        self._message: Any = messages.Message if messages is not None else None
         self.tasks: set[asyncio.Task[Any]] = set()
         self._put_back: list[Callable[[], None]] = []
         # Kept, so that no other object gets the id of one.
@@ -109,19 +114,21 @@ class HeldState:
                 return list(one)
             case tuple() | frozenset():
                 return list(one)
-            case Message():
+            case _ if self._message is not None and isinstance(one, self._message):
                 kept = type(one)()
                 kept.CopyFrom(one)
                 self._put_back.append(functools.partial(one.CopyFrom, kept))
             case asyncio.Task():
                 self.tasks.add(one)
+            case functools.partial():
+                return [one.func, *one.args, *one.keywords.values()]
             case types.MethodType():
                 return [one.__self__]
             case types.FunctionType():
                 return [cell.cell_contents for cell in one.__closure__ or ()]
             case web.AppRunner():
                 return [route.handler for route in one.app.router.routes()]
-            case _ if not isinstance(one, type) and type(one).__module__.partition(".")[0] in _OURS:
+            case _ if not isinstance(one, type) and type(one).__module__.partition(".")[0] in self._packages:
                 return [vars(one)] if hasattr(one, "__dict__") else []
         return []
 

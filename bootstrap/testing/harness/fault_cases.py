@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tests.harness.credential_life import KINDS
+from bootstrap.testing.harness.credential_life import KINDS
 
 FAULTS = {
     "429": "429",

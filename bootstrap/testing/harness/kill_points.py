@@ -20,17 +20,19 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from bootstrap.plugin.conformance import InventoryItem
 from bootstrap.sandbox.calls import Call
 from bootstrap.sandbox.faults import Fault
-from tests.harness.credential_life import Life, living
-from tests.harness.fork_server import ForkServer
-from tests.harness.inventory import is_key, key_id
-from tests.harness.journal_crash import COUNTED
-from tests.harness.world import Result
+from bootstrap.testing.harness.credential_life import Life, living
+from bootstrap.testing.harness.fork_server import ForkServer
+from bootstrap.testing.harness.inventory import is_key, key_id
+from bootstrap.testing.harness.journal_crash import COUNTED
+from bootstrap.testing.harness.world import Result
 
 JOURNAL = "journal"
 COMMANDS = ("onboard", "rotate", "rotate --keep-old 0", "offboard")
 MACHINES = ("same", "another")
+CRASHING = "bootstrap.testing.harness.journal_crash:main"
 When = Literal["before", "after"]
 _SECONDS = 60.0
 
@@ -78,21 +80,18 @@ class Victim:
     def arguments(self) -> list[str]:
         kind = self.life.kind
         if self.command == "onboard":
-            return ["onboard", kind.provider, "--yes", "--timeout", "30s", *kind.onboarding, *self.more]
+            return ["onboard", kind.provider, "--yes", "--timeout", "30s", *kind.options, *self.more]
         verb, *more = self.command.split()
-        secret = ["--secret-stdin"] if kind.later else []
+        secret = ["--secret-stdin"] if kind.later_stdin else []
         return [verb, self.name, *more, *secret, "--yes", "--timeout", "30s"]
 
     @property
     def stdin(self) -> str | None:
-        return self.life.kind.stdin if self.command == "onboard" else self.life.kind.later
+        return self.life.kind.stdin if self.command == "onboard" else self.life.kind.later_stdin
 
     @property
     def environment(self) -> dict[str, str]:
-        env = {"PULLKEY_OVERLAP": "0"}
-        if "acmeowner" in self.life.kind.onboarding and self.command != "onboard":
-            env["PULLKEY_DOCKER_HUB_HUB_USER"] = "acmeowner"
-        return env
+        return {"PULLKEY_OVERLAP": "0", **self.life.kind.environment}
 
     def run(self, program: str = "pullkey", **env: str) -> Result:
         """Run the command to its end; the code of one that was killed is below 0."""
@@ -123,12 +122,7 @@ class Victim:
     def killed(self, point: Point, *, children: bool = True) -> bool:
         """Start it and kill it there; whether it came so far."""
         if point.where == JOURNAL:
-            return (
-                self.run(
-                    "tests.harness.journal_crash:main", PULLKEY_TEST_DIES=f"{point.when} {point.number}"
-                ).code
-                < 0
-            )
+            return self.run(CRASHING, PULLKEY_TEST_DIES=f"{point.when} {point.number}").code < 0
         with self.held_at(f"{point.where}#{point.number}=hang", done=point.when == "after") as (fault, _):
             there = descendants(self.server._server.pid)
             for pid in there if children else there[:1]:
@@ -227,11 +221,16 @@ def points(server: ForkServer, kind: str, command: str, *after: Point) -> list[P
     with scene(server, kind, command) as victim:
         for point in after:
             victim.killed(point)
-        log = victim.life.world.running.sandbox.log.calls
-        begin = len(log)
-        alone = victim.run("tests.harness.journal_crash:main")
-        assert alone.code in (0, 6), alone.text
-        return _points(log[begin:], alone)
+        return points_of(victim)
+
+
+def points_of(victim: Victim) -> list[Point]:
+    """The same where that command is about to be given."""
+    log = victim.life.world.running.sandbox.log.calls
+    begin = len(log)
+    alone = victim.run(CRASHING)
+    assert alone.code in (0, 6), alone.text
+    return _points(log[begin:], alone)
 
 
 def _points(calls: Sequence[Call], alone: Result) -> list[Point]:
@@ -261,6 +260,6 @@ def verifies(victim: Victim, name: str) -> bool:
 REGISTERED = Point("akka.docker.add-credentials", 1, "after")
 
 
-def keys_of(victim: Victim) -> dict[str, str]:
+def keys_of(victim: Victim) -> dict[str, InventoryItem]:
     """The keys that were created since: their lines of the inventory, by id."""
     return {key_id(line): line for line in victim.life.there() - victim.life.before if is_key(line)}

@@ -1,0 +1,600 @@
+"""The tests. Each fails with a sentence that says what is wrong with the provider.
+
+    TestSource        what the source shows
+    TestReading       commands that only read change nothing
+    TestLife          onboarding, rotation and offboarding
+    TestSecrets       no secret leaves
+    TestScripts       the commands that a user can run by hand
+    TestRollback      what fails is undone
+    TestKill          a command that is killed is completed or cleaned up after by the next
+    TestFaults        each call fails
+    TestLag           reads that show a change late
+
+`conformance_case` names a case of the provider, `conformance_bench` has its sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from bootstrap.model.common_options import PROOF_IMAGE
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.output.json_schema import schemas
+from bootstrap.plugin import entry_points as plugins
+from bootstrap.sandbox.host import SandboxSettings
+from bootstrap.testing.conformance import source
+from bootstrap.testing.conformance.bench import Bench, Trial, fail, require
+from bootstrap.testing.harness.credential_life import KINDS, Life
+from bootstrap.testing.harness.fault_cases import all_cases, selection
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.inventory import is_named
+from bootstrap.testing.harness.kill_points import JOURNAL, MACHINES, Point, points_of
+from bootstrap.testing.harness.kill_verdict import forget, judge
+from bootstrap.testing.harness.puller import pulls
+from bootstrap.testing.harness.rehearsals import Workers
+from bootstrap.testing.harness.world import Result, make_world
+
+REFUSED = "akka.docker.add-credentials=403*forever"
+"""The last step fails, so that there is everything to undo."""
+_VARIABLE = "PULLKEY_CONFORMANCE_SECRET"
+"""What a file of registries names as the source of a secret."""
+_AT_ONCE = 6
+
+
+def _document(done: Result, schema: str) -> Any:
+    """The JSON that a command has printed, valid by its schema."""
+    try:
+        document = json.loads(done.out)
+        jsonschema.validate(document, schemas()[schema])
+    except (ValueError, jsonschema.ValidationError) as error:
+        fail(f"The JSON that pullkey prints is not valid by the schema {schema!r}.", str(error)[:500], done)
+    return document
+
+
+def _require_unchanged(trial: Trial, before: set[Any], after: str) -> None:
+    now = trial.there()
+    require(
+        now == before,
+        f"After {after} the cloud or Akka does not hold what it held before.",
+        *(f"new: {one}" for one in sorted(now - before)),
+        *(f"lost: {one}" for one in sorted(before - now)),
+    )
+
+
+class TestSource:
+    """What the source shows, without running it."""
+
+    def test_importing_it_imports_nothing_heavy(self, conformance_provider: str) -> None:
+        early = source.imported_early(conformance_provider)
+        require(
+            not early,
+            "Importing the provider imports packages that `pullkey --help` then waits for: import them in "
+            "the "
+            "functions that use them.",
+            early,
+        )
+
+    def test_it_imports_only_what_is_for_providers(self, conformance_provider: str) -> None:
+        found = list(source.foreign_imports(conformance_provider))
+        require(
+            not found,
+            "A provider imports bootstrap.plugin and bootstrap.model only, and its emulator "
+            "bootstrap.sandbox "
+            "too: everything else may change without notice.",
+            found,
+        )
+
+    def test_each_error_has_a_code(self, conformance_provider: str) -> None:
+        found = list(source.errors_without_code(conformance_provider))
+        require(
+            not found,
+            "A problem or an error has no code: name the one of bootstrap.model.codes that fits "
+            "(`code=Code....`), so that `pullkey explain` and the JSON say what it is.",
+            found,
+        )
+
+    def test_each_option_has_help(self, conformance_provider: str) -> None:
+        provider = plugins.load(conformance_provider)
+        silent = [option.name for option in provider.options if not option.help.strip()]
+        require(not silent, "These options have no help.", silent)
+        short = [name for name in ("title", "summary") if not getattr(provider, name, "").strip()]
+        require(not short, "The provider says nothing of itself in these members.", short)
+        odd = [one.name for one in provider.options if not re.fullmatch(r"--[a-z][a-z0-9-]*", one.name)]
+        require(not odd, "The name of an option has two dashes, lower-case letters, digits and dashes.", odd)
+        secret = [
+            one.name for one in provider.options if one.kind == "secret" and not one.name.endswith("-stdin")
+        ]
+        require(
+            not secret,
+            "A secret is read from stdin, so its option ends with -stdin; on the command line other users "
+            "would see it.",
+            secret,
+        )
+
+
+class TestReading:
+    """Commands that only read change nothing."""
+
+    def test_before_the_onboarding(self, conformance_bench: Bench, conformance_case: str) -> None:
+        with conformance_bench.untouched(conformance_case) as trial:
+            case = trial.case
+            planned = trial.life.world.run(
+                "plan", case.provider, *case.options, "--output", "json", stdin=case.stdin
+            )
+            require(
+                planned.code == 0, "`pullkey plan` fails although nothing is wrong in the sandbox.", planned
+            )
+            steps = _document(planned, "run")
+            require(steps["steps"], "`pullkey plan` shows no step of a registry that is new.", planned)
+            checked = trial.run("doctor", case.provider, "--output", "json")
+            _document(checked, "doctor")
+            require(checked.code in (0, 3, 5), "`pullkey doctor` fails.", checked)
+            self._require_read_only(trial, [], "`plan` and `doctor`")
+
+    def test_after_the_onboarding(self, conformance_bench: Bench, conformance_case: str) -> None:
+        with conformance_bench.onboarded(conformance_case) as trial:
+            case, before, name = trial.case, trial.changes(), trial.life.name
+            listed = trial.run("list", "--output", "json")
+            require(listed.code in (0, 5), "`pullkey list` fails for a credential of the provider.", listed)
+            _document(listed, "list")
+            password = trial.life.world.held(name).password
+            verified = trial.run("verify", name, "--credential-stdin", stdin=password)
+            require(
+                verified.code == 0, "`pullkey verify NAME` does not accept the key that Akka holds.", verified
+            )
+            wrong = trial.run("verify", name, "--credential-stdin", stdin="not-the-password")
+            require(wrong.code == 5, "`pullkey verify NAME` does not report a password that is wrong.", wrong)
+            options = _without_supplied_secret(trial)
+            trial.life.world.run("plan", case.provider, *options, stdin=case.stdin)
+            for command in ("rotate", "offboard"):
+                shown = trial.life.world.run(command, name, "--dry-run", env=dict(case.environment))
+                require(shown.code in (0, 3), f"`pullkey {command} --dry-run` fails.", shown)
+            trial.run("doctor", case.provider)
+            self._require_read_only(trial, before, "`list`, `verify`, `plan`, `doctor` and `--dry-run`")
+
+    @staticmethod
+    def _require_read_only(trial: Trial, before: list[str], commands: str) -> None:
+        sent = trial.changes()[len(before) :]
+        require(
+            not sent,
+            f"{commands} only read, but sent calls that change something: a change belongs into a step's "
+            f"`do`, "
+            "`undo` or `remove`; `look` and `preflight` must not make one. (A call that only reads "
+            "although it "
+            "is a POST is a route with `changes=False` in the emulator.)",
+            sent,
+        )
+
+
+def _without_supplied_secret(trial: Trial) -> list[str]:
+    """The case's options. A password that the user supplies cannot be compared with Akka's, so it is left
+    out.
+    """
+    options = trial.case.options
+    return [one for one in options if trial.case.creates_key or not one.endswith("-stdin")]
+
+
+class TestLife:
+    """Onboarding, rotation and offboarding."""
+
+    def test_the_sandbox_has_something_of_others(
+        self, conformance_bench: Bench, conformance_case: str
+    ) -> None:
+        if not KINDS[conformance_case].creates_key:
+            pytest.skip("the provider creates no key")
+        with conformance_bench.untouched(conformance_case) as trial:
+            require(
+                any(item.kind == "key" for item in trial.life.before),
+                "The emulator begins without a key of another user, so the suite could not see it deleted: "
+                "let `start` create one.",
+                trial.life.before,
+            )
+
+    def test_onboarding_leads_from_akkas_record_back_to_the_key(
+        self, conformance_bench: Bench, conformance_case: str
+    ) -> None:
+        with conformance_bench.onboarded(conformance_case) as trial:
+            self._require_usable(trial, "the onboarding")
+            lost = trial.life.before - trial.there()
+            require(not lost, "The onboarding changed what it did not create.", lost)
+
+    def _require_usable(self, trial: Trial, after: str) -> KeyRef:
+        """Akka holds one key, which is there, which its record names, and which pulls."""
+        life = trial.life
+        held = life.world.held(life.name)
+        ref = KeyRef.parse(held.email)
+        if ref is None:
+            fail(
+                "Akka's record does not lead back to the key: the id of a key must have 6 to 64 letters, "
+                "digits "
+                "and dashes. Where the cloud's own id is shorter, such as 17, `id_of` returns one that says "
+                "more, such as robot-17.",
+                f"e-mail in Akka's record: {held.email}",
+            )
+        keys = trial.new_keys()
+        if trial.case.creates_key:
+            require(
+                ref.key_id in keys,
+                f"After {after} Akka's record names a key that the emulator's inventory does not have: the "
+                f"id "
+                "that `id_of` returns, the id in `facts_of` and `known_as` of the InventoryItem are the "
+                "same.",
+                f"key in Akka's record: {ref.key_id}",
+                *(f"key in the inventory: {one}" for one in keys),
+            )
+            require(
+                keys[ref.key_id].active, f"After {after} Akka holds a key that is disabled.", keys.values()
+            )
+        listed = life.listed()
+        require(
+            listed.get("key_id") == ref.key_id and listed.get("state") in ("ok", "unseen", "brought"),
+            f"After {after} `pullkey list` does not find the key that Akka's record names: see `locate`, "
+            "`facts_of` and `is_username`.",
+            json.dumps(listed, indent=1),
+        )
+        require(
+            pulls(life.world.running.environment, held, trial.case.image),
+            f"After {after} the user name and password that Akka holds do not pull the sandbox's image.",
+            f"server: {held.server}",
+            f"user name: {held.username}",
+        )
+        return ref
+
+    def test_onboarding_again_changes_nothing(self, conformance_bench: Bench, conformance_case: str) -> None:
+        with conformance_bench.onboarded(conformance_case) as trial:
+            before, sent = trial.there(), len(trial.changes())
+            options = _without_supplied_secret(trial)
+            again = trial.life.world.onboard(
+                *options,
+                "--output",
+                "json",
+                stdin=trial.case.stdin if trial.case.creates_key else None,
+                env=dict(trial.case.environment),
+            )
+            require(again.code == 0, "Onboarding the same registry again fails.", again)
+            more = trial.changes()[sent:]
+            require(
+                not more and json.loads(again.out).get("result") == "unchanged",
+                "Onboarding the same registry again changes something: a step's `look` does not find what "
+                "its "
+                "`do` has created.",
+                more,
+                again,
+            )
+            _require_unchanged(trial, before, "a second onboarding")
+
+    @pytest.mark.parametrize("how", ["name", "all", "file"])
+    def test_rotation(
+        self, conformance_bench: Bench, conformance_case: str, how: str, tmp_path: Path
+    ) -> None:
+        if how == "all" and KINDS[conformance_case].later_stdin is not None:
+            pytest.skip("a secret from stdin is of one credential, so it cannot be given with --all")
+        with conformance_bench.onboarded(conformance_case) as trial:
+            life, first = trial.life, trial.life.link.key_id
+            match how:
+                case "name":
+                    done = life.command("rotate", life.name, "--keep-old", "0")
+                case "all":
+                    done = life.command("rotate", "--all", "--keep-old", "0")
+                case _:
+                    done = self._rotate_file(trial, tmp_path)
+            require(done.code == 0, f"`pullkey rotate` ({how}) fails.", done)
+            ref = self._require_usable(trial, f"a rotation ({how})")
+            require(ref.key_id != first, f"After a rotation ({how}) Akka still holds the first key.", done)
+            if trial.case.creates_key:
+                left = set(trial.new_keys()) - {ref.key_id}
+                require(
+                    not left,
+                    "`pullkey rotate --keep-old 0` does not delete the key that it replaced.",
+                    left,
+                    done,
+                )
+            self._require_others(trial, "a rotation")
+
+    def _rotate_file(self, trial: Trial, tmp_path: Path) -> Result:
+        file = tmp_path / "registries.yaml"
+        file.write_text(_registries(trial), encoding="utf-8")
+        # A file asks for the secret when a new key needs it, wherever `--secret-stdin` is read otherwise.
+        secret = {_VARIABLE: trial.case.stdin} if trial.case.stdin else {}
+        return trial.life.world.run(
+            "rotate",
+            "-f",
+            str(file),
+            "--yes",
+            "--timeout",
+            "60s",
+            env={"PULLKEY_OVERLAP": "0", **trial.case.environment, **secret},
+        )
+
+    def test_a_replaced_key_has_its_grace(self, conformance_bench: Bench, conformance_case: str) -> None:
+        if not KINDS[conformance_case].creates_key:
+            pytest.skip("the provider creates no key")
+        with conformance_bench.onboarded(conformance_case) as trial:
+            life, first = trial.life, trial.life.link.key_id
+            done = life.command("rotate", life.name)
+            require(done.code == 0, "`pullkey rotate NAME` fails.", done)
+            self._require_usable(trial, "a rotation")
+            require(life.link.replaces == first, "Akka's record does not name the replaced key.", life.link)
+            old = trial.new_keys().get(first)
+            if old is None:
+                fail("A replaced key is deleted at once, although it has a grace period.", trial.new_keys())
+            require(
+                old.active != trial.case.disables_key,
+                "The case says that a replaced key is disabled (`disables_key`), and it is not."
+                if trial.case.disables_key
+                else "A replaced key is disabled, and the case does not say so (`disables_key`).",
+                old,
+                done,
+            )
+            life.world.running.clock.advance(2)
+            late = life.command("rotate", life.name, "--due", "--keep-old", "1s")
+            require(late.code == 0, "`pullkey rotate --due` fails after the grace period.", late)
+            require(
+                first not in trial.new_keys(), "A replaced key is not deleted after its grace period.", late
+            )
+
+    def test_offboarding_leaves_all_as_it_was(self, conformance_bench: Bench, conformance_case: str) -> None:
+        with conformance_bench.onboarded(conformance_case) as trial:
+            name = trial.life.name
+            done = trial.life.command("offboard", name, "--output", "json")
+            require(done.code == 0, "`pullkey offboard NAME` fails.", done)
+            _document(done, "offboard")
+            _require_unchanged(trial, trial.life.before, "onboarding and offboarding")
+            again = trial.life.command("offboard", name)
+            require(
+                again.code == 2, "Offboarding a name that Akka does not have is not a usage error.", again
+            )
+
+    @staticmethod
+    def _require_others(trial: Trial, after: str) -> None:
+        lost = trial.life.before - trial.there()
+        require(not lost, f"After {after} something that pullkey did not create is changed or deleted.", lost)
+
+
+def _registries(trial: Trial) -> str:
+    """A file of registries with the case as its target."""
+    case, environment = trial.case, trial.life.world.running.environment
+    given = dict(_given(case.options))
+    lines = [f"provider: {case.provider}", "akka-project: shop", "keep-old: 0"]
+    for option in (*plugins.load(case.provider).options, PROOF_IMAGE):
+        values = [given.get(option.name), *map(environment.get, option.variables(case.provider))]
+        value = next((one for one in values if one is not None), None)
+        if value is None or option.kind == "switch":
+            lines += [f"{option.name.removeprefix('--')}: true"] if option.name in given else []
+        elif option.kind == "secret":
+            lines.append(f"{option.name.removeprefix('--').removesuffix('-stdin')}: env:{_VARIABLE}")
+        else:
+            lines.append(f"{option.name.removeprefix('--')}: {json.dumps(value)}")
+    target = "\n    ".join(lines)
+    return f"version: 1\ntargets:\n  - {target}\n"
+
+
+def _given(options: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """The options and their values; a switch has none."""
+    for number, one in enumerate(options):
+        if one.startswith("--"):
+            name, equals, value = one.partition("=")
+            after = options[number + 1 : number + 2]
+            yield name, value if equals else next((text for text in after if not text.startswith("--")), "")
+
+
+class TestSecrets:
+    """No secret leaves."""
+
+    def test_objects_logs_and_files_hold_no_key(
+        self, conformance_bench: Bench, conformance_case: str
+    ) -> None:
+        # Each test looks for leaks when it ends; this one has all that can be logged, and looks at objects.
+        with conformance_bench.untouched(conformance_case) as trial:
+            world, case = trial.life.world, trial.case
+            world.passwords += [one for one in {case.stdin, case.later_stdin} if one]
+            packages = {source.package_of(case.provider).partition(".")[0]}
+            world.extra |= {
+                "PULLKEY_TESTS_WATCH_DEEP": "1",
+                "PULLKEY_TESTS_WATCH_PACKAGES": " ".join(packages),
+            }
+            done = [
+                trial.onboard("--verbose"),
+                trial.life.command("rotate", trial.life.name, "--verbose"),
+                trial.life.command("offboard", trial.life.name, "--verbose"),
+            ]
+            for one in done:
+                require(one.code == 0, "A command fails with --verbose.", one)
+            world.watched.read()
+            hits = [hit for look in world.watched.of("looked") for hit in look["hits"]]
+            require(
+                not hits,
+                "While Akka is given the key, the repr, the attributes or the locals of something show "
+                "it: keep it "
+                "in a Secret, and reveal it only where it is sent.",
+                hits,
+            )
+
+
+class TestScripts:
+    """The commands that a user can run by hand."""
+
+    def test_the_runbook_has_each_step_and_passes_shellcheck(
+        self, conformance_bench: Bench, conformance_case: str
+    ) -> None:
+        with conformance_bench.untouched(conformance_case) as trial:
+            case = trial.case
+            written = trial.run("runbook", case.provider, *_without_secrets(case.options))
+            require(written.code == 0, "`pullkey runbook` fails.", written)
+            plan = trial.life.world.run(
+                "plan", case.provider, *case.options, "--output", "json", stdin=case.stdin
+            )
+            empty = [step["name"] for step in json.loads(plan.out)["steps"] if not step["command"].strip()]
+            require(not empty, "These steps have no script that does them by hand.", empty)
+        if shutil.which("shellcheck") is None:
+            pytest.skip("shellcheck is not installed")
+        # SC2016: single quotes expand nothing, on purpose. SC2089, SC2090: a value with quotes is one word.
+        checked = subprocess.run(
+            ["shellcheck", "--exclude=SC2016,SC2089,SC2090", "-"],
+            input=written.out,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        require(checked.returncode == 0, "shellcheck objects to the steps' scripts.", checked.stdout)
+
+
+def _without_secrets(options: tuple[str, ...]) -> list[str]:
+    """A runbook asks for secrets itself."""
+    return [one for one in options if not one.endswith("-stdin")]
+
+
+class TestRollback:
+    """What fails is undone."""
+
+    def test_a_refused_registration(self, conformance_bench: Bench, conformance_case: str) -> None:
+        with conformance_bench.untouched(conformance_case) as trial:
+            trial.fault(REFUSED)
+            failed = trial.onboard()
+            require(failed.code == 1, "A run that Akka refuses does not end with exit code 1.", failed)
+            _require_unchanged(trial, trial.life.before, "a run that was rolled back")
+
+    def test_each_refused_change(self, conformance_bench: Bench, conformance_case: str) -> None:
+        """Whatever the cloud refuses, what was created before is undone."""
+        with conformance_bench.untouched(conformance_case) as trial:
+            trial.onboard()
+            log = trial.life.world.running.sandbox.log.calls
+            calls = dict.fromkeys(
+                f"{one.api}.{one.method}" for one in log if one.changes and one.api != "akka"
+            )
+        for call in calls:
+            with conformance_bench.untouched(conformance_case) as trial:
+                trial.fault(f"{call}=403*forever")
+                failed = trial.onboard()
+                require(
+                    failed.code not in (0, 2) and "Traceback" not in failed.text,
+                    f"Where {call} is refused, the run does not say that it failed.",
+                    failed,
+                )
+                left = [one for one in trial.there() - trial.life.before if not is_named(one, failed.text)]
+                require(
+                    not left,
+                    f"Where {call} is refused, something is left over and not reported: `undo` does not "
+                    f"remove "
+                    "what `do` has created.",
+                    left,
+                    failed,
+                )
+                lost = trial.life.before - trial.there()
+                require(not lost, f"Where {call} is refused, something of others is lost.", lost)
+
+
+class TestKill:
+    """A command that is killed is completed, or cleaned up after, by the next."""
+
+    @pytest.mark.parametrize("command", ["onboard", "rotate --keep-old 0", "offboard"])
+    def test_before_and_after_each_change(
+        self,
+        conformance_bench: Bench,
+        conformance_case: str,
+        command: str,
+        request: pytest.FixtureRequest,
+    ) -> None:
+        full = request.config.getoption("--pullkey-full")
+        begin = conformance_bench.untouched if command == "onboard" else conformance_bench.onboarded
+        with begin(conformance_case) as trial:
+            every = points_of(trial.victim(command))
+        wrong: list[str] = []
+        for point in every if full else [one for one in every if one.where != JOURNAL]:
+            for machine in MACHINES if full else MACHINES[:1]:
+                with begin(conformance_case) as trial:
+                    wrong += self._tried(trial, command, point, machine)
+        require(
+            not wrong,
+            f"`pullkey {command}` was killed, and the next run did not leave one key that works, or did not "
+            "report each other: an object is found again by the mark of its run (`of_run`, `is_of_run`) "
+            "or by "
+            "what was there before (`ids_now`).",
+            *wrong,
+        )
+
+    @staticmethod
+    def _tried(trial: Trial, command: str, point: Point, machine: str) -> list[str]:
+        victim = trial.victim(command)
+        reached = victim.killed(point)
+        if machine == "another":
+            forget(victim)
+        verdict = judge(victim, [point], machine, trial.life.before, reached=reached)
+        return [] if verdict.good else [str(verdict), *verdict.said.strip().splitlines()[-12:]]
+
+
+class TestFaults:
+    """Each call fails, once and forever: by default a selection, with `--pullkey-full` in every way."""
+
+    @pytest.mark.timeout(0)
+    def test_nothing_is_left_over_unreported(
+        self, conformance_case: str, request: pytest.FixtureRequest
+    ) -> None:
+        full = request.config.getoption("--pullkey-full")
+        known = {f"any {command} {method}" for command in _COMMANDS for method in _READS_OF_AKKA}
+        with Workers(fork_server(), _AT_ONCE) as workers:
+            calls = {command: workers.calls_of(conformance_case, command) for command in _COMMANDS}
+            cases = [
+                case
+                for command, found in calls.items()
+                for case in (
+                    all_cases(conformance_case, command, found.result())
+                    if full
+                    else selection(conformance_case, command, found.result(), known)
+                )
+            ]
+            outcomes = [one for future in [*map(workers.run_case, cases)] if (one := future.result())]
+        wrong = [
+            f"{one.case}: exit code {one.code}, {one.seconds} s: {one.wrong}" for one in outcomes if one.wrong
+        ]
+        require(
+            not wrong,
+            "A call failed, and the run left something over that it does not report, lost something, or did "
+            "not end as it should. Each line is a case for `scripts/fault-suite --case`.",
+            *wrong,
+        )
+
+
+_COMMANDS = ("onboard", "rotate", "offboard")
+_READS_OF_AKKA = (
+    "akka.version",
+    "akka.auth.current-login",
+    "akka.projects.get",
+    "akka.projects.list",
+    "akka.docker.list-credentials",
+)
+"""They are the same for every provider, and tried with pullkey's own."""
+
+
+class TestLag:
+    """Reads that show a change late."""
+
+    def test_a_whole_life_where_replicas_lag(self, conformance_case: str) -> None:
+        kind = KINDS[conformance_case]
+        for world in make_world(kind.provider, SandboxSettings(consistency="real")):
+            life = Life(world, kind)
+            life.before = life.there()
+            for done in self._live(life):
+                require(
+                    done.code == 0,
+                    "A command fails where the cloud's reads lag: absence is believed only after a second "
+                    "look "
+                    "(`confirm_absent`), and an error that a delay causes is a Delay (`retry_while`).",
+                    done,
+                )
+            _require_unchanged(Trial(life), life.before, "a life where reads lag")
+
+    @staticmethod
+    def _live(life: Life) -> Iterator[Result]:
+        yield life.onboard("--timeout", "60s")
+        yield life.command("rotate", life.name, "--keep-old", "0")
+        yield life.command("offboard", life.name)

@@ -1,0 +1,57 @@
+"""All that there is in the sandbox's clouds and in Akka, as lines that can be compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from bootstrap.plugin.conformance import InventoryItem
+from bootstrap.sandbox.akka import AkkaEmulator
+
+
+def inventory(*emulators: Any) -> set[InventoryItem]:
+    """One line for each object of a cloud or of Akka: keys, grants, identities, secrets, references."""
+    return {
+        item
+        for emulator in emulators
+        for item in (_akka(emulator) if isinstance(emulator, AkkaEmulator) else emulator.inventory())
+    }
+
+
+def _akka(akka: AkkaEmulator) -> Iterator[InventoryItem]:
+    for project in akka.projects.values():
+        for region in project.regions:
+            # What is left over of Akka's is judged by what Akka holds, not by what a report names.
+            yield from (
+                InventoryItem(f"akka {project.name} {region} secret {name}", reported=_NEVER)
+                for name, _, _ in project.secrets.seen_from(region)
+            )
+            yield from (
+                InventoryItem(f"akka {project.name} {region} reference {name}", reported=_NEVER)
+                for name, _, _ in project.registries.seen_from(region)
+            )
+
+
+_NEVER = r"(?!)"
+
+
+def is_key(item: InventoryItem) -> bool:
+    return item.kind == "key"
+
+
+def key_id(item: InventoryItem) -> str:
+    """The id of a key by which pullkey names it."""
+    return item.known_as
+
+
+def is_named(item: InventoryItem, text: str) -> bool:
+    """Whether a text reports an object as left over, with what removes it."""
+    text = re.sub(r"\n\s+(?:to remove it|remove it with):\s*", " delete: ", text)
+    if item.reported:
+        return re.search(item.reported, text) is not None
+    if is_key(item):
+        return any(
+            item.known_as in one and ("delete" in one or "settings" in one) for one in text.splitlines()
+        )
+    return item.known_as in text
