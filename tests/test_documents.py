@@ -14,6 +14,7 @@ import click
 import pytest
 
 from bootstrap.sandbox.host import SandboxSettings
+from tests.harness.demo_provider import installed
 from tests.harness.documents import (
     GENERATED,
     PAGES,
@@ -103,6 +104,9 @@ def test_the_commands_of_a_page_run_one_after_another_in_a_sandbox(
         if name := block.markers.get("file"):
             (tmp_path / f"{number}").write_text(_emulated(block.body))
             script.append(f"cp {number} {shlex.quote(name)}")
+        if package := block.markers.get("installed"):
+            place = installed(ROOT / package, tmp_path)
+            script.append(f"export PYTHONPATH={shlex.quote(str(place))}")
         if setup := block.markers.get("setup"):
             script.append(_emulated(setup))
         expected = shlex.quote(" ".join(map(str, block.exits)))

@@ -128,11 +128,22 @@ _TEXTS = ("name", "title", "summary")
 _MEMBERS = sorted({*Provider.__annotations__, *(one for one in vars(Provider) if not one.startswith("_"))})
 
 
+_REQUIRED = frozenset(("emulator", "locate", "open", "target"))
+"""The methods of `Provider` that have no default, so that inheriting them is not having them."""
+
+
+def _lacks(found: Any, member: str) -> bool:
+    """Whether an object has no such member, or only what it inherits from the interface itself."""
+    if getattr(found, member, None) is None:
+        return True
+    return member in _REQUIRED and getattr(type(found), member, None) is vars(Provider)[member]
+
+
 def _fault_of(found: Any, name: str, value: str) -> str:
     """Why an object is not a provider; "" if it has all members of one."""
     if isinstance(found, type):
         return messages.is_a_class(value)
-    if missing := [one for one in _MEMBERS if getattr(found, one, None) is None]:
+    if missing := [one for one in _MEMBERS if _lacks(found, one)]:
         return messages.members_missing(missing)
     methods = [one for one in _MEMBERS if one not in Provider.__annotations__]
     wrong = [one for one in methods if not callable(getattr(found, one))]

@@ -9,18 +9,22 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bootstrap.model.akka_record import HeldCredential as HeldCredential  # noqa: PLC0414  - from here, too
 from bootstrap.model.codes import Code
+from bootstrap.model.credential import secret_name as name_of_secret
 from bootstrap.model.errors import Problem, ProblemKind
 from bootstrap.model.key_facts import KeyFacts as KeyFacts  # noqa: PLC0414  - the same
 
 if TYPE_CHECKING:
     # What these import is not needed to show a provider's options.
     from bootstrap.plugin.emulator import Emulator
+from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.model.option import Option
+from bootstrap.model.server import host_of
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.session import Session
@@ -43,63 +47,81 @@ class Missing:
 
 
 class Target(Protocol):
-    """One registry to make pullable. A provider's own class has more attributes."""
+    """One registry to make pullable. A provider's own class has more attributes.
+
+    A class that inherits from this one has the defaults of a registry that is one target with one identity:
+    only `registry` is left to write.
+    """
 
     @property
     def label(self) -> str:
         """The registry's name for display."""
+        return self.registry
 
     @property
     def registry(self) -> str:
         """The registry's host in image names, as far as known without a call to the cloud."""
+        ...
 
     @property
     def secret_name(self) -> str:
         """The name of the Akka secret, derived from the registry."""
+        return name_of_secret(self.registry)
 
     @property
     def lock_key(self) -> str:
         """Identifies this target: two runs with the same key must not run at the same time."""
+        return self.label
 
     @property
     def shared_identity_key(self) -> str:
         """Identifies who pulls, without a call to the cloud: targets with the same key share an identity."""
+        return self.lock_key
 
     @property
     def quota_group(self) -> str:
         """The cloud container (a Google project, a registry) whose targets one machine should change."""
+        return self.registry
 
     @property
     def lifetime(self) -> dt.timedelta | None:
         """The lifetime of a created key; None if it does not expire, or if no key is created."""
+        return None
 
     @property
     def key_limit(self) -> KeyLimit | None:
         """The limit on keys of the identity; None if the cloud documents none."""
+        return None
 
 
 class Provider(Protocol):
-    """One kind of registry."""
+    """One kind of registry.
+
+    A class that inherits from this one has the members with a default; without it, it must have all.
+    """
 
     name: str
+    """The name of its entry point, and of its commands: `pullkey onboard NAME`."""
     title: str
     summary: str
-    examples: Sequence[str]
+    """The first sentence of its help."""
+    examples: Sequence[str] = ()
     options: Sequence[Option]
+    """Its own; `--image`, `--secret-name` and others are common to all providers."""
     hosts: Sequence[str]
     """The hosts whose images it claims, as `pullkey providers` shows them: `gcr.io`, `*.gcr.io`. None of a
     provider that accepts any server, or claims hosts that are not known beforehand.
     """
-    fallback: bool
+    fallback: bool = False
     """Whether this provider accepts any server that no other provider recognises."""
-    login_variables: Sequence[str]
+    login_variables: Sequence[str] = ()
     """The user's environment variables that lead to a real login, project or endpoint of this cloud; one that
     ends in `_` stands for all that begin with it. The sandbox does not pass them on.
     """
 
     def recognises(self, held: HeldCredential) -> bool:
-        """Whether the server in Akka's record is this kind of registry."""
-        ...
+        """Whether the server in Akka's record is this kind of registry; by default, one of `hosts`."""
+        return self.claims(host_of(held.server).partition(":")[0])
 
     async def locate(self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> Target:
         """Find the target of a credential that pullkey registered (`held.link` is set).
@@ -119,11 +141,12 @@ class Provider(Protocol):
 
     def claims(self, host: str) -> bool:
         """Whether the images of a host belong to this provider; "" is the host of a short name (`acme/app`).
+        By default, if it is one of `hosts`.
 
         Args:
             host: in lower case, without port.
         """
-        ...
+        return any(fnmatchcase(host, pattern) for pattern in self.hosts)
 
     def options_of_image(self, image: str) -> Mapping[str, str]:
         """Convert an image reference to options, named without leading dashes. The first option has the
@@ -135,7 +158,7 @@ class Provider(Protocol):
         Raises:
             UsageProblem: it cannot be parsed.
         """
-        ...
+        return {"image": image}
 
     def place_of_image(self, image: str) -> str:
         """The prefix that the names of all images of the same credential share.
@@ -143,11 +166,11 @@ class Provider(Protocol):
         Raises:
             UsageProblem: the image cannot be parsed.
         """
-        ...
+        return parse_reference(image, where="IMAGE").registry.removesuffix(":443")
 
     def covers(self, target: Any, image: str) -> bool:
         """Whether a target's credential can pull an image from the same host."""
-        ...
+        return True
 
     def options_of(self, held: HeldCredential, target: Any | None) -> Mapping[str, str | bool]:
         """The options that would create this credential, as far as its record and target show them.
@@ -158,7 +181,7 @@ class Provider(Protocol):
             held: Akka's record, registered by pullkey or not.
             target: the result of `locate`; None if pullkey did not register it, or it was not located.
         """
-        ...
+        return {}
 
     def login_at_a_glance(self) -> tuple[str, str] | None:
         """The login that will probably be used, by files and variables alone: its name, and what was found
@@ -166,15 +189,15 @@ class Provider(Protocol):
 
         None if the provider has no login. Makes no call, imports no SDK, raises nothing.
         """
-        ...
+        return None
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         """The checks of `pullkey doctor` that need no target: libraries, login, clock. Raises nothing."""
-        ...
+        return ()
 
     def missing(self, values: Mapping[str, Any]) -> Missing | None:
         """The first required value that is not set; None if all are. Makes no call."""
-        ...
+        return None
 
     def target(self, values: Mapping[str, Any]) -> Target:
         """Create the target from option values. Makes no call.

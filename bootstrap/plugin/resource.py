@@ -118,9 +118,11 @@ class CloudStep(Step):
             ApiError: the object may not be read, or there was no answer.
         """
 
-    @abstractmethod
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
         """Convert an error to a sentence: `doing` was refused or not answered."""
+        return StepFailed(
+            f"{error.service} did not {doing}: {error.said}", fix=error.fix, code=error.problem_code
+        )
 
     def delay(self, error: Exception) -> Delay | None:
         """The delay that explains an error; None if the error is a refusal."""

@@ -61,16 +61,18 @@ class Session(ABC):
             PullkeyError: there is no login, or the extra is not installed.
         """
 
-    @abstractmethod
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
         """Those of `permissions` that the login lacks, each with the resource on which it is needed.
 
-        None if the login may not query its permissions.
+        None if the login may not query its permissions. By default none is missing, as of a cloud that has
+        no permissions to query.
         """
+        del permissions
+        return {}
 
-    @abstractmethod
     async def preflight(self) -> PreflightFindings:
-        """Find other obstacles: wrong names, policies, limits. Read-only."""
+        """Find other obstacles: wrong names, policies, limits. Read-only. By default there is none."""
+        return PreflightFindings()
 
     async def prompt_secrets(self) -> None:
         """Prompt (`context.ask_secret`) for the secrets needed to create a key. Called once, when it is
@@ -88,17 +90,17 @@ class Session(ABC):
             PullkeyError: the registry does not exist.
         """
 
-    @abstractmethod
     async def server(self) -> str:
-        """The server to register with Akka."""
+        """The server to register with Akka. By default with scheme and version, as Akka's page names one."""
+        return f"https://{await self.host()}/v1/"
 
-    @abstractmethod
     async def username(self) -> str | None:
         """The user name of every key of this identity, in this run and in later ones.
 
         None while it does not exist yet, and if each key has its own (`Keys.is_username`). Do not take it
         from `credential`, which exists only in the run that created the key.
         """
+        return None
 
     @abstractmethod
     async def probe(self) -> Probe:
@@ -127,21 +129,25 @@ class Session(ABC):
         """
         return None
 
-    @abstractmethod
     async def diagnose(self, attempt: PullAttempt) -> str:
-        """Explain a verification that keeps failing: read key, identity and grant from the cloud again."""
+        """Explain a verification that keeps failing: read key, identity and grant from the cloud again.
+
+        "" if there is nothing to add to the registry's answer.
+        """
+        del attempt
+        return ""
 
     async def identity(self) -> str:
         """The name, for display, of the identity that pulls."""
         return await self.username() or ""
 
-    @abstractmethod
     def script_variables(self) -> Mapping[str, str]:
         """The variables of the steps' scripts, in the order in which they are set.
 
         Each value is one bash word, as it is written after `NAME=`: `shlex.quote` of a text, or `"$(...)"`,
         which may use the variables before it. Scripts use them as `"$NAME"`. None is a secret.
         """
+        return {}
 
     @property
     @abstractmethod

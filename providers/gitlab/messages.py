@@ -6,7 +6,7 @@ from bootstrap.model.codes import Code
 from bootstrap.model.errors import Problem, ProblemKind, StepFailed
 from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.step import Intent, Notice, StillThere
+from bootstrap.plugin.step import Intent, Notice, StepRole, StillThere
 from providers.gitlab import scripts
 from providers.gitlab.address import host_of_instance
 from providers.gitlab.errors import GitlabApiError, refused
@@ -52,7 +52,7 @@ def registry_off(path: str, url: str) -> Problem:
         ProblemKind.SETUP,
         f"The container registry of the project {path} is disabled, so its images cannot be pulled",
         f"Enable it at {url}/{path}/edit (Visibility, project features, permissions)",
-        step="key",
+        step=StepRole.KEY,
         code=Code.GITLAB_REGISTRY_OFF,
     )
 
@@ -67,7 +67,7 @@ def role_too_low(target: GitlabTarget, user: str, said: str) -> Problem:
         ProblemKind.RIGHT,
         f"{whom} may not create deploy tokens of {target.called} ({said})",
         f"It takes the role {role}: ask for it, or pass the access token of a user who has it",
-        step="key",
+        step=StepRole.KEY,
         permission=role,
         code=Code.MISSING_PERMISSION,
     )

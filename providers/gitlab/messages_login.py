@@ -6,6 +6,7 @@ from bootstrap.model.codes import Code
 from bootstrap.model.errors import Problem, ProblemKind, StepFailed, UsageProblem
 from bootstrap.model.pull import PullAttempt, Verdict
 from bootstrap.plugin.registry import code_of
+from bootstrap.plugin.step import StepRole
 from providers.gitlab.errors import GitlabApiError, NotAsked
 
 
@@ -37,7 +38,7 @@ def scope_missing(scopes: str) -> Problem:
         ProblemKind.RIGHT,
         f"The access token lacks the scope api{has}, needed to create and delete deploy tokens",
         "Create one with the scope api",
-        step="key",
+        step=StepRole.KEY,
         code=Code.GITLAB_TOKEN_SCOPE,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bootstrap.model.errors import Problem, PullkeyError, problem_of
-from bootstrap.plugin.step import Notice
+from bootstrap.plugin.step import Notice, StepRole
 from providers.gitlab import messages, messages_login
 from providers.gitlab.answers import OWNER, Namespace
 from providers.gitlab.api import Gitlab
@@ -20,9 +20,9 @@ async def problems_of(place: Place, target: GitlabTarget) -> list[Problem]:
         namespace, gitlab = await place.namespace(), await place.gitlab()
         return await _problems(namespace, gitlab, target)
     except GitlabApiError as error:
-        return [problem_of(refused(error, f"show {target.called}"), step="key")]
+        return [problem_of(refused(error, f"show {target.called}"), step=StepRole.KEY)]
     except PullkeyError as error:
-        return [problem_of(error, step="key")]
+        return [problem_of(error, step=StepRole.KEY)]
 
 
 async def notices_of(place: Place, target: GitlabTarget) -> list[Notice]:

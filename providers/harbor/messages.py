@@ -8,7 +8,7 @@ from bootstrap.model.codes import Code
 from bootstrap.model.errors import Problem, ProblemKind, StepFailed
 from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.step import Intent, StillThere
+from bootstrap.plugin.step import Intent, StepRole, StillThere
 from providers.harbor.errors import HarborApiError, refused
 from providers.harbor.target import HarborTarget
 
@@ -24,7 +24,7 @@ def project_not_shown(target: HarborTarget, name: str, error: HarborApiError, *,
             ProblemKind.SETUP,
             f"{target.host} does not show the project {name} ({error.said})",
             "Run it again in a while",
-            step="key",
+            step=StepRole.KEY,
             code=error.problem_code,
         )
     unless = "" if error.missing else f", or {target.user} may not see it"
@@ -33,7 +33,7 @@ def project_not_shown(target: HarborTarget, name: str, error: HarborApiError, *,
         ProblemKind.SETUP,
         f"{target.host} has no project {name}{unless} ({error.said})",
         f"Check --project{needs}",
-        step="key",
+        step=StepRole.KEY,
         code=Code.HARBOR_PROJECT_NOT_FOUND,
     )
 
@@ -50,7 +50,7 @@ def admin_needed(target: HarborTarget) -> Problem:
         "of the system",
         "Onboard each project by itself as an administrator of the project, or log in as a system "
         "administrator",
-        step="key",
+        step=StepRole.KEY,
         permission="robot:create",
         code=Code.MISSING_PERMISSION,
     )
@@ -61,7 +61,7 @@ def robots_unreadable(target: HarborTarget, error: HarborApiError) -> Problem:
         ProblemKind.RIGHT if error.forbidden else ProblemKind.SETUP,
         f"{target.host} does not list the robot accounts of {target.named} ({error.said})",
         "Log in as an administrator of the project" if error.forbidden else "Run it again in a while",
-        step="key",
+        step=StepRole.KEY,
         permission="robot:list" if error.forbidden else "",
         code=Code.MISSING_PERMISSION if error.forbidden else error.problem_code,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import Problem, ProblemKind, StepFailed
+from bootstrap.plugin.step import StepRole
 from providers.harbor.errors import HarborApiError, LoginMissing
 
 _ROBOT_LOGIN = (
@@ -59,6 +60,6 @@ def read_only(host: str) -> Problem:
         ProblemKind.SETUP,
         f"{host} is in read-only mode, and creates no robot account",
         "Run it again when an administrator has ended that mode (Configuration, System Settings)",
-        step="key",
+        step=StepRole.KEY,
         code=Code.HARBOR_READ_ONLY,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bootstrap.model.errors import Problem, PullkeyError, problem_of
+from bootstrap.plugin.step import StepRole
 from providers.harbor import messages, messages_login
 from providers.harbor.api import Harbor
 from providers.harbor.errors import HarborApiError
@@ -40,15 +41,18 @@ class HarborPreflight:
         except HarborApiError as error:
             return [
                 problem_of(
-                    messages_login.login_failed(self._target.user, self._target.host, error), step="key"
+                    messages_login.login_failed(self._target.user, self._target.host, error),
+                    step=StepRole.KEY,
                 )
             ]
         except PullkeyError as error:
-            return [problem_of(error, step="key")]
+            return [problem_of(error, step=StepRole.KEY)]
 
     def _of_server(self, info: ServerInfo) -> list[Problem]:
         if info.is_too_old:
-            return [problem_of(messages_login.server_too_old(self._target.host, info.version), step="key")]
+            return [
+                problem_of(messages_login.server_too_old(self._target.host, info.version), step=StepRole.KEY)
+            ]
         return [messages_login.read_only(self._target.host)] if info.read_only else []
 
     async def _projects(self) -> tuple[list[Project], list[Problem]]:

@@ -7,6 +7,7 @@ page run one after another in one sandbox. A comment in front of a block says wh
     <!-- test: setup: COMMAND -->      run this first
     <!-- test: file: NAME -->          the block, of any language, is the content of this file
     <!-- test: exit: 0 or 3 -->        how each of the block's commands may exit; 0 unless given
+    <!-- test: installed: FOLDER -->   from here on, the package in this folder is installed
     <!-- test: new sandbox -->         begin anew
 """
 
@@ -28,7 +29,7 @@ _BLOCK = re.compile(
     r"^(?P<before>(?:[ ]*<!--[^\n]*-->\n)*)(?P<indent>[ ]*)```(?P<kind>\w*)\n(?P<body>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
-_MARKER = re.compile(r"<!-- test: (skip|setup|file|exit|new sandbox)(?:: (.*?))? -->")
+_MARKER = re.compile(r"<!-- test: (skip|setup|file|exit|installed|new sandbox)(?:: (.*?))? -->")
 
 
 @dataclass(frozen=True)
