@@ -150,6 +150,8 @@ class Preflight:
             self.akka_problems(),
             self._challenge(),
         )
+        if isinstance(answered, Challenge):
+            findings.notices += self._session.challenge_notices(answered)
         if not findings.problems:
             # If the registry or its repository is missing, report that instead.
             findings.problems += await self._image()

@@ -10,12 +10,13 @@ from bootstrap.model.akka_record import HeldCredential as HeldCredential  # noqa
 from bootstrap.model.credential import Credential
 from bootstrap.model.key_facts import KeyFacts as KeyFacts  # noqa: PLC0414  - the same
 from bootstrap.plugin.keys import Keys
-from bootstrap.plugin.step import PreflightFindings, Step
+from bootstrap.plugin.step import Notice, PreflightFindings, Step
 
 if TYPE_CHECKING:
     # What these import is not needed to show a provider's options.
     from bootstrap.model.deadline import Deadline
     from bootstrap.model.pull import Probe, PullAttempt
+    from bootstrap.registry.challenge import Challenge
 from bootstrap.plugin.context import RunContext
 
 _UNDO_STEP_SECONDS = 30.0
@@ -73,6 +74,11 @@ class Session(ABC):
     async def preflight(self) -> PreflightFindings:
         """Find other obstacles: wrong names, policies, limits. Read-only. By default there is none."""
         return PreflightFindings()
+
+    def challenge_notices(self, challenge: Challenge) -> Sequence[Notice]:
+        """What the registry's challenge tells the user, such as that another provider is made for it."""
+        del challenge
+        return ()
 
     async def prompt_secrets(self) -> None:
         """Prompt (`context.ask_secret`) for the secrets needed to create a key. Called once, when it is

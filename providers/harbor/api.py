@@ -40,14 +40,18 @@ class Harbor:
         host: of the Harbor, with its port.
         user: who logs in.
         secret: the password, where it was supplied already.
+        has_source: whether a file names the source of the password, so that it is there without a prompt.
     """
 
-    def __init__(self, context: RunContext, host: str, user: str, secret: Secret | None) -> None:
+    def __init__(
+        self, context: RunContext, host: str, user: str, secret: Secret | None, *, has_source: bool = False
+    ) -> None:
         self.context = context
         self.host = host
         self.login: Login = context.shared.get(("harbor-login", host, user), lambda: Login(host, user))
         if secret is not None:
             self.login.secret = secret
+        self._has_source = has_source
         self._projects: dict[str, AsyncOnce[Project]] = {}
         self._permissions: dict[str, AsyncOnce[frozenset[str]]] = {}
 
@@ -56,10 +60,9 @@ class Harbor:
         """Made when it is first needed: a setting of the environment that is not valid is then reported."""
         return self.context.shared.get(("harbor", self.host), lambda: Connection(self.host))
 
-    @property
-    def may_look(self) -> bool:
+    async def may_look(self) -> bool:
         """Whether looking needs no prompt."""
-        return self.login.secret is not None
+        return await self.login.is_supplied(self.context, has_source=self._has_source)
 
     # -- the login and the server ----------------------------------------------------------------------------
 

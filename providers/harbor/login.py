@@ -30,6 +30,7 @@ class Login:
     is_admin: bool = False
     refused: PullkeyError | None = None
     _tried: bool = False
+    _source_failed: bool = False
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -49,6 +50,18 @@ class Login:
         if self.secret is None:
             raise messages.login_not_supplied(self.host)
         return self.secret
+
+    async def is_supplied(self, context: RunContext, *, has_source: bool) -> bool:
+        """Whether the password is known without a prompt: it was supplied, or a file names its source, which
+        is read now. One that cannot be read is reported where the login is needed.
+        """
+        async with self._lock:
+            if self.secret is None and has_source and self.user and not self._source_failed:
+                try:
+                    await self.ask(context)
+                except PullkeyError:
+                    self._source_failed = True
+            return self.secret is not None
 
     async def authorization(
         self, context: RunContext, attempt: Callable[[Secret], Awaitable[None]]

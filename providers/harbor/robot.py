@@ -153,7 +153,7 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
 
     async def look_now(self) -> StepStatus:
         link, _ = await usable_key(self._of)
-        if link is not None and not self._harbor.may_look:
+        if link is not None and not await self._harbor.may_look():
             return StepStatus(
                 State.DONE, f"Akka holds {self.held_as(link.key_id)}; not checked at Harbor without a login"
             )
@@ -222,7 +222,7 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
         return [one.key_id for one in await self._ours() if one.run_id == run_id]
 
     async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
-        if not self._harbor.may_look:
+        if not await self._harbor.may_look():
             return []
         with as_sentence(f"list the robot accounts of {self._target.label}"):
             return [self.facts_of(one) for one in await self._ours() if not one.expired]

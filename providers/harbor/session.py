@@ -32,7 +32,9 @@ class HarborSession(Session):
     def __init__(self, target: HarborTarget, context: RunContext) -> None:
         self.target = target
         self.context = context
-        self.harbor = Harbor(context, target.host, target.user, target.login)
+        self.harbor = Harbor(
+            context, target.host, target.user, target.login, has_source=target.login_has_source
+        )
         self._preflight = HarborPreflight(self.harbor, target)
         self._robot = RobotAccount(self, target, self.harbor)
         self.key, self.steps = self._robot, [self._robot]
@@ -41,7 +43,7 @@ class HarborSession(Session):
 
     async def connect(self) -> str:
         user, host = self.target.user, self.target.host
-        if not self.harbor.may_look:
+        if not await self.harbor.may_look():
             return f"{user} at {host}, not logged in" if user else f"no user at {host}"
         await self.harbor.log_in()
         return f"{user} at {host}"
@@ -67,7 +69,7 @@ class HarborSession(Session):
         return self.target.label
 
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
-        if not self.harbor.may_look:
+        if not await self.harbor.may_look():
             return {}  # checked after the prompt
         try:
             return await self._preflight.missing_permissions(permissions)
@@ -93,7 +95,7 @@ class HarborSession(Session):
             pending = (await self._robot.look()).state is not State.DONE
         except PullkeyError:
             pending = True  # reported where the step is looked at
-        if pending and self.harbor.may_look:
+        if pending and await self.harbor.may_look():
             findings.problems += await self._preflight.problems()
             findings.public = self._preflight.public
         return findings
@@ -105,7 +107,7 @@ class HarborSession(Session):
             UsageProblem: there is no terminal.
             Refused: Harbor does not accept the login, or not for this.
         """
-        if self.harbor.may_look:
+        if await self.harbor.may_look():
             return  # checked already
         await self.harbor.log_in()
         problems = await self._preflight.problems() or await self._missing()
@@ -123,7 +125,10 @@ class HarborSession(Session):
     async def diagnose(self, attempt: PullAttempt) -> str:
         if attempt.verdict is Verdict.REJECTED and "PROJECTPOLICYVIOLATION" in attempt.detail:
             return messages.policy_refuses(self.target.repository.partition("/")[0])
-        if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or not self.harbor.may_look:
+        if (
+            attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT)
+            or not await self.harbor.may_look()
+        ):
             return ""
         held = self.credential or await self._held()
         if held is None:

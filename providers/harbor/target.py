@@ -43,6 +43,8 @@ class HarborTarget:
         level: of the robot account: one of the project, or one of the system, which may pull from several.
         user: who logs in to create it; "" if no user was named.
         repository: of the image that verifies the pull; "" if none was named.
+        login: the password that was supplied on stdin.
+        login_has_source: whether a file names the source of the password.
     """
 
     host: str
@@ -53,6 +55,7 @@ class HarborTarget:
     reference: str = ""
     expires_in: dt.timedelta = DEFAULT_LIFETIME
     login: Secret | None = field(default=None, repr=False, compare=False)
+    login_has_source: bool = field(default=False, compare=False)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> HarborTarget:
@@ -89,6 +92,8 @@ class HarborTarget:
             reference=image.reference if image else "",
             expires_in=lifetime,
             login=values.get("login_stdin"),
+            # A file of registries names where it is read from.
+            login_has_source="login_stdin" in (values.get("sources") or ()),
         )
 
     @classmethod

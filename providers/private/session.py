@@ -7,14 +7,15 @@ from __future__ import annotations
 import ipaddress
 import shlex
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from bootstrap.model.credential import Credential
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.registry import Confidential
+from bootstrap.plugin.registry import Challenge, Confidential
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import PreflightFindings
+from bootstrap.plugin.step import Notice, PreflightFindings
 from providers.private import messages
 from providers.private.short_lived import better_provider
 from providers.private.steps import UserPassword
@@ -79,6 +80,11 @@ class PrivateSession(Session):
             findings.notices.append(messages.host_is_local(host))
         return findings
 
+    def challenge_notices(self, challenge: Challenge) -> Sequence[Notice]:
+        if not is_of_harbor(challenge):
+            return ()
+        return [messages.better_provider("harbor", self.target.host)]
+
     async def host(self) -> str:
         return self.target.host
 
@@ -131,3 +137,11 @@ def _is_local(host: str) -> bool:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
         return "." not in host or host.endswith(_LOCAL_DOMAINS)
+
+
+def is_of_harbor(challenge: Challenge) -> bool:
+    """Whether it is Harbor's (goharbor/harbor, src/server/middleware/v2auth/auth.go, and
+    src/core/service/token/creator.go for the name of its service).
+    """
+    path = urlsplit(challenge.realm).path
+    return challenge.service == "harbor-registry" and path.endswith("/service/token")
