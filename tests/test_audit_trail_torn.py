@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from bootstrap.akka.scope import AkkaScope
+from bootstrap.engine.audit_chain import verify
 from bootstrap.engine.audit_log import Audited, Trail
+from bootstrap.engine.audit_sinks import AuditFile
 from bootstrap.model.change import Change
 from bootstrap.model.errors import UsageProblem
 from bootstrap.testing.harness.world import World
@@ -50,18 +52,21 @@ def test_a_line_after_a_torn_one_is_whole(tmp_path: Path) -> None:
     trail.close()
     assert trail.lost == ""
     assert _lines(path) == ["one", "torn", "three", "four"]
+    report = verify(path.read_bytes().splitlines(keepends=True))
+    assert (report.mismatch, report.lines, report.torn) == (None, 4, [2])
 
 
 def test_a_line_that_a_full_disk_tears_does_not_swallow_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "audit.jsonl"
-    trail = Trail.open(path, "pullkey")
+    file = AuditFile(path)
+    trail = Trail(file, "pullkey")
     real, room = os.write, 30
 
     def write(descriptor: int, data: bytes) -> int:
         nonlocal room
-        if descriptor != trail.descriptor:
+        if descriptor != file.descriptor:
             return real(descriptor, data)
         if not room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -76,6 +81,7 @@ def test_a_line_that_a_full_disk_tears_does_not_swallow_the_next(
     _record(trail, "there is room again")
     trail.close()
     assert _lines(path) == ["torn", "there is room again"]
+    assert verify(path.read_bytes().splitlines(keepends=True)).mismatch is None
 
 
 def test_lines_of_several_writers_are_whole(tmp_path: Path) -> None:
@@ -91,6 +97,7 @@ def test_lines_of_several_writers_are_whole(tmp_path: Path) -> None:
     for trail in trails:
         trail.close()
     assert _lines(path) == ["x" * 500] * 200
+    assert verify(path.read_bytes().splitlines(keepends=True)).mismatch is None
 
 
 @pytest.mark.parametrize("text", ["precious\n", "version: 1\n", '{"version": 1}\n'])

@@ -17,6 +17,7 @@ COMMANDS = {
         "List credentials with key age, expiry and status.",
     ),
     "report": ("bootstrap.cli.reporting", "report", "Write the list as one HTML page."),
+    "audit": ("bootstrap.cli.audit_verify", "audit", "Verify the audit trail that --audit writes."),
     "rotate": ("bootstrap.cli.lifecycle", "rotate", "Replace the key of a credential."),
     "offboard": (
         "bootstrap.cli.lifecycle",

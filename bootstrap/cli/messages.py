@@ -64,6 +64,16 @@ def projects_and_all_projects() -> UsageProblem:
     return UsageProblem("Name Akka projects, or pass --all-projects", code=Code.MISSING_VALUE)
 
 
+def audit_file_unreadable(name: str, why: str | OSError) -> UsageProblem:
+    if isinstance(why, OSError):
+        why = why.strerror or "it is damaged"
+    return UsageProblem(
+        f"The audit trail {name} cannot be read: {why}",
+        fix="Name files that --audit has written; `-` reads stdin.",
+        code=Code.FILE_UNREADABLE,
+    )
+
+
 def project_and_all_projects() -> UsageProblem:
     return UsageProblem(
         "--all-projects is for all Akka projects, and --akka-project names one",

@@ -30,6 +30,8 @@ from bootstrap.output.terminal import put
             "fleet-plan",
             "fleet-apply",
             "fleet-list",
+            "audit",
+            "audit-verify",
             "import",
             "validate",
             "error",
@@ -44,8 +46,8 @@ def schema(what: str) -> None:
     Each has an `$id` with its version. Later versions may add keys to what is printed, and remove none.
 
     DOCUMENT is run, rotate, offboard, list, service, from-project, explain, doctor, providers, fleet-plan,
-    fleet-apply, fleet-list, import, validate, error or registries. `registries` is that of a file of
-    registries, for editors.
+    fleet-apply, fleet-list, audit, audit-verify, import, validate, error or registries. `registries` is that
+    of a file of registries, for editors; `audit` that of a line that --audit writes.
 
     \b
     Examples:

@@ -1,21 +1,17 @@
 """The audit trail: one JSON line for each change made in a cloud or in Akka. It holds no secret.
 
-The file is only appended to, one write per line, and readable by its owner only. Several processes may share
-it.
+`audit_sinks` says where lines go, `audit_chain` how each of them is tied to the one before it.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.files.output_file import open_to_append
+from bootstrap.engine.audit_sinks import AuditFile, Sink
 from bootstrap.model import clock
 from bootstrap.model.text import one_line
 
@@ -24,8 +20,6 @@ if TYPE_CHECKING:
 from bootstrap.model.change import Audit, Change
 
 _LONGEST = 1_000
-_BEGINNING = b'{"time": "'  # of each line
-_LOCK_TRIES, _LOCK_PAUSE = 50, 0.01
 
 
 # The steps of a run or an offboarding that change Akka, as the user who is logged in there.
@@ -57,27 +51,28 @@ class Audited:
 
 @dataclass
 class Trail:
-    """An open audit log.
+    """The trail of one command.
 
     Args:
+        sink: takes its lines.
         command: what is being run.
 
     Attributes:
         lost: the first reason why a line could not be written; "" if all were written.
     """
 
-    descriptor: int
+    sink: Sink
     command: str
     lost: str = field(default="", init=False)
 
     @classmethod
     def open(cls, path: Path, command: str) -> Trail:
-        """Open the file to append to, and create it if it does not exist.
+        """Open a file to append to, and create it if it does not exist.
 
         Raises:
             UsageProblem: it cannot be written.
         """
-        return cls(open_to_append(path, "--audit", "an audit trail", _BEGINNING), command)
+        return cls(AuditFile(path), command)
 
     def of(self, run_id: str, target: Audited) -> Audit:
         """Return the function that records the changes of one run for one target."""
@@ -101,34 +96,15 @@ class Trail:
 
         return record
 
-    def _write(self, line: Mapping[str, Any]) -> None:
-        text = (json.dumps(line, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
-        locked = self._lock()
+    def _write(self, fields: Mapping[str, Any]) -> None:
         try:
-            # End a line that a full disk has torn, so that this one is whole.
-            _write_all(self.descriptor, text if _ends_a_line(self.descriptor) else b"\n" + text)
+            self.sink.append(fields)
         except OSError as error:
             # The change itself is done; the missing line is reported at the end.
             self.lost = self.lost or error.strerror or "it could not be written"
-        finally:
-            if locked:
-                fcntl.flock(self.descriptor, fcntl.LOCK_UN)
-
-    def _lock(self) -> bool:
-        """Lock the file, so that no one writes between the check of the last byte and the new line."""
-        for _ in range(_LOCK_TRIES):
-            try:
-                fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(_LOCK_PAUSE)
-            except OSError:
-                return False  # a file system without locks
-            else:
-                return True
-        return False
 
     def close(self) -> None:
-        os.close(self.descriptor)
+        self.sink.close()
 
 
 def _about(target: Audited, scope: AkkaScope) -> dict[str, Any]:
@@ -146,16 +122,3 @@ def _local_user() -> str:
     except KeyError:  # as in a container
         name = str(os.getuid())
     return f"local user {name}"
-
-
-def _ends_a_line(descriptor: int) -> bool:
-    try:
-        size = os.fstat(descriptor).st_size
-        return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
-    except OSError:
-        return True  # it cannot be read
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]

@@ -138,7 +138,9 @@ class OutputFile:
         return UsageProblem(f"{self.option}: {what}", fix=fix, code=Code.OUTPUT_FILE)
 
 
-def open_to_append(path: Path, option: str, kind: str, beginning: bytes, *, mode: int = 0o600) -> int:
+def open_to_append(
+    path: Path, option: str, kind: str, beginning: bytes, *, mode: int = 0o600, reads: bool = False
+) -> int:
     """Open a file of lines to append to, and create it if it does not exist. Return its descriptor.
 
     Args:
@@ -147,6 +149,7 @@ def open_to_append(path: Path, option: str, kind: str, beginning: bytes, *, mode
         kind: what pullkey writes there: "an audit trail".
         beginning: the first bytes of each line, which identify a file of this kind.
         mode: the permissions of a new file.
+        reads: whether the file is read too; else permission to write is enough.
 
     Raises:
         UsageProblem: it cannot be written, or is a file of another kind.
@@ -157,10 +160,14 @@ def open_to_append(path: Path, option: str, kind: str, beginning: bytes, *, mode
         try:
             descriptor = os.open(path, os.O_RDWR | flags, mode)
         except PermissionError:
-            descriptor = os.open(path, os.O_WRONLY | flags, mode)  # write-only permission
+            if reads:
+                raise
+            descriptor = os.open(path, os.O_WRONLY | flags, mode)
     except OSError as error:
         raise UsageProblem(
-            f"{option}: {path} cannot be written: {error.strerror}", fix=fix, code=Code.OUTPUT_FILE
+            f"{option}: {path} cannot be {'read and ' * reads}written: {error.strerror}",
+            fix=fix,
+            code=Code.OUTPUT_FILE,
         ) from None
     why = ""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -20,6 +20,7 @@ from bootstrap.plugin.checks import Check
 
 if TYPE_CHECKING:
     from bootstrap.akka.services import PullFailure, Service
+    from bootstrap.engine.audit_chain import ChainReport
     from bootstrap.engine.service_survey import RegistryInUse
     from bootstrap.plugin.inventory import InstalledProvider
 from bootstrap.model.schema_version import SCHEMA_VERSION
@@ -283,6 +284,25 @@ def providers_document(found: Sequence[InstalledProvider], code: ExitCode) -> di
                 else None,
             }
             for one in found
+        ],
+    }
+
+
+def audit_document(found: Sequence[tuple[str, ChainReport]], code: ExitCode) -> dict[str, Any]:
+    """What `pullkey audit verify` has found, by file."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "audit-verify",
+        "exit_code": int(code),
+        "files": [
+            {
+                "file": name,
+                "lines": one.lines,
+                "torn_lines": one.torn,
+                "last_hash": one.last,
+                "mismatch": {"line": one.mismatch.line, "what": one.mismatch.what} if one.mismatch else None,
+            }
+            for name, one in found
         ],
     }
 

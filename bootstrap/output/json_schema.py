@@ -130,11 +130,68 @@ def schemas() -> dict[str, dict[str, Any]]:
             _of_a_file(["apply", "rotate", "offboard"], _fleet_ended()),
         ),
         "fleet-list": _titled("What pullkey list -f shows", _of_a_file(["list"], _fleet_listed())),
+        "audit": _titled("A line of the audit trail that --audit writes", _audit_line()),
+        "audit-verify": _titled("What pullkey audit verify has found", _audit_verified()),
         "import": _titled("What pullkey import has written", _imported()),
         "validate": _titled("What pullkey validate has found", _validated()),
         "error": _titled("A command that ended before it had anything else to print", _ended_early()),
     }
     return {name: {"$id": schema_id(name), **one} for name, one in found.items()}
+
+
+def _audit_line() -> dict[str, Any]:
+    hashed = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    akka = {**_AKKA_SECRET["properties"], "project": {**_TEXT, "description": "The Akka project."}}
+    return _object(
+        {
+            "time": {"type": "string", "format": "date-time"},
+            "prev": {
+                **hashed,
+                "description": "The SHA-256 of the line before it, without its line break; 64 zeros in a "
+                "first line.",
+            },
+            "run_id": {**_TEXT, "description": "The mark that the run leaves in the cloud."},
+            "command": _TEXT,
+            "as": {
+                **_TEXT,
+                "description": "Who was logged in to the cloud, or to Akka for what was done there.",
+            },
+            "provider": _TEXT,
+            "registry": _TEXT,
+            "akka": _object(akka),
+            "step": _TEXT,
+            "what": _TEXT,
+            "key_id": _TEXT_OR_NULL,
+            "outcome": {"enum": ["done", "failed", "undone", "removed", "left over"]},
+        }
+    )
+
+
+def _audit_verified() -> dict[str, Any]:
+    mismatch = _object({"line": {"type": "integer"}, "what": _TEXT})
+    file = _object(
+        {
+            "file": _TEXT,
+            "lines": {"type": "integer", "description": "How many lines fit, from the first one on."},
+            "torn_lines": {
+                **_list({"type": "integer"}),
+                "description": "Those that a run could not finish, as on a full disk.",
+            },
+            "last_hash": {**_TEXT, "description": "The SHA-256 of the last line that fits."},
+            "mismatch": {
+                "oneOf": [{"type": "null"}, mismatch],
+                "description": "The first line that does not fit. Files after it are not verified.",
+            },
+        }
+    )
+    return _object(
+        {
+            "schema_version": {"const": 1},
+            "command": {"const": "audit-verify"},
+            "exit_code": _EXIT_CODE,
+            "files": _list(file),
+        }
+    )
 
 
 def _titled(title: str, schema: dict[str, Any]) -> dict[str, Any]:
