@@ -13,6 +13,7 @@ import pytest
 from bootstrap.testing.harness.puller import pulls
 from bootstrap.testing.harness.world import World, make_world
 from providers.docker_hub.emulator.seed import OWNER, PASSWORD, USER
+from providers.gitlab.emulator.seed import MAINTAINER_TOKEN
 from tests.harness.docker_hub_state import ORGANIZATION, add_external_pat, our_oats, our_pats
 from tests.harness.google_state import KEY_FILE as GOOGLE_KEY
 
@@ -153,6 +154,15 @@ def test_those_for_docker_hub(hub: World, tmp_path: Path, kind: str) -> None:
     nothing_to_do(hub, *how)
 
 
+@pytest.mark.parametrize("how", [(), ("--project", "acme/shop")], ids=["image", "project"])
+def test_those_for_gitlab(gitlab: World, tmp_path: Path, how: tuple[str, ...]) -> None:
+    commands = commands_of(gitlab.run("plan", "gitlab", *how).err)
+    typed(gitlab, commands, tmp_path, stdin=f"{MAINTAINER_TOKEN}\n")
+    (name,) = gitlab.names()
+    assert pulls(gitlab.running.environment, gitlab.held(name))
+    nothing_to_do(gitlab, *how)
+
+
 @pytest.mark.parametrize("user", ["ops", "robot$shop+pull", "o'neil"])
 def test_those_for_any_other_registry(private: World, tmp_path: Path, user: str) -> None:
     how = ("--server", "registry.sandbox.example", "--username", user)
@@ -171,7 +181,15 @@ def test_that_for_a_google_key_file(private: World, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", [("gcr",), ("acr",), ("acr", *TOKEN), ("docker-hub", "--hub-user", USER, "--mint"), ("private",)]
+    "how",
+    [
+        ("gcr",),
+        ("acr",),
+        ("acr", *TOKEN),
+        ("docker-hub", "--hub-user", USER, "--mint"),
+        ("gitlab",),
+        ("private",),
+    ],
 )
 def test_the_json_of_a_plan_has_the_same_commands(how: tuple[str, ...]) -> None:
     for world in make_world(how[0]):

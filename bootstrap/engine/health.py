@@ -272,6 +272,15 @@ def _soon(key: KeyFacts, expires_within: dt.timedelta | None) -> dt.timedelta:
     return min(_SOON, (key.expires - key.created) / _DUE_PART)
 
 
+def _why_unusable(key: KeyFacts | None) -> str:
+    """Why a key cannot be used, by what its cloud shows; "" if it can."""
+    if key is None:
+        return "was deleted, or has expired"
+    if key.disabled:
+        return "is disabled"
+    return "has expired" if key.expires is not None and key.expires <= now() else ""
+
+
 async def _about_keys(found: CredentialHealth, expires_within: dt.timedelta | None) -> None:
     session, link = found.behind.session, found.behind.held.link
     if session is None or link is None:
@@ -283,6 +292,10 @@ async def _about_keys(found: CredentialHealth, expires_within: dt.timedelta | No
         if not any(reason.startswith("key: ") for reason in found.unverified):
             found.unverified.append(f"key: {error.what}")
         return
+    if not (found.missing or found.problems) and (why := _why_unusable(found.key)):
+        # The look at the key did not ask the cloud: it would have prompted for a login.
+        found.missing = found.key is None
+        found.problems.append(f"key {link.key_id} {why}")
     if (
         found.key is not None
         and found.key.expires is not None

@@ -77,7 +77,7 @@ def key_would_be_lost(removal: Removal) -> KeyUnseen:
     """Without Akka's record, nothing would name the key any more."""
     return KeyUnseen(
         f"{removal.what} cannot be seen ({removal.why}), and would stay unnoticed; nothing was changed",
-        fix="Log in to its cloud (--secret-stdin for Docker Hub), or delete it by hand "
+        fix="Log in to its cloud (with --secret-stdin where it has no login here), or delete it by hand "
         f"first: {removal.command}",
     )
 

@@ -30,6 +30,7 @@ from providers.gitlab.place import Place, known_namespace
 from providers.gitlab.target import USER, GitlabTarget, is_link, key_id_of, number_of_key
 
 _MOST_TRIES = 4
+_EXAMPLE = 12345678
 
 
 class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
@@ -101,6 +102,10 @@ class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
             return False
         shown = await self.recorded(link.key_id)
         return shown is not None and shown.username == username
+
+    def example_ref(self) -> KeyRef:
+        url, number = scripts.instance(self._target), self._target.namespace_number or _EXAMPLE
+        return self._target.link(_EXAMPLE, url, number)
 
     # -- the calls -------------------------------------------------------------------------------------------
 

@@ -87,20 +87,21 @@ def credential(target: GitlabTarget) -> Mapping[str, str]:
     }
 
 
-def preamble() -> str:
+def preamble(target: GitlabTarget) -> str:
     """What the step that creates a token needs, and its undoing too."""
-    return _PREAMBLE
+    lines = _whose(target, 'gitlab GET "{path}"', "number").splitlines()
+    found = "\n".join(f"  {line}" for line in lines)
+    return f"{_PREAMBLE}\nfind_{target.kind}() {{\n{found}\n}}"
 
 
 def created(target: GitlabTarget) -> Script:
     role = "Owner of the group" if target.kind == "group" else "Maintainer of the project"
     tokens = f"{target.kind}s/$NUMBER/deploy_tokens"
-    by_function = _whose(target, 'gitlab GET "{path}"', "number")
     by_curl = _whose(target, f'{_CURL} "$GITLAB/api/v4/{{path}}"', _NUMBER)
     return Script(
         do=(
             "log_in_to_gitlab\n"
-            f"{by_function}\n"
+            f"find_{target.kind}\n"
             f'MADE="$(printf {_body("runbook")} | gitlab POST "{tokens}" --data-binary @-)"\n'
             f'KEY_ID="{KEY}$(printf %s "$MADE" | number)"\n'
             'PULLER="$(printf %s "$MADE" | field username)"\n'
@@ -110,7 +111,7 @@ def created(target: GitlabTarget) -> Script:
         ),
         check='[ -n "$TOKEN" ] && [ -n "$PULLER" ]',
         undo=(
-            'if [ -n "${KEY_ID:-}" ]; then log_in_to_gitlab && '
+            f'if [ -n "${{KEY_ID:-}}" ]; then log_in_to_gitlab && find_{target.kind} && '
             f'gitlab DELETE "{tokens}/${{KEY_ID#{KEY}}}"; '
             f"else echo {shlex.quote(delete_command(target, '').removeprefix('# '))}; fi"
         ),

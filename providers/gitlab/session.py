@@ -169,7 +169,7 @@ class GitlabSession(Session):
         return scripts.variables(self.target)
 
     def script_preamble(self) -> str:
-        return scripts.preamble()
+        return scripts.preamble(self.target)
 
     @property
     def script_credential(self) -> Mapping[str, str]:

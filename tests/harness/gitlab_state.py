@@ -36,3 +36,10 @@ def our_tokens(world: World, path: str = PROJECT, *, own: bool = False) -> list[
 def akka_pulls(world: World, name: str) -> bool:
     """Whether what Akka holds pulls, by a client of its own."""
     return pulls(world.running.environment, world.held(name), patience=0)
+
+
+def later(world: World, *arguments: str, given: str = MAINTAINER_TOKEN) -> Result:
+    """A command that needs the access token again."""
+    return world.run(
+        *arguments, "--secret-stdin", "--yes", "--timeout", "30s", stdin=given, env={"PULLKEY_OVERLAP": "0"}
+    )

@@ -1,0 +1,80 @@
+"""GitLab fails or loses an answer, or a run is killed: one token is left, or what is left is listed."""
+
+from __future__ import annotations
+
+import pytest
+
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import JOURNAL, points
+from bootstrap.testing.harness.kill_verdict import tried
+from bootstrap.testing.harness.world import World
+from tests.harness.gitlab_state import NAME, onboard, our_tokens, tokens_of
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "gitlab.GetUser=503",
+        "gitlab.ListProjectDeployTokens=429;retry-after=1",
+        "gitlab.ListProjectDeployTokens=malformed",
+        "gitlab.CreateProjectDeployToken=malformed",
+        "gitlab.CreateProjectDeployToken=types",
+        "gitlab.CreateProjectDeployToken=500",
+        "registry.GetToken=401",
+    ],
+)
+def test_what_passes_is_waited_out_and_leaves_one_token(gitlab: World, fault: str) -> None:
+    gitlab.fault(fault)
+
+    done = onboard(gitlab)
+
+    assert done.code == 0, done.text
+    (token,) = our_tokens(gitlab)
+    assert gitlab.held(NAME).password == token.text
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "gitlab.CreateProjectDeployToken=403",
+        "gitlab.CreateProjectDeployToken=400",
+        "gitlab.CreateProjectDeployToken=malformed*forever",
+        "registry.GetManifest#3=401*forever",
+    ],
+)
+def test_a_step_that_fails_leaves_nothing_behind(gitlab: World, fault: str) -> None:
+    before = tokens_of(gitlab.cloud.state)
+    gitlab.fault(fault)
+
+    done = onboard(gitlab, "--timeout", "4s", "--output", "json")
+
+    assert done.code == 1, done.text
+    assert tokens_of(gitlab.cloud.state) == before
+    assert gitlab.names() == []
+    assert done.json["left_over"] == []
+
+
+def test_what_cannot_be_undone_is_listed_with_the_command_that_deletes_it(gitlab: World) -> None:
+    gitlab.fault("gitlab.DeleteProjectDeployToken=403*forever")
+    gitlab.fault("akka.docker.add-credentials=403")
+
+    done = onboard(gitlab, "--output", "json")
+
+    assert done.code == 6, done.text
+    (left,) = done.json["left_over"]
+    (token,) = our_tokens(gitlab)
+    assert f"deploy-token-{token.number}" in left["what"]
+    assert left["command"].startswith("curl --fail --request DELETE --header @<(")
+    assert left["command"].endswith(f"/deploy_tokens/{token.number}")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("command", ["onboard", "rotate --keep-old 0", "offboard"])
+def test_a_killed_run_leaves_nothing_once_the_next_has_run(command: str) -> None:
+    """Killed before and after each call that changes something."""
+    server = fork_server()
+    found = [one for one in points(server, "gitlab", command) if one.where != JOURNAL]
+    assert {one.when for one in found} == {"before", "after"}
+    for point in found:
+        verdict = tried(server, "gitlab", command, point)
+        assert verdict.good, verdict
