@@ -19,7 +19,6 @@ import pytest
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.output.json_schema import schemas
 from bootstrap.testing.harness.credential_life import KINDS, MINTED, Life, living
-from bootstrap.testing.harness.figures import count
 from providers.gcr.emulator.state import generate_private_key
 
 
@@ -60,21 +59,6 @@ def test_a_whole_life_leaves_nothing_of_ours_and_takes_nothing_of_others(life: L
     again = life.command("offboard", name)
     assert again.code == 2
     assert f"There is no credential named {name}" in again.err
-
-
-def test_a_second_run_changes_nothing(life: Life) -> None:
-    assert life.onboard().code == 0
-    changes, there = len(life.world.changes()), life.there()
-    # A password that was brought cannot be compared with Akka's: one that is given again is handed on again.
-    brought = () if life.kind.creates_key else ("--password-stdin",)
-    options = [one for one in life.kind.options if one not in brought]
-    again = life.world.onboard(*options, "--output", "json", stdin=None if brought else life.kind.stdin)
-    more = life.world.changes()[changes:]
-    count("idempotence", {"second runs": 1, "calls of them that change something": len(more)})
-    assert again.code == 0, again.text
-    assert again.json["result"] == "unchanged"
-    assert more == []
-    assert life.there() == there
 
 
 def test_one_key_at_a_time_is_on_its_way_out(minted: Life) -> None:

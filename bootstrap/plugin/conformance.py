@@ -60,6 +60,8 @@ class ConformanceCase:
         stdin: what the onboarding reads from stdin, where an option such as `--login-stdin` asks for it.
         later_stdin: what `rotate` and `offboard` read from stdin (`--secret-stdin`); None for nothing.
         environment: further variables for the commands that follow the onboarding.
+        runbook: what `pullkey runbook PROVIDER` is given for the same; `options` without those that read a
+            secret, unless given.
         image: an image that the credential can pull. Unless given, that which the emulator's environment
             names (`PULLKEY_NAME_IMAGE`, `..._SERVER` or `..._REGISTRY`).
         creates_key: whether pullkey creates the key; otherwise the user supplies a password.
@@ -72,6 +74,7 @@ class ConformanceCase:
     stdin: str | None = None
     later_stdin: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    runbook: tuple[str, ...] | None = None
     image: str = ""
     creates_key: bool = True
     disables_key: bool = False

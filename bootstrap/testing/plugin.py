@@ -44,8 +44,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """With `--pullkey-provider`, run the suite; and beside it only what is named on the command line."""
-    if not config.getoption("--pullkey-provider"):
+    providers = config.getoption("--pullkey-provider")
+    if not providers:
         return
+    from bootstrap.testing.conformance.bench import chosen_cases
+
+    chosen_cases(providers, config.getoption("--pullkey-case"))  # an error ends pytest before it collects
     named = config.args if config.args_source is pytest.Config.ArgsSource.ARGS else []
     config.args = [*named, str(SUITE)]
 

@@ -7,7 +7,12 @@ from bootstrap.plugin.conformance import ConformanceCase
 _PASSWORD = "sandbox-password"  # noqa: S105  - that of the sandbox, which its documentation shows
 CASES = (
     ConformanceCase(
-        "docker-hub-user", ("--login-stdin",), stdin=_PASSWORD, later_stdin=_PASSWORD, disables_key=True
+        "docker-hub-user",
+        ("--login-stdin",),
+        stdin=_PASSWORD,
+        later_stdin=_PASSWORD,
+        runbook=("--mint",),
+        disables_key=True,
     ),
     ConformanceCase(
         "docker-hub-organization",

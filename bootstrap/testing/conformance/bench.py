@@ -16,8 +16,14 @@ from bootstrap.testing.harness.credential_life import KINDS, Life
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.inventory import is_key
 from bootstrap.testing.harness.kill_points import Victim
-from bootstrap.testing.harness.rehearsals import NotOnboarded, Rehearsal
+from bootstrap.testing.harness.rehearsals import Leaked, NotOnboarded, Rehearsal
 from bootstrap.testing.harness.world import Result
+
+LEAK = (
+    "A piece of a secret was found outside of Akka, or a host outside of the sandbox was asked: wrap each "
+    "secret "
+    "in Secret, and put none into messages, files, arguments or URLs."
+)
 
 
 def fail(sentence: str, *details: object) -> NoReturn:
@@ -148,11 +154,7 @@ class Bench:
             raise
         if leaks:
             self.close()
-            fail(
-                "A piece of a secret was found outside of Akka, or a host outside of the sandbox was asked: "
-                "wrap each secret in Secret, and put none into messages, logs, files or URLs.",
-                leaks,
-            )
+            fail(LEAK, leaks)
 
     def _begin(self, case: str, command: str) -> Rehearsal:
         kind = KINDS[case]
@@ -172,6 +174,9 @@ class Bench:
                     "check the case's options and stdin, then the provider.",
                     error,
                 )
+            except Leaked as error:
+                self.close()
+                fail(LEAK, error.found)
             except TimeoutError:
                 self.close()
                 if again:

@@ -19,7 +19,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,13 @@ from bootstrap.model.common_options import PROOF_IMAGE
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.output.json_schema import schemas
 from bootstrap.plugin import entry_points as plugins
+from bootstrap.plugin.conformance import ConformanceCase
 from bootstrap.sandbox.host import SandboxSettings
 from bootstrap.testing.conformance import source
 from bootstrap.testing.conformance.bench import Bench, Trial, fail, require
 from bootstrap.testing.harness.credential_life import KINDS, Life
 from bootstrap.testing.harness.fault_cases import all_cases, selection
+from bootstrap.testing.harness.figures import count
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.inventory import is_named
 from bootstrap.testing.harness.kill_points import JOURNAL, MACHINES, Point, points_of
@@ -262,6 +264,7 @@ class TestLife:
             )
             require(again.code == 0, "Onboarding the same registry again fails.", again)
             more = trial.changes()[sent:]
+            count("idempotence", {"second runs": 1, "calls of them that change something": len(more)})
             require(
                 not more and json.loads(again.out).get("result") == "unchanged",
                 "Onboarding the same registry again changes something: a step's `look` does not find what "
@@ -428,7 +431,7 @@ class TestScripts:
     ) -> None:
         with conformance_bench.untouched(conformance_case) as trial:
             case = trial.case
-            written = trial.run("runbook", case.provider, *_without_secrets(case.options))
+            written = trial.run("runbook", case.provider, *_options_of_runbook(case))
             require(written.code == 0, "`pullkey runbook` fails.", written)
             plan = trial.life.world.run(
                 "plan", case.provider, *case.options, "--output", "json", stdin=case.stdin
@@ -448,9 +451,11 @@ class TestScripts:
         require(checked.returncode == 0, "shellcheck objects to the steps' scripts.", checked.stdout)
 
 
-def _without_secrets(options: tuple[str, ...]) -> list[str]:
+def _options_of_runbook(case: ConformanceCase) -> Sequence[str]:
     """A runbook asks for secrets itself."""
-    return [one for one in options if not one.endswith("-stdin")]
+    if case.runbook is not None:
+        return case.runbook
+    return [one for one in case.options if not one.endswith("-stdin")]
 
 
 class TestRollback:

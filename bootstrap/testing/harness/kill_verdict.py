@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bootstrap.model.errors import ExitCode
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.conformance import InventoryItem
 from bootstrap.testing.harness.credential_life import Life
@@ -130,8 +131,11 @@ def _names(lines: set[InventoryItem]) -> set[str]:
 def judge_pull(victim: Victim, verdict: Verdict, name: str, password: str) -> None:
     world = victim.life.world
     verified = world.run("verify", name, "--credential-stdin", stdin=password, env=victim.environment)
-    # Akka's record may name no repository: whether its key pulls is then seen by pulling.
-    if verified.code != 0 or not pulls(world.running.environment, world.held(name), victim.life.kind.image):
+    # Akka's record may name no repository: whether its key pulls is then seen by pulling. What is left over
+    # of another key is reported here too.
+    if verified.code not in (ExitCode.DONE, ExitCode.LEFT_OVER) or not pulls(
+        world.running.environment, world.held(name), victim.life.kind.image
+    ):
         verdict.findings.append(f"what Akka holds does not pull: {verified.err.strip()[-200:]}")
 
 

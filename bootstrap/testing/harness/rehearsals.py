@@ -33,6 +33,14 @@ class NotOnboarded(Exception):
     """
 
 
+class Leaked(AssertionError):
+    """A piece of a secret was found, or a host elsewhere was asked; `found` says where."""
+
+    def __init__(self, found: list[str]) -> None:
+        super().__init__(found)
+        self.found = found
+
+
 class Rehearsal:
     """A world of one provider, and the moments at which the commands begin in it.
 
@@ -68,10 +76,10 @@ class Rehearsal:
         """Look for what has leaked since it began.
 
         Raises:
-            AssertionError: something has.
+            Leaked: something has.
         """
-        leaks = self._world.leaks()
-        assert leaks == [], leaks
+        if leaks := self._world.leaks():
+            raise Leaked(leaks)
 
     @property
     def is_old(self) -> bool:
