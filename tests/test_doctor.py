@@ -9,6 +9,7 @@ import jsonschema
 
 from bootstrap.engine.journal import Journal
 from bootstrap.output.json_schema import schemas
+from bootstrap.plugin import entry_points as plugins
 from bootstrap.sandbox.host import SandboxSettings
 from bootstrap.testing.harness.world import World, make_world
 
@@ -59,7 +60,13 @@ def test_a_cloud_that_nothing_of_akkas_needs_may_lack_its_login(gcr: World, tmp_
         # Azure's default looks for a login at the address that a virtual machine has for it.
         "PULLKEY_ACR_AUTH": "environment",
         "PULLKEY_DOCKER_HUB_ENDPOINT": f"https://{nobody}",
-        "PULLKEY_REGISTRY_CONNECT_TO": f"{gcr.running.environment['PULLKEY_REGISTRY_CONNECT_TO']},registry-1.docker.io={nobody}",  # noqa: E501
+        "PULLKEY_GITLAB_ENDPOINT": f"https://{nobody}",
+        "PULLKEY_REGISTRY_CONNECT_TO": ",".join(
+            [
+                gcr.running.environment["PULLKEY_REGISTRY_CONNECT_TO"],
+                *(f"{host}={nobody}" for host in ("registry-1.docker.io", "registry.gitlab.com")),
+            ]
+        ),
     }
     _, seen = checks(gcr, **nowhere)
     assert not [one for one in seen.values() if one["about"] == "gcr" and one["good"] is False]
@@ -90,7 +97,7 @@ def test_a_run_that_did_not_end_is_told_with_its_command(gcr: World) -> None:
 def test_a_provider_that_is_not_there(gcr: World) -> None:
     wrong = gcr.run("doctor", "ecr")
     assert wrong.code == 2
-    assert "There are: acr, docker-hub, gcr, harbor, private" in wrong.err
+    assert f"There are: {', '.join(plugins.names())}" in wrong.err
 
 
 def test_akka_is_read_back_in_all_its_regions() -> None:

@@ -83,7 +83,7 @@ targets:
         "registries.yaml:6:5: 'servr' is not a name of a target of gcr. Did you mean server?",
         "registries.yaml:7:17: skip-grant is true or false, and this is 'no'. Write false",
         (
-            "registries.yaml:8:15: provider is one of acr, docker-hub, gcr, harbor, private, and this is "
+            f"registries.yaml:8:15: provider is one of {', '.join(plugins.names())}, and this is "
             "'arc'. Did you mean acr?"
         ),
         (
