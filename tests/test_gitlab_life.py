@@ -190,6 +190,7 @@ def test_a_user_supplied_deploy_token_stays_with_its_provider(gitlab: World) -> 
         env=image,
     )
     assert brought.code == 0, brought.text
+    assert "`pullkey onboard gitlab` creates a key" in brought.err
 
     listed = gitlab.run("list", "--output", "json")
 

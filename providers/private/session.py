@@ -81,9 +81,8 @@ class PrivateSession(Session):
         return findings
 
     def challenge_notices(self, challenge: Challenge) -> Sequence[Notice]:
-        if not is_of_harbor(challenge):
-            return ()
-        return [messages.better_provider("harbor", self.target.host)]
+        better = "harbor" if is_of_harbor(challenge) else "gitlab" if is_of_gitlab(challenge) else ""
+        return [messages.better_provider(better, self.target.host)] if better else ()
 
     async def host(self) -> str:
         return self.target.host
@@ -137,6 +136,11 @@ def _is_local(host: str) -> bool:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
         return "." not in host or host.endswith(_LOCAL_DOMAINS)
+
+
+def is_of_gitlab(challenge: Challenge) -> bool:
+    """Whether it is GitLab's (gitlabhq/gitlabhq, doc/administration/packages/container_registry.md)."""
+    return challenge.service == "container_registry" and urlsplit(challenge.realm).path.endswith("/jwt/auth")
 
 
 def is_of_harbor(challenge: Challenge) -> bool:

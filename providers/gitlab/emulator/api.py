@@ -166,6 +166,8 @@ class GitlabApi:
 
     async def _create(self, request: web.Request, where: Namespace) -> web.Response:
         body = await _body(request)
+        if isinstance(body.get("scopes"), str):
+            body["scopes"] = body["scopes"].split(",")
         self._check(body)
         self._access.at_least(request, where, OWNER if where.kind == "group" else MAINTAINER)
         username = str(body.get("username") or "")

@@ -31,7 +31,7 @@ class Moved(ApiError):
         if request.method != "GET":
             self.response = web.Response(text=_NOT_MOVED, status=405)
             return
-        rest = request.path.partition("/projects/")[2].partition("/")[2] if "%" not in request.path else ""
+        rest = request.rel_url.raw_path.partition("/projects/")[2].partition("/")[2]
         url = f"https://{state.host}{state.root}/api/v4/projects/{number}{'/' if rest else ''}{rest}"
         self.response = web.Response(
             text=f"This resource has been moved permanently to {url}", status=301, headers={"Location": url}
