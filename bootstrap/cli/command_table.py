@@ -41,6 +41,11 @@ COMMANDS = {
         "List the installed providers, their packages and hosts.",
     ),
     "runbook": ("bootstrap.cli.target", "runbook", "Write the steps as a script or page to run by hand."),
+    "permissions": (
+        "bootstrap.cli.permissions",
+        "permissions",
+        "List the permissions that the login needs, also as a role.",
+    ),
     "sandbox": ("bootstrap.cli.sandbox", "sandbox", "Try everything against local emulators."),
     "explain": ("bootstrap.cli.explain", "explain", "Explain a code: cause, fix, and who can do it."),
     "schema": ("bootstrap.cli.schema", "schema", "Print the JSON Schema of --output json."),

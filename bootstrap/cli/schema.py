@@ -34,6 +34,7 @@ from bootstrap.output.terminal import put
             "audit-verify",
             "import",
             "validate",
+            "permissions",
             "error",
             "registries",
         ]
@@ -46,8 +47,8 @@ def schema(what: str) -> None:
     Each has an `$id` with its version. Later versions may add keys to what is printed, and remove none.
 
     DOCUMENT is run, rotate, offboard, list, service, from-project, explain, doctor, providers, fleet-plan,
-    fleet-apply, fleet-list, audit, audit-verify, import, validate, error or registries. `registries` is that
-    of a file of registries, for editors; `audit` that of a line that --audit writes.
+    fleet-apply, fleet-list, audit, audit-verify, import, validate, permissions, error or registries.
+    `registries` is that of a file of registries, for editors; `audit` that of a line that --audit writes.
 
     \b
     Examples:

@@ -25,6 +25,16 @@ from bootstrap.plugin.recorded_key import SECRETLESS
 from bootstrap.plugin.step import Notice, StepRole
 from bootstrap.registry import code_of, first_word, fix
 
+# -- permissions ---------------------------------------------------------------------------------------------
+
+
+def undo_permission_missing(permission: str, role: str) -> Notice:
+    return Notice(
+        f"This login lacks {permission}{f' ({role} has it)' if role else ''}, which only undoing takes: if "
+        "the run fails, what it created is kept and listed."
+    )
+
+
 # -- the registry --------------------------------------------------------------------------------------------
 
 

@@ -82,6 +82,13 @@ def key_would_be_lost(removal: Removal) -> KeyUnseen:
     )
 
 
+def removal_permission_missing(permission: str, place: str, role: str) -> str:
+    return (
+        f"This login lacks the permission {permission} on {place}{f' ({role} has it)' if role else ''}: "
+        "what takes it is kept and listed."
+    )
+
+
 # -- other uses ----------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,12 @@ from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import keys_of
 from bootstrap.engine import messages
 from bootstrap.engine.key_contract import key_problems
-from bootstrap.engine.preflight_findings import about_record, about_registry, permission_problems
+from bootstrap.engine.preflight_findings import (
+    about_record,
+    about_registry,
+    permission_problems,
+    undo_notices,
+)
 from bootstrap.engine.pull_check import why_it_does_not_pull
 from bootstrap.engine.run_options import RunOptions
 from bootstrap.model.akka_record import HeldCredential
@@ -146,7 +151,11 @@ class Preflight:
         self._image.start()
         findings, missing, problems, answered = await asyncio.gather(
             self._session.preflight(),
-            self._session.missing_permissions(sorted({name for step in steps for name in step.permissions})),
+            self._session.missing_permissions(
+                sorted(
+                    {name for step in steps for name in (*step.permissions, *step.undo_permissions)},
+                )
+            ),
             self.akka_problems(),
             self._challenge(),
         )
@@ -166,6 +175,7 @@ class Preflight:
             )
         if not (findings.problems or checks):
             findings.notices += self._warnings(steps, sightings)
+            findings.notices += undo_notices(steps, sightings, missing, self._session.role_with)
         public = (
             await self._public_access(findings) if sightings[StepRole.KEY].state is not State.DONE else ""
         )

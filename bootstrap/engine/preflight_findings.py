@@ -105,6 +105,23 @@ def permission_problems(
     ]
 
 
+def undo_notices(
+    steps: Sequence[Step],
+    sightings: Mapping[str, StepStatus],
+    missing: Mapping[str, str] | None,
+    role_with: Callable[[str], str],
+) -> list[Notice]:
+    """Notices of the permissions without which the steps that are still to be done cannot be undone."""
+    lacking = {
+        permission
+        for step in steps
+        if sightings[step.name].state is not State.DONE
+        for permission in step.undo_permissions
+        if permission in (missing or {})
+    }
+    return [messages.undo_permission_missing(one, role_with(one)) for one in sorted(lacking)]
+
+
 def about_registry(
     answered: Challenge | PullAttempt, sightings: Mapping[str, StepStatus], *, wait: bool
 ) -> PreflightFindings:

@@ -101,6 +101,27 @@ class RemovalPlanner:
             ]
             items += self._of_keys(session, link, seen, others)
             items += await self._of_steps(session, link, seen, others)
+            await self._report_missing_permissions(session)
+
+    async def _report_missing_permissions(self, session: Session) -> None:
+        """Report the permissions that looking at what is to be removed, or removing it, takes in vain."""
+        concerned = {
+            item.name
+            for item in self._result.removals
+            if item.goes or item.removal.fate is Disposition.UNSEEN
+        }
+        steps = [step for step in session.steps if step.name in concerned and step.removal_permissions]
+        asked = sorted({name for step in steps for name in step.removal_permissions})
+        if not asked:
+            return
+        try:
+            missing = await session.missing_permissions(asked) or {}
+        except PullkeyError:
+            return  # its own calls report what is wrong
+        for permission, place in missing.items():
+            self._notice(
+                messages.removal_permission_missing(permission, place, session.role_with(permission))
+            )
 
     async def _read_cloud(self, session: Session, link: KeyRef) -> _CloudState:
         """Read the state of the credential's resources, concurrently."""

@@ -134,6 +134,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "audit-verify": _titled("What pullkey audit verify has found", _audit_verified()),
         "import": _titled("What pullkey import has written", _imported()),
         "validate": _titled("What pullkey validate has found", _validated()),
+        "permissions": _titled("What pullkey permissions lists", _permissions()),
         "error": _titled("A command that ended before it had anything else to print", _ended_early()),
     }
     return {name: {"$id": schema_id(name), **one} for name, one in found.items()}
@@ -495,6 +496,30 @@ def _credential() -> dict[str, Any]:
                 **_LEFT_OVER,
                 "description": "What earlier runs have left over and was not seen to be deleted.",
             },
+        }
+    )
+
+
+def _permissions() -> dict[str, Any]:
+    return _object(
+        {
+            "schema_version": {"const": 1},
+            "command": {"const": "permissions"},
+            "exit_code": _EXIT_CODE,
+            "provider": _TEXT,
+            "for": {**_TEXTS, "description": "The commands that the list is for."},
+            "permissions": _list(
+                _object(
+                    {
+                        "name": _TEXT,
+                        "for": {**_TEXTS, "description": "The commands that need it."},
+                        "in_role": {"type": "boolean", "description": "Whether a role can hold it."},
+                        "role": {**_TEXT_OR_NULL, "description": "A predefined role that has it."},
+                        "note": {**_TEXT_OR_NULL, "description": "How to give it, if no role can hold it."},
+                    }
+                )
+            ),
+            "login": {**_TEXT, "description": "Which login a run needs."},
         }
     )
 

@@ -25,6 +25,7 @@ from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.model.option import Option
 from bootstrap.model.server import host_of
+from bootstrap.plugin.access import Access
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.session import Session
@@ -112,6 +113,8 @@ class Provider(Protocol):
     """The hosts whose images it claims, as `pullkey providers` shows them: `gcr.io`, `*.gcr.io`. None of a
     provider that accepts any server, or claims hosts that are not known beforehand.
     """
+    access: Access = Access("The login that this provider asks for.")
+    """How the login that runs pullkey gets the permissions of the steps."""
     fallback: bool = False
     """Whether this provider accepts any server that no other provider recognises."""
     login_variables: Sequence[str] = ()

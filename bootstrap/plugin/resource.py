@@ -136,7 +136,8 @@ class CloudStep(Step):
             ApiError: the same; the error's own text is enough.
         """
         if error.forbidden:
-            return StepStatus(State.UNSEEN, self.unreadable)
+            needed = f" (it takes {', '.join(self.look_permissions)})" if self.look_permissions else ""
+            return StepStatus(State.UNSEEN, f"{self.unreadable}{needed}")
         raise self.refusal(error, f"show {self.looked_for}") from None
 
     async def look(self) -> StepStatus:

@@ -37,6 +37,8 @@ class Session(ABC):
     """
     retire_permissions: tuple[str, ...] = ()
     """The permissions needed to disable and delete a replaced key."""
+    find_permissions: tuple[str, ...] = ()
+    """The permissions that every command needs to find the registry itself."""
     waits_for_spreading: bool = True
     """Whether a refused login may be retried because a new key takes time to become valid. A user-supplied
     password does not.

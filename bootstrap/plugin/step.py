@@ -142,6 +142,12 @@ class Step(ABC):
     """
     permissions: tuple[str, ...] = ()
     """The permissions that the step needs, by the cloud's names."""
+    look_permissions: tuple[str, ...] = ()
+    """Those that `look` needs: every command for the target does."""
+    undo_permissions: tuple[str, ...] = ()
+    """Those that only `undo` needs. Without them a run continues, with a notice."""
+    removal_permissions: tuple[str, ...] = ()
+    """Those that `removal` and `remove` need; for the key, `Keys.delete` and `Keys.used_by_others`."""
     quiet: bool = False
     """Whether to show the step only if there is something to do."""
     changes: bool = True

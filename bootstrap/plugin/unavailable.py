@@ -13,6 +13,7 @@ from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import UsageProblem
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.model.option import Option
+from bootstrap.plugin.access import Access
 from bootstrap.plugin.checks import Check, failed_check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing, Target
@@ -65,6 +66,7 @@ class Unavailable:
     options: Sequence[Option] = ()
     hosts: Sequence[str] = ()
     login_variables: Sequence[str] = ()
+    access = Access("")
     fallback = False
 
     def __init__(self, name: str, error: UsageProblem) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.option import Option
+from bootstrap.plugin.access import Access, RoleKind
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing
@@ -33,11 +34,20 @@ from providers.acr.target import (
     AcrTarget,
     is_azure,
     options_of,
+    role_scope,
 )
+from providers.acr.token_claims import GRAPH_RIGHT
 
 if TYPE_CHECKING:
     from bootstrap.plugin.conformance import ConformanceCase
     from bootstrap.plugin.emulator import Emulator
+
+_OWNED_BY = (
+    "No role of Azure's holds it. Give it to the application that runs pullkey as an application permission "
+    "of Microsoft Graph, with admin consent. It covers the applications that this one owns: those that it "
+    "has created. Of another one, make it an owner: az ad app owner add --id APP_ID --owner-object-id "
+    "OBJECT_ID. A user needs no such permission where members may register applications."
+)
 
 
 class AcrProvider:
@@ -46,6 +56,18 @@ class AcrProvider:
     name = "acr"
     title = "Azure Container Registry"
     hosts = tuple(f"*{suffix}" for suffix in SUFFIXES.values())
+    access = Access(
+        "An Azure login with these permissions on the registry. With --auth-kind token it needs none in the "
+        "directory.",
+        RoleKind.AZURE,
+        lambda values: {
+            **values,
+            "registry": values.get("registry") or "example",
+            "repository": values.get("repository") or ("example" if values["auth_kind"] == "token" else None),
+        },
+        role_scope,
+        {GRAPH_RIGHT: _OWNED_BY},
+    )
     fallback = False
     login_variables = ("ARM_", "AZURE_", "IDENTITY_", "MSI_")
     summary = "Make an Azure Container Registry pullable for an Akka project."

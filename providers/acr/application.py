@@ -64,6 +64,7 @@ class Identity(Resource[Application]):
     """The application and its service principal: found by pullkey's mark, restored, or created with it."""
 
     name = StepRole.IDENTITY
+    look_permissions = (GRAPH_RIGHT,)
     absent = "there is no such application"
     looks = 5
     shows_after = SETTLE_SECONDS
@@ -81,7 +82,7 @@ class Identity(Resource[Application]):
         self._goes = _Deletion.PERMANENT
         self._permanent: PermanentDeletion | None = None
         if not session.target.app_id:
-            self.permissions = (GRAPH_RIGHT,)
+            self.permissions = self.removal_permissions = (GRAPH_RIGHT,)
 
     @property
     def noun(self) -> str:

@@ -54,7 +54,7 @@ class _ApplicationLags(AzureApiError):
 class Key(KeyResource[Password, NewPassword]):
     """A client secret beside the existing ones; its display name contains the run's id."""
 
-    permissions = (GRAPH_RIGHT,)
+    permissions = look_permissions = removal_permissions = (GRAPH_RIGHT,)
     word = "secret"
     goes_with_identity = True
     undo_pauses = SETTLE_PAUSES

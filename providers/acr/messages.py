@@ -218,8 +218,9 @@ def registry_not_found(name: str, where: str, *, unsearched: int, hint: str) -> 
 
 def application_unreadable(app_id: str, error: ApiError) -> StepFailed:
     return StepFailed(
-        f"The directory does not show the application {app_id} ({error.said})",
-        fix="It needs the permission to read applications (Application.Read.All of Graph).",
+        f"The directory does not show the application {app_id}, which takes Application.ReadWrite.OwnedBy or "
+        f"Application.Read.All of Graph ({error.said})",
+        fix="Grant one of the two to the login, or log in as a user who may read applications.",
         code=Code.IDENTITY_NOT_FOUND,
     )
 

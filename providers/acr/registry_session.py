@@ -21,6 +21,8 @@ from providers.acr.cloud import Azure
 from providers.acr.errors import AzureApiError, refused
 from providers.acr.target import AcrTarget, is_guid
 
+REGISTRY_READ = "Microsoft.ContainerRegistry/registries/read"
+
 
 def cloud_of(context: RunContext, *, cloud: str, auth: str, tenant: str) -> Azure:
     """Return the command's Azure client, shared by all of its sessions and closed by the command."""
@@ -32,6 +34,7 @@ def cloud_of(context: RunContext, *, cloud: str, auth: str, tenant: str) -> Azur
 class RegistrySession(Session):
     """What service principals and tokens have in common. See `bootstrap.plugin.session.Session`."""
 
+    find_permissions = (REGISTRY_READ,)
     host_known = False
     tells_public = True
 

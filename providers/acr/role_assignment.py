@@ -60,6 +60,9 @@ class Grant(Resource[Assignment]):
         "Microsoft.Authorization/roleAssignments/read",
         "Microsoft.Authorization/roleAssignments/write",
     )
+    look_permissions = permissions[:1]
+    undo_permissions = ("Microsoft.Authorization/roleAssignments/delete",)
+    removal_permissions = (*look_permissions, *undo_permissions)
     looks = 3
 
     def __init__(self, session: ApplicationFacts, principal: ServicePrincipal) -> None:

@@ -19,7 +19,14 @@ from bootstrap.plugin.step import (
 )
 from providers.acr.arm_objects import Registry
 from providers.acr.errors import AzureApiError, as_sentence
-from providers.acr.token_facts import MARK, SCOPE_MAP_RIGHTS, RegistryResource, TokenFacts, may_be_done
+from providers.acr.token_facts import (
+    MARK,
+    SCOPE_MAP_RIGHTS,
+    SCOPE_MAPS_DELETE,
+    RegistryResource,
+    TokenFacts,
+    may_be_done,
+)
 from providers.acr.tokens import ScopeMap
 from providers.acr.waits import not_shown_yet
 
@@ -29,6 +36,9 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
 
     name = StepRole.GRANT
     permissions = SCOPE_MAP_RIGHTS
+    look_permissions = SCOPE_MAP_RIGHTS[:1]
+    undo_permissions = (SCOPE_MAPS_DELETE,)
+    removal_permissions = (*look_permissions, *undo_permissions)
     absent = "there is no such scope map"
 
     def __init__(self, session: TokenFacts) -> None:

@@ -257,6 +257,17 @@ def options_of(held: HeldCredential, target: AcrTarget | None) -> dict[str, str 
     return found
 
 
+def role_scope(target: AcrTarget) -> str:
+    """The narrowest scope that a custom role for a target can be defined in, as far as it is known.
+
+    "Azure custom roles": its assignable scopes are management groups, subscriptions and resource groups.
+    """
+    if not is_guid(target.subscription):
+        return ""
+    group = f"/resourceGroups/{target.resource_group}" if target.resource_group else ""
+    return f"/subscriptions/{target.subscription}{group}"
+
+
 def is_guid(text: str) -> bool:
     return bool(_GUID.match(text))
 

@@ -8,7 +8,14 @@ from bootstrap.plugin.retry import read_twice, retry_while
 from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepRole, StepStatus, other_than
 from providers.acr import messages_token as messages
 from providers.acr.errors import AzureApiError, refused
-from providers.acr.token_facts import MARK, TOKENS_READ, TOKENS_WRITE, RegistryResource, may_be_done
+from providers.acr.token_facts import (
+    MARK,
+    TOKENS_DELETE,
+    TOKENS_READ,
+    TOKENS_WRITE,
+    RegistryResource,
+    may_be_done,
+)
 from providers.acr.tokens import Token
 from providers.acr.waits import not_shown_yet
 
@@ -21,6 +28,9 @@ class TokenIdentity(RegistryResource[Token]):
     name = StepRole.IDENTITY
     after = (StepRole.GRANT,)
     permissions = (TOKENS_READ, TOKENS_WRITE)
+    look_permissions = (TOKENS_READ,)
+    undo_permissions = (TOKENS_DELETE,)
+    removal_permissions = (TOKENS_READ, TOKENS_DELETE)
     absent = "there is no such token"
 
     @property

@@ -28,6 +28,8 @@ _ACTIONS = "Microsoft.ContainerRegistry/registries"
 TOKENS_READ = f"{_ACTIONS}/tokens/read"
 TOKENS_WRITE = f"{_ACTIONS}/tokens/write"
 SCOPE_MAP_RIGHTS = (f"{_ACTIONS}/scopeMaps/read", f"{_ACTIONS}/scopeMaps/write")
+TOKENS_DELETE = f"{_ACTIONS}/tokens/delete"
+SCOPE_MAPS_DELETE = f"{_ACTIONS}/scopeMaps/delete"
 GENERATE = f"{_ACTIONS}/generateCredentials/action"
 MARK = "Made by pullkey"
 """In the description of pullkey's scope maps. A token has none, so its scope map identifies it too."""

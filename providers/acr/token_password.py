@@ -25,7 +25,7 @@ from providers.acr import messages_token as messages
 from providers.acr.arm_objects import Registry
 from providers.acr.errors import AzureApiError, as_sentence, refused
 from providers.acr.target import SLOTS
-from providers.acr.token_facts import GENERATE, MARK, TOKENS_READ, TokenFacts, is_new
+from providers.acr.token_facts import GENERATE, MARK, TOKENS_READ, TOKENS_WRITE, TokenFacts, is_new
 from providers.acr.token_script import password_script
 from providers.acr.tokens import Generated, NewSlotPassword, SlotPassword, Token
 from providers.acr.waits import (
@@ -49,6 +49,9 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
     """
 
     permissions = (TOKENS_READ, GENERATE)
+    look_permissions = (TOKENS_READ,)
+    undo_permissions = (TOKENS_WRITE,)
+    removal_permissions = (TOKENS_READ, TOKENS_WRITE)
     word = "password"
     goes_with_identity = True
     two_at_most = True

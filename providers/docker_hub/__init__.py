@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.option import Option
+from bootstrap.plugin.access import Access
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing
@@ -36,6 +37,11 @@ class DockerHubProvider:
     title = "Docker Hub"
     summary = "Make private repositories of Docker Hub pullable for an Akka project."
     hosts = tuple(sorted(HOSTS))
+    access = Access(
+        "Docker Hub has no permissions to grant one by one. To create a personal access token, pullkey "
+        "needs the login of its user; for an organization's token, that of an owner. A token that you "
+        "supply needs no login."
+    )
     fallback = False
     login_variables = ()
     examples = (

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.option import Option
 from bootstrap.model.server import host_of
+from bootstrap.plugin.access import Access, RoleKind
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing
@@ -51,6 +52,18 @@ class GcrProvider:
         "pullkey onboard gcr --gcp-project acme-shop --server gcr.io --akka-project shop --yes",
     )
     hosts = ("*.pkg.dev", "gcr.io", "*.gcr.io")
+    access = Access(
+        "A Google login with these permissions on the project: a custom role of them, or the predefined "
+        "roles in docs/permissions.md.",
+        RoleKind.GOOGLE,
+        lambda values: {
+            **values,
+            "server": values.get("server") or "us-docker.pkg.dev",
+            "gcp_project": values.get("gcp_project") or "example-project",
+            "repository": values.get("repository") or "example",
+        },
+        lambda target: target.project,
+    )
     fallback = False
     login_variables = ("CLOUDSDK_", "GCE_METADATA_", "GCLOUD_", "GOOGLE_")
     options = (

@@ -62,6 +62,8 @@ class Grant(Resource[Role]):
             else "resourcemanager.projects"
         )
         self.permissions = (f"{prefix}.getIamPolicy", f"{prefix}.setIamPolicy")
+        self.removal_permissions = ("iam.serviceAccounts.get", *self.permissions)
+        self.look_permissions = self.permissions[:1]
 
     @property
     def noun(self) -> str:

@@ -25,8 +25,6 @@ from providers.gcr.key_policy import KeyPolicy
 from providers.gcr.steps import Identity
 from providers.gcr.upload import fingerprint_of
 
-UNDO_KEY = "iam.serviceAccountKeys.delete"
-"""The permission that undoing a run needs."""
 _CHECK = (
     'gcloud iam service-accounts keys list --iam-account="$EMAIL" --managed-by=user '
     '--format="value(name)" | grep "$KEY_ID"'
@@ -53,6 +51,13 @@ class Key(KeyResource[Any, Created]):
     asks_two_places = True
     undo_pauses = ()
     permissions: tuple[str, ...] = ("iam.serviceAccountKeys.create", "iam.serviceAccountKeys.list")
+    look_permissions = ("iam.serviceAccountKeys.list",)
+    undo_permissions = ("iam.serviceAccountKeys.delete",)
+    removal_permissions = (
+        "iam.serviceAccountKeys.list",
+        "iam.serviceAccountKeys.delete",
+        "iam.serviceAccounts.getIamPolicy",
+    )
 
     def __init__(self, session: AccountSession, identity: Identity, key_policy: KeyPolicy) -> None:
         super().__init__(session)

@@ -199,13 +199,6 @@ def account_created_but_not_shown(noun: str, error: GoogleApiError) -> OutcomeUn
     )
 
 
-def undo_permission_missing(permission: str) -> Notice:
-    return Notice(
-        f"This login lacks {permission} ({errors.ROLES[permission]} has it), which only "
-        "undoing takes: if the run fails, what it created is kept and listed."
-    )
-
-
 # -- the role ------------------------------------------------------------------------------------------------
 
 

@@ -15,10 +15,9 @@ from bootstrap.plugin.step import PreflightFindings, State
 from providers.gcr import messages, policy
 from providers.gcr.account_session import AccountSession
 from providers.gcr.errors import GoogleApiError
-from providers.gcr.key import UNDO_KEY, Key
+from providers.gcr.key import Key
 from providers.gcr.key_limit import key_limit_problem
 from providers.gcr.key_policy import KeyPolicy
-from providers.gcr.steps import UNDO_ACCOUNT
 from providers.gcr.target import KEYS_OF_AN_ACCOUNT, STORAGE_ROLE, repository_of
 
 
@@ -154,14 +153,14 @@ class GcrPreflight:
             if target.account_given:
                 return PreflightFindings([messages.account_not_found(target.account)])
             findings = await self._check_deleted_account()
-            findings.add(await self._check_key(UNDO_ACCOUNT, UNDO_KEY))
+            findings.add(await self._key_policy.findings())
             return findings
         if account.disabled:
             return PreflightFindings([messages.account_disabled(target.account)])
         try:
             sighting, keys = await self._key.look(), await self._session.keys()
         except GoogleApiError:
-            return await self._check_key(UNDO_KEY)
+            return await self._key_policy.findings()
         if sighting.state is State.DONE:
             return PreflightFindings()
         # `DeleteReplacedKey` deletes the key that the last rotation replaced before the next is created,
@@ -173,16 +172,7 @@ class GcrPreflight:
             and (full := await key_limit_problem(self._session)) is not None
         ):
             return PreflightFindings([full])
-        return await self._check_key(UNDO_KEY)
-
-    async def _check_key(self, *undo_deadline: str) -> PreflightFindings:
-        """What forbids or limits a new key, and whether the run could be undone."""
-        findings, lacking = await asyncio.gather(
-            self._key_policy.findings(), self._session.missing_permissions(undo_deadline)
-        )
-        for permission in lacking or {}:
-            findings.notices.append(messages.undo_permission_missing(permission))
-        return findings
+        return await self._key_policy.findings()
 
     async def _check_deleted_account(self) -> PreflightFindings:
         """Deleted accounts of this name, which can be restored for 30 days; a new one inherits nothing."""

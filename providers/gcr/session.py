@@ -19,10 +19,10 @@ from providers.gcr.account_session import AccountSession
 from providers.gcr.cache import or_nothing
 from providers.gcr.errors import GoogleApiError
 from providers.gcr.grant import Grant
-from providers.gcr.key import UNDO_KEY, Key
+from providers.gcr.key import Key
 from providers.gcr.key_policy import KeyPolicy
 from providers.gcr.preflight import GcrPreflight
-from providers.gcr.steps import UNDO_ACCOUNT, EnableApis, Identity
+from providers.gcr.steps import EnableApis, Identity
 from providers.gcr.target import UPLOAD, GcrTarget
 from providers.gcr.uploaded_key import UploadedKey
 
@@ -46,14 +46,21 @@ class GcrSession(AccountSession):
 
     @cached_property
     def _on_project(self) -> set[str]:
-        """The permissions that steps, rotation and undo need on the project."""
-        of_steps = {name for step in self.steps for name in step.permissions}
-        every = of_steps | {
-            *self.retire_permissions,
-            UNDO_KEY,
-            *([] if self.target.account_given else [UNDO_ACCOUNT]),
-        }
-        return {name for name in every if not name.startswith("artifactregistry.")}
+        """The permissions that steps, rotation, undo and removal need on the project."""
+        every = {*self.retire_permissions}
+        for step in self.steps:
+            every |= {*step.permissions, *step.undo_permissions, *step.removal_permissions}
+        return {name for name in every if not self._is_of_repository(name)}
+
+    def _is_of_repository(self, permission: str) -> bool:
+        """Whether the repository itself can be asked for a permission; a list of repositories is its
+        project's.
+        """
+        return (
+            bool(self.target.repository)
+            and permission.startswith("artifactregistry.")
+            and not permission.endswith(".list")
+        )
 
     # -- as `bootstrap.plugin.session.Session` ---------------------------------------------------------------
 
@@ -70,7 +77,7 @@ class GcrSession(AccountSession):
 
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
         target = self.target
-        on_repository = {name for name in permissions if name.startswith("artifactregistry.")}
+        on_repository = {*filter(self._is_of_repository, permissions)}
         on_account = {name for name in permissions if name.startswith("iam.serviceAccountKeys.")}
         # One call asks for all that this target can need, so that later callers share its answer.
         on_project = {*permissions, *self._on_project} - on_repository

@@ -25,15 +25,13 @@ from providers.gcr import errors, messages, policy
 from providers.gcr.account_session import MARK, AccountSession, made_by_pullkey
 from providers.gcr.errors import GoogleApiError
 
-# The permission that only undoing a run needs.
-UNDO_ACCOUNT = "iam.serviceAccounts.delete"
-
 
 class EnableApis(Step):
     """Enable the APIs that the run calls; only with `--enable-apis`."""
 
     name = "apis"
-    permissions = ("serviceusage.services.enable",)
+    permissions = ("serviceusage.services.get", "serviceusage.services.enable")
+    look_permissions = ("serviceusage.services.get",)
 
     def __init__(self, session: AccountSession) -> None:
         self._session = session
@@ -84,6 +82,8 @@ class Identity(Resource[Any]):
 
     name = StepRole.IDENTITY
     after = ("apis",)
+    look_permissions = ("iam.serviceAccounts.get",)
+    removal_permissions: tuple[str, ...] = ("iam.serviceAccounts.get",)
 
     def __init__(self, session: AccountSession) -> None:
         super().__init__(session)
@@ -91,6 +91,14 @@ class Identity(Resource[Any]):
         self._unique_id = ""
         if not session.target.account_given:
             self.permissions = ("iam.serviceAccounts.get", "iam.serviceAccounts.create")
+            self.undo_permissions = ("iam.serviceAccounts.delete",)
+            # An account is kept if it has other roles, or if someone may act as it.
+            self.removal_permissions += (
+                "iam.serviceAccounts.delete",
+                "artifactregistry.repositories.getIamPolicy",
+                "artifactregistry.repositories.list",
+                "resourcemanager.projects.getIamPolicy",
+            )
 
     @property
     def noun(self) -> str:

@@ -15,6 +15,7 @@ from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.option import Option
 from bootstrap.model.server import host_of
+from bootstrap.plugin.access import Access
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing
@@ -35,6 +36,10 @@ class GitlabProvider:
     title = "GitLab container registry"
     summary = "Make the images of a GitLab project pullable for an Akka project, with a deploy token."
     hosts = (_REGISTRY,)
+    access = Access(
+        "An access token with the scope `api`: of a Maintainer of the project for its deploy token, of an "
+        "Owner of the group for one of a group. A custom role with manage_deploy_tokens is enough."
+    )
     fallback = False
     login_variables = ("GITLAB_", "CI_JOB_TOKEN")
     examples = (

@@ -17,6 +17,7 @@ from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.option import Option
 from bootstrap.model.server import host_of
+from bootstrap.plugin.access import Access
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing
@@ -38,6 +39,10 @@ class HarborProvider:
     title = "Harbor"
     summary = "Make private projects of a Harbor pullable for an Akka project, with a robot account."
     hosts = ("harbor.*",)
+    access = Access(
+        "The login of a Project Admin of the project, or of a system administrator for a robot account of "
+        "the system. Harbor grants roles as a whole; see docs/onboard/harbor.md for which login."
+    )
     fallback = False
     login_variables = ("HARBOR_",)
     examples = (

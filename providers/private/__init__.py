@@ -15,6 +15,7 @@ from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.key_ref import is_supplied_id
 from bootstrap.model.option import Option
+from bootstrap.plugin.access import Access
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing
@@ -76,6 +77,10 @@ class PrivateProvider:
         ),
     )
     hosts = ()
+    access = Access(
+        "No login: pullkey creates nothing in this registry. It takes the user name and password of an "
+        "account that may pull, and nothing more."
+    )
     fallback = True
     login_variables = ()
 

@@ -10,6 +10,7 @@ from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.option import Option
 from bootstrap.model.server import registry_of
+from bootstrap.plugin.access import Access
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing
@@ -37,6 +38,7 @@ class SimulatedProvider:
     summary = "Make a registry of the simulation pullable."
     hosts = ("*.registry.example",)
     login_variables = ()
+    access = Access("Any login.")
     fallback = False
     examples = ("pullkey onboard simulated --registry one.registry.example",)
     options = (

@@ -1,0 +1,153 @@
+"""A list of permissions as text, as JSON, and as definitions of custom roles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from bootstrap.engine.access_list import Command, Needed
+from bootstrap.model.schema_version import SCHEMA_VERSION
+from bootstrap.plugin.access import Access, RoleKind
+
+_TITLE = "pullkey operator"
+_HOW_TO_ROLE = {RoleKind.GOOGLE: "gcloud or terraform", RoleKind.AZURE: "az or terraform"}
+
+
+def as_lines(needed: Sequence[Needed], access: Access, label: str, provider: str) -> list[str]:
+    """The list for people."""
+    lines = [f"Permissions for {label}:" if label else f"Permissions for {provider}:"]
+    width = max((len(one.name) for one in needed), default=0)
+    lines += [f"  {one.name:{width}}  {', '.join(one.commands)}" for one in needed]
+    lines += ["", access.login, *apart_lines(needed, access)]
+    return [*lines, f"As a role: --format {_HOW_TO_ROLE[access.roles]}."]
+
+
+def apart_lines(needed: Iterable[Needed], access: Access) -> list[str]:
+    """What to know about the permissions that the role does not hold."""
+    return [f"{one.name}: {access.apart[one.name]}" for one in needed if one.name in access.apart]
+
+
+def as_document(
+    provider: str,
+    commands: Sequence[Command],
+    needed: Sequence[Needed],
+    access: Access,
+    role_with: Callable[[str], str] | None,
+) -> dict[str, Any]:
+    """The list for `--format json`."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "permissions",
+        "exit_code": 0,
+        "provider": provider,
+        "for": [str(one) for one in commands],
+        "permissions": [
+            {
+                "name": one.name,
+                "for": [str(command) for command in one.commands],
+                "in_role": one.name not in access.apart,
+                "role": (role_with(one.name) if role_with else "") or None,
+                "note": access.apart.get(one.name),
+            }
+            for one in needed
+        ],
+        "login": access.login,
+    }
+
+
+def as_role(
+    form: str, needed: Sequence[Needed], commands: Sequence[Command], access: Access, scope: str
+) -> str:
+    """The definition of a custom role with what such a role can hold.
+
+    Args:
+        form: `gcloud`, `az` or `terraform`.
+        needed: the permissions.
+        commands: those that they are for.
+        access: says which permissions such a role cannot hold.
+        scope: the Google project or Azure scope; "" for a placeholder.
+    """
+    names = [one.name for one in needed if one.name not in access.apart]
+    about = (
+        f"What pullkey needs to {', '.join(commands[:-1])}{' and ' if commands[:-1] else ''}{commands[-1]}."
+    )
+    if form == "gcloud":
+        return _gcloud(names, about)
+    if form == "az":
+        return _az(names, about, scope or "/subscriptions/SUBSCRIPTION_ID")
+    if access.roles is RoleKind.GOOGLE:
+        return _terraform_google(names, about, scope)
+    return _terraform_azure(names, about, scope)
+
+
+def _gcloud(names: Sequence[str], about: str) -> str:
+    """The file of `gcloud iam roles create ID --project=PROJECT --file=FILE` ("Create and manage custom
+    roles").
+    """
+    permissions = "\n".join(f"- {one}" for one in names)
+    return f"title: {_TITLE}\ndescription: {about}\nstage: GA\nincludedPermissions:\n{permissions}"
+
+
+def _az(names: Sequence[str], about: str, scope: str) -> str:
+    """The file of `az role definition create --role-definition @FILE` ("Azure custom roles")."""
+    role = {
+        "Name": _TITLE,
+        "IsCustom": True,
+        "Description": about,
+        "Actions": list(names),
+        "NotActions": [],
+        "DataActions": [],
+        "NotDataActions": [],
+        "AssignableScopes": [scope],
+    }
+    return json.dumps(role, indent=2)
+
+
+def _terraform_google(names: Sequence[str], about: str, project: str) -> str:
+    return "\n".join(
+        [
+            *([] if project else _variable("project", "The Google project of the registry.")),
+            'resource "google_project_iam_custom_role" "pullkey" {',
+            f"  project     = {json.dumps(project) if project else 'var.project'}",
+            '  role_id     = "pullkey"',
+            f"  title       = {json.dumps(_TITLE)}",
+            f"  description = {json.dumps(about)}",
+            *_list_of("permissions", names, "  "),
+            "}",
+        ]
+    )
+
+
+def _terraform_azure(names: Sequence[str], about: str, scope: str) -> str:
+    where = json.dumps(scope) if scope else "var.scope"
+    return "\n".join(
+        [
+            *([] if scope else _variable("scope", "The subscription or resource group of the registry.")),
+            'resource "azurerm_role_definition" "pullkey" {',
+            f"  name        = {json.dumps(_TITLE)}",
+            f"  scope       = {where}",
+            f"  description = {json.dumps(about)}",
+            "",
+            "  permissions {",
+            *_list_of("actions", names, "    "),
+            "  }",
+            "",
+            f"  assignable_scopes = [{where}]",
+            "}",
+        ]
+    )
+
+
+def _variable(name: str, about: str) -> list[str]:
+    return [
+        f'variable "{name}" {{',
+        "  type        = string",
+        f"  description = {json.dumps(about)}",
+        "}",
+        "",
+    ]
+
+
+def _list_of(name: str, values: Sequence[str], indent: str) -> list[str]:
+    return [f"{indent}{name} = [", *(f"{indent}  {json.dumps(one)}," for one in values), f"{indent}]"]

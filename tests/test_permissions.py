@@ -1,0 +1,207 @@
+"""`pullkey permissions`: a login with exactly what it lists can run the commands, and each permission of the
+list is one that a command misses.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from bootstrap.cli.command_table import command_of
+from bootstrap.model.errors import UsageProblem
+from bootstrap.output.json_schema import schemas
+from bootstrap.testing.harness.world import World, make_world
+from providers.acr.emulator import roles as azure_roles
+from providers.acr.token_claims import GRAPH_RIGHT
+from tests.harness.google_state import project
+
+COMMANDS = ("onboard", "rotate", "offboard", "list", "verify")
+GOOGLE = {"created": (), "uploaded": ("--key-source", "upload")}
+AZURE = {"principal": (), "token": ("--auth-kind", "token", "--repository", "checkout")}
+
+
+def permissions(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What the command prints, run here."""
+    capsys.readouterr()
+    assert command_of("permissions").main(list(arguments), standalone_mode=False) == 0
+    return capsys.readouterr().out
+
+
+def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, list[str]]:
+    """The permissions, each with the commands that need it."""
+    document = json.loads(permissions(capsys, *arguments, "--format", "json"))
+    Draft202012Validator(schemas()["permissions"]).validate(document)
+    return {one["name"]: one["for"] for one in document["permissions"]}
+
+
+# -- an operator with a role of its own ----------------------------------------------------------------------
+
+
+class Operator:
+    """The login of a world, whose permissions a test sets."""
+
+    def __init__(self, world: World, options: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.world, self.options = world, options
+        self._patch = monkeypatch
+
+    def may(self, names: Sequence[str]) -> None:
+        state = self.world.cloud.state
+        if self.world.provider == "gcr":
+            role, member = "projects/acme-shop/roles/pullkey", f"serviceAccount:{state.operator}"
+            if role not in state.custom_roles:
+                policy = project(self.world).policy
+                policy.rename_member(member, "user:owner@acme.example")
+                policy.grant(role, member, since=state.now() - dt.timedelta(days=1))
+            state.custom_roles[role] = frozenset(names)
+            return
+        custom = azure_roles.Role("0" * 8, "pullkey", "", azure_roles.Permissions(actions=tuple(names)))
+        self._patch.setitem(azure_roles.BUILT_IN, custom.guid, custom)
+        for one in state.role_assignments:
+            if one.principal_id == state.operator.object_id:
+                one.role = custom
+        state.graph_roles = {GRAPH_RIGHT.partition(" ")[0]} & {name.partition(" ")[0] for name in names}
+
+    def run(self, command: str, *, dry: bool = False) -> Any:
+        name = (self.world.names() or [""])[0]
+        provider = self.world.provider
+        match command:
+            case "onboard" if dry:
+                return self.world.run("plan", provider, *self.options, "--timeout", "20s")
+            case "onboard":
+                return self.world.onboard(*self.options)
+            case "list":
+                return self.world.run("list", "--check")
+            case "verify":
+                return self.world.run("verify", name)
+            case "rotate":
+                return self.world.run("rotate", name, "--overlap", "0", "--dry-run" if dry else "--yes")
+            case _:
+                return self.world.run(command, name, "--dry-run" if dry else "--yes")
+
+
+@pytest.fixture
+def operator(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
+    provider, options = request.param
+    for world in make_world(provider):
+        yield Operator(world, options, monkeypatch)
+
+
+KINDS = [
+    pytest.param((provider, options), id=f"{provider}-{kind}")
+    for provider, kinds in (("gcr", GOOGLE), ("acr", AZURE))
+    for kind, options in kinds.items()
+]
+
+
+@pytest.mark.parametrize("operator", KINDS, indirect=True)
+def test_each_command_runs_with_its_own_permissions_and_no_other(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    provider = operator.world.provider
+    for command in ("onboard", "list", "verify", "rotate", "rotate", "offboard"):
+        operator.may([*listed(capsys, provider, *operator.options, "--for", command)])
+        done = operator.run(command)
+        assert done.code == 0, (command, done.text)
+        assert "lacks" not in done.text
+        assert "left over" not in done.text
+    assert operator.world.names() == []
+
+
+@pytest.mark.parametrize("operator", KINDS, indirect=True)
+def test_a_permission_that_is_taken_away_is_missed_by_its_name(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    needed = listed(capsys, operator.world.provider, *operator.options)
+    unnoticed = []
+    for command in ("onboard", "list", "verify", "rotate", "offboard"):
+        for name in [one for one, commands in needed.items() if command in commands]:
+            operator.may([one for one in needed if one != name])
+            done = operator.run(command, dry=True)
+            if name.partition(" ")[0] not in done.text:
+                unnoticed.append((command, name, done.code, done.text))
+        operator.may([*needed])
+        if command == "onboard":
+            assert operator.run("onboard").code == 0
+    assert not unnoticed
+
+
+# -- formats -------------------------------------------------------------------------------------------------
+
+
+def test_a_role_for_gcloud_holds_what_the_list_has(capsys: pytest.CaptureFixture[str]) -> None:
+    role = yaml.safe_load(permissions(capsys, "gcr", "--for", "rotate", "--format", "gcloud"))
+    assert role["includedPermissions"] == [*listed(capsys, "gcr", "--for", "rotate")]
+    assert (role["title"], role["stage"]) == ("pullkey operator", "GA")
+    assert role["description"] == "What pullkey needs to rotate."
+    assert "iam.serviceAccounts.create" not in role["includedPermissions"]
+
+
+def test_a_role_for_az_holds_what_azure_can_grant_and_the_rest_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert command_of("permissions").main(["acr", "--format", "az"], standalone_mode=False) == 0
+    out, err = capsys.readouterr()
+    role = json.loads(out)
+    names = [*listed(capsys, "acr")]
+    assert [GRAPH_RIGHT, *role["Actions"]] == names
+    assert role["AssignableScopes"] == ["/subscriptions/SUBSCRIPTION_ID"]
+    assert err.startswith(f"{GRAPH_RIGHT}: ")
+    assert "az ad app owner add" in err
+
+
+def test_a_token_needs_nothing_in_the_directory(capsys: pytest.CaptureFixture[str]) -> None:
+    assert GRAPH_RIGHT not in listed(capsys, "acr", "--auth-kind", "token")
+
+
+def test_terraform_names_the_scope_that_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    registry = (
+        "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/shop/providers/"
+        "Microsoft.ContainerRegistry/registries/acmeshop"
+    )
+    azure = permissions(capsys, "acr", "--registry", registry, "--format", "terraform")
+    scope = registry.partition("/providers")[0]
+    assert f'scope       = "{scope}"' in azure
+    assert f'assignable_scopes = ["{scope}"]' in azure
+    google = permissions(capsys, "gcr", "--format", "terraform")
+    assert google.startswith('variable "project" {')
+    assert "project     = var.project" in google
+    named = permissions(
+        capsys, "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0", "--format", "terraform"
+    )
+    assert 'project     = "acme-shop"' in named
+
+
+def test_options_change_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "iam.serviceAccountKeys.get" in listed(capsys, "gcr", "--key-source", "upload")
+    assert "serviceusage.services.enable" in listed(capsys, "gcr", "--enable-apis")
+    given = "--service-account", "puller@acme-shop.iam.gserviceaccount.com"
+    assert "iam.serviceAccounts.create" not in listed(capsys, "gcr", *given)
+    whole = listed(capsys, "gcr", "--server", "us-docker.pkg.dev", "--gcp-project", "acme-shop")
+    assert "resourcemanager.projects.setIamPolicy" in whole
+
+
+@pytest.mark.parametrize("provider", ["docker-hub", "private", "harbor", "gitlab"])
+def test_where_no_permission_can_be_granted_alone_it_says_which_login(
+    provider: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert listed(capsys, provider) == {}
+    assert "login" in permissions(capsys, provider).lower() or "token" in permissions(capsys, provider)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("gcr", "--format", "az"), "--format az is not for gcr"),
+        (("private", "--format", "terraform"), "--format terraform is not for private"),
+        (("gcr", "--for", "onboard,rotat"), "'rotat' is not one of onboard, rotate"),
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments: tuple[str, ...], told: str) -> None:
+    with pytest.raises(UsageProblem, match=told):
+        command_of("permissions").main([*arguments], standalone_mode=False)
