@@ -1,4 +1,4 @@
-"""`--audit FILE` of the commands that change something."""
+"""`--audit` of the commands that change something: a file, stdout or syslog."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bootstrap.cli import messages
 from bootstrap.cli.options import command_as_typed
-from bootstrap.cli.streams import note_lost_record
+from bootstrap.cli.streams import note_lost_record, stdout_error
 from bootstrap.model.text import sentence
-from bootstrap.output.terminal import say
+from bootstrap.output.terminal import put, say
 
 if TYPE_CHECKING:
     from bootstrap.engine.audit_log import Trail
+    from bootstrap.engine.audit_sinks import Sink
+
+_STDOUT = "-"
 
 
 @asynccontextmanager
@@ -29,12 +33,44 @@ async def audited(values: Mapping[str, Any]) -> AsyncIterator[Trail | None]:
         return
     from bootstrap.engine.audit_log import Trail
 
-    trail = Trail.open(Path(values["audit"]), command_as_typed())
+    trail = Trail(_sink(values), command_as_typed())
     try:
         yield trail
     finally:
         trail.close()
         if trail.lost:
             note_lost_record()
-            text = sentence(f"Not all changes could be written to {values['audit']}: {trail.lost}")
-            say(f"pullkey: {text}", sys.stderr)
+            place = "stdout" if values["audit"] == _STDOUT else values["audit"]
+            say(
+                f"pullkey: {sentence(f'Not all changes could be written to {place}: {trail.lost}')}",
+                sys.stderr,
+            )
+
+
+def _sink(values: Mapping[str, Any]) -> Sink:
+    """Open what `--audit` names.
+
+    Raises:
+        UsageProblem: it cannot be written, or stdout is for the JSON document.
+    """
+    from bootstrap.engine.audit_sinks import AuditFile, AuditStream
+    from bootstrap.engine.audit_syslog import PREFIX, AuditSyslog
+
+    if values["audit"] == _STDOUT:
+        if values["output"] == "json":
+            raise messages.audit_and_json_on_stdout()
+        return AuditStream(_to_stdout)
+    if values["audit"].startswith(PREFIX):
+        return AuditSyslog(values["audit"])
+    return AuditFile(Path(values["audit"]))
+
+
+def _to_stdout(line: bytes) -> None:
+    """Write one line.
+
+    Raises:
+        OSError: some output was lost by now.
+    """
+    put(line.decode(), sys.stdout)
+    if error := stdout_error():
+        raise error

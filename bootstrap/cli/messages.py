@@ -64,6 +64,14 @@ def projects_and_all_projects() -> UsageProblem:
     return UsageProblem("Name Akka projects, or pass --all-projects", code=Code.MISSING_VALUE)
 
 
+def audit_and_json_on_stdout() -> UsageProblem:
+    return UsageProblem(
+        "--audit - and --output json would both write to stdout",
+        fix="Pass a file to --audit, or leave out --output json.",
+        code=Code.OPTIONS_CONFLICT,
+    )
+
+
 def audit_file_unreadable(name: str, why: str | OSError) -> UsageProblem:
     if isinstance(why, OSError):
         why = why.strerror or "it is damaged"

@@ -137,7 +137,7 @@ def clean(key: str, value: Any) -> Any:
                 raise messages.too_long(option, len(text), longest)
             if not text.isprintable():
                 raise messages.not_printable(option, text)
-            if text.startswith("-"):
+            if text.startswith("-") and not (key == "audit" and text == "-"):
                 raise messages.begins_with_dash(option, text)
     return value
 

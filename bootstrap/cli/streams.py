@@ -87,6 +87,12 @@ def output_lost() -> OSError | None:
     return raw.lost
 
 
+def stdout_error() -> OSError | None:
+    """Why some output on stdout was lost, also because its reader has exited; None if nothing was."""
+    raw = _raw(sys.stdout)
+    return raw.lost if raw is not None else None
+
+
 def _lossy(stream: TextIO | None, number: int) -> TextIO:
     if stream is not None and (_raw(stream) is not None or _number_of(stream) != number):
         return stream  # already replaced, or set by a program that embeds this one

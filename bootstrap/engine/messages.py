@@ -341,3 +341,20 @@ def cloud_resources_of_replaced(held: HeldCredential, error: PullkeyError) -> Le
     return LeftOver(
         f"what stood behind Akka's earlier {held.name} ({held.username}, {held.email}): {error.what}", ""
     )
+
+
+def syslog_address_invalid(address: str) -> UsageProblem:
+    return UsageProblem(
+        f"--audit: {address!r} is not a valid address of syslog",
+        fix="Pass syslog: for the local daemon, syslog:/PATH/TO/SOCKET, or syslog:HOST:PORT. For a file of "
+        "this name, put ./ in front of it.",
+        code=Code.OUTPUT_FILE,
+    )
+
+
+def syslog_unreachable(address: str, why: str) -> UsageProblem:
+    return UsageProblem(
+        f"--audit: {address} cannot be reached: {why}",
+        fix="Start the daemon, or pass the address of another one.",
+        code=Code.OUTPUT_FILE,
+    )

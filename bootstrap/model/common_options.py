@@ -43,5 +43,8 @@ MAX_EXPIRES_IN = Option(
     metavar="TIME",
 )
 AUDIT = Option(
-    "--audit", "Append one JSON line to this file for each change in a cloud or in Akka.", metavar="FILE"
+    "--audit",
+    "Append one JSON line for each change in a cloud or in Akka to this file, to stdout (-), or to syslog "
+    "(syslog:, syslog:HOST:PORT).",
+    metavar="FILE",
 )

@@ -1,0 +1,150 @@
+"""An audit trail on stdout, and in syslog."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.engine.audit_chain import verify
+from bootstrap.engine.audit_log import Audited, Trail
+from bootstrap.engine.audit_syslog import AuditSyslog
+from bootstrap.model.change import Change
+from bootstrap.model.errors import UsageProblem
+from bootstrap.output.json_schema import schemas
+from bootstrap.testing.harness.world import World
+from tests.harness.google_state import NAME
+
+TARGET = Audited("gcr", "gcr.io", lambda: AkkaScope("shop"), NAME)
+# RFC 5424, section 6: PRI VERSION SP TIMESTAMP SP HOSTNAME SP APP-NAME SP PROCID SP MSGID SP NILVALUE SP MSG.
+RFC_5424 = re.compile(
+    rb"<(\d{1,3})>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 [!-~]{1,255} pullkey \d+ audit - (.*)",
+    re.DOTALL,
+)
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as local:
+        local.bind(str(tmp_path / "log"))
+        local.settimeout(5)
+        yield local
+
+
+@pytest.fixture
+def server() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as remote:
+        remote.bind(("127.0.0.1", 0))
+        remote.settimeout(5)
+        yield remote
+
+
+def record(address: str, *changes: Change, command: str = "pullkey onboard gcr") -> Trail:
+    trail = Trail(AuditSyslog(address), command)
+    take = trail.of("0123456789ab", TARGET)
+    for change in changes:
+        take(change)
+    trail.close()
+    return trail
+
+
+def as_schema_says(line: bytes | str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(line)
+    Draft202012Validator(schemas()["audit"]).validate(document)
+    return document
+
+
+class TestStdout:
+    def test_stdout_holds_the_lines_and_nothing_else(self, gcr: World) -> None:
+        done = gcr.onboard("--audit", "-")
+        assert done.code == 0, done.text
+        lines = done.out.splitlines()
+        assert sorted(as_schema_says(line)["step"] for line in lines) == [
+            "grant",
+            "handoff",
+            "identity",
+            "key",
+        ]
+        assert verify(line.encode() + b"\n" for line in lines).mismatch is None
+
+    def test_it_is_refused_beside_the_document(self, gcr: World, tmp_path: Path) -> None:
+        file = tmp_path / "registries.yaml"
+        file.write_text("version: 1\ntargets:\n  - {provider: gcr, server: gcr.io/acme-shop}\n")
+        for command in ("onboard gcr", f"apply -f {file}", f"offboard {NAME}"):
+            done = gcr.run(*command.split(), "--yes", "--audit", "-", "--output", "json")
+            assert done.code == 2
+            assert "--audit - and --output json would both write to stdout" in done.err
+        assert gcr.changes() == []
+
+
+class TestSyslog:
+    def test_the_local_daemon_gets_one_line_a_message(self, tmp_path: Path, daemon: socket.socket) -> None:
+        changes = [Change("key", "key ab\ncd ✓", "done"), Change("key", "key ab", "left over")]
+        assert record(f"syslog:{tmp_path / 'log'}", *changes).lost == ""
+        messages = [daemon.recv(65_536) for _ in changes]
+        heads = [message.partition(b"{")[0] for message in messages]
+        # authpriv.notice and authpriv.warning: facility 10, severities 5 and 4.
+        assert [re.sub(rb"\d+\]", b"PID]", head) for head in heads] == [
+            b"<85>pullkey[PID]: ",
+            b"<84>pullkey[PID]: ",
+        ]
+        lines = [message[len(head) :] for message, head in zip(messages, heads, strict=True)]
+        assert all(re.fullmatch(rb"[ -~]+", line) for line in lines)
+        assert verify(line + b"\n" for line in lines).mismatch is None
+        assert as_schema_says(lines[1])["outcome"] == "left over"
+
+    def test_a_server_gets_messages_of_rfc_5424(self, server: socket.socket) -> None:
+        port = server.getsockname()[1]
+        assert record(f"syslog:127.0.0.1:{port}", Change("key", "key ab", "done")).lost == ""
+        found = RFC_5424.fullmatch(server.recv(65_536))
+        assert found
+        assert found[1] == b"85"
+        assert as_schema_says(found[2])["what"] == "key ab"
+
+    def test_no_message_is_longer_than_every_receiver_accepts(self, server: socket.socket) -> None:
+        port = server.getsockname()[1]
+        long = Change("key", "✓" * 900, "done")
+        record(f"syslog:127.0.0.1:{port}", long, long, command="pullkey onboard " + "x" * 3_000)
+        lines = []
+        for _ in range(2):
+            message = server.recv(65_536)
+            assert len(message) <= 2_048
+            found = RFC_5424.fullmatch(message)
+            assert found
+            assert as_schema_says(found[2])["command"].endswith("...")
+            lines.append(found[2] + b"\n")
+        assert verify(lines).mismatch is None
+
+    def test_a_daemon_that_is_gone_is_reported(self, tmp_path: Path, daemon: socket.socket) -> None:
+        trail = Trail(AuditSyslog(f"syslog:{tmp_path / 'log'}"), "pullkey")
+        daemon.close()
+        trail.of("0123456789ab", TARGET)(Change("key", "key ab", "done"))
+        assert trail.lost == "Connection refused"
+
+    @pytest.mark.parametrize(
+        ("address", "says"),
+        [
+            ("syslog:somewhere", "is not a valid address"),
+            ("syslog:host:port", "is not a valid address"),
+            ("syslog:127.0.0.1:99999", "is not a valid address"),
+            ("syslog:/nowhere/log", "cannot be reached: No such file"),
+        ],
+    )
+    def test_an_address_that_cannot_be_used(self, address: str, says: str) -> None:
+        with pytest.raises(UsageProblem, match=says):
+            AuditSyslog(address)
+
+    def test_a_run_writes_there(self, gcr: World, tmp_path: Path, daemon: socket.socket) -> None:
+        refused = gcr.onboard("--audit", f"syslog:{tmp_path / 'nowhere'}")
+        assert refused.code == 2
+        assert gcr.changes() == []
+        done = gcr.onboard("--audit", f"syslog:{tmp_path / 'log'}")
+        assert done.code == 0, done.text
+        assert b'"step": "identity"' in daemon.recv(65_536)
