@@ -87,8 +87,8 @@ def test_an_answer_beyond_its_bounds(monkeypatch: pytest.MonkeyPatch, body: byte
 def test_an_errors_words_are_shown_without_the_login(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     with pytest.raises(HubApiError) as raised:
         ask(monkeypatch, lambda _: web.json_response({"message": f"{'x' * 280}{text}"}, status=403))
-    assert text[:12] not in raised.value.said
-    assert "403" in raised.value.said
+    assert text[:12] not in raised.value.summary
+    assert "403" in raised.value.summary
 
 
 @pytest.mark.parametrize("headers", [{"Retry-After": "1"}, {"X-Retry-After": "1"}])
@@ -118,7 +118,7 @@ def test_one_that_does_not_pass_in_time_ends_it(
         ask(monkeypatch, limited, seconds=60)
     assert time.monotonic() - begin < 10
     assert len(calls) <= 5
-    assert raised.value.said == "429, Rate limit exceeded"
+    assert raised.value.summary == "429, Rate limit exceeded"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.model.secret import Secret
 from bootstrap.registry import (
-    BROUGHT,
+    FOR_SUPPLIED_PASSWORD,
     Challenge,
     Patience,
     exchange,
@@ -325,7 +325,7 @@ def test_the_deadline_ends_it_with_the_last_verdict(registry: Registry) -> None:
 
 def test_a_password_that_was_brought_is_tried_once(registry: Registry) -> None:
     registry.token = [(401, error("UNAUTHORIZED"))]
-    attempt, told = run_prove(registry, seconds=60, **vars(BROUGHT))
+    attempt, told = run_prove(registry, seconds=60, **vars(FOR_SUPPLIED_PASSWORD))
     assert attempt.verdict is Verdict.IDENTITY_REFUSED
     assert registry.got_password == [f"{HOST}/token"]
     assert told == []
@@ -333,7 +333,7 @@ def test_a_password_that_was_brought_is_tried_once(registry: Registry) -> None:
 
 def test_a_passing_fault_is_waited_out_for_a_password_that_was_brought(registry: Registry) -> None:
     registry.token = [(503, ""), (200, '{"token": "t"}')]
-    attempt, told = run_prove(registry, seconds=60, **vars(BROUGHT))
+    attempt, told = run_prove(registry, seconds=60, **vars(FOR_SUPPLIED_PASSWORD))
     assert attempt.verdict is Verdict.PULLS
     assert len(told) == 1
 

@@ -107,7 +107,7 @@ class Robot(Resource[Thing]):
         return self.to_remove() if shown.run == "ours" else self.to_keep("it is another's")
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return StepFailed(f"could not {doing}: {error.said}")
+        return StepFailed(f"could not {doing}: {error.summary}")
 
     def script(self) -> Script:
         return Script(do="true")

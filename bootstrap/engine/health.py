@@ -211,7 +211,7 @@ async def _assess(
         elif isinstance(seen, PullkeyError):
             found.unverified.append(f"{name}: {seen.what}")
         elif isinstance(seen, ApiError):
-            found.unverified.append(f"{name}: {seen.said}")
+            found.unverified.append(f"{name}: {seen.summary}")
         elif isinstance(seen, Exception):
             found.unverified.append(f"{name}: {type(seen).__name__}")
         else:
@@ -232,7 +232,7 @@ async def _about_what_blocks(found: CredentialHealth) -> None:
     except PullkeyError as error:
         problems = [problem_of(error)]
     except ApiError as error:
-        problems = [Problem(ProblemKind.SETUP, error.said, code=error.problem_code)]
+        problems = [Problem(ProblemKind.SETUP, error.summary, code=error.problem_code)]
     # If something could not be read, these problems are mostly symptoms of that.
     where = found.unverified or found.problems
     where += [

@@ -14,7 +14,7 @@ from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Done, Script, State, Step, StepRole, StepStatus
-from bootstrap.registry import BROUGHT, Challenge, Patience, failure, nearest_image, prove
+from bootstrap.registry import FOR_SUPPLIED_PASSWORD, Challenge, Patience, failure, nearest_image, prove
 
 _NEAREST_SECONDS = 10.0
 
@@ -99,7 +99,7 @@ class HandshakeStep(Step):
             credential,
             deadline=self._context.deadline,
             tell=self._context.tell,
-            patience=self._patience if self._session.waits_for_spreading else BROUGHT,
+            patience=self._patience if self._session.waits_for_spreading else FOR_SUPPLIED_PASSWORD,
             compare=await self._compares(),
             trace=self._context.trace,
         )

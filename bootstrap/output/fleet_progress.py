@@ -227,8 +227,8 @@ def lines_of(result: TargetResult) -> list[str]:
 def annotation(name: str, result: TargetResult) -> str:
     """A GitHub annotation at the target's line in the file: that it has failed, or what it needs."""
     kind = "error" if result.failed else "warning"
-    said = result.planned.attention or result.detail or result.result
-    what = f"{result.entry.name}: {first_line(result.error) if result.error else said}"
+    summary = result.planned.attention or result.detail or result.result
+    what = f"{result.entry.name}: {first_line(result.error) if result.error else summary}"
     return annotation_at(kind, name, result.entry.place, what)
 
 

@@ -33,7 +33,7 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """The API's error code (or the status) and text, in one line."""
         named = self.code or (str(self.status) if self.status else "no answer")
         return f"{named}, {one_line(self.message)}" if self.message else named
@@ -95,7 +95,7 @@ def as_user_error(error: BaseException) -> PullkeyError:
         return error
     if isinstance(error, ApiError):
         shown = StepFailed(
-            f"{error.service} could not be asked: {error.said}",
+            f"{error.service} could not be asked: {error.summary}",
             fix=error.fix or "Run it again in a while.",
             code=error.problem_code,
         )

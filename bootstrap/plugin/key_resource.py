@@ -218,7 +218,7 @@ class KeyResource(KeyKind[K, N]):
             except ApiError as error:
                 if not self._undeleted:
                     raise
-                left = self.still_there({**self.intent(), "key_id": self._undeleted}, error.said)
+                left = self.still_there({**self.intent(), "key_id": self._undeleted}, error.summary)
                 return LeftOver(left.what, left.command)
             return None
         try:
@@ -306,9 +306,9 @@ class KeyResource(KeyKind[K, N]):
         except (ApiError, PullkeyError) as error:
             if isinstance(error, ApiError) and error.missing and not isinstance(error, NotShownYet):
                 return ""  # deleted with the identity
-            said = error.said if isinstance(error, ApiError) else error.what
+            summary = error.summary if isinstance(error, ApiError) else error.what
             found = {"key_id": self._undeleted or key_id} if self._undeleted or key_id else {}
-            raise self.still_there({**intent, **found}, said) from None
+            raise self.still_there({**intent, **found}, summary) from None
         if lost.perhaps:
             left = self.perhaps_as(lost.perhaps)
             raise StillThere(left.what, left.command)

@@ -14,8 +14,8 @@ from bootstrap.model.text import did_you_mean, listed, one_line, sentence
 
 
 def import_failed(error: BaseException) -> str:
-    said = one_line(str(error))
-    return f"{type(error).__name__}{f': {said}' if said else ''}"
+    summary = one_line(str(error))
+    return f"{type(error).__name__}{f': {summary}' if summary else ''}"
 
 
 def ends_the_process() -> str:

@@ -288,7 +288,7 @@ class Resource(CloudStep, Generic[T]):
         try:
             deleted = await self._delete(intent, missed, is_ours)
         except ApiError as error:
-            raise self.still_there(error.said, perhaps=not known) from None
+            raise self.still_there(error.summary, perhaps=not known) from None
         return self.deleted_as() if deleted else ""
 
     async def removal(self) -> Removal | None:
@@ -299,7 +299,7 @@ class Resource(CloudStep, Generic[T]):
             why = await self.contradiction()
         except ApiError as error:
             if error.forbidden:
-                return self.unseen(f"it may not be seen ({error.said})")
+                return self.unseen(f"it may not be seen ({error.summary})")
             raise self.refusal(error, f"show {self.looked_for}") from None
         if why:
             return self.to_remove_unseen(why)
@@ -313,7 +313,7 @@ class Resource(CloudStep, Generic[T]):
         try:
             return await self._delete(intent, self._missed_though_shown)
         except ApiError as error:
-            raise self.still_there(error.said) from None
+            raise self.still_there(error.summary) from None
 
     async def _missed_though_shown(self, error: ApiError) -> None:
         """Accept the answer that there is nothing to delete, unless the object is still shown.

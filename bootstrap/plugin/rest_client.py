@@ -22,7 +22,7 @@ from bootstrap.plugin.errors import ApiError
 TIMEOUT = 30.0
 """The time limit of one call, in seconds."""
 _BODY_LIMIT = 1_000_000
-_SAID_CHARACTERS = 4_000
+_MAX_ERROR_CHARACTERS = 4_000
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class RestClient:
         """The seconds to wait that the API has requested; None if it has not."""
         return seconds_of_retry_after(headers.get("Retry-After", ""))
 
-    def error_of(self, reply: Reply, said: str) -> ApiError:
-        """Convert a refusal to an error; `said` is its text without secrets."""
-        return self.error(reply.status, said, retry_after=self.retry_after(reply.headers))
+    def error_of(self, reply: Reply, summary: str) -> ApiError:
+        """Convert a refusal to an error; `summary` is its text without secrets."""
+        return self.error(reply.status, summary, retry_after=self.retry_after(reply.headers))
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -128,12 +128,12 @@ class RestClient:
             if good:
                 # The request may have been carried out.
                 raise self.error(0, "the answer is not JSON") from None
-            text = content[:_SAID_CHARACTERS].decode(errors="replace")
+            text = content[:_MAX_ERROR_CHARACTERS].decode(errors="replace")
         reply = Reply(response.status_code, body, response.headers, text)
         if good:
             return reply
-        said = self.words_of(body) if isinstance(body, dict) else ""
-        said = (said or response.reason_phrase)[:_SAID_CHARACTERS]
+        summary = self.words_of(body) if isinstance(body, dict) else ""
+        summary = (summary or response.reason_phrase)[:_MAX_ERROR_CHARACTERS]
         for secret in secrets:
-            said = secret.redact(said)
-        raise self.error_of(reply, said)
+            summary = secret.redact(summary)
+        raise self.error_of(reply, summary)

@@ -14,10 +14,16 @@ from bootstrap.registry.first_answer import fetch_challenge
 from bootstrap.registry.messages import code_of, failure, first_word, fix
 from bootstrap.registry.nearest_names import missing_repositories, nearest_image
 from bootstrap.registry.trust import same_owner
-from bootstrap.registry.verification import BROUGHT, Patience, patient_challenge, prove, try_once
+from bootstrap.registry.verification import (
+    FOR_SUPPLIED_PASSWORD,
+    Patience,
+    patient_challenge,
+    prove,
+    try_once,
+)
 
 __all__ = [
-    "BROUGHT",
+    "FOR_SUPPLIED_PASSWORD",
     "SECONDS",
     "Challenge",
     "Confidential",

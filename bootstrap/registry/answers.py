@@ -35,11 +35,11 @@ def redirect_target(answer: Answer) -> httpx.URL | None:
 
 def passing_failure(answer: Answer, clean: Clean) -> PullAttempt | None:
     """A rate limit or a server's error, which says nothing about the question; None for any other answer."""
-    said = cleaned_line(answer.said, clean)
+    error_text = cleaned_line(answer.error_text, clean)
     if answer.status == 429:
-        return messages.rate_limited(answer.host, answer.status, said, answer.retry_after)
+        return messages.rate_limited(answer.host, answer.status, error_text, answer.retry_after)
     if answer.status in (408, 425) or answer.status >= 500:
-        return messages.server_error(answer.host, answer.status, said, answer.retry_after)
+        return messages.server_error(answer.host, answer.status, error_text, answer.retry_after)
     return None
 
 

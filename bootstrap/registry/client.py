@@ -27,7 +27,7 @@ MANIFEST_BYTES = 4 * 1024 * 1024
 ANSWER_BYTES = 256 * 1024
 SECONDS = 30.0
 """How long one exchange may take."""
-_SAID_CHARACTERS = 4_000
+_MAX_ERROR_CHARACTERS = 4_000
 
 Clean = Callable[[str], str]
 """Removes every secret from a text that another program wrote."""
@@ -90,7 +90,7 @@ class Answer:
             return "", ""
 
     @property
-    def said(self) -> str:
+    def error_text(self) -> str:
         """The registry's own words, unsearched for secrets: the error in it, or the reason of the status."""
         return " ".join(filter(None, self.error)) or self.reason
 
@@ -104,7 +104,7 @@ def cleaned_line(text: str, clean: Clean) -> str:
     """Another program's words as one printable line without secrets: cleaned before it is cut, so that no
     secret is halved.
     """
-    return one_line(clean(one_line(text, _SAID_CHARACTERS)))
+    return one_line(clean(one_line(text, _MAX_ERROR_CHARACTERS)))
 
 
 class Client:

@@ -220,13 +220,13 @@ class Exchange:
     def _no_token(self, answer: Answer, *, scope: str) -> PullAttempt:
         if (passing := passing_failure(answer, self._secrets.clean)) is not None:
             return passing
-        said = cleaned_line(answer.said, self._secrets.clean)
-        if answer.status == 403 and may_be_the_network(said):
-            return messages.network_refused(said)
+        error_text = cleaned_line(answer.error_text, self._secrets.clean)
+        if answer.status == 403 and may_be_the_network(error_text):
+            return messages.network_refused(error_text)
         if answer.status in (401, 403):
             # 401 says that the caller is unknown; with no repository asked for, 403 means the same (GHCR).
-            return messages.login_refused(said, identity=answer.status == 401 or not scope)
-        return messages.unexpected_token_status(answer.host, answer.status, said)
+            return messages.login_refused(error_text, identity=answer.status == 401 or not scope)
+        return messages.unexpected_token_status(answer.host, answer.status, error_text)
 
     async def _read(self, authorization: str) -> Answer:
         """Ask for the manifest, or without a repository for `/v2/`; follow where it leads.
@@ -290,14 +290,14 @@ class Exchange:
         return messages.accepted_without_repository(probe)
 
     def _refused(self, answer: Answer, *, identity: bool) -> PullAttempt:
-        said = cleaned_line(answer.said, self._secrets.clean)
-        if answer.status == 403 and may_be_the_network(said):
-            return messages.network_refused(said)
+        error_text = cleaned_line(answer.error_text, self._secrets.clean)
+        if answer.status == 403 and may_be_the_network(error_text):
+            return messages.network_refused(error_text)
         if answer.status in (401, 403):
             # The token service gives tokens to logins that it knows, so a refusal after it is about the
             # repository.
-            return messages.login_refused(said, identity=identity)
-        return messages.unexpected_status(answer.host, answer.status, said)
+            return messages.login_refused(error_text, identity=identity)
+        return messages.unexpected_status(answer.host, answer.status, error_text)
 
 
 def _is_manifest(answer: Answer, *, head: bool) -> bool:

@@ -98,7 +98,7 @@ def _host_of(realm: str) -> str:
 
 def _refused_without_challenge(answer: Answer, clean: Clean) -> PullAttempt:
     """403 without a challenge: a firewall, where the registry's words say so."""
-    said = cleaned_line(answer.said, clean)
-    if may_be_the_network(said):
-        return messages.network_refused(said)
-    return messages.forbidden_before_login(answer.host, said)
+    error_text = cleaned_line(answer.error_text, clean)
+    if may_be_the_network(error_text):
+        return messages.network_refused(error_text)
+    return messages.forbidden_before_login(answer.host, error_text)

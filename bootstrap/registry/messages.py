@@ -48,17 +48,15 @@ _CODES = {
 """The code of each verdict but `PULLS`."""
 
 WAITING = {
-    Verdict.IDENTITY_REFUSED: "The registry does not know the new key yet ({said}); a new key takes a "
-    "minute or two "
-    "to spread. Trying for up to {minutes:.0f} min more.",
-    Verdict.NO_GRANT: "The registry does not honour the new role yet ({said}); it mostly takes 2 minutes, "
-    "at times 7 "
-    "or more. Trying for up to {minutes:.0f} min more.",
-    Verdict.UNREACHABLE: "The registry could not be asked ({said}). Trying for up to {minutes:.0f} min more.",
-    Verdict.INVALID: "The registry's answer cannot be used ({said}). Trying again.",
-    Verdict.RATE_LIMITED: "The registry limits how often it is asked ({said}). Waiting as long as it says: "
-    "{seconds:.0f} "
-    "s.",
+    Verdict.IDENTITY_REFUSED: "The registry does not know the new key yet ({detail}); a new key takes a "
+    "minute or two to spread. Trying for up to {minutes:.0f} min more.",
+    Verdict.NO_GRANT: "The registry does not honour the new role yet ({detail}); it mostly takes 2 "
+    "minutes, at times 7 or more. Trying for up to {minutes:.0f} min more.",
+    Verdict.UNREACHABLE: "The registry could not be asked ({detail}). "
+    "Trying for up to {minutes:.0f} min more.",
+    Verdict.INVALID: "The registry's answer cannot be used ({detail}). Trying again.",
+    Verdict.RATE_LIMITED: "The registry limits how often it is asked ({detail}). Waiting as long as it says: "
+    "{seconds:.0f} s.",
 }
 
 _FIXES = {
@@ -135,9 +133,9 @@ def first_word(attempt: PullAttempt) -> str:
     return f"The registry refuses: {attempt}"
 
 
-def may_be_the_network(said: str) -> bool:
+def may_be_the_network(error_text: str) -> bool:
     """Whether a refusal is worded as that of a firewall."""
-    lower = said.lower()
+    lower = error_text.lower()
     return any(words in lower for words in _FIREWALLS)
 
 
@@ -152,15 +150,17 @@ def unanswered(error: Exception, host: str, clean: Clean) -> PullAttempt:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             fix = _OWN_AUTHORITY if cause.verify_code in _UNKNOWN_AUTHORITY else _FIX_CERTIFICATE
-            said = cleaned_line(cause.verify_message, clean)
+            error_text = cleaned_line(cause.verify_message, clean)
             return PullAttempt(
-                Verdict.CERTIFICATE_REFUSED, f"The TLS certificate of {host} does not verify: {said}", fix
+                Verdict.CERTIFICATE_REFUSED,
+                f"The TLS certificate of {host} does not verify: {error_text}",
+                fix,
             )
     if isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL):
         # The error's text quotes the request.
         return PullAttempt(Verdict.INVALID, f"{host} asks for what cannot be sent ({type(error).__name__})")
-    said = cleaned_line(str(error), clean) or type(error).__name__
-    return PullAttempt(Verdict.UNREACHABLE, f"{host} does not answer: {said}")
+    error_text = cleaned_line(str(error), clean) or type(error).__name__
+    return PullAttempt(Verdict.UNREACHABLE, f"{host} does not answer: {error_text}")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -31,33 +31,33 @@ def no_challenge(host: str, status: int) -> PullAttempt:
     )
 
 
-def forbidden_before_login(host: str, said: str) -> PullAttempt:
-    return PullAttempt(Verdict.FORBIDDEN, f"{host} answers 403 {said}".rstrip())
+def forbidden_before_login(host: str, error_text: str) -> PullAttempt:
+    return PullAttempt(Verdict.FORBIDDEN, f"{host} answers 403 {error_text}".rstrip())
 
 
 # -- any answer ----------------------------------------------------------------------------------------------
 
 
-def network_refused(said: str) -> PullAttempt:
+def network_refused(error_text: str) -> PullAttempt:
     """A firewall of the registry, in its own words."""
-    return PullAttempt(Verdict.NETWORK_REFUSED, said)
+    return PullAttempt(Verdict.NETWORK_REFUSED, error_text)
 
 
-def rate_limited(host: str, status: int, said: str, retry_after: float | None) -> PullAttempt:
+def rate_limited(host: str, status: int, error_text: str, retry_after: float | None) -> PullAttempt:
     return PullAttempt(
-        Verdict.RATE_LIMITED, f"{host} answers {status} {said}".rstrip(), retry_after=retry_after
+        Verdict.RATE_LIMITED, f"{host} answers {status} {error_text}".rstrip(), retry_after=retry_after
     )
 
 
-def server_error(host: str, status: int, said: str, retry_after: float | None) -> PullAttempt:
+def server_error(host: str, status: int, error_text: str, retry_after: float | None) -> PullAttempt:
     """A failure of the server's own, which may pass by itself."""
     return PullAttempt(
-        Verdict.UNREACHABLE, f"{host} answers {status} {said}".rstrip(), retry_after=retry_after
+        Verdict.UNREACHABLE, f"{host} answers {status} {error_text}".rstrip(), retry_after=retry_after
     )
 
 
-def unexpected_status(host: str, status: int, said: str) -> PullAttempt:
-    return PullAttempt(Verdict.REJECTED, f"{host} answers {status} {said}".rstrip())
+def unexpected_status(host: str, status: int, error_text: str) -> PullAttempt:
+    return PullAttempt(Verdict.REJECTED, f"{host} answers {status} {error_text}".rstrip())
 
 
 def unreadable_answer(host: str, error: Unreadable) -> PullAttempt:
@@ -76,18 +76,18 @@ def no_valid_token() -> PullAttempt:
     return PullAttempt(Verdict.INVALID, "the token service's answer holds no valid token")
 
 
-def unexpected_token_status(host: str, status: int, said: str) -> PullAttempt:
-    return PullAttempt(Verdict.REJECTED, f"the token service {host} answers {status} {said}".rstrip())
+def unexpected_token_status(host: str, status: int, error_text: str) -> PullAttempt:
+    return PullAttempt(Verdict.REJECTED, f"the token service {host} answers {status} {error_text}".rstrip())
 
 
-def login_refused(said: str, *, identity: bool) -> PullAttempt:
+def login_refused(error_text: str, *, identity: bool) -> PullAttempt:
     """401 or 403 after a credential was sent.
 
     Args:
-        said: the registry's own words.
+        error_text: the registry's own error text.
         identity: whether the login itself is refused, rather than this repository.
     """
-    return PullAttempt(Verdict.IDENTITY_REFUSED if identity else Verdict.NO_GRANT, said)
+    return PullAttempt(Verdict.IDENTITY_REFUSED if identity else Verdict.NO_GRANT, error_text)
 
 
 def password_refused(host: str) -> PullAttempt:

@@ -44,7 +44,7 @@ class Patience:
 
 
 # A user-supplied password is valid or it is not; and each try of a wrong one counts towards a lock-out.
-BROUGHT = Patience(at_once=1, rounds_after_refusal=1, spreads=False)
+FOR_SUPPLIED_PASSWORD = Patience(at_once=1, rounds_after_refusal=1, spreads=False)
 
 
 async def patient_challenge(
@@ -73,7 +73,7 @@ async def patient_challenge(
             pause = _LEAST_PAUSE
         if pause is None or deadline.passed:
             return answered
-        tell(WAITING[answered.verdict].format(said=answered.detail, seconds=pause))
+        tell(WAITING[answered.verdict].format(detail=answered.detail, seconds=pause))
         await asyncio.sleep(pause)
 
 
@@ -146,8 +146,8 @@ async def prove(
         needed, good_rounds = patience.rounds_after_refusal, 0
         if worst.verdict not in reported:
             reported.add(worst.verdict)
-            said = worst.detail or "no reason given"
-            tell(WAITING[worst.verdict].format(said=said, minutes=deadline.left / 60, seconds=asked_for or 0))
+            detail, minutes = worst.detail or "no reason given", deadline.left / 60
+            tell(WAITING[worst.verdict].format(detail=detail, minutes=minutes, seconds=asked_for or 0))
         await asyncio.sleep(min(pause if asked_for is None else asked_for, deadline.left))
         pause = min(pause * 1.6, 10.0)
 

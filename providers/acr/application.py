@@ -286,10 +286,10 @@ class Identity(Resource[Application]):
         if intent.get("restored") or self._restored is not None:
             self._goes = _Deletion.BACK
             return await super().undo(intent)
-        said = await super().undo(intent)
-        if said:
+        summary = await super().undo(intent)
+        if summary:
             await self.principal.purge()
-        return said
+        return summary
 
     def is_known_own(self, intent: Intent) -> bool:
         return super().is_known_own(intent) and not self._perhaps_of_another_run

@@ -70,7 +70,7 @@ class ApplicationFacts(RegistrySession):
                 else graph.deleted.application(unique_name=target.unique_name)
             )
         except AzureApiError as error:
-            self.context.trace(f"the directory's deleted items cannot be read ({error.said})")
+            self.context.trace(f"the directory's deleted items cannot be read ({error.summary})")
         return self.deleted_seen
 
     async def _expected_application(self) -> Application | None:
@@ -102,7 +102,7 @@ class ApplicationFacts(RegistrySession):
         try:
             return await self.cloud.graph.deleted.application(app_id=app_id) is not None
         except AzureApiError as error:
-            self.context.trace(f"the directory's deleted items cannot be read ({error.said})")
+            self.context.trace(f"the directory's deleted items cannot be read ({error.summary})")
             return False
 
     async def is_surely_gone(self) -> bool:

@@ -58,16 +58,16 @@ def as_registry(found: Any) -> Registry:
         raise ValueError
     rules = properties.network_rule_set
 
-    def said(value: Any) -> str:
+    def summary(value: Any) -> str:
         return str(getattr(value, "value", value) or "").lower()
 
     return Registry(
         id=str(found.id),
         name=str(found.name),
         login_server=str(properties.login_server).lower(),
-        abac=said(properties.role_assignment_mode) == "abacrepositorypermissions",
-        public_network=said(properties.public_network_access) != "disabled",
-        firewall_denies=rules is not None and said(rules.default_action) == "deny",
+        abac=summary(properties.role_assignment_mode) == "abacrepositorypermissions",
+        public_network=summary(properties.public_network_access) != "disabled",
+        firewall_denies=rules is not None and summary(rules.default_action) == "deny",
         firewall_exceptions=rules is not None and bool(rules.ip_rules),
         anonymous_pull=bool(properties.anonymous_pull_enabled),
     )

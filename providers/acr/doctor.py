@@ -64,8 +64,8 @@ async def _directory(cloud: Azure) -> Check:
     try:
         await cloud.connect_to_directory()
     except Exception as error:  # noqa: BLE001
-        said = error.what if isinstance(error, PullkeyError) else type(error).__name__
-        return Check("Microsoft Graph", None, f"no login there ({said}); --auth-kind token needs none")
+        summary = error.what if isinstance(error, PullkeyError) else type(error).__name__
+        return Check("Microsoft Graph", None, f"no login there ({summary}); --auth-kind token needs none")
     return Check("Microsoft Graph", True, "the login is valid there too")
 
 
@@ -77,7 +77,7 @@ async def _subscriptions(cloud: Azure) -> list[Check]:
             Check(
                 "subscriptions",
                 False,
-                f"they could not be listed ({error.said})",
+                f"they could not be listed ({error.summary})",
                 "Check --tenant against `az account list`.",
             )
         ]

@@ -75,23 +75,23 @@ def refused(error: ApiError, doing: str) -> StepFailed:
     if error.status == 429:
         when = f"after {error.retry_after:.0f} s" if error.retry_after else "later"
         return StepFailed(
-            f"Azure limits the rate of calls, so it could not {doing}: {error.said}",
+            f"Azure limits the rate of calls, so it could not {doing}: {error.summary}",
             fix=f"Run it again {when}, or with fewer targets at once.",
             code=error.problem_code,
         )
     if error.unanswered:
         return StepFailed(
-            f"Azure did not answer the request to {doing}: {error.said}",
+            f"Azure did not answer the request to {doing}: {error.summary}",
             fix="Run it again in a few minutes.",
             code=error.problem_code,
         )
     if error.unauthenticated:
         return StepFailed(
-            f"Azure does not accept this login, so it could not {doing}: {error.said}",
+            f"Azure does not accept this login, so it could not {doing}: {error.summary}",
             fix=error.fix,
             code=error.problem_code,
         )
-    return StepFailed(f"Azure refused to {doing}: {error.said}", fix=error.fix, code=error.problem_code)
+    return StepFailed(f"Azure refused to {doing}: {error.summary}", fix=error.fix, code=error.problem_code)
 
 
 # Resource Manager's text of an `AuthorizationFailed`.

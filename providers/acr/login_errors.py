@@ -67,10 +67,10 @@ def login_error(error: Exception, *, auth: str, tenant: str) -> LoginError:
     # The last one tried is the one that is configured; if none is, az is the usual one.
     tried = [member for member in members if _NUMBER.search(member[1])]
     of_az = [member for member in members if member[0] == "AzureCliCredential"]
-    name, said = (tried or of_az or members[-1:] or [(_OF_AUTH.get(auth, ""), text)])[0]
+    name, summary = (tried or of_az or members[-1:] or [(_OF_AUTH.get(auth, ""), text)])[0]
     numbers = set(_NUMBER.findall(text))
     source = _SOURCES.get(name, "") if tried or auth != "default" else ""
-    return LoginError(source, _short(said), _fix(name, text, numbers, tenant))
+    return LoginError(source, _short(summary), _fix(name, text, numbers, tenant))
 
 
 def _fix(name: str, text: str, numbers: set[str], tenant: str) -> str:

@@ -173,7 +173,7 @@ def registry_not_shown(registry: str, error: ApiError, near: str) -> StepFailed:
             "it), or log in as a user who has it."
         )
     return StepFailed(
-        f"Azure does not show the registry {registry} ({error.said})",
+        f"Azure does not show the registry {registry} ({error.summary})",
         fix=fix,
         code=Code.REGISTRY_NOT_FOUND,
     )
@@ -219,7 +219,7 @@ def registry_not_found(name: str, where: str, *, unsearched: int, hint: str) -> 
 def application_unreadable(app_id: str, error: ApiError) -> StepFailed:
     return StepFailed(
         f"The directory does not show the application {app_id}, which takes Application.ReadWrite.OwnedBy or "
-        f"Application.Read.All of Graph ({error.said})",
+        f"Application.Read.All of Graph ({error.summary})",
         fix="Grant one of the two to the login, or log in as a user who may read applications.",
         code=Code.IDENTITY_NOT_FOUND,
     )
@@ -227,7 +227,7 @@ def application_unreadable(app_id: str, error: ApiError) -> StepFailed:
 
 def token_unreadable(registry: str, token: str, error: ApiError) -> StepFailed:
     return StepFailed(
-        f"{registry} does not show its token {token} ({error.said})",
+        f"{registry} does not show its token {token} ({error.summary})",
         code=Code.IDENTITY_NOT_FOUND,
     )
 

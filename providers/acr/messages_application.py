@@ -32,7 +32,7 @@ def name_unreadable(graph: Graph, target: AcrTarget, error: ApiError) -> StepFai
     """The unique name is taken by a deleted application, which this login may not see."""
     return StepFailed(
         f"An application in the directory's deleted items has the unique name {target.unique_name}, "
-        f"and this login may not read them ({error.said})",
+        f"and this login may not read them ({error.summary})",
         fix=f"Have it found: `{graph.list_deleted_command(target.app_name)}`; then have it deleted "
         f"permanently: `{graph.purge_command('OBJECT_ID')}`. Or pass another --app-name",
         code=Code.IDENTITY_DELETED,
@@ -53,7 +53,7 @@ def not_restored(graph: Graph, deleted: DeletedApplication, error: ApiError) -> 
     """The deleted application may not be restored."""
     return StepFailed(
         f"The application {deleted.display_name} ({deleted.object_id}) is in the directory's "
-        f"deleted items, and this login may not restore it ({error.said})",
+        f"deleted items, and this login may not restore it ({error.summary})",
         fix=f"Have it restored: `{graph.restore_command(deleted.object_id)}` (it takes Application "
         "Administrator, or Application.ReadWrite.OwnedBy as its owner). Or pass another --app-name",
         code=Code.IDENTITY_DELETED,
@@ -63,7 +63,7 @@ def not_restored(graph: Graph, deleted: DeletedApplication, error: ApiError) -> 
 def secrets_forbidden_now(error: ApiError) -> StepFailed:
     """The creation of a secret was refused by a policy that the preflight could not see."""
     return StepFailed(
-        f"A policy of the directory forbids client secrets ({error.said})",
+        f"A policy of the directory forbids client secrets ({error.summary})",
         fix=_NO_SECRETS,
         code=Code.KEYS_FORBIDDEN,
     )
@@ -71,7 +71,7 @@ def secrets_forbidden_now(error: ApiError) -> StepFailed:
 
 def lifetime_refused(error: ApiError) -> StepFailed:
     return StepFailed(
-        f"The directory's policy takes no lifetime that was tried ({error.said})",
+        f"The directory's policy takes no lifetime that was tried ({error.summary})",
         fix=_LONGEST,
         code=Code.KEY_LIFETIME,
     )
@@ -80,7 +80,7 @@ def lifetime_refused(error: ApiError) -> StepFailed:
 def application_not_shown(label: str, error: ApiError) -> Problem:
     return Problem(
         ProblemKind.SETUP,
-        f"The directory does not show the application {label} ({error.said})",
+        f"The directory does not show the application {label} ({error.summary})",
         "Check --app-id and --tenant",
         step=StepRole.IDENTITY,
         code=Code.IDENTITY_NOT_FOUND,

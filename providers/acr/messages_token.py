@@ -51,7 +51,7 @@ def recorded_token_not_shown(token: str) -> NotShown:
 
 def tokens_forbidden(error: ApiError) -> StepFailed:
     return StepFailed(
-        f"A policy forbids tokens of registries ({error.said})",
+        f"A policy forbids tokens of registries ({error.summary})",
         fix=_NO_TOKENS,
         code=Code.KEYS_FORBIDDEN,
     )

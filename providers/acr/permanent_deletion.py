@@ -66,6 +66,6 @@ class PermanentDeletion:
         """Describe what is left in the deleted items, and the command that deletes it."""
         kept = (
             f"{what} ({self._object_id}) in the directory's deleted items, where it keeps its unique "
-            f"name for 30 days ({error.said})"
+            f"name for 30 days ({error.summary})"
         )
         return kept, self._graph.purge_command(self._object_id)

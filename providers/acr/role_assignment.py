@@ -155,7 +155,7 @@ class Grant(Resource[Assignment]):
                     return Done("another run has just granted it", unneeded=True)
                 self._known_absent = True
             except AzureApiError as error:
-                session.context.trace(f"whether the role was there before cannot be seen ({error.said})")
+                session.context.trace(f"whether the role was there before cannot be seen ({error.summary})")
         try:
             made = await retry_while(
                 self._assigned,

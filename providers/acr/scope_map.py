@@ -140,7 +140,7 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
         try:
             users = await self._users()
         except AzureApiError as error:
-            raise self.still_there(error.said) from None
+            raise self.still_there(error.summary) from None
         # One that this run has deleted may be listed for a while.
         if users - ({session.target.token_name} if session.token_deleted else set()):
             if session.token_hidden:

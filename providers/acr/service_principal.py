@@ -95,7 +95,9 @@ class ServicePrincipal:
             )
         except ApiError as error:
             if not deletion.half_done:
-                raise StillThere(f"the {what} ({error.said})", f"az ad sp delete --id {object_id}") from None
+                raise StillThere(
+                    f"the {what} ({error.summary})", f"az ad sp delete --id {object_id}"
+                ) from None
             if not error.missing:
                 raise StillThere(*deletion.left_over(f"the {what}", error)) from None
         return f"deleted the {what}"
@@ -108,7 +110,9 @@ class ServicePrincipal:
         try:
             await self._session.cloud.graph.deleted.purge(principal.object_id)
         except AzureApiError as error:
-            self._session.context.trace(f"the deleted service principal is kept for 30 days ({error.said})")
+            self._session.context.trace(
+                f"the deleted service principal is kept for 30 days ({error.summary})"
+            )
 
     async def outlives_application(self) -> bool:
         """Whether the application that Akka's record names, and that is not shown, still has one: they are

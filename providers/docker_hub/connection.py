@@ -52,11 +52,11 @@ class Connection(RestClient):
                 return max(0.0, seconds - clock.time() if seconds > _A_UNIX_TIME else seconds)
         return None
 
-    def error_of(self, reply: Reply, said: str) -> HubApiError:
+    def error_of(self, reply: Reply, summary: str) -> HubApiError:
         fields = reply.body if isinstance(reply.body, dict) else {}
         return HubApiError(
             reply.status,
-            said,
+            summary,
             retry_after=self.retry_after(reply.headers),
             second_factor=bool(fields.get("login_2fa_token")),
         )

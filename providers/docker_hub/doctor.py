@@ -48,7 +48,7 @@ async def _api(context: RunContext) -> list[Check]:
             Check(
                 "API",
                 False,
-                f"{connection.url} answers: {error.said}",
+                f"{connection.url} answers: {error.summary}",
                 "Check the network and its proxies; see also https://www.dockerstatus.com",
             )
         ]

@@ -29,10 +29,10 @@ def login_not_supplied() -> LoginMissing:
 def login_failed(user: str, error: HubApiError) -> StepFailed:
     """The login was refused, or not answered."""
     if error.status != 401:
-        return StepFailed(f"Docker Hub did not log {user} in: {error.said}", code=error.problem_code)
+        return StepFailed(f"Docker Hub did not log {user} in: {error.summary}", code=error.problem_code)
     why = " (two-factor authentication is enabled)" if error.second_factor else ""
     return StepFailed(
-        f"Docker Hub refuses the login of {user}{why}: {error.said}",
+        f"Docker Hub refuses the login of {user}{why}: {error.summary}",
         fix="Check the password. Where two-factor authentication or single sign-on is enabled, it "
         "takes none: create "
         f"a read-only token at {TOKENS_PAGE}, and supply it with --token-stdin.",
@@ -47,7 +47,7 @@ def tokens_unreadable(target: DockerHubTarget, error: HubApiError) -> Problem:
         owner = f"is not an owner of {target.organization}, or " if target.organization else ""
         return Problem(
             ProblemKind.RIGHT,
-            f"Docker Hub does not let this login see {tokens} ({error.said}): {target.user} "
+            f"Docker Hub does not let this login see {tokens} ({error.summary}): {target.user} "
             f"{owner}has logged in with a token instead of a password, which cannot create tokens",
             f"Pass the password of {'an owner' if target.organization else target.user}, or supply "
             f"a token created at {TOKENS_PAGE}: --token-stdin",
@@ -57,14 +57,14 @@ def tokens_unreadable(target: DockerHubTarget, error: HubApiError) -> Problem:
     if error.missing and target.organization:
         return Problem(
             ProblemKind.SETUP,
-            f"Docker Hub shows {target.user} no organisation {target.organization} ({error.said})",
+            f"Docker Hub shows {target.user} no organisation {target.organization} ({error.summary})",
             "Check --organization",
             step=StepRole.KEY,
             code=Code.ORGANIZATION_NOT_FOUND,
         )
     return Problem(
         ProblemKind.SETUP,
-        f"Docker Hub does not show {tokens} ({error.said})",
+        f"Docker Hub does not show {tokens} ({error.summary})",
         "Run it again in a while",
         step=StepRole.KEY,
         code=error.problem_code,

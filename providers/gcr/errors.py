@@ -133,7 +133,7 @@ class GoogleApiError(ApiError):
         self.lagging = lagging
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """Google's code and text, in one line."""
         return f"{self.code}, {one_line(self.message or 'without a message', 400)}"
 
@@ -273,11 +273,11 @@ def refused(error: GoogleApiError, doing: str, *, permission: str = "") -> StepF
         permission: the permission that it takes, for errors that do not name it.
     """
     if error.unanswered:
-        what = f"Google did not answer the request to {doing} ({error.said})"
+        what = f"Google did not answer the request to {doing} ({error.summary})"
     elif error.rate_limited:
-        what = f"Google limits the rate of calls, and would not {doing} in time ({error.said})"
+        what = f"Google limits the rate of calls, and would not {doing} in time ({error.summary})"
     else:
-        what = f"Google refused to {doing}: {error.said}"
+        what = f"Google refused to {doing}: {error.summary}"
     return StepFailed(what, fix=fix_of(error, permission), code=error.problem_code)
 
 

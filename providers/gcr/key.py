@@ -256,13 +256,13 @@ class Key(KeyResource[Any, Created]):
         found = cast("GoogleApiError", error)
         if found.is_key_limit:
             with contextlib.suppress(PullkeyError):
-                if (problem := await key_limit_problem(self._session, failed=found.said)) is not None:
+                if (problem := await key_limit_problem(self._session, failed=found.summary)) is not None:
                     return KeyLimitReached(problem.what, fix=problem.fix, code=problem.code)
         if constraint := found.constraint:
             problem = await self._key_policy.forbidden([constraint])
             return StepFailed(problem.what, fix=problem.fix, code=problem.code)
         refusal = errors.refused(found, self.creating, permission="iam.serviceAccountKeys.create")
-        if "allowed lifetime" in found.said:
+        if "allowed lifetime" in found.summary:
             refusal.fix = "Set a shorter --expires-in."
         return refusal
 

@@ -32,10 +32,10 @@ _REFRESH_SECONDS = 30.0
 
 
 def _no_login(error: Exception, impersonate: str = "") -> NoLogin:
-    said = one_line(str(error), 400)
-    if impersonate and "iam.serviceAccounts.getAccessToken" in said:
-        return messages.impersonation_denied(impersonate, said)
-    return messages.no_usable_login(said)
+    summary = one_line(str(error), 400)
+    if impersonate and "iam.serviceAccounts.getAccessToken" in summary:
+        return messages.impersonation_denied(impersonate, summary)
+    return messages.no_usable_login(summary)
 
 
 def _set_proxies_for_grpc() -> None:

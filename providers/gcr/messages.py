@@ -31,9 +31,9 @@ def sdk_missing(error: ImportError) -> UsageProblem:
     )
 
 
-def impersonation_denied(account: str, said: str) -> NoLogin:
+def impersonation_denied(account: str, summary: str) -> NoLogin:
     return NoLogin(
-        f"Your Google login may not act as {account} ({said})",
+        f"Your Google login may not act as {account} ({summary})",
         fix="It takes roles/iam.serviceAccountTokenCreator on that account: gcloud iam "
         f"service-accounts add-iam-policy-binding {account} --member=user:YOU "
         "--role=roles/iam.serviceAccountTokenCreator",
@@ -41,9 +41,9 @@ def impersonation_denied(account: str, said: str) -> NoLogin:
     )
 
 
-def no_usable_login(said: str) -> NoLogin:
+def no_usable_login(summary: str) -> NoLogin:
     return NoLogin(
-        f"There is no usable Google login ({said})", fix=errors.login_fix(), code=Code.LOGIN_MISSING
+        f"There is no usable Google login ({summary})", fix=errors.login_fix(), code=Code.LOGIN_MISSING
     )
 
 
@@ -54,7 +54,7 @@ def project_unreadable(project: str, error: GoogleApiError) -> Problem:
     """The read failed for a reason that says nothing about the project."""
     return Problem(
         ProblemKind.SETUP,
-        f"Google could not be asked about project {project}: {error.said}",
+        f"Google could not be asked about project {project}: {error.summary}",
         error.fix or errors.RUN_LATER,
         code=error.problem_code,
     )
@@ -64,7 +64,7 @@ def project_not_found(project: str, near: str, error: GoogleApiError) -> Problem
     """No such project, or one that this login may not see; `near` is a "Did you mean", or ""."""
     return Problem(
         ProblemKind.SETUP,
-        f"Google shows no project {project} ({error.said.removesuffix('.')})",
+        f"Google shows no project {project} ({error.summary.removesuffix('.')})",
         f"{near} Check the project against `gcloud projects list`; what is needed "
         "is its id, not its name. If it is the right one, ask for access to it".lstrip(),
         code=Code.PROJECT_NOT_FOUND,
@@ -154,7 +154,7 @@ def account_not_shown(account: str, error: GoogleApiError) -> Problem:
     """An account that was given by its e-mail cannot be read."""
     return Problem(
         ProblemKind.SETUP,
-        f"Google does not show the service account {account} ({error.said})",
+        f"Google does not show the service account {account} ({error.summary})",
         f"Check --service-account. {error.fix}".rstrip(),
         step=StepRole.IDENTITY,
         code=Code.IDENTITY_NOT_FOUND,
@@ -194,7 +194,7 @@ def account_was_deleted(unique_id: str) -> Notice:
 def account_created_but_not_shown(noun: str, error: GoogleApiError) -> OutcomeUnknown:
     """A creation is refused with ALREADY_EXISTS, and reads do not show the account."""
     return OutcomeUnknown(
-        f"Google says that the {noun} exists, and does not show it ({error.said})",
+        f"Google says that the {noun} exists, and does not show it ({error.summary})",
         fix="Run it again in a few minutes: it continues with that account.",
     )
 
@@ -222,7 +222,7 @@ def grant_is_broad(role: str, project: str, narrower: str) -> str:
 def account_unknown_to_policy(account: str, error: GoogleApiError) -> StepFailed:
     """The policy's server did not know a new account within its time."""
     return StepFailed(
-        f"Google does not know the service account {account} yet ({error.said})",
+        f"Google does not know the service account {account} yet ({error.summary})",
         fix="It was created a short while ago, or was deleted meanwhile. Run it again in a few minutes.",
         code=Code.CLOUD_LAG,
     )

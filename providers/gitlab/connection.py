@@ -25,16 +25,16 @@ class Connection(RestClient):
             return json.dumps(message, ensure_ascii=False)
         if isinstance(message, str) and message:
             return message
-        said = [body.get("error"), body.get("error_description")]
-        return ": ".join(one for one in said if isinstance(one, str) and one)
+        summary = [body.get("error"), body.get("error_description")]
+        return ": ".join(one for one in summary if isinstance(one, str) and one)
 
-    def error_of(self, reply: Reply, said: str) -> GitlabApiError:
+    def error_of(self, reply: Reply, summary: str) -> GitlabApiError:
         body = reply.body if isinstance(reply.body, dict) else {}
         named = body.get("error")
         described = isinstance(named, str) and named.replace("_", "").isalpha() and named.islower()
         return GitlabApiError(
             reply.status,
-            said,
+            summary,
             str(named) if described else "",
             retry_after=self.retry_after(reply.headers),
             location=reply.headers.get("Location", "") if reply.status in (301, 302) else "",

@@ -184,7 +184,7 @@ class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
         namespace, gitlab = await self._place.namespace(), await self._place.gitlab()
         return await gitlab.deploy_tokens(namespace.kind, namespace.number)
 
-    # -- what errors are, and how it is said -----------------------------------------------------------------
+    # -- errors and texts ------------------------------------------------------------------------------------
 
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)

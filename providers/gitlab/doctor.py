@@ -51,7 +51,9 @@ async def _api(context: RunContext, instance: str) -> list[Check]:
         headers: Mapping[str, str] = answer.headers
     except GitlabApiError as error:
         if not error.unauthenticated:
-            return [Check("API", False, f"{url} answers: {error.said}", "Check the network and its proxies")]
+            return [
+                Check("API", False, f"{url} answers: {error.summary}", "Check the network and its proxies")
+            ]
         headers = {}
     checks = [Check("API", True, f"{url} answers")]
     theirs = their_clock(headers)

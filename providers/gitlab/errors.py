@@ -105,4 +105,4 @@ def busy(error: Exception) -> Delay | None:
 
 def refused(error: ApiError, doing: str) -> StepFailed:
     """An error as a sentence."""
-    return StepFailed(f"GitLab refused to {doing}: {error.said}", code=error.problem_code)
+    return StepFailed(f"GitLab refused to {doing}: {error.summary}", code=error.problem_code)

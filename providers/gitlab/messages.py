@@ -22,7 +22,7 @@ def namespace_hidden(
     host, whom = host_of_instance(instance), f"the user {one_line(user)}" if user else "this access token"
     if error is not None and error.no_route:
         return StepFailed(
-            f"{instance} does not answer as GitLab's API ({error.said})",
+            f"{instance} does not answer as GitLab's API ({error.summary})",
             fix="Name its URL, with its path where it has one: --gitlab https://HOST/PATH",
             code=Code.GITLAB_HOST,
         )
@@ -57,7 +57,7 @@ def registry_off(path: str, url: str) -> Problem:
     )
 
 
-def role_too_low(target: GitlabTarget, user: str, said: str) -> Problem:
+def role_too_low(target: GitlabTarget, user: str, summary: str) -> Problem:
     """Deploy tokens take the role Maintainer in a project, and Owner in a group
     (gitlabhq/gitlabhq, doc/api/deploy_tokens.md).
     """
@@ -65,7 +65,7 @@ def role_too_low(target: GitlabTarget, user: str, said: str) -> Problem:
     whom = f"The user {one_line(user)}" if user else "The user of this access token"
     return Problem(
         ProblemKind.RIGHT,
-        f"{whom} may not create deploy tokens of {target.called} ({said})",
+        f"{whom} may not create deploy tokens of {target.called} ({summary})",
         f"It takes the role {role}: ask for it, or pass the access token of a user who has it",
         step=StepRole.KEY,
         permission=role,

@@ -24,7 +24,7 @@ def login_invalid() -> UsageProblem:
 
 def login_refused(host: str, error: GitlabApiError) -> StepFailed:
     return StepFailed(
-        f"{host} refuses the access token: {error.said}",
+        f"{host} refuses the access token: {error.summary}",
         fix="Check that it is of this GitLab instance, and that it has neither expired nor been revoked. "
         f"Create one with the scope api at https://{host}/-/user_settings/personal_access_tokens",
         code=Code.GITLAB_LOGIN_REFUSED,

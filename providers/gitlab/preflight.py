@@ -57,7 +57,7 @@ async def _about_role(namespace: Namespace, gitlab: Gitlab, target: GitlabTarget
             return messages_login.scope_missing("")
         if not error.forbidden:
             raise
-        return messages.role_too_low(target, user, error.said)
+        return messages.role_too_low(target, user, error.summary)
     if namespace.kind != "group" or not number:
         return None
     # A Maintainer sees a group's deploy tokens, and only an Owner creates them; an administrator is no

@@ -30,9 +30,9 @@ class Connection(RestClient):
         """The words of an error: `{"errors": [{"code", "message"}]}`, or those of an unknown path."""
         return _first_error(body)[1] or super().words_of(body)
 
-    def error_of(self, reply: Reply, said: str) -> HarborApiError:
+    def error_of(self, reply: Reply, summary: str) -> HarborApiError:
         code = _first_error(reply.body)[0] if isinstance(reply.body, dict) else ""
-        return HarborApiError(reply.status, said, code, retry_after=self.retry_after(reply.headers))
+        return HarborApiError(reply.status, summary, code, retry_after=self.retry_after(reply.headers))
 
 
 def basic(user: str, password: Secret) -> Secret:

@@ -57,7 +57,7 @@ async def _api(context: RunContext, host: str) -> list[Check]:
             Check(
                 "API",
                 False,
-                f"{connection.url} answers: {error.said}",
+                f"{connection.url} answers: {error.summary}",
                 "Check the name of the Harbor, the network and its proxies",
             )
         ]

@@ -66,4 +66,4 @@ def as_sentence(doing: str) -> Iterator[None]:
 
 def refused(error: ApiError, doing: str) -> StepFailed:
     """An error as a sentence."""
-    return StepFailed(f"Harbor refused to {doing}: {error.said}", code=error.problem_code)
+    return StepFailed(f"Harbor refused to {doing}: {error.summary}", code=error.problem_code)

@@ -22,7 +22,7 @@ def project_not_shown(target: HarborTarget, name: str, error: HarborApiError, *,
     if not (error.missing or error.forbidden):
         return Problem(
             ProblemKind.SETUP,
-            f"{target.host} does not show the project {name} ({error.said})",
+            f"{target.host} does not show the project {name} ({error.summary})",
             "Run it again in a while",
             step=StepRole.KEY,
             code=error.problem_code,
@@ -31,7 +31,7 @@ def project_not_shown(target: HarborTarget, name: str, error: HarborApiError, *,
     needs = "; a robot account that logs in needs the permission to read the project" if by_robot else ""
     return Problem(
         ProblemKind.SETUP,
-        f"{target.host} has no project {name}{unless} ({error.said})",
+        f"{target.host} has no project {name}{unless} ({error.summary})",
         f"Check --project{needs}",
         step=StepRole.KEY,
         code=Code.HARBOR_PROJECT_NOT_FOUND,
@@ -59,7 +59,7 @@ def admin_needed(target: HarborTarget) -> Problem:
 def robots_unreadable(target: HarborTarget, error: HarborApiError) -> Problem:
     return Problem(
         ProblemKind.RIGHT if error.forbidden else ProblemKind.SETUP,
-        f"{target.host} does not list the robot accounts of {target.named} ({error.said})",
+        f"{target.host} does not list the robot accounts of {target.named} ({error.summary})",
         "Log in as an administrator of the project" if error.forbidden else "Run it again in a while",
         step=StepRole.KEY,
         permission="robot:list" if error.forbidden else "",
@@ -75,7 +75,7 @@ def creation_refused(target: HarborTarget, error: ApiError, *, by_robot: bool) -
         # Before 2.14.1 a robot account of the system may create none of a project (goharbor/harbor#22394).
         return StepFailed(
             f"Harbor does not let the robot account {target.user} create one that may pull from "
-            f"{target.named}: {error.said}",
+            f"{target.named}: {error.summary}",
             fix="It must itself have the permission to pull from there; before 2.14.1 it must also be a "
             "robot account of that project. Or log in as an administrator of the project.",
             code=error.problem_code,

@@ -28,12 +28,12 @@ def login_failed(user: str, host: str, error: HarborApiError, *, auth_mode: str 
     """The login was refused, or not answered."""
     if error.missing or (error.status == 0 and "JSON" in error.message):
         return StepFailed(
-            f"{host} does not answer as Harbor does: {error.said}",
+            f"{host} does not answer as Harbor does: {error.summary}",
             fix="Check --registry. Any other registry is onboarded with `pullkey onboard private`.",
             code=Code.HARBOR_UNSUITABLE,
         )
     if not error.unauthenticated:
-        return StepFailed(f"{host} did not log {user} in: {error.said}", code=error.problem_code)
+        return StepFailed(f"{host} did not log {user} in: {error.summary}", code=error.problem_code)
     fix = f"Check the password: of a project administrator, {_ROBOT_LOGIN}."
     if auth_mode == "oidc_auth":
         # src/server/middleware/security/oidc_cli.go
@@ -42,7 +42,7 @@ def login_failed(user: str, host: str, error: HarborApiError, *, auth_mode: str 
             f"login for robot accounts: use the password of a local administrator, {_ROBOT_LOGIN}."
         )
     return StepFailed(
-        f"{host} refuses the login of {user}: {error.said}", fix=fix, code=Code.HARBOR_LOGIN_REFUSED
+        f"{host} refuses the login of {user}: {error.summary}", fix=fix, code=Code.HARBOR_LOGIN_REFUSED
     )
 
 

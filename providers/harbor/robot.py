@@ -227,7 +227,7 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
         with as_sentence(f"list the robot accounts of {self._target.label}"):
             return [self.facts_of(one) for one in await self._ours() if not one.expired]
 
-    # -- what errors are, and how it is said -----------------------------------------------------------------
+    # -- errors and texts ------------------------------------------------------------------------------------
 
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)

@@ -169,7 +169,7 @@ class RobotKey(KeyResource[Shown, str]):
         return self.new
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return StepFailed(f"could not {doing}: {error.said}")
+        return StepFailed(f"could not {doing}: {error.summary}")
 
     def invalidate(self) -> None:
         self.forgotten += 1

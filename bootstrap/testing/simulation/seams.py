@@ -113,7 +113,7 @@ async def _exchange(probe: Probe, _: Challenge, credential: Credential | None, *
         answer = await _WORLD[-1].cloud.authenticate(credential.username, credential.password.reveal(), role)
     except ApiError as error:
         if error.rate_limited:
-            return PullAttempt(Verdict.RATE_LIMITED, error.said, retry_after=error.retry_after)
-        return PullAttempt(Verdict.UNREACHABLE, error.said)
+            return PullAttempt(Verdict.RATE_LIMITED, error.summary, retry_after=error.retry_after)
+        return PullAttempt(Verdict.UNREACHABLE, error.summary)
     verdicts = {"unknown": Verdict.IDENTITY_REFUSED, "no grant": Verdict.NO_GRANT, "pulls": Verdict.PULLS}
     return PullAttempt(verdicts[answer], "read the manifest" if answer == "pulls" else answer)

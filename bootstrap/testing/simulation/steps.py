@@ -56,7 +56,7 @@ def spreading(error: Exception) -> Delay | None:
 def refused(error: ApiError, doing: str) -> StepFailed:
     """An error as a sentence."""
     return StepFailed(
-        f"The simulated cloud did not {doing}: {error.said}", fix=error.fix, code=error.problem_code
+        f"The simulated cloud did not {doing}: {error.summary}", fix=error.fix, code=error.problem_code
     )
 
 
