@@ -121,7 +121,7 @@ class CloudStep(Step):
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
         """Convert an error to a sentence: `doing` was refused or not answered."""
         return StepFailed(
-            f"{error.service} did not {doing}: {error.said}", fix=error.fix, code=error.problem_code
+            f"{error.service} did not {doing}: {error.summary}", fix=error.fix, code=error.problem_code
         )
 
     def delay(self, error: Exception) -> Delay | None:
