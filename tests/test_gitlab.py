@@ -100,6 +100,23 @@ def test_an_instance_of_a_company_s_own_with_a_port_and_a_relative_root(gitlab: 
     assert our_tokens(gitlab) == []
 
 
+def test_an_image_alone_is_gitlab_s_where_the_environment_names_its_registry(gitlab: World) -> None:
+    image = "git.sandbox.example:5050/acme/shop/checkout:1.0"
+    env = {"PULLKEY_GITLAB_REGISTRY": "git.sandbox.example:5050", **NO_IMAGE}
+
+    done = gitlab.run("onboard", image, "--login-stdin", "--yes", stdin=MAINTAINER_TOKEN, env=env)
+
+    assert done.code == 0, done.text
+    assert len(our_tokens(gitlab, own=True)) == 1
+
+
+def test_without_an_image_the_pull_is_verified_with_a_repository_of_the_project(gitlab: World) -> None:
+    done = onboard(gitlab, "--project", "acme/web/Site", env=NO_IMAGE)
+
+    assert done.code == 0, done.text
+    assert "it may pull registry.gitlab.com/acme/web/site/nginx" in done.text
+
+
 class TestWhoGetsTheAccessToken:
     """The registry names the instance: it is believed of its own owner only."""
 

@@ -8,6 +8,7 @@ registry's.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bootstrap.plugin.emulator import Emulator
 
 _REGISTRY = "registry.gitlab.com"
+_OWN_REGISTRY = "PULLKEY_GITLAB_REGISTRY"
 
 
 class GitlabProvider:
@@ -93,7 +95,9 @@ class GitlabProvider:
         return host_of(held.server) == _REGISTRY and held.username.startswith(USER)
 
     def claims(self, host: str) -> bool:
-        return host == _REGISTRY
+        """gitlab.com's registry, and the one that the environment names as that of a GitLab."""
+        named = os.environ.get(_OWN_REGISTRY, "").lower().removeprefix("https://").partition(":")[0]
+        return bool(host) and host in (_REGISTRY, named)
 
     def options_of_image(self, image: str) -> Mapping[str, str]:
         return {"image" if parse_reference(image, where="IMAGE").path else "registry": image}

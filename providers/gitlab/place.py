@@ -46,6 +46,7 @@ class Place:
         self._instance = AsyncOnce(self._find_instance)
         self._namespace = AsyncOnce(self._find_namespace, passing=lambda _: True)
         self._login = Login(host_of_instance(target.gitlab), target.login)
+        self._challenge: Challenge | None = None
 
     @property
     def may_look(self) -> bool:
@@ -72,6 +73,21 @@ class Place:
         self._login = shared
         return Gitlab(self._context, instance, shared)
 
+    async def challenge(self) -> Challenge | PullAttempt:
+        """The login that the registry asks for, or why that is not known; asked for until it is known."""
+        if self._challenge is not None:
+            return self._challenge
+        target, context = self._target, self._context
+        answered = await fetch_challenge(
+            target.host,
+            token_host=target.allowed_host or None,
+            seconds=context.deadline.clip(SECONDS),
+            trace=context.trace,
+        )
+        if isinstance(answered, Challenge):
+            self._challenge = answered
+        return answered
+
     async def namespace(self) -> Namespace:
         """The project or group.
 
@@ -81,16 +97,11 @@ class Place:
         return await self._namespace()
 
     async def _find_instance(self) -> str:
-        target, context = self._target, self._context
+        target = self._target
         if target.gitlab or target.host == SAAS_REGISTRY:
             found = target.gitlab or SAAS
         else:
-            answered = await fetch_challenge(
-                target.host,
-                token_host=target.allowed_host or None,
-                seconds=context.deadline.clip(SECONDS),
-                trace=context.trace,
-            )
+            answered = await self.challenge()
             if isinstance(answered, PullAttempt):
                 raise messages_login.instance_untrusted(target.host, answered)
             found = instance_of(answered)

@@ -13,7 +13,6 @@ from bootstrap.plugin.registry import (
     SECONDS,
     Challenge,
     Confidential,
-    fetch_challenge,
     nearest_image,
     try_once,
 )
@@ -21,6 +20,7 @@ from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import PreflightFindings, State
 from providers.gitlab import messages, scripts
 from providers.gitlab.address import host_of_instance
+from providers.gitlab.answers import Namespace
 from providers.gitlab.deploy_token import CreatedDeployToken
 from providers.gitlab.errors import GitlabApiError
 from providers.gitlab.place import Place, instance_of, known_namespace
@@ -81,7 +81,20 @@ class GitlabSession(Session):
             return Probe(target.host, target.repository, target.reference, self.token_host)
         namespace = await known_namespace(self.place)
         path = namespace.path.lower() if namespace is not None else target.path.lower()
+        if namespace is not None:
+            path = await self._repository_of(namespace) or path
         return Probe(target.host, path, "", self.token_host)
+
+    async def _repository_of(self, namespace: Namespace) -> str:
+        """A repository of the project: of one that exists, the registry answers "no such tag" if it may be
+        pulled.
+        """
+        gitlab = await self.place.gitlab()
+        try:
+            found = await gitlab.repositories(namespace.number)
+        except (GitlabApiError, PullkeyError):
+            return ""
+        return min(found, default="")
 
     async def preflight(self) -> PreflightFindings:
         findings = PreflightFindings()
@@ -114,7 +127,7 @@ class GitlabSession(Session):
     async def _about_image(self) -> list[Problem]:
         """The problem of a named image that the access token does not find."""
         reader, probe = await self.image_reader(), await self.probe()
-        challenge = await self._challenge()
+        challenge = await self.place.challenge()
         if reader is None or not probe.reference or not isinstance(challenge, Challenge):
             return []
         context, seconds = self.context, self.context.deadline.clip(SECONDS)
@@ -124,15 +137,6 @@ class GitlabSession(Session):
         near = await nearest_image(probe, challenge, reader, trace=context.trace, seconds=seconds)
         return [messages.image_not_found(f"{probe.host}/{probe.image}", near)]
 
-    async def _challenge(self) -> Challenge | PullAttempt:
-        return await fetch_challenge(
-            self.target.host,
-            token_host=self.token_host,
-            seconds=self.context.deadline.clip(SECONDS),
-            trace=self.context.trace,
-            clean=self.redact,
-        )
-
     async def image_reader(self) -> Credential | None:
         """The access token reads images as its user may. It is given to the token service only where that is
         the instance's own.
@@ -140,7 +144,7 @@ class GitlabSession(Session):
         if not self.place.may_look:
             return None
         gitlab = await self.place.gitlab()
-        challenge = await self._challenge()
+        challenge = await self.place.challenge()
         if not isinstance(challenge, Challenge) or instance_of(challenge) != gitlab.instance:
             return None
         secret = await gitlab.login.ask(self.context)

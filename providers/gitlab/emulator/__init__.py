@@ -40,7 +40,7 @@ class GitlabEmulator:
             await seed.put_images(state, sandbox)
             policy = GitlabPolicy(state)
             server = RegistryServer(policy, sandbox.images, sandbox.gate)
-            GitlabApi(state, sandbox.gate, server.app)
+            GitlabApi(state, sandbox.images, sandbox.gate, server.app)
             port = await sandbox.serve(server.app, hosts=state.hosts)
             addresses |= dict.fromkeys(state.hosts, port)
         self.port = addresses[self.state.host]

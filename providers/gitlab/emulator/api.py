@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from bootstrap.sandbox.calls import CallGate, RestApi
+from bootstrap.sandbox.images import ImageStore
 from providers.gitlab.emulator.caller import Access, ApiError
 from providers.gitlab.emulator.pages import page_of
 from providers.gitlab.emulator.state import MAINTAINER, OWNER, DeployToken, GitlabState, Namespace
@@ -50,8 +51,9 @@ def render_error(status: int, code: str, message: str) -> web.Response:
 class GitlabApi:
     """The API, added to the application of the registry: the token service is at the same host."""
 
-    def __init__(self, state: GitlabState, gate: CallGate, app: web.Application) -> None:
+    def __init__(self, state: GitlabState, images: ImageStore, gate: CallGate, app: web.Application) -> None:
         self._state = state
+        self._images = images
         self._access = Access(state)
         api, base = RestApi(gate, "gitlab", render_error, app), f"{state.root}/api/v4"
 
@@ -61,6 +63,12 @@ class GitlabApi:
         route("GET", "version", "GetVersion", self._version)
         route("GET", "user", "GetUser", self._user)
         route("GET", "personal_access_tokens/self", "GetAccessToken", self._own_token)
+        route(
+            "GET",
+            "projects/{id}/registry/repositories",
+            "ListRegistryRepositories",
+            self._of("project", self._repositories),
+        )
         route("GET", "groups/{id}/members/all/{user}", "GetMember", self._member)
         for kind in ("project", "group"):
             name = kind.capitalize()
@@ -143,6 +151,22 @@ class GitlabApi:
                 },
             }
         )
+
+    async def _repositories(self, request: web.Request, where: Namespace) -> web.Response:
+        """The repositories that have an image (lib/api/entities/container_registry.rb)."""
+        names = await self._images.below(self._state.registry)
+        found = [name for name in names if self._state.project_of(name) is where]
+        rows = [
+            {
+                "id": number,
+                "name": name.removeprefix(where.path.lower()).strip("/"),
+                "path": name,
+                "project_id": where.number,
+                "location": f"{self._state.registry}/{name}",
+            }
+            for number, name in enumerate(found, 1)
+        ]
+        return page_of(request, rows)
 
     async def _list(self, request: web.Request, where: Namespace) -> web.Response:
         self._access.at_least(request, where, MAINTAINER)
