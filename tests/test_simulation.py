@@ -223,7 +223,7 @@ RULES_TAKEN_OUT: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "the journal is not written": no_journal,
 }
 MISSED_IN = {
-    "absence is believed at the first read": 1116,
+    "absence is believed at the first read": 3511,
     "a key is rolled back after Akka was asked": 447,
     "an answer 'created' is taken for ownership": 33,
     "the journal is written after the call": 120,

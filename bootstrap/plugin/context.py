@@ -175,7 +175,7 @@ class RunContext:
         """Akka's current record under the secret name of this target."""
         return None if self.held is None else await self.held()
 
-    async def keys_in_use(self) -> KeysInUse:
+    async def keys_in_use(self, *, anew: bool = False) -> KeysInUse:
         """The keys that the records of all Akka projects name.
 
         Raises:
@@ -183,6 +183,8 @@ class RunContext:
         """
         if self.in_use is None:
             return KeysInUse(frozenset(), ("Akka",))
+        if anew and hasattr(self.in_use, "invalidate"):
+            self.in_use.invalidate()
         return await self.in_use()
 
 

@@ -264,17 +264,22 @@ class KeyResource(KeyKind[K, N]):
         """The keys that have appeared. If this run created the identity, as many as its unanswered requests
         are its own.
         """
-        appeared = await self._appeared({*before, *await self._recorded_ids()})
-        if self.identity_created and len(appeared) <= self.attempt.unanswered:
-            return LostKeys(ours=appeared)
-        return LostKeys(perhaps=appeared)
+        appeared = await self._appeared(before)
+        if not appeared:
+            return LostKeys()
+        # Another run may have found the new identity and registered its own key meanwhile, so Akka's records
+        # are read last.
+        recorded = await self._recorded_ids()
+        rest = [key_id for key_id in appeared if key_id not in (recorded or ())]
+        own = self.identity_created and len(appeared) <= self.attempt.unanswered and recorded is not None
+        return LostKeys(ours=rest) if own else LostKeys(perhaps=rest)
 
-    async def _recorded_ids(self) -> Collection[str]:
-        """The keys that Akka's records name now: a key that has appeared may be another run's and in use."""
+    async def _recorded_ids(self) -> Collection[str] | None:
+        """The keys that Akka's records name now; None if Akka cannot be asked."""
         try:
-            return (await self._of.context.keys_in_use()).ids
+            return (await self._of.context.keys_in_use(anew=True)).ids
         except PullkeyError:
-            return ()
+            return None
 
     def _answered_for(self, intent: Intent) -> str:
         """The id of the key that the run of an intent created, where its intent does not name it."""
