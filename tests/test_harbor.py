@@ -148,6 +148,26 @@ def test_a_rotation_can_be_taken_back(harbor: World) -> None:
     assert (old.expires_at, old.description, old.permissions) == before
 
 
+def test_where_the_prefix_cannot_be_told_from_the_project_the_account_names_it(harbor: World) -> None:
+    harbor.cloud.state.prefix = "bot-"
+    assert onboard(harbor).code == 0
+    assert harbor.held(NAME).username.startswith("bot-shop+pullkey-")
+    rotated = later(harbor, "rotate", NAME, "--keep-old", "0")
+    assert rotated.code == 0, rotated.text
+    (robot,) = our_robots(harbor)
+    assert robot.stored.startswith("shop+pullkey-")
+    assert harbor.held(NAME).password == robot.secret
+
+
+def test_a_host_that_is_not_a_harbor(harbor: World) -> None:
+    harbor.fault("harbor.GetCurrentUser=html*forever")
+    harbor.fault("harbor.GetSystemInfo=html*forever")
+    done = onboard(harbor)
+    assert done.code == 3, done.text
+    assert f"{HOST} does not answer as Harbor does" in done.err
+    assert "pullkey onboard private" in done.err
+
+
 def test_offboarding_leaves_the_accounts_of_others(harbor: World) -> None:
     before = shown(harbor)
     onboard(harbor)

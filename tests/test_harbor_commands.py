@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.engine.locate import provider_of
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.plugin import entry_points as plugins
 from bootstrap.plugin.routing import providers_for
 from bootstrap.sandbox.distribution import DistributionImages
 from bootstrap.testing.harness.puller import pulls
 from bootstrap.testing.harness.world import World, make_world
-from providers.harbor import provider
 from providers.harbor.emulator.seed import HOST, PASSWORD
 from tests.harness.harbor_state import NAME, later, onboard, our_robots, state_of
 from tests.harness.private_registry import onboard_with_password
@@ -70,9 +69,7 @@ def test_which_provider_an_image_is_of(
 )
 def test_which_records_are_of_harbor(username: str, email: str, ours: bool) -> None:
     held = HeldCredential("name", f"https://{HOST}/v1/", username, email, "OK")
-    recognising = [name for name in plugins.names() if plugins.load(name).recognises(held)]
-    assert (recognising == ["harbor", "private"]) is ours
-    assert provider.recognises(held) is ours
+    assert (provider_of(held).name == "harbor") is ours
 
 
 def test_a_password_for_a_harbor_is_registered_with_a_hint_at_this_provider(harbor: World) -> None:
@@ -116,6 +113,19 @@ def test_a_list_shows_the_account_where_a_login_is_supplied(harbor: World) -> No
     renamed = harbor.run("list", "-f", str(file), "--check", env=env)
     assert renamed.code == 5
     assert "is named bot$shop+pullkey-" in renamed.out
+
+
+def test_a_source_that_is_not_set_is_reported_and_prevents_no_list(harbor: World) -> None:
+    onboard(harbor)
+    file = harbor.place / "registries.yaml"
+    target = f"provider: harbor, registry: {HOST}, project: shop, user: jo, login: 'env:NOT_SET'"
+    file.write_text(f"version: 1\ntargets:\n  - {{{target}}}\n")
+    listed = harbor.run("list", "-f", str(file))
+    assert listed.code == 0, listed.text
+    assert "env:NOT_SET" in listed.text
+    again = harbor.run("apply", "-f", str(file), "--yes")
+    assert again.code == 0, again.text
+    assert len(our_robots(harbor)) == 1
 
 
 def test_a_credential_is_verified_by_its_own_user_name(harbor: World) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.secret import Secret
@@ -112,7 +113,9 @@ class Harbor:
         """
 
         async def ask() -> Project:
-            reply = await self._read("GET", f"/projects/{name}", headers={"X-Is-Resource-Name": "true"})
+            reply = await self._read(
+                "GET", f"/projects/{quote(name, safe='')}", headers={"X-Is-Resource-Name": "true"}
+            )
             return objects.project(reply.body)
 
         return await self._projects.setdefault(name, AsyncOnce(ask, _may_pass))()

@@ -26,12 +26,8 @@ def login_not_supplied(host: str) -> LoginMissing:
 
 def login_failed(user: str, host: str, error: HarborApiError, *, auth_mode: str = "") -> StepFailed:
     """The login was refused, or not answered."""
-    if error.missing or (error.status == 0 and "JSON" in error.message):
-        return StepFailed(
-            f"{host} does not answer as Harbor does: {error.summary}",
-            fix="Check --registry. Any other registry is onboarded with `pullkey onboard private`.",
-            code=Code.HARBOR_UNSUITABLE,
-        )
+    if _is_of_another_server(error):
+        return server_unreadable(host, error)
     if not error.unauthenticated:
         return StepFailed(f"{host} did not log {user} in: {error.summary}", code=error.problem_code)
     fix = f"Check the password: of a project administrator, {_ROBOT_LOGIN}."
@@ -44,6 +40,21 @@ def login_failed(user: str, host: str, error: HarborApiError, *, auth_mode: str 
     return StepFailed(
         f"{host} refuses the login of {user}: {error.summary}", fix=fix, code=Code.HARBOR_LOGIN_REFUSED
     )
+
+
+def server_unreadable(host: str, error: HarborApiError) -> StepFailed:
+    """What it says of itself is refused, or is not Harbor's."""
+    if _is_of_another_server(error):
+        return StepFailed(
+            f"{host} does not answer as Harbor does: {error.summary}",
+            fix="Check --registry. Any other registry is onboarded with `pullkey onboard private`.",
+            code=Code.HARBOR_UNSUITABLE,
+        )
+    return StepFailed(f"{host} does not answer: {error.summary}", code=error.problem_code)
+
+
+def _is_of_another_server(error: HarborApiError) -> bool:
+    return error.missing or (error.status == 0 and ("JSON" in error.message or "Harbor" in error.message))
 
 
 def server_too_old(host: str, version: str = "") -> StepFailed:

@@ -41,7 +41,7 @@ class HarborPreflight:
         except HarborApiError as error:
             return [
                 problem_of(
-                    messages_login.login_failed(self._target.user, self._target.host, error),
+                    messages_login.server_unreadable(self._target.host, error),
                     step=StepRole.KEY,
                 )
             ]

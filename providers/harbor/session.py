@@ -130,8 +130,8 @@ class HarborSession(Session):
             or not await self.harbor.may_look()
         ):
             return ""
-        held = self.credential or await self._held()
-        if held is None:
+        held = self.credential or await self.context.held_credential()
+        if held is None or held.link is None:
             return ""
         try:
             shown = await self._robot.read(held.link.key_id)
@@ -149,15 +149,6 @@ class HarborSession(Session):
         if project and not shown.pulls(project):
             return messages.shown_without_project(project)
         return messages.shown_valid(self.target.host)
-
-    async def _held(self) -> Credential | None:
-        """What Akka holds, without its password."""
-        from bootstrap.model.secret import Secret
-
-        held = await self.context.held_credential()
-        if held is None or held.link is None:
-            return None
-        return Credential(held.server, held.username, Secret(""), held.link)
 
     # -- scripts ---------------------------------------------------------------------------------------------
 
