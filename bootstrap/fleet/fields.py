@@ -53,6 +53,7 @@ class Kind(StrEnum):
     DURATION = "duration"
     CHOICE = "choice"
     SOURCE = "source"  # where a secret comes from
+    TEXTS = "texts"  # a list of texts
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,37 @@ _REMOVE = Field("remove", "remove", Kind.SWITCH, "Remove it: `apply` offboards i
 POLICY = (*map(_field, (*SCOPE, KEEP_OLD, OVERLAP)), _ROTATE_AFTER, _MAX_EXPIRES_IN)
 COMMON = (*map(_field, (SECRET_NAME, PROOF_IMAGE, REPLACE, ANYWAY)), *POLICY, _REMOVE)
 PROVIDER = "provider"
+# What stands under `policy`; see `policy.Policy`.
+RULES = (
+    Field(
+        "max-lifetime",
+        "max_lifetime",
+        Kind.DURATION,
+        "The longest lifetime of a key that expires.",
+    ),
+    Field(
+        "require-expiry", "require_expiry", Kind.SWITCH, "Every key must expire, at a time that can be seen."
+    ),
+    Field(
+        "allowed-roles",
+        "allowed_roles",
+        Kind.TEXTS,
+        "The roles that a target may grant, where its provider has `role`; * matches any text.",
+    ),
+    Field(
+        "allowed-hosts",
+        "allowed_hosts",
+        Kind.TEXTS,
+        "The hosts of the registries; * matches any text.",
+    ),
+    Field(
+        "identity",
+        "identity",
+        Kind.CHOICE,
+        "No two registries may share an identity.",
+        choices=("per-registry",),
+    ),
+)
 
 
 @functools.cache

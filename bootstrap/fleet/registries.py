@@ -15,6 +15,7 @@ from bootstrap.engine.lifetime import check_lifetime
 from bootstrap.files.input_file import read_file
 from bootstrap.fleet import messages
 from bootstrap.fleet.fields import PROVIDER, Field, Kind, own_fields, provider_named, target_fields
+from bootstrap.fleet.policy import Policy, Subject, violations
 from bootstrap.fleet.secret_sources import Source
 from bootstrap.fleet.validation import Group, Shape, Value, shape_of
 from bootstrap.fleet.yaml_nodes import Fault, NotReadable, Place, decoded, read
@@ -78,6 +79,7 @@ class Entry:
         number: its position in the file, from 1.
         raw: its fields as written, defaults included, as a saved plan stores them.
         values: of its provider's options, as `Provider.target` takes them.
+        places: of its fields, and of the defaults that it takes.
     """
 
     number: int
@@ -96,6 +98,7 @@ class Entry:
     rotate_after: dt.timedelta | None = None
     keep_old: dt.timedelta = dt.timedelta()
     overlap: dt.timedelta = dt.timedelta()
+    places: Mapping[str, Place] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -180,10 +183,32 @@ def parse(data: bytes, name: str, *, base: Path) -> Registries:
         if group.provider and not _has_faults(group, shape, number, wrong_at):
             entry = _entry_of(shape, group, number, base.absolute(), faults)
             entries += [entry] if entry is not None else []
-    faults += _duplicates(entries) + _beyond_key_limit(entries)
+    faults += _duplicates(entries) + _beyond_key_limit(entries) + _against_policy(shape, entries)
     if faults:
         raise Unfit(name, faults)
     return Registries(name, tuple(entries))
+
+
+def _against_policy(shape: Shape, entries: Sequence[Entry]) -> list[Fault]:
+    """The faults of targets that do not observe the file's policy; one that is to be removed need not."""
+    if not shape.policy.values:
+        return []
+    policy = Policy.of({name: one.value for name, one in shape.policy.values.items()})
+    return violations(
+        policy,
+        [
+            Subject(one.place, one.places, one.target, _role_of(one))
+            for one in entries
+            if not (one.remove or isinstance(one.provider, Unavailable))
+        ],
+    )
+
+
+def _role_of(entry: Entry) -> str:
+    """The role that a target grants, if its provider has the option `role`; else ""."""
+    if "role" not in own_fields(entry.provider.name) or entry.values.get("skip_grant"):
+        return ""
+    return str(getattr(entry.target, "role", "") or "")
 
 
 def again(entries: Iterable[Mapping[str, Any]], name: str) -> Registries:
@@ -290,6 +315,7 @@ def _entry_of(shape: Shape, group: Group, number: int, base: Path, faults: list[
         overlap=_value_of(read_values, "overlap")
         if "overlap" in read_values
         else parse_duration(fields["overlap"].default or "0"),
+        places={name: one.place for name, one in read_values.items()},
     )
 
 

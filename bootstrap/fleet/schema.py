@@ -11,6 +11,7 @@ from bootstrap.fleet.fields import (
     MOST_TARGETS,
     ODD,
     PROVIDER,
+    RULES,
     SOURCE,
     SOURCES,
     Field,
@@ -37,6 +38,10 @@ def registries_schema() -> dict[str, Any]:
         "type": "object",
         "properties": {
             "version": {"const": VERSION, "description": "Of this format."},
+            "policy": _section(
+                {one.name: one for one in RULES},
+                "What every target must observe; one that does not is an error.",
+            ),
             "defaults": {
                 "type": "object",
                 "description": "What holds for each target that does not say otherwise.",
@@ -109,6 +114,8 @@ def _property(field: Field) -> dict[str, Any]:
             }
         case Kind.TEXT:
             return {**_text(field), **about}
+        case Kind.TEXTS:
+            return {"type": "array", "minItems": 1, "items": _text(field), **about}
 
 
 def _text(field: Field) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from bootstrap.fleet.fields import (
     MOST_TARGETS,
     ODD,
     PROVIDER,
+    RULES,
     SECRET_NAMES,
     SOURCE,
     SOURCES,
@@ -65,6 +66,7 @@ class Shape:
     """The values of a file that have the right form."""
 
     defaults: Group
+    policy: Group
     of_providers: dict[str, Group]
     targets: list[Group]
 
@@ -83,7 +85,7 @@ class _Reader:
         self.faults.append(Fault(place, what, fix))
 
     def file(self, root: Node) -> Shape:
-        shape = Shape(Group(root.place), {}, [])
+        shape = Shape(Group(root.place), Group(root.place), {}, [])
         if not isinstance(root, Mapping):
             empty = isinstance(root, Scalar) and root.value is None
             self._wrong(
@@ -94,10 +96,12 @@ class _Reader:
                 "Begin with `version: 1` and `targets:`; see docs/fleet.md",
             )
             return shape
-        known = ("version", "defaults", "targets")
+        known = ("version", "policy", "defaults", "targets")
         for name, (place, node) in root.items.items():
             if name == "version":
                 self._version(node)
+            elif name == "policy":
+                shape.policy = self._section(node, {one.name: one for one in RULES}, "policy")
             elif name == "defaults":
                 self._defaults(node, shape)
             elif name == "targets":
@@ -267,6 +271,8 @@ class _Reader:
                 return self._source(of, node)
             case Kind.TEXT:
                 return self._text(of, node)
+            case Kind.TEXTS:
+                return self._texts(of, node)
 
     def _switch(self, of: Field, node: Node) -> bool:
         value = node.value if isinstance(node, Scalar) else None
@@ -308,6 +314,16 @@ class _Reader:
             self._wrong(node.place, f"{of.name} is not a place for the {of.name} itself", _NO_SECRET_HERE)
             return ""
         return self._text(of, node)
+
+    def _texts(self, of: Field, node: Node) -> list[str]:
+        if not isinstance(node, ListNode):
+            self._wrong(
+                node.place, f"{of.name} is a list, and this is {node.kind}", "Begin each line with `- `"
+            )
+            return []
+        if not node.items:
+            self._wrong(node.place, f"{of.name} is an empty list", "Leave the line out to allow all")
+        return [self._text(of, one) for one in node.items]
 
     def _text(self, of: Field, node: Node) -> str:
         value = node.value if isinstance(node, Scalar) else None
