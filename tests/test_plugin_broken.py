@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from bootstrap.cli import cli
 from bootstrap.cli.command_table import command_of
 from bootstrap.model.codes import Code
+from bootstrap.model.common_options import TAKEN
 from bootstrap.model.errors import UsageProblem, begin_warnings
 from bootstrap.plugin import entry_points
 from bootstrap.plugin.routing import providers_for
@@ -26,6 +27,10 @@ BUILT_IN = entry_points.names()
 PULLKEY_ACR = f"acr (pullkey {version('pullkey')})"
 BROKEN = "The provider 'harp' of acme-harp 1.0 cannot be loaded: "
 FIX = "Update or uninstall acme-harp; see: pullkey providers"
+OPTIONS = (
+    f"from bootstrap.model.option import Option\n{RIVAL}"
+    "    options = tuple(Option(one, 'Its own.') for one in "
+)
 # What is wrong with a plugin, and what is said of it.
 WAYS = {
     "import": ("import no_such_sdk", "", "ModuleNotFoundError: No module named 'no_such_sdk'"),
@@ -56,6 +61,21 @@ WAYS = {
         "it has claims, title and options of another kind than bootstrap.plugin.provider.Provider",
     ),
     "name": (f"{RIVAL}provider = Rival()", "", "it calls itself 'rival'"),
+    "option of all": (
+        f"{OPTIONS}('--mine', '--image'))\nprovider = Rival()",
+        "",
+        "its option --image has the name of one that all providers have, or of another of its own",
+    ),
+    "option twice": (
+        f"{OPTIONS}('--mine', '--mine'))\nprovider = Rival()",
+        "",
+        "its option --mine has the name of one that all providers have, or of another of its own",
+    ),
+    "option": (
+        f"{OPTIONS}('--Mine', '-m'))\nprovider = Rival()",
+        "",
+        "the name of its option '--Mine' is not two dashes and lower-case words",
+    ),
 }
 
 
@@ -71,6 +91,28 @@ def test_what_is_wrong_with_it(way: str, tmp_path: Path) -> None:
     assert caught.value.what == f"{BROKEN}{says}"
     assert (caught.value.fix, caught.value.code) == (FIX, Code.PROVIDER_BROKEN)
     assert others == BUILT_IN
+
+
+@pytest.mark.parametrize("name", ["Harp", "my harp", "-harp", "harp_1", "harp-"])
+def test_a_name_that_is_not_a_word_of_a_command(name: str, tmp_path: Path) -> None:
+    install(tmp_path, name, "", entry="rival_plugin:provider", distribution="acme-rival")
+    with imported_from(tmp_path):
+        (found,) = [one for known, one in entry_points.unusable().items() if known == name]
+
+    assert found.what.endswith(
+        f"its name {name!r} is not lower-case letters and digits, with single dashes between"
+    )
+
+
+@pytest.mark.parametrize("verb", ["onboard", "plan", "verify", "runbook"])
+def test_no_option_of_the_commands_is_left_to_providers(verb: str) -> None:
+    group = command_of(verb)
+    assert isinstance(group, click.Group)
+    command = group.get_command(click.Context(group), "private")
+    assert command is not None
+    own = {option.name for option in entry_points.load("private").options}
+
+    assert {name for one in command.params for name in one.opts} - own <= TAKEN
 
 
 def test_a_module_that_fails_is_executed_once(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from bootstrap.cli import cli
+from bootstrap.model.errors import begin_warnings
 from bootstrap.output.json_schema import schemas
 from bootstrap.plugin import entry_points
 from bootstrap.plugin.installation import Origin, origin_of
@@ -54,8 +55,11 @@ def test_one_that_cannot_be_used(tmp_path: Path) -> None:
     install(tmp_path, "harp", "import no_such_sdk")
     with imported_from(tmp_path):
         found = {one["name"]: one for one in providers(5)}
+        warnings: list[str] = []
+        begin_warnings(warnings.append)
         shown = CliRunner().invoke(cli, ["providers"]).output
 
+    assert warnings == [], "it is in the list"
     assert [name for name, one in found.items() if one["problem"] is not None] == ["harp"]
     harp = found["harp"]
     assert (harp["title"], harp["distribution"], harp["version"]) == (None, "acme-harp", "1.0")

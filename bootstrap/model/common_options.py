@@ -48,3 +48,10 @@ AUDIT = Option(
     "(syslog:, syslog:HOST:PORT).",
     metavar="FILE",
 )
+_TAKEN = """
+akka-context akka-owner akka-project akka-region anyway audit credential-stdin dry-run file format handover
+help image keep-old max-expires-in new-key no-color no-wait output overlap provider remove replace
+rotate-after sandbox secret-name timeout verbose yes
+"""
+TAKEN = frozenset(f"--{name}" for name in _TAKEN.split())
+"""The names that a provider's own option must not have: those of the commands for a target, and of a file."""

@@ -14,12 +14,16 @@ from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
+from bootstrap.model.common_options import TAKEN
 from bootstrap.model.errors import UsageProblem, warn_once
 from bootstrap.model.option import Option
 from bootstrap.plugin import messages
 from bootstrap.plugin.provider import Provider
 
 GROUP = "pullkey.providers"
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+"""A word of commands, and a part of the names of variables."""
+_OPTION = re.compile(r"--[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _ENTRY = re.compile(r"(?P<module>\w+(?:\.\w+)*)\s*:\s*(?P<object>\w+(?:\.\w+)*)\s*(?:\[.*\])?")
 
 
@@ -95,6 +99,8 @@ def load(name: str) -> Provider:
 @functools.cache
 def _imported(name: str) -> Provider | str:
     """The provider, or why it cannot be used. A module that fails is not executed again."""
+    if _NAME.fullmatch(name) is None:
+        return messages.name_invalid(name)
     value = installed()[name][0].entry.value
     match = _ENTRY.fullmatch(value)
     if match is None:
@@ -157,6 +163,13 @@ def _fault_of(found: Any, name: str, value: str) -> str:
             wrong.append(name_of_texts)
     if wrong:
         return messages.members_unusable(wrong)
+    seen = {*TAKEN}
+    for option in options:
+        if _OPTION.fullmatch(option.name) is None:
+            return messages.option_invalid(option.name)
+        if option.name in seen:
+            return messages.option_taken(option.name)
+        seen.add(option.name)
     return "" if found.name == name else messages.another_name(found.name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bootstrap.model.errors import UsageProblem
@@ -63,14 +63,24 @@ def installed_providers() -> list[InstalledProvider]:
                     problem,
                 )
             )
-    return [replace(one, problem=_conflict(usable[one.name])) if one.name in usable else one for one in found]
+    return [
+        replace(one, problem=_conflict(usable[one.name], usable.values())) if one.name in usable else one
+        for one in found
+    ]
 
 
-def _conflict(provider: Provider) -> UsageProblem | None:
+def _conflict(provider: Provider, usable: Iterable[Provider]) -> UsageProblem | None:
     """The host of a provider that another one claims, too."""
     for pattern in provider.hosts:
         host = pattern.replace("*", "example")
-        claiming = entry_points.claiming(host)
+        claiming = [one for one in usable if not one.fallback and _claims(one, host)]
         if len(claiming) > 1:
             return messages.host_claimed_twice(pattern, entry_points.labels(claiming))
     return None
+
+
+def _claims(provider: Provider, host: str) -> bool:
+    try:
+        return provider.claims(host)
+    except Exception:  # noqa: BLE001  - a third party's plugin may fail in any way
+        return False

@@ -50,6 +50,18 @@ def another_name(name: str) -> str:
     return f"it calls itself {one_line(name)!r}"
 
 
+def name_invalid(name: str) -> str:
+    return f"its name {one_line(name)!r} is not lower-case letters and digits, with single dashes between"
+
+
+def option_invalid(name: str) -> str:
+    return f"the name of its option {one_line(name)!r} is not two dashes and lower-case words"
+
+
+def option_taken(name: str) -> str:
+    return f"its option {name} has the name of one that all providers have, or of another of its own"
+
+
 def does_not_answer(question: str, error: Exception) -> str:
     return f"its {question} fails ({type(error).__name__})"
 
