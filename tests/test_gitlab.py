@@ -29,17 +29,7 @@ def test_a_token_of_the_project_is_handed_to_akka(gitlab: World) -> None:
     assert "The image acme/shop/checkout is of the project acme/shop" in done.text
 
 
-def test_the_second_run_changes_nothing(gitlab: World) -> None:
-    onboard(gitlab)
-    before = gitlab.changes()
-
-    again = onboard(gitlab, "--output", "json")
-
-    assert again.json["result"] == "unchanged", again.text
-    assert gitlab.changes() == before
-
-
-def test_without_a_login_the_second_run_changes_nothing_either(gitlab: World) -> None:
+def test_without_a_login_the_second_run_changes_nothing(gitlab: World) -> None:
     onboard(gitlab)
     before = gitlab.changes()
 

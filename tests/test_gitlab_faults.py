@@ -1,12 +1,9 @@
-"""GitLab fails or loses an answer, or a run is killed: one token is left, or what is left is listed."""
+"""GitLab fails or loses an answer: one token is left, or what is left is listed."""
 
 from __future__ import annotations
 
 import pytest
 
-from bootstrap.testing.harness.fork_server import fork_server
-from bootstrap.testing.harness.kill_points import JOURNAL, points
-from bootstrap.testing.harness.kill_verdict import tried
 from bootstrap.testing.harness.world import World
 from tests.harness.gitlab_state import NAME, onboard, our_tokens, tokens_of
 
@@ -66,15 +63,3 @@ def test_what_cannot_be_undone_is_listed_with_the_command_that_deletes_it(gitlab
     assert f"deploy-token-{token.number}" in left["what"]
     assert left["command"].startswith("curl --fail --request DELETE --header @<(")
     assert left["command"].endswith(f"/deploy_tokens/{token.number}")
-
-
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("command", ["onboard", "rotate --keep-old 0", "offboard"])
-def test_a_killed_run_leaves_nothing_once_the_next_has_run(command: str) -> None:
-    """Killed before and after each call that changes something."""
-    server = fork_server()
-    found = [one for one in points(server, "gitlab", command) if one.where != JOURNAL]
-    assert {one.when for one in found} == {"before", "after"}
-    for point in found:
-        verdict = tried(server, "gitlab", command, point)
-        assert verdict.good, verdict

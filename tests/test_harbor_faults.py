@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from bootstrap.testing.harness.fork_server import fork_server
-from bootstrap.testing.harness.kill_points import JOURNAL, Point, points
+from bootstrap.testing.harness.kill_points import Point
 from bootstrap.testing.harness.kill_verdict import tried
 from bootstrap.testing.harness.world import World
 from providers.harbor.emulator.seed import pull_from
@@ -117,18 +117,6 @@ def test_a_number_that_is_another_accounts_by_now_is_left_alone(harbor: World) -
     gone = later(harbor, "offboard", NAME)
     assert gone.code == 0, gone.text
     assert state.robots[robot.number] is other
-
-
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("command", ["onboard", "rotate", "rotate --keep-old 0", "offboard"])
-def test_a_killed_run_leaves_nothing_once_the_next_has_run(command: str) -> None:
-    """Killed before and after each call that changes something, on this machine and on another."""
-    server = fork_server()
-    found = [one for one in points(server, "harbor", command) if one.where != JOURNAL]
-    assert {one.when for one in found} == {"before", "after"}
-    for point in found:
-        verdict = tried(server, "harbor", command, point)
-        assert verdict.good, verdict
 
 
 def test_a_key_that_a_run_on_another_machine_has_left_is_listed_and_not_deleted() -> None:

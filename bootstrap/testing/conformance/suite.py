@@ -39,7 +39,7 @@ from bootstrap.testing.harness.fault_cases import all_cases, selection
 from bootstrap.testing.harness.figures import count
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.inventory import is_named
-from bootstrap.testing.harness.kill_points import JOURNAL, MACHINES, Point, points_of
+from bootstrap.testing.harness.kill_points import COMMANDS, JOURNAL, MACHINES, Point, points_of
 from bootstrap.testing.harness.kill_verdict import forget, judge
 from bootstrap.testing.harness.puller import pulls
 from bootstrap.testing.harness.rehearsals import Workers
@@ -501,7 +501,7 @@ class TestRollback:
 class TestKill:
     """A command that is killed is completed, or cleaned up after, by the next."""
 
-    @pytest.mark.parametrize("command", ["onboard", "rotate --keep-old 0", "offboard"])
+    @pytest.mark.parametrize("command", COMMANDS)
     def test_before_and_after_each_change(
         self,
         conformance_bench: Bench,
