@@ -43,7 +43,8 @@ class Login:
     host: str
     secret: Secret | None = None
     refused: PullkeyError | None = None
-    user: str = ""
+    user: tuple[str, int] | None = None
+    """Whose it is, once that was asked."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def ask(self, context: RunContext) -> Secret:
@@ -91,6 +92,11 @@ class Gitlab:
         Raises:
             StepFailed: the token is refused.
         """
+        if self.login.user is None:
+            self.login.user = await self._user()
+        return self.login.user
+
+    async def _user(self) -> tuple[str, int]:
         try:
             answer = await self._read("GET", "user")
         except GitlabApiError as error:
