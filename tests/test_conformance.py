@@ -6,6 +6,7 @@ are not named here.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,7 +53,12 @@ def test_the_provider_of_the_tutorial_passes_where_it_is_installed(tmp_path: Pat
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "bootstrap.testing.plugin", "-q", *chosen],
         cwd=tmp_path / "mine",
-        env=plugins.environment(installed(DEMO, tmp_path)),
+        # What they have set for projects of their own decides nothing.
+        env={
+            **os.environ,
+            "PULLKEY_AKKA_PROJECT": "theirs",
+            **plugins.environment(installed(DEMO, tmp_path)),
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -174,6 +174,7 @@ def close_fork_server() -> None:
     """End that of this process, if it was started."""
     if _shared.cache_info().currsize:
         _shared().__exit__(None, None, None)
+        _shared.cache_clear()
 
 
 @functools.cache
