@@ -37,6 +37,8 @@ WHOLE = {
     "gcr": ["--server", "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"],
     "acr": ["--registry", "acmeshop.azurecr.io/checkout:1.0"],
     "docker-hub": ["--image", "acme/checkout:1.0", "--hub-user", "acmebot"],
+    "gitlab": ["--image", "registry.gitlab.com/acme/shop/checkout:1.0"],
+    "harbor": ["--image", "harbor.example.com/shop/checkout:1.0", "--user", "jo"],
     "private": ["--server", "https://registry.example.com/v1/", "--username", "ops"],
 }
 UNPRINTABLE = {
@@ -221,7 +223,7 @@ def _options() -> Iterator[tuple[tuple[str, ...], str, str]]:
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None
-        if isinstance(command, click.Group) and name != "sandbox":
+        if isinstance(command, click.Group) and name not in ("audit", "sandbox"):
             for provider in plugins.names():
                 own = command.get_command(context, provider)
                 assert own is not None
