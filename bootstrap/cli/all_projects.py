@@ -12,8 +12,8 @@ import click
 
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.cli import messages, messages_credentials
-from bootstrap.cli.json_output import print_document
 from bootstrap.cli.listing import Listing, assess_all, left_over_of_gone, style_of_list
+from bootstrap.cli.listing_output import show_listing
 from bootstrap.cli.project_command import open_project
 from bootstrap.cli.secrets import asker
 from bootstrap.model.akka_record import HeldCredential
@@ -94,20 +94,18 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
         one.error.exit_code if one.error.exit_code is ExitCode.USAGE else ExitCode.REFUSED for one in not_read
     ]
     code = exit_code_of_many([*(one.exit_code(check=values["check"]) for one in found), *refused])
-    if values["output"] == "json":
+
+    def document() -> Mapping[str, Any]:
         from bootstrap.output.json_documents import projects_document
 
-        where = AkkaScope(owner=command.scope.owner, region=command.scope.region, user=user)
-        print_document(
-            projects_document(
-                [(one.scope, one.assessed, one.left_over) for one in found],
-                [(one.scope, one.error) for one in not_read],
-                scope=where,
-                code=code,
-            )
+        return projects_document(
+            [(one.scope, one.assessed, one.left_over) for one in found],
+            [(one.scope, one.error) for one in not_read],
+            scope=AkkaScope(owner=command.scope.owner, region=command.scope.region, user=user),
+            code=code,
         )
-    else:
-        _show(found, not_read, user)
+
+    show_listing(values, document, lambda: _show(found, not_read, user))
     return code
 
 

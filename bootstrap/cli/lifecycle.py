@@ -15,6 +15,7 @@ import click
 from bootstrap.cli import messages
 from bootstrap.cli.file_options import CHECK, DRY_RUN, SUMMARY, of_a_file
 from bootstrap.cli.file_work import run_file_command
+from bootstrap.cli.listing_output import LIST_OUTPUT, TEXTFILE, check_metrics
 from bootstrap.cli.options import (
     ALL_PROJECTS,
     EXPIRES_WITHIN,
@@ -56,9 +57,10 @@ _OFFBOARD_SECRET = Option(
         "Read the Docker Hub login from stdin, without which its tokens cannot be seen.",
         kind="secret",
     ),
+    TEXTFILE,
     *SCOPE,
     TIMEOUT,
-    OUTPUT,
+    LIST_OUTPUT,
     VERBOSE,
 )
 def list_credentials(**values: Any) -> int:
@@ -73,9 +75,11 @@ def list_credentials(**values: Any) -> int:
       pullkey list europe-west1-docker-pkg-dev-acme-shop-containers
       pullkey list --check --expires-within 30d
       pullkey list --all-projects
+      pullkey list --output openmetrics
       pullkey list -f registries.yaml          (see: pullkey list -f FILE --help)
     """
     values = clean_all(values)
+    check_metrics(values)
     secret = read_stdin("--secret-stdin") if values["secret_stdin"] else None
     if values["all_projects"]:
         from bootstrap.cli.all_projects import list_all_projects
@@ -203,6 +207,9 @@ def offboard(**values: Any) -> int:
     CHECK,
     SUMMARY,
     EXPIRES_WITHIN,
+    TEXTFILE,
+    LIST_OUTPUT,
+    output=False,
 )
 def list_file(**values: Any) -> int:
     """List the credential of each target of a file, with the age, expiry and state of its key; change
@@ -215,6 +222,7 @@ def list_file(**values: Any) -> int:
     """
     from bootstrap.cli.listing import list_of_file
 
+    check_metrics(values)
     return run_file_command(values, list_of_file)
 
 

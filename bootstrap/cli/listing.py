@@ -12,7 +12,7 @@ import click
 from bootstrap.cli import messages_credentials as messages
 from bootstrap.cli.file_work import open_file, registries_of
 from bootstrap.cli.heartbeat import explaining_slow_reads
-from bootstrap.cli.json_output import print_document
+from bootstrap.cli.listing_output import show_listing
 from bootstrap.cli.project_command import ProjectCommand, open_project
 from bootstrap.cli.secrets import asker
 from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError
@@ -90,12 +90,15 @@ async def list_of_project(values: Mapping[str, Any], secret: Secret | None) -> i
 
     found = await listing(values, secret)
     code = found.exit_code(check=values["check"])
-    if values["output"] == "json":
-        print_document(list_document(found.assessed, found.left_over, scope=found.scope, code=code))
-    else:
+
+    def show() -> None:
         _show(found.assessed, values["names"], found.scope)
         for left in found.left_over:
             say(str(left), sys.stdout)
+
+    show_listing(
+        values, lambda: list_document(found.assessed, found.left_over, scope=found.scope, code=code), show
+    )
     return code
 
 
@@ -168,12 +171,13 @@ async def list_of_file(values: Mapping[str, Any]) -> int:
                 job.executor, registries.entries, expires_within=values["expires_within"]
             )
     code = exit_code_of_all(found, check=values["check"])
-    if job.as_json:
-        print_document(listing_document(registries, found, code, job.workspace.scope))
-    else:
+
+    def show() -> None:
         shown = listing_lines(
             found, width=width_of(sys.stdout), style=style_of_list(), summary=values["summary"]
         )
         for line in (*project_lines(registries.entries, job.workspace.scope), *shown):
             say(line, sys.stdout)
+
+    show_listing(values, lambda: listing_document(registries, found, code, job.workspace.scope), show)
     return code

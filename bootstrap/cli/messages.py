@@ -64,6 +64,22 @@ def projects_and_all_projects() -> UsageProblem:
     return UsageProblem("Name Akka projects, or pass --all-projects", code=Code.MISSING_VALUE)
 
 
+def metrics_not_installed(command: str) -> UsageProblem:
+    return UsageProblem(
+        "Metrics need prometheus-client, which is not installed",
+        fix=f"Install it: {command}",
+        code=Code.EXTRA_MISSING,
+    )
+
+
+def textfile_name(name: str) -> UsageProblem:
+    return UsageProblem(
+        f"--textfile: {name} would not be read: node_exporter reads only files that end in .prom",
+        fix="Pass a name such as pullkey.prom.",
+        code=Code.OUTPUT_FILE,
+    )
+
+
 def audit_and_json_on_stdout() -> UsageProblem:
     return UsageProblem(
         "--audit - and --output json would both write to stdout",

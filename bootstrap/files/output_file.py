@@ -30,6 +30,7 @@ class OutputFile:
         beginning: the first bytes of a file that pullkey may replace; if empty, none is replaced.
         mode: the permissions of a new file.
         keep_mode: whether a replaced file keeps its permissions.
+        any_umask: whether the file gets `mode` whatever the umask is.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class OutputFile:
     beginning: bytes = b""
     mode: int = 0o600
     keep_mode: bool = False
+    any_umask: bool = False
 
     def check(self) -> None:
         """Check, before anything else is done, that the file can be written and would not replace another's.
@@ -66,6 +68,8 @@ class OutputFile:
                 draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, self.mode
             )
             try:
+                if self.any_umask:
+                    os.fchmod(descriptor, self.mode)
                 with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                     file.write(text)
                     file.flush()
