@@ -56,7 +56,7 @@ def test_the_provider_of_the_tutorial_passes_where_it_is_installed(tmp_path: Pat
         # What they have set for projects of their own decides nothing.
         env={
             **os.environ,
-            "PULLKEY_AKKA_PROJECT": "theirs",
+            "PULLKEY_AKKA_REGION": "theirs",
             **plugins.environment(installed(DEMO, tmp_path)),
         },
         capture_output=True,
