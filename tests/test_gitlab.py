@@ -7,8 +7,13 @@ from typing import ClassVar
 
 import pytest
 
-from bootstrap.testing.harness.world import World
-from providers.gitlab.emulator.seed import DEVELOPER_TOKEN, MAINTAINER_TOKEN, OWNER_TOKEN, READ_TOKEN
+from bootstrap.sandbox.host import SandboxSettings
+from bootstrap.testing.harness.world import World, make_world
+from providers.gitlab.emulator.seed import (
+    ACCESS_TOKENS,
+    MAINTAINER_TOKEN,
+    OWNER_TOKEN,
+)
 from tests.harness.gitlab_state import NAME, NO_IMAGE, akka_pulls, onboard, our_tokens, tokens_of
 
 
@@ -132,34 +137,6 @@ class TestWhoGetsTheAccessToken:
         assert "unencrypted" in done.err
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ("glpat-wrong", "refuses the access token"),
-        (DEVELOPER_TOKEN, "The user dan may not create deploy tokens of the project acme/shop"),
-        (READ_TOKEN, "lacks the scope api (it has read_api, read_registry)"),
-    ],
-    ids=["wrong", "role", "scope"],
-)
-def test_a_login_that_may_not_is_found_before_any_change(gitlab: World, given: str, said: str) -> None:
-    gitlab.passwords.append(given)
-
-    done = onboard(gitlab, given=given)
-
-    assert done.code == 3, done.text
-    assert said in " ".join(done.err.split())
-    assert gitlab.changes() == []
-
-
-def test_an_expired_access_token(gitlab: World) -> None:
-    gitlab.cloud.state.access_tokens[0].expires = gitlab.running.sandbox.now() - dt.timedelta(days=1)
-
-    done = onboard(gitlab)
-
-    assert done.code == 3, done.text
-    assert "invalid_token" in done.err
-
-
 def test_a_project_that_is_not_shown(gitlab: World) -> None:
     done = onboard(gitlab, "--project", "stranger/notes", env=NO_IMAGE)
 
@@ -251,15 +228,18 @@ def test_what_fails_later_deletes_the_token(gitlab: World) -> None:
     assert tokens_of(gitlab.cloud.state) == before
 
 
-def test_no_login_and_no_terminal(gitlab: World) -> None:
-    done = gitlab.onboard()
+def test_a_public_image_needs_no_token(gitlab: World) -> None:
+    done = onboard(gitlab, env={"PULLKEY_GITLAB_IMAGE": "registry.gitlab.com/acme/website:1.0"})
 
-    assert done.code == 2, done.text
-    assert "--login-stdin < FILE" in done.err
+    assert done.code == 0, done.text
+    assert "Akka needs no credential" in done.text
     assert gitlab.changes() == []
 
 
-def test_the_access_token_is_nowhere(gitlab: World) -> None:
-    done = onboard(gitlab, "--verbose")
-
-    assert MAINTAINER_TOKEN not in done.text
+def test_a_token_that_the_registry_does_not_know_yet_is_waited_for() -> None:
+    settings = SandboxSettings(propagation=2)
+    for world in make_world("gitlab", settings):
+        world.passwords += ACCESS_TOKENS
+        done = onboard(world)
+        assert done.code == 0, done.text
+        assert len(our_tokens(world)) == 1

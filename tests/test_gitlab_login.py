@@ -1,0 +1,86 @@
+"""The access token that `gitlab` logs in with: asked for, refused, of too low a role or a narrow scope."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from bootstrap.testing.harness.world import World
+from providers.gitlab.emulator.seed import DEVELOPER_TOKEN, MAINTAINER_TOKEN, READ_TOKEN
+from tests.harness.gitlab_state import NAME, akka_pulls, onboard
+from tests.harness.terminal import Terminal
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("glpat-wrong", "refuses the access token"),
+        (DEVELOPER_TOKEN, "The user dan may not create deploy tokens of the project acme/shop"),
+        (READ_TOKEN, "lacks the scope api (it has read_api, read_registry)"),
+    ],
+    ids=["wrong", "role", "scope"],
+)
+def test_a_login_that_may_not_is_found_before_any_change(gitlab: World, given: str, said: str) -> None:
+    gitlab.passwords.append(given)
+
+    done = onboard(gitlab, given=given)
+
+    assert done.code == 3, done.text
+    assert said in " ".join(done.err.split())
+    assert gitlab.changes() == []
+
+
+def test_an_expired_access_token(gitlab: World) -> None:
+    gitlab.cloud.state.access_tokens[0].expires = gitlab.running.sandbox.now() - dt.timedelta(days=1)
+
+    done = onboard(gitlab)
+
+    assert done.code == 3, done.text
+    assert "invalid_token" in done.err
+
+
+def test_no_login_and_no_terminal(gitlab: World) -> None:
+    done = gitlab.onboard()
+
+    assert done.code == 2, done.text
+    assert "--login-stdin < FILE" in done.err
+    assert gitlab.changes() == []
+
+
+def test_the_access_token_is_nowhere(gitlab: World) -> None:
+    done = onboard(gitlab, "--verbose")
+
+    assert MAINTAINER_TOKEN not in done.text
+
+
+class TestAtATerminal:
+    """The access token is asked for when it is needed, and then everything is looked at before any change."""
+
+    def test_it_is_asked_for_without_echo(self, gitlab: World) -> None:
+        with Terminal(gitlab, "onboard", "gitlab", "--yes") as terminal:
+            terminal.until("The GitLab access token for gitlab.com")
+            assert not terminal.echoes
+            terminal.press(f"{MAINTAINER_TOKEN}\n")
+            assert terminal.ended(60) == 0, terminal.text
+        assert akka_pulls(gitlab, NAME)
+
+    @pytest.mark.parametrize(
+        ("image", "given", "said"),
+        [
+            ("acme/shop/checkout:1.O", MAINTAINER_TOKEN, "There is no image registry.gitlab.com/acme/shop"),
+            ("acme/shop/checkout:1.0", DEVELOPER_TOKEN, "The user dan may not create deploy tokens"),
+        ],
+        ids=["image", "role"],
+    )
+    def test_what_is_wrong_is_found_before_any_change(
+        self, gitlab: World, image: str, given: str, said: str
+    ) -> None:
+        env = {"PULLKEY_GITLAB_IMAGE": f"registry.gitlab.com/{image}"}
+        gitlab.extra |= env
+        with Terminal(gitlab, "onboard", "gitlab", "--yes") as terminal:
+            terminal.until("The GitLab access token for gitlab.com")
+            terminal.press(f"{given}\n")
+            assert terminal.ended(60) == 3, terminal.text
+        assert said in " ".join(terminal.text.split())
+        assert gitlab.changes() == []
