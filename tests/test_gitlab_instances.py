@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import subprocess
 
+import pytest
+
+from bootstrap.plugin.registry import Challenge
 from bootstrap.testing.harness.world import World
+from providers.gitlab.place import instance_of
 from tests.harness.gitlab_state import later, onboard, our_tokens
 
 IMAGE = {"PULLKEY_GITLAB_IMAGE": "images.elsewhere.example/acme/shop/checkout:1.0"}
@@ -33,6 +37,24 @@ def overwrite_email(world: World, name: str, email: str) -> None:
         check=True,
         capture_output=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("realm", "instance"),
+    [
+        ("https://git.example.com/jwt/auth", "https://git.example.com"),
+        ("https://Git.example.com:443/git/lab/jwt/auth", "https://git.example.com/git/lab"),
+        ("https://git.example.com:8443/jwt/auth", "https://git.example.com:8443"),
+        ("http://git.example.com/jwt/auth", ""),
+        ("https://sam:secret@git.example.com/jwt/auth", ""),
+        ("https://git.example.com/jwt/auth?to=elsewhere", ""),
+        ("https://git.example.com/service/token", ""),
+        ("https://169.254.169.254/jwt/auth", ""),
+    ],
+)
+def test_the_instance_of_a_registry_s_challenge(realm: str, instance: str) -> None:
+    assert instance_of(Challenge("bearer", realm, "container_registry")) == instance
+    assert instance_of(Challenge("bearer", realm, "another")) == ""
 
 
 def test_the_instance_that_was_named_is_known_from_the_record(gitlab: World) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bootstrap.model.errors import PullkeyError
+from bootstrap.model.errors import PullkeyError, UsageProblem
 from bootstrap.model.pull import PullAttempt
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
 from providers.gitlab import messages, messages_login
-from providers.gitlab.address import SAAS, SAAS_REGISTRY, host_of_instance
+from providers.gitlab.address import SAAS, SAAS_REGISTRY, host_of_instance, instance_named
 from providers.gitlab.answers import Namespace
 from providers.gitlab.api import Gitlab, Login
 from providers.gitlab.errors import GitlabApiError, refused
@@ -29,7 +29,10 @@ def instance_of(challenge: Challenge) -> str:
     if challenge.scheme != "bearer" or challenge.service != _SERVICE:
         return ""
     base, found, rest = challenge.realm.partition(_TOKEN_PATH)
-    return base if found and not rest and base.startswith("https://") else ""
+    try:
+        return instance_named(base) if found and not rest and base.startswith("https://") else ""
+    except UsageProblem:
+        return ""  # a registry may name anything: a user and a password before the host, for one
 
 
 class Place:
