@@ -26,7 +26,8 @@ ASKING = [
     path
     for folder in ("bootstrap", "providers")
     for path in sorted((ROOT / folder).rglob("*.py"))
-    if not {"sandbox", "emulator"} & set(path.parts) and str(path.relative_to(ROOT)) not in OF_ITS_OWN
+    if not {"sandbox", "emulator", "harness"} & set(path.parts)
+    and str(path.relative_to(ROOT)) not in OF_ITS_OWN
 ]
 
 

@@ -24,7 +24,7 @@ from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import KeyGone, LeftOver, PullkeyError
 from bootstrap.model.key_ref import is_key_id
 from bootstrap.model.text import one_line
-from bootstrap.plugin.observe import confirm_absent
+from bootstrap.plugin.observe import Present, confirm_absent
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Step, StepRole, StillThere
@@ -244,7 +244,8 @@ class Recovery:
         self, key_id: str, entry: Entry, held: HeldCredential | None, records: Sequence[HeldCredential]
     ) -> None:
         """Retire a key as the lost run would have done, unless Akka holds it."""
-        if key_id in {one.link.key_id for one in (*records, *([held] if held else ())) if one.link}:
+        shown = {one.link.key_id for one in (*records, *([held] if held else ())) if one.link}
+        if key_id in shown or (entry.step == OFFBOARD and await self._is_still_held(entry)):
             self._journal.drop(entry)
             return
         session = self._session
@@ -261,6 +262,17 @@ class Recovery:
             if replaced and replaced not in keys_of(records) and not await self._delete(replaced, entry):
                 return
         await self._take_out(key_id, entry)
+
+    async def _is_still_held(self, entry: Entry) -> bool:
+        """Whether Akka holds the key of an offboarding that may have ended before it changed Akka."""
+        gone = HeldCredential(**entry.intent["held"])
+
+        async def held_again() -> HeldCredential | None:
+            now = await self._akka.credential(gone.name)
+            return now if now is not None and now.link is not None and now.link == gone.link else None
+
+        seen = await confirm_absent(held_again, contradicted_by="a run was removing it")
+        return isinstance(seen, Present)
 
     async def _take_out(self, key_id: str, entry: Entry) -> None:
         session = self._session

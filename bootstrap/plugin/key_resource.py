@@ -260,9 +260,11 @@ class KeyResource(KeyKind[K, N]):
         self.invalidate()
         return sorted({*await self.ids_now()} - {*before} - self.created)
 
-    async def _lost(self, before: Collection[str]) -> LostKeys:
-        """The keys that have appeared. If this run created the identity, as many as its unanswered requests
-        are its own.
+    async def _lost(self, before: Collection[str], *, identity_stays: bool = False) -> LostKeys:
+        """The keys that have appeared: this run's own, or perhaps another's.
+
+        They are its own, as many as its unanswered requests, if it created the identity and no other run is
+        seen to use that.
         """
         appeared = await self._appeared(before)
         if not appeared:
@@ -271,7 +273,8 @@ class KeyResource(KeyKind[K, N]):
         # are read last.
         recorded = await self._recorded_ids()
         rest = [key_id for key_id in appeared if key_id not in (recorded or ())]
-        own = self.identity_created and len(appeared) <= self.attempt.unanswered and recorded is not None
+        alone = self.identity_created and not identity_stays and recorded is not None
+        own = alone and len(appeared) <= self.attempt.unanswered
         return LostKeys(ours=rest) if own else LostKeys(perhaps=rest)
 
     async def _recorded_ids(self) -> Collection[str] | None:
@@ -304,7 +307,10 @@ class KeyResource(KeyKind[K, N]):
                     tell=self._of.context.tell,
                 )
             else:
-                lost = await self._lost({*intent["before"], *(self.before or ()), *intent.get("in_use", ())})
+                lost = await self._lost(
+                    {*intent["before"], *(self.before or ()), *intent.get("in_use", ())},
+                    identity_stays=bool(intent.get("identity_stays")),
+                )
                 for one in lost.ours:
                     await self.delete_by_id(one, deadline)
                 deleted = [*lost.ours]
