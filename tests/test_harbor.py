@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.testing.harness.world import Result, World
+from providers.harbor import provider
 from providers.harbor.emulator.state import Robot
 from tests.harness.harbor_state import HOST, NAME, PASSWORD, later, onboard, our_robots, shown
 from tests.harness.terminal import Terminal
@@ -157,6 +158,20 @@ def test_where_the_prefix_cannot_be_told_from_the_project_the_account_names_it(h
     (robot,) = our_robots(harbor)
     assert robot.stored.startswith("shop+pullkey-")
     assert harbor.held(NAME).password == robot.secret
+
+
+@pytest.mark.parametrize(
+    ("host", "is_harbors"),
+    [
+        ("harbor.example.com", True),
+        ("harbor.azurecr.io", False),
+        ("harbor.azurecr.us", False),
+        ("registry.example.com", False),
+        ("", False),
+    ],
+)
+def test_which_hosts_are_taken_for_a_harbor(host: str, is_harbors: bool) -> None:
+    assert provider.claims(host) is is_harbors
 
 
 def test_a_host_that_is_not_a_harbor(harbor: World) -> None:

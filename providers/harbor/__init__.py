@@ -95,8 +95,12 @@ class HarborProvider:
         return bool(level_of(held.link)) or (held.link is None and held.username.startswith(ROBOT_PREFIX))
 
     def claims(self, host: str) -> bool:
-        """A host that is named for it, or that the environment names as the Harbor."""
-        return bool(host) and (host.startswith("harbor.") or host == _configured_host().partition(":")[0])
+        """A host that is named for it, or that the environment names as the Harbor.
+
+        `harbor.azurecr.io` is an Azure registry that is called harbor.
+        """
+        named_for_it = host.startswith("harbor.") and not host.startswith("harbor.azurecr.")
+        return bool(host) and (named_for_it or host == _configured_host().partition(":")[0])
 
     def options_of_image(self, image: str) -> Mapping[str, str]:
         named = parse_reference(image, where="IMAGE")
