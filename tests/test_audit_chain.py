@@ -30,7 +30,9 @@ from pathlib import Path
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.audit_log import Audited, Trail
 from bootstrap.model.change import Change
-for number in range(60):
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(200):
     trail = Trail.open(Path(sys.argv[1]), "pullkey")
     take = trail.of("0123456789ab", Audited("gcr", "gcr.io", AkkaScope, "name"))
     take(Change("key", f"{sys.argv[2]}-{number} {'x' * 500}", "done"))
@@ -113,11 +115,24 @@ def test_several_processes_write_one_chain(tmp_path: Path) -> None:
     path = tmp_path / "changes.jsonl"
     root = Path(__file__).parents[1]
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(number)], cwd=root)
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path), str(number)],
+            cwd=root,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for number in range(3)
     ]
+    for one in writers:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+    for one in writers:
+        assert one.stdin is not None
+        one.stdin.write("\n")
+        one.stdin.flush()
     assert [one.wait(60) for one in writers] == [0, 0, 0]
-    assert len(path.read_text().splitlines()) == 180
+    assert len(path.read_text().splitlines()) == 600
     assert verify(path).return_value == 0
 
 
