@@ -165,7 +165,7 @@ class Invariants:
             return
         if (link := self._held()) is not None:
             self._fail("Akka holds a credential at rest", str(link))
-        for key_id in sorted(self._world.created):
+        for key_id in () if self._owner_is_unknowable() else sorted(self._world.created):
             if self._world.cloud.is_alive(key_id) and not self._is_named(key_id, [last]):
                 self._fail("an unnamed key lives after the offboarding", key_id)
         self._others_are_unchanged()
@@ -173,20 +173,14 @@ class Invariants:
     def _every_key_is_named(
         self, link: KeyRef | None, processes: list[Process], ended: list[CommandResult], *, full: bool
     ) -> None:
-        """One key of ours lives, and the one that it replaced in its grace; each other one is named.
-
-        Where neither the key nor its identity has pullkey's mark, its owner cannot be known.
-        """
+        """One key of ours lives, and the one that it replaced in its grace; each other one is named."""
         clean = ended[-self._world.clean :]
         held = {link.key_id, link.replaces} if link is not None else set()
-        identity = self._world.cloud.identities.truth(self._world.target.identity_name)
-        of_others = identity is not None and "pullkey" not in identity.description
-        unknowable = of_others and not self._world.scenario.labels
+        if self._owner_is_unknowable():
+            return
         for process in processes:
             for key_id in sorted(process.created - held):
                 if not self._world.cloud.is_alive(key_id):
-                    continue
-                if unknowable:
                     continue
                 if not self._is_named(key_id, ended if full else clean):
                     self._fail("an unnamed key lives", f"{key_id} of {process.name}")
@@ -195,6 +189,15 @@ class Invariants:
                         "a key of a killed run is not accounted for on its machine",
                         f"{key_id} of {process.name}",
                     )
+
+    def _owner_is_unknowable(self) -> bool:
+        """Whether neither keys nor their identity have pullkey's mark.
+
+        Then nothing shows whose a key is that Akka's records do not name.
+        """
+        identity = self._world.cloud.identities.truth(self._world.target.identity_name)
+        of_others = identity is not None and "pullkey" not in identity.description
+        return of_others and not self._world.scenario.labels
 
     def _is_named(self, key_id: str, ended: Iterable[CommandResult]) -> bool:
         return any(one.names(key_id) for one in ended) or self._world.is_in_a_journal(key_id)
