@@ -88,8 +88,10 @@ def test_a_seed_plays_alike_in_another_process() -> None:
 # -- what seeds have found, kept as the smallest scenario ----------------------------------------------------
 
 SEEDS_FOUND = {
+    606676: "a key that Akka holds is deleted with its duplicate, by the mark of their run",
     401864: "a key of another run, in an identity that this run created, passes for a lost one of its own",
     402702: "the same, with replicas that do not know the identity yet",
+    601158: "an offboarding removes the record that an interrupted rotation registered, and its key stays",
     402232: "an interrupted offboarding is continued though Akka, whose list passes it over, holds the key",
 }
 """Seeds that found a mistake, and what it was; they stand for it as long as the scenarios of seeds stay."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bootstrap.engine.errors import KeyUnseen
+from bootstrap.engine.errors import KeyUnseen, LostRace
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.step import Disposition, Removal
@@ -32,6 +32,14 @@ def secret_kept(name: str) -> Removal:
 
 def secret_deleted(name: str) -> str:
     return f"deleted Akka's secret {name}"
+
+
+def record_is_newer(name: str, command: str) -> LostRace:
+    """Akka's list lagged: it showed the record from before the one that an interrupted run registered."""
+    return LostRace(
+        f"Akka's {name} is newer than the one that was to be removed: an interrupted run has registered it",
+        fix=f"Run it again: {command}",
+    )
 
 
 # -- cloud resources -----------------------------------------------------------------------------------------

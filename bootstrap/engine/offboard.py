@@ -152,6 +152,9 @@ class Offboarding(Operation):
             self._behind.session, self._journal, lost, self._held, going=going, ask=ask
         )
         self._removals.held_back = recovery.held_back
+        now = recovery.held
+        if now is not None and now.link is not None and now.link != self._held.link:
+            raise messages_removal.record_is_newer(self._held.name, self.options.command)
 
     async def _end(self) -> None:
         """Report keys without a record and left-overs, then end the journal."""

@@ -72,6 +72,8 @@ class Recovery:
         self.held_back: list[Entry] = []
         self.whole: HeldCredential | None = None
         """The record that Akka accepted last, if Akka shows it truncated; else None."""
+        self.held: HeldCredential | None = None
+        """Akka's record as it was last read."""
         self._lost_command = ""
 
     async def clear_up(self, lost: Record, held: HeldCredential | None, *, going: str = "") -> None:
@@ -90,7 +92,7 @@ class Recovery:
         by_name = {step.name: step for step in self._session.steps}
         await self._refuse_others(lost, by_name)
         given = {str(one["key_id"]): one for entry in lost.entries if (one := _handed_off(entry))}
-        held = await self._seen(held, given.values())
+        self.held = held = await self._seen(held, given.values())
         self.whole = _as_accepted(held, list(given.values()))
         records = [one for _, one in await all_records(self._akka, self._reporter.notice)]
         in_use = keys_of(of_identity(self._session, [*records, *([held] if held else [])]))

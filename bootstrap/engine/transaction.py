@@ -81,10 +81,17 @@ class Transaction:
     async def done(self, step: Step, entry: Entry, done: Done) -> None:
         """Record what the step has created. A step that created nothing needs no undo."""
         if done.left_over is not None:
-            self._entries.remove((step, entry))
-            entry.leave(done.left_over)
-            self._record(step, entry, done.left_over.what, "left over")
-            return
+            left = entry
+            if done.made is None:
+                self._entries.remove((step, entry))
+            else:
+                # What was created is undone by an entry of its own.
+                known = {**entry.intent, **done.left_known}
+                left = await asyncio.to_thread(self._journal.about_to, step.name, known)
+            left.leave(done.left_over)
+            self._record(step, left, done.left_over.what, "left over")
+            if left is entry:
+                return
         if done.made is None:
             self._entries.remove((step, entry))
             await asyncio.to_thread(self._journal.drop, entry)

@@ -177,7 +177,8 @@ class KeyResource(KeyKind[K, N]):
         finally:
             self.invalidate()
         self._of.credential = await self.credential_of(answer)
-        return Done(self.created_as(answer), {"key_id": key_id}, left_over)
+        known = {"key_id": self._undeleted} if left_over is not None and self._undeleted else {}
+        return Done(self.created_as(answer), {"key_id": key_id}, left_over, left_known=known)
 
     async def _create(self) -> N:
         await self.before_creation()
@@ -246,7 +247,7 @@ class KeyResource(KeyKind[K, N]):
             await asyncio.sleep(pause)
             self.invalidate()
             for key_id in await self.of_run(intent):
-                if key_id not in (keep, *deleted):
+                if key_id not in (keep, *deleted, *intent.get("in_use", ())):
                     self._undeleted = key_id
                     await self.delete_by_id(key_id, self._of.undo_deadline())
                     self._undeleted = ""

@@ -83,6 +83,7 @@ class Done:
         detail: details that the title does not have, in a few words.
         made: the data that the undo needs; None if nothing had to be created.
         left_over: what could not be removed, if that should not fail the run.
+        left_known: the data that removing it later needs, if the step has created something beside it.
         unneeded: another run did it first, so this one did nothing.
         instead: what was done if it differs from the title: a sentence without full stop.
     """
@@ -92,6 +93,7 @@ class Done:
     left_over: LeftOver | None = None
     unneeded: bool = False
     instead: str = ""
+    left_known: Intent = field(default_factory=dict)
 
     def sentence(self, title: str) -> str:
         """The sentence that reports a step with this title as done."""
