@@ -235,7 +235,7 @@ def test_extra_that_is_missing_is_named_with_what_installs_it(temporary: Path) -
     assert done.returncode == 2
     assert "aiohttp" in done.stderr
     assert "pip install" in done.stderr
-    assert "[acr,gcr,sandbox,testing]" in done.stderr  # those that are there are kept
+    assert "[acr,gcr,metrics,sandbox,testing]" in done.stderr  # those that are there are kept
     assert "Traceback" not in done.stderr
 
 

@@ -187,7 +187,7 @@ def test_a_missing_extra_is_one_sentence_with_the_commands_that_install_it(
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 2
     assert " install " in done.stderr
-    assert "[acr,gcr,sandbox,testing]" in done.stderr  # the extras of this copy are kept
+    assert "[acr,gcr,metrics,sandbox,testing]" in done.stderr  # the extras of this copy are kept
     assert '"pullkey[' not in done.stderr
 
 

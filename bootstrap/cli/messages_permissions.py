@@ -11,7 +11,7 @@ from bootstrap.model.text import did_you_mean
 def no_such_role(form: str, provider: str, login: str) -> UsageProblem:
     return UsageProblem(
         f"--format {form} is not for {provider}",
-        fix=f"See: pullkey permissions {provider}. {login}",
+        fix=f"{login} See: pullkey permissions {provider}",
     )
 
 

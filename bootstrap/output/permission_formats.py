@@ -20,7 +20,7 @@ def as_lines(needed: Sequence[Needed], access: Access, label: str, provider: str
     width = max((len(one.name) for one in needed), default=0)
     lines += [f"  {one.name:{width}}  {', '.join(one.commands)}" for one in needed]
     lines += ["", access.login, *apart_lines(needed, access)]
-    return [*lines, f"As a role: --format {_HOW_TO_ROLE[access.roles]}."]
+    return [*lines, f"As a role: --format {_HOW_TO_ROLE[access.roles]}"]
 
 
 def apart_lines(needed: Iterable[Needed], access: Access) -> list[str]:

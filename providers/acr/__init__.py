@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 _OWNED_BY = (
     "No role of Azure's holds it. Give it to the application that runs pullkey as an application permission "
-    "of Microsoft Graph, with admin consent. It covers the applications that this one owns: those that it "
-    "has created. Of another one, make it an owner: az ad app owner add --id APP_ID --owner-object-id "
-    "OBJECT_ID. A user needs no such permission where members may register applications."
+    "of Microsoft Graph, with admin consent. A user needs no such permission where members may register "
+    "applications. It covers the applications that this one owns: those that it has created. Make it an "
+    "owner of another one: az ad app owner add --id APP_ID --owner-object-id OBJECT_ID"
 )
 
 

@@ -48,7 +48,7 @@ def instance_untrusted(registry: str, attempt: PullAttempt) -> StepFailed:
     if attempt.verdict is Verdict.UNTRUSTED:
         return StepFailed(
             f"{registry} does not show which GitLab it belongs to ({attempt.detail})",
-            fix="If that host is its GitLab, name it: --gitlab https://HOST. It is sent your access token.",
+            fix="If that is its GitLab, name it; it is then sent your access token: --gitlab https://HOST",
             code=Code.GITLAB_HOST,
         )
     return StepFailed(

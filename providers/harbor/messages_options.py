@@ -25,7 +25,7 @@ def two_registries(image: str, registry: str) -> UsageProblem:
 
 def no_project() -> UsageProblem:
     return UsageProblem(
-        "No project is named", fix="Name it: --project NAME, or an image of it.", code=Code.MISSING_VALUE
+        "No project is named", fix="Name it, or an image of it: --project NAME", code=Code.MISSING_VALUE
     )
 
 

@@ -78,7 +78,7 @@ class PrivateProvider:
     )
     hosts = ()
     access = Access(
-        "No login: pullkey creates nothing in this registry. It takes the user name and password of an "
+        "No login, since nothing is created in this registry. It takes the user name and password of an "
         "account that may pull, and nothing more."
     )
     fallback = True
