@@ -7,6 +7,8 @@ caller decides whether to retry (`bootstrap.plugin.retry`).
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import email.utils
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +42,14 @@ class Reply:
     body: Any
     headers: Mapping[str, str]
     text: str = ""
+
+
+def server_time(headers: Mapping[str, str]) -> dt.datetime | None:
+    """The server's time by a reply's `Date`; None where it has no valid one."""
+    try:
+        return email.utils.parsedate_to_datetime(headers.get("Date", ""))
+    except ValueError:
+        return None
 
 
 class RestClient:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import email.utils
 import json
 import math
 from collections.abc import Mapping
@@ -64,11 +62,3 @@ class Connection(RestClient):
 
 def bearer_header(token: Secret | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token.reveal()}"} if token is not None else {}
-
-
-def server_time(headers: Mapping[str, str]) -> dt.datetime | None:
-    """The time in an answer's `Date` header."""
-    try:
-        return email.utils.parsedate_to_datetime(headers.get("Date", ""))
-    except ValueError:
-        return None

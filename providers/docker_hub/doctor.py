@@ -11,7 +11,8 @@ from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.checks import Check, clock_check, failed_check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
-from providers.docker_hub.connection import ENDPOINT, Connection, server_time
+from bootstrap.plugin.rest_client import server_time
+from providers.docker_hub.connection import ENDPOINT, Connection
 from providers.docker_hub.errors import HubApiError
 from providers.docker_hub.target import REGISTRY
 

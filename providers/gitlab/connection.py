@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import email.utils
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -40,11 +38,3 @@ class Connection(RestClient):
             location=reply.headers.get("Location", "") if reply.status in (301, 302) else "",
             no_route="error" in body or (reply.body is None and reply.status == 404),
         )
-
-
-def their_clock(headers: Mapping[str, str]) -> dt.datetime | None:
-    """The time by an answer's `Date`."""
-    try:
-        return email.utils.parsedate_to_datetime(headers.get("Date", ""))
-    except ValueError:
-        return None

@@ -11,8 +11,9 @@ from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.checks import Check, clock_check, failed_check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
+from bootstrap.plugin.rest_client import server_time
 from providers.gitlab.address import ENDPOINT, SAAS, SAAS_REGISTRY, instance_named, url_of_calls
-from providers.gitlab.connection import Connection, their_clock
+from providers.gitlab.connection import Connection
 from providers.gitlab.errors import GitlabApiError
 
 # Answered with 401 without a token (gitlabhq/gitlabhq, doc/api/version.md): nobody logs in.
@@ -61,7 +62,7 @@ async def _api(context: RunContext, instance: str) -> list[Check]:
             ]
         headers = {}
     checks = [Check("API", True, f"{url} answers")]
-    theirs = their_clock(headers)
+    theirs = server_time(headers)
     if theirs is not None:
         checks.append(clock_check((clock.now() - theirs).total_seconds(), "GitLab", needed=False))
     return checks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.checks import Check, clock_check, failed_check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
-from bootstrap.plugin.rest_client import Reply
+from bootstrap.plugin.rest_client import Reply, server_time
 from providers.harbor import messages_login
 from providers.harbor.connection import Connection
 from providers.harbor.errors import HarborApiError
@@ -71,9 +70,8 @@ async def _api(context: RunContext, host: str) -> list[Check]:
 
 
 def _clock(reply: Reply) -> list[Check]:
-    try:
-        theirs = email.utils.parsedate_to_datetime(reply.headers.get("Date", ""))
-    except ValueError:
+    theirs = server_time(reply.headers)
+    if theirs is None:
         return []
     return [clock_check((clock.now() - theirs).total_seconds(), "Harbor", needed=False)]
 
