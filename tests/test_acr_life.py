@@ -31,6 +31,7 @@ from providers.acr.roles import assignment_name
 from providers.acr.session import AcrSession
 from providers.acr.target import AcrTarget
 from providers.acr.token_session import TokenSession
+from providers.acr.tokens import SlotPassword
 from tests.harness.azure_state import APP
 
 T = TypeVar("T")
@@ -91,8 +92,8 @@ class Shop:
         return token
 
     def of_token(self, token: Token, slot: str = "password1") -> HeldCredential:
-        created = int(token.passwords[slot].created.timestamp())
-        return self.held(token.name, f"{slot}-{created}", name=token.name)
+        key_id = SlotPassword(slot, token.passwords[slot].created, None).key_id
+        return self.held(token.name, key_id, name=token.name)
 
     def do(self, work: Callable[[RunContext], Awaitable[T]], held: HeldCredential | None = None) -> T:
         async def akka() -> HeldCredential | None:

@@ -18,6 +18,7 @@ from bootstrap.model.errors import UsageProblem
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.testing.harness.world import World
 from providers.acr.target import AcrTarget
+from providers.acr.tokens import SlotPassword
 from tests.harness.azure_state import NAME, ONLY_CHECKOUT, TOKEN, TOKEN_KIND, pulls_repository, shop
 
 
@@ -75,7 +76,7 @@ class TestOnboarding:
         assert (pulls_repository(two, "checkout"), pulls_repository(two, "cart")) == (True, False)
         created = token.passwords["password1"].created
         assert KeyRef.parse(held.email) == KeyRef(
-            TOKEN, f"password1-{int(created.timestamp())}", "acmeshop.azurecr.io"
+            TOKEN, SlotPassword("password1", created, None).key_id, "acmeshop.azurecr.io"
         )
         lifetime = token.passwords["password1"].expiry - created
         assert dt.timedelta(days=364) < lifetime <= dt.timedelta(days=365)
@@ -345,6 +346,27 @@ def test_the_runbook_is_bash_and_calls_nobody(acr: World) -> None:
     assert acr.running.sandbox.log.calls == []
 
 
+@pytest.mark.parametrize("of", ["GNU", "BSD"])
+@pytest.mark.parametrize("decimals", [".7968877", ".753433", ".5", ""])
+def test_the_runbook_names_a_password_as_onboard_does(acr: World, decimals: str, of: str) -> None:
+    script = acr.run("runbook", "acr", *ONLY_CHECKOUT).out
+    function = re.search(r"^ms_of\(\) \{.*?^\}$", script, re.DOTALL | re.MULTILINE)
+    assert function is not None, script
+    seconds = dt.datetime(2024, 1, 30, 1, 45, 37, tzinfo=dt.UTC).timestamp()
+    # BSD's date has no -d, and takes a time in exactly the given form.
+    bsd = f'date() {{ [ "${{5-}}" = 2024-01-30T01:45:37 ] && echo {seconds:.0f}; }}\n' if of == "BSD" else ""
+
+    done = subprocess.run(
+        ["bash", "-euc", f'{bsd}{function[0]}\nms_of "$1"', "-", f"2024-01-30T01:45:37{decimals}+00:00"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    created = dt.datetime.fromisoformat(f"2024-01-30T01:45:37{decimals[:7]}+00:00")
+    assert f"password1-{done.stdout.strip()}" == SlotPassword("password1", created, None).key_id
+
+
 @pytest.mark.needs_cloud_cli("az")
 def test_the_runbook_ends_as_onboard_does_and_undoes(acr: World, tmp_path: Path) -> None:
     from tests.harness.command import run_script
@@ -390,9 +412,9 @@ def test_a_tokens_name_is_told_from_any_other_and_fits() -> None:
     for name in names:
         assert 5 <= len(name) <= 50
         assert name.replace("-", "").isalnum()
-        link = KeyRef(name, "password1-1767225600", "acmeshop.azurecr.io", "")
+        link = KeyRef(name, "password1-1767225600000", "acmeshop.azurecr.io", "")
         assert KeyRef.parse(str(link)) == link
-        assert KeyRef.parse(str(link.replacing("password2-1767225601"))) is not None
+        assert KeyRef.parse(str(link.replacing("password2-1767225601000"))) is not None
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from bootstrap.model.key_ref import KeyRef
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.kill_points import Point, Victim, scene
 from bootstrap.testing.harness.world import World
+from providers.acr.tokens import SlotPassword
 
 Forged = Callable[[Victim], dict[str, Any]]
 
@@ -44,7 +45,7 @@ def another_token(victim: Victim) -> dict[str, Any]:
     return {
         "token": "deployer",
         "slot": "password1",
-        "key_id": f"password1-{int(made.created.timestamp())}",
+        "key_id": SlotPassword("password1", made.created, None).key_id,
         "before": "",
         "in_use": [],
     }

@@ -15,6 +15,7 @@ from bootstrap.sandbox.akka import AkkaCredential
 from bootstrap.testing.harness.fork_server import ForkServer, fork_server
 from bootstrap.testing.harness.inventory import inventory
 from bootstrap.testing.harness.world import World
+from providers.acr.tokens import SlotPassword
 from providers.gcr.emulator.state import Key
 from tests.harness.azure_state import APP, ONLY_CHECKOUT, TOKEN, pulls_repository, shop
 from tests.harness.azure_state import NAME as TOKEN_NAME
@@ -128,36 +129,39 @@ def token(acr: World) -> World:
 
 
 def generate_at_once(acr: World, slot: str = "password2") -> None:
-    """Another run generates the same password, in the same second."""
-    ours = shop(acr).tokens[TOKEN].passwords[slot].created
-    moment = ours.replace(microsecond=(ours.microsecond + 500_000) % 1_000_000)
+    """Another run generates the same password, a moment later."""
+    moment = shop(acr).tokens[TOKEN].passwords[slot].created + dt.timedelta(milliseconds=5)
     acr.cloud.state.add_password(shop(acr).tokens[TOKEN], slot, created=moment)
 
 
-def register_password(acr: World, slot: str = "password2") -> None:
-    """Another run registers the password that is there; its id does not tell whose it is."""
+def register_password(acr: World, slot: str = "password2", *, before: dt.timedelta = dt.timedelta(0)) -> None:
+    """Another run registers the password that is there, or one that was there before that."""
     there = shop(acr).tokens[TOKEN].passwords[slot]
-    email = f"{TOKEN}+{slot}-{int(there.created.timestamp())}@acmeshop.azurecr.io"
-    theirs = AkkaCredential("acmeshop.azurecr.io", TOKEN, email, there.text)
+    key_id = SlotPassword(slot, there.created - before, None).key_id
+    theirs = AkkaCredential(
+        "acmeshop.azurecr.io",
+        TOKEN,
+        f"{TOKEN}+{key_id}@acmeshop.azurecr.io",
+        "overwritten" if before else there.text,
+    )
     acr.akka.projects["shop"].put_credential(TOKEN_NAME, theirs, dt.datetime.now(dt.UTC))
 
 
-def test_a_password_that_another_run_generated_in_the_same_second_stays(token: World) -> None:
-    """It bears the same id, which says the second."""
+def test_a_password_that_another_run_generated_over_this_runs_stays(token: World) -> None:
+    """Its slot shows a later one, so this run's is known to be gone: no command to remove it is offered."""
     meanwhile(token, "registry.GetToken", lambda: generate_at_once(token))
 
     failed = token.run("rotate", TOKEN_NAME, "--yes", "--timeout", "6s")
 
     assert failed.code == 1, failed.text
+    assert "left over" not in failed.err
     assert "password2" in shop(token).tokens[TOKEN].passwords, failed.text
 
 
-def test_a_password_that_is_proven_is_registered_over_one_of_the_same_second(token: World) -> None:
-    """Both are generated in one place, so the later one, which this run has proven, is the only one that
-    is good.
-    """
-
-    meanwhile(token, "registry.GetToken", lambda: register_password(token))
+def test_a_password_is_registered_over_the_one_that_it_has_overwritten(token: World) -> None:
+    """Another run generated the same slot a moment before, and registered its password, which is dead."""
+    moment = dt.timedelta(milliseconds=5)
+    meanwhile(token, "registry.GetToken", lambda: register_password(token, before=moment))
 
     done = token.run("rotate", TOKEN_NAME, "--yes", "--timeout", "20s")
 
@@ -165,7 +169,7 @@ def test_a_password_that_is_proven_is_registered_over_one_of_the_same_second(tok
     assert pulls_repository(token, "checkout")
 
 
-def test_a_token_stays_whose_password_of_the_same_second_akka_holds(acr: World) -> None:
+def test_a_token_stays_whose_other_password_of_the_same_slot_akka_holds(acr: World) -> None:
     """This run made the token; another one generated its password again, and was registered."""
 
     def another() -> None:
@@ -192,7 +196,8 @@ def test_two_tokens_of_the_same_second_are_two_keys(acr: World) -> None:
     )
     second.created = first.created
     held = acr.held("second")
-    email = f"second-checkout+password1-{int(first.created.timestamp())}@acmeshop.azurecr.io"
+    key_id = SlotPassword("password1", first.created, None).key_id
+    email = f"second-checkout+{key_id}@acmeshop.azurecr.io"
     same = AkkaCredential(held.server, held.username, email, held.password)
     acr.akka.projects["shop"].put_credential("second", same, dt.datetime.now(dt.UTC))
 

@@ -229,8 +229,8 @@ class HandoffStep(Step):
             raise messages.record_removed_meanwhile(self._secret_name)
         link, _ = await key_in_record(self._session, now)
         made = self._session.credential
-        # Two passwords that were generated in the same second have the same id: the later one is valid, and
-        # this run's is verified.
+        # Two keys of the same moment may have the same id, if that is all it says: the later one is valid,
+        # and this run's is verified.
         if await self._names_deleted_key(now) or (link and made and link.key_id == made.link.key_id):
             return  # the other run's key does not work, and this run's does
         what = f"key {link.key_id}" if link else now.email or now.username

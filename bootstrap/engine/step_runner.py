@@ -202,6 +202,7 @@ class StepRunner:
         """
         deadline = Deadline(min(_OTHERS_SECONDS, self.context.deadline.left))
         while not deadline.passed and await self._others_at_work():
+            self.handoff.beside_others = True  # it may have removed what this run's key needs, or the key
             await asyncio.sleep(min(1.0, deadline.left))
             await self.handoff.look_again()
             self._keys_now.invalidate()

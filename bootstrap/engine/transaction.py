@@ -186,8 +186,8 @@ class Transaction:
         """
         made = self._session.credential
         own = {made.link.key_id} if made else set()
-        # Before this run registers, a record with its key's id is another run's: two passwords generated in
-        # the same second have the same id.
+        # Before this run registers, a record with its key's id is another run's: two passwords generated at
+        # the same moment have the same id.
         registered = own if any(isinstance(step, HandoffStep) for step, _ in self._entries) else set()
         found: set[str] = set()
         seen = False

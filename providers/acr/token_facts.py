@@ -116,16 +116,16 @@ def may_be_done(error: ApiError) -> bool:
     return error.unanswered or error.missing
 
 
-def _moment_in(key_id: str) -> dt.datetime | None:
+def created_at(key_id: str) -> dt.datetime | None:
     """Parse when a password was generated from its id (`SlotPassword.key_id`)."""
-    seconds = key_id.rpartition("-")[2]
+    ms = key_id.rpartition("-")[2]
     try:
-        return dt.datetime.fromtimestamp(int(seconds), dt.UTC)
+        return dt.datetime.fromtimestamp(int(ms) / 1000, dt.UTC)
     except (ValueError, OverflowError, OSError):
         return None
 
 
 def is_new(key_id: str) -> bool:
     """Whether a password is so new that not every read shows it."""
-    made = _moment_in(key_id)
+    made = created_at(key_id)
     return made is not None and clock.now() - made < NEW_PASSWORD

@@ -25,7 +25,15 @@ from providers.acr import messages_token as messages
 from providers.acr.arm_objects import Registry
 from providers.acr.errors import AzureApiError, as_sentence, refused
 from providers.acr.target import SLOTS
-from providers.acr.token_facts import GENERATE, MARK, TOKENS_READ, TOKENS_WRITE, TokenFacts, is_new
+from providers.acr.token_facts import (
+    GENERATE,
+    MARK,
+    TOKENS_READ,
+    TOKENS_WRITE,
+    TokenFacts,
+    created_at,
+    is_new,
+)
 from providers.acr.token_script import password_script
 from providers.acr.tokens import Generated, NewSlotPassword, SlotPassword, Token
 from providers.acr.waits import (
@@ -116,7 +124,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         return other_than(intent, token=self._session.target.token_name)
 
     def owns(self, link: KeyRef) -> bool:
-        """Another token may have a password of the same slot and second, which so bears the same id.
+        """Another token may have a password of the same slot and moment, which so bears the same id.
 
         The link's domain is a server of the registry: `NAME.azurecr.io`, `NAME-LABEL.azurecr.io`,
         `NAME.REGION.geo.azurecr.io`; or what Akka has left of it.
@@ -127,7 +135,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
 
     def example_ref(self) -> KeyRef:
         target = self._session.target
-        return KeyRef(target.token_name, f"{SLOTS[0]}-1764000000", target.host)
+        return KeyRef(target.token_name, f"{SLOTS[0]}-1764000000000", target.host)
 
     # -- slots -----------------------------------------------------------------------------------------------
 
@@ -169,21 +177,32 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
             if is_new(link.key_id)
         }
 
-    async def _clear(self, token: Token, slot: str) -> None:
-        """Remove the password in a slot; a token that was just read says which other one stays.
+    async def _clear(self, token: Token, found: SlotPassword) -> None:
+        """Remove a password of a token.
 
-        What this run has made stays too, and what is new and named by a record of Akka's: a read that lags
-        does not show it, and whatever is not named is removed.
+        Whatever is not named is removed, so what stays is looked up right before each call: the other
+        password, if any read shows it; what this run has created; and what is new and named by a record of
+        Akka's, since a read that lags does not show it.
         """
         session = self._session
         registry = await session.registry()
-        made = {session.credential.link.key_id.partition("-")[0]} if session.credential else set()
-        with contextlib.suppress(PullkeyError):
-            made |= await self.slots_of_new_passwords(token)
-        staying = ({one.slot for one in token.passwords} | made) - {slot}
+        created = {session.credential.link.key_id.partition("-")[0]} if session.credential else set()
         deadline = session.undo_deadline() if self._undone else self._removal_deadline()
+
+        async def clear() -> None:
+            named: set[str] = set()
+            with contextlib.suppress(PullkeyError):
+                named = await self.slots_of_new_passwords(token)
+            now = await session.token_shown() or token
+            there = now.slot(found.slot)
+            if there is not None and there.created != found.created:
+                return  # it was generated again meanwhile
+            shown = {one.slot for one in (*token.passwords, *now.passwords)}
+            staying = (shown | created | named) - {found.slot}
+            await session.tokens.keep_passwords(registry, token, staying)
+
         await retry_while(
-            lambda: session.tokens.keep_passwords(registry, token, staying),
+            clear,
             why=not_shown_yet,  # the token was just read
             deadline=deadline,
             tell=session.context.tell,
@@ -220,31 +239,26 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         return self._answer
 
     async def _key_id(self, registry: Registry, made: Generated) -> str:
-        """The slot with its time, as Azure will show it from now on; a read may lag the answer.
+        """The slot with its time: that of the answer, else the one that a read shows, which may lag.
 
         Raises:
             AzureApiError: unanswered: the password exists, and its time is not known.
         """
+        if made.created is not None:
+            # What a read shows by now may be what another run has generated over it.
+            return SlotPassword(self._slot, made.created, made.expires).key_id
         session, deadline = self._session, Deadline(SETTLE_SECONDS)
-        told = SlotPassword(self._slot, made.created, made.expires) if made.created else None
         while True:
             try:
                 token = await session.tokens.token(registry, session.target.token_name)
             except AzureApiError as error:
                 # It was generated, whatever becomes of this read.
-                if told is None:
-                    raise AzureApiError(0, error.code, error.message) from None
-                return told.key_id
+                raise AzureApiError(0, error.code, error.message) from None
             seen = token.slot(self._slot) if token else None
-            new = seen is not None and seen.key_id != self._before
-            if seen is not None and told is not None and seen.key_id == told.key_id:
-                return seen.key_id
-            if seen is not None and new and (told is None or deadline.passed):
+            if seen is not None and seen.key_id != self._before:
                 return seen.key_id
             if deadline.passed:
-                if told is None:
-                    raise AzureApiError(0, "", f"it does not show {self._slot}")
-                return told.key_id
+                raise AzureApiError(0, "", f"it does not show {self._slot}")
             await asyncio.sleep(min(1.0, deadline.left))
 
     def id_of(self, answer: NewSlotPassword) -> str:
@@ -292,11 +306,11 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
                 return False
             raise messages.token_of_password_not_shown(session.target.token_name, self.delete_command(key_id))
         found = token.password(key_id)
-        if found is None and not session.tokens.has_removed(key_id):
+        if found is None and not (session.tokens.has_removed(key_id) or _was_overwritten(token, key_id)):
             raise AzureApiError(404, "", "Azure does not show it")
         if found is None or _is_another(found.created, self._undone.get("created")):
             return False  # it was removed, or generated again since, by somebody else
-        await self._clear(token, found.slot)
+        await self._clear(token, found)
         return True
 
     # -- one of them by its id -------------------------------------------------------------------------------
@@ -384,11 +398,20 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
 
 
 def _is_another(created: dt.datetime | None, ours: str | None) -> bool:
-    """Whether a password that bears the id of ours is not it: an id says the second only, in which two may
-    be made.
-    """
+    """Whether a password that bears the id of ours is not it: an id is rounded to milliseconds."""
     return (
         created is not None and ours is not None and abs(created - dt.datetime.fromisoformat(ours)) > _ROUNDED
+    )
+
+
+def _was_overwritten(token: Token, key_id: str) -> bool:
+    """Whether a slot has a later password than the one of that id. No read that lags shows that."""
+    there, created = token.slot(key_id.partition("-")[0]), created_at(key_id)
+    return (
+        there is not None
+        and there.created is not None
+        and created is not None
+        and there.created - created > _ROUNDED
     )
 
 

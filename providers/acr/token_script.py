@@ -26,7 +26,7 @@ def password_script(slot: str, options: str) -> Script:
             '--expiration "$END_DATE" --query "passwords[?name==\'$SLOT\'].value | [0]" --output tsv)"\n'
             'CREATED="$(az acr token show --name "$TOKEN" "${IN_REGISTRY[@]}" '
             '--query "credentials.passwords[?name==\'$SLOT\'].creationTime | [0]" --output tsv)"\n'
-            'KEY_ID="$SLOT-$(seconds_of "$CREATED")"\n'
+            'KEY_ID="$SLOT-$(ms_of "$CREATED")"\n'
             'echo "The password is $KEY_ID"'
         ),
         check='[ -n "$SECRET" ] && [ -n "$KEY_ID" ]',
@@ -39,8 +39,10 @@ def password_script(slot: str, options: str) -> Script:
             f'CREATED="$(az acr token show --name "$TOKEN" {options} --query '
             f'"credentials.passwords[?name==\'{slot}\'].creationTime | [0]" --output tsv)"\n'
             "# With GNU's date, else with that of macOS and BSD.\n"
-            f'KEY_ID="{slot}-$(date -u -d "$CREATED" +%s 2>/dev/null || date -u -j -f '
-            f'%Y-%m-%dT%H:%M:%S "${{CREATED%%[.+Z]*}}" +%s)"'
+            'SECOND="$(date -u -d "$CREATED" +%s 2>/dev/null || date -u -j -f '
+            '%Y-%m-%dT%H:%M:%S "${CREATED%%[.+Z]*}" +%s)"\n'
+            'FRACTION="$(sed -n \'s/.*\\.\\([0-9]*\\).*/\\1/p\' <<<"$CREATED")000"\n'
+            f'KEY_ID="{slot}-$SECOND${{FRACTION:0:3}}"'
         ),
         why="Only an empty slot: generating a password that exists cuts off its users.",
     )

@@ -133,8 +133,12 @@ class TokenSession(TokenFacts):
                 'IN_REGISTRY=(--registry "$REGISTRY" ${SUBSCRIPTION:+--subscription "$SUBSCRIPTION"})',
                 'SERVER="$(az acr show --query loginServer --output tsv \\',
                 '  --name "$REGISTRY" ${SUBSCRIPTION:+--subscription "$SUBSCRIPTION"})"',
-                "seconds_of() {  # GNU's date, else that of macOS and BSD",
-                '  date -u -d "$1" +%s 2>/dev/null || date -u -j -f %Y-%m-%dT%H:%M:%S "${1%%[.+Z]*}" +%s',
+                "ms_of() {  # GNU's date, else that of macOS and BSD",
+                "  local second fraction",
+                '  second="$(date -u -d "$1" +%s 2>/dev/null ||',
+                '    date -u -j -f %Y-%m-%dT%H:%M:%S "${1%%[.+Z]*}" +%s)"',
+                '  fraction="$(sed -n \'s/.*\\.\\([0-9]*\\).*/\\1/p\' <<<"$1")000"',
+                '  echo "$second${fraction:0:3}"',
                 "}",
             ]
         )

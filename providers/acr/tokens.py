@@ -28,6 +28,8 @@ _READ = "/content/read"
 _REPOSITORIES = "repositories/"
 # Between polls, if an answer has no Retry-After; the creation of a token takes about five seconds.
 _POLL_SECONDS = 1.0
+_EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
+_MS = dt.timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,12 @@ class SlotPassword:
 
     @property
     def key_id(self) -> str:
-        """Slot and creation time: a slot that is generated again holds another key."""
-        return f"{self.slot}-{int(self.created.timestamp()) if self.created else 0}"
+        """Slot and creation time in ms: a slot that is generated again holds another key.
+
+        Azure keeps seven decimals, and shows the same as the call that generates it (recorded). Of seconds,
+        runs that generate the same slot at once would take each other's password for their own.
+        """
+        return f"{self.slot}-{(self.created - _EPOCH) // _MS if self.created else 0}"
 
     @property
     def expired(self) -> bool:

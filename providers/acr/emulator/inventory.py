@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 
 from bootstrap.plugin.conformance import InventoryItem
 from providers.acr.emulator.state import AzureState, Registry
+
+_EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
 
 
 def inventory(state: AzureState) -> Iterator[InventoryItem]:
@@ -46,5 +49,5 @@ def _of_registry(registry: Registry) -> Iterator[InventoryItem]:
         yield InventoryItem(text, "identity", token.name, reported=by_az)
         for one in token.passwords.values():
             text = f"azure password {token.name} {one.name} {one.created}"
-            key_id = f"{one.name}-{int(one.created.timestamp())}"
+            key_id = f"{one.name}-{(one.created - _EPOCH) // dt.timedelta(milliseconds=1)}"
             yield InventoryItem(text, "key", key_id, reported=f"--{one.name}")
