@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from bootstrap.model import early_signals
+
+early_signals.install()  # before all other imports: see there
+
+# ruff: noqa: E402
 import atexit
 import gc
 import os
@@ -23,6 +28,7 @@ def run() -> NoReturn:
     use to nobody.
     """
     gc.set_threshold(GC_THRESHOLD)
+    early_signals.interrupt_from_here()
     try:
         main()
     except SystemExit as end:

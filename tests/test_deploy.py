@@ -232,6 +232,14 @@ def test_the_token_is_read_from_its_file_for_the_process_that_needs_it(
     with run(PULLKEY_AKKA_TOKEN_FILE=str(tmp_path / "no")) as process:
         assert "cannot be read" in process.communicate(timeout=20)[1]
         assert process.returncode == 2
+    for nothing in ("", "\n", " \t\n"):
+        token.write_text(nothing)
+        with run(PULLKEY_AKKA_TOKEN_FILE=str(token)) as process:
+            assert process.communicate(timeout=20) == (
+                "",
+                f"pullkey: {token} is empty; put Akka's token in it\n",
+            )
+            assert process.returncode == 2
 
 
 # -- the image -----------------------------------------------------------------------------------------------

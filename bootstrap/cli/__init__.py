@@ -15,6 +15,7 @@ from bootstrap.cli import streams
 from bootstrap.cli.colour import switch_off_if_typed, with_no_color
 from bootstrap.cli.command_table import COMMANDS, OF_A_FILE, command_of, file_command
 from bootstrap.cli.help_format import FoldedHelp
+from bootstrap.model import early_signals
 from bootstrap.model.errors import ExitCode, Interrupted, PullkeyError, advice, begin_warnings
 from bootstrap.model.text import sentence
 from bootstrap.model.typed_logins import refuse_typed_logins
@@ -153,7 +154,8 @@ def main() -> NoReturn:
     except (click.ClickException, PullkeyError) as error:
         code = _show_error(error)
     except (click.Abort, KeyboardInterrupt):
-        code = _show_error(Interrupted("Interrupted", fix="No changes were made"))
+        made = "What was done before is kept" if early_signals.changes_made() else "No changes were made"
+        code = _show_error(Interrupted("Interrupted", fix=made))
     except Exception as error:  # noqa: BLE001  - unexpected: its text and frames may hold secrets
         from bootstrap.cli import messages
 

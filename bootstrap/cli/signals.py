@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from bootstrap.cli.heartbeat import ticking
+from bootstrap.model import early_signals
 from bootstrap.model.errors import ExitCode, Interrupted
 from bootstrap.output.terminal import say, say_command
 
@@ -77,18 +78,24 @@ def ends_in_order(run: Interruptible, reporter: ProgressDisplay, command: str) -
             task.cancel()
 
     # A signal that was ignored at the start stays ignored: SIGHUP under nohup, SIGINT in a background job.
-    numbers = [
-        number
+    handlers = {
+        number: handler
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    ]
-    for number in numbers:
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
+    }
+    for number in handlers:
         loop.add_signal_handler(number, stop)
     try:
+        if early_signals.received():
+            raise Interrupted("Interrupted", fix="No changes were made")
         with ticking(reporter):
             yield
     except asyncio.CancelledError:
         raise Interrupted("Interrupted", fix="No changes were made") from None
     finally:
-        for number in numbers:
+        if run.changing:
+            early_signals.note_changes()
+        for number, handler in handlers.items():
             loop.remove_signal_handler(number)
+            # asyncio leaves SIGTERM to the system, which ignores it in the first process of a container.
+            signal.signal(number, handler)
