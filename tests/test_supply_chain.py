@@ -24,16 +24,17 @@ LOCK = ROOT / "requirements.lock"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def _release() -> ModuleType:
-    loader = importlib.machinery.SourceFileLoader("release", str(ROOT / "scripts" / "release"))
-    spec = importlib.util.spec_from_loader("release", loader)
+def _script(name: str) -> ModuleType:
+    loader = importlib.machinery.SourceFileLoader(Path(name).stem, str(ROOT / "scripts" / name))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     return module
 
 
-release = _release()
+release = _script("release")
+for_an_index = _script("readme_for_an_index.py").for_an_index
 PINNED: dict[str, dict[str, Any]] = {
     release.normal(one["name"]): one for one in release.locked(LOCK.read_text())
 }
@@ -111,17 +112,50 @@ def test_the_azure_cli_of_the_tests_is_installed_with_hashes_only() -> None:
 # -- the release ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("git") is None or not (ROOT / ".git").exists():
-        pytest.skip("this is no checkout")
-    folder = tmp_path_factory.mktemp("dist")
+def _git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "release", "--draft", "--into", folder],
+        ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", *arguments],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def _released(checkout: Path, into: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, checkout / "scripts" / "release", *arguments, "--into", into],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone in which what is released is this checkout as it is, and with more files in it than git has."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("this is no checkout")
+    folder = tmp_path_factory.mktemp("clone") / "pullkey"
+    _git(ROOT, "clone", "--quiet", "--shared", str(ROOT), str(folder))
+    _git(folder, "rm", "--quiet", "-r", ".")
+    for name in _git(ROOT, "ls-files", "-z").split("\0"):
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    _git(folder, "add", "--all")
+    _git(folder, "commit", "--quiet", "--allow-empty", "--message", "As it is")
+    for name in ("bootstrap/cli/scratch.py", "providers/gcr/key.json", "docs/man/notes.1", "notes.txt"):
+        (folder / name).write_text("untracked = 1\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    done = _released(checkout, folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -154,6 +188,65 @@ def test_the_wheel_holds_the_product_and_nothing_else(dist: Path) -> None:
     ]
 
 
+def _members(dist: Path) -> dict[str, bytes]:
+    """The files of the sdist by their path in the repository."""
+    (sdist,) = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        files = [(one.name.partition("/")[2], archive.extractfile(one)) for one in archive if one.isfile()]
+        return {name: opened.read() for name, opened in files if opened}
+
+
+def test_no_file_gets_in_that_git_does_not_track(checkout: Path, dist: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    tracked = set(_git(checkout, "ls-files").splitlines())
+    assert set(_members(dist)) - tracked == {"PKG-INFO"}
+    packages = {
+        name for name in zipfile.ZipFile(wheel).namelist() if name.startswith(("bootstrap", "providers"))
+    }
+    assert packages == {name for name in tracked if name.startswith(("bootstrap/", "providers/"))}
+
+
+def test_a_checkout_with_changes_is_a_draft_or_nothing(checkout: Path, tmp_path: Path) -> None:
+    path = checkout / "bootstrap" / "__init__.py"
+    before = path.read_text()
+    path.write_text("changed = 1\n")
+    try:
+        refused = _released(checkout, tmp_path / "refused")
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "--draft" in refused.stderr
+        assert not (tmp_path / "refused").exists()
+        done = _released(checkout, tmp_path / "draft", "--draft")
+    finally:
+        path.write_text(before)
+    assert done.returncode == 0, done.stderr
+    members = _members(tmp_path / "draft")
+    assert members["bootstrap/__init__.py"] == b"changed = 1\n"
+    assert "notes.txt" not in members
+    assert _git(checkout, "stash", "list") == ""
+    predicate = json.loads((tmp_path / "draft" / "provenance.json").read_text())["predicate"]
+    assert predicate["buildDefinition"]["externalParameters"] == {"draft": True}
+    source = predicate["buildDefinition"]["resolvedDependencies"][0]["digest"]
+    assert source["gitCommit"] == _git(checkout, "rev-parse", "HEAD")
+    assert source["gitTree"] != _git(checkout, "rev-parse", "HEAD^{tree}")
+
+
+def test_the_readme_on_an_index_has_no_link_into_the_repository(dist: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    name = f"pullkey-{PROJECT['project']['version']}.dist-info/METADATA"
+    shown = zipfile.ZipFile(wheel).read(name).decode().partition("\n\n")[2]
+    assert shown.startswith("# pullkey")
+    assert re.findall(r"\]\((?!https://)[^)]*\)|<!--", shown) == []
+    assert "Azure Container Registry (`docs/onboard/acr.md`)" in shown
+
+
+def test_the_readme_links_to_the_repository_where_it_is_public() -> None:
+    text = "![a picture](docs/a.svg) and [a page](docs/b.md#c), [this](#d), [that](https://example.com/e)"
+    assert for_an_index(text, "https://git.example.com/x/y/", "v1.0") == (
+        "![a picture](https://git.example.com/x/y/raw/v1.0/docs/a.svg) "
+        "and [a page](https://git.example.com/x/y/blob/v1.0/docs/b.md#c), [this](#d), [that](https://example.com/e)"
+    )
+
+
 def test_the_sbom_lists_what_the_lock_pins(dist: Path) -> None:
     document = json.loads((dist / "sbom.cdx.json").read_text())
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
@@ -173,7 +266,7 @@ def test_the_sbom_lists_what_the_lock_pins(dist: Path) -> None:
     assert {child for one in document["dependencies"] for child in one["dependsOn"]} <= known
 
 
-def test_the_provenance_says_from_what_and_that_nobody_signed_it(dist: Path) -> None:
+def test_the_provenance_says_from_what_and_that_nobody_signed_it(checkout: Path, dist: Path) -> None:
     statement = json.loads((dist / "provenance.json").read_text())
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
     assert statement["predicateType"] == "https://slsa.dev/provenance/v1"
@@ -182,10 +275,10 @@ def test_the_provenance_says_from_what_and_that_nobody_signed_it(dist: Path) -> 
     for name, expected in subjects.items():
         assert hashlib.sha256((dist / name).read_bytes()).hexdigest() == expected
     source, lock = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
-    head = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    assert re.fullmatch(r"[0-9a-f]{40}", source["digest"]["gitCommit"])
-    assert source["digest"]["gitCommit"] == head.strip()
+    assert source["digest"] == {
+        "gitCommit": _git(checkout, "rev-parse", "HEAD"),
+        "gitTree": _git(checkout, "rev-parse", "HEAD^{tree}"),
+    }
+    assert statement["predicate"]["buildDefinition"]["externalParameters"] == {"draft": False}
     assert lock["digest"]["sha256"] == hashlib.sha256(LOCK.read_bytes()).hexdigest()
     assert "unsigned" in statement["predicate"]["runDetails"]["builder"]["id"]
