@@ -9,7 +9,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from bootstrap.cli.command_table import command_of
-from bootstrap.fleet.registries import Registries, Unfit, again, parse
+from bootstrap.fleet.registries import InvalidFile, Registries, parse, parse_entries
 from bootstrap.fleet.schema import registries_schema
 
 UPLOADED = """  - provider: gcr
@@ -41,7 +41,7 @@ def taken(policy: str, targets: str) -> bool:
 
 
 def faults(policy: str, targets: str) -> list[str]:
-    with pytest.raises(Unfit) as caught:
+    with pytest.raises(InvalidFile) as caught:
         understood(policy, targets)
     return caught.value.lines
 
@@ -70,7 +70,7 @@ def test_a_lifetime_of_the_defaults_is_marked_there_once() -> None:
         "version: 1\npolicy: {max-lifetime: 60d}\ndefaults:\n  acr:\n    expires-in: 120d\ntargets:\n"
         "  - {provider: acr, registry: acmeshop}\n  - {provider: acr, registry: acmevault}\n"
     )
-    with pytest.raises(Unfit) as caught:
+    with pytest.raises(InvalidFile) as caught:
         parse(text.encode(), "registries.yaml", base=Path("/tmp"))
     (line,) = caught.value.lines
     assert line.startswith("registries.yaml:5:5: its key is valid for 120 days")
@@ -127,7 +127,7 @@ def test_a_target_that_is_to_be_removed_need_not_observe_it() -> None:
 
 def test_a_plan_is_applied_as_it_was_saved() -> None:
     found = understood("  max-lifetime: 90d\n", AZURE)
-    assert len(again([one.raw for one in found.entries], "today.plan").entries) == 1
+    assert len(parse_entries([one.raw for one in found.entries], "today.plan").entries) == 1
 
 
 @pytest.mark.parametrize(

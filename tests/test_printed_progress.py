@@ -12,7 +12,7 @@ import pytest
 
 from bootstrap.cli.heartbeat import ticking
 from bootstrap.model.tense import VERBS
-from bootstrap.output.fleet_progress import PlainBoard
+from bootstrap.output.fleet_progress import PlainFleetReporter
 from bootstrap.output.progress import PlainReporter
 from bootstrap.plugin.step import Done, State, StepStatus
 from bootstrap.testing.harness.world import World
@@ -130,13 +130,13 @@ def test_a_long_wait_in_a_pipe_speaks_every_30_seconds() -> None:
 
 def test_a_long_wait_for_a_file_of_registries_speaks_too() -> None:
     clock, stream = _Clock(), io.StringIO()
-    board = PlainBoard(stream, name="registries.yaml", verbose=False, clock=clock)
-    board.begin("changing", 300)
+    reporter = PlainFleetReporter(stream, name="registries.yaml", verbose=False, clock=clock)
+    reporter.begin("changing", 300)
     clock.now = 29
-    board.tick()
+    reporter.tick()
     assert len(stream.getvalue().splitlines()) == 1
     clock.now = 30
-    board.tick()
+    reporter.tick()
     assert stream.getvalue().splitlines()[-1] == "  30 s so far: 0 of 300 done, 0 in progress"
 
 

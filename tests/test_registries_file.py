@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from bootstrap.fleet.fields import default_fields, own_fields, target_fields
-from bootstrap.fleet.registries import Registries, Unfit, parse
+from bootstrap.fleet.registries import InvalidFile, Registries, parse
 from bootstrap.fleet.schema import registries_schema
 from bootstrap.fleet.validation import shape_of
 from bootstrap.fleet.yaml_nodes import NotReadable, decoded, read
@@ -33,7 +33,7 @@ def understood(text: str | bytes) -> Registries:
 
 
 def faults(text: str | bytes) -> list[str]:
-    with pytest.raises(Unfit) as caught:
+    with pytest.raises(InvalidFile) as caught:
         understood(text)
     return caught.value.lines
 
@@ -233,8 +233,8 @@ def test_whatever_the_file_holds_is_read_or_refused_with_a_place(data: bytes) ->
     lines: list[str] = []
     try:
         understood(data)
-    except Unfit as unfit:
-        lines = unfit.lines
+    except InvalidFile as error:
+        lines = error.lines
     assert all(re.match(r"registries.yaml:\d+:\d+: .", line) for line in lines)
 
 
@@ -360,7 +360,7 @@ def _whole(provider: str) -> st.SearchStrategy[dict[str, Any]]:
 def test_what_has_the_form_is_understood_or_refused_at_a_place(found: list[dict[str, Any]]) -> None:
     document = {"version": 1, "targets": found}
     assert SCHEMA.is_valid(document)
-    with contextlib.suppress(Unfit):
+    with contextlib.suppress(InvalidFile):
         understood(json.dumps(document))
 
 

@@ -146,7 +146,7 @@ def _show(found: Sequence[Listing], not_read: Sequence[NotRead], user: str) -> N
     scopes = [*(one.scope for one in found), *(one.scope for one in not_read)]
     several = len({scope.owner for scope in scopes}) > 1
     rows = [
-        replace(row_of(one), name=f"{_name(listing.scope, several)}/{one.behind.held.name}")
+        replace(row_of(one), name=f"{_name(listing.scope, several)}/{one.located.held.name}")
         for listing in found
         for one in listing.assessed
     ]

@@ -135,7 +135,7 @@ async def _plan(values: Mapping[str, Any]) -> int:
         file_of_plan(Path(values["save"])).check()
     registries = registries_of(values)
     async with open_file(registries, values) as job:
-        with ends_in_order(job.executor, job.board, job.workspace.command):
+        with ends_in_order(job.executor, job.reporter, job.workspace.command):
             plan = await job.executor.plan(registries.entries)
     code = code_of_plan(plan)
     # --check reports blocked targets too; only left-overs and interruptions have a more specific code.
@@ -173,7 +173,7 @@ async def _apply(values: Mapping[str, Any]) -> int:
         def as_saved(plan: Sequence[Planned]) -> Sequence[Planned]:
             moved = moved_on(marks, plan)
             if moved:
-                job.board.close()
+                job.reporter.close()
                 for line in moved:
                     say(f"  {line}", sys.stderr)
                 raise _PlanStale(

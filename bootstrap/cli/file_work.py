@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bootstrap.fleet.scheduler import Bounds
     from bootstrap.fleet.target_result import TargetResult
     from bootstrap.fleet.workspace import Workspace
-    from bootstrap.output.fleet_progress import PlainBoard
+    from bootstrap.output.fleet_progress import PlainFleetReporter
 
 
 @dataclass
@@ -39,7 +39,7 @@ class FileJob:
     registries: Registries
     workspace: Workspace
     executor: Executor
-    board: PlainBoard
+    reporter: PlainFleetReporter
     values: Mapping[str, Any]
 
     @property
@@ -50,7 +50,7 @@ class FileJob:
 def run_file_command(
     values: dict[str, Any], work: Callable[[Mapping[str, Any]], Coroutine[Any, Any, int]]
 ) -> int:
-    from bootstrap.fleet.registries import Unfit
+    from bootstrap.fleet.registries import InvalidFile
 
     changes = "yes" in values
     values = {key: clean(key, value) for key, value in values.items()}
@@ -63,13 +63,13 @@ def run_file_command(
         check_can_ask(preview="preview: pullkey plan -f FILE")
     try:
         return run_alone(work(values))
-    except Unfit as unfit:
-        for line in unfit.lines:
+    except InvalidFile as error:
+        for line in error.lines:
             say(line, sys.stderr)
         if os.environ.get("GITHUB_ACTIONS") == "true":
             from bootstrap.output.annotations import fault_annotations
 
-            for line in fault_annotations(unfit.name, unfit.faults):
+            for line in fault_annotations(error.name, error.faults):
                 put(line, sys.stderr)
         raise
 
@@ -116,12 +116,12 @@ async def open_file(
     from bootstrap.fleet.secret_sources import take_from_environment
     from bootstrap.fleet.workspace import Workspace
     from bootstrap.model.settings import check_addresses, state_directory
-    from bootstrap.output.fleet_progress import TargetReporter, make_board
+    from bootstrap.output.fleet_progress import TargetReporter, make_fleet_reporter
 
     for host in {one.target.registry for one in registries.entries} or {""}:
         check_addresses(host)
     take_from_environment(source for one in registries.entries for source in one.sources)
-    board = make_board(
+    reporter = make_fleet_reporter(
         sys.stderr, name=registries.name, verbose=values["verbose"], only_failed=values.get("summary", False)
     )
     deadline = TurnDeadline(values["timeout"].total_seconds())
@@ -130,17 +130,17 @@ async def open_file(
         deadline,
         AkkaPool(bounds.akka),
         state_directory(),
-        lambda entry: TargetReporter(board, entry),
-        board.trace,
+        lambda entry: TargetReporter(reporter, entry),
+        reporter.trace,
         command_as_typed(),
     )
     scheduler = Scheduler(bounds, deadline)
-    executor = Executor(workspace, scheduler, Planner(workspace, rotate=rotate), board)
+    executor = Executor(workspace, scheduler, Planner(workspace, rotate=rotate), reporter)
     try:
         async with audited(values) as workspace.assembly.trail:
-            yield FileJob(registries, workspace, executor, board, values)
+            yield FileJob(registries, workspace, executor, reporter, values)
     finally:
-        board.close()
+        reporter.close()
         await workspace.shared.close()
 
 
@@ -187,9 +187,9 @@ async def do_planned(
     from bootstrap.output.fleet_results import plan_document, plan_lines, plan_total, project_lines
 
     values, registries = job.values, job.registries
-    with ends_in_order(job.executor, job.board, job.workspace.command):
+    with ends_in_order(job.executor, job.reporter, job.workspace.command):
         plan = checked(await job.executor.plan(registries.entries, chosen))
-        job.board.close()
+        job.reporter.close()
         shown = plan_lines(
             plan, style=style_of_plan(sys.stderr), keep=False, summary=values.get("summary", False)
         )
@@ -217,7 +217,7 @@ async def do_planned(
         ):
             raise Declined
         ended = await job.executor.do(plan)
-    job.board.close()
+    job.reporter.close()
     return _end(job, command, ended)
 
 

@@ -97,12 +97,12 @@ async def _import(values: Mapping[str, Any]) -> int:
 def _total(found: Sequence[Found], projects: int) -> str:
     """What was written, and what is still missing in it."""
     count = len(found)
-    unfit, sourceless = (
+    incomplete, sourceless = (
         sum(map(bool, ones))
-        for ones in ([one.unfit for one in found], [one.sources and not one.unfit for one in found])
+        for ones in ([one.incomplete for one in found], [one.sources and not one.incomplete for one in found])
     )
     missing = [
-        *([f"{unfit} to complete by hand"] if unfit else []),
+        *([f"{incomplete} to complete by hand"] if incomplete else []),
         *([f"{sourceless} need{'s' * (sourceless == 1)} a source for its password"] if sourceless else []),
     ]
     of = f"{count} credential{'s' * (count != 1)} of {projects} Akka project{'s' * (projects > 1)}"

@@ -166,7 +166,7 @@ async def list_of_file(values: Mapping[str, Any]) -> int:
 
     registries = registries_of(values)
     async with open_file(registries, values) as job:
-        with ticking(job.board):
+        with ticking(job.reporter):
             found = await assess_targets(
                 job.executor, registries.entries, expires_within=values["expires_within"]
             )

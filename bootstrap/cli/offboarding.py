@@ -107,7 +107,7 @@ async def _offboard_one(
     from bootstrap.output.json_documents import offboarding_document
     from bootstrap.output.summary import tell_offboarding
 
-    behind, managed = await command.locate("offboard", held, values, secret)
+    located, managed = await command.locate("offboard", held, values, secret)
     options = OffboardOptions(
         dry_run=values["dry_run"],
         yes=values["yes"],
@@ -116,12 +116,12 @@ async def _offboard_one(
         command=command_as_typed(),
     )
     who = await managed.session.connect()
-    command.record(behind)
+    command.record(located)
     command.reporter.connected(managed.target.label, who)
-    offboarding = command.assembly.offboarding(behind, command.open_target(managed), options)
+    offboarding = command.assembly.offboarding(located, command.open_target(managed), options)
     outcome = await command.perform(offboarding, options.command)
-    command.documents.append(offboarding_document(outcome, behind, scope=command.scope))
-    tell_offboarding(outcome, behind, command.scope.label)
+    command.documents.append(offboarding_document(outcome, located, scope=command.scope))
+    tell_offboarding(outcome, located, command.scope.label)
     return outcome.exit_code
 
 

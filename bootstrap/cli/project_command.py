@@ -84,8 +84,8 @@ class ProjectCommand:
         if not values["dry_run"]:
             instead = f"pullkey {verb} {shlex.quote(held.name)} --secret-stdin --yes < FILE"
             context = replace(context, ask_secret=asker(secret, instead=instead))
-        behind = await find(held, context, image=values["image"])
-        return behind, require_managed(behind)
+        located = await find(held, context, image=values["image"])
+        return located, require_managed(located)
 
     async def perform(self, operation: Operation, typed: str) -> Result:
         """Execute an operation; a signal ends it in order. `typed` is the command that repeats it."""
@@ -106,14 +106,14 @@ class ProjectCommand:
         if values["output"] == "json":
             print_document(results_document(verb, self.documents, code, left_over, self.errors))
 
-    def record(self, behind: LocatedCredential) -> None:
+    def record(self, located: LocatedCredential) -> None:
         """Record the changes of this credential in the audit trail from now on, if there is one."""
         from bootstrap.engine.audit_log import Audited
 
-        if behind.context is not None:
-            label = behind.target.label if behind.target is not None else behind.held.server
-            target = Audited(behind.provider.name, label, lambda: self.akka.resolved, behind.held.name)
-            self.assembly.record(behind.context, target)
+        if located.context is not None:
+            label = located.target.label if located.target is not None else located.held.server
+            target = Audited(located.provider.name, label, lambda: self.akka.resolved, located.held.name)
+            self.assembly.record(located.context, target)
 
     def open_target(self, managed: ManagedCredential) -> OpenedTarget:
         from bootstrap.engine.assembly import OpenedTarget
@@ -197,18 +197,18 @@ class ManagedCredential:
     link: KeyRef
 
 
-def require_managed(behind: LocatedCredential) -> ManagedCredential:
+def require_managed(located: LocatedCredential) -> ManagedCredential:
     """The underlying resources, which are required.
 
     Raises:
         PullkeyError: pullkey did not create the credential, or they were not found.
     """
-    name, link = behind.held.name, behind.held.link
+    name, link = located.held.name, located.held.link
     if link is None:
-        raise messages.credential_not_managed(name, behind.provider.name)
-    if behind.target is None or behind.session is None or behind.context is None:
-        raise behind.error or messages.cloud_resources_not_found(name)
-    return ManagedCredential(behind.target, behind.session, behind.context, link)
+        raise messages.credential_not_managed(name, located.provider.name)
+    if located.target is None or located.session is None or located.context is None:
+        raise located.error or messages.cloud_resources_not_found(name)
+    return ManagedCredential(located.target, located.session, located.context, link)
 
 
 async def each_credential(

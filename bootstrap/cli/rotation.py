@@ -53,8 +53,8 @@ async def _rotate_one(
     from bootstrap.output.json_documents import run_document
     from bootstrap.output.summary import tell_end
 
-    behind, managed = await command.locate("rotate", held, values, secret)
-    command.record(behind)
+    located, managed = await command.locate("rotate", held, values, secret)
+    command.record(located)
     target, session, context, link = managed.target, managed.session, managed.context, managed.link
     if values["restore"]:
         with command.assembly.journal(command.scope, held.name, target.lock_key).locked():
@@ -91,7 +91,7 @@ async def _rotate_one(
     )
     run = command.assembly.run(command.open_target(managed), options, akka_checked=True)
     outcome = await command.perform(run, options.command)
-    command.documents.append(run_document(run, command="rotate", provider=behind.provider.name))
+    command.documents.append(run_document(run, command="rotate", provider=located.provider.name))
     if values["due"] and not why and outcome.result == "unchanged" and not outcome.left_over:
         say(f"{held.name}: key {link.key_id} is not due{_age_and_expiry(key)}.", sys.stderr)
         command.results.append("not due")
@@ -143,7 +143,7 @@ async def rotate_in_file(values: Mapping[str, Any]) -> int:
                     one.action, one.steps = Action.KEEP, {}
                     one.exit_code = ExitCode.DRIFT
             if others:
-                job.board.notice(
+                job.reporter.notice(
                     f"{others} target{'s need' if others != 1 else ' needs'} something else than a "
                     f"new key; see: pullkey plan -f {shlex.quote(registries.name)}"
                 )

@@ -58,7 +58,7 @@ def validate(files: Sequence[Path], output: str) -> int:
 
 
 def _checked(path: Path) -> Checked:
-    from bootstrap.fleet.registries import Unfit, load
+    from bootstrap.fleet.registries import InvalidFile, load
     from bootstrap.fleet.yaml_nodes import Fault
     from bootstrap.plugin.unavailable import Unavailable
 
@@ -67,30 +67,30 @@ def _checked(path: Path) -> Checked:
         entries = load(path).entries
         unusable = [(one.place, one.provider) for one in entries if isinstance(one.provider, Unavailable)]
         if unusable:
-            raise Unfit(name, [Fault(place, one.error.what, one.error.fix) for place, one in unusable])
+            raise InvalidFile(name, [Fault(place, one.error.what, one.error.fix) for place, one in unusable])
         return name, len(entries)
     except PullkeyError as error:
         return name, error
 
 
 def _print(found: Sequence[Checked]) -> None:
-    from bootstrap.fleet.registries import Unfit
+    from bootstrap.fleet.registries import InvalidFile
 
     for name, one in found:
         if not isinstance(one, PullkeyError):
             say(f"{name} is valid: {one} target{'s' * (one != 1)}.", sys.stdout)
             continue
-        for line in one.lines if isinstance(one, Unfit) else ():
+        for line in one.lines if isinstance(one, InvalidFile) else ():
             say(line, sys.stdout)
         say(f"pullkey: {one.what} [{one.code}]", sys.stderr)
 
 
 def _annotate(found: Sequence[Checked], stream: TextIO) -> None:
-    from bootstrap.fleet.registries import Unfit
+    from bootstrap.fleet.registries import InvalidFile
     from bootstrap.output.annotations import annotation, fault_annotations
 
     for name, one in found:
-        if isinstance(one, Unfit):
+        if isinstance(one, InvalidFile):
             lines = fault_annotations(name, one.faults)
         elif isinstance(one, PullkeyError):
             lines = [annotation("error", name, None, one.what)]

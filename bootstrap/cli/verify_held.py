@@ -53,20 +53,20 @@ async def verify_held(
     from bootstrap.output.json_documents import run_document
     from bootstrap.output.summary import tell_end
 
-    behind = await find(held, command.context, image=image)
-    known = require_managed(behind)
+    located = await find(held, command.context, image=image)
+    known = require_managed(located)
     verification = command.assembly.verification(
         command.open_target(known),
         RunOptions(secret_name=held.name, dry_run=True, command=command_as_typed()),
         password=password,
-        reopen=lambda: behind.provider.open(known.target, known.context),
+        reopen=lambda: located.provider.open(known.target, known.context),
         akka_checked=True,
     )
     with explaining_slow_reads():
         outcome = await verification.execute()
     command.reporter.close()
-    document = run_document(verification, command="verify", provider=behind.provider.name)
-    repair = _repair(behind, known.target, command, image)
+    document = run_document(verification, command="verify", provider=located.provider.name)
+    repair = _repair(located, known.target, command, image)
     tell_end(
         outcome, run=verification, show_commands=False, handover=None, verbose=command.verbose, repair=repair
     )
@@ -81,13 +81,13 @@ def image_reference(image: str) -> ImageReference:
     return parse_reference(image if host_of_image(image) else f"docker.io/{image}", where="--image")
 
 
-def _repair(behind: LocatedCredential, target: Target, command: ProjectCommand, image: str | None) -> str:
+def _repair(located: LocatedCredential, target: Target, command: ProjectCommand, image: str | None) -> str:
     """The command that creates again what is missing of a credential of ours."""
-    held, scope = behind.held, command.akka.scope
-    options: dict[str, str | bool | None] = {**behind.provider.options_of(held, target), "image": image}
+    held, scope = located.held, command.akka.scope
+    options: dict[str, str | bool | None] = {**located.provider.options_of(held, target), "image": image}
     options |= {f"akka-{name}": getattr(scope, name) for name in ("project", "owner", "region", "context")}
     options["secret-name"] = held.name if held.name != target.secret_name else None
-    words = ["pullkey", "onboard", behind.provider.name]
+    words = ["pullkey", "onboard", located.provider.name]
     for name, value in options.items():
         if value:
             words += [f"--{name}"] if value is True else [f"--{name}", str(value)]

@@ -112,16 +112,16 @@ class Assembly:
 
     def offboarding(
         self,
-        behind: LocatedCredential,
+        located: LocatedCredential,
         opened: OpenedTarget,
         options: OffboardOptions,
     ) -> Offboarding:
         """Create the offboarding of a credential whose cloud resources were located."""
         return Offboarding(
-            behind,
+            located,
             context=opened.context,
             akka=opened.akka,
-            journal=self.journal(opened.scope, behind.held.name, opened.target.lock_key),
+            journal=self.journal(opened.scope, located.held.name, opened.target.lock_key),
             reporter=opened.reporter,
             options=options,
             proofs=self.proofs,

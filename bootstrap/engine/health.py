@@ -44,7 +44,7 @@ class CredentialHealth:
         left_over: what earlier runs have left over; each is in `problems` too.
     """
 
-    behind: LocatedCredential
+    located: LocatedCredential
     key: KeyFacts | None = None
     replaced: KeyFacts | None = None
     identity: str = ""
@@ -63,12 +63,12 @@ class CredentialHealth:
         """Its state in one word, as `list` shows it."""
         if self.problems:
             return "wrong"
-        if not self.behind.ours:
+        if not self.located.ours:
             return "not ours"
         if self.unverified:
             return "unseen"
         # A user-supplied password is known from Akka's record only.
-        return "brought" if self.behind.session is not None and self.behind.session.key.supplied else "ok"
+        return "brought" if self.located.session is not None and self.located.session.key.supplied else "ok"
 
     def ends_within(self, span: dt.timedelta) -> bool:
         return self.key is not None and self.key.expires is not None and self.key.expires - now() <= span
@@ -157,34 +157,34 @@ async def assess(
     found = await _looked_at(await locate(), proofs, journal, expires_within)
     if found.missing:
         await asyncio.sleep(AGAIN_SECONDS)
-        if found.behind.context is not None:
-            found.behind.context.shared.invalidate_state()
+        if found.located.context is not None:
+            found.located.context.shared.invalidate_state()
         found = await _looked_at(await locate(), proofs, journal, expires_within)
     return found
 
 
 async def _looked_at(
-    behind: LocatedCredential, proofs: VerifiedPulls, journal: Journal, within: dt.timedelta | None
+    located: LocatedCredential, proofs: VerifiedPulls, journal: Journal, within: dt.timedelta | None
 ) -> CredentialHealth:
-    found = CredentialHealth(behind)
+    found = CredentialHealth(located)
     try:
-        found = await _assess(behind, proofs, within)
-        earlier = await unfinished(journal, behind.session)
+        found = await _assess(located, proofs, within)
+        earlier = await unfinished(journal, located.session)
     except PullkeyError as error:
         found.unverified.append(error.what)
         return found
     finally:
-        if behind.session is not None:
-            await behind.session.close()
+        if located.session is not None:
+            await located.session.close()
     found.left_over = earlier.left_over
     found.problems += [str(one) for one in earlier.left_over] or ([str(earlier)] if earlier.what else [])
     return found
 
 
 async def _assess(
-    behind: LocatedCredential, proofs: VerifiedPulls, expires_within: dt.timedelta | None
+    located: LocatedCredential, proofs: VerifiedPulls, expires_within: dt.timedelta | None
 ) -> CredentialHealth:
-    found, held = CredentialHealth(behind), behind.held
+    found, held = CredentialHealth(located), located.held
     if held.status.upper() not in ("OK", ""):
         found.problems.append(f"Akka's status of it is {held.status}")
     if held.lagging_regions:
@@ -196,10 +196,10 @@ async def _assess(
         )
         return found
     found.verified_at = proofs.last(link.key_id)
-    session = behind.session
+    session = located.session
     if session is None:
         found.identity = link.name
-        found.unverified.append(behind.error.what if behind.error else "its cloud was not asked")
+        found.unverified.append(located.error.what if located.error else "its cloud was not asked")
         return found
     for name, seen in (await looked_at(session)).items():
         if isinstance(seen, StepStatus):
@@ -216,7 +216,7 @@ async def _assess(
             found.unverified.append(f"{name}: {type(seen).__name__}")
         else:
             raise seen
-    found.identity = await _identity(behind)
+    found.identity = await _identity(located)
     await _about_keys(found, expires_within)
     await _about_what_blocks(found)
     return found
@@ -224,7 +224,7 @@ async def _assess(
 
 async def _about_what_blocks(found: CredentialHealth) -> None:
     """Add the problems that a preflight finds although all resources exist, such as a disabled account."""
-    session = found.behind.session
+    session = found.located.session
     if session is None:
         return
     try:
@@ -252,13 +252,13 @@ def _note(found: CredentialHealth, name: str, seen: StepStatus) -> None:
         found.unverified.append(f"{name}: {seen.detail}")
 
 
-async def _identity(behind: LocatedCredential) -> str:
-    if behind.session is None:
+async def _identity(located: LocatedCredential) -> str:
+    if located.session is None:
         return ""
     try:
-        return await behind.session.identity()
+        return await located.session.identity()
     except PullkeyError:
-        return behind.held.username
+        return located.held.username
 
 
 def _soon(key: KeyFacts, expires_within: dt.timedelta | None) -> dt.timedelta:
@@ -282,7 +282,7 @@ def _why_unusable(key: KeyFacts | None) -> str:
 
 
 async def _about_keys(found: CredentialHealth, expires_within: dt.timedelta | None) -> None:
-    session, link = found.behind.session, found.behind.held.link
+    session, link = found.located.session, found.located.held.link
     if session is None or link is None:
         return
     try:

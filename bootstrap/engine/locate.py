@@ -104,22 +104,22 @@ async def find(held: HeldCredential, context: RunContext, *, image: str | None =
     except UsageProblem as error:
         nobody = Unavailable("unknown", error)
         return LocatedCredential(held, nobody, error=error if held.link is not None else None)
-    behind = LocatedCredential(held, provider)
+    located = LocatedCredential(held, provider)
     if held.link is None:
-        return behind
+        return located
 
     own = replace(context, held=known(held), run_id=new_run_id())
-    behind.context = own
+    located.context = own
     try:
-        behind.target = await provider.locate(held, own, login_values(provider, image))
-        behind.session = provider.open(behind.target, own)
+        located.target = await provider.locate(held, own, login_values(provider, image))
+        located.session = provider.open(located.target, own)
     except PullkeyError as error:
-        behind.error = error
+        located.error = error
     except Exception as error:  # noqa: BLE001  - an SDK can raise anything; show a sentence
-        behind.error = PullkeyError(
+        located.error = PullkeyError(
             f"The cloud could not be asked ({type(error).__name__})", code=Code.UNEXPECTED
         )
-    return behind
+    return located
 
 
 def named(credentials: Sequence[HeldCredential], name: str, where: str) -> HeldCredential:

@@ -36,7 +36,7 @@ class Offboarding(Operation):
     """The removal of one credential.
 
     Args:
-        behind: Akka's record and its cloud resources.
+        located: Akka's record and its cloud resources.
         akka: the CLI, for the credential's project.
     """
 
@@ -45,7 +45,7 @@ class Offboarding(Operation):
 
     def __init__(
         self,
-        behind: LocatedCredential,
+        located: LocatedCredential,
         *,
         context: RunContext,
         akka: AkkaCli,
@@ -58,20 +58,20 @@ class Offboarding(Operation):
             context=context, akka=akka, journal=journal, reporter=reporter, options=options, proofs=proofs
         )
         self.options = options
-        self._behind = behind
-        self._held = behind.held
-        self._removals = RemovalPlanner(behind, context, akka, options, proofs, self.result, self._notice)
+        self._located = located
+        self._held = located.held
+        self._removals = RemovalPlanner(located, context, akka, options, proofs, self.result, self._notice)
         self._entry: Entry | None = None
-        if behind.context is not None:
-            behind.context.in_use = AsyncOnce(lambda: keys_in_use(akka))
+        if located.context is not None:
+            located.context.in_use = AsyncOnce(lambda: keys_in_use(akka))
 
     def unfinished(self) -> list[str]:
         going = [one for one in self.result.removals if one.goes and one.result != "removed"]
         return [f"Not removed: {one.removal.what}" for one in going]
 
     async def _close(self) -> None:
-        if self._behind.session is not None:
-            await self._behind.session.close()
+        if self._located.session is not None:
+            await self._located.session.close()
 
     async def _remove_replaced(self, held: HeldCredential, *, look_only: bool = False) -> Result:
         return await remove_replaced(
@@ -80,9 +80,9 @@ class Offboarding(Operation):
 
     async def _connect(self) -> None:
         """Note the account that the changes are made as."""
-        if self._behind.session is not None and not self.result.who:
+        if self._located.session is not None and not self.result.who:
             with contextlib.suppress(PullkeyError):  # what needs the login reports it
-                self.result.who = await self._behind.session.connect()
+                self.result.who = await self._located.session.connect()
 
     def _record(self, name: str, what: str, outcome: str, key_id: str = "") -> None:
         self.context.audit(Change(name, what, outcome, key_id, self.result.who))
@@ -129,7 +129,7 @@ class Offboarding(Operation):
 
     def _lost_run(self) -> LostRun | None:
         """The same as `Operation._lost_run`, but an earlier offboarding of the same record is accepted."""
-        if self.options.dry_run or self._journal is None or self._behind.session is None:
+        if self.options.dry_run or self._journal is None or self._located.session is None:
             return None
         lost = self._journal.left_behind()
         if lost is not None and not self._own_entries(lost):
@@ -143,13 +143,13 @@ class Offboarding(Operation):
 
     async def _recover(self, lost: LostRun) -> None:
         """Undo what another run for this secret has started; an earlier offboarding is continued."""
-        if self._behind.session is None or self._journal is None:
+        if self._located.session is None or self._journal is None:
             raise AssertionError("there is a lost run only with both")
         going = self._held.link.key_id if self._held.link else ""
         await self._connect()
         ask = len(self._own_entries(lost)) < len(lost.entries)
         recovery = await self._clear_up(
-            self._behind.session, self._journal, lost, self._held, going=going, ask=ask
+            self._located.session, self._journal, lost, self._held, going=going, ask=ask
         )
         self._removals.held_back = recovery.held_back
         now = recovery.held
@@ -158,12 +158,12 @@ class Offboarding(Operation):
 
     async def _end(self) -> None:
         """Report keys without a record and left-overs, then end the journal."""
-        if self._behind.session is not None and self._held.link is not None and self._journal is not None:
+        if self._located.session is not None and self._held.link is not None and self._journal is not None:
             link = self._held.link
             reported = " ".join(f"{one.what} {one.command}" for one in self.result.left_over)
             reported += " ".join(item.removal.command for item in self.result.removals)
             for text in await unrecorded_keys(
-                self._behind.session, self.akka, {*self._removals.keys_of(link)}, reported
+                self._located.session, self.akka, {*self._removals.keys_of(link)}, reported
             ):
                 self._notice(text)
         self._report_left_over()
@@ -232,10 +232,10 @@ async def remove_replaced(
 
     With `look_only`, nothing is removed, and what would be removed is reported as left over.
     """
-    behind = await find(held, context)
+    located = await find(held, context)
     result = await Offboarding(
-        behind,
-        context=behind.context or context,
+        located,
+        context=located.context or context,
         akka=akka,
         journal=None,
         reporter=quiet() if look_only else reporter,

@@ -45,7 +45,7 @@ class RemovalPlanner:
     """Decides what is removed of one credential. Each removal has the function that carries it out.
 
     Args:
-        behind: Akka's record and its cloud resources.
+        located: Akka's record and its cloud resources.
         result: the removals are added to it.
         notice: shows a notice.
 
@@ -56,7 +56,7 @@ class RemovalPlanner:
 
     def __init__(
         self,
-        behind: LocatedCredential,
+        located: LocatedCredential,
         context: RunContext,
         akka: AkkaCli,
         options: OffboardOptions,
@@ -64,8 +64,8 @@ class RemovalPlanner:
         result: Result,
         notice: Callable[[str], None],
     ) -> None:
-        self._behind = behind
-        self._held = behind.held
+        self._located = located
+        self._held = located.held
         self._context = context
         self._akka = akka
         self._options = options
@@ -82,11 +82,11 @@ class RemovalPlanner:
         items = self._result.removals
         if self._options.akka_too:
             items += self._of_akka()
-        session, link = self._behind.session, self._held.link
+        session, link = self._located.session, self._held.link
         if link is None:
             items.append(RemovalResult("behind", messages.resources_not_ours()))
         elif session is None:
-            raise self._behind.error or messages.resources_not_found()
+            raise self._located.error or messages.resources_not_found()
         else:
             records, seen = await asyncio.gather(
                 all_records(self._akka, self._notice), self._read_cloud(session, link)
@@ -187,7 +187,7 @@ class RemovalPlanner:
         """The ids of this identity's keys that Akka has for other registries: they need the identity, but not
         this grant.
         """
-        target = self._behind.target
+        target = self._located.target
         found: set[str] = set()
         for _, held in self._records:
             link = held.link

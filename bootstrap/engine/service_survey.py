@@ -137,22 +137,22 @@ def _judge(one: RegistryInUse, assessed: Sequence[CredentialHealth]) -> None:
             continue
         need = _need_of(health)
         if order.index(need) < order.index(one.need):
-            one.need, one.credential = need, health.behind.held.name
+            one.need, one.credential = need, health.located.held.name
             one.problems = [*health.problems, *health.unverified]
 
 
 def _is_for_place(health: CredentialHealth, one: RegistryInUse) -> bool:
-    behind, images = health.behind, list(one.images)
-    if one.provider is None or behind.held.empty or not is_for(behind.held, registry_host(images[0])):
+    located, images = health.located, list(one.images)
+    if one.provider is None or located.held.empty or not is_for(located.held, registry_host(images[0])):
         return False
     # Without a target (not created by pullkey, or not located), only the server is known.
-    return behind.target is None or all(one.provider.covers(behind.target, image) for image in images)
+    return located.target is None or all(one.provider.covers(located.target, image) for image in images)
 
 
 def _need_of(health: CredentialHealth) -> Need:
     if health.problems:
-        return Need.WRONG if health.behind.ours else Need.EXTERNAL
-    if not health.behind.ours:
+        return Need.WRONG if health.located.ours else Need.EXTERNAL
+    if not health.located.ours:
         return Need.EXTERNAL
     return Need.UNVERIFIED if health.unverified else Need.OK
 

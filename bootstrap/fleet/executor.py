@@ -16,7 +16,7 @@ from bootstrap.engine.unrecorded_keys import unrecorded_keys
 from bootstrap.fleet import messages
 from bootstrap.fleet.key_room import KeyPlaces, fit_under_limits
 from bootstrap.fleet.planner import Action, Planned, Planner
-from bootstrap.fleet.progress import Board
+from bootstrap.fleet.progress import FleetReporter
 from bootstrap.fleet.registries import Entry, of_one_identity
 from bootstrap.fleet.scheduler import Failure, Scheduler
 from bootstrap.fleet.target_result import TargetResult, error_of_problems
@@ -41,7 +41,7 @@ class Executor:
     workspace: Workspace
     scheduler: Scheduler
     planner: Planner
-    board: Board
+    reporter: FleetReporter
     keep_identity: bool = False
     keep_secret: bool = False
     changing: bool = field(default=False, init=False)
@@ -77,13 +77,13 @@ class Executor:
             entries: the targets.
             chosen: removes what this command does not do, before the room for keys is assigned.
         """
-        self.board.begin("looking", len(entries))
+        self.reporter.begin("looking", len(entries))
 
         async def one(entry: Entry) -> Planned:
             async with self.scheduler.room(entry):
-                self.board.at_work(entry, "looking")
+                self.reporter.at_work(entry, "looking")
                 planned = await self.planner.at(entry)
-            self.board.seen(planned)
+            self.reporter.seen(planned)
             return planned
 
         with self.workspace.pool.reading():
@@ -105,7 +105,7 @@ class Executor:
             # The user took time to confirm, so the state is read again.
             self.workspace.shared.invalidate()
         going = [one for one in plan if one.action.changes]
-        self.board.begin("changing", len(going))
+        self.reporter.begin("changing", len(going))
         self._places = KeyPlaces(plan)
         ended = {one.entry.number: _result_without_work(one) for one in plan if not one.action.changes}
         for action in (self._apply, self._remove):
@@ -177,7 +177,7 @@ class Executor:
 
     async def _offboard(self, planned: Planned) -> TargetResult:
         entry = planned.entry
-        held = await self.workspace.held_surely(entry)
+        held = await self.workspace.held_confirmed(entry)
         if held is None:
             # Akka's reference is removed first; the journal says what is still to be removed.
             held = being_removed(self.workspace.journal(entry).left_behind())
@@ -187,17 +187,17 @@ class Executor:
             raise _ChangedSincePlanned(
                 f"Akka's {entry.secret_name} is another one than when this was planned", fix="Plan it again"
             )
-        behind = await self.planner.behind(entry, held)
-        if behind.session is None or behind.context is None:
-            raise behind.error or messages.cloud_resources_not_found()
-        self.workspace.record(entry, behind.context)
+        located = await self.planner.locate(entry, held)
+        if located.session is None or located.context is None:
+            raise located.error or messages.cloud_resources_not_found()
+        self.workspace.record(entry, located.context)
         options = OffboardOptions(
             yes=True,
             keep_identity=self.keep_identity,
             keep_secret=self.keep_secret,
             command=self.workspace.command,
         )
-        work = self.workspace.offboarding(entry, behind, options)
+        work = self.workspace.offboarding(entry, located, options)
         self._at_work[entry.number] = work
         outcome = await work.execute()
         removed = [one.detail for one in outcome.removals if one.result == "removed"]
@@ -209,7 +209,7 @@ class Executor:
         entry, begin = planned.entry, clock.monotonic()
         if self._stopped:
             return TargetResult(planned=planned, result="not begun", exit_code=ExitCode.INTERRUPTED)
-        self.board.at_work(entry, str(planned.action))
+        self.reporter.at_work(entry, str(planned.action))
         try:
             result = await work()
         except PullkeyError as error:
@@ -230,7 +230,7 @@ class Executor:
         return result
 
     def _report(self, result: TargetResult) -> TargetResult:
-        self.board.ended(result)
+        self.reporter.ended(result)
         return result
 
     async def _report_unrecorded_keys(self, changed: Sequence[TargetResult]) -> None:
@@ -262,7 +262,7 @@ class Executor:
             found = await each(list(identities.values()), look)
         for texts in found:
             for text in texts:
-                self.board.notice(text)
+                self.reporter.notice(text)
 
 
 def _is_recent(seen: float) -> bool:

@@ -17,7 +17,7 @@ from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.locate import find, provider_of
 from bootstrap.fleet.fields import Kind, own_fields
-from bootstrap.fleet.registries import Unfit, again
+from bootstrap.fleet.registries import InvalidFile, parse_entries
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import ExitCode, PullkeyError, Refused, UsageProblem
 from bootstrap.model.schema_version import SCHEMA_VERSION
@@ -38,7 +38,7 @@ class Found:
 
     Attributes:
         options: the target's, by their names in the file.
-        unfit: why it is not a complete target, and is written as a comment.
+        incomplete: why it is not a complete target, and is written as a comment.
         notes: what the user should know about it.
         sources: the names under which a secret's source may be given.
     """
@@ -46,7 +46,7 @@ class Found:
     held: HeldCredential
     scope: AkkaScope
     options: Mapping[str, Value]
-    unfit: str = ""
+    incomplete: str = ""
     notes: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
@@ -54,7 +54,7 @@ class Found:
     def missing(self) -> list[str]:
         """What the user has to complete before `apply` accepts it."""
         source = [f"{' or '.join(self.sources)}: where it is read from"] if self.sources else []
-        return [*([self.unfit] if self.unfit else []), *source]
+        return [*([self.incomplete] if self.incomplete else []), *source]
 
 
 def imported_document(
@@ -115,12 +115,12 @@ async def _found(held: HeldCredential, scope: AkkaScope, context: RunContext) ->
             "created by hand: pullkey replaces it with a credential of its own; its cloud resources are kept"
         )
     else:
-        behind = await find(held, context)
-        target = behind.target
-        if behind.session is not None:
-            await behind.session.close()
-        if behind.error is not None:
-            notes.append(f"its cloud resources could not be read: {one_line(behind.error.what)}")
+        located = await find(held, context)
+        target = located.target
+        if located.session is not None:
+            await located.session.close()
+        if located.error is not None:
+            notes.append(f"its cloud resources could not be read: {one_line(located.error.what)}")
     options: dict[str, Value] = {"provider": provider.name, **provider.options_of(held, target)}
     options |= {
         name: value
@@ -132,15 +132,15 @@ async def _found(held: HeldCredential, scope: AkkaScope, context: RunContext) ->
         if value
     }
     options["secret-name"] = held.name
-    unfit = ""
+    incomplete = ""
     try:
-        (entry,) = again([options], "it").entries
+        (entry,) = parse_entries([options], "it").entries
         if entry.target.secret_name == held.name:
             del options["secret-name"]
-    except Unfit as error:
-        unfit = "; ".join(one.what for one in error.faults)
+    except InvalidFile as error:
+        incomplete = "; ".join(one.what for one in error.faults)
     sources = tuple(one.name for one in own_fields(provider.name).values() if one.kind is Kind.SOURCE)
-    return Found(held, scope, options, unfit, tuple(notes), sources)
+    return Found(held, scope, options, incomplete, tuple(notes), sources)
 
 
 def as_file(found: Sequence[Found], *, unseen: Sequence[str]) -> Iterator[str]:
@@ -156,7 +156,7 @@ def as_file(found: Sequence[Found], *, unseen: Sequence[str]) -> Iterator[str]:
     for why in unseen:
         yield f"# Not in here: {_comment(why)}"
     yield "version: 1"
-    whole = [one for one in found if not one.unfit]
+    whole = [one for one in found if not one.incomplete]
     yield "targets:" if whole else "targets: []  # nothing could be written as a whole target; see below"
     project = None
     for one in found:
@@ -170,18 +170,18 @@ def as_file(found: Sequence[Found], *, unseen: Sequence[str]) -> Iterator[str]:
 def _target(one: Found) -> Iterator[str]:
     for note in one.notes:
         yield f"  # {_comment(f'{one.held.name}: {note}')}"
-    if one.unfit:
+    if one.incomplete:
         yield (
             "  # "
-            f"{_comment(f'{one.held.name} ({one.held.server}, {one.held.username}) is to be completed: {one.unfit}')}"  # noqa: E501
+            f"{_comment(f'{one.held.name} ({one.held.server}, {one.held.username}) is to be completed: {one.incomplete}')}"  # noqa: E501
         )
-    mark = "  # " if one.unfit else "  "
+    mark = "  # " if one.incomplete else "  "
     for number, (name, value) in enumerate(one.options.items()):
         yield f"{mark}{'- ' if number == 0 else '  '}{name}: {_scalar(value)}"
     if one.sources:
         names = " or ".join(one.sources)
         yield (
-            f"{'  #   ' if one.unfit else '    # '}{one.sources[0]}: env:NAME   ({names}: where it is "
+            f"{'  #   ' if one.incomplete else '    # '}{one.sources[0]}: env:NAME   ({names}: where it is "
             "read from, when it is needed)"
         )
 

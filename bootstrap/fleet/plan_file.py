@@ -12,7 +12,7 @@ from bootstrap.files.input_file import read_file
 from bootstrap.files.output_file import OutputFile
 from bootstrap.fleet import messages
 from bootstrap.fleet.planner import Action, Planned
-from bootstrap.fleet.registries import Registries, again
+from bootstrap.fleet.registries import Registries, parse_entries
 from bootstrap.model import clock
 
 _PLAN, _VERSION, _DIGEST = "pullkey_plan", 2, "sha256"
@@ -74,7 +74,7 @@ def saved(path: Path) -> tuple[Registries, list[Mapping[str, Any]]]:
         raise messages.plan_incomplete(path) from None
     if not entries:
         return Registries(str(path)), []
-    return again(entries, str(path)), marks
+    return parse_entries(entries, str(path)), marks
 
 
 def moved_on(marks: Sequence[Mapping[str, Any]], now: Sequence[Planned]) -> list[str]:

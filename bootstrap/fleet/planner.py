@@ -294,7 +294,7 @@ class Planner:
 
     async def _at_removal(self, entry: Entry) -> Planned:
         held, reason = (
-            await self._workspace.held_surely(entry),
+            await self._workspace.held_confirmed(entry),
             "the file says remove: true" if entry.raw.get("remove") else "it was named to go",
         )
         lost = self._workspace.journal(entry).left_behind() if held is None else None
@@ -302,11 +302,11 @@ class Planner:
             return Planned(entry, Action.KEEP, ["already removed: Akka has no credential of this name"])
         if lost is not None:
             reason = lost.summary
-        behind = await self.behind(entry, held)
-        if held.link is None or behind.session is None or behind.context is None:
-            error = behind.error or messages.not_managed(held.name)
+        located = await self.locate(entry, held)
+        if held.link is None or located.session is None or located.context is None:
+            error = located.error or messages.not_managed(held.name)
             return blocked(entry, error)
-        result = await self._workspace.offboarding(entry, behind, OffboardOptions(dry_run=True)).execute()
+        result = await self._workspace.offboarding(entry, located, OffboardOptions(dry_run=True)).execute()
         if result.error is not None:
             return blocked(entry, result.error)
         going = {
@@ -328,7 +328,7 @@ class Planner:
             left_over=lost.left_over if lost else (),
         )
 
-    async def behind(self, entry: Entry, held: HeldCredential) -> LocatedCredential:
+    async def locate(self, entry: Entry, held: HeldCredential) -> LocatedCredential:
         """Locate the cloud resources of Akka's record: those of the file's target if they match, else what is
         found.
         """

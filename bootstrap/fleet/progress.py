@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bootstrap.fleet.target_result import TargetResult
 
 
-class Board(Protocol):
+class FleetReporter(Protocol):
     """Receives the events of the work on a file."""
 
     def begin(self, what: str, count: int) -> None:

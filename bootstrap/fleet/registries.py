@@ -41,7 +41,7 @@ They are read when they are needed.
 """
 
 
-class Unfit(UsageProblem):
+class InvalidFile(UsageProblem):
     """A file that is not valid, with all of its mistakes.
 
     Attributes:
@@ -148,7 +148,7 @@ def load(path: Path) -> Registries:
 
     Raises:
         UsageProblem: it cannot be opened.
-        Unfit: it is not valid; the error has all of its mistakes.
+        InvalidFile: it is not valid; the error has all of its mistakes.
     """
     import sys
 
@@ -169,12 +169,12 @@ def parse(data: bytes, name: str, *, base: Path) -> Registries:
         base: the directory of relative `file:` sources.
 
     Raises:
-        Unfit: it is not valid.
+        InvalidFile: it is not valid.
     """
     try:
         root, faults = read(decoded(data))
     except NotReadable as error:
-        raise Unfit(name, [error.fault]) from None
+        raise InvalidFile(name, [error.fault]) from None
     shape, of_shape = shape_of(root)
     faults += of_shape
     entries = []
@@ -185,7 +185,7 @@ def parse(data: bytes, name: str, *, base: Path) -> Registries:
             entries += [entry] if entry is not None else []
     faults += _duplicates(entries) + _beyond_key_limit(entries) + _against_policy(shape, entries)
     if faults:
-        raise Unfit(name, faults)
+        raise InvalidFile(name, faults)
     return Registries(name, tuple(entries))
 
 
@@ -211,11 +211,11 @@ def _role_of(entry: Entry) -> str:
     return str(getattr(entry.target, "role", "") or "")
 
 
-def again(entries: Iterable[Mapping[str, Any]], name: str) -> Registries:
+def parse_entries(entries: Iterable[Mapping[str, Any]], name: str) -> Registries:
     """Parse the targets that a saved plan stores.
 
     Raises:
-        Unfit: they are not valid.
+        InvalidFile: they are not valid.
     """
     document = {"version": 1, "targets": list(entries)}
     return parse(json.dumps(document, ensure_ascii=False).encode(), name, base=Path())

@@ -87,7 +87,7 @@ class Workspace:
         self._scopes[entry.scope] = await akka.scope_by_name()
         return await akka.credential(entry.secret_name)
 
-    async def held_surely(self, entry: Entry) -> HeldCredential | None:
+    async def held_confirmed(self, entry: Entry) -> HeldCredential | None:
         """As `held`, but read twice before accepting that the credential is absent: replicas lag."""
         if (held := await self.held(entry)) is None:
             akka = self.akka(entry).with_fresh_listings()
@@ -126,19 +126,19 @@ class Workspace:
         )
         return self.assembly.run(opened, options, held=held)
 
-    def offboarding(self, entry: Entry, behind: LocatedCredential, options: OffboardOptions) -> Offboarding:
-        """The operation that removes a target; all of `behind` must be located."""
-        if behind.session is None or behind.context is None:
+    def offboarding(self, entry: Entry, located: LocatedCredential, options: OffboardOptions) -> Offboarding:
+        """The operation that removes a target; `located` must have its session and context."""
+        if located.session is None or located.context is None:
             raise AssertionError("its cloud resources were found")
         opened = OpenedTarget(
-            behind.target or entry.target,
-            behind.session,
-            behind.context,
+            located.target or entry.target,
+            located.session,
+            located.context,
             self.akka(entry),
             self.scope(entry),
             self.reporter(entry),
         )
-        return self.assembly.offboarding(behind, opened, options)
+        return self.assembly.offboarding(located, opened, options)
 
     def journal(self, entry: Entry) -> Journal:
         return self.assembly.journal(self.scope(entry), entry.secret_name, entry.target.lock_key)

@@ -61,13 +61,13 @@ async def assess_targets(
 
     async def one(entry: Entry) -> Listed:
         async with executor.scheduler.room(entry):
-            executor.board.at_work(entry, "looking")
+            executor.reporter.at_work(entry, "looking")
             try:
                 return await _assess_target(executor, entry, expires_within)
             except PullkeyError as error:
                 return Listed(entry, not_seen=[error.what])
 
-    executor.board.begin("looking", len(entries))
+    executor.reporter.begin("looking", len(entries))
     with executor.workspace.pool.reading():
         return await each(entries, one)
 
@@ -84,15 +84,15 @@ async def _assess_target(executor: Executor, entry: Entry, within: dt.timedelta 
             of_gone=earlier.left_over,
         )
     found = await assess(
-        lambda: executor.planner.behind(entry, held),
+        lambda: executor.planner.locate(entry, held),
         executor.workspace.assembly.proofs,
         executor.workspace.journal(entry),
         expires_within=within,
     )
     if entry.remove:
         found.notes.append("the file marks it for removal")
-    elif found.behind.differs:
-        found.problems.append(found.behind.differs)
+    elif found.located.differs:
+        found.problems.append(found.located.differs)
     elif found.key is not None and found.key.supplied and (why := due_by(found.key, entry.rotate_after)):
         found.problems.append(why)  # only the user can replace it
     return Listed(entry, found)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bootstrap.fleet.planner import Planned
     from bootstrap.fleet.target_result import TargetResult
-from bootstrap.fleet.progress import Board
+from bootstrap.fleet.progress import FleetReporter
 
 _PULSE_SECONDS = 30.0
 
@@ -42,7 +42,7 @@ def _style_of(text: str) -> str:
     return "yellow" if text.startswith("note:") else ""
 
 
-class PlainBoard:
+class PlainFleetReporter:
     """Prints one line per finished target, and a progress line if none has finished for a while."""
 
     def __init__(
@@ -118,7 +118,7 @@ class PlainBoard:
         return
 
 
-class LiveBoard(PlainBoard):
+class LiveFleetReporter(PlainFleetReporter):
     """Shows the progress and the targets in progress, with the finished ones above."""
 
     def __init__(self, stream: TextIO, *, name: str, verbose: bool) -> None:
@@ -197,11 +197,13 @@ class LiveBoard(PlainBoard):
         return [name.append_text(now)]
 
 
-def make_board(stream: TextIO, *, name: str, verbose: bool, only_failed: bool = False) -> PlainBoard:
-    kind = LiveBoard if is_live(stream) else PlainBoard
-    board = kind(stream, name=name, verbose=verbose)
-    board.only_failed = only_failed
-    return harmless(board)
+def make_fleet_reporter(
+    stream: TextIO, *, name: str, verbose: bool, only_failed: bool = False
+) -> PlainFleetReporter:
+    kind = LiveFleetReporter if is_live(stream) else PlainFleetReporter
+    reporter = kind(stream, name=name, verbose=verbose)
+    reporter.only_failed = only_failed
+    return harmless(reporter)
 
 
 def _at(what: str) -> str:
@@ -233,10 +235,10 @@ def annotation(name: str, result: TargetResult) -> str:
 
 
 class TargetReporter:
-    """Passes the events of one target's run to the board; the others are in the run's result."""
+    """Passes the events of one target to the reporter of the file; the others are in its result."""
 
-    def __init__(self, board: Board, entry: Entry) -> None:
-        self._board = board
+    def __init__(self, reporter: FleetReporter, entry: Entry) -> None:
+        self._reporter = reporter
         self._entry = entry
 
     def connected(self, label: str, who: str) -> None:
@@ -264,10 +266,10 @@ class TargetReporter:
         return
 
     def begin(self, name: str, title: str) -> None:
-        self._board.at_work(self._entry, doing(title))
+        self._reporter.at_work(self._entry, doing(title))
 
     def waiting(self, text: str) -> None:
-        self._board.at_work(self._entry, "waiting")
+        self._reporter.at_work(self._entry, "waiting")
 
     def finish(self, name: str, text: str, seconds: float) -> None:
         return
@@ -279,7 +281,7 @@ class TargetReporter:
         return
 
     def fail(self, name: str, text: str) -> None:
-        self._board.at_work(self._entry, "undoing")
+        self._reporter.at_work(self._entry, "undoing")
 
     def undone(self, text: str) -> None:
         return
@@ -287,12 +289,12 @@ class TargetReporter:
     def left_over(self, items: Sequence[LeftOver]) -> None:
         # At once: the only other record of it, the run's journal, is deleted after this.
         for item in items:
-            self._board.notice(f"{self._entry.name}: left over: {item.what} [{item.code}]")
+            self._reporter.notice(f"{self._entry.name}: left over: {item.what} [{item.code}]")
             if item.command:
-                self._board.notice(f"{self._entry.name}: remove it with: {item.command}")
+                self._reporter.notice(f"{self._entry.name}: remove it with: {item.command}")
 
     def trace(self, text: str) -> None:
-        self._board.trace(text)
+        self._reporter.trace(text)
 
     def show_plan(self) -> None:
         return  # it is shown for all targets together

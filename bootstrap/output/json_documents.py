@@ -140,13 +140,13 @@ def survey_document(
     }
 
 
-def offboarding_document(result: Result, behind: LocatedCredential, *, scope: AkkaScope) -> dict[str, Any]:
+def offboarding_document(result: Result, located: LocatedCredential, *, scope: AkkaScope) -> dict[str, Any]:
     """One offboarding."""
-    held = behind.held
+    held = located.held
     return {
         **_of_result("offboard", result),
-        "provider": behind.provider.name,
-        "registry": behind.target.label if behind.target else held.server,
+        "provider": located.provider.name,
+        "registry": located.target.label if located.target else held.server,
         "akka": _akka(scope, held.name),
         "things": [
             {
@@ -347,12 +347,12 @@ def faults_document(error: object) -> list[dict[str, Any]]:
 
 
 def standing_document(one: CredentialHealth) -> dict[str, Any]:
-    held, link = one.behind.held, one.behind.held.link
+    held, link = one.located.held, one.located.held.link
     return {
         "name": held.name,
         "state": one.state.replace(" ", "-"),
-        "provider": one.behind.provider.name,
-        "registry": one.behind.target.label if one.behind.target else None,
+        "provider": one.located.provider.name,
+        "registry": one.located.target.label if one.located.target else None,
         "server": held.server,
         "username": held.username,
         "email": held.email,

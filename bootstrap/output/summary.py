@@ -164,13 +164,13 @@ def _about_pull(outcome: Result) -> str:
     return messages.PULL_NOT_TESTED
 
 
-def tell_offboarding(result: Result, behind: LocatedCredential, where: str) -> None:
+def tell_offboarding(result: Result, located: LocatedCredential, where: str) -> None:
     """Print the summary of an offboarding."""
 
     def line(text: str) -> None:
         say(text, sys.stderr)
 
-    name = behind.held.name
+    name = located.held.name
     if result.result == "planned":
         line(messages.NO_CHANGES)
     elif result.error is not None:

@@ -39,13 +39,13 @@ class Row:
 
 
 def row_of(one: CredentialHealth) -> Row:
-    notes = one.notes if one.behind.ours else []
+    notes = one.notes if one.located.ours else []
     remarks = [*(("wrong: ", text) for text in one.problems), *(("note: ", text) for text in notes)]
-    return Row(one.behind.held.name, registry_of(one), one, one.state, remarks)
+    return Row(one.located.held.name, registry_of(one), one, one.state, remarks)
 
 
 def registry_of(one: CredentialHealth) -> str:
-    return one.behind.target.label if one.behind.target else one.behind.held.server
+    return one.located.target.label if one.located.target else one.located.held.server
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _Column:
 
 
 _COLUMNS = (
-    _Column("KEY", 9, lambda one: _short(one.behind.held.link.key_id) if one.behind.held.link else "-"),
+    _Column("KEY", 9, lambda one: _short(one.located.held.link.key_id) if one.located.held.link else "-"),
     _Column("AGE", 4, lambda one: ago(one.key.created) if one.key and one.key.created else "-"),
     _Column("EXPIRES", 7, lambda one: _expires(one.key)),
     _Column("PULLED", 6, lambda one: ago(one.verified_at) if one.verified_at else "-", least=90),
@@ -101,13 +101,10 @@ def as_table(rows: Sequence[Row], *, width: int | None, style: Style) -> list[st
 
 def as_page(one: CredentialHealth, *, style: Style) -> list[str]:
     """The details of one credential."""
-    held, key = one.behind.held, one.key
+    held, key = one.located.held, one.key
     link = held.link
     rows = [
-        (
-            "registry",
-            f"{one.behind.target.label if one.behind.target else held.server} ({one.behind.provider.name})",
-        ),
+        ("registry", f"{registry_of(one)} ({one.located.provider.name})"),
         ("server", held.server),
         ("user", held.username),
         ("e-mail", held.email),
@@ -199,7 +196,7 @@ def unseen_lines(assessed: Sequence[CredentialHealth], width: int | None) -> lis
     whose: dict[str, list[str]] = {}
     for one in assessed:
         if one.unverified:
-            whose.setdefault(_kind(one, one.unverified[0]), []).append(one.behind.held.name)
+            whose.setdefault(_kind(one, one.unverified[0]), []).append(one.located.held.name)
     rows = []
     for reason, names in sorted(whose.items(), key=lambda item: -len(item[1]))[:_REASONS]:
         of = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
@@ -216,8 +213,8 @@ def unseen_lines(assessed: Sequence[CredentialHealth], width: int | None) -> lis
 
 def _kind(one: CredentialHealth, reason: str) -> str:
     """A reason without the credential's own names, so that equal reasons are shown once."""
-    link = one.behind.held.link
-    own = [one.behind.held.name, one.behind.held.username, one.identity]
+    link = one.located.held.link
+    own = [one.located.held.name, one.located.held.username, one.identity]
     own += (
         [link.key_id, f"{link.name}@{link.domain}", link.domain, link.domain.partition(".")[0]]
         if link

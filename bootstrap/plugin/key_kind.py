@@ -127,7 +127,7 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
         """Whether this run created the identity."""
         return False
 
-    def unfit(self, shown: K) -> str:
+    def unusable_reason(self, shown: K) -> str:
         """Why a key cannot be used, as the end of "the key that Akka holds, ID, ..."; "" if it can."""
         facts = self.facts_of(shown)
         if facts.disabled:

@@ -157,7 +157,7 @@ class KeyResource(KeyKind[K, N]):
             # A lagging list may not show it yet; it must not count as new when a later list does.
             self.before = sorted({*(self.before or ()), link.key_id})
         shown = await self.recorded(link.key_id)
-        why = "was deleted" if shown is None else self.unfit(shown)
+        why = "was deleted" if shown is None else self.unusable_reason(shown)
         if why:
             return StepStatus(State.MISSING, f"the {self.word} that Akka holds, {link.key_id}, {why}")
         return StepStatus(State.DONE, f"Akka holds {self.held_as(link.key_id)}, which is valid")

@@ -68,7 +68,7 @@ class RestClient:
         self.url = url
         self._client = new_client(urlsplit(url).hostname or "", timeout=TIMEOUT, base_url=url)
 
-    def words_of(self, body: Mapping[str, Any]) -> str:
+    def error_text(self, body: Mapping[str, Any]) -> str:
         """The error text in an answer's body; "" if there is none."""
         for name in ("detail", "message", "text"):
             if isinstance(body.get(name), str) and body[name]:
@@ -142,7 +142,7 @@ class RestClient:
         reply = Reply(response.status_code, body, response.headers, text)
         if good:
             return reply
-        summary = self.words_of(body) if isinstance(body, dict) else ""
+        summary = self.error_text(body) if isinstance(body, dict) else ""
         summary = (summary or response.reason_phrase)[:_MAX_ERROR_CHARACTERS]
         for secret in secrets:
             summary = secret.redact(summary)

@@ -29,10 +29,10 @@ class Connection(RestClient):
         named = endpoint(ENDPOINT)
         super().__init__(named.url if named else HUB)
 
-    def words_of(self, body: Mapping[str, Any]) -> str:
+    def error_text(self, body: Mapping[str, Any]) -> str:
         """The text of an error in any of the API's three forms (`error`, `Error`, `ValueError`)."""
         fields = body.get("fields")
-        return super().words_of(body) or (json.dumps(fields) if isinstance(fields, dict) and fields else "")
+        return super().error_text(body) or (json.dumps(fields) if isinstance(fields, dict) and fields else "")
 
     def retry_after(self, headers: Mapping[str, str]) -> float | None:
         """The seconds to wait, from `Retry-After` (seconds or a date) or Docker Hub's `X-Retry-After` (a Unix

@@ -171,7 +171,7 @@ class CreatedToken(KeyResource[Token, NewToken]):
     def facts_of(self, shown: Token) -> KeyFacts:
         return KeyFacts(shown.key_id, shown.created, shown.expires, disabled=not shown.active)
 
-    def unfit(self, shown: Token) -> str:
+    def unusable_reason(self, shown: Token) -> str:
         if shown.expired:
             return "has expired"
         if not shown.active:

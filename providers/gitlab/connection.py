@@ -16,7 +16,7 @@ class Connection(RestClient):
     name = "gitlab"
     error = GitlabApiError
 
-    def words_of(self, body: Mapping[str, Any]) -> str:
+    def error_text(self, body: Mapping[str, Any]) -> str:
         """The words of an error: `message`, which may be an object, or `error` with its description."""
         message = body.get("message")
         if isinstance(message, dict | list) and message:

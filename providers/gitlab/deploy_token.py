@@ -125,7 +125,7 @@ class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
     def facts_of(self, shown: DeployToken) -> KeyFacts:
         return KeyFacts(key_id_of(shown.number), shown.created, shown.expires, disabled=shown.revoked)
 
-    def unfit(self, shown: DeployToken) -> str:
+    def unusable_reason(self, shown: DeployToken) -> str:
         if shown.revoked:
             return "was revoked"
         if shown.expired:

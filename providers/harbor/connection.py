@@ -26,9 +26,9 @@ class Connection(RestClient):
     def __init__(self, host: str) -> None:
         super().__init__(f"https://{host}{API}")
 
-    def words_of(self, body: Mapping[str, Any]) -> str:
+    def error_text(self, body: Mapping[str, Any]) -> str:
         """The words of an error: `{"errors": [{"code", "message"}]}`, or those of an unknown path."""
-        return _first_error(body)[1] or super().words_of(body)
+        return _first_error(body)[1] or super().error_text(body)
 
     def error_of(self, reply: Reply, summary: str) -> HarborApiError:
         code = _first_error(reply.body)[0] if isinstance(reply.body, dict) else ""

@@ -145,8 +145,8 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
     def facts_of(self, shown: Robot) -> KeyFacts:
         return KeyFacts(shown.key_id, shown.created, shown.expires, disabled=shown.disabled)
 
-    def unfit(self, shown: Robot) -> str:
-        if reason := super().unfit(shown):
+    def unusable_reason(self, shown: Robot) -> str:
+        if reason := super().unusable_reason(shown):
             return reason
         missing = [name for name in self._target.projects if not shown.pulls(name)]
         return f"may not pull from {', '.join(missing)}" if missing else ""

@@ -99,17 +99,17 @@ class CommandRun:
     async def _rotate(self) -> None:
         name = self._target.secret_name
         held = named(await self._akka.credentials_with([name]), name, "the project")
-        behind = await find(held, self._context())
-        if behind.target is None or behind.session is None or behind.context is None:
-            raise behind.error or PullkeyError(
+        located = await find(held, self._context())
+        if located.target is None or located.session is None or located.context is None:
+            raise located.error or PullkeyError(
                 "its resources could not be found", code=Code.CREDENTIAL_UNREADABLE
             )
-        behind.context.new_key = True
+        located.context.new_key = True
         grace = dt.timedelta(seconds=self.command.keep_old)
         options = RunOptions(
             secret_name=name, anyway=True, yes=True, command=f"pullkey rotate {name}", grace=grace
         )
-        await self._run(behind.target, behind.session, behind.context, options)
+        await self._run(located.target, located.session, located.context, options)
 
     async def _offboard(self) -> None:
         name = self._target.secret_name
@@ -127,16 +127,16 @@ class CommandRun:
                 self.ended.result, self.ended.exit_code = "unchanged", 6
                 return
             raise PullkeyError(f"There is no credential named {name}", code=Code.CREDENTIAL_NOT_FOUND)
-        behind = await find(held, self._context())
-        if behind.target is None or behind.session is None or behind.context is None:
-            raise behind.error or PullkeyError(
+        located = await find(held, self._context())
+        if located.target is None or located.session is None or located.context is None:
+            raise located.error or PullkeyError(
                 "its resources could not be found", code=Code.CREDENTIAL_UNREADABLE
             )
-        await behind.session.connect()
+        await located.session.connect()
         options = OffboardOptions(yes=True, command=f"pullkey offboard {name}")
-        opened = await self._opened(behind.target, behind.session, behind.context)
-        work = _ASSEMBLY.offboarding(behind, opened, options)
-        self._calls_within(behind.context)
+        opened = await self._opened(located.target, located.session, located.context)
+        work = _ASSEMBLY.offboarding(located, opened, options)
+        self._calls_within(located.context)
         self.process.interrupt = work.interrupt
         result = await work.execute()
         ended = self.ended
