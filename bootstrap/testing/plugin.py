@@ -1,7 +1,7 @@
 """The pytest plugin of the conformance suite for providers: `pytest -p bootstrap.testing.plugin`.
 
-It is no entry point of pytest: pytest would then load it in each environment that has pullkey, and rewrite
-the assertions of all of pullkey's modules.
+It is not registered as a pytest entry point: pytest would load it in each environment that has pullkey, and
+rewrite the assertions of all of pullkey's modules.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """With `--pullkey-provider`, run the suite; and beside it only what is named on the command line."""
+    """With `--pullkey-provider`, run the suite, and otherwise only what is named on the command line."""
     providers = config.getoption("--pullkey-provider")
     if not providers:
         return
     from bootstrap.sandbox.run import interferes
     from bootstrap.testing.conformance.bench import chosen_cases
 
-    # What the author has set for their own registries must not decide a test, nor be used by one.
+    # The author's settings for their own registries must not affect a test, nor be used by one.
     for name in [one for one in os.environ if interferes(one) and not one.startswith("PULLKEY_TESTS_")]:
         del os.environ[name]
-    chosen_cases(providers, config.getoption("--pullkey-case"))  # an error ends pytest before it collects
+    chosen_cases(providers, config.getoption("--pullkey-case"))  # an error ends pytest before collection
     named = config.args if config.args_source is pytest.Config.ArgsSource.ARGS else []
     config.args = [*named, str(SUITE)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Once for each provider, or for each of its cases; a class may name its own as `CASES`."""
+    """Parametrize by provider, or by its cases; a class may name its own as `CASES`."""
     own = getattr(metafunc.cls, "CASES", None)
     if "conformance_provider" in metafunc.fixturenames:
         from bootstrap.testing.conformance.bench import providers_of
@@ -77,7 +77,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="module")
 def conformance_bench() -> Iterator[Bench]:
-    """The worlds of the cases, each put back to its beginning before a test."""
+    """The worlds of the cases, each reset before a test."""
     from bootstrap.testing.conformance.bench import Bench
 
     bench = Bench()
@@ -88,7 +88,7 @@ def conformance_bench() -> Iterator[Bench]:
 @pytest.fixture(scope="session", autouse=True)
 def _fork_server_ends() -> Iterator[None]:
     yield
-    # Only if something has used it.
+    # Only if a test has used it.
     import sys
 
     harness: Any = sys.modules.get("bootstrap.testing.harness.fork_server")

@@ -11,7 +11,7 @@ from bootstrap.model.secret import Secret
 from providers.gitlab.errors import GitlabApiError
 
 MARK = "pullkey "
-"""With which the names of pullkey's deploy tokens begin; the run's id and the time follow."""
+"""The prefix of the names of pullkey's deploy tokens; the run's id and the time follow."""
 READ_REGISTRY = "read_registry"
 MAINTAINER, OWNER = 40, 50  # doc/api/access_requests.md, valid access levels
 _LONGEST_USERNAME = 255
@@ -23,7 +23,7 @@ class Namespace:
 
     Attributes:
         registry_off: whether the project's container registry is disabled.
-        access: the access level of whoever asks; None where it is not shown.
+        access: the access level of the caller; None if it is not shown.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Namespace:
 
 @dataclass(frozen=True)
 class DeployToken:
-    """What GitLab shows of a deploy token: never its text."""
+    """What GitLab shows of a deploy token, without its text."""
 
     number: int
     name: str
@@ -81,10 +81,10 @@ def name_of(run_id: str) -> str:
 
 
 def namespace(kind: str, body: Any) -> Namespace:
-    """A project as `GET /projects/:id` shows it, or a group as `GET /groups/:id` does.
+    """Read a project as `GET /projects/:id` shows it, or a group as `GET /groups/:id` does.
 
     Raises:
-        GitlabApiError: as unanswered; it is none.
+        GitlabApiError: the answer is neither; it counts as unanswered.
     """
     shown = body if isinstance(body, dict) else {}
     number, path = shown.get("id"), shown.get("path_with_namespace" if kind == "project" else "full_path")
@@ -106,10 +106,11 @@ def namespace(kind: str, body: Any) -> Namespace:
 
 
 def deploy_token(body: Any) -> DeployToken:
-    """A deploy token (lib/api/entities/deploy_token.rb); old servers show neither `revoked` nor `expired`.
+    """Read a deploy token (lib/api/entities/deploy_token.rb); old servers show neither `revoked` nor
+    `expired`.
 
     Raises:
-        GitlabApiError: as unanswered; it is none.
+        GitlabApiError: the answer is not one; it counts as unanswered.
     """
     shown = body if isinstance(body, dict) else {}
     number, scopes = shown.get("id"), shown.get("scopes")
@@ -126,10 +127,10 @@ def deploy_token(body: Any) -> DeployToken:
 
 
 def new_token(body: Any) -> NewToken:
-    """The answer to a creation, which alone has the token's text.
+    """Read the answer to a creation, the only one that has the token's text.
 
     Raises:
-        GitlabApiError: as unanswered; it has none.
+        GitlabApiError: the answer has none; it counts as unanswered.
     """
     text = body.get("token") if isinstance(body, dict) else None
     if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable():

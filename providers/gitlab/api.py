@@ -1,9 +1,9 @@
-"""GitLab's REST API, as far as this provider calls it. There is no SDK; `connection` speaks HTTP to it.
+"""GitLab's REST API, as far as this provider calls it. There is no SDK; `connection` sends the requests.
 
 Sources, in gitlabhq/gitlabhq: lib/api/deploy_tokens.rb and doc/api/deploy_tokens.md (the calls and their
-roles), lib/api/entities/deploy_token.rb (what is shown of a token), doc/api/rest/_index.md (pages, moved
+roles), lib/api/entities/deploy_token.rb (the fields of a token), doc/api/rest/_index.md (pages, moved
 projects), doc/api/rest/authentication.md (`PRIVATE-TOKEN`), lib/api/users.rb and
-lib/api/personal_access_tokens/self_information.rb (whose token it is, and its scopes), lib/api/members.rb.
+lib/api/personal_access_tokens/self_information.rb (the token's user and scopes), lib/api/members.rb.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ from providers.gitlab.errors import GitlabApiError, busy
 T = TypeVar("T")
 
 _READ_SECONDS = 60.0
-_PAGE_SIZE = 100  # the most (doc/api/rest/_index.md)
+_PAGE_SIZE = 100  # the maximum (doc/api/rest/_index.md)
 _MOST_PAGES = 100
 _NUMBERED = re.compile(r"/projects/([1-9][0-9]{0,18})(?:[/?]|$)")
 
 
 @dataclass
 class Login:
-    """One access token for one instance, asked for at most once a command, however many sessions need it."""
+    """One access token for one instance, prompted for at most once a command, for all sessions."""
 
     host: str
     secret: Secret | None = None
     refused: PullkeyError | None = None
     user: tuple[str, int] | None = None
-    """Whose it is, once that was asked."""
+    """Its user, once that was read."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def ask(self, context: RunContext) -> Secret:
-        """The access token, from whoever is there to be asked.
+        """The access token, from the user if it was not supplied.
 
         Raises:
-            NotAsked: nobody may be asked in this run.
-            UsageProblem: there is no terminal, or it cannot be an access token.
-            StepFailed: GitLab has refused it; it is not tried twice, for an address may be locked by that.
+            NotAsked: this run does not prompt.
+            UsageProblem: there is no terminal, or the text cannot be an access token.
+            StepFailed: GitLab has refused it; it is not tried twice, since that may lock the address.
         """
         async with self._lock:
             if self.refused is not None:
@@ -71,9 +71,9 @@ class Gitlab:
     """The calls of one session to one instance.
 
     Args:
-        context: of the run: whom to ask, how long to wait, where to tell.
+        context: of the run: how to prompt, how long to wait, where to report.
         instance: the URL of the instance.
-        login: the one that it shares with the other sessions of the command.
+        login: the login that it shares with the other sessions of the command.
     """
 
     def __init__(self, context: RunContext, instance: str, login: Login) -> None:
@@ -84,10 +84,10 @@ class Gitlab:
             ("gitlab", instance), lambda: Connection(url_of_calls(instance))
         )
 
-    # -- who asks --------------------------------------------------------------------------------------------
+    # -- the caller ------------------------------------------------------------------------------------------
 
     async def user(self) -> tuple[str, int]:
-        """Whose access token it is, and the user's number; "" and 0 where the token may not tell.
+        """The name and number of the access token's user; "" and 0 if the token may not read them.
 
         Raises:
             StepFailed: the token is refused.
@@ -108,7 +108,7 @@ class Gitlab:
         return str(shown.get("username") or ""), number if isinstance(number, int) else 0
 
     async def scopes(self) -> Sequence[str]:
-        """The scopes of the access token; empty where they are not shown."""
+        """The scopes of the access token; empty if they are not shown."""
         try:
             answer = await self._read("GET", "personal_access_tokens/self")
         except GitlabApiError:
@@ -117,8 +117,8 @@ class Gitlab:
         return [str(one) for one in scopes] if isinstance(scopes, list) else ()
 
     async def access_in_group(self, group: int, user: int) -> tuple[int, bool] | None:
-        """The user's access level in a group, inherited ones included, and whether it is a custom role's;
-        None where it is not shown.
+        """The user's access level in a group, inherited ones included, and whether it is from a custom role;
+        None if it is not shown.
         """
         try:
             answer = await self._read("GET", f"groups/{group}/members/all/{user}")
@@ -145,7 +145,7 @@ class Gitlab:
         return await self.namespace("project", int(found[1])) if found else None
 
     async def repositories(self, project: int) -> list[str]:
-        """The repositories of a project's registry, by their whole names; the first of very many."""
+        """The repositories of a project's registry, by their full names; only the first ones of very many."""
         answer = await self._read(
             "GET", f"projects/{project}/registry/repositories", query={"per_page": _PAGE_SIZE}
         )
@@ -172,8 +172,8 @@ class Gitlab:
         return found
 
     async def deploy_token(self, kind: str, number: int, token: int) -> DeployToken | None:
-        """One deploy token, or None if there is none of this number, nor in the list of all: one wrong answer
-        leaves none behind.
+        """One deploy token. None only if it is not shown by its number, nor in the list of all, so that one
+        wrong answer does not leave it behind.
         """
         try:
             answer = await self._read("GET", f"{kind}s/{number}/deploy_tokens/{token}")
@@ -186,23 +186,23 @@ class Gitlab:
         return deploy_token(answer.body)
 
     async def create(self, kind: str, number: int, name: str, expires: dt.datetime) -> NewToken:
-        """Create a deploy token that may read the registry, and nothing else. Sent once, whatever comes of
-        it: neither names nor user names are unique.
+        """Create a deploy token that may only read the registry. The request is sent once: neither names nor
+        user names are unique, so a second one would create another token.
 
         Raises:
-            GitlabApiError: where it is `unanswered`, the token may be there all the same.
+            GitlabApiError: if it is `unanswered`, the token may exist.
         """
         body = {
             "name": name,
             "scopes": ["read_registry"],
-            # A bare date would end at the start of that day (doc/user/project/deploy_tokens/_index.md).
+            # A bare date would mean the start of that day (doc/user/project/deploy_tokens/_index.md).
             "expires_at": f"{expires:%Y-%m-%dT%H:%M:%SZ}",
         }
         answer = await self._send("POST", f"{kind}s/{number}/deploy_tokens", body=body)
         return new_token(answer.body)
 
     async def delete(self, kind: str, number: int, token: int) -> None:
-        """Delete a deploy token: its row is gone then, where the page's "Revoke" would keep it."""
+        """Delete a deploy token with its row, which the page's "Revoke" would keep."""
         await self._read("DELETE", f"{kind}s/{number}/deploy_tokens/{token}")
 
     # -- calls -----------------------------------------------------------------------------------------------
@@ -214,9 +214,7 @@ class Gitlab:
         *,
         query: Mapping[str, Any] | None = None,
     ) -> Reply:
-        """A call that may be sent again: a read, or a change that comes to the same however often it is
-        made.
-        """
+        """Send a call that may be repeated: a read, or a change that leads to the same result every time."""
         deadline = Deadline(min(_READ_SECONDS, max(self.context.deadline.left, 1.0)))
         call: Callable[[], Awaitable[Reply]] = lambda: self._send(method, path, query=query)  # noqa: E731
         return await retry_while(call, why=busy, deadline=deadline, tell=self.context.tell)

@@ -1,4 +1,4 @@
-"""One call of GitLab's REST API over HTTP: its answer, or the error that it is."""
+"""Sends one call of GitLab's REST API, and returns its answer or raises its error."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from providers.gitlab.errors import GitlabApiError
 
 
 class Connection(RestClient):
-    """The connections to one instance, one set for a command."""
+    """The connections to one instance, shared by the sessions of a command."""
 
     name = "gitlab"
     error = GitlabApiError
 
     def error_text(self, body: Mapping[str, Any]) -> str:
-        """The words of an error: `message`, which may be an object, or `error` with its description."""
+        """The text of an error: `message`, which may be an object, or `error` with its description."""
         message = body.get("message")
         if isinstance(message, dict | list) and message:
             return json.dumps(message, ensure_ascii=False)

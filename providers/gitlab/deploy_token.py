@@ -1,8 +1,8 @@
-"""What is done at GitLab: one deploy token of a project or group, with a user name of its own.
+"""GitLab's step: a deploy token of a project or group, with a user name of its own.
 
 A deploy token cannot be disabled or renewed, and two of them may have one name (gitlabhq/gitlabhq,
 lib/api/deploy_tokens.rb, app/models/deploy_token.rb): a rotation creates a new one beside the old one, and
-the name carries the run's id.
+the name contains the run's id.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _EXAMPLE = 12345678
 
 
 class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
-    """A deploy token that is created for Akka, under a name that carries the run's id."""
+    """A deploy token that is created for Akka, under a name that contains the run's id."""
 
     after = ()
     word = "token"
@@ -82,7 +82,7 @@ class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
     # -- which key a record of Akka's names ------------------------------------------------------------------
 
     async def key_of(self, record: HeldCredential) -> KeyRef | None:
-        await known_namespace(self._place)  # which project's it is, where that can be seen
+        await known_namespace(self._place)  # of which project, if that can be read
         return await super().key_of(record)
 
     def owns(self, link: KeyRef) -> bool:
@@ -95,7 +95,7 @@ class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
         return not url or link.domain == host_of_instance(url)
 
     async def is_username(self, username: str, link: KeyRef) -> bool:
-        """A deploy token's user name holds its number, unless it was given another one."""
+        """A deploy token's user name contains its number, unless another one was chosen."""
         if username == f"{USER}{link.key_id}":
             return True
         if not self._place.may_look:
@@ -190,7 +190,7 @@ class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
         return busy(error)
 
     def creation_delay(self, error: Exception) -> Delay | None:
-        # Where nothing is ever answered as documented, a token more each time helps nobody.
+        # If answers never have the documented form, each further try would only create another token.
         return busy(error) if self._tries < _MOST_TRIES else None
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:

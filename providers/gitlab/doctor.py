@@ -1,4 +1,6 @@
-"""What `pullkey doctor` looks at: whether GitLab is reachable from here, and whether our clocks agree."""
+"""What `pullkey doctor` checks: whether GitLab is reachable, and whether its clock agrees with this
+machine's.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,12 @@ from providers.gitlab.address import ENDPOINT, SAAS, SAAS_REGISTRY, instance_nam
 from providers.gitlab.connection import Connection
 from providers.gitlab.errors import GitlabApiError
 
-# Answered with 401 without a token (gitlabhq/gitlabhq, doc/api/version.md): nobody logs in.
+# Answered with 401 without a token (gitlabhq/gitlabhq, doc/api/version.md), so no login is needed.
 _VERSION = "/api/v4/version"
 
 
 async def checkup(context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
-    """The API, the clock, and gitlab.com's registry; nobody logs in. Raises nothing."""
+    """Check the API, the clock, and gitlab.com's registry, without a login. Raises nothing."""
     checks: list[Check] = []
     if os.environ.get(ENDPOINT):
         checks.append(Check("addresses", None, f"{os.environ[ENDPOINT]}, as {ENDPOINT} says"))
@@ -33,7 +35,7 @@ async def checkup(context: RunContext, login: Mapping[str, Any]) -> Sequence[Che
             if instance == SAAS:
                 checks.append(await _registry(context))
         else:
-            # Whoever uses no GitLab has not named gitlab.com, and pullkey contacts nobody who was not named.
+            # A user without GitLab has not named gitlab.com, and pullkey contacts only hosts that were named.
             checks.append(Check("API", None, f"not looked at: {SAAS} is contacted for its own targets only"))
     except PullkeyError as error:
         checks.append(failed_check("API", error))

@@ -1,4 +1,4 @@
-"""What GitLab refuses, or does not answer, as the rest of pullkey knows it.
+"""GitLab's refusals and missing answers as errors.
 
 Sources: gitlabhq/gitlabhq, lib/api/helpers.rb and lib/api/api.rb (`{"message": ...}`, and 409 "Resource
 lock"), lib/api/api_guard.rb (`{"error": ...}`), doc/security/user_and_ip_rate_limits.md (429 as text).
@@ -23,21 +23,21 @@ _HIDDEN = re.compile(r"\b(?:project|group) not found", re.IGNORECASE)
 
 
 class NotAsked(PullkeyError):
-    """GitLab needs an access token, and there is none."""
+    """GitLab needs an access token, and none was supplied."""
 
     code = Code.GITLAB_LOGIN_MISSING
 
 
 class GitlabApiError(ApiError):
-    """A call that GitLab refused, or did not answer as it should.
+    """A call that GitLab refused, or did not answer as documented.
 
     Args:
         status: the HTTP status; 0 if there was no answer.
-        message: its own words, or what is wrong with the answer.
-        code: `insufficient_scope` or `invalid_token`, where it says so.
-        retry_after: how many seconds it asks to be left alone for, where it says so.
-        location: where a project that was moved is now, as GitLab answers a GET by its old path.
-        no_route: it has no such call.
+        message: its text, or what is wrong with the answer.
+        code: `insufficient_scope` or `invalid_token`, if the answer has one.
+        retry_after: the seconds to wait that it requests, if any.
+        location: the new address of a moved project, as GitLab answers a GET of its former path.
+        no_route: whether GitLab has no such call.
     """
 
     service = "GitLab"
@@ -58,19 +58,19 @@ class GitlabApiError(ApiError):
 
     @property
     def hidden(self) -> bool:
-        """The project or group is not shown: there is none, or this token may not see it."""
+        """The project or group is not shown: it does not exist, or this token may not see it."""
         return self.status == HTTPStatus.NOT_FOUND and (
             self.no_route or _HIDDEN.search(self.message) is not None
         )
 
     @property
     def missing(self) -> bool:
-        """What is in the project or group is not shown, and the project itself is."""
+        """The object in the project or group is not shown, but the project or group is."""
         return self.status == HTTPStatus.NOT_FOUND and not self.hidden
 
     @property
     def locked(self) -> bool:
-        """Another request holds the lock, and this one was not carried out."""
+        """Another request holds the lock; this one was not carried out."""
         return self.status == HTTPStatus.CONFLICT and "lock" in self.message.lower()
 
     @property
@@ -87,9 +87,7 @@ class GitlabApiError(ApiError):
 
 
 def busy(error: Exception) -> Delay | None:
-    """Whether a refusal is worth waiting for; a rate limit as long as GitLab says itself, else for moments
-    only.
-    """
+    """The delay of a refusal that is worth a retry: a rate limit as long as GitLab says, others briefly."""
     if not isinstance(error, GitlabApiError):
         return None
     if error.locked:
@@ -104,5 +102,5 @@ def busy(error: Exception) -> Delay | None:
 
 
 def refused(error: ApiError, doing: str) -> StepFailed:
-    """An error as a sentence."""
+    """Convert an error to a sentence."""
     return StepFailed(f"GitLab refused to {doing}: {error.summary}", code=error.problem_code)

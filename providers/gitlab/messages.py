@@ -18,7 +18,7 @@ from providers.gitlab.target import GitlabTarget
 def namespace_hidden(
     target: GitlabTarget, instance: str, user: str, error: GitlabApiError | None
 ) -> StepFailed:
-    """GitLab says "not found" of what does not exist, and of what the token may not see."""
+    """GitLab answers "not found" for what does not exist, and for what the token may not see."""
     host, whom = host_of_instance(instance), f"the user {one_line(user)}" if user else "this access token"
     if error is not None and error.no_route:
         return StepFailed(

@@ -1,4 +1,4 @@
-"""Messages about the access token, and about the instance that it is for."""
+"""Messages about the access token and its instance."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def login_refused(host: str, error: GitlabApiError) -> StepFailed:
 
 
 def scope_missing(scopes: str) -> Problem:
-    """`scopes` are those that the token has; "" where they are not shown."""
+    """`scopes` are the token's; "" if they are not shown."""
     has = f" (it has {scopes})" if scopes else ""
     return Problem(
         ProblemKind.RIGHT,
@@ -44,7 +44,7 @@ def scope_missing(scopes: str) -> Problem:
 
 
 def instance_untrusted(registry: str, attempt: PullAttempt) -> StepFailed:
-    """The registry's token service is of another owner, or the registry does not answer."""
+    """The registry's token service has another owner, or the registry does not answer."""
     if attempt.verdict is Verdict.UNTRUSTED:
         return StepFailed(
             f"{registry} does not show which GitLab it belongs to ({attempt.detail})",

@@ -1,4 +1,4 @@
-"""Which GitLab instance a registry belongs to, and which project an image: asked for once in a command."""
+"""The GitLab instance of a registry, and the project of an image, each looked up once per command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SERVICE = "container_registry"
 
 
 def instance_of(challenge: Challenge) -> str:
-    """The URL of the instance whose token service a registry names; "" where it is not GitLab's.
+    """The URL of the instance whose token service a registry names; "" if it is not GitLab's.
 
     >>> instance_of(Challenge("bearer", "https://git.example.com/gitlab/jwt/auth", "container_registry"))
     'https://git.example.com/gitlab'
@@ -32,15 +32,15 @@ def instance_of(challenge: Challenge) -> str:
     try:
         return instance_named(base) if found and not rest and base.startswith("https://") else ""
     except UsageProblem:
-        return ""  # a registry may name anything: a user and a password before the host, for one
+        return ""  # a registry may name anything, for example a user and password before the host
 
 
 class Place:
     """The instance of a target, and its project or group there.
 
-    The registry names the instance, which then gets the access token: it is believed where both are the same
-    owner's by their names (`bootstrap.registry.trust`), and otherwise only where the user, or Akka's record,
-    names the instance too.
+    The registry names the instance, which then gets the access token. It is trusted if both have the same
+    owner by their names (`bootstrap.registry.trust`), and otherwise only if the user, or Akka's record, names
+    the instance too.
     """
 
     def __init__(self, target: GitlabTarget, context: RunContext) -> None:
@@ -53,7 +53,7 @@ class Place:
 
     @property
     def may_look(self) -> bool:
-        """Whether looking needs nobody to be asked."""
+        """Whether looking needs no prompt."""
         known = self._target.login is not None or self._login.secret is not None
         return known and self._login.refused is None
 
@@ -61,12 +61,12 @@ class Place:
         """The URL of the instance.
 
         Raises:
-            PullkeyError: the registry does not name it, or one that is not known to be its own.
+            PullkeyError: the registry does not name it, or names one that is not known to be its own.
         """
         return await self._instance()
 
     async def gitlab(self) -> Gitlab:
-        """The calls to it; whoever is there to be asked for the access token is asked at the first one."""
+        """The calls to it; the first one prompts for the access token, if this run may prompt."""
         instance = await self.instance()
         shared = self._context.shared.get(
             ("gitlab-login", instance), lambda: Login(host_of_instance(instance))
@@ -77,7 +77,7 @@ class Place:
         return Gitlab(self._context, instance, shared)
 
     async def challenge(self) -> Challenge | PullAttempt:
-        """The login that the registry asks for, or why that is not known; asked for until it is known."""
+        """The login that the registry requires, or why that is not known. Read until it is known."""
         if self._challenge is not None:
             return self._challenge
         target, context = self._target, self._context
@@ -130,7 +130,7 @@ class Place:
 
 
 async def _namespace_of(target: GitlabTarget, gitlab: Gitlab) -> Namespace:
-    """The project or group that is named; of an image the project whose path its name begins with.
+    """The project or group that is named; for an image, the project whose path its name begins with.
 
     Raises:
         PullkeyError: it is not shown.
@@ -149,7 +149,7 @@ async def _namespace_of(target: GitlabTarget, gitlab: Gitlab) -> Namespace:
 
 
 def _paths(target: GitlabTarget) -> Iterator[str]:
-    """What can be the path of an image's project: the longest first, of two parts at least
+    """The possible paths of an image's project: the longest first, with at least two parts
     (app/services/auth/container_registry_authentication_service.rb).
     """
     parts = target.repository.split("/")
@@ -165,8 +165,8 @@ async def _moved(gitlab: Gitlab, error: GitlabApiError) -> Namespace | None:
 
 
 async def _who(gitlab: Gitlab) -> str:
-    """The user whose access token it is; "" where that is not shown. GitLab says "not found" to a token that
-    may not see a project, and to none at all.
+    """The access token's user; "" if that is not shown. GitLab answers "not found" to a token that may not
+    see a project, and without a token.
     """
     try:
         return (await gitlab.user())[0]
@@ -175,7 +175,7 @@ async def _who(gitlab: Gitlab) -> str:
 
 
 async def known_namespace(place: Place) -> Namespace | None:
-    """The project or group, where that can be seen without asking the user; else None."""
+    """The project or group, if it can be read without a prompt; else None."""
     if not place.may_look:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What can be seen to be wrong before a deploy token is created: login, role, scope, project."""
+"""The checks before a deploy token is created: login, role, scope, project."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from providers.gitlab.target import GitlabTarget
 
 
 async def problems_of(place: Place, target: GitlabTarget) -> list[Problem]:
-    """What stands in the way, as far as the access token may look."""
+    """List what prevents the creation, as far as the access token may look."""
     try:
         namespace, gitlab = await place.namespace(), await place.gitlab()
         return await _problems(namespace, gitlab, target)
@@ -40,7 +40,7 @@ async def _problems(namespace: Namespace, gitlab: Gitlab, target: GitlabTarget) 
     if problem := await _about_role(namespace, gitlab, target):
         return [problem]
     scopes = await gitlab.scopes()
-    # The permissions of a fine-grained token have other names; what it may not do is found at the creation.
+    # A fine-grained token's permissions have other names; a missing one is found at the creation.
     if "read_api" in scopes and "api" not in scopes:
         return [messages_login.scope_missing(_in_words(scopes))]
     if namespace.registry_off:

@@ -33,7 +33,7 @@ gitlab() {
 
 
 def instance(target: GitlabTarget) -> str:
-    """The URL of the instance, as far as it is known without asking."""
+    """The URL of the instance, as far as it is known without a call."""
     if target.seen.get("url") or target.gitlab:
         return target.seen.get("url") or target.gitlab
     if target.host == SAAS_REGISTRY:
@@ -42,7 +42,7 @@ def instance(target: GitlabTarget) -> str:
 
 
 def delete_command(target: GitlabTarget, key_id: str, *, name: str = "") -> str:
-    """The command that deletes a deploy token; where it is not known which, a comment with the page."""
+    """The command that deletes a deploy token; if the token is unknown, a comment with its page."""
     token, number = number_of_key(key_id), target.namespace_number
     url = instance(target)
     if token is not None and number:
@@ -88,7 +88,7 @@ def credential(target: GitlabTarget) -> Mapping[str, str]:
 
 
 def preamble(target: GitlabTarget) -> str:
-    """What the step that creates a token needs, and its undoing too."""
+    """What the step that creates a token needs, and its undo."""
     lines = _whose(target, 'gitlab GET "{path}"', "number").splitlines()
     found = "\n".join(f"  {line}" for line in lines)
     return f"{_PREAMBLE}\nfind_{target.kind}() {{\n{found}\n}}"
@@ -134,22 +134,22 @@ _CURL = f"curl --silent --show-error --fail {_HEADER}"
 
 
 def _body(whose: str) -> str:
-    """The words of `printf` for the body of the call."""
+    """The arguments of `printf` that print the body of the call."""
     name = f"pullkey {whose} $(date -u +%Y-%m-%dT%H:%M:%SZ): Akka pulls with it"
     return f''''{{"name":"%s","scopes":["read_registry"],"expires_at":"%s"}}' "{name}" "$EXPIRES_AT"'''
 
 
 def _field(name: str) -> str:
-    """Reads the value of a text in an answer of one line of JSON."""
+    """A filter that reads the value of a text field from an answer of one line of JSON."""
     return rf"""sed -n 's/.*"{name}" *: *"\([^"]*\)".*/\1/p'"""
 
 
 def _whose(target: GitlabTarget, get: str, number: str) -> str:
-    """Sets NUMBER to that of the project or group.
+    """Set NUMBER to the number of the project or group.
 
     Args:
         target: the project or group, or an image of a project.
-        get: the command that prints what is at `{path}` of the API.
+        get: the command that prints the answer at `{path}` of the API.
         number: the command that reads its number.
     """
     if _is_known(target):

@@ -1,4 +1,4 @@
-"""One GitLab target, open: its one step, and the facts that it shares with the checks before and after."""
+"""One GitLab target, open: its one step, and the facts that the checks share with it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from providers.gitlab.preflight import notices_of, problems_of
 from providers.gitlab.target import GitlabTarget
 
 _ANY_USER = "pullkey"
-"""With an access token the registry takes any user name (gitlabhq/gitlabhq, lib/gitlab/auth.rb)."""
+"""With an access token the registry accepts any user name (gitlabhq/gitlabhq, lib/gitlab/auth.rb)."""
 
 
 class GitlabSession(Session):
@@ -73,7 +73,7 @@ class GitlabSession(Session):
         return self.target.called.removeprefix("the ")
 
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
-        return {}  # GitLab has roles; whether yours is enough is found by looking
+        return {}  # GitLab has roles; the preflight checks whether yours suffices
 
     async def probe(self) -> Probe:
         target = self.target
@@ -86,7 +86,7 @@ class GitlabSession(Session):
         return Probe(target.host, path, "", self.token_host)
 
     async def _repository_of(self, namespace: Namespace) -> str:
-        """A repository of the project: of one that exists, the registry answers "no such tag" if it may be
+        """A repository of the project. For an existing one the registry answers "no such tag" if it may be
         pulled.
         """
         gitlab = await self.place.gitlab()
@@ -101,7 +101,7 @@ class GitlabSession(Session):
         try:
             pending = (await self._token.look()).state is not State.DONE
         except PullkeyError:
-            pending = True  # what it was is told where the step is looked at
+            pending = True  # reported where the step is looked at
         if pending and self.place.may_look:
             self._looked = True
             findings.problems += await problems_of(self.place, self.target)
@@ -110,11 +110,11 @@ class GitlabSession(Session):
         return findings
 
     async def prompt_secrets(self) -> None:
-        """Prompt for the access token that creates the deploy token, and look with it before any change.
+        """Prompt for the access token that creates the deploy token, and check it before any change.
 
         Raises:
-            UsageProblem: there is nobody to ask, or what was given cannot be used.
-            Refused: GitLab does not take it, or not for this.
+            UsageProblem: there is no terminal, or the text cannot be used.
+            Refused: GitLab does not accept it, or not for this.
         """
         if self._looked:
             return
@@ -125,7 +125,7 @@ class GitlabSession(Session):
             raise Refused(problems)
 
     async def _about_image(self) -> list[Problem]:
-        """The problem of a named image that the access token does not find."""
+        """The problem of a named image that the access token does not find, if any."""
         reader, probe = await self.image_reader(), await self.probe()
         challenge = await self.place.challenge()
         if reader is None or not probe.reference or not isinstance(challenge, Challenge):
@@ -138,8 +138,8 @@ class GitlabSession(Session):
         return [messages.image_not_found(f"{probe.host}/{probe.image}", near)]
 
     async def image_reader(self) -> Credential | None:
-        """The access token reads images as its user may. It is given to the token service only where that is
-        the instance's own.
+        """The access token reads the images that its user may read. It is sent to the token service only if
+        that is the instance's own.
         """
         if not self.place.may_look:
             return None

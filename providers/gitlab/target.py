@@ -21,12 +21,12 @@ from providers.gitlab.address import SAAS, SAAS_REGISTRY, host_of_instance, inst
 Kind = Literal["project", "group"]
 DEFAULT_LIFETIME = dt.timedelta(days=365)
 KEY = "deploy-token-"
-"""Before the number of a deploy token: a number alone names nothing."""
+"""The prefix of a deploy token's number in a key id."""
 USER = "gitlab+"
-"""Before that, a deploy token's user name where none was chosen (app/models/deploy_token.rb)."""
+"""The prefix of that in a default user name (app/models/deploy_token.rb)."""
 _LINK = re.compile(r"^gitlab-(project|group)-([1-9][0-9]{0,18})$")
 _KEY_ID = re.compile(rf"^{KEY}([1-9][0-9]{{0,18}})$")
-# What a namespace and a project may be called: gitlabhq/gitlabhq, lib/gitlab/path_regex.rb.
+# The permitted paths of namespaces and projects: gitlabhq/gitlabhq, lib/gitlab/path_regex.rb.
 _PART = re.compile(r"^[A-Za-z0-9_.][A-Za-z0-9_.-]*$")
 _NUMBER = re.compile(r"^[1-9][0-9]{0,18}$")
 _MOST_PARTS = 21  # a project in the deepest group: 20 levels (doc/user/group/subgroups/_index.md)
@@ -34,18 +34,18 @@ _MOST_PARTS = 21  # a project in the deepest group: 20 levels (doc/user/group/su
 
 @dataclass(frozen=True)
 class GitlabTarget:
-    """Whose deploy token is handed to Akka, and what it is to pull.
+    """The project or group whose deploy token Akka gets, and the image to verify.
 
     Attributes:
-        host: the registry's, with its port where it has one.
+        host: the registry's, with its port if it has one.
         kind: whose token it is: a project's or a group's.
-        path: of that project or group; "" where only its number or an image is known.
-        number: its number; 0 where it is not known.
-        repository: the repository of the image; "" if none was named. Its project is a beginning of it.
+        path: of that project or group; "" if only its number or an image is known.
+        number: its number; 0 if it is not known.
+        repository: the repository of the image; "" if none was named. It begins with its project's path.
         gitlab: the URL of the instance; "" for the one that the registry names.
-        allowed_host: the host of the instance, where the user or Akka's record names it: it may be given the
-            access token though it is of another owner than the registry.
-        login: the access token that was given on stdin.
+        allowed_host: the host of the instance, if the user or Akka's record names it: it may get the access
+            token although its owner is not the registry's.
+        login: the access token that was supplied on stdin.
         seen: what GitLab has shown so far: `path`, `number`, `url` of the instance.
     """
 
@@ -96,10 +96,11 @@ class GitlabTarget:
 
     @classmethod
     def held(cls, held: HeldCredential, login: Mapping[str, Any]) -> GitlabTarget:
-        """The target of Akka's record: its e-mail names instance and project, by the project's number.
+        """The target of Akka's record, whose e-mail names the instance and the project, by the project's
+        number.
 
         Raises:
-            PullkeyError: the record is not one of these.
+            PullkeyError: the record is not one of this provider's.
         """
         link = held.link
         found = _LINK.match(link.name) if link is not None else None
@@ -109,7 +110,7 @@ class GitlabTarget:
         host = host_of(held.server)
         gitlab = instance_named(login["gitlab"]) if login.get("gitlab") else ""
         if gitlab and host_of_instance(gitlab) != link.domain:
-            gitlab = ""  # it is of another instance: of all credentials, one may be meant
+            gitlab = ""  # it is of another instance; several credentials are searched for one
         if not gitlab and link.domain == host_of_instance(SAAS):
             gitlab = SAAS
         try:
@@ -142,7 +143,7 @@ class GitlabTarget:
 
     @property
     def secret_name(self) -> str:
-        # Of an image it is not known before GitLab is asked how much of its name is the project's path.
+        # How much of an image's name is its project's path is known only after a call to GitLab.
         return secret_name(self.host, self.path or self.repository or f"{self.kind}-{self.number}")
 
     @property

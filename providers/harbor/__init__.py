@@ -91,11 +91,13 @@ class HarborProvider:
     )
 
     def recognises(self, held: HeldCredential) -> bool:
-        """By the e-mail of a record of ours, else by the user name: no host is Harbor's alone."""
+        """Recognise a record by the e-mail that pullkey writes, else by the user name: no host is Harbor's
+        alone.
+        """
         return bool(level_of(held.link)) or (held.link is None and held.username.startswith(ROBOT_PREFIX))
 
     def claims(self, host: str) -> bool:
-        """A host that is named for it, or that the environment names as the Harbor.
+        """Claim a host that is named after Harbor, or that the environment names as the Harbor.
 
         `harbor.azurecr.io` is an Azure registry that is called harbor.
         """
@@ -122,7 +124,7 @@ class HarborProvider:
     def options_of(self, held: HeldCredential, target: HarborTarget | None) -> Mapping[str, str | bool]:
         found: dict[str, str | bool] = {"registry": host_of(held.server)}
         if target is None:
-            # Of a robot account that somebody created by hand, `robot$PROJECT+NAME`.
+            # Of a robot account that a user created by hand, `robot$PROJECT+NAME`.
             project, plus, _ = held.username.removeprefix(ROBOT_PREFIX).partition("+")
             return {**found, "project": project} if plus and project else found
         if target.projects:
@@ -168,7 +170,7 @@ class HarborProvider:
 
 
 def _configured_host() -> str:
-    """The Harbor that the environment names, with its port; "" for none."""
+    """The Harbor that the environment names, with its port; "" if none."""
     named = next((os.environ[one] for one in _REGISTRY.variables("harbor")[:1] if os.environ.get(one)), "")
     return host_of(named)
 

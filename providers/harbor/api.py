@@ -1,7 +1,7 @@
-"""Harbor's API, as far as this provider calls it. There is no SDK; `connection` speaks HTTP to it.
+"""Harbor's API, as far as this provider calls it. There is no SDK; `connection` sends the requests.
 
 Sources: goharbor/harbor, api/v2.0/swagger.yaml (paths, fields); src/server/v2.0/handler/robot.go (robot
-accounts), user.go (permissions, and what a robot account's login is answered), base.go (pages).
+accounts), user.go (permissions, and the answers to a robot account's login), base.go (pages).
 """
 
 from __future__ import annotations
@@ -27,21 +27,22 @@ from providers.harbor.objects import NewRobot, Project, Robot, ServerInfo
 T = TypeVar("T")
 
 _READ_SECONDS = 60.0
-_PAGE_SIZE = 100  # the most that is allowed (swagger.yaml, `pageSize`)
+_PAGE_SIZE = 100  # the maximum (swagger.yaml, `pageSize`)
 _MOST_PAGES = 100
 PULL = ({"resource": "repository", "action": "pull"},)
-"""All that a puller needs; each action must be one that the server knows (handler/robot.go, `validate`)."""
+"""The permissions of a puller; each action must be one that the server knows (handler/robot.go, `validate`).
+"""
 
 
 class Harbor:
     """The calls of one session, with the login that it shares with the others of the command.
 
     Args:
-        context: of the run: whom to ask, how long to wait, where to report.
+        context: of the run: how to prompt, how long to wait, where to report.
         host: of the Harbor, with its port.
-        user: who logs in.
-        secret: the password, where it was supplied already.
-        has_source: whether a file names the source of the password, so that it is there without a prompt.
+        user: the user who logs in.
+        secret: the password, if it was supplied already.
+        has_source: whether a file names the source of the password, so that it is available without a prompt.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Harbor:
 
     @property
     def connection(self) -> Connection:
-        """Made when it is first needed: a setting of the environment that is not valid is then reported."""
+        """Created when first needed, so that an invalid setting of the environment is reported then."""
         return self.context.shared.get(("harbor", self.host), lambda: Connection(self.host))
 
     async def may_look(self) -> bool:
@@ -79,7 +80,7 @@ class Harbor:
         return await self.login.authorization(self.context, self._try_login)
 
     async def _try_login(self, header: Secret) -> None:
-        """Ask who the login is: 200 a user, 412 a robot account, 401 neither."""
+        """Determine the kind of login: 200 a user, 412 a robot account, 401 neither."""
         try:
             reply = await self._patiently(lambda: self._send("GET", "/users/current", header=header))
         except HarborApiError as error:
@@ -94,22 +95,22 @@ class Harbor:
         )
 
     async def _auth_mode(self) -> str:
-        """How this Harbor authenticates users; "" where it does not say."""
+        """How this Harbor authenticates users; "" if it does not say."""
         try:
             return objects.server_info((await self._send("GET", "/systeminfo")).body).auth_mode
         except HarborApiError:
             return ""
 
     async def info(self) -> ServerInfo:
-        """What the server says of itself to this login."""
+        """What the server shows of itself to this login."""
         return objects.server_info((await self._read("GET", "/systeminfo")).body)
 
     async def project(self, name: str) -> Project:
-        """A project by its name, which may look like a number: then the header makes it a name
+        """Read a project by its name, which may look like a number: a header marks it as a name
         (handler/util.go).
 
         Raises:
-            HarborApiError: `missing` to an administrator, `forbidden` to others where there is none.
+            HarborApiError: `missing` to an administrator, `forbidden` to others if it does not exist.
         """
 
         async def ask() -> Project:
@@ -148,7 +149,7 @@ class Harbor:
         if level == "project":
             query = f"Level=project,ProjectID={(await self.project(projects[0])).number}"
         found: list[Robot] = []
-        # The address of the next page comes unescaped in an answer; its number is known.
+        # An answer has the address of the next page unescaped; its number is known.
         for page in range(1, _MOST_PAGES + 1):
             reply = await self._read(
                 "GET", "/robots", query={"q": query, "page": page, "page_size": _PAGE_SIZE}
@@ -162,7 +163,7 @@ class Harbor:
         return found
 
     async def robot(self, number: int) -> Robot | None:
-        """A robot account by its id; None if there is none."""
+        """Read a robot account by its id; None if it does not exist."""
         try:
             return objects.robot((await self._read("GET", f"/robots/{number}")).body)
         except HarborApiError as error:

@@ -1,4 +1,4 @@
-"""One call of Harbor's API over HTTP: its answer, or the error that it is."""
+"""Sends one call of Harbor's API, and returns its answer or raises its error."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ API = "/api/v2.0"
 
 
 class Connection(RestClient):
-    """The connections to one Harbor, one set for a command.
+    """The connections to one Harbor, shared by the sessions of a command.
 
-    It keeps no cookies: Harbor wants a CSRF token of a request that carries its session's
+    They keep no cookies: Harbor requires a CSRF token of a request with its session's cookie
     (goharbor/harbor, src/server/middleware/csrf/csrf.go).
     """
 
@@ -27,7 +27,7 @@ class Connection(RestClient):
         super().__init__(f"https://{host}{API}")
 
     def error_text(self, body: Mapping[str, Any]) -> str:
-        """The words of an error: `{"errors": [{"code", "message"}]}`, or those of an unknown path."""
+        """The text of an error: `{"errors": [{"code", "message"}]}`, or that of an unknown path."""
         return _first_error(body)[1] or super().error_text(body)
 
     def error_of(self, reply: Reply, summary: str) -> HarborApiError:
@@ -36,7 +36,7 @@ class Connection(RestClient):
 
 
 def basic(user: str, password: Secret) -> Secret:
-    """The header's value for a user name and password; a secret itself."""
+    """The `Authorization` header of a user name and password; itself a secret."""
     return Secret(f"Basic {base64.b64encode(f'{user}:{password.reveal()}'.encode()).decode()}")
 
 

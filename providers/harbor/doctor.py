@@ -1,4 +1,4 @@
-"""What `pullkey doctor` looks at: whether the Harbor that is set in the environment answers, and how."""
+"""What `pullkey doctor` checks: whether the configured Harbor answers, and whether the clocks agree."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from providers.harbor.objects import server_info
 
 
 async def checkup(context: RunContext, host: str, login: Mapping[str, Any]) -> Sequence[Check]:
-    """API, clock and registry; nothing is logged in to. Raises nothing.
+    """Check API, clock and registry, without a login. Raises nothing.
 
     Args:
         context: for the connections.
-        host: of the Harbor; "" where none is set.
+        host: of the Harbor; "" if none is set.
         login: the values of the login's options.
     """
     user = login.get("user")

@@ -1,4 +1,4 @@
-"""What Harbor refuses, or does not answer, as the rest of pullkey knows it."""
+"""Harbor's refusals and missing answers as errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LoginMissing(PullkeyError):
 
 
 class HarborApiError(ApiError):
-    """A call that Harbor refused, or did not answer as it should.
+    """A call that Harbor refused, or did not answer as documented.
 
     The codes are those of its error bodies: UNAUTHORIZED, FORBIDDEN, DENIED, NOT_FOUND, CONFLICT, and UNKNOWN
     for any 500, whose details it hides (goharbor/harbor, src/lib/http/error.go).
@@ -38,14 +38,14 @@ class HarborApiError(ApiError):
 
     @property
     def of_robot_login(self) -> bool:
-        """The login is a robot account's, which no user stands behind: `GET /users/current` answers 412
+        """The login is a robot account's, so there is no user: `GET /users/current` answers 412
         (src/server/v2.0/handler/user.go).
         """
         return self.status == HTTPStatus.PRECONDITION_FAILED
 
 
 def busy(error: Exception) -> Delay | None:
-    """Whether a refusal is worth waiting for; a rate limit as long as Harbor asks, else for moments only."""
+    """The delay of a refusal that is worth a retry: a rate limit as long as Harbor says, others briefly."""
     if not isinstance(error, ApiError) or not error.busy:
         return None
     if error.rate_limited:
@@ -57,7 +57,7 @@ def busy(error: Exception) -> Delay | None:
 
 @contextmanager
 def as_sentence(doing: str) -> Iterator[None]:
-    """Turn a refusal inside into a sentence."""
+    """Convert a refusal inside to a sentence."""
     try:
         yield
     except HarborApiError as error:
@@ -65,5 +65,5 @@ def as_sentence(doing: str) -> Iterator[None]:
 
 
 def refused(error: ApiError, doing: str) -> StepFailed:
-    """An error as a sentence."""
+    """Convert an error to a sentence."""
     return StepFailed(f"Harbor refused to {doing}: {error.summary}", code=error.problem_code)

@@ -66,13 +66,13 @@ class Login:
     async def authorization(
         self, context: RunContext, attempt: Callable[[Secret], Awaitable[None]]
     ) -> Secret:
-        """The header's value that calls are sent with.
+        """The value of the `Authorization` header.
 
         `attempt` tries it once, before anything else is sent with it: after a wrong password Harbor refuses
         the user for 1.5 seconds (src/core/auth/authenticator.go), and a directory may lock the account.
 
         Raises:
-            LoginMissing, UsageProblem: as `ask`.
+            LoginMissing, UsageProblem: the same as `ask`.
             StepFailed: the login is refused; it is not tried twice.
         """
         async with self._lock:

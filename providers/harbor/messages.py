@@ -18,7 +18,7 @@ LATE_ANSWER = "Harbor has created the robot account of a request that it did not
 
 
 def project_not_shown(target: HarborTarget, name: str, error: HarborApiError, *, by_robot: bool) -> Problem:
-    """404 to an administrator; to others Harbor answers 403 for what does not exist, too."""
+    """Harbor answers 404 to an administrator; to others 403, also for what does not exist."""
     if not (error.missing or error.forbidden):
         return Problem(
             ProblemKind.SETUP,
@@ -84,7 +84,7 @@ def creation_refused(target: HarborTarget, error: ApiError, *, by_robot: bool) -
 
 
 def renamed(key_id: str, name: str, held: str) -> str:
-    """The server's prefix was changed, so the user name that Akka holds does not exist any more."""
+    """The server's prefix was changed, so the user name that Akka holds no longer exists."""
     return f"the robot account that Akka holds, {key_id}, is named {name} now, and Akka has {held}"
 
 
@@ -127,7 +127,7 @@ def shown_valid(host: str) -> str:
 
 
 def policy_refuses(project: str) -> str:
-    """412 PROJECTPOLICYVIOLATION, whoever pulls (src/server/middleware/contenttrust, vulnerable)."""
+    """412 PROJECTPOLICYVIOLATION, for every puller (src/server/middleware/contenttrust, vulnerable)."""
     return (
         f"The credential is valid; a policy of the project {project} (signatures, or vulnerabilities) "
         "refuses this image to everyone. Name another image, or change the policy."

@@ -43,7 +43,7 @@ def login_failed(user: str, host: str, error: HarborApiError, *, auth_mode: str 
 
 
 def server_unreadable(host: str, error: HarborApiError) -> StepFailed:
-    """What it says of itself is refused, or is not Harbor's."""
+    """Its description of itself is refused, or is not Harbor's."""
     if _is_of_another_server(error):
         return StepFailed(
             f"{host} does not answer as Harbor does: {error.summary}",

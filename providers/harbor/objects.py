@@ -1,4 +1,4 @@
-"""What Harbor's API shows: the server, a project, a robot account.
+"""The objects of Harbor's API: the server, a project, a robot account.
 
 Source: goharbor/harbor, api/v2.0/swagger.yaml.
 """
@@ -24,7 +24,7 @@ class ServerInfo:
     """What `GET /systeminfo` shows to this login.
 
     Attributes:
-        version: as Harbor spells it; "" where it is not shown.
+        version: as Harbor spells it; "" if it is not shown.
         auth_mode: `db_auth`, `ldap_auth`, `oidc_auth`, ...
         read_only: whether nothing can be changed.
     """
@@ -55,8 +55,8 @@ class Robot:
 
     Attributes:
         number: its id.
-        name: the user name that it has now, with the server's prefix. A changed prefix changes the names of
-            all robot accounts at once (src/controller/robot/controller.go, `populate`).
+        name: its current user name, with the server's prefix. A changed prefix changes the names of all robot
+            accounts at once (src/controller/robot/controller.go, `populate`).
         shown: the whole answer, which a change has to send again.
     """
 
@@ -75,7 +75,7 @@ class Robot:
 
     @property
     def key_id(self) -> str:
-        """How pullkey names it; "" where pullkey did not create it."""
+        """The id by which pullkey names it; "" if pullkey did not create it."""
         return key_id_of(self.number, self.run_id) if self.run_id else ""
 
     @property
@@ -84,7 +84,7 @@ class Robot:
 
     @property
     def projects(self) -> tuple[str, ...]:
-        """The projects that it may pull from; `*` is all of them."""
+        """The projects from which it may pull; `*` is all of them."""
         return tuple(sorted({str(one.get("namespace")) for one in self._permissions if _pulls(one)}))
 
     def pulls(self, project: str) -> bool:
@@ -108,7 +108,7 @@ def server_info(body: Any) -> ServerInfo:
     """Read `GeneralInfo`.
 
     Raises:
-        HarborApiError: it is not one.
+        HarborApiError: the answer is not one.
     """
     if not isinstance(body, dict) or "auth_mode" not in body:
         raise HarborApiError(0, "the answer is not Harbor's")
@@ -124,7 +124,7 @@ def project(body: Any) -> Project:
     """Read `Project`.
 
     Raises:
-        HarborApiError: it is not one.
+        HarborApiError: the answer is not one.
     """
     shown = body if isinstance(body, dict) else {}
     number, name, metadata = shown.get("project_id"), shown.get("name"), shown.get("metadata")
@@ -138,7 +138,7 @@ def robot(body: Any) -> Robot:
     """Read `Robot` or `RobotCreated`.
 
     Raises:
-        HarborApiError: as unanswered; it is neither.
+        HarborApiError: the answer is neither; it counts as unanswered.
     """
     shown = body if isinstance(body, dict) else {}
     number, name = shown.get("id"), shown.get("name")
@@ -159,7 +159,7 @@ def new_robot(body: Any) -> NewRobot:
     """Read `RobotCreated` with its secret.
 
     Raises:
-        HarborApiError: as unanswered; it is not one.
+        HarborApiError: the answer is not one; it counts as unanswered.
     """
     found = robot(body)
     secret = body.get("secret")
@@ -173,7 +173,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _pulls(permission: Mapping[str, Any]) -> bool:
-    """Whether a permission lets pull from its project; that to push does so too
+    """Whether a permission lets pull from its project; one to push does so too
     (src/common/security/robot/context.go).
     """
     access = permission.get("access")

@@ -1,4 +1,4 @@
-"""What can be seen to be wrong before a robot account is created: server, projects, permissions."""
+"""The checks before a robot account is created: server, projects, permissions."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class HarborPreflight:
         self._harbor = harbor
         self._target = target
         self.public = ""
-        """Why anyone may pull, once the projects were looked at; else ""."""
+        """Why anyone may pull, once the projects were read; else ""."""
 
     async def problems(self) -> list[Problem]:
-        """All that would prevent the creation, permissions aside."""
+        """List everything that would prevent the creation, except permissions."""
         try:
             info = await self._harbor.info()
             if problems := self._of_server(info):
@@ -70,7 +70,9 @@ class HarborPreflight:
             self.public = messages.project_public(self._target)
 
     async def _of_list(self) -> list[Problem]:
-        """Whether the login lists robot accounts, without which a lost answer could not be looked for."""
+        """Whether the login may list robot accounts, which is needed to find one whose creation got no
+        answer.
+        """
         if not self._target.projects and self._target.level == "project":
             return []
         if await self.missing_permissions(PERMISSIONS):
@@ -82,9 +84,9 @@ class HarborPreflight:
         return []
 
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str]:
-        """Those of the permissions that the login does not hold on the project, each with the project.
+        """The permissions that the login lacks on the project, each with the project.
 
-        Of the system there is nothing to ask: its administrators hold all of them.
+        On the system they need no check: its administrators have all of them.
         """
         if self._target.level == "system" or not self._target.projects:
             return {}

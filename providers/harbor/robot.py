@@ -1,4 +1,4 @@
-"""What is done at Harbor: one step, the robot account, which is identity, grant and key in one.
+"""Harbor's step: the robot account, which is identity, grant and key in one.
 
 Each has a user name of its own, so a rotation creates another account beside the one that Akka holds.
 """
@@ -33,7 +33,7 @@ PERMISSIONS = ("robot:create", "robot:delete", "robot:list", "robot:read")
 class RobotAccount(KeyResource[Robot, NewRobot]):
     """The robot account that a run creates, and all that pullkey created for the same project.
 
-    Its name bears the run's id, so that it is found if the answer to its creation is lost; the database
+    Its name contains the run's id, so that it is found if the answer to its creation is lost; the database
     refuses a second one of that name (goharbor/harbor, make/migrations/postgresql/0004_1.8.0_schema.up.sql).
     """
 
@@ -93,7 +93,7 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
         return link.name == LINKS[target.level] and link.domain in (target.domain, "")
 
     async def is_username(self, username: str, link: KeyRef) -> bool:
-        """By the end of the name, which is the key's own: what is before it is the server's to change."""
+        """Compare the end of the name, which is the key's own; the server can change what precedes it."""
         parts = parts_of(link.key_id)
         if parts is None:
             return False
@@ -127,8 +127,8 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
         return found if found.key_id == key_id else None
 
     async def _listed(self) -> list[Robot]:
-        """The robot accounts that pullkey created; none where the list is not shown, which is asked for only
-        beside a read by id.
+        """The robot accounts that pullkey created; empty if the list is not shown, which is read only in
+        addition to a read by id.
         """
         try:
             return await self._ours()
@@ -171,7 +171,7 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
             self._projects = await self._as_held()
 
     async def _as_held(self) -> tuple[str, ...]:
-        """The projects of the robot account that Akka holds, for the one that is to replace it."""
+        """The projects of the robot account that Akka holds, for its replacement."""
         held = await self._of.context.held_credential()
         link = held.link if held is not None else None
         found = await self.recorded(link.key_id) if link is not None and self.owns(link) else None
@@ -202,7 +202,7 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
         )
 
     async def send_deletion(self, key_id: str) -> None:
-        """By its number, once it is seen that the number is still this account's."""
+        """Delete it by its number, after checking that the number is still this account's."""
         parts = parts_of(key_id)
         found = await self._harbor.robot(parts[0]) if parts is not None else None
         if found is None or found.key_id != key_id:

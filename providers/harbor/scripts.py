@@ -47,13 +47,13 @@ def _curl(target: HarborTarget) -> str:
 
 
 def _field(name: str) -> str:
-    """Reads the value of a field from an answer of one line of JSON."""
+    """A filter that reads the value of a field from an answer of one line of JSON."""
     return rf"""sed -n 's/.*"{name}" *: *"\{{0,1\}}\([^",}}]*\).*/\1/p'"""
 
 
 def delete_command(target: HarborTarget, key_id: str) -> str:
-    """The command that deletes a robot account, which prompts for the password. A key id, or the name of an
-    account whose number is not known: then it is looked up in Harbor's pages.
+    """The command that deletes a robot account, which prompts for the password. The argument is a key id, or
+    the name of an account whose number is not known: then it has to be looked up in Harbor's pages.
     """
     parts = parts_of(key_id)
     if parts is None:
@@ -92,12 +92,12 @@ def credential(target: HarborTarget) -> Mapping[str, str]:
 
 
 def preamble(target: HarborTarget) -> str:
-    """What the creation needs, and its undoing too."""
+    """What the creation needs, and its undo."""
     return _LOGIN.replace("CURL", _curl(target)).replace("JSON_HEADER", _JSON)
 
 
 def _reads(command: str) -> str:
-    """Takes user name, secret and key id out of the answer."""
+    """Commands that take user name, secret and key id from the answer."""
     by = {name: command.replace("{}", name) for name in ("name", "secret", "id")}
     return (
         f'ROBOT="$(printf %s "$CREATED" | {by["name"]})"\n'

@@ -1,4 +1,4 @@
-"""One Harbor target, open: its one step, and the facts that it shares with the checks before and after."""
+"""One Harbor target, open: its one step, and the facts that the checks share with it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class HarborSession(Session):
         return Probe(self.target.host, self.target.repository, self.target.reference)
 
     async def image_reader(self) -> Credential | None:
-        """The login: it pulls what it may see, in OIDC mode with the CLI secret."""
+        """The login: it reads the images that it may see, in OIDC mode with the CLI secret."""
         password = self.harbor.login.secret
         if password is None:
             return None

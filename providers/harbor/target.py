@@ -28,7 +28,8 @@ _MOST_DAYS = 2**31 - 2  # handler/robot.go, `isValidDuration`
 _NAME = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"  # goharbor/harbor, src/server/v2.0/handler/project.go
 _PROJECT = re.compile(rf"^{_NAME}$")
 _USER_LIMIT = 255
-# The prefix ends where a character comes that no project's name has; else it cannot be told from the name.
+# The prefix ends at a character that no project's name has; otherwise it cannot be distinguished from the
+# name.
 _USERNAME = re.compile(rf"^(?:.*[^a-z0-9._-])?({_NAME})\+{NAME_MARK}[0-9a-f]{{12}}$")
 
 
@@ -38,10 +39,10 @@ class HarborTarget:
 
     Attributes:
         host: with its port, as in an image.
-        projects: their names; () where Akka's record does not tell them, so that the robot account that it
+        projects: their names; () if Akka's record does not contain them, so that the robot account that it
             names does.
         level: of the robot account: one of the project, or one of the system, which may pull from several.
-        user: who logs in to create it; "" if no user was named.
+        user: the user who logs in to create it; "" if no user was named.
         repository: of the image that verifies the pull; "" if none was named.
         login: the password that was supplied on stdin.
         login_has_source: whether a file names the source of the password.
@@ -92,7 +93,7 @@ class HarborTarget:
             reference=image.reference if image else "",
             expires_in=lifetime,
             login=values.get("login_stdin"),
-            # A file of registries names where it is read from.
+            # A file of registries names its source.
             login_has_source="login_stdin" in (values.get("sources") or ()),
         )
 
@@ -113,7 +114,7 @@ class HarborTarget:
             if image is not None and image.registry.removesuffix(":443") == host:
                 repository, reference = image.path, image.reference
         except UsageProblem:
-            pass  # it is of another registry: of all credentials, one may be meant
+            pass  # it is of another registry; several credentials are searched for one
         project = project_of(held.username)
         return cls(
             host=host,
@@ -140,7 +141,7 @@ class HarborTarget:
 
     @property
     def lock_key(self) -> str:
-        # A record does not tell the projects of a robot account of the system.
+        # A record does not contain the projects of a robot account of the system.
         return f"harbor {self.host} {self.projects[0] if self._is_of_project else 'system'}"
 
     @property
@@ -198,7 +199,7 @@ def level_of(link: KeyRef | None) -> str:
 
 
 def project_of(username: str) -> str:
-    """The project in the user name of a robot account that pullkey created; "" where it does not tell.
+    """The project in the user name of a robot account that pullkey created; "" if it is not in it.
 
     >>> project_of("robot$shop+pullkey-0123456789ab"), project_of("robot$pullkey-0123456789ab")
     ('shop', '')

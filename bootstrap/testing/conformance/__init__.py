@@ -1,1 +1,1 @@
-"""The conformance suite: what every provider has to do, tried with the real commands on its emulator."""
+"""The conformance suite: tests what every provider has to do, with the real commands on its emulator."""

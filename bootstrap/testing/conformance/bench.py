@@ -1,4 +1,4 @@
-"""Where a provider is tried: a sandbox with its emulator, put back to its beginning before each test."""
+"""The sandbox in which a provider is tested, with its emulator, reset before each test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LEAK = (
 
 
 def fail(sentence: str, *details: object) -> NoReturn:
-    """Fail the test with a sentence for the provider's author, and what was seen."""
+    """Fail the test with a sentence for the provider's author, and what was observed."""
     pytest.fail("\n".join([sentence, *(f"    {line}" for line in _lines(details))]), pytrace=False)
 
 
@@ -54,10 +54,10 @@ def providers_of(cases: Sequence[str]) -> list[str]:
 
 
 def chosen_cases(providers: Sequence[str], cases: Sequence[str]) -> list[str]:
-    """The cases of these providers, or those of them that are named.
+    """Select the cases of these providers, or those of them that are named.
 
     Raises:
-        pytest.UsageError: there is no such provider or case, or a provider has none.
+        pytest.UsageError: a provider or case does not exist, or a provider has no cases.
     """
     found: list[str] = []
     for name in providers:
@@ -92,14 +92,14 @@ class Trial:
         return self.life.there()
 
     def new_keys(self) -> dict[str, InventoryItem]:
-        """The keys that were not there before the onboarding, by id."""
+        """The keys that did not exist before the onboarding, by id."""
         return {item.known_as: item for item in self.there() - self.life.before if is_key(item)}
 
     def onboard(self, *more: str) -> Result:
         return self.life.onboard(*more)
 
     def run(self, *arguments: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Result:
-        """A command that needs no secret."""
+        """Run a command that needs no secret."""
         return self.life.world.run(*arguments, env={**self.case.environment, **(env or {})}, stdin=stdin)
 
     def changes(self) -> list[str]:
@@ -126,13 +126,13 @@ class Bench:
 
     @contextlib.contextmanager
     def untouched(self, case: str) -> Iterator[Trial]:
-        """Nothing is onboarded yet."""
+        """A trial in which nothing is onboarded yet."""
         with self._trial(case, "onboard") as trial:
             yield trial
 
     @contextlib.contextmanager
     def onboarded(self, case: str) -> Iterator[Trial]:
-        """One registry is onboarded."""
+        """A trial in which one registry is onboarded."""
         with self._trial(case, "rotate") as trial:
             yield trial
 
@@ -149,7 +149,7 @@ class Bench:
             yield Trial(Life(on.world, on.kind, set(rehearsal.untouched)))
             leaks = on.world.leaks()
         except BaseException:
-            # What it was in the middle of may still be at work.
+            # A cancelled test may still have work in progress.
             self.close()
             raise
         if leaks:

@@ -14,9 +14,9 @@ from bootstrap.plugin import entry_points as plugins
 ALLOWED = ("bootstrap.plugin", "bootstrap.model")
 """What a provider may import of pullkey; its emulator may also import the sandbox."""
 UNSPECIFIC = {"PullkeyError", "StepFailed", "Problem"}
-"""Of these the class says no more than that something went wrong: whoever raises one chooses its code."""
+"""These classes only say that something failed, so each use has to choose its code."""
 _OURS = {"bootstrap", "click", "platformdirs"}
-"""What pullkey itself imports at once."""
+"""What pullkey itself imports immediately."""
 _IMPORTED = """
 import sys
 from importlib.metadata import EntryPoint
@@ -28,7 +28,7 @@ print(*(set(sys.modules) - before))
 
 
 def package_of(provider: str) -> str:
-    """The package that the provider's entry point is in."""
+    """The package that contains the provider's entry point."""
     return plugins.installed()[provider][0].entry.module
 
 
@@ -53,7 +53,7 @@ def is_of_emulator(module: str) -> bool:
 
 
 def foreign_imports(provider: str) -> Iterator[str]:
-    """Where the provider imports what of pullkey is not for providers."""
+    """List the provider's imports of pullkey that are not for providers, each with its place."""
     for module, path in sources(provider).items():
         allowed = (*ALLOWED, "bootstrap.sandbox") if is_of_emulator(module) else ALLOWED
         for line, name in _imports(path):
@@ -77,7 +77,7 @@ def _imports(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def errors_without_code(provider: str) -> Iterator[str]:
-    """Where a problem or an error of an unspecific class names no code."""
+    """List the uses of a general error class without a code, each with its place."""
     for module, path in sources(provider).items():
         if is_of_emulator(module):
             continue
@@ -95,7 +95,7 @@ def _name_of(function: ast.expr) -> str:
 
 
 def imported_early(provider: str) -> list[str]:
-    """The packages that are not Python's, pullkey's or the provider's own and that importing it imports.
+    """List the third-party packages that importing the provider imports.
 
     Raises:
         RuntimeError: it cannot be imported.

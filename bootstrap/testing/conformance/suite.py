@@ -46,14 +46,14 @@ from bootstrap.testing.harness.rehearsals import Workers
 from bootstrap.testing.harness.world import Result, make_world
 
 REFUSED = "akka.docker.add-credentials=403*forever"
-"""The last step fails, so that there is everything to undo."""
+"""A fault in the last step, so that everything has to be undone."""
 _VARIABLE = "PULLKEY_CONFORMANCE_SECRET"
-"""What a file of registries names as the source of a secret."""
+"""The source of a secret in the file of registries."""
 _AT_ONCE = 6
 
 
 def _document(done: Result, schema: str) -> Any:
-    """The JSON that a command has printed, valid by its schema."""
+    """Parse the JSON that a command has printed, and validate it against its schema."""
     try:
         document = json.loads(done.out)
         jsonschema.validate(document, schemas()[schema])
@@ -178,9 +178,7 @@ class TestReading:
 
 
 def _without_supplied_secret(trial: Trial) -> list[str]:
-    """The case's options. A password that the user supplies cannot be compared with Akka's, so it is left
-    out.
-    """
+    """The case's options. A user-supplied password is left out, since it cannot be compared with Akka's."""
     options = trial.case.options
     return [one for one in options if trial.case.creates_key or not one.endswith("-stdin")]
 
@@ -210,7 +208,7 @@ class TestLife:
             require(not lost, "The onboarding changed what it did not create.", lost)
 
     def _require_usable(self, trial: Trial, after: str) -> KeyRef:
-        """Akka holds one key, which is there, which its record names, and which pulls."""
+        """Require that Akka holds one existing key, which its record names, and which pulls."""
         life = trial.life
         held = life.world.held(life.name)
         ref = KeyRef.parse(held.email)
@@ -306,7 +304,8 @@ class TestLife:
     def _rotate_file(self, trial: Trial, tmp_path: Path) -> Result:
         file = tmp_path / "registries.yaml"
         file.write_text(_registries(trial), encoding="utf-8")
-        # A file asks for the secret when a new key needs it, wherever `--secret-stdin` is read otherwise.
+        # With a file, the secret is prompted for when a new key needs it, also where `--secret-stdin` is read
+        # otherwise.
         secret = {_VARIABLE: trial.case.stdin} if trial.case.stdin else {}
         return trial.life.world.run(
             "rotate",
@@ -382,7 +381,7 @@ def _registries(trial: Trial) -> str:
 
 
 def _given(options: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """The options and their values; a switch has none."""
+    """The options and their values; a flag has none."""
     for number, one in enumerate(options):
         if one.startswith("--"):
             name, equals, value = one.partition("=")
@@ -396,7 +395,7 @@ class TestSecrets:
     def test_objects_logs_and_files_hold_no_key(
         self, conformance_bench: Bench, conformance_case: str
     ) -> None:
-        # Each test looks for leaks when it ends; this one has all that can be logged, and looks at objects.
+        # Each test is scanned for leaks when it ends; this one logs everything, and inspects objects.
         with conformance_bench.untouched(conformance_case) as trial:
             world, case = trial.life.world, trial.case
             world.passwords += [one for one in {case.stdin, case.later_stdin} if one]
@@ -452,7 +451,7 @@ class TestScripts:
 
 
 def _options_of_runbook(case: ConformanceCase) -> Sequence[str]:
-    """A runbook asks for secrets itself."""
+    """The options without secrets, for which a runbook prompts."""
     if case.runbook is not None:
         return case.runbook
     return [one for one in case.options if not one.endswith("-stdin")]
@@ -538,7 +537,7 @@ class TestKill:
 
 
 class TestFaults:
-    """Each call fails, once and forever: by default a selection, with `--pullkey-full` in every way."""
+    """Each call fails, once and forever: by default a selection, with `--pullkey-full` every fault."""
 
     @pytest.mark.timeout(0)
     def test_nothing_is_left_over_unreported(
@@ -577,7 +576,7 @@ _READS_OF_AKKA = (
     "akka.projects.list",
     "akka.docker.list-credentials",
 )
-"""They are the same for every provider, and tried with pullkey's own."""
+"""The same for every provider, and tested with pullkey's own."""
 
 
 class TestLag:

@@ -1,1 +1,1 @@
-"""The unchanged commands against a sandbox: what they print, what they create, leave over and leak."""
+"""Runs the real commands against a sandbox, and checks their output, their resources, leftovers and leaks."""

@@ -1,9 +1,9 @@
-"""The sandbox's `akka` without a new interpreter for each call: the test's own process carries it out.
+"""Answers the sandbox's `akka` calls in the test's own process, without a new interpreter for each.
 
-A run of `pullkey` calls `akka` seven times, and the start of Python is nine tenths of a call: it was a third
-of the CPU time of all tests. So a script for bash hands its words over and shows what comes back. What
-depends on being a process of its own is left to the program: each manner but the usual one, files that are
-read, and commands that are seldom used.
+A run of `pullkey` calls `akka` seven times, and starting Python is nine tenths of a call: a third of the CPU
+time of all tests. So a bash script passes its arguments to this process and prints the answer. Everything
+that needs a separate process is left to the real program: any other `manner`, input files, and rarely used
+commands.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Server(socketserver.ThreadingTCPServer):
     request_queue_size = 64
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Whoever asked may have been killed meanwhile."""
+        """The client may have been killed meanwhile."""
 
 
 _FOLDERS: dict[str, Path] = {}
@@ -71,7 +71,7 @@ def _port(_process: int) -> int:
 
 
 def _answer(folder: Path, arguments: list[str], environment: dict[str, str]) -> tuple[int, str, str]:
-    """As `akka_cli.main`: the exit status, and what goes to the two streams."""
+    """The same as `akka_cli.main`: the exit status, stdout and stderr."""
     endpoint, manner = ((folder / name).read_text().splitlines() for name in ("endpoint", "manner"))
     try:
         output = akka_cli.run(arguments, environment, endpoint, manner)
@@ -84,7 +84,7 @@ def _answer(folder: Path, arguments: list[str], environment: dict[str, str]) -> 
 
 
 def answer_here(akka: AkkaEmulator) -> None:
-    """Let the executable of this emulator be answered by this process, where there is bash."""
+    """Let this process answer the calls of this emulator's executable. Needs bash."""
     bash = shutil.which("bash")
     if bash is None:
         return

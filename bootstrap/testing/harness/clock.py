@@ -1,9 +1,9 @@
-"""A clock that the product and its sandbox share in tests: a pause takes a tenth of its length, and counts in
+"""A clock shared by the product and its sandbox in tests: a pause takes a tenth of its length, but counts in
 full.
 
-Without it the tests would spend most of their time asleep: until a replica knows of a change, until a rate
-limit has passed, until `--timeout` is over. A pause moves the clock ahead by what it leaves out, for all that
-share it; a call, a program, the processor take what they take.
+Without it, tests would mostly sleep: until a replica learns of a change, a rate limit has passed, or
+`--timeout` is over. A pause advances the clock by the time it skips, for all processes that share it. Calls,
+child processes and computation take their real time.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from bootstrap.model import clock as product
 T = TypeVar("T")
 VARIABLE = "PULLKEY_TESTS_CLOCK"
 _RATIO = 0.1
-_LEAST_SECONDS = 0.02  # a pause lets the others have their turn
+_LEAST_SECONDS = 0.02  # yields to other tasks
 _monotonic, _time, _sleep = time.monotonic, time.time, asyncio.sleep
 
 
 class SharedClock:
-    """How far the clock of one world is ahead of the machine's, in seconds, shared by all processes that
-    name its file.
+    """The offset of one world's clock from the machine's, in seconds, shared by all processes that name its
+    file.
     """
 
     _FORM = struct.Struct("d")
@@ -54,11 +54,11 @@ class SharedClock:
         return _time() + self.ahead
 
     def advance(self, seconds: float) -> None:
-        """Move it ahead, for all that share it."""
+        """Advance the clock, for all processes that share it."""
         self._FORM.pack_into(self._memory, 0, self.ahead + seconds)
 
     async def sleep(self, delay: float, result: Any = None) -> Any:
-        """`asyncio.sleep`, shorter."""
+        """`asyncio.sleep`, shortened."""
         if delay <= _LEAST_SECONDS:
             return await _sleep(delay, result)
         due = self.monotonic() + delay
@@ -72,18 +72,18 @@ _followed = contextlib.ExitStack()
 
 
 def follow(path: str) -> None:
-    """Let this process go by the clock of this file."""
-    # A tick is no pause: nothing waits for it. It keeps the sleep that it was defined with.
+    """Make this process use the clock of this file."""
+    # A tick is not a pause: nothing waits for it. It keeps the sleep that it was defined with.
     importlib.import_module("bootstrap.cli.heartbeat")
     clock = SharedClock(path)
     time.monotonic, time.time = clock.monotonic, clock.time
     asyncio.sleep = clock.sleep
-    # The dates too: the age of a key is told by the date on which the emulator has created it.
+    # Dates too: the age of a key is computed from the date at which the emulator created it.
     _followed.enter_context(product.use(_Dates(clock)))
 
 
 class _Dates(product.Clock):
-    """The product's clock, whose `time` and `monotonic` are those of the process."""
+    """The product's clock, with the `time` and `monotonic` of this process."""
 
     def __init__(self, shared: SharedClock) -> None:
         self._shared = shared

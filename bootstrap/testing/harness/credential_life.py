@@ -1,4 +1,4 @@
-"""A world in which one credential lives, for each kind of registry."""
+"""A world with one credential, for each kind of registry."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from bootstrap.testing.harness.world import Result, World, make_world
 
 
 def cases_of(provider: str) -> dict[str, ConformanceCase]:
-    """The ways to onboard a registry of a provider's emulator, by name; none where it offers none.
+    """List the ways to onboard a registry of a provider's emulator, by name; empty if it has none.
 
     Raises:
-        UsageProblem: there is no such provider, or it cannot be loaded.
+        UsageProblem: the provider does not exist, or cannot be loaded.
     """
     offered = getattr(plugins.load(provider), "conformance_cases", tuple)
     return {case.name: replace(case, provider=provider) for case in offered()}
@@ -35,13 +35,13 @@ def _all_cases() -> dict[str, ConformanceCase]:
 
 
 KINDS = _all_cases()
-"""The cases of all providers that are installed."""
+"""List the cases of all installed providers."""
 MINTED = ["gcr", "acr-token"]
 
 
 @dataclass
 class Life:
-    """A world in which one credential lives."""
+    """A world with one credential."""
 
     world: World
     kind: ConformanceCase
@@ -54,7 +54,7 @@ class Life:
         return self.world.onboard(*self.kind.options, *more, stdin=self.kind.stdin)
 
     def command(self, *arguments: str) -> Result:
-        """A command that may need the person's secret again."""
+        """Run a command that may need the user's secret again."""
         more = ("--secret-stdin",) if self.kind.later_stdin else ()
         env = {"PULLKEY_OVERLAP": "0", **self.kind.environment}
         return self.world.run(
@@ -88,7 +88,7 @@ def living(name: str) -> Iterator[Life]:
     life = Life(next(worlds), kind)
     life.before = life.there()
     yield life
-    for _ in worlds:  # its last look for leaks
+    for _ in worlds:  # the last leak scan
         pass
 
 

@@ -1,6 +1,6 @@
-"""Every call of every command, and everything that can go wrong with it: the cases.
+"""The cases of the fault suite: every call of every command, with every fault.
 
-`tests/test_every_call.py` runs a selection of them, `scripts/fault-suite` all; `stage` says what must hold
+`tests/test_every_call.py` runs a selection, `scripts/fault-suite` all of them; `stage` says what must hold
 after each.
 """
 
@@ -38,19 +38,17 @@ FAULTS = {
     "loop": "loop",
     "stale": "stale",
 }
-"""Faults by the name that the report has for them, as the sandbox is asked for them."""
+"""Faults by their name in the report, each as the sandbox's `--fault` takes it."""
 HANGS = ("hang", "hang-after")
 ONCE_SECONDS, FOREVER_SECONDS = 20.0, 5.0
-"""`--timeout`. What comes once should be waited out, also on a busy machine; what comes forever is given
-up on.
+"""`--timeout`. Long enough to wait out a fault that occurs once, also on a busy machine; a fault that occurs
+forever is given up on.
 """
 
 
 @dataclass(frozen=True)
 class Case:
-    """One thing that goes wrong in one run. `call` is `API.METHOD#N`, the Nth of these calls of a clean
-    run.
-    """
+    """One fault in one run. `call` is `API.METHOD#N`, the Nth such call of a run without faults."""
 
     kind: str
     command: str
@@ -72,7 +70,7 @@ class Case:
 
 @dataclass
 class Outcome:
-    """What became of a case; `wrong` is empty if all that must hold holds."""
+    """The outcome of a case; `wrong` is empty if everything that must hold holds."""
 
     case: Case
     code: int | None = None
@@ -81,7 +79,7 @@ class Outcome:
     hit: bool = False
     wrong: list[str] = field(default_factory=list)
     scanned: dict[str, int] = field(default_factory=dict)
-    """What the leak scan has looked through, where another process did."""
+    """What the leak scan has searched, if another process did it."""
 
     @property
     def over(self) -> float:
@@ -90,7 +88,7 @@ class Outcome:
 
 
 def all_cases(kind: str, command: str, calls: Iterable[str]) -> list[Case]:
-    """Every fault on every call, once and forever."""
+    """List every fault on every call, once and forever."""
     return [
         Case(kind, command, call, fault, forever)
         for call in calls
@@ -100,24 +98,24 @@ def all_cases(kind: str, command: str, calls: Iterable[str]) -> list[Case]:
 
 
 def selection(kind: str, command: str, calls: Mapping[str, bool], known: set[str]) -> list[Case]:
-    """For each call that is not `known` yet (which it is then) some faults: two if it changes something, else
+    """Select faults for each call that is not yet in `known`, and add it: two if it changes something, else
     one.
 
-    They go round, so that each fault comes to each provider; always the same for the same calls.
+    They rotate, so that each fault is tried with each provider; the selection is the same for the same calls.
 
     Args:
         kind: a key of `KINDS`.
         command: one of `COMMANDS`.
-        calls: of a clean run, as `calls_of` tells them.
+        calls: of a run without faults, as `calls_of` returns them.
         known: what was selected before.
     """
     provider, names = KINDS[kind].provider, list(FAULTS)
     cases: list[Case] = []
-    # Side by side calls come in another order each time.
+    # Concurrent calls arrive in a different order each time.
     for call in sorted(calls):
         method = call.partition("#")[0]
-        # What every provider does in the same way is made to fail for one of them, except where something is
-        # changed.
+        # Calls that all providers make in the same way are tried with one provider, except calls that change
+        # something.
         of = "any" if method.startswith("akka.") and not calls[call] else provider
         if f"{of} {command} {method}" in known:
             continue
@@ -137,8 +135,8 @@ def selection(kind: str, command: str, calls: Mapping[str, bool], known: set[str
 
 
 def _turn(known: set[str], provider: str) -> int:
-    """How many cases a provider has had. 7 and the number of faults have no common factor, so each has its
-    turn.
+    """The number of cases that a provider has had. 7 and the number of faults have no common factor, so each
+    fault is tried.
     """
     turn = next(number for number in range(10_000) if f"{provider} {number}" not in known)
     known.add(f"{provider} {turn}")

@@ -1,4 +1,4 @@
-"""What the tests of this process have counted, for docs/reliability.md."""
+"""Counters of this test process, for docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from bootstrap.testing.harness.leak_scan import Figures
 
 FIGURES = Figures()
-"""What all the leak scans of this process have come to."""
+"""The total of all leak scans of this process."""
 COUNTS: Counter[str] = Counter()
-"""What else tests have counted, for docs/reliability.md: by `FIGURE: WHAT`."""
+"""Other counters for docs/reliability.md, by `FIGURE: WHAT`."""
 
 
 def count(figure: str, found: Mapping[str, int]) -> None:
-    """Add to what the tests have counted of one figure; before they judge it, so that what is wrong counts
-    too.
-    """
+    """Add to the counters of one figure. Call it before asserting, so that failures count too."""
     COUNTS.update({f"{figure}: {what}": number for what, number in found.items()})

@@ -1,11 +1,11 @@
 """Runs `pullkey` many times without importing the clouds' SDKs each time.
 
-A process of its own, with one thread, imports the command and forks a child for each run. What a child had to
-import, the server imports too before the next run. In the child all is as in a process that was just started:
-its arguments, its environment, its three streams, its exit code.
+A separate process with one thread imports the command and forks a child for each run. What a child had to
+import, the server imports too before the next run. The child behaves like a newly started process: arguments,
+environment, standard streams and exit code.
 
 Run as a program it is the server: `python -m bootstrap.testing.harness.fork_server SOCKET`. Tests use
-`ForkServer`, most of them the one of `fork_server()`.
+`ForkServer`, most of them the shared one of `fork_server()`.
 """
 
 from __future__ import annotations
@@ -36,14 +36,16 @@ from typing import Any, NoReturn, Self
 from bootstrap.testing.harness import clock
 
 CHANGE = "PULLKEY_TESTS_CHANGE"
-"""The variable that names a function by which each child changes the product before it runs it:
+"""The variable that names a function which changes the product in each child before it runs:
 `MODULE:FUNCTION`, and an argument after a space.
 """
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended, after how many seconds of its own clock. `code` is None if it had to be killed."""
+    """The outcome of a run, with its duration in seconds of its own clock. `code` is None if it had to be
+    killed.
+    """
 
     code: int | None
     out: str
@@ -52,11 +54,11 @@ class Ended:
 
 
 class ForkServer:
-    """Starts the server on entry, ends it on exit. May be used from several threads at once, and sent to
-    other processes.
+    """Starts the server on entry, ends it on exit. Thread-safe; can be pickled for other processes.
 
     Attributes:
-        warm: what it has run before, and so imports no more (see `stage.warm`).
+        warm: the commands that it has run before, so that it imports nothing more for them (see
+            `stage.warm`).
     """
 
     def __enter__(self) -> Self:
@@ -65,7 +67,7 @@ class ForkServer:
         self._server = subprocess.Popen(
             [sys.executable, "-m", "bootstrap.testing.harness.fork_server", str(self._address)],
             stdin=subprocess.PIPE,
-            # What can be imported here can be there: an author's modules, and those of tests.
+            # The server can import what this process can: a provider author's modules, and those of tests.
             env={**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(one).resolve()) for one in sys.path)},
         )
         end = time.monotonic() + 120
@@ -83,7 +85,7 @@ class ForkServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if os.getpid() != self._owner:
-            return  # of a fork, whose parent goes on with it
+            return  # of a fork; the parent continues with it
         self._server.terminate()
         self._server.communicate(timeout=10)
         self._directory.cleanup()
@@ -104,15 +106,15 @@ class ForkServer:
         program: str = "pullkey",
         terminal: str = "",
     ) -> Ended:
-        """Run `pullkey ARGUMENTS`, or with `program` as `module:function` that function in place of it.
+        """Run `pullkey ARGUMENTS`, or the function `program`, given as `module:function`, instead.
 
         Args:
             arguments: after the name of the program.
             env: the whole environment.
-            stdin: what it reads; nothing unless given.
+            stdin: its input; empty by default.
             limit: seconds after which it is killed.
-            program: what is run.
-            terminal: the device of a terminal, which is then all three streams.
+            program: the function that is run.
+            terminal: the device of a terminal, which becomes all three streams.
         """
         with self._lock:
             self._number += 1
@@ -153,9 +155,7 @@ class ForkServer:
 
 
 def restore_signals() -> None:
-    """Take SIGINT and SIGHUP again: a shell starts what it puts in the background with them ignored, which
-    pullkey respects.
-    """
+    """Restore SIGINT and SIGHUP: shells start background jobs with them ignored; pullkey respects that."""
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
@@ -165,13 +165,13 @@ _STARTING = threading.Lock()
 
 
 def fork_server() -> ForkServer:
-    """That of this process, started when first used, by whichever thread."""
+    """The shared server of this process, started at first use by any thread."""
     with _STARTING:
         return _shared()
 
 
 def close_fork_server() -> None:
-    """End that of this process, if it was started."""
+    """End the shared server of this process, if it was started."""
     if _shared.cache_info().currsize:
         _shared().__exit__(None, None, None)
         _shared.cache_clear()
@@ -192,11 +192,11 @@ def _serve(address: str) -> None:
     gc.set_threshold(entry.GC_THRESHOLD)
     importlib.import_module(
         "bootstrap.plugin.entry_points"
-    ).installed()  # which providers are installed stays the same
+    ).installed()  # the installed providers stay the same
     watch = _load_watch()
     children: dict[int, tuple[socket.socket, str]] = {}
     listener = socket.socket(socket.AF_UNIX)
-    # There only once it listens: who sees the address connects at once.
+    # The address appears only once it listens, since a client connects as soon as it sees it.
     listener.bind(f"{address}.new")
     listener.listen(64)
     Path(f"{address}.new").rename(address)
@@ -234,7 +234,7 @@ def _learn(base: str) -> None:
 
 
 def _load_watch() -> ModuleType:
-    """What watches for leaks, which a process that is started anew imports by itself."""
+    """Load the leak watcher, which a newly started process imports by itself."""
     spec = importlib.util.spec_from_file_location(
         "watch", Path(__file__).with_name("watch") / "sitecustomize.py"
     )
@@ -267,7 +267,7 @@ def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[sock
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False, buffering=1)
-        # Before anything is watched: it is the test's own.
+        # Before the watcher starts: it belongs to the test.
         modules = os.open(f"{base}.modules", flags, 0o600)
         os.chdir(asked["folder"])
         os.environ.clear()
@@ -286,7 +286,7 @@ def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[sock
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
-        # In the order in which they were begun: a package before its parts.
+        # In the order in which their import began: a package before its modules.
         new = [name for name in sys.modules if name not in known]
         os.write(modules, "\n".join(new).encode())
     finally:
@@ -294,8 +294,8 @@ def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[sock
 
 
 def _read_environment_again() -> None:
-    """What a module reads of the environment when it is imported: aiohttp, whom to trust. It is read when
-    it is needed.
+    """Reset what a module read from the environment at import: aiohttp's trusted certificates. It is read
+    again when needed.
     """
     connector = sys.modules.get("aiohttp.connector")
     if connector is None:
@@ -311,7 +311,7 @@ def _read_environment_again() -> None:
 
 
 def _named(name: str) -> Callable[..., object]:
-    """The function that `MODULE:FUNCTION` names."""
+    """Import the function that `MODULE:FUNCTION` names."""
     module, _, function = name.partition(":")
     found: Callable[..., object] = getattr(importlib.import_module(module), function)
     return found

@@ -1,4 +1,4 @@
-"""All that there is in the sandbox's clouds and in Akka, as lines that can be compared."""
+"""The content of the sandbox's clouds and of Akka, as comparable lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from bootstrap.sandbox.akka import AkkaEmulator
 
 
 def inventory(*emulators: Any) -> set[InventoryItem]:
-    """One line for each object of a cloud or of Akka: keys, grants, identities, secrets, references."""
+    """List the objects of the clouds and of Akka, one line each: keys, grants, identities, secrets,
+    references.
+    """
     return {
         item
         for emulator in emulators
@@ -22,7 +24,7 @@ def inventory(*emulators: Any) -> set[InventoryItem]:
 def _akka(akka: AkkaEmulator) -> Iterator[InventoryItem]:
     for project in akka.projects.values():
         for region in project.regions:
-            # What is left over of Akka's is judged by what Akka holds, not by what a report names.
+            # Akka's leftovers are judged by Akka's content, not by what a report names.
             yield from (
                 InventoryItem(f"akka {project.name} {region} secret {name}", reported=_NEVER)
                 for name, _, _ in project.secrets.seen_from(region)
@@ -41,12 +43,12 @@ def is_key(item: InventoryItem) -> bool:
 
 
 def key_id(item: InventoryItem) -> str:
-    """The id of a key by which pullkey names it."""
+    """The id by which pullkey names a key."""
     return item.known_as
 
 
 def is_named(item: InventoryItem, text: str) -> bool:
-    """Whether a text reports an object as left over, with what removes it."""
+    """Whether a text reports an object as left over, with the command that removes it."""
     text = re.sub(r"\n\s+(?:to remove it|remove it with):\s*", " delete: ", text)
     if item.reported:
         return re.search(item.reported, text) is not None

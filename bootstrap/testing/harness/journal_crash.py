@@ -1,7 +1,7 @@
-"""`pullkey`, killed by its own hand right before or after it writes its journal.
+"""Runs `pullkey` so that it kills itself right before or after a write of its journal.
 
-The product has no hook for this, and needs none: the moment between an answer and the journal cannot be met
-from outside. `PULLKEY_TEST_DIES` says at which writing: `before 3`. Without it the writings are only counted.
+The moment between an answer and the journal cannot be hit from outside, and the product has no hook for it.
+`PULLKEY_TEST_DIES` names the write: `before 3`. Without it, writes are only counted.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The points at which the product can be killed, and a world in which it is.
 
-Where it can matter is not written down here: a run that is left alone shows it. Every call of it that changes
-something is a point before (the cloud never got it) and a point after (the cloud has done it, the answer
-never came); every write of its journal is a point before and a point after. So a step that is added later is
-covered by itself.
+The points are not listed here; a run that is not killed shows them. Each of its calls that changes something
+is a point before (the cloud never received it) and a point after (the cloud carried it out, and the answer
+was lost). Each write of its journal is a point before and a point after. So new steps are covered
+automatically.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Point:
-    """One moment of a run: before or after its NUMBER-th call of that name, or writing of its journal."""
+    """One moment of a run: before or after its NUMBER-th call of that name, or write of its journal."""
 
     where: str
     number: int
@@ -50,19 +50,19 @@ class Point:
 
 
 class Done(Fault):
-    """A call that the cloud has done, and whose answer never comes; `reached` once it is done."""
+    """A call that the cloud carries out and never answers; `reached` is set once it is carried out."""
 
     reached = False
 
     @property
     def seconds(self) -> float:
-        """Asked for only when the answer is ready."""
+        """Read only when the answer is ready."""
         self.reached = True
         return 3600.0
 
     @seconds.setter
     def seconds(self, _: float) -> None:
-        """As it was asked for it is of no use."""
+        """Not used: the seconds of the request do not matter."""
 
 
 class Victim:
@@ -94,7 +94,7 @@ class Victim:
         return {"PULLKEY_OVERLAP": "0", **self.life.kind.environment}
 
     def run(self, program: str = "pullkey", **env: str) -> Result:
-        """Run the command to its end; the code of one that was killed is below 0."""
+        """Run the command to its end. The code of a killed one is negative."""
         return run(
             self.server,
             self.life,
@@ -106,13 +106,13 @@ class Victim:
 
     @contextlib.contextmanager
     def running(self, **env: str) -> Iterator[Future[Result]]:
-        """The command on its way."""
+        """Start the command."""
         with ThreadPoolExecutor(1) as beside:
             yield beside.submit(self.run, **env)
 
     def signal(self, number: int) -> None:
-        """Send a signal to the command that is on its way, and wait until it has it: of two that wait one
-        is lost.
+        """Send a signal to the running command, and wait until it was delivered: of two pending ones, one is
+        lost.
         """
         sent_to = descendants(self.server._server.pid)[:1]
         for pid in sent_to:
@@ -120,7 +120,7 @@ class Victim:
         wait_until(lambda: not any(_waits(pid, number) for pid in sent_to))
 
     def killed(self, point: Point, *, children: bool = True) -> bool:
-        """Start it and kill it there; whether it came so far."""
+        """Start the command and kill it at that point. Return whether it got there."""
         if point.where == JOURNAL:
             return self.run(CRASHING, PULLKEY_TEST_DIES=f"{point.when} {point.number}").code < 0
         with self.held_at(f"{point.where}#{point.number}=hang", done=point.when == "after") as (fault, _):
@@ -132,11 +132,11 @@ class Victim:
 
     @contextlib.contextmanager
     def held_at(self, spec: str, *, done: bool = False, **env: str) -> Iterator[tuple[Fault, Future[Result]]]:
-        """The command on its way, and come as far as that fault; or else already at its end.
+        """Start the command and stop it at that fault, or return it when it has ended.
 
         Args:
             spec: of the fault.
-            done: the call is done and not answered, instead.
+            done: the call is carried out and not answered, instead.
             env: for the command.
         """
         plan = self.life.world.running.sandbox.faults
@@ -158,7 +158,7 @@ def run(
     env: Mapping[str, str] | None = None,
     program: str = "pullkey",
 ) -> Result:
-    """As `World.run`, without importing everything each time."""
+    """The same as `World.run`, without importing everything each time."""
     world = life.world
     ended = server.run(
         arguments,
@@ -180,7 +180,7 @@ def wait_until(true: Callable[[], bool], seconds: float = _SECONDS) -> None:
 
 
 def _waits(pid: int, number: int) -> bool:
-    """Whether a signal was sent to a process that lives, and has not come there yet."""
+    """Whether a process that still exists has a pending signal."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -190,7 +190,7 @@ def _waits(pid: int, number: int) -> bool:
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes that a process has started, and those that they have."""
+    """The child processes of a process, and theirs."""
     parents: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, IndexError, ValueError):
@@ -204,7 +204,7 @@ def descendants(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def scene(server: ForkServer, kind: str, command: str) -> Iterator[Victim]:
-    """A world in which that command is about to be given."""
+    """A world that is ready for that command."""
     with living(kind) as life:
         life.world.run = partial(run, server, life)  # type: ignore[method-assign]
         if command != "onboard":
@@ -214,9 +214,9 @@ def scene(server: ForkServer, kind: str, command: str) -> Iterator[Victim]:
 
 
 def points(server: ForkServer, kind: str, command: str, *after: Point) -> list[Point]:
-    """All the moments at which a run of that command can be killed, as a run shows that is left alone.
+    """List all the points at which a run of that command can be killed, as an undisturbed run shows them.
 
-    With `after` it is the run that clears up after one that was killed there.
+    With `after`, the run is the one that cleans up after a run that was killed there.
     """
     with scene(server, kind, command) as victim:
         for point in after:
@@ -225,7 +225,7 @@ def points(server: ForkServer, kind: str, command: str, *after: Point) -> list[P
 
 
 def points_of(victim: Victim) -> list[Point]:
-    """The same where that command is about to be given."""
+    """The same in a world that is ready for that command."""
     log = victim.life.world.running.sandbox.log.calls
     begin = len(log)
     alone = victim.run(CRASHING)
@@ -249,7 +249,7 @@ _BOTH: tuple[When, When] = ("before", "after")
 
 
 def verifies(victim: Victim, name: str) -> bool:
-    """Whether `verify` says that what Akka holds under that name pulls."""
+    """Whether `verify` reports that the credential of that name pulls."""
     world = victim.life.world
     return (
         "Pull verified"

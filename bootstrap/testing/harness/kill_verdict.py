@@ -1,4 +1,4 @@
-"""What has become of a world in which the product was killed: it runs again, and everything is counted."""
+"""Runs the product again in a world in which it was killed, and checks everything."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from bootstrap.testing.harness.world import Result
 
 @dataclass
 class Verdict:
-    """What has become of one world in which the product was killed.
+    """The outcome of one world in which the product was killed.
 
     Attributes:
-        findings: what is not as it was promised; empty is good.
-        named: what is still there, and was named with the command that removes it.
-        deadlocks: how many runs did not end, and had to be killed for that.
-        asked: the run after it changed nothing, and asked what to do with what it had named.
+        findings: what differs from what is documented; empty if nothing does.
+        named: what still exists and was reported with the command that removes it.
+        deadlocks: the number of runs that did not end and had to be killed.
+        asked: the next run changed nothing, and asked what to do with what it had reported.
     """
 
     kind: str
@@ -66,14 +66,14 @@ class Verdict:
 def judge(
     victim: Victim, point: Sequence[Point], machine: str, before: set[InventoryItem], *, reached: bool
 ) -> Verdict:
-    """Run the command again, once, and see what has become of everything."""
+    """Run the command again, once, and check everything."""
     life = victim.life
     verdict = Verdict(kind_name(life), victim.command, tuple(map(str, point)), machine, reached=reached)
     again = victim.run()
     verdict.codes.append(again.code)
     verdict.said = again.text
     if again.code == 3 and machine == "another":
-        # It asks, since it cannot know: what Akka holds must be good, and all the rest be named.
+        # It asks, since it cannot know: the key that Akka holds must be valid, and all the rest be reported.
         verdict.asked = True
     elif again.code not in (0, 6) and not (victim.command == "offboard" and _has_gone(again)):
         verdict.findings.append(f"the run after it ended with {again.code}")
@@ -86,12 +86,12 @@ def judge(
 
 
 def _has_gone(ended: Result) -> bool:
-    """Whether an offboarding found that Akka has nothing of the name any more."""
+    """Whether an offboarding found that Akka no longer has the name."""
     return ended.code == 2 and "There is no credential named" in ended.text
 
 
 def judge_held(victim: Victim, verdict: Verdict, text: str) -> None:
-    """Akka holds one key, which pulls; every other is named. Then it is offboarded."""
+    """Check that Akka holds one key, which pulls, and that every other is reported. Then offboard it."""
     life, before = victim.life, victim.life.before
     names = life.world.names()
     if len(names) != 1 + len([name for name in _names(before) if name]):
@@ -131,8 +131,8 @@ def _names(lines: set[InventoryItem]) -> set[str]:
 def judge_pull(victim: Victim, verdict: Verdict, name: str, password: str) -> None:
     world = victim.life.world
     verified = world.run("verify", name, "--credential-stdin", stdin=password, env=victim.environment)
-    # Akka's record may name no repository: whether its key pulls is then seen by pulling. What is left over
-    # of another key is reported here too.
+    # Akka's record may name no repository: only a pull shows whether its key is valid. Leftovers of another
+    # key are reported here too.
     if verified.code not in (ExitCode.DONE, ExitCode.LEFT_OVER) or not pulls(
         world.running.environment, world.held(name), victim.life.kind.image
     ):
@@ -144,7 +144,7 @@ def judge_offboarded(victim: Victim, verdict: Verdict, text: str, before: set[In
     left = sorted(there - before)
     unnamed = [line for line in left if not is_named(line, text)]
     if unnamed and verdict.machine == "another" and "onboard the registry again" in text:
-        # What it says to do where the journal of an offboarding is gone.
+        # What the message says to do if the journal of an offboarding is lost.
         made = victim.life.onboard()
         text += made.text
         gone = victim.life.command("offboard", victim.name)
@@ -176,8 +176,8 @@ def tried(
     machine: str = "same",
     children: bool = True,
 ) -> Verdict:
-    """A fresh world in which the command is killed at one point, and its recovery at the further ones;
-    then judged.
+    """Create a world, kill the command at one point and its recovery at the further ones, and judge the
+    outcome.
     """
     with scene(server, kind, command) as victim:
         before = victim.life.before
@@ -190,12 +190,12 @@ def tried(
 
 
 def forget(victim: Victim) -> None:
-    """As on another machine: there is no journal."""
+    """Delete the journal, as on another machine."""
     shutil.rmtree(victim.life.world.running.environment["PULLKEY_STATE_DIR"], ignore_errors=True)
 
 
 def figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """What is printed of many."""
+    """The figures printed for many verdicts."""
     return {
         "tried": len(verdicts),
         "converged": sum(one.good for one in verdicts),

@@ -1,8 +1,8 @@
-"""The leak scan: whether a piece of a secret stands anywhere but with Akka.
+"""The leak scan: searches for pieces of secrets anywhere but in Akka.
 
-What is looked for is every `Secret` that a watched process has made, and every password that Akka was given.
-Of a JSON key it is the private half only: everything else in it, the modulus too, is public. A piece of
-twelve characters counts, in each of the forms in which another program could have written it.
+It searches for every `Secret` that a watched process created, and every password that Akka was given. Of a
+JSON key only the private half is secret: everything else in it, the modulus included, is public. A piece of
+twelve characters counts, in each form in which another program could have written it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,14 @@ from typing import Any
 
 WATCH = Path(__file__).with_name("watch")
 _PIECE = 12
-_BLOCK = 6  # a piece of 12 holds a whole block of 6 that begins at a multiple of 6 (at 11 already)
+_BLOCK = 6  # a piece of 12 contains a whole block of 6 that begins at a multiple of 6 (from 11 on)
 _LOOPBACK = re.compile(r"^(?:127\.[0-9.]+|::1|localhost|unix:.*)$")
 _HANDOFF = ("docker", "add-credentials")
 
 
 @functools.cache
 def secret_parts(secret: str) -> tuple[bytes, ...]:
-    """What of a secret is secret: of a PEM key, in a JSON key or by itself, the lines behind its public
-    modulus.
-    """
+    """The secret parts: of a PEM key, in a JSON key or alone, the lines after its public modulus."""
     pem = secret
     with contextlib.suppress(ValueError, KeyError, TypeError):
         pem = json.loads(secret)["private_key"]
@@ -42,7 +40,7 @@ def secret_parts(secret: str) -> tuple[bytes, ...]:
 
 @functools.cache
 def forms(part: bytes) -> Mapping[str, bytes]:
-    """A secret as it could stand in a text: as it is, escaped, and in base64 wherever it may begin."""
+    """The forms in which a secret could be in a text: plain, escaped, and in base64 at each offset."""
     text = part.decode()
     every = {
         "plain": part,
@@ -54,7 +52,7 @@ def forms(part: bytes) -> Mapping[str, bytes]:
         "HEX": part.hex().upper().encode(),
     }
     for before in range(3):
-        # The characters at both ends depend on what stands beside it.
+        # The characters at both ends depend on what is next to it.
         coded = base64.b64encode(b"\0" * before + part)[4 if before else 0 :].rstrip(b"=")
         every[f"base64+{before}"] = coded[:-1]
         every[f"base64url+{before}"] = coded[:-1].translate(bytes.maketrans(b"+/", b"-_"))
@@ -71,7 +69,7 @@ def _blocks(form: bytes, piece: int) -> tuple[tuple[int, bytes], ...]:
 
 
 def holds(haystack: bytes, secret: str) -> str:
-    """In which form a piece of a secret stands in a text, or ""."""
+    """The form in which a piece of a secret is in a text, or ""."""
     for part in secret_parts(secret):
         for name, form in forms(part).items():
             piece = min(len(form), 2 * _PIECE if name.lower() == "hex" else _PIECE)
@@ -85,8 +83,8 @@ def holds(haystack: bytes, secret: str) -> str:
 
 
 def may_hold(grams: AbstractSet[bytes], secret: str) -> bool:
-    """Whether a text could hold a piece of a secret: False only if it does not. As `holds`, a hundred times
-    as fast.
+    """Whether a text could contain a piece of a secret: False only if it does not. A hundred times as fast as
+    `holds`.
 
     Args:
         grams: every sequence of `_BLOCK` bytes in the text.
@@ -172,11 +170,11 @@ class Watched:
             json.loads(line)
             for path in sorted(self.folder.glob("*.jsonl"))
             for line in path.read_text(encoding="utf-8").splitlines()
-            if line.endswith("}")  # a process that was killed may have been in the middle of one
+            if line.endswith("}")  # a killed process may have been writing one
         ]
 
     def invalidate(self) -> None:
-        """Begin anew."""
+        """Start over."""
         self.records = []
         for path in self.folder.iterdir():
             path.unlink()
@@ -188,24 +186,24 @@ class Watched:
         return {record["value"] for record in self.of("secret")}
 
     def handoffs(self) -> list[dict[str, Any]]:
-        """The one call that has to hold a key: a direct child, no shell, which is `akka docker
+        """The one call that has to contain a key: a direct child, without a shell, of `akka docker
         add-credentials`.
         """
         return [record for record in self.of("subprocess.Popen") if tuple(record["argv"][1:3]) == _HANDOFF]
 
-    def unrecorded_keys(self) -> list[str]:
-        """Whom a process has tried to reach that is not on this machine."""
+    def contacted_hosts(self) -> list[str]:
+        """The other machines that a process has tried to reach, by name or address."""
         reached = {record["to"] for record in self.of("socket.connect", "socket.sendto")}
         asked = {record["host"] for record in self.of("socket.getaddrinfo")} - {"None"}
         return sorted(host for host in reached | asked if not _LOOPBACK.match(host))
 
     def written(self) -> set[str]:
-        """Every file that was opened for writing; Python's own compiled modules apart."""
+        """Every file that was opened for writing, except Python's compiled modules."""
         paths = {record["path"] for record in self.of("open")}
         return {path for path in paths if "/__pycache__/" not in path and not path.startswith("/dev/")}
 
     def texts(self) -> Iterator[tuple[str, str]]:
-        """Everything to be searched, and where it stood."""
+        """All texts to search, each with its place."""
         for record in self.records:
             event = record["event"]
             if event == "secret":
@@ -213,14 +211,14 @@ class Watched:
             told = {name: value for name, value in record.items() if name not in ("event", "at")}
             if event == "subprocess.Popen" and tuple(record["argv"][1:3]) == _HANDOFF:
                 told["argv"] = _without_password(record["argv"])
-            # As lines, not as JSON: what is in quotes is searched for in both forms anyway.
+            # As lines, not as JSON: quoted text is searched for in both forms anyway.
             yield f"{event} {record.get('path') or record.get('program') or ''}".strip(), _flat(told)
         for path in self.folder.glob("*.log"):
             yield "the libraries' logs", path.read_text(encoding="utf-8", errors="replace")
 
 
 def _without_password(argv: list[str]) -> list[str]:
-    """The forced argument taken out, once; a second one would be found."""
+    """The arguments without the one required password; a second one would be found."""
     kept = list(argv)
     for number, argument in enumerate(kept):
         if argument.startswith("--docker-password="):
@@ -236,12 +234,12 @@ def _flat(value: Any) -> str:
 
 
 def search(texts: Iterable[tuple[str, str]], secrets: Iterable[str], figures: Figures) -> list[str]:
-    """Where a piece of any of the secrets stands."""
+    """List the places that contain a piece of any of the secrets."""
     every = [(where, text.encode(errors="replace")) for where, text in texts]
     figures.searched += sum(len(text) for _, text in every)
     found = []
     grams = {text[at : at + _BLOCK] for _, text in every for at in range(len(text) - _BLOCK + 1)}
-    # Very short ones are words of any text.
+    # Very short secrets are words of any text.
     for secret in sorted(one for one in set(secrets) if len(one) >= _BLOCK and may_hold(grams, one)):
         for where, text in every:
             if form := holds(text, secret):

@@ -1,4 +1,4 @@
-"""Pulls as a node of Akka's would, with what Akka holds. A client of its own: it shares no code with the
+"""Pulls as one of Akka's nodes would, with the credential that Akka holds. It shares no code with the
 product.
 """
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from bootstrap.sandbox.akka import AkkaCredential
 
 _IMAGE = re.compile(r"PULLKEY_[A-Z0-9_]+_(IMAGE|SERVER|REGISTRY)")
-"""Where an emulator says which image it has."""
+"""The variables in which emulators name their image."""
 _DOCKER_HUB = {"index.docker.io": "registry-1.docker.io", "docker.io": "registry-1.docker.io"}
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 _SECONDS = 10.0
@@ -28,13 +28,13 @@ _SECONDS = 10.0
 def pulls(
     sandbox: Mapping[str, str], credential: AkkaCredential, image: str = "", *, patience: float = 30.0
 ) -> bool:
-    """Whether the credential reads the manifest of the sandbox's image, from the server that it is for.
+    """Whether the credential reads the manifest of the sandbox's image from its server.
 
     Args:
         sandbox: the environment of the sandbox.
         credential: what Akka holds.
-        image: which one; unless given, that which the environment names.
-        patience: for how many seconds a refusal is taken for a key that is still spreading.
+        image: the image; by default the one that the environment names.
+        patience: for how many seconds a refusal is attributed to a key that is still propagating.
     """
     puller = _Puller(sandbox, credential, image or _image_of(sandbox))
     end = time.monotonic() + patience
@@ -46,7 +46,7 @@ def pulls(
 
 
 def _image_of(sandbox: Mapping[str, str]) -> str:
-    """The image that an emulator's environment names: where several variables could, `IMAGE` says it best."""
+    """The image that an emulator's environment names; `IMAGE` takes precedence."""
     found = {match[1]: value for name, value in sandbox.items() if (match := _IMAGE.fullmatch(name))}
     return next(value for name in ("IMAGE", "SERVER", "REGISTRY") if (value := found.get(name)))
 
@@ -73,7 +73,7 @@ class _Puller:
         self._addresses = {pattern: address for pattern, _, address in pairs}
 
     def reads_manifest(self) -> bool:
-        """The exchange of the Distribution project's token specification, once."""
+        """One exchange of the Distribution project's token specification."""
         manifest = f"https://{self._host}/v2/{self._path}/manifests/{self._tag}"
         answer = self._get(manifest, "")
         if answer.status == 401:
@@ -81,7 +81,7 @@ class _Puller:
         return answer.status == 200
 
     def _authorization(self, challenge: str) -> str:
-        """What the registry asks to be shown: the password itself, or a token that is got with it."""
+        """The `Authorization` that the registry requires: the password, or a token obtained with it."""
         if not challenge.lower().startswith("bearer "):
             return self._basic
         asked = dict(_PARAMETER.findall(challenge))
@@ -97,7 +97,7 @@ class _Puller:
         host = to.hostname or ""
         known = [one for pattern, one in self._addresses.items() if fnmatch.fnmatch(host, pattern)]
         if not known:
-            return _Answer(0, "", b"")  # nobody is there
+            return _Answer(0, "", b"")  # the server does not answer
         address, _, port = known[0].partition(":")
         connection = http.client.HTTPSConnection(host, context=self._tls)
         try:

@@ -1,7 +1,6 @@
-"""Cases of `every_call` one after the other in the same world, which is put back to its beginning before
-each.
+"""Runs cases of the fault suite one after another in the same world, which is reset before each.
 
-Another sandbox for each case, and for most of them an onboarding, would take as long as the case itself.
+A sandbox for each case, and for most of them an onboarding, would take as long as the case itself.
 """
 
 from __future__ import annotations
@@ -28,13 +27,11 @@ from bootstrap.testing.harness.world import make_world
 
 
 class NotOnboarded(Exception):
-    """The onboarding that other commands begin with has failed, although nothing went wrong in the
-    sandbox.
-    """
+    """The onboarding that other commands begin with has failed, although no fault was set."""
 
 
 class Leaked(AssertionError):
-    """A piece of a secret was found, or a host elsewhere was asked; `found` says where."""
+    """A piece of a secret was found, or another host was contacted; `found` says where."""
 
     def __init__(self, found: list[str]) -> None:
         super().__init__(found)
@@ -42,14 +39,14 @@ class Leaked(AssertionError):
 
 
 class Rehearsal:
-    """A world of one provider, and the moments at which the commands begin in it.
+    """A world of one provider, and the snapshots from which the commands begin in it.
 
     Attributes:
-        untouched: the inventory before anything of ours is there.
+        untouched: the inventory before any resource of pullkey's exists.
     """
 
     LASTING = 900.0
-    """Seconds after which there should be another one: what lasts an hour in it is not to run out."""
+    """Seconds after which the world is replaced: logins in it that last an hour must not expire."""
 
     def __init__(self, server: ForkServer, provider: str) -> None:
         self._server = server
@@ -61,10 +58,10 @@ class Rehearsal:
         self._onboarded: dict[str, Snapshot] = {}
 
     def begin(self, kind: str, command: str) -> Stage:
-        """The stage as it was before that command was ever run on it.
+        """Return the stage as it was before that command was first run on it.
 
         Raises:
-            TimeoutError: a call from before is still being answered.
+            TimeoutError: an earlier call is still being answered.
         """
         on = Stage(self._world, KINDS[kind], self._server)
         if command != "onboard" and kind not in self._onboarded:
@@ -73,22 +70,22 @@ class Rehearsal:
         return on
 
     def scan(self) -> None:
-        """Look for what has leaked since it began.
+        """Scan for leaks since the world was created.
 
         Raises:
-            Leaked: something has.
+            Leaked: something was found.
         """
         if leaks := self._world.leaks():
             raise Leaked(leaks)
 
     @property
     def is_old(self) -> bool:
-        """Whether there should be another one."""
+        """Whether the world must be replaced."""
         return time.monotonic() > self._end
 
     def close(self) -> None:
-        """End it."""
-        # What it would complain of has been looked for after each run.
+        """End the world."""
+        # Leaks, which it would report, were searched for after each run.
         with contextlib.suppress(AssertionError, TimeoutError):
             next(self._worlds, None)
 
@@ -99,7 +96,7 @@ class Rehearsal:
         except RuntimeError as error:
             raise NotOnboarded(str(error)) from None
         self.scan()
-        # What the onboarding had in its hands must not come out of a later run either.
+        # The secrets of the onboarding must not leak from a later run either.
         self._world.passwords += self._world.watched.secrets() - set(self._world.passwords)
         self._world.said.clear()
         self._world.watched.invalidate()
@@ -107,9 +104,9 @@ class Rehearsal:
 
 
 class Rehearsals:
-    """One of each provider, for the cases that a process runs one after the other.
+    """One world of each provider, for the cases that a process runs one after another.
 
-    Not several at once: the loops of two gRPC servers in one process take each other's events.
+    Not concurrently: the loops of two gRPC servers in one process take each other's events.
     """
 
     def __init__(self, server: ForkServer) -> None:
@@ -118,10 +115,10 @@ class Rehearsals:
 
     @contextlib.contextmanager
     def at_the_beginning(self, kind: str, command: str) -> Iterator[tuple[Stage, set[InventoryItem]]]:
-        """A stage on which the command can be run, and the inventory before anything of ours was there.
+        """A stage that is ready for the command, and the inventory before any resource of pullkey's existed.
 
         Raises:
-            AssertionError: on leaving; something has leaked.
+            AssertionError: on leaving, if something has leaked.
         """
         provider = KINDS[kind].provider
         try:
@@ -139,7 +136,7 @@ class Rehearsals:
             self._drop(provider)
 
     def close(self) -> None:
-        """End them all."""
+        """End all worlds."""
         for provider in list(self._kept):
             self._drop(provider)
 
@@ -153,7 +150,7 @@ class Rehearsals:
 
 
 def run_case(rehearsals: Rehearsals, case: Case) -> Outcome:
-    """Run one case as in a world of its own, and look at what is left."""
+    """Run one case as in a world of its own, and check what is left."""
     outcome = Outcome(case)
     try:
         with rehearsals.at_the_beginning(case.kind, case.command) as (on, untouched):
@@ -173,15 +170,15 @@ def run_case(rehearsals: Rehearsals, case: Case) -> Outcome:
 
 
 class Workers:
-    """Processes that do things for this one, each one thing at a time.
+    """Processes that run cases for this one, each one at a time.
 
     Args:
-        server: what runs the product; all share it.
-        number: how many, most of which wait.
+        server: runs the product; all share it.
+        number: of processes.
     """
 
     def __init__(self, server: ForkServer, number: int) -> None:
-        # Forked of one that has no threads: gRPC does not survive it with them.
+        # Forked by a process without threads: gRPC does not survive a fork with threads.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
         self._pool = ProcessPoolExecutor(number, context, initializer=_begin, initargs=(server,))
@@ -200,7 +197,7 @@ class Workers:
         return self._pool.submit(_calls_of, kind, command)
 
     def run_case(self, case: Case, *, until: float = math.inf) -> Future[Outcome | None]:
-        """See the function of that name; None if it has not begun at `until`, of the monotonic clock."""
+        """See the function of that name. Returns None if it has not begun at `until` (monotonic clock)."""
         future = self._pool.submit(_run_case, case, until)
         future.add_done_callback(_count)
         return future

@@ -1,4 +1,4 @@
-"""A running sandbox for tests that are not coroutines: its event loop lives in a thread of its own."""
+"""A running sandbox for tests that are not coroutines: its event loop has its own thread."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class RunningSandbox:
     Args:
         factories: the emulators by name, in the order they are started.
         settings: latency, propagation, faults, log.
-        images: where the images are served from; memory unless given.
+        images: where the images are served from; memory by default.
 
     Attributes:
         sandbox: the running sandbox. Its plain attributes may be read and set from the test's thread;
-            whatever is a coroutine goes through `call`.
-        clock: its time, which the runs that are forks go by too.
+            coroutines are run with `call`.
+        clock: its clock, which forked runs use too.
         environment: what its emulators returned.
     """
 
@@ -64,17 +64,15 @@ class RunningSandbox:
             self._end()
 
     def call(self, coroutine: Coroutine[Any, Any, T], *, timeout: float = 60) -> T:
-        """Run a coroutine on the sandbox's loop; its result, or its exception."""
+        """Run a coroutine on the sandbox's loop. Return its result, or raise its exception."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
 
     def process_environment(self, **more: str) -> dict[str, str]:
-        """The environment for a program that is to talk to this sandbox: this process's, with the
-        sandbox's over it.
-        """
+        """The environment for a program that uses this sandbox: this process's, plus the sandbox's."""
         return {**os.environ, **self.environment, VARIABLE: str(self.clock.path), **more}
 
     def _end(self) -> None:
-        # A call that hangs, as a fault would have it, is still there.
+        # Calls that hang because of a fault are still pending.
         self.call(_cancel_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)

@@ -1,8 +1,7 @@
-"""Going back in a sandbox to what it was at some moment, in a hundredth of the time in which another one is
-made.
+"""Restores a sandbox to an earlier state, in a hundredth of the time that creating a new one takes.
 
-What is put back is what objects hold, not the objects: whoever has hold of one, as the servers' handlers do,
-goes on with it. So nothing has to be known of what an emulator keeps, and where.
+It restores the content of objects, not the objects: references to them, such as those of the servers'
+handlers, stay valid. So it need not know what an emulator keeps, and where.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from bootstrap.testing.harness.world import World
 
 _OURS = {"bootstrap", "providers", "tests"}
 _AIOHTTP_CONNECTION, _GRPC_AWAITS_A_CALL = "RequestHandler.start", "AioServer._request_call"
-"""Coroutines of the servers' own, by what they are called."""
+"""The servers' own coroutines, by name."""
 _SECONDS = 5.0
 
 
 class Snapshot:
-    """What a world holds now: its clouds and Akka, what was called and said, the files of its person.
+    """The state of a world: its clouds and Akka, the calls and outputs so far, the user's files.
 
-    To be noted while nothing is at work in it.
+    Take it only while the world is idle.
     """
 
     def __init__(self, world: World) -> None:
@@ -43,7 +42,7 @@ class Snapshot:
         world.running.call(self._note())
 
     def return_to(self) -> None:
-        """Put it all back. A call that is still being answered is ended first.
+        """Restore the state. A call that is still being answered is cancelled first.
 
         Raises:
             TimeoutError: something that has begun since does not end.
@@ -55,7 +54,7 @@ class Snapshot:
     async def _note(self) -> None:
         # An emulator's objects are of its author's package.
         self._held = HeldState(self._world, type(self._world.cloud).__module__.partition(".")[0])
-        # One that is not done would be ended as a call is.
+        # An unfinished one would be cancelled like a call.
         if self._held.tasks:
             await asyncio.wait(self._held.tasks)
         self._tasks = asyncio.all_tasks()
@@ -67,7 +66,7 @@ class Snapshot:
             if (coroutine := getattr(task.get_coro(), "__qualname__", "")) != _GRPC_AWAITS_A_CALL
         }
         for task, coroutine in late.items():
-            # gRPC ends its own when the client is gone, and does not survive that somebody else does.
+            # gRPC cancels its own when the client disconnects, and fails if others cancel them.
             if coroutine == _AIOHTTP_CONNECTION:
                 task.cancel()
         if late and (await asyncio.wait(late, timeout=_SECONDS))[1]:
@@ -76,20 +75,20 @@ class Snapshot:
 
 
 class HeldState:
-    """What is held by everything of ours that can be reached from an object.
+    """The state of all objects of pullkey and its emulators that can be reached from an object.
 
     Attributes:
-        tasks: those among it.
+        tasks: those among them.
     """
 
     def __init__(self, root: object, package: str = "") -> None:
         self._packages = {*_OURS, package}
-        # Google's emulator alone has such objects.
+        # Only Google's emulator has such objects.
         messages = sys.modules.get("google.protobuf.message")
         self._message: Any = messages.Message if messages is not None else None
         self.tasks: set[asyncio.Task[Any]] = set()
         self._put_back: list[Callable[[], None]] = []
-        # Kept, so that no other object gets the id of one.
+        # Kept, so that no other object gets the same id.
         self._seen: dict[int, object] = {}
         waiting = [root]
         while waiting:
@@ -99,12 +98,12 @@ class HeldState:
                 waiting += self._note(one)
 
     def put_back(self) -> None:
-        """Let each object hold what it held."""
+        """Restore the content of each object."""
         for put_back in self._put_back:
             put_back()
 
     def _note(self, one: Any) -> Iterable[Any]:
-        """See to it that what the object holds can be put back; return that."""
+        """Record the content of the object for `put_back`. Return it."""
         match one:
             case dict() | set():
                 self._put_back.append(functools.partial(_refill, one, one.copy()))
@@ -139,7 +138,7 @@ def _refill(one: Any, kept: Any) -> None:
 
 
 class _Folder:
-    """A folder, which may not be there, with all that is in it."""
+    """A folder, which may not exist, with its content."""
 
     def __init__(self, path: Path, copy: Path) -> None:
         self._path, self._copy = path, copy

@@ -1,7 +1,6 @@
 """One command with one fault: where it runs, and what must hold after it.
 
-The command is the unchanged one, in a forked child (see `fork_server`), against a sandbox in which a call is
-made to fail.
+The command is the real one, in a forked child (see `fork_server`), against a sandbox in which a call fails.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from bootstrap.testing.harness.world import World, make_world
 
 COMMANDS = ("onboard", "rotate", "offboard")
 GRACE_SECONDS = 45.0
-"""How much longer than `--timeout` a run may take: what it made is undone after that."""
+"""How much longer than `--timeout` a run may take: what it created is undone after that."""
 
 
 @dataclass
@@ -35,7 +34,7 @@ class Stage:
     kind: ConformanceCase
     server: ForkServer
     outlived: bool = False
-    """Whether a run had to be killed: Akka's CLI, which it has started, may still be at work."""
+    """Whether a run had to be killed: the `akka` process that it started may still be running."""
 
     def there(self) -> set[InventoryItem]:
         return inventory(self.world.cloud, self.world.akka)
@@ -54,14 +53,14 @@ class Stage:
         return ended
 
     def pulls(self) -> bool:
-        """Whether what Akka holds pulls."""
+        """Whether the credential that Akka holds pulls."""
         name = self.held()
         return name is not None and pulls(
             self.world.running.environment, self.world.held(name), self.kind.image
         )
 
     def held(self) -> str | None:
-        """The name under which Akka's project has a credential of ours."""
+        """The name of pullkey's credential in Akka's project."""
         project = self.world.akka.projects["shop"]
         return next((name for name, _, _ in project.registries.seen_from(project.primary)), None)
 
@@ -75,7 +74,7 @@ class Stage:
 
 @contextlib.contextmanager
 def stage(server: ForkServer, kind: str, settings: SandboxSettings | None = None) -> Iterator[Stage]:
-    """A world of its own; what it must not have leaked is looked for when it ends."""
+    """A world of its own; leaks are searched for when it ends."""
     worlds = make_world(KINDS[kind].provider, settings)
     try:
         yield Stage(next(worlds), KINDS[kind], server)
@@ -87,10 +86,10 @@ def stage(server: ForkServer, kind: str, settings: SandboxSettings | None = None
 
 
 def calls_of(server: ForkServer, kind: str, command: str) -> dict[str, bool]:
-    """The calls of a clean run, as `API.METHOD#N`, and whether each can change something.
+    """List the calls of a run without faults, as `API.METHOD#N`, and whether each can change something.
 
     Raises:
-        RuntimeError: it does not end well even though nothing goes wrong.
+        RuntimeError: it fails although no fault was set.
     """
     with stage(server, kind) as on:
         prepare(on, command)
@@ -108,8 +107,8 @@ def calls_of(server: ForkServer, kind: str, command: str) -> dict[str, bool]:
 
 
 def warm(server: ForkServer, *kinds: str) -> ForkServer:
-    """The same server, once its children need import nothing: else the first one's time would count for
-    its case.
+    """The same server, once its children import nothing more: otherwise imports would count as time of the
+    first case.
     """
     for kind in kinds:
         if kind not in server.warm:
@@ -119,7 +118,7 @@ def warm(server: ForkServer, *kinds: str) -> ForkServer:
 
 
 def prepare(on: Stage, command: str) -> None:
-    """What the command is run on: what it rotates or removes is there."""
+    """Prepare the world for the command: create what it rotates or removes."""
     if command != "onboard":
         ended = on.run("onboard", 60)
         if ended.code != 0:
@@ -128,12 +127,12 @@ def prepare(on: Stage, command: str) -> None:
 
 @dataclass(frozen=True)
 class Faulted:
-    """A run in which something went wrong.
+    """A run with a fault.
 
     Attributes:
-        ended: how it ended.
-        taken: how often the fault hit.
-        wrong: what `judge` found once nothing went wrong any more.
+        ended: the outcome of the run.
+        taken: how often the fault occurred.
+        wrong: what `judge` found after the fault was removed.
     """
 
     ended: Ended
@@ -142,7 +141,7 @@ class Faulted:
 
 
 def run_faulted(on: Stage, command: str, fault: str, timeout: float) -> Faulted:
-    """Prepare the command, run it with that fault, and judge what it left, with the fault gone."""
+    """Prepare the command, run it with that fault, remove the fault, and judge what is left."""
     untouched = on.there()
     prepare(on, command)
     return run_prepared(on, command, fault, timeout, untouched)
@@ -151,9 +150,7 @@ def run_faulted(on: Stage, command: str, fault: str, timeout: float) -> Faulted:
 def run_prepared(
     on: Stage, command: str, fault: str, timeout: float, untouched: set[InventoryItem]
 ) -> Faulted:
-    """The same where that is prepared already; `untouched` is the inventory before anything of ours was
-    there.
-    """
+    """The same in a prepared world; `untouched` is the inventory before any resource of pullkey's existed."""
     before = on.there()
     on.world.fault(fault)
     ended = on.run(command, timeout)
@@ -171,14 +168,14 @@ def judge(
     untouched: set[InventoryItem],
     before: set[InventoryItem],
 ) -> list[str]:
-    """What is wrong with how a run ended, and with what it left.
+    """List what is wrong with the outcome of a run and with what it left.
 
     Args:
-        on: where it ran; nothing goes wrong there any more.
+        on: where it ran; the fault was removed.
         command: one of `COMMANDS`.
-        timeout: what `--timeout` was.
-        ended: how it ended.
-        untouched: the inventory before anything of ours was there.
+        timeout: the value of `--timeout`.
+        ended: the outcome of the run.
+        untouched: the inventory before any resource of pullkey's existed.
         before: the inventory before the run.
     """
     return [
@@ -244,7 +241,7 @@ def _about_what_is_left(
 
 
 def _told(ended: Ended) -> str:
-    """What the report says is left over, or stays."""
+    """What the report lists as left over or kept."""
     try:
         report = json.loads(ended.out)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A sandbox with Akka and one cloud, the unchanged command in it, and a search for leaks when it ends."""
+"""A sandbox with Akka and one cloud, the real command in it, and a leak scan at its end."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from bootstrap.testing.harness.leak_scan import Figures, Watched, files_under, s
 from bootstrap.testing.harness.running_sandbox import RunningSandbox
 
 CONSISTENCY = "PULLKEY_TESTS_CONSISTENCY"
-"""The variable that says how the replicas of all worlds are: `strict` or `real`."""
+"""The variable that sets the replicas of all worlds: `strict` or `real`."""
 
 
 @dataclass
 class Result:
-    """How one run of the command ended."""
+    """The outcome of one run of the command."""
 
     code: int
     out: str
@@ -62,24 +62,24 @@ class World:
     said: list[str] = field(default_factory=list)
     passwords: list[str] = field(default_factory=list)
     extra: dict[str, str] = field(default_factory=dict)
-    """What every process is to have in its environment besides."""
+    """Additional environment variables of every process."""
     forgiven: set[str] = field(default_factory=set)
-    """Hosts elsewhere that a test names on purpose, and that do not exist."""
+    """Hosts on other machines that a test names on purpose, and that do not exist."""
     anew: bool = field(default_factory=lambda: bool(os.environ.get("PULLKEY_TESTS_ANEW")))
-    """Whether each run is a new interpreter; else a fork of one that has the clouds' SDKs imported, in a
-    tenth of the time.
+    """Whether each run is a new interpreter; otherwise it is a fork of one that has the clouds' SDKs
+    imported, in a tenth of the time.
     """
 
     def __post_init__(self) -> None:
-        # Of its own, so that all that a run writes is found; the sandbox's folder holds what it has for its
-        # own.
+        # A directory of its own, so that everything a run writes is found; the sandbox's directory contains
+        # its own files.
         self.place = Path(tempfile.mkdtemp(prefix="pullkey-world-"))
         for name in ("home", "tmp", "watch"):
             (self.place / name).mkdir(mode=0o700)
         self.watched = Watched(self.place / "watch")
 
     def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment of a person at this sandbox, whose processes are watched."""
+        """The environment of a user of this sandbox, whose processes are watched."""
         own = {"HOME": str(self.place / "home"), "TMPDIR": str(self.place / "tmp"), "NO_COLOR": "1"}
         # `az` itself would report to Microsoft that it was run.
         own["AZURE_CORE_COLLECT_TELEMETRY"] = "false"
@@ -92,7 +92,7 @@ class World:
         }
 
     def run(self, *arguments: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Result:
-        """Run `pullkey` as a person would, without a terminal."""
+        """Run `pullkey` as a user would, without a terminal."""
         if self.anew:
             done = subprocess.run(
                 [sys.executable, "-m", "bootstrap", *arguments],
@@ -115,13 +115,13 @@ class World:
         return result
 
     def show(self, *arguments: str, columns: int, env: dict[str, str] | None = None) -> str:
-        """Run `pullkey` in a terminal of so many columns, with colours; all that it has shown."""
+        """Run `pullkey` in a terminal of that many columns, with colours. Return its output."""
         shown, ours = b"", -1
         screen = {"NO_COLOR": "", "TERM": "xterm-256color", "LANG": "C.UTF-8", "COLUMNS": "", **(env or {})}
 
         def read() -> None:
             nonlocal shown
-            with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+            with contextlib.suppress(OSError):  # how Linux reports that the other end is closed
                 while part := os.read(ours, 65_536):
                     shown += part
 
@@ -160,11 +160,11 @@ class World:
         self.running.sandbox.faults.add(spec)
 
     def held(self, name: str, project: str = "shop") -> AkkaCredential:
-        """What Akka holds, its password included."""
+        """The credential that Akka holds, its password included."""
         return self.akka.credential(project, name)
 
     def names(self, project: str = "shop") -> list[str]:
-        """The credentials that Akka shows."""
+        """The names of the credentials that Akka shows."""
         answer = subprocess.run(
             [self.akka.cli, "docker", "list-credentials", f"--project={project}", "-o", "json"],
             env=self.running.process_environment(),
@@ -183,7 +183,9 @@ class World:
                         self.passwords.append(credential.password)
 
     def leaks(self) -> list[str]:
-        """Where a piece of a key stands, other than in Akka; and whom else the product has tried to reach."""
+        """List the places that contain a piece of a key, other than Akka, and the other hosts that the
+        product contacted.
+        """
         self.watched.read()
         figures = Figures(
             processes=len(list(self.watched.of("end"))),
@@ -207,7 +209,7 @@ class World:
         found = search(texts, {*self.passwords, *self.watched.secrets()}, figures)
         FIGURES.add(vars(figures))
         return found + [
-            f"{host} was contacted" for host in self.watched.unrecorded_keys() if host not in self.forgiven
+            f"{host} was contacted" for host in self.watched.contacted_hosts() if host not in self.forgiven
         ]
 
     def close(self) -> None:
@@ -217,9 +219,9 @@ class World:
 def make_world(
     provider: str, settings: SandboxSettings | None = None, *, images: ImageStore | None = None
 ) -> Iterator[World]:
-    """A sandbox of one provider; when it ends, nothing of a key may stand anywhere but in Akka.
+    """A sandbox of one provider. When it ends, no part of a key may be anywhere but in Akka.
 
-    Without settings its replicas are as `PULLKEY_TESTS_CONSISTENCY` says.
+    By default its replicas are set by `PULLKEY_TESTS_CONSISTENCY`.
     """
     if settings is None:
         settings = SandboxSettings(
@@ -243,7 +245,7 @@ def make_world(
             world.close()
 
 
-# What the sandbox sets, so that a command needs no argument at all.
+# Set by the sandbox, so that a command needs no arguments.
 NO_TARGET = {
     "PULLKEY_GCR_SERVER": "",
     "PULLKEY_GCR_GCP_PROJECT": "",

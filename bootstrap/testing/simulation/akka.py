@@ -1,8 +1,8 @@
 """The simulated `akka` command: what Akka holds, and what the command shows of it.
 
 `add-credentials` has two effects, one after the other: it writes a secret, then the project's reference to
-it. The list lags, passes a record over, shows an older one, or shows one without its e-mail or with half of
-it. A command whose process is killed goes on by itself, and holds the lock that it has inherited for as long.
+it. The list lags, omits a record, shows an older one, or shows one without its e-mail or with half of it. A
+command whose pullkey process is killed continues, and holds the inherited lock until it ends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bootstrap.testing.simulation.replicas import Replicated
 
 PROJECT, OWNER, USER = "shop", "acme", "jo@acme.example"
 _AT_ONCE_SECONDS = 10.0
-"""In less than that it has ended, whatever the latency."""
+"""The time in seconds in which a command ends, whatever the latency."""
 _CHANGES = ("add-credentials", "remove-credentials", "delete")
 
 
@@ -37,21 +37,21 @@ class Record:
     password: str
 
     def row(self, **shown: str) -> dict[str, str]:
-        """As a list shows it."""
+        """The record as a list shows it."""
         whole = {"server": self.server, "username": self.username, "email": self.email}
         return {"name": self.name, "status": "OK", **whole, **shown}
 
 
 class SimulatedAkka:
-    """One project of Akka's, behind its command line.
+    """One Akka project, behind its command line.
 
     Args:
-        loop: whose time it is.
-        chance: the dice.
+        loop: the virtual time.
+        chance: the random decisions.
         log: takes one line for each event.
         lag: of its lists, in seconds.
-        glitches: the part of the records in lists that are not shown as they are.
-        regions: how many regions the project has; each shows what has reached it.
+        glitches: the fraction of listed records that are shown wrongly.
+        regions: the number of the project's regions; each shows what has reached it.
         denied: the commands that this login may not run.
     """
 
@@ -75,14 +75,14 @@ class SimulatedAkka:
         self.secrets: Replicated[Record] = Replicated(loop.time, chance.random, lag)
         self.references: Replicated[str] = Replicated(loop.time, chance.random, lag)
         self.changed_at = 0.0
-        """When anything was changed last."""
+        """The time of the latest change."""
         self._earlier: dict[str, list[Record]] = {}
         self.on_change: Callable[[], None] = lambda: None
 
     # -- the truth -------------------------------------------------------------------------------------------
 
     def held(self, name: str) -> Record | None:
-        """What Akka pulls with: a secret that the project refers to."""
+        """The credential with which Akka pulls: a secret that the project refers to."""
         return self.secrets.truth(name) if self.references.truth(name) else None
 
     def _write_secret(self, record: Record) -> None:
@@ -119,7 +119,7 @@ class SimulatedAkka:
         seconds: float,
         lock: int | None,
     ) -> ProcessResult:
-        """In place of `bootstrap.akka.process.run_group`.
+        """Replaces `bootstrap.akka.process.run_group`.
 
         Raises:
             TookTooLong: it did not end in time, and was killed.
@@ -146,7 +146,7 @@ class SimulatedAkka:
     def _effects(
         self, command: Sequence[str], flags: Mapping[str, str], password: tuple[str, Secret] | None
     ) -> list[Callable[[], ProcessResult]]:
-        """What the command does, one after another; the last answer is what it prints."""
+        """The effects of the command, in order; the last result is its output."""
         match list(command):
             case ["version"]:
                 return [lambda: _prints("3.0.24")]
@@ -231,7 +231,7 @@ def _fails(code: str, text: str) -> ProcessResult:
 
 
 class _Child:
-    """One call of the command: a process of its own, which goes on if pullkey is killed."""
+    """One call of the command: a separate process, which continues if pullkey is killed."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, chance: Chance, disk: Disk, lock: int | None) -> None:
         self._loop = loop
@@ -243,7 +243,7 @@ class _Child:
     async def run(
         self, effects: Sequence[Callable[[], ProcessResult]], fault: Fault, seconds: float
     ) -> ProcessResult:
-        """Its answer.
+        """Wait for its output.
 
         Raises:
             TimeoutError: there was none in time, and it was killed.
@@ -254,7 +254,7 @@ class _Child:
             self._disk.inherit(self._lock)
         undone = list(effects) if fault is Fault.NONE else []
         if fault in (Fault.LOST, Fault.FAILED_LATE):
-            # It may have come as far as the first of its effects only.
+            # Only the first of its effects may have happened.
             undone = list(effects[: 1 + self._chance.random.randrange(len(effects))])
 
         def go_on(last: ProcessResult) -> None:
@@ -265,7 +265,7 @@ class _Child:
                 self._loop.call_later(self._chance.latency(), go_on, done)
                 return
             if silent:
-                # It hangs; if it is not stopped, it ends by its own --timeout.
+                # It hangs; unless it is killed, it ends at its own --timeout.
                 self._loop.call_later(60.0, self._end)
                 return
             self._end()

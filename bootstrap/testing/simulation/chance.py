@@ -1,4 +1,4 @@
-"""What happens by chance: latencies, which replica answers, and the faults. All of it from one seed."""
+"""Random decisions: latencies, which replica answers, and the faults. All follow from one seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """What may go wrong with one call."""
+    """A fault of one call."""
 
     NONE = "none"
     DROPPED = "dropped"
@@ -17,9 +17,9 @@ class Fault(StrEnum):
     LOST = "lost"
     """It is carried out, and there is no answer."""
     FAILED = "failed"
-    """A server error, and nothing was done."""
+    """A server error; nothing was done."""
     FAILED_LATE = "failed late"
-    """A server error, and it was done."""
+    """A server error; the request was carried out."""
     BUSY = "busy"
     """A rate limit, with Retry-After."""
 
@@ -30,36 +30,36 @@ _OF_CHANGES = (Fault.DROPPED, Fault.LOST, Fault.LOST, Fault.FAILED, Fault.FAILED
 
 @dataclass(frozen=True)
 class Drawn:
-    """One fault, with the number by which the shrinker leaves it out; 0 for none."""
+    """One fault, with the number by which the shrinker excludes it; 0 for none."""
 
     fault: Fault
     number: int = 0
 
 
 class Chance:
-    """The dice of one simulation.
+    """The random decisions of one simulation.
 
     Args:
-        seed: of all of it.
-        rate: the part of the calls that go wrong.
-        without: the numbers of faults that do not happen, though the dice say so.
-        latency: the longest that a call takes on its way, and back, in seconds.
+        seed: of all of them.
+        rate: the fraction of calls that fail.
+        without: the numbers of faults that are excluded, although they were drawn.
+        latency: the maximum duration of a request, and of an answer, in seconds.
     """
 
     def __init__(self, seed: int, *, rate: float, without: Collection[int], latency: float) -> None:
         self.random = random.Random(seed)  # noqa: S311  - repeatable on purpose
         self.rate = rate
         self.faults = 0
-        """How many there have been, those left out included."""
+        """The number of faults drawn, excluded ones included."""
         self._without = frozenset(without)
         self._latency = latency
 
     def latency(self) -> float:
-        """How long a request or an answer takes."""
+        """Draw the duration of a request or an answer, in seconds."""
         return 0.02 + self.random.random() * self._latency
 
     def fault(self, *, changes: bool) -> Drawn:
-        """What goes wrong with the next call.
+        """Draw the fault of the next call.
 
         Args:
             changes: whether it changes anything.
@@ -71,12 +71,12 @@ class Chance:
         return Drawn(Fault.NONE if self.faults in self._without else fault, self.faults)
 
     def happens(self, rate: float) -> bool:
-        """Whether something happens that does so at this rate; it counts as a fault."""
+        """Draw whether an event of this rate happens; it counts as a fault."""
         if rate <= 0 or self.random.random() >= rate:
             return False
         self.faults += 1
         return self.faults not in self._without
 
     def hexadecimal(self, digits: int) -> str:
-        """An id."""
+        """Draw an id."""
         return f"{self.random.getrandbits(4 * digits):0{digits}x}"

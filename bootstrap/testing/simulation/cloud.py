@@ -1,15 +1,14 @@
-"""The simulated cloud: identities, grants and keys, behind an API that lags, loses answers, refuses and
+"""The simulated cloud: identities, grants and keys, behind an API that lags, loses answers, refuses and has
 limits.
 
-What is its own, each a habit of a real cloud:
+Its habits are those of real clouds:
 
-* a read is answered by a replica that may not know of a change yet; so is a call about an object that was
-  just created
-* a grant is created with PUT, which is answered "created" whether it was there or not (Azure's role
-  assignments)
-* an identity that is deleted keeps its name until it is deleted for good (Entra ID)
-* a key bears the label that it was created with, or none at all (Entra ID; Google)
-* an identity has so many keys at most (Google: ten)
+* A replica that answers a read, or a call about a new object, may not know of the latest changes.
+* A grant is created with PUT, which is answered "created" whether it existed or not (Azure's role
+  assignments).
+* A deleted identity keeps its name until it is permanently deleted (Entra ID).
+* A key has the label that it was created with, or none (Entra ID; Google).
+* An identity has a maximum number of keys (Google: ten).
 """
 
 from __future__ import annotations
@@ -34,26 +33,26 @@ NAME_TAKEN, NAME_OF_DELETED = "NAME_TAKEN", "NAME_OF_DELETED"
 
 
 class SimulatedApiError(ApiError):
-    """As `ApiError`, of the simulated cloud."""
+    """The `ApiError` of the simulated cloud."""
 
     service = "The simulated cloud"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who pulls."""
+    """An identity that pulls."""
 
     uid: str
     name: str
     description: str
     created: dt.datetime
     deleted: bool = False
-    """Whether it is only kept for its name, and can be restored."""
+    """Whether it was deleted, keeps its name, and can be restored."""
 
 
 @dataclass(frozen=True)
 class Grant:
-    """That an identity may pull."""
+    """The role that lets an identity pull."""
 
     identity: str
     role: str
@@ -62,13 +61,13 @@ class Grant:
 
     @property
     def name(self) -> str:
-        """What it is found by."""
+        """The name by which it is found."""
         return f"{self.identity}/{self.role}"
 
 
 @dataclass(frozen=True)
 class Key:
-    """What an identity authenticates with; the API shows its secret once."""
+    """The secret an identity authenticates with; the API shows it once."""
 
     key_id: str
     identity: str
@@ -82,16 +81,16 @@ class SimulatedCloud:
     """A cloud with one registry.
 
     Args:
-        loop: whose time it is.
-        chance: the dice.
+        loop: the virtual time.
+        chance: the random decisions.
         log: takes one line for each event.
         lag: of its replicas, in seconds.
-        labels: whether keys bear labels.
-        disables: whether a key can be switched off and on.
+        labels: whether keys have labels.
+        disables: whether a key can be disabled and enabled.
         soft: whether a deleted identity keeps its name.
-        key_limit: how many keys an identity has at most.
+        key_limit: the maximum number of keys of an identity.
         denied: the calls that this login may not make.
-        tells_permissions: whether this login may ask what it may do.
+        tells_permissions: whether this login may read its own permissions.
         robots: whether each key has a user name of its own.
     """
 
@@ -128,7 +127,7 @@ class SimulatedCloud:
     # -- the truth -------------------------------------------------------------------------------------------
 
     def is_alive(self, key_id: str) -> bool:
-        """Whether a key authenticates: it is there, enabled, and so is its identity."""
+        """Whether a key authenticates: it exists and is enabled, and so is its identity."""
         key = self.keys.truth(key_id)
         return key is not None and not key.disabled and self._is_there(key.identity)
 
@@ -144,11 +143,11 @@ class SimulatedCloud:
     def _is_there(self, uid: str) -> bool:
         return any(one.uid == uid and not one.deleted for one in self.identities.truths())
 
-    # -- what others do ---------------------------------------------------------------------
+    # -- other users -----------------------------------------------------------------------------------------
 
     def add_identity(self, name: str, description: str, *, everywhere: bool = False) -> str:
-        """Create an identity as another user; returns its uid. It is known everywhere at once, or as others
-        are.
+        """Create an identity as another user; return its uid. It is visible everywhere at once, or replicated
+        like others.
         """
         made = Identity(self._chance.hexadecimal(12), name, description, clock.now())
         self.identities.write(name, made, everywhere=everywhere)
@@ -162,7 +161,7 @@ class SimulatedCloud:
         self._log(f"cloud: others have granted {role}")
 
     def add_key(self, uid: str) -> str:
-        """Create a key as another user; returns its id."""
+        """Create a key as another user; return its id."""
         made = Key(
             self._chance.hexadecimal(8), uid, "of others" if self.labels else "", clock.now(), "theirs"
         )
@@ -182,7 +181,7 @@ class SimulatedCloud:
         return await self._call("identities.get", name, read)
 
     async def deleted_identity(self, name: str) -> Identity | None:
-        """The one that was deleted and keeps this name."""
+        """The deleted identity that keeps this name."""
 
         def read() -> Identity | None:
             found = self.identities.read(name, self.identities.replica())
@@ -191,7 +190,7 @@ class SimulatedCloud:
         return await self._call("deletedIdentities.get", name, read)
 
     async def create_identity(self, name: str, description: str) -> Identity:
-        """Create one.
+        """Create an identity.
 
         Raises:
             SimulatedApiError: 409, its name is taken.
@@ -210,7 +209,7 @@ class SimulatedCloud:
         return await self._call("identities.create", name, create, changes=True)
 
     async def delete_identity(self, name: str, uid: str) -> None:
-        """Delete the one with this uid, even if another has its name by now.
+        """Delete the identity with this uid, even if another has its name by now.
 
         Raises:
             SimulatedApiError: 404.
@@ -226,7 +225,7 @@ class SimulatedCloud:
         await self._call("identities.delete", name, delete, changes=True)
 
     async def delete_for_good(self, name: str, uid: str) -> None:
-        """Delete what was deleted, so that its name is free.
+        """Permanently delete a deleted identity, which frees its name.
 
         Raises:
             SimulatedApiError: 404.
@@ -255,7 +254,7 @@ class SimulatedCloud:
         return await self._call("grants.list", uid, read)
 
     async def put_grant(self, uid: str, role: str, description: str) -> Grant:
-        """Create a grant, or leave the one that is there as it is; the answer is the same.
+        """Create a grant, or leave an existing one as it is; the answer is the same.
 
         Raises:
             SimulatedApiError: 400, the identity is not known yet.
@@ -309,11 +308,10 @@ class SimulatedCloud:
         return await self._call("keys.get", key_id, read)
 
     async def create_key(self, uid: str, label: str) -> Key:
-        """Create a key; the answer alone has its secret.
+        """Create a key; only the answer has its secret.
 
         Raises:
-            SimulatedApiError: 404, the identity is not known (yet); 400, it has all the keys that it may
-                have.
+            SimulatedApiError: 404, the identity is not known (yet); 400, it has the maximum number of keys.
         """
         process = current()
 
@@ -370,7 +368,7 @@ class SimulatedCloud:
             raise SimulatedApiError(404, f"there is no identity {uid}", UNKNOWN_IDENTITY)
 
     async def authenticate(self, username: str, secret: str, role: str) -> str:
-        """How a registry's replica takes a key: "pulls", "unknown" or "no grant"."""
+        """The answer of a registry's replica to a key: "pulls", "unknown" or "no grant"."""
 
         def attempt() -> str:
             replica = self.keys.replica()
@@ -387,7 +385,7 @@ class SimulatedCloud:
     # -- a call ----------------------------------------------------------------------------------------------
 
     async def _call(self, name: str, about: str, effect: Callable[[], T], *, changes: bool = False) -> T:
-        """One call; of a read as an SDK makes it, which repeats what may be repeated.
+        """One call. A read is repeated, as an SDK repeats it.
 
         Raises:
             SimulatedApiError: it was refused, or had no answer.
@@ -404,7 +402,7 @@ class SimulatedCloud:
         return await self._once(name, about, effect, changes=False)
 
     async def _once(self, name: str, about: str, effect: Callable[[], T], *, changes: bool) -> T:
-        """Its way there, its effect, its way back; each may be missing.
+        """The request, its effect and its answer; each may be lost.
 
         Raises:
             SimulatedApiError: it was refused, or had no answer.
@@ -417,7 +415,7 @@ class SimulatedCloud:
         answer: asyncio.Future[T] = self._loop.create_future()
 
         def arrives() -> None:
-            # From here on it does not matter whether the process still lives.
+            # From here on it does not matter whether the process is still alive.
             try:
                 value = self._at_the_cloud(name, effect, fault)
             except SimulatedApiError as error:
@@ -477,5 +475,5 @@ def _fail(answer: asyncio.Future[T], error: Exception) -> None:
 
 
 def labelled(keys: Sequence[Key], label: str) -> list[Key]:
-    """The keys that bear a label."""
+    """The keys that have a label."""
     return [one for one in keys if one.label and one.label == label]

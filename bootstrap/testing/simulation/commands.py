@@ -1,5 +1,5 @@
-"""What the simulated processes run: the product's commands, put together as `bootstrap.cli` does it,
-without its terminal.
+"""What the simulated processes run: the product's commands, assembled as in `bootstrap.cli`, without a
+terminal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ASSEMBLY = Assembly(STATE)
 
 
 class CommandRun:
-    """One command at work in a process."""
+    """One command of a process."""
 
     def __init__(self, command: Command, target: SimulatedTarget, process: Process) -> None:
         self.command = command
@@ -56,7 +56,7 @@ class CommandRun:
         try:
             await work[self.command.verb]()
         except PullkeyError as error:
-            # What the command line prints, and ends with.
+            # What the command prints, and how it ends.
             self.ended.result, self.ended.exit_code, self.ended.error = "failed", error.exit_code, error
         self.ended.seconds = clock.monotonic() - begin
 
@@ -64,7 +64,7 @@ class CommandRun:
         return RunContext(self._deadline, lambda _: None, lambda _: None, audit=self._says, **values)
 
     def _calls_within(self, context: RunContext) -> None:
-        """Each call of the cloud keeps to the time that is left of the run, or of its undoing."""
+        """Limit each call of the cloud to the time that is left of the run, or of its undoing."""
         self.process.call_seconds = lambda: (context.undo_deadline or context.deadline).clip(_CALL_SECONDS)
 
     def _says(self, change: Change) -> None:

@@ -1,4 +1,4 @@
-"""The state directory and its locks, as the product uses them, on the disk of a simulated machine."""
+"""The state directory and its locks, on the disk of a simulated machine."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from bootstrap.testing.simulation.process import current
 
 
 class MemoryDirectory:
-    """In place of `bootstrap.files.private_directory.PrivateDirectory`: a directory on the disk of the
-    process's machine.
+    """Replaces `bootstrap.files.private_directory.PrivateDirectory`: a directory on the disk of the process's
+    machine.
     """
 
     def __init__(self, state: Path, name: str) -> None:
         self.path = state / name
 
     def names(self) -> list[str]:
-        """Of the files in it."""
+        """The names of its files."""
         prefix = f"{self.path}/"
         disk = current().machine.disk
         return sorted(
@@ -28,11 +28,11 @@ class MemoryDirectory:
         )
 
     def read(self, name: str) -> bytes | None:
-        """What is in a file; None where it is not there."""
+        """Read a file; None if it does not exist."""
         return current().machine.disk.files.get(f"{self.path}/{name}")
 
     def write(self, name: str, data: bytes) -> None:
-        """Replace a file, or create it.
+        """Replace or create a file.
 
         Raises:
             OSError: the disk is full.
@@ -48,7 +48,7 @@ class MemoryDirectory:
         """Remove a file.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: it does not exist.
         """
         process = current()
         process.point("before the journal is removed")
@@ -56,14 +56,14 @@ class MemoryDirectory:
             raise FileNotFoundError(errno.ENOENT, "No such file", name)
 
     def clear_drafts(self, name: str) -> None:
-        """There are none: a write is whole or not at all."""
+        """Do nothing: a write is complete or does not happen."""
 
     @contextlib.contextmanager
     def open_lock(self, name: str, *, make: bool) -> Iterator[int]:
-        """A descriptor of a lock file.
+        """Open a lock file; return its descriptor.
 
         Raises:
-            FileNotFoundError: it is not there, and must not be created.
+            FileNotFoundError: it does not exist, and must not be created.
         """
         process = current()
         disk, file = process.machine.disk, f"{self.path}/{name}"
@@ -79,11 +79,11 @@ class MemoryDirectory:
 
 
 class MemoryLocks:
-    """In place of the module `fcntl`."""
+    """Replaces the module `fcntl`."""
 
     LOCK_EX, LOCK_SH, LOCK_NB, LOCK_UN = fcntl.LOCK_EX, fcntl.LOCK_SH, fcntl.LOCK_NB, fcntl.LOCK_UN
 
     @staticmethod
     def flock(descriptor: int, how: int) -> None:
-        """Lock, or unlock, as the process that runs now."""
+        """Lock or unlock, as the current process."""
         current().machine.disk.lock(descriptor, how)

@@ -1,4 +1,4 @@
-"""The disk of a simulated machine: files, and locks that go with the process that holds them."""
+"""The disk of a simulated machine: files, and locks that are released when the process ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Owner(Protocol):
-    """A process: what it has locked is free once it has ended."""
+    """A process that holds locks until it ends."""
 
     @property
     def alive(self) -> bool: ...
@@ -19,7 +19,7 @@ class Owner(Protocol):
 
 @dataclass
 class _Handle:
-    """An open lock file: each process that has it open holds the lock, a child of the process too."""
+    """An open lock file. Each process that has it open holds the lock, child processes included."""
 
     file: str
     process: Owner
@@ -31,10 +31,10 @@ class _Handle:
 
 @dataclass
 class Disk:
-    """What a machine keeps.
+    """The disk of one machine.
 
     Attributes:
-        full: whether nothing more can be written.
+        full: whether writes fail.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -44,42 +44,42 @@ class Disk:
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(3))
 
     def open(self, file: str, process: Owner) -> int:
-        """Open a lock file; the descriptor."""
+        """Open a lock file; return its descriptor."""
         number = next(self._numbers)
         self._handles[number] = _Handle(file, process)
         return number
 
     def close(self, number: int) -> None:
-        """Close a descriptor; a child that has it too keeps the lock."""
+        """Close a descriptor; a child process that has it too keeps the lock."""
         if (handle := self._handles.get(number)) is not None:
             handle.closed = True
             self._drop(number)
 
     def inherit(self, number: int) -> None:
-        """A child of the process holds the descriptor too."""
+        """Let a child of the process inherit the descriptor."""
         self._handles[number].children += 1
 
     def ended(self, number: int) -> None:
-        """Such a child has ended."""
+        """Record that such a child has ended."""
         if (handle := self._handles.get(number)) is not None:
             handle.children -= 1
             self._drop(number)
 
     def release(self, process: Owner) -> None:
-        """The process has ended, whichever way."""
+        """Release the locks of a process that has ended."""
         for number, handle in list(self._handles.items()):
             if handle.process is process:
                 self.close(number)
 
     def lock(self, number: int, how: int) -> None:
-        """Take or give back a lock, as flock(2) does it; never waits.
+        """Lock or unlock, as flock(2) does; never waits.
 
         Raises:
             BlockingIOError: another process holds it.
         """
         handle = self._handles.get(number)
         if handle is None or not handle.process.alive:
-            return  # what a killed process does in passing
+            return  # a killed process may still get here
         mode = how & ~fcntl.LOCK_NB
         if mode == fcntl.LOCK_UN:
             handle.mode = 0

@@ -1,4 +1,4 @@
-"""What became of a command of the simulation."""
+"""The outcome of a command of the simulation."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from bootstrap.model.errors import LeftOver
 
 @dataclass
 class CommandResult:
-    """What became of a command.
+    """The outcome of a command.
 
     Attributes:
-        result: as the run itself says; "killed" where it could not say anything.
-        says: each change that it reports, as the audit trail has it.
+        result: as the run reports it; "killed" if it could not report anything.
+        says: each change that it reports, as in the audit trail.
     """
 
     result: str = "killed"
@@ -28,16 +28,16 @@ class CommandResult:
 
     @property
     def succeeded(self) -> bool:
-        """Whether it says that all is as it should be."""
+        """Whether it reports success."""
         return self.exit_code == 0 and self.result in ("done", "unchanged")
 
     @property
     def registered(self) -> bool:
-        """Whether it says that it has registered a key."""
+        """Whether it reports that it registered a key."""
         return any(one.step == "handoff" and one.outcome == "done" for one in self.says)
 
     def names(self, what: str) -> bool:
-        """Whether it reports something."""
+        """Whether it names something."""
         texts = [*(f"{one.what} {one.command}" for one in self.left_over), *self.notices]
         texts += [f"{self.error} {getattr(self.error, 'fix', '')}"] if self.error is not None else []
         return any(what in text for text in texts)

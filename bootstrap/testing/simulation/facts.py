@@ -1,6 +1,4 @@
-"""What the steps of one simulated target share: the cloud, and what has been read of the identity and its
-keys.
-"""
+"""What the steps of one simulated target share: the cloud, and what was read of the identity and its keys."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from bootstrap.testing.simulation.target import SimulatedTarget
 
 
 class SimulatedFacts(Session):
-    """A session without its steps, which is what they are given."""
+    """A session without its steps, to which it is passed."""
 
     def __init__(self, target: SimulatedTarget, context: RunContext, cloud: SimulatedCloud) -> None:
         self.target = target
@@ -23,10 +21,10 @@ class SimulatedFacts(Session):
         self.found = AsyncOnce(self._find)
         self.identity_created = False
         self.new_identity: Identity | None = None
-        """The one that this run or another has just created: not every replica knows it yet."""
+        """The identity that this run or another has just created: not every replica knows it yet."""
 
     async def _find(self) -> Identity | None:
-        """The identity; that it is not there is not believed at once where Akka's record names it."""
+        """The identity. Its absence is accepted only after a second read if Akka's record names it."""
         named = (await key_in_record(self, await self.context.held_credential()))[0] is not None
         if not named:
             return await self.cloud.identity(self.target.identity_name)
@@ -37,12 +35,12 @@ class SimulatedFacts(Session):
         return await self.cloud.identity(self.target.identity_name)
 
     async def uid(self) -> str:
-        """Of the identity; "" while there is none."""
+        """The identity's uid; "" if there is none."""
         found = self.new_identity or await self.found()
         return found.uid if found is not None else ""
 
     async def all_keys(self) -> list[Key]:
-        """All keys of the identity, as the cloud shows them now; none where it does not know the identity."""
+        """All keys of the identity, as the cloud shows them now; empty if it does not know the identity."""
         if not (uid := await self.uid()):
             return []
         try:
@@ -53,6 +51,6 @@ class SimulatedFacts(Session):
             raise
 
     def username_of(self, key_id: str) -> str:
-        """The user name that a key is used with; a robot's is its own."""
+        """The user name of a key; a robot's key has its own."""
         name = self.target.identity_name
         return f"{name}${key_id}" if self.cloud.robots else name

@@ -19,18 +19,18 @@ from bootstrap.testing.simulation.scenario import Scenario
 from bootstrap.testing.simulation.target import SimulatedTarget
 
 _AFTER_TIMEOUT_SECONDS = 200.0
-"""How long a command may take beyond its --timeout: it has a minute to undo, and two to see what Akka
-shows.
+"""How long a command may take beyond its --timeout, in seconds: one minute to undo, and two until Akka's list
+shows its change.
 """
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that must hold, and does not.
+    """An invariant that does not hold.
 
     Args:
         rule: which, in a few words; the same for all failures of one kind.
-        what: of what, as far as it can be said.
+        what: the object, as far as it is known.
     """
 
     rule: str
@@ -41,7 +41,7 @@ class Failure:
 
 
 class World(Protocol):
-    """What is watched."""
+    """The world that is checked."""
 
     loop: VirtualLoop
     cloud: SimulatedCloud
@@ -60,7 +60,7 @@ class World(Protocol):
 
 
 class Invariants:
-    """Watches one world."""
+    """Checks one world."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -86,10 +86,10 @@ class Invariants:
     # -- when a command ends ---------------------------------------------------------------------------------
 
     def command_ended(self, run: CommandRun) -> None:
-        """A command must be right about what it says, and end in time.
+        """Check that a command's report is true, and that it ended in time.
 
         Args:
-            run: which has ended, not having been killed.
+            run: it has ended, and was not killed.
         """
         ended, command = run.ended, run.command
         if isinstance(ended.error, PullkeyError) and ended.error.code is Code.UNEXPECTED:
@@ -118,7 +118,7 @@ class Invariants:
     def _is_as_said(self, run: CommandRun) -> None:
         link, akka, begun = self._held(), self._world.akka, self._world.loop.time() - run.ended.seconds
         if run.ended.result == "unchanged" and akka.changed_at + akka.references.lag > begun:
-            return  # it was right about what Akka's list showed
+            return  # it reported correctly what Akka's list showed
         if run.command.verb == "offboard":
             if link is not None:
                 self._fail("Akka holds a credential that is said to be removed", str(link))
@@ -126,9 +126,7 @@ class Invariants:
             self._fail("a command succeeded, and Akka does not pull", f"{run.command}: Akka holds {link}")
 
     def round_ended(self, ended: Iterable[CommandResult], verbs: Iterable[str]) -> None:
-        """After commands that ran side by side: where one has registered a key, Akka pulls, whatever the
-        others did.
-        """
+        """After concurrent commands: if one has registered a key, Akka pulls, whatever the others did."""
         link = self._held()
         if "offboard" in verbs or (link is not None and self._pulls(link.key_id)):
             return
@@ -145,9 +143,9 @@ class Invariants:
         """After a last run of `onboard` without faults.
 
         Args:
-            last: what became of it.
-            processes: all that there have been.
-            ended: what became of all commands; the clean ones at the end come last.
+            last: its outcome.
+            processes: all of them.
+            ended: the outcome of all commands; those without faults at the end come last.
         """
         link = self._held()
         full = last.names("all the keys that it may have")
@@ -159,7 +157,7 @@ class Invariants:
         self._others_are_unchanged()
 
     def offboarded(self, last: CommandResult) -> None:
-        """After a last run of `offboard` without faults: what was pullkey's is gone, or named."""
+        """After a last run of `offboard` without faults: pullkey's resources are deleted, or named."""
         if last.exit_code not in (0, 6):
             self._fail("a clean offboarding failed", f"exit {last.exit_code}: {last.error}")
             return
@@ -173,7 +171,9 @@ class Invariants:
     def _every_key_is_named(
         self, link: KeyRef | None, processes: list[Process], ended: list[CommandResult], *, full: bool
     ) -> None:
-        """One key of ours lives, and the one that it replaced in its grace; each other one is named."""
+        """One key of pullkey's is alive, and the one that it replaced in its grace period; each other one is
+        named.
+        """
         clean = ended[-self._world.clean :]
         held = {link.key_id, link.replaces} if link is not None else set()
         if self._owner_is_unknowable():
@@ -193,7 +193,7 @@ class Invariants:
     def _owner_is_unknowable(self) -> bool:
         """Whether neither keys nor their identity have pullkey's mark.
 
-        Then nothing shows whose a key is that Akka's records do not name.
+        Then nothing shows who created a key that Akka's records do not name.
         """
         identity = self._world.cloud.identities.truth(self._world.target.identity_name)
         of_others = identity is not None and "pullkey" not in identity.description
@@ -221,12 +221,12 @@ class Invariants:
         return self._world.cloud.pulls(key_id, self._world.target.role)
 
     def others_changed_by_themselves(self) -> None:
-        """From now on what others have is as it is now."""
+        """Accept the current resources of other users as they are."""
         self._others = _of_others(self._world)
 
 
 def _of_others(world: World) -> set[str]:
-    """What there is that pullkey has not created, as text."""
+    """The resources that pullkey has not created, as text."""
     cloud = world.cloud
     found = {
         f"key {one}"

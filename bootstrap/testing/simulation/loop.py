@@ -1,4 +1,4 @@
-"""An event loop whose time jumps to the next timer, and the clock that goes by it."""
+"""An event loop whose time jumps to the next timer, and the clock that shows it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 from bootstrap.model.clock import Clock
 
 BEGIN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-"""The date at which each simulation begins."""
+"""The date and time at which each simulation begins."""
 
 
 class Stuck(Exception):
-    """Nothing is ready, and nothing is due: all tasks would wait for ever."""
+    """No task is ready and no timer is set: all tasks would wait forever."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Runs whatever is ready, then jumps to the next timer. It has no files, no threads and no signals."""
+    """Runs ready tasks, then jumps to the next timer. It has no files, threads or signals."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,10 +31,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Print nothing: the tasks of a killed process leave errors that are never retrieved."""
 
-    # -- as asyncio's loop calls its selector ----------------------------------------------------------------
+    # -- asyncio's interface of a selector -------------------------------------------------------------------
 
     def select(self, timeout: float | None) -> list[Any]:
-        """Where a loop would sleep."""
+        """Called where a real loop would sleep."""
         if timeout is None:
             raise Stuck
         if timeout > 0:
@@ -52,7 +52,7 @@ class VirtualClock(Clock):
     """The time of a `VirtualLoop`.
 
     Args:
-        loop: whose time it is.
+        loop: the loop.
         chance: for the jitter of retries.
     """
 

@@ -1,4 +1,4 @@
-"""The simulated processes of pullkey, each of which may be killed at any point, and the machines that they
+"""The simulated processes of pullkey, each of which can be killed at any point, and the machines that they
 run on.
 """
 
@@ -16,7 +16,7 @@ _CURRENT: ContextVar[Process] = ContextVar("simulated_process")
 
 
 class Killed(BaseException):
-    """The process has been killed: nothing that still runs of it has any effect."""
+    """The process was killed: nothing it still runs has any effect."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Machine:
 
 
 class Process:
-    """One command of pullkey at work.
+    """One process of pullkey.
 
     Args:
         name: in the event log.
         machine: where it runs.
         log: takes one line for each event.
-        kill_at: the number of the point at which it is killed; 0 if it is not.
+        kill_at: the number of the point at which it is killed; 0 for none.
         interrupt_at: the number of the point at which the user presses Ctrl-C; 0 for none.
     """
 
@@ -52,14 +52,14 @@ class Process:
         self.alive = True
         self.killed = False
         self.alone = True
-        """Whether no other has been at work at the same time."""
+        """Whether no other process has run at the same time."""
         self.points = 0
         self.created: set[str] = set()
-        """The keys that it has created, as the cloud knows."""
+        """The keys that it has created, as the cloud knows them."""
         self.answered: set[str] = set()
         """Those of them whose creation was answered."""
         self.call_seconds: Callable[[], float] = lambda: 30.0
-        """How long its next call of the cloud may take."""
+        """The time limit of its next call of the cloud, in seconds."""
         self.interrupt: Callable[[], None] | None = None
         """What Ctrl-C does; None while nothing can be interrupted."""
         self._log = log
@@ -73,10 +73,10 @@ class Process:
         self._log(f"{self.name}: {what}")
 
     def point(self, what: str) -> None:
-        """Something that has an effect outside is about to happen, or has just happened.
+        """Mark a point: an effect outside is about to happen, or has just happened.
 
         Raises:
-            Killed: the process does not live to see it.
+            Killed: the process is killed here, or was before.
         """
         if not self.alive:
             raise Killed
@@ -89,7 +89,7 @@ class Process:
             self.interrupt()
 
     def kill(self, what: str) -> None:
-        """End it as SIGKILL does: at once, with its locks released."""
+        """Kill it as SIGKILL does: immediately, with its locks released."""
         self.note(f"killed at: {what}")
         self.alive, self.killed = False, True
         self.machine.disk.release(self)
@@ -98,7 +98,7 @@ class Process:
         self._ended.set()
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
-        """Do the work of the process; False if it was killed."""
+        """Run the process. Return False if it was killed."""
         token = _CURRENT.set(self)
         try:
             task = asyncio.create_task(work(), name=self.name)
@@ -114,16 +114,16 @@ class Process:
         return True
 
     def owns(self, task: asyncio.Task[Any]) -> None:
-        """A task was started by this process."""
+        """Whether this process started a task."""
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
 
 
 def current() -> Process:
-    """The process that the running task is of.
+    """The process of the current task.
 
     Raises:
-        Killed: none that lives.
+        Killed: there is none, or it was killed.
     """
     process = _CURRENT.get()
     if not process.alive:
@@ -132,7 +132,7 @@ def current() -> Process:
 
 
 def task_factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
-    """For the loop: each task is of the process that starts it."""
+    """For the loop: assigns each task to the process that starts it."""
     task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
     process = _CURRENT.get(None)
     if process is not None:

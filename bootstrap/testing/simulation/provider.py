@@ -1,4 +1,4 @@
-"""The provider of the simulated cloud: what a plugin is to pullkey, without SDK, socket or login."""
+"""The provider of the simulated cloud: a plugin without SDK, sockets or login."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from bootstrap.plugin.emulator import Emulator
 
 HOST = ".registry.example"
-"""With which the hosts of the simulated registries end."""
+"""The suffix of the hosts of simulated registries."""
 
 
 class SimulatedProvider:
     """See `bootstrap.plugin.provider.Provider`.
 
     Args:
-        cloud: the cloud to call now.
+        cloud: returns the current cloud.
     """
 
     name = "simulated"

@@ -1,9 +1,9 @@
-"""What a cloud knows, and what its replicas know of it by now.
+"""The content of a cloud, and what each of its replicas knows of it.
 
-A change is the truth at once, reaches one replica at once and the others one after another, and each read is
-answered by any of them: an account that was just created is there, is not, is there again. Recorded so of
-Google (GoogleCloudPlatform/k8s-config-connector, an account just created: GET 200, 404, 200, 404, POST 409,
-GET 404), and reported of Microsoft Graph.
+A change is in effect at once, reaches one replica at once and the others one after another, and any of them
+answers a read: an account that was just created may be shown, not shown, and shown again. Recorded of Google
+(GoogleCloudPlatform/k8s-config-connector, an account just created: GET 200, 404, 200, 404, POST 409, GET
+404), and reported of Microsoft Graph.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REPLICAS = 3
 class _Version(Generic[T]):
     value: T | None
     known: tuple[float, ...]
-    """From when on each replica shows it."""
+    """The time from which each replica shows it."""
 
 
 class Replicated(Generic[T]):
@@ -44,7 +44,7 @@ class Replicated(Generic[T]):
 
         Args:
             name: its name.
-            value: what it is from now on.
+            value: its new value.
             everywhere: whether all replicas know of it at once.
         """
         now = self._now()
@@ -60,18 +60,18 @@ class Replicated(Generic[T]):
         versions.append(_Version(value, tuple(known)))
 
     def truth(self, name: str) -> T | None:
-        """The object as it is."""
+        """The object's current value."""
         versions = self._versions.get(name)
         return versions[-1].value if versions else None
 
     def truths(self) -> Iterator[T]:
-        """All objects as they are."""
+        """The current values of all objects."""
         for versions in self._versions.values():
             if (value := versions[-1].value) is not None:
                 yield value
 
     def replica(self) -> int:
-        """The one that answers the next question."""
+        """Draw the replica that answers the next read."""
         return self._chance.randrange(REPLICAS) if self.lag else 0
 
     def read(self, name: str, replica: int) -> T | None:

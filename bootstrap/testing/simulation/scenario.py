@@ -1,4 +1,4 @@
-"""The scenario of a seed: a cloud with its habits, and the commands that run in it, side by side and one
+"""The scenario of a seed: a cloud with its habits, and the commands that run in it, concurrently and one
 after another.
 """
 
@@ -16,13 +16,13 @@ class Command:
     """One command of pullkey.
 
     Args:
-        verb: which.
+        verb: its name.
         machine: the number of the machine that it runs on.
-        start: how many seconds after those of its round it starts.
-        kill_at: the number of the point at which it is killed; 0 if it is not.
-        interrupt_at: the number of the point at which Ctrl-C is pressed; 0 if it is not.
+        start: seconds after the start of its round.
+        kill_at: the number of the point at which it is killed; 0 for none.
+        interrupt_at: the number of the point at which Ctrl-C is pressed; 0 for none.
         timeout: its --timeout, in seconds.
-        keep_old: the grace of a replaced key, in seconds.
+        keep_old: the grace period of a replaced key, in seconds.
     """
 
     verb: Verb
@@ -45,28 +45,28 @@ class Command:
 
 @dataclass(frozen=True)
 class Scenario:
-    """All that a simulation depends on.
+    """Everything that a simulation depends on.
 
     Args:
-        seed: of whatever is left to chance.
-        rounds: commands that run side by side; a round begins once the one before it has ended.
-        without_faults: the numbers of the faults that do not happen.
-        faults: the part of the calls that go wrong.
-        latency: the longest that a call takes on its way, in seconds.
-        lag: how long the cloud's replicas may lag, in seconds.
+        seed: of the random decisions.
+        rounds: commands that run concurrently; a round begins once the one before it has ended.
+        without_faults: the numbers of the faults that are excluded.
+        faults: the fraction of calls that fail.
+        latency: the maximum duration of a request, in seconds.
+        lag: the maximum lag of the cloud's replicas, in seconds.
         akka_lag: the same of Akka.
-        glitches: the part of the records that Akka lists wrongly.
+        glitches: the fraction of records that Akka lists wrongly.
         regions: of the Akka project.
         labels, disables, soft, tells_permissions, robots: habits of the cloud (`SimulatedCloud`).
-        key_limit: how many keys an identity may have.
-        denied: what this login may not do, in the cloud and in Akka.
+        key_limit: the maximum number of keys of an identity.
+        denied: the calls that this login may not make, in the cloud and in Akka.
         identity_of_others: whether another user has created the identity.
         grant_of_others: whether another user has granted it its role.
-        keys_of_others: how many keys another user has created for it.
-        others_at: when another user creates the identity by hand, and grants its role, where either is
-            missing; 0 for never.
-        key_added: whether another user creates a key for it once all rounds have ended.
-        ends_offboarded: whether the last, clean command is `offboard` rather than `onboard`.
+        keys_of_others: the number of keys that another user has created for it.
+        others_at: when another user creates the identity by hand, and grants its role, if either is missing;
+            0 for never.
+        key_added: whether another user creates a key for it after all rounds.
+        ends_offboarded: whether the last command, without faults, is `offboard` rather than `onboard`.
     """
 
     seed: int
@@ -138,14 +138,15 @@ def scenario_of(seed: int) -> Scenario:
         robots=dice.random() < 0.2,
     )
     if not scenario.labels and (others or scenario.others_at):
-        # Nothing shows which of these keys are pullkey's, so runs on several machines cannot be kept apart.
+        # Nothing shows which of these keys are pullkey's, so runs on several machines cannot be
+        # distinguished.
         one = tuple(tuple(replace(each, machine=0) for each in commands) for commands in scenario.rounds)
         return replace(scenario, rounds=one)
     return scenario
 
 
 def _round(dice: random.Random, number: int) -> tuple[Command, ...]:
-    """The commands of one round; who removes a credential is alone with it."""
+    """Draw the commands of one round; an `offboard` runs alone."""
     if number and dice.random() < 0.25:
         return (_command(dice, "offboard"),)
     count = dice.choice((1, 1, 1, 2, 2, 3))

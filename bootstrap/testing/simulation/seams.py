@@ -1,8 +1,8 @@
-"""What of the product is replaced while it is simulated: what calls the outside, and nothing that decides
-anything.
+"""What of the product is replaced while it is simulated: its calls of the outside, and nothing that makes
+decisions.
 
-The clouds' clients are the plugin's own. Beside them there are threads, the `akka` process, the state
-directory, the registry's token exchange, ids, and the time.
+The clouds' clients are the plugin's own. Also replaced are threads, the `akka` process, the state directory,
+the registry's token exchange, ids, and the time.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PROGRAM = sys.executable
-"""In place of the path of `akka`: something that exists, and is never run."""
+"""Replaces the path of `akka`: it exists, and is never run."""
 
 
 class Surroundings(Protocol):
-    """What the product finds in place of the outside."""
+    """What the product finds instead of the outside."""
 
     loop: VirtualLoop
     chance: Chance
@@ -53,7 +53,7 @@ _WORLD: list[Surroundings] = []
 
 @contextlib.contextmanager
 def simulated() -> Iterator[None]:
-    """Until this is left, the product is in a simulation; which one, `inside` says."""
+    """Replace the seams until this is left; `inside` selects the simulation."""
     provider = SimulatedProvider(lambda: _WORLD[-1].cloud)
     replaced: dict[str, Any] = {
         "asyncio.to_thread": _to_thread,
@@ -77,7 +77,7 @@ def simulated() -> Iterator[None]:
 
 @contextlib.contextmanager
 def inside(world: Surroundings) -> Iterator[None]:
-    """Until this is left, it is in this world."""
+    """Select this world until this is left."""
     _WORLD.append(world)
     try:
         with clock.use(VirtualClock(world.loop, world.chance.random)):
@@ -87,7 +87,7 @@ def inside(world: Surroundings) -> Iterator[None]:
 
 
 async def _to_thread(work: Callable[..., T], *values: Any, **named: Any) -> T:
-    """Here, after others had their turn."""
+    """Run it in this thread, after other tasks."""
     await asyncio.sleep(_WORLD[-1].chance.random.random() * 0.01)
     return functools.partial(work, *values, **named)()
 
@@ -105,7 +105,7 @@ async def _challenge(host: str, **_: Any) -> Challenge | PullAttempt:
 
 
 async def _exchange(probe: Probe, _: Challenge, credential: Credential | None, **_named: Any) -> PullAttempt:
-    """One exchange of a token, and the manifest."""
+    """One token exchange, and a read of the manifest."""
     if credential is None:
         return PullAttempt(Verdict.IDENTITY_REFUSED, "unauthorized")
     role = f"pull-{probe.host.partition('.')[0]}"

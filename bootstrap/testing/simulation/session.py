@@ -1,4 +1,4 @@
-"""One target of the simulated cloud, open: the steps, and the facts that they share."""
+"""One target of the simulated cloud, open: its steps, and the facts that they share."""
 
 from __future__ import annotations
 

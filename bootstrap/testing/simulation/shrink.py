@@ -1,4 +1,4 @@
-"""Makes a scenario that fails smaller, for as long as it fails in the same way."""
+"""Reduces a failing scenario for as long as it fails in the same way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_PLAYS = 400
 
 
 def shrink(played: Played, play: Callable[[Scenario], Played] = simulate) -> Played:
-    """The smallest that was found: fewer commands, no kill, fewer faults, shorter lag.
+    """Find the smallest failing scenario: fewer commands, no kill, fewer faults, shorter lag.
 
     Args:
         played: a scenario that fails.
@@ -42,7 +42,7 @@ def _fails_alike(failures: Any, rules: set[str]) -> bool:
 
 
 def _smaller(played: Played) -> Iterator[Scenario]:
-    """Scenarios with one thing less, the largest first."""
+    """Scenarios that are reduced in one way, the largest reduction first."""
     scenario = played.scenario
     rounds = scenario.rounds
     for number in range(len(rounds)):

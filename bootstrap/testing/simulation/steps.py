@@ -1,4 +1,4 @@
-"""What is created in the simulated cloud: an identity, its grant, its key."""
+"""The resources of the simulated cloud: an identity, its grant, its key."""
 
 from __future__ import annotations
 
@@ -40,28 +40,28 @@ def is_ours(text: str) -> bool:
 
 
 def busy(error: Exception) -> Delay | None:
-    """The delay that an error is, where the cloud is busy or briefly away."""
+    """The delay of an error of a busy or briefly unavailable cloud; None for other errors."""
     if not (isinstance(error, ApiError) and error.busy):
         return None
     return Delay("The cloud is busy or briefly away; trying again.", _BUSY_SECONDS, error.retry_after)
 
 
 def spreading(error: Exception) -> Delay | None:
-    """The same; and that not every replica knows a new identity yet."""
+    """The same, or the delay of a new identity that not every replica knows yet."""
     if isinstance(error, ApiError) and error.code in (UNKNOWN_IDENTITY, NAME_TAKEN):
         return Delay("Not every replica knows the new identity yet.", _SPREADING_SECONDS)
     return busy(error)
 
 
 def refused(error: ApiError, doing: str) -> StepFailed:
-    """An error as a sentence."""
+    """Convert an error to a sentence."""
     return StepFailed(
         f"The simulated cloud did not {doing}: {error.summary}", fix=error.fix, code=error.problem_code
     )
 
 
 class IdentityStep(Resource[Identity]):
-    """The identity: found, or created under a name that is known before."""
+    """The identity: found, or created under a name that is known beforehand."""
 
     name = StepRole.IDENTITY
     permissions = ("identities.get", "identities.create")
@@ -131,11 +131,11 @@ class IdentityStep(Resource[Identity]):
             return found
 
     async def _free_the_name(self) -> None:
-        """One that pullkey has deleted, and not for good, keeps its name.
+        """Permanently delete an identity that pullkey has deleted, and that keeps its name.
 
         Raises:
             StepFailed: another user created it.
-            ApiError: it cannot be deleted for good.
+            ApiError: it cannot be permanently deleted.
         """
         cloud, name = self._session.cloud, self._session.target.identity_name
         deleted = await cloud.deleted_identity(name)
@@ -158,7 +158,7 @@ class IdentityStep(Resource[Identity]):
         try:
             await cloud.delete_identity(name, uid)
         except ApiError as error:
-            # An earlier request may have deleted it, and not for good.
+            # An earlier request may have deleted it, but not permanently.
             if not error.missing or not cloud.soft:
                 raise
         if cloud.soft:
@@ -242,7 +242,7 @@ class GrantStep(Resource[Grant]):
             )
         except ApiError as error:
             raise refused(error, f"grant the {self.noun}") from None
-        # The answer is the same where it was there before: the mark alone says whose it is.
+        # The answer is the same if it existed before: only the mark shows which run created it.
         self.attempt.conclude(ours=granted.description == mark)
         if not self.attempt.created:
             return Done("it was granted before", unneeded=True)
@@ -280,8 +280,8 @@ class GrantStep(Resource[Grant]):
 
 
 class KeyStep(KeyResource[Key, Key]):
-    """The key. Where it bears a label, the run's id is in it; where it bears none, the list from before
-    tells it apart.
+    """The key. The run's id is in its label, if the cloud has labels; otherwise the earlier list
+    distinguishes it.
     """
 
     permissions = ("keys.create", "keys.list")
@@ -400,7 +400,7 @@ class KeyStep(KeyResource[Key, Key]):
         except ApiError as error:
             raise self.refusal(error, f"show the keys of {self._session.target.identity_name}") from None
 
-    # -- what errors are -------------------------------------------------------------------------------------
+    # -- errors ----------------------------------------------------------------------------------------------
 
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)

@@ -16,7 +16,7 @@ class SimulatedTarget:
     Args:
         host: the registry's.
         identity_name: of the identity.
-        given: whether the identity was created outside of pullkey, and is never removed.
+        given: whether the identity was created outside of pullkey, so that it is never removed.
     """
 
     host: str
@@ -49,7 +49,7 @@ class SimulatedTarget:
 
     @property
     def role(self) -> str:
-        """What lets an identity pull from this registry."""
+        """The role that lets an identity pull from this registry."""
         return f"pull-{self.host.partition('.')[0]}"
 
     @property

@@ -21,24 +21,24 @@ from bootstrap.testing.simulation.target import SimulatedTarget
 
 _MACHINES = 3
 _SETTLE_SECONDS = 900.0
-"""Until all replicas know of all changes, and whatever a killed process had started has ended."""
+"""Seconds until all replicas know of all changes, and everything a killed process had started has ended."""
 
 
 @dataclass(frozen=True)
 class Played:
-    """What a simulation has come to."""
+    """The outcome of a simulation."""
 
     scenario: Scenario
     failures: Sequence[Failure]
     log: Sequence[str] = field(repr=False)
     faults: int = 0
-    """How many faults the dice have thrown."""
+    """The number of faults drawn."""
     ended: Sequence[CommandResult] = field(default=(), repr=False)
-    """What became of each command; the clean ones at the end included."""
+    """The outcome of each command, those without faults at the end included."""
 
 
 class World:
-    """One simulation."""
+    """The world of one simulation."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -78,7 +78,7 @@ class World:
         self.processes: list[Process] = []
         self.keys_of_others: set[str] = set()
         self.clean = 0
-        """How many commands have run without faults, at the end."""
+        """The number of commands at the end that have run without faults."""
         self._ended: list[CommandResult] = []
         self._populate()
         self.invariants = Invariants(self)
@@ -94,7 +94,7 @@ class World:
         return set().union(*(one.created for one in self.processes))
 
     def is_in_a_journal(self, text: str) -> bool:
-        """Whether a journal names it, on whichever machine."""
+        """Whether a journal names it, on any machine."""
         return any(text in data.decode() for machine in self.machines for data in machine.disk.files.values())
 
     def play(self) -> Played:
@@ -128,7 +128,7 @@ class World:
             self.invariants.offboarded(await self._clean("offboard", 0))
 
     async def _settle(self) -> None:
-        """No more faults; and all that was done is known everywhere."""
+        """Stop all faults, and let all changes become visible everywhere."""
         self.chance.rate = self.akka.glitches = 0.0
         self.cloud.denied = self.akka.denied = frozenset()
         await asyncio.sleep(_SETTLE_SECONDS)
@@ -143,7 +143,7 @@ class World:
         self.log("all is at rest")
 
     async def _clean(self, verb: Verb, machine: int) -> CommandResult:
-        """A command without faults."""
+        """Run a command without faults."""
         self.clean += 1
         return await self._command(Command(verb, machine))
 
@@ -175,7 +175,7 @@ class World:
         return run.ended
 
     def _lost(self, machine: int) -> list[Verb]:
-        """The commands that go on with what the journals of a machine hold."""
+        """The commands that continue with the journals of a machine."""
         found: list[Verb] = []
         for data in list(self.machines[machine].disk.files.values()):
             word = str(json.loads(data)["command"]).split()[1]
@@ -187,7 +187,7 @@ class World:
     def _holds(self) -> bool:
         return self.akka.held(self.target.secret_name) is not None
 
-    # -- what others have ------------------------------------------------------------------------------------
+    # -- other users -----------------------------------------------------------------------------------------
 
     def _populate(self) -> None:
         if not self.scenario.identity_of_others:
@@ -219,5 +219,5 @@ class World:
 
 
 def simulate(scenario: Scenario) -> Played:
-    """Play a scenario. The product must be in a simulation (`seams.simulated`)."""
+    """Play a scenario. The seams must be replaced (`seams.simulated`)."""
     return World(scenario).play()

@@ -1,6 +1,6 @@
-"""The sandbox's GitLab: gitlab.com with its registry, and an instance of a company's own.
+"""The sandbox's GitLab: gitlab.com with its registry, and a company's own instance.
 
-Both answer as the real ones do; where they differ from them, they are wrong.
+Both answer as the real ones do; any difference is a bug.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class GitlabEmulator:
     """Two instances, for `bootstrap.sandbox.host.Sandbox`.
 
     Attributes:
-        state: what gitlab.com holds; a test reads it, and changes it.
-        own: what the company's own instance holds.
+        state: the content of gitlab.com; tests read and change it.
+        own: the content of the company's own instance.
         port: the port of gitlab.com and its registry.
     """
 
@@ -33,7 +33,7 @@ class GitlabEmulator:
     port: int
 
     async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
-        """Serve the seeded instances; return the environment that leads the client to them, and no secret."""
+        """Serve the seeded instances. Return the environment of clients, without secrets."""
         self.state, self.own = seed.gitlab_com(sandbox), seed.own_instance(sandbox)
         addresses: dict[str, int] = {}
         for state in (self.state, self.own):
@@ -55,8 +55,8 @@ class GitlabEmulator:
         }
 
     def inventory(self) -> Iterable[InventoryItem]:
-        """All that is in both."""
+        """List the content of both."""
         return inventory.inventory(self.state, self.own)
 
     async def stop(self) -> None:
-        """Nothing runs but what the sandbox serves, and it stops that."""
+        """Do nothing: the sandbox stops what it serves."""

@@ -1,4 +1,4 @@
-"""The REST API of an instance, as far as it concerns deploy tokens.
+"""The part of an instance's REST API that concerns deploy tokens.
 
 Sources, in gitlabhq/gitlabhq: lib/api/deploy_tokens.rb (calls, parameters, roles), lib/api/helpers.rb (what
 is not found, and projects that were moved), lib/api/api_guard.rb (`error`), lib/api/helpers/pagination and
@@ -92,7 +92,7 @@ class GitlabApi:
     async def _no_route(self, request: web.Request) -> web.Response:
         return web.json_response({"error": "404 Not Found"}, status=404)
 
-    # -- who calls -------------------------------------------------------------------------------------------
+    # -- the caller ------------------------------------------------------------------------------------------
 
     async def _version(self, request: web.Request) -> web.Response:
         self._access.user(request)
@@ -229,7 +229,7 @@ class GitlabApi:
 
 
 def _time(text: Any) -> dt.datetime | None:
-    """A date or a timestamp; a bare date is the start of that day. One that is past is accepted."""
+    """Parse a date or a timestamp; a bare date is the start of that day. A past one is accepted."""
     if text is None:
         return None
     try:

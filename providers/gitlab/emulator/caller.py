@@ -1,7 +1,7 @@
-"""Who calls the API, and what that access token may see and do.
+"""The caller of the API, and what its access token may see and do.
 
 Sources, in gitlabhq/gitlabhq: lib/api/helpers.rb (`find_project!`, `unauthorized!`, `not_found!`: the same
-answer for what does not exist, what may not be seen, and for no token at all), lib/api/api_guard.rb.
+answer for what does not exist, what may not be seen, and a missing token), lib/api/api_guard.rb.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NOT_MOVED = "Non GET methods are not allowed for moved projects"
 
 
 class ApiError(Exception):
-    """An answer that is an error, in one of the two forms: `message` or `error`."""
+    """An error answer, in one of the two forms: `message` or `error`."""
 
     def __init__(self, status: int, **body: Any) -> None:
         super().__init__(str(body))
@@ -61,10 +61,10 @@ class Access:
         return found
 
     def user(self, request: web.Request, *enough: str) -> str:
-        """Who calls, with a scope that reads, or one of those that are enough.
+        """The caller, with a scope that reads, or one of those that suffice.
 
         Raises:
-            ApiError: nobody, or with a token of other scopes.
+            ApiError: there is no valid token, or it has other scopes.
         """
         token = self.token(request)
         if token is None:

@@ -57,8 +57,8 @@ class GitlabPolicy(RegistryPolicy):
     def issue(
         self, request: web.Request, caller: Caller, scopes: Sequence[str], service: str | None
     ) -> dict[str, Any]:
-        """Only `token` is answered. Whoever is nobody, and gets nothing, is refused; a known login gets a
-        token that grants nothing.
+        """The body has `token` only. A wrong login that gets nothing is refused; a valid one gets a token
+        that grants nothing.
         """
         granted = self.granted(caller, scopes)
         if service != _SERVICE or (not caller.name and not any(one.actions for one in granted)):
@@ -88,7 +88,7 @@ class GitlabPolicy(RegistryPolicy):
         return project is not None and project.public and project.registry == "enabled"
 
     def token_service(self, request: web.Request) -> str:
-        # A client that came by a loopback address finds its way back here; the real name leads elsewhere.
+        # A client that used a loopback address has to come back here; the real name leads elsewhere.
         host = request.host if is_loopback(request.host.partition(":")[0]) else self._state.host
         return f"https://{host}{self.token_path}"
 

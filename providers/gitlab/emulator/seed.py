@@ -1,7 +1,7 @@
-"""What the emulated instances start with: a small company's projects, and others' tokens that must never be
-lost.
+"""The initial content of the emulated instances: a small company's projects, and other users' tokens that
+must never be deleted.
 
-The access tokens are made up, and stand in the documentation: `glpat-sandbox-maintainer`.
+The access tokens are fictitious, and are listed in the documentation: `glpat-sandbox-maintainer`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _seeded(state: GitlabState) -> GitlabState:
     state.add_project("acme/website", public=True)
     state.add_deploy_token(shop, "CI", "read_registry", "write_registry")
     state.add_deploy_token(shop, "on a server", "read_registry", username="shop-server")
-    # Of another run of pullkey, for something else.
+    # Of another run of pullkey, for another purpose.
     state.add_deploy_token(
         shop, "pullkey 0123456789ab 2026-01-01T00:00:00Z: Akka pulls with it", "read_registry"
     )

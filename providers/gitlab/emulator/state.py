@@ -47,7 +47,7 @@ class DeployToken:
         self.username = self.username or f"gitlab+deploy-token-{self.number}"
 
     def shown(self, now: dt.datetime) -> dict[str, Any]:
-        """As the API shows it. `expired` counts in days: it says false for the rest of the day."""
+        """The token as the API shows it. `expired` counts in days: it is false for the rest of the day."""
         return {
             "id": self.number,
             "name": self.name,
@@ -78,16 +78,16 @@ class Namespace:
 
 @dataclass
 class GitlabState:
-    """All of one instance.
+    """The content of one instance.
 
     Attributes:
         host: of the instance.
-        registry: the host of its registry, with its port where it has one.
+        registry: the host of its registry, with its port if it has one.
         root: the path of the instance: a relative URL root, or "".
         aliases: other hosts that lead to the registry.
         members: the access level of a user in a group or project, by its path.
         custom_roles: the users whose role is a custom one.
-        moved: where the project of an older path is now.
+        moved: the current project of a former path.
     """
 
     sandbox: Sandbox
@@ -123,7 +123,7 @@ class GitlabState:
         return self.groups[path]
 
     def add_user(self, name: str, token: str, *scopes: str, **levels: int) -> None:
-        """A user with one access token; `levels` are those in top-level groups."""
+        """Add a user with one access token; `levels` are those in top-level groups."""
         self.users[name] = self.number()
         self.access_tokens.append(AccessToken(token, name, scopes or ("api",)))
         self.members |= {(name, path): level for path, level in levels.items()}
@@ -141,7 +141,7 @@ class GitlabState:
         return next((one for path, one in places.items() if path.lower() == reference.lower()), None)
 
     def level(self, user: str, path: str) -> int:
-        """The access level of a user, the inherited ones included."""
+        """The access level of a user, inherited ones included."""
         return max(self.members.get((user, above), 0) for above in _above(path))
 
     def access_token(self, text: str) -> AccessToken | None:

@@ -1,6 +1,6 @@
 """The sandbox's emulator of Harbor: its API, its token service and its registry, at one address.
 
-It answers as Harbor does; where it differs, it is wrong.
+It answers as Harbor does; any difference is a bug.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class HarborEmulator:
     """One Harbor, for `bootstrap.sandbox.host.Sandbox`.
 
     Attributes:
-        state: what it has; a test reads and changes it.
-        port: where it is on loopback.
+        state: its content; tests read and change it.
+        port: its port on loopback.
     """
 
     name = "harbor"
@@ -31,7 +31,7 @@ class HarborEmulator:
     port: int
 
     async def start(self, sandbox: Sandbox) -> Mapping[str, str]:
-        """Serve the seeded Harbor; return the environment that leads pullkey to it, and no secret."""
+        """Serve the seeded Harbor. Return the environment that points pullkey to it, without secrets."""
         self.state = seed.seeded_state(sandbox)
         await seed.put_images(sandbox)
         server = RegistryServer(HarborPolicy(self.state), sandbox.images, sandbox.gate)
@@ -48,8 +48,8 @@ class HarborEmulator:
         }
 
     def inventory(self) -> Iterable[InventoryItem]:
-        """All that is in it."""
+        """List its content."""
         return inventory.inventory(self.state)
 
     async def stop(self) -> None:
-        """Nothing runs but what the sandbox serves, and it stops that."""
+        """Do nothing: the sandbox stops what it serves."""

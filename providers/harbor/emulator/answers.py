@@ -24,7 +24,7 @@ _CODES = {status: code for code, status in _STATUS.items() if code != "DENIED"}
 
 
 class HarborError(Exception):
-    """An answer that is an error."""
+    """An error answer."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class HarborError(Exception):
 
 
 def errors(status: int, code: str, message: str) -> web.Response:
-    """`Errors` of swagger.yaml. An empty code is the usual one of the status."""
+    """`Errors` of swagger.yaml. An empty code stands for the usual one of the status."""
     named = code or _CODES.get(status, "UNKNOWN")
     if status >= 500:
         message = "internal server error"  # details are in the log only
@@ -83,7 +83,7 @@ async def object_of(request: web.Request) -> dict[str, Any]:
     """The JSON object of a request.
 
     Raises:
-        HarborError: it is none.
+        HarborError: it is not one.
     """
     try:
         body = await request.json()

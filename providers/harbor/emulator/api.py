@@ -1,4 +1,4 @@
-"""Harbor's API, as far as it concerns robot accounts.
+"""The part of Harbor's API that concerns robot accounts.
 
 Sources: goharbor/harbor, api/v2.0/swagger.yaml; handler/user.go, systeminfo.go, project.go;
 src/server/middleware/readonly and security/oidc_cli.go.
@@ -63,7 +63,7 @@ class HarborApi:
         if login is None or not login.name:
             return Caller()
         caller = self._state.caller(login.name, login.password)
-        # A CLI secret opens a few reads only.
+        # A CLI secret authenticates a few reads only.
         closed = not path.startswith(("/systeminfo", "/projects"))
         if self._state.auth_mode == "oidc_auth" and caller.user and not caller.user.sysadmin and closed:
             return Caller()

@@ -1,6 +1,6 @@
 """Harbor's registry and its token service.
 
-Sources: goharbor/harbor, src/core/service/token (tokens for whoever asks for a scope),
+Sources: goharbor/harbor, src/core/service/token (tokens for any request with a scope),
 src/server/middleware/v2auth/auth.go (challenges and refusals), contenttrust (a policy that refuses images).
 """
 
@@ -30,8 +30,8 @@ SERVICE = "harbor-registry"
 
 
 class HarborPolicy(RegistryPolicy):
-    """Harbor: a token for anyone who names a scope, Basic beside tokens, and one refusal for what may not be
-    pulled and what does not exist.
+    """Harbor: a token for any request that names a scope, Basic beside tokens, and the same refusal for what
+    may not be pulled and what does not exist.
     """
 
     token_path = "/service/token"
@@ -43,7 +43,7 @@ class HarborPolicy(RegistryPolicy):
         self._state = state
 
     def caller(self, request: web.Request, login: Login | None) -> Caller:
-        """A wrong password is as good as none."""
+        """A wrong password counts as none."""
         found = self._state.caller(login.name, login.password) if login and login.name else HarborCaller()
         sysadmin = found.user is not None and found.user.sysadmin
         return Caller(found.name, lambda name: self._actions(found, name), lists=sysadmin)
@@ -67,7 +67,7 @@ class HarborPolicy(RegistryPolicy):
         return {"token": token, "access_token": "", "expires_in": 1800, "issued_at": "2026-01-01T00:00:00Z"}
 
     def granted(self, caller: Caller, scopes: Iterable[str]) -> list[Scope]:
-        """What the caller has, whatever was asked for."""
+        """What the caller has, whatever it requested."""
         found = []
         for scope in map(Scope.parse, scopes):
             if scope == CATALOG:
@@ -77,7 +77,7 @@ class HarborPolicy(RegistryPolicy):
         return found
 
     def authorize(self, request: web.Request, scope: Scope | None) -> None:
-        """A token counts for the whole project, until it expires; a login by Basic for what it may do now."""
+        """A token is valid for the whole project until it expires; Basic for the current permissions."""
         token, login = bearer_token(request), basic_login(request)
         access = self.access(token) if token is not None else None
         by_login = token is None and login is not None

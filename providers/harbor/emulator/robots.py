@@ -1,7 +1,7 @@
 """The robot accounts of Harbor's API.
 
-Source: goharbor/harbor, src/server/v2.0/handler/robot.go: what is validated before the login is looked at,
-who may what, that a change replaces all of an account, and that its new expiry counts from its creation.
+Source: goharbor/harbor, src/server/v2.0/handler/robot.go: what is validated before the login, the permission
+rules, that a change replaces all of an account, and that its new expiry counts from its creation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from providers.harbor.emulator.state import (
 
 _NAME = re.compile(r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$")
 _LONGEST = 2**31 - 1
-# What an account may be given (src/common/rbac/const.go), as far as it matters here.
+# The permissions that an account can have (src/common/rbac/const.go), as far as they matter here.
 _KNOWN = {
     "project": {"repository:pull", "repository:push", "repository:list", "repository:read", "project:read"}
     | {f"robot:{action}" for action in ("create", "read", "list", "delete")},
@@ -178,7 +178,7 @@ class Robots:
     def _require(
         self, caller: Caller, level: str, project: Project | None, action: str, *, is_there: bool
     ) -> None:
-        """Robot accounts hold no permission to change one, whatever they were given."""
+        """Robot accounts never have the permission to change one."""
         self._require_login(caller)
         sysadmin = caller.user is not None and caller.user.sysadmin
         if level == "system":

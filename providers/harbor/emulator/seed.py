@@ -1,6 +1,6 @@
-"""What the emulated Harbor starts with: a small company's projects, and robot accounts of others.
+"""The initial content of the emulated Harbor: a small company's projects, and robot accounts of others.
 
-The password is made up, and is in the documentation: `Sandbox-password-1`.
+The password is fictitious, and is listed in the documentation: `Sandbox-password-1`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _AGE = dt.timedelta(days=30)
 
 
 def pull_from(project: str, *more: str) -> list[dict[str, Any]]:
-    """The permissions of a robot account that may pull from a project, and whatever else is named."""
+    """The permissions of a robot account that may pull from a project, and further ones."""
     access = [dict(zip(("resource", "action"), one.split(":"), strict=True)) for one in more]
     pull = {"resource": "repository", "action": "pull"}
     return [{"kind": "project", "namespace": project, "access": [pull, *access]}]
@@ -41,7 +41,7 @@ def seeded_state(sandbox: Sandbox) -> HarborState:
     press = state.add_project("press", {DEVELOPER: "projectAdmin"})
     state.add_project("library", {USER: "projectAdmin"}, public=True)
     state.add_robot(f"{PROJECT}+ci", "project", shop.number, -1, pull_from(PROJECT), age=_AGE)
-    # Of another run of pullkey, for something else.
+    # Of another run of pullkey, for another purpose.
     state.add_robot(
         f"{PROJECT}+pullkey-0123456789ab", "project", shop.number, 365, pull_from(PROJECT), age=_AGE
     )

@@ -1,4 +1,4 @@
-"""What the emulated Harbor has: users, projects and their members, robot accounts, and its settings."""
+"""The content of the emulated Harbor: users, projects and their members, robot accounts, and its settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 from bootstrap.sandbox.host import Sandbox
 
 LOCKOUT = dt.timedelta(seconds=1.5)
-"""How long a name is refused after a failed login (src/core/auth/authenticator.go, `frozenTime`)."""
+"""How long a name is refused after a failed login, in seconds (src/core/auth/authenticator.go, `frozenTime`).
+"""
 _ROLES: dict[str, frozenset[str]] = {
     "projectAdmin": frozenset(
         {"repository:pull", "repository:push", "project:read"}
@@ -27,11 +28,11 @@ _ROLES: dict[str, frozenset[str]] = {
     "guest": frozenset({"repository:pull", "project:read", "robot:read", "robot:list"}),
     "limitedGuest": frozenset({"repository:pull", "project:read"}),
 }
-"""What each role may do, as far as it matters here (src/common/rbac/project/rbac_role.go)."""
+"""The permissions of each role, as far as they matter here (src/common/rbac/project/rbac_role.go)."""
 
 
 def random_secret() -> str:
-    """As Harbor generates it: 32 letters and digits, with each sort among them."""
+    """Generate a secret as Harbor does: 32 letters and digits, with each sort among them."""
     letters = string.ascii_letters + string.digits
     return "aA1" + "".join(secrets.choice(letters) for _ in range(29))
 
@@ -92,7 +93,7 @@ class Robot:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who a request comes from; nobody without `user` and `robot`."""
+    """The caller of a request; anonymous without `user` and `robot`."""
 
     user: User | None = None
     robot: Robot | None = None
@@ -104,7 +105,7 @@ class Caller:
 
 
 class HarborState:
-    """All of it, and the rules of who may do what.
+    """The content of one Harbor, and its permission rules.
 
     Attributes:
         prefix: of the names of robot accounts (`robot_name_prefix`).
@@ -128,7 +129,7 @@ class HarborState:
         self._next_robot = 1
         self._locked: dict[str, dt.datetime] = {}
 
-    # -- what there is ---------------------------------------------------------------------------------------
+    # -- content ---------------------------------------------------------------------------------------------
 
     def add_user(self, name: str, password: str, *, sysadmin: bool = False) -> User:
         self.users[name] = User(name, password, sysadmin, len(self.users) + 1)
@@ -140,7 +141,7 @@ class HarborState:
         return self.projects[number]
 
     def project(self, name_or_number: str, *, is_name: bool = False) -> Project | None:
-        """By its name, or by its number where the text is one and is not said to be a name."""
+        """Find a project by its name, or by its number if the text is one and is not marked as a name."""
         if name_or_number.isdecimal() and not is_name:
             return self.projects.get(int(name_or_number))
         return next((one for one in self.projects.values() if one.name == name_or_number), None)
@@ -177,11 +178,11 @@ class HarborState:
     def name_of(self, robot: Robot) -> str:
         return f"{self.prefix}{robot.stored}"
 
-    # -- who may what ----------------------------------------------------------------------------------------
+    # -- permissions -----------------------------------------------------------------------------------------
 
     def caller(self, name: str, password: str) -> Caller:
-        """Who a user name and password are; nobody where they are wrong. Harbor does not say so: it proceeds
-        without a login (src/server/middleware/security/security.go).
+        """The caller of that user name and password; anonymous if they are wrong. Harbor does not report
+        that: it proceeds without a login (src/server/middleware/security/security.go).
         """
         now = self.sandbox.now()
         if self._locked.get(name, now) > now:
@@ -220,7 +221,7 @@ def expiry_of(created: dt.datetime, duration: int) -> int:
 
 
 def stamp(moment: dt.datetime) -> str:
-    """A moment as go-openapi's `strfmt.DateTime` writes it."""
+    """Format a time as go-openapi's `strfmt.DateTime` does."""
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 

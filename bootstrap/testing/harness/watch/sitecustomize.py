@@ -1,16 +1,15 @@
 """Watches a Python process from within, for the leak scan; Python imports this at start-up, before the
 product.
 
-It is on `PYTHONPATH` of the processes that `World.run` starts, and writes what it sees to
-`PULLKEY_TESTS_WATCH`, a folder of the test's own. Audit hooks are exact: nothing is sampled. What is watched:
-processes that are started, with their arguments and environment; files that are opened for writing, and what
-is in them when they are renamed or removed; connections and look-ups of names; variables that are set;
-exceptions that end the process, with the locals of their frames. All loggers are switched to their lowest
-level, and written to a file.
+It is on `PYTHONPATH` of the processes that `World.run` starts, and writes what it sees to the folder
+`PULLKEY_TESTS_WATCH`. Audit hooks are exact: nothing is sampled. It watches: child processes, with their
+arguments and environment; files opened for writing, and their content when they are renamed or removed;
+connections and name lookups; variables that are set; exceptions that end the process, with the locals of
+their frames. All loggers are set to their lowest level and written to a file.
 
-And it says what to look for: every `Secret` that is made, by its value. With `PULLKEY_TESTS_WATCH_DEEP` it
-also looks at all objects and frames of the product at the moment at which Akka is given the key, and at those
-of `PULLKEY_TESTS_WATCH_PACKAGES`.
+It also records what to search for: the value of every `Secret` that is created. With
+`PULLKEY_TESTS_WATCH_DEEP` it inspects all objects and frames of the product, and of
+`PULLKEY_TESTS_WATCH_PACKAGES`, at the moment at which Akka is given the key.
 """
 
 from __future__ import annotations
@@ -34,14 +33,14 @@ _PIECE = 12
 
 
 def _absolute(path: str, directory: int) -> str:
-    """A path, relative to an open directory where there is one (-1 for none)."""
+    """A path, relative to an open directory if there is one (-1 for none)."""
     if directory >= 0 and not path.startswith("/"):
         path = f"{os.readlink(f'/proc/self/fd/{directory}')}/{path}"  # noqa: PTH115
     return os.path.abspath(path)  # noqa: PTH100
 
 
 def _directory_of_the_caller() -> int:
-    """The open directory in which the journal's files are opened by name, which Python does not tell of;
+    """The open directory in which the journal's files are opened by name, which Python's audit event lacks;
     -1 for none.
     """
     frame: Any = sys._getframe(1)
@@ -140,7 +139,7 @@ class _Watch:
         self.tell(event, text="".join(told.format()))
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """As an import hook: hears of every secret that is made."""
+        """As an import hook: wait for the module that defines `Secret`."""
         if name != "bootstrap.model.secret":
             return None
         spec = PathFinder.find_spec(name, path, target)
@@ -156,7 +155,7 @@ class _Watch:
         return spec
 
     def listen(self, module: ModuleType) -> None:
-        """Hear of every secret that is made from now on."""
+        """Record every secret that is created from now on."""
         make = module.Secret.__init__
 
         def heard(secret: Any, value: str) -> None:
@@ -166,7 +165,7 @@ class _Watch:
         module.Secret.__init__ = heard
 
     def limits(self) -> None:
-        """What the process has set of itself, at its end."""
+        """The limits that the process has set for itself, at its end."""
         import resource
 
         with open("/proc/self/status", encoding="utf-8") as file:  # noqa: PTH123
@@ -187,10 +186,12 @@ def _dumpable() -> int:
 
 
 def _look(key: str) -> dict[str, Any]:
-    """Which objects of the product, and which locals of its frames, show the key: as text, or pickled."""
+    """List the objects of the product, and the locals of its frames, that contain the key: as text, or
+    pickled.
+    """
     private = key
     if "PRIVATE KEY" in key:
-        # As in `leaks.secret_parts`: the first half of it is public.
+        # As in `leak_scan.secret_parts`: the first half of it is public.
         lines = str(json.loads(key)["private_key"]).strip().splitlines()[1:-1]
         private = "".join(line.ljust(_PIECE) for line in lines[len(lines) // 2 :])
     parts = [private[at : at + _PIECE] for at in range(0, len(private) - _PIECE + 1, _PIECE // 2)] or [
@@ -245,7 +246,7 @@ def _text(value: Any) -> str:
 
 
 def begin(folder: str) -> None:
-    """Watch this process from now on; what it sees goes to that folder."""
+    """Watch this process from now on, and write to that folder."""
     watch = _Watch(folder)
     secret = sys.modules.get("bootstrap.model.secret")
     if secret is not None:
@@ -254,7 +255,7 @@ def begin(folder: str) -> None:
     sys.addaudithook(watch.hook)
     atexit.register(watch.limits)
     logging.getLogger().addHandler(watch.log)
-    # Google's libraries cut themselves off the root logger unless somebody has set theirs up.
+    # Google's libraries detach themselves from the root logger unless theirs is already configured.
     for name in (
         "",
         "google",
