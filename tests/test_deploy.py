@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,10 +29,11 @@ CONTAINERS = "europe-west1-docker-pkg-dev-acme-shop-containers"
 
 
 def manifests() -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml")):
+    """Those that the kustomizations name, which are all that are there."""
+    for path in sorted((DEPLOY / "kubernetes").rglob("*.yaml")):
         for one in yaml.safe_load_all(path.read_text(encoding="utf-8")):
-            if one is not None:
-                yield f"{path.name}: {one['kind']} {one['metadata']['name']}", one
+            if one.get("kind") in KINDS:
+                yield f"{path.parent.name}/{path.name}: {one['kind']} {one['metadata']['name']}", one
 
 
 def found(kind: str, name: str) -> dict[str, Any]:
@@ -68,6 +70,62 @@ def places(node: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     elif isinstance(node, list):
         for number, value in enumerate(node):
             yield from places(value, (*at, number))
+
+
+KUSTOMIZATIONS = sorted((DEPLOY / "kubernetes").rglob("kustomization.yaml"))
+
+
+def test_each_file_is_named_by_its_kustomization() -> None:
+    for path in KUSTOMIZATIONS:
+        named = yaml.safe_load(path.read_text(encoding="utf-8"))
+        files = [*named.get("resources", []), *named.get("components", [])]
+        for generator in named.get("configMapGenerator", []):
+            files += generator["files"]
+        assert all((path.parent / one).exists() for one in files), path
+        here = {one.name for one in path.parent.glob("*.yaml")} - {path.name}
+        assert here == {one for one in files if "/" not in one}, path
+
+
+def rendered(folder: Path) -> list[dict[str, Any]]:
+    done = subprocess.run(["kubectl", "kustomize", str(folder)], check=True, capture_output=True, text=True)
+    return list(yaml.safe_load_all(done.stdout))
+
+
+@pytest.mark.needs_kubectl
+@pytest.mark.parametrize("name", ["overlays/rotate", "overlays/apply", "example"])
+def test_what_kustomize_makes_of_it_is_as_kubernetes_has_it(name: str) -> None:
+    made = rendered(DEPLOY / "kubernetes" / name)
+    for one in made:
+        if one["kind"] != "ConfigMap":
+            validator(VERSIONS[0], one["kind"]).validate(one)
+    assert ("gke-metadata-server" in {one["metadata"]["name"] for one in made}) is (name == "example")
+
+
+@pytest.mark.needs_kubectl
+def test_the_example_sets_image_file_and_account(tmp_path: Path) -> None:
+    made = {one["kind"]: one for one in rendered(DEPLOY / "kubernetes" / "example")}
+    pod = made["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"].endswith("/tools/pullkey:0.1.0")
+    volumes = {one["name"]: one for one in pod["volumes"]}
+    assert volumes["registries"]["configMap"]["name"] == made["ConfigMap"]["metadata"]["name"]
+    assert made["ServiceAccount"]["metadata"]["annotations"].keys() == {"iam.gke.io/gcp-service-account"}
+
+
+@pytest.mark.needs_kubectl
+@pytest.mark.parametrize("job", ["rotate", "apply"])
+def test_on_aks_the_pods_have_the_label_of_workload_identity(tmp_path: Path, job: str) -> None:
+    copied = tmp_path / "kubernetes"
+    shutil.copytree(DEPLOY / "kubernetes", copied)
+    (copied / "mine").mkdir()
+    (copied / "mine" / "kustomization.yaml").write_text(
+        f"resources: [../overlays/{job}]\ncomponents: [../components/aks]\n"
+    )
+    (one,) = [one for one in rendered(copied / "mine") if one["kind"] in ("Job", "CronJob")]
+    template = one["spec"].get("jobTemplate", one)["spec"]["template"]
+    assert template["metadata"]["labels"] == {
+        "app.kubernetes.io/name": "pullkey",
+        "azure.workload.identity/use": "true",
+    }
 
 
 FREE = ("labels", "annotations", "matchLabels", "requests", "limits")
@@ -131,12 +189,29 @@ def test_no_key_of_a_cloud_and_no_secret_is_in_it() -> None:
 
 
 def test_nothing_comes_in_and_little_goes_out() -> None:
-    policy = found("NetworkPolicy", "pullkey")["spec"]
-    assert policy["podSelector"] == {}
-    assert sorted(policy["policyTypes"]) == ["Egress", "Ingress"]
-    assert policy["ingress"] == []
-    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443, 988, 80}
-    assert all(rule["to"] for rule in policy["egress"])
+    assert found("NetworkPolicy", "default-deny")["spec"] == {
+        "podSelector": {},
+        "policyTypes": ["Ingress", "Egress"],
+    }
+    dns, https = found("NetworkPolicy", "pullkey")["spec"]["egress"]
+    assert [one.get("ipBlock") for one in dns["to"]][1:] == [
+        {"cidr": "169.254.20.10/32"},
+        {"cidr": "169.254.169.254/32"},
+    ]
+    assert {one["port"] for one in dns["ports"]} == {53}
+    assert {one["port"] for one in https["ports"]} == {443}
+    (block,) = https["to"]
+    assert {"169.254.0.0/16", "100.64.0.0/10", "10.0.0.0/8"} <= set(block["ipBlock"]["except"])
+    gke = found("NetworkPolicy", "gke-metadata-server")["spec"]
+    assert {port["port"] for rule in gke["egress"] for port in rule["ports"]} == {988, 80}
+    labels = {"app.kubernetes.io/name": "pullkey"}
+    policies = [one for _, one in manifests() if one["kind"] == "NetworkPolicy"]
+    assert all(
+        one["spec"]["podSelector"] == {"matchLabels": labels}
+        for one in policies
+        if one["metadata"]["name"] != "default-deny"
+    )
+    assert found("Job", "pullkey-apply")["spec"]["template"]["metadata"]["labels"] == labels
 
 
 def test_two_nightly_jobs_never_run_at_once_and_one_that_a_person_must_fix_is_not_tried_again() -> None:

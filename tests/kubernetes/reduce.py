@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-VERSIONS = ("1.30", "1.37")
+VERSIONS = ("1.29", "1.37")
 KINDS = {
     "CronJob": "io.k8s.api.batch.v1.CronJob",
     "Job": "io.k8s.api.batch.v1.Job",
