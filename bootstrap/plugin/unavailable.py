@@ -4,19 +4,17 @@ one by one, with the reason, and nothing else is.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import UsageProblem
-from bootstrap.model.key_facts import KeyLimit
 from bootstrap.model.option import Option
 from bootstrap.plugin.access import Access
 from bootstrap.plugin.checks import Check, failed_check
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.provider import Missing, Target
+from bootstrap.plugin.provider import Provider, Target
 from bootstrap.plugin.session import Session
 
 if TYPE_CHECKING:
@@ -24,10 +22,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class UnavailableTarget:
+class UnavailableTarget(Target):
     """A target of such a provider, of which nothing but its place in a file is known."""
 
-    label: str
+    place: str
+
+    @property
+    def label(self) -> str:
+        return self.place
 
     @property
     def registry(self) -> str:
@@ -37,37 +39,14 @@ class UnavailableTarget:
     def secret_name(self) -> str:
         return ""
 
-    @property
-    def lock_key(self) -> str:
-        return self.label
 
-    @property
-    def shared_identity_key(self) -> str:
-        return self.label
-
-    @property
-    def quota_group(self) -> str:
-        return self.label
-
-    @property
-    def lifetime(self) -> dt.timedelta | None:
-        return None
-
-    @property
-    def key_limit(self) -> KeyLimit | None:
-        return None
-
-
-class Unavailable:
-    """A provider that answers nothing; whatever needs it raises `error`."""
+class Unavailable(Provider):
+    """A provider that claims and recognises nothing; whatever needs it raises `error`."""
 
     title = summary = ""
-    examples: Sequence[str] = ()
     options: Sequence[Option] = ()
     hosts: Sequence[str] = ()
-    login_variables: Sequence[str] = ()
     access = Access("")
-    fallback = False
 
     def __init__(self, name: str, error: UsageProblem) -> None:
         self.name = name
@@ -78,14 +57,8 @@ class Unavailable:
         """Why it cannot be used."""
         return UsageProblem(self._what, fix=self._fix, code=self._code)
 
-    def recognises(self, held: HeldCredential) -> bool:
-        return False
-
     async def locate(self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> Target:
         raise self.error
-
-    def claims(self, host: str) -> bool:
-        return False
 
     def options_of_image(self, image: str) -> Mapping[str, str]:
         raise self.error
@@ -93,20 +66,8 @@ class Unavailable:
     def place_of_image(self, image: str) -> str:
         raise self.error
 
-    def covers(self, target: Any, image: str) -> bool:
-        return False
-
-    def options_of(self, held: HeldCredential, target: Any | None) -> Mapping[str, str | bool]:
-        return {}
-
-    def login_at_a_glance(self) -> tuple[str, str] | None:
-        return None
-
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         return [failed_check("provider", self.error)]
-
-    def missing(self, values: Mapping[str, Any]) -> Missing | None:
-        return None
 
     def target(self, values: Mapping[str, Any]) -> Target:
         raise self.error

@@ -22,7 +22,7 @@ from bootstrap.model.option import Option
 from bootstrap.plugin.access import Access, RoleKind
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.provider import Missing
+from bootstrap.plugin.provider import Missing, Provider
 from bootstrap.plugin.session import Session
 from providers.acr.target import (
     APPS,
@@ -50,7 +50,7 @@ _OWNED_BY = (
 )
 
 
-class AcrProvider:
+class AcrProvider(Provider):
     """The provider `acr`; see `bootstrap.plugin.provider.Provider`."""
 
     name = "acr"
@@ -68,7 +68,6 @@ class AcrProvider:
         role_scope,
         {GRAPH_RIGHT: _OWNED_BY},
     )
-    fallback = False
     login_variables = ("ARM_", "AZURE_", "IDENTITY_", "MSI_")
     summary = "Make an Azure Container Registry pullable for an Akka project."
     examples = (

@@ -21,7 +21,7 @@ from bootstrap.model.option import Option
 from bootstrap.plugin.access import Access
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.provider import Missing
+from bootstrap.plugin.provider import Missing, Provider
 from bootstrap.plugin.session import Session
 from providers.docker_hub.target import HOSTS, DockerHubTarget, image_of, is_docker_hub, names_image
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bootstrap.plugin.emulator import Emulator
 
 
-class DockerHubProvider:
+class DockerHubProvider(Provider):
     """The provider `docker-hub`; see `bootstrap.plugin.provider.Provider`."""
 
     name = "docker-hub"
@@ -42,7 +42,6 @@ class DockerHubProvider:
         "needs the login of its user; for an organization's token, that of an owner. A token that you "
         "supply needs no login."
     )
-    fallback = False
     login_variables = ()
     examples = (
         "pullkey onboard docker-hub --image acme/checkout:1.0 --hub-user acmebot",
@@ -115,9 +114,6 @@ class DockerHubProvider:
         if target is not None and target.kind == "oat":
             return {"organization": target.organization, **({"hub-user": target.user} if target.user else {})}
         return {"hub-user": held.username, **({"mint": True} if target is not None and target.minted else {})}
-
-    def login_at_a_glance(self) -> tuple[str, str] | None:
-        return None
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         from providers.docker_hub.doctor import checkup

@@ -18,7 +18,7 @@ from bootstrap.model.server import host_of
 from bootstrap.plugin.access import Access, RoleKind
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.provider import Missing
+from bootstrap.plugin.provider import Missing, Provider
 from bootstrap.plugin.session import Session
 from providers.gcr.target import (
     CREATE,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from bootstrap.plugin.emulator import Emulator
 
 
-class GcrProvider:
+class GcrProvider(Provider):
     """The provider `gcr`; see `bootstrap.plugin.provider.Provider`."""
 
     name = "gcr"
@@ -64,7 +64,6 @@ class GcrProvider:
         },
         lambda target: target.project,
     )
-    fallback = False
     login_variables = ("CLOUDSDK_", "GCE_METADATA_", "GCLOUD_", "GOOGLE_")
     options = (
         Option(

@@ -19,7 +19,7 @@ from bootstrap.model.server import host_of
 from bootstrap.plugin.access import Access
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.provider import Missing
+from bootstrap.plugin.provider import Missing, Provider
 from bootstrap.plugin.session import Session
 from providers.gitlab.target import USER, GitlabTarget, is_link
 
@@ -31,7 +31,7 @@ _REGISTRY = "registry.gitlab.com"
 _OWN_REGISTRY = "PULLKEY_GITLAB_REGISTRY"
 
 
-class GitlabProvider:
+class GitlabProvider(Provider):
     """The provider `gitlab`; see `bootstrap.plugin.provider.Provider`."""
 
     name = "gitlab"
@@ -42,7 +42,6 @@ class GitlabProvider:
         "An access token with the scope `api`: of a Maintainer of the project for its deploy token, of an "
         "Owner of the group for one of a group. A custom role with manage_deploy_tokens is enough."
     )
-    fallback = False
     login_variables = ("GITLAB_", "CI_JOB_TOKEN")
     examples = (
         "pullkey onboard gitlab --project acme/shop",
@@ -125,9 +124,6 @@ class GitlabProvider:
             if target is not None:
                 found["gitlab"] = target.seen.get("url") or target.gitlab or target.allowed_host
         return found
-
-    def login_at_a_glance(self) -> tuple[str, str] | None:
-        return None
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         from providers.gitlab.doctor import checkup

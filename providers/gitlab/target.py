@@ -15,6 +15,7 @@ from bootstrap.model.image_reference import ImageReference, parse_reference
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.secret import Secret
 from bootstrap.model.server import canonical, host_of
+from bootstrap.plugin.provider import Target
 from providers.gitlab import messages_options
 from providers.gitlab.address import SAAS, SAAS_REGISTRY, host_of_instance, instance_named
 
@@ -33,7 +34,7 @@ _MOST_PARTS = 21  # a project in the deepest group: 20 levels (doc/user/group/su
 
 
 @dataclass(frozen=True)
-class GitlabTarget:
+class GitlabTarget(Target):
     """The project or group whose deploy token Akka gets, and the image to verify.
 
     Attributes:
@@ -151,20 +152,8 @@ class GitlabTarget:
         return f"gitlab {self.host} {self._whose}"
 
     @property
-    def shared_identity_key(self) -> str:
-        return self.lock_key
-
-    @property
-    def quota_group(self) -> str:
-        return f"gitlab {self.host}"
-
-    @property
     def lifetime(self) -> dt.timedelta | None:
         return self.expires_in
-
-    @property
-    def key_limit(self) -> None:
-        return None
 
     # -- names -----------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from bootstrap.model.server import host_of
 from bootstrap.plugin.access import Access
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.provider import Missing
+from bootstrap.plugin.provider import Missing, Provider
 from bootstrap.plugin.session import Session
 from providers.harbor.names import ROBOT_PREFIX
 from providers.harbor.target import LEVELS, HarborTarget, level_of
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _REGISTRY = Option("--registry", "The Harbor, as HOST or HOST:PORT; else that of --image.", metavar="HOST")
 
 
-class HarborProvider:
+class HarborProvider(Provider):
     """The provider `harbor`; see `bootstrap.plugin.provider.Provider`."""
 
     name = "harbor"
@@ -43,7 +43,6 @@ class HarborProvider:
         "The login of a Project Admin of the project, or of a system administrator for a robot account of "
         "the system. Harbor grants roles as a whole; see docs/onboard/harbor.md for which login."
     )
-    fallback = False
     login_variables = ("HARBOR_",)
     examples = (
         "pullkey onboard harbor --registry harbor.example.com --project shop --user jo",
@@ -132,9 +131,6 @@ class HarborProvider:
         if target.level == "system":
             found["level"] = "system"
         return {**found, "user": target.user} if target.user else found
-
-    def login_at_a_glance(self) -> tuple[str, str] | None:
-        return None
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         from providers.harbor.doctor import checkup

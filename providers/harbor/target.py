@@ -15,6 +15,7 @@ from bootstrap.model.image_reference import ImageReference, parse_reference
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.secret import Secret
 from bootstrap.model.server import host_of
+from bootstrap.plugin.provider import Target
 from providers.harbor import messages_options as messages
 from providers.harbor.names import NAME_MARK, parts_of
 
@@ -34,7 +35,7 @@ _USERNAME = re.compile(rf"^(?:.*[^a-z0-9._-])?({_NAME})\+{NAME_MARK}[0-9a-f]{{12
 
 
 @dataclass(frozen=True)
-class HarborTarget:
+class HarborTarget(Target):
     """One Harbor, and the projects that Akka is to pull from.
 
     Attributes:
@@ -145,20 +146,8 @@ class HarborTarget:
         return f"harbor {self.host} {self.projects[0] if self._is_of_project else 'system'}"
 
     @property
-    def shared_identity_key(self) -> str:
-        return self.lock_key
-
-    @property
-    def quota_group(self) -> str:
-        return f"harbor {self.host}"
-
-    @property
     def lifetime(self) -> dt.timedelta | None:
         return self.expires_in
-
-    @property
-    def key_limit(self) -> None:
-        return None
 
     # -- names -----------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from bootstrap.model.option import Option
 from bootstrap.plugin.access import Access
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.provider import Missing
+from bootstrap.plugin.provider import Missing, Provider
 from bootstrap.plugin.session import Session
 from providers.private.target import PrivateTarget
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bootstrap.plugin.emulator import Emulator
 
 
-class PrivateProvider:
+class PrivateProvider(Provider):
     """The provider `private`; see `bootstrap.plugin.provider.Provider`."""
 
     name = "private"
@@ -82,7 +82,6 @@ class PrivateProvider:
         "account that may pull, and nothing more."
     )
     fallback = True
-    login_variables = ()
 
     def missing(self, values: Mapping[str, Any]) -> Missing | None:
         if not (values.get("server") or values.get("image")):
@@ -101,18 +100,9 @@ class PrivateProvider:
 
         return PrivateSession(target, context)
 
-    def claims(self, host: str) -> bool:
-        return False
-
     def options_of_image(self, image: str) -> Mapping[str, str]:
         named = parse_reference(image, where="IMAGE")
         return {"image": image, "server": named.registry} if named.path else {"server": image}
-
-    def place_of_image(self, image: str) -> str:
-        return parse_reference(image, where="IMAGE").registry.removesuffix(":443")
-
-    def covers(self, target: PrivateTarget, image: str) -> bool:
-        return True
 
     def recognises(self, held: HeldCredential) -> bool:
         # A key with another id was created by a provider that is not there now: it would be left behind.
@@ -127,9 +117,6 @@ class PrivateProvider:
         email = {"email": target.email} if target is not None and target.email else {}
         token_host = {"token-host": target.token_host} if target is not None and target.token_host else {}
         return {"server": held.server, "username": held.username, **email, **token_host}
-
-    def login_at_a_glance(self) -> tuple[str, str] | None:
-        return None
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         return [

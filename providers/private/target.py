@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.credential import secret_name
 from bootstrap.model.image_reference import ImageReference, parse_reference
 from bootstrap.model.key_ref import KeyRef, supplied_id
 from bootstrap.model.secret import Secret
 from bootstrap.model.server import canonical
 from bootstrap.model.typed_logins import refuse_login
+from bootstrap.plugin.provider import Target
 from providers.private import messages
 from providers.private.short_lived import refuse_host, refuse_username
 
@@ -31,7 +30,7 @@ _USERNAME_LIMIT = 255
 
 
 @dataclass(frozen=True)
-class PrivateTarget:
+class PrivateTarget(Target):
     """A registry, and the user that pulls from it."""
 
     server: str  # as Akka's record has it
@@ -104,36 +103,12 @@ class PrivateTarget:
     # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------
 
     @property
-    def label(self) -> str:
-        return self.host
-
-    @property
     def registry(self) -> str:
         return self.host
 
     @property
-    def secret_name(self) -> str:
-        return secret_name(self.host)
-
-    @property
     def lock_key(self) -> str:
         return f"private {self.host} {self.username}"
-
-    @property
-    def shared_identity_key(self) -> str:
-        return self.lock_key
-
-    @property
-    def quota_group(self) -> str:
-        return f"private {self.host}"
-
-    @property
-    def lifetime(self) -> dt.timedelta | None:
-        return None
-
-    @property
-    def key_limit(self) -> None:
-        return None
 
     # -- names -----------------------------------------------------------------------------------------------
 

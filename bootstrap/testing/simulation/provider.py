@@ -13,7 +13,7 @@ from bootstrap.model.server import registry_of
 from bootstrap.plugin.access import Access
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.provider import Missing
+from bootstrap.plugin.provider import Missing, Provider
 from bootstrap.plugin.session import Session
 from bootstrap.testing.simulation.cloud import SimulatedCloud
 from bootstrap.testing.simulation.session import SimulatedSession
@@ -26,7 +26,7 @@ HOST = ".registry.example"
 """The suffix of the hosts of simulated registries."""
 
 
-class SimulatedProvider:
+class SimulatedProvider(Provider):
     """See `bootstrap.plugin.provider.Provider`.
 
     Args:
@@ -37,9 +37,7 @@ class SimulatedProvider:
     title = "A simulated cloud"
     summary = "Make a registry of the simulation pullable."
     hosts = ("*.registry.example",)
-    login_variables = ()
     access = Access("Any login.")
-    fallback = False
     examples = ("pullkey onboard simulated --registry one.registry.example",)
     options = (
         Option("--registry", "The host of the registry.", metavar="HOST"),
@@ -73,9 +71,6 @@ class SimulatedProvider:
 
     def options_of(self, held: HeldCredential, target: SimulatedTarget | None) -> Mapping[str, str | bool]:
         return {"registry": registry_of(held.server), **({"identity": held.link.name} if held.link else {})}
-
-    def login_at_a_glance(self) -> tuple[str, str] | None:
-        return None
 
     async def checkup(self, context: RunContext, login: Mapping[str, Any]) -> Sequence[Check]:
         return [Check("cloud", True, "simulated")]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 
-from bootstrap.model.credential import secret_name
-from bootstrap.model.key_facts import KeyLimit
+from bootstrap.plugin.provider import Target
 
 
 @dataclass(frozen=True)
-class SimulatedTarget:
+class SimulatedTarget(Target):
     """One registry, and the identity that pulls from it.
 
     Args:
@@ -24,16 +22,8 @@ class SimulatedTarget:
     given: bool = False
 
     @property
-    def label(self) -> str:
-        return self.host
-
-    @property
     def registry(self) -> str:
         return self.host
-
-    @property
-    def secret_name(self) -> str:
-        return secret_name(self.host)
 
     @property
     def lock_key(self) -> str:
@@ -51,11 +41,3 @@ class SimulatedTarget:
     def role(self) -> str:
         """The role that lets an identity pull from this registry."""
         return f"pull-{self.host.partition('.')[0]}"
-
-    @property
-    def lifetime(self) -> dt.timedelta | None:
-        return None
-
-    @property
-    def key_limit(self) -> KeyLimit | None:
-        return None
