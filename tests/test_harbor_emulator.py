@@ -81,11 +81,53 @@ USER = {
     "update_time": str,
     "oidc_user_meta": dict,
 }
+REPOSITORY = {
+    "id": int,
+    "project_id": int,
+    "name": str,
+    "description": str,
+    "artifact_count": int,
+    "pull_count": int,
+    "creation_time": str,
+    "update_time": str,
+}
+TAG = {
+    "id": int,
+    "repository_id": int,
+    "artifact_id": int,
+    "name": str,
+    "push_time": str,
+    "pull_time": str,
+    "immutable": bool,
+}
+ARTIFACT = {
+    "id": int,
+    "type": str,
+    "media_type": str,
+    "manifest_media_type": str,
+    "artifact_type": str,
+    "project_id": int,
+    "repository_id": int,
+    "repository_name": str,
+    "digest": str,
+    "size": int,
+    "icon": str,
+    "push_time": str,
+    "pull_time": str,
+    "extra_attrs": dict,
+    "annotations": dict,
+    "references": list,
+    "tags": list,
+    "addition_links": dict,
+    "labels": list,
+}
 STATUSES = {
     ("GET", "/systeminfo"): {200, 500},
     ("GET", "/users/current"): {200, 401, 412, 500},
     ("GET", "/users/current/permissions"): {200, 401, 500},
     ("GET", "/projects/{name}"): {200, 401, 403, 404, 500},
+    ("GET", "/projects/{name}/repositories"): {200, 400, 401, 403, 404, 422, 500},
+    ("GET", "/projects/{name}/repositories/{repository}/artifacts"): {200, 400, 401, 403, 404, 422, 500},
     ("GET", "/robots"): {200, 400, 401, 403, 404, 422, 500},
     ("POST", "/robots"): {201, 400, 401, 403, 404, 409, 500},
     ("GET", "/robots/{id}"): {200, 401, 403, 404, 500},
@@ -97,6 +139,7 @@ STATUSES = {
 list and 409 of a creation are the handler's.
 """
 JO, ADMIN, KIM = ("jo", PASSWORD), ("admin", PASSWORD), ("kim", PASSWORD)
+STRANGER = ("stranger", PASSWORD)
 BODY = {"name": "akka", "level": "project", "duration": 30, "permissions": pull_from("shop")}
 
 
@@ -128,8 +171,8 @@ class Client:
     def call(self, verb: str, path: str, who: tuple[str, str] | None = None, **more: Any) -> httpx.Response:
         answer = self.http.request(verb, f"/api/v2.0{path}", auth=who, **more)
         _, of, *rest = path.split("/")
-        one = {"robots": "{id}", "projects": "{name}"}.get(of)
-        place = f"/{of}/{one}" if rest and one else path
+        names = {"robots": ("{id}",), "projects": ("{name}", "repositories", "{repository}", "artifacts")}
+        place = "/".join(["", of, *names[of][: len(rest)]]) if of in names else path
         assert answer.status_code in STATUSES[verb, place], (verb, place, answer.status_code)
         if answer.status_code >= 400:
             (error,) = answer.json()["errors"]
@@ -184,6 +227,24 @@ def test_its_objects_are_those_of_the_description(client: Client) -> None:
     assert {"resource": "robot", "action": "create"} in rows
     for row in rows:
         assert_is(row, {"resource": str, "action": str})
+    (repository,) = client.call("GET", "/projects/shop/repositories", JO).json()
+    assert_is(repository, REPOSITORY)
+    assert repository["name"] == "shop/checkout"
+    (artifact,) = client.call("GET", "/projects/shop/repositories/checkout/artifacts", JO).json()
+    assert_is(artifact, ARTIFACT)
+    for tag in artifact["tags"]:
+        assert_is(tag, TAG)
+
+
+def test_who_may_list_images(client: Client) -> None:
+    for path in ("/projects/shop/repositories", "/projects/shop/repositories/checkout/artifacts"):
+        assert client.call("GET", path, KIM).status_code == 200
+        assert code_of(client.call("GET", path, STRANGER)) == (403, "FORBIDDEN")
+        assert code_of(client.call("GET", path)) == (401, "UNAUTHORIZED")
+    nowhere = "/projects/nowhere/repositories"
+    assert code_of(client.call("GET", nowhere, ADMIN)) == (404, "NOT_FOUND")
+    assert code_of(client.call("GET", nowhere, JO)) == (403, "FORBIDDEN")
+    assert client.call("GET", "/projects/shop/repositories/no%252Fsuch/artifacts", JO).json() == []
 
 
 # -- logins --------------------------------------------------------------------------------------------------

@@ -93,7 +93,18 @@ def test_an_account_beyond_the_creators_own_permissions(harbor: World) -> None:
     creator.permissions[0]["access"].pop(0)  # it may not pull itself
     done = onboard(harbor, "--user", "robot$shop+creator", given=creator.secret, env=NO_IMAGE)
     assert done.code == 1, done.text
-    assert "It must itself have the permission to pull from there" in done.err
+    assert "It must itself have the permission repository: pull there" in done.err
+
+
+def test_an_account_that_was_created_with_an_effect(harbor: World) -> None:
+    creator = add_creator(harbor)
+    for access in creator.permissions[0]["access"]:
+        access["effect"] = "allow"
+    done = onboard(harbor, "--user", "robot$shop+creator", given=creator.secret, env=NO_IMAGE)
+    assert done.code == 1, done.text
+    assert (
+        "one that was created with `effect: allow` may create no other. Create it again without," in done.err
+    )
 
 
 def test_the_login_is_prompted_for_and_checked_before_the_confirmation(harbor: World) -> None:

@@ -29,6 +29,7 @@ T = TypeVar("T")
 _READ_SECONDS = 60.0
 _PAGE_SIZE = 100  # the maximum (swagger.yaml, `pageSize`)
 _MOST_PAGES = 100
+_FEW = 10
 PULL = ({"resource": "repository", "action": "pull"},)
 """The permissions of a puller; each action must be one that the server knows (handler/robot.go, `validate`).
 """
@@ -136,6 +137,28 @@ class Harbor:
         return frozenset(
             f"{one.get('resource')}:{one.get('action')}" for one in rows if isinstance(one, dict)
         )
+
+    # -- images ----------------------------------------------------------------------------------------------
+
+    async def repositories(self, project: str) -> list[str]:
+        """The repositories of a project that have something in them, by their whole names, the newest first;
+        the first of very many.
+
+        Raises:
+            HarborApiError: among others `forbidden`, where the login may not list them.
+        """
+        path = f"/projects/{quote(project, safe='')}/repositories"
+        reply = await self._read("GET", path, query={"page_size": _FEW})
+        return objects.repositories(reply.body)
+
+    async def newest_image(self, repository: str) -> str:
+        """The tag of the newest image of a repository, its digest where it has no tag; "" if it has none."""
+        project, _, name = repository.partition("/")
+        # A name with a slash is escaped twice (swagger.yaml, `repositoryName`).
+        escaped = quote(quote(name, safe=""), safe="")
+        path = f"/projects/{quote(project, safe='')}/repositories/{escaped}/artifacts"
+        reply = await self._read("GET", path, query={"page_size": _FEW})
+        return objects.newest_image(reply.body)
 
     # -- robot accounts --------------------------------------------------------------------------------------
 

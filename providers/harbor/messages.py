@@ -67,17 +67,59 @@ def robots_unreadable(target: HarborTarget, error: HarborApiError) -> Problem:
     )
 
 
+# -- the image that verifies the pull ------------------------------------------------------------------------
+
+_TO_VERIFY = "the pull cannot be verified"
+NOT_IN_TIME = "no answer in time"
+
+
+def no_image(target: HarborTarget) -> str:
+    verb = "have" if len(target.projects) > 1 else "has"
+    return f"{_sentence(target.named)} {verb} no image yet, so {_TO_VERIFY}."
+
+
+def no_image_given(target: HarborTarget) -> str:
+    """What is there is refused: by a policy to everyone, or to this login."""
+    return (
+        f"{target.host} gives {target.user} none of the newest images of {target.named}, so {_TO_VERIFY}. "
+        "Name an image with --image."
+    )
+
+
+def images_not_listed(target: HarborTarget, why: str) -> str:
+    return (
+        f"{target.host} does not list the images of {target.named} ({why}), so {_TO_VERIFY}. "
+        "Name an image with --image."
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 # -- robot accounts ------------------------------------------------------------------------------------------
 
 
 def creation_refused(target: HarborTarget, error: ApiError, *, by_robot: bool) -> StepFailed:
     if by_robot and error.forbidden:
-        # Before 2.14.1 a robot account of the system may create none of a project (goharbor/harbor#22394).
+        if "permission scope" in error.message:
+            # It compares the texts of resource, action and effect, and takes no effect for another one than
+            # "allow" (goharbor/harbor, src/server/v2.0/handler/robot.go, `isValidPermissionScope`; accounts
+            # that a tool created with an effect: goharbor/terraform-provider-harbor#494).
+            needs = (
+                "It must itself have the permission repository: pull there, set without an effect: one that "
+                "was created with `effect: allow` may create no other. Create it again without"
+            )
+        else:
+            # Before 2.14.1 one of the system may create none of a project (goharbor/harbor#22394).
+            needs = (
+                "It must itself have the permission to create robot accounts there; before 2.14.1 it must "
+                "also be a robot account of that project. Correct that"
+            )
         return StepFailed(
             f"Harbor does not let the robot account {target.user} create one that may pull from "
             f"{target.named}: {error.summary}",
-            fix="It must itself have the permission to pull from there; before 2.14.1 it must also be a "
-            "robot account of that project. Or log in as an administrator of the project.",
+            fix=f"{needs}, or log in as an administrator of the project.",
             code=error.problem_code,
         )
     return refused(error, f"create a robot account for {target.named}")

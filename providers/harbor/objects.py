@@ -17,6 +17,9 @@ from providers.harbor.errors import HarborApiError
 from providers.harbor.names import key_id_of, run_id_of
 
 _VERSION = re.compile(r"^v?(\d+)\.(\d+)")
+# What a registry takes in a path (OCI Distribution Specification, "Pulling manifests").
+_REPOSITORY = re.compile(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)+")
+_REFERENCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,29 @@ def new_robot(body: Any) -> NewRobot:
     if not isinstance(secret, str) or not secret or not _is_plain(secret):
         raise HarborApiError(0, "the answer has no secret")
     return NewRobot(found, Secret(secret))
+
+
+def repositories(body: Any) -> list[str]:
+    """The names in a list of `Repository`, of those that are not empty."""
+    rows = body if isinstance(body, list) else []
+    names = [
+        str(one.get("name") or "") for one in rows if isinstance(one, dict) and one.get("artifact_count")
+    ]
+    return [one for one in names if _REPOSITORY.fullmatch(one)]
+
+
+def newest_image(body: Any) -> str:
+    """The tag, or else the digest, of the first image in a list of `Artifact`; "" where it has none."""
+    for one in body if isinstance(body, list) else []:
+        if isinstance(one, dict) and one.get("type") == "IMAGE":
+            tags = one.get("tags")
+            named = [
+                tag.get("name") for tag in (tags if isinstance(tags, list) else []) if isinstance(tag, dict)
+            ]
+            for reference in (*named, one.get("digest")):
+                if isinstance(reference, str) and _REFERENCE.fullmatch(reference):
+                    return reference
+    return ""
 
 
 def _is_plain(text: str) -> bool:

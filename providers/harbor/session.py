@@ -12,10 +12,11 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import missing_permission
 from bootstrap.plugin.registry import Confidential
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import PreflightFindings, State
+from bootstrap.plugin.step import Notice, PreflightFindings, State
 from providers.harbor import messages, scripts
 from providers.harbor.api import Harbor
 from providers.harbor.errors import HarborApiError
+from providers.harbor.image_choice import ImageChoice
 from providers.harbor.preflight import HarborPreflight
 from providers.harbor.robot import PERMISSIONS, RobotAccount
 from providers.harbor.target import HarborTarget
@@ -36,6 +37,7 @@ class HarborSession(Session):
             context, target.host, target.user, target.login, has_source=target.login_has_source
         )
         self._preflight = HarborPreflight(self.harbor, target)
+        self._image = ImageChoice(self.harbor, target)
         self._robot = RobotAccount(self, target, self.harbor)
         self.key, self.steps = self._robot, [self._robot]
 
@@ -80,7 +82,7 @@ class HarborSession(Session):
         return _ROLE if permission in PERMISSIONS else ""
 
     async def probe(self) -> Probe:
-        return Probe(self.target.host, self.target.repository, self.target.reference)
+        return await self._image.probe()
 
     async def image_reader(self) -> Credential | None:
         """The login: it reads the images that it may see, in OIDC mode with the CLI secret."""
@@ -98,6 +100,8 @@ class HarborSession(Session):
         if pending and await self.harbor.may_look():
             findings.problems += await self._preflight.problems()
             findings.public = self._preflight.public
+            if why := (await self._image.choice()).why:
+                findings.notices.append(Notice(why))
         return findings
 
     async def prompt_secrets(self) -> None:
@@ -113,6 +117,8 @@ class HarborSession(Session):
         problems = await self._preflight.problems() or await self._missing()
         if problems:
             raise Refused(problems)
+        if why := (await self._image.choice()).why:
+            self.context.tell(why)
 
     async def _missing(self) -> list[Problem]:
         found = await self.missing_permissions(PERMISSIONS) or {}
@@ -124,7 +130,7 @@ class HarborSession(Session):
 
     async def diagnose(self, attempt: PullAttempt) -> str:
         if attempt.verdict is Verdict.REJECTED and "PROJECTPOLICYVIOLATION" in attempt.detail:
-            return messages.policy_refuses(self.target.repository.partition("/")[0])
+            return messages.policy_refuses(await self._project_of_image())
         if (
             attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT)
             or not await self.harbor.may_look()
@@ -145,10 +151,13 @@ class HarborSession(Session):
             return messages.SHOWN_EXPIRED
         if shown.name != held.username:
             return messages.shown_with_other_name(shown.name)
-        project = self.target.repository.partition("/")[0]
+        project = await self._project_of_image()
         if project and not shown.pulls(project):
             return messages.shown_without_project(project)
         return messages.shown_valid(self.target.host)
+
+    async def _project_of_image(self) -> str:
+        return (await self.probe()).repository.partition("/")[0]
 
     # -- scripts ---------------------------------------------------------------------------------------------
 

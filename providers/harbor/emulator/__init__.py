@@ -35,7 +35,7 @@ class HarborEmulator:
         self.state = seed.seeded_state(sandbox)
         await seed.put_images(sandbox)
         server = RegistryServer(HarborPolicy(self.state), sandbox.images, sandbox.gate)
-        HarborApi(self.state, sandbox.gate, server.app)
+        HarborApi(self.state, sandbox.images, sandbox.gate, server.app)
         self.port = await sandbox.serve(server.app, hosts=[seed.HOST])
         return {
             "PULLKEY_REGISTRY_CONNECT_TO": f"{seed.HOST}={LOOPBACK}:{self.port}",

@@ -1,4 +1,4 @@
-"""The part of Harbor's API that concerns robot accounts.
+"""The part of Harbor's API that concerns robot accounts, and the images that they pull.
 
 Sources: goharbor/harbor, api/v2.0/swagger.yaml; handler/user.go, systeminfo.go, project.go;
 src/server/middleware/readonly and security/oidc_cli.go.
@@ -12,9 +12,11 @@ from typing import Any
 from aiohttp import web
 
 from bootstrap.sandbox.calls import CallGate, RestApi
+from bootstrap.sandbox.images import ImageStore
 from bootstrap.sandbox.registry.answers import basic_login
 from providers.harbor.connection import API
 from providers.harbor.emulator.answers import HarborError, answer_of, errors
+from providers.harbor.emulator.images import Images
 from providers.harbor.emulator.robots import Robots
 from providers.harbor.emulator.state import Caller, HarborState, stamp
 
@@ -25,15 +27,18 @@ Answering = Callable[[web.Request, Caller], Awaitable[web.Response]]
 class HarborApi:
     """The API's routes, added to the application of the registry: Harbor serves both at one address."""
 
-    def __init__(self, state: HarborState, gate: CallGate, app: web.Application) -> None:
+    def __init__(self, state: HarborState, images: ImageStore, gate: CallGate, app: web.Application) -> None:
         self._state = state
         api = RestApi(gate, "harbor", errors, app)
-        robots = Robots(state)
+        robots, listed = Robots(state), Images(state, images)
+        repositories = "/projects/{name}/repositories"
         routes: tuple[tuple[str, str, str, Answering], ...] = (
             ("GET", "/systeminfo", "GetSystemInfo", self._info),
             ("GET", "/users/current", "GetCurrentUser", self._user),
             ("GET", "/users/current/permissions", "GetPermissions", self._permissions),
             ("GET", "/projects/{name}", "GetProject", self._project),
+            ("GET", repositories, "ListRepositories", listed.list_repositories),
+            ("GET", f"{repositories}/{{repository}}/artifacts", "ListArtifacts", listed.list_artifacts),
             ("GET", "/robots", "ListRobots", robots.list_some),
             ("POST", "/robots", "CreateRobot", robots.create),
             ("GET", "/robots/{id}", "GetRobot", robots.get),

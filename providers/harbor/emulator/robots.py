@@ -28,6 +28,7 @@ _LONGEST = 2**31 - 1
 # The permissions that an account can have (src/common/rbac/const.go), as far as they matter here.
 _KNOWN = {
     "project": {"repository:pull", "repository:push", "repository:list", "repository:read", "project:read"}
+    | {"artifact:list", "artifact:read"}
     | {f"robot:{action}" for action in ("create", "read", "list", "delete")},
     "system": {"project:list", "project:create", "catalog:read"}
     | {f"robot:{action}" for action in ("create", "read", "list", "delete")},

@@ -14,19 +14,17 @@ from bootstrap.sandbox.host import Sandbox
 LOCKOUT = dt.timedelta(seconds=1.5)
 """How long a name is refused after a failed login, in seconds (src/core/auth/authenticator.go, `frozenTime`).
 """
+_READS = frozenset({"repository:pull", "repository:list", "artifact:list", "project:read"})
 _ROLES: dict[str, frozenset[str]] = {
     "projectAdmin": frozenset(
-        {"repository:pull", "repository:push", "project:read"}
+        {"repository:push"}
+        | _READS
         | {f"robot:{action}" for action in ("create", "read", "update", "delete", "list")}
     ),
-    "maintainer": frozenset(
-        {"repository:pull", "repository:push", "project:read", "robot:read", "robot:list"}
-    ),
-    "developer": frozenset(
-        {"repository:pull", "repository:push", "project:read", "robot:read", "robot:list"}
-    ),
-    "guest": frozenset({"repository:pull", "project:read", "robot:read", "robot:list"}),
-    "limitedGuest": frozenset({"repository:pull", "project:read"}),
+    "maintainer": _READS | {"repository:push", "robot:read", "robot:list"},
+    "developer": _READS | {"repository:push", "robot:read", "robot:list"},
+    "guest": _READS | {"robot:read", "robot:list"},
+    "limitedGuest": _READS,
 }
 """The permissions of each role, as far as they matter here (src/common/rbac/project/rbac_role.go)."""
 
@@ -205,7 +203,7 @@ class HarborState:
             )
         if caller.user is not None and caller.user.sysadmin:
             return True
-        if project.public and permission in ("repository:pull", "project:read"):
+        if project.public and permission in _READS:
             return True
         role = project.members.get(caller.name) if caller.user is not None else None
         return role is not None and permission in _ROLES[role]
