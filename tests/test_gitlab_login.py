@@ -8,7 +8,7 @@ import pytest
 
 from bootstrap.testing.harness.world import World
 from providers.gitlab.emulator.seed import DEVELOPER_TOKEN, MAINTAINER_TOKEN, READ_TOKEN
-from tests.harness.gitlab_state import NAME, akka_pulls, onboard
+from tests.harness.gitlab_state import NAME, akka_pulls, onboard, our_tokens
 from tests.harness.terminal import Terminal
 
 
@@ -38,6 +38,19 @@ def test_an_expired_access_token(gitlab: World) -> None:
 
     assert done.code == 3, done.text
     assert "invalid_token" in done.err
+
+
+def test_an_address_that_gitlab_has_banned_is_not_a_missing_permission(gitlab: World) -> None:
+    gitlab.cloud.state.banned = True
+
+    done = onboard(gitlab)
+
+    assert done.code == 1, done.text
+    assert "Too many failed authentication attempts from this IP" in done.err
+    assert "15 minutes at GitLab.com" in done.err
+    assert "PK-REGISTRY-RATE-LIMITED" in done.err
+    assert "the new role" not in done.err  # not waited for
+    assert our_tokens(gitlab) == []
 
 
 def test_no_login_and_no_terminal(gitlab: World) -> None:

@@ -28,6 +28,7 @@ ANSWER_BYTES = 256 * 1024
 SECONDS = 30.0
 """How long one exchange may take."""
 _MAX_ERROR_CHARACTERS = 4_000
+_MAX_LINE = 200
 
 Clean = Callable[[str], str]
 """Removes every secret from a text that another program wrote."""
@@ -91,8 +92,17 @@ class Answer:
 
     @property
     def error_text(self) -> str:
-        """The registry's own words, unsearched for secrets: the error in it, or the reason of the status."""
-        return " ".join(filter(None, self.error)) or self.reason
+        """The registry's own words, unsearched for secrets: the error in it, a line of plain text, or the
+        reason of the status.
+        """
+        return " ".join(filter(None, self.error)) or self._line or self.reason
+
+    @property
+    def _line(self) -> str:
+        if self.media_type != "text/plain" or not self.whole:
+            return ""
+        text = self.content.decode("utf-8", "replace").strip()
+        return text if len(text) <= _MAX_LINE and "\n" not in text else ""
 
     @property
     def retry_after(self) -> float | None:

@@ -38,7 +38,7 @@ from bootstrap.registry.client import (
 )
 from bootstrap.registry.confidential import Confidential
 from bootstrap.registry.first_answer import challenge_in
-from bootstrap.registry.messages import may_be_the_network
+from bootstrap.registry.messages import is_ban, may_be_the_network
 
 _MANIFEST_TYPES = (
     "application/vnd.oci.image.index.v1+json",
@@ -223,6 +223,8 @@ class Exchange:
         error_text = cleaned_line(answer.error_text, self._secrets.clean)
         if answer.status == 403 and may_be_the_network(error_text):
             return messages.network_refused(error_text)
+        if answer.status == 403 and is_ban(error_text):
+            return messages.address_banned(answer.host, error_text)
         if answer.status in (401, 403):
             # 401 says that the caller is unknown; with no repository asked for, 403 means the same (GHCR).
             return messages.login_refused(error_text, identity=answer.status == 401 or not scope)

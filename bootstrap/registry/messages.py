@@ -23,6 +23,8 @@ _FIREWALLS = (
     "ip restrict",
 )
 
+_BANNED = "too many failed authentication attempts from this ip"
+
 _OWN_AUTHORITY = (
     "If its authority is your own, name that authority's certificate: SSL_CERT_FILE=FILE. Akka, "
     "which pulls over the "
@@ -117,7 +119,7 @@ def code_of(attempt: PullAttempt) -> Code:
 
 def fix(attempt: PullAttempt, *, supplied: bool = False) -> str:
     """What to do about a failed exchange; "" where no fix is known."""
-    if attempt.verdict is Verdict.RATE_LIMITED:
+    if attempt.verdict is Verdict.RATE_LIMITED and not attempt.fix:
         when = f"in {attempt.retry_after:.0f} s" if attempt.retry_after is not None else "later"
         return (
             f"Run it again {when}: a registry counts by user or by address, so another try now would "
@@ -137,6 +139,14 @@ def may_be_the_network(error_text: str) -> bool:
     """Whether a refusal is worded as that of a firewall."""
     lower = error_text.lower()
     return any(words in lower for words in _FIREWALLS)
+
+
+def is_ban(error_text: str) -> bool:
+    """Whether a refusal is GitLab's answer to an address that has failed to log in too often, before it looks
+    at what is sent (gitlabhq/gitlabhq, lib/gitlab/auth/ip_blocked.rb, app/controllers/
+    application_controller.rb: 403 as text).
+    """
+    return _BANNED in error_text.lower()
 
 
 def too_late(host: str) -> PullAttempt:

@@ -49,6 +49,19 @@ def rate_limited(host: str, status: int, error_text: str, retry_after: float | N
     )
 
 
+def address_banned(host: str, error_text: str) -> PullAttempt:
+    """GitLab.com bans for 15 minutes, other instances for an hour by default (gitlabhq/gitlabhq,
+    doc/user/gitlab_com/_index.md, doc/security/rate_limits.md).
+    """
+    return PullAttempt(
+        Verdict.RATE_LIMITED,
+        f"{host} answers 403 {error_text}",
+        "Logins from this address are refused for a while, valid ones too: 15 minutes at GitLab.com, "
+        "an hour by default elsewhere. Stop what logs in from here with a wrong password, and run it again "
+        "later. --no-wait registers the credential without trying it.",
+    )
+
+
 def server_error(host: str, status: int, error_text: str, retry_after: float | None) -> PullAttempt:
     """A failure of the server's own, which may pass by itself."""
     return PullAttempt(

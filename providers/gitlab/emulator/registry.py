@@ -1,8 +1,9 @@
 """The container registry and its token service, which is GitLab's: `/jwt/auth`.
 
 Sources, in gitlabhq/gitlabhq: app/services/auth/container_registry_authentication_service.rb (what is
-granted, and 403 DENIED), app/controllers/jwt_controller.rb and lib/gitlab/auth.rb (401), and for the
-registry's own answers its fork of Distribution (registry/auth/token/accesscontroller.go).
+granted, and 403 DENIED), app/controllers/jwt_controller.rb and lib/gitlab/auth.rb (401),
+lib/gitlab/auth/ip_blocked.rb (403 as text), and for the registry's own answers its fork of Distribution
+(registry/auth/token/accesscontroller.go).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bootstrap.sandbox.registry.policy import Caller, RegistryPolicy, pull_where
 from providers.gitlab.emulator.state import DEVELOPER, PULL_SCOPES, GitlabState, Namespace
 
 _SERVICE = "container_registry"
+_BANNED = "Too many failed authentication attempts from this IP"
 _WRONG = (
     "HTTP Basic: Access denied. If a password was provided for Git authentication, the password was "
     "incorrect or you're required to use a token instead of a password."
@@ -42,6 +44,8 @@ class GitlabPolicy(RegistryPolicy):
             raise self.refusal(404, "UNAVAILABLE", "registry not enabled")
         if login is None:
             return Caller(allowed=pull_where(self._is_public))
+        if self._state.banned:
+            raise Refusal(web.Response(text=_BANNED, status=403))
         if (found := self._state.deploy_token(login.name, login.password)) is not None:
             where, token = found
             if not PULL_SCOPES & set(token.scopes):

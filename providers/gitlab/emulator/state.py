@@ -88,6 +88,7 @@ class GitlabState:
         members: the access level of a user in a group or project, by its path.
         custom_roles: the users whose role is a custom one.
         moved: the current project of a former path.
+        banned: whether logins to the token service are refused, since too many have failed.
     """
 
     sandbox: Sandbox
@@ -103,6 +104,7 @@ class GitlabState:
     custom_roles: set[str] = field(default_factory=set)
     moved: dict[str, str] = field(default_factory=dict)
     registry_enabled: bool = True
+    banned: bool = False
     numbers: int = 100
 
     @property
