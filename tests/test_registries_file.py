@@ -42,6 +42,17 @@ def targets(text: str) -> str:
     return f"version: 1\ntargets:\n{text}"
 
 
+def test_a_mistake_has_the_code_of_its_situation() -> None:
+    unknown_name = "  - provider: acr\n    registri: x\n"
+    too_long = "  - provider: acr\n    registry: acmeshop\n    expires-in: 120d\n    max-expires-in: 90d\n"
+    with pytest.raises(InvalidFile) as caught:
+        understood(targets(unknown_name + too_long))
+    assert [(one["line"], one["code"]) for one in caught.value.places] == [
+        (4, "PK-FILE-INVALID"),
+        (7, "PK-EXPIRY-MAXIMUM"),
+    ]
+
+
 def test_defaults_hold_where_a_target_says_nothing_else() -> None:
     found = understood("""
 version: 1
@@ -164,13 +175,13 @@ def test_a_secret_in_the_file_is_refused_where_one_is_looked_for_and_never_repea
             "5:5: token supplies a token",
         ),
         ("version: 1\ndefaults:\n  auth-kind: token\ntargets:\n" + GCR, "3:3: 'auth-kind' is of acr only"),
-        (targets(GCR + GCR), "5:5: the same target stands in line 3 already"),
+        (targets(GCR + GCR), "5:5: the same target is in line 3 already"),
         (
             targets(
                 f"{GCR}    secret-name: one\n  - provider: acr\n    registry: acmeshop\n    "
                 "secret-name: one\n"
             ),
-            "6:5: a target with the Akka secret one stands in line 3",
+            "6:5: a target with the Akka secret one is in line 3",
         ),
     ],
 )

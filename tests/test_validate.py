@@ -79,7 +79,9 @@ def test_json_has_the_mistakes_of_each_file(
     Draft202012Validator(schemas()["validate"]).validate(document)
     valid, invalid, missing = document["files"]
     assert (valid["valid"], valid["targets"], valid["faults"]) == (True, 2, [])
-    assert [(one["line"], one["column"]) for one in invalid["faults"]] == [(4, 5)]
+    assert [(one["line"], one["column"], one["code"]) for one in invalid["faults"]] == [
+        (4, 5, "PK-FILE-INVALID")
+    ]
     assert missing["error"]["code"] == "PK-FILE-UNREADABLE"
     assert document["exit_code"] == 2
 

@@ -58,8 +58,8 @@ def validate(files: Sequence[Path], output: str) -> int:
 
 
 def _checked(path: Path) -> Checked:
+    from bootstrap.fleet import messages_file as messages
     from bootstrap.fleet.registries import InvalidFile, load
-    from bootstrap.fleet.yaml_nodes import Fault
     from bootstrap.plugin.unavailable import Unavailable
 
     name = "stdin" if str(path) == "-" else str(path)
@@ -67,7 +67,7 @@ def _checked(path: Path) -> Checked:
         entries = load(path).entries
         unusable = [(one.place, one.provider) for one in entries if isinstance(one.provider, Unavailable)]
         if unusable:
-            raise InvalidFile(name, [Fault(place, one.error.what, one.error.fix) for place, one in unusable])
+            raise InvalidFile(name, [messages.of_error(place, one.error) for place, one in unusable])
         return name, len(entries)
     except PullkeyError as error:
         return name, error

@@ -14,10 +14,11 @@ from bootstrap.engine.recovery import being_removed
 from bootstrap.engine.run_options import OffboardOptions
 from bootstrap.engine.unrecorded_keys import unrecorded_keys
 from bootstrap.fleet import messages
+from bootstrap.fleet.entry import Entry
 from bootstrap.fleet.key_room import KeyPlaces, fit_under_limits
 from bootstrap.fleet.planner import Action, Planned, Planner
 from bootstrap.fleet.progress import FleetReporter
-from bootstrap.fleet.registries import Entry, of_one_identity
+from bootstrap.fleet.registries import of_one_identity
 from bootstrap.fleet.scheduler import Failure, Scheduler
 from bootstrap.fleet.target_result import TargetResult, error_of_problems
 from bootstrap.fleet.workspace import Workspace

@@ -1,6 +1,6 @@
 """The errors, problems and notices about the targets of a file, each error with its code.
 
-What is wrong with the text of a file is in `validation`, `yaml_nodes` and `registries`, each with its place.
+The faults of a file are in `messages_yaml`, `messages_file` and `messages_policy`, each with its place.
 """
 
 from __future__ import annotations

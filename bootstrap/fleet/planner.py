@@ -17,8 +17,8 @@ from bootstrap.engine.recovery import being_removed
 from bootstrap.engine.result import Result
 from bootstrap.engine.run_options import OffboardOptions, PlannedSteps
 from bootstrap.fleet import messages
+from bootstrap.fleet.entry import Entry
 from bootstrap.fleet.fields import SOURCES, Kind, own_fields
-from bootstrap.fleet.registries import Entry
 from bootstrap.fleet.workspace import Workspace
 from bootstrap.model import clock
 from bootstrap.model.akka_record import HeldCredential

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from bootstrap.fleet import messages_policy as messages
-from bootstrap.fleet.yaml_nodes import Fault, Place
+from bootstrap.fleet.fault import Fault, Place
 from bootstrap.plugin.provider import Target
 
 # The fields that name a registry, as far as a target has them.
@@ -76,15 +76,13 @@ def _of_target(policy: Policy, one: Subject) -> list[Fault]:
     faults = []
     lifetime, host = one.target.lifetime, one.target.registry.lower()
     if lifetime is None and policy.require_expiry:
-        faults.append(Fault(one.at("key-source"), *messages.key_without_expiry()))
+        faults.append(messages.key_without_expiry(one.at("key-source")))
     if lifetime is not None and policy.max_lifetime is not None and lifetime > policy.max_lifetime:
-        faults.append(
-            Fault(one.at("expires-in"), *messages.key_lasts_too_long(lifetime, policy.max_lifetime))
-        )
+        faults.append(messages.key_lasts_too_long(one.at("expires-in"), lifetime, policy.max_lifetime))
     if one.role and not _fits(one.role, policy.allowed_roles):
-        faults.append(Fault(one.at("role"), *messages.role_not_allowed(one.role, policy.allowed_roles)))
+        faults.append(messages.role_not_allowed(one.at("role"), one.role, policy.allowed_roles))
     if not _fits(host, [glob.lower() for glob in policy.allowed_hosts]):
-        faults.append(Fault(one.at(*_ADDRESSES), *messages.host_not_allowed(host, policy.allowed_hosts)))
+        faults.append(messages.host_not_allowed(one.at(*_ADDRESSES), host, policy.allowed_hosts))
     return faults
 
 
@@ -98,7 +96,5 @@ def _of_identities(subjects: Sequence[Subject]) -> list[Fault]:
     for one in subjects:
         other = first.setdefault(one.target.shared_identity_key, one)
         if other.target.label != one.target.label:
-            faults.append(
-                Fault(one.place, *messages.identity_shared(one.target, other.target.label, other.place.line))
-            )
+            faults.append(messages.identity_shared(one.place, one.target, other.target.label, other.place))
     return faults

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from bootstrap.fleet.registries import Entry
+from bootstrap.fleet.entry import Entry
 
 if TYPE_CHECKING:
     from bootstrap.fleet.planner import Planned

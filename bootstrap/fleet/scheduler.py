@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from bootstrap.fleet.registries import Entry
+from bootstrap.fleet.entry import Entry
 from bootstrap.model import clock
 from bootstrap.model.deadline import Deadline, Turn
 from bootstrap.plugin.step import StepRole

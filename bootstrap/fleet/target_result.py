@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.engine.result import Result
+from bootstrap.fleet.entry import Entry
 from bootstrap.fleet.planner import Planned
-from bootstrap.fleet.registries import Entry
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
-from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as MappingOf
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bootstrap.fleet import messages_file as messages
+from bootstrap.fleet.fault import Fault, Place, quoted
 from bootstrap.fleet.fields import (
     A_SECRET,
     DURATION,
@@ -22,7 +24,6 @@ from bootstrap.fleet.fields import (
     RULES,
     SECRET_NAMES,
     SOURCE,
-    SOURCES,
     Field,
     Kind,
     default_fields,
@@ -32,7 +33,7 @@ from bootstrap.fleet.fields import (
     target_fields,
 )
 from bootstrap.fleet.schema import VERSION
-from bootstrap.fleet.yaml_nodes import Fault, Mapping, Node, Place, Scalar, quoted
+from bootstrap.fleet.yaml_nodes import Mapping, Node, Scalar
 from bootstrap.fleet.yaml_nodes import Sequence as ListNode
 from bootstrap.model.duration import parse_duration
 
@@ -41,7 +42,6 @@ _ODD = re.compile(ODD)
 _DURATION = re.compile(DURATION)
 _SOURCE = re.compile(SOURCE)
 _FOR_TRUE, _FOR_FALSE = frozenset({"yes", "on", "y", "1"}), frozenset({"no", "off", "n", "0"})
-_NO_SECRET_HERE = f"This file holds no secrets: name where the secret is, as {SOURCES}"
 
 
 @dataclass(frozen=True)
@@ -81,19 +81,14 @@ class _Reader:
     def __init__(self) -> None:
         self.faults: list[Fault] = []
 
-    def _wrong(self, place: Place, what: str, fix: str = "") -> None:
-        self.faults.append(Fault(place, what, fix))
-
     def file(self, root: Node) -> Shape:
         shape = Shape(Group(root.place), Group(root.place), {}, [])
         if not isinstance(root, Mapping):
             empty = isinstance(root, Scalar) and root.value is None
-            self._wrong(
-                root.place,
-                "the file is empty"
+            self.faults.append(
+                messages.empty_file(root.place)
                 if empty
-                else f"version and targets are expected, and this is {root.kind}",
-                "Begin with `version: 1` and `targets:`; see docs/fleet.md",
+                else messages.not_a_file_of_registries(root.place, root.kind)
             )
             return shape
         known = ("version", "policy", "defaults", "targets")
@@ -108,36 +103,22 @@ class _Reader:
                 self._targets(node, shape)
             else:
                 self._unknown(place, name, known, "the file")
-        for name in ("version", "targets"):
-            if name not in root.items:
-                self._wrong(
-                    root.place,
-                    f"{name} is missing",
-                    "Add the line `version: 1`"
-                    if name == "version"
-                    else "Add `targets:`, and below it a list of registries",
-                )
+        if "version" not in root.items:
+            self.faults.append(messages.version_missing(root.place))
+        if "targets" not in root.items:
+            self.faults.append(messages.targets_missing(root.place))
         return shape
 
     def _version(self, node: Node) -> None:
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, bool) or value != VERSION:
-            self._wrong(
-                node.place,
-                f"version {VERSION} is expected, and this is {self._shown(node)}",
-                "It may be of a newer pullkey"
-                if isinstance(value, int) and value > VERSION
-                else f"Write `version: {VERSION}`",
-            )
+            newer = isinstance(value, int) and value > VERSION
+            self.faults.append(messages.version_unknown(node.place, self._shown(node), VERSION, newer=newer))
 
     def _defaults(self, node: Node, shape: Shape) -> None:
         shape.defaults = Group(node.place)
         if not isinstance(node, Mapping):
-            self._wrong(
-                node.place,
-                f"defaults are names with values, and this is {node.kind}",
-                "Leave `defaults:` out if it is empty",
-            )
+            self.faults.append(messages.defaults_not_a_mapping(node.place, node.kind))
             return
         fields, providers = default_fields(), provider_names()
         for name, (place, value) in node.items.items():
@@ -150,18 +131,14 @@ class _Reader:
             else:
                 owners = [one for one in providers if name in own_fields(one)]
                 if owners:
-                    self._wrong(
-                        place,
-                        f"{quoted(name)} is of {' and '.join(owners)} only",
-                        f"Put it under `{owners[0]}:` in the defaults",
-                    )
+                    self.faults.append(messages.of_other_providers(place, name, owners))
                 else:
                     self._unknown(place, name, (*fields, *providers), "the defaults")
 
     def _section(self, node: Node, fields: MappingOf[str, Field], where: str) -> Group:
         group = Group(node.place)
         if not isinstance(node, Mapping):
-            self._wrong(node.place, f"the {where} are names with values, and this is {node.kind}")
+            self.faults.append(messages.section_not_a_mapping(node.place, where, node.kind))
             return group
         for name, (place, value) in node.items.items():
             if name in fields:
@@ -172,31 +149,19 @@ class _Reader:
 
     def _targets(self, node: Node, shape: Shape) -> None:
         if not isinstance(node, ListNode):
-            self._wrong(
-                node.place,
-                f"targets are a list, and this is {node.kind}",
-                "Begin each with `- provider: NAME`",
-            )
+            self.faults.append(messages.targets_not_a_list(node.place, node.kind))
             return
         if not node.items:
-            self._wrong(node.place, "targets is an empty list")
+            self.faults.append(messages.no_targets(node.place))
         if len(node.items) > MOST_TARGETS:
-            self._wrong(
-                node.place,
-                f"there are {len(node.items)} targets, and {MOST_TARGETS} fit into one file",
-                "Split the file",
-            )
+            self.faults.append(messages.too_many_targets(node.place, len(node.items), MOST_TARGETS))
             return
         shape.targets = [self._target(one) for one in node.items]
 
     def _target(self, node: Node) -> Group:
         group = Group(node.place)
         if not isinstance(node, Mapping):
-            self._wrong(
-                node.place,
-                f"a target is names with values, and this is {node.kind}",
-                "Begin it with `- provider: NAME`",
-            )
+            self.faults.append(messages.target_not_a_mapping(node.place, node.kind))
             return group
         group.provider = self._provider(node)
         fields = target_fields(group.provider) if group.provider else None
@@ -214,16 +179,12 @@ class _Reader:
     def _provider(self, node: Mapping) -> str:
         names = provider_names()
         if PROVIDER not in node.items:
-            self._wrong(node.place, "provider is missing", f"It is one of {', '.join(names)}")
+            self.faults.append(messages.provider_missing(node.place, names))
             return ""
         _, value = node.items[PROVIDER]
         if isinstance(value, Scalar) and value.value in names:
             return str(value.value)
-        self._wrong(
-            value.place,
-            f"provider is one of {', '.join(names)}, and this is {self._shown(value)}",
-            self._near(value, names),
-        )
+        self._not_one_of(PROVIDER, names, value)
         return ""
 
     def _of_some_provider(self, place: Place, name: str) -> None:
@@ -239,14 +200,9 @@ class _Reader:
             name.lower().replace("_", "-"), known, n=1, cutoff=0.8 if secret else 0.6
         )
         if secret and not near:
-            self._wrong(
-                place,
-                f"{quoted(name)} is not a name of {where}, and looks like that of a secret",
-                _NO_SECRET_HERE,
-            )
-            return
-        fix = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}"
-        self._wrong(place, f"{quoted(name)} is not a name of {where}", fix)
+            self.faults.append(messages.name_of_secret(place, name, where))
+        else:
+            self.faults.append(messages.name_unknown(place, name, where, near, known))
 
     # -- values ----------------------------------------------------------------------------------------------
 
@@ -258,7 +214,7 @@ class _Reader:
 
     def _value(self, of: Field, node: Node) -> Any:
         if isinstance(node, Scalar) and node.value is None:
-            self._wrong(node.place, f"{of.name} has no value", "Set one, or leave the line out")
+            self.faults.append(messages.value_missing(node.place, of.name))
             return None
         match of.kind:
             case Kind.SWITCH:
@@ -279,18 +235,14 @@ class _Reader:
         if isinstance(value, bool):
             return value
         word = str(value).lower()
-        fix = "Write true" if word in _FOR_TRUE else "Write false" if word in _FOR_FALSE else ""
-        self._wrong(node.place, f"{of.name} is true or false, and this is {self._shown(node)}", fix)
+        meant = "true" if word in _FOR_TRUE else "false" if word in _FOR_FALSE else ""
+        self.faults.append(messages.not_a_switch(node.place, of.name, self._shown(node), meant))
         return False
 
     def _choice(self, of: Field, node: Node) -> str:
         if isinstance(node, Scalar) and isinstance(node.value, str) and node.value in of.choices:
             return node.value
-        self._wrong(
-            node.place,
-            f"{of.name} is one of {', '.join(of.choices)}, and this is {self._shown(node)}",
-            self._near(node, of.choices),
-        )
+        self._not_one_of(of.name, of.choices, node)
         return ""
 
     def _duration(self, of: Field, node: Node) -> dt.timedelta:
@@ -299,62 +251,44 @@ class _Reader:
             return parse_duration(value)
         if isinstance(value, int | float) and not isinstance(value, bool) and value == 0:
             return dt.timedelta()
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        self._wrong(
-            node.place,
-            f"{of.name} is a time like 90d, 12h or 1h30m, and this is {self._shown(node)}",
-            f"Write {value}d for days" if number and isinstance(value, int) and 0 < value < 10_000 else "",
-        )
+        whole = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10_000
+        days = f"{value}d" if whole else ""
+        self.faults.append(messages.not_a_duration(node.place, of.name, self._shown(node), days))
         return dt.timedelta()
 
     def _source(self, of: Field, node: Node) -> str:
         value = node.value if isinstance(node, Scalar) else None
-        # The value may be the secret itself, so it is never shown.
         if not isinstance(value, str) or not _SOURCE.search(value):
-            self._wrong(node.place, f"{of.name} is not a place for the {of.name} itself", _NO_SECRET_HERE)
+            self.faults.append(messages.not_a_source(node.place, of.name))
             return ""
         return self._text(of, node)
 
     def _texts(self, of: Field, node: Node) -> list[str]:
         if not isinstance(node, ListNode):
-            self._wrong(
-                node.place, f"{of.name} is a list, and this is {node.kind}", "Begin each line with `- `"
-            )
+            self.faults.append(messages.not_a_list(node.place, of.name, node.kind))
             return []
         if not node.items:
-            self._wrong(node.place, f"{of.name} is an empty list", "Leave the line out to allow all")
+            self.faults.append(messages.empty_list(node.place, of.name))
         return [self._text(of, one) for one in node.items]
 
     def _text(self, of: Field, node: Node) -> str:
         value = node.value if isinstance(node, Scalar) else None
+        place, name = node.place, of.name
         if not isinstance(value, str):
-            number = isinstance(value, bool | int | float)
-            self._wrong(
-                node.place,
-                f"{of.name} is a text, and this is {node.kind}",
-                "Put it in quotes"
-                if number
-                else "Separate several by commas, in one text"
-                if isinstance(node, ListNode)
-                else "",
-            )
+            many = messages.BY_COMMAS if isinstance(node, ListNode) else ""
+            fix = messages.IN_QUOTES if isinstance(value, bool | int | float) else many
+            self.faults.append(messages.not_a_text(place, name, node.kind, fix))
             return ""
         if _LOOKS_LIKE_A_SECRET.search(value):
-            self._wrong(node.place, f"the value of {of.name} looks like a secret", _NO_SECRET_HERE)
+            self.faults.append(messages.looks_like_secret(place, name))
         elif not value:
-            self._wrong(node.place, f"{of.name} has no value", "Set one, or leave the line out")
+            self.faults.append(messages.value_missing(place, name))
         elif len(value) > of.longest:
-            self._wrong(
-                node.place, f"{of.name} has {len(value)} characters, and {of.longest} are taken at most"
-            )
+            self.faults.append(messages.text_too_long(place, name, len(value), of.longest))
         elif _ODD.search(value):
-            self._wrong(
-                node.place,
-                f"{of.name} holds a line end or a character that cannot be seen",
-                "Type it again, in one line",
-            )
+            self.faults.append(messages.unseen_character(place, name))
         elif value.startswith("-"):
-            self._wrong(node.place, f"{of.name} begins with a dash", "Was its value left out?")
+            self.faults.append(messages.begins_with_dash(place, name))
         return value
 
     def _shown(self, node: Node) -> str:
@@ -366,7 +300,8 @@ class _Reader:
             return node.kind
         return quoted(text)
 
-    def _near(self, node: Node, words: Iterable[str]) -> str:
+    def _not_one_of(self, name: str, choices: Sequence[str], node: Node) -> None:
         text = str(node.value).lower().replace("_", "-") if isinstance(node, Scalar) else ""
-        near = difflib.get_close_matches(text, list(words), n=1, cutoff=0.4)
-        return f"Did you mean {near[0]}?" if near else ""
+        near = difflib.get_close_matches(text, list(choices), n=1, cutoff=0.4)
+        shown = self._shown(node)
+        self.faults.append(messages.one_of(node.place, name, choices, shown, near[0] if near else ""))

@@ -19,8 +19,8 @@ from bootstrap.engine.run import Run
 from bootstrap.engine.run_options import OffboardOptions, PlannedSteps, RunOptions
 from bootstrap.fleet import messages
 from bootstrap.fleet.akka_pool import AkkaPool, PooledAkkaCli
+from bootstrap.fleet.entry import Entry
 from bootstrap.fleet.fields import SOURCES, Kind, own_fields
-from bootstrap.fleet.registries import Entry
 from bootstrap.fleet.scheduler import TurnDeadline
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import Refused

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bootstrap.fleet import messages_yaml as messages
+from bootstrap.fleet.fault import Fault, Place
+
 _MOST_BYTES = 5_000_000
 _DEEPEST = 12
-_LONGEST_SHOWN = 60
 
 # Characters that are not allowed in a YAML file (YAML 1.2.2, 5.1).
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
@@ -24,29 +26,6 @@ _INTEGER = re.compile(r"[-+]?[0-9]{1,300}|0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
 _FLOAT = re.compile(
     r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
-
-
-@dataclass(frozen=True, order=True)
-class Place:
-    """A line and a column, both from 1."""
-
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.line}:{self.column}"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One mistake in a file."""
-
-    place: Place
-    what: str
-    fix: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.what}"
 
 
 class NotReadable(Exception):
@@ -102,22 +81,14 @@ def decoded(data: bytes) -> str:
         NotReadable: it is too long, or not UTF-8.
     """
     if len(data) > _MOST_BYTES:
-        raise NotReadable(
-            Fault(
-                Place(1, 1),
-                f"the file has {len(data) / 1e6:.1f} MB, and {_MOST_BYTES / 1e6:.0f} MB are read at most",
-                "Split it: several files can be worked with one after another",
-            )
-        )
+        raise NotReadable(messages.file_too_long(len(data), _MOST_BYTES))
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise NotReadable(Fault(Place(1, 1), "the file is UTF-16", "Save it as UTF-8"))
+        raise NotReadable(messages.utf16())
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig")
-        raise NotReadable(
-            Fault(_place_in(before), "the file is not valid UTF-8 from here on", "Save it as UTF-8")
-        ) from None
+        raise NotReadable(messages.not_utf8(_place_in(before))) from None
 
 
 def _place_in(before: str) -> Place:
@@ -135,20 +106,14 @@ def read(text: str) -> tuple[Node, list[Fault]]:
 
     odd = _UNPRINTABLE.search(text)
     if odd is not None:
-        raise NotReadable(
-            Fault(
-                _place_in(text[: odd.start()]),
-                f"a character that cannot be printed ({odd[0]!a})",
-                "Type the line again",
-            )
-        )
+        raise NotReadable(messages.unprintable(_place_in(text[: odd.start()]), odd[0]))
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         return _Reader(yaml.parse(text, Loader=loader)).document()
     except yaml.MarkedYAMLError as error:
         raise NotReadable(_fault_of(error, text)) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise NotReadable(Fault(Place(1, 1), f"it cannot be read as YAML ({type(error).__name__})")) from None
+        raise NotReadable(messages.yaml_unreadable(error)) from None
 
 
 def _fault_of(error: Any, text: str) -> Fault:
@@ -158,13 +123,8 @@ def _fault_of(error: Any, text: str) -> Fault:
     lines = text.splitlines()
     line = lines[place.line - 1] if place.line <= len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in problem or "tab" in problem:
-        return Fault(place, "a tab, which YAML does not take for indentation", "Indent with spaces")
-    # The parser's messages name the kind of what it found; they quote no value.
-    return Fault(
-        place,
-        f"this is not valid YAML: {problem}",
-        "Look at the indentation, the colons and the quotes around this line",
-    )
+        return messages.tab(place)
+    return messages.not_yaml(place, problem)
 
 
 class _Reader:
@@ -188,13 +148,7 @@ class _Reader:
         self._next()  # the document's end
         more = self._next()
         if not isinstance(more, yaml.StreamEndEvent):
-            raise NotReadable(
-                Fault(
-                    _at(more),
-                    "a second document begins here",
-                    "Keep one document in a file, without `---` in between",
-                )
-            )
+            raise NotReadable(messages.second_document(_at(more)))
         return node, self._faults
 
     def _node(self, event: Any, depth: int) -> Node:
@@ -203,7 +157,7 @@ class _Reader:
         place = _at(event)
         _refuse_references(event, place)
         if depth > _DEEPEST:
-            raise NotReadable(Fault(place, f"it is nested more than {_DEEPEST} deep"))
+            raise NotReadable(messages.nested_too_deep(place, _DEEPEST))
         if isinstance(event, yaml.ScalarEvent):
             return Scalar(place, _value_of(event))
         if isinstance(event, yaml.SequenceStartEvent):
@@ -221,25 +175,13 @@ class _Reader:
             at = _at(event)
             _refuse_references(event, at)
             if not isinstance(event, yaml.ScalarEvent):
-                raise NotReadable(Fault(at, "a name is expected here, and this is not a single word"))
+                raise NotReadable(messages.name_expected(at))
             key = event.value
             if key == "<<" and event.implicit[0]:
-                raise NotReadable(
-                    Fault(
-                        at,
-                        "a merge key (<<), which is not read here",
-                        "Put what is the same for all under `defaults`",
-                    )
-                )
+                raise NotReadable(messages.merge_key(at))
             value = self._node(self._next(), depth + 1)
             if key in found:
-                self._faults.append(
-                    Fault(
-                        at,
-                        f"{quoted(key)} stands here twice; the first is in line {found[key][0].line}",
-                        "Keep one of them",
-                    )
-                )
+                self._faults.append(messages.name_twice(at, key, found[key][0]))
             else:
                 found[key] = at, value
         return Mapping(place, found)
@@ -253,22 +195,9 @@ def _refuse_references(event: Any, place: Place) -> None:
     import yaml
 
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-        raise NotReadable(
-            Fault(
-                place,
-                "an anchor or alias (& or *), which is not read here",
-                "Write the value out, put what is the same for all under `defaults`, or put a text "
-                "that begins with & or * in quotes",
-            )
-        )
+        raise NotReadable(messages.anchor_or_alias(place))
     if getattr(event, "tag", None):
-        raise NotReadable(
-            Fault(
-                place,
-                "a tag (!), which is not read here",
-                "Leave it out, or put a text that begins with ! in quotes",
-            )
-        )
+        raise NotReadable(messages.tagged(place))
 
 
 def _value_of(event: Any) -> str | int | float | bool | None:
@@ -294,13 +223,3 @@ def _value_of(event: Any) -> str | int | float | bool | None:
         if _FLOAT.fullmatch(text)
         else text
     )
-
-
-def quoted(text: str) -> str:
-    """A name from the file for a message: shortened, printable, and without a login
-    (`https://ops:secret@host`).
-    """
-    if "@" in text and ":" in text:
-        return "(an address with a login)"
-    shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
-    return ascii(shown) if not shown.isprintable() else f"'{shown}'"

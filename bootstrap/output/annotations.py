@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bootstrap.fleet.yaml_nodes import Fault, Place
+    from bootstrap.fleet.fault import Fault, Place
 
 
 def annotation(kind: str, file: str, place: Place | None, what: str) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 
 from bootstrap.engine.health import CredentialHealth, assess
 from bootstrap.engine.unfinished import unfinished
+from bootstrap.fleet.entry import Entry
 from bootstrap.fleet.executor import Executor, each
 from bootstrap.fleet.planner import due_by, due_on_by
-from bootstrap.fleet.registries import Entry, Registries
+from bootstrap.fleet.registries import Registries
 from bootstrap.fleet.workspace import about
 from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError
 from bootstrap.model.schema_version import SCHEMA_VERSION

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from bootstrap.engine.reporter import harmless
-from bootstrap.fleet.registries import Entry
+from bootstrap.fleet.entry import Entry
 from bootstrap.model.errors import LeftOver, Problem, first_line
 from bootstrap.model.tense import doing
 from bootstrap.model.text import one_line, sentence

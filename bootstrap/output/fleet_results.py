@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bootstrap.akka.scope import AkkaScope
+from bootstrap.fleet.entry import Entry
 from bootstrap.fleet.planner import Action, Planned
-from bootstrap.fleet.registries import Entry, Registries
+from bootstrap.fleet.registries import Registries
 from bootstrap.fleet.target_result import TargetResult
 from bootstrap.fleet.workspace import about
 from bootstrap.model.errors import ExitCode, first_line

@@ -13,7 +13,8 @@ from functools import cached_property
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.engine.run import all_steps
-from bootstrap.fleet.registries import Entry, Registries
+from bootstrap.fleet.entry import Entry
+from bootstrap.fleet.registries import Registries
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.shell_text import filled_in, quoted
 from bootstrap.model.text import one_line

@@ -104,6 +104,7 @@ _FAULTS = _list(
         {
             "line": {"type": "integer"},
             "column": {"type": "integer"},
+            "code": _CODE,
             "what": _TEXT,
             "fix": _TEXT,
             "mend": _OLD_NAME_OF_FIX,
