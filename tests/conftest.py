@@ -117,6 +117,7 @@ def _own_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs_shellcheck: needs shellcheck")
     config.addinivalue_line("markers", "needs_promtool: needs promtool, of Prometheus")
+    config.addinivalue_line("markers", "needs_zizmor: needs zizmor, which checks workflows of GitHub")
     config.addinivalue_line("markers", "needs_kubectl: needs kubectl, of which only its kustomize is used")
 
 
@@ -129,6 +130,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         programs = [name for marker in item.iter_markers("needs_cloud_cli") for name in marker.args]
         programs += ["docker-registry", "skopeo"] if item.get_closest_marker("needs_debian") else []
         programs += ["shellcheck"] if item.get_closest_marker("needs_shellcheck") else []
+        programs += ["zizmor"] if item.get_closest_marker("needs_zizmor") else []
         programs += ["kubectl"] if item.get_closest_marker("needs_kubectl") else []
         programs += ["promtool"] if item.get_closest_marker("needs_promtool") else []
         missing = [name for name in programs if name not in required and shutil.which(name) is None]

@@ -24,7 +24,6 @@ from tests.kubernetes.reduce import KINDS, VERSIONS
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
 SCHEMAS = json.loads((ROOT / "tests" / "kubernetes" / "schemas.json").read_text(encoding="utf-8"))
-WORKFLOW = DEPLOY / "github" / "rotate.yaml"
 CONTAINERS = "europe-west1-docker-pkg-dev-acme-shop-containers"
 
 
@@ -386,44 +385,5 @@ def test_the_image_has_no_root_and_names_no_host() -> None:
 
 
 @pytest.mark.needs_shellcheck
-def test_the_scripts_are_clean() -> None:
+def test_the_entry_point_is_clean() -> None:
     subprocess.run(["shellcheck", str(DEPLOY / "entrypoint")], check=True)
-    for step in yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["rotate"]["steps"]:
-        if "run" in step:
-            subprocess.run(["shellcheck", "--shell=bash", "-"], input=step["run"], text=True, check=True)
-
-
-# -- GitHub --------------------------------------------------------------------------------------------------
-
-
-def test_the_workflow_has_no_more_rights_than_it_needs_and_no_action_by_a_name_that_moves() -> None:
-    text = WORKFLOW.read_text(encoding="utf-8")
-    workflow = yaml.safe_load(text)
-    assert workflow["permissions"] == {"contents": "read", "id-token": "write"}
-    assert workflow["concurrency"]["cancel-in-progress"] is False
-    steps = workflow["jobs"]["rotate"]["steps"]
-    used = [step["uses"] for step in steps if "uses" in step]
-    assert all(re.fullmatch(r"[\w-]+/[\w/-]+@[0-9a-f]{40}", one) for one in used)
-    assert {"google-github-actions/auth", "azure/login"} <= {one.partition("@")[0] for one in used}
-    with_token = [step["name"] for step in steps if "AKKA_TOKEN" in step.get("env", {})]
-    assert with_token == ["Rotate what is due", "Write the report"]
-    assert "env" not in workflow
-    assert "env" not in workflow["jobs"]["rotate"]
-    # Other workflows of the branch can write the cache, and the journal decides what is deleted.
-    assert not any("cache" in one for one in used)
-    assert all("${{" not in step.get("run", "") for step in steps), "nothing of others becomes a command"
-
-
-def test_what_the_workflow_runs_is_what_pullkey_takes(gcr: World, tmp_path: Path) -> None:
-    steps = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["rotate"]["steps"]
-    commands = [
-        step["run"].split()[1:] for step in steps if step.get("run", "").startswith(".venv/bin/pullkey ")
-    ]
-    assert len(commands) == 2
-    (tmp_path / "registries.yaml").write_text(FILE)
-    files = ("registries.yaml", "audit.jsonl", "report.html")
-    assert gcr.run("apply", "-f", str(tmp_path / "registries.yaml"), "--yes").code == 0
-    for command in commands:
-        done = gcr.run(*(str(tmp_path / one) if one in files else one for one in command))
-        assert done.code == 0, done.err
-    assert (tmp_path / "report.html").is_file()

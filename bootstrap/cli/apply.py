@@ -20,6 +20,7 @@ from bootstrap.cli.file_work import (
     registries_of,
     run_file_command,
     style_of_plan,
+    tell_github_plan,
 )
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import EXPIRES_WITHIN, YES, with_options
@@ -147,6 +148,7 @@ async def _plan(values: Mapping[str, Any]) -> int:
         code = ExitCode.DRIFT
     if values["save"]:
         save(Path(values["save"]), registries, plan)
+    tell_github_plan(registries.name, plan)
     if job.as_json:
         print_document(plan_document(registries, plan, code, job.workspace.scope))
         return code

@@ -199,6 +199,7 @@ async def do_planned(
         going = [one for one in plan if one.action.changes]
         if values.get("dry_run"):
             say("No changes were made.", sys.stderr)
+            tell_github_plan(job.registries.name, plan)
             if job.as_json:
                 print_document(
                     {
@@ -221,6 +222,29 @@ async def do_planned(
     return _end(job, command, ended)
 
 
+def tell_github_plan(name: str, plan: Sequence[Planned]) -> None:
+    """In GitHub Actions: an annotation for each target that needs attention, and the job's summary."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    from bootstrap.output import job_summary
+    from bootstrap.output.fleet_progress import plan_annotation
+    from bootstrap.output.fleet_results import needs_attention
+
+    for one in filter(needs_attention, plan):
+        put(plan_annotation(name, one), sys.stderr)
+    if job_summary.wanted() and (lost := job_summary.append(job_summary.plan_summary(name, plan))):
+        say(lost, sys.stderr)
+
+
+def _tell_github_end(command: str, name: str, ended: Sequence[TargetResult]) -> None:
+    from bootstrap.output import job_summary
+
+    if job_summary.wanted() and (
+        lost := job_summary.append(job_summary.result_summary(command, name, ended))
+    ):
+        say(lost, sys.stderr)
+
+
 def _verb(command: str) -> str:
     return {"rotate": "Replace the keys of", "offboard": "Remove"}.get(command, "Apply this to")
 
@@ -241,6 +265,7 @@ def _end(job: FileJob, command: str, ended: Sequence[TargetResult]) -> int:
     if job.as_json:
         print_document(work_document(command, job.registries, ended, code, job.workspace.scope))
     say(end_total(ended), sys.stderr)
+    _tell_github_end(command, job.registries.name, ended)
     if failed := [one for one in ended if one.failed]:
         # A rotation without --due would replace all keys again.
         again = (

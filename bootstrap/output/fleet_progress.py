@@ -234,6 +234,14 @@ def annotation(name: str, result: TargetResult) -> str:
     return annotation_at(kind, name, result.entry.place, what)
 
 
+def plan_annotation(name: str, planned: Planned) -> str:
+    """A GitHub annotation at the line of a target that a plan does not bring into place."""
+    kind = "error" if planned.problems else "warning"
+    left = "; ".join(map(str, planned.left_over))
+    what = "; ".join(map(first_line, planned.problems)) or planned.attention or left or str(planned.action)
+    return annotation_at(kind, name, planned.entry.place, f"{planned.entry.name}: {what}")
+
+
 class TargetReporter:
     """Passes the events of one target to the reporter of the file; the others are in its result."""
 

@@ -1,0 +1,99 @@
+"""The summary of a job in GitHub Actions: Markdown that is appended to the file of `GITHUB_STEP_SUMMARY`."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootstrap.model.errors import first_line
+from bootstrap.model.text import sentence
+from bootstrap.output.fleet_results import end_total, needs_attention, plan_total
+
+if TYPE_CHECKING:
+    from bootstrap.fleet.planner import Planned
+    from bootstrap.fleet.target_result import TargetResult
+
+MOST_ROWS = 500
+_MOST_CHARACTERS = 1000
+"""Of a cell: 500 rows of two such cells stay below the 1 MiB that GitHub takes of a step ("Workflow commands
+for GitHub Actions", Step isolation and limits)."""
+
+
+def wanted() -> bool:
+    """Whether this is a step of GitHub Actions that takes a summary."""
+    return os.environ.get("GITHUB_ACTIONS") == "true" and bool(os.environ.get("GITHUB_STEP_SUMMARY"))
+
+
+def append(lines: Sequence[str]) -> str:
+    """Append to the summary of this step. Return why it could not be written, "" if it was."""
+    try:
+        with Path(os.environ["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as file:
+            file.write("\n".join([*lines, "", ""]))
+    except OSError as error:
+        return f"The job summary could not be written: {error.strerror}"
+    return ""
+
+
+def plan_summary(name: str, plan: Sequence[Planned]) -> list[str]:
+    """What a plan changes, and which targets need attention; not those that are in place."""
+    rows = [
+        (str(one.action), one.entry.name, one.entry.place.line, list(_of_plan(one)))
+        for one in plan
+        if one.action.changes or needs_attention(one)
+    ]
+    return _page(f"Plan for {name}", plan_total(plan), rows)
+
+
+def result_summary(command: str, name: str, ended: Sequence[TargetResult]) -> list[str]:
+    """What a command has changed, and which targets failed or need attention."""
+    rows = [
+        (one.result, one.entry.name, one.entry.place.line, list(_of_result(one)))
+        for one in ended
+        if one.changed or one.failed or one.left_over or one.result in ("postponed", "drift")
+    ]
+    return _page(f"pullkey {command} of {name}", end_total(ended), rows)
+
+
+def _of_plan(one: Planned) -> Iterator[str]:
+    yield from (f"{first_line(problem)} {sentence(problem.fix)}".strip() for problem in one.problems)
+    yield from dict.fromkeys([*one.reasons, *one.drift])
+    if one.attention:
+        yield one.attention
+    yield from one.steps.values()
+    yield from one.notices
+    yield from map(str, one.left_over)
+
+
+def _of_result(one: TargetResult) -> Iterator[str]:
+    if one.error is not None:
+        yield f"{first_line(one.error)} {sentence(one.error.fix)}".strip()
+    elif detail := one.planned.attention or one.detail:
+        yield detail
+    if one.key_id and one.result == "done":
+        yield f"key {one.key_id}"
+    yield from (f"undone: {text}" for text in one.undone)
+    yield from map(str, one.left_over)
+
+
+def _page(title: str, total: str, rows: Sequence[tuple[str, str, int, list[str]]]) -> list[str]:
+    lines = [f"### {_plain(title)}", "", _plain(total)]
+    if rows:
+        lines += ["", "| | Target | Line | |", "| --- | --- | ---: | --- |"]
+        lines += [
+            f"| {_plain(what)} | {_plain(target)} | {line} | {'<br>'.join(map(_plain, details))} |"
+            for what, target, line, details in rows[:MOST_ROWS]
+        ]
+    if len(rows) > MOST_ROWS:
+        lines += ["", f"And {len(rows) - MOST_ROWS} more targets: see the log."]
+    return lines
+
+
+def _plain(text: str) -> str:
+    """A text with nothing in it that Markdown or HTML would read as markup."""
+    one_line = " ".join(text.split())
+    short = one_line if len(one_line) <= _MOST_CHARACTERS else f"{one_line[:_MOST_CHARACTERS]}…"
+    return re.sub(r"([\\`*_{}\[\]()#+!|~@:])", r"\\\1", html.escape(short, quote=False))
