@@ -30,10 +30,20 @@ BUDGET: dict[str, dict[str, tuple[int, int]]] = {
     "gcr": {"onboard": (35, 11), "again": (14, 2), "rotate": (31, 15), "offboard": (36, 21)},
     "acr": {"onboard": (34, 15), "again": (15, 4), "rotate": (30, 15), "offboard": (37, 22)},
     "private": {"onboard": (13, 8), "again": (13, 8)},
+    "harbor": {"onboard": (38, 22), "again": (18, 10), "rotate": (36, 28), "offboard": (26, 20)},
+    "gitlab": {"onboard": (38, 23), "again": (18, 11), "rotate": (33, 25), "offboard": (25, 19)},
 }
 # Of the product's process, by the lock's libraries on Linux; the most of Python 3.11, 3.12 and 3.13. Of the
 # standard library only what can be imported by one public name counts: each Python divides it differently.
-MODULES = {"--help": 64, "gcr": 895, "acr": 1029, "private": 381, "docker-hub": 387}
+MODULES = {
+    "--help": 64,
+    "gcr": 895,
+    "acr": 1029,
+    "private": 381,
+    "docker-hub": 387,
+    "harbor": 396,
+    "gitlab": 396,
+}
 _TRIES = 3
 """A machine that is busy makes a run look once more where it waits; what a run needs is the least of some."""
 
@@ -58,8 +68,10 @@ def spent_by_each(kind: ConformanceCase) -> dict[str, tuple[int, int]]:
         found["onboard"] = spent(world, *onboard, stdin=kind.stdin)
         found["again"] = spent(world, *onboard, stdin=kind.stdin)
         if kind.creates_key:
-            found["rotate"] = spent(world, "rotate", world.names()[0], "--keep-old", "0")
-            found["offboard"] = spent(world, "offboard", world.names()[0])
+            later = ("--secret-stdin",) if kind.later_stdin else ()
+            for command, *more in (("rotate", "--keep-old", "0"), ("offboard",)):
+                arguments = (command, world.names()[0], *more, *later)
+                found[command] = spent(world, *arguments, stdin=kind.later_stdin)
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -18,8 +18,46 @@ from providers.gitlab.emulator import GitlabEmulator
 from providers.gitlab.emulator.seed import DEVELOPER_TOKEN, MAINTAINER_TOKEN, OWNER_TOKEN, READ_TOKEN
 
 TOKENS = "projects/acme%2Fshop/deploy_tokens"
-FIELDS = {"id", "name", "username", "expires_at", "scopes", "revoked", "expired"}
-"""What is shown of a deploy token (lib/api/entities/deploy_token.rb)."""
+# gitlabhq/gitlabhq, doc/api/openapi/openapi_v3.yaml, made from lib/api/entities: the fields of each object,
+# and their types.
+DEPLOY_TOKEN: Mapping[str, type | tuple[type, ...]] = {
+    "id": int,
+    "name": str,
+    "username": str,
+    "expires_at": (str, type(None)),
+    "scopes": list,
+    "revoked": bool,
+    "expired": bool,
+}
+FIELDS = set(DEPLOY_TOKEN)
+REPOSITORY = {
+    "id": int,
+    "name": str,
+    "path": str,
+    "project_id": int,
+    "location": str,
+    "created_at": str,
+    "cleanup_policy_started_at": str,
+    "tags_count": int,
+    "tags": list,
+    "delete_api_path": str,
+    "size": int,
+    "status": str,
+}
+VERSION = {"version": str, "revision": str}
+STATUSES: Mapping[tuple[str, str], set[int]] = {
+    ("GET", "version"): {200, 401},
+    ("GET", "{kind}/{id}/deploy_tokens"): {200, 401, 403, 404},
+    ("POST", "{kind}/{id}/deploy_tokens"): {201, 400, 401, 403, 404},
+    ("GET", "{kind}/{id}/deploy_tokens/{token}"): {200, 401, 403, 404},
+    ("DELETE", "{kind}/{id}/deploy_tokens/{token}"): {204, 401, 403, 404},
+    ("GET", "{kind}/{id}/registry/repositories"): {200, 401, 403, 404},
+}
+"""The statuses of each operation by that document. It leaves out the 204 of a deletion (`no_content!`) and,
+but for the lists, the 403 of a call that is not authorized (lib/api/helpers.rb, `authorize!`).
+"""
+MOVED = (301, 405)
+"""Those of a project that was moved, of any operation (lib/api/helpers.rb)."""
 
 
 class Client:
@@ -35,7 +73,14 @@ class Client:
 
     def call(self, method: str, path: str, token: str = MAINTAINER_TOKEN, **more: Any) -> httpx.Response:
         headers = {"PRIVATE-TOKEN": token} if token else {}
-        return self._http.request(method, f"/api/v4/{path}", headers=headers, **more)
+        answer = self._http.request(method, f"/api/v4/{path}", headers=headers, **more)
+        kind, _, rest = path.partition("/")
+        parts = rest.split("/")
+        place = "/".join(["{kind}", "{id}", *parts[1:2], *("{token}" for _ in parts[2:])]) if rest else kind
+        place = "{kind}/{id}/registry/repositories" if parts[1:] == ["registry", "repositories"] else place
+        allowed = STATUSES.get((method, place))
+        assert allowed is None or answer.status_code in (*allowed, *MOVED), (method, path, answer.status_code)
+        return answer
 
     def create(self, **fields: Any) -> httpx.Response:
         body = {"name": "mine", "scopes": ["read_registry"], **fields}
@@ -54,6 +99,31 @@ class Client:
 def client() -> Iterator[Client]:
     with RunningSandbox({"gitlab": GitlabEmulator}) as running:
         yield Client(running)
+
+
+def assert_is(shown: Any, fields: Mapping[str, Any]) -> None:
+    """It has fields of the description only, of their types."""
+    assert isinstance(shown, dict)
+    for name, value in shown.items():
+        assert name in fields, f"{name} is not a field"
+        assert isinstance(value, fields[name]), f"{name} is {value!r}"
+
+
+@pytest.mark.parametrize("tokens", [TOKENS, "groups/acme/deploy_tokens"])
+def test_its_objects_are_those_of_the_description(client: Client, tokens: str) -> None:
+    body = {"name": "mine", "scopes": ["read_registry"], "expires_at": "2100-01-01T08:00:00Z"}
+    created = client.call("POST", tokens, OWNER_TOKEN, json=body).json()
+    assert_is(created, {**DEPLOY_TOKEN, "token": str})
+    assert_is(client.call("GET", f"{tokens}/{created['id']}", OWNER_TOKEN).json(), DEPLOY_TOKEN)
+    for shown in client.call("GET", tokens, OWNER_TOKEN).json():
+        assert_is(shown, DEPLOY_TOKEN)
+    repositories = client.call("GET", "projects/acme%2Fshop/registry/repositories").json()
+    assert repositories
+    for shown in repositories:
+        assert_is(shown, REPOSITORY)
+    assert_is(client.call("GET", "version").json(), VERSION)
+    assert client.call("GET", "version", "").status_code == 401
+    assert client.call("DELETE", f"{tokens}/{created['id']}", OWNER_TOKEN).status_code == 204
 
 
 def test_a_token_is_created_shown_and_deleted(client: Client) -> None:
