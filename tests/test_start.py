@@ -191,6 +191,27 @@ def test_a_missing_extra_is_one_sentence_with_the_commands_that_install_it(
     assert '"pullkey[' not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("onboard", "gcr", "--sandbox", "--yes"),
+        ("plan", "acr", "--sandbox", "--registry", "acmeshop"),
+        ("sandbox", "exec", "--", "true"),
+        ("sandbox", "serve"),
+    ],
+)
+@pytest.mark.parametrize("library", ["aiohttp", "cryptography"])
+def test_a_sandbox_without_its_extra_is_one_sentence_that_names_it(
+    tmp_path: Path, arguments: tuple[str, ...], library: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{library!r}] = None\n")
+    done = pullkey(*arguments, PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    said, fix = done.stderr.splitlines()
+    assert "needs pullkey's extra 'sandbox', which is not installed" in said
+    assert "install" in fix
+
+
 def test_completion_knows_commands_and_options() -> None:
     done = pullkey(_PULLKEY_COMPLETE="bash_complete", COMP_WORDS="pullkey onboard gcr --ser", COMP_CWORD="3")
     assert "--server" in done.stdout

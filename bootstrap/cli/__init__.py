@@ -143,6 +143,7 @@ def main() -> NoReturn:
     # Otherwise click strips colours where stdout is not a terminal; NO_COLOR is checked where they are added.
     colour = True if os.environ.get("FORCE_COLOR") else None
     try:
+        _refuse_windows(sys.argv[1:])
         refuse_typed_logins(sys.argv[1:])
         code = with_no_color(cli).main(prog_name="pullkey", standalone_mode=False, color=colour)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -161,6 +162,18 @@ def main() -> NoReturn:
 
         code = _show_error(messages.unexpected(type(error).__name__, _frame_of(error)))
     sys.exit(_with_output(int(code or 0)))
+
+
+def _refuse_windows(arguments: list[str]) -> None:
+    """Locks, signals and process groups are those of POSIX: nothing but the help works on Windows.
+
+    Raises:
+        UsageProblem: this is Windows, and more is wanted.
+    """
+    if sys.platform.startswith("win") and arguments not in (["--help"], ["-h"], ["--version"]):
+        from bootstrap.cli import messages
+
+        raise messages.runs_not_on_windows()
 
 
 def _with_output(code: int) -> int:

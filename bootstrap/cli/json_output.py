@@ -22,7 +22,7 @@ class _Printed:
 
 def print_document(document: Mapping[str, Any]) -> None:
     """Print the command's one document."""
-    from bootstrap.output.json_documents import as_text
+    from bootstrap.output.error_documents import as_text
 
     _Printed.document = True
     put(as_text(document), sys.stdout)
@@ -49,7 +49,7 @@ def print_error(error: PullkeyError, *, what: str = "", fix: str = "") -> None:
     """
     if _Printed.document or not is_asked_for(sys.argv[1:]):
         return
-    from bootstrap.output.json_documents import error_document
+    from bootstrap.output.error_documents import error_document
 
     result = _RESULTS.get(error.exit_code, "failed")
     print_document(error_document(_command(), result, error, what=what or error.what, fix=fix))

@@ -227,6 +227,14 @@ def unexpected(kind: str, place: str) -> PullkeyError:
     )
 
 
+def runs_not_on_windows() -> UsageProblem:
+    return UsageProblem(
+        "pullkey does not run on Windows itself",
+        fix="Run it in WSL, the Windows Subsystem for Linux; to install that: wsl --install",
+        code=Code.UNSUPPORTED_SYSTEM,
+    )
+
+
 def output_lost(error: OSError) -> PullkeyError:
     return PullkeyError(
         f"Not all of the output could be written to stdout: {error.strerror or error}",
@@ -236,7 +244,7 @@ def output_lost(error: OSError) -> PullkeyError:
 
 def sandbox_not_installed(package: str | None, command: str) -> UsageProblem:
     return UsageProblem(
-        f"The sandbox needs {package}, which is not installed",
+        f"The sandbox needs pullkey's extra 'sandbox', which is not installed ({package} is missing)",
         fix=f"Install it: {command}",
         code=Code.EXTRA_MISSING,
     )

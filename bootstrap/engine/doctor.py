@@ -10,6 +10,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -37,7 +38,10 @@ _CERTIFICATES = (
     "CURL_CA_BUNDLE",
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
 )
+_PROC = Path("/proc")
 _FIRST_USER = 1000  # login.defs, UID_MIN: system accounts are below
+_FIRST_USER_MACOS = 501  # as the first account gets: eclecticlight.co, "Ignoring ownership and 501 orphans"
+_PS_SECONDS = 5.0
 _NO_SHELLS = ("nologin", "false", "sync")
 
 
@@ -146,7 +150,7 @@ def _arguments_of_processes() -> Check:
 
 def _hides_processes() -> bool:
     try:
-        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        mounts = (_PROC / "self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return False
     proc = [line for line in mounts if " /proc " in line]
@@ -158,10 +162,16 @@ def _hides_processes() -> bool:
 
 
 def _active_users() -> set[int]:
-    """The ids of the users that have processes on this host now; none without /proc."""
+    """The ids of the users that have processes on this host now; none without `/proc` and `ps`."""
     found = set()
-    with contextlib.suppress(OSError):
-        for one in Path("/proc").iterdir():
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        if not (_PROC / "self").exists():
+            command = ["ps", "-A", "-o", "uid="]
+            done = subprocess.run(
+                command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PS_SECONDS, check=False
+            )
+            return {int(one) for one in done.stdout.split() if one.isdigit()} - _own_users()
+        for one in _PROC.iterdir():
             if one.name.isdigit():
                 with contextlib.suppress(OSError):
                     found.add(one.stat().st_uid)
@@ -177,12 +187,11 @@ def _own_users() -> set[int]:
 def _other_users() -> dict[int, str]:
     """The names of the users with a login shell, by id."""
     ours = {*_own_users(), 65534}
+    first = _FIRST_USER_MACOS if sys.platform == "darwin" else _FIRST_USER
     return {
         entry.pw_uid: entry.pw_name
         for entry in pwd.getpwall()
-        if entry.pw_uid >= _FIRST_USER
-        and entry.pw_uid not in ours
-        and not entry.pw_shell.endswith(_NO_SHELLS)
+        if entry.pw_uid >= first and entry.pw_uid not in ours and not entry.pw_shell.endswith(_NO_SHELLS)
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -43,7 +44,11 @@ def installed(version: str, python: str) -> Check:
 
 _ARGUMENTS = "arguments of processes"
 _COULD_READ = "could read the password while `akka docker add-credentials` runs"
-_ISOLATE = "Run pullkey in a container or on a dedicated machine, or mount /proc with hidepid=2"
+
+
+def _isolate() -> str:
+    hide = "" if sys.platform == "darwin" else ", or mount /proc with hidepid=2"
+    return f"Run pullkey in a container or on a dedicated machine{hide}"
 
 
 def arguments_hidden() -> Check:
@@ -59,7 +64,7 @@ def other_users_active(names: Sequence[str]) -> Check:
         _ARGUMENTS,
         False,
         f"other users of this host ({_few(names)}) have processes here, and {_COULD_READ}",
-        _ISOLATE,
+        _isolate(),
     )
 
 
@@ -68,7 +73,7 @@ def other_users_may_log_in(names: Sequence[str]) -> Check:
         _ARGUMENTS,
         None,
         f"other users have a login on this host ({_few(names)}); one who is logged in then {_COULD_READ}",
-        _ISOLATE,
+        _isolate(),
     )
 
 

@@ -138,6 +138,7 @@ class Code(StrEnum):
     OUTPUT_FILE = auto()
     OUTPUT_LOST = auto()
     EXTRA_MISSING = auto()
+    UNSUPPORTED_SYSTEM = auto()
     PROVIDER_UNKNOWN = auto()
     PROVIDER_BROKEN = auto()
     PROVIDER_CONTRACT = auto()

@@ -15,7 +15,8 @@ from bootstrap.fleet.workspace import about
 from bootstrap.model.errors import ExitCode, first_line
 from bootstrap.model.schema_version import SCHEMA_VERSION
 from bootstrap.model.text import sentence
-from bootstrap.output.json_documents import error_fields, left_over_document, problem_document
+from bootstrap.output.error_documents import error_fields, problem_document
+from bootstrap.output.json_documents import left_over_document
 
 _MOST_PROJECTS = 8
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,10 @@ from bootstrap.engine.locate import LocatedCredential
 from bootstrap.engine.result import Result
 from bootstrap.engine.target_operation import TargetOperation
 from bootstrap.model.codes import Explanation
-from bootstrap.model.errors import ExitCode, LeftOver, Problem, PullkeyError, Refused, fix_fields
+from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError, fix_fields
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.output.commands import by_hand
+from bootstrap.output.error_documents import error_fields, faults_document, problem_document
 from bootstrap.plugin.checks import Check
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from bootstrap.engine.service_survey import RegistryInUse
     from bootstrap.plugin.inventory import InstalledProvider
 from bootstrap.model.schema_version import SCHEMA_VERSION
-
-
-def as_text(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, indent=2)
 
 
 def run_document(
@@ -307,21 +303,6 @@ def audit_document(found: Sequence[tuple[str, ChainReport]], code: ExitCode) -> 
     }
 
 
-def error_document(
-    command: str | None, result: str, error: PullkeyError, *, what: str, fix: str
-) -> dict[str, Any]:
-    """A command that ended before it had another document; `what` and `fix` are shortened."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "command": command,
-        "result": result,
-        "exit_code": int(error.exit_code),
-        "error": {"code": str(error.code), "what": what, **fix_fields(fix)},
-        "problems": [problem_document(one) for one in error.problems] if isinstance(error, Refused) else [],
-        "faults": faults_document(error),
-    }
-
-
 def validation_document(found: Sequence[tuple[str, int | PullkeyError]], code: ExitCode) -> dict[str, Any]:
     """What `pullkey validate` has found: of each file how many targets it has, or why it is not valid."""
     return {
@@ -339,11 +320,6 @@ def validation_document(found: Sequence[tuple[str, int | PullkeyError]], code: E
             for name, one in found
         ],
     }
-
-
-def faults_document(error: object) -> list[dict[str, Any]]:
-    """The mistakes of a file, if the error is about one."""
-    return [dict(one) for one in getattr(error, "places", ())]
 
 
 def standing_document(one: CredentialHealth) -> dict[str, Any]:
@@ -396,18 +372,3 @@ def _akka(scope: AkkaScope, secret_name: str) -> dict[str, str | None]:
 
 def left_over_document(items: Sequence[LeftOver]) -> list[dict[str, str]]:
     return [{"code": str(item.code), "what": item.what, "command": item.command} for item in items]
-
-
-def error_fields(error: PullkeyError | None) -> dict[str, str] | None:
-    return {"code": str(error.code), "what": error.what, **fix_fields(error.fix)} if error else None
-
-
-def problem_document(problem: Problem) -> dict[str, str | None]:
-    return {
-        "code": str(problem.code),
-        "kind": str(problem.kind),
-        "what": problem.what,
-        **fix_fields(problem.fix or None),
-        "step": problem.step or None,
-        "permission": problem.permission or None,
-    }

@@ -158,7 +158,7 @@ class DistributionImages:
         # A socket's path is limited to 107 characters, which a long TMPDIR exceeds: the registry names it
         # relative to its working directory, and the client by a descriptor of that directory.
         self._opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        connector = aiohttp.UnixConnector(f"/proc/self/fd/{self._opened}/{_SOCKET}")
+        connector = aiohttp.UnixConnector(_by_descriptor(self._opened, directory))
         self._http = aiohttp.ClientSession("http://registry", connector=connector, trust_env=False)
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -181,6 +181,12 @@ class DistributionImages:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False
+
+
+def _by_descriptor(opened: int, directory: Path) -> str:
+    """The socket's path; without `/proc`, as on macOS, TMPDIR has to be short."""
+    folder = Path(f"/proc/self/fd/{opened}")
+    return str((folder if folder.exists() else directory) / _SOCKET)
 
 
 def _path(name: str) -> str:

@@ -99,6 +99,7 @@ FROZEN = {
     "PK-OUTPUT-FILE": "An output file cannot be written",
     "PK-OUTPUT-LOST": "Not all of the output could be written",
     "PK-EXTRA-MISSING": "The libraries of a provider are not installed",
+    "PK-UNSUPPORTED-SYSTEM": "pullkey does not run on this system",
     "PK-PROVIDER-UNKNOWN": "There is no provider of this name",
     "PK-PROVIDER-BROKEN": "A provider cannot be loaded",
     "PK-PROVIDER-CONTRACT": "A provider does not keep its contract",
