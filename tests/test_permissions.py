@@ -179,6 +179,42 @@ def test_a_permission_that_is_taken_away_is_missed_by_its_name(
     assert not unnoticed
 
 
+# -- a login that also enables Google's APIs -----------------------------------------------------------------
+
+ENABLING = ("--enable-apis",)
+APIS = ["iam.googleapis.com", "cloudresourcemanager.googleapis.com", "artifactregistry.googleapis.com"]
+
+
+@pytest.mark.parametrize("operator", [pytest.param(("gcr", ENABLING), id="gcr")], indirect=True)
+@pytest.mark.parametrize("disabled", [[], APIS[:1], APIS], ids=len)
+def test_what_is_listed_is_enough_to_enable_apis(
+    operator: Operator, disabled: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.may([*listed(capsys, "gcr", *ENABLING, "--for", "onboard")])
+    for name in disabled:
+        del project(operator.world).services[name]
+
+    done = operator.run("onboard")
+
+    assert done.code == 0, done.text
+    assert set(APIS) <= set(project(operator.world).services)
+
+
+@pytest.mark.parametrize("operator", [pytest.param(("gcr", ENABLING), id="gcr")], indirect=True)
+def test_where_the_operation_may_not_be_read_the_services_are(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.may([*listed(capsys, "gcr", *ENABLING, "--for", "onboard")])
+    del project(operator.world).services[APIS[2]]
+    operator.world.fault("serviceusage.GetOperation=403*forever")
+
+    done = operator.run("onboard")
+
+    assert done.code == 0, done.text
+    assert operator.world.calls("serviceusage.GetOperation") == 1
+    assert APIS[2] in project(operator.world).services
+
+
 # -- formats -------------------------------------------------------------------------------------------------
 
 

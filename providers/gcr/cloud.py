@@ -8,7 +8,10 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from bootstrap.plugin.retry import retry_while
+from providers.gcr import errors
 from providers.gcr.client import CHANGE_SECONDS, GoogleClient
+from providers.gcr.errors import GoogleApiError
 from providers.gcr.policy import VERSION
 
 _LOCATIONS_AT_ONCE = 16
@@ -76,18 +79,43 @@ class GoogleCloud(GoogleClient):
         return [service.name.rsplit("/", 1)[-1] for service in answer.services if service.state != enabled]
 
     async def enable_services(self, project: str, names: Collection[str], seconds: float) -> None:
+        """Enable services, and wait until they are.
+
+        "Access control with IAM" of Service Usage names no permission for reading an operation, and custom
+        roles in use have `serviceusage.operations.get`. Where the read is refused, the services themselves
+        are read.
+        """
         from google.cloud import service_usage_v1
 
         request = service_usage_v1.BatchEnableServicesRequest(
             parent=f"projects/{project}", service_ids=sorted(names)
         )
 
-        async def enable() -> None:
-            operation = await self.services.batch_enable_services(request=request, timeout=CHANGE_SECONDS)
-            await operation.result(timeout=seconds)
-
-        await self.call("BatchEnableServices", project, enable, seconds=seconds, silent=True)
+        operation = await self.call(
+            "BatchEnableServices",
+            project,
+            lambda: self.services.batch_enable_services(request=request, timeout=CHANGE_SECONDS),
+        )
+        try:
+            await self.call(
+                "GetOperation",
+                project,
+                lambda: operation.result(timeout=seconds),
+                seconds=seconds,
+                silent=True,
+            )
+        except GoogleApiError as error:
+            if not error.forbidden:
+                raise
+            await self._until_enabled(project, names)
         self.enabled |= set(names)
+
+    async def _until_enabled(self, project: str, names: Collection[str]) -> None:
+        async def look() -> None:
+            if rest := await self.disabled_services(project, names):
+                raise errors.lagging(f"{', '.join(rest)} is not enabled yet")
+
+        await retry_while(look, why=errors.delay_of, deadline=self._deadline, tell=self._trace)
 
     async def forbids(self, project: str, constraint: str) -> bool:
         """Whether a boolean constraint of the organisation is in force for the project."""
@@ -326,6 +354,13 @@ def end_of(key: Any) -> dt.datetime | None:
     """When a key expires; None if it does not, for which Google shows the year 9999."""
     ends = key.valid_before_time
     return ends if ends and ends.year < 9000 else None
+
+
+def is_uploaded(key: Any) -> bool:
+    """Whether the key's certificate was uploaded; else Google created it."""
+    from google.cloud import iam_admin_v1
+
+    return bool(key.key_origin == iam_admin_v1.ServiceAccountKeyOrigin.USER_PROVIDED)
 
 
 def of_account(resource: str) -> str:
